@@ -1,1 +1,45 @@
-//! Placeholder.
+//! BERT for sequence classification on libtorch: forward pass, explicit backward pass, and Hugging Face
+//! weights in and out.
+//!
+//! The model takes token-packed batches ([`Inputs`]), returns logits, and turns the gradient of the logits into
+//! the gradient of every parameter. It knows nothing of losses, optimizers or schedules: those live in `train`.
+//!
+//! - [`Config`]: Hugging Face's `config.json`.
+//! - [`Parameters`]: the ordered store, under Hugging Face's names, of fp32 master weights and compute weights.
+//! - [`BertForSequenceClassification`]: [`load`](BertForSequenceClassification::load),
+//!   [`forward`](BertForSequenceClassification::forward) without dropout,
+//!   [`forward_train`](BertForSequenceClassification::forward_train) with dropout and a tape, and
+//!   [`backward`](BertForSequenceClassification::backward).
+//!
+//! Why an explicit backward pass instead of libtorch's autograd: the architecture is fixed, so each gradient is
+//! known in closed form. Writing it out keeps bf16 weights, fp32 statistics and row-wise embedding gradients in
+//! exactly the form the optimizer wants, without casts and without dense zero-filled tensors. Autograd stays the
+//! reference that the tests hold every gradient against.
+//!
+//! Shape letters used throughout: `T` tokens in the packed batch, `B` sentences, `S` longest sentence, `D` hidden
+//! size, `I` intermediate size, `N` attention heads, `H = D / N` head size, `C` classes.
+
+mod allocator;
+mod attention;
+mod classifier;
+mod config;
+mod dropout;
+mod embeddings;
+mod encoder;
+mod error;
+mod initialise;
+mod inputs;
+mod layer_norm;
+mod linear;
+mod parameters;
+mod precision;
+mod weights;
+
+pub use classifier::{BertForSequenceClassification, LoadOptions, Tape};
+pub use config::{Activation, Config, DropoutOverrides};
+pub use dropout::DropoutStream;
+pub use error::ModelError;
+pub use inputs::Inputs;
+pub use parameters::{Gradient, Gradients, Parameter, Parameters};
+pub use precision::Precision;
+pub use weights::LoadReport;

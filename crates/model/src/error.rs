@@ -1,0 +1,55 @@
+//! What can go wrong between a model folder and a model.
+
+use std::path::PathBuf;
+
+/// Errors of loading, checking and saving a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// `config.json` is not what a BERT needs.
+    #[error("{path}: {message}", path = path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what to do.
+        message: String,
+    },
+    /// The weights file is not a readable safetensors file.
+    #[error("{path}: not a usable safetensors file: {message}", path = path.display())]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        message: String,
+    },
+    /// The only weights in the folder are pickles.
+    #[error(
+        "{path}: refused, because a pickle can run any code when it is opened (hint: convert it once in Python: \
+         `AutoModelForSequenceClassification.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)`, \
+         then use the model.safetensors it writes)",
+        path = path.display()
+    )]
+    Pickle {
+        /// The pickle file.
+        path: PathBuf,
+    },
+    /// Names, shapes or types in the file don't fit the configuration.
+    #[error("{path}: the tensors don't fit config.json{details}", path = path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// Lists of missing, misshapen and wrongly typed tensors, one a line.
+        details: String,
+    },
+    /// libtorch refused an operation.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}

@@ -1,0 +1,40 @@
+//! Which floating-point format the passes compute in.
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind};
+
+/// Format of the compute weights and activations. Master weights and optimizer state are fp32 at either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// IEEE single precision throughout.
+    Fp32,
+    /// bfloat16 weights and activations; statistics of norms and all sums in fp32.
+    Bf16,
+}
+
+impl Precision {
+    /// bf16 where the device multiplies it natively (CUDA, AVX512-BF16), else fp32.
+    pub fn auto(device: Device) -> Self {
+        match device {
+            Device::Cuda(_) => Precision::Bf16,
+            _ if cpu_has_bf16() => Precision::Bf16,
+            _ => Precision::Fp32,
+        }
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Precision::Fp32 => Kind::Float,
+            Precision::Bf16 => Kind::BFloat16,
+        }
+    }
+}
+
+// Every processor with AMX has AVX512-BF16 too, so one flag answers for both.
+fn cpu_has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
