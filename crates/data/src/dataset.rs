@@ -1,0 +1,147 @@
+//! Which data set, from where, under which options: the crate's reading half behind one call, [`load`].
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::error::DataError;
+use crate::record::Record;
+
+/// A data set that can be asked for by name, or a person's own file or folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dataset {
+    /// The treebank's sentences, positive or negative; neutral ones left out.
+    Sst2,
+    /// The treebank's sentences: negative, neutral, positive.
+    Sst3,
+    /// The treebank's sentences in five classes.
+    Sst5,
+    /// GLUE's form of the treebank: 67,349 phrases to train on and an unlabelled test split.
+    GlueSst2,
+    /// The packaged movie-review sentences, rated by people.
+    Reviews {
+        /// How many classes the rating is cut into: 2, 3 or 5.
+        classes: u32,
+    },
+    /// A CSV, TSV, JSONL or Parquet file, or a folder of split files.
+    File(PathBuf),
+}
+
+/// Where a data set is taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum SourceChoice {
+    /// The Hub, then Stanford, then the packaged sentences.
+    #[default]
+    Auto,
+    /// The Hugging Face Hub.
+    Hub,
+    /// The official archive of the treebank.
+    Stanford,
+    /// The packaged movie-review sentences.
+    Packaged,
+    /// A folder on this machine.
+    Folder(PathBuf),
+}
+
+/// How a data set is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadOptions {
+    /// Add every distinct labelled phrase of the training trees to the training split.
+    pub phrases: bool,
+    /// The column with the text; `None` detects it.
+    pub text_column: Option<String>,
+    /// The column with the label; `None` detects it.
+    pub label_column: Option<String>,
+    /// A separate file for the validation split.
+    pub validation_file: Option<PathBuf>,
+    /// A separate file for the test split.
+    pub test_file: Option<PathBuf>,
+    /// Share of a single file that becomes the validation split, and the same share again for test. In 0..0.5.
+    pub split_ratio: f64,
+    /// How a file's label values map to label names: `value=name` pairs in the order of the label indices.
+    pub label_map: Option<Vec<(String, String)>>,
+    /// Drop rows with a null or empty text and count them, where they would be refused otherwise.
+    pub drop_empty: bool,
+    /// Go on where the audit finds more leakage or conflict than its threshold.
+    pub allow_leakage: bool,
+    /// Which of the equally good splits of a single file is taken.
+    pub seed: u64,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            phrases: false,
+            text_column: None,
+            label_column: None,
+            validation_file: None,
+            test_file: None,
+            split_ratio: 0.1,
+            label_map: None,
+            drop_empty: false,
+            allow_leakage: false,
+            seed: 0,
+        }
+    }
+}
+
+/// A data set as read: three splits over one list of label names, and where they came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The data set that was read, by its short name (`sst2`, `reviews`, a file's name).
+    pub dataset: String,
+    /// Which form of the data set this is, spelled out with its sizes.
+    pub variant: String,
+    /// Where it came from.
+    pub source: String,
+    /// Its licence, or what is known of it.
+    pub licence: String,
+    /// Lower-case hex sha256 of each source file, by file name.
+    pub source_sha256: BTreeMap<String, String>,
+    /// Label names, in the order of the label indices.
+    pub label_names: Vec<String>,
+    /// The training split.
+    pub train: Vec<Record>,
+    /// The validation split; may be empty.
+    pub validation: Vec<Record>,
+    /// The test split; may be empty or unlabelled.
+    pub test: Vec<Record>,
+    /// What a person should be told: fallbacks taken, rows dropped, values mapped.
+    pub notes: Vec<String>,
+}
+
+impl FromStr for Dataset {
+    type Err = DataError;
+
+    fn from_str(name: &str) -> Result<Self, DataError> {
+        Ok(match name {
+            "" => return Err(DataError::Request("--dataset is empty: sst2, sst3, sst5, glue-sst2, reviews or a path".into())),
+            "sst2" => Self::Sst2,
+            "sst3" => Self::Sst3,
+            "sst5" => Self::Sst5,
+            "glue-sst2" => Self::GlueSst2,
+            "reviews" => Self::Reviews { classes: 2 },
+            path => Self::File(PathBuf::from(path)),
+        })
+    }
+}
+
+impl FromStr for SourceChoice {
+    type Err = DataError;
+
+    fn from_str(name: &str) -> Result<Self, DataError> {
+        Ok(match name {
+            "" => return Err(DataError::Request("--source is empty: auto, hub, stanford, packaged or a folder".into())),
+            "auto" => Self::Auto,
+            "hub" => Self::Hub,
+            "stanford" => Self::Stanford,
+            "packaged" => Self::Packaged,
+            folder => Self::Folder(PathBuf::from(folder)),
+        })
+    }
+}
+
+/// Reads `dataset` from `source`.
+pub fn load(dataset: &Dataset, source: &SourceChoice, options: &LoadOptions) -> Result<Loaded, DataError> {
+    crate::source::load(dataset, source, options)
+}

@@ -1,0 +1,194 @@
+//! Which rows make up which batch.
+//!
+//! The order of an epoch is a pure function of `(seed, epoch)`, so a run that is resumed, or dealt out over several
+//! processes, finds the same batches again and nothing random is ever stored.
+//!
+//! The generator is SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014). Its state
+//! starts at `mix(mix(seed + GOLDEN) + epoch + GOLDEN)`; a row is drawn by Lemire's multiplication method with
+//! rejection, so that every permutation is equally likely; the rows are shuffled by Fisher and Yates from the last to
+//! the first. These rules are part of the format: a change of them changes what a seed means.
+//!
+//! With length grouping the shuffled rows are cut into pools of up to fifty batches, and each pool is sorted by token
+//! count, longest first. Batches then hold texts of like length, while a pool is still a random draw from the whole. The
+//! pool that has the longest text is moved to the front, so that memory runs out in the first step or never.
+
+/// Deals the rows of a training split into batches, epoch after epoch.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    token_counts: Vec<u32>,
+    batch_size: usize,
+    seed: u64,
+    group_by_length: bool,
+}
+
+/// A pool holds this many batches when there are rows enough for four pools.
+const POOL_BATCHES: usize = 50;
+
+impl Sampler {
+    /// A sampler over `token_counts.len()` rows.
+    ///
+    /// # Panics
+    /// If `batch_size` is 0.
+    pub fn new(token_counts: Vec<u32>, batch_size: usize, seed: u64, group_by_length: bool) -> Self {
+        assert!(batch_size > 0, "batch_size must be at least 1");
+        Self { token_counts, batch_size, seed, group_by_length }
+    }
+
+    /// The batches of one epoch, in order: each row once, each batch full but the last.
+    pub fn epoch(&self, epoch: u64) -> Vec<Vec<usize>> {
+        let mut rows: Vec<usize> = (0..self.token_counts.len()).collect();
+        Generator::new(self.seed, epoch).shuffle(&mut rows);
+        if self.group_by_length {
+            self.group(&mut rows);
+        }
+        rows.chunks(self.batch_size).map(<[usize]>::to_vec).collect()
+    }
+
+    /// How many batches an epoch has.
+    pub fn batches_per_epoch(&self) -> usize {
+        self.token_counts.len().div_ceil(self.batch_size)
+    }
+
+    fn group(&self, rows: &mut [usize]) {
+        let batches_per_pool = (rows.len() / (self.batch_size * 4)).clamp(1, POOL_BATCHES);
+        let pool = batches_per_pool * self.batch_size;
+        // A stable sort: rows of the same length stay shuffled.
+        for pool in rows.chunks_mut(pool) {
+            pool.sort_by_key(|&row| std::cmp::Reverse(self.token_counts[row]));
+        }
+        let whole_pools = rows.len() / pool;
+        let longest = (0..rows.len().div_ceil(pool)).max_by_key(|&at| (self.token_counts[rows[at * pool]], usize::MAX - at));
+        match longest {
+            Some(at) if at < whole_pools => rows[..(at + 1) * pool].rotate_right(pool),
+            // The last pool is short: moved to the front whole it would leave a short batch in the middle of the epoch,
+            // so only its longest row changes places with the first pool's.
+            Some(at) => rows.swap(0, at * pool),
+            None => {}
+        }
+    }
+}
+
+/// Batches for evaluation: all rows, longest first, rows of one length in their order.
+///
+/// # Panics
+/// If `batch_size` is 0.
+pub fn sequential_batches(token_counts: &[u32], batch_size: usize) -> Vec<Vec<usize>> {
+    assert!(batch_size > 0, "batch_size must be at least 1");
+    let mut rows: Vec<usize> = (0..token_counts.len()).collect();
+    rows.sort_by_key(|&row| std::cmp::Reverse(token_counts[row]));
+    rows.chunks(batch_size).map(<[usize]>::to_vec).collect()
+}
+
+/// SplitMix64; see the module's documentation.
+struct Generator(u64);
+
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl Generator {
+    fn new(seed: u64, epoch: u64) -> Self {
+        Self(mix(mix(seed.wrapping_add(GOLDEN)).wrapping_add(epoch).wrapping_add(GOLDEN)))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        mix(self.0)
+    }
+
+    /// A number below `bound`, each equally likely (Lemire, "Fast random integer generation in an interval", 2019).
+    fn below(&mut self, bound: u64) -> u64 {
+        loop {
+            let product = u128::from(self.next()) * u128::from(bound);
+            let (high, low) = ((product >> 64) as u64, product as u64);
+            if low >= bound.wrapping_neg() % bound {
+                return high;
+            }
+        }
+    }
+
+    fn shuffle(&mut self, rows: &mut [usize]) {
+        for last in (1..rows.len()).rev() {
+            rows.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn counts(rows: usize) -> Vec<u32> {
+        (0..rows as u64).map(|row| 3 + (mix(row) % 60) as u32).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_comes_exactly_once(rows in 0usize..700, batch_size in 1usize..40, seed: u64, grouped: bool) {
+            let sampler = Sampler::new(counts(rows), batch_size, seed, grouped);
+            let batches = sampler.epoch(3);
+            prop_assert_eq!(batches.len(), sampler.batches_per_epoch());
+            if let Some((last, full)) = batches.split_last() {
+                prop_assert!(full.iter().all(|batch| batch.len() == batch_size));
+                prop_assert!((1..=batch_size).contains(&last.len()));
+            }
+            let mut seen = batches.concat();
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..rows).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn evaluation_goes_from_long_to_short(counts in prop::collection::vec(1u32..50, 0..200), batch_size in 1usize..20) {
+            let order = sequential_batches(&counts, batch_size).concat();
+            prop_assert_eq!(order.len(), counts.len());
+            let descending = order.windows(2).all(|pair| (counts[pair[1]], pair[0]) <= (counts[pair[0]], pair[1])
+                || counts[pair[0]] > counts[pair[1]]);
+            prop_assert!(descending);
+        }
+    }
+
+    #[test]
+    fn epochs_and_seeds_differ_and_repeat() {
+        for grouped in [false, true] {
+            let sampler = Sampler::new(counts(500), 16, 42, grouped);
+            assert_eq!(sampler.epoch(1), Sampler::new(counts(500), 16, 42, grouped).epoch(1));
+            assert_ne!(sampler.epoch(0), sampler.epoch(1));
+            assert_ne!(sampler.epoch(0), Sampler::new(counts(500), 16, 43, grouped).epoch(0));
+        }
+    }
+
+    #[test]
+    fn the_generator_is_splitmix64() {
+        // The first outputs from state 1234567, as the reference implementation gives them.
+        let mut generator = Generator(1_234_567);
+        let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423_u64];
+        assert_eq!(expected.map(|_| generator.next()), expected);
+    }
+
+    #[test]
+    fn grouping_starts_with_the_longest_and_keeps_like_lengths_together() {
+        let counts = counts(5000);
+        let grouped = Sampler::new(counts.clone(), 16, 7, true).epoch(0);
+        assert_eq!(counts[grouped[0][0]], *counts.iter().max().unwrap());
+        let padding = |batches: &[Vec<usize>]| -> u32 {
+            let waste = |batch: &Vec<usize>| {
+                let longest = batch.iter().map(|&row| counts[row]).max().unwrap_or(0);
+                batch.iter().map(|&row| longest - counts[row]).sum::<u32>()
+            };
+            batches.iter().map(waste).sum()
+        };
+        let shuffled = Sampler::new(counts.clone(), 16, 7, false).epoch(0);
+        assert!(padding(&grouped) * 10 < padding(&shuffled), "{} {}", padding(&grouped), padding(&shuffled));
+    }
+
+    #[test]
+    fn an_order_is_a_promise() {
+        let sampler = Sampler::new(vec![5; 10], 4, 42, false);
+        assert_eq!(sampler.epoch(0), Sampler::new(vec![9; 10], 4, 42, true).epoch(0), "equal lengths: grouping changes nothing");
+    }
+}

@@ -1,0 +1,150 @@
+//! Text to token ids, exactly as Hugging Face's fast BERT tokenizer does it.
+//!
+//! A model folder brings its tokenizer as `tokenizer.json`, or, when it is older, as `vocab.txt`. Both become one
+//! description, which is checked before the `tokenizers` library sees it, and both obey `tokenizer_config.json` where
+//! that states a normalisation. What a `tokenizer.json` says about truncation and padding is left out: those are ours.
+//! (The packaged MiniLM cuts at 128 tokens and pads to 128; none of that may reach the data.)
+//!
+//! ```no_run
+//! # fn main() -> Result<(), data::DataError> {
+//! let tokenizer = data::tokenize::Tokenizer::from_folder("models/bert-base-uncased".as_ref(), 512)?;
+//! let encoded = tokenizer.encode("A gorgeous film .")?;
+//! assert_eq!(encoded.ids.first(), Some(&101)); // [CLS]
+//! # Ok(())
+//! # }
+//! ```
+
+mod description;
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use tokenizers::{TruncationDirection, TruncationParams, TruncationStrategy};
+
+use crate::error::DataError;
+use description::Description;
+
+/// A WordPiece tokenizer with its special tokens and a maximum length.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    path: PathBuf,
+    sha256: String,
+    vocab_size: usize,
+    max_length: usize,
+    special_tokens: usize,
+}
+
+/// One text as token ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// Token ids with `[CLS]` and `[SEP]`; at most the tokenizer's `max_length` of them.
+    pub ids: Vec<u32>,
+    /// Whether tokens were cut off.
+    pub truncated: bool,
+    /// How many ids there would have been without the cut.
+    pub full_len: usize,
+}
+
+impl Tokenizer {
+    /// Reads the tokenizer of a model folder in Hugging Face layout. Texts are cut to `max_length` ids, special tokens
+    /// included.
+    ///
+    /// # Errors
+    /// A folder without a tokenizer, a file that isn't a BERT tokenizer, and a `max_length` that leaves no room for a
+    /// word are refused.
+    pub fn from_folder(folder: &Path, max_length: usize) -> Result<Self, DataError> {
+        let description = Description::read(folder)?;
+        let path = description.path.clone();
+        let fail = |source| DataError::Tokenizer { path: path.clone(), source };
+        let mut inner = tokenizers::Tokenizer::from_bytes(description.to_json()).map_err(fail)?;
+
+        let special_tokens = special_tokens(&inner, &path)?;
+        if max_length <= special_tokens {
+            return Err(DataError::Request(format!(
+                "--max-length {max_length} leaves no room for text beside the {special_tokens} special tokens: at least \
+                 {} is needed",
+                special_tokens + 1
+            )));
+        }
+        let truncation = TruncationParams {
+            direction: TruncationDirection::Right,
+            max_length,
+            strategy: TruncationStrategy::LongestFirst,
+            stride: 0,
+        };
+        inner.with_truncation(Some(truncation)).map_err(fail)?;
+        let highest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
+        Ok(Self {
+            inner,
+            sha256: description.sha256(),
+            path,
+            vocab_size: highest_id as usize + 1,
+            max_length,
+            special_tokens,
+        })
+    }
+
+    /// Encodes one text.
+    pub fn encode(&self, text: &str) -> Result<Encoded, DataError> {
+        let encoding = self
+            .inner
+            .encode_fast(text, true)
+            .map_err(|source| DataError::Tokenizer { path: self.path.clone(), source })?;
+        // Each overflowing piece carries its own special tokens.
+        let cut: usize =
+            encoding.get_overflowing().iter().map(|piece| piece.len().saturating_sub(self.special_tokens)).sum();
+        Ok(Encoded { ids: encoding.get_ids().to_vec(), truncated: cut > 0, full_len: encoding.len() + cut })
+    }
+
+    /// Encodes texts in parallel, in order.
+    pub fn encode_batch(&self, texts: &[&str]) -> Result<Vec<Encoded>, DataError> {
+        texts.par_iter().map(|text| self.encode(text)).collect()
+    }
+
+    /// Lower-case hex sha256 of what decides about ids: vocabulary, normalisation, splitting and special tokens. Two
+    /// folders whose files differ in nothing but truncation, padding or layout have the same one.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// One more than the highest id: the least `vocab_size` a model needs for it.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The most ids that a text gets, special tokens included.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Tokenizer")
+            .field("path", &self.path)
+            .field("vocab_size", &self.vocab_size)
+            .field("max_length", &self.max_length)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many special tokens a text gets, found by trying: the library's own count trusts the file.
+fn special_tokens(inner: &tokenizers::Tokenizer, path: &Path) -> Result<usize, DataError> {
+    let encode =
+        |text| inner.encode_fast(text, true).map_err(|source| DataError::Tokenizer { path: path.to_owned(), source });
+    let (empty, word) = (encode("")?, encode("a")?);
+    if let Some(id) = word.get_ids().iter().find(|&&id| inner.id_to_token(id).is_none()) {
+        return Err(DataError::content(path, format!("special token id {id} is not in the vocabulary")));
+    }
+    if empty.is_empty() || word.len() <= empty.len() {
+        return Err(DataError::content(
+            path,
+            "the post_processor doesn't put special tokens around the text, as BERT needs ([CLS] text [SEP])",
+        ));
+    }
+    Ok(empty.len())
+}
+
+#[cfg(test)]
+mod tests;
