@@ -1,0 +1,207 @@
+//! A `--config` file: the same names as the flags, every key known, every error with its line.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use clap::Args;
+use serde::Deserialize;
+use toml::de::DeTable;
+
+use super::args::TrainArgs;
+use crate::error::{Result, TrainError};
+
+/// What a file says, and where it says it.
+pub(super) struct ConfigFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its values.
+    pub args: TrainArgs,
+    /// The line of each key, from 1.
+    pub lines: BTreeMap<String, usize>,
+}
+
+impl ConfigFile {
+    /// Reads a file; unknown keys and values of the wrong kind are refused with their line.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(TrainError::io("read the configuration file", path))?;
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self> {
+        let wrong = |key: Option<String>, error: toml::de::Error| TrainError::ConfigFile {
+            path: path.to_owned(),
+            line: line_at(text, error.span().map_or(0, |span| span.start)),
+            key,
+            message: error.message().to_owned(),
+        };
+        let table = DeTable::parse(text).map_err(|error| wrong(None, error))?;
+
+        let mut lines = BTreeMap::new();
+        let mut spans: Vec<(String, Range<usize>)> = Vec::new();
+        for (key, value) in table.get_ref().iter() {
+            let name = key.get_ref().to_string();
+            let line = line_at(text, key.span().start);
+            if !OPTIONS.contains(&name.as_str()) {
+                let nearest = nearest_option(&name);
+                return Err(TrainError::UnknownKey {
+                    path: path.to_owned(),
+                    line,
+                    key: name,
+                    nearest,
+                });
+            }
+            spans.push((name.clone(), value.span()));
+            lines.insert(name, line);
+        }
+
+        let args = toml::de::Deserializer::parse(text)
+            .and_then(TrainArgs::deserialize)
+            .map_err(|error| {
+                let start = error.span().map_or(0, |span| span.start);
+                let key = spans
+                    .into_iter()
+                    .find(|(_, span)| span.contains(&start))
+                    .map(|(key, _)| key);
+                wrong(key, error)
+            })?;
+        Ok(Self {
+            path: path.to_owned(),
+            args,
+            lines,
+        })
+    }
+}
+
+/// The options a file may set: every flag but `--config` itself.
+static OPTIONS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    TrainArgs::augment_args(clap::Command::new("train"))
+        .get_arguments()
+        .map(|argument| &*argument.get_id().as_str().to_owned().leak())
+        .filter(|&name| name != "config")
+        .collect()
+});
+
+/// The option whose name is closest, where it is close enough to have been meant.
+fn nearest_option(key: &str) -> Option<&'static str> {
+    let key = key.to_lowercase().replace('-', "_");
+    OPTIONS
+        .iter()
+        .map(|&option| (strsim::jaro_winkler(&key, option), option))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, option)| option)
+}
+
+/// The line of a byte, from 1.
+fn line_at(text: &str, byte: usize) -> usize {
+    1 + text
+        .bytes()
+        .take(byte)
+        .filter(|&byte| byte == b'\n')
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ClassWeights, Precision, ScheduleKind};
+
+    fn parse(text: &str) -> Result<ConfigFile> {
+        ConfigFile::parse(Path::new("run.toml"), text)
+    }
+
+    fn message(text: &str) -> String {
+        match parse(text) {
+            Ok(_) => panic!("accepted: {text}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_value_is_read() {
+        let file = parse(
+            "# tried by hand\nepochs = 4\nlearning_rate = 3e-5\nlabel_smoothing = 0\nprecision = \"BF16\"\n\
+             group_by_length = true\nschedule = \"inverse_sqrt\"\nclass_weights = [1, 2.5]\ndata = \"data/prepared/sst2\"\n",
+        )
+        .unwrap();
+        let expected = TrainArgs {
+            epochs: Some(4),
+            learning_rate: Some(3e-5),
+            label_smoothing: Some(0.0),
+            precision: Some(Precision::Bf16),
+            group_by_length: Some(true),
+            schedule: Some(ScheduleKind::InverseSqrt),
+            class_weights: Some(ClassWeights::Values(vec![1.0, 2.5])),
+            data: Some(PathBuf::from("data/prepared/sst2")),
+            ..TrainArgs::default()
+        };
+        assert_eq!(file.args, expected);
+        assert_eq!(file.lines["learning_rate"], 3);
+        assert_eq!(
+            parse("class_weights = \"Balanced\"")
+                .unwrap()
+                .args
+                .class_weights,
+            Some(ClassWeights::Balanced)
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_names_file_line_and_the_nearest_option() {
+        let error = message("epochs = 3\n\nlearnig_rate = 2e-5\n");
+        assert_eq!(
+            error,
+            "run.toml, line 3: no option is called \"learnig_rate\" (hint: did you mean \"learning_rate\"?)"
+        );
+        assert!(message("batch-size = 8").contains("did you mean \"batch_size\"?"));
+        assert!(message("zzz = 8").contains("`train --help` lists them"));
+        assert!(message("config = \"other.toml\"").contains("no option is called \"config\""));
+        assert!(message("[optimizer]\nbeta1 = 0.9").contains("key \"optimizer\""));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_names_file_line_and_key() {
+        let error = message("epochs = 3\nbatch_size = \"many\"\n");
+        assert!(
+            error.starts_with("run.toml, line 2, key \"batch_size\": "),
+            "{error}"
+        );
+        assert!(error.contains("\"many\""), "{error}");
+        let error = message("seed = 1\nepochs = -3\n");
+        assert!(
+            error.starts_with("run.toml, line 2, key \"epochs\": ") && error.contains("-3"),
+            "{error}"
+        );
+        let error = message("precision = \"fp8\"");
+        assert!(
+            error.contains("line 1, key \"precision\": \"fp8\" is not one of auto, fp32, bf16"),
+            "{error}"
+        );
+        let error = message("class_weights = 3");
+        assert!(
+            error.contains("key \"class_weights\"") && error.contains("\"balanced\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_toml_names_the_line() {
+        let error = message("epochs = 3\nbatch_size 16\n");
+        assert!(error.starts_with("run.toml, line 2: "), "{error}");
+        assert!(message("epochs = 3\nepochs = 4\n").contains("line 2"));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = ConfigFile::read(Path::new("nowhere/run.toml"))
+            .err()
+            .map(|error| error.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some("can't read the configuration file nowhere/run.toml")
+        );
+    }
+}

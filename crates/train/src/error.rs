@@ -1,0 +1,174 @@
+//! What can go wrong in training, and what to do about it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The result of anything in this crate that can fail.
+pub type Result<T, E = TrainError> = std::result::Result<T, E>;
+
+/// What can go wrong between the flags and the finished run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A value outside what is allowed, from a flag, the file or a default.
+    #[error("{0}")]
+    Value(Box<InvalidValue>),
+
+    /// Two options that exclude each other.
+    #[error("{first} and {second} can't both be given: {why} (hint: {hint})")]
+    Conflict {
+        /// The one, as written.
+        first: String,
+        /// The other, as written.
+        second: String,
+        /// Why they don't go together.
+        why: String,
+        /// What to do.
+        hint: String,
+    },
+
+    /// A `--config` file that isn't TOML, or a value in it of the wrong kind.
+    #[error("{}, line {line}{}: {message} (hint: `key = value` with the names of `train --help` in snake_case)",
+        path.display(), key.as_ref().map_or(String::new(), |key| format!(", key \"{key}\"")))]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key whose value is wrong; `None` where the line itself can't be read.
+        key: Option<String>,
+        /// What was found.
+        message: String,
+    },
+
+    /// A key in a `--config` file that no option has.
+    #[error("{}, line {line}: no option is called \"{key}\"{}", path.display(), match nearest {
+        Some(nearest) => format!(" (hint: did you mean \"{nearest}\"?)"),
+        None => " (hint: `train --help` lists them; in the file they are written in snake_case)".to_owned(),
+    })]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key as it stands.
+        key: String,
+        /// The option whose name is closest, where one is close.
+        nearest: Option<&'static str>,
+    },
+
+    /// A resolved configuration that can't be written as TOML.
+    #[error("the configuration can't be written as TOML")]
+    ConfigWrite(#[from] toml::ser::Error),
+
+    /// An output folder with somebody else's files.
+    #[error("{} isn't empty and isn't a run of ours: it holds \"{found}\" (hint: give another --output, \
+        or none for a new folder under runs/)", path.display())]
+    OutputTaken {
+        /// The folder.
+        path: PathBuf,
+        /// One of the files in it.
+        found: String,
+    },
+
+    /// An output folder with a trained model.
+    #[error("{} already holds a trained model (hint: give another --output, or delete that folder to train into it \
+        again)", path.display())]
+    OutputFinished {
+        /// The folder.
+        path: PathBuf,
+    },
+
+    /// No run to take the newest of.
+    #[error("no finished run under {} (hint: `cargo run -p train` makes one; --run DIR names one elsewhere)",
+        root.display())]
+    NoRun {
+        /// The folder that was searched.
+        root: PathBuf,
+    },
+
+    /// A file operation that failed.
+    #[error("can't {action} {}", path.display())]
+    Io {
+        /// The verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+
+    /// A tensor that an optimizer can't work on in place.
+    #[error("{name}: this tensor is {found}, and the update needs {needed}")]
+    UnfitTensor {
+        /// The parameter's name.
+        name: String,
+        /// Kind, layout and device, or the shape.
+        found: String,
+        /// The same of what would fit.
+        needed: String,
+    },
+
+    /// Saved optimizer state of another model or another optimizer.
+    #[error(
+        "the saved optimizer state doesn't fit this model and optimizer{details} \
+        (hint: resume with the model and the --optimizer of the saved run)"
+    )]
+    OptimizerState {
+        /// Missing, unexpected and misshapen tensors, one a line.
+        details: String,
+    },
+
+    /// libtorch refused an operation.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl TrainError {
+    /// For `map_err`: a failed file operation, with its verb and path.
+    pub fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+/// A value outside what is allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InvalidValue {
+    /// The option's name in snake_case.
+    pub key: &'static str,
+    /// File and line of the value, where it came from a file.
+    pub place: Option<(PathBuf, usize)>,
+    /// The value.
+    pub found: String,
+    /// What is allowed.
+    pub allowed: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl fmt::Display for InvalidValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some((path, line)) => write!(
+                formatter,
+                "{}, line {line}: {} = {}",
+                path.display(),
+                self.key,
+                self.found
+            )?,
+            None => write!(formatter, "--{} {}", self.key.replace('_', "-"), self.found)?,
+        }
+        write!(
+            formatter,
+            " is not allowed: it must be {} (hint: {})",
+            self.allowed, self.hint
+        )
+    }
+}
