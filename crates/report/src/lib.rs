@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Draws results.

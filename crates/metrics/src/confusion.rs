@@ -1,0 +1,264 @@
+//! The confusion matrix: how often each true class was predicted as each class.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{MetricsError, Result, Side};
+use crate::render;
+
+/// Counts of (true class, predicted class); rows are true, columns predicted. Holds at least one class and one example.
+///
+/// Serializes as its rows: `[[40, 2], [5, 53]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Vec<u64>>", into = "Vec<Vec<u64>>")]
+pub struct ConfusionMatrix {
+    classes: usize,
+    /// Row-major, `classes` x `classes`.
+    counts: Vec<u64>,
+}
+
+impl ConfusionMatrix {
+    /// Counts each pair of labels, which are class indices below `classes`.
+    ///
+    /// # Errors
+    /// No classes, no pairs, lists of different length, or a label out of range (with its row).
+    pub fn from_pairs(truth: &[u32], predicted: &[u32], classes: usize) -> Result<Self> {
+        if classes == 0 {
+            return Err(MetricsError::NoClasses);
+        }
+        if truth.len() != predicted.len() {
+            return Err(MetricsError::Lengths {
+                truth: truth.len(),
+                predicted: predicted.len(),
+            });
+        }
+        if truth.is_empty() {
+            return Err(MetricsError::Empty);
+        }
+        let index = |side, row, label: u32| match usize::try_from(label) {
+            Ok(class) if class < classes => Ok(class),
+            _ => Err(MetricsError::Label {
+                side,
+                row,
+                label,
+                classes,
+            }),
+        };
+        let mut counts = vec![0; classes * classes];
+        for (row, (&t, &p)) in truth.iter().zip(predicted).enumerate() {
+            counts[index(Side::Truth, row, t)? * classes + index(Side::Predicted, row, p)?] += 1;
+        }
+        Ok(Self { classes, counts })
+    }
+
+    /// A matrix from counts made elsewhere, one inner list for each true class.
+    ///
+    /// # Errors
+    /// No rows, a row that isn't as long as there are rows, or nothing but zeros.
+    pub fn from_counts(rows: &[Vec<u64>]) -> Result<Self> {
+        let classes = rows.len();
+        if classes == 0 {
+            return Err(MetricsError::NoClasses);
+        }
+        if let Some((row, found)) = rows
+            .iter()
+            .map(Vec::len)
+            .enumerate()
+            .find(|&(_, found)| found != classes)
+        {
+            return Err(MetricsError::NotSquare {
+                row,
+                found,
+                classes,
+            });
+        }
+        let counts: Vec<u64> = rows.concat();
+        if counts.iter().all(|&count| count == 0) {
+            return Err(MetricsError::Empty);
+        }
+        Ok(Self { classes, counts })
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// How often `truth` was predicted as `predicted`.
+    ///
+    /// # Panics
+    /// When a class is out of range.
+    pub fn count(&self, truth: usize, predicted: usize) -> u64 {
+        assert!(
+            predicted < self.classes,
+            "class {predicted} of {}",
+            self.classes
+        );
+        self.counts[truth * self.classes + predicted]
+    }
+
+    /// The rows, one for each true class.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[u64]> {
+        self.counts.chunks_exact(self.classes)
+    }
+
+    /// The counts as nested lists, rows first.
+    pub fn counts(&self) -> Vec<Vec<u64>> {
+        self.rows().map(<[u64]>::to_vec).collect()
+    }
+
+    /// How many examples were counted: at least one.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// How many examples got their true class.
+    pub fn correct(&self) -> u64 {
+        (0..self.classes)
+            .map(|class| self.count(class, class))
+            .sum()
+    }
+
+    /// How many examples truly are of each class.
+    pub fn support(&self) -> Vec<u64> {
+        self.rows().map(|row| row.iter().sum()).collect()
+    }
+
+    /// How many examples were predicted as each class.
+    pub fn predicted(&self) -> Vec<u64> {
+        (0..self.classes)
+            .map(|column| self.rows().map(|row| row[column]).sum())
+            .collect()
+    }
+
+    /// The matrix for a terminal of 100 columns; see [`ConfusionMatrix::render_within`].
+    ///
+    /// # Errors
+    /// A number of names that isn't the number of classes.
+    pub fn render<S: AsRef<str>>(&self, label_names: &[S]) -> Result<String> {
+        self.render_within(label_names, 100)
+    }
+
+    /// The matrix as aligned text of at most `columns` columns: counts, under each its share of the row, and totals.
+    /// Where the names don't fit over the columns these are numbered, and where even that is too wide the columns are
+    /// continued in further blocks. A block always has a column, so a very narrow terminal can still be overrun.
+    ///
+    /// # Errors
+    /// A number of names that isn't the number of classes.
+    pub fn render_within<S: AsRef<str>>(
+        &self,
+        label_names: &[S],
+        columns: usize,
+    ) -> Result<String> {
+        if label_names.len() != self.classes {
+            return Err(MetricsError::Names {
+                found: label_names.len(),
+                classes: self.classes,
+            });
+        }
+        let names: Vec<&str> = label_names.iter().map(AsRef::as_ref).collect();
+        Ok(render::matrix(self, &names, columns))
+    }
+}
+
+impl TryFrom<Vec<Vec<u64>>> for ConfusionMatrix {
+    type Error = MetricsError;
+
+    fn try_from(rows: Vec<Vec<u64>>) -> Result<Self> {
+        Self::from_counts(&rows)
+    }
+}
+
+impl From<ConfusionMatrix> for Vec<Vec<u64>> {
+    fn from(matrix: ConfusionMatrix) -> Self {
+        matrix.counts()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_true_and_columns_predicted() -> Result<()> {
+        let matrix = ConfusionMatrix::from_pairs(&[0, 0, 1, 2, 2, 2], &[0, 1, 1, 0, 0, 2], 4)?;
+        assert_eq!(
+            matrix.counts(),
+            [[1, 1, 0, 0], [0, 1, 0, 0], [2, 0, 1, 0], [0, 0, 0, 0]]
+        );
+        assert_eq!(matrix.support(), [2, 1, 3, 0]);
+        assert_eq!(matrix.predicted(), [3, 2, 1, 0]);
+        assert_eq!(
+            (matrix.total(), matrix.correct(), matrix.count(2, 0)),
+            (6, 3, 2)
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn bad_labels_are_named_with_their_row() {
+        let error = |truth: &[u32], predicted: &[u32], classes| {
+            ConfusionMatrix::from_pairs(truth, predicted, classes)
+                .map(|m| m.counts())
+                .unwrap_err()
+        };
+        assert_eq!(error(&[], &[], 2), MetricsError::Empty);
+        assert_eq!(error(&[0], &[0], 0), MetricsError::NoClasses);
+        assert_eq!(
+            error(&[0, 1], &[0], 2),
+            MetricsError::Lengths {
+                truth: 2,
+                predicted: 1
+            }
+        );
+        assert_eq!(
+            error(&[0, 3], &[0, 1], 3),
+            MetricsError::Label {
+                side: Side::Truth,
+                row: 1,
+                label: 3,
+                classes: 3
+            }
+        );
+        let unlabelled = error(&[0, 1], &[0, u32::MAX], 2).to_string();
+        assert!(
+            unlabelled
+                .starts_with("row 1: predicted label 4294967295 is not a class index below 2"),
+            "{unlabelled}"
+        );
+    }
+
+    #[test]
+    fn counts_from_elsewhere_are_checked() {
+        assert_eq!(
+            ConfusionMatrix::from_counts(&[]),
+            Err(MetricsError::NoClasses)
+        );
+        assert_eq!(
+            ConfusionMatrix::from_counts(&[vec![1, 2], vec![3]]),
+            Err(MetricsError::NotSquare {
+                row: 1,
+                found: 1,
+                classes: 2
+            })
+        );
+        assert_eq!(
+            ConfusionMatrix::from_counts(&[vec![0]]),
+            Err(MetricsError::Empty)
+        );
+    }
+
+    #[test]
+    fn json_is_the_rows_and_reads_back() -> std::result::Result<(), Box<dyn std::error::Error>> {
+        let matrix = ConfusionMatrix::from_pairs(&[0, 1, 1], &[1, 1, 0], 2)?;
+        let json = serde_json::to_string(&matrix)?;
+        assert_eq!(json, "[[0,1],[1,1]]");
+        assert_eq!(serde_json::from_str::<ConfusionMatrix>(&json)?, matrix);
+        let lame = serde_json::from_str::<ConfusionMatrix>("[[0,1],[1]]").unwrap_err();
+        assert!(
+            lame.to_string()
+                .contains("row 1 of the counts has 1 columns, expected 2"),
+            "{lame}"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! What can be wrong with labels, counts and names.
+
+use std::fmt;
+
+/// This crate's result.
+pub type Result<T> = std::result::Result<T, MetricsError>;
+
+/// Which of the two label lists a label came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The labels that the data carries.
+    Truth,
+    /// The labels that the model gave.
+    Predicted,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Truth => "true",
+            Side::Predicted => "predicted",
+        })
+    }
+}
+
+/// Why something can't be scored. Rows count from 0.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MetricsError {
+    /// The two label lists differ in length.
+    #[error(
+        "{truth} true labels but {predicted} predicted ones (hint: score each example once, both lists in the same order)"
+    )]
+    Lengths {
+        /// How many true labels there are.
+        truth: usize,
+        /// How many predicted labels there are.
+        predicted: usize,
+    },
+    /// A label names no class.
+    #[error(
+        "row {row}: {side} label {label} is not a class index below {classes} (hint: labels count from 0, and a split \
+         without labels can be predicted but not scored)"
+    )]
+    Label {
+        /// The list it stands in.
+        side: Side,
+        /// Its place in that list.
+        row: usize,
+        /// The label.
+        label: u32,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// There is nothing to score.
+    #[error("no examples to score (hint: choose a split that has labelled rows)")]
+    Empty,
+    /// There are no classes.
+    #[error(
+        "a confusion matrix needs at least one class, 0 were given (hint: pass the number of label names)"
+    )]
+    NoClasses,
+    /// A table of counts isn't as wide as it is high.
+    #[error(
+        "row {row} of the counts has {found} columns, expected {classes} (hint: one row and one column for each class)"
+    )]
+    NotSquare {
+        /// The offending row.
+        row: usize,
+        /// How many columns it has.
+        found: usize,
+        /// How many rows there are.
+        classes: usize,
+    },
+    /// More or fewer names than classes.
+    #[error(
+        "{found} label names for {classes} classes (hint: one name for each class, in the order of the indices)"
+    )]
+    Names {
+        /// How many names were given.
+        found: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A metric that doesn't exist.
+    #[error(
+        "\"{found}\" is not a metric (hint: loss, accuracy, matthews, or precision, recall, f1, alone for the weighted \
+         average or as in macro-f1 and micro-f1)"
+    )]
+    UnknownMetric {
+        /// What was asked for.
+        found: String,
+    },
+}

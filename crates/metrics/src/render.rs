@@ -1,0 +1,401 @@
+//! Text tables: the confusion matrix and the report, aligned by display width, so that names in any script line up.
+
+use std::fmt::{self, Write as _};
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::classification::{ClassificationReport, Scores};
+use crate::confusion::ConfusionMatrix;
+
+/// Longer names are cut with an ellipsis.
+const NAME_WIDTH: usize = 24;
+/// As wide as a percentage gets: `100.0%`.
+const SHARE_WIDTH: usize = 6;
+const GAP: &str = "  ";
+
+/// One column of the matrix: what stands over it and how wide it is.
+struct Column {
+    heading: String,
+    width: usize,
+}
+
+/// The matrix as text; `names` are as many as classes.
+pub(crate) fn matrix(matrix: &ConfusionMatrix, names: &[&str], width: usize) -> String {
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| shorten(&one_line(name), NAME_WIDTH))
+        .collect();
+    let named = columns(matrix, names.clone());
+    let totals = Column {
+        heading: "total".to_owned(),
+        width: digits(matrix.total()).max("total".len()),
+    };
+    let side = |rows: &[String]| {
+        rows.iter()
+            .map(|name| name.width())
+            .max()
+            .unwrap_or(0)
+            .max("total".len())
+    };
+    let fits = |side: usize, columns: &[Column]| {
+        side + 3 + total_width(columns) + 4 + totals.width <= width
+    };
+
+    let (rows, columns) = if fits(side(&names), &named) {
+        (names, named)
+    } else {
+        let numbered = (1..=names.len()).map(|number| number.to_string()).collect();
+        let number_width = digits(names.len() as u64);
+        let rows = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| format!("{:>number_width$} {name}", i + 1))
+            .collect();
+        (rows, columns(matrix, numbered))
+    };
+    let side = side(&rows);
+
+    let mut text = String::from(
+        "rows: true class, columns: predicted class, below each count its share of the row\n",
+    );
+    let mut first = 0;
+    while first < columns.len() {
+        // As many columns as fit, the totals with the last of them, and never none.
+        let mut last = columns.len();
+        while last > first + 1 && !fits(side, &columns[first..last]) {
+            last -= 1;
+        }
+        text.push('\n');
+        block(
+            &mut text,
+            matrix,
+            &rows,
+            side,
+            &columns,
+            first..last,
+            &totals,
+        );
+        first = last;
+    }
+    text
+}
+
+fn columns(matrix: &ConfusionMatrix, headings: Vec<String>) -> Vec<Column> {
+    let widest = |class: usize| {
+        matrix
+            .rows()
+            .map(|row| digits(row[class]))
+            .max()
+            .unwrap_or(1)
+    };
+    headings
+        .into_iter()
+        .enumerate()
+        .map(|(class, heading)| Column {
+            width: heading
+                .width()
+                .max(SHARE_WIDTH)
+                .max(widest(class))
+                .max(digits(matrix.predicted()[class])),
+            heading,
+        })
+        .collect()
+}
+
+fn total_width(columns: &[Column]) -> usize {
+    columns.iter().map(|column| column.width).sum::<usize>()
+        + GAP.len() * columns.len().saturating_sub(1)
+}
+
+/// Some neighbouring columns of the matrix; the totals of the rows follow the last class.
+fn block(
+    text: &mut String,
+    matrix: &ConfusionMatrix,
+    rows: &[String],
+    side: usize,
+    all: &[Column],
+    range: std::ops::Range<usize>,
+    totals: &Column,
+) {
+    let columns = &all[range.clone()];
+    let closes = range.end == all.len();
+    let mut line = |name: &str, cells: &[String], total: &str| {
+        let mut line = format!("{} │ ", pad_right(name, side));
+        let cells: Vec<String> = cells
+            .iter()
+            .zip(columns)
+            .map(|(cell, column)| pad_left(cell, column.width))
+            .collect();
+        line += &cells.join(GAP);
+        if closes {
+            let _ = write!(line, " │ {}", pad_left(total, totals.width));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    };
+    let rule = |line: &mut dyn FnMut(&str, &[String], &str)| {
+        let dashes: Vec<String> = columns
+            .iter()
+            .map(|column| "─".repeat(column.width))
+            .collect();
+        line(&"─".repeat(side), &dashes, &"─".repeat(totals.width));
+    };
+
+    let headings: Vec<String> = columns
+        .iter()
+        .map(|column| column.heading.clone())
+        .collect();
+    line("", &headings, &totals.heading);
+    rule(&mut line);
+    for (name, counts) in rows.iter().zip(matrix.rows()) {
+        let support: u64 = counts.iter().sum();
+        let cells: Vec<String> = counts[range.clone()].iter().map(u64::to_string).collect();
+        let shares: Vec<String> = counts[range.clone()]
+            .iter()
+            .map(|&count| share(count, support))
+            .collect();
+        line(name, &cells, &support.to_string());
+        line("", &shares, "");
+    }
+    rule(&mut line);
+    let predicted: Vec<String> = matrix.predicted()[range]
+        .iter()
+        .map(u64::to_string)
+        .collect();
+    line("total", &predicted, &matrix.total().to_string());
+}
+
+/// A count's share of its row; nothing for a count of 0, so that what did happen stands out.
+fn share(count: u64, support: u64) -> String {
+    if count == 0 {
+        String::new()
+    } else {
+        format!("{:.1}%", 100.0 * count as f64 / support as f64)
+    }
+}
+
+impl fmt::Display for ClassificationReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let averages = [
+            ("weighted average", self.weighted),
+            ("macro average", self.macro_average),
+            ("micro average", self.micro),
+        ];
+        let names: Vec<String> = self
+            .per_class
+            .iter()
+            .map(|class| shorten(&one_line(&class.label), NAME_WIDTH))
+            .collect();
+        let side = names
+            .iter()
+            .map(|name| name.width())
+            .chain(averages.map(|(name, _)| name.len()))
+            .max()
+            .unwrap_or(0);
+        let count_width = digits(self.examples).max("examples".len());
+        let row = |f: &mut fmt::Formatter<'_>, name: &str, scores: Scores, count: u64| {
+            let Scores {
+                precision,
+                recall,
+                f1,
+            } = scores;
+            let name = pad_right(name, side);
+            writeln!(
+                f,
+                "{name}  {:>9}  {:>9}  {:>9}  {count:>count_width$}",
+                score(precision),
+                score(recall),
+                score(f1)
+            )
+        };
+
+        let header = pad_right("", side);
+        writeln!(
+            f,
+            "{header}  {:>9}  {:>9}  {:>9}  {:>count_width$}",
+            "precision", "recall", "F1", "examples"
+        )?;
+        for (name, class) in names.iter().zip(&self.per_class) {
+            row(f, name, class.scores, class.support)?;
+        }
+        writeln!(f)?;
+        for (name, scores) in averages {
+            row(f, name, scores, self.examples)?;
+        }
+        writeln!(f)?;
+        writeln!(
+            f,
+            "{}  {:>9}",
+            pad_right("accuracy", side),
+            score(self.accuracy)
+        )?;
+        write!(
+            f,
+            "{}  {:>9}",
+            pad_right("Matthews", side),
+            score(self.matthews)
+        )
+    }
+}
+
+fn score(value: f64) -> String {
+    if value.is_nan() {
+        "-".to_owned()
+    } else {
+        format!("{value:.4}")
+    }
+}
+
+fn digits(count: u64) -> usize {
+    count.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
+fn pad_left(text: &str, width: usize) -> String {
+    format!("{}{text}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+fn pad_right(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// A name that can't break the table or steer the terminal: control characters become spaces.
+fn one_line(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// `name` cut to a display width, with an ellipsis where something was cut.
+fn shorten(name: &str, width: usize) -> String {
+    if name.width() <= width {
+        return name.to_owned();
+    }
+    let mut cut = String::new();
+    let mut used = 1; // the ellipsis
+    for c in name.chars() {
+        used += c.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        cut.push(c);
+    }
+    cut.push('…');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MetricsError, Options};
+
+    fn sentiment() -> Result<ConfusionMatrix, MetricsError> {
+        ConfusionMatrix::from_counts(&[vec![411, 37], vec![0, 1200]])
+    }
+
+    #[test]
+    fn two_classes_read_as_written() -> Result<(), MetricsError> {
+        let expected = "\
+rows: true class, columns: predicted class, below each count its share of the row
+
+         │ negative  positive │ total
+──────── │ ────────  ──────── │ ─────
+negative │      411        37 │   448
+         │    91.7%      8.3% │
+positive │        0      1200 │  1200
+         │             100.0% │
+──────── │ ────────  ──────── │ ─────
+total    │      411      1237 │  1648
+";
+        assert_eq!(sentiment()?.render(&["negative", "positive"])?, expected);
+        Ok(())
+    }
+
+    /// Where the bars stand, in display columns, in every line of the table.
+    fn bars(text: &str) -> Vec<Vec<usize>> {
+        let line_bars = |line: &str| {
+            line.match_indices('│')
+                .map(|(at, _)| line[..at].width())
+                .collect()
+        };
+        text.lines()
+            .filter(|line| line.contains('│'))
+            .map(line_bars)
+            .collect()
+    }
+
+    #[test]
+    fn wide_and_combining_names_line_up() -> Result<(), MetricsError> {
+        let text = sentiment()?.render(&["よくない", "e\u{301}tonnant 😀"])?;
+        assert!(text.contains("よくない") && text.contains("e\u{301}tonnant 😀"));
+        let bars = bars(&text);
+        assert_eq!(bars.len(), 8);
+        assert!(bars.iter().all(|line| line == &bars[0]), "{text}");
+        Ok(())
+    }
+
+    #[test]
+    fn long_names_and_control_characters_are_tamed() -> Result<(), MetricsError> {
+        let long = "an extraordinarily long name of a class";
+        let text = sentiment()?.render(&[long, "a\u{1b}[31m\nb"])?;
+        assert!(
+            text.contains("an extraordinarily long…") && !text.contains(long),
+            "{text}"
+        );
+        assert!(
+            text.contains("a [31m b") && !text.contains('\u{1b}'),
+            "{text}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn twenty_classes_are_numbered_and_continued_within_the_width() -> Result<(), MetricsError> {
+        let counts: Vec<Vec<u64>> = (0..20)
+            .map(|t| (0..20).map(|p| 1000 * t + p).collect())
+            .collect();
+        let matrix = ConfusionMatrix::from_counts(&counts)?;
+        let names: Vec<String> = (0..20)
+            .map(|class| format!("class named {class}"))
+            .collect();
+        let text = matrix.render_within(&names, 80)?;
+        assert!(
+            text.lines().skip(1).all(|line| line.width() <= 80),
+            "{text}"
+        );
+        for name in &names {
+            assert!(text.contains(name.as_str()));
+        }
+        for count in counts.iter().flatten() {
+            assert!(
+                text.split_whitespace()
+                    .any(|word| word == count.to_string()),
+                "{count}"
+            );
+        }
+        assert_eq!(
+            text.matches("20 class named 19").count(),
+            4,
+            "a row in each of four blocks\n{text}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn the_report_is_a_table() -> Result<(), MetricsError> {
+        let report =
+            ClassificationReport::new(&sentiment()?, &["negative", "良い"], Options::default())?;
+        let expected = "
+                  precision     recall         F1  examples
+negative             1.0000     0.9174     0.9569       448
+良い                 0.9701     1.0000     0.9848      1200
+
+weighted average     0.9782     0.9775     0.9772      1648
+macro average        0.9850     0.9587     0.9709      1648
+micro average        0.9775     0.9775     0.9775      1648
+
+accuracy             0.9775
+Matthews             0.9434";
+        assert_eq!(format!("\n{report}"), expected);
+        Ok(())
+    }
+}
