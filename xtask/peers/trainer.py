@@ -93,7 +93,7 @@ SHAPES = {  # hidden size, layers, heads
 }
 LOSS_STEPS = 50  # the reported final loss is the mean over the last logging interval
 LEAF = re.compile(r"\(\d ([^()]+)\)")
-BRACKETS = {"-LRB-": "(", "-RRB-": ")"}
+ESCAPES = {"-LRB-": "(", "-RRB-": ")", "\\/": "/", "\\*": "*"}
 
 
 def read_split(name: str) -> tuple[list[str], list[int]]:
@@ -104,10 +104,13 @@ def read_split(name: str) -> tuple[list[str], list[int]]:
         return [text for text, _ in rows], [int(label) for _, label in rows]
     trees = args.data / {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}[name]
     texts, labels = [], []
-    for tree in trees.read_text("utf-8").splitlines():
+    for tree in filter(None, trees.read_text("utf-8").split("\n")):
         label = ROOT_TO_LABEL[args.dataset][int(tree[1])]
         if label is not None:
-            texts.append(" ".join(BRACKETS.get(word, word) for word in LEAF.findall(tree)))
+            sentence = " ".join(LEAF.findall(tree))
+            for escaped, plain in ESCAPES.items():
+                sentence = sentence.replace(escaped, plain)
+            texts.append(sentence)
             labels.append(label)
     return texts, labels
 
