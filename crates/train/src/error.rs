@@ -86,6 +86,16 @@ pub enum TrainError {
         root: PathBuf,
     },
 
+    /// A folder that isn't a finished run.
+    #[error("{} is not a finished run: it has no {missing} (hint: --run takes the folder that training printed at its \
+        end; without --run the newest is taken)", path.display())]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+        /// The file it lacks.
+        missing: &'static str,
+    },
+
     /// A file operation that failed.
     #[error("can't {action} {}", path.display())]
     Io {

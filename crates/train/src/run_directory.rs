@@ -1,1 +1,358 @@
-//! Where a run lives.
+//! Where a run lives: a folder that is a Hugging Face model folder plus the run's own files.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `run.toml` | the resolved configuration; marks the folder as ours |
+//! | `model.safetensors`, `config.json`, the tokenizer's files | the best model; marks the run as usable |
+//! | `log.jsonl`, `events.out.tfevents.*` | what was observed |
+//! | `metrics.json` | the figures of the kept model |
+//!
+//! Paths inside are relative, so a folder can be moved or copied.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+
+use crate::error::{Result, TrainError};
+use crate::files::{UNFINISHED, write_atomic};
+
+/// The folder of runs without `--output`, relative to the working directory.
+pub const RUNS: &str = "runs";
+/// The resolved configuration.
+pub const RUN_TOML: &str = "run.toml";
+/// The weights of the best model.
+pub const MODEL: &str = "model.safetensors";
+/// JSON lines, one an event of the run.
+pub const LOG: &str = "log.jsonl";
+/// The figures of the kept model.
+pub const METRICS: &str = "metrics.json";
+/// How the names of TensorBoard's files begin.
+pub const EVENTS: &str = "events.out.tfevents.";
+
+/// The folder of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+impl RunDirectory {
+    /// A folder to train into: `output`, or a new one under [`RUNS`] named after time, data set and model.
+    ///
+    /// An `output` that exists must be empty or hold a run of ours that never got as far as a model; of such a run the
+    /// log, the event files and the figures are removed, so that two runs never mix.
+    ///
+    /// # Errors
+    /// Somebody else's files or a trained model in `output`; a folder that can't be made.
+    pub fn create(output: Option<&Path>, dataset: &str, model: &str) -> Result<Self> {
+        match output {
+            Some(path) => Self::take(path),
+            None => Self::create_under(
+                Path::new(RUNS),
+                &run_name(SystemTime::now(), dataset, model),
+            ),
+        }
+    }
+
+    /// An existing run with a usable model.
+    ///
+    /// # Errors
+    /// A folder without model or configuration.
+    pub fn open(path: &Path) -> Result<Self> {
+        match [MODEL, RUN_TOML]
+            .into_iter()
+            .find(|name| !path.join(name).is_file())
+        {
+            None => Ok(Self {
+                path: path.to_owned(),
+            }),
+            Some(missing) => Err(TrainError::NotARun {
+                path: path.to_owned(),
+                missing,
+            }),
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The place of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Puts a file into it, whole or not at all.
+    ///
+    /// # Errors
+    /// As [`write_atomic`].
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<()> {
+        write_atomic(&self.file(name), bytes)
+    }
+
+    /// A new folder: where the name is taken (two runs in one second), it gets a number.
+    fn create_under(root: &Path, name: &str) -> Result<Self> {
+        fs::create_dir_all(root).map_err(TrainError::io("make the folder", root))?;
+        let mut path = root.join(name);
+        for number in 2.. {
+            match fs::create_dir(&path) {
+                Ok(()) => break,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    path = root.join(format!("{name}-{number}"))
+                }
+                Err(error) => return Err(TrainError::io("make the folder", path)(error)),
+            }
+        }
+        Ok(Self { path })
+    }
+
+    fn take(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).map_err(TrainError::io("make the folder", path))?;
+        let names = names_in(path).map_err(TrainError::io("list the folder", path))?;
+        if names.iter().any(|name| name == MODEL) && names.iter().any(|name| name == RUN_TOML) {
+            return Err(TrainError::OutputFinished {
+                path: path.to_owned(),
+            });
+        }
+        if !names.is_empty() && !names.iter().any(|name| name == RUN_TOML) {
+            return Err(TrainError::OutputTaken {
+                path: path.to_owned(),
+                found: names[0].clone(),
+            });
+        }
+        for name in names
+            .iter()
+            .filter(|name| *name == LOG || *name == METRICS || name.starts_with(EVENTS))
+        {
+            let stale = path.join(name);
+            fs::remove_file(&stale).map_err(TrainError::io("remove", &stale))?;
+        }
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+}
+
+/// The newest run with a usable model under [`RUNS`].
+///
+/// # Errors
+/// No such run.
+pub fn newest_run() -> Result<RunDirectory> {
+    newest_run_in(Path::new(RUNS))
+}
+
+/// The newest run with a usable model under `root`: the one whose model was saved last, and of equals the one whose
+/// name comes last (names begin with the time unless somebody chose another).
+///
+/// # Errors
+/// No such run.
+pub fn newest_run_in(root: &Path) -> Result<RunDirectory> {
+    let none = || TrainError::NoRun {
+        root: root.to_owned(),
+    };
+    let names = match names_in(root) {
+        Ok(names) => names,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(none()),
+        Err(error) => return Err(TrainError::io("list the folder", root)(error)),
+    };
+    let saved = |run: &RunDirectory| {
+        run.file(MODEL)
+            .metadata()
+            .and_then(|file| file.modified())
+            .ok()
+    };
+    let runs = names
+        .iter()
+        .filter_map(|name| RunDirectory::open(&root.join(name)).ok());
+    runs.max_by_key(|run| (saved(run), run.path.clone()))
+        .ok_or_else(none)
+}
+
+/// `YYYYmmdd-HHMMSS-DATASET-MODEL` in UTC; of a path or Hub id only the last part, in characters fit for any file name.
+fn run_name(now: SystemTime, dataset: &str, model: &str) -> String {
+    let time = DateTime::<Utc>::from(now).format("%Y%m%d-%H%M%S");
+    format!("{time}-{}-{}", slug(dataset, "data"), slug(model, "model"))
+}
+
+fn slug(name: &str, otherwise: &str) -> String {
+    let last = name
+        .trim_end_matches(['/', '\\'])
+        .rsplit(['/', '\\'])
+        .next()
+        .unwrap_or_default();
+    let kept =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+    let slug: String = last
+        .chars()
+        .map(|character| if kept(character) { character } else { '-' })
+        .take(64)
+        .collect();
+    let slug = slug.trim_matches(['-', '.']);
+    if slug.is_empty() {
+        otherwise.to_owned()
+    } else {
+        slug.to_owned()
+    }
+}
+
+/// The names in a folder in order, without what killed processes left unfinished.
+fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.retain(|name| !name.starts_with(UNFINISHED));
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// 2026-11-23 06:04:44 UTC.
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_413_884)
+    }
+
+    /// A folder with these files in it.
+    fn folder(root: &Path, name: &str, files: &[&str]) -> PathBuf {
+        let path = root.join(name);
+        fs::create_dir_all(&path).unwrap();
+        for file in files {
+            fs::write(path.join(file), "").unwrap();
+        }
+        path
+    }
+
+    fn saved_at(run: &Path, seconds: u64) {
+        let model = File::options().write(true).open(run.join(MODEL)).unwrap();
+        model
+            .set_modified(now() + Duration::from_secs(seconds))
+            .unwrap();
+    }
+
+    #[test]
+    fn a_name_has_time_data_and_model() {
+        assert_eq!(
+            run_name(now(), "sst2", "bert-base-uncased"),
+            "20261123-060444-sst2-bert-base-uncased"
+        );
+        let name = run_name(
+            now(),
+            "my data/reviews v1.csv",
+            "sentence-transformers/all-MiniLM-L6-v2/",
+        );
+        assert_eq!(name, "20261123-060444-reviews-v1.csv-all-MiniLM-L6-v2");
+        assert_eq!(run_name(now(), "..", ""), "20261123-060444-data-model");
+    }
+
+    #[test]
+    fn two_runs_in_one_second_get_two_folders() {
+        let root = tempfile::tempdir().unwrap();
+        let create =
+            || RunDirectory::create_under(&root.path().join(RUNS), "now-sst2-tiny").unwrap();
+        assert!(create().path().ends_with("now-sst2-tiny"));
+        assert!(create().path().ends_with("now-sst2-tiny-2"));
+        assert!(create().path().ends_with("now-sst2-tiny-3"));
+    }
+
+    #[test]
+    fn an_output_is_made_or_taken_when_empty() {
+        let root = tempfile::tempdir().unwrap();
+        let new = root.path().join("a/b");
+        let run = RunDirectory::create(Some(&new), "sst2", "tiny").unwrap();
+        assert!(new.is_dir());
+        run.write(RUN_TOML, "seed = 1").unwrap();
+        assert_eq!(fs::read_to_string(run.file(RUN_TOML)).unwrap(), "seed = 1");
+        let left_over = folder(root.path(), "empty", &[".unfinished-3fJ2"]);
+        RunDirectory::create(Some(&left_over), "sst2", "tiny").unwrap();
+    }
+
+    #[test]
+    fn somebody_elses_files_are_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let home = folder(root.path(), "home", &["thesis.tex", MODEL]);
+        let message = RunDirectory::create(Some(&home), "sst2", "tiny")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("home isn't empty") && message.contains("\"model.safetensors\""),
+            "{message}"
+        );
+        assert!(message.contains("--output"), "{message}");
+        assert_eq!(names_in(&home).unwrap(), [MODEL, "thesis.tex"]);
+    }
+
+    #[test]
+    fn a_trained_model_is_never_trained_over() {
+        let root = tempfile::tempdir().unwrap();
+        let done = folder(root.path(), "done", &[RUN_TOML, MODEL, LOG]);
+        let message = RunDirectory::create(Some(&done), "sst2", "tiny")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("done already holds a trained model"),
+            "{message}"
+        );
+        assert!(
+            message.contains("--output") && message.contains("delete"),
+            "{message}"
+        );
+        assert_eq!(names_in(&done).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_run_that_never_got_to_a_model_is_begun_again_without_its_traces() {
+        let root = tempfile::tempdir().unwrap();
+        let begun = folder(
+            root.path(),
+            "begun",
+            &[RUN_TOML, LOG, "events.out.tfevents.1.host.2.0", "notes.txt"],
+        );
+        RunDirectory::create(Some(&begun), "sst2", "tiny").unwrap();
+        assert_eq!(names_in(&begun).unwrap(), ["notes.txt", RUN_TOML]);
+    }
+
+    #[test]
+    fn the_newest_run_is_the_one_whose_model_was_saved_last() {
+        let root = tempfile::tempdir().unwrap();
+        let newest = || {
+            newest_run_in(root.path())
+                .unwrap()
+                .path()
+                .file_name()
+                .unwrap()
+                .to_owned()
+        };
+        let early = folder(root.path(), "my-own-name", &[RUN_TOML, MODEL]);
+        let late = folder(root.path(), "20261123-070000-sst2-tiny", &[RUN_TOML, MODEL]);
+        folder(root.path(), "20261123-080000-sst2-tiny", &[RUN_TOML, LOG]);
+        folder(root.path(), "20261123-090000-not-ours", &[MODEL]);
+        saved_at(&early, 0);
+        saved_at(&late, 60);
+        assert_eq!(newest(), "20261123-070000-sst2-tiny");
+        saved_at(&early, 60);
+        assert_eq!(newest(), "my-own-name");
+    }
+
+    #[test]
+    fn no_run_is_an_error_that_says_how_to_make_one() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in [root.path().to_owned(), root.path().join(RUNS)] {
+            let message = newest_run_in(&folder).unwrap_err().to_string();
+            assert!(
+                message.contains(&folder.display().to_string()) && message.contains("run -p train"),
+                "{message}"
+            );
+        }
+        let message = RunDirectory::open(root.path()).unwrap_err().to_string();
+        assert!(message.contains("has no model.safetensors"), "{message}");
+    }
+}
