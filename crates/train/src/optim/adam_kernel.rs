@@ -1,0 +1,214 @@
+//! The one pass over memory of Adam and AdamW on the CPU.
+
+use super::element::{Absent, Element, to_bf16};
+use super::isa::{LANES, multiversion};
+
+/// Averages of gradients below this are set to zero. Rows of an embedding table that were seen once decay for hundreds
+/// of steps; without this they would end as subnormal numbers, on which some processors are a hundred times slower. Such
+/// an average moves its weight by less than 1e-22 of the learning rate.
+const NEGLIGIBLE: f32 = 1e-30;
+
+/// The numbers of a step that are the same for all weights of a parameter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Constants {
+    /// Factor of the gradient.
+    pub gradient_scale: f32,
+    /// Weight decay inside the gradient (Adam), 0 for none.
+    pub coupled_decay: f32,
+    /// Factor of the weight (AdamW), 1 for no decay.
+    pub keep: f32,
+    /// `1 - beta1`
+    pub exp_avg_share: f32,
+    /// `beta2`
+    pub exp_avg_sq_keep: f32,
+    /// `1 - beta2`
+    pub exp_avg_sq_share: f32,
+    /// `1 / sqrt(1 - beta2^step)`
+    pub root_correction: f32,
+    /// Added to the denominator.
+    pub epsilon: f32,
+    /// `learning_rate / (1 - beta1^step)`
+    pub step_size: f32,
+}
+
+/// A stretch of one parameter, its averages, and the bf16 weights to write, if any. All of the same length.
+#[derive(Debug)]
+pub(super) struct Span<'a> {
+    pub master: &'a mut [f32],
+    pub exp_avg: &'a mut [f32],
+    pub exp_avg_sq: &'a mut [f32],
+    pub compute: Option<&'a mut [u16]>,
+}
+
+/// The gradient of a stretch.
+#[derive(Debug)]
+pub(super) enum Piece<'a> {
+    Fp32(&'a [f32]),
+    Bf16(&'a [u16]),
+    Rows(Rows<'a>),
+}
+
+/// The gradient of whole rows of a table, of which most are absent.
+#[derive(Debug)]
+pub(super) struct Rows<'a> {
+    /// Number of the stretch's first row in the table.
+    pub first: usize,
+    /// Values in a row.
+    pub width: usize,
+    /// The rows of the stretch that have a gradient, ascending, numbered as in the table.
+    pub ids: &'a [i64],
+    /// Their gradients, one after another.
+    pub values: &'a [f32],
+    /// For each row of the stretch whether its averages may differ from zero.
+    pub seen: &'a [bool],
+}
+
+/// A stretch to be updated.
+#[derive(Debug)]
+pub(super) struct Job<'a> {
+    pub constants: Constants,
+    pub span: Span<'a>,
+    pub gradient: Piece<'a>,
+}
+
+impl<'a> Span<'a> {
+    /// Splits off the first `len` weights.
+    pub(super) fn take(&mut self, len: usize) -> Span<'a> {
+        let front = |slice: &mut &'a mut [f32]| {
+            slice
+                .split_off_mut(..len)
+                .expect("a stretch is cut within its length")
+        };
+        Span {
+            master: front(&mut self.master),
+            exp_avg: front(&mut self.exp_avg),
+            exp_avg_sq: front(&mut self.exp_avg_sq),
+            compute: self
+                .compute
+                .as_mut()
+                .map(|compute| compute.split_off_mut(..len).expect("as long as the master")),
+        }
+    }
+}
+
+multiversion!(
+    /// Updates one stretch.
+    pub(super) run, run_inline, Job
+);
+
+#[inline(always)]
+fn run_inline(job: Job) {
+    match job.gradient {
+        Piece::Fp32(gradient) => update(&job.constants, job.span, gradient),
+        Piece::Bf16(gradient) => update(&job.constants, job.span, gradient),
+        Piece::Rows(rows) => update_rows(&job.constants, job.span, rows),
+    }
+}
+
+#[inline(always)]
+fn update_rows(constants: &Constants, mut span: Span, rows: Rows) {
+    let absent = vec![Absent; rows.width];
+    let untouched = constants.coupled_decay == 0.0;
+    let mut present = rows
+        .ids
+        .iter()
+        .zip(rows.values.chunks_exact(rows.width))
+        .peekable();
+    for (row, seen) in rows.seen.iter().enumerate() {
+        let span = span.take(rows.width);
+        if let Some((_, gradient)) = present.next_if(|(id, _)| **id == (rows.first + row) as i64) {
+            update(constants, span, gradient);
+        } else if *seen || !untouched {
+            update(constants, span, &absent);
+        } else if constants.keep != 1.0 {
+            decay(constants.keep, span);
+        }
+    }
+}
+
+/// What [`update`] does to weights whose gradient and averages are zero, to the bit, without reading the averages.
+#[inline(always)]
+fn decay(keep: f32, span: Span) {
+    for weight in span.master.iter_mut() {
+        *weight *= keep;
+    }
+    if let Some(compute) = span.compute {
+        for (rounded, weight) in compute.iter_mut().zip(span.master) {
+            *rounded = to_bf16(*weight);
+        }
+    }
+}
+
+#[inline(always)]
+fn update<G: Element>(constants: &Constants, span: Span, gradient: &[G]) {
+    let (master, master_rest) = span.master.as_chunks_mut::<LANES>();
+    let (exp_avg, exp_avg_rest) = span.exp_avg.as_chunks_mut::<LANES>();
+    let (exp_avg_sq, exp_avg_sq_rest) = span.exp_avg_sq.as_chunks_mut::<LANES>();
+    let (gradient, gradient_rest) = gradient.as_chunks::<LANES>();
+    let averages = exp_avg.iter_mut().zip(exp_avg_sq);
+    let blocks = master.iter_mut().zip(averages).zip(gradient);
+    let averages = exp_avg_rest.iter_mut().zip(exp_avg_sq_rest);
+    let rest = master_rest.iter_mut().zip(averages).zip(gradient_rest);
+    if let Some(compute) = span.compute {
+        let (compute, compute_rest) = compute.as_chunks_mut::<LANES>();
+        for (((weight, (exp_avg, exp_avg_sq)), gradient), rounded) in blocks.zip(compute) {
+            update_block(constants, weight, exp_avg, exp_avg_sq, gradient);
+            *rounded = weight.map(to_bf16);
+        }
+        for (((weight, (exp_avg, exp_avg_sq)), gradient), rounded) in rest.zip(compute_rest) {
+            update_one(constants, weight, exp_avg, exp_avg_sq, gradient.value());
+            *rounded = to_bf16(*weight);
+        }
+    } else {
+        for ((weight, (exp_avg, exp_avg_sq)), gradient) in blocks {
+            update_block(constants, weight, exp_avg, exp_avg_sq, gradient);
+        }
+        for ((weight, (exp_avg, exp_avg_sq)), gradient) in rest {
+            update_one(constants, weight, exp_avg, exp_avg_sq, gradient.value());
+        }
+    }
+}
+
+#[inline(always)]
+fn update_block<G: Element>(
+    constants: &Constants,
+    weight: &mut [f32; LANES],
+    exp_avg: &mut [f32; LANES],
+    exp_avg_sq: &mut [f32; LANES],
+    gradient: &[G; LANES],
+) {
+    // Values of their own, so that the compiler needn't ask whether the four overlap.
+    let (mut new_weight, mut new_exp_avg, mut new_exp_avg_sq) = (*weight, *exp_avg, *exp_avg_sq);
+    for lane in 0..LANES {
+        update_one(
+            constants,
+            &mut new_weight[lane],
+            &mut new_exp_avg[lane],
+            &mut new_exp_avg_sq[lane],
+            gradient[lane].value(),
+        );
+    }
+    (*weight, *exp_avg, *exp_avg_sq) = (new_weight, new_exp_avg, new_exp_avg_sq);
+}
+
+/// The formula, in the order of operations of `torch.optim`.
+#[inline(always)]
+fn update_one(
+    constants: &Constants,
+    weight: &mut f32,
+    exp_avg: &mut f32,
+    exp_avg_sq: &mut f32,
+    gradient: f32,
+) {
+    let gradient = gradient * constants.gradient_scale + constants.coupled_decay * *weight;
+    let average = *exp_avg + constants.exp_avg_share * (gradient - *exp_avg);
+    *exp_avg = if average.abs() < NEGLIGIBLE {
+        0.0
+    } else {
+        average
+    };
+    *exp_avg_sq =
+        *exp_avg_sq * constants.exp_avg_sq_keep + constants.exp_avg_sq_share * gradient * gradient;
+    let denominator = exp_avg_sq.sqrt() * constants.root_correction + constants.epsilon;
+    *weight = *weight * constants.keep - constants.step_size * *exp_avg / denominator;
+}

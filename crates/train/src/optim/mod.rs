@@ -1,0 +1,314 @@
+//! Optimizers: from gradients to changed weights, in place.
+//!
+//! [`Optimizer::step`] scales the gradients (clipping and accumulation in one factor, see [`StepScale`]), updates the
+//! fp32 master weights and the optimizer's fp32 state, and writes the compute weights, so that after it the model is
+//! ready for its next forward pass. Formulas and defaults are those of `torch.optim` (AdamW, Adam, SGD), of
+//! transformers' `Adafactor` with `scale_parameter=False, relative_step=False`, and of the Lion paper; fixtures made by
+//! `tests/fixtures/optimizers/make_optimizers.py` hold each against its reference.
+//!
+//! Adam and AdamW make one pass over the memory of a CPU ([`adam`]). Everything else is plain libtorch operations.
+//!
+//! Invariant: what an optimizer remembers between steps is its step count and the tensors of [`Optimizer::state`].
+//! With those two a run goes on as if it had never stopped.
+
+mod adafactor;
+mod adam;
+mod adam_kernel;
+pub mod clip;
+mod element;
+pub mod group;
+mod isa;
+mod lion;
+mod memory;
+mod parallel;
+mod sgd;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use model::{Gradient, Gradients, Parameter, Parameters};
+use tch::{Kind, Tensor};
+
+use crate::config::{OptimizerKind, TrainConfig};
+use crate::error::{Result, TrainError};
+
+/// The rule and its constants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// The rule.
+    pub kind: OptimizerKind,
+    /// Decay of the gradient's average (adam, adamw, lion).
+    pub beta1: f64,
+    /// Decay of the squared gradient's average (adam, adamw), or of Lion's average.
+    pub beta2: f64,
+    /// Added to the denominator (adam, adamw).
+    pub epsilon: f64,
+    /// Momentum of sgd.
+    pub momentum: f64,
+    /// Weight decay of the parameters that [`group::decays`]: inside the gradient for adam and sgd, else decoupled.
+    pub weight_decay: f64,
+    /// Factor of the learning rate from a layer to the one below it, see [`group::rate_multipliers`].
+    pub layer_decay: f64,
+}
+
+impl From<&TrainConfig> for Settings {
+    fn from(config: &TrainConfig) -> Self {
+        Self {
+            kind: config.optimizer,
+            beta1: config.beta1,
+            beta2: config.beta2,
+            epsilon: config.epsilon,
+            momentum: config.momentum,
+            weight_decay: config.weight_decay,
+            layer_decay: config.layer_decay,
+        }
+    }
+}
+
+/// What changes from step to step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepScale {
+    /// The learning rate of parameters on top; those below learn at their layer's share of it.
+    pub learning_rate: f64,
+    /// What every gradient is multiplied by first: [`clip::coefficient`] divided by the number of accumulated batches.
+    pub gradient_scale: f64,
+}
+
+/// One parameter as the rules see it.
+#[derive(Debug, Clone, Copy)]
+struct Weight<'a> {
+    name: &'a str,
+    /// fp32, contiguous.
+    master: &'a Tensor,
+    /// The bf16 copy that the model reads; `None` where it reads the master itself.
+    compute: Option<&'a Tensor>,
+}
+
+impl<'a> From<&'a Parameter> for Weight<'a> {
+    fn from(parameter: &'a Parameter) -> Self {
+        let compute = (!parameter.is_shared()).then(|| parameter.compute());
+        Self {
+            name: parameter.name(),
+            master: parameter.master(),
+            compute,
+        }
+    }
+}
+
+/// One parameter's part of a step.
+struct Update<'a> {
+    weight: Weight<'a>,
+    gradient: &'a Gradient,
+    slot: &'a mut Slot,
+    /// The learning rate, layer-wise decay included.
+    learning_rate: f64,
+    /// What the gradient is to be multiplied by.
+    gradient_scale: f64,
+}
+
+impl Update<'_> {
+    /// The scaled gradient, dense and in fp32, as a tensor of its own.
+    fn dense_gradient(&self) -> Result<Tensor> {
+        let gradient = self.gradient.to_dense(&self.weight.master.size());
+        Ok(gradient.f_mul_scalar(self.gradient_scale)?)
+    }
+
+    /// Adds `-learning_rate * step` to the weight, after the decoupled decay, and rounds it into the compute weight.
+    fn apply(&self, step: &Tensor, decoupled_decay: f64) -> Result<()> {
+        let mut master = self.weight.master.shallow_clone();
+        if decoupled_decay != 0.0 {
+            let _ = master.f_mul_scalar_(1.0 - self.learning_rate * decoupled_decay)?;
+        }
+        let _ = master.f_sub_(&step.f_mul_scalar(self.learning_rate)?)?;
+        self.write_compute()
+    }
+
+    fn write_compute(&self) -> Result<()> {
+        if let Some(compute) = self.weight.compute {
+            compute.shallow_clone().f_copy_(self.weight.master)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is kept for one parameter.
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    weight_decay: f64,
+    rate_multiplier: f64,
+    /// fp32 tensors in the order of [`state::names`]; none for a frozen parameter.
+    state: Vec<Tensor>,
+    /// Which rows of `state` may differ from zero. Only Adam asks.
+    seen: adam::SeenRows,
+}
+
+/// An optimizer and its state for every trainable parameter.
+#[derive(Debug)]
+pub struct Optimizer {
+    settings: Settings,
+    steps: u64,
+    slots: Vec<Slot>,
+}
+
+impl Optimizer {
+    /// An optimizer at step 0, with zeroed state for every parameter that is trainable now.
+    pub fn new(parameters: &Parameters, settings: Settings) -> Result<Self> {
+        let weights: Vec<_> = parameters
+            .iter()
+            .map(|parameter| (parameter.into(), parameter.trainable()))
+            .collect();
+        Self::over(&weights, settings)
+    }
+
+    fn over(weights: &[(Weight, bool)], settings: Settings) -> Result<Self> {
+        let names: Vec<&str> = weights.iter().map(|(weight, _)| weight.name).collect();
+        let multipliers = group::rate_multipliers(&names, settings.layer_decay);
+        let mut slots = Vec::with_capacity(weights.len());
+        for ((weight, trainable), rate_multiplier) in weights.iter().zip(multipliers) {
+            let shape = weight.master.size();
+            let shapes = if *trainable {
+                state::shapes(settings.kind, &shape)
+            } else {
+                Vec::new()
+            };
+            let options = (Kind::Float, weight.master.device());
+            slots.push(Slot {
+                name: weight.name.to_owned(),
+                weight_decay: if group::decays(weight.name) {
+                    settings.weight_decay
+                } else {
+                    0.0
+                },
+                rate_multiplier,
+                state: shapes
+                    .iter()
+                    .map(|shape| Tensor::f_zeros(shape, options))
+                    .collect::<Result<_, _>>()?,
+                seen: adam::SeenRows::none(&shape),
+            });
+        }
+        Ok(Self {
+            settings,
+            steps: 0,
+            slots,
+        })
+    }
+
+    /// Changes every parameter that has a gradient. The caller has made sure that the gradients are finite
+    /// (see [`clip::global_norm`]).
+    pub fn step(
+        &mut self,
+        parameters: &mut Parameters,
+        gradients: &Gradients,
+        scale: &StepScale,
+    ) -> Result<()> {
+        let weights: Vec<Weight> = parameters.iter().map(Weight::from).collect();
+        self.step_over(&weights, &gradients.0, scale)
+    }
+
+    fn step_over(
+        &mut self,
+        weights: &[Weight],
+        gradients: &[Option<Gradient>],
+        scale: &StepScale,
+    ) -> Result<()> {
+        self.check(weights, gradients)?;
+        let (settings, steps) = (self.settings, self.steps + 1);
+        let mut updates = self.updates(weights, gradients, scale);
+        match settings.kind {
+            OptimizerKind::AdamW | OptimizerKind::Adam => {
+                adam::step(&mut updates, &settings, steps)
+            }
+            OptimizerKind::Sgd => updates
+                .iter_mut()
+                .try_for_each(|update| sgd::step(update, &settings)),
+            OptimizerKind::Adafactor => updates
+                .iter_mut()
+                .try_for_each(|update| adafactor::step(update, steps)),
+            OptimizerKind::Lion => updates
+                .iter_mut()
+                .try_for_each(|update| lion::step(update, &settings)),
+        }?;
+        self.steps = steps;
+        Ok(())
+    }
+
+    /// The parts of a step: one for every parameter with a gradient.
+    fn updates<'a>(
+        &'a mut self,
+        weights: &[Weight<'a>],
+        gradients: &'a [Option<Gradient>],
+        scale: &StepScale,
+    ) -> Vec<Update<'a>> {
+        let parts = self.slots.iter_mut().zip(weights).zip(gradients);
+        let updates = parts.filter_map(|((slot, weight), gradient)| {
+            let learning_rate = scale.learning_rate * slot.rate_multiplier;
+            let gradient = gradient.as_ref()?;
+            Some(Update {
+                weight: *weight,
+                gradient,
+                slot,
+                learning_rate,
+                gradient_scale: scale.gradient_scale,
+            })
+        });
+        updates.collect()
+    }
+
+    /// Every gradient has a weight and a state to go with it, and its shape. Checked before anything changes.
+    fn check(&self, weights: &[Weight], gradients: &[Option<Gradient>]) -> Result<()> {
+        let unfit = |name: &str, found: String, needed: String| {
+            Err(TrainError::UnfitTensor {
+                name: name.to_owned(),
+                found,
+                needed,
+            })
+        };
+        if weights.len() != self.slots.len() || gradients.len() != self.slots.len() {
+            let found = format!(
+                "one of {} parameters with {} gradients",
+                weights.len(),
+                gradients.len()
+            );
+            return unfit(
+                "parameters",
+                found,
+                format!("the {} that the optimizer was made for", self.slots.len()),
+            );
+        }
+        for ((slot, weight), gradient) in self.slots.iter().zip(weights).zip(gradients) {
+            let Some(gradient) = gradient else { continue };
+            if slot.name != weight.name || slot.state.is_empty() {
+                let needed = "the parameters, in the order and with the frozen ones, that the optimizer was made for";
+                return unfit(
+                    weight.name,
+                    "frozen or another one then".to_owned(),
+                    needed.to_owned(),
+                );
+            }
+            let shape = weight.master.size();
+            let fits = match gradient {
+                Gradient::Dense(gradient) => gradient.size() == shape,
+                Gradient::Rows { ids, values } => {
+                    shape.len() == 2
+                        && ids.dim() == 1
+                        && values.size() == [ids.numel() as i64, shape[1]]
+                }
+            };
+            if !fits {
+                return unfit(
+                    weight.name,
+                    format!("of shape {shape:?}"),
+                    format!("a gradient that fits: {gradient:?}"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps taken so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+}
