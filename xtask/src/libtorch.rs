@@ -1,0 +1,225 @@
+//! What an install of libtorch is: where ours lies, and whether a folder holds one that fits.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The version that the crate `tch` of this workspace speaks to; the two move together.
+pub const VERSION: &str = "2.11.0";
+
+/// With or without CUDA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// For the processor alone.
+    Cpu,
+    /// For the processor and NVIDIA GPUs.
+    Cuda,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Variant::Cpu => "cpu",
+            Variant::Cuda => "cuda",
+        })
+    }
+}
+
+/// A checked install of libtorch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Libtorch {
+    /// The folder that holds `include` and `lib`.
+    pub folder: PathBuf,
+    /// The version as its own file says it, such as `2.11.0+cu130`.
+    pub version: String,
+    /// Whether it can use a GPU.
+    pub variant: Variant,
+}
+
+impl Libtorch {
+    /// Checks that a folder holds a complete libtorch of the right version.
+    pub fn open(folder: &Path) -> Result<Libtorch> {
+        let here = folder.display();
+        let version = version(folder)?;
+        let plain = version.split('+').next().unwrap_or_default();
+        if plain != VERSION {
+            bail!("{here} holds libtorch {version}, and this project needs {VERSION}");
+        }
+        let lib = folder.join("lib");
+        for needed in [
+            folder.join("include/torch/csrc/api/include/torch/torch.h"),
+            lib.join(library("torch_cpu")),
+            lib.join(library("torch")),
+            lib.join(library("c10")),
+        ] {
+            // `metadata` follows links: a link to nothing is as missing as no link.
+            if std::fs::metadata(&needed)
+                .map(|found| found.len())
+                .unwrap_or(0)
+                == 0
+            {
+                bail!(
+                    "{here} holds an incomplete libtorch: {} is missing or empty",
+                    needed.display()
+                );
+            }
+        }
+        let cuda = lib.join(library("torch_cuda")).is_file();
+        let variant = if cuda { Variant::Cuda } else { Variant::Cpu };
+        Ok(Libtorch {
+            folder: folder.to_path_buf(),
+            version,
+            variant,
+        })
+    }
+
+    /// Whether its C++ strings are those of today's compilers (the "C++11 ABI"), which is what `tch` expects.
+    pub fn has_cxx11_abi(&self) -> Result<bool> {
+        let path = self.folder.join("lib").join(library("c10"));
+        let bytes =
+            std::fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
+        // A mangled name with std::__cxx11::basic_string; an old-ABI or libc++ build has none.
+        let marker: &[u8] = b"NSt7__cxx1112basic_string";
+        Ok(bytes.windows(marker.len()).any(|window| window == marker))
+    }
+}
+
+/// The file name of a library on this system.
+pub fn library(name: &str) -> String {
+    format!(
+        "lib{name}.{}",
+        if cfg!(target_os = "macos") {
+            "dylib"
+        } else {
+            "so"
+        }
+    )
+}
+
+/// Reads the version from libtorch's own `build-version` or, in an installed PyTorch, from `version.py`.
+fn version(folder: &Path) -> Result<String> {
+    if !folder.is_dir() {
+        bail!("{} is not a folder", folder.display());
+    }
+    if let Ok(text) = std::fs::read_to_string(folder.join("build-version")) {
+        return Ok(text.trim().to_owned());
+    }
+    let python = std::fs::read_to_string(folder.join("version.py")).unwrap_or_default();
+    match python.lines().find_map(python_version) {
+        Some(version) => Ok(version),
+        None => bail!(
+            "{} holds no libtorch: neither a file build-version nor a version.py that says __version__",
+            folder.display()
+        ),
+    }
+}
+
+fn python_version(line: &str) -> Option<String> {
+    let value = line
+        .strip_prefix("__version__ = ")?
+        .trim()
+        .trim_matches(['\'', '"']);
+    Some(value.to_owned())
+}
+
+/// The folder for everything that is downloaded once for all checkouts.
+pub fn cache_folder() -> Result<PathBuf> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let folder = variable("VERDICT_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("verdict")))
+        .or_else(|| variable("HOME").map(|folder| folder.join(".cache/verdict")))
+        .context("no place for downloads: set VERDICT_CACHE, XDG_CACHE_HOME or HOME to a folder")?;
+    // The path goes into binaries, so it must mean the same from everywhere.
+    std::path::absolute(&folder).with_context(|| format!("{} is no usable path", folder.display()))
+}
+
+/// The folder in the cache that our own install of a variant fills, whether or not it is there already.
+pub fn own_place(variant: Variant) -> Result<PathBuf> {
+    Ok(cache_folder()?.join(format!("libtorch-{VERSION}-{variant}")))
+}
+
+/// Opens our own install of a variant.
+pub fn own_install(variant: Variant) -> Result<Libtorch> {
+    let place = own_place(variant)?;
+    Libtorch::open(&match variant {
+        Variant::Cpu => place,
+        // PyTorch's libraries find CUDA's by their place relative to it, so there everything lies as pip laid it.
+        Variant::Cuda => place.join("torch"),
+    })
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Lays out a folder that passes for an install.
+    pub fn fake_install(folder: &Path, version: &str, cuda: bool) {
+        let api = folder.join("include/torch/csrc/api/include/torch");
+        std::fs::create_dir_all(&api).unwrap();
+        std::fs::create_dir_all(folder.join("lib")).unwrap();
+        std::fs::write(api.join("torch.h"), "// header").unwrap();
+        std::fs::write(folder.join("build-version"), format!("{version}\n")).unwrap();
+        for name in ["torch", "torch_cpu", "c10"] {
+            std::fs::write(
+                folder.join("lib").join(library(name)),
+                "_ZNSt7__cxx1112basic_string",
+            )
+            .unwrap();
+        }
+        if cuda {
+            std::fs::write(folder.join("lib").join(library("torch_cuda")), "cuda").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_complete_install_is_recognised_with_its_variant() {
+        let folder = tempfile::tempdir().unwrap();
+        fake_install(folder.path(), "2.11.0+cu130", true);
+        let found = Libtorch::open(folder.path()).unwrap();
+        assert_eq!(
+            (found.version.as_str(), found.variant),
+            ("2.11.0+cu130", Variant::Cuda)
+        );
+        assert!(found.has_cxx11_abi().unwrap());
+        std::fs::remove_file(folder.path().join("lib").join(library("torch_cuda"))).unwrap();
+        assert_eq!(Libtorch::open(folder.path()).unwrap().variant, Variant::Cpu);
+    }
+
+    #[test]
+    fn another_version_or_half_an_install_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fake_install(folder.path(), "2.7.1+cpu", false);
+        let error = Libtorch::open(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("2.7.1+cpu") && error.contains(VERSION),
+            "{error}"
+        );
+        // 2.11.01 starts like the right version and is another.
+        fake_install(folder.path(), "2.11.01", false);
+        assert!(Libtorch::open(folder.path()).is_err());
+        fake_install(folder.path(), VERSION, false);
+        std::fs::write(folder.path().join("lib").join(library("torch_cpu")), "").unwrap();
+        let error = Libtorch::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(&library("torch_cpu")), "{error}");
+    }
+
+    #[test]
+    fn an_installed_pytorch_says_its_version_in_python() {
+        let folder = tempfile::tempdir().unwrap();
+        fake_install(folder.path(), "", false);
+        std::fs::remove_file(folder.path().join("build-version")).unwrap();
+        let error = Libtorch::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("build-version"), "{error}");
+        let text = "from typing import Optional\n__all__ = ['__version__']\n__version__ = '2.11.0+cu130'\n";
+        std::fs::write(folder.path().join("version.py"), text).unwrap();
+        assert_eq!(
+            Libtorch::open(folder.path()).unwrap().version,
+            "2.11.0+cu130"
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! `cargo xtask setup`: brings libtorch and tells cargo where it lies.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::libtorch::{Libtorch, Variant, own_install};
+use crate::{cargo_config, command, download};
+
+const HELP: &str = "\
+cargo xtask setup [--cpu|--cuda]
+
+Finds or downloads libtorch, and writes its place into .cargo/libtorch.toml, which every cargo command here reads.
+It takes, in this order: the folder in the variable LIBTORCH, its own earlier install, a download.
+
+  --cpu    the build for processors (0.45 GB)
+  --cuda   the build for NVIDIA GPUs: a PyTorch that python3 has, or a download of 2.5 GB
+
+The download goes to $VERDICT_CACHE, else $XDG_CACHE_HOME/verdict, else ~/.cache/verdict.";
+
+/// Runs the task.
+pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    let mut request = None;
+    for argument in arguments {
+        let variant = match argument.as_str() {
+            "--cpu" => Variant::Cpu,
+            "--cuda" => Variant::Cuda,
+            "--help" | "-h" => {
+                println!("{HELP}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            other => bail!("setup has no flag {other:?} (hint: --cpu or --cuda)"),
+        };
+        if request
+            .replace(variant)
+            .is_some_and(|before| before != variant)
+        {
+            bail!("--cpu and --cuda exclude each other");
+        }
+    }
+    let found = ensure(request)?;
+    println!(
+        "libtorch {} ({}) at {}",
+        found.version,
+        found.variant,
+        found.folder.display()
+    );
+    if found.variant == Variant::Cpu
+        && request.is_none()
+        && command::output_of("nvidia-smi", &["-L"]).is_some()
+    {
+        eprintln!(
+            "hint: this machine has an NVIDIA GPU; `cargo xtask setup --cuda` sets up libtorch for it"
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes sure that cargo commands in this checkout find libtorch, and says where it lies.
+///
+/// Every task that needs libtorch begins with this; once things stand it takes milliseconds and writes nothing.
+pub fn ensure(request: Option<Variant>) -> Result<Libtorch> {
+    let root = command::root();
+    let found = find(
+        request,
+        persons_choice(&root).as_deref(),
+        cargo_config::recorded(&root).as_deref(),
+    )?;
+    if cargo_config::record(&root, &found.folder)? {
+        eprintln!(
+            "libtorch {} ({}) at {}",
+            found.version,
+            found.variant,
+            found.folder.display()
+        );
+    }
+    Ok(found)
+}
+
+/// The LIBTORCH of the person's shell. The one that cargo sets from our own file is none.
+pub fn persons_choice(root: &Path) -> Option<PathBuf> {
+    let folder = std::env::var_os("LIBTORCH")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)?;
+    (Some(&folder) != cargo_config::recorded(root).as_ref()).then_some(folder)
+}
+
+fn find(
+    request: Option<Variant>,
+    choice: Option<&Path>,
+    recorded: Option<&Path>,
+) -> Result<Libtorch> {
+    let fits = |found: &Libtorch| request.is_none_or(|variant| found.variant == variant);
+    if let Some(folder) = choice {
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+        let found = Libtorch::open(&folder).context(
+            "the variable LIBTORCH is set to a folder that can't be used (hint: unset LIBTORCH)",
+        )?;
+        if !fits(&found) {
+            bail!(
+                "LIBTORCH is set to {}, which is the {} build (hint: unset LIBTORCH)",
+                folder.display(),
+                found.variant
+            );
+        }
+        return Ok(found);
+    }
+    if let Some(found) = recorded
+        .and_then(|folder| Libtorch::open(folder).ok())
+        .filter(fits)
+    {
+        return Ok(found);
+    }
+    let wanted = request.unwrap_or(Variant::Cpu);
+    if let Ok(found) = own_install(wanted) {
+        return Ok(found);
+    }
+    if wanted == Variant::Cuda
+        && let Some(found) = download::pytorch_of_python()
+    {
+        eprintln!("taking the PyTorch {} that python3 has", found.version);
+        return Ok(found);
+    }
+    download::install(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libtorch::tests::fake_install;
+
+    #[test]
+    fn the_persons_choice_comes_first_and_is_never_passed_over() {
+        let (chosen, recorded) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fake_install(chosen.path(), "2.11.0", false);
+        fake_install(recorded.path(), "2.11.0", false);
+        let found = find(None, Some(chosen.path()), Some(recorded.path())).unwrap();
+        assert_eq!(found.folder, chosen.path());
+
+        let error = find(Some(Variant::Cuda), Some(chosen.path()), None)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("cpu build"), "{error}");
+        fake_install(chosen.path(), "1.13.0", false);
+        let error = format!(
+            "{:#}",
+            find(None, Some(chosen.path()), Some(recorded.path())).unwrap_err()
+        );
+        assert!(
+            error.contains("1.13.0") && error.contains("LIBTORCH"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_was_set_up_before_is_kept_until_another_variant_is_asked_for() {
+        let recorded = tempfile::tempdir().unwrap();
+        fake_install(recorded.path(), "2.11.0", true);
+        for request in [None, Some(Variant::Cuda)] {
+            let found = find(request, None, Some(recorded.path())).unwrap();
+            assert_eq!(found.variant, Variant::Cuda);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The rules of the house, as tests: what ARCHITECTURE.md calls an invariant and a compiler does not see.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::command::{cargo, root};
+
+/// Who may import whom among our own packages. A package that is missing here fails the test.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("fetch", &[]),
+    ("data", &["fetch"]),
+    ("model", &[]),
+    ("metrics", &[]),
+    ("report", &[]),
+    ("train", &["data", "fetch", "metrics", "model"]),
+    ("predict", &["data", "model"]),
+    (
+        "cli",
+        &[
+            "data", "fetch", "metrics", "model", "predict", "report", "train",
+        ],
+    ),
+    ("xtask", &[]),
+];
+
+/// Packages that build and test without libtorch.
+const WITHOUT_LIBTORCH: [&str; 5] = ["fetch", "data", "metrics", "report", "xtask"];
+
+const MOST_LINES: usize = 450;
+
+fn metadata() -> Value {
+    let output = cargo(None)
+        .args(["metadata", "--format-version=1", "--offline", "--no-deps"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Each package of the workspace with the names of what it imports directly; with `tests`, what its tests import too.
+fn imports(tests: bool) -> BTreeMap<String, BTreeSet<String>> {
+    let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
+    let imported = |package: &Value| {
+        let all = package["dependencies"].as_array().unwrap().iter();
+        all.filter(|other| tests || other["kind"] != "dev")
+            .map(name)
+            .collect()
+    };
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    packages
+        .map(|package| (name(package), imported(package)))
+        .collect()
+}
+
+#[test]
+fn packages_import_only_what_lies_below_them() {
+    let allowed: BTreeMap<&str, &[&str]> = MAY_IMPORT.iter().copied().collect();
+    let imports = imports(false);
+    for (package, imported) in &imports {
+        let Some(allowed) = allowed.get(package.as_str()) else {
+            panic!(
+                "package {package} has no line in MAY_IMPORT of xtask/src/tidy.rs: decide where it stands"
+            );
+        };
+        for other in imported.iter().filter(|other| imports.contains_key(*other)) {
+            assert!(
+                allowed.contains(&other.as_str()),
+                "{package} imports {other}, against the house's directions"
+            );
+        }
+    }
+}
+
+#[test]
+fn packages_without_tensors_stay_without_libtorch() {
+    let imports = imports(true);
+    for package in WITHOUT_LIBTORCH {
+        let mut reached = BTreeSet::from([package.to_owned()]);
+        let mut open = vec![package.to_owned()];
+        while let Some(next) = open.pop() {
+            for other in imports.get(&next).into_iter().flatten() {
+                if reached.insert(other.clone()) {
+                    open.push(other.clone());
+                }
+            }
+        }
+        let bound = reached
+            .iter()
+            .find(|name| ["tch", "torch-sys"].contains(&name.as_str()));
+        assert_eq!(bound, None, "{package} must build without libtorch");
+    }
+}
+
+#[test]
+fn packages_with_libtorch_tell_the_linker_where_it_lies() {
+    for package in metadata()["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        let targets = package["targets"].as_array().unwrap();
+        let script = targets
+            .iter()
+            .find(|target| target["kind"][0] == "custom-build");
+        let script = script.map(|target| target["src_path"].as_str().unwrap());
+        let links = !WITHOUT_LIBTORCH.contains(&name);
+        let tells = script.is_some_and(|path| Path::new(path).ends_with("build/libtorch.rs"));
+        assert_eq!(
+            links, tells,
+            "{name}: `build = \"../../build/libtorch.rs\"` goes with libtorch, and only with it"
+        );
+    }
+}
+
+/// Our Rust files.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = ["crates", "xtask", "tests", "build"]
+        .map(|folder| root().join(folder))
+        .into();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.len() > 20, "the sources were not found");
+    found
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    for path in sources() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().count();
+        assert!(
+            lines <= MOST_LINES,
+            "{} has {lines} lines, and {MOST_LINES} is the most",
+            path.display()
+        );
+        assert!(
+            text.starts_with("//!"),
+            "{} does not begin with a `//!` that says what it is",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn rooms_are_named_after_what_they_hold() {
+    for path in sources() {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            !["utils", "util", "common", "helpers", "misc"].contains(&stem),
+            "{}",
+            path.display()
+        );
+    }
+}
