@@ -1,0 +1,76 @@
+//! A file that only grows, record by record.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Result, TrainError};
+
+/// A file that records are appended to, each by one write: a step takes thousands of times as long as that, so nothing
+/// is held back, and a killed run loses nothing and leaves no half record.
+pub(super) struct LogFile {
+    path: PathBuf,
+    /// `None` after a write that failed.
+    file: Option<File>,
+}
+
+impl LogFile {
+    /// Opens a file for appending, and makes it where there is none.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(TrainError::io("open", path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: Some(file),
+        })
+    }
+
+    /// Appends one record. The first that can't be written is reported, and it and the later ones are left out.
+    pub fn append(&mut self, record: &[u8]) {
+        let Some(file) = &mut self.file else { return };
+        if let Err(error) = file.write_all(record) {
+            tracing::warn!(
+                "{}: {error}; nothing more is logged there, training goes on",
+                self.path.display()
+            );
+            self.file = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_there_at_once_and_after_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, "earlier\n").unwrap();
+        let mut log = LogFile::open(&path).unwrap();
+        log.append(b"now\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "earlier\nnow\n");
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_an_error_and_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = LogFile::open(&folder.path().join("gone/log"))
+            .err()
+            .map(|error| error.to_string());
+        assert!(error.is_some_and(|error| error.starts_with("can't open") && error.ends_with("gone/log")));
+    }
+
+    /// /dev/full takes no byte, as a full disk does.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_ends_the_log_and_nothing_else() {
+        let mut log = LogFile::open(Path::new("/dev/full")).unwrap();
+        log.append(b"a\n");
+        assert!(log.file.is_none());
+        log.append(b"b\n");
+    }
+}
