@@ -1,13 +1,14 @@
 //! `cargo xtask doctor`: checks this machine from the compiler to a real training step, and says how to mend it.
 
-use std::path::Path;
-use std::process::{ExitCode, Stdio};
+mod trial;
+
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
 use crate::command::{output_of, root};
-use crate::libtorch::{Libtorch, VERSION, Variant, cache_folder, library};
-use crate::{cargo_config, download, product, setup};
+use crate::libtorch::{Libtorch, VERSION, Variant, cache_folder};
+use crate::{cargo_config, download, setup};
 
 const HELP: &str = "\
 cargo xtask doctor
@@ -53,8 +54,8 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     }
     match &found {
         Ok(libtorch) if sound => {
-            sound &= tell("linked", linked(libtorch));
-            sound &= tell("training step", training_step(libtorch));
+            sound &= tell("linked", trial::linked(libtorch));
+            sound &= tell("training step", trial::training_step(libtorch));
         }
         _ => {
             let why = "not tried: mend the above first".to_owned();
@@ -284,86 +285,6 @@ fn cache() -> Finding {
     Finding::Ok(format!("{}{size}", folder.display()))
 }
 
-/// Builds the binary and asks the loader which libtorch it takes.
-fn linked(libtorch: &Libtorch) -> Finding {
-    eprintln!("building (minutes, the first time)");
-    let mut build = product::DOCTOR.build(&libtorch.folder);
-    match build
-        .args(["--quiet", "--message-format=json"])
-        .stderr(Stdio::inherit())
-        .output()
-    {
-        Ok(output) if output.status.success() => loader(
-            &executable(&String::from_utf8_lossy(&output.stdout)),
-            libtorch,
-        ),
-        _ => Finding::Fail(
-            "the build failed".into(),
-            "cargo build -p cli, and see above",
-        ),
-    }
-}
-
-/// The path of the built program in cargo's JSON messages.
-fn executable(messages: &str) -> String {
-    let field = messages
-        .lines()
-        .rev()
-        .find_map(|line| line.split("\"executable\":\"").nth(1));
-    field
-        .and_then(|rest| rest.split('"').next())
-        .unwrap_or_default()
-        .to_owned()
-}
-
-fn loader(binary: &str, libtorch: &Libtorch) -> Finding {
-    // The loader is asked without the paths that cargo adds for its children: as if the binary were started by hand.
-    let listing = output_of("env", &["-u", "LD_LIBRARY_PATH", "ldd", binary]);
-    let Some(listing) = listing.filter(|_| cfg!(target_os = "linux")) else {
-        return Finding::Ok(format!("{binary} (no `ldd` here to look closer)"));
-    };
-    let wanted = match libtorch.variant {
-        Variant::Cpu => library("torch_cpu"),
-        Variant::Cuda => library("torch_cuda"),
-    };
-    let found = listing
-        .lines()
-        .find_map(|line| line.trim().strip_prefix(&format!("{wanted} => ")));
-    let found = found.map(|rest| rest.split(" (").next().unwrap_or(rest));
-    match found {
-        Some(path) if Path::new(path).exists() => Finding::Ok(format!("{binary} takes {path}")),
-        _ => Finding::Fail(
-            format!("{binary} does not find {wanted}"),
-            "touch build/libtorch.rs, then cargo xtask doctor",
-        ),
-    }
-}
-
-fn training_step(libtorch: &Libtorch) -> Finding {
-    match product::DOCTOR
-        .command(&libtorch.folder)
-        .stderr(Stdio::inherit())
-        .output()
-    {
-        Ok(output) if output.status.success() => Finding::Ok(
-            String::from_utf8_lossy(&output.stdout)
-                .trim()
-                .replace('\n', "; "),
-        ),
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            Finding::Fail(
-                format!("`verdict doctor` failed ({}) {text}", output.status),
-                "cargo run -p cli -- doctor",
-            )
-        }
-        Err(error) => Finding::Fail(
-            format!("could not start cargo: {error}"),
-            "cargo run -p cli -- doctor",
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,14 +307,5 @@ mod tests {
     fn the_workspace_asks_for_the_same_rust() {
         let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
         assert!(manifest.contains(&format!("rust-version = \"{}.{}\"", RUST.0, RUST.1)));
-    }
-
-    #[test]
-    fn cargo_names_the_program_that_it_built() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
-                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/verdict\",\"fresh\":true}\n\
-                        {\"reason\":\"build-finished\",\"success\":true}";
-        assert_eq!(executable(messages), "/t/debug/verdict");
-        assert_eq!(executable(""), "");
     }
 }

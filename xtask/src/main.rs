@@ -7,6 +7,7 @@ mod cargo_config;
 mod command;
 mod doctor;
 mod download;
+mod extract;
 mod libtorch;
 mod product;
 mod quickstart;
@@ -14,6 +15,7 @@ mod setup;
 mod test;
 #[cfg(test)]
 mod tidy;
+mod wheels;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::libtorch::{Libtorch, Variant, own_install};
-use crate::{cargo_config, command, download};
+use crate::{cargo_config, command, download, wheels};
 
 const HELP: &str = "\
 cargo xtask setup [--cpu|--cuda]
@@ -117,7 +117,7 @@ fn find(
         return Ok(found);
     }
     if wanted == Variant::Cuda
-        && let Some(found) = download::pytorch_of_python()
+        && let Some(found) = wheels::pytorch_of_python()
     {
         eprintln!("taking the PyTorch {} that python3 has", found.version);
         return Ok(found);

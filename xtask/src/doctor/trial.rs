@@ -1,0 +1,103 @@
+//! The checks that build and run the product itself.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use super::Finding;
+use crate::command::output_of;
+use crate::libtorch::{Libtorch, Variant, library};
+use crate::product;
+
+/// Builds the binary and asks the loader which libtorch it takes.
+pub fn linked(libtorch: &Libtorch) -> Finding {
+    eprintln!("building (minutes, the first time)");
+    let mut build = product::DOCTOR.build(&libtorch.folder);
+    match build
+        .args(["--quiet", "--message-format=json"])
+        .stderr(Stdio::inherit())
+        .output()
+    {
+        Ok(output) if output.status.success() => loader(
+            &executable(&String::from_utf8_lossy(&output.stdout)),
+            libtorch,
+        ),
+        _ => Finding::Fail(
+            "the build failed".into(),
+            "cargo build -p cli, and see above",
+        ),
+    }
+}
+
+/// The path of the built program in cargo's JSON messages.
+fn executable(messages: &str) -> String {
+    let field = messages
+        .lines()
+        .rev()
+        .find_map(|line| line.split("\"executable\":\"").nth(1));
+    field
+        .and_then(|rest| rest.split('"').next())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn loader(binary: &str, libtorch: &Libtorch) -> Finding {
+    // The loader is asked without the paths that cargo adds for its children: as if the binary were started by hand.
+    let listing = output_of("env", &["-u", "LD_LIBRARY_PATH", "ldd", binary]);
+    let Some(listing) = listing.filter(|_| cfg!(target_os = "linux")) else {
+        return Finding::Ok(format!("{binary} (no `ldd` here to look closer)"));
+    };
+    let wanted = match libtorch.variant {
+        Variant::Cpu => library("torch_cpu"),
+        Variant::Cuda => library("torch_cuda"),
+    };
+    let found = listing
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(&format!("{wanted} => ")));
+    let found = found.map(|rest| rest.split(" (").next().unwrap_or(rest));
+    match found {
+        Some(path) if Path::new(path).exists() => Finding::Ok(format!("{binary} takes {path}")),
+        _ => Finding::Fail(
+            format!("{binary} does not find {wanted}"),
+            "touch build/libtorch.rs, then cargo xtask doctor",
+        ),
+    }
+}
+
+pub fn training_step(libtorch: &Libtorch) -> Finding {
+    match product::DOCTOR
+        .command(&libtorch.folder)
+        .stderr(Stdio::inherit())
+        .output()
+    {
+        Ok(output) if output.status.success() => Finding::Ok(
+            String::from_utf8_lossy(&output.stdout)
+                .trim()
+                .replace('\n', "; "),
+        ),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            Finding::Fail(
+                format!("`verdict doctor` failed ({}) {text}", output.status),
+                "cargo run -p cli -- doctor",
+            )
+        }
+        Err(error) => Finding::Fail(
+            format!("could not start cargo: {error}"),
+            "cargo run -p cli -- doctor",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_names_the_program_that_it_built() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/verdict\",\"fresh\":true}\n\
+                        {\"reason\":\"build-finished\",\"success\":true}";
+        assert_eq!(executable(messages), "/t/debug/verdict");
+        assert_eq!(executable(""), "");
+    }
+}

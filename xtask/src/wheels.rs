@@ -1,0 +1,149 @@
+//! libtorch out of PyTorch's wheels, which pip fetches and holds to their digests.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{must_succeed, output_of};
+use crate::extract;
+use crate::libtorch::{Libtorch, VERSION, Variant, library};
+
+/// What is taken from PyTorch's wheels, and the digests that pip holds each file to.
+const REQUIREMENTS: &str = "\
+torch==2.11.0 \
+ --hash=sha256:7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a \
+ --hash=sha256:d91aac77f24082809d2c5a93f52a5f085032740a1ebc9252a7b052ef5a4fddc6 \
+ --hash=sha256:7b6a60d48062809f58595509c524b88e6ddec3ebe25833d6462eeab81e5f2ce4
+nvidia-cuda-cupti==13.0.85; sys_platform == \"linux\" \
+ --hash=sha256:4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8 \
+ --hash=sha256:796bd679890ee55fb14a94629b698b6db54bcfd833d391d5e94017dd9d7d3151
+nvidia-cuda-runtime==13.0.96; sys_platform == \"linux\" \
+ --hash=sha256:7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548 \
+ --hash=sha256:ef9bcbe90493a2b9d810e43d249adb3d02e98dd30200d86607d8d02687c43f55
+";
+
+/// What torch's wheel puts where, without the GPU's and Python's part of it.
+const TORCH: [&str; 7] = [
+    "torch/include/=include/",
+    "torch/lib/=lib/",
+    "!torch/lib/*cuda*",
+    "!torch/lib/*nv[rs]*",
+    "!torch/lib/*python*",
+    "!torch/lib/*libshm*",
+    "!torch/lib/libtorch.so",
+];
+
+/// The one library that is taken from each of NVIDIA's wheels.
+const NVIDIA: [&str; 2] = [
+    "nvidia/cu13/lib/libcupti.so=lib/libcupti.so",
+    "nvidia/cu13/lib/libcudart.so=lib/libcudart.so",
+];
+
+/// The processor's part of PyTorch's wheels. The GPU's part is four fifths of their size.
+///
+/// libtorch_cpu itself is linked against CUDA's runtime and profiling libraries there, which are small.
+pub fn cpu(work: &Path, made: &Path) -> Result<()> {
+    eprintln!("fetching PyTorch {VERSION} through pip (0.55 GB, 0.45 GB of it are kept)");
+    let wheels = work.join("wheels");
+    let requirements = work.join("requirements.txt");
+    std::fs::write(&requirements, REQUIREMENTS)?;
+    let mut pip = pip()?;
+    let flags = "download --no-deps --only-binary=:all: --python-version 3.11 --implementation cp";
+    pip.args(flags.split_whitespace());
+    for platform in platforms()? {
+        pip.args(["--platform", &platform]);
+    }
+    pip.arg("--dest")
+        .arg(&wheels)
+        .arg("--requirement")
+        .arg(&requirements);
+    must_succeed(pip.stdout(std::io::stderr()))
+        .context("pip could not download PyTorch (hint: cargo xtask doctor)")?;
+
+    eprintln!("unpacking");
+    for entry in std::fs::read_dir(&wheels)? {
+        let wheel = entry?.path();
+        let name = wheel
+            .file_name()
+            .and_then(OsStr::to_str)
+            .unwrap_or_default();
+        let rules: &[&str] = if name.starts_with("torch-") {
+            &TORCH
+        } else {
+            &NVIDIA
+        };
+        extract::members(&wheel, made, rules)?;
+    }
+    std::fs::remove_dir_all(&wheels)?;
+    #[cfg(target_os = "linux")]
+    std::os::unix::fs::symlink(
+        library("torch_cpu"),
+        made.join("lib").join(library("torch")),
+    )?;
+    std::fs::write(made.join("build-version"), format!("{VERSION}\n"))?;
+    Ok(())
+}
+
+/// pip's names for systems whose wheels run here.
+fn platforms() -> Result<Vec<String>> {
+    let arch = std::env::consts::ARCH;
+    match (std::env::consts::OS, arch) {
+        ("linux", "x86_64" | "aarch64") => {
+            let tags = [
+                "manylinux_2_28",
+                "manylinux_2_25",
+                "manylinux_2_17",
+                "manylinux2014",
+            ];
+            Ok(tags.iter().map(|tag| format!("{tag}_{arch}")).collect())
+        }
+        ("macos", "aarch64") => Ok(vec!["macosx_11_0_arm64".into()]),
+        (system, _) => bail!(
+            "there is no prebuilt libtorch {VERSION} for {system} on {arch} (hint: build it, and set LIBTORCH to its folder)"
+        ),
+    }
+}
+
+/// The whole of PyTorch with the CUDA libraries that it brings.
+pub fn cuda(work: &Path) -> Result<PathBuf> {
+    if std::env::consts::OS != "linux" {
+        bail!("libtorch with CUDA is set up on Linux alone (hint: cargo xtask setup --cpu)");
+    }
+    eprintln!(
+        "fetching PyTorch {VERSION} with CUDA 13 through pip (about 2.5 GB, 5.5 GB unpacked)"
+    );
+    let made = work.join("site");
+    let mut pip = pip()?;
+    pip.args(["install", "--no-compile", "--only-binary=:all:", "--target"])
+        .arg(&made);
+    must_succeed(
+        pip.arg(format!("torch=={VERSION}"))
+            .stdout(std::io::stderr()),
+    )
+    .context("pip could not install PyTorch (hint: python 3.10 to 3.14 is needed for it)")?;
+    Libtorch::open(&made.join("torch"))?;
+    Ok(made)
+}
+
+/// A PyTorch of the right version with CUDA that python3 already has.
+pub fn pytorch_of_python() -> Option<Libtorch> {
+    let script =
+        "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])";
+    let folder = output_of("python3", &["-c", script])?;
+    Libtorch::open(Path::new(&folder))
+        .ok()
+        .filter(|found| found.variant == Variant::Cuda)
+}
+
+fn pip() -> Result<Command> {
+    let mut command = extract::python()?;
+    if output_of("python3", &["-m", "pip", "--version"]).is_none() {
+        bail!(
+            "python3 has no pip, which fetches libtorch (hint: apt-get install python3-pip, or set LIBTORCH)"
+        );
+    }
+    command.args(["-m", "pip", "--disable-pip-version-check"]);
+    Ok(command)
+}
