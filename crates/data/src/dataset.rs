@@ -121,8 +121,25 @@ impl FromStr for Dataset {
             "sst5" => Self::Sst5,
             "glue-sst2" => Self::GlueSst2,
             "reviews" => Self::Reviews { classes: 2 },
+            "reviews3" => Self::Reviews { classes: 3 },
+            "reviews5" => Self::Reviews { classes: 5 },
             path => Self::File(PathBuf::from(path)),
         })
+    }
+}
+
+impl Dataset {
+    /// The name it is asked for by, or its path.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Sst2 => "sst2".into(),
+            Self::Sst3 => "sst3".into(),
+            Self::Sst5 => "sst5".into(),
+            Self::GlueSst2 => "glue-sst2".into(),
+            Self::Reviews { classes: 2 } => "reviews".into(),
+            Self::Reviews { classes } => format!("reviews{classes}"),
+            Self::File(path) => path.display().to_string(),
+        }
     }
 }
 

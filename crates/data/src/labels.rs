@@ -1,1 +1,306 @@
-//! Being written.
+//! From the labels that files hold to class indices: one recorded mapping, made from the training split alone.
+//!
+//! Names are sorted; numbers must be 0, 1, 2, ... as they stand, because a label set that starts at 1, skips a number or
+//! holds -1 usually means something else than it seems. `--label-map` says what it means:
+//!
+//! ```
+//! let map = data::labels::parse_map("1=negative,2=neutral,3=positive")?;
+//! assert_eq!(map[0], ("1".to_string(), "negative".to_string()));
+//! # Ok::<(), data::DataError>(())
+//! ```
+
+mod column;
+
+use std::collections::BTreeMap;
+
+use crate::error::DataError;
+use crate::record::{Record, Split};
+use crate::table::{Cell, Origin, Row, Table};
+pub(crate) use column::Value;
+
+/// More names than this are not classes: the column holds something else.
+const MAX_CLASSES: usize = 1000;
+/// Row numbers that a message lists before it says how many more there are.
+const LISTED: usize = 10;
+
+/// Reads `VALUE=NAME,VALUE=NAME,...`: what a file's label value means. Indices follow the names' first appearance;
+/// several values may share a name.
+pub fn parse_map(argument: &str) -> Result<Vec<(String, String)>, DataError> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for part in argument.split(',') {
+        let pair = part.split_once('=').map(|(value, name)| (value.trim(), name.trim()));
+        let Some((value, name)) = pair.filter(|(value, name)| !value.is_empty() && !name.is_empty()) else {
+            return Err(DataError::Request(format!(
+                "--label-map: {part:?} is not VALUE=NAME (hint: --label-map 1=negative,2=positive)"
+            )));
+        };
+        if let Some((_, before)) = pairs.iter().find(|(known, _)| Value::of_text(known) == Value::of_text(value)) {
+            return Err(DataError::Request(format!(
+                "--label-map: {value:?} is mapped twice, to {before:?} and to {name:?} (hint: keep one)"
+            )));
+        }
+        pairs.push((value.to_string(), name.to_string()));
+    }
+    Ok(pairs)
+}
+
+/// The rows of a data set's files, dealt out to splits.
+#[derive(Debug, Default)]
+pub(crate) struct Sheet {
+    pub(crate) files: Vec<Origin>,
+    pub(crate) train: Vec<Row>,
+    pub(crate) validation: Vec<Row>,
+    pub(crate) test: Vec<Row>,
+}
+
+impl Sheet {
+    fn split(&self, split: Split) -> &[Row] {
+        match split {
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// Hands all of a file's rows to `split`.
+    pub(crate) fn add(&mut self, split: Split, table: Table) {
+        let file = self.files.len();
+        self.files.push(table.origin);
+        for row in table.rows {
+            self.push(split, Row { file, ..row });
+        }
+    }
+
+    /// Hands `row` to `split`.
+    pub(crate) fn push(&mut self, split: Split, row: Row) {
+        match split {
+            Split::Train => self.train.push(row),
+            Split::Validation => self.validation.push(row),
+            Split::Test => self.test.push(row),
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.train.iter().chain(&self.validation).chain(&self.test)
+    }
+
+    fn refuse(&self, row: &Row, reason: String) -> DataError {
+        let origin = &self.files[row.file];
+        let column = origin.label_column.clone().unwrap_or_default();
+        DataError::Value { place: origin.place(row), column, reason }
+    }
+}
+
+/// A data set whose labels are class indices.
+#[derive(Debug)]
+pub(crate) struct Labelled {
+    pub(crate) names: Vec<String>,
+    pub(crate) train: Vec<Record>,
+    pub(crate) validation: Vec<Record>,
+    pub(crate) test: Vec<Record>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Maps every label to its class. `declared` are the names of classes 0, 1, ... where the source states them.
+pub(crate) fn resolve(
+    sheet: Sheet,
+    map: Option<&[(String, String)]>,
+    declared: Option<&[&str]>,
+) -> Result<Labelled, DataError> {
+    column::check_kinds(&sheet)?;
+    let unlabelled = unlabelled_test(&sheet, map)?;
+    let classes = match (map, declared_names(&sheet, declared)) {
+        (Some(map), _) => Classes::mapped(map),
+        (None, Some(names)) => Classes::declared(names),
+        (None, None) => Classes::learned(&sheet)?,
+    };
+    let train = classes.apply(&sheet, Split::Train)?;
+    let mut counts = vec![0_usize; classes.names.len()];
+    train.iter().filter_map(|record| record.label).for_each(|label| counts[label as usize] += 1);
+    let mut notes = vec![classes.note(&counts)];
+    refuse_one_class(&sheet, &classes, &counts)?;
+    notes.extend(classes.names.iter().zip(&counts).filter(|(_, count)| **count == 0).map(|(name, _)| {
+        format!("no training row is labelled {name:?}; its class keeps its place and can't be learned")
+    }));
+    let validation = classes.apply(&sheet, Split::Validation)?;
+    let test = if unlabelled {
+        notes.push(format!("test: {} rows without a label; they can be predicted, not scored", sheet.test.len()));
+        sheet.test.iter().map(|row| Record { text: row.text.clone().unwrap_or_default(), label: None }).collect()
+    } else {
+        classes.apply(&sheet, Split::Test)?
+    };
+    for (split, records) in [(Split::Validation, &validation), (Split::Test, &test)] {
+        refuse_unlearned(&classes, &counts, split, records)?;
+    }
+    Ok(Labelled { names: classes.names, train, validation, test, notes })
+}
+
+/// Refuses rows without a label, but for a test split that has none at all; whether it is one.
+fn unlabelled_test(sheet: &Sheet, map: Option<&[(String, String)]>) -> Result<bool, DataError> {
+    let minus_one_is_a_class = map.is_some_and(|map| map.iter().any(|(value, _)| Value::of_text(value) == Value::Number(-1)));
+    for split in Split::ALL {
+        let rows = sheet.split(split);
+        let without = |row: &&Row| match Value::of(&row.label) {
+            Some(Value::Number(-1)) => !minus_one_is_a_class,
+            Some(_) => false,
+            None => !matches!(row.label, Cell::Float(_)),
+        };
+        let bare: Vec<&Row> = rows.iter().filter(without).collect();
+        let Some(first) = bare.first() else { continue };
+        if split == Split::Test && bare.len() == rows.len() {
+            return Ok(true);
+        }
+        let minus_one = Value::of(&first.label) == Some(Value::Number(-1));
+        let what = if minus_one { "label -1, which marks a row as unlabelled," } else { "no label" };
+        let hint = if minus_one {
+            "label the rows or remove them; where -1 is a class, --label-map -1=negative,1=positive"
+        } else {
+            "label the rows or remove them"
+        };
+        return Err(sheet.refuse(
+            first,
+            format!(
+                "{what} in {} of {} rows of {}: {} (hint: {hint})",
+                bare.len(),
+                rows.len(),
+                split.name(),
+                listed(&bare)
+            ),
+        ));
+    }
+    Ok(false)
+}
+
+/// `rows 3, 4, 9 and 31 more`.
+pub(crate) fn listed(rows: &[&Row]) -> String {
+    let shown: Vec<String> = rows.iter().take(LISTED).map(|row| row.row.to_string()).collect();
+    let more = rows.len() - shown.len();
+    let word = if rows.len() == 1 { "row" } else { "rows" };
+    if more == 0 { format!("{word} {}", shown.join(", ")) } else { format!("{word} {} and {more} more", shown.join(", ")) }
+}
+
+/// The source's own names, else those that the training files declare.
+fn declared_names(sheet: &Sheet, declared: Option<&[&str]>) -> Option<Vec<String>> {
+    match declared {
+        Some(names) => Some(names.iter().map(|name| name.to_string()).collect()),
+        None => sheet.train.first().and_then(|row| sheet.files[row.file].class_names.clone()),
+    }
+}
+
+/// Label names and the value of each.
+struct Classes {
+    names: Vec<String>,
+    values: BTreeMap<Value, u32>,
+    /// The mapping was given, so that another value is an error of its own.
+    given: bool,
+}
+
+impl Classes {
+    fn mapped(map: &[(String, String)]) -> Self {
+        let mut names: Vec<String> = Vec::new();
+        let mut values = BTreeMap::new();
+        for (value, name) in map {
+            let index = names.iter().position(|known| known == name).unwrap_or_else(|| {
+                names.push(name.clone());
+                names.len() - 1
+            });
+            values.insert(Value::of_text(value), index as u32);
+        }
+        Self { names, values, given: true }
+    }
+
+    fn declared(names: Vec<String>) -> Self {
+        let values = (0..names.len() as u32).map(|index| (Value::Number(i64::from(index)), index)).collect();
+        Self { names, values, given: true }
+    }
+
+    /// From the training rows: sorted names, or numbers that are 0, 1, 2, ...
+    fn learned(sheet: &Sheet) -> Result<Self, DataError> {
+        let mut seen: BTreeMap<Value, &Row> = BTreeMap::new();
+        for row in &sheet.train {
+            seen.entry(column::value(sheet, row)?).or_insert(row);
+            if seen.len() > MAX_CLASSES {
+                let reason = format!("more than {MAX_CLASSES} different labels (hint: is --label-column right?)");
+                return Err(sheet.refuse(row, reason));
+            }
+        }
+        column::check_spelling(sheet, &seen)?;
+        column::check_numbers(sheet, &seen)?;
+        let names = seen.keys().map(ToString::to_string).collect();
+        let values = seen.into_keys().zip(0..).collect();
+        Ok(Self { names, values, given: false })
+    }
+
+    fn apply(&self, sheet: &Sheet, split: Split) -> Result<Vec<Record>, DataError> {
+        let rows = sheet.split(split);
+        let mut records = Vec::with_capacity(rows.len());
+        for row in rows {
+            let value = column::value(sheet, row)?;
+            let Some(label) = self.values.get(&value) else {
+                return Err(self.unknown(sheet, split, row, &value));
+            };
+            records.push(Record::labelled(row.text.clone().unwrap_or_default(), *label));
+        }
+        Ok(records)
+    }
+
+    fn unknown(&self, sheet: &Sheet, split: Split, row: &Row, value: &Value) -> DataError {
+        let count = sheet.split(split).iter().filter(|row| Value::of(&row.label).as_ref() == Some(value)).count();
+        let known: Vec<String> = self.values.keys().take(20).map(ToString::to_string).collect();
+        let known = known.join(", ");
+        let reason = if self.given {
+            format!("label \"{value}\" is not one of {known} (hint: --label-map)")
+        } else {
+            format!(
+                "label \"{value}\" ({}) only in {}; train has {known} (hint: label some training rows so, or map it \
+                 with --label-map)",
+                column::rows(count),
+                split.name()
+            )
+        };
+        sheet.refuse(row, reason)
+    }
+
+    fn note(&self, counts: &[usize]) -> String {
+        let mut parts = Vec::new();
+        for (index, (name, count)) in self.names.iter().zip(counts).enumerate() {
+            let values = self.values.iter().filter(|(_, label)| **label as usize == index);
+            let values: Vec<String> = values.map(|(value, _)| format!("\"{value}\"")).collect();
+            parts.push(format!("{index} = {name} (from {}, {})", values.join(", "), column::rows(*count)));
+        }
+        format!("labels: {}", parts.join("; "))
+    }
+}
+
+fn refuse_one_class(sheet: &Sheet, classes: &Classes, counts: &[usize]) -> Result<(), DataError> {
+    let with_rows: Vec<usize> = (0..counts.len()).filter(|class| counts[*class] > 0).collect();
+    let path = || sheet.files.first().map(|file| file.path.clone()).unwrap_or_default();
+    match with_rows[..] {
+        [] => Err(DataError::content(path(), "train has no rows (hint: a smaller --split-ratio)")),
+        [only] => Err(DataError::content(
+            path(),
+            format!(
+                "train has one class, {:?} ({}); two are needed (hint: is --label-column right?)",
+                classes.names[only],
+                column::rows(counts[only])
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A class of a given mapping that validation or test has and train hasn't.
+fn refuse_unlearned(classes: &Classes, counts: &[usize], split: Split, records: &[Record]) -> Result<(), DataError> {
+    for (class, name) in classes.names.iter().enumerate().filter(|(class, _)| counts[*class] == 0) {
+        let found = records.iter().filter(|record| record.label == Some(class as u32)).count();
+        if found > 0 {
+            return Err(DataError::Request(format!(
+                "label {name:?} ({}) only in {}; no training row has it (hint: label some training rows so, or map it \
+                 to another name with --label-map)",
+                column::rows(found),
+                split.name()
+            )));
+        }
+    }
+    Ok(())
+}

@@ -16,6 +16,7 @@ pub mod record;
 pub mod sampler;
 pub mod source;
 pub mod store;
+pub(crate) mod table;
 pub mod tokenize;
 pub mod treebank;
 

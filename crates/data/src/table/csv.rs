@@ -1,0 +1,143 @@
+//! Comma- and tab-separated tables with a header, quoted as RFC 4180 has it.
+//!
+//! The `csv` crate parses; it takes a quote that never closes, or that closes in the middle of a field, as it comes.
+//! Both swallow rows without a word, so [`Quotes`] watches the bytes on their way to it and stops at either, with the
+//! line where it began. It also bounds a record, so an open quote can't pull a whole file into memory.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use csv::{ErrorKind, ReaderBuilder, StringRecord};
+
+use super::text::{self, MAX_RECORD};
+use super::{Cell, Origin, Row, Table, Wanted, choose};
+use crate::error::DataError;
+
+/// Reads a table whose fields are separated by `delimiter`.
+pub(super) fn read(path: &Path, delimiter: u8, wanted: Wanted<'_>) -> Result<Table, DataError> {
+    let bytes = Quotes::new(text::open(path)?, delimiter);
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
+    let seen: Vec<String> = reader.headers().map_err(|error| refused(path, error))?.iter().map(str::to_string).collect();
+    if seen.is_empty() {
+        return Err(DataError::content(path, "no header: the first line must name the columns"));
+    }
+    let (text, label) = choose(path, &seen, wanted)?;
+    let mut rows = Vec::new();
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(|error| refused(path, error))? {
+        let label = label.and_then(|column| record.get(column)).filter(|field| !field.trim().is_empty());
+        rows.push(Row {
+            file: 0,
+            row: rows.len() as u64 + 1,
+            line: record.position().map(csv::Position::line),
+            text: record.get(text).map(str::to_string),
+            label: label.map_or(Cell::Missing, |field| Cell::Text(field.to_string())),
+        });
+    }
+    let label_column = label.map(|column| seen[column].clone());
+    let origin = Origin { path: path.into(), text_column: seen[text].clone(), label_column, class_names: None };
+    Ok(Table { origin, rows })
+}
+
+fn refused(path: &Path, error: csv::Error) -> DataError {
+    let line = error.position().map_or(1, csv::Position::line);
+    let reason = match error.into_kind() {
+        ErrorKind::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
+            Some(fault) => return DataError::Line { path: path.into(), line: fault.line, reason: fault.to_string() },
+            None => return DataError::io(path, error),
+        },
+        ErrorKind::UnequalLengths { expected_len, len, .. } => format!(
+            "{len} fields where the header has {expected_len} (hint: a text that holds the separator belongs in quotes)"
+        ),
+        other => format!("{other:?}"),
+    };
+    DataError::Line { path: path.into(), line, reason }
+}
+
+/// What [`Quotes`] stops at.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+struct Fault {
+    line: u64,
+    reason: String,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    FieldStart,
+    Plain,
+    Quoted,
+    /// Behind a quote inside a quoted field: its end, or the first half of a doubled quote.
+    Closing,
+}
+
+/// A reader that lets well-quoted records of bounded length through.
+struct Quotes<R> {
+    inner: R,
+    delimiter: u8,
+    state: State,
+    line: u64,
+    record_line: u64,
+    quote_line: u64,
+    length: usize,
+}
+
+impl<R: Read> Quotes<R> {
+    fn new(inner: R, delimiter: u8) -> Self {
+        Self { inner, delimiter, state: State::FieldStart, line: 1, record_line: 1, quote_line: 1, length: 0 }
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), Fault> {
+        let line_end = byte == b'\n' || byte == b'\r';
+        self.state = match self.state {
+            State::FieldStart | State::Plain | State::Closing if line_end => State::FieldStart,
+            State::FieldStart | State::Plain | State::Closing if byte == self.delimiter => State::FieldStart,
+            State::FieldStart if byte == b'"' => {
+                self.quote_line = self.line;
+                State::Quoted
+            }
+            State::FieldStart | State::Plain => State::Plain,
+            State::Quoted if byte == b'"' => State::Closing,
+            State::Quoted => State::Quoted,
+            State::Closing if byte == b'"' => State::Quoted,
+            State::Closing => return Err(self.unbalanced("closes in the middle of its field")),
+        };
+        self.line += u64::from(byte == b'\n');
+        self.length += 1;
+        if line_end && self.state != State::Quoted {
+            self.record_line = self.line;
+            self.length = 0;
+        }
+        if self.length <= MAX_RECORD {
+            return Ok(());
+        }
+        if self.state == State::Quoted {
+            return Err(self.unbalanced(&format!("is still open after {MAX_RECORD} bytes")));
+        }
+        Err(Fault {
+            line: self.record_line,
+            reason: format!("a record of more than {MAX_RECORD} bytes, the most that is read (hint: split the text)"),
+        })
+    }
+
+    fn unbalanced(&self, what: &str) -> Fault {
+        let reason = format!(
+            "a quote opens here and {what} (line {}) (hint: inside a quoted field a quote is written twice, \"\")",
+            self.line
+        );
+        Fault { line: self.quote_line, reason }
+    }
+}
+
+impl<R: Read> Read for Quotes<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let outcome = buffer[..read].iter().try_for_each(|byte| self.step(*byte));
+        let outcome = outcome.and_then(|()| match self.state {
+            State::Quoted if read == 0 && !buffer.is_empty() => Err(self.unbalanced("is never closed")),
+            _ => Ok(()),
+        });
+        outcome.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
+        Ok(read)
+    }
+}

@@ -1,0 +1,149 @@
+//! Text files that are known to be UTF-8 before anything is read from them, and their lines within bounds.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use crate::error::DataError;
+
+/// The longest record that is read, in bytes: a JSON line, a CSV record, one text. Beyond it a quote is usually open.
+pub(crate) const MAX_RECORD: usize = 4 * 1024 * 1024;
+
+const CHUNK: usize = 64 * 1024;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Opens a regular, non-empty UTF-8 file; the reader starts behind a byte-order mark, if there is one.
+pub(crate) fn open(path: &Path) -> Result<BufReader<File>, DataError> {
+    let mut file = open_regular(path)?;
+    let start = check(path, &mut file)?;
+    file.seek(SeekFrom::Start(start)).map_err(|error| DataError::io(path, error))?;
+    Ok(BufReader::with_capacity(CHUNK, file))
+}
+
+/// Opens a regular file that holds something.
+pub(crate) fn open_regular(path: &Path) -> Result<File, DataError> {
+    let file = File::open(path).map_err(|error| DataError::io(path, error))?;
+    let about = file.metadata().map_err(|error| DataError::io(path, error))?;
+    if !about.is_file() {
+        return Err(DataError::content(path, "not a regular file (hint: save the data to a file first)"));
+    }
+    if about.len() == 0 {
+        return Err(DataError::content(path, "the file is empty (0 bytes)"));
+    }
+    Ok(file)
+}
+
+/// Reads the whole file once, in pieces, and returns where its text starts.
+fn check(path: &Path, file: &mut File) -> Result<u64, DataError> {
+    let mut buffer = vec![0_u8; CHUNK];
+    let mut held = 0; // bytes of a character that the last piece cut in two
+    let mut offset = 0_u64; // of buffer[0] in the file
+    let mut line = 1_u64;
+    let mut start = 0;
+    loop {
+        let read = file.read(&mut buffer[held..]).map_err(|error| DataError::io(path, error))?;
+        let piece = &buffer[..held + read];
+        if offset == 0 && held == 0 {
+            if let Some(reason) = foreign(piece) {
+                return Err(DataError::Encoding { path: path.into(), offset: 0, line: 1, reason: reason.into() });
+            }
+            if piece.starts_with(BYTE_ORDER_MARK) {
+                start = BYTE_ORDER_MARK.len() as u64;
+            }
+        }
+        let valid = match std::str::from_utf8(piece) {
+            Ok(_) => piece.len(),
+            Err(error) if error.error_len().is_none() && read > 0 => error.valid_up_to(),
+            Err(error) => {
+                let at = error.valid_up_to();
+                return Err(DataError::Encoding {
+                    path: path.into(),
+                    offset: offset + at as u64,
+                    line: line + newlines(&piece[..at]),
+                    reason: format!(
+                        "0x{:02X} is not UTF-8 (hint: from Windows or Latin-1, `iconv -f WINDOWS-1252 -t UTF-8 FILE`)",
+                        piece[at]
+                    ),
+                });
+            }
+        };
+        if read == 0 {
+            return Ok(start);
+        }
+        line += newlines(&piece[..valid]);
+        held = piece.len() - valid;
+        offset += valid as u64;
+        buffer.copy_within(valid..valid + held, 0);
+    }
+}
+
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// What the first bytes say the file is, when that isn't UTF-8 text.
+fn foreign(head: &[u8]) -> Option<&'static str> {
+    if head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") {
+        return Some("UTF-16 (a byte-order mark says so), not UTF-8 (hint: `iconv -f UTF-16 -t UTF-8 FILE`)");
+    }
+    if head.starts_with(b"\x1F\x8B") || head.starts_with(b"PK\x03\x04") {
+        return Some("a compressed archive, not text (hint: unpack it first)");
+    }
+    if head.starts_with(b"PAR1") {
+        return Some("Parquet, not text (hint: name it .parquet)");
+    }
+    let head = &head[..head.len().min(4096)];
+    let zeros = |from: usize| head.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
+    let half = head.len() / 2;
+    if half >= 4 && (zeros(0) * 10 > half * 9 || zeros(1) * 10 > half * 9) {
+        return Some("every second byte is 0, as in UTF-16, not UTF-8 (hint: `iconv -f UTF-16LE -t UTF-8 FILE`)");
+    }
+    None
+}
+
+/// The lines of an [`open`]ed file with their numbers, from 1, without their ends. A line beyond `limit` bytes is an
+/// error that names it, and no more than that is held in memory.
+pub(crate) struct Lines<'a, R> {
+    path: &'a Path,
+    reader: R,
+    limit: usize,
+    line: u64,
+}
+
+impl<'a, R: BufRead> Lines<'a, R> {
+    pub(crate) fn new(path: &'a Path, reader: R, limit: usize) -> Self {
+        Self { path, reader, limit, line: 0 }
+    }
+
+    fn read(&mut self) -> Result<Option<(u64, String)>, DataError> {
+        let mut bytes = Vec::new();
+        let mut bounded = (&mut self.reader).take(self.limit as u64 + 2);
+        bounded.read_until(b'\n', &mut bytes).map_err(|error| DataError::io(self.path, error))?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        self.line += 1;
+        if bytes.ends_with(b"\n") {
+            bytes.pop();
+            if bytes.ends_with(b"\r") {
+                bytes.pop();
+            }
+        }
+        let fail = |reason: String| Err(DataError::Line { path: self.path.into(), line: self.line, reason });
+        if bytes.len() > self.limit {
+            return fail(format!("longer than {} bytes, the most that is read (hint: is a line end missing?)", self.limit));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some((self.line, text))),
+            Err(_) => fail("not UTF-8; the file changed while it was read (hint: run again)".into()),
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Lines<'_, R> {
+    type Item = Result<(u64, String), DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
