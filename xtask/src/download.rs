@@ -43,9 +43,11 @@ pub fn install(variant: Variant) -> Result<Libtorch> {
         }
     }
 
-    let work = beside(&place, "partial");
-    remove(&work)?;
-    std::fs::create_dir_all(&work)?;
+    remove_leftovers(cache, &beside(&place, "partial-"))?;
+    // Our own name in it: the pip of a killed set-up may live on and write into the folder that it was given.
+    let work = beside(&place, &format!("partial-{}", std::process::id()));
+    std::fs::create_dir_all(&work)
+        .with_context(|| format!("could not create {}", work.display()))?;
     check_space(cache, variant)?;
     let made = match variant {
         Variant::Cpu => cpu(&work)?,
@@ -62,6 +64,19 @@ pub fn install(variant: Variant) -> Result<Libtorch> {
 fn beside(place: &Path, suffix: &str) -> PathBuf {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     place.with_file_name(format!("{name}.{suffix}"))
+}
+
+/// Removes what interrupted set-ups left; the lock says that none is at work now.
+fn remove_leftovers(cache: &Path, prefix: &Path) -> Result<()> {
+    let prefix = prefix.to_string_lossy().into_owned();
+    let entries =
+        std::fs::read_dir(cache).with_context(|| format!("could not list {}", cache.display()))?;
+    for entry in entries.flatten().map(|entry| entry.path()) {
+        if entry.to_string_lossy().starts_with(&prefix) {
+            remove(&entry)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -159,4 +174,33 @@ fn fetch(url: &str, file: &Path) -> Result<()> {
         bail!("the download ended with {status}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_leftovers_of_the_same_install_are_removed() {
+        let cache = tempfile::tempdir().unwrap();
+        let place = cache.path().join("libtorch-2.11.0-cpu");
+        for name in ["", ".partial-12", ".partial-7", ".lock-folder"] {
+            std::fs::create_dir(format!("{}{name}", place.display())).unwrap();
+        }
+        std::fs::create_dir(cache.path().join("libtorch-2.11.0-cuda.partial-3")).unwrap();
+        remove_leftovers(cache.path(), &beside(&place, "partial-")).unwrap();
+        let left = std::fs::read_dir(cache.path()).unwrap().count();
+        assert_eq!(
+            left, 3,
+            "the install, the other folder, and the other variant's work stay"
+        );
+        assert!(place.exists());
+    }
+
+    #[test]
+    fn free_space_is_read_from_this_systems_df() {
+        let free = free_gigabytes(&std::env::temp_dir()).unwrap();
+        assert!(free > 0.0 && free < 1e6, "{free}");
+        assert_eq!(free_gigabytes(Path::new("/no/such/place")), None);
+    }
 }
