@@ -229,10 +229,10 @@ fn finished(runs: &Path, record: &str) -> Option<PathBuf> {
     folders.filter(same).max()
 }
 
-/// A folder named as `train` names its own, so that "the newest run" stays the newest.
+/// A folder named as `train` names its own, with the time in UTC, so that they sort together.
 fn new_run(dataset: &str) -> Result<PathBuf> {
     let time =
-        output_of("date", &["+%Y%m%d-%H%M%S"]).context("could not ask `date` for the time")?;
+        output_of("date", &["-u", "+%Y%m%d-%H%M%S"]).context("could not ask `date` for the time")?;
     Ok(Path::new("runs").join(format!("{time}-{dataset}-quickstart")))
 }
 
