@@ -231,8 +231,8 @@ fn finished(runs: &Path, record: &str) -> Option<PathBuf> {
 
 /// A folder named as `train` names its own, with the time in UTC, so that they sort together.
 fn new_run(dataset: &str) -> Result<PathBuf> {
-    let time =
-        output_of("date", &["-u", "+%Y%m%d-%H%M%S"]).context("could not ask `date` for the time")?;
+    let time = output_of("date", &["-u", "+%Y%m%d-%H%M%S"])
+        .context("could not ask `date` for the time")?;
     Ok(Path::new("runs").join(format!("{time}-{dataset}-quickstart")))
 }
 

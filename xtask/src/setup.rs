@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::libtorch::{Libtorch, Variant, own_install};
 use crate::{cargo_config, command, download, wheels};
@@ -94,9 +94,12 @@ fn find(
     let fits = |found: &Libtorch| request.is_none_or(|variant| found.variant == variant);
     if let Some(folder) = choice {
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-        let found = Libtorch::open(&folder).context(
-            "the variable LIBTORCH is set to a folder that can't be used (hint: unset LIBTORCH)",
-        )?;
+        let found = match Libtorch::open(&folder) {
+            Ok(found) => found,
+            Err(error) => bail!(
+                "LIBTORCH: {error:#} (hint: unset LIBTORCH, and cargo xtask setup finds another)"
+            ),
+        };
         if !fits(&found) {
             bail!(
                 "LIBTORCH is set to {}, which is the {} build (hint: unset LIBTORCH)",

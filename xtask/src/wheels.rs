@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{must_succeed, output_of};
+use crate::command::{output_of, status};
 use crate::extract;
 use crate::libtorch::{Libtorch, VERSION, Variant, library};
 
@@ -59,8 +59,11 @@ pub fn cpu(work: &Path, made: &Path) -> Result<()> {
         .arg(&wheels)
         .arg("--requirement")
         .arg(&requirements);
-    must_succeed(pip.stdout(std::io::stderr()))
-        .context("pip could not download PyTorch (hint: cargo xtask doctor)")?;
+    if !status(pip.stdout(std::io::stderr()))?.success() {
+        bail!(
+            "pip could not download PyTorch; its reason is above (hint: cargo xtask doctor, or set LIBTORCH)"
+        );
+    }
 
     eprintln!("unpacking");
     for entry in std::fs::read_dir(&wheels)? {
@@ -118,11 +121,12 @@ pub fn cuda(work: &Path) -> Result<PathBuf> {
     let mut pip = pip()?;
     pip.args(["install", "--no-compile", "--only-binary=:all:", "--target"])
         .arg(&made);
-    must_succeed(
-        pip.arg(format!("torch=={VERSION}"))
-            .stdout(std::io::stderr()),
-    )
-    .context("pip could not install PyTorch (hint: python 3.10 to 3.14 is needed for it)")?;
+    pip.arg(format!("torch=={VERSION}"));
+    if !status(pip.stdout(std::io::stderr()))?.success() {
+        bail!(
+            "pip could not install PyTorch; its reason is above (hint: it needs python 3.10 to 3.14)"
+        );
+    }
     Libtorch::open(&made.join("torch"))?;
     Ok(made)
 }
