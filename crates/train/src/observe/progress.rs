@@ -73,7 +73,6 @@ impl Observer for Progress {
     fn on_start(&mut self, start: &Start) {
         self.epochs = start.epochs;
         self.steps_done = start.steps_done;
-        self.say(&describe(start));
         if let Form::Bar(bar) = &self.form {
             bar.set_style(bar_style());
             bar.set_length(start.total_steps);
@@ -81,6 +80,7 @@ impl Observer for Progress {
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(250));
         }
+        self.say(&describe(start));
     }
 
     fn on_step(&mut self, step: &StepRecord) {
@@ -98,7 +98,8 @@ impl Observer for Progress {
                 bar.set_position(step.step);
             }
             Form::Lines(_)
-                if tenth(step.step, step.total_steps) > tenth(step.step - 1, step.total_steps) =>
+                if tenth(step.step, step.total_steps)
+                    > tenth(step.step.saturating_sub(1), step.total_steps) =>
             {
                 let (number, total, percent) = (
                     step.step,
