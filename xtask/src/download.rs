@@ -48,10 +48,16 @@ pub fn install(variant: Variant) -> Result<Libtorch> {
     let work = beside(&place, &format!("partial-{}", std::process::id()));
     std::fs::create_dir_all(&work)
         .with_context(|| format!("could not create {}", work.display()))?;
-    check_space(cache, variant)?;
-    let made = match variant {
-        Variant::Cpu => cpu(&work)?,
-        Variant::Cuda => wheels::cuda(&work)?,
+    let made = check_space(cache, variant).and_then(|()| match variant {
+        Variant::Cpu => cpu(&work),
+        Variant::Cuda => wheels::cuda(&work),
+    });
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            remove(&work)?;
+            return Err(error);
+        }
     };
     remove(&place)?;
     std::fs::rename(&made, &place)
