@@ -1,0 +1,214 @@
+//! What every picture needs of the plotting library: an SVG string to draw on, text by pixel size, lines that fit.
+
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
+use plotters::prelude::SVGBackend;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontFamily, FontStyle, FontTransform, RGBColor, TextStyle};
+
+use crate::error::{ReportError, Result};
+use crate::fonts::{self, Weight};
+use crate::theme::PAPER;
+
+/// What is drawn on.
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Draws an SVG picture of `width` x `height` pixels, with a title and a description for those who can't see it.
+pub(crate) fn svg(
+    (width, height): (u32, u32),
+    (title, description): (&str, &str),
+    draw: impl FnOnce(&Area) -> Result<()>,
+) -> Result<String> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
+        area.fill(&PAPER).map_err(drawing)?;
+        draw(&area)?;
+        area.present().map_err(drawing)?;
+    }
+    // The library has no words for these two: they go in as the first children of <svg>.
+    let (open, rest) = svg.split_at(svg.find('>').map_or(0, |end| end + 1));
+    let open = open.trim_end_matches('>');
+    let (title, description) = (escape(title), escape(description));
+    Ok(format!(
+        "{open} role=\"img\">\n<title>{title}</title>\n<desc>{description}</desc>{rest}"
+    ))
+}
+
+/// The plotting library's error as ours.
+pub(crate) fn drawing<E>(error: DrawingAreaErrorKind<E>) -> ReportError
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    ReportError::Draw(Box::new(error))
+}
+
+/// Text as XML and HTML want it, in content and in attributes alike.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(printable(c)),
+        }
+    }
+    escaped
+}
+
+/// `text` on one line, without what XML can't hold.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars()
+        .map(printable)
+        .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
+        .collect()
+}
+
+/// XML 1.0 has no place for most control characters and two non-characters, not even escaped.
+fn printable(c: char) -> char {
+    match c {
+        '\n' | '\t' => c,
+        '\u{FFFE}' | '\u{FFFF}' => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}
+
+/// How a text looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Type {
+    /// Pixels an em.
+    pub size: f64,
+    pub weight: Weight,
+    pub color: RGBColor,
+}
+
+impl Type {
+    pub(crate) const fn new(size: f64, color: RGBColor) -> Self {
+        Self {
+            size,
+            weight: Weight::Regular,
+            color,
+        }
+    }
+
+    pub(crate) const fn bold(size: f64, color: RGBColor) -> Self {
+        Self {
+            size,
+            weight: Weight::Bold,
+            color,
+        }
+    }
+
+    pub(crate) fn width(&self, text: &str) -> f64 {
+        fonts::width(text, self.size, self.weight)
+    }
+
+    /// The plotting library's form. It writes a 1.24th of the size it's told into the SVG.
+    pub(crate) fn style(&self, horizontal: HPos) -> TextStyle<'static> {
+        let style = match self.weight {
+            Weight::Regular => FontStyle::Normal,
+            Weight::Bold => FontStyle::Bold,
+        };
+        let font = plotters::style::FontDesc::new(FontFamily::SansSerif, self.size * 1.24, style);
+        let text = TextStyle {
+            font,
+            color: self.color.to_backend_color(),
+            pos: Pos::new(horizontal, VPos::Center),
+        };
+        text
+    }
+
+    /// Writes `text` with its vertical middle at `at`.
+    pub(crate) fn write(
+        &self,
+        area: &Area,
+        text: &str,
+        horizontal: HPos,
+        at: (i32, i32),
+    ) -> Result<()> {
+        area.draw_text(&clean(text), &self.style(horizontal), at)
+            .map_err(drawing)
+    }
+
+    /// Writes `text` upwards.
+    pub(crate) fn write_up(
+        &self,
+        area: &Area,
+        text: &str,
+        horizontal: HPos,
+        at: (i32, i32),
+    ) -> Result<()> {
+        let style = self.style(horizontal).transform(FontTransform::Rotate270);
+        area.draw_text(&clean(text), &style, at).map_err(drawing)
+    }
+
+    /// `text` in at most `lines` lines that are at most `width` wide, broken at spaces; what doesn't fit ends in "…".
+    pub(crate) fn wrap(&self, text: &str, width: f64, lines: usize) -> Vec<String> {
+        let mut wrapped: Vec<String> = Vec::new();
+        for word in clean(text).split_whitespace() {
+            if let Some(line) = wrapped.last_mut() {
+                let longer = format!("{line} {word}");
+                // The last line takes whatever is left, and is cut below.
+                if self.width(&longer) <= width || wrapped.len() == lines {
+                    if let Some(line) = wrapped.last_mut() {
+                        *line = longer;
+                    }
+                    continue;
+                }
+            }
+            wrapped.push(word.to_owned());
+        }
+        wrapped.iter().map(|line| self.cut(line, width)).collect()
+    }
+
+    /// Whether [`Type::wrap`] would cut anything.
+    pub(crate) fn fits(&self, text: &str, width: f64, lines: usize) -> bool {
+        self.wrap(text, width, lines)
+            .iter()
+            .all(|line| !line.ends_with('…') || text.contains('…'))
+    }
+
+    fn cut(&self, line: &str, width: f64) -> String {
+        if self.width(line) <= width {
+            return line.to_owned();
+        }
+        let mut cut = line.to_owned();
+        while cut.pop().is_some() && self.width(&cut) + self.width("…") > width {}
+        format!("{}…", cut.trim_end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::theme::INK;
+
+    const SMALL: Type = Type::new(10.0, INK);
+
+    #[test]
+    fn lines_are_as_wide_as_allowed_and_the_last_is_cut() {
+        assert_eq!(SMALL.wrap("very negative", 200.0, 2), ["very negative"]);
+        assert_eq!(SMALL.wrap("very negative", 50.0, 2), ["very", "negative"]);
+        let cut = SMALL.wrap("a review of something else entirely", 60.0, 2);
+        assert_eq!(cut.len(), 2);
+        assert!(
+            cut[1].ends_with('…') && cut.iter().all(|line| SMALL.width(line) <= 60.0),
+            "{cut:?}"
+        );
+        assert!(SMALL.fits("very negative", 50.0, 2) && !SMALL.fits("very negative", 50.0, 1));
+        assert!(SMALL.wrap("", 50.0, 2).is_empty());
+    }
+
+    #[test]
+    fn escaped_text_holds_no_markup_and_no_control() {
+        assert_eq!(
+            escape("<b a=\"1\">&'\u{0}\u{1b}é"),
+            "&lt;b a=&quot;1&quot;&gt;&amp;&#39;\u{FFFD}\u{FFFD}é"
+        );
+        assert_eq!(clean("a\nb\u{FFFF}"), "a b\u{FFFD}");
+    }
+}

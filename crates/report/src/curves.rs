@@ -1,0 +1,218 @@
+//! The course of a training run: loss, scores of each evaluation and learning rate, one above the other over the
+//! steps.
+
+use crate::canvas;
+use crate::error::{ReportError, Result};
+use crate::raster;
+use crate::theme::SERIES;
+
+mod panel;
+mod series;
+
+use panel::{Line, Look, Panel};
+
+const WIDTH: u32 = 880;
+const PANEL_HEIGHT: u32 = 250;
+const TITLE_HEIGHT: u32 = 34;
+/// More points than this don't show in a picture this wide.
+const MOST_POINTS: usize = 700;
+
+/// One optimizer step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Its number, from 1.
+    pub step: u64,
+    /// The training loss of its batch.
+    pub loss: f64,
+    /// The learning rate it was taken with.
+    pub learning_rate: f64,
+}
+
+/// One evaluation on held-out data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// After which step.
+    pub step: u64,
+    /// The mean loss.
+    pub loss: f64,
+    /// Scores by name; evaluations may differ in which they have.
+    pub scores: Vec<(String, f64)>,
+}
+
+/// The curves to draw. Points that aren't finite numbers are left out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Curves<'a> {
+    /// What stands above the picture; may be empty.
+    pub title: &'a str,
+    /// The steps, in order.
+    pub steps: &'a [Step],
+    /// The evaluations, in order.
+    pub evaluations: &'a [Evaluation],
+    /// The step whose model was kept, marked by a line.
+    pub kept_step: Option<u64>,
+}
+
+impl Curves<'_> {
+    /// The picture as SVG, for white paper. Its texts stay text.
+    ///
+    /// # Errors
+    /// Nothing to draw, or a failure of the plotting library.
+    pub fn svg(&self) -> Result<String> {
+        let panels = self.panels();
+        if panels.is_empty() {
+            return Err(ReportError::NoPoints);
+        }
+        let top = if self.title.is_empty() {
+            0
+        } else {
+            TITLE_HEIGHT
+        };
+        let last = self.last_step();
+        let title = if self.title.is_empty() {
+            "Training curves"
+        } else {
+            self.title
+        };
+        canvas::svg(
+            (WIDTH, top + PANEL_HEIGHT * panels.len() as u32),
+            (title, &description(&panels)),
+            |area| {
+                let (head, body) = area.split_vertically(top);
+                panel::title(&head, self.title)?;
+                for (area, panel) in body.split_evenly((panels.len(), 1)).iter().zip(&panels) {
+                    panel.draw(area, last, self.kept_step)?;
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// The picture as PNG, two pixels for each of the SVG's.
+    ///
+    /// # Errors
+    /// As [`Curves::svg`], or a failure to rasterize.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        raster::png(&self.svg()?)
+    }
+
+    fn last_step(&self) -> u64 {
+        let steps = self.steps.iter().map(|step| step.step);
+        steps
+            .chain(self.evaluations.iter().map(|evaluation| evaluation.step))
+            .max()
+            .unwrap_or(0)
+            .max(1)
+    }
+
+    /// The panels that have something to show.
+    fn panels(&self) -> Vec<Panel> {
+        let losses = finite(self.steps.iter().map(|step| (step.step, step.loss)));
+        let rates = finite(
+            self.steps
+                .iter()
+                .map(|step| (step.step, step.learning_rate)),
+        );
+        let held_out = finite(
+            self.evaluations
+                .iter()
+                .map(|evaluation| (evaluation.step, evaluation.loss)),
+        );
+        let smooth = series::smoothed(&losses);
+        let loss = vec![
+            Line::new(
+                "",
+                SERIES[0],
+                Look::Faint,
+                series::thinned(&losses, MOST_POINTS),
+            ),
+            Line::new(
+                "training, smoothed",
+                SERIES[0],
+                Look::Plain,
+                series::thinned(&smooth, MOST_POINTS),
+            ),
+            Line::new("validation", SERIES[1], Look::Marked, held_out),
+        ];
+        let rate = series::thinned(&rates, MOST_POINTS);
+        [
+            Panel {
+                title: "Loss",
+                lines: loss,
+                ticks: panel::decimal,
+            },
+            Panel {
+                title: "Validation scores",
+                lines: self.scores(),
+                ticks: panel::decimal,
+            },
+            Panel {
+                title: "Learning rate",
+                lines: vec![Line::new("", SERIES[2], Look::Plain, rate)],
+                ticks: panel::scientific,
+            },
+        ]
+        .into_iter()
+        .map(|mut panel| {
+            panel.lines.retain(|line| !line.points.is_empty());
+            panel
+        })
+        .filter(|panel| !panel.lines.is_empty())
+        .collect()
+    }
+
+    /// A line for each score's name, in the order the names first occur.
+    fn scores(&self) -> Vec<Line> {
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in self
+            .evaluations
+            .iter()
+            .flat_map(|evaluation| &evaluation.scores)
+        {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        let points = |wanted: &str| {
+            finite(self.evaluations.iter().flat_map(|evaluation| {
+                let named = evaluation.scores.iter().filter(|(name, _)| name == wanted);
+                named.map(|&(_, score)| (evaluation.step, score))
+            }))
+        };
+        // Validation's colour first: the loss above has the same.
+        let colors = SERIES.iter().cycle().skip(1);
+        names
+            .iter()
+            .zip(colors)
+            .map(|(name, &color)| Line::new(name, color, Look::Marked, points(name)))
+            .collect()
+    }
+}
+
+fn finite(points: impl Iterator<Item = (u64, f64)>) -> Vec<(f64, f64)> {
+    points
+        .filter(|(_, y)| y.is_finite())
+        .map(|(step, y)| (step as f64, y))
+        .collect()
+}
+
+/// The picture in words: where each line begins and ends.
+fn description(panels: &[Panel]) -> String {
+    let mut lines = Vec::new();
+    for panel in panels {
+        for line in panel.lines.iter().filter(|line| line.look != Look::Faint) {
+            if let (Some(first), Some(last)) = (line.points.first(), line.points.last()) {
+                let name = if line.name.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", line.name)
+                };
+                let (from, to) = ((panel.ticks)(&first.1), (panel.ticks)(&last.1));
+                lines.push(format!(
+                    "{}{name}: from {from} at step {} to {to} at step {}",
+                    panel.title, first.0, last.0
+                ));
+            }
+        }
+    }
+    lines.join("; ")
+}

@@ -1,0 +1,252 @@
+//! One chart of the picture: a title with the legend beside it, axes, lines.
+
+use plotters::chart::{ChartBuilder, ChartContext};
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::types::RangedCoordf64;
+use plotters::element::{Circle, PathElement, Rectangle};
+use plotters::prelude::SVGBackend;
+use plotters::series::LineSeries;
+use plotters::style::text_anchor::HPos;
+use plotters::style::{Color, RGBColor, ShapeStyle, TRANSPARENT};
+
+use crate::canvas::{Area, Type, drawing};
+use crate::error::Result;
+use crate::theme::{GRID, INK, MUTED};
+
+const TITLE: Type = Type::bold(17.0, INK);
+const HEADING: Type = Type::bold(13.0, INK);
+const LEGEND: Type = Type::new(12.0, INK);
+const TICK: Type = Type::new(11.0, MUTED);
+
+const MARGIN: i32 = 20;
+const HEADING_HEIGHT: i32 = 30;
+
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// How a line is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// A pale backdrop.
+    Faint,
+    /// A line.
+    Plain,
+    /// A line with a dot at each point.
+    Marked,
+}
+
+/// Points over steps. Without a name it isn't in the legend.
+pub(super) struct Line {
+    pub name: String,
+    pub color: RGBColor,
+    pub look: Look,
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Line {
+    pub(super) fn new(name: &str, color: RGBColor, look: Look, points: Vec<(f64, f64)>) -> Self {
+        Self {
+            name: name.to_owned(),
+            color,
+            look,
+            points,
+        }
+    }
+
+    fn stroke(&self) -> ShapeStyle {
+        match self.look {
+            Look::Faint => self.color.mix(0.3).stroke_width(1),
+            Look::Plain | Look::Marked => self.color.stroke_width(2),
+        }
+    }
+}
+
+/// A chart with at least one line, each with at least one point.
+pub(super) struct Panel {
+    pub title: &'static str,
+    pub lines: Vec<Line>,
+    pub ticks: fn(&f64) -> String,
+}
+
+/// The title over all panels.
+pub(super) fn title(area: &Area, text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let (width, height) = area.dim_in_pixel();
+    let text = TITLE
+        .wrap(text, f64::from(width) - 2.0 * f64::from(MARGIN), 1)
+        .concat();
+    TITLE.write(area, &text, HPos::Left, (MARGIN, height as i32 / 2 + 4))
+}
+
+impl Panel {
+    /// Draws the panel over the steps from 0 to `last`.
+    pub(super) fn draw(&self, area: &Area, last: u64, kept: Option<u64>) -> Result<()> {
+        self.draw_heading(area, kept.is_some())?;
+        let (low, high) = self.range();
+        let mut chart = ChartBuilder::on(area)
+            .margin_top(HEADING_HEIGHT + 4)
+            .margin_right(MARGIN)
+            .margin_left(MARGIN)
+            .margin_bottom(6)
+            .x_label_area_size(26)
+            .y_label_area_size(52)
+            .build_cartesian_2d(0.0..last as f64, low..high)
+            .map_err(drawing)?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(GRID)
+            .axis_style(GRID)
+            .label_style(TICK.style(HPos::Left))
+            .x_labels(8)
+            .y_labels(5)
+            .x_label_formatter(&step)
+            .y_label_formatter(&self.ticks)
+            .draw()
+            .map_err(drawing)?;
+        if let Some(kept) = kept {
+            let line = vec![(kept as f64, low), (kept as f64, high)];
+            chart
+                .draw_series([PathElement::new(line, MUTED.stroke_width(1))])
+                .map_err(drawing)?;
+        }
+        self.lines
+            .iter()
+            .try_for_each(|line| draw_line(&mut chart, line))
+    }
+
+    /// The title, and to its right a swatch and a name for each line.
+    fn draw_heading(&self, area: &Area, kept: bool) -> Result<()> {
+        let y = HEADING_HEIGHT / 2 + 2;
+        HEADING.write(area, self.title, HPos::Left, (MARGIN, y))?;
+        let mut entries: Vec<(&str, RGBColor)> = self
+            .lines
+            .iter()
+            .filter(|line| !line.name.is_empty())
+            .map(|line| (line.name.as_str(), line.color))
+            .collect();
+        if kept {
+            entries.push(("kept model", MUTED));
+        }
+        let room = f64::from(area.dim_in_pixel().0)
+            - 2.0 * f64::from(MARGIN)
+            - HEADING.width(self.title)
+            - 24.0;
+        let width = (room / entries.len().max(1) as f64 - 38.0).max(20.0);
+        let names: Vec<String> = entries
+            .iter()
+            .map(|(name, _)| LEGEND.wrap(name, width, 1).concat())
+            .collect();
+        let mut x = area.dim_in_pixel().0 as i32 - MARGIN;
+        for (name, (_, color)) in names.iter().zip(&entries).rev() {
+            x -= LEGEND.width(name).ceil() as i32;
+            LEGEND.write(area, name, HPos::Left, (x, y))?;
+            let swatch = Rectangle::new([(x - 20, y - 1), (x - 6, y + 2)], color.filled());
+            area.draw(&swatch).map_err(drawing)?;
+            x -= 38;
+        }
+        Ok(())
+    }
+
+    /// The values from lowest to highest with a little air; never empty.
+    fn range(&self) -> (f64, f64) {
+        let values = || {
+            self.lines
+                .iter()
+                .flat_map(|line| line.points.iter().map(|&(_, y)| y))
+        };
+        let (low, high) = (
+            values().fold(f64::INFINITY, f64::min),
+            values().fold(f64::NEG_INFINITY, f64::max),
+        );
+        let air = if high > low {
+            0.06 * (high - low)
+        } else {
+            (0.1 * high.abs()).max(1e-9)
+        };
+        // What is never negative gets no axis below 0.
+        let floor = if low >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+        ((low - air).max(floor), high + air)
+    }
+}
+
+fn draw_line(chart: &mut Chart, line: &Line) -> Result<()> {
+    chart
+        .draw_series(LineSeries::new(line.points.iter().copied(), line.stroke()))
+        .map_err(drawing)?;
+    if line.look == Look::Marked || line.points.len() == 1 {
+        let dots = line
+            .points
+            .iter()
+            .map(|&point| Circle::new(point, 4, line.color.filled()));
+        chart.draw_series(dots).map_err(drawing)?;
+    }
+    Ok(())
+}
+
+/// A tick on the axis of steps: whole steps only.
+fn step(value: &f64) -> String {
+    if value.fract().abs() < 1e-6 {
+        format!("{value:.0}")
+    } else {
+        String::new()
+    }
+}
+
+/// A tick in decimals, as many as tell neighbours apart.
+pub(super) fn decimal(value: &f64) -> String {
+    let text = format!("{value:.4}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" {
+        "0".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A tick like 2e-5.
+pub(super) fn scientific(value: &f64) -> String {
+    if value.abs() < 1e-15 {
+        return "0".to_owned();
+    }
+    let text = format!("{value:.2e}");
+    match text.split_once('e') {
+        Some((mantissa, exponent)) => format!(
+            "{}e{exponent}",
+            mantissa.trim_end_matches('0').trim_end_matches('.')
+        ),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_short() {
+        assert_eq!(
+            [0.0, 0.25, 1.0, -0.00001].map(|v| decimal(&v)),
+            ["0", "0.25", "1", "0"]
+        );
+        assert_eq!(
+            [0.0, 2e-5, 1.5e-5, 0.001].map(|v| scientific(&v)),
+            ["0", "2e-5", "1.5e-5", "1e-3"]
+        );
+        assert_eq!([0.0, 100.0, 2.5].map(|v| step(&v)), ["0", "100", ""]);
+    }
+
+    #[test]
+    fn a_flat_line_still_has_a_range() {
+        let panel = |y: f64| Panel {
+            title: "",
+            lines: vec![Line::new("", INK, Look::Plain, vec![(0.0, y), (1.0, y)])],
+            ticks: decimal,
+        };
+        for y in [0.0, 2e-5, -3.0, 1e9] {
+            let (low, high) = panel(y).range();
+            assert!(low <= y && y < high && low < high, "{y}: {low} to {high}");
+        }
+    }
+}
