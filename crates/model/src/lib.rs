@@ -21,6 +21,7 @@
 
 mod allocator;
 mod attention;
+mod bf16;
 mod classifier;
 mod config;
 mod dropout;
@@ -33,6 +34,8 @@ mod layer_norm;
 mod linear;
 mod parameters;
 mod precision;
+#[cfg(test)]
+mod reference;
 mod weights;
 
 pub use classifier::{BertForSequenceClassification, LoadOptions, Tape};

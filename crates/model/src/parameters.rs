@@ -63,7 +63,11 @@ pub struct Parameters {
 
 impl Parameters {
     pub(crate) fn new(device: Device, compute_kind: Kind) -> Self {
-        Self { list: Vec::new(), device, compute_kind }
+        Self {
+            list: Vec::new(),
+            device,
+            compute_kind,
+        }
     }
 
     /// The parameters in order.
@@ -88,12 +92,20 @@ impl Parameters {
 
     /// Number of weights, counted over all parameters.
     pub fn weight_count(&self) -> usize {
-        self.list.iter().map(|parameter| parameter.master.numel()).sum()
+        self.list
+            .iter()
+            .map(|parameter| parameter.master.numel())
+            .sum()
     }
 
     /// The device that all parameters lie on.
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    /// The format of the compute weights: `Float` or `BFloat16`.
+    pub fn compute_kind(&self) -> Kind {
+        self.compute_kind
     }
 
     /// Freezes every parameter whose name `frozen` accepts and makes all others trainable.
@@ -122,7 +134,11 @@ impl Parameters {
 
     /// Adds parameters that lie one after another in one storage, so that one matrix product serves them all.
     /// Returns their ids and the joint compute tensor.
-    pub(crate) fn add_joint(&mut self, names: &[String], masters: &[Tensor]) -> (Vec<ParameterId>, Tensor) {
+    pub(crate) fn add_joint(
+        &mut self,
+        names: &[String],
+        masters: &[Tensor],
+    ) -> (Vec<ParameterId>, Tensor) {
         let joint_master = Tensor::cat(masters, 0);
         let joint_compute = self.compute_copy(&joint_master);
         let mut start = 0;
@@ -141,12 +157,21 @@ impl Parameters {
     }
 
     fn compute_copy(&self, master: &Tensor) -> Tensor {
-        if self.compute_kind == Kind::Float { master.shallow_clone() } else { master.to_kind(self.compute_kind) }
+        if self.compute_kind == Kind::Float {
+            master.shallow_clone()
+        } else {
+            master.to_kind(self.compute_kind)
+        }
     }
 
     fn push(&mut self, name: String, master: Tensor, compute: Tensor) -> ParameterId {
         debug_assert!(master.is_contiguous() && master.kind() == Kind::Float);
-        self.list.push(Parameter { name, master, compute, trainable: true });
+        self.list.push(Parameter {
+            name,
+            master,
+            compute,
+            trainable: true,
+        });
         ParameterId(self.list.len() - 1)
     }
 }

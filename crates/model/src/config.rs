@@ -1,0 +1,354 @@
+//! Hugging Face's `config.json` for BERT.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tch::Tensor;
+
+use crate::error::ModelError;
+
+/// Everything in `config.json` that decides what a BERT computes. Other keys are carried along unchanged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Config {
+    /// Always `bert`.
+    pub model_type: String,
+    /// Size of the word embedding table.
+    pub vocab_size: i64,
+    /// `D`: width of the hidden states.
+    pub hidden_size: i64,
+    /// Number of encoder layers.
+    pub num_hidden_layers: i64,
+    /// `N`: attention heads a layer.
+    pub num_attention_heads: i64,
+    /// `I`: width of the feed-forward layer.
+    pub intermediate_size: i64,
+    /// Activation of the feed-forward layer.
+    #[serde(default)]
+    pub hidden_act: Activation,
+    /// Dropout after embeddings, attention output and feed-forward output.
+    #[serde(default = "default_dropout")]
+    pub hidden_dropout_prob: f64,
+    /// Dropout of the attention probabilities.
+    #[serde(default = "default_dropout")]
+    pub attention_probs_dropout_prob: f64,
+    /// Dropout before the classifier; the hidden dropout where it is not given.
+    #[serde(default)]
+    pub classifier_dropout: Option<f64>,
+    /// Longest sentence in tokens that has position embeddings.
+    pub max_position_embeddings: i64,
+    /// Size of the token type (segment) table.
+    #[serde(default = "default_type_vocab_size")]
+    pub type_vocab_size: i64,
+    /// Standard deviation of freshly initialised weights.
+    #[serde(default = "default_initializer_range")]
+    pub initializer_range: f64,
+    /// Epsilon of every layer norm.
+    #[serde(default = "default_layer_norm_eps")]
+    pub layer_norm_eps: f64,
+    /// Kind of position embeddings; only `absolute` is BERT's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position_embedding_type: Option<String>,
+    /// Label names by class index, as Hugging Face writes them: `{"0": "negative"}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub id2label: BTreeMap<String, String>,
+    /// The reverse of `id2label`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub label2id: BTreeMap<String, i64>,
+    /// Keys that don't matter here, kept for the tools that they matter to.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// Activation function of the feed-forward layer, by Hugging Face's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `x * Phi(x)`, exact.
+    #[default]
+    Gelu,
+    /// GELU's tanh approximation.
+    #[serde(alias = "gelu_pytorch_tanh", alias = "gelu_fast")]
+    GeluNew,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x * sigmoid(x)`.
+    #[serde(alias = "swish")]
+    Silu,
+    /// Hyperbolic tangent.
+    Tanh,
+}
+
+impl Activation {
+    pub(crate) fn forward(self, x: &Tensor) -> Tensor {
+        match self {
+            Activation::Gelu => x.gelu("none"),
+            Activation::GeluNew => x.gelu("tanh"),
+            Activation::Relu => x.relu(),
+            Activation::Silu => x.silu(),
+            Activation::Tanh => x.tanh(),
+        }
+    }
+
+    /// Gradient of the input `x` from the gradient `dy` of the output.
+    pub(crate) fn backward(self, dy: &Tensor, x: &Tensor) -> Tensor {
+        match self {
+            Activation::Gelu => x.gelu_backward(dy, "none"),
+            Activation::GeluNew => x.gelu_backward(dy, "tanh"),
+            Activation::Relu => x.threshold_backward(dy, 0),
+            Activation::Silu => x.silu_backward(dy),
+            Activation::Tanh => Tensor::tanh_backward(dy, &x.tanh()),
+        }
+    }
+}
+
+/// Dropout probabilities that take the place of `config.json`'s.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DropoutOverrides {
+    /// In place of `hidden_dropout_prob`.
+    pub hidden: Option<f64>,
+    /// In place of `attention_probs_dropout_prob`.
+    pub attention: Option<f64>,
+    /// In place of `classifier_dropout`.
+    pub classifier: Option<f64>,
+}
+
+fn default_dropout() -> f64 {
+    0.1
+}
+fn default_type_vocab_size() -> i64 {
+    2
+}
+fn default_initializer_range() -> f64 {
+    0.02
+}
+fn default_layer_norm_eps() -> f64 {
+    1e-12
+}
+
+impl Config {
+    /// Reads and checks `config.json` in a model folder.
+    ///
+    /// # Errors
+    /// [`ModelError::Io`] and [`ModelError::Config`].
+    pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join("config.json");
+        let text = std::fs::read_to_string(&path).map_err(|source| ModelError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        Self::from_json(&text, &path)
+    }
+
+    /// Parses and checks the text of a `config.json`; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`].
+    pub fn from_json(text: &str, path: &Path) -> Result<Self, ModelError> {
+        let fail = |message: String| ModelError::Config {
+            path: path.to_path_buf(),
+            message,
+        };
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| fail(format!("not JSON: {error}")))?;
+        let model_type = value
+            .get("model_type")
+            .and_then(Value::as_str)
+            .unwrap_or("nothing");
+        if model_type != "bert" {
+            return Err(fail(format!(
+                "model_type is {model_type:?}, but only \"bert\" is supported (hint: --model bert-base-uncased)"
+            )));
+        }
+        let config: Config =
+            serde_json::from_value(value).map_err(|error| fail(error.to_string()))?;
+        config.check().map_err(fail)?;
+        Ok(config)
+    }
+
+    /// Head size `H = D / N`.
+    pub fn head_size(&self) -> i64 {
+        self.hidden_size / self.num_attention_heads
+    }
+
+    /// Dropout before the classifier.
+    pub fn classifier_dropout_prob(&self) -> f64 {
+        self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
+    }
+
+    /// Label names in the order of their class index; empty where the file has none.
+    pub fn label_names(&self) -> Vec<String> {
+        (0..self.id2label.len())
+            .map_while(|id| self.id2label.get(&id.to_string()).cloned())
+            .collect()
+    }
+
+    /// Sets the classes that the classifier tells apart.
+    pub fn set_labels(&mut self, names: &[String]) {
+        self.id2label = names
+            .iter()
+            .enumerate()
+            .map(|(id, name)| (id.to_string(), name.clone()))
+            .collect();
+        self.label2id = names
+            .iter()
+            .enumerate()
+            .map(|(id, name)| (name.clone(), id as i64))
+            .collect();
+        self.other.remove("num_labels");
+    }
+
+    /// Puts the overrides in the place of the file's dropout probabilities.
+    pub fn override_dropout(&mut self, overrides: DropoutOverrides) {
+        self.hidden_dropout_prob = overrides.hidden.unwrap_or(self.hidden_dropout_prob);
+        self.attention_probs_dropout_prob = overrides
+            .attention
+            .unwrap_or(self.attention_probs_dropout_prob);
+        self.classifier_dropout = overrides.classifier.or(self.classifier_dropout);
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let sizes = [
+            ("vocab_size", self.vocab_size, 1 << 24),
+            ("hidden_size", self.hidden_size, 1 << 16),
+            ("num_hidden_layers", self.num_hidden_layers, 1 << 10),
+            ("num_attention_heads", self.num_attention_heads, 1 << 10),
+            ("intermediate_size", self.intermediate_size, 1 << 18),
+            (
+                "max_position_embeddings",
+                self.max_position_embeddings,
+                1 << 20,
+            ),
+            ("type_vocab_size", self.type_vocab_size, 1 << 16),
+        ];
+        for (name, size, limit) in sizes {
+            if size < 1 || size > limit {
+                return Err(format!("{name} is {size}, expected 1 to {limit}"));
+            }
+        }
+        if self.hidden_size % self.num_attention_heads != 0 {
+            return Err(format!(
+                "hidden_size {} is not a multiple of num_attention_heads {}",
+                self.hidden_size, self.num_attention_heads
+            ));
+        }
+        let probabilities = [
+            ("hidden_dropout_prob", self.hidden_dropout_prob),
+            (
+                "attention_probs_dropout_prob",
+                self.attention_probs_dropout_prob,
+            ),
+            ("classifier_dropout", self.classifier_dropout_prob()),
+        ];
+        for (name, p) in probabilities {
+            if !(0.0..1.0).contains(&p) {
+                return Err(format!("{name} is {p}, expected 0 or more and less than 1"));
+            }
+        }
+        if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0) {
+            return Err(format!(
+                "layer_norm_eps is {}, expected more than 0 and less than 1",
+                self.layer_norm_eps
+            ));
+        }
+        match self.position_embedding_type.as_deref() {
+            None | Some("absolute") => {}
+            Some(other) => {
+                return Err(format!(
+                    "position_embedding_type is {other:?}, but only \"absolute\" is supported"
+                ));
+            }
+        }
+        let flag = |key: &str| {
+            self.other
+                .get(key)
+                .and_then(Value::as_bool)
+                .unwrap_or(false)
+        };
+        if flag("is_decoder") || flag("add_cross_attention") {
+            return Err("is a decoder (is_decoder or add_cross_attention), but a classifier needs an encoder".into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = r#"{"model_type": "bert", "vocab_size": 10, "hidden_size": 8, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 16, "gradient_checkpointing": false}"#;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::from_json(text, Path::new("config.json")).map_err(|error| error.to_string())
+    }
+
+    fn changed(from: &str, to: &str) -> String {
+        assert!(MINIMAL.contains(from), "{from}");
+        parse(&MINIMAL.replace(from, to)).expect_err("must be refused")
+    }
+
+    #[test]
+    fn defaults_are_hugging_faces() {
+        let config = parse(MINIMAL).expect("parses");
+        assert_eq!(config.hidden_act, Activation::Gelu);
+        assert_eq!(
+            (config.hidden_dropout_prob, config.layer_norm_eps),
+            (0.1, 1e-12)
+        );
+        assert_eq!(
+            (config.type_vocab_size, config.initializer_range),
+            (2, 0.02)
+        );
+        assert_eq!(config.other["gradient_checkpointing"], Value::Bool(false));
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_name() {
+        assert_eq!(
+            changed(r#""bert""#, r#""roberta""#),
+            "config.json: model_type is \"roberta\", but only \"bert\" is supported (hint: --model bert-base-uncased)"
+        );
+        assert_eq!(
+            changed(r#""vocab_size": 10"#, r#""vocab_size": 0"#),
+            "config.json: vocab_size is 0, expected 1 to 16777216"
+        );
+        assert_eq!(
+            changed(r#""num_attention_heads": 2"#, r#""num_attention_heads": 3"#),
+            "config.json: hidden_size 8 is not a multiple of num_attention_heads 3"
+        );
+        assert_eq!(
+            changed(
+                r#""vocab_size": 10"#,
+                r#""vocab_size": 10, "hidden_dropout_prob": 1.0"#
+            ),
+            "config.json: hidden_dropout_prob is 1, expected 0 or more and less than 1"
+        );
+        assert!(
+            changed(
+                r#""vocab_size": 10"#,
+                r#""vocab_size": 10, "hidden_act": "mish""#
+            )
+            .contains("unknown variant `mish`")
+        );
+        assert!(changed(r#""vocab_size": 10,"#, "").contains("missing field `vocab_size`"));
+        assert!(
+            changed(
+                r#""vocab_size": 10"#,
+                r#""vocab_size": 10, "position_embedding_type": "relative_key""#
+            )
+            .contains("only \"absolute\" is supported")
+        );
+        assert!(parse("{").expect_err("refused").contains("not JSON"));
+    }
+
+    #[test]
+    fn labels_go_in_and_come_out_in_order() {
+        let mut config = parse(MINIMAL).expect("parses");
+        let names: Vec<String> = (0..12).map(|id| format!("class {id}")).collect();
+        config.set_labels(&names);
+        let text = serde_json::to_string(&config).expect("serializes");
+        assert_eq!(parse(&text).expect("parses").label_names(), names);
+    }
+}

@@ -1,0 +1,323 @@
+//! Tests: the same model written a second time, plainly and for autograd, as the reference for the explicit passes.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::config::Config;
+use crate::{
+    BertForSequenceClassification, DropoutOverrides, DropoutStream, Gradient, Inputs, Precision,
+};
+
+/// Leaves for autograd, by name: fp32 copies of what the passes compute with.
+struct Leaves(Vec<(String, Tensor)>);
+
+impl Leaves {
+    fn of(model: &BertForSequenceClassification) -> Self {
+        let leaf = |t: &Tensor| {
+            t.detach()
+                .to_kind(Kind::Float)
+                .copy()
+                .set_requires_grad(true)
+        };
+        Self(
+            model
+                .parameters()
+                .iter()
+                .map(|p| (p.name().to_owned(), leaf(p.compute())))
+                .collect(),
+        )
+    }
+
+    fn get(&self, name: &str) -> &Tensor {
+        &self
+            .0
+            .iter()
+            .find(|(other, _)| other == name)
+            .unwrap_or_else(|| panic!("{name}"))
+            .1
+    }
+
+    fn linear(&self, x: &Tensor, name: &str) -> Tensor {
+        x.linear(
+            self.get(&format!("{name}.weight")),
+            Some(self.get(&format!("{name}.bias"))),
+        )
+    }
+
+    fn norm(&self, x: &Tensor, name: &str, eps: f64) -> Tensor {
+        let (weight, bias) = (
+            self.get(&format!("{name}.weight")),
+            self.get(&format!("{name}.bias")),
+        );
+        x.layer_norm(weight.size(), Some(weight), Some(bias), eps, false)
+    }
+}
+
+/// Sentence by sentence, every token through every layer; masks are drawn in the order of the packed model's sites.
+fn logits(
+    leaves: &Leaves,
+    config: &Config,
+    sentences: &[Vec<i64>],
+    stream: &DropoutStream,
+) -> Tensor {
+    let (total, batch) = (
+        sentences.iter().map(Vec::len).sum::<usize>() as i64,
+        sentences.len() as i64,
+    );
+    let longest = sentences.iter().map(Vec::len).max().expect("sentences") as i64;
+    let (d, heads, h) = (
+        config.hidden_size,
+        config.num_attention_heads,
+        config.head_size(),
+    );
+    let draw = |shape: &[i64], p: f64| {
+        let mask = stream.mask(shape, p, Kind::Float, Device::Cpu);
+        mask.unwrap_or_else(|| Tensor::ones(shape, (Kind::Float, Device::Cpu)))
+    };
+    let starts: Vec<i64> = sentences
+        .iter()
+        .scan(0, |start, sentence| {
+            *start += sentence.len() as i64;
+            Some(*start - sentence.len() as i64)
+        })
+        .collect();
+    let eps = config.layer_norm_eps;
+    let embedding_mask = draw(&[total, d], config.hidden_dropout_prob);
+    let mut hidden: Vec<Tensor> = sentences
+        .iter()
+        .zip(&starts)
+        .map(|(ids, &start)| {
+            let length = ids.len() as i64;
+            let sum = leaves
+                .get("bert.embeddings.word_embeddings.weight")
+                .index_select(0, &Tensor::from_slice(ids))
+                + leaves
+                    .get("bert.embeddings.position_embeddings.weight")
+                    .narrow(0, 0, length)
+                + leaves
+                    .get("bert.embeddings.token_type_embeddings.weight")
+                    .get(0);
+            leaves.norm(&sum, "bert.embeddings.LayerNorm", eps)
+                * embedding_mask.narrow(0, start, length)
+        })
+        .collect();
+    for layer in 0..config.num_hidden_layers {
+        let last = layer + 1 == config.num_hidden_layers;
+        let (rows, queries) = if last { (batch, 1) } else { (total, longest) };
+        let attention_mask = draw(
+            &[batch, heads, queries, longest],
+            config.attention_probs_dropout_prob,
+        );
+        let attention_output_mask = draw(&[rows, d], config.hidden_dropout_prob);
+        let output_mask = draw(&[rows, d], config.hidden_dropout_prob);
+        let prefix = format!("bert.encoder.layer.{layer}");
+        for (b, x) in hidden.iter_mut().enumerate() {
+            let length = x.size()[0];
+            // In the last layer only row 0 has masks; its other rows are computed here all the same, and unread.
+            let of_rows = |mask: &Tensor| {
+                if last {
+                    mask.get(b as i64).expand([length, d], false)
+                } else {
+                    mask.narrow(0, starts[b], length)
+                }
+            };
+            let head = |name: &str| {
+                leaves
+                    .linear(x, &format!("{prefix}.attention.self.{name}"))
+                    .view([length, heads, h])
+                    .transpose(0, 1)
+            };
+            let scores = head("query").matmul(&head("key").transpose(1, 2)) / (h as f64).sqrt();
+            let mask = attention_mask.get(b as i64).narrow(2, 0, length);
+            let mask = if last {
+                mask
+            } else {
+                mask.narrow(1, 0, length)
+            };
+            let context = (scores.softmax(-1, None) * mask).matmul(&head("value"));
+            let context = context.transpose(0, 1).reshape([length, d]);
+            let dense = leaves.linear(&context, &format!("{prefix}.attention.output.dense"));
+            let sum = dense * of_rows(&attention_output_mask) + &*x;
+            let attended = leaves.norm(&sum, &format!("{prefix}.attention.output.LayerNorm"), eps);
+            let before = leaves.linear(&attended, &format!("{prefix}.intermediate.dense"));
+            let dense = leaves.linear(
+                &config.hidden_act.forward(&before),
+                &format!("{prefix}.output.dense"),
+            );
+            let sum = dense * of_rows(&output_mask) + attended;
+            *x = leaves.norm(&sum, &format!("{prefix}.output.LayerNorm"), eps);
+        }
+    }
+    let cls = Tensor::stack(&hidden.iter().map(|x| x.get(0)).collect::<Vec<_>>(), 0);
+    let pooled = leaves.linear(&cls, "bert.pooler.dense").tanh();
+    let mask = draw(&[batch, d], config.classifier_dropout_prob());
+    leaves.linear(&(pooled * mask), "classifier")
+}
+
+fn config(act: &str) -> Config {
+    let text = format!(
+        r#"{{"model_type": "bert", "vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3,
+        "intermediate_size": 40, "max_position_embeddings": 32, "hidden_act": "{act}", "initializer_range": 0.3,
+        "id2label": {{"0": "a", "1": "b", "2": "c"}}}}"#
+    );
+    Config::from_json(&text, std::path::Path::new("config.json")).expect("a valid configuration")
+}
+
+fn sentences(seed: u64, count: usize) -> Vec<Vec<i64>> {
+    let mut state = seed;
+    let mut next = move || {
+        state = crate::dropout::mix64(state);
+        state
+    };
+    (0..count)
+        .map(|_| (0..1 + next() % 20).map(|_| (next() % 50) as i64).collect())
+        .collect()
+}
+
+fn pack(sentences: &[Vec<i64>]) -> Inputs {
+    let mut cu_seqlens = vec![0];
+    for sentence in sentences {
+        cu_seqlens.push(cu_seqlens[cu_seqlens.len() - 1] + sentence.len() as i64);
+    }
+    Inputs::new(&sentences.concat(), &cu_seqlens, Device::Cpu)
+}
+
+fn relative(ours: &Tensor, reference: &Tensor) -> f64 {
+    let norm = |t: &Tensor| f64::try_from(t.to_kind(Kind::Double).norm()).expect("a number");
+    norm(&(ours.to_kind(Kind::Float) - reference)) / norm(reference).max(1e-3)
+}
+
+/// Largest relative difference of logits and of any parameter's gradient.
+fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64, f64) {
+    let model = BertForSequenceClassification::random(config.clone(), Device::Cpu, precision, 3);
+    // Biases start at zero; to tell them from each other they must not be.
+    for (index, parameter) in model.parameters().iter().enumerate() {
+        let mut master = parameter.master().shallow_clone();
+        tch::manual_seed(index as i64);
+        let _ = master.g_add_(&(Tensor::randn_like(&master) * 0.1));
+        parameter.sync();
+    }
+    let inputs = pack(sentences);
+    let (ours, tape) = model.forward_train(&inputs, &DropoutStream::new(5, 6, 0));
+    let leaves = Leaves::of(&model);
+    let reference = logits(&leaves, &config, sentences, &DropoutStream::new(5, 6, 0));
+    let dlogits = Tensor::randn_like(&reference);
+    (&reference * &dlogits).sum(Kind::Float).backward();
+    let gradients = model.backward(tape, &dlogits);
+    let mut worst = 0f64;
+    for (gradient, (name, leaf)) in gradients.0.iter().zip(&leaves.0) {
+        let gradient: &Gradient = gradient
+            .as_ref()
+            .unwrap_or_else(|| panic!("{name} has no gradient"));
+        let difference = relative(&gradient.to_dense(&leaf.size()), &leaf.grad());
+        // The key's bias moves all scores of a query alike: its true gradient is zero, and noise is all there is.
+        if !name.ends_with("key.bias") {
+            assert!(difference.is_finite(), "{name}");
+            worst = worst.max(difference);
+        }
+    }
+    (relative(&ours, &reference), worst)
+}
+
+#[test]
+fn fp32_gradients_are_autograds() {
+    for (seed, act) in ["gelu", "gelu_new", "relu", "silu", "tanh"]
+        .into_iter()
+        .enumerate()
+    {
+        for count in [1, 5] {
+            let sentences = sentences(seed as u64 * 10 + count, count as usize);
+            let (logits, gradients) = compare(config(act), &sentences, Precision::Fp32);
+            assert!(
+                logits < 1e-5 && gradients < 1e-4,
+                "{act}, {count} sentences: {logits:e} {gradients:e}"
+            );
+        }
+    }
+}
+
+#[test]
+fn equally_long_sentences_and_no_dropout_too() {
+    let sentences = vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]];
+    let (logits, gradients) = compare(config("gelu"), &sentences, Precision::Fp32);
+    assert!(
+        logits < 1e-5 && gradients < 1e-4,
+        "{logits:e} {gradients:e}"
+    );
+    let mut plain = config("gelu");
+    plain.override_dropout(DropoutOverrides {
+        hidden: Some(0.0),
+        attention: Some(0.0),
+        classifier: Some(0.0),
+    });
+    let (logits, gradients) = compare(plain, &sentences, Precision::Fp32);
+    assert!(
+        logits < 1e-5 && gradients < 1e-4,
+        "{logits:e} {gradients:e}"
+    );
+}
+
+#[test]
+fn bf16_gradients_are_close_to_fp32s() {
+    let (logits, gradients) = compare(config("gelu"), &sentences(9, 6), Precision::Bf16);
+    assert!(logits < 0.03 && gradients < 0.1, "{logits:e} {gradients:e}");
+}
+
+#[test]
+fn a_sentence_alone_is_the_sentence_in_a_batch() {
+    let model =
+        BertForSequenceClassification::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
+    let sentences = sentences(4, 9);
+    let together = model.forward(&pack(&sentences));
+    for (b, sentence) in sentences.iter().enumerate() {
+        let alone = model.forward(&pack(std::slice::from_ref(sentence)));
+        let difference =
+            f64::try_from((alone.get(0) - together.get(b as i64)).abs().max()).expect("a number");
+        assert!(difference <= 1e-5, "sentence {b}: {difference:e}");
+    }
+}
+
+#[test]
+fn forward_and_forward_train_agree_without_dropout() {
+    let mut config = config("gelu");
+    config.override_dropout(DropoutOverrides {
+        hidden: Some(0.0),
+        attention: Some(0.0),
+        classifier: Some(0.0),
+    });
+    let model = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 3);
+    let inputs = pack(&sentences(4, 9));
+    let (trained, _) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
+    assert!(relative(&trained, &model.forward(&inputs)) < 1e-5);
+}
+
+#[test]
+fn frozen_parameters_get_no_gradient_and_change_no_other() {
+    let mut model =
+        BertForSequenceClassification::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
+    let inputs = pack(&sentences(4, 5));
+    let backward = |model: &BertForSequenceClassification| {
+        let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
+        model.backward(tape, &logits.ones_like())
+    };
+    let all = backward(&model);
+    let frozen = |name: &str| {
+        name.starts_with("bert.embeddings.") || name.starts_with("bert.encoder.layer.0.")
+    };
+    model.parameters_mut().freeze(frozen);
+    let some = backward(&model);
+    for ((all, some), parameter) in all.0.iter().zip(&some.0).zip(model.parameters().iter()) {
+        let shape = parameter.master().size();
+        match some {
+            None => assert!(frozen(parameter.name()), "{}", parameter.name()),
+            Some(some) => {
+                assert!(!frozen(parameter.name()), "{}", parameter.name());
+                let all = all.as_ref().expect("a gradient");
+                assert!(
+                    some.to_dense(&shape).equal(&all.to_dense(&shape)),
+                    "{}",
+                    parameter.name()
+                );
+            }
+        }
+    }
+}

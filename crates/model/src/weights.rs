@@ -1,0 +1,367 @@
+//! safetensors in and out, under Hugging Face's names.
+//!
+//! A file's tensors are fitted to the names and shapes that `config.json` implies; nothing in the file can change
+//! them. Old spellings (`gamma`, `beta`), a missing `bert.` prefix and half precision are understood.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView, View};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+use crate::classifier::LoadOptions;
+use crate::config::Config;
+use crate::error::ModelError;
+use crate::initialise::Initialiser;
+use crate::parameters::Parameters;
+
+const FILE: &str = "model.safetensors";
+
+/// What loading did besides copying tensors.
+#[derive(Clone, Debug, Default)]
+pub struct LoadReport {
+    /// Parameters that start afresh: the classifier head of a pre-trained model, re-initialised layers.
+    pub initialised: Vec<String>,
+    /// Tensors of the file that this model has no place for, such as pre-training heads.
+    pub unused: Vec<String>,
+}
+
+/// Name and shape of every parameter that a configuration implies.
+pub(crate) fn expected_shapes(config: &Config) -> BTreeMap<String, Vec<i64>> {
+    let (d, i) = (config.hidden_size, config.intermediate_size);
+    let classes = config.id2label.len().max(2) as i64;
+    let mut shapes = BTreeMap::new();
+    let mut add = |name: String, shape: &[i64]| {
+        shapes.insert(name, shape.to_vec());
+    };
+    add(
+        "bert.embeddings.word_embeddings.weight".into(),
+        &[config.vocab_size, d],
+    );
+    add(
+        "bert.embeddings.position_embeddings.weight".into(),
+        &[config.max_position_embeddings, d],
+    );
+    add(
+        "bert.embeddings.token_type_embeddings.weight".into(),
+        &[config.type_vocab_size, d],
+    );
+    let mut norms = vec!["bert.embeddings.LayerNorm".to_owned()];
+    let mut linears = vec![
+        ("bert.pooler.dense".to_owned(), d, d),
+        ("classifier".to_owned(), classes, d),
+    ];
+    for layer in 0..config.num_hidden_layers {
+        let prefix = format!("bert.encoder.layer.{layer}");
+        norms.extend(
+            ["attention.output", "output"].map(|place| format!("{prefix}.{place}.LayerNorm")),
+        );
+        let projections = ["self.query", "self.key", "self.value", "output.dense"];
+        linears.extend(projections.map(|name| (format!("{prefix}.attention.{name}"), d, d)));
+        linears.push((format!("{prefix}.intermediate.dense"), i, d));
+        linears.push((format!("{prefix}.output.dense"), d, i));
+    }
+    for name in norms {
+        add(format!("{name}.weight"), &[d]);
+        add(format!("{name}.bias"), &[d]);
+    }
+    for (name, out, input) in linears {
+        add(format!("{name}.weight"), &[out, input]);
+        add(format!("{name}.bias"), &[out]);
+    }
+    shapes
+}
+
+/// Reads `model.safetensors` and returns every expected tensor in fp32 on the options' device.
+pub(crate) fn load(
+    folder: &Path,
+    config: &Config,
+    options: &LoadOptions,
+) -> Result<(BTreeMap<String, Tensor>, LoadReport), ModelError> {
+    let path = find(folder)?;
+    let bytes = std::fs::read(&path).map_err(|source| ModelError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| ModelError::Safetensors {
+        path: path.clone(),
+        message: describe(&error, bytes.len()),
+    })?;
+    let views: BTreeMap<String, (String, TensorView)> = file
+        .iter()
+        .map(|(name, view)| (canonical(name), (name.to_owned(), view)))
+        .collect();
+
+    let initialiser = Initialiser::new(options.seed, config.initializer_range);
+    let fresh_above = config.num_hidden_layers - options.reinit_layers;
+    let (mut tensors, mut report, mut problems) =
+        (BTreeMap::new(), LoadReport::default(), Problems::default());
+    let expected = expected_shapes(config);
+    for (name, shape) in &expected {
+        let view = views.get(name).map(|(_, view)| view);
+        let fresh = match (part_of(name), view) {
+            (Part::Classifier, None) => options.label_names.is_some(),
+            // A head for another number of classes belongs to another task.
+            (Part::Classifier, Some(view)) => {
+                options.label_names.is_some() && !same_shape(view, shape)
+            }
+            (Part::Pooler, None) => options.label_names.is_some(),
+            (Part::Layer(index), _) => index >= fresh_above,
+            _ => false,
+        };
+        let tensor = if fresh {
+            report.initialised.push(name.clone());
+            Some(initialiser.tensor(name, shape))
+        } else {
+            problems.check(name, shape, view)
+        };
+        if let Some(tensor) = tensor {
+            tensors.insert(name.clone(), tensor.to_device(options.device));
+        }
+    }
+    report.unused = views
+        .iter()
+        .filter(|(name, _)| !expected.contains_key(*name))
+        .map(|(_, (raw, _))| raw.clone())
+        .collect();
+    problems.into_result(&path, &report)?;
+    Ok((tensors, report))
+}
+
+/// Writes both files of a model folder. Each is written beside its place and renamed.
+pub(crate) fn save(
+    folder: &Path,
+    config: &Config,
+    parameters: &Parameters,
+) -> Result<(), ModelError> {
+    let path = folder.join(FILE);
+    let tensors = parameters
+        .iter()
+        .map(|parameter| (parameter.name(), CpuTensor::new(parameter.master())));
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize_to_file(tensors, Some(metadata), &path).map_err(|error| {
+        ModelError::Safetensors {
+            path: path.clone(),
+            message: error.to_string(),
+        }
+    })?;
+    File::open(&path)
+        .and_then(|file| file.sync_all())
+        .map_err(|source| ModelError::Io { path, source })?;
+
+    let mut config = config.clone();
+    let set = |other: &mut serde_json::Map<String, Value>, key: &str, value: Value| {
+        other.insert(key.to_owned(), value)
+    };
+    set(
+        &mut config.other,
+        "architectures",
+        serde_json::json!(["BertForSequenceClassification"]),
+    );
+    set(
+        &mut config.other,
+        "problem_type",
+        "single_label_classification".into(),
+    );
+    config.other.remove("dtype");
+    set(&mut config.other, "torch_dtype", "float32".into());
+    let path = folder.join("config.json");
+    let io = |source| ModelError::Io {
+        path: path.clone(),
+        source,
+    };
+    let text = serde_json::to_string_pretty(&config).map_err(|error| io(error.into()))?;
+    let beside = folder.join("config.json.partial");
+    std::fs::write(&beside, text + "\n").map_err(io)?;
+    File::open(&beside)
+        .and_then(|file| file.sync_all())
+        .map_err(io)?;
+    std::fs::rename(&beside, &path).map_err(io)
+}
+
+/// The safetensors file of a folder, or why there is none.
+fn find(folder: &Path) -> Result<PathBuf, ModelError> {
+    let path = folder.join(FILE);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let entries = std::fs::read_dir(folder).map_err(|source| ModelError::Io {
+        path: folder.to_path_buf(),
+        source,
+    })?;
+    let pickle = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            matches!(extension, Some("bin" | "pt" | "pth" | "ckpt"))
+                && !path.ends_with("training_args.bin")
+        });
+    match pickle {
+        Some(path) => Err(ModelError::Pickle { path }),
+        None => Err(ModelError::Io {
+            path,
+            source: std::io::ErrorKind::NotFound.into(),
+        }),
+    }
+}
+
+/// Today's name of a tensor: `bert.` in front, `weight` and `bias` in norms.
+fn canonical(name: &str) -> String {
+    let name = match name {
+        _ if name.starts_with("embeddings.")
+            || name.starts_with("encoder.")
+            || name.starts_with("pooler.") =>
+        {
+            format!("bert.{name}")
+        }
+        _ => name.to_owned(),
+    };
+    match name.rsplit_once('.') {
+        Some((stem, "gamma")) => format!("{stem}.weight"),
+        Some((stem, "beta")) => format!("{stem}.bias"),
+        _ => name,
+    }
+}
+
+enum Part {
+    Embeddings,
+    Layer(i64),
+    Pooler,
+    Classifier,
+}
+
+fn part_of(name: &str) -> Part {
+    if let Some(rest) = name.strip_prefix("bert.encoder.layer.") {
+        let index = rest.split('.').next().and_then(|index| index.parse().ok());
+        return Part::Layer(index.unwrap_or(0));
+    }
+    match name {
+        _ if name.starts_with("bert.pooler.") => Part::Pooler,
+        _ if name.starts_with("classifier.") => Part::Classifier,
+        _ => Part::Embeddings,
+    }
+}
+
+fn same_shape(view: &TensorView, shape: &[i64]) -> bool {
+    view.shape()
+        .iter()
+        .map(|&size| size as i64)
+        .eq(shape.iter().copied())
+}
+
+/// Tensors that are not as expected, collected so that one message names them all.
+#[derive(Default)]
+struct Problems {
+    missing: Vec<String>,
+    misshapen: Vec<String>,
+    wrong_type: Vec<String>,
+}
+
+impl Problems {
+    /// The tensor in fp32, if it is as expected; else notes what is wrong with it.
+    fn check(&mut self, name: &str, shape: &[i64], view: Option<&TensorView>) -> Option<Tensor> {
+        let Some(view) = view else {
+            self.missing.push(name.to_owned());
+            return None;
+        };
+        if !same_shape(view, shape) {
+            self.misshapen.push(format!(
+                "{name}: found {:?}, expected {shape:?}",
+                view.shape()
+            ));
+            return None;
+        }
+        let kind = match view.dtype() {
+            Dtype::F32 => Kind::Float,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            Dtype::F64 => Kind::Double,
+            other => {
+                self.wrong_type.push(format!(
+                    "{name}: found {other:?}, expected F32, F16, BF16 or F64"
+                ));
+                return None;
+            }
+        };
+        Some(Tensor::from_data_size(view.data(), shape, kind).to_kind(Kind::Float))
+    }
+
+    fn into_result(self, path: &Path, report: &LoadReport) -> Result<(), ModelError> {
+        if self.missing.is_empty() && self.misshapen.is_empty() && self.wrong_type.is_empty() {
+            return Ok(());
+        }
+        let mut details = String::new();
+        let lists = [
+            ("missing", &self.missing),
+            ("misshapen", &self.misshapen),
+            ("of a type that is not a weight's", &self.wrong_type),
+            ("in the file but not expected", &report.unused),
+        ];
+        for (what, list) in lists {
+            const SHOWN: usize = 20;
+            if !list.is_empty() {
+                let _ = write!(details, "\n  {what}: {}", list.len());
+                list.iter().take(SHOWN).for_each(|line| {
+                    let _ = write!(details, "\n    {line}");
+                });
+                if list.len() > SHOWN {
+                    let _ = write!(details, "\n    and {} more", list.len() - SHOWN);
+                }
+            }
+        }
+        details.push_str(
+            "\n  (hint: config.json and model.safetensors must come from the same model)",
+        );
+        Err(ModelError::Mismatch {
+            path: path.to_path_buf(),
+            details,
+        })
+    }
+}
+
+fn describe(error: &safetensors::SafeTensorError, length: usize) -> String {
+    format!("{error} ({length} bytes; hint: the file is cut off or damaged, fetch it again)")
+}
+
+/// An fp32 tensor as safetensors wants to see it.
+struct CpuTensor {
+    tensor: Tensor,
+    shape: Vec<usize>,
+}
+
+impl CpuTensor {
+    fn new(tensor: &Tensor) -> Self {
+        let shape = tensor.size().iter().map(|&size| size as usize).collect();
+        Self {
+            tensor: tensor
+                .to_device(Device::Cpu)
+                .to_kind(Kind::Float)
+                .contiguous(),
+            shape,
+        }
+    }
+}
+
+impl View for CpuTensor {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        // SAFETY: the constructor made the tensor contiguous fp32 in CPU memory, which it owns as long as the borrow.
+        Cow::Borrowed(unsafe {
+            std::slice::from_raw_parts(self.tensor.data_ptr().cast::<u8>(), self.data_len())
+        })
+    }
+    fn data_len(&self) -> usize {
+        self.tensor.numel() * size_of::<f32>()
+    }
+}
