@@ -21,16 +21,17 @@ pub fn recorded(root: &Path) -> Option<PathBuf> {
     unquoted(value.trim()).map(PathBuf::from)
 }
 
-/// Writes the file unless it says the same already; tells whether it wrote.
+/// Writes the file unless it names this folder already; tells whether it wrote.
 ///
 /// # Errors
 /// Where the path cannot be written into TOML or the file not into its place.
 pub fn record(root: &Path, libtorch: &Path) -> Result<bool> {
-    let text = render(libtorch)?;
-    let place = path(root);
-    if std::fs::read_to_string(&place).is_ok_and(|old| old == text) {
+    // What else the file says was put there by hand, and stays as long as the place does.
+    if recorded(root).is_some_and(|folder| folder == libtorch) {
         return Ok(false);
     }
+    let text = render(libtorch)?;
+    let place = path(root);
     let beside = place.with_extension(format!("toml.{}", std::process::id()));
     std::fs::write(&beside, text)
         .and_then(|()| std::fs::rename(&beside, &place))
