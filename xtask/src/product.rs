@@ -16,11 +16,9 @@ pub struct Product {
 }
 
 /// Reads a data set and writes it tokenized.
-pub const PREPARE_DATA: Product = Product {
-    package: "data",
-    binary: "prepare-data",
-    words: &[],
-};
+///
+/// The package `data` alone would do it, yet with other features of its dependencies, and so a second build of many.
+pub const PREPARE_DATA: Product = verdict(&["prepare"]);
 /// Fine-tunes.
 pub const TRAIN: Product = Product {
     package: "train",
@@ -28,23 +26,19 @@ pub const TRAIN: Product = Product {
     words: &[],
 };
 /// Scores a run.
-pub const EVALUATE: Product = Product {
-    package: "cli",
-    binary: "verdict",
-    words: &["evaluate"],
-};
+pub const EVALUATE: Product = verdict(&["evaluate"]);
 /// Labels texts.
-pub const PREDICT: Product = Product {
-    package: "cli",
-    binary: "verdict",
-    words: &["predict"],
-};
+pub const PREDICT: Product = verdict(&["predict"]);
 /// One forward and one backward of a real model.
-pub const DOCTOR: Product = Product {
-    package: "cli",
-    binary: "verdict",
-    words: &["doctor"],
-};
+pub const DOCTOR: Product = verdict(&["doctor"]);
+
+const fn verdict(words: &'static [&'static str]) -> Product {
+    Product {
+        package: "cli",
+        binary: "verdict",
+        words,
+    }
+}
 
 impl Product {
     /// The cargo command that builds and starts it, in the current folder.

@@ -139,7 +139,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 
     step(1, "set-up");
     let libtorch = setup::ensure(plan.setup)?.folder;
-    for product in [PREPARE_DATA, TRAIN, EVALUATE] {
+    for product in [EVALUATE, TRAIN] {
         must_succeed(&mut product.build(&libtorch))?;
     }
     let start = |product: Product, arguments: &[String]| -> Result<()> {

@@ -11,7 +11,7 @@ const HELP: &str = "\
 cargo xtask test
 
 Sets up, then checks format, lints, tests (the house rules in xtask/src/tidy.rs are among them), documentation and,
-where cargo-deny is installed, licences and advisories of dependencies. Stops at the first step that fails.";
+where cargo-deny is installed, licences and sources of dependencies. Stops at the first step that fails.";
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,10 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
         ),
         ("tests", Some(cargo("test --workspace"))),
         ("documentation", Some(document)),
-        ("dependencies", deny(cargo("deny --workspace check"))),
+        (
+            "dependencies",
+            deny(cargo("deny --workspace check bans licenses sources")),
+        ),
     ];
     for (name, step) in steps {
         let (end, time) = take(name, step)?;

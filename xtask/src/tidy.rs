@@ -117,6 +117,43 @@ fn packages_with_libtorch_tell_the_linker_where_it_lies() {
     }
 }
 
+/// A package's third-party crates, each with its features, as `cargo run -p PACKAGE` builds them.
+fn built(package: &str) -> BTreeSet<String> {
+    let mut tree = cargo(None);
+    tree.args([
+        "tree",
+        "--offline",
+        "--edges=no-dev",
+        "--prefix=none",
+        "--format={p} {f}",
+        "--package",
+        package,
+    ]);
+    let output = tree.current_dir(root()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let listing = String::from_utf8(output.stdout).unwrap();
+    let ours = root().display().to_string();
+    let lines = listing
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)").to_owned());
+    lines.filter(|line| !line.contains(&ours)).collect()
+}
+
+#[test]
+fn the_promised_commands_share_what_they_build() {
+    let (train, cli) = (built("train"), built("cli"));
+    let again: Vec<_> = train.difference(&cli).collect();
+    assert!(
+        again.is_empty(),
+        "`cargo run -p train` would build these again, with other features than `verdict` has; \
+         add the features in crates/train/Cargo.toml: {again:#?}"
+    );
+}
+
 /// Our Rust files.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
