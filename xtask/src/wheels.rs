@@ -80,11 +80,11 @@ pub fn cpu(work: &Path, made: &Path) -> Result<()> {
         extract::members(&wheel, made, rules)?;
     }
     std::fs::remove_dir_all(&wheels)?;
-    #[cfg(target_os = "linux")]
-    std::os::unix::fs::symlink(
-        library("torch_cpu"),
-        made.join("lib").join(library("torch")),
-    )?;
+    if cfg!(target_os = "linux") {
+        // The wheel's own libtorch.so wants the GPU's part; macOS has no such part, and its own file stays.
+        let link = made.join("lib").join(library("torch"));
+        std::os::unix::fs::symlink(library("torch_cpu"), link)?;
+    }
     std::fs::write(made.join("build-version"), format!("{VERSION}\n"))?;
     Ok(())
 }
