@@ -187,10 +187,8 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 
     eprintln!();
     println!("model:  {}", run.display());
-    for report in ["report.html", "confusion.png", "metrics.json"] {
-        if run.join(report).is_file() {
-            println!("report: {}", run.join(report).display());
-        }
+    for report in reports(&run) {
+        println!("report: {}", report.display());
     }
     println!(
         "next:   cargo xtask predict --run {} \"your own text\"",
@@ -227,6 +225,18 @@ fn finished(runs: &Path, record: &str) -> Option<PathBuf> {
             && std::fs::read_to_string(run.join(RECORD)).is_ok_and(|old| old == record)
     };
     folders.filter(same).max()
+}
+
+/// What a person opens to look at the results: pages and pictures.
+fn reports(run: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(run).into_iter().flatten().flatten();
+    let looks = |path: &PathBuf| {
+        let extension = path.extension().unwrap_or_default();
+        extension == "html" || extension == "png"
+    };
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(looks).collect();
+    found.sort();
+    found
 }
 
 /// A folder named as `train` names its own, with the time in UTC, so that they sort together.
