@@ -153,7 +153,7 @@ fn update<G: Element>(constants: &Constants, span: Span, gradient: &[G]) {
         let (compute, compute_rest) = compute.as_chunks_mut::<LANES>();
         for (((weight, (exp_avg, exp_avg_sq)), gradient), rounded) in blocks.zip(compute) {
             update_block(constants, weight, exp_avg, exp_avg_sq, gradient);
-            *rounded = weight.map(to_bf16);
+            round_block(weight, rounded);
         }
         for (((weight, (exp_avg, exp_avg_sq)), gradient), rounded) in rest.zip(compute_rest) {
             update_one(constants, weight, exp_avg, exp_avg_sq, gradient.value());
@@ -189,6 +189,15 @@ fn update_block<G: Element>(
         );
     }
     (*weight, *exp_avg, *exp_avg_sq) = (new_weight, new_exp_avg, new_exp_avg_sq);
+}
+
+#[inline(always)]
+fn round_block(weight: &[f32; LANES], rounded: &mut [u16; LANES]) {
+    let mut new_rounded = [0; LANES];
+    for lane in 0..LANES {
+        new_rounded[lane] = to_bf16(weight[lane]);
+    }
+    *rounded = new_rounded;
 }
 
 /// The formula, in the order of operations of `torch.optim`.

@@ -36,8 +36,9 @@ impl Element for Absent {
 #[inline(always)]
 pub(super) fn to_bf16(value: f32) -> u16 {
     let bits = value.to_bits();
-    let rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    // Rounding could carry a NaN over into infinity. The addition above can't overflow for anything else.
+    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+    // Rounding could carry a NaN over into infinity or zero; nothing else can wrap. Plain `+` would be checked in a dev
+    // build, and a loop with sixteen ways out isn't turned into vectors.
     if value.is_nan() {
         0x7fc0
     } else {
@@ -61,6 +62,7 @@ mod tests {
             f32::INFINITY,
             f32::NEG_INFINITY,
             f32::NAN,
+            f32::from_bits(u32::MAX),
             1e-40,
         ];
         // Around ties: an even and an odd upper half, with the lower half just below, at and just above the middle.

@@ -6,7 +6,7 @@
 //! transformers' `Adafactor` with `scale_parameter=False, relative_step=False`, and of the Lion paper; fixtures made by
 //! `tests/fixtures/optimizers/make_optimizers.py` hold each against its reference.
 //!
-//! Adam and AdamW make one pass over the memory of a CPU ([`adam`]). Everything else is plain libtorch operations.
+//! Adam and AdamW make one pass over the memory of a CPU (`adam.rs`). Everything else is plain libtorch operations.
 //!
 //! Invariant: what an optimizer remembers between steps is its step count and the tensors of [`Optimizer::state`].
 //! With those two a run goes on as if it had never stopped.
