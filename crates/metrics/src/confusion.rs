@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{MetricsError, Result, Side};
 use crate::render;
 
+/// Sums of counts and twice their sums fit into 64 bits, their products into 128.
+const MOST_EXAMPLES: u64 = 1 << 62;
+
 /// Counts of (true class, predicted class); rows are true, columns predicted. Holds at least one class and one example.
 ///
 /// Serializes as its rows: `[[40, 2], [5, 53]]`.
@@ -53,7 +56,8 @@ impl ConfusionMatrix {
     /// A matrix from counts made elsewhere, one inner list for each true class.
     ///
     /// # Errors
-    /// No rows, a row that isn't as long as there are rows, or nothing but zeros.
+    /// No rows, a row that isn't as long as there are rows, nothing but zeros, or more than 2^62
+    /// examples.
     pub fn from_counts(rows: &[Vec<u64>]) -> Result<Self> {
         let classes = rows.len();
         if classes == 0 {
@@ -72,8 +76,13 @@ impl ConfusionMatrix {
             });
         }
         let counts: Vec<u64> = rows.concat();
-        if counts.iter().all(|&count| count == 0) {
-            return Err(MetricsError::Empty);
+        let total = counts
+            .iter()
+            .try_fold(0u64, |sum, &count| sum.checked_add(count));
+        match total {
+            Some(0) => return Err(MetricsError::Empty),
+            Some(total) if total <= MOST_EXAMPLES => {}
+            _ => return Err(MetricsError::TooMany),
         }
         Ok(Self { classes, counts })
     }
@@ -244,6 +253,11 @@ mod tests {
         assert_eq!(
             ConfusionMatrix::from_counts(&[vec![0]]),
             Err(MetricsError::Empty)
+        );
+        let huge = [vec![u64::MAX, 1], vec![1, 1]];
+        assert_eq!(
+            ConfusionMatrix::from_counts(&huge),
+            Err(MetricsError::TooMany)
         );
     }
 

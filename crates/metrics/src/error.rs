@@ -71,6 +71,11 @@ pub enum MetricsError {
         /// How many rows there are.
         classes: usize,
     },
+    /// Counts whose sum is beyond all arithmetic.
+    #[error(
+        "the counts add up to more than 2^62 examples (hint: the file they came from is damaged)"
+    )]
+    TooMany,
     /// More or fewer names than classes.
     #[error(
         "{found} label names for {classes} classes (hint: one name for each class, in the order of the indices)"

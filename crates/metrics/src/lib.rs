@@ -25,6 +25,8 @@ mod confusion;
 mod error;
 mod metric;
 mod render;
+mod table;
+mod text;
 
 pub use classification::{
     Average, ClassScores, ClassificationReport, Labels, Options, Scores, ZeroDivision,

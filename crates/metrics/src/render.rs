@@ -1,14 +1,12 @@
-//! Text tables: the confusion matrix and the report, aligned by display width, so that names in any script line up.
+//! The confusion matrix as text.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
-use crate::classification::{ClassificationReport, Scores};
 use crate::confusion::ConfusionMatrix;
+use crate::text::{digits, name, pad_left, pad_right};
 
-/// Longer names are cut with an ellipsis.
-const NAME_WIDTH: usize = 24;
 /// As wide as a percentage gets: `100.0%`.
 const SHARE_WIDTH: usize = 6;
 const GAP: &str = "  ";
@@ -21,10 +19,7 @@ struct Column {
 
 /// The matrix as text; `names` are as many as classes.
 pub(crate) fn matrix(matrix: &ConfusionMatrix, names: &[&str], width: usize) -> String {
-    let names: Vec<String> = names
-        .iter()
-        .map(|name| shorten(&one_line(name), NAME_WIDTH))
-        .collect();
+    let names: Vec<String> = names.iter().map(|label| name(label)).collect();
     let named = columns(matrix, names.clone());
     let totals = Column {
         heading: "total".to_owned(),
@@ -174,119 +169,10 @@ fn share(count: u64, support: u64) -> String {
     }
 }
 
-impl fmt::Display for ClassificationReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let averages = [
-            ("weighted average", self.weighted),
-            ("macro average", self.macro_average),
-            ("micro average", self.micro),
-        ];
-        let names: Vec<String> = self
-            .per_class
-            .iter()
-            .map(|class| shorten(&one_line(&class.label), NAME_WIDTH))
-            .collect();
-        let side = names
-            .iter()
-            .map(|name| name.width())
-            .chain(averages.map(|(name, _)| name.len()))
-            .max()
-            .unwrap_or(0);
-        let count_width = digits(self.examples).max("examples".len());
-        let row = |f: &mut fmt::Formatter<'_>, name: &str, scores: Scores, count: u64| {
-            let Scores {
-                precision,
-                recall,
-                f1,
-            } = scores;
-            let name = pad_right(name, side);
-            writeln!(
-                f,
-                "{name}  {:>9}  {:>9}  {:>9}  {count:>count_width$}",
-                score(precision),
-                score(recall),
-                score(f1)
-            )
-        };
-
-        let header = pad_right("", side);
-        writeln!(
-            f,
-            "{header}  {:>9}  {:>9}  {:>9}  {:>count_width$}",
-            "precision", "recall", "F1", "examples"
-        )?;
-        for (name, class) in names.iter().zip(&self.per_class) {
-            row(f, name, class.scores, class.support)?;
-        }
-        writeln!(f)?;
-        for (name, scores) in averages {
-            row(f, name, scores, self.examples)?;
-        }
-        writeln!(f)?;
-        writeln!(
-            f,
-            "{}  {:>9}",
-            pad_right("accuracy", side),
-            score(self.accuracy)
-        )?;
-        write!(
-            f,
-            "{}  {:>9}",
-            pad_right("Matthews", side),
-            score(self.matthews)
-        )
-    }
-}
-
-fn score(value: f64) -> String {
-    if value.is_nan() {
-        "-".to_owned()
-    } else {
-        format!("{value:.4}")
-    }
-}
-
-fn digits(count: u64) -> usize {
-    count.checked_ilog10().map_or(1, |log| log as usize + 1)
-}
-
-fn pad_left(text: &str, width: usize) -> String {
-    format!("{}{text}", " ".repeat(width.saturating_sub(text.width())))
-}
-
-fn pad_right(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
-}
-
-/// A name that can't break the table or steer the terminal: control characters become spaces.
-fn one_line(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
-
-/// `name` cut to a display width, with an ellipsis where something was cut.
-fn shorten(name: &str, width: usize) -> String {
-    if name.width() <= width {
-        return name.to_owned();
-    }
-    let mut cut = String::new();
-    let mut used = 1; // the ellipsis
-    for c in name.chars() {
-        used += c.width().unwrap_or(0);
-        if used > width {
-            break;
-        }
-        cut.push(c);
-    }
-    cut.push('…');
-    cut
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MetricsError, Options};
+    use crate::MetricsError;
 
     fn sentiment() -> Result<ConfusionMatrix, MetricsError> {
         ConfusionMatrix::from_counts(&[vec![411, 37], vec![0, 1200]])
@@ -377,25 +263,6 @@ total    │      411      1237 │  1648
             4,
             "a row in each of four blocks\n{text}"
         );
-        Ok(())
-    }
-
-    #[test]
-    fn the_report_is_a_table() -> Result<(), MetricsError> {
-        let report =
-            ClassificationReport::new(&sentiment()?, &["negative", "良い"], Options::default())?;
-        let expected = "
-                  precision     recall         F1  examples
-negative             1.0000     0.9174     0.9569       448
-良い                 0.9701     1.0000     0.9848      1200
-
-weighted average     0.9782     0.9775     0.9772      1648
-macro average        0.9850     0.9587     0.9709      1648
-micro average        0.9775     0.9775     0.9775      1648
-
-accuracy             0.9775
-Matthews             0.9434";
-        assert_eq!(format!("\n{report}"), expected);
         Ok(())
     }
 }

@@ -114,12 +114,11 @@ impl Type {
             Weight::Bold => FontStyle::Bold,
         };
         let font = plotters::style::FontDesc::new(FontFamily::SansSerif, self.size * 1.24, style);
-        let text = TextStyle {
+        TextStyle {
             font,
             color: self.color.to_backend_color(),
             pos: Pos::new(horizontal, VPos::Center),
-        };
-        text
+        }
     }
 
     /// Writes `text` with its vertical middle at `at`.

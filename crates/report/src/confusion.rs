@@ -198,7 +198,7 @@ impl ConfusionPlot<'_> {
 
     fn draw_cells(&self, area: &Area, layout: &Layout) -> Result<()> {
         for (row, counts) in (0..).zip(self.counts) {
-            let support: u64 = counts.iter().sum();
+            let support = support(counts);
             for (column, &count) in (0..).zip(counts) {
                 let corner = (
                     layout.left + layout.cell * column,
@@ -288,5 +288,11 @@ fn fill(area: &Area, from: (i32, i32), to: (i32, i32), color: RGBColor) -> Resul
 }
 
 fn total(counts: &[u64]) -> String {
-    format!("n = {}", counts.iter().sum::<u64>())
+    format!("n = {}", support(counts))
+}
+
+fn support(counts: &[u64]) -> u64 {
+    counts
+        .iter()
+        .fold(0, |sum, &count| sum.saturating_add(count))
 }

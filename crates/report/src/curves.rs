@@ -134,6 +134,10 @@ impl Curves<'_> {
             Line::new("validation", SERIES[1], Look::Marked, held_out),
         ];
         let rate = series::thinned(&rates, MOST_POINTS);
+        let highest = rate
+            .iter()
+            .fold(0.0, |highest: f64, (_, rate)| highest.max(rate.abs()));
+        let rate = series::straightened(&rate, 0.002 * highest);
         [
             Panel {
                 title: "Loss",

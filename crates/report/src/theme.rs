@@ -21,12 +21,13 @@ pub(crate) const SERIES: [RGBColor; 6] = [
     RGBColor(0x0F, 0x9A, 0xA8),
 ];
 
-/// The scale of shares, from none to all.
+/// The scale of shares, from none to all. It passes quickly through the shades on which neither black nor white is easy
+/// to read.
 const SCALE: [RGBColor; 5] = [
     RGBColor(0xF3, 0xF7, 0xFC),
-    RGBColor(0xBD, 0xD7, 0xEF),
-    RGBColor(0x70, 0xA9, 0xD9),
-    RGBColor(0x2C, 0x6F, 0xB2),
+    RGBColor(0xC9, 0xDF, 0xF3),
+    RGBColor(0x8D, 0xBB, 0xE2),
+    RGBColor(0x24, 0x63, 0xA6),
     RGBColor(0x0A, 0x3A, 0x75),
 ];
 

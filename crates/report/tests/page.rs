@@ -113,7 +113,7 @@ fn everything_is_on_the_page_in_its_order() -> Tested {
         "42",
         "25.0 %",
         "Marmelade ✓",
-        "Marmelade ✗</b> truly other",
+        "Marmelade ✗</b>, truly other",
     ] {
         assert!(html.contains(text), "{text}");
     }

@@ -88,6 +88,33 @@ fn the_matrix_shows_every_label_and_count() -> Tested {
     Ok(())
 }
 
+/// Two names of the same width change places: the picture differs only where they are painted.
+#[test]
+fn names_are_painted_with_the_fonts_inside_the_program() -> Tested {
+    let png = |names: &[&str]| {
+        let counts = vec![vec![1, 1]; 2];
+        ConfusionPlot {
+            labels: &labels(names),
+            counts: &counts,
+            title: "",
+        }
+        .png()
+    };
+    let (one, other) = (
+        Pixmap::decode_png(&png(&["ab", "ba"])?)?,
+        Pixmap::decode_png(&png(&["ba", "ab"])?)?,
+    );
+    assert_eq!((one.width(), one.height()), (other.width(), other.height()));
+    let differing = one
+        .pixels()
+        .iter()
+        .zip(other.pixels())
+        .filter(|(a, b)| a != b)
+        .count();
+    assert!((100..5000).contains(&differing), "{differing} pixels");
+    Ok(())
+}
+
 /// Every text stays inside the picture and no row name reaches into the squares, by the program's own measure of text.
 #[test]
 fn up_to_twenty_classes_with_any_names_fit() -> Tested {
@@ -145,7 +172,8 @@ fn hostile_names_stay_text() -> Tested {
         "負 👎",
         "",
     ]);
-    let counts = vec![vec![1, 2, 3, 4]; 4];
+    let mut counts = vec![vec![1, 2, 3, 4]; 4];
+    counts[3] = vec![u64::MAX; 4];
     let plot = ConfusionPlot {
         labels: &labels,
         counts: &counts,

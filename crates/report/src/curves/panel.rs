@@ -3,9 +3,9 @@
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::types::RangedCoordf64;
-use plotters::element::{Circle, PathElement, Rectangle};
+use plotters::element::{Circle, Rectangle};
 use plotters::prelude::SVGBackend;
-use plotters::series::LineSeries;
+use plotters::series::{DashedLineSeries, LineSeries};
 use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, RGBColor, ShapeStyle, TRANSPARENT};
 
@@ -99,16 +99,16 @@ impl Panel {
             .bold_line_style(GRID)
             .axis_style(GRID)
             .label_style(TICK.style(HPos::Left))
-            .x_labels(8)
+            .x_labels(last.saturating_add(1).min(8) as usize)
             .y_labels(5)
             .x_label_formatter(&step)
             .y_label_formatter(&self.ticks)
             .draw()
             .map_err(drawing)?;
         if let Some(kept) = kept {
-            let line = vec![(kept as f64, low), (kept as f64, high)];
+            let line = [(kept as f64, low), (kept as f64, high)];
             chart
-                .draw_series([PathElement::new(line, MUTED.stroke_width(1))])
+                .draw_series(DashedLineSeries::new(line, 5, 4, MUTED.stroke_width(1)))
                 .map_err(drawing)?;
         }
         self.lines
@@ -126,7 +126,7 @@ impl Panel {
             .filter(|line| !line.name.is_empty())
             .map(|line| (line.name.as_str(), line.color))
             .collect();
-        if kept {
+        if kept && !entries.is_empty() {
             entries.push(("kept model", MUTED));
         }
         let room = f64::from(area.dim_in_pixel().0)

@@ -36,6 +36,28 @@ pub(super) fn thinned(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
     thinned
 }
 
+/// The points that a polygon through `points` needs to stay within `tolerance` of each (Douglas and Peucker 1973), so
+/// that a straight line is drawn as one and not as a stair of pixels.
+pub(super) fn straightened(points: &[(f64, f64)], tolerance: f64) -> Vec<(f64, f64)> {
+    let [first, between @ .., last] = points else {
+        return points.to_vec();
+    };
+    let slope = (last.1 - first.1) / (last.0 - first.0);
+    let distances = between
+        .iter()
+        .map(|(x, y)| (y - first.1 - slope * (x - first.0)).abs());
+    let farthest = distances.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    match farthest {
+        Some((place, distance)) if distance > tolerance => {
+            let mut left = straightened(&points[..place + 2], tolerance);
+            left.pop();
+            left.extend(straightened(&points[place + 1..], tolerance));
+            left
+        }
+        _ => vec![*first, *last],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +98,21 @@ mod tests {
         assert!(thin.iter().all(|&(x, y)| (y - x * 0.5).abs() < 1e-6));
         assert_eq!(thinned(&points[..5], 700), points[..5]);
         assert!(thinned(&[], 700).is_empty());
+    }
+
+    #[test]
+    fn straight_lines_keep_only_their_corners() {
+        let warm_up =
+            |step: i32| f64::from(step.min(20)) / 20.0 - f64::from((step - 20).max(0)) / 80.0;
+        let rates: Vec<(f64, f64)> = (0..=100)
+            .map(|step| (f64::from(step), warm_up(step)))
+            .collect();
+        assert_eq!(
+            straightened(&rates, 1e-9),
+            [(0.0, 0.0), (20.0, 1.0), (100.0, 0.0)]
+        );
+        assert_eq!(straightened(&rates[..2], 1e-9), rates[..2]);
+        assert_eq!(straightened(&rates[..1], 1e-9), rates[..1]);
+        assert!(straightened(&[], 1e-9).is_empty());
     }
 }

@@ -96,7 +96,7 @@ pub(super) fn examples(examples: &[Example]) -> String {
                 format!("<b class=\"right\">{predicted} ✓</b>")
             }
             Some(truth) => format!(
-                "<b class=\"wrong\">{predicted} ✗</b> truly {}",
+                "<b class=\"wrong\">{predicted} ✗</b>, truly {}",
                 escape(truth)
             ),
         };
