@@ -128,6 +128,99 @@ pub enum TrainError {
         details: String,
     },
 
+    /// A split without labels where they are needed.
+    #[error("split \"{split}\": {unlabelled} of {rows} rows have no label, so it can be predicted but neither trained \
+        on nor scored (hint: `predict` answers unlabelled texts; evaluate takes --split)")]
+    Unlabelled {
+        /// The split.
+        split: String,
+        /// Its rows.
+        rows: usize,
+        /// How many of them have no label.
+        unlabelled: usize,
+    },
+
+    /// Prepared data that this model can't read.
+    #[error("{} doesn't fit the model {model}: {problem} (hint: cargo xtask prepare-data --dataset {dataset} \
+        --model {model} --max-length {max_length})", data.display())]
+    Unfit {
+        /// The prepared data.
+        data: PathBuf,
+        /// The model's name.
+        model: String,
+        /// What doesn't fit.
+        problem: String,
+        /// The data set, for the hint.
+        dataset: String,
+        /// A length that would fit, for the hint.
+        max_length: usize,
+    },
+
+    /// CUDA asked for and not usable.
+    #[error("--device cuda can't be had: {found} (hint: `cargo xtask doctor` says what is missing, `cargo xtask setup \
+        --cuda` installs a libtorch with CUDA, --device cpu trains without)")]
+    NoCuda {
+        /// What was found.
+        found: &'static str,
+    },
+
+    /// A number of class weights that isn't the number of classes.
+    #[error("--class-weights has {found} values, and there are {} classes: {} (hint: one value for each, in this \
+        order, or \"balanced\")", classes.len(), classes.join(", "))]
+    ClassWeights {
+        /// How many were given.
+        found: usize,
+        /// The classes.
+        classes: Vec<String>,
+    },
+
+    /// More layers frozen and re-initialised than there are.
+    #[error("--freeze-layers {freeze} and --reinit-layers {reinit} are more than the model's {layers} layers \
+        (hint: together at most {layers})")]
+    Layers {
+        /// Layers of the model.
+        layers: i64,
+        /// Layers to freeze.
+        freeze: i64,
+        /// Layers to start afresh.
+        reinit: i64,
+    },
+
+    /// A loss or gradient that is no longer a number. Nothing was updated with it.
+    #[error("step {step}: the loss is {loss} and the gradient's norm {gradient_norm}, so training has stopped before \
+        this update; the model kept so far is unharmed. Training rows of this step, counted from 0: {rows:?} \
+        (hint: a lower --learning-rate, more --warmup-steps, or --precision fp32)")]
+    NotFinite {
+        /// The step, from 1.
+        step: u64,
+        /// Its loss.
+        loss: f64,
+        /// Its gradient's global norm.
+        gradient_norm: f64,
+        /// Its rows in the training split.
+        rows: Vec<usize>,
+    },
+
+    /// Something about the data.
+    #[error(transparent)]
+    Data(#[from] data::DataError),
+
+    /// Something about finding a model.
+    #[error(transparent)]
+    Fetch(#[from] fetch::FetchError),
+
+    /// Something about a model's files.
+    #[error(transparent)]
+    Model(#[from] model::ModelError),
+
+    /// Predictions that can't be scored.
+    #[error(transparent)]
+    Metrics(#[from] metrics::MetricsError),
+
+    /// Figures that can't be written as JSON.
+    #[error("the figures can't be written as JSON")]
+    Json(#[from] serde_json::Error),
+
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -1,16 +1,25 @@
 //! Fine-tuning: from a checked configuration and prepared data to a run directory.
 //!
 //! The pieces in reading order: [`config`] (flags and file become one checked [`TrainConfig`]), [`run_directory`]
-//! (where a run lives), [`files`] (no file half written), [`schedule`] (learning rate as a pure function of the step), [`optim`] (optimizers),
-//! [`observe`] (progress, logs, TensorBoard) and [`error`].
+//! (where a run lives), [`setup`] (device, data and model, found and held against each other), [`trainer`] (the loop),
+//! [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`] (answers
+//! and scores), [`kept`] (the model that stays), [`observe`] (progress, logs, TensorBoard), [`files`] (no file half
+//! written) and [`error`].
 
 pub mod config;
 pub mod error;
+pub mod evaluate;
 pub mod files;
+pub mod kept;
+pub mod logging;
+pub mod loss;
 pub mod observe;
 pub mod optim;
 pub mod run_directory;
 pub mod schedule;
+pub mod setup;
+pub mod trainer;
 
 pub use config::{TrainArgs, TrainConfig};
 pub use error::{Result, TrainError};
+pub use trainer::run;

@@ -1,2 +1,29 @@
-//! Placeholder.
-fn main() {}
+//! `train`: from flags to a finished run. All of it is [`train::run`].
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use train::{TrainArgs, TrainConfig};
+
+/// Fine-tune a BERT on prepared data.
+#[derive(Parser)]
+#[command(name = "train", version)]
+struct Cli {
+    #[command(flatten)]
+    train: TrainArgs,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    train::logging::init();
+    match TrainConfig::from_args(&cli.train).and_then(|config| train::run(&config)) {
+        Ok(run) => {
+            println!("{}", run.path().display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {:#}", anyhow::Error::new(error));
+            ExitCode::FAILURE
+        }
+    }
+}

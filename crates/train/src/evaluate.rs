@@ -1,0 +1,113 @@
+//! A model's answers on a split, and how good they are.
+
+use std::time::Instant;
+
+use data::batch::Batch;
+use data::sampler::sequential_batches;
+use data::store::Examples;
+use metrics::{ClassificationReport, ConfusionMatrix, Metric, Options};
+use model::{BertForSequenceClassification, Inputs};
+use tch::{Kind, Tensor};
+
+use crate::error::{Result, TrainError};
+
+/// The answers to a whole split, in the order of its rows.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// For each row the probability of each class.
+    pub probabilities: Vec<Vec<f32>>,
+    /// For each row the class with the highest probability.
+    pub predictions: Vec<u32>,
+    /// True against predicted classes.
+    pub confusion: ConfusionMatrix,
+    /// All scores.
+    pub report: ClassificationReport,
+    /// Mean cross-entropy, without smoothing or class weights.
+    pub loss: f64,
+    /// Seconds that the forward passes took.
+    pub seconds: f64,
+}
+
+impl Evaluation {
+    /// The value of one metric.
+    pub fn value(&self, metric: Metric) -> f64 {
+        metric.value(&self.report, self.loss)
+    }
+
+    /// The figures that are shown for a split, by name: the guide's four, then the rest.
+    pub fn scores(&self) -> Vec<(String, f64)> {
+        let (report, weighted) = (&self.report, self.report.weighted);
+        [
+            ("accuracy", report.accuracy),
+            ("precision", weighted.precision),
+            ("recall", weighted.recall),
+            ("f1", weighted.f1),
+            ("macro_f1", report.macro_average.f1),
+            ("matthews", report.matthews),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+}
+
+/// Answers every row of a split, sentences of like length together, and scores the answers.
+///
+/// # Errors
+/// Rows without a label: there is nothing to hold the answers against.
+pub fn evaluate(
+    model: &BertForSequenceClassification,
+    examples: &Examples,
+    split: &str,
+    label_names: &[String],
+    batch_size: usize,
+) -> Result<Evaluation> {
+    let truth = labels(examples, split)?;
+    let start = Instant::now();
+    let (mut probabilities, mut loss) = (vec![Vec::new(); examples.len()], 0f64);
+    for rows in sequential_batches(&examples.token_counts(), batch_size) {
+        let batch = Batch::gather(examples, &rows);
+        let log_p = log_probabilities(model, &batch)?;
+        for (row, log_p) in rows.into_iter().zip(log_p) {
+            loss -= f64::from(log_p[truth[row] as usize]);
+            probabilities[row] = log_p.into_iter().map(f32::exp).collect();
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let predictions: Vec<u32> = probabilities.iter().map(|row| argmax(row)).collect();
+    let confusion = ConfusionMatrix::from_pairs(&truth, &predictions, label_names.len())?;
+    let report = ClassificationReport::new(&confusion, label_names, Options::default())?;
+    let loss = loss / truth.len() as f64;
+    Ok(Evaluation { probabilities, predictions, confusion, report, loss, seconds })
+}
+
+/// `log softmax` of the logits of each sentence of a batch.
+fn log_probabilities(model: &BertForSequenceClassification, batch: &Batch) -> Result<Vec<Vec<f32>>> {
+    let inputs = Inputs::new(&batch.input_ids, &batch.cu_seqlens, model.parameters().device());
+    let log_p = model.forward(&inputs).log_softmax(-1, Kind::Float);
+    Ok(Vec::<Vec<f32>>::try_from(&log_p.to_device(tch::Device::Cpu))?)
+}
+
+/// The label of every row.
+fn labels(examples: &Examples, split: &str) -> Result<Vec<u32>> {
+    let unlabelled = (0..examples.len()).filter(|&row| examples.label(row).is_none()).count();
+    if unlabelled > 0 || examples.is_empty() {
+        return Err(TrainError::Unlabelled { split: split.to_owned(), rows: examples.len(), unlabelled });
+    }
+    Ok((0..examples.len()).filter_map(|row| examples.label(row)).collect())
+}
+
+/// The first of the largest: ties go to the lower class, as everywhere in Python.
+fn argmax(row: &[f32]) -> u32 {
+    let mut best = 0;
+    for (class, value) in row.iter().enumerate() {
+        if *value > row[best] {
+            best = class;
+        }
+    }
+    best as u32
+}
+
+/// The scalar in a tensor.
+pub(crate) fn scalar(tensor: &Tensor) -> Result<f64> {
+    Ok(f64::try_from(tensor)?)
+}

@@ -1,0 +1,59 @@
+//! Cross-entropy over the classes, with class weights and label smoothing, and its gradient.
+//!
+//! For logits `z`, true class `y`, class weights `w`, smoothing `e` and `C` classes, an example's loss is
+//! `-(1 - e) w_y log p_y - (e / C) sum_c w_c log p_c` with `p = softmax(z)`, and the loss of a step is the sum over its
+//! examples divided by the sum of their `w_y`: `torch.nn.CrossEntropyLoss`'s definition.
+
+use tch::{Device, Kind, Tensor};
+
+/// What is minimised.
+#[derive(Debug)]
+pub struct Loss {
+    /// `[C]` fp32, or `None` where every class counts 1.
+    class_weights: Option<Vec<f64>>,
+    label_smoothing: f64,
+}
+
+impl Loss {
+    /// A loss with one weight for each class (or none, for equal ones) and a smoothing in [0, 1).
+    pub fn new(class_weights: Option<Vec<f64>>, label_smoothing: f64) -> Self {
+        Self { class_weights, label_smoothing }
+    }
+
+    /// Plain cross-entropy, as evaluations report it.
+    pub fn plain() -> Self {
+        Self::new(None, 0.0)
+    }
+
+    /// What a step's summed losses are divided by: the weights of its examples' classes.
+    pub fn total_weight(&self, labels: &[i64]) -> f64 {
+        match &self.class_weights {
+            None => labels.len() as f64,
+            Some(weights) => labels.iter().map(|&label| weights[label as usize]).sum(),
+        }
+    }
+
+    /// The loss of a batch as its share of a step of `total_weight`, a scalar on the logits' device, and the gradient
+    /// of the logits. `logits` is `[B, C]` fp32; `labels` are `B` class indices.
+    pub fn forward_backward(&self, logits: &Tensor, labels: &[i64], total_weight: f64) -> (Tensor, Tensor) {
+        let (device, classes) = (logits.device(), logits.size()[1]);
+        let labels = Tensor::from_slice(labels).to_device(device); // [B]
+        let log_p = logits.log_softmax(-1, Kind::Float); // [B, C]
+        let targets = self.targets(&labels, classes, device); // [B, C]
+        let loss = -(&log_p * &targets).sum(Kind::Float) / total_weight;
+        // d(-sum_c t_c log p_c) / dz = p sum_c t_c - t.
+        let mass = targets.sum_dim_intlist(-1, true, Kind::Float); // [B, 1]
+        let gradient = (log_p.exp() * mass - targets) / total_weight; // [B, C]
+        (loss, gradient)
+    }
+
+    /// The coefficient of each `-log p`: `(1 - e) w_y` at the true class and `(e / C) w_c` everywhere.
+    fn targets(&self, labels: &Tensor, classes: i64, device: Device) -> Tensor {
+        let hot = labels.one_hot(classes).to_kind(Kind::Float); // [B, C]
+        let smoothed = hot * (1.0 - self.label_smoothing) + self.label_smoothing / classes as f64;
+        match &self.class_weights {
+            None => smoothed,
+            Some(weights) => smoothed * Tensor::from_slice(weights).to_kind(Kind::Float).to_device(device),
+        }
+    }
+}

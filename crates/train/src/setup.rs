@@ -1,0 +1,181 @@
+//! What a run needs, found and held against each other before the first step: device, data, model, tokenizer.
+
+use std::path::Path;
+
+use data::manifest::{Manifest, Prepared, newest_prepared};
+use data::store::Examples;
+use data::tokenize::Tokenizer;
+use fetch::{Checkpoint, Origin};
+use model::{BertForSequenceClassification, Config, DropoutOverrides, LoadOptions, LoadReport};
+use tch::Device;
+
+use crate::config::{ClassWeights, DeviceChoice, Precision, TrainConfig};
+use crate::error::{Result, TrainError};
+
+/// A run's parts, checked.
+pub(crate) struct Setup {
+    pub(crate) prepared: Prepared,
+    pub(crate) train: Examples,
+    /// `None` where the data has no labelled validation split.
+    pub(crate) validation: Option<Examples>,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) model: BertForSequenceClassification,
+    pub(crate) report: LoadReport,
+    pub(crate) precision: model::Precision,
+}
+
+impl Setup {
+    pub(crate) fn new(config: &TrainConfig) -> Result<Self> {
+        let device = device(config.device)?;
+        if let Some(threads) = config.threads {
+            tch::set_num_threads(threads as i32);
+        }
+        let dir = match &config.data {
+            Some(dir) => dir.clone(),
+            None => newest_prepared()?,
+        };
+        let prepared = Prepared::open(&dir)?;
+        let manifest = &prepared.manifest;
+        let train = prepared.split("train")?;
+        let labelled = |split: &str| manifest.splits.get(split).is_some_and(|split| split.labelled == split.rows);
+        if !labelled("train") {
+            let split = &manifest.splits["train"];
+            let unlabelled = split.rows - split.labelled;
+            return Err(TrainError::Unlabelled { split: "train".to_owned(), rows: split.rows, unlabelled });
+        }
+        let validation = if labelled("validation") { Some(prepared.split("validation")?) } else { None };
+        let checkpoint = find_model(config.model.as_deref(), manifest)?;
+        check_fit(manifest, &dir, &checkpoint)?;
+        let precision = precision(config.precision, device);
+        let (model, report) = load(config, manifest, &checkpoint.folder, device, precision)?;
+        Ok(Self { prepared, train, validation, checkpoint, model, report, precision })
+    }
+
+    /// `fp32` or `bf16`.
+    pub(crate) fn precision_name(&self) -> String {
+        format!("{:?}", self.precision).to_lowercase()
+    }
+
+    /// The weight of each class in the loss.
+    pub(crate) fn class_weights(&self, config: &TrainConfig) -> Result<Option<Vec<f64>>> {
+        let counts = &self.prepared.manifest.splits["train"].label_counts;
+        match &config.class_weights {
+            ClassWeights::None => Ok(None),
+            // scikit-learn's "balanced": every class counts the same in sum, and the mean example counts 1.
+            ClassWeights::Balanced => {
+                let (rows, classes) = (counts.iter().sum::<usize>() as f64, counts.len() as f64);
+                Ok(Some(counts.iter().map(|&count| rows / (classes * (count as f64).max(1.0))).collect()))
+            }
+            ClassWeights::Values(values) if values.len() == counts.len() => Ok(Some(values.clone())),
+            ClassWeights::Values(values) => {
+                Err(TrainError::ClassWeights { found: values.len(), classes: self.prepared.manifest.label_names.clone() })
+            }
+        }
+    }
+}
+
+/// The device of a choice.
+///
+/// # Errors
+/// CUDA asked for by name and not usable: never quietly the CPU.
+pub fn device(choice: DeviceChoice) -> Result<Device> {
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Auto => Ok(Device::cuda_if_available()),
+        DeviceChoice::Cuda if tch::Cuda::is_available() => Ok(Device::Cuda(0)),
+        DeviceChoice::Cuda => {
+            let found = if tch::utils::has_cuda() || tch::utils::has_cudart() {
+                "libtorch has CUDA, but no usable GPU or driver was found"
+            } else {
+                "this libtorch is a build for the CPU alone"
+            };
+            Err(TrainError::NoCuda { found })
+        }
+    }
+}
+
+/// The number format of a choice on a device.
+pub fn precision(choice: Precision, device: Device) -> model::Precision {
+    match choice {
+        Precision::Auto => model::Precision::auto(device),
+        Precision::Fp32 => model::Precision::Fp32,
+        Precision::Bf16 => model::Precision::Bf16,
+    }
+}
+
+/// The model asked for, and without one that of the data: its tokenizer made the ids.
+fn find_model(asked: Option<&str>, manifest: &Manifest) -> Result<Checkpoint> {
+    if let Some(name) = asked {
+        return Ok(fetch::checkpoint(Some(name))?);
+    }
+    let source = &manifest.model;
+    let name = match source.origin {
+        Origin::Packaged => "packaged",
+        _ => &source.name,
+    };
+    let found = fetch::checkpoint(Some(name))?;
+    Ok(Checkpoint { note: source.note.clone().or(found.note), ..found })
+}
+
+/// Refuses data whose ids this model would read as other words, or can't read at all.
+fn check_fit(manifest: &Manifest, dir: &Path, checkpoint: &Checkpoint) -> Result<()> {
+    let config = Config::from_folder(&checkpoint.folder)?;
+    let tokenizer = Tokenizer::from_folder(&checkpoint.folder, manifest.max_length)?;
+    let unfit = |problem: String, max_length: usize| {
+        Err(TrainError::Unfit {
+            data: dir.to_owned(),
+            model: checkpoint.name.clone(),
+            problem,
+            dataset: manifest.dataset.clone(),
+            max_length,
+        })
+    };
+    if tokenizer.sha256() != manifest.tokenizer_sha256 {
+        let problem = format!("it was tokenized for {}, whose tokenizer is another one", manifest.model.name);
+        return unfit(problem, manifest.max_length);
+    }
+    let positions = config.max_position_embeddings as usize;
+    if manifest.splits.values().any(|split| split.longest > positions) {
+        let problem = format!("its texts have up to {} tokens, and the model reads {positions}", manifest.max_length);
+        return unfit(problem, positions);
+    }
+    if manifest.vocab_size > config.vocab_size as usize {
+        let problem =
+            format!("its token ids go up to {}, and the model knows {}", manifest.vocab_size - 1, config.vocab_size);
+        return unfit(problem, manifest.max_length);
+    }
+    Ok(())
+}
+
+fn load(
+    config: &TrainConfig,
+    manifest: &Manifest,
+    folder: &Path,
+    device: Device,
+    precision: model::Precision,
+) -> Result<(BertForSequenceClassification, LoadReport)> {
+    let layers = Config::from_folder(folder)?.num_hidden_layers;
+    let (freeze, reinit) = (config.freeze_layers as i64, config.reinit_layers as i64);
+    if freeze + reinit > layers {
+        return Err(TrainError::Layers { layers, freeze, reinit });
+    }
+    let options = LoadOptions {
+        label_names: Some(manifest.label_names.clone()),
+        device,
+        precision,
+        seed: config.seed,
+        dropout: DropoutOverrides {
+            hidden: config.hidden_dropout,
+            attention: config.attention_dropout,
+            classifier: config.classifier_dropout,
+        },
+        reinit_layers: reinit,
+    };
+    let (mut model, report) = BertForSequenceClassification::load(folder, &options)?;
+    let frozen: Vec<String> = (0..freeze).map(|layer| format!("bert.encoder.layer.{layer}.")).collect();
+    model.parameters_mut().freeze(|name| {
+        (config.freeze_embeddings && name.starts_with("bert.embeddings."))
+            || frozen.iter().any(|prefix| name.starts_with(prefix))
+    });
+    Ok((model, report))
+}
