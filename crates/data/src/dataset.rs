@@ -115,7 +115,11 @@ impl FromStr for Dataset {
 
     fn from_str(name: &str) -> Result<Self, DataError> {
         Ok(match name {
-            "" => return Err(DataError::Request("--dataset is empty: sst2, sst3, sst5, glue-sst2, reviews or a path".into())),
+            "" => {
+                return Err(DataError::Request(
+                    "--dataset is empty: sst2, sst3, sst5, glue-sst2, reviews or a path".into(),
+                ));
+            }
             "sst2" => Self::Sst2,
             "sst3" => Self::Sst3,
             "sst5" => Self::Sst5,
@@ -148,7 +152,11 @@ impl FromStr for SourceChoice {
 
     fn from_str(name: &str) -> Result<Self, DataError> {
         Ok(match name {
-            "" => return Err(DataError::Request("--source is empty: auto, hub, stanford, packaged or a folder".into())),
+            "" => {
+                return Err(DataError::Request(
+                    "--source is empty: auto, hub, stanford, packaged or a folder".into(),
+                ));
+            }
             "auto" => Self::Auto,
             "hub" => Self::Hub,
             "stanford" => Self::Stanford,
@@ -159,6 +167,10 @@ impl FromStr for SourceChoice {
 }
 
 /// Reads `dataset` from `source`.
-pub fn load(dataset: &Dataset, source: &SourceChoice, options: &LoadOptions) -> Result<Loaded, DataError> {
+pub fn load(
+    dataset: &Dataset,
+    source: &SourceChoice,
+    options: &LoadOptions,
+) -> Result<Loaded, DataError> {
     crate::source::load(dataset, source, options)
 }

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod batch;
 pub mod dataset;
 pub mod error;
+pub(crate) mod guard;
 pub mod labels;
 pub mod manifest;
 pub mod prepare;

@@ -62,7 +62,11 @@ fn whole(number: f64) -> Option<i64> {
 
 /// `1 row`, `41 rows`.
 pub(super) fn rows(count: usize) -> String {
-    if count == 1 { "1 row".into() } else { format!("{count} rows") }
+    if count == 1 {
+        "1 row".into()
+    } else {
+        format!("{count} rows")
+    }
 }
 
 /// The row's label, or the error that names it.
@@ -72,18 +76,26 @@ pub(super) fn value(sheet: &Sheet, row: &Row) -> Result<Value, DataError> {
             Cell::Float(number) => number.to_string(),
             other => other.kind().to_string(),
         };
-        sheet.refuse(row, format!("label {found} is not a whole number (hint: cut ratings into classes first)"))
+        sheet.refuse(
+            row,
+            format!("label {found} is not a whole number (hint: cut ratings into classes first)"),
+        )
     })
 }
 
 /// Refuses a column whose type changes, within a file or between files of one format, and one that mixes numbers with
-/// words.
-pub(super) fn check_kinds(sheet: &Sheet) -> Result<(), DataError> {
+/// words. A given mapping names every value, so it isn't asked for there.
+pub(super) fn check_kinds<'a>(
+    sheet: &Sheet,
+    rows: impl Iterator<Item = &'a Row>,
+) -> Result<(), DataError> {
     let mut typed: BTreeMap<String, &Row> = BTreeMap::new();
     let mut number_at: Option<&Row> = None;
     let mut word_at: Option<&Row> = None;
-    for row in sheet.rows().filter(|row| row.label != Cell::Missing) {
-        let first = typed.entry(ending(&sheet.files[row.file].path)).or_insert(row);
+    for row in rows.filter(|row| row.label != Cell::Missing) {
+        let first = typed
+            .entry(ending(&sheet.files[row.file].path))
+            .or_insert(row);
         if first.label.kind() != row.label.kind() {
             return Err(sheet.refuse(
                 row,
@@ -98,7 +110,9 @@ pub(super) fn check_kinds(sheet: &Sheet) -> Result<(), DataError> {
             ));
         }
         match Value::of(&row.label) {
-            Some(Value::Word(word)) if number(word.trim()).is_none() => word_at = word_at.or(Some(row)),
+            Some(Value::Word(word)) if number(word.trim()).is_none() => {
+                word_at = word_at.or(Some(row))
+            }
             Some(Value::Word(_)) => return Err(not_whole(sheet, row)),
             Some(Value::Number(_)) => number_at = number_at.or(Some(row)),
             None => return Err(not_whole(sheet, row)),
@@ -119,8 +133,10 @@ pub(super) fn check_kinds(sheet: &Sheet) -> Result<(), DataError> {
 }
 
 fn not_whole(sheet: &Sheet, row: &Row) -> DataError {
-    let reason =
-        format!("{} is not a whole number (hint: cut ratings into classes first)", spelled(&row.label));
+    let reason = format!(
+        "{} is not a whole number (hint: cut ratings into classes first)",
+        spelled(&row.label)
+    );
     sheet.refuse(row, reason)
 }
 
@@ -138,7 +154,8 @@ fn spelled(cell: &Cell) -> String {
 pub(super) fn check_spelling(sheet: &Sheet, seen: &BTreeMap<Value, &Row>) -> Result<(), DataError> {
     let mut folded: BTreeMap<String, (&Value, &Row)> = BTreeMap::new();
     for (value, row) in seen {
-        if let Some((other, first)) = folded.insert(value.to_string().to_lowercase(), (value, row)) {
+        if let Some((other, first)) = folded.insert(value.to_string().to_lowercase(), (value, row))
+        {
             return Err(sheet.refuse(
                 row,
                 format!(
@@ -155,7 +172,9 @@ pub(super) fn check_spelling(sheet: &Sheet, seen: &BTreeMap<Value, &Row>) -> Res
 /// Refuses numbers that are not 0, 1, 2, ...: a gap, a 1-based set, a negative one.
 pub(super) fn check_numbers(sheet: &Sheet, seen: &BTreeMap<Value, &Row>) -> Result<(), DataError> {
     for (index, (value, row)) in seen.iter().enumerate() {
-        let Value::Number(number) = value else { return Ok(()) };
+        let Value::Number(number) = value else {
+            return Ok(());
+        };
         if usize::try_from(*number) == Ok(index) {
             continue;
         }
@@ -165,7 +184,11 @@ pub(super) fn check_numbers(sheet: &Sheet, seen: &BTreeMap<Value, &Row>) -> Resu
             (0, _) => format!("label {number} is negative"),
             _ => format!("label {} is missing", index),
         };
-        let example: Vec<String> = all.iter().take(3).map(|value| format!("{value}=NAME")).collect();
+        let example: Vec<String> = all
+            .iter()
+            .take(3)
+            .map(|value| format!("{value}=NAME"))
+            .collect();
         return Err(sheet.refuse(
             row,
             format!(

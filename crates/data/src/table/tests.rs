@@ -1,0 +1,179 @@
+//! Sound files, changed byte by byte: a table or an error, and nothing else.
+
+use std::fs;
+use std::sync::Arc;
+
+use ::parquet::arrow::ArrowWriter;
+use ::parquet::basic::{Compression, ZstdLevel};
+use ::parquet::file::properties::WriterProperties;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::{Wanted, read};
+
+/// Deterministic noise (SplitMix64).
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+
+    /// One to four changes: a byte flipped or set to an edge value, a piece removed, repeated or cut off.
+    fn mutate(&mut self, sound: &[u8]) -> Vec<u8> {
+        let mut bytes = sound.to_vec();
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len());
+            let end = (at + 1 + self.below(8)).min(bytes.len());
+            match self.below(6) {
+                _ if bytes.is_empty() => {}
+                0 => bytes[at] ^= 1 << self.below(8),
+                1 => bytes[at] = [0, 0xFF, 0x7F, 0x80, b'"', b'\n', b',', b'{'][self.below(8)],
+                2 => drop(bytes.drain(at..end)),
+                3 => {
+                    let piece = bytes[at..end].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+                4 if self.below(8) == 0 => bytes.truncate(at),
+                _ => bytes[at] = self.next() as u8,
+            }
+        }
+        bytes
+    }
+}
+
+/// Reads `mutants` changes of a file; how many were refused.
+fn refused(name: &str, sound: &[u8], mutants: usize) -> usize {
+    let desk = TempDir::new().expect("a temporary folder");
+    let path = desk.path().join(name);
+    fs::write(&path, sound).expect("written");
+    let rows = read(&path, Wanted::default())
+        .expect("the file is sound before it is changed")
+        .rows
+        .len();
+    assert!(rows >= 3);
+    let mut noise = Noise(name.len() as u64);
+    let mut refused = 0;
+    for _ in 0..mutants {
+        // A new file: some file systems flush one that is cut to nothing and written again.
+        fs::remove_file(&path).expect("removed");
+        fs::write(&path, noise.mutate(sound)).expect("written");
+        match read(&path, Wanted::default()) {
+            Ok(table) => assert!(
+                table.rows.len() <= rows + 40,
+                "{} rows out of {rows}",
+                table.rows.len()
+            ),
+            Err(error) => {
+                assert!(error.to_string().contains(name), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    refused
+}
+
+const CSV: &str = "id,text,label\n1,\"a \"\"fine\"\" film, really\",pos\n2,dull,neg\n3,\"two\nlines\",pos\n4,é 👍,neg\n";
+const JSONL: &str = "{\"text\": \"a \\u00e9 film\", \"label\": 1, \"more\": {\"a\": [1, 2.5e3, null]}}\n\
+                     {\"text\": \"dull\", \"label\": 0}\n{\"text\": \"\\ud83d\\ude00\", \"label\": 1}\n";
+
+#[test]
+fn changed_csv_never_panics() {
+    assert!((500..3999).contains(&refused("sound.csv", CSV.as_bytes(), 4000)));
+}
+
+#[test]
+fn changed_jsonl_never_panics() {
+    assert!((500..3999).contains(&refused("sound.jsonl", JSONL.as_bytes(), 4000)));
+}
+
+fn parquet(compression: Compression, dictionary: bool) -> Vec<u8> {
+    let texts: ArrayRef = Arc::new(StringArray::from_iter(
+        (0..40).map(|i| (i % 9 != 5).then(|| format!("text {}", i % 7))),
+    ));
+    let labels: ArrayRef = Arc::new(Int64Array::from_iter_values((0..40).map(|i| i % 2)));
+    let batch = RecordBatch::try_from_iter([("text", texts), ("label", labels)]).expect("a batch");
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_dictionary_enabled(dictionary)
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer =
+        ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("closed");
+    bytes
+}
+
+#[test]
+fn changed_parquet_never_panics() {
+    let forms = [
+        (Compression::UNCOMPRESSED, true),
+        (Compression::UNCOMPRESSED, false),
+        (Compression::SNAPPY, true),
+        (Compression::ZSTD(ZstdLevel::default()), false),
+    ];
+    for (compression, dictionary) in forms {
+        assert!(refused("sound.parquet", &parquet(compression, dictionary), 3000) > 500);
+    }
+}
+
+#[test]
+fn a_cut_off_parquet_file_is_named() {
+    let desk = TempDir::new().expect("a temporary folder");
+    let path = desk.path().join("cut.parquet");
+    let sound = parquet(Compression::SNAPPY, true);
+    fs::write(&path, &sound[..sound.len() - 100]).expect("written");
+    let error = read(&path, Wanted::default())
+        .expect_err("cut off")
+        .to_string();
+    assert!(
+        error.contains("cut.parquet: not readable as Parquet: "),
+        "{error}"
+    );
+    assert!(
+        error.ends_with("(hint: the file may be cut off; fetch or write it again)"),
+        "{error}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn what_a_csv_writer_writes_is_read_back(texts in prop::collection::vec("[a-z,\"\n\ré👍 ;]{1,12}", 1..20)) {
+        let desk = TempDir::new().expect("a temporary folder");
+        for (name, delimiter) in [("a.csv", b','), ("a.tsv", b'\t')] {
+            let path = desk.path().join(name);
+            let mut writer = ::csv::WriterBuilder::new().delimiter(delimiter).from_path(&path).expect("a writer");
+            writer.write_record(["text", "label"]).expect("written");
+            for text in &texts {
+                writer.write_record([text.as_str(), "1"]).expect("written");
+            }
+            writer.flush().expect("flushed");
+            let table = read(&path, Wanted::default()).expect("a table");
+            let read: Vec<String> = table.rows.into_iter().filter_map(|row| row.text).collect();
+            prop_assert_eq!(&read, &texts);
+        }
+    }
+
+    #[test]
+    fn what_json_writes_is_read_back(texts in prop::collection::vec(any::<String>(), 1..20)) {
+        let desk = TempDir::new().expect("a temporary folder");
+        let path = desk.path().join("a.jsonl");
+        let lines: Vec<String> = texts.iter().map(|text| serde_json::json!({"text": text, "label": 1}).to_string()).collect();
+        fs::write(&path, lines.join("\n")).expect("written");
+        let table = read(&path, Wanted::default()).expect("a table");
+        let read: Vec<String> = table.rows.into_iter().filter_map(|row| row.text).collect();
+        prop_assert_eq!(&read, &texts);
+    }
+}
