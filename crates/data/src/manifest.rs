@@ -1,1 +1,323 @@
-//! Being written.
+//! What a prepared directory is: its manifest, and the way in.
+//!
+//! A prepared directory holds one Arrow file a split ([`crate::store`]) and `manifest.json`, which is written last: a
+//! directory without it was never finished. The manifest says where the data came from, which tokenizer made the ids and
+//! what was counted on the way, so that a run can be judged, and refused where it doesn't fit, without the sources.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::audit::Audit;
+use crate::error::DataError;
+use crate::store::Examples;
+
+/// The form of the directory; another number is another form, and is refused.
+pub const FORMAT: u32 = 1;
+/// The name of the manifest in a prepared directory.
+pub const MANIFEST: &str = "manifest.json";
+/// Where prepared directories lie unless `--output` says otherwise.
+pub const PREPARED: &str = "data/prepared";
+/// The splits that a prepared directory may have, in reading order.
+pub const SPLITS: [&str; 3] = ["train", "validation", "test"];
+
+const MAX_MANIFEST_BYTES: u64 = 16 << 20;
+
+/// What was prepared, from what, with what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT`] of the program that wrote it.
+    pub format: u32,
+    /// sha256 over all that went in: records, labels, origin, tokenizer and options. The same inputs have the same one.
+    pub fingerprint: String,
+    /// The data set's short name.
+    pub dataset: String,
+    /// Which form of the data set this is.
+    pub variant: String,
+    /// Where it came from.
+    pub source: String,
+    /// Its licence, or what is known of it.
+    pub licence: String,
+    /// Lower-case hex sha256 of each source file, by name.
+    pub source_sha256: BTreeMap<String, String>,
+    /// The model whose tokenizer made the ids.
+    pub model: ModelSource,
+    /// [`crate::tokenize::Tokenizer::sha256`].
+    pub tokenizer_sha256: String,
+    /// One more than the highest id the tokenizer gives.
+    pub vocab_size: usize,
+    /// The most ids a text may have.
+    pub max_length: usize,
+    /// Label names, in the order of the label indices.
+    pub label_names: Vec<String>,
+    /// The splits that have rows, by name.
+    pub splits: BTreeMap<String, SplitManifest>,
+    /// What would spoil an evaluation, counted.
+    pub audit: Audit,
+    /// What a person was told: fallbacks taken, rows dropped, values mapped.
+    pub notes: Vec<String>,
+}
+
+/// A model's name and where its files came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSource {
+    /// A Hub id or a folder.
+    pub name: String,
+    /// Where its files came from.
+    pub origin: fetch::Origin,
+    /// Why it is not the one that was asked for, where that is so.
+    pub note: Option<String>,
+}
+
+/// One split, counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitManifest {
+    /// How many rows there are.
+    pub rows: usize,
+    /// How many of them have a label.
+    pub labelled: usize,
+    /// How many rows each label has, in the order of `label_names`.
+    pub label_counts: Vec<usize>,
+    /// Token ids of all rows together.
+    pub tokens: u64,
+    /// The most token ids of a row.
+    pub longest: usize,
+    /// How many rows were cut to `max_length`.
+    pub truncated: usize,
+    /// `truncated` as a share of `rows`, 0 to 1.
+    pub truncated_share: f64,
+    /// Size of the Arrow file in bytes.
+    pub bytes: u64,
+    /// Lower-case hex sha256 of the Arrow file.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// Writes the manifest into a directory: beside its place, synced, then renamed.
+    pub(crate) fn write(&self, dir: &Path) -> Result<(), DataError> {
+        let (partial, path) = (dir.join("manifest.json.partial"), dir.join(MANIFEST));
+        let io = |error| DataError::io(&path, error);
+        let mut text = serde_json::to_string_pretty(self).map_err(|error| io(error.into()))?;
+        text.push('\n');
+        let mut file = File::create(&partial).map_err(io)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
+        std::fs::rename(&partial, &path).map_err(io)
+    }
+
+    fn read(path: &Path) -> Result<Self, DataError> {
+        let hint = "(hint: prepare the data again)";
+        let mut text = String::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_MANIFEST_BYTES).read_to_string(&mut text))
+            .map_err(|error| DataError::io(path, error))?;
+        // The format first: another one may have any fields.
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let damaged =
+            |error| DataError::content(path, format!("is not a manifest: {error} {hint}"));
+        let Format { format } = serde_json::from_str(&text).map_err(damaged)?;
+        if format != FORMAT {
+            return Err(DataError::content(
+                path,
+                format!("has format {format}, and this program reads {FORMAT} {hint}"),
+            ));
+        }
+        serde_json::from_str(&text).map_err(damaged)
+    }
+}
+
+/// A prepared directory.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+impl Prepared {
+    /// Opens a prepared directory; checks that each split's file is there in its full size, and reads none of them.
+    pub fn open(dir: &Path) -> Result<Self, DataError> {
+        let path = dir.join(MANIFEST);
+        if !path.is_file() {
+            let what = if dir.is_dir() {
+                "has no manifest.json, so it was never finished"
+            } else {
+                "doesn't exist"
+            };
+            return Err(DataError::content(
+                dir,
+                format!(
+                    "{what} (hint: cargo xtask prepare-data --output {})",
+                    dir.display()
+                ),
+            ));
+        }
+        let prepared = Self {
+            dir: dir.to_owned(),
+            manifest: Manifest::read(&path)?,
+        };
+        for (name, split) in &prepared.manifest.splits {
+            if !SPLITS.contains(&name.as_str()) {
+                return Err(DataError::content(
+                    &path,
+                    format!("names a split {name:?}: {} can be", SPLITS.join(", ")),
+                ));
+            }
+            let file = prepared.file(name);
+            let bytes = file
+                .metadata()
+                .map_err(|error| DataError::io(&file, error))?
+                .len();
+            if bytes != split.bytes {
+                let message = format!(
+                    "has {bytes} bytes, not {} (hint: prepare the data again)",
+                    split.bytes
+                );
+                return Err(DataError::content(file, message));
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// Opens a split: `train`, `validation` or `test`.
+    ///
+    /// # Errors
+    /// A split that is not there, and a file that doesn't hold what the manifest says.
+    pub fn split(&self, name: &str) -> Result<Examples, DataError> {
+        let Some(split) = self.manifest.splits.get(name) else {
+            let have: Vec<&str> = self.manifest.splits.keys().map(String::as_str).collect();
+            return Err(DataError::content(
+                &self.dir,
+                format!("has no split {name:?}, only {}", have.join(", ")),
+            ));
+        };
+        let path = self.file(name);
+        let examples = Examples::open(&path)?;
+        let fail = |message: String| {
+            Err(DataError::content(
+                &path,
+                format!("{message} (hint: prepare the data again)"),
+            ))
+        };
+        if examples.len() != split.rows {
+            return fail(format!(
+                "has {} rows, not the manifest's {}",
+                examples.len(),
+                split.rows
+            ));
+        }
+        let (vocab_size, labels) = (self.manifest.vocab_size, self.manifest.label_names.len());
+        for row in 0..examples.len() {
+            let ids = examples.input_ids(row);
+            if ids.is_empty() || ids.len() > self.manifest.max_length {
+                return fail(format!(
+                    "row {row}: {} tokens, where 1 to {} can be",
+                    ids.len(),
+                    self.manifest.max_length
+                ));
+            }
+            if let Some(id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
+                return fail(format!(
+                    "row {row}: token id {id} is not below the vocabulary's size {vocab_size}"
+                ));
+            }
+            if let Some(label) = examples
+                .label(row)
+                .filter(|&label| label as usize >= labels)
+            {
+                return fail(format!(
+                    "row {row}: label {label} is not below the number of labels {labels}"
+                ));
+            }
+        }
+        Ok(examples)
+    }
+
+    /// Holds each split's file against its sha256, reading all of it.
+    pub fn verify(&self) -> Result<(), DataError> {
+        for (name, split) in &self.manifest.splits {
+            let path = self.file(name);
+            let found = sha256_file(&path)?;
+            if found != split.sha256 {
+                let message = format!(
+                    "sha256 is {found}, not {} (hint: prepare the data again)",
+                    split.sha256
+                );
+                return Err(DataError::content(path, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&self, split: &str) -> PathBuf {
+        self.dir.join(file_name(split))
+    }
+}
+
+/// The name of a split's Arrow file.
+pub(crate) fn file_name(split: &str) -> String {
+    format!("{split}.arrow")
+}
+
+/// The prepared directory that was finished last, of those under [`PREPARED`].
+pub fn newest_prepared() -> Result<PathBuf, DataError> {
+    newest_under(Path::new(PREPARED))
+}
+
+fn newest_under(root: &Path) -> Result<PathBuf, DataError> {
+    let finished =
+        |dir: &Path| -> Option<SystemTime> { dir.join(MANIFEST).metadata().ok()?.modified().ok() };
+    let hidden = |dir: &Path| {
+        dir.file_name()
+            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
+    };
+    let entries = match std::fs::read_dir(root) {
+        Ok(entries) => entries
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| DataError::io(root, error))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(DataError::io(root, error)),
+    };
+    entries
+        .into_iter()
+        .map(|entry| entry.path())
+        .filter(|dir| !hidden(dir))
+        .filter_map(|dir| Some((finished(&dir)?, dir)))
+        .max()
+        .map(|(_, dir)| dir)
+        .ok_or_else(|| {
+            DataError::content(
+                root,
+                "holds no prepared data (hint: cargo xtask prepare-data)",
+            )
+        })
+}
+
+fn sha256_file(path: &Path) -> Result<String, DataError> {
+    let io = |error| DataError::io(path, error);
+    let mut file = File::open(path).map_err(io)?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut chunk).map_err(io)? {
+            0 => return Ok(crate::store::hex(&hasher.finalize())),
+            length => hasher.update(&chunk[..length]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,327 @@
-//! Being written.
+//! A split on disk: an Arrow IPC file, written as a stream and read through a memory map.
+//!
+//! Columns are `text` (utf8), `label` (int32, null where there is none) and `input_ids` (list of uint32). A record batch
+//! has [`ROWS_PER_BATCH`] rows, the last one fewer, so a row is found by one division. Nothing is compressed: the
+//! arrays that the library hands out are views of the map, and a split larger than memory can be read.
+//!
+//! The file is somebody's input when it comes back, so [`Examples::open`] checks every length and offset before
+//! it hands the bytes to the library, and the library then validates offsets and UTF-8. After that no access can fail.
+
+mod layout;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayBuilder, ArrayRef, AsArray, Int32Array, Int32Builder, ListBuilder, RecordBatch,
+    StringArray, StringBuilder, UInt32Builder,
+};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, UInt32Type};
+use arrow::error::ArrowError;
+use arrow::ipc::writer::FileWriter;
+use sha2::{Digest, Sha256};
+
+use crate::error::DataError;
+
+/// Rows of a record batch; the last one of a file may have fewer.
+pub const ROWS_PER_BATCH: usize = 4096;
+
+/// Writes a split, row by row, in bounded memory.
+pub struct Writer {
+    path: PathBuf,
+    file: FileWriter<Hashed<BufWriter<File>>>,
+    text: StringBuilder,
+    label: Int32Builder,
+    input_ids: ListBuilder<UInt32Builder>,
+    /// Bytes of text and number of ids in the record batch that is being gathered.
+    pending: (usize, usize),
+}
+
+/// What a finished file is, for the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Lower-case hex sha256 of the file.
+    pub sha256: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+impl Writer {
+    /// Creates the file; there must be none at `path`.
+    pub fn create(path: &Path) -> Result<Self, DataError> {
+        let file = File::create_new(path).map_err(|error| DataError::io(path, error))?;
+        let file = FileWriter::try_new(
+            Hashed::new(BufWriter::with_capacity(1 << 20, file)),
+            &schema(),
+        )
+        .map_err(|source| DataError::Arrow {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            text: StringBuilder::new(),
+            label: Int32Builder::new(),
+            input_ids: ListBuilder::new(UInt32Builder::new()).with_field(token_field()),
+            pending: (0, 0),
+        })
+    }
+
+    /// Adds a row.
+    pub fn push(
+        &mut self,
+        text: &str,
+        label: Option<u32>,
+        input_ids: &[u32],
+    ) -> Result<(), DataError> {
+        let label = label
+            .map(|label| {
+                i32::try_from(label).map_err(|_| {
+                    DataError::content(&self.path, format!("label {label} is above {}", i32::MAX))
+                })
+            })
+            .transpose()?;
+        // The offsets within a record batch have 32 bits.
+        let pending = (
+            self.pending.0 + text.len(),
+            self.pending.1 + input_ids.len(),
+        );
+        if pending.0 > i32::MAX as usize || pending.1 > i32::MAX as usize {
+            return Err(DataError::content(
+                &self.path,
+                format!(
+                    "more than 2 GiB of text in {ROWS_PER_BATCH} rows (hint: split long texts into several rows)"
+                ),
+            ));
+        }
+        self.pending = pending;
+        self.text.append_value(text);
+        self.label.append_option(label);
+        self.input_ids.values().append_slice(input_ids);
+        self.input_ids.append(true);
+        if self.label.len() == ROWS_PER_BATCH {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes what is left, syncs the file to disk, and says what it is.
+    pub fn finish(mut self) -> Result<Written, DataError> {
+        if self.label.len() > 0 {
+            self.flush()?;
+        }
+        let Self { path, file, .. } = self;
+        let hashed = file.into_inner().map_err(|source| DataError::Arrow {
+            path: path.clone(),
+            source,
+        })?;
+        let io = |error| DataError::io(&path, error);
+        let written = Written {
+            sha256: hex(&hashed.hasher.finalize()),
+            bytes: hashed.bytes,
+        };
+        let file = hashed
+            .inner
+            .into_inner()
+            .map_err(|error| io(error.into_error()))?;
+        file.sync_all().map_err(io)?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> Result<(), DataError> {
+        self.pending = (0, 0);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.text.finish()),
+            Arc::new(self.label.finish()),
+            Arc::new(self.input_ids.finish()),
+        ];
+        RecordBatch::try_new(schema(), columns)
+            .and_then(|batch| self.file.write(&batch))
+            .map_err(|source| DataError::Arrow {
+                path: self.path.clone(),
+                source,
+            })
+    }
+}
+
+/// A split, memory-mapped.
+#[derive(Debug, Clone)]
+pub struct Examples {
+    chunks: Vec<Chunk>,
+    len: usize,
+}
+
+/// The columns of one record batch, as views of the map.
+#[derive(Debug, Clone)]
+struct Chunk {
+    text: StringArray,
+    label: Int32Array,
+    starts: OffsetBuffer<i32>,
+    input_ids: ScalarBuffer<u32>,
+}
+
+impl Examples {
+    /// Maps a file that [`Writer`] wrote.
+    ///
+    /// # Errors
+    /// A file that is cut off, damaged, or not of this form is refused, whatever its bytes are.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let file = File::open(path).map_err(|error| DataError::io(path, error))?;
+        // SAFETY: nothing of this project changes such a file in place: it is written under another name and renamed.
+        let map =
+            unsafe { memmap2::Mmap::map(&file) }.map_err(|error| DataError::io(path, error))?;
+        let buffer = Buffer::from(bytes::Bytes::from_owner(map));
+        let fail = |source| DataError::Arrow {
+            path: path.to_owned(),
+            source,
+        };
+        let mut chunks = Vec::new();
+        let mut len = 0;
+        for batch in layout::record_batches(&buffer, schema()).map_err(fail)? {
+            let batch = batch.map_err(fail)?;
+            if len % ROWS_PER_BATCH != 0
+                || batch.num_rows() == 0
+                || batch.num_rows() > ROWS_PER_BATCH
+            {
+                return Err(fail(damaged(format!(
+                    "a record batch of {} rows after row {len}",
+                    batch.num_rows()
+                ))));
+            }
+            len += batch.num_rows();
+            chunks.push(Chunk::new(&batch).map_err(fail)?);
+        }
+        Ok(Self { chunks, len })
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Token ids of a row, `[CLS]` and `[SEP]` included.
+    ///
+    /// # Panics
+    /// This and the other accessors: if `row` is not below [`len`](Self::len).
+    pub fn input_ids(&self, row: usize) -> &[u32] {
+        let (chunk, at) = self.locate(row);
+        &chunk.input_ids[chunk.starts[at] as usize..chunk.starts[at + 1] as usize]
+    }
+
+    /// Label of a row, if it has one.
+    pub fn label(&self, row: usize) -> Option<u32> {
+        let (chunk, at) = self.locate(row);
+        chunk
+            .label
+            .is_valid(at)
+            .then(|| chunk.label.value(at) as u32)
+    }
+
+    /// Text of a row.
+    pub fn text(&self, row: usize) -> &str {
+        let (chunk, at) = self.locate(row);
+        chunk.text.value(at)
+    }
+
+    /// How many token ids a row has.
+    pub fn token_count(&self, row: usize) -> usize {
+        self.input_ids(row).len()
+    }
+
+    /// The token counts of all rows, for a sampler.
+    pub fn token_counts(&self) -> Vec<u32> {
+        self.chunks
+            .iter()
+            .flat_map(|chunk| {
+                chunk
+                    .starts
+                    .windows(2)
+                    .map(|pair| (pair[1] - pair[0]) as u32)
+            })
+            .collect()
+    }
+
+    fn locate(&self, row: usize) -> (&Chunk, usize) {
+        (&self.chunks[row / ROWS_PER_BATCH], row % ROWS_PER_BATCH)
+    }
+}
+
+impl Chunk {
+    fn new(batch: &RecordBatch) -> Result<Self, ArrowError> {
+        let label = batch.column(1).as_primitive::<Int32Type>().clone();
+        if let Some(label) = label.iter().flatten().find(|&label| label < 0) {
+            return Err(damaged(format!("label {label}")));
+        }
+        let list = batch.column(2).as_list::<i32>();
+        Ok(Self {
+            text: batch.column(0).as_string::<i32>().clone(),
+            label,
+            starts: list.offsets().clone(),
+            input_ids: list.values().as_primitive::<UInt32Type>().values().clone(),
+        })
+    }
+}
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("text", DataType::Utf8, false),
+        Field::new("label", DataType::Int32, true),
+        Field::new("input_ids", DataType::List(Arc::new(token_field())), false),
+    ]))
+}
+
+fn token_field() -> Field {
+    Field::new("item", DataType::UInt32, false)
+}
+
+fn damaged(what: String) -> ArrowError {
+    ArrowError::IpcError(format!("not a split as prepare-data writes it: {what}"))
+}
+
+/// Counts and hashes what passes through.
+struct Hashed<W> {
+    inner: W,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl<W> Hashed<W> {
+    fn new(inner: W) -> Self {
+        Self {
+            inner,
+            hasher: Sha256::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(data)?;
+        self.hasher.update(&data[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,9 @@
 //!
 //! A model folder brings its tokenizer as `tokenizer.json`, or, when it is older, as `vocab.txt`. Both become one
 //! description, which is checked before the `tokenizers` library sees it, and both obey `tokenizer_config.json` where
-//! that states a normalisation. What a `tokenizer.json` says about truncation and padding is left out: those are ours.
-//! (The packaged MiniLM cuts at 128 tokens and pads to 128; none of that may reach the data.)
+//! that states a normalisation. The library normalises, splits and looks words up. Special tokens, truncation and the
+//! absence of padding are ours: what a `tokenizer.json` says about the latter two is left out. (The packaged MiniLM cuts
+//! at 128 tokens and pads to 128; none of that may reach the data.)
 //!
 //! ```no_run
 //! # fn main() -> Result<(), data::DataError> {
@@ -19,7 +20,6 @@ mod description;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use tokenizers::{TruncationDirection, TruncationParams, TruncationStrategy};
 
 use crate::error::DataError;
 use description::Description;
@@ -29,9 +29,11 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     path: PathBuf,
     sha256: String,
+    /// Special token ids before and after a text: `[CLS]` and `[SEP]`.
+    before: Vec<u32>,
+    after: Vec<u32>,
     vocab_size: usize,
     max_length: usize,
-    special_tokens: usize,
 }
 
 /// One text as token ids.
@@ -55,10 +57,14 @@ impl Tokenizer {
     pub fn from_folder(folder: &Path, max_length: usize) -> Result<Self, DataError> {
         let description = Description::read(folder)?;
         let path = description.path.clone();
-        let fail = |source| DataError::Tokenizer { path: path.clone(), source };
-        let mut inner = tokenizers::Tokenizer::from_bytes(description.to_json()).map_err(fail)?;
+        let inner = tokenizers::Tokenizer::from_bytes(description.to_json()).map_err(|source| {
+            DataError::Tokenizer {
+                path: path.clone(),
+                source,
+            }
+        })?;
 
-        let special_tokens = special_tokens(&inner, &path)?;
+        let special_tokens = description.before.len() + description.after.len();
         if max_length <= special_tokens {
             return Err(DataError::Request(format!(
                 "--max-length {max_length} leaves no room for text beside the {special_tokens} special tokens: at least \
@@ -66,34 +72,44 @@ impl Tokenizer {
                 special_tokens + 1
             )));
         }
-        let truncation = TruncationParams {
-            direction: TruncationDirection::Right,
-            max_length,
-            strategy: TruncationStrategy::LongestFirst,
-            stride: 0,
-        };
-        inner.with_truncation(Some(truncation)).map_err(fail)?;
+        if let Some(id) = description
+            .special_ids()
+            .find(|&id| inner.id_to_token(id).is_none())
+        {
+            return Err(DataError::content(
+                path,
+                format!("special token id {id} is not in the vocabulary"),
+            ));
+        }
         let highest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
         Ok(Self {
             inner,
             sha256: description.sha256(),
+            before: description.before,
+            after: description.after,
             path,
             vocab_size: highest_id as usize + 1,
             max_length,
-            special_tokens,
         })
     }
 
     /// Encodes one text.
     pub fn encode(&self, text: &str) -> Result<Encoded, DataError> {
-        let encoding = self
-            .inner
-            .encode_fast(text, true)
-            .map_err(|source| DataError::Tokenizer { path: self.path.clone(), source })?;
-        // Each overflowing piece carries its own special tokens.
-        let cut: usize =
-            encoding.get_overflowing().iter().map(|piece| piece.len().saturating_sub(self.special_tokens)).sum();
-        Ok(Encoded { ids: encoding.get_ids().to_vec(), truncated: cut > 0, full_len: encoding.len() + cut })
+        let encoding =
+            self.inner
+                .encode_fast(text, false)
+                .map_err(|source| DataError::Tokenizer {
+                    path: self.path.clone(),
+                    source,
+                })?;
+        let special_tokens = self.before.len() + self.after.len();
+        let words = encoding.get_ids();
+        let kept = &words[..words.len().min(self.max_length - special_tokens)];
+        Ok(Encoded {
+            ids: [&self.before, kept, &self.after].concat(),
+            truncated: kept.len() < words.len(),
+            full_len: words.len() + special_tokens,
+        })
     }
 
     /// Encodes texts in parallel, in order.
@@ -127,23 +143,6 @@ impl std::fmt::Debug for Tokenizer {
             .field("max_length", &self.max_length)
             .finish_non_exhaustive()
     }
-}
-
-/// How many special tokens a text gets, found by trying: the library's own count trusts the file.
-fn special_tokens(inner: &tokenizers::Tokenizer, path: &Path) -> Result<usize, DataError> {
-    let encode =
-        |text| inner.encode_fast(text, true).map_err(|source| DataError::Tokenizer { path: path.to_owned(), source });
-    let (empty, word) = (encode("")?, encode("a")?);
-    if let Some(id) = word.get_ids().iter().find(|&&id| inner.id_to_token(id).is_none()) {
-        return Err(DataError::content(path, format!("special token id {id} is not in the vocabulary")));
-    }
-    if empty.is_empty() || word.len() <= empty.len() {
-        return Err(DataError::content(
-            path,
-            "the post_processor doesn't put special tokens around the text, as BERT needs ([CLS] text [SEP])",
-        ));
-    }
-    Ok(empty.len())
 }
 
 #[cfg(test)]

@@ -16,15 +16,34 @@ const MAX_BYTES: u64 = 64 << 20;
 /// WordPiece takes time quadratic in the length of a word, so a file may not raise BERT's 100 at will.
 const MAX_WORD_CHARS: u64 = 10_000;
 
-const NORMALIZERS: &[&str] =
-    &["BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Sequence", "Strip", "StripAccents"];
-const PRE_TOKENIZERS: &[&str] =
-    &["BertPreTokenizer", "Digits", "Punctuation", "Sequence", "Whitespace", "WhitespaceSplit"];
-const POST_PROCESSORS: &[&str] = &["BertProcessing", "TemplateProcessing"];
+const NORMALIZERS: &[&str] = &[
+    "BertNormalizer",
+    "Lowercase",
+    "NFC",
+    "NFD",
+    "NFKC",
+    "NFKD",
+    "Sequence",
+    "Strip",
+    "StripAccents",
+];
+const PRE_TOKENIZERS: &[&str] = &[
+    "BertPreTokenizer",
+    "Digits",
+    "Punctuation",
+    "Sequence",
+    "Whitespace",
+    "WhitespaceSplit",
+];
 
 /// What decides about a text's ids: everything of a `tokenizer.json` but truncation, padding and decoder.
 pub(super) struct Description {
     pub(super) path: PathBuf,
+    /// Special token ids before a text.
+    pub(super) before: Vec<u32>,
+    /// Special token ids after a text.
+    pub(super) after: Vec<u32>,
+    /// Normalizer, pre-tokenizer, added tokens and model, in `tokenizer.json`'s form.
     json: Value,
 }
 
@@ -33,7 +52,11 @@ impl Description {
     pub(super) fn read(folder: &Path) -> Result<Self, DataError> {
         let (tokenizer_json, vocab_txt) = (folder.join("tokenizer.json"), folder.join("vocab.txt"));
         let config_path = folder.join("tokenizer_config.json");
-        let config = if config_path.is_file() { parse(&config_path)? } else { Map::new() };
+        let config = if config_path.is_file() {
+            parse(&config_path)?
+        } else {
+            Map::new()
+        };
         let (path, mut fields) = if tokenizer_json.is_file() {
             let fields = parse(&tokenizer_json)?;
             (tokenizer_json, fields)
@@ -48,20 +71,40 @@ impl Description {
             ));
         };
         fields.retain(|key, _| {
-            matches!(key.as_str(), "version" | "added_tokens" | "normalizer" | "pre_tokenizer" | "post_processor" | "model")
+            matches!(
+                key.as_str(),
+                "version"
+                    | "added_tokens"
+                    | "normalizer"
+                    | "pre_tokenizer"
+                    | "post_processor"
+                    | "model"
+            )
         });
-        check(&fields).map_err(|message| DataError::content(&path, message))?;
+        let checked =
+            check(&fields).and_then(|()| special_tokens(fields.remove("post_processor").as_ref()));
+        let (before, after) = checked.map_err(|message| DataError::content(&path, message))?;
         normalise_as_configured(&mut fields, &config, &config_path)?;
-        Ok(Self { path, json: Value::Object(fields) })
+        Ok(Self {
+            path,
+            before,
+            after,
+            json: Value::Object(fields),
+        })
     }
 
     pub(super) fn to_json(&self) -> Vec<u8> {
         self.json.to_string().into_bytes()
     }
 
+    pub(super) fn special_ids(&self) -> impl Iterator<Item = u32> {
+        self.before.iter().chain(&self.after).copied()
+    }
+
     pub(super) fn sha256(&self) -> String {
         let mut hasher = Sha256::new();
         hash_value(&self.json, &mut hasher);
+        hash_value(&json!([self.before, self.after]), &mut hasher);
         crate::store::hex(&hasher.finalize())
     }
 }
@@ -69,9 +112,14 @@ impl Description {
 fn read_bounded(path: &Path) -> Result<Vec<u8>, DataError> {
     let file = std::fs::File::open(path).map_err(|error| DataError::io(path, error))?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| DataError::io(path, error))?;
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| DataError::io(path, error))?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(DataError::content(path, format!("larger than {} MiB: not a BERT tokenizer", MAX_BYTES >> 20)));
+        return Err(DataError::content(
+            path,
+            format!("larger than {} MiB: not a BERT tokenizer", MAX_BYTES >> 20),
+        ));
     }
     Ok(bytes)
 }
@@ -80,30 +128,54 @@ fn parse(path: &Path) -> Result<Map<String, Value>, DataError> {
     match serde_json::from_slice(&read_bounded(path)?) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(DataError::content(path, "holds no JSON object")),
-        Err(error) => Err(DataError::content(path, format!("is not valid JSON: {error}"))),
+        Err(error) => Err(DataError::content(
+            path,
+            format!("is not valid JSON: {error}"),
+        )),
     }
 }
 
 /// BERT's standard tokenizer over a vocabulary file: a token a line, the line's number (from 0) its id.
-fn from_vocabulary(path: &Path, config: &Map<String, Value>, config_path: &Path) -> Result<Map<String, Value>, DataError> {
+fn from_vocabulary(
+    path: &Path,
+    config: &Map<String, Value>,
+    config_path: &Path,
+) -> Result<Map<String, Value>, DataError> {
     if let Some(class) = config.get("tokenizer_class").and_then(Value::as_str)
-        && !matches!(class, "BertTokenizer" | "BertTokenizerFast" | "PreTrainedTokenizerFast" | "DistilBertTokenizer")
+        && !matches!(
+            class,
+            "BertTokenizer"
+                | "BertTokenizerFast"
+                | "PreTrainedTokenizerFast"
+                | "DistilBertTokenizer"
+        )
     {
         return Err(DataError::content(
             config_path,
-            format!("tokenizer_class is {class:?}, which splits text otherwise than BertTokenizer (hint: --model)"),
+            format!(
+                "tokenizer_class is {class:?}, which splits text otherwise than BertTokenizer (hint: --model)"
+            ),
         ));
     }
     let bytes = read_bounded(path)?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| DataError::content(path, format!("is not UTF-8 at byte {}", error.valid_up_to())))?;
-    // A token may be a lone carriage return's neighbour or a space, so nothing but the line's end is taken off.
-    let vocabulary: Map<String, Value> =
-        text.lines().enumerate().map(|(id, token)| (token.to_owned(), Value::from(id))).collect();
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        DataError::content(
+            path,
+            format!("is not UTF-8 at byte {}", error.valid_up_to()),
+        )
+    })?;
+    // Nothing but the end of the line is taken off: a token may be white space.
+    let vocabulary: Map<String, Value> = text
+        .lines()
+        .enumerate()
+        .map(|(id, token)| (token.to_owned(), Value::from(id)))
+        .collect();
     let id = |token: &str| {
-        vocabulary.get(token).cloned().ok_or_else(|| DataError::content(path, format!("has no line {token}")))
+        vocabulary
+            .get(token)
+            .cloned()
+            .ok_or_else(|| DataError::content(path, format!("has no line {token}")))
     };
-    let special = |name: &str| Ok::<_, DataError>(json!({"id": name, "ids": [id(name)?], "tokens": [name]}));
     let added: Vec<Value> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         .into_iter()
         .filter_map(|token| Some((token, vocabulary.get(token)?)))
@@ -112,19 +184,13 @@ fn from_vocabulary(path: &Path, config: &Map<String, Value>, config_path: &Path)
                    "normalized": false, "special": true})
         })
         .collect();
-    let (cls, sep) = (special("[CLS]")?, special("[SEP]")?);
-    let token = |id: &str, type_id: u32| json!({"SpecialToken": {"id": id, "type_id": type_id}});
-    let sequence = |id: &str, type_id: u32| json!({"Sequence": {"id": id, "type_id": type_id}});
-    let single = [token("[CLS]", 0), sequence("A", 0), token("[SEP]", 0)];
-    let pair = [&single[..], &[sequence("B", 1), token("[SEP]", 1)]].concat();
     let description = json!({
         "version": "1.0",
         "added_tokens": added,
         "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
                        "strip_accents": null, "lowercase": true},
         "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {"type": "TemplateProcessing", "single": single, "pair": pair,
-                           "special_tokens": {"[CLS]": cls, "[SEP]": sep}},
+        "post_processor": {"type": "BertProcessing", "cls": ["[CLS]", id("[CLS]")?], "sep": ["[SEP]", id("[SEP]")?]},
         "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
                   "max_input_chars_per_word": 100, "vocab": vocabulary},
     });
@@ -140,7 +206,9 @@ fn normalise_as_configured(
     config: &Map<String, Value>,
     config_path: &Path,
 ) -> Result<(), DataError> {
-    let Some(normalizer) = fields.get_mut("normalizer").and_then(Value::as_object_mut) else { return Ok(()) };
+    let Some(normalizer) = fields.get_mut("normalizer").and_then(Value::as_object_mut) else {
+        return Ok(());
+    };
     if normalizer.get("type").and_then(Value::as_str) != Some("BertNormalizer") {
         return Ok(());
     }
@@ -155,7 +223,10 @@ fn normalise_as_configured(
             Some(value @ Value::Bool(_)) => drop(normalizer.insert(field.into(), value.clone())),
             Some(Value::Null) if nullable => drop(normalizer.insert(field.into(), Value::Null)),
             Some(other) => {
-                return Err(DataError::content(config_path, format!("{key} is {other}: true or false is needed")));
+                return Err(DataError::content(
+                    config_path,
+                    format!("{key} is {other}: true or false is needed"),
+                ));
             }
         }
     }
@@ -164,49 +235,151 @@ fn normalise_as_configured(
 
 /// Whether this is a BERT tokenizer with sane numbers; the message says what is not.
 fn check(fields: &Map<String, Value>) -> Result<(), String> {
-    let model = fields.get("model").and_then(Value::as_object).ok_or("has no \"model\" object")?;
+    let model = fields
+        .get("model")
+        .and_then(Value::as_object)
+        .ok_or("has no \"model\" object")?;
     if let Some(kind) = model.get("type")
         && kind.as_str() != Some("WordPiece")
     {
-        return Err(format!("model type is {kind}: BERT's tokenizers are \"WordPiece\" (hint: --model)"));
+        return Err(format!(
+            "model type is {kind}: BERT's tokenizers are \"WordPiece\" (hint: --model)"
+        ));
     }
-    let vocabulary = model.get("vocab").and_then(Value::as_object).ok_or("model has no \"vocab\" object")?;
+    let vocabulary = model
+        .get("vocab")
+        .and_then(Value::as_object)
+        .ok_or("model has no \"vocab\" object")?;
     for (token, id) in vocabulary {
         if id.as_u64().is_none_or(|id| id > i32::MAX as u64) {
-            return Err(format!("token {token:?} has id {id}: a whole number from 0 to {} is needed", i32::MAX));
+            return Err(format!(
+                "token {token:?} has id {id}: a whole number from 0 to {} is needed",
+                i32::MAX
+            ));
         }
     }
-    let unknown = model.get("unk_token").and_then(Value::as_str).ok_or("model has no \"unk_token\"")?;
+    let unknown = model
+        .get("unk_token")
+        .and_then(Value::as_str)
+        .ok_or("model has no \"unk_token\"")?;
     if !vocabulary.contains_key(unknown) {
         return Err(format!("unk_token {unknown:?} is not in the vocabulary"));
     }
     if let Some(chars) = model.get("max_input_chars_per_word")
-        && chars.as_u64().is_none_or(|chars| !(1..=MAX_WORD_CHARS).contains(&chars))
+        && chars
+            .as_u64()
+            .is_none_or(|chars| !(1..=MAX_WORD_CHARS).contains(&chars))
     {
-        return Err(format!("max_input_chars_per_word is {chars}: 1 to {MAX_WORD_CHARS} is supported"));
+        return Err(format!(
+            "max_input_chars_per_word is {chars}: 1 to {MAX_WORD_CHARS} is supported"
+        ));
     }
     check_kinds(fields, "normalizer", "normalizers", NORMALIZERS)?;
-    check_kinds(fields, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)?;
-    if fields.get("post_processor").is_none_or(Value::is_null) {
-        return Err("has no post_processor: BERT needs [CLS] and [SEP] around a text".into());
+    check_kinds(fields, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)
+}
+
+/// The ids that a post-processor puts before and after a single text.
+///
+/// The library's own post-processor looks tokens up without asking whether they are there, so it isn't used.
+fn special_tokens(post_processor: Option<&Value>) -> Result<(Vec<u32>, Vec<u32>), String> {
+    let needed = "BERT needs special tokens before and after the text: [CLS] text [SEP]";
+    let processor = post_processor
+        .and_then(Value::as_object)
+        .ok_or_else(|| format!("has no post_processor: {needed}"))?;
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    match processor.get("type").and_then(Value::as_str) {
+        Some("BertProcessing") => {
+            before.push(token_id(processor.get("cls").and_then(|cls| cls.get(1)))?);
+            after.push(token_id(processor.get("sep").and_then(|sep| sep.get(1)))?);
+        }
+        Some("TemplateProcessing") => {
+            let mut texts = 0;
+            for piece in processor
+                .get("single")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                let Some(name) = piece.pointer("/SpecialToken/id").and_then(Value::as_str) else {
+                    texts += 1;
+                    continue;
+                };
+                let ids = processor
+                    .get("special_tokens")
+                    .and_then(|tokens| tokens.get(name)?.get("ids")?.as_array());
+                let ids = ids.ok_or_else(|| {
+                    format!("post_processor has no ids for its special token {name:?}")
+                })?;
+                let side = if texts == 0 { &mut before } else { &mut after };
+                for id in ids {
+                    side.push(token_id(Some(id))?);
+                }
+            }
+            if texts != 1 {
+                return Err(format!(
+                    "post_processor's single template has the text {texts} times: {needed}"
+                ));
+            }
+        }
+        kind => {
+            let kind = kind.unwrap_or("missing");
+            return Err(format!(
+                "post_processor type is {kind:?}, not BertProcessing or TemplateProcessing: {needed}"
+            ));
+        }
     }
-    check_kinds(fields, "post_processor", "processors", POST_PROCESSORS)
+    if before.is_empty() || after.is_empty() {
+        return Err(format!(
+            "post_processor has {} and {} ids: {needed}",
+            before.len(),
+            after.len()
+        ));
+    }
+    Ok((before, after))
+}
+
+fn token_id(value: Option<&Value>) -> Result<u32, String> {
+    let id = value
+        .and_then(Value::as_u64)
+        .and_then(|id| u32::try_from(id).ok());
+    id.ok_or_else(|| "post_processor has a special token whose id is no whole number".into())
 }
 
 /// Whether a component, and each member when it is a sequence, is of a known kind.
-fn check_kinds(fields: &Map<String, Value>, name: &str, members: &str, known: &[&str]) -> Result<(), String> {
+fn check_kinds(
+    fields: &Map<String, Value>,
+    name: &str,
+    members: &str,
+    known: &[&str],
+) -> Result<(), String> {
     let component = match fields.get(name) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Object(component)) => component,
         Some(other) => return Err(format!("{name} is {other}: an object is needed")),
     };
-    let kind = component.get("type").and_then(Value::as_str).unwrap_or("missing");
+    let kind = component
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or("missing");
     if !known.contains(&kind) {
-        return Err(format!("{name} type is {kind:?}: a BERT tokenizer has one of {}", known.join(", ")));
+        return Err(format!(
+            "{name} type is {kind:?}: a BERT tokenizer has one of {}",
+            known.join(", ")
+        ));
     }
     if kind == "Sequence" {
-        for member in component.get(members).and_then(Value::as_array).into_iter().flatten() {
-            check_kinds(&Map::from_iter([(name.to_owned(), member.clone())]), name, members, known)?;
+        for member in component
+            .get(members)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            check_kinds(
+                &Map::from_iter([(name.to_owned(), member.clone())]),
+                name,
+                members,
+                known,
+            )?;
         }
     }
     Ok(())

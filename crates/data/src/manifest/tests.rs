@@ -1,0 +1,192 @@
+//! The manifest as a gate: what is not as it was written is refused.
+
+use super::*;
+use crate::audit::SplitAudit;
+use crate::store::Writer;
+
+/// A prepared directory with two training rows, after an edit of its manifest.
+fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(&dir.path().join("train.arrow")).unwrap();
+    writer.push("good", Some(1), &[2, 5, 3]).unwrap();
+    writer.push("bad", Some(0), &[2, 6, 3]).unwrap();
+    let written = writer.finish().unwrap();
+    let train = SplitManifest {
+        rows: 2,
+        labelled: 2,
+        label_counts: vec![1, 1],
+        tokens: 6,
+        longest: 3,
+        truncated: 0,
+        truncated_share: 0.0,
+        bytes: written.bytes,
+        sha256: written.sha256,
+    };
+    let found = SplitAudit::default;
+    let mut manifest = Manifest {
+        format: FORMAT,
+        fingerprint: "f".into(),
+        dataset: "own".into(),
+        variant: "two rows".into(),
+        source: "own.csv".into(),
+        licence: "unknown".into(),
+        source_sha256: BTreeMap::from([("own.csv".into(), "00".into())]),
+        model: ModelSource {
+            name: "tiny".into(),
+            origin: fetch::Origin::Hub {
+                revision: "main".into(),
+            },
+            note: None,
+        },
+        tokenizer_sha256: "t".into(),
+        vocab_size: 7,
+        max_length: 8,
+        label_names: vec!["negative".into(), "positive".into()],
+        splits: BTreeMap::from([("train".into(), train)]),
+        audit: Audit {
+            train: found(),
+            validation: found(),
+            test: found(),
+        },
+        notes: vec!["a note".into()],
+    };
+    edit(&mut manifest);
+    manifest.write(dir.path()).unwrap();
+    dir
+}
+
+fn edit_text(dir: &Path, from: &str, to: &str) {
+    let path = dir.join(MANIFEST);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+}
+
+fn refusal(dir: &Path) -> String {
+    Prepared::open(dir).unwrap_err().to_string()
+}
+
+fn split_refusal(edit: impl FnOnce(&mut Manifest)) -> String {
+    let dir = prepared(edit);
+    Prepared::open(dir.path())
+        .unwrap()
+        .split("train")
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn what_is_written_is_opened() {
+    let mut kept = None;
+    let dir = prepared(|manifest| kept = Some(manifest.clone()));
+    let prepared = Prepared::open(dir.path()).unwrap();
+    assert_eq!(Some(&prepared.manifest), kept.as_ref());
+    prepared.verify().unwrap();
+    let train = prepared.split("train").unwrap();
+    assert_eq!(
+        (
+            train.len(),
+            train.text(1),
+            train.label(1),
+            train.input_ids(1)
+        ),
+        (2, "bad", Some(0), [2, 6, 3].as_slice())
+    );
+    let message = prepared.split("test").unwrap_err().to_string();
+    assert!(
+        message.contains("no split \"test\", only train"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_unfinished_directory_is_no_prepared_data() {
+    let dir = prepared(|_| {});
+    std::fs::remove_file(dir.path().join(MANIFEST)).unwrap();
+    assert!(refusal(dir.path()).contains("never finished"));
+    assert!(refusal(&dir.path().join("nowhere")).contains("doesn't exist"));
+}
+
+#[test]
+fn other_manifests_are_refused() {
+    let dir = prepared(|_| {});
+    edit_text(
+        dir.path(),
+        "\"format\": 1",
+        "\"later\": true, \"format\": 2",
+    );
+    assert!(refusal(dir.path()).contains("has format 2, and this program reads 1"));
+    let dir = prepared(|_| {});
+    edit_text(
+        dir.path(),
+        "\"format\": 1",
+        "\"surprise\": 3, \"format\": 1",
+    );
+    assert!(refusal(dir.path()).contains("surprise"));
+    let dir = prepared(|manifest| {
+        let train = manifest.splits.remove("train").unwrap();
+        manifest.splits.insert("../train".into(), train);
+    });
+    assert!(refusal(dir.path()).contains("\"../train\""));
+    let dir = prepared(|_| {});
+    let cut = std::fs::read(dir.path().join(MANIFEST)).unwrap();
+    std::fs::write(dir.path().join(MANIFEST), &cut[..cut.len() / 2]).unwrap();
+    assert!(refusal(dir.path()).contains("is not a manifest"));
+}
+
+#[test]
+fn sizes_and_hashes_are_held_against_the_files() {
+    let dir = prepared(|manifest| manifest.splits.get_mut("train").unwrap().bytes += 1);
+    assert!(refusal(dir.path()).contains("prepare the data again"));
+    let dir = prepared(|_| {});
+    let path = dir.path().join("train.arrow");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes
+        .windows(7)
+        .position(|window| window == b"goodbad")
+        .unwrap();
+    bytes[at] = b'f';
+    std::fs::write(&path, bytes).unwrap();
+    let message = Prepared::open(dir.path())
+        .unwrap()
+        .verify()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("train.arrow") && message.contains("sha256"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_split_holds_what_the_manifest_says() {
+    assert!(
+        split_refusal(|manifest| manifest.splits.get_mut("train").unwrap().rows = 3)
+            .contains("has 2 rows, not the manifest's 3")
+    );
+    assert!(split_refusal(|manifest| manifest.vocab_size = 6).contains("row 1: token id 6"));
+    assert!(split_refusal(|manifest| manifest.max_length = 2).contains("row 0: 3 tokens"));
+    assert!(split_refusal(|manifest| drop(manifest.label_names.pop())).contains("row 0: label 1"));
+}
+
+#[test]
+fn the_newest_finished_directory_is_found() {
+    let root = tempfile::tempdir().unwrap();
+    let message = newest_under(&root.path().join("none"))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("cargo xtask prepare-data"), "{message}");
+    let finish = |name: &str, age: u64| {
+        let dir = root.path().join(name);
+        std::fs::create_dir(&dir).unwrap();
+        let file = File::create(dir.join(MANIFEST)).unwrap();
+        file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age))
+            .unwrap();
+        dir
+    };
+    finish("older", 100);
+    let newest = finish("newest", 50);
+    finish(".newest.partial-7", 1);
+    std::fs::create_dir(root.path().join("unfinished")).unwrap();
+    assert_eq!(newest_under(root.path()).unwrap(), newest);
+}
