@@ -90,6 +90,23 @@ impl Hub {
     /// [`FetchError::NoSuchFile`] and [`FetchError::NoSuchRepo`] for a wrong name, [`FetchError::Denied`] where a
     /// token is needed, [`FetchError::Offline`] when only the cache may be used, and those of the transfer.
     pub fn file(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
+        match self.file_of_known_commit(repo, path) {
+            // The branch may have moved on, or been written anew, since its commit was noted.
+            Err(error @ FetchError::NoSuchFile { .. }) if !is_commit(repo.revision()) => {
+                let noted = self.store(repo).commit();
+                let now = self.resolve(repo)?.sha;
+                if noted.as_ref() == Some(&now) {
+                    Err(error)
+                } else {
+                    self.download(repo, &now, path)
+                }
+            }
+            result => result,
+        }
+    }
+
+    /// A file of the commit that was noted for the revision, or of today's if none was.
+    fn file_of_known_commit(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
         check_path(path)?;
         let store = self.store(repo);
         let known = store.commit();
@@ -108,20 +125,7 @@ impl Hub {
             Some(commit) => commit.clone(),
             None => self.resolve(repo)?.sha,
         };
-        match self.download(repo, &commit, path) {
-            // The branch may have moved on, or been written anew, since its commit was noted.
-            Err(error @ FetchError::NoSuchFile { .. })
-                if known.is_some() && !is_commit(repo.revision()) =>
-            {
-                let newer = self.resolve(repo)?.sha;
-                if newer == commit {
-                    Err(error)
-                } else {
-                    self.download(repo, &newer, path)
-                }
-            }
-            result => result,
-        }
+        self.download(repo, &commit, path)
     }
 
     /// A file that the repository may lack; that it does is remembered. Without a network it counts as lacking when
@@ -137,7 +141,7 @@ impl Hub {
         }) {
             return Ok(None);
         }
-        match self.file(repo, path) {
+        match self.file_of_known_commit(repo, path) {
             Ok(found) => Ok(Some(found)),
             Err(FetchError::NoSuchFile { .. }) => {
                 if let Some(commit) = store.commit() {

@@ -4,13 +4,12 @@
 //! first answers are kept and its token never travels to another host; a body that ends early is continued with a
 //! `Range` request; a web page is not taken for a file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::Path;
+mod resume;
+
+use std::io::{self, Read};
 use std::thread;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use ureq::http::{HeaderMap, Uri, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
@@ -24,8 +23,6 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Requests in a row that may bring nothing before a download is given up.
 const QUIET_ATTEMPTS: u32 = 4;
 const MAX_REDIRECTS: usize = 10;
-/// Files of this size and more get a progress bar.
-const LARGE: u64 = 4 << 20;
 
 /// A connection pool with our timeouts.
 #[derive(Debug, Clone)]
@@ -220,137 +217,6 @@ impl Client {
         }
         unreachable!("the loop returns on its last attempt")
     }
-
-    /// Streams a file into `partial`, keeping what is there already, until it has `size` bytes. `first` is an answer
-    /// that has been asked for from the start.
-    pub(crate) fn fill(
-        &self,
-        request: Request,
-        first: Answer,
-        partial: &Path,
-        size: Option<u64>,
-        label: &str,
-    ) -> Result<()> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(partial)
-            .map_err(FetchError::io("write", partial))?;
-        let mut have = file
-            .metadata()
-            .map_err(FetchError::io("read", partial))?
-            .len();
-        if size.is_none_or(|size| have > size) {
-            truncate(&file, partial, &mut have)?;
-        }
-        let bar = progress_bar(size, label);
-        let mut answer = (have == 0).then_some(first);
-        let mut quiet = 0;
-        let mut reason;
-        while size != Some(have) {
-            let before = have;
-            let next = match answer.take() {
-                Some(first) => Ok(first),
-                None => self.get(request, have),
-            };
-            match next.and_then(|answer| {
-                self.append(request, answer, &mut file, partial, &mut have, &bar)
-            }) {
-                Ok(End::Whole) if size.is_none() => break,
-                Ok(End::Whole) => reason = "the connection was closed".to_owned(),
-                Ok(End::Broken(why)) => reason = why,
-                Err(FetchError::Unreachable { reason: why, .. }) => reason = why,
-                Err(error) => return Err(error),
-            }
-            if size.is_some_and(|size| have > size) {
-                // More than was announced: whatever this is, its start is not to be trusted either.
-                truncate(&file, partial, &mut have)?;
-                reason = "more bytes than announced".to_owned();
-                quiet += 1;
-            } else if have > before {
-                quiet = 0;
-            } else {
-                quiet += 1;
-            }
-            if size != Some(have) {
-                if quiet >= QUIET_ATTEMPTS {
-                    let url = request.url.to_owned();
-                    return Err(FetchError::CutOff {
-                        url,
-                        received: have,
-                        expected: size,
-                        reason,
-                    });
-                }
-                tracing::info!("{label}: {reason} at byte {have}; going on from there");
-                pause(quiet);
-            }
-        }
-        bar.finish_and_clear();
-        file.sync_all().map_err(FetchError::io("write", partial))
-    }
-
-    /// Appends one answer's body; a connection that breaks is no error yet.
-    fn append(
-        &self,
-        request: Request,
-        answer: Answer,
-        file: &mut File,
-        partial: &Path,
-        have: &mut u64,
-        bar: &ProgressBar,
-    ) -> Result<End> {
-        answer.refuse_web_page(request.url)?;
-        match answer.status {
-            // A server that doesn't know ranges sends everything again.
-            200 => truncate(file, partial, have)?,
-            206 if continues_at(&answer) == Some(*have) => {}
-            206 | 416 => {
-                truncate(file, partial, have)?;
-                return Ok(End::Broken(
-                    "the server gave another range than asked for".to_owned(),
-                ));
-            }
-            status if is_passing(status) => return Ok(End::Broken(format!("status {status}"))),
-            _ => return Err(answer.into_status_error(request.url)),
-        }
-        bar.set_position(*have);
-        let mut body = answer.body.into_reader();
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let n = match body.read(&mut buffer) {
-                Ok(0) => return Ok(End::Whole),
-                Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Ok(End::Broken(error.to_string())),
-            };
-            file.write_all(&buffer[..n])
-                .map_err(FetchError::io("write", partial))?;
-            *have += n as u64;
-            bar.set_position(*have);
-        }
-    }
-}
-
-/// How a body ended.
-enum End {
-    Whole,
-    Broken(String),
-}
-
-fn truncate(file: &File, partial: &Path, have: &mut u64) -> Result<()> {
-    // The file is open for appending, so the next write goes to the new end.
-    file.set_len(0).map_err(FetchError::io("write", partial))?;
-    *have = 0;
-    Ok(())
-}
-
-/// The start of a partial answer: `Content-Range: bytes START-END/SIZE`.
-fn continues_at(answer: &Answer) -> Option<u64> {
-    let range = answer
-        .header(header::CONTENT_RANGE)?
-        .strip_prefix("bytes ")?;
-    range.split_once('-')?.0.trim().parse().ok()
 }
 
 /// A server that is busy or in trouble, and may not be in a moment.
@@ -360,19 +226,6 @@ fn is_passing(status: u16) -> bool {
 
 fn pause(attempt: u32) {
     thread::sleep(Duration::from_millis(200 << attempt.min(4)));
-}
-
-/// Drawn on a terminal only: indicatif hides it anywhere else.
-fn progress_bar(size: Option<u64>, label: &str) -> ProgressBar {
-    let Some(size) = size.filter(|size| *size >= LARGE) else {
-        return ProgressBar::hidden();
-    };
-    let bar = ProgressBar::new(size).with_message(label.to_owned());
-    let template = "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 /// `SSL_CERT_FILE` or `REQUESTS_CA_BUNDLE`, which Python's tools read too, so that a company's own authority works;

@@ -1,1 +1,208 @@
+//! An interpreter of our own stands in for Python, so that every answer of pip's can be had.
 
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::cache::sha256_text;
+
+/// A cache, an archive with the one file `a.txt`, and an interpreter whose pip delivers it.
+struct World {
+    folder: tempfile::TempDir,
+    package: Package,
+}
+
+const CONTENT: &str = "the content\n";
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("archive.whl");
+        let mut zip = zip::ZipWriter::new(File::create(&archive).unwrap());
+        zip.start_file("inside/a.txt", zip::write::SimpleFileOptions::default())
+            .unwrap();
+        zip.write_all(CONTENT.as_bytes()).unwrap();
+        zip.finish().unwrap();
+        let files = vec![PinnedFile {
+            member: "inside/a.txt",
+            file: "a.txt",
+            sha256: sha256_text(CONTENT).leak(),
+        }];
+        let package = Package {
+            folder: "thing",
+            what: "a thing",
+            requirement: "thing==1.0",
+            sha256: sha256_file(&archive).unwrap().leak(),
+            files: files.leak(),
+            unpack: unpack_wheel,
+        };
+        Self { folder, package }
+    }
+
+    /// An interpreter that runs `script` for `-m pip download`, with the target folder in `$dest`.
+    fn python(&self, script: &str) -> String {
+        let path = self.folder.path().join("python");
+        let text = format!(
+            "#!/bin/sh\ncd {}\necho \"$@\" >> calls\n[ \"$3\" = --version ] && exit 0\n\
+             for dest in \"$@\"; do :; done\nmkdir -p \"$dest\"\n{script}\n",
+            self.folder.path().display()
+        );
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.folder.path().join("cache")
+    }
+
+    fn install(&self, script: &str) -> Result<PathBuf> {
+        install(&self.package, &self.cache(), &self.python(script))
+    }
+
+    /// What pip was asked, without the questions for its version.
+    fn downloads(&self) -> Vec<String> {
+        let calls = fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default();
+        calls
+            .lines()
+            .filter(|call| !call.contains("--version"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn assert_nothing_left(&self) {
+        let entries = fs::read_dir(self.cache().join("packaged"))
+            .unwrap()
+            .flatten();
+        let left: Vec<_> = entries
+            .map(|entry| entry.file_name())
+            .filter(|name| name != "thing.lock")
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+const DELIVER: &str = "cp archive.whl \"$dest\"";
+
+#[test]
+fn an_archive_is_fetched_once_and_with_its_digest() {
+    let world = World::new();
+    let place = world.install(DELIVER).unwrap();
+    assert_eq!(place, world.cache().join("packaged/thing"));
+    assert_eq!(fs::read_to_string(place.join("a.txt")).unwrap(), CONTENT);
+    let [call] = &world.downloads()[..] else {
+        panic!("{:?}", world.downloads())
+    };
+    assert!(
+        call.contains("--require-hashes") && call.contains("--no-deps"),
+        "{call}"
+    );
+    // No interpreter is needed any more.
+    assert_eq!(
+        install(&world.package, &world.cache(), "/no/such/python").unwrap(),
+        place
+    );
+}
+
+#[test]
+fn a_damaged_file_is_fetched_again() {
+    let world = World::new();
+    let place = world.install(DELIVER).unwrap();
+    fs::write(place.join("a.txt"), "something else").unwrap();
+    assert_eq!(world.install(DELIVER).unwrap(), place);
+    assert_eq!(fs::read_to_string(place.join("a.txt")).unwrap(), CONTENT);
+    assert_eq!(world.downloads().len(), 2);
+}
+
+#[test]
+fn another_archive_and_another_content_are_refused() {
+    let world = World::new();
+    let error = world
+        .install("echo other > \"$dest/archive.whl\"")
+        .unwrap_err();
+    assert!(
+        matches!(error, FetchError::WrongDigest { .. }) && !error.is_unreachable(),
+        "{error}"
+    );
+    assert!(error.to_string().contains(world.package.sha256), "{error}");
+    world.assert_nothing_left();
+
+    let mut world = World::new();
+    let files = vec![PinnedFile {
+        sha256: world.package.sha256,
+        ..world.package.files[0]
+    }];
+    world.package.files = files.leak();
+    let error = world.install(DELIVER).unwrap_err().to_string();
+    assert!(
+        error.contains("a.txt") && error.contains("sha256"),
+        "{error}"
+    );
+    world.assert_nothing_left();
+}
+
+#[test]
+fn pips_own_reason_is_told() {
+    let world = World::new();
+    let error = world
+        .install("echo 'ERROR: No matching distribution found for thing' >&2; exit 1")
+        .unwrap_err();
+    assert!(
+        matches!(error, FetchError::Pip { .. }) && error.is_unreachable(),
+        "{error}"
+    );
+    let message = error.to_string();
+    assert!(
+        message.contains("thing==1.0: No matching distribution found"),
+        "{message}"
+    );
+    world.assert_nothing_left();
+    let message = world.install("true").unwrap_err().to_string();
+    assert!(message.contains("brought no file"), "{message}");
+}
+
+#[test]
+fn a_slow_index_gets_more_time_and_a_build_problem_another_way() {
+    let world = World::new();
+    let slow = "case \"$*\" in *'--timeout 60'*) cp archive.whl \"$dest\";; *) echo 'Read timed out.' >&2; exit 1;; esac";
+    world.install(slow).unwrap();
+    assert_eq!(world.downloads().len(), 2);
+
+    let world = World::new();
+    let build = "case \"$*\" in *--no-build-isolation*) cp archive.whl \"$dest\";; \
+                 *) echo 'error: subprocess-exited-with-error' >&2; exit 1;; esac";
+    world.install(build).unwrap();
+    assert_eq!(world.downloads().len(), 2);
+}
+
+#[test]
+fn without_pip_the_error_says_how_to_get_it() {
+    let world = World::new();
+    let message = install(&world.package, &world.cache(), "/no/such/python")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("/no/such/python -m pip") && message.contains("python3-pip"),
+        "{message}"
+    );
+    let python = world.python("");
+    fs::write(
+        &python,
+        "#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n",
+    )
+    .unwrap();
+    let message = install(&world.package, &world.cache(), &python)
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("No module named pip"), "{message}");
+}
+
+#[test]
+fn leftovers_of_a_killed_process_are_removed() {
+    let world = World::new();
+    let left = world.cache().join("packaged/.thing-abc");
+    fs::create_dir_all(&left).unwrap();
+    world.install(DELIVER).unwrap();
+    assert!(!left.exists());
+}

@@ -1,0 +1,111 @@
+//! The treebank's archive, from a server that is not Stanford's.
+
+use std::fs;
+use std::io::{Cursor, Write};
+
+use fetch::FetchError;
+use fetch::stanford::treebank_from;
+
+use crate::World;
+use crate::server::{Behaviour, COMMIT};
+
+const TREES: [(&str, &str); 4] = [
+    ("trees/train.txt", "(3 (2 A) (2 film))\n"),
+    ("trees/dev.txt", "(2 fine)\n"),
+    ("trees/test.txt", "(4 good)\n"),
+    ("trees/readme", "what nobody asked for"),
+];
+
+fn zip(members: &[(&str, &str)]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in members {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default())
+            .unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+fn world(content: &[u8], behaviour: Behaviour) -> (World, String) {
+    let world = World::new("models/x", "main", &[("trees.zip", content)], behaviour);
+    let url = format!("{}/x/resolve/{COMMIT}/trees.zip", world.server.endpoint);
+    (world, url)
+}
+
+#[test]
+fn the_treebank_is_fetched_once() {
+    let (world, url) = world(
+        &zip(&TREES),
+        Behaviour {
+            cut_after: Some((100, 1)),
+            ..Behaviour::default()
+        },
+    );
+    let folder = treebank_from(&url, world.cache.path()).unwrap();
+    for (member, content) in &TREES[..3] {
+        let name = member.strip_prefix("trees/").unwrap();
+        assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), *content);
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
+    world.server.seen();
+    assert_eq!(treebank_from(&url, world.cache.path()).unwrap(), folder);
+    assert!(world.server.seen().is_empty());
+}
+
+#[test]
+fn what_is_not_the_treebank_leaves_nothing_behind() {
+    let mut text = TREES;
+    text[1].1 = "just a sentence\n";
+    let mut hostile = TREES.to_vec();
+    hostile.push(("../../evil", "(2 x)"));
+    let mut cut = zip(&TREES);
+    cut.truncate(200);
+    for (content, reason) in [
+        (zip(&text), "dev.txt is no bracketed tree"),
+        (zip(&TREES[..2]), "\"trees/test.txt\" is missing"),
+        (zip(&hostile), "points outside"),
+        (cut, "not a readable zip"),
+    ] {
+        let (world, url) = world(&content, Behaviour::default());
+        let error = treebank_from(&url, world.cache.path()).unwrap_err();
+        assert!(
+            matches!(error, FetchError::Archive { .. }) && !error.is_unreachable(),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains(reason),
+            "{reason} is not in: {error}"
+        );
+        let left: Vec<_> = fs::read_dir(world.cache.path().join("stanford"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert!(
+            left.iter()
+                .all(|name| name.to_string_lossy().ends_with(".lock")),
+            "{left:?}"
+        );
+    }
+}
+
+#[test]
+fn a_web_page_and_a_missing_archive_are_named() {
+    let (page, url) = world(
+        &zip(&TREES),
+        Behaviour {
+            web_page: true,
+            ..Behaviour::default()
+        },
+    );
+    let error = treebank_from(&url, page.cache.path()).unwrap_err();
+    assert!(matches!(error, FetchError::WebPage { .. }), "{error}");
+    let (absent, _) = world(&zip(&TREES), Behaviour::default());
+    let url = format!("{}/nothing.zip", absent.server.endpoint);
+    let error = treebank_from(&url, absent.cache.path())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("404") && error.contains("nothing.zip"),
+        "{error}"
+    );
+}
