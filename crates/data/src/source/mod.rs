@@ -100,6 +100,9 @@ fn refuse_misplaced(dataset: &Dataset, options: &LoadOptions) -> Result<(), Data
     }
 }
 
+/// One source of the treebank.
+type Attempt = fn() -> Result<local::Trees, DataError>;
+
 /// The treebank from the first source that has it; where none is in reach, the packaged reviews, said loudly.
 fn treebank(
     classes: Classes,
@@ -107,7 +110,7 @@ fn treebank(
     options: &LoadOptions,
 ) -> Result<Loaded, DataError> {
     let mut notes = Vec::new();
-    let attempts: &[(&str, fn() -> Result<local::Trees, DataError>)] = match source {
+    let attempts: &[(&str, Attempt)] = match source {
         SourceChoice::Folder(folder) => {
             return local::treebank_folder(folder)?.load(classes, options, notes);
         }
