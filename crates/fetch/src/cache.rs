@@ -95,7 +95,8 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
             .map_err(failed())?;
     }
     file.persist(path).map_err(|error| failed()(error.error))?;
-    sync_dir(parent)
+    sync_dir(parent);
+    Ok(())
 }
 
 /// Makes a finished temporary folder appear at `place` in one step; what lay there before is removed.
@@ -106,22 +107,22 @@ pub(crate) fn publish_dir(finished: tempfile::TempDir, place: &Path) -> Result<(
         fs::set_permissions(finished.path(), fs::Permissions::from_mode(0o755))
             .map_err(FetchError::io("open up", finished.path()))?;
     }
-    sync_dir(finished.path())?;
+    sync_dir(finished.path());
     if place.exists() {
         fs::remove_dir_all(place).map_err(FetchError::io("replace", place))?;
     }
     fs::rename(finished.path(), place).map_err(FetchError::io("move into", place))?;
     // Renamed away: there is nothing left for the guard to clean up.
     let _ = finished.keep();
-    sync_dir(place.parent().unwrap_or(Path::new(".")))
+    sync_dir(place.parent().unwrap_or(Path::new(".")));
+    Ok(())
 }
 
 /// A rename is durable once its folder is synced. Not every file system can; the data itself is synced already.
-pub(crate) fn sync_dir(path: &Path) -> Result<()> {
+pub(crate) fn sync_dir(path: &Path) {
     if let Ok(folder) = File::open(path) {
         let _ = folder.sync_all();
     }
-    Ok(())
 }
 
 /// The sha256 of a file, in lower-case hex.

@@ -132,7 +132,7 @@ fn packaged_checkpoint() -> Result<Checkpoint> {
 /// A folder of this disk as a model.
 ///
 /// # Errors
-/// As [`checkpoint`].
+/// As [`checkpoint()`].
 pub fn local_checkpoint(folder: &Path) -> Result<Checkpoint> {
     let entries = fs::read_dir(folder)
         .map_err(FetchError::io("read", folder))?
@@ -154,7 +154,7 @@ pub fn local_checkpoint(folder: &Path) -> Result<Checkpoint> {
 /// A model of the Hub, `NAME` or `OWNER/NAME` with `@REVISION` or without, in the Hub's cache.
 ///
 /// # Errors
-/// As [`checkpoint`].
+/// As [`checkpoint()`].
 pub fn hub_checkpoint(hub: &Hub, name: &str) -> Result<Checkpoint> {
     let repo = RepoRef::model(name)?;
     // The configuration first: it is small, and without it the weights are of no use.
@@ -242,6 +242,7 @@ fn looks_like_path(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::HubSettings;
 
     fn folder_with(files: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -329,6 +330,51 @@ mod tests {
         assert_eq!(
             serde_json::from_str::<Vec<Origin>>(&text).unwrap(),
             [Origin::Local, hub, Origin::Packaged]
+        );
+    }
+
+    fn dead_hub() -> Result<Hub> {
+        // Nothing listens on port 1.
+        let endpoint = "http://127.0.0.1:1".to_owned();
+        Hub::new(HubSettings {
+            endpoint,
+            ..HubSettings::with_cache("/nonexistent")
+        })
+    }
+
+    #[test]
+    fn the_default_falls_back_to_the_packaged_model_and_says_so() {
+        let stand_in = Checkpoint {
+            folder: PathBuf::from("somewhere"),
+            name: PACKAGED_MODEL.to_owned(),
+            origin: Origin::Packaged,
+            note: None,
+        };
+        let found = default_checkpoint(dead_hub, || Ok(stand_in.clone())).unwrap();
+        let note = found.note.clone().unwrap();
+        for part in [DEFAULT_MODEL, PACKAGED_MODEL, "127.0.0.1:1", "--model"] {
+            assert!(note.contains(part), "{part} is not in: {note}");
+        }
+        assert_eq!(
+            Checkpoint {
+                note: None,
+                ..found
+            },
+            stand_in
+        );
+
+        let no_pip = || {
+            Err(FetchError::NoPip {
+                python: "python3".to_owned(),
+                reason: "gone".to_owned(),
+            })
+        };
+        let error = default_checkpoint(dead_hub, no_pip)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("127.0.0.1:1") && error.contains("python3-pip"),
+            "{error}"
         );
     }
 }

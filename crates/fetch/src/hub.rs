@@ -274,7 +274,7 @@ impl Hub {
                 }
             }
             fs::rename(&partial, &blob).map_err(FetchError::io("move into", &blob))?;
-            sync_dir(blob.parent().unwrap_or(&blob))?;
+            sync_dir(blob.parent().unwrap_or(&blob));
         }
         store.link(digest.etag(), commit, path)
     }

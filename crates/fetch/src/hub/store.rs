@@ -141,7 +141,7 @@ impl<'a> Store<'a> {
             &place,
         )
         .map_err(FetchError::io("link", &place))?;
-        sync_dir(&parent)?;
+        sync_dir(&parent);
         Ok(place)
     }
 }
