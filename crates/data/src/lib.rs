@@ -1,7 +1,7 @@
 //! From sources to token-packed batches, without libtorch.
 //!
 //! The way of the data, one module a word: a [`dataset`] is found at a [`source`] and read into [`record`]s (the
-//! treebank's trees by [`treebank`], anybody's own labels by [`labels`]); an [`audit`] counts what would spoil an
+//! treebank's trees by [`treebank`], anybody's own labels by [`labels`]); an [`mod@audit`] counts what would spoil an
 //! evaluation; [`tokenize`] turns text into ids, [`store`] keeps them in Arrow beside a [`manifest`]; [`sampler`] deals
 //! rows into batches and [`batch`] packs them. [`prepare`] is the whole of it as one command.
 
