@@ -1,6 +1,6 @@
 //! What would spoil an evaluation, counted: duplicates, conflicting labels, training text inside evaluation text.
 //!
-//! Texts are compared as they stand and [`normalised`](crate::record::normalised). The counts are shown and recorded in
+//! Texts are compared as they stand and [`normalised`]. The counts are shown and recorded in
 //! the manifest; [`Audit::check`] refuses where a share passes its threshold.
 
 mod runs;
