@@ -1,2 +1,64 @@
-//! Placeholder.
-fn main() {}
+//! `verdict`: every command of the project in one binary. Each subcommand is the same flags and the same call as the
+//! crate's own.
+
+mod doctor;
+mod evaluate;
+mod predict;
+mod run_report;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use data::prepare::PrepareArgs;
+use train::{TrainArgs, TrainConfig};
+
+/// Fine-tune BERT for sentiment analysis: from texts and labels to a checked model.
+#[derive(Parser)]
+#[command(name = "verdict", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Prepare a data set: find it, audit it, tokenize it
+    Prepare(Box<PrepareArgs>),
+    /// Fine-tune a BERT on prepared data
+    Train(Box<TrainArgs>),
+    /// Score a run on a split: accuracy, precision, recall, F1, confusion matrix
+    Evaluate(evaluate::EvaluateArgs),
+    /// Label texts with a run
+    Predict(predict::PredictArgs),
+    /// Run one forward and backward pass on this machine
+    Doctor,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    train::logging::init();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Prepare(args) => {
+            data::prepare::run(&args)?;
+        }
+        Command::Train(args) => {
+            let run = train::run(&TrainConfig::from_args(&args)?)?;
+            println!("{}", run.path().display());
+        }
+        Command::Evaluate(args) => evaluate::run(&args)?,
+        Command::Predict(args) => predict::run(&args)?,
+        Command::Doctor => doctor::run()?,
+    }
+    Ok(())
+}

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! From text to label and probabilities, with a trained run.
+//!
+//! A run is a Hugging Face model folder: `config.json` with the label names, `model.safetensors`, and the tokenizer's
+//! files. [`Predictor`] opens one and answers texts; [`stream`] answers as many lines as there are, in bounded memory.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use predict::Predictor;
+//!
+//! let predictor = Predictor::open(Path::new("runs/my-run"), tch::Device::Cpu, model::Precision::Fp32)?;
+//! for prediction in predictor.predict(&["A tender, funny film."])? {
+//!     println!("{} {:.3}", prediction.label, prediction.probability());
+//! }
+//! # Ok::<(), predict::PredictError>(())
+//! ```
+
+mod predictor;
+mod stream;
+
+pub use predictor::{PredictError, Prediction, Predictor};
+pub use stream::{CHUNK, stream};

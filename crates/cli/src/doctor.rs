@@ -1,0 +1,40 @@
+//! `verdict doctor`: one real forward and backward pass, on the CPU and on a GPU where there is one.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use model::{BertForSequenceClassification, Config, DropoutStream, Gradient, Inputs, Precision};
+use tch::{Device, Kind};
+
+const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 16}"#;
+
+/// Prints one line a device.
+pub fn run() -> Result<()> {
+    let gpus = (0..tch::Cuda::device_count()).map(|index| Device::Cuda(index as usize));
+    for device in std::iter::once(Device::Cpu).chain(gpus) {
+        let precision = Precision::auto(device);
+        let norm = pass(device, precision)?;
+        ensure!(norm.is_finite() && norm > 0.0, "{device:?}: the gradients' norm is {norm}");
+        println!("{device:?}: forward and backward pass in {precision:?} with {} threads", tch::get_num_threads());
+    }
+    Ok(())
+}
+
+/// The norm of all gradients of a tiny random model.
+fn pass(device: Device, precision: Precision) -> Result<f64> {
+    let config = Config::from_json(CONFIG, Path::new("config.json"))?;
+    let model = BertForSequenceClassification::random(config, device, precision, 1);
+    let inputs = Inputs::new(&[2, 7, 9, 3, 2, 8, 3], &[0, 4, 7], device);
+    let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 0, 0));
+    let gradients = model.backward(tape, &logits.ones_like());
+    let mut squares = 0.0;
+    for gradient in gradients.0.into_iter().flatten() {
+        let tensor = match gradient {
+            Gradient::Dense(tensor) => tensor,
+            Gradient::Rows { values, .. } => values,
+        };
+        squares += f64::try_from(tensor.to_kind(Kind::Float).square().sum(Kind::Double))?;
+    }
+    Ok(squares.sqrt())
+}

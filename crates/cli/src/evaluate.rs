@@ -1,0 +1,189 @@
+//! `verdict evaluate`: a run's scores on a split, in the terminal, as JSON, as pictures and as one page.
+
+use std::path::PathBuf;
+
+use ::predict::Predictor;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use data::manifest::{Manifest, Prepared};
+use serde::Serialize;
+use train::TrainConfig;
+use train::config::{DeviceChoice, Precision};
+use train::evaluate::{Evaluation, evaluate};
+use train::files::write_atomic;
+use train::kept::DATA;
+use train::run_directory::{RUN_TOML, RunDirectory, newest_run};
+use train::setup;
+
+use crate::run_report;
+
+/// The flags of `evaluate`.
+#[derive(Args)]
+pub struct EvaluateArgs {
+    /// Folder of the run [default: the newest under runs/]
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// Split to score [default: test where it has labels, else validation]
+    #[arg(long, value_name = "NAME")]
+    split: Option<String>,
+    /// Prepared data to score on [default: the run's own]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Also write all figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Examples a forward pass
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    batch_size: u16,
+    /// Number format of the computation
+    #[arg(long, ignore_case = true, default_value = "auto")]
+    precision: Precision,
+    /// Where to compute
+    #[arg(long, ignore_case = true, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+/// What `--json` gets.
+#[derive(Serialize)]
+struct Figures<'a> {
+    run: String,
+    data: String,
+    dataset: &'a str,
+    source: &'a str,
+    model: &'a str,
+    split: &'a str,
+    precision: String,
+    device: String,
+    loss: f64,
+    seconds: f64,
+    #[serde(flatten)]
+    report: &'a metrics::ClassificationReport,
+    label_names: &'a [String],
+    confusion_matrix: Vec<Vec<u64>>,
+    notes: &'a [String],
+}
+
+/// Scores, shows, draws and writes.
+pub fn run(args: &EvaluateArgs) -> Result<()> {
+    let run = match &args.run {
+        Some(path) => RunDirectory::open(path)?,
+        None => newest_run()?,
+    };
+    let trained_on = manifest_of(&run)?;
+    let (prepared, mut notes) = find_data(args, &run, &trained_on)?;
+    let split = match &args.split {
+        Some(split) => split.clone(),
+        None => default_split(&prepared.manifest)?,
+    };
+    notes.extend(prepared.manifest.notes.iter().chain(&trained_on.model.note).cloned());
+    let device = setup::device(args.device)?;
+    let precision = setup::precision(args.precision, device);
+    let predictor = Predictor::open(run.path(), device, precision)?;
+    let examples = prepared.split(&split)?;
+    let labels = predictor.label_names();
+    eprintln!("evaluating {} on {split} ({} rows of {})", run.path().display(), examples.len(), prepared.dir.display());
+    let evaluation = evaluate(predictor.model(), &examples, &split, labels, usize::from(args.batch_size))?;
+
+    let figures = Figures {
+        run: run.path().display().to_string(),
+        data: prepared.dir.display().to_string(),
+        dataset: &prepared.manifest.dataset,
+        source: &prepared.manifest.source,
+        model: &trained_on.model.name,
+        split: &split,
+        precision: format!("{precision:?}").to_lowercase(),
+        device: format!("{device:?}").to_lowercase(),
+        loss: evaluation.loss,
+        seconds: evaluation.seconds,
+        report: &evaluation.report,
+        label_names: labels,
+        confusion_matrix: evaluation.confusion.counts(),
+        notes: &notes,
+    };
+    let json = serde_json::to_string_pretty(&figures)? + "\n";
+    run.write(&format!("evaluation-{split}.json"), &json)?;
+    if let Some(path) = &args.json {
+        write_atomic(path, &json)?;
+    }
+    let written = run_report::write(&run, &run_report::Scored {
+        split: &split,
+        evaluation: &evaluation,
+        labels,
+        examples: &examples,
+        manifest: &prepared.manifest,
+        trained_on: &trained_on,
+        notes: &notes,
+    })?;
+    show(&evaluation, labels, &prepared.manifest, &notes)?;
+    for path in written {
+        eprintln!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+/// The prepared data that a run was trained on, by its saved configuration.
+pub fn data_of(run: &RunDirectory) -> Result<PathBuf> {
+    let config = TrainConfig::load(&run.file(RUN_TOML))?;
+    config.data.with_context(|| format!("{} doesn't name its data (hint: --data DIR)", run.file(RUN_TOML).display()))
+}
+
+fn manifest_of(run: &RunDirectory) -> Result<Manifest> {
+    let path = run.file(DATA);
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not a data manifest", path.display()))
+}
+
+/// The data to score on, and what has to be said about it.
+fn find_data(args: &EvaluateArgs, run: &RunDirectory, trained_on: &Manifest) -> Result<(Prepared, Vec<String>)> {
+    let dir = match &args.data {
+        Some(dir) => dir.clone(),
+        None => data_of(run)?,
+    };
+    let prepared = Prepared::open(&dir)?;
+    let manifest = &prepared.manifest;
+    if manifest.tokenizer_sha256 != trained_on.tokenizer_sha256 || manifest.label_names != trained_on.label_names {
+        bail!(
+            "{}: tokenizer or labels ({}) are not those of the run ({}) (hint: prepare it with --model {})",
+            dir.display(),
+            manifest.label_names.join(", "),
+            trained_on.label_names.join(", "),
+            run.path().display()
+        );
+    }
+    if manifest.fingerprint == trained_on.fingerprint {
+        return Ok((prepared, Vec::new()));
+    }
+    if args.data.is_none() {
+        bail!(
+            "{} has been prepared anew since this run was trained on it, so its splits may be other ones (hint: prepare \
+             it as it was, or say --data {} to score on it as it is)",
+            dir.display(),
+            dir.display()
+        );
+    }
+    let note = format!("scored on {}, which is not the data that the model was trained on", dir.display());
+    Ok((prepared, vec![note]))
+}
+
+fn default_split(manifest: &Manifest) -> Result<String> {
+    let labelled = |name: &&str| manifest.splits.get(*name).is_some_and(|split| split.labelled == split.rows);
+    match ["test", "validation"].iter().find(|name| labelled(name)) {
+        Some(name) => Ok((*name).to_owned()),
+        None => bail!("the data has neither a labelled test nor a labelled validation split (hint: --split train)"),
+    }
+}
+
+fn show(evaluation: &Evaluation, labels: &[String], manifest: &Manifest, notes: &[String]) -> Result<()> {
+    println!("data       {} ({})", manifest.variant, manifest.source);
+    println!("examples   {}", evaluation.report.examples);
+    println!("loss       {:.4}", evaluation.loss);
+    for (name, value) in evaluation.scores().iter().take(4) {
+        let average = if name == "accuracy" { "" } else { "  (weighted)" };
+        println!("{name:<10} {value:.4}{average}");
+    }
+    println!("\n{}\n{}", evaluation.report, evaluation.confusion.render(labels)?);
+    for note in notes {
+        println!("note: {note}");
+    }
+    Ok(())
+}

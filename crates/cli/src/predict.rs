@@ -1,0 +1,107 @@
+//! `verdict predict`: texts from the command line, a file or a pipe to labels and probabilities.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write, stdin, stdout};
+use std::path::PathBuf;
+
+use ::predict::{Prediction, Predictor, stream};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use data::manifest::Prepared;
+use train::config::{DeviceChoice, Precision};
+use train::run_directory::{RunDirectory, newest_run};
+use train::setup;
+
+/// The flags of `predict`.
+#[derive(Args)]
+pub struct PredictArgs {
+    /// Texts to label
+    #[arg(value_name = "TEXT")]
+    texts: Vec<String>,
+    /// Folder of the run [default: the newest under runs/]
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// Label each line of a file; `-` reads from the standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
+    file: Option<PathBuf>,
+    /// Label every text of a prepared split, labelled or not
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["texts", "file"])]
+    split: Option<String>,
+    /// Prepared data of --split [default: the run's own]
+    #[arg(long, value_name = "DIR", requires = "split")]
+    data: Option<PathBuf>,
+    /// One JSON object a text, with all probabilities
+    #[arg(long)]
+    json: bool,
+    /// Number format of the computation
+    #[arg(long, ignore_case = true, default_value = "auto")]
+    precision: Precision,
+    /// Where to compute
+    #[arg(long, ignore_case = true, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+/// Labels what the flags name, a line a text on stdout.
+pub fn run(args: &PredictArgs) -> Result<()> {
+    if args.texts.is_empty() && args.file.is_none() && args.split.is_none() {
+        bail!("no text to label (hint: predict \"A lovely film.\", or --file FILE, or --split NAME)");
+    }
+    let run = match &args.run {
+        Some(path) => path.clone(),
+        None => newest_run()?.path().to_owned(),
+    };
+    let device = setup::device(args.device)?;
+    let predictor = Predictor::open(&run, device, setup::precision(args.precision, device))?;
+    let mut out = BufWriter::new(stdout().lock());
+    let width = predictor.label_names().iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let write = |out: &mut BufWriter<_>, text: &str, prediction: &Prediction| {
+        if args.json { write_json(out, text, prediction) } else { write_line(out, text, prediction, width) }
+    };
+    if let Some(file) = &args.file {
+        let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
+        let reader: Box<dyn BufRead> = if file.as_os_str() == "-" {
+            Box::new(stdin().lock())
+        } else {
+            Box::new(BufReader::new(File::open(file).with_context(|| name.clone())?))
+        };
+        stream(&predictor, &name, reader, &mut out, write)?;
+        return Ok(());
+    }
+    let texts = match &args.split {
+        Some(split) => split_texts(args, &run, split)?,
+        None => args.texts.clone(),
+    };
+    for chunk in texts.chunks(::predict::CHUNK) {
+        let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        for (text, prediction) in chunk.iter().zip(predictor.predict(&chunk)?) {
+            write(&mut out, text, &prediction)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// The texts of a prepared split.
+fn split_texts(args: &PredictArgs, run: &std::path::Path, split: &str) -> Result<Vec<String>> {
+    let dir = match &args.data {
+        Some(dir) => dir.clone(),
+        None => crate::evaluate::data_of(&RunDirectory::open(run)?)?,
+    };
+    let examples = Prepared::open(&dir)?.split(split)?;
+    Ok((0..examples.len()).map(|row| examples.text(row).to_owned()).collect())
+}
+
+fn write_json(out: &mut impl Write, text: &str, prediction: &Prediction) -> std::io::Result<()> {
+    #[derive(serde::Serialize)]
+    struct Line<'a> {
+        text: &'a str,
+        #[serde(flatten)]
+        prediction: &'a Prediction,
+    }
+    serde_json::to_writer(&mut *out, &Line { text, prediction })?;
+    writeln!(out)
+}
+
+fn write_line(out: &mut impl Write, text: &str, prediction: &Prediction, width: usize) -> std::io::Result<()> {
+    let cut = if prediction.truncated { "  (cut: longer than the model reads)" } else { "" };
+    writeln!(out, "{:<width$}  {:5.1} %  {text}{cut}", prediction.label, 100.0 * prediction.probability())
+}

@@ -1,0 +1,150 @@
+//! A trained model with its tokenizer and label names.
+
+use std::path::{Path, PathBuf};
+
+use data::batch::Batch;
+use data::sampler::sequential_batches;
+use data::tokenize::Tokenizer;
+use model::{BertForSequenceClassification, DropoutOverrides, Inputs, LoadOptions, Precision};
+use serde::Serialize;
+use tch::{Device, Kind};
+
+/// Sentences a forward pass.
+const BATCH_SIZE: usize = 32;
+
+/// What can go wrong in opening a run and answering texts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PredictError {
+    /// A run whose config.json names no labels.
+    #[error("{}: config.json has no id2label, so there is nothing to answer with (hint: --run takes a folder that \
+        training made)", path.display())]
+    NoLabels {
+        /// The run.
+        path: PathBuf,
+    },
+    /// Something about the tokenizer's files, or a text that it can't read.
+    #[error(transparent)]
+    Data(#[from] data::DataError),
+    /// Something about the model's files.
+    #[error(transparent)]
+    Model(#[from] model::ModelError),
+    /// Texts that can't be read or answers that can't be written.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was read or written, with the line where one is known.
+        what: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// libtorch refused an operation.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+/// The answer to one text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Prediction {
+    /// The most probable class.
+    pub label: String,
+    /// The probability of every class by name, in the order of the class indices. They sum to 1.
+    #[serde(serialize_with = "as_map")]
+    pub probabilities: Vec<(String, f32)>,
+    /// Whether the text was longer than the model reads and lost its end.
+    pub truncated: bool,
+}
+
+impl Prediction {
+    /// The probability of [`label`](Self::label).
+    pub fn probability(&self) -> f32 {
+        self.probabilities.iter().find(|(name, _)| *name == self.label).map_or(0.0, |(_, p)| *p)
+    }
+}
+
+fn as_map<S: serde::Serializer>(pairs: &[(String, f32)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, p)| (name, p)))
+}
+
+/// A trained run, ready to answer.
+#[derive(Debug)]
+pub struct Predictor {
+    model: BertForSequenceClassification,
+    tokenizer: Tokenizer,
+    label_names: Vec<String>,
+}
+
+impl Predictor {
+    /// Opens a run, or any Hugging Face folder of a BERT with a classification head.
+    ///
+    /// # Errors
+    /// Files that are missing, damaged or don't fit each other.
+    pub fn open(run: &Path, device: Device, precision: Precision) -> Result<Self, PredictError> {
+        let options = LoadOptions {
+            label_names: None,
+            device,
+            precision,
+            seed: 0,
+            dropout: DropoutOverrides::default(),
+            reinit_layers: 0,
+        };
+        let (model, _) = BertForSequenceClassification::load(run, &options)?;
+        let label_names = model.config().label_names();
+        if label_names.is_empty() {
+            return Err(PredictError::NoLabels { path: run.to_owned() });
+        }
+        let positions = model.config().max_position_embeddings as usize;
+        let tokenizer = Tokenizer::from_folder(run, trained_length(run).unwrap_or(positions).min(positions))?;
+        Ok(Self { model, tokenizer, label_names })
+    }
+
+    /// The classes, in the order of their indices.
+    pub fn label_names(&self) -> &[String] {
+        &self.label_names
+    }
+
+    /// The model.
+    pub fn model(&self) -> &BertForSequenceClassification {
+        &self.model
+    }
+
+    /// Answers texts, in their order. Sentences of like length are computed together, which changes no answer.
+    ///
+    /// # Errors
+    /// A text that the tokenizer refuses.
+    pub fn predict(&self, texts: &[&str]) -> Result<Vec<Prediction>, PredictError> {
+        let encoded = self.tokenizer.encode_batch(texts)?;
+        let counts: Vec<u32> = encoded.iter().map(|text| text.ids.len() as u32).collect();
+        let mut answers: Vec<Option<Prediction>> = vec![None; texts.len()];
+        for rows in sequential_batches(&counts, BATCH_SIZE) {
+            let ids: Vec<&[u32]> = rows.iter().map(|&row| encoded[row].ids.as_slice()).collect();
+            let batch = Batch::from_ids(&ids);
+            let inputs = Inputs::new(&batch.input_ids, &batch.cu_seqlens, self.model.parameters().device());
+            let probabilities = self.model.forward(&inputs).softmax(-1, Kind::Float).to_device(Device::Cpu);
+            for (row, p) in rows.into_iter().zip(Vec::<Vec<f32>>::try_from(&probabilities)?) {
+                answers[row] = Some(self.prediction(&p, encoded[row].truncated));
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    fn prediction(&self, probabilities: &[f32], truncated: bool) -> Prediction {
+        let mut best = 0;
+        for (class, p) in probabilities.iter().enumerate() {
+            if *p > probabilities[best] {
+                best = class;
+            }
+        }
+        Prediction {
+            label: self.label_names[best].clone(),
+            probabilities: self.label_names.iter().cloned().zip(probabilities.iter().copied()).collect(),
+            truncated,
+        }
+    }
+}
+
+/// The length that texts were cut to in training, from the manifest in the run; `None` in a folder of other making.
+fn trained_length(run: &Path) -> Option<usize> {
+    let text = std::fs::read_to_string(run.join("data.json")).ok()?;
+    let manifest: serde_json::Value = serde_json::from_str(&text).ok()?;
+    usize::try_from(manifest.get("max_length")?.as_u64()?).ok()
+}

@@ -1,0 +1,43 @@
+//! Answers line by line, for files and pipes of any length.
+
+use std::io::{BufRead, Write};
+
+use crate::predictor::{PredictError, Prediction, Predictor};
+
+/// Lines that are answered together: enough to group by length, few enough for bounded memory.
+pub const CHUNK: usize = 1024;
+
+/// Reads texts, one a line, and hands each with its answer to `write`, in order. Returns how many there were.
+///
+/// `name` is what the texts come from, for messages. Empty lines are texts too: what goes in comes out line for line.
+///
+/// # Errors
+/// A line that isn't UTF-8, named by its number; what [`Predictor::predict`] and `write` say.
+pub fn stream<W: Write>(
+    predictor: &Predictor,
+    name: &str,
+    texts: impl BufRead,
+    out: &mut W,
+    write: impl Fn(&mut W, &str, &Prediction) -> std::io::Result<()>,
+) -> Result<u64, PredictError> {
+    let mut lines = texts.lines();
+    let mut count = 0u64;
+    loop {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        for line in lines.by_ref().take(CHUNK) {
+            let what = || format!("{name}, line {}", count + chunk.len() as u64 + 1);
+            chunk.push(line.map_err(|source| PredictError::Io { what: what(), source })?);
+        }
+        if chunk.is_empty() {
+            return Ok(count);
+        }
+        let texts: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        for (text, prediction) in texts.iter().zip(predictor.predict(&texts)?) {
+            let what = || format!("writing the answer to {name}, line {}", count + 1);
+            write(out, text, &prediction).map_err(|source| PredictError::Io { what: what(), source })?;
+            count += 1;
+        }
+        let flushed = out.flush();
+        flushed.map_err(|source| PredictError::Io { what: "writing answers".to_owned(), source })?;
+    }
+}
