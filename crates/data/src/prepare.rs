@@ -3,81 +3,30 @@
 //! [`run`] resolves the model and the data set, audits, tokenizes, and writes. What goes in decides about a fingerprint;
 //! when a directory with the same one is there already, nothing is written.
 
+mod args;
 mod directory;
+mod fingerprint;
 mod summary;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use sha2::{Digest, Sha256};
 
 use crate::audit::{Audit, audit};
-use crate::dataset::{Dataset, LoadOptions, Loaded, SourceChoice, load};
+use crate::dataset::{Loaded, load};
 use crate::error::DataError;
 use crate::manifest::{self, Manifest, ModelSource, PREPARED, Prepared, SPLITS, SplitManifest};
 use crate::record::Record;
-use crate::store::{Writer, hex};
+use crate::store::Writer;
 use crate::tokenize::Tokenizer;
+pub use args::PrepareArgs;
 use directory::Staging;
+use fingerprint::fingerprint;
 
 /// Texts that are tokenized together and then written: as many as keep all cores busy, few enough to be nothing beside
 /// the records themselves.
 const TEXTS_AT_ONCE: usize = 4096;
-
-/// What to prepare, from where and how.
-#[derive(Debug, Clone, clap::Args)]
-pub struct PrepareArgs {
-    /// sst2, sst3, sst5, glue-sst2, reviews, or a file or folder of your own (CSV, TSV, JSONL, Parquet)
-    #[arg(long, value_name = "NAME|PATH", default_value = "sst2")]
-    pub dataset: Dataset,
-    /// auto (Hub, Stanford, packaged, in this order), hub, stanford, packaged, or a folder
-    #[arg(long, value_name = "NAME|DIR", default_value = "auto")]
-    pub source: SourceChoice,
-    /// The model whose tokenizer is used: a Hub id or a folder [default: bert-base-uncased, or the packaged checkpoint
-    /// where the Hub can't be reached]
-    #[arg(long, value_name = "ID|DIR")]
-    pub model: Option<String>,
-    /// Add every labelled phrase of the training trees to the training split
-    #[arg(long)]
-    pub phrases: bool,
-    /// Classes of the reviews: 2, 3 or 5
-    #[arg(long, value_name = "N")]
-    pub classes: Option<u32>,
-    /// Most tokens of a text, [CLS] and [SEP] included; longer texts are cut
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    pub max_length: usize,
-    /// Where the prepared data goes [default: data/prepared/<dataset>]
-    #[arg(long, value_name = "DIR")]
-    pub output: Option<PathBuf>,
-    /// The column with the text, in a file of your own
-    #[arg(long, value_name = "NAME")]
-    pub text_column: Option<String>,
-    /// The column with the label, in a file of your own
-    #[arg(long, value_name = "NAME")]
-    pub label_column: Option<String>,
-    /// A file of your own with the validation split
-    #[arg(long, value_name = "FILE", alias = "validation")]
-    pub validation_file: Option<PathBuf>,
-    /// A file of your own with the test split
-    #[arg(long, value_name = "FILE", alias = "test")]
-    pub test_file: Option<PathBuf>,
-    /// Share of a single file that becomes validation, and the same share again test
-    #[arg(long, value_name = "SHARE", default_value_t = LoadOptions::default().split_ratio)]
-    pub split_ratio: f64,
-    /// Which of the equally good splits of a single file is taken
-    #[arg(long, value_name = "N", default_value_t = LoadOptions::default().seed)]
-    pub seed: u64,
-    /// What your labels mean, in the order of their indices: 0=negative,1=positive
-    #[arg(long, value_name = "VALUE=NAME,...", value_delimiter = ',', value_parser = label_pair)]
-    pub label_map: Vec<(String, String)>,
-    /// Drop rows without text, and count them, instead of refusing them
-    #[arg(long)]
-    pub drop_empty: bool,
-    /// Go on where training text is found in validation or test, or a text has two labels, beyond the threshold
-    #[arg(long)]
-    pub allow_leakage: bool,
-}
 
 /// What [`run`] left behind.
 #[derive(Debug, Clone)]
@@ -240,39 +189,6 @@ fn write_split(
     })
 }
 
-impl PrepareArgs {
-    fn dataset(&self) -> Result<Dataset, DataError> {
-        match (&self.dataset, self.classes) {
-            (dataset, None) => Ok(dataset.clone()),
-            (Dataset::Reviews { .. }, Some(classes @ (2 | 3 | 5))) => {
-                Ok(Dataset::Reviews { classes })
-            }
-            (Dataset::Reviews { .. }, Some(other)) => Err(DataError::Request(format!(
-                "--classes {other}: the reviews come in 2, 3 or 5 classes"
-            ))),
-            (other, Some(_)) => Err(DataError::Request(format!(
-                "--classes goes with --dataset reviews, not with {} (hint: sst2, sst3 and sst5 name their classes)",
-                other.name()
-            ))),
-        }
-    }
-
-    fn load_options(&self) -> LoadOptions {
-        LoadOptions {
-            phrases: self.phrases,
-            text_column: self.text_column.clone(),
-            label_column: self.label_column.clone(),
-            validation_file: self.validation_file.clone(),
-            test_file: self.test_file.clone(),
-            split_ratio: self.split_ratio,
-            label_map: (!self.label_map.is_empty()).then(|| self.label_map.clone()),
-            drop_empty: self.drop_empty,
-            allow_leakage: self.allow_leakage,
-            seed: self.seed,
-        }
-    }
-}
-
 impl Loaded {
     /// The splits in reading order, by the names that a prepared directory gives them.
     fn splits(&self) -> [(&'static str, &[Record]); 3] {
@@ -282,16 +198,6 @@ impl Loaded {
             (validation, &self.validation),
             (test, &self.test),
         ]
-    }
-}
-
-/// `value=name`, as in `--label-map 0=negative`.
-fn label_pair(pair: &str) -> Result<(String, String), String> {
-    match pair.split_once('=') {
-        Some((value, name)) if !value.trim().is_empty() && !name.trim().is_empty() => {
-            Ok((value.trim().to_owned(), name.trim().to_owned()))
-        }
-        _ => Err("a pair VALUE=NAME is needed, such as 0=negative".into()),
     }
 }
 
@@ -341,51 +247,6 @@ fn check_model(folder: &Path, tokenizer: &Tokenizer) -> Result<(), DataError> {
         )),
         None => Ok(()),
     }
-}
-
-/// sha256 over everything that decides about the prepared directory, each part with its length before it.
-fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Tokenizer) -> String {
-    let mut hasher = Sha256::new();
-    let mut add = |part: &str| {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    };
-    add(&format!(
-        "format {} version {}",
-        manifest::FORMAT,
-        env!("CARGO_PKG_VERSION")
-    ));
-    add(&format!(
-        "{:?} {} {}",
-        model.origin,
-        tokenizer.sha256(),
-        tokenizer.max_length()
-    ));
-    for part in [
-        &loaded.dataset,
-        &loaded.variant,
-        &loaded.source,
-        &loaded.licence,
-        &model.name,
-    ] {
-        add(part);
-    }
-    loaded
-        .source_sha256
-        .iter()
-        .for_each(|(name, sha256)| add(&format!("{name}\n{sha256}")));
-    add(&loaded.label_names.len().to_string());
-    loaded.label_names.iter().for_each(|name| add(name));
-    for (name, records) in loaded.splits() {
-        add(&format!("{name} {}", records.len()));
-        for record in records {
-            add(&record.text);
-            add(&record
-                .label
-                .map_or(String::new(), |label| label.to_string()));
-        }
-    }
-    hex(&hasher.finalize())
 }
 
 /// A bar on stderr; nothing where stderr is no terminal.

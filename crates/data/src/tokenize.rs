@@ -16,6 +16,7 @@
 //! ```
 
 mod description;
+mod special_tokens;
 
 use std::path::{Path, PathBuf};
 

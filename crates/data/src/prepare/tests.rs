@@ -1,8 +1,10 @@
 //! From a file of one's own and a model folder of a few words to a prepared directory, and around it.
 
 use super::*;
+use crate::dataset::{Dataset, LoadOptions, SourceChoice};
 use clap::Parser;
 use std::fs;
+use std::path::PathBuf;
 
 #[derive(Parser)]
 struct Cli {

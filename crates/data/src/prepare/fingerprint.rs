@@ -1,0 +1,53 @@
+//! Whether two preparations have the same inputs.
+
+use sha2::{Digest, Sha256};
+
+use crate::dataset::Loaded;
+use crate::manifest::{self, ModelSource};
+use crate::store::hex;
+use crate::tokenize::Tokenizer;
+
+/// sha256 over everything that decides about the prepared directory, each part with its length before it.
+pub(super) fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Tokenizer) -> String {
+    let mut hasher = Sha256::new();
+    let mut add = |part: &str| {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    };
+    add(&format!(
+        "format {} version {}",
+        manifest::FORMAT,
+        env!("CARGO_PKG_VERSION")
+    ));
+    add(&format!(
+        "{:?} {} {}",
+        model.origin,
+        tokenizer.sha256(),
+        tokenizer.max_length()
+    ));
+    for part in [
+        &loaded.dataset,
+        &loaded.variant,
+        &loaded.source,
+        &loaded.licence,
+        &model.name,
+    ] {
+        add(part);
+    }
+    loaded
+        .source_sha256
+        .iter()
+        .for_each(|(name, sha256)| add(&format!("{name}\n{sha256}")));
+    add(&loaded.label_names.len().to_string());
+    loaded.label_names.iter().for_each(|name| add(name));
+    for (name, records) in loaded.splits() {
+        add(&format!("{name} {}", records.len()));
+        for record in records {
+            add(&record.text);
+            add(&record
+                .label
+                .map_or(String::new(), |label| label.to_string()));
+        }
+    }
+    hex(&hasher.finalize())
+}
