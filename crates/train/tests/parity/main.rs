@@ -1,0 +1,34 @@
+//! The model, its gradients and fifty steps of training, held against transformers and torch.
+//!
+//! Scripts and answers are in `tests/fixtures/bert`; the numbers both sides start from are made by [`generator`].
+
+mod generator;
+mod packaged;
+mod tiny;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// The folder of the fixtures.
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/bert")
+}
+
+fn fixture(name: &str) -> Value {
+    let path = fixtures().join(name);
+    serde_json::from_slice(&std::fs::read(&path).expect("the fixture is there")).expect("the fixture is JSON")
+}
+
+fn floats(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(floats).collect(),
+        other => vec![other.as_f64().expect("a number")],
+    }
+}
+
+/// The largest absolute difference.
+fn worst(ours: &[f64], theirs: &[f64]) -> f64 {
+    assert_eq!(ours.len(), theirs.len());
+    ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}

@@ -1,0 +1,73 @@
+//! The packaged checkpoint's logits on 256 texts of mixed length; a sentence alone is the sentence in a batch.
+
+use data::batch::Batch;
+use data::tokenize::Tokenizer;
+use model::{BertForSequenceClassification, DropoutOverrides, Inputs, LoadOptions, Precision};
+use tch::{Device, Kind, Tensor};
+
+use crate::generator;
+use crate::{fixture, floats, worst};
+
+/// Text `j` is row `37 j` of the reviews, and for every sixteenth `j` a run of rows, so that some are cut at 512 tokens.
+fn texts(reviews: &str) -> Vec<String> {
+    let rows: Vec<&str> = reviews
+        .split('\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| line.trim_end_matches('\r').split('\t').nth(2).expect("three columns"))
+        .collect();
+    let count = |j: usize| if j.is_multiple_of(16) { 8 + j / 16 } else { 1 };
+    (0..256).map(|j| rows[37 * j..37 * j + count(j)].join(" ")).collect()
+}
+
+fn logits(model: &BertForSequenceClassification, sentences: &[&[u32]]) -> Vec<f64> {
+    let batch = Batch::from_ids(sentences);
+    let logits = model.forward(&Inputs::new(&batch.input_ids, &batch.cu_seqlens, Device::Cpu));
+    Vec::try_from(logits.to_kind(Kind::Double).flatten(0, -1)).expect("numbers")
+}
+
+#[test]
+fn logits_are_transformers_and_batches_change_nothing() {
+    let (folder, reviews) = match (fetch::packaged::checkpoint(), fetch::packaged::reviews()) {
+        (Ok(folder), Ok(reviews)) => (folder, std::fs::read_to_string(reviews).expect("UTF-8")),
+        (Err(error), _) | (_, Err(error)) => {
+            eprintln!("SKIPPED: the packaged checkpoint and reviews can't be had: {error}");
+            return;
+        }
+    };
+    let expected = fixture("minilm_logits.json");
+    let tokenizer = Tokenizer::from_folder(&folder, 512).expect("a tokenizer");
+    let texts = texts(&reviews);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let encoded = tokenizer.encode_batch(&texts).expect("tokens");
+    let sentences: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
+    let counts: Vec<f64> = sentences.iter().map(|ids| ids.len() as f64).collect();
+    assert_eq!(counts, floats(&expected["tokens"]));
+    assert!(encoded.iter().filter(|text| text.truncated).count() >= 3);
+
+    let options = LoadOptions {
+        label_names: Some((0..5).map(|class| class.to_string()).collect()),
+        device: Device::Cpu,
+        precision: Precision::Fp32,
+        seed: 0,
+        dropout: DropoutOverrides::default(),
+        reinit_layers: 0,
+    };
+    let (model, _) = BertForSequenceClassification::load(&folder, &options).expect("loads");
+    for (k, name, shape) in [(1000, "classifier.weight", &[5, 384][..]), (1001, "classifier.bias", &[5])] {
+        let parameter = model.parameters().get(name).expect("a head");
+        let values: Tensor = generator::weight(k, shape);
+        parameter.master().shallow_clone().copy_(&values);
+        parameter.sync();
+    }
+    let together: Vec<f64> = sentences.chunks(16).flat_map(|chunk| logits(&model, chunk)).collect();
+    let difference = worst(&together, &floats(&expected["logits"]));
+    println!("largest difference to transformers: {difference:e}");
+    assert!(difference <= 1e-5, "{difference:e}");
+
+    let mut alone_difference = 0f64;
+    for (j, sentence) in sentences.iter().enumerate().step_by(8) {
+        alone_difference = alone_difference.max(worst(&logits(&model, &[sentence]), &together[5 * j..5 * j + 5]));
+    }
+    println!("largest difference of a sentence alone to the same in its batch: {alone_difference:e}");
+    assert!(alone_difference <= 1e-5, "{alone_difference:e}");
+}

@@ -1,0 +1,174 @@
+//! A tiny BERT: logits, losses, every parameter's gradient, and fifty steps of AdamW.
+
+use std::collections::BTreeMap;
+
+use model::{BertForSequenceClassification, DropoutStream, Gradients, Inputs, Precision};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+use train::TrainConfig;
+use train::loss::Loss;
+use train::optim::{Optimizer, Settings, StepScale, clip};
+use train::schedule::Schedule;
+
+use crate::generator::{self, Batch};
+use crate::{fixture, fixtures, floats, worst};
+
+/// Its gradient is zero in exact arithmetic: softmax doesn't see a constant added to all scores.
+fn is_noise(name: &str) -> bool {
+    name.ends_with("attention.self.key.bias")
+}
+
+fn tiny(base: &Value, changes: &Value) -> (BertForSequenceClassification, Vec<String>) {
+    let config = generator::config(base, changes);
+    let model = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 1);
+    let names = generator::fill(&model);
+    (model, names)
+}
+
+fn inputs(batch: &Batch) -> Inputs {
+    let mut cu_seqlens = vec![0];
+    for sentence in &batch.sentences {
+        cu_seqlens.push(cu_seqlens[cu_seqlens.len() - 1] + sentence.len() as i64);
+    }
+    Inputs::new(&batch.sentences.concat(), &cu_seqlens, Device::Cpu)
+}
+
+fn list(tensor: &Tensor) -> Vec<f64> {
+    Vec::try_from(tensor.to_kind(Kind::Double).flatten(0, -1)).expect("numbers")
+}
+
+fn pass(model: &BertForSequenceClassification, batch: &Batch, loss: &Loss) -> (Vec<f64>, f64, Gradients) {
+    let inputs = inputs(batch);
+    let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
+    let (value, dlogits) = loss.forward_backward(&logits, &batch.labels, loss.total_weight(&batch.labels));
+    (list(&logits), f64::try_from(&value).expect("a number"), model.backward(tape, &dlogits))
+}
+
+/// Every gradient as a dense tensor, by name.
+fn by_name(model: &BertForSequenceClassification, gradients: &Gradients) -> BTreeMap<String, Tensor> {
+    let parameters = model.parameters().iter().zip(&gradients.0);
+    parameters
+        .map(|(parameter, gradient)| {
+            let gradient = gradient.as_ref().unwrap_or_else(|| panic!("{} has no gradient", parameter.name()));
+            (parameter.name().to_owned(), gradient.to_dense(&parameter.master().size()))
+        })
+        .collect()
+}
+
+fn norm(tensor: &Tensor) -> f64 {
+    f64::try_from(tensor.to_kind(Kind::Double).norm()).expect("a number")
+}
+
+#[test]
+fn logits_losses_and_gradients() {
+    let training = fixture("training.json");
+    let base = &training["base"];
+    let (model, names) = tiny(&base["config"], &Value::Null);
+    let expected: Vec<&str> = base["names"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
+    assert_eq!(names, expected);
+    let batch = generator::batch(0, 3);
+    assert_eq!(serde_json::json!(batch.sentences), base["batch_0"]["input_ids"]);
+    assert_eq!(serde_json::json!(batch.labels), base["batch_0"]["labels"]);
+
+    let (logits, loss, gradients) = pass(&model, &batch, &Loss::plain());
+    let difference = worst(&logits, &floats(&base["logits"]));
+    assert!(difference <= 1e-6, "logits: {difference:e}");
+    assert!((loss - base["loss"].as_f64().expect("loss")).abs() <= 1e-6, "loss {loss}");
+    assert!(worst(&list(&model.forward(&inputs(&batch))), &logits) <= 1e-6, "forward and forward_train differ");
+
+    let weights = Some(floats(&base["class_weights"]));
+    for (key, loss) in [
+        ("loss_label_smoothing_0.1", Loss::new(None, 0.1)),
+        ("loss_class_weights", Loss::new(weights.clone(), 0.0)),
+        ("loss_both", Loss::new(weights, 0.1)),
+    ] {
+        let (_, value, _) = pass(&model, &batch, &loss);
+        assert!((value - base[key].as_f64().expect("loss")).abs() <= 1e-6, "{key}: {value}");
+    }
+
+    let ours = by_name(&model, &gradients);
+    let theirs = Tensor::read_safetensors(fixtures().join("gradients.safetensors")).expect("reads");
+    assert_eq!(theirs.len(), ours.len());
+    for (name, theirs) in theirs {
+        let difference = norm(&(&ours[&name] - &theirs));
+        if is_noise(&name) {
+            assert!(difference <= 1e-6, "{name}: {difference:e}");
+        } else {
+            let relative = difference / norm(&theirs);
+            assert!(relative <= 1e-4, "{name}: {relative:e}");
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_every_loss_is_its_slope() {
+    let logits = generator::weight(3, &[4, 3]) * 5.0;
+    let labels = [0, 2, 1, 2];
+    for loss in [Loss::plain(), Loss::new(Some(vec![1.0, 2.0, 0.5]), 0.1)] {
+        let total = loss.total_weight(&labels);
+        let (_, gradient) = loss.forward_backward(&logits, &labels, total);
+        let leaf = logits.copy().set_requires_grad(true);
+        loss.forward_backward(&leaf, &labels, total).0.backward();
+        assert!(worst(&list(&gradient), &list(&leaf.grad())) <= 1e-6);
+    }
+}
+
+#[test]
+fn other_configurations() {
+    let training = fixture("training.json");
+    let base = &training["base"]["config"];
+    let variants = training["variants"].as_object().expect("variants");
+    assert!(variants.len() >= 11);
+    for (variant, expected) in variants {
+        let (model, names) = tiny(base, &expected["changes"]);
+        let batch = generator::batch(0, model.config().id2label.len() as u64);
+        let (logits, loss, gradients) = pass(&model, &batch, &Loss::plain());
+        let difference = worst(&logits, &floats(&expected["logits"]));
+        assert!(difference <= 1e-5, "{variant}: logits {difference:e}");
+        assert!((loss - expected["loss"].as_f64().expect("loss")).abs() <= 1e-5, "{variant}: loss {loss}");
+        let ours = by_name(&model, &gradients);
+        for (k, name) in (0..).zip(&names).filter(|(_, name)| !is_noise(name)) {
+            let gradient = list(&ours[name]);
+            let probe = generator::uniform(20_000 + k, gradient.len());
+            let dot: f64 = gradient.iter().zip(probe).map(|(g, u)| g * f64::from(u - 0.5)).sum();
+            let expected = floats(&expected["gradients"][name]);
+            let (length, scale) = (norm(&ours[name]), expected[0]);
+            assert!((length - expected[0]).abs() <= 1e-4 * scale, "{variant}, {name}: norm {length}");
+            // The probe is itself a vector of length about sqrt(n / 12); the product's error is held to its scale.
+            let allowed = 1e-4 * scale * (gradient.len() as f64 / 12.0).sqrt();
+            assert!((dot - expected[1]).abs() <= allowed, "{variant}, {name}: probe {dot}");
+        }
+    }
+}
+
+#[test]
+fn fifty_steps_of_adamw() {
+    let training = fixture("training.json");
+    let (model, expected) = (tiny(&training["base"]["config"], &Value::Null).0, &training["training"]);
+    let mut model = model;
+    let start: BTreeMap<String, Tensor> =
+        model.parameters().iter().map(|p| (p.name().to_owned(), p.master().copy())).collect();
+    let config = TrainConfig { learning_rate: 1e-3, warmup_steps: 5, ..TrainConfig::default() };
+    let schedule = Schedule::new(&config, 50);
+    let mut optimizer = Optimizer::new(model.parameters(), Settings::from(&config)).expect("an optimizer");
+    let (losses, norms) = (floats(&expected["losses"]), floats(&expected["gradient_norms"]));
+    let rates = floats(&expected["learning_rates"]);
+    for step in 0..50 {
+        let (_, loss, gradients) = pass(&model, &generator::batch(step, 3), &Loss::plain());
+        let norm = clip::global_norm(&gradients).expect("a norm");
+        let (at, learning_rate) = (step as usize, schedule.lr(step));
+        assert!((loss - losses[at]).abs() <= 1e-4, "step {step}: loss {loss}, not {}", losses[at]);
+        assert!((norm - norms[at]).abs() <= 1e-3 * norms[at], "step {step}: norm {norm}, not {}", norms[at]);
+        assert!((learning_rate - rates[at]).abs() <= 1e-12, "step {step}: learning rate {learning_rate}");
+        let scale = StepScale { learning_rate, gradient_scale: clip::coefficient(norm, 1.0) };
+        optimizer.step(model.parameters_mut(), &gradients, &scale).expect("a step");
+    }
+    let (logits, ..) = pass(&model, &generator::batch(0, 3), &Loss::plain());
+    let difference = worst(&logits, &floats(&expected["final_logits"]));
+    assert!(difference <= 1e-4, "final logits: {difference:e}");
+    for parameter in model.parameters().iter().filter(|p| !is_noise(p.name())) {
+        let distance = norm(&(parameter.master() - &start[parameter.name()]));
+        let theirs = expected["distances"][parameter.name()].as_f64().expect("a distance");
+        assert!((distance - theirs).abs() <= 1e-3 * theirs, "{}: moved {distance}, not {theirs}", parameter.name());
+    }
+}
