@@ -11,12 +11,10 @@ fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");
     println!("cargo::rerun-if-env-changed=LIBTORCH_USE_PYTORCH");
     let Ok(libtorch) = std::env::var("LIBTORCH") else {
-        let elsewhere = std::env::var_os("LIBTORCH_USE_PYTORCH").is_some()
-            || Path::new("/usr/lib/libtorch.so").exists();
+        let elsewhere =
+            std::env::var_os("LIBTORCH_USE_PYTORCH").is_some() || Path::new("/usr/lib/libtorch.so").exists();
         if !elsewhere {
-            println!(
-                "cargo::error=libtorch is not set up in this checkout (hint: cargo xtask setup)"
-            );
+            println!("cargo::error=libtorch is not set up in this checkout (hint: cargo xtask setup)");
         }
         return;
     };

@@ -15,9 +15,7 @@ pub fn path(root: &Path) -> PathBuf {
 /// The folder that the file names, if there is a file and it names one.
 pub fn recorded(root: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(path(root)).ok()?;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix("LIBTORCH = "))?;
+    let value = text.lines().find_map(|line| line.strip_prefix("LIBTORCH = "))?;
     unquoted(value.trim()).map(PathBuf::from)
 }
 
@@ -41,21 +39,14 @@ pub fn record(root: &Path, libtorch: &Path) -> Result<bool> {
 
 fn render(libtorch: &Path) -> Result<String> {
     let Some(folder) = libtorch.to_str() else {
-        bail!(
-            "{} is not UTF-8, so cargo cannot be told of it",
-            libtorch.display()
-        );
+        bail!("{} is not UTF-8, so cargo cannot be told of it", libtorch.display());
     };
     // A comma would end the rpath inside the linker's `-Wl,-rpath,PATH`, a line break would end a build script's line.
     if folder.contains(',') || folder.chars().any(char::is_control) {
-        bail!(
-            "{folder:?} has a comma or a control character in it, which linkers cannot take in a path"
-        );
+        bail!("{folder:?} has a comma or a control character in it, which linkers cannot take in a path");
     }
     let quoted = folder.replace('\\', "\\\\").replace('"', "\\\"");
-    Ok(format!(
-        "# Written by `cargo xtask setup`, for this machine alone.\n[env]\nLIBTORCH = \"{quoted}\"\n"
-    ))
+    Ok(format!("# Written by `cargo xtask setup`, for this machine alone.\n[env]\nLIBTORCH = \"{quoted}\"\n"))
 }
 
 /// The inverse of the quoting above.
@@ -64,11 +55,7 @@ fn unquoted(value: &str) -> Option<String> {
     let mut text = String::new();
     let mut characters = inner.chars();
     while let Some(character) = characters.next() {
-        text.push(if character == '\\' {
-            characters.next()?
-        } else {
-            character
-        });
+        text.push(if character == '\\' { characters.next()? } else { character });
     }
     Some(text)
 }
@@ -82,21 +69,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join(".cargo")).unwrap();
         assert_eq!(recorded(root.path()), None);
-        for folder in [
-            "/a/libtorch",
-            "/with space/and \"quotes\"/back\\slash",
-            "/ünï/cödé",
-        ] {
+        for folder in ["/a/libtorch", "/with space/and \"quotes\"/back\\slash", "/ünï/cödé"] {
             assert!(record(root.path(), Path::new(folder)).unwrap(), "{folder}");
-            assert!(
-                !record(root.path(), Path::new(folder)).unwrap(),
-                "written again: {folder}"
-            );
+            assert!(!record(root.path(), Path::new(folder)).unwrap(), "written again: {folder}");
             assert_eq!(recorded(root.path()), Some(PathBuf::from(folder)));
         }
-        let left = std::fs::read_dir(root.path().join(".cargo"))
-            .unwrap()
-            .count();
+        let left = std::fs::read_dir(root.path().join(".cargo")).unwrap().count();
         assert_eq!(left, 1, "a temporary file stayed");
     }
 

@@ -36,20 +36,13 @@ pub fn cargo(libtorch: Option<&Path>) -> Command {
 
 fn describes_this_package(name: &str) -> bool {
     let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CFG_"];
-    let names = [
-        "CARGO",
-        "CARGO_CRATE_NAME",
-        "CARGO_PRIMARY_PACKAGE",
-        "OUT_DIR",
-    ];
+    let names = ["CARGO", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"];
     prefixes.iter().any(|prefix| name.starts_with(prefix)) || names.contains(&name)
 }
 
 /// The command as one would type it, for messages.
 pub fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_stem()
-        .unwrap_or(command.get_program());
+    let program = Path::new(command.get_program()).file_stem().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
     words.map(quoted).collect::<Vec<_>>().join(" ")
 }
@@ -57,18 +50,12 @@ pub fn shown(command: &Command) -> String {
 fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into_owned()
-    } else {
-        format!("{word:?}")
-    }
+    if !word.is_empty() && word.chars().all(plain) { word.into_owned() } else { format!("{word:?}") }
 }
 
 /// Runs a command to its end with our own input and output.
 pub fn status(command: &mut Command) -> Result<ExitStatus> {
-    command
-        .status()
-        .with_context(|| format!("could not start `{}`", shown(command)))
+    command.status().with_context(|| format!("could not start `{}`", shown(command)))
 }
 
 /// Runs a command to its end and fails where it fails.
@@ -82,15 +69,8 @@ pub fn must_succeed(command: &mut Command) -> Result<()> {
 
 /// What a command printed, trimmed; `None` where it is missing or failed.
 pub fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Becomes the command, so that its exit code and its signals are its own.
@@ -114,22 +94,10 @@ mod tests {
 
     #[test]
     fn a_nested_cargo_keeps_the_persons_settings_and_drops_this_packages() {
-        for dropped in [
-            "CARGO_PKG_NAME",
-            "CARGO_MANIFEST_DIR",
-            "CARGO_MANIFEST_PATH",
-            "CARGO",
-            "OUT_DIR",
-        ] {
+        for dropped in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO", "OUT_DIR"] {
             assert!(describes_this_package(dropped), "{dropped}");
         }
-        for kept in [
-            "CARGO_HOME",
-            "CARGO_TARGET_DIR",
-            "CARGO_NET_OFFLINE",
-            "CARGO_ENCODED_RUSTFLAGS",
-            "RUSTFLAGS",
-        ] {
+        for kept in ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_NET_OFFLINE", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"] {
             assert!(!describes_this_package(kept), "{kept}");
         }
     }

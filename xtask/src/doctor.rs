@@ -62,11 +62,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
             tell("training step", Finding::Warn(why, "cargo xtask doctor"));
         }
     }
-    Ok(if sound {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints one aligned line, and the remedy below it; false where the finding is a failure.
@@ -86,17 +82,11 @@ fn tell(name: &str, finding: Finding) -> bool {
 fn rust() -> Finding {
     let remedy = "rustup update stable";
     let Some(rustc) = output_of("rustc", &["--version"]) else {
-        return Finding::Fail(
-            "rustc is not found".into(),
-            "install Rust with rustup (rustup.rs)",
-        );
+        return Finding::Fail("rustc is not found".into(), "install Rust with rustup (rustup.rs)");
     };
     match release(&rustc) {
         Some(version) if version >= RUST => Finding::Ok(rustc),
-        _ => Finding::Fail(
-            format!("{rustc}, and {}.{} or newer is needed", RUST.0, RUST.1),
-            remedy,
-        ),
+        _ => Finding::Fail(format!("{rustc}, and {}.{} or newer is needed", RUST.0, RUST.1), remedy),
     }
 }
 
@@ -108,34 +98,23 @@ fn release(line: &str) -> Option<(u32, u32)> {
 
 fn compiler() -> Finding {
     let own = std::env::var("CXX").ok();
-    let names = own
-        .as_deref()
-        .map_or_else(|| vec!["c++", "g++", "clang++"], |name| vec![name]);
+    let names = own.as_deref().map_or_else(|| vec!["c++", "g++", "clang++"], |name| vec![name]);
     for name in &names {
         if let Some(text) = output_of(name, &["--version"]) {
             return Finding::Ok(text.lines().next().unwrap_or(name).to_owned());
         }
     }
-    Finding::Fail(
-        format!("none of {} starts", names.join(", ")),
-        "apt-get install g++",
-    )
+    Finding::Fail(format!("none of {} starts", names.join(", ")), "apt-get install g++")
 }
 
 fn python() -> Finding {
     let remedy = "apt-get install python3 python3-pip";
-    match (
-        output_of("python3", &["--version"]),
-        output_of("python3", &["-m", "pip", "--version"]),
-    ) {
+    match (output_of("python3", &["--version"]), output_of("python3", &["-m", "pip", "--version"])) {
         (Some(python), Some(pip)) => {
             let pip = pip.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
             Finding::Ok(format!("{python}, {pip} (for downloads alone)"))
         }
-        (Some(python), None) => Finding::Warn(
-            format!("{python} without pip: set-up can't download packages"),
-            remedy,
-        ),
+        (Some(python), None) => Finding::Warn(format!("{python} without pip: set-up can't download packages"), remedy),
         (None, _) => Finding::Warn("no python3: set-up can't download packages".into(), remedy),
     }
 }
@@ -153,31 +132,16 @@ fn describe(found: &Result<Libtorch>) -> Finding {
     let libtorch = match found {
         Ok(libtorch) => libtorch,
         Err(error) if setup::persons_choice(&root()).is_some() => {
-            return Finding::Fail(
-                format!("LIBTORCH: {error:#}"),
-                "unset LIBTORCH, then cargo xtask setup",
-            );
+            return Finding::Fail(format!("LIBTORCH: {error:#}"), "unset LIBTORCH, then cargo xtask setup");
         }
         Err(error) => return Finding::Fail(format!("{error:#}"), "cargo xtask setup"),
     };
-    let Libtorch {
-        version,
-        variant,
-        folder,
-    } = libtorch;
+    let Libtorch { version, variant, folder } = libtorch;
     match libtorch.has_cxx11_abi() {
-        Ok(true) => Finding::Ok(format!(
-            "{version}, {variant}, C++11 ABI, at {}",
-            folder.display()
-        )),
-        Ok(false) if cfg!(target_os = "macos") => {
-            Finding::Ok(format!("{version}, {variant}, at {}", folder.display()))
-        }
+        Ok(true) => Finding::Ok(format!("{version}, {variant}, C++11 ABI, at {}", folder.display())),
+        Ok(false) if cfg!(target_os = "macos") => Finding::Ok(format!("{version}, {variant}, at {}", folder.display())),
         Ok(false) => {
-            let text = format!(
-                "{} has the old C++ ABI, and {VERSION} with the C++11 ABI is needed",
-                folder.display()
-            );
+            let text = format!("{} has the old C++ ABI, and {VERSION} with the C++11 ABI is needed", folder.display());
             Finding::Fail(text, "unset LIBTORCH, then cargo xtask setup")
         }
         Err(error) => Finding::Fail(format!("{error:#}"), "cargo xtask setup"),
@@ -185,22 +149,11 @@ fn describe(found: &Result<Libtorch>) -> Finding {
 }
 
 fn cuda(libtorch: Option<&Libtorch>) -> Finding {
-    let gpus = output_of(
-        "nvidia-smi",
-        &[
-            "--query-gpu=name,driver_version,memory.total",
-            "--format=csv,noheader",
-        ],
-    );
-    let gpus = gpus
-        .filter(|text| !text.is_empty())
-        .map(|text| text.replace('\n', "; "));
+    let gpus = output_of("nvidia-smi", &["--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]);
+    let gpus = gpus.filter(|text| !text.is_empty()).map(|text| text.replace('\n', "; "));
     match (gpus, libtorch.map(|libtorch| libtorch.variant)) {
         (Some(gpus), Some(Variant::Cuda)) => Finding::Ok(format!("GPU, driver, memory: {gpus}")),
-        (Some(gpus), _) => Finding::Warn(
-            format!("{gpus}, which this libtorch can't use"),
-            "cargo xtask setup --cuda",
-        ),
+        (Some(gpus), _) => Finding::Warn(format!("{gpus}, which this libtorch can't use"), "cargo xtask setup --cuda"),
         (None, Some(Variant::Cuda)) => {
             let text = "libtorch is built for CUDA, and nvidia-smi finds no driver: training runs on the processor";
             Finding::Warn(
@@ -214,38 +167,24 @@ fn cuda(libtorch: Option<&Libtorch>) -> Finding {
 
 fn disk() -> Finding {
     match download::free_gigabytes(&root()) {
-        Some(free) if free < 5.0 => Finding::Warn(
-            format!("{free:.1} GB free, a build takes about 4"),
-            "free some space, or cargo clean",
-        ),
+        Some(free) if free < 5.0 => {
+            Finding::Warn(format!("{free:.1} GB free, a build takes about 4"), "free some space, or cargo clean")
+        }
         Some(free) => Finding::Ok(format!("{free:.1} GB free at {}", root().display())),
-        None => Finding::Warn(
-            "`df` does not tell the free space".into(),
-            "look for yourself: a build takes about 4 GB",
-        ),
+        None => {
+            Finding::Warn("`df` does not tell the free space".into(), "look for yourself: a build takes about 4 GB")
+        }
     }
 }
 
 fn hub() -> Finding {
-    let offline =
-        std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| !["", "0"].contains(&value.as_str()));
+    let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| !["", "0"].contains(&value.as_str()));
     if offline {
         return Finding::Ok("HF_HUB_OFFLINE is set: only what is in the cache is used".into());
     }
     let endpoint = std::env::var("HF_ENDPOINT").unwrap_or_else(|_| "https://huggingface.co".into());
     let reached = if output_of("curl", &["--version"]).is_some() {
-        output_of(
-            "curl",
-            &[
-                "--silent",
-                "--head",
-                "--output",
-                "/dev/null",
-                "--max-time",
-                "4",
-                &endpoint,
-            ],
-        )
+        output_of("curl", &["--silent", "--head", "--output", "/dev/null", "--max-time", "4", &endpoint])
     } else {
         let script = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='HEAD'), timeout=4)";
         output_of("python3", &["-c", script, &endpoint])
@@ -277,11 +216,8 @@ fn cache() -> Finding {
         );
     }
     let listing = output_of("du", &["-sk", &folder.to_string_lossy()]);
-    let kilobytes: Option<f64> =
-        listing.and_then(|text| text.split_whitespace().next()?.parse().ok());
-    let size = kilobytes.map_or_else(String::new, |size| {
-        format!(", {:.1} GB", size * 1024.0 / 1e9)
-    });
+    let kilobytes: Option<f64> = listing.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    let size = kilobytes.map_or_else(String::new, |size| format!(", {:.1} GB", size * 1024.0 / 1e9));
     Finding::Ok(format!("{}{size}", folder.display()))
 }
 
@@ -291,14 +227,8 @@ mod tests {
 
     #[test]
     fn rust_versions_are_compared_as_numbers() {
-        assert_eq!(
-            release("rustc 1.95.0 (59807616e 2026-04-14)"),
-            Some((1, 95))
-        );
-        assert_eq!(
-            release("rustc 1.100.0-nightly (0 2026-09-01)"),
-            Some((1, 100))
-        );
+        assert_eq!(release("rustc 1.95.0 (59807616e 2026-04-14)"), Some((1, 95)));
+        assert_eq!(release("rustc 1.100.0-nightly (0 2026-09-01)"), Some((1, 100)));
         assert!(release("rustc 1.100.0") > release("rustc 1.95.0"));
         assert_eq!(release("not rust"), None);
     }

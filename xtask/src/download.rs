@@ -10,11 +10,7 @@ use crate::libtorch::{Libtorch, VERSION, Variant, own_install, own_place};
 use crate::{extract, wheels};
 
 /// What the official archive puts where.
-const ARCHIVE: [&str; 3] = [
-    "libtorch/include/=include/",
-    "libtorch/lib/=lib/",
-    "libtorch/build-version=build-version",
-];
+const ARCHIVE: [&str; 3] = ["libtorch/include/=include/", "libtorch/lib/=lib/", "libtorch/build-version=build-version"];
 
 /// Downloads a variant into its place in the cache, or finds it there.
 ///
@@ -23,18 +19,12 @@ const ARCHIVE: [&str; 3] = [
 pub fn install(variant: Variant) -> Result<Libtorch> {
     let place = own_place(variant)?;
     let cache = place.parent().context("the cache is the root folder")?;
-    std::fs::create_dir_all(cache)
-        .with_context(|| format!("could not create {}", cache.display()))?;
+    std::fs::create_dir_all(cache).with_context(|| format!("could not create {}", cache.display()))?;
     let lock_path = beside(&place, "lock");
-    let lock = std::fs::File::create(&lock_path)
-        .with_context(|| format!("could not write {}", lock_path.display()))?;
+    let lock = std::fs::File::create(&lock_path).with_context(|| format!("could not write {}", lock_path.display()))?;
     if lock.try_lock().is_err() {
-        eprintln!(
-            "another set-up is at work on {}; waiting for it",
-            place.display()
-        );
-        lock.lock()
-            .with_context(|| format!("could not lock {}", lock_path.display()))?;
+        eprintln!("another set-up is at work on {}; waiting for it", place.display());
+        lock.lock().with_context(|| format!("could not lock {}", lock_path.display()))?;
     }
     if place.exists() {
         match own_install(variant) {
@@ -46,8 +36,7 @@ pub fn install(variant: Variant) -> Result<Libtorch> {
     remove_leftovers(cache, &beside(&place, "partial-"))?;
     // Our own name in it: the pip of a killed set-up may live on and write into the folder that it was given.
     let work = beside(&place, &format!("partial-{}", std::process::id()));
-    std::fs::create_dir_all(&work)
-        .with_context(|| format!("could not create {}", work.display()))?;
+    std::fs::create_dir_all(&work).with_context(|| format!("could not create {}", work.display()))?;
     let made = check_space(cache, variant).and_then(|()| match variant {
         Variant::Cpu => cpu(&work),
         Variant::Cuda => wheels::cuda(&work),
@@ -75,8 +64,7 @@ fn beside(place: &Path, suffix: &str) -> PathBuf {
 /// Removes what interrupted set-ups left; the lock says that none is at work now.
 fn remove_leftovers(cache: &Path, prefix: &Path) -> Result<()> {
     let prefix = prefix.to_string_lossy().into_owned();
-    let entries =
-        std::fs::read_dir(cache).with_context(|| format!("could not list {}", cache.display()))?;
+    let entries = std::fs::read_dir(cache).with_context(|| format!("could not list {}", cache.display()))?;
     for entry in entries.flatten().map(|entry| entry.path()) {
         if entry.to_string_lossy().starts_with(&prefix) {
             remove(&entry)?;
@@ -113,13 +101,7 @@ fn check_space(cache: &Path, variant: Variant) -> Result<()> {
 /// Free space where a path lies, in 10^9 bytes; `None` where `df` cannot tell.
 pub fn free_gigabytes(path: &Path) -> Option<f64> {
     let listing = output_of("df", &["-Pk", path.to_str()?])?;
-    let kilobytes: f64 = listing
-        .lines()
-        .nth(1)?
-        .split_whitespace()
-        .nth(3)?
-        .parse()
-        .ok()?;
+    let kilobytes: f64 = listing.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
     Some(kilobytes * 1024.0 / 1e9)
 }
 
@@ -141,9 +123,7 @@ fn cpu(work: &Path) -> Result<PathBuf> {
 fn official_archive() -> Option<String> {
     let host = "https://download.pytorch.org/libtorch/cpu";
     match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("linux", "x86_64") => Some(format!(
-            "{host}/libtorch-shared-with-deps-{VERSION}%2Bcpu.zip"
-        )),
+        ("linux", "x86_64") => Some(format!("{host}/libtorch-shared-with-deps-{VERSION}%2Bcpu.zip")),
         ("macos", "aarch64") => Some(format!("{host}/libtorch-macos-arm64-{VERSION}.zip")),
         _ => None,
     }
@@ -196,10 +176,7 @@ mod tests {
         std::fs::create_dir(cache.path().join("libtorch-2.11.0-cuda.partial-3")).unwrap();
         remove_leftovers(cache.path(), &beside(&place, "partial-")).unwrap();
         let left = std::fs::read_dir(cache.path()).unwrap().count();
-        assert_eq!(
-            left, 3,
-            "the install, the other folder, and the other variant's work stay"
-        );
+        assert_eq!(left, 3, "the install, the other folder, and the other variant's work stay");
         assert!(place.exists());
     }
 

@@ -32,9 +32,7 @@ fn at_most(bytes: u64, archive: &Path, folder: &Path, rules: &[&str]) -> Result<
 /// Python, which set-up needs for downloads alone.
 pub fn python() -> Result<Command> {
     if output_of("python3", &["--version"]).is_none() {
-        bail!(
-            "python3 is needed to fetch libtorch (hint: apt-get install python3 python3-pip, or set LIBTORCH)"
-        );
+        bail!("python3 is needed to fetch libtorch (hint: apt-get install python3 python3-pip, or set LIBTORCH)");
     }
     Ok(Command::new("python3"))
 }
@@ -66,20 +64,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let archive = archive(
             folder.path(),
-            &[
-                ("a/lib/one.so", 3, false),
-                ("a/lib/two_python.so", 3, false),
-                ("b/three", 3, false),
-            ],
+            &[("a/lib/one.so", 3, false), ("a/lib/two_python.so", 3, false), ("b/three", 3, false)],
         );
         let out = folder.path().join("out");
         members(&archive, &out, &["a/lib/=lib/", "!*python*"]).unwrap();
         assert_eq!(std::fs::read(out.join("lib/one.so")).unwrap(), b"xxx");
         assert_eq!(std::fs::read_dir(out.join("lib")).unwrap().count(), 1);
         assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
-        let error = members(&archive, &out, &["absent/=lib/"])
-            .unwrap_err()
-            .to_string();
+        let error = members(&archive, &out, &["absent/=lib/"]).unwrap_err().to_string();
         assert!(error.contains("absent/"), "{error}");
     }
 
@@ -94,9 +86,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let archive = archive(folder.path(), &[("a/good", 3, false), member]);
             let out = folder.path().join("out");
-            let error = at_most(bytes, &archive, &out, &["a/="])
-                .unwrap_err()
-                .to_string();
+            let error = at_most(bytes, &archive, &out, &["a/="]).unwrap_err().to_string();
             assert!(error.contains("refused") && error.contains(word), "{error}");
             assert!(!out.exists(), "{member:?} left something behind");
         }

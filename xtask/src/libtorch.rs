@@ -54,31 +54,19 @@ impl Libtorch {
             lib.join(library("c10")),
         ] {
             // `metadata` follows links: a link to nothing is as missing as no link.
-            if std::fs::metadata(&needed)
-                .map(|found| found.len())
-                .unwrap_or(0)
-                == 0
-            {
-                bail!(
-                    "{here} holds an incomplete libtorch: {} is missing or empty",
-                    needed.display()
-                );
+            if std::fs::metadata(&needed).map(|found| found.len()).unwrap_or(0) == 0 {
+                bail!("{here} holds an incomplete libtorch: {} is missing or empty", needed.display());
             }
         }
         let cuda = lib.join(library("torch_cuda")).is_file();
         let variant = if cuda { Variant::Cuda } else { Variant::Cpu };
-        Ok(Libtorch {
-            folder: folder.to_path_buf(),
-            version,
-            variant,
-        })
+        Ok(Libtorch { folder: folder.to_path_buf(), version, variant })
     }
 
     /// Whether its C++ strings are those of today's compilers (the "C++11 ABI"), which is what `tch` expects.
     pub fn has_cxx11_abi(&self) -> Result<bool> {
         let path = self.folder.join("lib").join(library("c10"));
-        let bytes =
-            std::fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
+        let bytes = std::fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
         // A mangled name with std::__cxx11::basic_string; an old-ABI or libc++ build has none.
         let marker: &[u8] = b"NSt7__cxx1112basic_string";
         Ok(bytes.windows(marker.len()).any(|window| window == marker))
@@ -87,14 +75,7 @@ impl Libtorch {
 
 /// The file name of a library on this system.
 pub fn library(name: &str) -> String {
-    format!(
-        "lib{name}.{}",
-        if cfg!(target_os = "macos") {
-            "dylib"
-        } else {
-            "so"
-        }
-    )
+    format!("lib{name}.{}", if cfg!(target_os = "macos") { "dylib" } else { "so" })
 }
 
 /// Reads the version from libtorch's own `build-version` or, in an installed PyTorch, from `version.py`.
@@ -116,20 +97,13 @@ fn version(folder: &Path) -> Result<String> {
 }
 
 fn python_version(line: &str) -> Option<String> {
-    let value = line
-        .strip_prefix("__version__ = ")?
-        .trim()
-        .trim_matches(['\'', '"']);
+    let value = line.strip_prefix("__version__ = ")?.trim().trim_matches(['\'', '"']);
     Some(value.to_owned())
 }
 
 /// The folder for everything that is downloaded once for all checkouts.
 pub fn cache_folder() -> Result<PathBuf> {
-    let variable = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = variable("VERDICT_CACHE")
         .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("verdict")))
         .or_else(|| variable("HOME").map(|folder| folder.join(".cache/verdict")))
@@ -165,11 +139,7 @@ pub mod tests {
         std::fs::write(api.join("torch.h"), "// header").unwrap();
         std::fs::write(folder.join("build-version"), format!("{version}\n")).unwrap();
         for name in ["torch", "torch_cpu", "c10"] {
-            std::fs::write(
-                folder.join("lib").join(library(name)),
-                "_ZNSt7__cxx1112basic_string",
-            )
-            .unwrap();
+            std::fs::write(folder.join("lib").join(library(name)), "_ZNSt7__cxx1112basic_string").unwrap();
         }
         if cuda {
             std::fs::write(folder.join("lib").join(library("torch_cuda")), "cuda").unwrap();
@@ -181,10 +151,7 @@ pub mod tests {
         let folder = tempfile::tempdir().unwrap();
         fake_install(folder.path(), "2.11.0+cu130", true);
         let found = Libtorch::open(folder.path()).unwrap();
-        assert_eq!(
-            (found.version.as_str(), found.variant),
-            ("2.11.0+cu130", Variant::Cuda)
-        );
+        assert_eq!((found.version.as_str(), found.variant), ("2.11.0+cu130", Variant::Cuda));
         assert!(found.has_cxx11_abi().unwrap());
         std::fs::remove_file(folder.path().join("lib").join(library("torch_cuda"))).unwrap();
         assert_eq!(Libtorch::open(folder.path()).unwrap().variant, Variant::Cpu);
@@ -195,10 +162,7 @@ pub mod tests {
         let folder = tempfile::tempdir().unwrap();
         fake_install(folder.path(), "2.7.1+cpu", false);
         let error = Libtorch::open(folder.path()).unwrap_err().to_string();
-        assert!(
-            error.contains("2.7.1+cpu") && error.contains(VERSION),
-            "{error}"
-        );
+        assert!(error.contains("2.7.1+cpu") && error.contains(VERSION), "{error}");
         // 2.11.01 starts like the right version and is another.
         fake_install(folder.path(), "2.11.01", false);
         assert!(Libtorch::open(folder.path()).is_err());
@@ -217,9 +181,6 @@ pub mod tests {
         assert!(error.contains("build-version"), "{error}");
         let text = "from typing import Optional\n__all__ = ['__version__']\n__version__ = '2.11.0+cu130'\n";
         std::fs::write(folder.path().join("version.py"), text).unwrap();
-        assert_eq!(
-            Libtorch::open(folder.path()).unwrap().version,
-            "2.11.0+cu130"
-        );
+        assert_eq!(Libtorch::open(folder.path()).unwrap().version, "2.11.0+cu130");
     }
 }

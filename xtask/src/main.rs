@@ -107,9 +107,6 @@ mod tests {
             assert_ne!(Task::parse(name).unwrap(), Task::Help, "{line}");
         }
         let error = Task::parse(Some("tset")).unwrap_err().to_string();
-        assert!(
-            error.contains("\"tset\"") && error.contains("quickstart"),
-            "{error}"
-        );
+        assert!(error.contains("\"tset\"") && error.contains("quickstart"), "{error}");
     }
 }

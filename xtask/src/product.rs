@@ -20,11 +20,7 @@ pub struct Product {
 /// The package `data` alone would do it, yet with other features of its dependencies, and so a second build of many.
 pub const PREPARE_DATA: Product = verdict(&["prepare"]);
 /// Fine-tunes.
-pub const TRAIN: Product = Product {
-    package: "train",
-    binary: "train",
-    words: &[],
-};
+pub const TRAIN: Product = Product { package: "train", binary: "train", words: &[] };
 /// Scores a run.
 pub const EVALUATE: Product = verdict(&["evaluate"]);
 /// Labels texts.
@@ -33,28 +29,14 @@ pub const PREDICT: Product = verdict(&["predict"]);
 pub const DOCTOR: Product = verdict(&["doctor"]);
 
 const fn verdict(words: &'static [&'static str]) -> Product {
-    Product {
-        package: "cli",
-        binary: "verdict",
-        words,
-    }
+    Product { package: "cli", binary: "verdict", words }
 }
 
 impl Product {
     /// The cargo command that builds and starts it, in the current folder.
     pub fn command(self, libtorch: &Path) -> Command {
         let mut cargo = command::cargo(Some(libtorch));
-        cargo
-            .args([
-                "run",
-                "--quiet",
-                "--package",
-                self.package,
-                "--bin",
-                self.binary,
-                "--",
-            ])
-            .args(self.words);
+        cargo.args(["run", "--quiet", "--package", self.package, "--bin", self.binary, "--"]).args(self.words);
         cargo
     }
 

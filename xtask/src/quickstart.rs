@@ -45,14 +45,9 @@ struct Plan {
 
 impl Plan {
     fn parse(arguments: &[String]) -> Result<Plan> {
-        let mut plan = Plan {
-            dataset: "reviews".into(),
-            ..Plan::default()
-        };
+        let mut plan = Plan { dataset: "reviews".into(), ..Plan::default() };
         let (mut source, mut model, mut epochs) = (None, None, None);
-        let mut rest = arguments
-            .iter()
-            .flat_map(|argument| split_at_equals(argument));
+        let mut rest = arguments.iter().flat_map(|argument| split_at_equals(argument));
         while let Some(flag) = rest.next() {
             let mut value = || rest.next().with_context(|| format!("{flag} needs a value"));
             match flag.as_str() {
@@ -73,27 +68,16 @@ impl Plan {
             }
         }
         // The packaged reviews go with the packaged source; another data set is looked for wherever it can be had.
-        let default_source = if plan.dataset == "reviews" {
-            "packaged"
-        } else {
-            "auto"
-        };
+        let default_source = if plan.dataset == "reviews" { "packaged" } else { "auto" };
         let model = model.unwrap_or_else(|| "packaged".into());
         let source = source.unwrap_or_else(|| default_source.into());
         let epochs = epochs.unwrap_or_else(|| "3".into());
         let common = ["--model".into(), model];
-        plan.prepare.extend([
-            "--dataset".into(),
-            plan.dataset.clone(),
-            "--source".into(),
-            source,
-        ]);
+        plan.prepare.extend(["--dataset".into(), plan.dataset.clone(), "--source".into(), source]);
         plan.prepare.extend(common.clone());
         plan.train.extend(common);
         plan.train.extend(["--epochs".into(), epochs]);
-        if plan.split.is_none()
-            && ["reviews", "sst2", "sst3", "sst5"].contains(&plan.dataset.as_str())
-        {
+        if plan.split.is_none() && ["reviews", "sst2", "sst3", "sst5"].contains(&plan.dataset.as_str()) {
             plan.split = Some("test".into());
         }
         Ok(plan)
@@ -101,19 +85,8 @@ impl Plan {
 
     /// The data set's name, fit for a folder's.
     fn name(&self) -> String {
-        let stem = Path::new(&self.dataset)
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy();
-        stem.chars()
-            .map(|c| {
-                if c.is_alphanumeric() || c == '-' {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .collect()
+        let stem = Path::new(&self.dataset).file_stem().unwrap_or_default().to_string_lossy();
+        stem.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
     }
 }
 
@@ -127,10 +100,7 @@ fn split_at_equals(argument: &str) -> Vec<String> {
 
 /// Runs the task.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    if arguments
-        .iter()
-        .any(|argument| argument == "--help" || argument == "-h")
-    {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
         println!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
@@ -157,10 +127,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let record = record(&arguments, &prepared)?;
     let run = match finished(Path::new("runs"), &record).filter(|_| !plan.fresh) {
         Some(run) => {
-            eprintln!(
-                "{} is a finished run with these settings and this data (--fresh trains again)",
-                run.display()
-            );
+            eprintln!("{} is a finished run with these settings and this data (--fresh trains again)", run.display());
             run
         }
         None => {
@@ -173,27 +140,18 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     };
 
     step(4, "evaluation");
-    let split = plan
-        .split
-        .iter()
-        .flat_map(|split| ["--split".to_owned(), split.clone()]);
+    let split = plan.split.iter().flat_map(|split| ["--split".to_owned(), split.clone()]);
     start(EVALUATE, &with(&split.collect::<Vec<_>>(), "--run", &run))?;
 
     step(5, "predictions");
-    start(
-        PREDICT,
-        &[with(&[], "--run", &run), TEXTS.map(str::to_owned).to_vec()].concat(),
-    )?;
+    start(PREDICT, &[with(&[], "--run", &run), TEXTS.map(str::to_owned).to_vec()].concat())?;
 
     eprintln!();
     println!("model:  {}", run.display());
     for report in reports(&run) {
         println!("report: {}", report.display());
     }
-    println!(
-        "next:   cargo xtask predict --run {} \"your own text\"",
-        run.display()
-    );
+    println!("next:   cargo xtask predict --run {} \"your own text\"", run.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -210,16 +168,13 @@ fn with(arguments: &[String], flag: &str, path: &Path) -> Vec<String> {
 /// What a training depends on: its arguments and the manifest of its data.
 fn record(arguments: &[String], prepared: &Path) -> Result<String> {
     let path = prepared.join("manifest.json");
-    let manifest = std::fs::read_to_string(&path)
-        .with_context(|| format!("could not read {}", path.display()))?;
+    let manifest = std::fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
     Ok(format!("{}\n{manifest}", arguments.join("\n")))
 }
 
 /// The newest finished run with this record.
 fn finished(runs: &Path, record: &str) -> Option<PathBuf> {
-    let folders = std::fs::read_dir(runs)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()));
+    let folders = std::fs::read_dir(runs).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     let same = |run: &PathBuf| {
         run.join("model.safetensors").is_file()
             && std::fs::read_to_string(run.join(RECORD)).is_ok_and(|old| old == record)
@@ -241,8 +196,7 @@ fn reports(run: &Path) -> Vec<PathBuf> {
 
 /// A folder named as `train` names its own, with the time in UTC, so that they sort together.
 fn new_run(dataset: &str) -> Result<PathBuf> {
-    let time = output_of("date", &["-u", "+%Y%m%d-%H%M%S"])
-        .context("could not ask `date` for the time")?;
+    let time = output_of("date", &["-u", "+%Y%m%d-%H%M%S"]).context("could not ask `date` for the time")?;
     Ok(Path::new("runs").join(format!("{time}-{dataset}-quickstart")))
 }
 
@@ -251,70 +205,38 @@ mod tests {
     use super::*;
 
     fn plan(line: &str) -> Result<Plan> {
-        Plan::parse(
-            &line
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
+        Plan::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
     fn without_flags_it_needs_the_packages_alone() {
         let plan = plan("").unwrap();
-        assert_eq!(
-            plan.prepare.join(" "),
-            "--dataset reviews --source packaged --model packaged"
-        );
+        assert_eq!(plan.prepare.join(" "), "--dataset reviews --source packaged --model packaged");
         assert_eq!(plan.train.join(" "), "--model packaged --epochs 3");
-        assert_eq!(
-            (plan.split.as_deref(), plan.fresh, plan.setup),
-            (Some("test"), false, None)
-        );
+        assert_eq!((plan.split.as_deref(), plan.fresh, plan.setup), (Some("test"), false, None));
     }
 
     #[test]
     fn every_flag_goes_where_it_belongs() {
-        let plan = plan(
-            "--dataset=glue-sst2 --model bert-base-uncased --seed 7 --max-length 64 --epochs 1 --fresh --cuda",
-        );
+        let plan =
+            plan("--dataset=glue-sst2 --model bert-base-uncased --seed 7 --max-length 64 --epochs 1 --fresh --cuda");
         let plan = plan.unwrap();
         let prepare = "--max-length 64 --dataset glue-sst2 --source auto --model bert-base-uncased";
         assert_eq!(plan.prepare.join(" "), prepare);
-        assert_eq!(
-            plan.train.join(" "),
-            "--seed 7 --model bert-base-uncased --epochs 1"
-        );
-        assert_eq!(
-            (plan.split, plan.fresh, plan.setup),
-            (None, true, Some(Variant::Cuda))
-        );
+        assert_eq!(plan.train.join(" "), "--seed 7 --model bert-base-uncased --epochs 1");
+        assert_eq!((plan.split, plan.fresh, plan.setup), (None, true, Some(Variant::Cuda)));
     }
 
     #[test]
     fn a_flag_without_value_and_a_folder_of_ones_own_are_told() {
-        assert!(
-            plan("--dataset")
-                .unwrap_err()
-                .to_string()
-                .contains("--dataset needs a value")
-        );
-        assert!(
-            plan("--output x")
-                .unwrap_err()
-                .to_string()
-                .contains("--output")
-        );
+        assert!(plan("--dataset").unwrap_err().to_string().contains("--dataset needs a value"));
+        assert!(plan("--output x").unwrap_err().to_string().contains("--output"));
     }
 
     #[test]
     fn a_finished_run_is_found_again_only_with_the_same_record() {
         let runs = tempfile::tempdir().unwrap();
-        for (name, record, complete) in [
-            ("1-a", "same", true),
-            ("2-b", "other", true),
-            ("3-c", "same", false),
-        ] {
+        for (name, record, complete) in [("1-a", "same", true), ("2-b", "other", true), ("3-c", "same", false)] {
             let run = runs.path().join(name);
             std::fs::create_dir(&run).unwrap();
             std::fs::write(run.join(RECORD), record).unwrap();

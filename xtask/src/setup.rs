@@ -32,27 +32,14 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
             }
             other => bail!("setup has no flag {other:?} (hint: --cpu or --cuda)"),
         };
-        if request
-            .replace(variant)
-            .is_some_and(|before| before != variant)
-        {
+        if request.replace(variant).is_some_and(|before| before != variant) {
             bail!("--cpu and --cuda exclude each other");
         }
     }
     let found = ensure(request)?;
-    println!(
-        "libtorch {} ({}) at {}",
-        found.version,
-        found.variant,
-        found.folder.display()
-    );
-    if found.variant == Variant::Cpu
-        && request.is_none()
-        && command::output_of("nvidia-smi", &["-L"]).is_some()
-    {
-        eprintln!(
-            "hint: this machine has an NVIDIA GPU; `cargo xtask setup --cuda` sets up libtorch for it"
-        );
+    println!("libtorch {} ({}) at {}", found.version, found.variant, found.folder.display());
+    if found.variant == Variant::Cpu && request.is_none() && command::output_of("nvidia-smi", &["-L"]).is_some() {
+        eprintln!("hint: this machine has an NVIDIA GPU; `cargo xtask setup --cuda` sets up libtorch for it");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -62,43 +49,26 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 /// Every task that needs libtorch begins with this; once things stand it takes milliseconds and writes nothing.
 pub fn ensure(request: Option<Variant>) -> Result<Libtorch> {
     let root = command::root();
-    let found = find(
-        request,
-        persons_choice(&root).as_deref(),
-        cargo_config::recorded(&root).as_deref(),
-    )?;
+    let found = find(request, persons_choice(&root).as_deref(), cargo_config::recorded(&root).as_deref())?;
     if cargo_config::record(&root, &found.folder)? {
-        eprintln!(
-            "libtorch {} ({}) at {}",
-            found.version,
-            found.variant,
-            found.folder.display()
-        );
+        eprintln!("libtorch {} ({}) at {}", found.version, found.variant, found.folder.display());
     }
     Ok(found)
 }
 
 /// The LIBTORCH of the person's shell. The one that cargo sets from our own file is none.
 pub fn persons_choice(root: &Path) -> Option<PathBuf> {
-    let folder = std::env::var_os("LIBTORCH")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)?;
+    let folder = std::env::var_os("LIBTORCH").filter(|value| !value.is_empty()).map(PathBuf::from)?;
     (Some(&folder) != cargo_config::recorded(root).as_ref()).then_some(folder)
 }
 
-fn find(
-    request: Option<Variant>,
-    choice: Option<&Path>,
-    recorded: Option<&Path>,
-) -> Result<Libtorch> {
+fn find(request: Option<Variant>, choice: Option<&Path>, recorded: Option<&Path>) -> Result<Libtorch> {
     let fits = |found: &Libtorch| request.is_none_or(|variant| found.variant == variant);
     if let Some(folder) = choice {
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
         let found = match Libtorch::open(&folder) {
             Ok(found) => found,
-            Err(error) => bail!(
-                "LIBTORCH: {error:#} (hint: unset LIBTORCH, and cargo xtask setup finds another)"
-            ),
+            Err(error) => bail!("LIBTORCH: {error:#} (hint: unset LIBTORCH, and cargo xtask setup finds another)"),
         };
         if !fits(&found) {
             bail!(
@@ -109,10 +79,7 @@ fn find(
         }
         return Ok(found);
     }
-    if let Some(found) = recorded
-        .and_then(|folder| Libtorch::open(folder).ok())
-        .filter(fits)
-    {
+    if let Some(found) = recorded.and_then(|folder| Libtorch::open(folder).ok()).filter(fits) {
         return Ok(found);
     }
     let wanted = request.unwrap_or(Variant::Cpu);
@@ -141,19 +108,11 @@ mod tests {
         let found = find(None, Some(chosen.path()), Some(recorded.path())).unwrap();
         assert_eq!(found.folder, chosen.path());
 
-        let error = find(Some(Variant::Cuda), Some(chosen.path()), None)
-            .unwrap_err()
-            .to_string();
+        let error = find(Some(Variant::Cuda), Some(chosen.path()), None).unwrap_err().to_string();
         assert!(error.contains("cpu build"), "{error}");
         fake_install(chosen.path(), "1.13.0", false);
-        let error = format!(
-            "{:#}",
-            find(None, Some(chosen.path()), Some(recorded.path())).unwrap_err()
-        );
-        assert!(
-            error.contains("1.13.0") && error.contains("LIBTORCH"),
-            "{error}"
-        );
+        let error = format!("{:#}", find(None, Some(chosen.path()), Some(recorded.path())).unwrap_err());
+        assert!(error.contains("1.13.0") && error.contains("LIBTORCH"), "{error}");
     }
 
     #[test]

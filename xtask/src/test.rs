@@ -29,9 +29,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
             println!("{HELP}");
             return Ok(ExitCode::SUCCESS);
         }
-        Some(other) => bail!(
-            "test takes no argument, and {other:?} was given (hint: cargo test -p PACKAGE NAME)"
-        ),
+        Some(other) => bail!("test takes no argument, and {other:?} was given (hint: cargo test -p PACKAGE NAME)"),
     }
     std::env::set_current_dir(command::root())?;
     let mut summary = Vec::new();
@@ -48,16 +46,10 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     document.env("RUSTDOCFLAGS", "-D warnings");
     let steps = [
         ("format", Some(cargo("fmt --all --check"))),
-        (
-            "lints",
-            Some(cargo("clippy --workspace --all-targets -- -D warnings")),
-        ),
+        ("lints", Some(cargo("clippy --workspace --all-targets -- -D warnings"))),
         ("tests", Some(cargo("test --workspace"))),
         ("documentation", Some(document)),
-        (
-            "dependencies",
-            deny(cargo("deny --workspace check bans licenses sources")),
-        ),
+        ("dependencies", deny(cargo("deny --workspace check bans licenses sources"))),
     ];
     for (name, step) in steps {
         let (end, time) = take(name, step)?;
@@ -68,11 +60,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     }
     let sound = summary.iter().all(|(_, end, _)| *end != End::Failed);
     eprint!("\n{}", table(&summary));
-    Ok(if sound {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The check of dependencies where its tool is there.
@@ -82,18 +70,13 @@ fn deny(check: Command) -> Option<Command> {
 
 fn take(name: &str, step: Option<Command>) -> Result<(End, Duration)> {
     let Some(mut step) = step else {
-        eprintln!(
-            "\n==> {name}: SKIPPED, cargo-deny is not installed (cargo install --locked cargo-deny)"
-        );
+        eprintln!("\n==> {name}: SKIPPED, cargo-deny is not installed (cargo install --locked cargo-deny)");
         return Ok((End::Skipped, Duration::ZERO));
     };
     eprintln!("\n==> {name}: {}", command::shown(&step));
     let begin = Instant::now();
     let passed = command::status(&mut step)?.success();
-    Ok((
-        if passed { End::Passed } else { End::Failed },
-        begin.elapsed(),
-    ))
+    Ok((if passed { End::Passed } else { End::Failed }, begin.elapsed()))
 }
 
 fn table(summary: &[(&str, End, Duration)]) -> String {
@@ -115,13 +98,7 @@ mod tests {
     #[test]
     fn the_summary_says_how_each_step_ended() {
         let second = Duration::from_millis(1250);
-        let text = table(&[
-            ("format", End::Passed, second),
-            ("lints", End::Failed, second),
-        ]);
-        assert_eq!(
-            text,
-            "format         ok           1.2 s\nlints          FAILED       1.2 s\n"
-        );
+        let text = table(&[("format", End::Passed, second), ("lints", End::Failed, second)]);
+        assert_eq!(text, "format         ok           1.2 s\nlints          FAILED       1.2 s\n");
     }
 }

@@ -16,12 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &[]),
     ("train", &["data", "fetch", "metrics", "model"]),
     ("predict", &["data", "model"]),
-    (
-        "cli",
-        &[
-            "data", "fetch", "metrics", "model", "predict", "report", "train",
-        ],
-    ),
+    ("cli", &["data", "fetch", "metrics", "model", "predict", "report", "train"]),
     ("xtask", &[]),
 ];
 
@@ -36,11 +31,7 @@ fn metadata() -> Value {
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -49,15 +40,11 @@ fn imports(tests: bool) -> BTreeMap<String, BTreeSet<String>> {
     let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
     let imported = |package: &Value| {
         let all = package["dependencies"].as_array().unwrap().iter();
-        all.filter(|other| tests || other["kind"] != "dev")
-            .map(name)
-            .collect()
+        all.filter(|other| tests || other["kind"] != "dev").map(name).collect()
     };
     let metadata = metadata();
     let packages = metadata["packages"].as_array().unwrap().iter();
-    packages
-        .map(|package| (name(package), imported(package)))
-        .collect()
+    packages.map(|package| (name(package), imported(package))).collect()
 }
 
 #[test]
@@ -66,15 +53,10 @@ fn packages_import_only_what_lies_below_them() {
     let imports = imports(false);
     for (package, imported) in &imports {
         let Some(allowed) = allowed.get(package.as_str()) else {
-            panic!(
-                "package {package} has no line in MAY_IMPORT of xtask/src/tidy.rs: decide where it stands"
-            );
+            panic!("package {package} has no line in MAY_IMPORT of xtask/src/tidy.rs: decide where it stands");
         };
         for other in imported.iter().filter(|other| imports.contains_key(*other)) {
-            assert!(
-                allowed.contains(&other.as_str()),
-                "{package} imports {other}, against the house's directions"
-            );
+            assert!(allowed.contains(&other.as_str()), "{package} imports {other}, against the house's directions");
         }
     }
 }
@@ -92,9 +74,7 @@ fn packages_without_tensors_stay_without_libtorch() {
                 }
             }
         }
-        let bound = reached
-            .iter()
-            .find(|name| ["tch", "torch-sys"].contains(&name.as_str()));
+        let bound = reached.iter().find(|name| ["tch", "torch-sys"].contains(&name.as_str()));
         assert_eq!(bound, None, "{package} must build without libtorch");
     }
 }
@@ -104,42 +84,23 @@ fn packages_with_libtorch_tell_the_linker_where_it_lies() {
     for package in metadata()["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
         let targets = package["targets"].as_array().unwrap();
-        let script = targets
-            .iter()
-            .find(|target| target["kind"][0] == "custom-build");
+        let script = targets.iter().find(|target| target["kind"][0] == "custom-build");
         let script = script.map(|target| target["src_path"].as_str().unwrap());
         let links = !WITHOUT_LIBTORCH.contains(&name);
         let tells = script.is_some_and(|path| Path::new(path).ends_with("build/libtorch.rs"));
-        assert_eq!(
-            links, tells,
-            "{name}: `build = \"../../build/libtorch.rs\"` goes with libtorch, and only with it"
-        );
+        assert_eq!(links, tells, "{name}: `build = \"../../build/libtorch.rs\"` goes with libtorch, and only with it");
     }
 }
 
 /// A package's third-party crates, each with its features, as `cargo run -p PACKAGE` builds them.
 fn built(package: &str) -> BTreeSet<String> {
     let mut tree = cargo(None);
-    tree.args([
-        "tree",
-        "--offline",
-        "--edges=no-dev",
-        "--prefix=none",
-        "--format={p} {f}",
-        "--package",
-        package,
-    ]);
+    tree.args(["tree", "--offline", "--edges=no-dev", "--prefix=none", "--format={p} {f}", "--package", package]);
     let output = tree.current_dir(root()).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let listing = String::from_utf8(output.stdout).unwrap();
     let ours = root().display().to_string();
-    let lines = listing
-        .lines()
-        .map(|line| line.trim_end_matches(" (*)").to_owned());
+    let lines = listing.lines().map(|line| line.trim_end_matches(" (*)").to_owned());
     lines.filter(|line| !line.contains(&ours)).collect()
 }
 
@@ -157,9 +118,7 @@ fn the_promised_commands_share_what_they_build() {
 /// Our Rust files.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open: Vec<PathBuf> = ["crates", "xtask", "tests", "build"]
-        .map(|folder| root().join(folder))
-        .into();
+    let mut open: Vec<PathBuf> = ["crates", "xtask", "tests", "build"].map(|folder| root().join(folder)).into();
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
@@ -181,25 +140,13 @@ fn files_are_short_and_say_what_they_are() {
         let text = std::fs::read_to_string(&path).unwrap();
         let (lines, stem) = (text.lines().count(), path.file_stem().unwrap());
         if lines > MOST_LINES {
-            faults.push(format!(
-                "{} has {lines} lines, and {MOST_LINES} is the most",
-                path.display()
-            ));
+            faults.push(format!("{} has {lines} lines, and {MOST_LINES} is the most", path.display()));
         }
         if !text.starts_with("//!") && stem != "tests" {
-            faults.push(format!(
-                "{} does not begin with a `//!` that says what it is",
-                path.display()
-            ));
+            faults.push(format!("{} does not begin with a `//!` that says what it is", path.display()));
         }
-        if ["utils", "util", "common", "helpers", "misc"]
-            .iter()
-            .any(|name| stem == *name)
-        {
-            faults.push(format!(
-                "{} is named after nothing that it holds",
-                path.display()
-            ));
+        if ["utils", "util", "common", "helpers", "misc"].iter().any(|name| stem == *name) {
+            faults.push(format!("{} is named after nothing that it holds", path.display()));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

@@ -36,10 +36,8 @@ const TORCH: [&str; 7] = [
 ];
 
 /// The one library that is taken from each of NVIDIA's wheels.
-const NVIDIA: [&str; 2] = [
-    "nvidia/cu13/lib/libcupti.so=lib/libcupti.so",
-    "nvidia/cu13/lib/libcudart.so=lib/libcudart.so",
-];
+const NVIDIA: [&str; 2] =
+    ["nvidia/cu13/lib/libcupti.so=lib/libcupti.so", "nvidia/cu13/lib/libcudart.so=lib/libcudart.so"];
 
 /// The processor's part of PyTorch's wheels. The GPU's part is four fifths of their size.
 ///
@@ -55,28 +53,16 @@ pub fn cpu(work: &Path, made: &Path) -> Result<()> {
     for platform in platforms()? {
         pip.args(["--platform", &platform]);
     }
-    pip.arg("--dest")
-        .arg(&wheels)
-        .arg("--requirement")
-        .arg(&requirements);
+    pip.arg("--dest").arg(&wheels).arg("--requirement").arg(&requirements);
     if !status(pip.stdout(std::io::stderr()))?.success() {
-        bail!(
-            "pip could not download PyTorch; its reason is above (hint: cargo xtask doctor, or set LIBTORCH)"
-        );
+        bail!("pip could not download PyTorch; its reason is above (hint: cargo xtask doctor, or set LIBTORCH)");
     }
 
     eprintln!("unpacking");
     for entry in std::fs::read_dir(&wheels)? {
         let wheel = entry?.path();
-        let name = wheel
-            .file_name()
-            .and_then(OsStr::to_str)
-            .unwrap_or_default();
-        let rules: &[&str] = if name.starts_with("torch-") {
-            &TORCH
-        } else {
-            &NVIDIA
-        };
+        let name = wheel.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let rules: &[&str] = if name.starts_with("torch-") { &TORCH } else { &NVIDIA };
         extract::members(&wheel, made, rules)?;
     }
     std::fs::remove_dir_all(&wheels)?;
@@ -94,12 +80,7 @@ fn platforms() -> Result<Vec<String>> {
     let arch = std::env::consts::ARCH;
     match (std::env::consts::OS, arch) {
         ("linux", "x86_64" | "aarch64") => {
-            let tags = [
-                "manylinux_2_28",
-                "manylinux_2_25",
-                "manylinux_2_17",
-                "manylinux2014",
-            ];
+            let tags = ["manylinux_2_28", "manylinux_2_25", "manylinux_2_17", "manylinux2014"];
             Ok(tags.iter().map(|tag| format!("{tag}_{arch}")).collect())
         }
         ("macos", "aarch64") => Ok(vec!["macosx_11_0_arm64".into()]),
@@ -114,18 +95,13 @@ pub fn cuda(work: &Path) -> Result<PathBuf> {
     if std::env::consts::OS != "linux" {
         bail!("libtorch with CUDA is set up on Linux alone (hint: cargo xtask setup --cpu)");
     }
-    eprintln!(
-        "fetching PyTorch {VERSION} with CUDA 13 through pip (about 2.5 GB, 5.5 GB unpacked)"
-    );
+    eprintln!("fetching PyTorch {VERSION} with CUDA 13 through pip (about 2.5 GB, 5.5 GB unpacked)");
     let made = work.join("site");
     let mut pip = pip()?;
-    pip.args(["install", "--no-compile", "--only-binary=:all:", "--target"])
-        .arg(&made);
+    pip.args(["install", "--no-compile", "--only-binary=:all:", "--target"]).arg(&made);
     pip.arg(format!("torch=={VERSION}"));
     if !status(pip.stdout(std::io::stderr()))?.success() {
-        bail!(
-            "pip could not install PyTorch; its reason is above (hint: it needs python 3.10 to 3.14)"
-        );
+        bail!("pip could not install PyTorch; its reason is above (hint: it needs python 3.10 to 3.14)");
     }
     Libtorch::open(&made.join("torch"))?;
     Ok(made)
@@ -133,20 +109,15 @@ pub fn cuda(work: &Path) -> Result<PathBuf> {
 
 /// A PyTorch of the right version with CUDA that python3 already has.
 pub fn pytorch_of_python() -> Option<Libtorch> {
-    let script =
-        "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])";
+    let script = "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])";
     let folder = output_of("python3", &["-c", script])?;
-    Libtorch::open(Path::new(&folder))
-        .ok()
-        .filter(|found| found.variant == Variant::Cuda)
+    Libtorch::open(Path::new(&folder)).ok().filter(|found| found.variant == Variant::Cuda)
 }
 
 fn pip() -> Result<Command> {
     let mut command = extract::python()?;
     if output_of("python3", &["-m", "pip", "--version"]).is_none() {
-        bail!(
-            "python3 has no pip, which fetches libtorch (hint: apt-get install python3-pip, or set LIBTORCH)"
-        );
+        bail!("python3 has no pip, which fetches libtorch (hint: apt-get install python3-pip, or set LIBTORCH)");
     }
     command.args(["-m", "pip", "--disable-pip-version-check"]);
     Ok(command)

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", train::logging::explain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -62,11 +62,7 @@ pub struct SplitAudit {
 pub fn audit(loaded: &Loaded) -> Audit {
     let classes = loaded.label_names.len();
     let train = Texts::new(&loaded.train);
-    let exact: HashSet<&str> = loaded
-        .train
-        .iter()
-        .map(|record| record.text.as_str())
-        .collect();
+    let exact: HashSet<&str> = loaded.train.iter().map(|record| record.text.as_str()).collect();
     let runs = runs::Runs::new(train.labels.keys().map(String::as_str));
     let against_train = |records: &[Record]| {
         let mut found = within(records, &Texts::new(records), classes);
@@ -76,11 +72,8 @@ pub fn audit(loaded: &Loaded) -> Audit {
             found.containing += usize::from(runs.part_of(&text));
             if let Some(labels) = train.labels.get(&text) {
                 found.leaked += 1;
-                found.leaked_conflicting += usize::from(
-                    record
-                        .label
-                        .is_some_and(|label| !labels.contains(&Some(label))),
-                );
+                found.leaked_conflicting +=
+                    usize::from(record.label.is_some_and(|label| !labels.contains(&Some(label))));
                 found.example.get_or_insert_with(|| record.text.clone());
             }
         }
@@ -112,17 +105,10 @@ impl Texts {
 }
 
 fn within(records: &[Record], texts: &Texts, classes: usize) -> SplitAudit {
-    let mut found = SplitAudit {
-        rows: records.len(),
-        label_counts: vec![0; classes],
-        ..SplitAudit::default()
-    };
+    let mut found = SplitAudit { rows: records.len(), label_counts: vec![0; classes], ..SplitAudit::default() };
     found.duplicates = records.len() - texts.labels.len();
     for record in records {
-        match record
-            .label
-            .and_then(|label| found.label_counts.get_mut(label as usize))
-        {
+        match record.label.and_then(|label| found.label_counts.get_mut(label as usize)) {
             Some(count) => *count += 1,
             None => found.unlabelled += 1,
         }
@@ -135,11 +121,7 @@ fn within(records: &[Record], texts: &Texts, classes: usize) -> SplitAudit {
 impl Audit {
     /// The three splits with their findings.
     pub fn splits(&self) -> [(Split, &SplitAudit); 3] {
-        [
-            (Split::Train, &self.train),
-            (Split::Validation, &self.validation),
-            (Split::Test, &self.test),
-        ]
+        [(Split::Train, &self.train), (Split::Validation, &self.validation), (Split::Test, &self.test)]
     }
 
     /// What a person should be told, a line each; nothing where nothing was found.
@@ -150,26 +132,14 @@ impl Audit {
                 if count > 0 {
                     let share = percent(share(count, found.rows));
                     let name = split.name();
-                    lines.push(format!(
-                        "{name}: {count} of {} rows ({share}) {what}",
-                        found.rows
-                    ));
+                    lines.push(format!("{name}: {count} of {} rows ({share}) {what}", found.rows));
                 }
             };
             say(found.duplicates, "repeat an earlier row");
-            say(
-                found.conflicting,
-                "share their text with a row of another label",
-            );
+            say(found.conflicting, "share their text with a row of another label");
             say(found.leaked, "are training rows too");
-            say(
-                found.leaked_conflicting,
-                "are training rows too, with another label",
-            );
-            say(
-                found.containing,
-                &format!("hold a training text of {MIN_WORDS} words or more"),
-            );
+            say(found.leaked_conflicting, "are training rows too, with another label");
+            say(found.containing, &format!("hold a training text of {MIN_WORDS} words or more"));
         }
         lines
     }
@@ -181,30 +151,13 @@ impl Audit {
         }
         for (split, found) in self.splits() {
             let limits = [
-                (
-                    found.leaked,
-                    MAX_LEAKED,
-                    "are training rows too, so the score would flatter",
-                    &found.example,
-                ),
-                (
-                    found.containing,
-                    MAX_CONTAINING,
-                    "hold a whole training text, so the score would flatter",
-                    &None,
-                ),
-                (
-                    found.conflicting,
-                    MAX_CONFLICTING,
-                    "share their text with a row of another label",
-                    &None,
-                ),
+                (found.leaked, MAX_LEAKED, "are training rows too, so the score would flatter", &found.example),
+                (found.containing, MAX_CONTAINING, "hold a whole training text, so the score would flatter", &None),
+                (found.conflicting, MAX_CONFLICTING, "share their text with a row of another label", &None),
             ];
             for (count, limit, what, example) in limits {
                 if share(count, found.rows) > limit {
-                    let example = example
-                        .as_deref()
-                        .map(|text| format!(", such as {}", crate::source::shown(text)));
+                    let example = example.as_deref().map(|text| format!(", such as {}", crate::source::shown(text)));
                     return Err(DataError::Request(format!(
                         "{}: {count} of {} rows ({}) {what}{}; up to {} is accepted (hint: remove them, or \
                          --allow-leakage)",
@@ -222,11 +175,7 @@ impl Audit {
 }
 
 fn share(count: usize, rows: usize) -> f64 {
-    if rows == 0 {
-        0.0
-    } else {
-        count as f64 / rows as f64
-    }
+    if rows == 0 { 0.0 } else { count as f64 / rows as f64 }
 }
 
 fn percent(share: f64) -> String {

@@ -22,15 +22,8 @@ impl Batch {
     /// If a row is not below `examples.len()`.
     pub fn gather(examples: &Examples, rows: &[usize]) -> Self {
         let sequences: Vec<&[u32]> = rows.iter().map(|&row| examples.input_ids(row)).collect();
-        let labels = rows
-            .iter()
-            .map(|&row| examples.label(row).map_or(-1, i64::from))
-            .collect();
-        Self {
-            labels,
-            rows: rows.to_vec(),
-            ..Self::from_ids(&sequences)
-        }
+        let labels = rows.iter().map(|&row| examples.label(row).map_or(-1, i64::from)).collect();
+        Self { labels, rows: rows.to_vec(), ..Self::from_ids(&sequences) }
     }
 
     /// Packs unlabelled sequences; `rows` counts them from 0.
@@ -43,12 +36,7 @@ impl Batch {
             input_ids.extend(ids.iter().map(|&id| i64::from(id)));
             cu_seqlens.push(input_ids.len() as i64);
         }
-        Self {
-            input_ids,
-            cu_seqlens,
-            labels: vec![-1; sequences.len()],
-            rows: (0..sequences.len()).collect(),
-        }
+        Self { input_ids, cu_seqlens, labels: vec![-1; sequences.len()], rows: (0..sequences.len()).collect() }
     }
 
     /// How many sequences there are: `B`.
@@ -74,16 +62,10 @@ mod tests {
     #[test]
     fn sequences_lie_end_to_end() {
         let batch = Batch::from_ids(&[&[101, 2023, 102], &[101, 102], &[101, 7, 8, 9, 102]]);
-        assert_eq!(
-            batch.input_ids,
-            [101, 2023, 102, 101, 102, 101, 7, 8, 9, 102]
-        );
+        assert_eq!(batch.input_ids, [101, 2023, 102, 101, 102, 101, 7, 8, 9, 102]);
         assert_eq!(batch.cu_seqlens, [0, 3, 5, 10]);
         assert_eq!(batch.labels, [-1, -1, -1]);
-        assert_eq!(
-            (batch.rows.as_slice(), batch.len(), batch.tokens()),
-            ([0, 1, 2].as_slice(), 3, 10)
-        );
+        assert_eq!((batch.rows.as_slice(), batch.len(), batch.tokens()), ([0, 1, 2].as_slice(), 3, 10));
     }
 
     #[test]

@@ -153,9 +153,7 @@ impl FromStr for SourceChoice {
     fn from_str(name: &str) -> Result<Self, DataError> {
         Ok(match name {
             "" => {
-                return Err(DataError::Request(
-                    "--source is empty: auto, hub, stanford, packaged or a folder".into(),
-                ));
+                return Err(DataError::Request("--source is empty: auto, hub, stanford, packaged or a folder".into()));
             }
             "auto" => Self::Auto,
             "hub" => Self::Hub,
@@ -167,10 +165,6 @@ impl FromStr for SourceChoice {
 }
 
 /// Reads `dataset` from `source`.
-pub fn load(
-    dataset: &Dataset,
-    source: &SourceChoice,
-    options: &LoadOptions,
-) -> Result<Loaded, DataError> {
+pub fn load(dataset: &Dataset, source: &SourceChoice, options: &LoadOptions) -> Result<Loaded, DataError> {
     crate::source::load(dataset, source, options)
 }

@@ -110,18 +110,12 @@ pub enum DataError {
 impl DataError {
     /// An [`std::io::Error`] with the path it happened to.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self::Io {
-            path: path.into(),
-            source,
-        }
+        Self::Io { path: path.into(), source }
     }
 
     /// Bad content of a file: `message` names row, column and value, and what to do.
     pub fn content(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
-        Self::Content {
-            path: path.into(),
-            message: message.into(),
-        }
+        Self::Content { path: path.into(), message: message.into() }
     }
 }
 

@@ -28,8 +28,7 @@ pub(crate) fn no_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     QUIET.set(before);
     outcome.map_err(|payload| {
         let text = payload.downcast_ref::<&str>().map(|text| text.to_string());
-        text.or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no reason given".into())
+        text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".into())
     })
 }
 
@@ -41,11 +40,7 @@ mod tests {
     fn a_panic_is_its_message_and_the_next_call_is_sound() {
         let number = std::hint::black_box(3_usize);
         assert_eq!(no_panic(|| number), Ok(3));
-        assert!(
-            no_panic(|| [1, 2][number])
-                .expect_err("out of bounds")
-                .starts_with("index out of bounds")
-        );
+        assert!(no_panic(|| [1, 2][number]).expect_err("out of bounds").starts_with("index out of bounds"));
         assert_eq!(no_panic(|| number), Ok(3));
     }
 }

@@ -28,20 +28,13 @@ const LISTED: usize = 10;
 pub fn parse_map(argument: &str) -> Result<Vec<(String, String)>, DataError> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for part in argument.split(',') {
-        let pair = part
-            .split_once('=')
-            .map(|(value, name)| (value.trim(), name.trim()));
-        let Some((value, name)) =
-            pair.filter(|(value, name)| !value.is_empty() && !name.is_empty())
-        else {
+        let pair = part.split_once('=').map(|(value, name)| (value.trim(), name.trim()));
+        let Some((value, name)) = pair.filter(|(value, name)| !value.is_empty() && !name.is_empty()) else {
             return Err(DataError::Request(format!(
                 "--label-map: {part:?} is not VALUE=NAME (hint: --label-map 1=negative,2=positive)"
             )));
         };
-        if let Some((_, before)) = pairs
-            .iter()
-            .find(|(known, _)| Value::of_text(known) == Value::of_text(value))
-        {
+        if let Some((_, before)) = pairs.iter().find(|(known, _)| Value::of_text(known) == Value::of_text(value)) {
             return Err(DataError::Request(format!(
                 "--label-map: {value:?} is mapped twice, to {before:?} and to {name:?} (hint: keep one)"
             )));
@@ -94,11 +87,7 @@ impl Sheet {
     fn refuse(&self, row: &Row, reason: String) -> DataError {
         let origin = &self.files[row.file];
         let column = origin.label_column.clone().unwrap_or_default();
-        DataError::Value {
-            place: origin.place(row),
-            column,
-            reason,
-        }
+        DataError::Value { place: origin.place(row), column, reason }
     }
 }
 
@@ -132,10 +121,7 @@ pub(crate) fn resolve(
     }
     let train = classes.apply(&sheet, Split::Train)?;
     let mut counts = vec![0_usize; classes.names.len()];
-    train
-        .iter()
-        .filter_map(|record| record.label)
-        .for_each(|label| counts[label as usize] += 1);
+    train.iter().filter_map(|record| record.label).for_each(|label| counts[label as usize] += 1);
     let mut notes = vec![classes.note(&counts)];
     refuse_one_class(&sheet, &classes, &counts)?;
     notes.extend(classes.names.iter().zip(&counts).filter(|(_, count)| **count == 0).map(|(name, _)| {
@@ -143,39 +129,21 @@ pub(crate) fn resolve(
     }));
     let validation = classes.apply(&sheet, Split::Validation)?;
     let test = if unlabelled {
-        notes.push(format!(
-            "test: {} rows without a label; they can be predicted, not scored",
-            sheet.test.len()
-        ));
-        sheet
-            .test
-            .iter()
-            .map(|row| Record {
-                text: row.text.clone().unwrap_or_default(),
-                label: None,
-            })
-            .collect()
+        notes.push(format!("test: {} rows without a label; they can be predicted, not scored", sheet.test.len()));
+        sheet.test.iter().map(|row| Record { text: row.text.clone().unwrap_or_default(), label: None }).collect()
     } else {
         classes.apply(&sheet, Split::Test)?
     };
     for (split, records) in [(Split::Validation, &validation), (Split::Test, &test)] {
         refuse_unlearned(&classes, &counts, split, records)?;
     }
-    Ok(Labelled {
-        names: classes.names,
-        train,
-        validation,
-        test,
-        notes,
-    })
+    Ok(Labelled { names: classes.names, train, validation, test, notes })
 }
 
 /// Refuses rows without a label, but for a test split that has none at all; whether it is one.
 fn unlabelled_test(sheet: &Sheet, map: Option<&[(String, String)]>) -> Result<bool, DataError> {
-    let minus_one_is_a_class = map.is_some_and(|map| {
-        map.iter()
-            .any(|(value, _)| Value::of_text(value) == Value::Number(-1))
-    });
+    let minus_one_is_a_class =
+        map.is_some_and(|map| map.iter().any(|(value, _)| Value::of_text(value) == Value::Number(-1)));
     for split in Split::ALL {
         let rows = sheet.split(split);
         let without = |row: &&Row| match Value::of(&row.label) {
@@ -189,11 +157,7 @@ fn unlabelled_test(sheet: &Sheet, map: Option<&[(String, String)]>) -> Result<bo
             return Ok(true);
         }
         let minus_one = Value::of(&first.label) == Some(Value::Number(-1));
-        let what = if minus_one {
-            "label -1, which marks a row as unlabelled,"
-        } else {
-            "no label"
-        };
+        let what = if minus_one { "label -1, which marks a row as unlabelled," } else { "no label" };
         let hint = if minus_one {
             "label the rows or remove them; where -1 is a class, --label-map -1=negative,1=positive"
         } else {
@@ -215,11 +179,7 @@ fn unlabelled_test(sheet: &Sheet, map: Option<&[(String, String)]>) -> Result<bo
 
 /// `rows 3, 4, 9 and 31 more`.
 pub(crate) fn listed(rows: &[&Row]) -> String {
-    let shown: Vec<String> = rows
-        .iter()
-        .take(LISTED)
-        .map(|row| row.row.to_string())
-        .collect();
+    let shown: Vec<String> = rows.iter().take(LISTED).map(|row| row.row.to_string()).collect();
     let more = rows.len() - shown.len();
     let word = if rows.len() == 1 { "row" } else { "rows" };
     if more == 0 {
@@ -233,10 +193,7 @@ pub(crate) fn listed(rows: &[&Row]) -> String {
 fn declared_names(sheet: &Sheet, declared: Option<&[&str]>) -> Option<Vec<String>> {
     match declared {
         Some(names) => Some(names.iter().map(|name| name.to_string()).collect()),
-        None => sheet
-            .train
-            .first()
-            .and_then(|row| sheet.files[row.file].class_names.clone()),
+        None => sheet.train.first().and_then(|row| sheet.files[row.file].class_names.clone()),
     }
 }
 
@@ -253,31 +210,18 @@ impl Classes {
         let mut names: Vec<String> = Vec::new();
         let mut values = BTreeMap::new();
         for (value, name) in map {
-            let index = names
-                .iter()
-                .position(|known| known == name)
-                .unwrap_or_else(|| {
-                    names.push(name.clone());
-                    names.len() - 1
-                });
+            let index = names.iter().position(|known| known == name).unwrap_or_else(|| {
+                names.push(name.clone());
+                names.len() - 1
+            });
             values.insert(Value::of_text(value), index as u32);
         }
-        Self {
-            names,
-            values,
-            given: true,
-        }
+        Self { names, values, given: true }
     }
 
     fn declared(names: Vec<String>) -> Self {
-        let values = (0..names.len() as u32)
-            .map(|index| (Value::Number(i64::from(index)), index))
-            .collect();
-        Self {
-            names,
-            values,
-            given: true,
-        }
+        let values = (0..names.len() as u32).map(|index| (Value::Number(i64::from(index)), index)).collect();
+        Self { names, values, given: true }
     }
 
     /// From the training rows: sorted names, or numbers that are 0, 1, 2, ...
@@ -286,9 +230,7 @@ impl Classes {
         for row in &sheet.train {
             seen.entry(column::value(sheet, row)?).or_insert(row);
             if seen.len() > MAX_CLASSES {
-                let reason = format!(
-                    "more than {MAX_CLASSES} different labels (hint: is --label-column right?)"
-                );
+                let reason = format!("more than {MAX_CLASSES} different labels (hint: is --label-column right?)");
                 return Err(sheet.refuse(row, reason));
             }
         }
@@ -296,11 +238,7 @@ impl Classes {
         column::check_numbers(sheet, &seen)?;
         let names = seen.keys().map(ToString::to_string).collect();
         let values = seen.into_keys().zip(0..).collect();
-        Ok(Self {
-            names,
-            values,
-            given: false,
-        })
+        Ok(Self { names, values, given: false })
     }
 
     fn apply(&self, sheet: &Sheet, split: Split) -> Result<Vec<Record>, DataError> {
@@ -311,26 +249,14 @@ impl Classes {
             let Some(label) = self.values.get(&value) else {
                 return Err(self.unknown(sheet, split, row, &value));
             };
-            records.push(Record::labelled(
-                row.text.clone().unwrap_or_default(),
-                *label,
-            ));
+            records.push(Record::labelled(row.text.clone().unwrap_or_default(), *label));
         }
         Ok(records)
     }
 
     fn unknown(&self, sheet: &Sheet, split: Split, row: &Row, value: &Value) -> DataError {
-        let count = sheet
-            .split(split)
-            .iter()
-            .filter(|row| Value::of(&row.label).as_ref() == Some(value))
-            .count();
-        let known: Vec<String> = self
-            .values
-            .keys()
-            .take(20)
-            .map(ToString::to_string)
-            .collect();
+        let count = sheet.split(split).iter().filter(|row| Value::of(&row.label).as_ref() == Some(value)).count();
+        let known: Vec<String> = self.values.keys().take(20).map(ToString::to_string).collect();
         let known = known.join(", ");
         let reason = if self.given {
             format!("label \"{value}\" is not one of {known} (hint: --label-map)")
@@ -348,37 +274,19 @@ impl Classes {
     fn note(&self, counts: &[usize]) -> String {
         let mut parts = Vec::new();
         for (index, (name, count)) in self.names.iter().zip(counts).enumerate() {
-            let values = self
-                .values
-                .iter()
-                .filter(|(_, label)| **label as usize == index);
+            let values = self.values.iter().filter(|(_, label)| **label as usize == index);
             let values: Vec<String> = values.map(|(value, _)| format!("\"{value}\"")).collect();
-            parts.push(format!(
-                "{index} = {name} (from {}, {})",
-                values.join(", "),
-                column::rows(*count)
-            ));
+            parts.push(format!("{index} = {name} (from {}, {})", values.join(", "), column::rows(*count)));
         }
         format!("labels: {}", parts.join("; "))
     }
 }
 
 fn refuse_one_class(sheet: &Sheet, classes: &Classes, counts: &[usize]) -> Result<(), DataError> {
-    let with_rows: Vec<usize> = (0..counts.len())
-        .filter(|class| counts[*class] > 0)
-        .collect();
-    let path = || {
-        sheet
-            .files
-            .first()
-            .map(|file| file.path.clone())
-            .unwrap_or_default()
-    };
+    let with_rows: Vec<usize> = (0..counts.len()).filter(|class| counts[*class] > 0).collect();
+    let path = || sheet.files.first().map(|file| file.path.clone()).unwrap_or_default();
     match with_rows[..] {
-        [] => Err(DataError::content(
-            path(),
-            "train has no rows (hint: a smaller --split-ratio)",
-        )),
+        [] => Err(DataError::content(path(), "train has no rows (hint: a smaller --split-ratio)")),
         [only] => Err(DataError::content(
             path(),
             format!(
@@ -392,22 +300,9 @@ fn refuse_one_class(sheet: &Sheet, classes: &Classes, counts: &[usize]) -> Resul
 }
 
 /// A class of a given mapping that validation or test has and train hasn't.
-fn refuse_unlearned(
-    classes: &Classes,
-    counts: &[usize],
-    split: Split,
-    records: &[Record],
-) -> Result<(), DataError> {
-    for (class, name) in classes
-        .names
-        .iter()
-        .enumerate()
-        .filter(|(class, _)| counts[*class] == 0)
-    {
-        let found = records
-            .iter()
-            .filter(|record| record.label == Some(class as u32))
-            .count();
+fn refuse_unlearned(classes: &Classes, counts: &[usize], split: Split, records: &[Record]) -> Result<(), DataError> {
+    for (class, name) in classes.names.iter().enumerate().filter(|(class, _)| counts[*class] == 0) {
+        let found = records.iter().filter(|record| record.label == Some(class as u32)).count();
         if found > 0 {
             return Err(DataError::Request(format!(
                 "label {name:?} ({}) only in {}; no training row has it (hint: label some training rows so, or map it \

@@ -17,10 +17,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // What a person should know comes as notes; RUST_LOG shows the rest.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match data::prepare::run(&cli.prepare) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {

@@ -108,9 +108,7 @@ impl Manifest {
         let mut text = serde_json::to_string_pretty(self).map_err(|error| io(error.into()))?;
         text.push('\n');
         let mut file = File::create(&partial).map_err(io)?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(io)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
         std::fs::rename(&partial, &path).map_err(io)
     }
 
@@ -125,8 +123,7 @@ impl Manifest {
         struct Format {
             format: u32,
         }
-        let damaged =
-            |error| DataError::content(path, format!("is not a manifest: {error} {hint}"));
+        let damaged = |error| DataError::content(path, format!("is not a manifest: {error} {hint}"));
         let Format { format } = serde_json::from_str(&text).map_err(damaged)?;
         if format != FORMAT {
             return Err(DataError::content(
@@ -152,40 +149,21 @@ impl Prepared {
     pub fn open(dir: &Path) -> Result<Self, DataError> {
         let path = dir.join(MANIFEST);
         if !path.is_file() {
-            let what = if dir.is_dir() {
-                "has no manifest.json, so it was never finished"
-            } else {
-                "doesn't exist"
-            };
+            let what = if dir.is_dir() { "has no manifest.json, so it was never finished" } else { "doesn't exist" };
             return Err(DataError::content(
                 dir,
-                format!(
-                    "{what} (hint: cargo xtask prepare-data --output {})",
-                    dir.display()
-                ),
+                format!("{what} (hint: cargo xtask prepare-data --output {})", dir.display()),
             ));
         }
-        let prepared = Self {
-            dir: dir.to_owned(),
-            manifest: Manifest::read(&path)?,
-        };
+        let prepared = Self { dir: dir.to_owned(), manifest: Manifest::read(&path)? };
         for (name, split) in &prepared.manifest.splits {
             if !SPLITS.contains(&name.as_str()) {
-                return Err(DataError::content(
-                    &path,
-                    format!("names a split {name:?}: {} can be", SPLITS.join(", ")),
-                ));
+                return Err(DataError::content(&path, format!("names a split {name:?}: {} can be", SPLITS.join(", "))));
             }
             let file = prepared.file(name);
-            let bytes = file
-                .metadata()
-                .map_err(|error| DataError::io(&file, error))?
-                .len();
+            let bytes = file.metadata().map_err(|error| DataError::io(&file, error))?.len();
             if bytes != split.bytes {
-                let message = format!(
-                    "has {bytes} bytes, not {} (hint: prepare the data again)",
-                    split.bytes
-                );
+                let message = format!("has {bytes} bytes, not {} (hint: prepare the data again)", split.bytes);
                 return Err(DataError::content(file, message));
             }
         }
@@ -199,25 +177,14 @@ impl Prepared {
     pub fn split(&self, name: &str) -> Result<Examples, DataError> {
         let Some(split) = self.manifest.splits.get(name) else {
             let have: Vec<&str> = self.manifest.splits.keys().map(String::as_str).collect();
-            return Err(DataError::content(
-                &self.dir,
-                format!("has no split {name:?}, only {}", have.join(", ")),
-            ));
+            return Err(DataError::content(&self.dir, format!("has no split {name:?}, only {}", have.join(", "))));
         };
         let path = self.file(name);
         let examples = Examples::open(&path)?;
-        let fail = |message: String| {
-            Err(DataError::content(
-                &path,
-                format!("{message} (hint: prepare the data again)"),
-            ))
-        };
+        let fail =
+            |message: String| Err(DataError::content(&path, format!("{message} (hint: prepare the data again)")));
         if examples.len() != split.rows {
-            return fail(format!(
-                "has {} rows, not the manifest's {}",
-                examples.len(),
-                split.rows
-            ));
+            return fail(format!("has {} rows, not the manifest's {}", examples.len(), split.rows));
         }
         let (vocab_size, labels) = (self.manifest.vocab_size, self.manifest.label_names.len());
         for row in 0..examples.len() {
@@ -230,17 +197,10 @@ impl Prepared {
                 ));
             }
             if let Some(id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
-                return fail(format!(
-                    "row {row}: token id {id} is not below the vocabulary's size {vocab_size}"
-                ));
+                return fail(format!("row {row}: token id {id} is not below the vocabulary's size {vocab_size}"));
             }
-            if let Some(label) = examples
-                .label(row)
-                .filter(|&label| label as usize >= labels)
-            {
-                return fail(format!(
-                    "row {row}: label {label} is not below the number of labels {labels}"
-                ));
+            if let Some(label) = examples.label(row).filter(|&label| label as usize >= labels) {
+                return fail(format!("row {row}: label {label} is not below the number of labels {labels}"));
             }
         }
         Ok(examples)
@@ -252,14 +212,18 @@ impl Prepared {
             let path = self.file(name);
             let found = sha256_file(&path)?;
             if found != split.sha256 {
-                let message = format!(
-                    "sha256 is {found}, not {} (hint: prepare the data again)",
-                    split.sha256
-                );
+                let message = format!("sha256 is {found}, not {} (hint: prepare the data again)", split.sha256);
                 return Err(DataError::content(path, message));
             }
         }
         Ok(())
+    }
+
+    /// Makes this the directory that was prepared last: what a person asked for last is what training takes.
+    pub(crate) fn touch(&self) -> Result<(), DataError> {
+        let path = self.dir.join(MANIFEST);
+        let touched = File::options().append(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        touched.map_err(|error| DataError::io(path, error))
     }
 
     fn file(&self, split: &str) -> PathBuf {
@@ -278,16 +242,10 @@ pub fn newest_prepared() -> Result<PathBuf, DataError> {
 }
 
 fn newest_under(root: &Path) -> Result<PathBuf, DataError> {
-    let finished =
-        |dir: &Path| -> Option<SystemTime> { dir.join(MANIFEST).metadata().ok()?.modified().ok() };
-    let hidden = |dir: &Path| {
-        dir.file_name()
-            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
-    };
+    let finished = |dir: &Path| -> Option<SystemTime> { dir.join(MANIFEST).metadata().ok()?.modified().ok() };
+    let hidden = |dir: &Path| dir.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     let entries = match std::fs::read_dir(root) {
-        Ok(entries) => entries
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| DataError::io(root, error))?,
+        Ok(entries) => entries.collect::<Result<Vec<_>, _>>().map_err(|error| DataError::io(root, error))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(DataError::io(root, error)),
     };
@@ -298,12 +256,7 @@ fn newest_under(root: &Path) -> Result<PathBuf, DataError> {
         .filter_map(|dir| Some((finished(&dir)?, dir)))
         .max()
         .map(|(_, dir)| dir)
-        .ok_or_else(|| {
-            DataError::content(
-                root,
-                "holds no prepared data (hint: cargo xtask prepare-data)",
-            )
-        })
+        .ok_or_else(|| DataError::content(root, "holds no prepared data (hint: cargo xtask prepare-data)"))
 }
 
 fn sha256_file(path: &Path) -> Result<String, DataError> {

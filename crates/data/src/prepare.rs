@@ -51,43 +51,26 @@ pub fn run(args: &PrepareArgs) -> Result<Outcome, DataError> {
 
 fn prepare(args: &PrepareArgs) -> Result<Outcome, DataError> {
     let loaded = load(&args.dataset()?, &args.source, &args.load_options())?;
-    loaded
-        .notes
-        .iter()
-        .for_each(|note| eprintln!("note: {note}"));
-    let output = args
-        .output
-        .clone()
-        .unwrap_or_else(|| Path::new(PREPARED).join(folder_name(&loaded.dataset)));
+    loaded.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(folder_name(&loaded.dataset)));
     directory::check(&output)?;
     let findings = audit(&loaded);
-    findings
-        .findings()
-        .iter()
-        .for_each(|finding| eprintln!("note: {finding}"));
+    findings.findings().iter().for_each(|finding| eprintln!("note: {finding}"));
     findings.check(args.allow_leakage)?;
 
-    let model = fetch::checkpoint(args.model.as_deref()).map_err(|source| DataError::Fetch {
-        source_name: "model",
-        source,
-    })?;
+    let model =
+        fetch::checkpoint(args.model.as_deref()).map_err(|source| DataError::Fetch { source_name: "model", source })?;
     model.note.iter().for_each(|note| eprintln!("note: {note}"));
     let tokenizer = Tokenizer::from_folder(&model.folder, args.max_length)?;
     check_model(&model.folder, &tokenizer)?;
-    let model = ModelSource {
-        name: model.name,
-        origin: model.origin,
-        note: model.note,
-    };
+    let model = ModelSource { name: model.name, origin: model.origin, note: model.note };
 
     let fingerprint = fingerprint(&loaded, &model, &tokenizer);
     if let Ok(prepared) = Prepared::open(&output)
         && prepared.manifest.fingerprint == fingerprint
     {
-        return Ok(Outcome {
-            prepared,
-            already: true,
-        });
+        prepared.touch()?;
+        return Ok(Outcome { prepared, already: true });
     }
     write(&output, &loaded, findings, model, &tokenizer, fingerprint)
 }
@@ -101,21 +84,12 @@ fn write(
     fingerprint: String,
 ) -> Result<Outcome, DataError> {
     let staging = Staging::create(output)?;
-    let bar = progress(
-        loaded
-            .splits()
-            .iter()
-            .map(|(_, records)| records.len() as u64)
-            .sum(),
-    );
+    let bar = progress(loaded.splits().iter().map(|(_, records)| records.len() as u64).sum());
     let mut splits = std::collections::BTreeMap::new();
     for (name, records) in loaded.splits() {
         if !records.is_empty() {
             let path = staging.path().join(manifest::file_name(name));
-            splits.insert(
-                name.to_owned(),
-                write_split(&path, records, loaded.label_names.len(), tokenizer, &bar)?,
-            );
+            splits.insert(name.to_owned(), write_split(&path, records, loaded.label_names.len(), tokenizer, &bar)?);
         }
     }
     bar.finish_and_clear();
@@ -138,10 +112,7 @@ fn write(
     };
     manifest.write(staging.path())?;
     staging.commit()?;
-    Ok(Outcome {
-        prepared: Prepared::open(output)?,
-        already: false,
-    })
+    Ok(Outcome { prepared: Prepared::open(output)?, already: false })
 }
 
 fn write_split(
@@ -167,10 +138,7 @@ fn write_split(
         let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
         for (record, encoded) in records.iter().zip(tokenizer.encode_batch(&texts)?) {
             writer.push(&record.text, record.label, &encoded.ids)?;
-            if let Some(count) = record
-                .label
-                .and_then(|label| split.label_counts.get_mut(label as usize))
-            {
+            if let Some(count) = record.label.and_then(|label| split.label_counts.get_mut(label as usize)) {
                 *count += 1;
                 split.labelled += 1;
             }
@@ -182,44 +150,27 @@ fn write_split(
     }
     let written = writer.finish()?;
     split.truncated_share = split.truncated as f64 / split.rows.max(1) as f64;
-    Ok(SplitManifest {
-        bytes: written.bytes,
-        sha256: written.sha256,
-        ..split
-    })
+    Ok(SplitManifest { bytes: written.bytes, sha256: written.sha256, ..split })
 }
 
 impl Loaded {
     /// The splits in reading order, by the names that a prepared directory gives them.
     fn splits(&self) -> [(&'static str, &[Record]); 3] {
         let [train, validation, test] = SPLITS;
-        [
-            (train, self.train.as_slice()),
-            (validation, &self.validation),
-            (test, &self.test),
-        ]
+        [(train, self.train.as_slice()), (validation, &self.validation), (test, &self.test)]
     }
 }
 
-/// A data set's name as a folder's: a path or a file's name becomes its harmless letters.
+/// A data set's name as a folder's: of a path the last part in harmless letters. A file keeps its ending, so that
+/// `reviews.csv` never takes the place of `reviews`.
 fn folder_name(dataset: &str) -> String {
-    let stem = Path::new(dataset)
-        .file_stem()
-        .map_or(dataset.into(), |stem| stem.to_string_lossy());
+    let stem = Path::new(dataset).file_name().map_or(dataset.into(), |name| name.to_string_lossy());
     let harmless = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
-            c
-        } else {
-            '-'
-        }
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }
     };
     let name: String = stem.chars().map(harmless).collect();
     let name = name.trim_matches(['.', '-']);
-    if name.is_empty() {
-        "own".into()
-    } else {
-        name.into()
-    }
+    if name.is_empty() { "own".into() } else { name.into() }
 }
 
 /// Whether the ids will fit the model: better said now than by an index error in training.
@@ -229,9 +180,7 @@ fn check_model(folder: &Path, tokenizer: &Tokenizer) -> Result<(), DataError> {
     let config: serde_json::Value = serde_json::from_slice(&text)
         .map_err(|error| DataError::content(&path, format!("is not valid JSON: {error}")))?;
     let size = |key: &str| config.get(key).and_then(serde_json::Value::as_u64);
-    if let Some(positions) =
-        size("max_position_embeddings").filter(|&most| tokenizer.max_length() as u64 > most)
-    {
+    if let Some(positions) = size("max_position_embeddings").filter(|&most| tokenizer.max_length() as u64 > most) {
         return Err(DataError::Request(format!(
             "--max-length {} is more than the model's {positions} positions (hint: --max-length {positions})",
             tokenizer.max_length()
@@ -240,10 +189,7 @@ fn check_model(folder: &Path, tokenizer: &Tokenizer) -> Result<(), DataError> {
     match size("vocab_size").filter(|&words| tokenizer.vocab_size() as u64 > words) {
         Some(words) => Err(DataError::content(
             &path,
-            format!(
-                "vocab_size is {words}, but the tokenizer beside it has ids up to {}",
-                tokenizer.vocab_size() - 1
-            ),
+            format!("vocab_size is {words}, but the tokenizer beside it has ids up to {}", tokenizer.vocab_size() - 1),
         )),
         None => Ok(()),
     }
@@ -251,10 +197,9 @@ fn check_model(folder: &Path, tokenizer: &Tokenizer) -> Result<(), DataError> {
 
 /// A bar on stderr; nothing where stderr is no terminal.
 fn progress(texts: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template(
-        "tokenizing {wide_bar} {human_pos}/{human_len} texts  {per_sec}  {eta} left",
-    )
-    .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("tokenizing {wide_bar} {human_pos}/{human_len} texts  {per_sec}  {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(texts).with_style(style)
 }
 

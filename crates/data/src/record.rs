@@ -14,10 +14,7 @@ pub struct Record {
 impl Record {
     /// A record with a label.
     pub fn labelled(text: impl Into<String>, label: u32) -> Self {
-        Self {
-            text: text.into(),
-            label: Some(label),
-        }
+        Self { text: text.into(), label: Some(label) }
     }
 }
 
@@ -31,11 +28,7 @@ pub fn normalised(text: &str) -> String {
             out.push(' ');
         }
         let before = out.len();
-        out.extend(
-            word.chars()
-                .filter(|c| !invisible(*c))
-                .flat_map(char::to_lowercase),
-        );
+        out.extend(word.chars().filter(|c| !invisible(*c)).flat_map(char::to_lowercase));
         if out.len() == before {
             out.truncate(start);
         }

@@ -29,19 +29,9 @@ impl Sampler {
     ///
     /// # Panics
     /// If `batch_size` is 0.
-    pub fn new(
-        token_counts: Vec<u32>,
-        batch_size: usize,
-        seed: u64,
-        group_by_length: bool,
-    ) -> Self {
+    pub fn new(token_counts: Vec<u32>, batch_size: usize, seed: u64, group_by_length: bool) -> Self {
         assert!(batch_size > 0, "batch_size must be at least 1");
-        Self {
-            token_counts,
-            batch_size,
-            seed,
-            group_by_length,
-        }
+        Self { token_counts, batch_size, seed, group_by_length }
     }
 
     /// The batches of one epoch, in order: each row once, each batch full but the last.
@@ -51,9 +41,7 @@ impl Sampler {
         if self.group_by_length {
             self.group(&mut rows);
         }
-        rows.chunks(self.batch_size)
-            .map(<[usize]>::to_vec)
-            .collect()
+        rows.chunks(self.batch_size).map(<[usize]>::to_vec).collect()
     }
 
     /// How many batches an epoch has.
@@ -69,8 +57,8 @@ impl Sampler {
             pool.sort_by_key(|&row| std::cmp::Reverse(self.token_counts[row]));
         }
         let whole_pools = rows.len() / pool;
-        let longest = (0..rows.len().div_ceil(pool))
-            .max_by_key(|&at| (self.token_counts[rows[at * pool]], usize::MAX - at));
+        let longest =
+            (0..rows.len().div_ceil(pool)).max_by_key(|&at| (self.token_counts[rows[at * pool]], usize::MAX - at));
         match longest {
             Some(at) if at < whole_pools => rows[..(at + 1) * pool].rotate_right(pool),
             // The last pool is short: moved to the front whole it would leave a short batch in the middle of the epoch,
@@ -99,9 +87,7 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Generator {
     fn new(seed: u64, epoch: u64) -> Self {
-        Self(mix(mix(seed.wrapping_add(GOLDEN))
-            .wrapping_add(epoch)
-            .wrapping_add(GOLDEN)))
+        Self(mix(mix(seed.wrapping_add(GOLDEN)).wrapping_add(epoch).wrapping_add(GOLDEN)))
     }
 
     fn next(&mut self) -> u64 {
@@ -139,9 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn counts(rows: usize) -> Vec<u32> {
-        (0..rows as u64)
-            .map(|row| 3 + (mix(row) % 60) as u32)
-            .collect()
+        (0..rows as u64).map(|row| 3 + (mix(row) % 60) as u32).collect()
     }
 
     proptest! {
@@ -176,15 +160,9 @@ mod tests {
     fn epochs_and_seeds_differ_and_repeat() {
         for grouped in [false, true] {
             let sampler = Sampler::new(counts(500), 16, 42, grouped);
-            assert_eq!(
-                sampler.epoch(1),
-                Sampler::new(counts(500), 16, 42, grouped).epoch(1)
-            );
+            assert_eq!(sampler.epoch(1), Sampler::new(counts(500), 16, 42, grouped).epoch(1));
             assert_ne!(sampler.epoch(0), sampler.epoch(1));
-            assert_ne!(
-                sampler.epoch(0),
-                Sampler::new(counts(500), 16, 43, grouped).epoch(0)
-            );
+            assert_ne!(sampler.epoch(0), Sampler::new(counts(500), 16, 43, grouped).epoch(0));
         }
     }
 
@@ -192,11 +170,7 @@ mod tests {
     fn the_generator_is_splitmix64() {
         // The first outputs from state 1234567, as the reference implementation gives them.
         let mut generator = Generator(1_234_567);
-        let expected = [
-            6_457_827_717_110_365_317,
-            3_203_168_211_198_807_973,
-            9_817_491_932_198_370_423_u64,
-        ];
+        let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423_u64];
         assert_eq!(expected.map(|_| generator.next()), expected);
     }
 
@@ -213,12 +187,7 @@ mod tests {
             batches.iter().map(waste).sum()
         };
         let shuffled = Sampler::new(counts.clone(), 16, 7, false).epoch(0);
-        assert!(
-            padding(&grouped) * 10 < padding(&shuffled),
-            "{} {}",
-            padding(&grouped),
-            padding(&shuffled)
-        );
+        assert!(padding(&grouped) * 10 < padding(&shuffled), "{} {}", padding(&grouped), padding(&shuffled));
     }
 
     /// Worked out by another implementation of the module's rules; a resumed run relies on them.

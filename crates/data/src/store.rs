@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, AsArray, Int32Array, Int32Builder, ListBuilder, RecordBatch,
-    StringArray, StringBuilder, UInt32Builder,
+    Array, ArrayBuilder, ArrayRef, AsArray, Int32Array, Int32Builder, ListBuilder, RecordBatch, StringArray,
+    StringBuilder, UInt32Builder,
 };
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, UInt32Type};
@@ -53,14 +53,8 @@ impl Writer {
     /// Creates the file; there must be none at `path`.
     pub fn create(path: &Path) -> Result<Self, DataError> {
         let file = File::create_new(path).map_err(|error| DataError::io(path, error))?;
-        let file = FileWriter::try_new(
-            Hashed::new(BufWriter::with_capacity(1 << 20, file)),
-            &schema(),
-        )
-        .map_err(|source| DataError::Arrow {
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = FileWriter::try_new(Hashed::new(BufWriter::with_capacity(1 << 20, file)), &schema())
+            .map_err(|source| DataError::Arrow { path: path.to_owned(), source })?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -72,30 +66,19 @@ impl Writer {
     }
 
     /// Adds a row.
-    pub fn push(
-        &mut self,
-        text: &str,
-        label: Option<u32>,
-        input_ids: &[u32],
-    ) -> Result<(), DataError> {
+    pub fn push(&mut self, text: &str, label: Option<u32>, input_ids: &[u32]) -> Result<(), DataError> {
         let label = label
             .map(|label| {
-                i32::try_from(label).map_err(|_| {
-                    DataError::content(&self.path, format!("label {label} is above {}", i32::MAX))
-                })
+                i32::try_from(label)
+                    .map_err(|_| DataError::content(&self.path, format!("label {label} is above {}", i32::MAX)))
             })
             .transpose()?;
         // The offsets within a record batch have 32 bits.
-        let pending = (
-            self.pending.0 + text.len(),
-            self.pending.1 + input_ids.len(),
-        );
+        let pending = (self.pending.0 + text.len(), self.pending.1 + input_ids.len());
         if pending.0 > i32::MAX as usize || pending.1 > i32::MAX as usize {
             return Err(DataError::content(
                 &self.path,
-                format!(
-                    "more than 2 GiB of text in {ROWS_PER_BATCH} rows (hint: split long texts into several rows)"
-                ),
+                format!("more than 2 GiB of text in {ROWS_PER_BATCH} rows (hint: split long texts into several rows)"),
             ));
         }
         self.pending = pending;
@@ -103,11 +86,7 @@ impl Writer {
         self.label.append_option(label);
         self.input_ids.values().append_slice(input_ids);
         self.input_ids.append(true);
-        if self.label.len() == ROWS_PER_BATCH {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        if self.label.len() == ROWS_PER_BATCH { self.flush() } else { Ok(()) }
     }
 
     /// Writes what is left, syncs the file to disk, and says what it is.
@@ -116,36 +95,21 @@ impl Writer {
             self.flush()?;
         }
         let Self { path, file, .. } = self;
-        let hashed = file.into_inner().map_err(|source| DataError::Arrow {
-            path: path.clone(),
-            source,
-        })?;
+        let hashed = file.into_inner().map_err(|source| DataError::Arrow { path: path.clone(), source })?;
         let io = |error| DataError::io(&path, error);
-        let written = Written {
-            sha256: hex(&hashed.hasher.finalize()),
-            bytes: hashed.bytes,
-        };
-        let file = hashed
-            .inner
-            .into_inner()
-            .map_err(|error| io(error.into_error()))?;
+        let written = Written { sha256: hex(&hashed.hasher.finalize()), bytes: hashed.bytes };
+        let file = hashed.inner.into_inner().map_err(|error| io(error.into_error()))?;
         file.sync_all().map_err(io)?;
         Ok(written)
     }
 
     fn flush(&mut self) -> Result<(), DataError> {
         self.pending = (0, 0);
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.text.finish()),
-            Arc::new(self.label.finish()),
-            Arc::new(self.input_ids.finish()),
-        ];
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(self.text.finish()), Arc::new(self.label.finish()), Arc::new(self.input_ids.finish())];
         RecordBatch::try_new(schema(), columns)
             .and_then(|batch| self.file.write(&batch))
-            .map_err(|source| DataError::Arrow {
-                path: self.path.clone(),
-                source,
-            })
+            .map_err(|source| DataError::Arrow { path: self.path.clone(), source })
     }
 }
 
@@ -173,25 +137,15 @@ impl Examples {
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let file = File::open(path).map_err(|error| DataError::io(path, error))?;
         // SAFETY: nothing of this project changes such a file in place: it is written under another name and renamed.
-        let map =
-            unsafe { memmap2::Mmap::map(&file) }.map_err(|error| DataError::io(path, error))?;
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|error| DataError::io(path, error))?;
         let buffer = Buffer::from(bytes::Bytes::from_owner(map));
-        let fail = |source| DataError::Arrow {
-            path: path.to_owned(),
-            source,
-        };
+        let fail = |source| DataError::Arrow { path: path.to_owned(), source };
         let mut chunks = Vec::new();
         let mut len = 0;
         for batch in layout::record_batches(&buffer, schema()).map_err(fail)? {
             let batch = batch.map_err(fail)?;
-            if len % ROWS_PER_BATCH != 0
-                || batch.num_rows() == 0
-                || batch.num_rows() > ROWS_PER_BATCH
-            {
-                return Err(fail(damaged(format!(
-                    "a record batch of {} rows after row {len}",
-                    batch.num_rows()
-                ))));
+            if len % ROWS_PER_BATCH != 0 || batch.num_rows() == 0 || batch.num_rows() > ROWS_PER_BATCH {
+                return Err(fail(damaged(format!("a record batch of {} rows after row {len}", batch.num_rows()))));
             }
             len += batch.num_rows();
             chunks.push(Chunk::new(&batch).map_err(fail)?);
@@ -221,10 +175,7 @@ impl Examples {
     /// Label of a row, if it has one.
     pub fn label(&self, row: usize) -> Option<u32> {
         let (chunk, at) = self.locate(row);
-        chunk
-            .label
-            .is_valid(at)
-            .then(|| chunk.label.value(at) as u32)
+        chunk.label.is_valid(at).then(|| chunk.label.value(at) as u32)
     }
 
     /// Text of a row.
@@ -240,15 +191,7 @@ impl Examples {
 
     /// The token counts of all rows, for a sampler.
     pub fn token_counts(&self) -> Vec<u32> {
-        self.chunks
-            .iter()
-            .flat_map(|chunk| {
-                chunk
-                    .starts
-                    .windows(2)
-                    .map(|pair| (pair[1] - pair[0]) as u32)
-            })
-            .collect()
+        self.chunks.iter().flat_map(|chunk| chunk.starts.windows(2).map(|pair| (pair[1] - pair[0]) as u32)).collect()
     }
 
     fn locate(&self, row: usize) -> (&Chunk, usize) {
@@ -297,11 +240,7 @@ struct Hashed<W> {
 
 impl<W> Hashed<W> {
     fn new(inner: W) -> Self {
-        Self {
-            inner,
-            hasher: Sha256::new(),
-            bytes: 0,
-        }
+        Self { inner, hasher: Sha256::new(), bytes: 0 }
     }
 }
 

@@ -58,12 +58,8 @@ impl Tokenizer {
     pub fn from_folder(folder: &Path, max_length: usize) -> Result<Self, DataError> {
         let description = Description::read(folder)?;
         let path = description.path.clone();
-        let inner = tokenizers::Tokenizer::from_bytes(description.to_json()).map_err(|source| {
-            DataError::Tokenizer {
-                path: path.clone(),
-                source,
-            }
-        })?;
+        let inner = tokenizers::Tokenizer::from_bytes(description.to_json())
+            .map_err(|source| DataError::Tokenizer { path: path.clone(), source })?;
 
         let special_tokens = description.before.len() + description.after.len();
         if max_length <= special_tokens {
@@ -73,14 +69,8 @@ impl Tokenizer {
                 special_tokens + 1
             )));
         }
-        if let Some(id) = description
-            .special_ids()
-            .find(|&id| inner.id_to_token(id).is_none())
-        {
-            return Err(DataError::content(
-                path,
-                format!("special token id {id} is not in the vocabulary"),
-            ));
+        if let Some(id) = description.special_ids().find(|&id| inner.id_to_token(id).is_none()) {
+            return Err(DataError::content(path, format!("special token id {id} is not in the vocabulary")));
         }
         let highest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
         Ok(Self {
@@ -96,13 +86,10 @@ impl Tokenizer {
 
     /// Encodes one text.
     pub fn encode(&self, text: &str) -> Result<Encoded, DataError> {
-        let encoding =
-            self.inner
-                .encode_fast(text, false)
-                .map_err(|source| DataError::Tokenizer {
-                    path: self.path.clone(),
-                    source,
-                })?;
+        let encoding = self
+            .inner
+            .encode_fast(text, false)
+            .map_err(|source| DataError::Tokenizer { path: self.path.clone(), source })?;
         let special_tokens = self.before.len() + self.after.len();
         let words = encoding.get_ids();
         let kept = &words[..words.len().min(self.max_length - special_tokens)];

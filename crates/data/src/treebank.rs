@@ -46,9 +46,7 @@ impl Tree {
 
     /// Every node's text and label, leaves first, the whole sentence last.
     pub fn phrases(&self) -> impl Iterator<Item = (String, u8)> {
-        self.nodes
-            .iter()
-            .map(|node| (self.tokens[node.start..node.end].join(" "), node.label))
+        self.nodes.iter().map(|node| (self.tokens[node.start..node.end].join(" "), node.label))
     }
 }
 
@@ -76,60 +74,30 @@ struct Open {
 pub fn parse(line: &str) -> Result<Tree, TreeError> {
     let fail = |column: usize, reason: String| Err(TreeError { column, reason });
     if line.len() > MAX_LINE {
-        return fail(
-            1,
-            format!(
-                "a line of {} bytes; a tree has at most {MAX_LINE}",
-                line.len()
-            ),
-        );
+        return fail(1, format!("a line of {} bytes; a tree has at most {MAX_LINE}", line.len()));
     }
-    let mut tree = Tree {
-        tokens: Vec::new(),
-        nodes: Vec::new(),
-    };
+    let mut tree = Tree { tokens: Vec::new(), nodes: Vec::new() };
     let mut open: Vec<Open> = Vec::new();
     let mut pieces = Pieces { line, at: 0 };
     while let Some((column, piece)) = pieces.next() {
         if open.is_empty() && !tree.nodes.is_empty() {
-            return fail(
-                column,
-                format!(
-                    "{} after the tree's last bracket; one tree a line",
-                    shown(piece)
-                ),
-            );
+            return fail(column, format!("{} after the tree's last bracket; one tree a line", shown(piece)));
         }
         match piece {
             "(" => {
                 if open.last().is_some_and(|node| node.leaf) {
-                    return fail(
-                        column,
-                        "a node inside a node that already holds a word".into(),
-                    );
+                    return fail(column, "a node inside a node that already holds a word".into());
                 }
                 if open.len() == MAX_DEPTH {
                     return fail(column, format!("nested deeper than {MAX_DEPTH}"));
                 }
                 let Some((_, label)) = pieces.next() else {
-                    return fail(
-                        column,
-                        "the line ends where a label, 0 to 4, belongs".into(),
-                    );
+                    return fail(column, "the line ends where a label, 0 to 4, belongs".into());
                 };
                 let Some(label) = label_of(label) else {
-                    return fail(
-                        column + 1,
-                        format!("{} where a label, 0 to 4, belongs", shown(label)),
-                    );
+                    return fail(column + 1, format!("{} where a label, 0 to 4, belongs", shown(label)));
                 };
-                open.push(Open {
-                    label,
-                    start: tree.tokens.len(),
-                    column,
-                    leaf: false,
-                    children: 0,
-                });
+                open.push(Open { label, start: tree.tokens.len(), column, leaf: false, children: 0 });
             }
             ")" => {
                 let Some(node) = open.pop() else {
@@ -138,27 +106,17 @@ pub fn parse(line: &str) -> Result<Tree, TreeError> {
                 if !node.leaf && node.children == 0 {
                     return fail(node.column, "a node without words".into());
                 }
-                tree.nodes.push(Node {
-                    label: node.label,
-                    start: node.start,
-                    end: tree.tokens.len(),
-                });
+                tree.nodes.push(Node { label: node.label, start: node.start, end: tree.tokens.len() });
                 if let Some(parent) = open.last_mut() {
                     parent.children += 1;
                 }
             }
             word => match open.last_mut() {
                 None => {
-                    return fail(
-                        column,
-                        format!("{} where a tree, \"(\", begins", shown(word)),
-                    );
+                    return fail(column, format!("{} where a tree, \"(\", begins", shown(word)));
                 }
                 Some(node) if node.leaf || node.children > 0 => {
-                    return fail(
-                        column,
-                        format!("{} beside other content of its node", shown(word)),
-                    );
+                    return fail(column, format!("{} beside other content of its node", shown(word)));
                 }
                 Some(node) => {
                     node.leaf = true;
@@ -168,10 +126,7 @@ pub fn parse(line: &str) -> Result<Tree, TreeError> {
         }
     }
     match open.last() {
-        Some(node) => fail(
-            node.column,
-            "an opening bracket that is never closed".into(),
-        ),
+        Some(node) => fail(node.column, "an opening bracket that is never closed".into()),
         None if tree.nodes.is_empty() => fail(1, "no tree on this line".into()),
         None => Ok(tree),
     }
@@ -195,10 +150,7 @@ impl<'a> Iterator for Pieces<'a> {
         match bytes.get(start)? {
             b'(' | b')' => self.at += 1,
             _ => {
-                while !matches!(
-                    bytes.get(self.at),
-                    None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'(' | b')')
-                ) {
+                while !matches!(bytes.get(self.at), None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'(' | b')')) {
                     self.at += 1;
                 }
             }
@@ -225,11 +177,9 @@ fn unescape(word: &str) -> String {
     match word {
         "-LRB-" => "(".into(),
         "-RRB-" => ")".into(),
-        _ if word.contains('\\') || word.contains("RB-") => word
-            .replace("-LRB-", "(")
-            .replace("-RRB-", ")")
-            .replace("\\/", "/")
-            .replace("\\*", "*"),
+        _ if word.contains('\\') || word.contains("RB-") => {
+            word.replace("-LRB-", "(").replace("-RRB-", ")").replace("\\/", "/").replace("\\*", "*")
+        }
         _ => word.into(),
     }
 }
@@ -251,13 +201,7 @@ impl Classes {
         match self {
             Self::Two => &["negative", "positive"],
             Self::Three => &["negative", "neutral", "positive"],
-            Self::Five => &[
-                "very negative",
-                "negative",
-                "neutral",
-                "positive",
-                "very positive",
-            ],
+            Self::Five => &["very negative", "negative", "neutral", "positive", "very positive"],
         }
     }
 
@@ -274,10 +218,7 @@ impl Classes {
 
 /// The sentences of `trees` with their roots' classes.
 pub fn sentences(trees: &[Tree], classes: Classes) -> Vec<Record> {
-    trees
-        .iter()
-        .filter_map(|tree| Some(Record::labelled(tree.text(), classes.of(tree.label())?)))
-        .collect()
+    trees.iter().filter_map(|tree| Some(Record::labelled(tree.text(), classes.of(tree.label())?))).collect()
 }
 
 /// The phrases that `--phrases` adds to the training sentences.
@@ -294,10 +235,7 @@ pub struct Phrases {
 /// Every distinct labelled phrase of the training trees that is neither a training sentence nor one of `held_out`.
 pub fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Phrases {
     let sentences: HashSet<String> = train.iter().map(Tree::text).collect();
-    let foreign: HashSet<String> = held_out
-        .iter()
-        .map(|tree| crate::record::normalised(&tree.text()))
-        .collect();
+    let foreign: HashSet<String> = held_out.iter().map(|tree| crate::record::normalised(&tree.text())).collect();
     let mut order: Vec<String> = Vec::new();
     let mut votes: HashMap<String, Vec<(u32, usize)>> = HashMap::new();
     for (text, label) in train.iter().flat_map(Tree::phrases) {

@@ -41,10 +41,7 @@ fn treebank() -> Option<PathBuf> {
     if folder.join("train.txt").is_file() {
         return Some(folder);
     }
-    eprintln!(
-        "SKIPPED: no treebank at {} (set VERDICT_SST to its folder)",
-        folder.display()
-    );
+    eprintln!("SKIPPED: no treebank at {} (set VERDICT_SST to its folder)", folder.display());
     None
 }
 
@@ -74,32 +71,13 @@ fn assert_same(tokenizer: &Tokenizer, texts: &[&str], expected: &Value, what: &s
     for (text, encoded) in texts.iter().zip(&encoded) {
         texts_hash.update(format!("{text}\n"));
         ids_hash.update((encoded.ids.len() as u32).to_le_bytes());
-        encoded
-            .ids
-            .iter()
-            .for_each(|id| ids_hash.update(id.to_le_bytes()));
+        encoded.ids.iter().for_each(|id| ids_hash.update(id.to_le_bytes()));
     }
-    let hex = |hash: Sha256| {
-        hash.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
+    let hex = |hash: Sha256| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let tokens: usize = encoded.iter().map(|encoded| encoded.ids.len()).sum();
-    assert_eq!(
-        texts.len() as u64,
-        expected["texts"],
-        "{what}: number of texts"
-    );
-    assert_eq!(
-        hex(texts_hash),
-        expected["texts_sha256"],
-        "{what}: the texts"
-    );
-    assert_eq!(
-        tokens as u64, expected["tokens"],
-        "{what}: number of tokens"
-    );
+    assert_eq!(texts.len() as u64, expected["texts"], "{what}: number of texts");
+    assert_eq!(hex(texts_hash), expected["texts_sha256"], "{what}: the texts");
+    assert_eq!(tokens as u64, expected["tokens"], "{what}: number of tokens");
     assert_eq!(hex(ids_hash), expected["ids_sha256"], "{what}: the ids");
 }
 
@@ -110,11 +88,7 @@ fn the_treebank_has_hugging_faces_ids() {
     };
     let expected = fixture("digest.json");
     let (mut sentences, mut phrases) = (Vec::new(), BTreeSet::new());
-    for (split, file) in [
-        ("train", "train.txt"),
-        ("validation", "dev.txt"),
-        ("test", "test.txt"),
-    ] {
+    for (split, file) in [("train", "train.txt"), ("validation", "dev.txt"), ("test", "test.txt")] {
         let start = sentences.len();
         let content = std::fs::read_to_string(folder.join(file)).unwrap();
         for line in content.split('\n').filter(|line| !line.trim().is_empty()) {
@@ -140,19 +114,8 @@ fn odd_texts_have_hugging_faces_ids() {
     assert!(edges.len() > 30);
     for edge in edges {
         let text = edge["text"].as_str().unwrap();
-        let expected: Vec<u64> = edge["ids"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(Value::as_u64)
-            .collect();
-        let ids: Vec<u64> = tokenizer
-            .encode(text)
-            .unwrap()
-            .ids
-            .into_iter()
-            .map(u64::from)
-            .collect();
+        let expected: Vec<u64> = edge["ids"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
+        let ids: Vec<u64> = tokenizer.encode(text).unwrap().ids.into_iter().map(u64::from).collect();
         assert_eq!(ids, expected, "{text:?}");
     }
 }
@@ -163,9 +126,6 @@ fn the_packaged_truncation_and_padding_stay_out() {
     let Some(tokenizer) = tokenizer() else { return };
     assert_eq!(tokenizer.encode("good").unwrap().ids, [101, 2204, 102]);
     let long = tokenizer.encode(&"good ".repeat(600)).unwrap();
-    assert_eq!(
-        (long.ids.len(), long.truncated, long.full_len),
-        (MAX_LENGTH, true, 602)
-    );
+    assert_eq!((long.ids.len(), long.truncated, long.full_len), (MAX_LENGTH, true, 602));
     assert_eq!(long.ids.last(), Some(&102), "[SEP] is kept");
 }

@@ -40,38 +40,20 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// [`FetchError::Archive`] for a hostile, damaged or too large archive and for a wanted member that is not in it.
-pub fn unpack_zip(
-    archive: &Path,
-    wanted: &[Wanted],
-    into: &Path,
-    limits: &Limits,
-) -> Result<Vec<PathBuf>> {
+pub fn unpack_zip(archive: &Path, wanted: &[Wanted], into: &Path, limits: &Limits) -> Result<Vec<PathBuf>> {
     let refuse = Refuse(archive);
     let file = File::open(archive).map_err(FetchError::io("read", archive))?;
-    let mut zip = zip::ZipArchive::new(file)
-        .map_err(|error| refuse.because(format!("not a readable zip: {error}")))?;
+    let mut zip = zip::ZipArchive::new(file).map_err(|error| refuse.because(format!("not a readable zip: {error}")))?;
     if zip.len() > limits.members {
-        return Err(refuse.because(format!(
-            "{} members, more than {}",
-            zip.len(),
-            limits.members
-        )));
+        return Err(refuse.because(format!("{} members, more than {}", zip.len(), limits.members)));
     }
     let mut places = Vec::with_capacity(zip.len());
     for index in 0..zip.len() {
-        let member = zip
-            .by_index_raw(index)
-            .map_err(|error| refuse.because(error.to_string()))?;
-        let name = member
-            .name()
-            .map_err(|error| refuse.because(error.to_string()))?
-            .into_owned();
+        let member = zip.by_index_raw(index).map_err(|error| refuse.because(error.to_string()))?;
+        let name = member.name().map_err(|error| refuse.because(error.to_string()))?.into_owned();
         judge_name(&name).map_err(|problem| refuse.because(problem))?;
         // The type bits of the Unix mode: 0 (not stated), a regular file or a directory.
-        if member
-            .unix_mode()
-            .is_some_and(|mode| !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000))
-        {
+        if member.unix_mode().is_some_and(|mode| !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000)) {
             return Err(refuse.because(format!("member {name:?} is a link or a device")));
         }
         places.push((index, name));
@@ -83,12 +65,8 @@ pub fn unpack_zip(
         let Some((index, name)) = places.iter().find(|(_, name)| name == want.member) else {
             return Err(refuse.because(format!("member {:?} is missing", want.member)));
         };
-        let member = zip
-            .by_index(*index)
-            .map_err(|error| refuse.because(format!("member {name:?}: {error}")))?;
-        written.push(write_member(
-            member, name, want.file, into, limits, &mut left, refuse,
-        )?);
+        let member = zip.by_index(*index).map_err(|error| refuse.because(format!("member {name:?}: {error}")))?;
+        written.push(write_member(member, name, want.file, into, limits, &mut left, refuse)?);
     }
     Ok(written)
 }
@@ -99,21 +77,13 @@ pub fn unpack_zip(
 ///
 /// # Errors
 /// As [`unpack_zip`].
-pub fn unpack_tar_gz(
-    archive: &Path,
-    wanted: &[Wanted],
-    into: &Path,
-    limits: &Limits,
-) -> Result<Vec<PathBuf>> {
+pub fn unpack_tar_gz(archive: &Path, wanted: &[Wanted], into: &Path, limits: &Limits) -> Result<Vec<PathBuf>> {
     let refuse = Refuse(archive);
     let file = File::open(archive).map_err(FetchError::io("read", archive))?;
     // A tar has no directory: even a member that is passed over is unpacked, so the whole stream has the limit.
     // Headers and padding take at most 1.5 KB a member.
     let most = limits.total.saturating_add(2048 * limits.members as u64);
-    let stream = Bounded {
-        inner: GzDecoder::new(io::BufReader::new(file)),
-        left: most,
-    };
+    let stream = Bounded { inner: GzDecoder::new(io::BufReader::new(file)), left: most };
     let mut tar = tar::Archive::new(stream);
     let unreadable = |error: io::Error| refuse.because(format!("not a readable tar.gz: {error}"));
 
@@ -132,27 +102,12 @@ pub fn unpack_tar_gz(
         if !(kind.is_file() || kind.is_dir() || kind.is_pax_global_extensions()) {
             return Err(refuse.because(format!("member {name:?} is a link or a device")));
         }
-        if let Some(at) = wanted
-            .iter()
-            .position(|want| kind.is_file() && want.member == name)
-        {
-            written[at] = Some(write_member(
-                member,
-                &name,
-                wanted[at].file,
-                into,
-                limits,
-                &mut left,
-                refuse,
-            )?);
+        if let Some(at) = wanted.iter().position(|want| kind.is_file() && want.member == name) {
+            written[at] = Some(write_member(member, &name, wanted[at].file, into, limits, &mut left, refuse)?);
         }
     }
     let missing = |at: usize| refuse.because(format!("member {:?} is missing", wanted[at].member));
-    written
-        .into_iter()
-        .enumerate()
-        .map(|(at, path)| path.ok_or_else(|| missing(at)))
-        .collect()
+    written.into_iter().enumerate().map(|(at, path)| path.ok_or_else(|| missing(at))).collect()
 }
 
 /// Copies one member out, stopping at the limits whatever size the archive claims for it.
@@ -184,12 +139,9 @@ fn write_member(
         };
         size += n as u64;
         if size > most {
-            return Err(
-                refuse.because(format!("member {name:?} unpacks to more than {most} bytes"))
-            );
+            return Err(refuse.because(format!("member {name:?} unpacks to more than {most} bytes")));
         }
-        out.write_all(&buffer[..n])
-            .map_err(FetchError::io("write", &path))?;
+        out.write_all(&buffer[..n]).map_err(FetchError::io("write", &path))?;
     }
     *left -= size;
     out.sync_all().map_err(FetchError::io("write", &path))?;
@@ -216,10 +168,7 @@ struct Refuse<'a>(&'a Path);
 
 impl Refuse<'_> {
     fn because(self, problem: String) -> FetchError {
-        FetchError::Archive {
-            archive: self.0.to_owned(),
-            problem,
-        }
+        FetchError::Archive { archive: self.0.to_owned(), problem }
     }
 }
 
@@ -232,10 +181,8 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(n as u64)
-            .ok_or_else(|| io::Error::other("it unpacks to more than the limit"))?;
+        self.left =
+            self.left.checked_sub(n as u64).ok_or_else(|| io::Error::other("it unpacks to more than the limit"))?;
         Ok(n)
     }
 }

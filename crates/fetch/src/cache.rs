@@ -33,9 +33,7 @@ pub(crate) fn user_cache(var: impl Fn(&str) -> Option<OsString>) -> Result<PathB
     if let Some(xdg) = non_empty(var("XDG_CACHE_HOME")).filter(|path| path.is_absolute()) {
         return Ok(xdg);
     }
-    let home = non_empty(var("HOME"))
-        .or_else(env::home_dir)
-        .ok_or(FetchError::NoHome)?;
+    let home = non_empty(var("HOME")).or_else(env::home_dir).ok_or(FetchError::NoHome)?;
     Ok(home.join(".cache"))
 }
 
@@ -62,10 +60,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => return Ok(Self(file)),
             Err(TryLockError::WouldBlock) => {
-                tracing::info!(
-                    "another process is fetching the same file; waiting for it ({})",
-                    path.display()
-                );
+                tracing::info!("another process is fetching the same file; waiting for it ({})", path.display());
             }
             Err(TryLockError::Error(source)) => return Err(FetchError::io("lock", path)(source)),
         }
@@ -90,9 +85,7 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        file.as_file()
-            .set_permissions(fs::Permissions::from_mode(0o644))
-            .map_err(failed())?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed())?;
     }
     file.persist(path).map_err(|error| failed()(error.error))?;
     sync_dir(parent);
@@ -142,9 +135,7 @@ pub(crate) fn sha256_text(text: &str) -> String {
 
 /// The name git gives to a file's content: the SHA-1 of `blob <length>\0` and the content.
 pub(crate) fn git_sha1_file(path: &Path) -> Result<String> {
-    let length = fs::metadata(path)
-        .map_err(FetchError::io("read", path))?
-        .len();
+    let length = fs::metadata(path).map_err(FetchError::io("read", path))?.len();
     let mut hasher = Sha1::new();
     hasher.update(format!("blob {length}\0"));
     feed(path, |bytes| hasher.update(bytes))?;
@@ -173,39 +164,17 @@ mod tests {
     use super::*;
 
     fn vars<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<OsString> + 'a {
-        |name| {
-            pairs
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| OsString::from(value))
-        }
+        |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
     }
 
     #[test]
     fn cache_dir_takes_the_first_that_is_set() {
-        let all = [
-            ("VERDICT_CACHE", "/a"),
-            ("XDG_CACHE_HOME", "/b"),
-            ("HOME", "/c"),
-        ];
+        let all = [("VERDICT_CACHE", "/a"), ("XDG_CACHE_HOME", "/b"), ("HOME", "/c")];
         assert_eq!(cache_dir_from(vars(&all)).unwrap(), Path::new("/a"));
-        assert_eq!(
-            cache_dir_from(vars(&all[1..])).unwrap(),
-            Path::new("/b/verdict")
-        );
-        assert_eq!(
-            cache_dir_from(vars(&all[2..])).unwrap(),
-            Path::new("/c/.cache/verdict")
-        );
-        let odd = [
-            ("VERDICT_CACHE", ""),
-            ("XDG_CACHE_HOME", "relative"),
-            ("HOME", "/c"),
-        ];
-        assert_eq!(
-            cache_dir_from(vars(&odd)).unwrap(),
-            Path::new("/c/.cache/verdict")
-        );
+        assert_eq!(cache_dir_from(vars(&all[1..])).unwrap(), Path::new("/b/verdict"));
+        assert_eq!(cache_dir_from(vars(&all[2..])).unwrap(), Path::new("/c/.cache/verdict"));
+        let odd = [("VERDICT_CACHE", ""), ("XDG_CACHE_HOME", "relative"), ("HOME", "/c")];
+        assert_eq!(cache_dir_from(vars(&odd)).unwrap(), Path::new("/c/.cache/verdict"));
     }
 
     #[test]
@@ -216,10 +185,7 @@ mod tests {
         let sha256 = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
         assert_eq!(sha256_file(&path).unwrap(), sha256);
         // `git hash-object hello`
-        assert_eq!(
-            git_sha1_file(&path).unwrap(),
-            "ce013625030ba8dba906f756967f9e9ca394464a"
-        );
+        assert_eq!(git_sha1_file(&path).unwrap(), "ce013625030ba8dba906f756967f9e9ca394464a");
     }
 
     #[test]
@@ -236,13 +202,9 @@ mod tests {
                 lock.map(drop)
             }
         });
-        assert!(
-            told.recv_timeout(std::time::Duration::from_millis(200))
-                .is_err()
-        );
+        assert!(told.recv_timeout(std::time::Duration::from_millis(200)).is_err());
         drop(held);
-        told.recv_timeout(std::time::Duration::from_secs(10))
-            .expect("the second holder never got the lock");
+        told.recv_timeout(std::time::Duration::from_secs(10)).expect("the second holder never got the lock");
         second.join().unwrap().unwrap();
     }
 
@@ -257,10 +219,6 @@ mod tests {
         publish_dir(fresh, &place).unwrap();
         assert!(!place.join("old").exists());
         assert_eq!(fs::read_to_string(place.join("new")).unwrap(), "new");
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "a temporary folder was left behind"
-        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary folder was left behind");
     }
 }

@@ -20,12 +20,7 @@ const WEIGHTS: &str = "model.safetensors";
 const SHARD_INDEX: &str = "model.safetensors.index.json";
 const TOKENIZERS: [&str; 2] = ["tokenizer.json", "vocab.txt"];
 /// Files that a model may lack; of the tokenizers it needs one.
-const OPTIONAL: [&str; 4] = [
-    "tokenizer.json",
-    "vocab.txt",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-];
+const OPTIONAL: [&str; 4] = ["tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"];
 /// Endings under which pickled weights go about.
 const PICKLES: [&str; 5] = [".bin", ".pt", ".pth", ".ckpt", ".pkl"];
 
@@ -106,27 +101,15 @@ fn default_checkpoint(
                 "{DEFAULT_MODEL} is not to be had ({reason}). Taking the packaged {PACKAGED_MODEL} instead: smaller, \
                  with the same vocabulary (hint: --model {DEFAULT_MODEL} insists on the other)"
             );
-            tracing::warn!("{note}");
-            Ok(Checkpoint {
-                note: Some(note),
-                ..found
-            })
+            Ok(Checkpoint { note: Some(note), ..found })
         }
-        Err(packaged) => Err(FetchError::Nowhere {
-            hub: Box::new(reason),
-            packaged: Box::new(packaged),
-        }),
+        Err(packaged) => Err(FetchError::Nowhere { hub: Box::new(reason), packaged: Box::new(packaged) }),
     }
 }
 
 fn packaged_checkpoint() -> Result<Checkpoint> {
     let folder = packaged::checkpoint()?;
-    Ok(Checkpoint {
-        folder,
-        name: PACKAGED_MODEL.to_owned(),
-        origin: Origin::Packaged,
-        note: None,
-    })
+    Ok(Checkpoint { folder, name: PACKAGED_MODEL.to_owned(), origin: Origin::Packaged, note: None })
 }
 
 /// A folder of this disk as a model.
@@ -134,21 +117,12 @@ fn packaged_checkpoint() -> Result<Checkpoint> {
 /// # Errors
 /// As [`checkpoint()`].
 pub fn local_checkpoint(folder: &Path) -> Result<Checkpoint> {
-    let entries = fs::read_dir(folder)
-        .map_err(FetchError::io("read", folder))?
-        .flatten();
-    let mut found: Vec<String> = entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
+    let entries = fs::read_dir(folder).map_err(FetchError::io("read", folder))?.flatten();
+    let mut found: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     found.sort();
     let name = folder.display().to_string();
     refuse_unreadable(&name, &found)?;
-    Ok(Checkpoint {
-        folder: folder.to_owned(),
-        name,
-        origin: Origin::Local,
-        note: None,
-    })
+    Ok(Checkpoint { folder: folder.to_owned(), name, origin: Origin::Local, note: None })
 }
 
 /// A model of the Hub, `NAME` or `OWNER/NAME` with `@REVISION` or without, in the Hub's cache.
@@ -160,10 +134,7 @@ pub fn hub_checkpoint(hub: &Hub, name: &str) -> Result<Checkpoint> {
     // The configuration first: it is small, and without it the weights are of no use.
     let both = || Ok([hub.file(&repo, CONFIG)?, hub.file(&repo, WEIGHTS)?]);
     let mut files = both();
-    if files
-        .as_ref()
-        .is_ok_and(|[config, weights]| config.parent() != weights.parent())
-    {
+    if files.as_ref().is_ok_and(|[config, weights]| config.parent() != weights.parent()) {
         // The branch moved on in between; now it is known where to.
         files = both();
     }
@@ -186,12 +157,7 @@ pub fn hub_checkpoint(hub: &Hub, name: &str) -> Result<Checkpoint> {
         hub.file(&repo, TOKENIZERS[0])?;
     }
     let revision = hub.commit(&repo)?;
-    Ok(Checkpoint {
-        folder,
-        name: name.to_owned(),
-        origin: Origin::Hub { revision },
-        note: None,
-    })
+    Ok(Checkpoint { folder, name: name.to_owned(), origin: Origin::Hub { revision }, note: None })
 }
 
 /// Says why files like these are no model that can be read, if so.
@@ -202,41 +168,25 @@ fn refuse_unreadable(place: &str, found: &[String]) -> Result<()> {
         if has(SHARD_INDEX) {
             return Err(FetchError::Sharded { place: place() });
         }
-        let is_pickle = |file: &&String| {
-            PICKLES
-                .iter()
-                .any(|ending| file.to_lowercase().ends_with(ending))
-        };
+        let is_pickle = |file: &&String| PICKLES.iter().any(|ending| file.to_lowercase().ends_with(ending));
         let files: Vec<String> = found.iter().filter(is_pickle).cloned().collect();
         if !files.is_empty() {
-            return Err(FetchError::Pickle {
-                place: place(),
-                files,
-            });
+            return Err(FetchError::Pickle { place: place(), files });
         }
     }
-    let mut missing: Vec<&str> = [CONFIG, WEIGHTS]
-        .into_iter()
-        .filter(|file| !has(file))
-        .collect();
+    let mut missing: Vec<&str> = [CONFIG, WEIGHTS].into_iter().filter(|file| !has(file)).collect();
     if !TOKENIZERS.iter().any(|file| has(file)) {
         missing.push("tokenizer.json (or vocab.txt)");
     }
     if missing.is_empty() {
         return Ok(());
     }
-    Err(FetchError::NotAModel {
-        place: place(),
-        missing: missing.join(", "),
-        found: found.to_vec(),
-    })
+    Err(FetchError::NotAModel { place: place(), missing: missing.join(", "), found: found.to_vec() })
 }
 
 /// A name that can only have been meant as a path.
 fn looks_like_path(name: &str) -> bool {
-    name.starts_with(['/', '.', '~'])
-        || name.contains('\\')
-        || name.matches('/').count() > 1 && !name.contains('@')
+    name.starts_with(['/', '.', '~']) || name.contains('\\') || name.matches('/').count() > 1 && !name.contains('@')
 }
 
 #[cfg(test)]
@@ -255,9 +205,7 @@ mod tests {
     fn refusal(files: &[&str]) -> String {
         let folder = folder_with(files);
         let name = folder.path().to_str().unwrap();
-        let error = checkpoint(Some(name))
-            .expect_err("was taken as a model")
-            .to_string();
+        let error = checkpoint(Some(name)).expect_err("was taken as a model").to_string();
         assert!(error.contains(name), "{error}");
         error
     }
@@ -276,13 +224,7 @@ mod tests {
     fn pickle_is_refused_with_the_way_to_convert() {
         for pickle in ["pytorch_model.bin", "model.pt", "weights.ckpt", "Model.PTH"] {
             let error = refusal(&[CONFIG, "vocab.txt", pickle]);
-            for part in [
-                pickle,
-                "pickle",
-                "save_pretrained",
-                "model.safetensors",
-                "--model converted",
-            ] {
+            for part in [pickle, "pickle", "save_pretrained", "model.safetensors", "--model converted"] {
                 assert!(error.contains(part), "{part} is not in: {error}");
             }
         }
@@ -290,21 +232,10 @@ mod tests {
 
     #[test]
     fn shards_and_incomplete_folders_say_what_they_are() {
-        let error = refusal(&[
-            CONFIG,
-            "vocab.txt",
-            SHARD_INDEX,
-            "model-00001-of-00002.safetensors",
-        ]);
-        assert!(
-            error.contains("several files") && error.contains("max_shard_size"),
-            "{error}"
-        );
+        let error = refusal(&[CONFIG, "vocab.txt", SHARD_INDEX, "model-00001-of-00002.safetensors"]);
+        assert!(error.contains("several files") && error.contains("max_shard_size"), "{error}");
         let error = refusal(&[WEIGHTS, "vocab.txt"]);
-        assert!(
-            error.contains("config.json missing") && error.contains("it holds model.safetensors"),
-            "{error}"
-        );
+        assert!(error.contains("config.json missing") && error.contains("it holds model.safetensors"), "{error}");
         assert!(refusal(&[CONFIG, WEIGHTS]).contains("tokenizer.json (or vocab.txt) missing"));
         assert!(refusal(&[]).contains("it holds nothing"));
     }
@@ -313,33 +244,22 @@ mod tests {
     fn a_path_that_is_not_there_is_not_looked_for_on_the_hub() {
         for name in ["/no/such/folder", "./no-such-folder", "runs/a/b"] {
             let error = checkpoint(Some(name)).unwrap_err().to_string();
-            assert!(
-                error.contains(name) && error.contains("no such folder"),
-                "{error}"
-            );
+            assert!(error.contains(name) && error.contains("no such folder"), "{error}");
         }
     }
 
     #[test]
     fn origins_keep_their_form_in_json() {
-        let hub = Origin::Hub {
-            revision: "abc".to_owned(),
-        };
+        let hub = Origin::Hub { revision: "abc".to_owned() };
         let text = serde_json::to_string(&[Origin::Local, hub.clone(), Origin::Packaged]).unwrap();
         assert_eq!(text, r#"["local",{"hub":{"revision":"abc"}},"packaged"]"#);
-        assert_eq!(
-            serde_json::from_str::<Vec<Origin>>(&text).unwrap(),
-            [Origin::Local, hub, Origin::Packaged]
-        );
+        assert_eq!(serde_json::from_str::<Vec<Origin>>(&text).unwrap(), [Origin::Local, hub, Origin::Packaged]);
     }
 
     fn dead_hub() -> Result<Hub> {
         // Nothing listens on port 1.
         let endpoint = "http://127.0.0.1:1".to_owned();
-        Hub::new(HubSettings {
-            endpoint,
-            ..HubSettings::with_cache("/nonexistent")
-        })
+        Hub::new(HubSettings { endpoint, ..HubSettings::with_cache("/nonexistent") })
     }
 
     #[test]
@@ -355,26 +275,10 @@ mod tests {
         for part in [DEFAULT_MODEL, PACKAGED_MODEL, "127.0.0.1:1", "--model"] {
             assert!(note.contains(part), "{part} is not in: {note}");
         }
-        assert_eq!(
-            Checkpoint {
-                note: None,
-                ..found
-            },
-            stand_in
-        );
+        assert_eq!(Checkpoint { note: None, ..found }, stand_in);
 
-        let no_pip = || {
-            Err(FetchError::NoPip {
-                python: "python3".to_owned(),
-                reason: "gone".to_owned(),
-            })
-        };
-        let error = default_checkpoint(dead_hub, no_pip)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("127.0.0.1:1") && error.contains("python3-pip"),
-            "{error}"
-        );
+        let no_pip = || Err(FetchError::NoPip { python: "python3".to_owned(), reason: "gone".to_owned() });
+        let error = default_checkpoint(dead_hub, no_pip).unwrap_err().to_string();
+        assert!(error.contains("127.0.0.1:1") && error.contains("python3-pip"), "{error}");
     }
 }

@@ -104,10 +104,7 @@ pub enum FetchError {
     },
 
     /// Any other status.
-    #[error(
-        "{url} answered with status {status}{} (hint: try again later)",
-        after_colon(message)
-    )]
+    #[error("{url} answered with status {status}{} (hint: try again later)", after_colon(message))]
     Status {
         /// The address.
         url: String,
@@ -230,10 +227,7 @@ pub enum FetchError {
     },
 
     /// A folder or repository without what a model needs.
-    #[error(
-        "{place} is not a model folder: {missing} missing; it holds {}",
-        listing(found)
-    )]
+    #[error("{place} is not a model folder: {missing} missing; it holds {}", listing(found))]
     NotAModel {
         /// The folder, or the repository's id.
         place: String,
@@ -270,16 +264,9 @@ impl FetchError {
         }
     }
 
-    pub(crate) fn io(
-        doing: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            doing,
-            path,
-            source,
-        }
+        move |source| Self::Io { doing, path, source }
     }
 }
 
@@ -299,11 +286,7 @@ fn denied_hint(token_given: bool, host: &str, repo: &str) -> String {
 }
 
 fn after_colon(message: &str) -> String {
-    if message.is_empty() {
-        String::new()
-    } else {
-        format!(": {message}")
-    }
+    if message.is_empty() { String::new() } else { format!(": {message}") }
 }
 
 fn listing(files: &[String]) -> String {

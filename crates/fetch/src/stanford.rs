@@ -20,34 +20,19 @@ pub const URL: &str = "https://nlp.stanford.edu/sentiment/trainDevTestTrees_PTB.
 
 /// A file of the treebank, and the sha256 of the one that the project's figures were measured with.
 const FILES: [(&str, &str); 3] = [
-    (
-        "train.txt",
-        "e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7",
-    ),
-    (
-        "dev.txt",
-        "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40",
-    ),
-    (
-        "test.txt",
-        "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761",
-    ),
+    ("train.txt", "e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7"),
+    ("dev.txt", "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40"),
+    ("test.txt", "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761"),
 ];
 
-const LIMITS: Limits = Limits {
-    member: 32 << 20,
-    total: 64 << 20,
-    members: 100,
-};
+const LIMITS: Limits = Limits { member: 32 << 20, total: 64 << 20, members: 100 };
 
 /// A folder with `train.txt`, `dev.txt` and `test.txt`, downloaded once.
 ///
 /// # Errors
 /// [`FetchError::Unreachable`] within seconds where there is no network; those of the transfer and the archive.
 pub fn treebank() -> Result<PathBuf> {
-    let url = env::var("VERDICT_STANFORD_URL")
-        .ok()
-        .filter(|url| !url.is_empty());
+    let url = env::var("VERDICT_STANFORD_URL").ok().filter(|url| !url.is_empty());
     treebank_from(url.as_deref().unwrap_or(URL), &cache_dir()?)
 }
 
@@ -58,11 +43,7 @@ pub fn treebank() -> Result<PathBuf> {
 pub fn treebank_from(url: &str, cache: &Path) -> Result<PathBuf> {
     let shelf = cache.join("stanford");
     // Another address may have other content, so it gets a folder of its own.
-    let name = if url == URL {
-        "trees".to_owned()
-    } else {
-        format!("trees-{}", &sha256_text(url)[..12])
-    };
+    let name = if url == URL { "trees".to_owned() } else { format!("trees-{}", &sha256_text(url)[..12]) };
     let place = shelf.join(&name);
     let ready = || FILES.iter().all(|(file, _)| place.join(file).is_file());
     if ready() {
@@ -99,16 +80,10 @@ fn download(url: &str, archive: &Path) -> Result<()> {
 
 fn unpack(archive: &Path, shelf: &Path, place: &Path) -> Result<()> {
     create_dir_all(shelf)?;
-    let content = tempfile::Builder::new()
-        .prefix(".trees-")
-        .tempdir_in(shelf)
-        .map_err(FetchError::io("create", shelf))?;
+    let content =
+        tempfile::Builder::new().prefix(".trees-").tempdir_in(shelf).map_err(FetchError::io("create", shelf))?;
     let members = FILES.map(|(file, _)| format!("trees/{file}"));
-    let wanted: Vec<Wanted> = members
-        .iter()
-        .zip(FILES)
-        .map(|(member, (file, _))| Wanted { member, file })
-        .collect();
+    let wanted: Vec<Wanted> = members.iter().zip(FILES).map(|(member, (file, _))| Wanted { member, file }).collect();
     for path in unpack_zip(archive, &wanted, content.path(), &LIMITS)? {
         if !looks_like_trees(&path)? {
             let name = path.file_name().unwrap_or_default().display().to_string();
@@ -125,9 +100,7 @@ fn unpack(archive: &Path, shelf: &Path, place: &Path) -> Result<()> {
 fn looks_like_trees(path: &Path) -> Result<bool> {
     let mut line = Vec::new();
     let file = File::open(path).map_err(FetchError::io("read", path))?;
-    BufReader::new(file)
-        .read_until(b'\n', &mut line)
-        .map_err(FetchError::io("read", path))?;
+    BufReader::new(file).read_until(b'\n', &mut line).map_err(FetchError::io("read", path))?;
     let line = line.trim_ascii();
     Ok(line.starts_with(b"(") && line.ends_with(b")"))
 }

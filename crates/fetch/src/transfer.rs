@@ -42,11 +42,7 @@ pub(crate) struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(crate) fn new(url: &'a str, token: Option<&'a str>) -> Self {
-        Self {
-            url,
-            token,
-            patience: SILENCE,
-        }
+        Self { url, token, patience: SILENCE }
     }
 }
 
@@ -71,20 +67,14 @@ impl Answer {
     }
 
     fn is_web_page(&self) -> bool {
-        self.header(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.starts_with("text/html"))
+        self.header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"))
     }
 
     /// The whole file's size, as far as this answer says it.
     pub(crate) fn file_size(&self) -> Option<u64> {
         match self.status {
             200 => self.header(header::CONTENT_LENGTH)?.parse().ok(),
-            206 => self
-                .header(header::CONTENT_RANGE)?
-                .rsplit_once('/')?
-                .1
-                .parse()
-                .ok(),
+            206 => self.header(header::CONTENT_RANGE)?.rsplit_once('/')?.1.parse().ok(),
             _ => None,
         }
     }
@@ -92,37 +82,23 @@ impl Answer {
     /// The body as text, for small answers only.
     pub(crate) fn text(self, most: u64) -> io::Result<String> {
         let mut text = String::new();
-        self.body
-            .into_reader()
-            .take(most)
-            .read_to_string(&mut text)?;
+        self.body.into_reader().take(most).read_to_string(&mut text)?;
         Ok(text)
     }
 
     /// Refuses a proxy's web page in a file's place. The Hub's own pages carry its headers.
     pub(crate) fn refuse_web_page(&self, url: &str) -> Result<()> {
-        let hub = ["x-error-code", "x-repo-commit"]
-            .iter()
-            .any(|name| self.first_host.contains_key(*name));
+        let hub = ["x-error-code", "x-repo-commit"].iter().any(|name| self.first_host.contains_key(*name));
         if self.is_web_page() && (self.status < 300 || !hub) {
-            return Err(FetchError::WebPage {
-                url: url.to_owned(),
-            });
+            return Err(FetchError::WebPage { url: url.to_owned() });
         }
         Ok(())
     }
 
     /// Any status that no one had a better word for.
     pub(crate) fn into_status_error(self, url: &str) -> FetchError {
-        let message = self
-            .hub_header("x-error-message")
-            .unwrap_or_default()
-            .to_owned();
-        FetchError::Status {
-            url: url.to_owned(),
-            status: self.status,
-            message,
-        }
+        let message = self.hub_header("x-error-message").unwrap_or_default().to_owned();
+        FetchError::Status { url: url.to_owned(), status: self.status, message }
     }
 }
 
@@ -140,9 +116,7 @@ impl Client {
             .user_agent(concat!("verdict/", env!("CARGO_PKG_VERSION"), "; rust"))
             .tls_config(TlsConfig::builder().root_certs(root_certificates()).build())
             .build();
-        Self {
-            agent: config.into(),
-        }
+        Self { agent: config.into() }
     }
 
     /// Asks for a URL from byte `start` on and follows redirects. Any status is an answer; no answer is an error.
@@ -152,53 +126,30 @@ impl Client {
         let mut first_host = HeaderMap::new();
         for _ in 0..=MAX_REDIRECTS {
             let at_home = origin(&url) == home;
-            let mut call = self
-                .agent
-                .get(&url)
-                .config()
-                .timeout_recv_response(Some(request.patience))
-                .build();
+            let mut call = self.agent.get(&url).config().timeout_recv_response(Some(request.patience)).build();
             if let Some(token) = request.token.filter(|_| at_home) {
                 call = call.header(header::AUTHORIZATION, format!("Bearer {token}"));
             }
             if start > 0 {
                 call = call.header(header::RANGE, format!("bytes={start}-"));
             }
-            let response = call.call().map_err(|error| FetchError::Unreachable {
-                host: origin(&url),
-                reason: reason(&error),
-            })?;
+            let response =
+                call.call().map_err(|error| FetchError::Unreachable { host: origin(&url), reason: reason(&error) })?;
             let (parts, body) = response.into_parts();
             if at_home {
-                first_host.extend(
-                    parts
-                        .headers
-                        .iter()
-                        .map(|(name, value)| (name.clone(), value.clone())),
-                );
+                first_host.extend(parts.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
             }
-            let location = parts
-                .headers
-                .get(header::LOCATION)
-                .and_then(|value| value.to_str().ok());
+            let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
             match location.filter(|_| parts.status.is_redirection()) {
                 Some(location) => url = join(&url, location),
                 None => {
                     let status = parts.status.as_u16();
-                    return Ok(Answer {
-                        status,
-                        first_host,
-                        headers: parts.headers,
-                        body,
-                    });
+                    return Ok(Answer { status, first_host, headers: parts.headers, body });
                 }
             }
         }
         let problem = format!("more than {MAX_REDIRECTS} redirects");
-        Err(FetchError::BadAnswer {
-            url: request.url.to_owned(),
-            problem,
-        })
+        Err(FetchError::BadAnswer { url: request.url.to_owned(), problem })
     }
 
     /// As [`Client::get`] from the start, asking again when the server is busy or in trouble.
@@ -208,11 +159,7 @@ impl Client {
             if !is_passing(answer.status) || attempt + 1 >= QUIET_ATTEMPTS {
                 return Ok(answer);
             }
-            tracing::info!(
-                "{} answered with status {}; asking again",
-                request.url,
-                answer.status
-            );
+            tracing::info!("{} answered with status {}; asking again", request.url, answer.status);
             pause(attempt);
         }
         unreachable!("the loop returns on its last attempt")
@@ -245,15 +192,9 @@ fn root_certificates() -> RootCerts {
                 if !certificates.is_empty() {
                     return RootCerts::from(certificates);
                 }
-                tracing::warn!(
-                    "{name} names {}, which holds no certificate",
-                    path.display()
-                );
+                tracing::warn!("{name} names {}, which holds no certificate", path.display());
             }
-            Err(error) => tracing::warn!(
-                "{name} names {}, which cannot be read: {error}",
-                path.display()
-            ),
+            Err(error) => tracing::warn!("{name} names {}, which cannot be read: {error}", path.display()),
         }
     }
     RootCerts::WebPki
@@ -262,20 +203,14 @@ fn root_certificates() -> RootCerts {
 /// Scheme, host and port.
 pub(crate) fn origin(url: &str) -> String {
     let end = url.find("://").map_or(0, |at| at + 3);
-    let length = url[end..]
-        .find(['/', '?', '#'])
-        .map_or(url.len(), |at| end + at);
+    let length = url[end..].find(['/', '?', '#']).map_or(url.len(), |at| end + at);
     url[..length].to_owned()
 }
 
 /// The address that a `Location` header names, seen from `base`.
 fn join(base: &str, location: &str) -> String {
     let home = origin(base);
-    if location.contains("://")
-        && location
-            .parse::<Uri>()
-            .is_ok_and(|uri| uri.host().is_some())
-    {
+    if location.contains("://") && location.parse::<Uri>().is_ok_and(|uri| uri.host().is_some()) {
         location.to_owned()
     } else if location.starts_with("//") {
         let scheme = home.split("//").next().unwrap_or("https:");
@@ -284,9 +219,7 @@ fn join(base: &str, location: &str) -> String {
         format!("{home}{location}")
     } else {
         let path = base.split(['?', '#']).next().unwrap_or(base);
-        let folder = path[home.len()..]
-            .rfind('/')
-            .map_or("", |at| &path[home.len()..home.len() + at]);
+        let folder = path[home.len()..].rfind('/').map_or("", |at| &path[home.len()..home.len() + at]);
         format!("{home}{folder}/{location}")
     }
 }
@@ -308,15 +241,9 @@ mod tests {
     fn locations_are_joined_like_a_browser_does() {
         let base = "https://hub.example:8443/a/b?c=d";
         for (location, expected) in [
-            (
-                "https://cdn.example/x?y=http://z",
-                "https://cdn.example/x?y=http://z",
-            ),
+            ("https://cdn.example/x?y=http://z", "https://cdn.example/x?y=http://z"),
             ("//cdn.example/x", "https://cdn.example/x"),
-            (
-                "/api/cache?next=https://z/",
-                "https://hub.example:8443/api/cache?next=https://z/",
-            ),
+            ("/api/cache?next=https://z/", "https://hub.example:8443/api/cache?next=https://z/"),
             ("c/d", "https://hub.example:8443/a/c/d"),
         ] {
             assert_eq!(join(base, location), expected);

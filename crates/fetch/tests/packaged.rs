@@ -20,22 +20,10 @@ fn the_packaged_checkpoint_is_the_hubs_model() {
         }
         result => result.unwrap(),
     };
-    assert_eq!(
-        (found.name.as_str(), found.origin, found.note),
-        (PACKAGED_MODEL, Origin::Packaged, None)
-    );
+    assert_eq!((found.name.as_str(), found.origin, found.note), (PACKAGED_MODEL, Origin::Packaged, None));
     let weights = sha256_file(&found.folder.join("model.safetensors")).unwrap();
-    assert_eq!(
-        weights,
-        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-    );
-    for file in [
-        "config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "vocab.txt",
-    ] {
+    assert_eq!(weights, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db");
+    for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"] {
         assert!(found.folder.join(file).is_file(), "{file} is missing");
     }
     // Where there is no Hub, its name leads to the same folder.
@@ -60,23 +48,14 @@ fn the_reviews_are_fetched_once_into_an_empty_cache() {
     let cache = tempfile::tempdir().unwrap();
     let run = |python: Option<&str>| {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args([
-            "--ignored",
-            "--exact",
-            "reviews_into_this_cache",
-            "--nocapture",
-        ]);
+        command.args(["--ignored", "--exact", "reviews_into_this_cache", "--nocapture"]);
         command.env("VERDICT_CACHE", cache.path());
         if let Some(python) = python {
             command.env("VERDICT_PYTHON", python);
         }
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success(),
-            "{text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
         text
     };
     let text = run(None);
@@ -84,11 +63,7 @@ fn the_reviews_are_fetched_once_into_an_empty_cache() {
     if let Some((_, reason)) = text.split_once("SKIPPED ") {
         return skipped(reason);
     }
-    let path = text
-        .split_once("FILE ")
-        .and_then(|(_, rest)| rest.lines().next())
-        .map(PathBuf::from)
-        .unwrap();
+    let path = text.split_once("FILE ").and_then(|(_, rest)| rest.lines().next()).map(PathBuf::from).unwrap();
     assert!(path.starts_with(cache.path()));
     let reviews = std::fs::read_to_string(&path).unwrap();
     assert_eq!(reviews.lines().count(), 10_605);

@@ -118,16 +118,9 @@ impl ClassificationReport {
     ///
     /// # Errors
     /// A number of names that isn't the number of classes.
-    pub fn new<S: AsRef<str>>(
-        matrix: &ConfusionMatrix,
-        label_names: &[S],
-        options: Options,
-    ) -> Result<Self> {
+    pub fn new<S: AsRef<str>>(matrix: &ConfusionMatrix, label_names: &[S], options: Options) -> Result<Self> {
         if label_names.len() != matrix.classes() {
-            return Err(MetricsError::Names {
-                found: label_names.len(),
-                classes: matrix.classes(),
-            });
+            return Err(MetricsError::Names { found: label_names.len(), classes: matrix.classes() });
         }
         let (support, predicted) = (matrix.support(), matrix.predicted());
         let undefined = options.zero_division.value();
@@ -136,12 +129,7 @@ impl ClassificationReport {
             .enumerate()
             .map(|(class, label)| ClassScores {
                 label: label.as_ref().to_owned(),
-                scores: Scores::of(
-                    matrix.count(class, class),
-                    predicted[class],
-                    support[class],
-                    undefined,
-                ),
+                scores: Scores::of(matrix.count(class, class), predicted[class], support[class], undefined),
                 support: support[class],
                 predicted: predicted[class],
             })
@@ -187,17 +175,9 @@ impl Scores {
 
     fn mean(classes: &[&ClassScores], weight: impl Fn(&ClassScores) -> f64) -> Self {
         let mean = |score: fn(&Scores) -> f64| {
-            weighted_mean(
-                classes
-                    .iter()
-                    .map(|class| (score(&class.scores), weight(class))),
-            )
+            weighted_mean(classes.iter().map(|class| (score(&class.scores), weight(class))))
         };
-        Self {
-            precision: mean(|s| s.precision),
-            recall: mean(|s| s.recall),
-            f1: mean(|s| s.f1),
-        }
+        Self { precision: mean(|s| s.precision), recall: mean(|s| s.recall), f1: mean(|s| s.f1) }
     }
 }
 
@@ -210,31 +190,18 @@ fn weighted_mean(values: impl Iterator<Item = (f64, f64)>) -> f64 {
         plain += value;
         count += 1.0;
     }
-    if weights > 0.0 {
-        sum / weights
-    } else {
-        plain / count
-    }
+    if weights > 0.0 { sum / weights } else { plain / count }
 }
 
 /// `(c n - t.p) / sqrt((n² - p.p) (n² - t.t))` with `c` correct of `n`, `t` and `p` the true and the predicted counts
 /// (Gorodkin 2004). The integers are exact; 0 where a factor is 0.
 fn matthews(correct: u64, support: &[u64], predicted: &[u64]) -> f64 {
-    let dot = |a: &[u64], b: &[u64]| {
-        a.iter()
-            .zip(b)
-            .map(|(&a, &b)| i128::from(a) * i128::from(b))
-            .sum::<i128>()
-    };
+    let dot = |a: &[u64], b: &[u64]| a.iter().zip(b).map(|(&a, &b)| i128::from(a) * i128::from(b)).sum::<i128>();
     let total = i128::from(support.iter().sum::<u64>());
     let covariance = i128::from(correct) * total - dot(support, predicted);
     let spread = |counts: &[u64]| (total * total - dot(counts, counts)) as f64;
     let product = spread(predicted) * spread(support);
-    if product == 0.0 {
-        0.0
-    } else {
-        (covariance as f64 / product.sqrt()).clamp(-1.0, 1.0)
-    }
+    if product == 0.0 { 0.0 } else { (covariance as f64 / product.sqrt()).clamp(-1.0, 1.0) }
 }
 
 /// JSON has no NaN: undefined scores are null there.
@@ -242,11 +209,7 @@ mod nan_is_null {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        if value.is_nan() {
-            serializer.serialize_none()
-        } else {
-            serializer.serialize_f64(*value)
-        }
+        if value.is_nan() { serializer.serialize_none() } else { serializer.serialize_f64(*value) }
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
@@ -261,72 +224,26 @@ mod tests {
     fn report(zero_division: ZeroDivision) -> Result<ClassificationReport> {
         // "b" is never predicted, "c" never true, "d" neither.
         let matrix = ConfusionMatrix::from_pairs(&[0, 0, 1], &[0, 2, 0], 4)?;
-        ClassificationReport::new(
-            &matrix,
-            &["a", "b", "c", "d"],
-            Options {
-                zero_division,
-                labels: Labels::Present,
-            },
-        )
+        ClassificationReport::new(&matrix, &["a", "b", "c", "d"], Options { zero_division, labels: Labels::Present })
     }
 
     #[test]
     fn undefined_scores_take_the_chosen_value() -> Result<()> {
         let zero = report(ZeroDivision::Zero)?;
-        assert_eq!(
-            zero.per_class[1].scores,
-            Scores {
-                precision: 0.0,
-                recall: 0.0,
-                f1: 0.0
-            }
-        );
-        assert_eq!(
-            zero.per_class[3].scores,
-            Scores {
-                precision: 0.0,
-                recall: 0.0,
-                f1: 0.0
-            }
-        );
+        assert_eq!(zero.per_class[1].scores, Scores { precision: 0.0, recall: 0.0, f1: 0.0 });
+        assert_eq!(zero.per_class[3].scores, Scores { precision: 0.0, recall: 0.0, f1: 0.0 });
         let one = report(ZeroDivision::One)?;
-        assert_eq!(
-            one.per_class[1].scores,
-            Scores {
-                precision: 1.0,
-                recall: 0.0,
-                f1: 0.0
-            }
-        );
-        assert_eq!(
-            one.per_class[2].scores,
-            Scores {
-                precision: 0.0,
-                recall: 1.0,
-                f1: 0.0
-            }
-        );
-        assert_eq!(
-            one.per_class[3].scores,
-            Scores {
-                precision: 1.0,
-                recall: 1.0,
-                f1: 1.0
-            }
-        );
+        assert_eq!(one.per_class[1].scores, Scores { precision: 1.0, recall: 0.0, f1: 0.0 });
+        assert_eq!(one.per_class[2].scores, Scores { precision: 0.0, recall: 1.0, f1: 0.0 });
+        assert_eq!(one.per_class[3].scores, Scores { precision: 1.0, recall: 1.0, f1: 1.0 });
         let nan = report(ZeroDivision::Nan)?;
         assert!(nan.per_class[1].scores.precision.is_nan() && nan.per_class[3].scores.f1.is_nan());
-        assert_eq!(
-            nan.macro_average.precision, 0.25,
-            "of a (1/2) and c (0): b and d have none"
-        );
+        assert_eq!(nan.macro_average.precision, 0.25, "of a (1/2) and c (0): b and d have none");
         Ok(())
     }
 
     #[test]
-    fn json_reads_back_and_undefined_is_null() -> std::result::Result<(), Box<dyn std::error::Error>>
-    {
+    fn json_reads_back_and_undefined_is_null() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let json = serde_json::to_value(report(ZeroDivision::Nan)?)?;
         assert_eq!(json["per_class"][1]["label"], "b");
         assert!(json["per_class"][1]["precision"].is_null());
@@ -341,13 +258,7 @@ mod tests {
     fn names_must_be_as_many_as_classes() -> Result<()> {
         let matrix = ConfusionMatrix::from_pairs(&[0], &[0], 2)?;
         let error = ClassificationReport::new(&matrix, &["only"], Options::default()).unwrap_err();
-        assert_eq!(
-            error,
-            MetricsError::Names {
-                found: 1,
-                classes: 2
-            }
-        );
+        assert_eq!(error, MetricsError::Names { found: 1, classes: 2 });
         Ok(())
     }
 }

@@ -29,22 +29,14 @@ impl ConfusionMatrix {
             return Err(MetricsError::NoClasses);
         }
         if truth.len() != predicted.len() {
-            return Err(MetricsError::Lengths {
-                truth: truth.len(),
-                predicted: predicted.len(),
-            });
+            return Err(MetricsError::Lengths { truth: truth.len(), predicted: predicted.len() });
         }
         if truth.is_empty() {
             return Err(MetricsError::Empty);
         }
         let index = |side, row, label: u32| match usize::try_from(label) {
             Ok(class) if class < classes => Ok(class),
-            _ => Err(MetricsError::Label {
-                side,
-                row,
-                label,
-                classes,
-            }),
+            _ => Err(MetricsError::Label { side, row, label, classes }),
         };
         let mut counts = vec![0; classes * classes];
         for (row, (&t, &p)) in truth.iter().zip(predicted).enumerate() {
@@ -63,22 +55,11 @@ impl ConfusionMatrix {
         if classes == 0 {
             return Err(MetricsError::NoClasses);
         }
-        if let Some((row, found)) = rows
-            .iter()
-            .map(Vec::len)
-            .enumerate()
-            .find(|&(_, found)| found != classes)
-        {
-            return Err(MetricsError::NotSquare {
-                row,
-                found,
-                classes,
-            });
+        if let Some((row, found)) = rows.iter().map(Vec::len).enumerate().find(|&(_, found)| found != classes) {
+            return Err(MetricsError::NotSquare { row, found, classes });
         }
         let counts: Vec<u64> = rows.concat();
-        let total = counts
-            .iter()
-            .try_fold(0u64, |sum, &count| sum.checked_add(count));
+        let total = counts.iter().try_fold(0u64, |sum, &count| sum.checked_add(count));
         match total {
             Some(0) => return Err(MetricsError::Empty),
             Some(total) if total <= MOST_EXAMPLES => {}
@@ -97,11 +78,7 @@ impl ConfusionMatrix {
     /// # Panics
     /// When a class is out of range.
     pub fn count(&self, truth: usize, predicted: usize) -> u64 {
-        assert!(
-            predicted < self.classes,
-            "class {predicted} of {}",
-            self.classes
-        );
+        assert!(predicted < self.classes, "class {predicted} of {}", self.classes);
         self.counts[truth * self.classes + predicted]
     }
 
@@ -122,9 +99,7 @@ impl ConfusionMatrix {
 
     /// How many examples got their true class.
     pub fn correct(&self) -> u64 {
-        (0..self.classes)
-            .map(|class| self.count(class, class))
-            .sum()
+        (0..self.classes).map(|class| self.count(class, class)).sum()
     }
 
     /// How many examples truly are of each class.
@@ -134,9 +109,7 @@ impl ConfusionMatrix {
 
     /// How many examples were predicted as each class.
     pub fn predicted(&self) -> Vec<u64> {
-        (0..self.classes)
-            .map(|column| self.rows().map(|row| row[column]).sum())
-            .collect()
+        (0..self.classes).map(|column| self.rows().map(|row| row[column]).sum()).collect()
     }
 
     /// The matrix for a terminal of 100 columns; see [`ConfusionMatrix::render_within`].
@@ -153,16 +126,9 @@ impl ConfusionMatrix {
     ///
     /// # Errors
     /// A number of names that isn't the number of classes.
-    pub fn render_within<S: AsRef<str>>(
-        &self,
-        label_names: &[S],
-        columns: usize,
-    ) -> Result<String> {
+    pub fn render_within<S: AsRef<str>>(&self, label_names: &[S], columns: usize) -> Result<String> {
         if label_names.len() != self.classes {
-            return Err(MetricsError::Names {
-                found: label_names.len(),
-                classes: self.classes,
-            });
+            return Err(MetricsError::Names { found: label_names.len(), classes: self.classes });
         }
         let names: Vec<&str> = label_names.iter().map(AsRef::as_ref).collect();
         Ok(render::matrix(self, &names, columns))
@@ -190,75 +156,39 @@ mod tests {
     #[test]
     fn rows_are_true_and_columns_predicted() -> Result<()> {
         let matrix = ConfusionMatrix::from_pairs(&[0, 0, 1, 2, 2, 2], &[0, 1, 1, 0, 0, 2], 4)?;
-        assert_eq!(
-            matrix.counts(),
-            [[1, 1, 0, 0], [0, 1, 0, 0], [2, 0, 1, 0], [0, 0, 0, 0]]
-        );
+        assert_eq!(matrix.counts(), [[1, 1, 0, 0], [0, 1, 0, 0], [2, 0, 1, 0], [0, 0, 0, 0]]);
         assert_eq!(matrix.support(), [2, 1, 3, 0]);
         assert_eq!(matrix.predicted(), [3, 2, 1, 0]);
-        assert_eq!(
-            (matrix.total(), matrix.correct(), matrix.count(2, 0)),
-            (6, 3, 2)
-        );
+        assert_eq!((matrix.total(), matrix.correct(), matrix.count(2, 0)), (6, 3, 2));
         Ok(())
     }
 
     #[test]
     fn bad_labels_are_named_with_their_row() {
         let error = |truth: &[u32], predicted: &[u32], classes| {
-            ConfusionMatrix::from_pairs(truth, predicted, classes)
-                .map(|m| m.counts())
-                .unwrap_err()
+            ConfusionMatrix::from_pairs(truth, predicted, classes).map(|m| m.counts()).unwrap_err()
         };
         assert_eq!(error(&[], &[], 2), MetricsError::Empty);
         assert_eq!(error(&[0], &[0], 0), MetricsError::NoClasses);
-        assert_eq!(
-            error(&[0, 1], &[0], 2),
-            MetricsError::Lengths {
-                truth: 2,
-                predicted: 1
-            }
-        );
-        assert_eq!(
-            error(&[0, 3], &[0, 1], 3),
-            MetricsError::Label {
-                side: Side::Truth,
-                row: 1,
-                label: 3,
-                classes: 3
-            }
-        );
+        assert_eq!(error(&[0, 1], &[0], 2), MetricsError::Lengths { truth: 2, predicted: 1 });
+        assert_eq!(error(&[0, 3], &[0, 1], 3), MetricsError::Label { side: Side::Truth, row: 1, label: 3, classes: 3 });
         let unlabelled = error(&[0, 1], &[0, u32::MAX], 2).to_string();
         assert!(
-            unlabelled
-                .starts_with("row 1: predicted label 4294967295 is not a class index below 2"),
+            unlabelled.starts_with("row 1: predicted label 4294967295 is not a class index below 2"),
             "{unlabelled}"
         );
     }
 
     #[test]
     fn counts_from_elsewhere_are_checked() {
-        assert_eq!(
-            ConfusionMatrix::from_counts(&[]),
-            Err(MetricsError::NoClasses)
-        );
+        assert_eq!(ConfusionMatrix::from_counts(&[]), Err(MetricsError::NoClasses));
         assert_eq!(
             ConfusionMatrix::from_counts(&[vec![1, 2], vec![3]]),
-            Err(MetricsError::NotSquare {
-                row: 1,
-                found: 1,
-                classes: 2
-            })
+            Err(MetricsError::NotSquare { row: 1, found: 1, classes: 2 })
         );
-        assert_eq!(
-            ConfusionMatrix::from_counts(&[vec![0]]),
-            Err(MetricsError::Empty)
-        );
+        assert_eq!(ConfusionMatrix::from_counts(&[vec![0]]), Err(MetricsError::Empty));
         let huge = [vec![u64::MAX, 1], vec![1, 1]];
-        assert_eq!(
-            ConfusionMatrix::from_counts(&huge),
-            Err(MetricsError::TooMany)
-        );
+        assert_eq!(ConfusionMatrix::from_counts(&huge), Err(MetricsError::TooMany));
     }
 
     #[test]
@@ -268,11 +198,7 @@ mod tests {
         assert_eq!(json, "[[0,1],[1,1]]");
         assert_eq!(serde_json::from_str::<ConfusionMatrix>(&json)?, matrix);
         let lame = serde_json::from_str::<ConfusionMatrix>("[[0,1],[1]]").unwrap_err();
-        assert!(
-            lame.to_string()
-                .contains("row 1 of the counts has 1 columns, expected 2"),
-            "{lame}"
-        );
+        assert!(lame.to_string().contains("row 1 of the counts has 1 columns, expected 2"), "{lame}");
         Ok(())
     }
 }

@@ -55,9 +55,7 @@ pub enum MetricsError {
     #[error("no examples to score (hint: choose a split that has labelled rows)")]
     Empty,
     /// There are no classes.
-    #[error(
-        "a confusion matrix needs at least one class, 0 were given (hint: pass the number of label names)"
-    )]
+    #[error("a confusion matrix needs at least one class, 0 were given (hint: pass the number of label names)")]
     NoClasses,
     /// A table of counts isn't as wide as it is high.
     #[error(
@@ -72,14 +70,10 @@ pub enum MetricsError {
         classes: usize,
     },
     /// Counts whose sum is beyond all arithmetic.
-    #[error(
-        "the counts add up to more than 2^62 examples (hint: the file they came from is damaged)"
-    )]
+    #[error("the counts add up to more than 2^62 examples (hint: the file they came from is damaged)")]
     TooMany,
     /// More or fewer names than classes.
-    #[error(
-        "{found} label names for {classes} classes (hint: one name for each class, in the order of the indices)"
-    )]
+    #[error("{found} label names for {classes} classes (hint: one name for each class, in the order of the indices)")]
     Names {
         /// How many names were given.
         found: usize,

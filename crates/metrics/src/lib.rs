@@ -28,9 +28,7 @@ mod render;
 mod table;
 mod text;
 
-pub use classification::{
-    Average, ClassScores, ClassificationReport, Labels, Options, Scores, ZeroDivision,
-};
+pub use classification::{Average, ClassScores, ClassificationReport, Labels, Options, Scores, ZeroDivision};
 pub use confusion::ConfusionMatrix;
 pub use error::{MetricsError, Result, Side};
 pub use metric::{Direction, Metric};

@@ -79,9 +79,7 @@ impl FromStr for Metric {
                 (Some(average), None) => (Some(average), last),
                 (None, Some(average)) => (Some(average), first),
                 _ => {
-                    return Err(MetricsError::UnknownMetric {
-                        found: text.to_owned(),
-                    });
+                    return Err(MetricsError::UnknownMetric { found: text.to_owned() });
                 }
             },
         };
@@ -92,9 +90,7 @@ impl FromStr for Metric {
             ("precision", average) => Ok(Metric::Precision(average.unwrap_or_default())),
             ("recall", average) => Ok(Metric::Recall(average.unwrap_or_default())),
             ("f1", average) => Ok(Metric::F1(average.unwrap_or_default())),
-            _ => Err(MetricsError::UnknownMetric {
-                found: text.to_owned(),
-            }),
+            _ => Err(MetricsError::UnknownMetric { found: text.to_owned() }),
         }
     }
 }
@@ -147,42 +143,15 @@ mod tests {
 
     #[test]
     fn names_read_and_print() -> Result<(), MetricsError> {
-        for name in [
-            "loss",
-            "accuracy",
-            "matthews",
-            "precision",
-            "macro-recall",
-            "micro-f1",
-            "f1",
-            "macro-f1",
-        ] {
+        for name in ["loss", "accuracy", "matthews", "precision", "macro-recall", "micro-f1", "f1", "macro-f1"] {
             assert_eq!(name.parse::<Metric>()?.to_string(), name);
         }
-        for (alias, name) in [
-            ("weighted-f1", "f1"),
-            ("F1_macro", "macro-f1"),
-            (" mcc ", "matthews"),
-        ] {
+        for (alias, name) in [("weighted-f1", "f1"), ("F1_macro", "macro-f1"), (" mcc ", "matthews")] {
             assert_eq!(alias.parse::<Metric>()?.to_string(), name);
         }
-        for wrong in [
-            "",
-            "f2",
-            "macro-loss",
-            "macro-micro",
-            "macro-f1-x",
-            "macro-",
-            "-f1",
-            "weighted-accuracy",
-        ] {
+        for wrong in ["", "f2", "macro-loss", "macro-micro", "macro-f1-x", "macro-", "-f1", "weighted-accuracy"] {
             let error = wrong.parse::<Metric>().unwrap_err();
-            assert_eq!(
-                error,
-                MetricsError::UnknownMetric {
-                    found: wrong.to_owned()
-                }
-            );
+            assert_eq!(error, MetricsError::UnknownMetric { found: wrong.to_owned() });
         }
         Ok(())
     }
@@ -191,10 +160,7 @@ mod tests {
     fn picks_its_number_and_knows_its_direction() -> Result<(), MetricsError> {
         let matrix = ConfusionMatrix::from_pairs(&[0, 0, 0, 1], &[0, 0, 1, 1], 2)?;
         let report = ClassificationReport::new(&matrix, &["a", "b"], Options::default())?;
-        let value = |name: &str| {
-            name.parse::<Metric>()
-                .map(|metric| metric.value(&report, 0.3))
-        };
+        let value = |name: &str| name.parse::<Metric>().map(|metric| metric.value(&report, 0.3));
         assert_eq!(value("loss")?, 0.3);
         assert_eq!(value("accuracy")?, 0.75);
         assert_eq!(value("precision")?, 0.875);
@@ -205,10 +171,7 @@ mod tests {
         let better = |metric: Metric, a, b| metric.is_better(a, b);
         assert!(better(Metric::Loss, 0.1, 0.2) && !better(Metric::Loss, 0.2, 0.1));
         assert!(better(Metric::Accuracy, 0.2, 0.1) && !better(Metric::Accuracy, 0.1, 0.2));
-        assert!(
-            !better(Metric::Accuracy, 0.2, 0.2),
-            "the earlier of two equals stays"
-        );
+        assert!(!better(Metric::Accuracy, 0.2, 0.2), "the earlier of two equals stays");
         assert!(!better(Metric::Loss, f64::NAN, 9.0) && better(Metric::Loss, 9.0, f64::NAN));
         Ok(())
     }

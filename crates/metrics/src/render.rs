@@ -21,38 +21,21 @@ struct Column {
 pub(crate) fn matrix(matrix: &ConfusionMatrix, names: &[&str], width: usize) -> String {
     let names: Vec<String> = names.iter().map(|label| name(label)).collect();
     let named = columns(matrix, names.clone());
-    let totals = Column {
-        heading: "total".to_owned(),
-        width: digits(matrix.total()).max("total".len()),
-    };
-    let side = |rows: &[String]| {
-        rows.iter()
-            .map(|name| name.width())
-            .max()
-            .unwrap_or(0)
-            .max("total".len())
-    };
-    let fits = |side: usize, columns: &[Column]| {
-        side + 3 + total_width(columns) + 4 + totals.width <= width
-    };
+    let totals = Column { heading: "total".to_owned(), width: digits(matrix.total()).max("total".len()) };
+    let side = |rows: &[String]| rows.iter().map(|name| name.width()).max().unwrap_or(0).max("total".len());
+    let fits = |side: usize, columns: &[Column]| side + 3 + total_width(columns) + 4 + totals.width <= width;
 
     let (rows, columns) = if fits(side(&names), &named) {
         (names, named)
     } else {
         let numbered = (1..=names.len()).map(|number| number.to_string()).collect();
         let number_width = digits(names.len() as u64);
-        let rows = names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| format!("{:>number_width$} {name}", i + 1))
-            .collect();
+        let rows = names.iter().enumerate().map(|(i, name)| format!("{:>number_width$} {name}", i + 1)).collect();
         (rows, columns(matrix, numbered))
     };
     let side = side(&rows);
 
-    let mut text = String::from(
-        "rows: true class, columns: predicted class, below each count its share of the row\n",
-    );
+    let mut text = String::from("rows: true class, columns: predicted class, below each count its share of the row\n");
     let mut first = 0;
     while first < columns.len() {
         // As many columns as fit, the totals with the last of them, and never none.
@@ -61,45 +44,26 @@ pub(crate) fn matrix(matrix: &ConfusionMatrix, names: &[&str], width: usize) -> 
             last -= 1;
         }
         text.push('\n');
-        block(
-            &mut text,
-            matrix,
-            &rows,
-            side,
-            &columns,
-            first..last,
-            &totals,
-        );
+        block(&mut text, matrix, &rows, side, &columns, first..last, &totals);
         first = last;
     }
     text
 }
 
 fn columns(matrix: &ConfusionMatrix, headings: Vec<String>) -> Vec<Column> {
-    let widest = |class: usize| {
-        matrix
-            .rows()
-            .map(|row| digits(row[class]))
-            .max()
-            .unwrap_or(1)
-    };
+    let widest = |class: usize| matrix.rows().map(|row| digits(row[class])).max().unwrap_or(1);
     headings
         .into_iter()
         .enumerate()
         .map(|(class, heading)| Column {
-            width: heading
-                .width()
-                .max(SHARE_WIDTH)
-                .max(widest(class))
-                .max(digits(matrix.predicted()[class])),
+            width: heading.width().max(SHARE_WIDTH).max(widest(class)).max(digits(matrix.predicted()[class])),
             heading,
         })
         .collect()
 }
 
 fn total_width(columns: &[Column]) -> usize {
-    columns.iter().map(|column| column.width).sum::<usize>()
-        + GAP.len() * columns.len().saturating_sub(1)
+    columns.iter().map(|column| column.width).sum::<usize>() + GAP.len() * columns.len().saturating_sub(1)
 }
 
 /// Some neighbouring columns of the matrix; the totals of the rows follow the last class.
@@ -116,11 +80,7 @@ fn block(
     let closes = range.end == all.len();
     let mut line = |name: &str, cells: &[String], total: &str| {
         let mut line = format!("{} │ ", pad_right(name, side));
-        let cells: Vec<String> = cells
-            .iter()
-            .zip(columns)
-            .map(|(cell, column)| pad_left(cell, column.width))
-            .collect();
+        let cells: Vec<String> = cells.iter().zip(columns).map(|(cell, column)| pad_left(cell, column.width)).collect();
         line += &cells.join(GAP);
         if closes {
             let _ = write!(line, " │ {}", pad_left(total, totals.width));
@@ -129,44 +89,28 @@ fn block(
         text.push('\n');
     };
     let rule = |line: &mut dyn FnMut(&str, &[String], &str)| {
-        let dashes: Vec<String> = columns
-            .iter()
-            .map(|column| "─".repeat(column.width))
-            .collect();
+        let dashes: Vec<String> = columns.iter().map(|column| "─".repeat(column.width)).collect();
         line(&"─".repeat(side), &dashes, &"─".repeat(totals.width));
     };
 
-    let headings: Vec<String> = columns
-        .iter()
-        .map(|column| column.heading.clone())
-        .collect();
+    let headings: Vec<String> = columns.iter().map(|column| column.heading.clone()).collect();
     line("", &headings, &totals.heading);
     rule(&mut line);
     for (name, counts) in rows.iter().zip(matrix.rows()) {
         let support: u64 = counts.iter().sum();
         let cells: Vec<String> = counts[range.clone()].iter().map(u64::to_string).collect();
-        let shares: Vec<String> = counts[range.clone()]
-            .iter()
-            .map(|&count| share(count, support))
-            .collect();
+        let shares: Vec<String> = counts[range.clone()].iter().map(|&count| share(count, support)).collect();
         line(name, &cells, &support.to_string());
         line("", &shares, "");
     }
     rule(&mut line);
-    let predicted: Vec<String> = matrix.predicted()[range]
-        .iter()
-        .map(u64::to_string)
-        .collect();
+    let predicted: Vec<String> = matrix.predicted()[range].iter().map(u64::to_string).collect();
     line("total", &predicted, &matrix.total().to_string());
 }
 
 /// A count's share of its row; nothing for a count of 0, so that what did happen stands out.
 fn share(count: u64, support: u64) -> String {
-    if count == 0 {
-        String::new()
-    } else {
-        format!("{:.1}%", 100.0 * count as f64 / support as f64)
-    }
+    if count == 0 { String::new() } else { format!("{:.1}%", 100.0 * count as f64 / support as f64) }
 }
 
 #[cfg(test)]
@@ -198,15 +142,8 @@ total    │      411      1237 │  1648
 
     /// Where the bars stand, in display columns, in every line of the table.
     fn bars(text: &str) -> Vec<Vec<usize>> {
-        let line_bars = |line: &str| {
-            line.match_indices('│')
-                .map(|(at, _)| line[..at].width())
-                .collect()
-        };
-        text.lines()
-            .filter(|line| line.contains('│'))
-            .map(line_bars)
-            .collect()
+        let line_bars = |line: &str| line.match_indices('│').map(|(at, _)| line[..at].width()).collect();
+        text.lines().filter(|line| line.contains('│')).map(line_bars).collect()
     }
 
     #[test]
@@ -223,46 +160,25 @@ total    │      411      1237 │  1648
     fn long_names_and_control_characters_are_tamed() -> Result<(), MetricsError> {
         let long = "an extraordinarily long name of a class";
         let text = sentiment()?.render(&[long, "a\u{1b}[31m\nb"])?;
-        assert!(
-            text.contains("an extraordinarily long…") && !text.contains(long),
-            "{text}"
-        );
-        assert!(
-            text.contains("a [31m b") && !text.contains('\u{1b}'),
-            "{text}"
-        );
+        assert!(text.contains("an extraordinarily long…") && !text.contains(long), "{text}");
+        assert!(text.contains("a [31m b") && !text.contains('\u{1b}'), "{text}");
         Ok(())
     }
 
     #[test]
     fn twenty_classes_are_numbered_and_continued_within_the_width() -> Result<(), MetricsError> {
-        let counts: Vec<Vec<u64>> = (0..20)
-            .map(|t| (0..20).map(|p| 1000 * t + p).collect())
-            .collect();
+        let counts: Vec<Vec<u64>> = (0..20).map(|t| (0..20).map(|p| 1000 * t + p).collect()).collect();
         let matrix = ConfusionMatrix::from_counts(&counts)?;
-        let names: Vec<String> = (0..20)
-            .map(|class| format!("class named {class}"))
-            .collect();
+        let names: Vec<String> = (0..20).map(|class| format!("class named {class}")).collect();
         let text = matrix.render_within(&names, 80)?;
-        assert!(
-            text.lines().skip(1).all(|line| line.width() <= 80),
-            "{text}"
-        );
+        assert!(text.lines().skip(1).all(|line| line.width() <= 80), "{text}");
         for name in &names {
             assert!(text.contains(name.as_str()));
         }
         for count in counts.iter().flatten() {
-            assert!(
-                text.split_whitespace()
-                    .any(|word| word == count.to_string()),
-                "{count}"
-            );
+            assert!(text.split_whitespace().any(|word| word == count.to_string()), "{count}");
         }
-        assert_eq!(
-            text.matches("20 class named 19").count(),
-            4,
-            "a row in each of four blocks\n{text}"
-        );
+        assert_eq!(text.matches("20 class named 19").count(), 4, "a row in each of four blocks\n{text}");
         Ok(())
     }
 }

@@ -9,29 +9,13 @@ use crate::text::{digits, name, pad_right};
 
 impl fmt::Display for ClassificationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let averages = [
-            ("weighted average", self.weighted),
-            ("macro average", self.macro_average),
-            ("micro average", self.micro),
-        ];
-        let names: Vec<String> = self
-            .per_class
-            .iter()
-            .map(|class| name(&class.label))
-            .collect();
-        let side = names
-            .iter()
-            .map(|name| name.width())
-            .chain(averages.map(|(name, _)| name.len()))
-            .max()
-            .unwrap_or(0);
+        let averages =
+            [("weighted average", self.weighted), ("macro average", self.macro_average), ("micro average", self.micro)];
+        let names: Vec<String> = self.per_class.iter().map(|class| name(&class.label)).collect();
+        let side = names.iter().map(|name| name.width()).chain(averages.map(|(name, _)| name.len())).max().unwrap_or(0);
         let count_width = digits(self.examples).max("examples".len());
         let row = |f: &mut fmt::Formatter<'_>, name: &str, scores: Scores, count: u64| {
-            let Scores {
-                precision,
-                recall,
-                f1,
-            } = scores;
+            let Scores { precision, recall, f1 } = scores;
             let name = pad_right(name, side);
             writeln!(
                 f,
@@ -43,11 +27,7 @@ impl fmt::Display for ClassificationReport {
         };
 
         let header = pad_right("", side);
-        writeln!(
-            f,
-            "{header}  {:>9}  {:>9}  {:>9}  {:>count_width$}",
-            "precision", "recall", "F1", "examples"
-        )?;
+        writeln!(f, "{header}  {:>9}  {:>9}  {:>9}  {:>count_width$}", "precision", "recall", "F1", "examples")?;
         for (name, class) in names.iter().zip(&self.per_class) {
             row(f, name, class.scores, class.support)?;
         }
@@ -56,27 +36,13 @@ impl fmt::Display for ClassificationReport {
             row(f, name, scores, self.examples)?;
         }
         writeln!(f)?;
-        writeln!(
-            f,
-            "{}  {:>9}",
-            pad_right("accuracy", side),
-            score(self.accuracy)
-        )?;
-        write!(
-            f,
-            "{}  {:>9}",
-            pad_right("Matthews", side),
-            score(self.matthews)
-        )
+        writeln!(f, "{}  {:>9}", pad_right("accuracy", side), score(self.accuracy))?;
+        write!(f, "{}  {:>9}", pad_right("Matthews", side), score(self.matthews))
     }
 }
 
 fn score(value: f64) -> String {
-    if value.is_nan() {
-        "-".to_owned()
-    } else {
-        format!("{value:.4}")
-    }
+    if value.is_nan() { "-".to_owned() } else { format!("{value:.4}") }
 }
 
 #[cfg(test)]

@@ -27,9 +27,7 @@ pub(crate) fn pad_right(text: &str, width: usize) -> String {
 
 /// A name that can't break the table or steer the terminal: control characters become spaces.
 fn one_line(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `name` cut to a display width, with an ellipsis where something was cut.

@@ -1,18 +1,12 @@
 //! What must hold for any labels.
 
-use metrics::{
-    Average, ClassificationReport, ConfusionMatrix, Labels, MetricsError, Options, ZeroDivision,
-};
+use metrics::{Average, ClassificationReport, ConfusionMatrix, Labels, MetricsError, Options, ZeroDivision};
 use proptest::prelude::*;
 
 /// A number of classes and pairs of (true, predicted) labels.
 fn labelled() -> impl Strategy<Value = (usize, Vec<(u32, u32)>)> {
-    (1u32..=8).prop_flat_map(|classes| {
-        (
-            Just(classes as usize),
-            prop::collection::vec((0..classes, 0..classes), 1..200),
-        )
-    })
+    (1u32..=8)
+        .prop_flat_map(|classes| (Just(classes as usize), prop::collection::vec((0..classes, 0..classes), 1..200)))
 }
 
 fn matrix(classes: usize, pairs: &[(u32, u32)]) -> Result<ConfusionMatrix, MetricsError> {
@@ -20,11 +14,7 @@ fn matrix(classes: usize, pairs: &[(u32, u32)]) -> Result<ConfusionMatrix, Metri
     ConfusionMatrix::from_pairs(&truth, &predicted, classes)
 }
 
-fn report(
-    classes: usize,
-    pairs: &[(u32, u32)],
-    options: Options,
-) -> Result<ClassificationReport, MetricsError> {
+fn report(classes: usize, pairs: &[(u32, u32)], options: Options) -> Result<ClassificationReport, MetricsError> {
     let names: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
     ClassificationReport::new(&matrix(classes, pairs)?, &names, options)
 }

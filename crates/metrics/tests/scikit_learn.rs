@@ -5,9 +5,7 @@
 
 use std::error::Error;
 
-use metrics::{
-    Average, ClassificationReport, ConfusionMatrix, Labels, Options, Scores, ZeroDivision,
-};
+use metrics::{Average, ClassificationReport, ConfusionMatrix, Labels, Options, Scores, ZeroDivision};
 
 const EXPECTED: &str = include_str!("../../../tests/fixtures/metrics/scikit_learn.txt");
 const TOLERANCE: f64 = 1e-12;
@@ -55,21 +53,14 @@ fn case(number: u64) -> (u32, Vec<u32>, Vec<u32>) {
 fn options(number: u64) -> Options {
     let zero_divisions = [ZeroDivision::Zero, ZeroDivision::One, ZeroDivision::Nan];
     let labels = [Labels::Present, Labels::All];
-    Options {
-        zero_division: zero_divisions[(number / 8 % 3) as usize],
-        labels: labels[(number / 24 % 2) as usize],
-    }
+    Options { zero_division: zero_divisions[(number / 8 % 3) as usize], labels: labels[(number / 24 % 2) as usize] }
 }
 
 fn ours(report: &ClassificationReport) -> Vec<f64> {
     let flat = |scores: Scores| [scores.precision, scores.recall, scores.f1];
     let averages = [Average::Weighted, Average::Macro, Average::Micro];
     let mut values = vec![report.accuracy, report.matthews];
-    values.extend(
-        averages
-            .iter()
-            .flat_map(|&average| flat(report.average(average))),
-    );
+    values.extend(averages.iter().flat_map(|&average| flat(report.average(average))));
     values.extend(report.per_class.iter().flat_map(|class| flat(class.scores)));
     values
 }
@@ -77,11 +68,7 @@ fn ours(report: &ClassificationReport) -> Vec<f64> {
 #[test]
 fn agrees_with_scikit_learn_on_a_thousand_cases() -> Result<(), Box<dyn Error>> {
     let mut cases = 0;
-    for (number, line) in EXPECTED
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .enumerate()
-    {
+    for (number, line) in EXPECTED.lines().filter(|line| !line.starts_with('#')).enumerate() {
         let number = number as u64;
         let (classes, truth, predicted) = case(number);
         let mut fields = line.split(' ');
@@ -89,10 +76,7 @@ fn agrees_with_scikit_learn_on_a_thousand_cases() -> Result<(), Box<dyn Error>> 
         let expected = fields.map(str::parse).collect::<Result<Vec<f64>, _>>()?;
 
         let matrix = ConfusionMatrix::from_pairs(&truth, &predicted, classes as usize)?;
-        let sum: u64 = (1..)
-            .zip(matrix.rows().flatten())
-            .map(|(weight, count)| weight * count)
-            .sum();
+        let sum: u64 = (1..).zip(matrix.rows().flatten()).map(|(weight, count)| weight * count).sum();
         assert_eq!(sum, checksum, "case {number}: the confusion matrix differs");
 
         let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
@@ -100,12 +84,8 @@ fn agrees_with_scikit_learn_on_a_thousand_cases() -> Result<(), Box<dyn Error>> 
         let values = ours(&report);
         assert_eq!(values.len(), expected.len(), "case {number}");
         for (place, (value, expected)) in values.iter().zip(&expected).enumerate() {
-            let equal =
-                (value - expected).abs() <= TOLERANCE || (value.is_nan() && expected.is_nan());
-            assert!(
-                equal,
-                "case {number}, number {place}: {value}, scikit-learn says {expected}\n{report}"
-            );
+            let equal = (value - expected).abs() <= TOLERANCE || (value.is_nan() && expected.is_nan());
+            assert!(equal, "case {number}, number {place}: {value}, scikit-learn says {expected}\n{report}");
         }
         cases += 1;
     }

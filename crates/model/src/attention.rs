@@ -69,12 +69,7 @@ impl Attention {
         Self {
             qkv: Linear::new(parameters, &names, take),
             output: Linear::new(parameters, &[format!("{prefix}.output.dense")], take),
-            norm: LayerNorm::new(
-                parameters,
-                &format!("{prefix}.output.LayerNorm"),
-                config.layer_norm_eps,
-                take,
-            ),
+            norm: LayerNorm::new(parameters, &format!("{prefix}.output.LayerNorm"), config.layer_norm_eps, take),
             heads: config.num_attention_heads,
             head_size: config.head_size(),
             attention_dropout: config.attention_probs_dropout_prob,
@@ -86,9 +81,7 @@ impl Attention {
     pub(crate) fn forward(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows) -> Tensor {
         let (asking, [query, key, value]) = self.project(hidden, inputs, rows);
         let mask = inputs.padding.key_mask();
-        let context = Tensor::scaled_dot_product_attention(
-            &query, &key, &value, mask, 0.0, false, None, false,
-        );
+        let context = Tensor::scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false);
         let context = self.gather(&context, inputs, rows);
         self.norm.forward(self.output.forward(&context) + asking).0
     }
@@ -102,16 +95,13 @@ impl Attention {
         dropout: &DropoutStream,
     ) -> (Tensor, Saved) {
         let (asking, [query, key, value]) = self.project(&hidden, inputs, rows);
-        let mut scores = query
-            .matmul(&key.transpose(2, 3))
-            .g_mul_scalar_(self.scale()); // [B, N, Sq, S]
+        let mut scores = query.matmul(&key.transpose(2, 3)).g_mul_scalar_(self.scale()); // [B, N, Sq, S]
         if let Some(is_token) = inputs.padding.key_mask() {
             scores = scores.masked_fill_(&is_token.logical_not(), f64::NEG_INFINITY);
         }
         let probabilities = scores.softmax(-1, None); // [B, N, Sq, S]
         let (kind, device) = (hidden.kind(), hidden.device());
-        let attention_mask =
-            dropout.mask(&probabilities.size(), self.attention_dropout, kind, device);
+        let attention_mask = dropout.mask(&probabilities.size(), self.attention_dropout, kind, device);
         let context = times(&probabilities, &attention_mask).matmul(&value); // [B, N, Sq, H]
         let context = self.gather(&context, inputs, rows); // [R, D]
         let dense = self.output.forward(&context);
@@ -145,16 +135,12 @@ impl Attention {
     ) -> Option<Tensor> {
         let dsum = self.norm.backward(&saved.norm, dy, parameters, gradients); // [R, D]
         let ddense = times(&dsum, &saved.output_mask);
-        self.output
-            .backward_weights(&saved.context, &ddense, parameters, gradients);
+        self.output.backward_weights(&saved.context, &ddense, parameters, gradients);
         let dcontext = self.scatter(&self.output.backward_input(&ddense), inputs, saved.rows); // [B, N, Sq, H]
 
         let dropped = times(&saved.probabilities, &saved.attention_mask); // [B, N, Sq, S]
         let dvalue = dropped.transpose(2, 3).matmul(&dcontext); // [B, N, S, H]
-        let dprobabilities = times(
-            &dcontext.matmul(&saved.value.transpose(2, 3)),
-            &saved.attention_mask,
-        );
+        let dprobabilities = times(&dcontext.matmul(&saved.value.transpose(2, 3)), &saved.attention_mask);
         let dscores = Tensor::internal_softmax_backward_data(
             &dprobabilities,
             &saved.probabilities,
@@ -168,34 +154,17 @@ impl Attention {
         match saved.rows {
             Rows::All => {
                 let dqkv = self.merge(&[dquery, dkey, dvalue], inputs); // [T, 3D]
-                self.qkv
-                    .backward_weights(&saved.hidden, &dqkv, parameters, gradients);
+                self.qkv.backward_weights(&saved.hidden, &dqkv, parameters, gradients);
                 input_wanted.then(|| self.qkv.backward_input(&dqkv).g_add_(&dsum))
             }
             Rows::Cls => {
                 let dquery = dquery.reshape(dsum.size()); // [B, D]
                 let dkv = self.merge(&[dkey, dvalue], inputs); // [T, 2D]
-                self.qkv.backward_weights_part(
-                    &saved.asking,
-                    &dquery,
-                    &QUERY,
-                    parameters,
-                    gradients,
-                );
-                self.qkv.backward_weights_part(
-                    &saved.hidden,
-                    &dkv,
-                    &KEY_VALUE,
-                    parameters,
-                    gradients,
-                );
+                self.qkv.backward_weights_part(&saved.asking, &dquery, &QUERY, parameters, gradients);
+                self.qkv.backward_weights_part(&saved.hidden, &dkv, &KEY_VALUE, parameters, gradients);
                 input_wanted.then(|| {
                     let dasking = self.qkv.backward_input_part(&dquery, &QUERY).g_add_(&dsum);
-                    self.qkv.backward_input_part(&dkv, &KEY_VALUE).index_add_(
-                        0,
-                        &inputs.cls_rows,
-                        &dasking,
-                    )
+                    self.qkv.backward_input_part(&dkv, &KEY_VALUE).index_add_(0, &inputs.cls_rows, &dasking)
                 })
             }
         }
@@ -226,32 +195,24 @@ impl Attention {
     fn split(&self, packed: &Tensor, parts: i64, inputs: &Inputs) -> Tensor {
         let (batch, longest) = (inputs.batch_size(), inputs.max_seqlen());
         let padded = inputs.padding.pad(packed); // [B * S, parts * D]
-        padded
-            .view([batch, longest, parts, self.heads, self.head_size])
-            .permute([2, 0, 3, 1, 4])
-            .contiguous()
+        padded.view([batch, longest, parts, self.heads, self.head_size]).permute([2, 0, 3, 1, 4]).contiguous()
     }
 
     /// `[B, N, S, H]` of each part to `[T, parts * D]`: the adjoint of [`split`](Self::split).
     fn merge(&self, parts: &[Tensor], inputs: &Inputs) -> Tensor {
-        let (batch, longest, count) =
-            (inputs.batch_size(), inputs.max_seqlen(), parts.len() as i64);
+        let (batch, longest, count) = (inputs.batch_size(), inputs.max_seqlen(), parts.len() as i64);
         let first = &parts[0];
         let shape = [batch, longest, count, self.heads, self.head_size];
         let merged = Tensor::empty(shape, (first.kind(), first.device()));
         for (index, part) in (0..).zip(parts) {
             merged.select(2, index).copy_(&part.transpose(1, 2)); // [B, S, N, H]
         }
-        inputs
-            .padding
-            .unpad(&merged.view([batch * longest, count * self.heads * self.head_size]))
+        inputs.padding.unpad(&merged.view([batch * longest, count * self.heads * self.head_size]))
     }
 
     /// `[B, N, Sq, H]` to `[R, D]`.
     fn gather(&self, context: &Tensor, inputs: &Inputs, rows: Rows) -> Tensor {
-        let by_row = context
-            .transpose(1, 2)
-            .reshape([-1, self.heads * self.head_size]); // [B * Sq, D]
+        let by_row = context.transpose(1, 2).reshape([-1, self.heads * self.head_size]); // [B * Sq, D]
         match rows {
             Rows::All => inputs.padding.unpad(&by_row),
             Rows::Cls => by_row,
@@ -264,10 +225,7 @@ impl Attention {
             Rows::All => inputs.padding.pad_with_zeros(dcontext),
             Rows::Cls => dcontext.shallow_clone(),
         };
-        by_slot
-            .view([inputs.batch_size(), -1, self.heads, self.head_size])
-            .transpose(1, 2)
-            .contiguous()
+        by_slot.view([inputs.batch_size(), -1, self.heads, self.head_size]).transpose(1, 2).contiguous()
     }
 }
 

@@ -75,14 +75,9 @@ impl BertForSequenceClassification {
         let (mut tensors, report) = weights::load(folder, &config, options)?;
         let mut take = |name: &str| {
             let tensor = tensors.remove(name);
-            tensor.unwrap_or_else(|| {
-                panic!("{name} is built but not in the list of expected tensors")
-            })
+            tensor.unwrap_or_else(|| panic!("{name} is built but not in the list of expected tensors"))
         };
-        Ok((
-            Self::build(config, options.device, options.precision, &mut take),
-            report,
-        ))
+        Ok((Self::build(config, options.device, options.precision, &mut take), report))
     }
 
     /// A model of random weights as Hugging Face initialises them: for tests and for measuring speed.
@@ -93,27 +88,14 @@ impl BertForSequenceClassification {
         Self::build(config, device, precision, &mut take)
     }
 
-    fn build(
-        config: Config,
-        device: Device,
-        precision: Precision,
-        take: &mut dyn FnMut(&str) -> Tensor,
-    ) -> Self {
+    fn build(config: Config, device: Device, precision: Precision, take: &mut dyn FnMut(&str) -> Tensor) -> Self {
         let mut parameters = Parameters::new(device, precision.kind());
         let embeddings = Embeddings::new(&mut parameters, &config, take);
-        let layers = (0..config.num_hidden_layers)
-            .map(|index| Layer::new(&mut parameters, &config, index, take))
-            .collect();
+        let layers =
+            (0..config.num_hidden_layers).map(|index| Layer::new(&mut parameters, &config, index, take)).collect();
         let pooler = Linear::new_fp32(&mut parameters, "bert.pooler.dense", take);
         let classifier = Linear::new_fp32(&mut parameters, "classifier", take);
-        Self {
-            config,
-            parameters,
-            embeddings,
-            layers,
-            pooler,
-            classifier,
-        }
+        Self { config, parameters, embeddings, layers, pooler, classifier }
     }
 
     /// The configuration, with the labels and dropout in force.
@@ -142,14 +124,8 @@ impl BertForSequenceClassification {
     }
 
     /// The logits with dropout, `[B, C]` fp32, and the tape for [`backward`](Self::backward).
-    pub fn forward_train<'a>(
-        &self,
-        inputs: &'a Inputs,
-        dropout: &DropoutStream,
-    ) -> (Tensor, Tape<'a>) {
-        let (mut hidden, embeddings) =
-            self.embeddings
-                .forward(inputs, &self.parameters, Some(dropout)); // [T, D]
+    pub fn forward_train<'a>(&self, inputs: &'a Inputs, dropout: &DropoutStream) -> (Tensor, Tape<'a>) {
+        let (mut hidden, embeddings) = self.embeddings.forward(inputs, &self.parameters, Some(dropout)); // [T, D]
         let mut layers = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
             let (y, saved) = layer.forward_train(hidden, inputs, self.rows_of(index), dropout);
@@ -161,66 +137,30 @@ impl BertForSequenceClassification {
         let p = self.config.classifier_dropout_prob();
         let mask = dropout.mask(&pooled.size(), p, Kind::Float, pooled.device());
         let logits = self.classifier.forward(&times(&pooled, &mask)); // [B, C]
-        (
-            logits,
-            Tape {
-                inputs,
-                embeddings,
-                layers,
-                cls,
-                pooled,
-                mask,
-            },
-        )
+        (logits, Tape { inputs, embeddings, layers, cls, pooled, mask })
     }
 
     /// The gradient of every trainable parameter from that of the logits, `[B, C]` fp32.
     pub fn backward(&self, tape: Tape, dlogits: &Tensor) -> Gradients {
         let (parameters, mut gradients) = (&self.parameters, Gradients::none_for(&self.parameters));
-        let Tape {
-            inputs,
-            embeddings,
-            layers,
-            cls,
-            pooled,
-            mask,
-        } = tape;
-        self.classifier.backward_weights(
-            &times(&pooled, &mask),
-            dlogits,
-            parameters,
-            &mut gradients,
-        );
+        let Tape { inputs, embeddings, layers, cls, pooled, mask } = tape;
+        self.classifier.backward_weights(&times(&pooled, &mask), dlogits, parameters, &mut gradients);
         let dpooled = times(&self.classifier.backward_input(dlogits), &mask);
         let dbefore = Tensor::tanh_backward(&dpooled, &pooled); // [B, D]
-        self.pooler
-            .backward_weights(&cls, &dbefore, parameters, &mut gradients);
+        self.pooler.backward_weights(&cls, &dbefore, parameters, &mut gradients);
 
         let lowest = self.lowest_trainable_layer();
-        let mut dhidden = Some(
-            self.pooler
-                .backward_input(&dbefore)
-                .to_kind(self.compute_kind()),
-        ); // [B, D]
+        let mut dhidden = Some(self.pooler.backward_input(&dbefore).to_kind(self.compute_kind())); // [B, D]
         for (index, saved) in layers.into_iter().enumerate().rev() {
             let Some(dy) = dhidden.take() else { break };
             if lowest.is_none_or(|lowest| index < lowest) {
                 break;
             }
-            let input_wanted =
-                lowest.is_some_and(|lowest| index > lowest) || self.embeddings_trainable();
-            dhidden = self.layers[index].backward(
-                saved,
-                &dy,
-                inputs,
-                input_wanted,
-                parameters,
-                &mut gradients,
-            );
+            let input_wanted = lowest.is_some_and(|lowest| index > lowest) || self.embeddings_trainable();
+            dhidden = self.layers[index].backward(saved, &dy, inputs, input_wanted, parameters, &mut gradients);
         }
         if let (true, Some(dy)) = (self.embeddings_trainable(), dhidden) {
-            self.embeddings
-                .backward(&embeddings, dy, inputs, parameters, &mut gradients);
+            self.embeddings.backward(&embeddings, dy, inputs, parameters, &mut gradients);
         }
         gradients
     }
@@ -235,11 +175,7 @@ impl BertForSequenceClassification {
 
     // Only the classifier reads the last layer, and only its [CLS] rows.
     fn rows_of(&self, index: usize) -> Rows {
-        if index + 1 == self.layers.len() {
-            Rows::Cls
-        } else {
-            Rows::All
-        }
+        if index + 1 == self.layers.len() { Rows::Cls } else { Rows::All }
     }
 
     fn compute_kind(&self) -> Kind {
@@ -256,13 +192,10 @@ impl BertForSequenceClassification {
         if self.embeddings_trainable() {
             return Some(0);
         }
-        (0..self.layers.len())
-            .find(|index| self.any_trainable(&format!("bert.encoder.layer.{index}.")))
+        (0..self.layers.len()).find(|index| self.any_trainable(&format!("bert.encoder.layer.{index}.")))
     }
 
     fn any_trainable(&self, prefix: &str) -> bool {
-        self.parameters
-            .iter()
-            .any(|parameter| parameter.trainable() && parameter.name().starts_with(prefix))
+        self.parameters.iter().any(|parameter| parameter.trainable() && parameter.name().starts_with(prefix))
     }
 }

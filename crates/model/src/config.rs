@@ -134,10 +134,7 @@ impl Config {
     /// [`ModelError::Io`] and [`ModelError::Config`].
     pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
-        let text = std::fs::read_to_string(&path).map_err(|source| ModelError::Io {
-            path: path.clone(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
         Self::from_json(&text, &path)
     }
 
@@ -146,23 +143,15 @@ impl Config {
     /// # Errors
     /// [`ModelError::Config`].
     pub fn from_json(text: &str, path: &Path) -> Result<Self, ModelError> {
-        let fail = |message: String| ModelError::Config {
-            path: path.to_path_buf(),
-            message,
-        };
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| fail(format!("not JSON: {error}")))?;
-        let model_type = value
-            .get("model_type")
-            .and_then(Value::as_str)
-            .unwrap_or("nothing");
+        let fail = |message: String| ModelError::Config { path: path.to_path_buf(), message };
+        let value: Value = serde_json::from_str(text).map_err(|error| fail(format!("not JSON: {error}")))?;
+        let model_type = value.get("model_type").and_then(Value::as_str).unwrap_or("nothing");
         if model_type != "bert" {
             return Err(fail(format!(
                 "model_type is {model_type:?}, but only \"bert\" is supported (hint: --model bert-base-uncased)"
             )));
         }
-        let config: Config =
-            serde_json::from_value(value).map_err(|error| fail(error.to_string()))?;
+        let config: Config = serde_json::from_value(value).map_err(|error| fail(error.to_string()))?;
         config.check().map_err(fail)?;
         Ok(config)
     }
@@ -179,32 +168,20 @@ impl Config {
 
     /// Label names in the order of their class index; empty where the file has none.
     pub fn label_names(&self) -> Vec<String> {
-        (0..self.id2label.len())
-            .map_while(|id| self.id2label.get(&id.to_string()).cloned())
-            .collect()
+        (0..self.id2label.len()).map_while(|id| self.id2label.get(&id.to_string()).cloned()).collect()
     }
 
     /// Sets the classes that the classifier tells apart.
     pub fn set_labels(&mut self, names: &[String]) {
-        self.id2label = names
-            .iter()
-            .enumerate()
-            .map(|(id, name)| (id.to_string(), name.clone()))
-            .collect();
-        self.label2id = names
-            .iter()
-            .enumerate()
-            .map(|(id, name)| (name.clone(), id as i64))
-            .collect();
+        self.id2label = names.iter().enumerate().map(|(id, name)| (id.to_string(), name.clone())).collect();
+        self.label2id = names.iter().enumerate().map(|(id, name)| (name.clone(), id as i64)).collect();
         self.other.remove("num_labels");
     }
 
     /// Puts the overrides in the place of the file's dropout probabilities.
     pub fn override_dropout(&mut self, overrides: DropoutOverrides) {
         self.hidden_dropout_prob = overrides.hidden.unwrap_or(self.hidden_dropout_prob);
-        self.attention_probs_dropout_prob = overrides
-            .attention
-            .unwrap_or(self.attention_probs_dropout_prob);
+        self.attention_probs_dropout_prob = overrides.attention.unwrap_or(self.attention_probs_dropout_prob);
         self.classifier_dropout = overrides.classifier.or(self.classifier_dropout);
     }
 
@@ -215,11 +192,7 @@ impl Config {
             ("num_hidden_layers", self.num_hidden_layers, 1 << 10),
             ("num_attention_heads", self.num_attention_heads, 1 << 10),
             ("intermediate_size", self.intermediate_size, 1 << 18),
-            (
-                "max_position_embeddings",
-                self.max_position_embeddings,
-                1 << 20,
-            ),
+            ("max_position_embeddings", self.max_position_embeddings, 1 << 20),
             ("type_vocab_size", self.type_vocab_size, 1 << 16),
         ];
         for (name, size, limit) in sizes {
@@ -235,10 +208,7 @@ impl Config {
         }
         let probabilities = [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
-            (
-                "attention_probs_dropout_prob",
-                self.attention_probs_dropout_prob,
-            ),
+            ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
             ("classifier_dropout", self.classifier_dropout_prob()),
         ];
         for (name, p) in probabilities {
@@ -247,25 +217,15 @@ impl Config {
             }
         }
         if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0) {
-            return Err(format!(
-                "layer_norm_eps is {}, expected more than 0 and less than 1",
-                self.layer_norm_eps
-            ));
+            return Err(format!("layer_norm_eps is {}, expected more than 0 and less than 1", self.layer_norm_eps));
         }
         match self.position_embedding_type.as_deref() {
             None | Some("absolute") => {}
             Some(other) => {
-                return Err(format!(
-                    "position_embedding_type is {other:?}, but only \"absolute\" is supported"
-                ));
+                return Err(format!("position_embedding_type is {other:?}, but only \"absolute\" is supported"));
             }
         }
-        let flag = |key: &str| {
-            self.other
-                .get(key)
-                .and_then(Value::as_bool)
-                .unwrap_or(false)
-        };
+        let flag = |key: &str| self.other.get(key).and_then(Value::as_bool).unwrap_or(false);
         if flag("is_decoder") || flag("add_cross_attention") {
             return Err("is a decoder (is_decoder or add_cross_attention), but a classifier needs an encoder".into());
         }
@@ -293,14 +253,8 @@ mod tests {
     fn defaults_are_hugging_faces() {
         let config = parse(MINIMAL).expect("parses");
         assert_eq!(config.hidden_act, Activation::Gelu);
-        assert_eq!(
-            (config.hidden_dropout_prob, config.layer_norm_eps),
-            (0.1, 1e-12)
-        );
-        assert_eq!(
-            (config.type_vocab_size, config.initializer_range),
-            (2, 0.02)
-        );
+        assert_eq!((config.hidden_dropout_prob, config.layer_norm_eps), (0.1, 1e-12));
+        assert_eq!((config.type_vocab_size, config.initializer_range), (2, 0.02));
         assert_eq!(config.other["gradient_checkpointing"], Value::Bool(false));
     }
 
@@ -319,26 +273,17 @@ mod tests {
             "config.json: hidden_size 8 is not a multiple of num_attention_heads 3"
         );
         assert_eq!(
-            changed(
-                r#""vocab_size": 10"#,
-                r#""vocab_size": 10, "hidden_dropout_prob": 1.0"#
-            ),
+            changed(r#""vocab_size": 10"#, r#""vocab_size": 10, "hidden_dropout_prob": 1.0"#),
             "config.json: hidden_dropout_prob is 1, expected 0 or more and less than 1"
         );
         assert!(
-            changed(
-                r#""vocab_size": 10"#,
-                r#""vocab_size": 10, "hidden_act": "mish""#
-            )
-            .contains("unknown variant `mish`")
+            changed(r#""vocab_size": 10"#, r#""vocab_size": 10, "hidden_act": "mish""#)
+                .contains("unknown variant `mish`")
         );
         assert!(changed(r#""vocab_size": 10,"#, "").contains("missing field `vocab_size`"));
         assert!(
-            changed(
-                r#""vocab_size": 10"#,
-                r#""vocab_size": 10, "position_embedding_type": "relative_key""#
-            )
-            .contains("only \"absolute\" is supported")
+            changed(r#""vocab_size": 10"#, r#""vocab_size": 10, "position_embedding_type": "relative_key""#)
+                .contains("only \"absolute\" is supported")
         );
         assert!(parse("{").expect_err("refused").contains("not JSON"));
     }

@@ -21,10 +21,7 @@ pub struct DropoutStream {
 impl DropoutStream {
     /// The stream of one step of one rank (0 for a single process) under a seed.
     pub fn new(seed: u64, step: u64, rank: u64) -> Self {
-        Self {
-            key: mix64(mix64(mix64(seed) ^ step) ^ rank),
-            site: Cell::new(0),
-        }
+        Self { key: mix64(mix64(mix64(seed) ^ step) ^ rank), site: Cell::new(0) }
     }
 
     /// The next mask: each element is 0 with probability `p`, else `1 / (1 - p)`. `None` for `p = 0`.
@@ -52,21 +49,11 @@ impl DropoutStream {
         match kind {
             Kind::BFloat16 => {
                 let scale = Bf16::from_f32(scale);
-                fill(
-                    unsafe { std::slice::from_raw_parts_mut(data.cast::<Bf16>(), length) },
-                    key,
-                    threshold,
-                    scale,
-                );
+                fill(unsafe { std::slice::from_raw_parts_mut(data.cast::<Bf16>(), length) }, key, threshold, scale);
             }
             _ => {
                 debug_assert_eq!(kind, Kind::Float);
-                fill(
-                    unsafe { std::slice::from_raw_parts_mut(data.cast::<f32>(), length) },
-                    key,
-                    threshold,
-                    scale,
-                );
+                fill(unsafe { std::slice::from_raw_parts_mut(data.cast::<f32>(), length) }, key, threshold, scale);
             }
         }
         Some(mask)
@@ -76,9 +63,7 @@ impl DropoutStream {
 /// Writes 0 or `scale` to each element, by its position and the key.
 fn fill<T: Copy + Default>(mask: &mut [T], key: u64, threshold: u32, scale: T) {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx512f")
-        && std::arch::is_x86_feature_detected!("avx512bw")
-    {
+    if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bw") {
         // SAFETY: the processor has the features that the function is compiled for.
         return unsafe { fill_avx512(mask, key, threshold, scale) };
     }
@@ -95,11 +80,7 @@ fn fill_avx512<T: Copy + Default>(mask: &mut [T], key: u64, threshold: u32, scal
 fn fill_generic<T: Copy + Default>(mask: &mut [T], key: u64, threshold: u32, scale: T) {
     let (low, high) = (key as u32, (key >> 32) as u32);
     let choose = |bits: u32| {
-        if bits < threshold {
-            T::default()
-        } else {
-            scale
-        }
+        if bits < threshold { T::default() } else { scale }
     };
     // Halves of a block take the two halves of each hash, so that both loads and stores are of full vectors.
     const HALF: usize = 32;
@@ -143,9 +124,7 @@ mod tests {
 
     fn mask(seed: u64, step: u64, kind: Kind) -> Vec<f32> {
         let stream = DropoutStream::new(seed, step, 0);
-        let mask = stream
-            .mask(&[1000, 101], 0.1, kind, Device::Cpu)
-            .expect("p > 0");
+        let mask = stream.mask(&[1000, 101], 0.1, kind, Device::Cpu).expect("p > 0");
         Vec::try_from(mask.to_kind(Kind::Float).flatten(0, -1)).expect("floats")
     }
 
@@ -153,10 +132,7 @@ mod tests {
     fn a_pure_function_of_seed_and_step() {
         assert_eq!(mask(1, 2, Kind::Float), mask(1, 2, Kind::Float));
         let zeros = |mask: Vec<f32>| mask.into_iter().map(|x| x == 0.0).collect::<Vec<_>>();
-        assert_eq!(
-            zeros(mask(1, 2, Kind::Float)),
-            zeros(mask(1, 2, Kind::BFloat16))
-        );
+        assert_eq!(zeros(mask(1, 2, Kind::Float)), zeros(mask(1, 2, Kind::BFloat16)));
         assert_ne!(mask(1, 2, Kind::Float), mask(1, 3, Kind::Float));
         assert_ne!(mask(1, 2, Kind::Float), mask(2, 2, Kind::Float));
     }
@@ -176,32 +152,19 @@ mod tests {
         let zeros = mask.iter().filter(|&&x| x == 0.0).count() as f64;
         let n = mask.len() as f64;
         // Five standard deviations of a binomial.
-        assert!(
-            (zeros - 0.1 * n).abs() < 5.0 * (0.09 * n).sqrt(),
-            "{zeros} of {n}"
-        );
+        assert!((zeros - 0.1 * n).abs() < 5.0 * (0.09 * n).sqrt(), "{zeros} of {n}");
         assert!(mask.iter().all(|&x| x == 0.0 || x == (1.0f64 / 0.9) as f32));
         // Neighbours are independent: pairs of zeros are as frequent as chance has it.
-        let pairs = mask
-            .windows(2)
-            .filter(|pair| pair[0] == 0.0 && pair[1] == 0.0)
-            .count() as f64;
-        assert!(
-            (pairs - 0.01 * n).abs() < 6.0 * (0.01 * n).sqrt(),
-            "{pairs} of {n}"
-        );
+        let pairs = mask.windows(2).filter(|pair| pair[0] == 0.0 && pair[1] == 0.0).count() as f64;
+        assert!((pairs - 0.01 * n).abs() < 6.0 * (0.01 * n).sqrt(), "{pairs} of {n}");
     }
 
     #[test]
     fn sites_differ_and_zero_probability_is_no_site() {
         let stream = DropoutStream::new(1, 1, 0);
         assert!(stream.mask(&[8], 0.0, Kind::Float, Device::Cpu).is_none());
-        let first = stream
-            .mask(&[256], 0.5, Kind::Float, Device::Cpu)
-            .expect("mask");
-        let second = stream
-            .mask(&[256], 0.5, Kind::Float, Device::Cpu)
-            .expect("mask");
+        let first = stream.mask(&[256], 0.5, Kind::Float, Device::Cpu).expect("mask");
+        let second = stream.mask(&[256], 0.5, Kind::Float, Device::Cpu).expect("mask");
         assert!(!first.equal(&second));
     }
 }

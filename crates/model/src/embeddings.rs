@@ -24,30 +24,15 @@ pub(crate) struct Saved {
 }
 
 impl Embeddings {
-    pub(crate) fn new(
-        parameters: &mut Parameters,
-        config: &Config,
-        take: &mut dyn FnMut(&str) -> Tensor,
-    ) -> Self {
+    pub(crate) fn new(parameters: &mut Parameters, config: &Config, take: &mut dyn FnMut(&str) -> Tensor) -> Self {
         let mut add = |table: &str| {
             let name = format!("bert.embeddings.{table}_embeddings.weight");
             let tensor = take(&name);
             parameters.add(name, tensor)
         };
         let (word, position, token_type) = (add("word"), add("position"), add("token_type"));
-        let norm = LayerNorm::new(
-            parameters,
-            "bert.embeddings.LayerNorm",
-            config.layer_norm_eps,
-            take,
-        );
-        Self {
-            word,
-            position,
-            token_type,
-            norm,
-            dropout: config.hidden_dropout_prob,
-        }
+        let norm = LayerNorm::new(parameters, "bert.embeddings.LayerNorm", config.layer_norm_eps, take);
+        Self { word, position, token_type, norm, dropout: config.hidden_dropout_prob }
     }
 
     /// `T` token ids to `[T, D]`. Single sentences only: every token is of type 0.
@@ -62,8 +47,7 @@ impl Embeddings {
             + table(self.position).index_select(0, &inputs.position_ids)
             + table(self.token_type).narrow(0, 0, 1); // [T, D]
         let (y, norm) = self.norm.forward(sum);
-        let mask =
-            dropout.and_then(|stream| stream.mask(&y.size(), self.dropout, y.kind(), y.device()));
+        let mask = dropout.and_then(|stream| stream.mask(&y.size(), self.dropout, y.kind(), y.device()));
         let y = match &mask {
             Some(mask) => y.g_mul(mask),
             None => y,
@@ -85,22 +69,12 @@ impl Embeddings {
             None => dy,
         };
         // Sums over many tokens: fp32, or the small terms are lost.
-        let dsum = self
-            .norm
-            .backward(&saved.norm, &dy, parameters, gradients)
-            .to_kind(Kind::Float); // [T, D]
+        let dsum = self.norm.backward(&saved.norm, &dy, parameters, gradients).to_kind(Kind::Float); // [T, D]
         let trainable = |id: ParameterId| parameters.at(id).trainable();
         let zeros = |rows: i64| Tensor::zeros([rows, dsum.size()[1]], (Kind::Float, dsum.device()));
         if trainable(self.word) {
-            let values =
-                zeros(inputs.unique_ids.size()[0]).index_add_(0, &inputs.unique_inverse, &dsum); // [U, D]
-            gradients.set(
-                self.word,
-                Gradient::Rows {
-                    ids: inputs.unique_ids.shallow_clone(),
-                    values,
-                },
-            );
+            let values = zeros(inputs.unique_ids.size()[0]).index_add_(0, &inputs.unique_inverse, &dsum); // [U, D]
+            gradients.set(self.word, Gradient::Rows { ids: inputs.unique_ids.shallow_clone(), values });
         }
         if trainable(self.position) {
             let rows = parameters.at(self.position).master().size()[0];
@@ -110,9 +84,7 @@ impl Embeddings {
         if trainable(self.token_type) {
             let rows = parameters.at(self.token_type).master().size()[0];
             let dense = zeros(rows);
-            dense
-                .narrow(0, 0, 1)
-                .copy_(&dsum.sum_dim_intlist(0, true, Kind::Float));
+            dense.narrow(0, 0, 1).copy_(&dsum.sum_dim_intlist(0, true, Kind::Float));
             gradients.set(self.token_type, Gradient::Dense(dense));
         }
     }

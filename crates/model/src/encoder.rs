@@ -38,8 +38,7 @@ impl Layer {
 
     /// `[T, D]` to `[R, D]`, without dropout and without a tape.
     pub(crate) fn forward(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows) -> Tensor {
-        self.feed_forward
-            .forward(&self.attention.forward(hidden, inputs, rows))
+        self.feed_forward.forward(&self.attention.forward(hidden, inputs, rows))
     }
 
     /// `[T, D]` to `[R, D]`.
@@ -52,13 +51,7 @@ impl Layer {
     ) -> (Tensor, Saved) {
         let (attended, attention) = self.attention.forward_train(hidden, inputs, rows, dropout);
         let (y, feed_forward) = self.feed_forward.forward_train(attended, dropout);
-        (
-            y,
-            Saved {
-                attention,
-                feed_forward,
-            },
-        )
+        (y, Saved { attention, feed_forward })
     }
 
     /// The gradient of the input `[T, D]` from that of the output `[R, D]`; `None` if it is not wanted.
@@ -71,17 +64,8 @@ impl Layer {
         parameters: &Parameters,
         gradients: &mut Gradients,
     ) -> Option<Tensor> {
-        let dattended = self
-            .feed_forward
-            .backward(&saved.feed_forward, dy, parameters, gradients);
-        self.attention.backward(
-            &saved.attention,
-            &dattended,
-            inputs,
-            input_wanted,
-            parameters,
-            gradients,
-        )
+        let dattended = self.feed_forward.backward(&saved.feed_forward, dy, parameters, gradients);
+        self.attention.backward(&saved.attention, &dattended, inputs, input_wanted, parameters, gradients)
     }
 }
 
@@ -106,21 +90,11 @@ struct FeedForwardSaved {
 }
 
 impl FeedForward {
-    fn new(
-        parameters: &mut Parameters,
-        config: &Config,
-        prefix: &str,
-        take: &mut dyn FnMut(&str) -> Tensor,
-    ) -> Self {
+    fn new(parameters: &mut Parameters, config: &Config, prefix: &str, take: &mut dyn FnMut(&str) -> Tensor) -> Self {
         Self {
             intermediate: Linear::new(parameters, &[format!("{prefix}.intermediate.dense")], take),
             output: Linear::new(parameters, &[format!("{prefix}.output.dense")], take),
-            norm: LayerNorm::new(
-                parameters,
-                &format!("{prefix}.output.LayerNorm"),
-                config.layer_norm_eps,
-                take,
-            ),
+            norm: LayerNorm::new(parameters, &format!("{prefix}.output.LayerNorm"), config.layer_norm_eps, take),
             activation: config.hidden_act,
             dropout: config.hidden_dropout_prob,
         }
@@ -137,16 +111,7 @@ impl FeedForward {
         let dense = self.output.forward(&after); // [R, D]
         let mask = dropout.mask(&dense.size(), self.dropout, dense.kind(), dense.device());
         let (y, norm) = self.norm.forward(add_masked(&x, dense, &mask));
-        (
-            y,
-            FeedForwardSaved {
-                x,
-                before,
-                after,
-                mask,
-                norm,
-            },
-        )
+        (y, FeedForwardSaved { x, before, after, mask, norm })
     }
 
     fn backward(
@@ -158,13 +123,9 @@ impl FeedForward {
     ) -> Tensor {
         let dsum = self.norm.backward(&saved.norm, dy, parameters, gradients); // [R, D]
         let ddense = times(&dsum, &saved.mask);
-        self.output
-            .backward_weights(&saved.after, &ddense, parameters, gradients);
-        let dbefore = self
-            .activation
-            .backward(&self.output.backward_input(&ddense), &saved.before); // [R, I]
-        self.intermediate
-            .backward_weights(&saved.x, &dbefore, parameters, gradients);
+        self.output.backward_weights(&saved.after, &ddense, parameters, gradients);
+        let dbefore = self.activation.backward(&self.output.backward_input(&ddense), &saved.before); // [R, I]
+        self.intermediate.backward_weights(&saved.x, &dbefore, parameters, gradients);
         self.intermediate.backward_input(&dbefore).g_add_(&dsum)
     }
 }

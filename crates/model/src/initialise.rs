@@ -25,9 +25,7 @@ impl Initialiser {
         if name.contains("LayerNorm") {
             return Tensor::ones(shape, options);
         }
-        let seed = name
-            .bytes()
-            .fold(mix64(self.seed), |hash, byte| mix64(hash ^ u64::from(byte)));
+        let seed = name.bytes().fold(mix64(self.seed), |hash, byte| mix64(hash ^ u64::from(byte)));
         tch::manual_seed((seed >> 1) as i64);
         Tensor::randn(shape, options).g_mul_scalar_(self.range)
     }

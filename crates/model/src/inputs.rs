@@ -55,18 +55,13 @@ impl Inputs {
             "cu_seqlens {cu_seqlens:?} does not cut {} tokens into sentences",
             input_ids.len()
         );
-        let position_ids: Vec<i64> = cu_seqlens
-            .windows(2)
-            .flat_map(|pair| 0..pair[1] - pair[0])
-            .collect();
+        let position_ids: Vec<i64> = cu_seqlens.windows(2).flat_map(|pair| 0..pair[1] - pair[0]).collect();
         let mut unique_ids = input_ids.to_vec();
         unique_ids.sort_unstable();
         unique_ids.dedup();
         // Every id is in the list, so the search always succeeds; `partition_point` says the same without a branch.
-        let inverse: Vec<i64> = input_ids
-            .iter()
-            .map(|id| unique_ids.partition_point(|other| other < id) as i64)
-            .collect();
+        let inverse: Vec<i64> =
+            input_ids.iter().map(|id| unique_ids.partition_point(|other| other < id) as i64).collect();
         let to_device = |list: &[i64]| Tensor::from_slice(list).to_device(device);
         Self {
             input_ids: to_device(input_ids),
@@ -100,21 +95,12 @@ impl Padding {
         let batch = cu_seqlens.len() as i64 - 1;
         let longest = lengths().max().unwrap_or(0);
         if lengths().all(|length| length == longest) {
-            return Self {
-                batch,
-                longest,
-                ragged: None,
-            };
+            return Self { batch, longest, ragged: None };
         }
-        let slots = || {
-            (0..batch).flat_map(|sentence| (0..longest).map(move |slot| (sentence as usize, slot)))
-        };
-        let row_of_slot: Vec<i64> = slots()
-            .map(|(b, slot)| (cu_seqlens[b] + slot).min(cu_seqlens[b + 1] - 1))
-            .collect();
-        let is_token: Vec<bool> = slots()
-            .map(|(b, slot)| slot < cu_seqlens[b + 1] - cu_seqlens[b])
-            .collect();
+        let slots = || (0..batch).flat_map(|sentence| (0..longest).map(move |slot| (sentence as usize, slot)));
+        let row_of_slot: Vec<i64> =
+            slots().map(|(b, slot)| (cu_seqlens[b] + slot).min(cu_seqlens[b + 1] - 1)).collect();
+        let is_token: Vec<bool> = slots().map(|(b, slot)| slot < cu_seqlens[b + 1] - cu_seqlens[b]).collect();
         let slot_of_row: Vec<i64> = (0..batch)
             .zip(lengths())
             .flat_map(|(sentence, length)| (0..length).map(move |slot| sentence * longest + slot))
@@ -122,15 +108,9 @@ impl Padding {
         let ragged = Ragged {
             row_of_slot: Tensor::from_slice(&row_of_slot).to_device(device),
             slot_of_row: Tensor::from_slice(&slot_of_row).to_device(device),
-            is_token: Tensor::from_slice(&is_token)
-                .view([batch, 1, 1, longest])
-                .to_device(device),
+            is_token: Tensor::from_slice(&is_token).view([batch, 1, 1, longest]).to_device(device),
         };
-        Self {
-            batch,
-            longest,
-            ragged: Some(ragged),
-        }
+        Self { batch, longest, ragged: Some(ragged) }
     }
 
     /// `[T, W]` to `[B * S, W]`. Slots past a sentence's end repeat its last row: finite, and masked by the caller.
@@ -146,10 +126,7 @@ impl Padding {
         match &self.ragged {
             None => packed.shallow_clone(),
             Some(ragged) => packed
-                .new_zeros(
-                    [self.batch * self.longest, packed.size()[1]],
-                    (packed.kind(), packed.device()),
-                )
+                .new_zeros([self.batch * self.longest, packed.size()[1]], (packed.kind(), packed.device()))
                 .index_copy_(0, &ragged.slot_of_row, packed),
         }
     }
@@ -179,14 +156,7 @@ mod tests {
     #[test]
     fn literal_batch() {
         let inputs = Inputs::new(&[7, 5, 9, 7, 9, 9], &[0, 1, 4, 6], Device::Cpu);
-        assert_eq!(
-            (
-                inputs.batch_size(),
-                inputs.token_count(),
-                inputs.max_seqlen()
-            ),
-            (3, 6, 3)
-        );
+        assert_eq!((inputs.batch_size(), inputs.token_count(), inputs.max_seqlen()), (3, 6, 3));
         assert_eq!(list(&inputs.position_ids), [0, 0, 1, 2, 0, 1]);
         assert_eq!(list(&inputs.cls_rows), [0, 1, 4]);
         assert_eq!(list(&inputs.unique_ids), [5, 7, 9]);
@@ -195,17 +165,10 @@ mod tests {
         let packed = Tensor::from_slice(&[10i64, 20, 21, 22, 30, 31]).view([6, 1]);
         let padded = inputs.padding.pad(&packed);
         assert_eq!(list(&padded), [10, 10, 10, 20, 21, 22, 30, 31, 31]);
-        assert_eq!(
-            list(&inputs.padding.pad_with_zeros(&packed)),
-            [10, 0, 0, 20, 21, 22, 30, 31, 0]
-        );
+        assert_eq!(list(&inputs.padding.pad_with_zeros(&packed)), [10, 0, 0, 20, 21, 22, 30, 31, 0]);
         assert_eq!(list(&inputs.padding.unpad(&padded)), list(&packed));
-        let mask: Vec<bool> =
-            Vec::try_from(inputs.padding.key_mask().expect("ragged").flatten(0, -1)).expect("bool");
-        assert_eq!(
-            mask,
-            [true, false, false, true, true, true, true, true, false]
-        );
+        let mask: Vec<bool> = Vec::try_from(inputs.padding.key_mask().expect("ragged").flatten(0, -1)).expect("bool");
+        assert_eq!(mask, [true, false, false, true, true, true, true, true, false]);
     }
 
     #[test]

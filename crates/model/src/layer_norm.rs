@@ -27,12 +27,7 @@ pub(crate) struct Saved {
 }
 
 impl LayerNorm {
-    pub(crate) fn new(
-        parameters: &mut Parameters,
-        name: &str,
-        eps: f64,
-        take: &mut dyn FnMut(&str) -> Tensor,
-    ) -> Self {
+    pub(crate) fn new(parameters: &mut Parameters, name: &str, eps: f64, take: &mut dyn FnMut(&str) -> Tensor) -> Self {
         let mut add = |suffix: &str| {
             let name = format!("{name}.{suffix}");
             let tensor = take(&name);
@@ -40,25 +35,13 @@ impl LayerNorm {
         };
         let (weight_id, weight) = add("weight");
         let (bias_id, bias) = add("bias");
-        Self {
-            weight_id,
-            bias_id,
-            weight,
-            bias,
-            eps,
-        }
+        Self { weight_id, bias_id, weight, bias, eps }
     }
 
     /// `[R, D]` to `[R, D]`.
     pub(crate) fn forward(&self, x: Tensor) -> (Tensor, Saved) {
-        let normalise = |x: &Tensor| {
-            x.native_layer_norm(
-                self.weight.size(),
-                Some(&self.weight),
-                Some(&self.bias),
-                self.eps,
-            )
-        };
+        let normalise =
+            |x: &Tensor| x.native_layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), self.eps);
         // The CPU kernel mixes bf16 rows with fp32 weights; others want one type.
         let (y, mean, rstd) = if x.device() == Device::Cpu {
             normalise(&x)
@@ -108,10 +91,7 @@ fn backward_cpu(saved: &Saved, dy: &Tensor, weight: &Tensor) -> (Tensor, Tensor,
     let width = weight.numel();
     assert!(x.size() == dy.size() && x.kind() == dy.kind() && width > 0 && x.numel() % width == 0);
     assert!(weight.kind() == Kind::Float && weight.is_contiguous());
-    let (mean, rstd) = (
-        saved.mean.to_kind(Kind::Float).contiguous(),
-        saved.rstd.to_kind(Kind::Float).contiguous(),
-    );
+    let (mean, rstd) = (saved.mean.to_kind(Kind::Float).contiguous(), saved.rstd.to_kind(Kind::Float).contiguous());
     assert!(mean.numel() == x.numel() / width && rstd.numel() == mean.numel());
     let dx = x.empty_like();
     let dweight = Tensor::zeros([width as i64], (Kind::Float, Device::Cpu));
@@ -130,24 +110,12 @@ fn backward_cpu(saved: &Saved, dy: &Tensor, weight: &Tensor) -> (Tensor, Tensor,
         match x.kind() {
             Kind::BFloat16 => {
                 let dx = std::slice::from_raw_parts_mut(dx.data_ptr().cast::<Bf16>(), x.numel());
-                rows(
-                    of::<Bf16>(&x),
-                    of::<Bf16>(&dy),
-                    (mean, rstd, weight),
-                    dx,
-                    sums,
-                );
+                rows(of::<Bf16>(&x), of::<Bf16>(&dy), (mean, rstd, weight), dx, sums);
             }
             kind => {
                 assert_eq!(kind, Kind::Float);
                 let dx = std::slice::from_raw_parts_mut(dx.data_ptr().cast::<f32>(), x.numel());
-                rows(
-                    of::<f32>(&x),
-                    of::<f32>(&dy),
-                    (mean, rstd, weight),
-                    dx,
-                    sums,
-                );
+                rows(of::<f32>(&x), of::<f32>(&dy), (mean, rstd, weight), dx, sums);
             }
         }
     }
@@ -159,9 +127,7 @@ type Sums<'a> = (&'a mut [f32], &'a mut [f32]);
 
 fn rows<T: Element>(x: &[T], dy: &[T], statistics: Statistics, dx: &mut [T], sums: Sums) {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx512f")
-        && std::arch::is_x86_feature_detected!("avx512bw")
-    {
+    if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bw") {
         // SAFETY: the processor has the features that the function is compiled for.
         return unsafe { rows_avx512(x, dy, statistics, dx, sums) };
     }
@@ -178,13 +144,7 @@ fn rows_avx512<T: Element>(x: &[T], dy: &[T], statistics: Statistics, dx: &mut [
 const LANES: usize = 16;
 
 #[inline(always)]
-fn rows_generic<T: Element>(
-    x: &[T],
-    dy: &[T],
-    (mean, rstd, weight): Statistics,
-    dx: &mut [T],
-    (dweight, dbias): Sums,
-) {
+fn rows_generic<T: Element>(x: &[T], dy: &[T], (mean, rstd, weight): Statistics, dx: &mut [T], (dweight, dbias): Sums) {
     let width = weight.len();
     let (dweight, dbias) = (&mut dweight[..width], &mut dbias[..width]);
     let (mut xhat, mut g) = (vec![0f32; width], vec![0f32; width]);
@@ -222,32 +182,18 @@ mod tests {
         tch::manual_seed(1);
         for (kind, tolerance) in [(Kind::Float, 1e-5), (Kind::BFloat16, 1e-2)] {
             for width in [1i64, 7, 16, 100, 384] {
-                let random =
-                    || Tensor::randn([37, width], (Kind::Float, Device::Cpu)).to_kind(kind);
+                let random = || Tensor::randn([37, width], (Kind::Float, Device::Cpu)).to_kind(kind);
                 let (x, dy) = (random(), random());
                 let weight = Tensor::randn([width], (Kind::Float, Device::Cpu));
-                let (_, mean, rstd) = x.to_kind(Kind::Float).native_layer_norm(
-                    [width],
-                    None::<&Tensor>,
-                    None::<&Tensor>,
-                    1e-5,
-                );
+                let (_, mean, rstd) =
+                    x.to_kind(Kind::Float).native_layer_norm([width], None::<&Tensor>, None::<&Tensor>, 1e-5);
                 let saved = Saved { x, mean, rstd };
                 let ours = backward_cpu(&saved, &dy, &weight);
                 let reference = backward_aten(&saved, &dy, &weight);
-                for (ours, reference) in [
-                    (&ours.0, &reference.0),
-                    (&ours.1, &reference.1),
-                    (&ours.2, &reference.2),
-                ] {
-                    let scale = f64::try_from(reference.abs().max())
-                        .expect("number")
-                        .max(1.0);
+                for (ours, reference) in [(&ours.0, &reference.0), (&ours.1, &reference.1), (&ours.2, &reference.2)] {
+                    let scale = f64::try_from(reference.abs().max()).expect("number").max(1.0);
                     let difference = f64::try_from((ours - reference).abs().max()).expect("number");
-                    assert!(
-                        difference <= tolerance * scale,
-                        "{kind:?} width {width}: {difference} of {scale}"
-                    );
+                    assert!(difference <= tolerance * scale, "{kind:?} width {width}: {difference} of {scale}");
                 }
             }
         }

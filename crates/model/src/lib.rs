@@ -6,7 +6,7 @@
 //!
 //! - [`Config`]: Hugging Face's `config.json`.
 //! - [`Parameters`]: the ordered store, under Hugging Face's names, of fp32 master weights and compute weights.
-//! - [`BertForSequenceClassification`]: [`load`](BertForSequenceClassification::load),
+//! - [`BertForSequenceClassification`]: its [`load`](BertForSequenceClassification::load),
 //!   [`forward`](BertForSequenceClassification::forward) without dropout,
 //!   [`forward_train`](BertForSequenceClassification::forward_train) with dropout and a tape, and
 //!   [`backward`](BertForSequenceClassification::backward).

@@ -16,51 +16,27 @@ pub(crate) struct Linear {
 
 impl Linear {
     /// Registers `name.weight` and `name.bias` for every name; `take` hands out the fp32 tensors by name.
-    pub(crate) fn new(
-        parameters: &mut Parameters,
-        names: &[String],
-        take: &mut dyn FnMut(&str) -> Tensor,
-    ) -> Self {
+    pub(crate) fn new(parameters: &mut Parameters, names: &[String], take: &mut dyn FnMut(&str) -> Tensor) -> Self {
         let mut joint = |suffix: &str| {
-            let full: Vec<String> = names
-                .iter()
-                .map(|name| format!("{name}.{suffix}"))
-                .collect();
+            let full: Vec<String> = names.iter().map(|name| format!("{name}.{suffix}")).collect();
             let tensors: Vec<Tensor> = full.iter().map(|name| take(name)).collect();
             parameters.add_joint(&full, &tensors)
         };
         let (weights, weight) = joint("weight");
         let (biases, bias) = joint("bias");
-        Self {
-            weights,
-            biases,
-            weight,
-            bias,
-        }
+        Self { weights, biases, weight, bias }
     }
 
     /// One projection that computes in fp32 at either precision: for the few rows at the top of the model.
-    pub(crate) fn new_fp32(
-        parameters: &mut Parameters,
-        name: &str,
-        take: &mut dyn FnMut(&str) -> Tensor,
-    ) -> Self {
+    pub(crate) fn new_fp32(parameters: &mut Parameters, name: &str, take: &mut dyn FnMut(&str) -> Tensor) -> Self {
         let mut add = |suffix: &str| {
             let name = format!("{name}.{suffix}");
             let tensor = take(&name);
-            (
-                vec![parameters.add_fp32(name, tensor.shallow_clone())],
-                tensor,
-            )
+            (vec![parameters.add_fp32(name, tensor.shallow_clone())], tensor)
         };
         let (weights, weight) = add("weight");
         let (biases, bias) = add("bias");
-        Self {
-            weights,
-            biases,
-            weight,
-            bias,
-        }
+        Self { weights, biases, weight, bias }
     }
 
     /// `[R, in]` to `[R, out]`.
@@ -84,17 +60,8 @@ impl Linear {
     }
 
     /// Stores the gradients of weights and biases: `dy^T x` and the column sums of `dy`.
-    pub(crate) fn backward_weights(
-        &self,
-        x: &Tensor,
-        dy: &Tensor,
-        parameters: &Parameters,
-        gradients: &mut Gradients,
-    ) {
-        let all = Part {
-            first: 0,
-            count: self.weights.len(),
-        };
+    pub(crate) fn backward_weights(&self, x: &Tensor, dy: &Tensor, parameters: &Parameters, gradients: &mut Gradients) {
+        let all = Part { first: 0, count: self.weights.len() };
         self.backward_weights_part(x, dy, &all, parameters, gradients);
     }
 
@@ -121,10 +88,7 @@ impl Linear {
     fn part(&self, part: &Part) -> (Tensor, Tensor) {
         let rows = self.weight.size()[0] / self.weights.len() as i64;
         let (start, length) = (part.first as i64 * rows, part.count as i64 * rows);
-        (
-            self.weight.narrow(0, start, length),
-            self.bias.narrow(0, start, length),
-        )
+        (self.weight.narrow(0, start, length), self.bias.narrow(0, start, length))
     }
 }
 
@@ -135,12 +99,7 @@ pub(crate) struct Part {
     pub(crate) count: usize,
 }
 
-fn distribute(
-    ids: &[ParameterId],
-    joint: &Tensor,
-    parameters: &Parameters,
-    gradients: &mut Gradients,
-) {
+fn distribute(ids: &[ParameterId], joint: &Tensor, parameters: &Parameters, gradients: &mut Gradients) {
     let mut start = 0;
     for &id in ids {
         let parameter = parameters.at(id);

@@ -63,11 +63,7 @@ pub struct Parameters {
 
 impl Parameters {
     pub(crate) fn new(device: Device, compute_kind: Kind) -> Self {
-        Self {
-            list: Vec::new(),
-            device,
-            compute_kind,
-        }
+        Self { list: Vec::new(), device, compute_kind }
     }
 
     /// The parameters in order.
@@ -92,10 +88,7 @@ impl Parameters {
 
     /// Number of weights, counted over all parameters.
     pub fn weight_count(&self) -> usize {
-        self.list
-            .iter()
-            .map(|parameter| parameter.master.numel())
-            .sum()
+        self.list.iter().map(|parameter| parameter.master.numel()).sum()
     }
 
     /// The device that all parameters lie on.
@@ -134,11 +127,7 @@ impl Parameters {
 
     /// Adds parameters that lie one after another in one storage, so that one matrix product serves them all.
     /// Returns their ids and the joint compute tensor.
-    pub(crate) fn add_joint(
-        &mut self,
-        names: &[String],
-        masters: &[Tensor],
-    ) -> (Vec<ParameterId>, Tensor) {
+    pub(crate) fn add_joint(&mut self, names: &[String], masters: &[Tensor]) -> (Vec<ParameterId>, Tensor) {
         let joint_master = Tensor::cat(masters, 0);
         let joint_compute = self.compute_copy(&joint_master);
         let mut start = 0;
@@ -157,21 +146,12 @@ impl Parameters {
     }
 
     fn compute_copy(&self, master: &Tensor) -> Tensor {
-        if self.compute_kind == Kind::Float {
-            master.shallow_clone()
-        } else {
-            master.to_kind(self.compute_kind)
-        }
+        if self.compute_kind == Kind::Float { master.shallow_clone() } else { master.to_kind(self.compute_kind) }
     }
 
     fn push(&mut self, name: String, master: Tensor, compute: Tensor) -> ParameterId {
         debug_assert!(master.is_contiguous() && master.kind() == Kind::Float);
-        self.list.push(Parameter {
-            name,
-            master,
-            compute,
-            trainable: true,
-        });
+        self.list.push(Parameter { name, master, compute, trainable: true });
         ParameterId(self.list.len() - 1)
     }
 }

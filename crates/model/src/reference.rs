@@ -3,72 +3,36 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::config::Config;
-use crate::{
-    BertForSequenceClassification, DropoutOverrides, DropoutStream, Gradient, Inputs, Precision,
-};
+use crate::{BertForSequenceClassification, DropoutOverrides, DropoutStream, Gradient, Inputs, Precision};
 
 /// Leaves for autograd, by name: fp32 copies of what the passes compute with.
 struct Leaves(Vec<(String, Tensor)>);
 
 impl Leaves {
     fn of(model: &BertForSequenceClassification) -> Self {
-        let leaf = |t: &Tensor| {
-            t.detach()
-                .to_kind(Kind::Float)
-                .copy()
-                .set_requires_grad(true)
-        };
-        Self(
-            model
-                .parameters()
-                .iter()
-                .map(|p| (p.name().to_owned(), leaf(p.compute())))
-                .collect(),
-        )
+        let leaf = |t: &Tensor| t.detach().to_kind(Kind::Float).copy().set_requires_grad(true);
+        Self(model.parameters().iter().map(|p| (p.name().to_owned(), leaf(p.compute()))).collect())
     }
 
     fn get(&self, name: &str) -> &Tensor {
-        &self
-            .0
-            .iter()
-            .find(|(other, _)| other == name)
-            .unwrap_or_else(|| panic!("{name}"))
-            .1
+        &self.0.iter().find(|(other, _)| other == name).unwrap_or_else(|| panic!("{name}")).1
     }
 
     fn linear(&self, x: &Tensor, name: &str) -> Tensor {
-        x.linear(
-            self.get(&format!("{name}.weight")),
-            Some(self.get(&format!("{name}.bias"))),
-        )
+        x.linear(self.get(&format!("{name}.weight")), Some(self.get(&format!("{name}.bias"))))
     }
 
     fn norm(&self, x: &Tensor, name: &str, eps: f64) -> Tensor {
-        let (weight, bias) = (
-            self.get(&format!("{name}.weight")),
-            self.get(&format!("{name}.bias")),
-        );
+        let (weight, bias) = (self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")));
         x.layer_norm(weight.size(), Some(weight), Some(bias), eps, false)
     }
 }
 
 /// Sentence by sentence, every token through every layer; masks are drawn in the order of the packed model's sites.
-fn logits(
-    leaves: &Leaves,
-    config: &Config,
-    sentences: &[Vec<i64>],
-    stream: &DropoutStream,
-) -> Tensor {
-    let (total, batch) = (
-        sentences.iter().map(Vec::len).sum::<usize>() as i64,
-        sentences.len() as i64,
-    );
+fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &DropoutStream) -> Tensor {
+    let (total, batch) = (sentences.iter().map(Vec::len).sum::<usize>() as i64, sentences.len() as i64);
     let longest = sentences.iter().map(Vec::len).max().expect("sentences") as i64;
-    let (d, heads, h) = (
-        config.hidden_size,
-        config.num_attention_heads,
-        config.head_size(),
-    );
+    let (d, heads, h) = (config.hidden_size, config.num_attention_heads, config.head_size());
     let draw = |shape: &[i64], p: f64| {
         let mask = stream.mask(shape, p, Kind::Float, Device::Cpu);
         mask.unwrap_or_else(|| Tensor::ones(shape, (Kind::Float, Device::Cpu)))
@@ -87,26 +51,16 @@ fn logits(
         .zip(&starts)
         .map(|(ids, &start)| {
             let length = ids.len() as i64;
-            let sum = leaves
-                .get("bert.embeddings.word_embeddings.weight")
-                .index_select(0, &Tensor::from_slice(ids))
-                + leaves
-                    .get("bert.embeddings.position_embeddings.weight")
-                    .narrow(0, 0, length)
-                + leaves
-                    .get("bert.embeddings.token_type_embeddings.weight")
-                    .get(0);
-            leaves.norm(&sum, "bert.embeddings.LayerNorm", eps)
-                * embedding_mask.narrow(0, start, length)
+            let sum = leaves.get("bert.embeddings.word_embeddings.weight").index_select(0, &Tensor::from_slice(ids))
+                + leaves.get("bert.embeddings.position_embeddings.weight").narrow(0, 0, length)
+                + leaves.get("bert.embeddings.token_type_embeddings.weight").get(0);
+            leaves.norm(&sum, "bert.embeddings.LayerNorm", eps) * embedding_mask.narrow(0, start, length)
         })
         .collect();
     for layer in 0..config.num_hidden_layers {
         let last = layer + 1 == config.num_hidden_layers;
         let (rows, queries) = if last { (batch, 1) } else { (total, longest) };
-        let attention_mask = draw(
-            &[batch, heads, queries, longest],
-            config.attention_probs_dropout_prob,
-        );
+        let attention_mask = draw(&[batch, heads, queries, longest], config.attention_probs_dropout_prob);
         let attention_output_mask = draw(&[rows, d], config.hidden_dropout_prob);
         let output_mask = draw(&[rows, d], config.hidden_dropout_prob);
         let prefix = format!("bert.encoder.layer.{layer}");
@@ -114,35 +68,21 @@ fn logits(
             let length = x.size()[0];
             // In the last layer only row 0 has masks; its other rows are computed here all the same, and unread.
             let of_rows = |mask: &Tensor| {
-                if last {
-                    mask.get(b as i64).expand([length, d], false)
-                } else {
-                    mask.narrow(0, starts[b], length)
-                }
+                if last { mask.get(b as i64).expand([length, d], false) } else { mask.narrow(0, starts[b], length) }
             };
             let head = |name: &str| {
-                leaves
-                    .linear(x, &format!("{prefix}.attention.self.{name}"))
-                    .view([length, heads, h])
-                    .transpose(0, 1)
+                leaves.linear(x, &format!("{prefix}.attention.self.{name}")).view([length, heads, h]).transpose(0, 1)
             };
             let scores = head("query").matmul(&head("key").transpose(1, 2)) / (h as f64).sqrt();
             let mask = attention_mask.get(b as i64).narrow(2, 0, length);
-            let mask = if last {
-                mask
-            } else {
-                mask.narrow(1, 0, length)
-            };
+            let mask = if last { mask } else { mask.narrow(1, 0, length) };
             let context = (scores.softmax(-1, None) * mask).matmul(&head("value"));
             let context = context.transpose(0, 1).reshape([length, d]);
             let dense = leaves.linear(&context, &format!("{prefix}.attention.output.dense"));
             let sum = dense * of_rows(&attention_output_mask) + &*x;
             let attended = leaves.norm(&sum, &format!("{prefix}.attention.output.LayerNorm"), eps);
             let before = leaves.linear(&attended, &format!("{prefix}.intermediate.dense"));
-            let dense = leaves.linear(
-                &config.hidden_act.forward(&before),
-                &format!("{prefix}.output.dense"),
-            );
+            let dense = leaves.linear(&config.hidden_act.forward(&before), &format!("{prefix}.output.dense"));
             let sum = dense * of_rows(&output_mask) + attended;
             *x = leaves.norm(&sum, &format!("{prefix}.output.LayerNorm"), eps);
         }
@@ -168,9 +108,7 @@ fn sentences(seed: u64, count: usize) -> Vec<Vec<i64>> {
         state = crate::dropout::mix64(state);
         state
     };
-    (0..count)
-        .map(|_| (0..1 + next() % 20).map(|_| (next() % 50) as i64).collect())
-        .collect()
+    (0..count).map(|_| (0..1 + next() % 20).map(|_| (next() % 50) as i64).collect()).collect()
 }
 
 fn pack(sentences: &[Vec<i64>]) -> Inputs {
@@ -205,9 +143,7 @@ fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64
     let gradients = model.backward(tape, &dlogits);
     let mut worst = 0f64;
     for (gradient, (name, leaf)) in gradients.0.iter().zip(&leaves.0) {
-        let gradient: &Gradient = gradient
-            .as_ref()
-            .unwrap_or_else(|| panic!("{name} has no gradient"));
+        let gradient: &Gradient = gradient.as_ref().unwrap_or_else(|| panic!("{name} has no gradient"));
         let difference = relative(&gradient.to_dense(&leaf.size()), &leaf.grad());
         // The key's bias moves all scores of a query alike: its true gradient is zero, and noise is all there is.
         if !name.ends_with("key.bias") {
@@ -220,17 +156,11 @@ fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64
 
 #[test]
 fn fp32_gradients_are_autograds() {
-    for (seed, act) in ["gelu", "gelu_new", "relu", "silu", "tanh"]
-        .into_iter()
-        .enumerate()
-    {
+    for (seed, act) in ["gelu", "gelu_new", "relu", "silu", "tanh"].into_iter().enumerate() {
         for count in [1, 5] {
             let sentences = sentences(seed as u64 * 10 + count, count as usize);
             let (logits, gradients) = compare(config(act), &sentences, Precision::Fp32);
-            assert!(
-                logits < 1e-5 && gradients < 1e-4,
-                "{act}, {count} sentences: {logits:e} {gradients:e}"
-            );
+            assert!(logits < 1e-5 && gradients < 1e-4, "{act}, {count} sentences: {logits:e} {gradients:e}");
         }
     }
 }
@@ -239,21 +169,11 @@ fn fp32_gradients_are_autograds() {
 fn equally_long_sentences_and_no_dropout_too() {
     let sentences = vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]];
     let (logits, gradients) = compare(config("gelu"), &sentences, Precision::Fp32);
-    assert!(
-        logits < 1e-5 && gradients < 1e-4,
-        "{logits:e} {gradients:e}"
-    );
+    assert!(logits < 1e-5 && gradients < 1e-4, "{logits:e} {gradients:e}");
     let mut plain = config("gelu");
-    plain.override_dropout(DropoutOverrides {
-        hidden: Some(0.0),
-        attention: Some(0.0),
-        classifier: Some(0.0),
-    });
+    plain.override_dropout(DropoutOverrides { hidden: Some(0.0), attention: Some(0.0), classifier: Some(0.0) });
     let (logits, gradients) = compare(plain, &sentences, Precision::Fp32);
-    assert!(
-        logits < 1e-5 && gradients < 1e-4,
-        "{logits:e} {gradients:e}"
-    );
+    assert!(logits < 1e-5 && gradients < 1e-4, "{logits:e} {gradients:e}");
 }
 
 #[test]
@@ -264,14 +184,12 @@ fn bf16_gradients_are_close_to_fp32s() {
 
 #[test]
 fn a_sentence_alone_is_the_sentence_in_a_batch() {
-    let model =
-        BertForSequenceClassification::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
+    let model = BertForSequenceClassification::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
     let sentences = sentences(4, 9);
     let together = model.forward(&pack(&sentences));
     for (b, sentence) in sentences.iter().enumerate() {
         let alone = model.forward(&pack(std::slice::from_ref(sentence)));
-        let difference =
-            f64::try_from((alone.get(0) - together.get(b as i64)).abs().max()).expect("a number");
+        let difference = f64::try_from((alone.get(0) - together.get(b as i64)).abs().max()).expect("a number");
         assert!(difference <= 1e-5, "sentence {b}: {difference:e}");
     }
 }
@@ -279,11 +197,7 @@ fn a_sentence_alone_is_the_sentence_in_a_batch() {
 #[test]
 fn forward_and_forward_train_agree_without_dropout() {
     let mut config = config("gelu");
-    config.override_dropout(DropoutOverrides {
-        hidden: Some(0.0),
-        attention: Some(0.0),
-        classifier: Some(0.0),
-    });
+    config.override_dropout(DropoutOverrides { hidden: Some(0.0), attention: Some(0.0), classifier: Some(0.0) });
     let model = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 3);
     let inputs = pack(&sentences(4, 9));
     let (trained, _) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
@@ -292,17 +206,14 @@ fn forward_and_forward_train_agree_without_dropout() {
 
 #[test]
 fn frozen_parameters_get_no_gradient_and_change_no_other() {
-    let mut model =
-        BertForSequenceClassification::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
+    let mut model = BertForSequenceClassification::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
     let inputs = pack(&sentences(4, 5));
     let backward = |model: &BertForSequenceClassification| {
         let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
         model.backward(tape, &logits.ones_like())
     };
     let all = backward(&model);
-    let frozen = |name: &str| {
-        name.starts_with("bert.embeddings.") || name.starts_with("bert.encoder.layer.0.")
-    };
+    let frozen = |name: &str| name.starts_with("bert.embeddings.") || name.starts_with("bert.encoder.layer.0.");
     model.parameters_mut().freeze(frozen);
     let some = backward(&model);
     for ((all, some), parameter) in all.0.iter().zip(&some.0).zip(model.parameters().iter()) {
@@ -312,11 +223,7 @@ fn frozen_parameters_get_no_gradient_and_change_no_other() {
             Some(some) => {
                 assert!(!frozen(parameter.name()), "{}", parameter.name());
                 let all = all.as_ref().expect("a gradient");
-                assert!(
-                    some.to_dense(&shape).equal(&all.to_dense(&shape)),
-                    "{}",
-                    parameter.name()
-                );
+                assert!(some.to_dense(&shape).equal(&all.to_dense(&shape)), "{}", parameter.name());
             }
         }
     }

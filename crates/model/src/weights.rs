@@ -39,28 +39,14 @@ pub(crate) fn expected_shapes(config: &Config) -> BTreeMap<String, Vec<i64>> {
     let mut add = |name: String, shape: &[i64]| {
         shapes.insert(name, shape.to_vec());
     };
-    add(
-        "bert.embeddings.word_embeddings.weight".into(),
-        &[config.vocab_size, d],
-    );
-    add(
-        "bert.embeddings.position_embeddings.weight".into(),
-        &[config.max_position_embeddings, d],
-    );
-    add(
-        "bert.embeddings.token_type_embeddings.weight".into(),
-        &[config.type_vocab_size, d],
-    );
+    add("bert.embeddings.word_embeddings.weight".into(), &[config.vocab_size, d]);
+    add("bert.embeddings.position_embeddings.weight".into(), &[config.max_position_embeddings, d]);
+    add("bert.embeddings.token_type_embeddings.weight".into(), &[config.type_vocab_size, d]);
     let mut norms = vec!["bert.embeddings.LayerNorm".to_owned()];
-    let mut linears = vec![
-        ("bert.pooler.dense".to_owned(), d, d),
-        ("classifier".to_owned(), classes, d),
-    ];
+    let mut linears = vec![("bert.pooler.dense".to_owned(), d, d), ("classifier".to_owned(), classes, d)];
     for layer in 0..config.num_hidden_layers {
         let prefix = format!("bert.encoder.layer.{layer}");
-        norms.extend(
-            ["attention.output", "output"].map(|place| format!("{prefix}.{place}.LayerNorm")),
-        );
+        norms.extend(["attention.output", "output"].map(|place| format!("{prefix}.{place}.LayerNorm")));
         let projections = ["self.query", "self.key", "self.value", "output.dense"];
         linears.extend(projections.map(|name| (format!("{prefix}.attention.{name}"), d, d)));
         linears.push((format!("{prefix}.intermediate.dense"), i, d));
@@ -84,32 +70,22 @@ pub(crate) fn load(
     options: &LoadOptions,
 ) -> Result<(BTreeMap<String, Tensor>, LoadReport), ModelError> {
     let path = find(folder)?;
-    let bytes = std::fs::read(&path).map_err(|source| ModelError::Io {
-        path: path.clone(),
-        source,
-    })?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| ModelError::Safetensors {
-        path: path.clone(),
-        message: describe(&error, bytes.len()),
-    })?;
-    let views: BTreeMap<String, (String, TensorView)> = file
-        .iter()
-        .map(|(name, view)| (canonical(name), (name.to_owned(), view)))
-        .collect();
+    let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|error| ModelError::Safetensors { path: path.clone(), message: describe(&error, bytes.len()) })?;
+    let views: BTreeMap<String, (String, TensorView)> =
+        file.iter().map(|(name, view)| (canonical(name), (name.to_owned(), view))).collect();
 
     let initialiser = Initialiser::new(options.seed, config.initializer_range);
     let fresh_above = config.num_hidden_layers - options.reinit_layers;
-    let (mut tensors, mut report, mut problems) =
-        (BTreeMap::new(), LoadReport::default(), Problems::default());
+    let (mut tensors, mut report, mut problems) = (BTreeMap::new(), LoadReport::default(), Problems::default());
     let expected = expected_shapes(config);
     for (name, shape) in &expected {
         let view = views.get(name).map(|(_, view)| view);
         let fresh = match (part_of(name), view) {
             (Part::Classifier, None) => options.label_names.is_some(),
             // A head for another number of classes belongs to another task.
-            (Part::Classifier, Some(view)) => {
-                options.label_names.is_some() && !same_shape(view, shape)
-            }
+            (Part::Classifier, Some(view)) => options.label_names.is_some() && !same_shape(view, shape),
             (Part::Pooler, None) => options.label_names.is_some(),
             (Part::Layer(index), _) => index >= fresh_above,
             _ => false,
@@ -124,63 +100,33 @@ pub(crate) fn load(
             tensors.insert(name.clone(), tensor.to_device(options.device));
         }
     }
-    report.unused = views
-        .iter()
-        .filter(|(name, _)| !expected.contains_key(*name))
-        .map(|(_, (raw, _))| raw.clone())
-        .collect();
+    report.unused =
+        views.iter().filter(|(name, _)| !expected.contains_key(*name)).map(|(_, (raw, _))| raw.clone()).collect();
     problems.into_result(&path, &report)?;
     Ok((tensors, report))
 }
 
 /// Writes both files of a model folder. Each is written beside its place and renamed.
-pub(crate) fn save(
-    folder: &Path,
-    config: &Config,
-    parameters: &Parameters,
-) -> Result<(), ModelError> {
+pub(crate) fn save(folder: &Path, config: &Config, parameters: &Parameters) -> Result<(), ModelError> {
     let path = folder.join(FILE);
-    let tensors = parameters
-        .iter()
-        .map(|parameter| (parameter.name(), CpuTensor::new(parameter.master())));
+    let tensors = parameters.iter().map(|parameter| (parameter.name(), CpuTensor::new(parameter.master())));
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), &path).map_err(|error| {
-        ModelError::Safetensors {
-            path: path.clone(),
-            message: error.to_string(),
-        }
-    })?;
-    File::open(&path)
-        .and_then(|file| file.sync_all())
-        .map_err(|source| ModelError::Io { path, source })?;
+    safetensors::serialize_to_file(tensors, Some(metadata), &path)
+        .map_err(|error| ModelError::Safetensors { path: path.clone(), message: error.to_string() })?;
+    File::open(&path).and_then(|file| file.sync_all()).map_err(|source| ModelError::Io { path, source })?;
 
     let mut config = config.clone();
-    let set = |other: &mut serde_json::Map<String, Value>, key: &str, value: Value| {
-        other.insert(key.to_owned(), value)
-    };
-    set(
-        &mut config.other,
-        "architectures",
-        serde_json::json!(["BertForSequenceClassification"]),
-    );
-    set(
-        &mut config.other,
-        "problem_type",
-        "single_label_classification".into(),
-    );
+    let set = |other: &mut serde_json::Map<String, Value>, key: &str, value: Value| other.insert(key.to_owned(), value);
+    set(&mut config.other, "architectures", serde_json::json!(["BertForSequenceClassification"]));
+    set(&mut config.other, "problem_type", "single_label_classification".into());
     config.other.remove("dtype");
     set(&mut config.other, "torch_dtype", "float32".into());
     let path = folder.join("config.json");
-    let io = |source| ModelError::Io {
-        path: path.clone(),
-        source,
-    };
+    let io = |source| ModelError::Io { path: path.clone(), source };
     let text = serde_json::to_string_pretty(&config).map_err(|error| io(error.into()))?;
     let beside = folder.join("config.json.partial");
     std::fs::write(&beside, text + "\n").map_err(io)?;
-    File::open(&beside)
-        .and_then(|file| file.sync_all())
-        .map_err(io)?;
+    File::open(&beside).and_then(|file| file.sync_all()).map_err(io)?;
     std::fs::rename(&beside, &path).map_err(io)
 }
 
@@ -190,34 +136,21 @@ fn find(folder: &Path) -> Result<PathBuf, ModelError> {
     if path.is_file() {
         return Ok(path);
     }
-    let entries = std::fs::read_dir(folder).map_err(|source| ModelError::Io {
-        path: folder.to_path_buf(),
-        source,
-    })?;
-    let pickle = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .find(|path| {
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            matches!(extension, Some("bin" | "pt" | "pth" | "ckpt"))
-                && !path.ends_with("training_args.bin")
-        });
+    let entries = std::fs::read_dir(folder).map_err(|source| ModelError::Io { path: folder.to_path_buf(), source })?;
+    let pickle = entries.filter_map(Result::ok).map(|entry| entry.path()).find(|path| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("bin" | "pt" | "pth" | "ckpt")) && !path.ends_with("training_args.bin")
+    });
     match pickle {
         Some(path) => Err(ModelError::Pickle { path }),
-        None => Err(ModelError::Io {
-            path,
-            source: std::io::ErrorKind::NotFound.into(),
-        }),
+        None => Err(ModelError::Io { path, source: std::io::ErrorKind::NotFound.into() }),
     }
 }
 
 /// Today's name of a tensor: `bert.` in front, `weight` and `bias` in norms.
 fn canonical(name: &str) -> String {
     let name = match name {
-        _ if name.starts_with("embeddings.")
-            || name.starts_with("encoder.")
-            || name.starts_with("pooler.") =>
-        {
+        _ if name.starts_with("embeddings.") || name.starts_with("encoder.") || name.starts_with("pooler.") => {
             format!("bert.{name}")
         }
         _ => name.to_owned(),
@@ -249,10 +182,7 @@ fn part_of(name: &str) -> Part {
 }
 
 fn same_shape(view: &TensorView, shape: &[i64]) -> bool {
-    view.shape()
-        .iter()
-        .map(|&size| size as i64)
-        .eq(shape.iter().copied())
+    view.shape().iter().map(|&size| size as i64).eq(shape.iter().copied())
 }
 
 /// Tensors that are not as expected, collected so that one message names them all.
@@ -271,10 +201,7 @@ impl Problems {
             return None;
         };
         if !same_shape(view, shape) {
-            self.misshapen.push(format!(
-                "{name}: found {:?}, expected {shape:?}",
-                view.shape()
-            ));
+            self.misshapen.push(format!("{name}: found {:?}, expected {shape:?}", view.shape()));
             return None;
         }
         let kind = match view.dtype() {
@@ -283,9 +210,7 @@ impl Problems {
             Dtype::BF16 => Kind::BFloat16,
             Dtype::F64 => Kind::Double,
             other => {
-                self.wrong_type.push(format!(
-                    "{name}: found {other:?}, expected F32, F16, BF16 or F64"
-                ));
+                self.wrong_type.push(format!("{name}: found {other:?}, expected F32, F16, BF16 or F64"));
                 return None;
             }
         };
@@ -315,13 +240,8 @@ impl Problems {
                 }
             }
         }
-        details.push_str(
-            "\n  (hint: config.json and model.safetensors must come from the same model)",
-        );
-        Err(ModelError::Mismatch {
-            path: path.to_path_buf(),
-            details,
-        })
+        details.push_str("\n  (hint: config.json and model.safetensors must come from the same model)");
+        Err(ModelError::Mismatch { path: path.to_path_buf(), details })
     }
 }
 
@@ -338,13 +258,7 @@ struct CpuTensor {
 impl CpuTensor {
     fn new(tensor: &Tensor) -> Self {
         let shape = tensor.size().iter().map(|&size| size as usize).collect();
-        Self {
-            tensor: tensor
-                .to_device(Device::Cpu)
-                .to_kind(Kind::Float)
-                .contiguous(),
-            shape,
-        }
+        Self { tensor: tensor.to_device(Device::Cpu).to_kind(Kind::Float).contiguous(), shape }
     }
 }
 
@@ -357,9 +271,7 @@ impl View for CpuTensor {
     }
     fn data(&self) -> Cow<'_, [u8]> {
         // SAFETY: the constructor made the tensor contiguous fp32 in CPU memory, which it owns as long as the borrow.
-        Cow::Borrowed(unsafe {
-            std::slice::from_raw_parts(self.tensor.data_ptr().cast::<u8>(), self.data_len())
-        })
+        Cow::Borrowed(unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<u8>(), self.data_len()) })
     }
     fn data_len(&self) -> usize {
         self.tensor.numel() * size_of::<f32>()

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use model::{
-    BertForSequenceClassification, DropoutOverrides, Inputs, LoadOptions, ModelError, Precision,
-};
+use model::{BertForSequenceClassification, DropoutOverrides, Inputs, LoadOptions, ModelError, Precision};
 use safetensors::tensor::{Dtype, TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -37,43 +35,27 @@ fn good() -> (tempfile::TempDir, File) {
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("parses");
     let tensors = file
         .iter()
-        .map(|(name, view)| {
-            (
-                name.to_owned(),
-                Raw(view.dtype(), view.shape().to_vec(), view.data().to_vec()),
-            )
-        })
+        .map(|(name, view)| (name.to_owned(), Raw(view.dtype(), view.shape().to_vec(), view.data().to_vec())))
         .collect();
     (folder, tensors)
 }
 
 fn write(folder: &Path, tensors: &File) {
-    let views = tensors.iter().map(|(name, Raw(dtype, shape, data))| {
-        (
-            name,
-            TensorView::new(*dtype, shape.clone(), data).expect("a view"),
-        )
-    });
+    let views = tensors
+        .iter()
+        .map(|(name, Raw(dtype, shape, data))| (name, TensorView::new(*dtype, shape.clone(), data).expect("a view")));
     let bytes = safetensors::serialize(views, None).expect("serializes");
     std::fs::write(folder.join("model.safetensors"), bytes).expect("writes");
 }
 
-fn load(
-    folder: &Path,
-    labels: Option<&[&str]>,
-) -> Result<(Vec<f32>, model::LoadReport), ModelError> {
+fn load(folder: &Path, labels: Option<&[&str]>) -> Result<(Vec<f32>, model::LoadReport), ModelError> {
     let (model, report) = BertForSequenceClassification::load(folder, &options(labels))?;
     let logits = model.forward(&Inputs::new(&[1, 2, 3, 4, 5], &[0, 2, 5], Device::Cpu));
-    Ok((
-        Vec::try_from(logits.flatten(0, -1)).expect("floats"),
-        report,
-    ))
+    Ok((Vec::try_from(logits.flatten(0, -1)).expect("floats"), report))
 }
 
 fn refusal(folder: &Path, labels: Option<&[&str]>) -> String {
-    let text = load(folder, labels)
-        .expect_err("must be refused")
-        .to_string();
+    let text = load(folder, labels).expect_err("must be refused").to_string();
     text.replace(&format!("{}/", folder.display()), "")
 }
 
@@ -82,18 +64,10 @@ fn what_was_saved_comes_back_to_the_bit() {
     let (folder, _) = good();
     let config = model::Config::from_json(CONFIG, Path::new("config.json")).expect("valid");
     let original = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 7);
-    let (loaded, report) =
-        BertForSequenceClassification::load(folder.path(), &options(None)).expect("loads");
-    assert!(
-        report.initialised.is_empty() && report.unused.is_empty(),
-        "{report:?}"
-    );
+    let (loaded, report) = BertForSequenceClassification::load(folder.path(), &options(None)).expect("loads");
+    assert!(report.initialised.is_empty() && report.unused.is_empty(), "{report:?}");
     for (a, b) in original.parameters().iter().zip(loaded.parameters().iter()) {
-        assert!(
-            a.name() == b.name() && a.master().equal(b.master()),
-            "{}",
-            a.name()
-        );
+        assert!(a.name() == b.name() && a.master().equal(b.master()), "{}", a.name());
     }
     assert_eq!(loaded.config().label_names(), ["negative", "positive"]);
 }
@@ -105,9 +79,7 @@ fn old_spellings_missing_prefixes_and_half_precision_load() {
     let renamed: File = tensors
         .into_iter()
         .map(|(name, raw)| {
-            let name = name
-                .replace("LayerNorm.weight", "LayerNorm.gamma")
-                .replace("LayerNorm.bias", "LayerNorm.beta");
+            let name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
             (name.strip_prefix("bert.").unwrap_or(&name).to_owned(), raw)
         })
         .collect();
@@ -118,11 +90,7 @@ fn old_spellings_missing_prefixes_and_half_precision_load() {
         let halved = renamed
             .iter()
             .map(|(name, Raw(_, shape, data))| {
-                let tensor = Tensor::from_data_size(
-                    data,
-                    &[shape.iter().product::<usize>() as i64],
-                    Kind::Float,
-                );
+                let tensor = Tensor::from_data_size(data, &[shape.iter().product::<usize>() as i64], Kind::Float);
                 let half = tensor.to_kind(kind);
                 let mut bytes = vec![0u8; half.numel() * 2];
                 half.copy_data_u8(&mut bytes, half.numel());
@@ -131,11 +99,7 @@ fn old_spellings_missing_prefixes_and_half_precision_load() {
             .collect();
         write(folder.path(), &halved);
         let (logits, _) = load(folder.path(), None).expect("loads");
-        let worst = logits
-            .iter()
-            .zip(&expected)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0f32, f32::max);
+        let worst = logits.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
         assert!(worst < 1e-2 && worst > 0.0, "{dtype:?}: {worst}");
     }
 }
@@ -153,10 +117,7 @@ fn a_new_head_is_expected_and_reported() {
     assert_eq!(report.initialised, ["classifier.bias", "classifier.weight"]);
     assert_eq!(report.unused, ["cls.predictions.bias"]);
     // Without labels the file must have the head: a trained run without one is damaged.
-    assert!(
-        refusal(folder.path(), None)
-            .contains("missing: 2\n    classifier.bias\n    classifier.weight")
-    );
+    assert!(refusal(folder.path(), None).contains("missing: 2\n    classifier.bias\n    classifier.weight"));
 }
 
 #[test]
@@ -166,31 +127,16 @@ fn reinitialised_layers_start_afresh() {
     options.reinit_layers = 1;
     let (_, report) = BertForSequenceClassification::load(folder.path(), &options).expect("loads");
     assert_eq!(report.initialised.len(), 16);
-    assert!(
-        report
-            .initialised
-            .iter()
-            .all(|name| name.starts_with("bert.encoder.layer.1.")),
-        "{report:?}"
-    );
+    assert!(report.initialised.iter().all(|name| name.starts_with("bert.encoder.layer.1.")), "{report:?}");
 }
 
 #[test]
 fn tensors_that_do_not_fit_are_listed_by_name() {
     let (folder, mut tensors) = good();
     tensors.remove("bert.pooler.dense.bias");
-    tensors.insert(
-        "bert.embeddings.LayerNorm.weight".into(),
-        Raw(Dtype::F32, vec![9], vec![0; 36]),
-    );
-    tensors.insert(
-        "bert.encoder.layer.1.output.dense.bias".into(),
-        Raw(Dtype::I64, vec![8], vec![0; 64]),
-    );
-    tensors.insert(
-        "bert.encoder.layer.2.output.dense.bias".into(),
-        Raw(Dtype::F32, vec![8], vec![0; 32]),
-    );
+    tensors.insert("bert.embeddings.LayerNorm.weight".into(), Raw(Dtype::F32, vec![9], vec![0; 36]));
+    tensors.insert("bert.encoder.layer.1.output.dense.bias".into(), Raw(Dtype::I64, vec![8], vec![0; 64]));
+    tensors.insert("bert.encoder.layer.2.output.dense.bias".into(), Raw(Dtype::F32, vec![8], vec![0; 32]));
     write(folder.path(), &tensors);
     assert_eq!(
         refusal(folder.path(), None),
@@ -209,14 +155,8 @@ fn pickles_are_refused_with_the_way_out() {
     std::fs::remove_file(folder.path().join("model.safetensors")).expect("removes");
     std::fs::write(folder.path().join("pytorch_model.bin"), b"\x80\x02").expect("writes");
     let text = refusal(folder.path(), None);
-    assert!(
-        text.starts_with("pytorch_model.bin: refused, because a pickle can run any code"),
-        "{text}"
-    );
-    assert!(
-        text.contains("save_pretrained(folder, safe_serialization=True)"),
-        "{text}"
-    );
+    assert!(text.starts_with("pytorch_model.bin: refused, because a pickle can run any code"), "{text}");
+    assert!(text.contains("save_pretrained(folder, safe_serialization=True)"), "{text}");
 }
 
 #[test]
@@ -231,16 +171,11 @@ fn a_damaged_file_is_an_error_never_a_panic() {
         let mut damaged = bytes.clone();
         damaged[position] ^= 1 << (position % 8);
         std::fs::write(&path, &damaged).expect("writes");
-        refused += usize::from(
-            BertForSequenceClassification::load(folder.path(), &options(None)).is_err(),
-        );
+        refused += usize::from(BertForSequenceClassification::load(folder.path(), &options(None)).is_err());
     }
     assert!(refused > header / 2, "{refused} of {header}");
     for length in (0..bytes.len()).step_by(8) {
         std::fs::write(&path, &bytes[..length]).expect("writes");
-        assert!(
-            BertForSequenceClassification::load(folder.path(), &options(None)).is_err(),
-            "cut at {length}"
-        );
+        assert!(BertForSequenceClassification::load(folder.path(), &options(None)).is_err(), "cut at {length}");
     }
 }

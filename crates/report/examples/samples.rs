@@ -6,90 +6,36 @@ use std::path::PathBuf;
 use report::{ConfusionPlot, Curves, Evaluation, Example, Figure, Page, ScoreRow, Step};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = PathBuf::from(
-        std::env::args()
-            .nth(1)
-            .ok_or("which folder? (hint: samples FOLDER)")?,
-    );
+    let folder = PathBuf::from(std::env::args().nth(1).ok_or("which folder? (hint: samples FOLDER)")?);
     std::fs::create_dir_all(&folder)?;
     let save = |name: &str, bytes: Vec<u8>| std::fs::write(folder.join(name), bytes);
 
     for (name, labels) in matrices() {
         let counts = counts(labels.len());
-        let plot = ConfusionPlot {
-            labels: &labels,
-            counts: &counts,
-            title: &format!("{name}: test split"),
-        };
+        let plot = ConfusionPlot { labels: &labels, counts: &counts, title: &format!("{name}: test split") };
         save(&format!("confusion-{name}.svg"), plot.svg()?.into_bytes())?;
         save(&format!("confusion-{name}.png"), plot.png()?)?;
     }
     let (steps, evaluations) = run(1602);
-    let curves = Curves {
-        title: "Training run",
-        steps: &steps,
-        evaluations: &evaluations,
-        kept_step: Some(1068),
-    };
+    let curves = Curves { title: "Training run", steps: &steps, evaluations: &evaluations, kept_step: Some(1068) };
     save("curves.svg", curves.svg()?.into_bytes())?;
     save("curves.png", curves.png()?)?;
     let (steps, evaluations) = run(3);
-    save(
-        "curves-short.png",
-        Curves {
-            steps: &steps,
-            evaluations: &evaluations[..1],
-            ..Curves::default()
-        }
-        .png()?,
-    )?;
+    save("curves-short.png", Curves { steps: &steps, evaluations: &evaluations[..1], ..Curves::default() }.png()?)?;
     save("report.html", page(curves)?.into_bytes())?;
     Ok(())
 }
 
 fn matrices() -> Vec<(&'static str, Vec<String>)> {
-    let owned = |names: &[&str]| {
-        names
-            .iter()
-            .map(|&name| name.to_owned())
-            .collect::<Vec<_>>()
-    };
+    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     vec![
         ("2", owned(&["negative", "positive"])),
         ("3", owned(&["negative", "neutral", "положительный"])),
-        (
-            "5",
-            owned(&[
-                "very negative",
-                "negative",
-                "neutral",
-                "positive",
-                "very positive",
-            ]),
-        ),
-        (
-            "long",
-            owned(&[
-                "complaint about delivery or packaging",
-                "praise",
-                "question about an order",
-                "other",
-            ]),
-        ),
-        (
-            "wide",
-            owned(&["とても悪い", "悪い", "どちらでもない", "良い 🙂"]),
-        ),
-        (
-            "12",
-            (1..=12)
-                .map(|month| format!("topic number {month}"))
-                .collect(),
-        ),
-        (
-            "20",
-            (1..=20).map(|number| format!("class {number}")).collect(),
-        ),
+        ("5", owned(&["very negative", "negative", "neutral", "positive", "very positive"])),
+        ("long", owned(&["complaint about delivery or packaging", "praise", "question about an order", "other"])),
+        ("wide", owned(&["とても悪い", "悪い", "どちらでもない", "良い 🙂"])),
+        ("12", (1..=12).map(|month| format!("topic number {month}")).collect()),
+        ("20", (1..=20).map(|number| format!("class {number}")).collect()),
     ]
 }
 
@@ -102,9 +48,7 @@ fn counts(classes: usize) -> Vec<Vec<u64>> {
         2 => 5,
         _ => 0,
     };
-    (0..classes)
-        .map(|t| (0..classes).map(|p| count(t, p)).collect())
-        .collect()
+    (0..classes).map(|t| (0..classes).map(|p| count(t, p)).collect()).collect()
 }
 
 fn run(steps: u64) -> (Vec<Step>, Vec<Evaluation>) {
@@ -115,40 +59,18 @@ fn run(steps: u64) -> (Vec<Step>, Vec<Evaluation>) {
     let evaluation = |epoch: u64| Evaluation {
         step: steps * epoch / 3,
         loss: [0.31, 0.27, 0.29][epoch as usize - 1],
-        scores: [
-            ("accuracy", 0.861),
-            ("F1", 0.858),
-            ("macro F1", 0.849),
-            ("Matthews", 0.72),
-        ]
-        .map(|(name, score)| {
-            (
-                name.to_owned(),
-                score + 0.012 * epoch as f64 - 0.003 * (epoch * epoch) as f64,
-            )
-        })
-        .to_vec(),
+        scores: [("accuracy", 0.861), ("F1", 0.858), ("macro F1", 0.849), ("Matthews", 0.72)]
+            .map(|(name, score)| (name.to_owned(), score + 0.012 * epoch as f64 - 0.003 * (epoch * epoch) as f64))
+            .to_vec(),
     };
-    let step = |step| Step {
-        step,
-        loss: loss(step),
-        learning_rate: rate(step),
-    };
-    (
-        (1..=steps).map(step).collect(),
-        (1..=3).map(evaluation).collect(),
-    )
+    let step = |step| Step { step, loss: loss(step), learning_rate: rate(step) };
+    ((1..=steps).map(step).collect(), (1..=3).map(evaluation).collect())
 }
 
 fn page(curves: Curves) -> Result<String, report::ReportError> {
     let labels = ["negative".to_owned(), "positive".to_owned()];
     let counts = [vec![800, 112], vec![97, 812]];
-    let pairs = |pairs: &[(&str, &str)]| {
-        pairs
-            .iter()
-            .map(|&(a, b)| (a.to_owned(), b.to_owned()))
-            .collect::<Vec<_>>()
-    };
+    let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|&(a, b)| (a.to_owned(), b.to_owned())).collect::<Vec<_>>();
     let row = |name: &str, precision, recall, f1, examples| ScoreRow {
         name: name.to_owned(),
         precision,
@@ -165,17 +87,12 @@ fn page(curves: Curves) -> Result<String, report::ReportError> {
         text: text.to_owned(),
         truth: truth.map(str::to_owned),
         predicted: labels[usize::from(positive > 0.5)].clone(),
-        probabilities: vec![
-            (labels[0].clone(), 1.0 - positive),
-            (labels[1].clone(), positive),
-        ],
+        probabilities: vec![(labels[0].clone(), 1.0 - positive), (labels[1].clone(), positive)],
     };
     Page {
         title: "Sentiment of film reviews",
         subtitle: "runs/20261123-061500-sst2-bert, test split, on the CPU",
-        notes: &[
-            "The usual data set could not be reached: packaged reviews stood in for it.".to_owned(),
-        ],
+        notes: &["The usual data set could not be reached: packaged reviews stood in for it.".to_owned()],
         headline: &[
             figure("Accuracy", "88.5 %", "1,821 sentences"),
             figure("Precision", "0.8853", "weighted"),
@@ -187,40 +104,14 @@ fn page(curves: Curves) -> Result<String, report::ReportError> {
             row("macro", 0.8853, 0.8853, 0.8852, 1821),
             row("micro", 0.8852, 0.8852, 0.8852, 1821),
         ],
-        classes: &[
-            row("negative", 0.8919, 0.8772, 0.8845, 912),
-            row("positive", 0.8788, f64::NAN, 0.8860, 909),
-        ],
-        confusion: Some(ConfusionPlot {
-            labels: &labels,
-            counts: &counts,
-            title: "",
-        }),
-        curves: Some(Curves {
-            title: "",
-            ..curves
-        }),
-        origins: &pairs(&[
-            ("data", "packaged reviews, 10,605 sentences, MIT"),
-            ("weights", "a small BERT, 6 layers"),
-        ]),
-        configuration: &pairs(&[
-            ("learning_rate", "2e-5"),
-            ("batch_size", "16"),
-            ("epochs", "3"),
-            ("seed", "42"),
-        ]),
+        classes: &[row("negative", 0.8919, 0.8772, 0.8845, 912), row("positive", 0.8788, f64::NAN, 0.8860, 909)],
+        confusion: Some(ConfusionPlot { labels: &labels, counts: &counts, title: "" }),
+        curves: Some(Curves { title: "", ..curves }),
+        origins: &pairs(&[("data", "packaged reviews, 10,605 sentences, MIT"), ("weights", "a small BERT, 6 layers")]),
+        configuration: &pairs(&[("learning_rate", "2e-5"), ("batch_size", "16"), ("epochs", "3"), ("seed", "42")]),
         examples: &[
-            example(
-                "A warm, funny film that stays with you.",
-                Some("positive"),
-                0.983,
-            ),
-            example(
-                "It is <not> \"good\" & never tries to be.",
-                Some("positive"),
-                0.121,
-            ),
+            example("A warm, funny film that stays with you.", Some("positive"), 0.983),
+            example("It is <not> \"good\" & never tries to be.", Some("positive"), 0.121),
             example("لا بأس به", None, 0.55),
         ],
     }

@@ -30,9 +30,7 @@ pub(crate) fn svg(
     let (open, rest) = svg.split_at(svg.find('>').map_or(0, |end| end + 1));
     let open = open.trim_end_matches('>');
     let (title, description) = (escape(title), escape(description));
-    Ok(format!(
-        "{open} role=\"img\">\n<title>{title}</title>\n<desc>{description}</desc>{rest}"
-    ))
+    Ok(format!("{open} role=\"img\">\n<title>{title}</title>\n<desc>{description}</desc>{rest}"))
 }
 
 /// The plotting library's error as ours.
@@ -61,10 +59,7 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// `text` on one line, without what XML can't hold.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars()
-        .map(printable)
-        .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
-        .collect()
+    text.chars().map(printable).map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).collect()
 }
 
 /// XML 1.0 has no place for most control characters and two non-characters, not even escaped.
@@ -88,19 +83,11 @@ pub(crate) struct Type {
 
 impl Type {
     pub(crate) const fn new(size: f64, color: RGBColor) -> Self {
-        Self {
-            size,
-            weight: Weight::Regular,
-            color,
-        }
+        Self { size, weight: Weight::Regular, color }
     }
 
     pub(crate) const fn bold(size: f64, color: RGBColor) -> Self {
-        Self {
-            size,
-            weight: Weight::Bold,
-            color,
-        }
+        Self { size, weight: Weight::Bold, color }
     }
 
     pub(crate) fn width(&self, text: &str) -> f64 {
@@ -114,33 +101,16 @@ impl Type {
             Weight::Bold => FontStyle::Bold,
         };
         let font = plotters::style::FontDesc::new(FontFamily::SansSerif, self.size * 1.24, style);
-        TextStyle {
-            font,
-            color: self.color.to_backend_color(),
-            pos: Pos::new(horizontal, VPos::Center),
-        }
+        TextStyle { font, color: self.color.to_backend_color(), pos: Pos::new(horizontal, VPos::Center) }
     }
 
     /// Writes `text` with its vertical middle at `at`.
-    pub(crate) fn write(
-        &self,
-        area: &Area,
-        text: &str,
-        horizontal: HPos,
-        at: (i32, i32),
-    ) -> Result<()> {
-        area.draw_text(&clean(text), &self.style(horizontal), at)
-            .map_err(drawing)
+    pub(crate) fn write(&self, area: &Area, text: &str, horizontal: HPos, at: (i32, i32)) -> Result<()> {
+        area.draw_text(&clean(text), &self.style(horizontal), at).map_err(drawing)
     }
 
     /// Writes `text` upwards.
-    pub(crate) fn write_up(
-        &self,
-        area: &Area,
-        text: &str,
-        horizontal: HPos,
-        at: (i32, i32),
-    ) -> Result<()> {
+    pub(crate) fn write_up(&self, area: &Area, text: &str, horizontal: HPos, at: (i32, i32)) -> Result<()> {
         let style = self.style(horizontal).transform(FontTransform::Rotate270);
         area.draw_text(&clean(text), &style, at).map_err(drawing)
     }
@@ -166,9 +136,7 @@ impl Type {
 
     /// Whether [`Type::wrap`] would cut anything.
     pub(crate) fn fits(&self, text: &str, width: f64, lines: usize) -> bool {
-        self.wrap(text, width, lines)
-            .iter()
-            .all(|line| !line.ends_with('…') || text.contains('…'))
+        self.wrap(text, width, lines).iter().all(|line| !line.ends_with('…') || text.contains('…'))
     }
 
     fn cut(&self, line: &str, width: f64) -> String {
@@ -194,20 +162,14 @@ mod tests {
         assert_eq!(SMALL.wrap("very negative", 50.0, 2), ["very", "negative"]);
         let cut = SMALL.wrap("a review of something else entirely", 60.0, 2);
         assert_eq!(cut.len(), 2);
-        assert!(
-            cut[1].ends_with('…') && cut.iter().all(|line| SMALL.width(line) <= 60.0),
-            "{cut:?}"
-        );
+        assert!(cut[1].ends_with('…') && cut.iter().all(|line| SMALL.width(line) <= 60.0), "{cut:?}");
         assert!(SMALL.fits("very negative", 50.0, 2) && !SMALL.fits("very negative", 50.0, 1));
         assert!(SMALL.wrap("", 50.0, 2).is_empty());
     }
 
     #[test]
     fn escaped_text_holds_no_markup_and_no_control() {
-        assert_eq!(
-            escape("<b a=\"1\">&'\u{0}\u{1b}é"),
-            "&lt;b a=&quot;1&quot;&gt;&amp;&#39;\u{FFFD}\u{FFFD}é"
-        );
+        assert_eq!(escape("<b a=\"1\">&'\u{0}\u{1b}é"), "&lt;b a=&quot;1&quot;&gt;&amp;&#39;\u{FFFD}\u{FFFD}é");
         assert_eq!(clean("a\nb\u{FFFF}"), "a b\u{FFFD}");
     }
 }

@@ -55,17 +55,11 @@ impl ConfusionPlot<'_> {
         self.check()?;
         let layout = self.layout();
         let size = (layout.width.unsigned_abs(), layout.height.unsigned_abs());
-        let title = if self.title.is_empty() {
-            "Confusion matrix"
-        } else {
-            self.title
-        };
+        let title = if self.title.is_empty() { "Confusion matrix" } else { self.title };
         canvas::svg(size, (title, &self.description()), |area| {
             TITLE.write(
                 area,
-                &TITLE
-                    .wrap(self.title, f64::from(layout.width - 2 * MARGIN), 1)
-                    .concat(),
+                &TITLE.wrap(self.title, f64::from(layout.width - 2 * MARGIN), 1).concat(),
                 HPos::Left,
                 (MARGIN, MARGIN + 6),
             )?;
@@ -91,11 +85,7 @@ impl ConfusionPlot<'_> {
         for row in 0..classes.max(self.counts.len()) {
             let found = self.counts.get(row).map_or(0, Vec::len);
             if found != classes || row >= classes {
-                return Err(ReportError::Shape {
-                    row,
-                    found,
-                    classes,
-                });
+                return Err(ReportError::Shape { row, found, classes });
             }
         }
         Ok(())
@@ -113,54 +103,24 @@ impl ConfusionPlot<'_> {
         };
         let room = f64::from(cell - 8);
         let upright = !self.labels.iter().all(|label| LABEL.fits(label, room, 2));
-        let wrap = |width, lines| {
-            self.labels
-                .iter()
-                .map(|label| LABEL.wrap(label, width, lines))
-                .collect::<Vec<_>>()
-        };
-        let columns = if upright {
-            wrap(LABEL_WIDTH, 1)
-        } else {
-            wrap(room, 2)
-        };
+        let wrap = |width, lines| self.labels.iter().map(|label| LABEL.wrap(label, width, lines)).collect::<Vec<_>>();
+        let columns = if upright { wrap(LABEL_WIDTH, 1) } else { wrap(room, 2) };
         let rows = wrap(LABEL_WIDTH, if cell > 60 { 2 } else { 1 });
-        let widest = |lines: &[Vec<String>]| {
-            lines
-                .iter()
-                .flatten()
-                .map(|line| LABEL.width(line))
-                .fold(0.0, f64::max)
-        };
+        let widest = |lines: &[Vec<String>]| lines.iter().flatten().map(|line| LABEL.width(line)).fold(0.0, f64::max);
         let head = match upright {
             true => widest(&columns).ceil() as i32 + 8,
             false => LINE * columns.iter().map(Vec::len).max().unwrap_or(1) as i32 + 6,
         };
-        let totals = self
-            .counts
-            .iter()
-            .map(|row| SMALL.width(&total(row)))
-            .fold(0.0, f64::max);
+        let totals = self.counts.iter().map(|row| SMALL.width(&total(row))).fold(0.0, f64::max);
         let left = MARGIN + LINE + 12 + widest(&rows).max(totals).ceil() as i32 + 10;
         let top = MARGIN + if self.title.is_empty() { 0 } else { 26 } + LINE + 6 + head;
         let squares = cell * classes as i32;
         let width = (left + squares + 76).max(if self.title.is_empty() { 0 } else { 360 });
-        Layout {
-            cell,
-            left,
-            top,
-            width,
-            height: top + squares + MARGIN,
-            columns,
-            upright,
-            rows,
-        }
+        Layout { cell, left, top, width, height: top + squares + MARGIN, columns, upright, rows }
     }
 
     fn draw_names(&self, area: &Area, layout: &Layout) -> Result<()> {
-        let Layout {
-            cell, left, top, ..
-        } = *layout;
+        let Layout { cell, left, top, .. } = *layout;
         let middle = cell * self.labels.len() as i32 / 2;
         let axis_top = MARGIN + if self.title.is_empty() { 8 } else { 34 };
         AXIS.write(area, "predicted", HPos::Center, (left + middle, axis_top))?;
@@ -171,12 +131,7 @@ impl ConfusionPlot<'_> {
                 if layout.upright {
                     LABEL.write_up(area, text, HPos::Left, (x, top - 6))?;
                 } else {
-                    LABEL.write(
-                        area,
-                        text,
-                        HPos::Center,
-                        (x, top - 10 - LINE * (lines.len() as i32 - 1 - line)),
-                    )?;
+                    LABEL.write(area, text, HPos::Center, (x, top - 10 - LINE * (lines.len() as i32 - 1 - line)))?;
                 }
             }
         }
@@ -186,12 +141,7 @@ impl ConfusionPlot<'_> {
             for (line, text) in (0..).zip(lines) {
                 LABEL.write(area, text, HPos::Right, (left - 10, first + LINE * line))?;
             }
-            SMALL.write(
-                area,
-                &total(counts),
-                HPos::Right,
-                (left - 10, first + LINE * lines.len() as i32),
-            )?;
+            SMALL.write(area, &total(counts), HPos::Right, (left - 10, first + LINE * lines.len() as i32))?;
         }
         Ok(())
     }
@@ -200,10 +150,7 @@ impl ConfusionPlot<'_> {
         for (row, counts) in (0..).zip(self.counts) {
             let support = support(counts);
             for (column, &count) in (0..).zip(counts) {
-                let corner = (
-                    layout.left + layout.cell * column,
-                    layout.top + layout.cell * row,
-                );
+                let corner = (layout.left + layout.cell * column, layout.top + layout.cell * row);
                 draw_cell(area, layout.cell, corner, count, support)?;
             }
         }
@@ -216,20 +163,13 @@ impl ConfusionPlot<'_> {
             let counts: Vec<String> = counts.iter().map(u64::to_string).collect();
             format!("{label}: {}", counts.join(" "))
         });
-        format!(
-            "Counts by true class (rows) and predicted class (columns). {}",
-            rows.collect::<Vec<_>>().join("; ")
-        )
+        format!("Counts by true class (rows) and predicted class (columns). {}", rows.collect::<Vec<_>>().join("; "))
     }
 }
 
 /// One square with its count and, where the row has anything, its share of the row.
 fn draw_cell(area: &Area, cell: i32, (x, y): (i32, i32), count: u64, support: u64) -> Result<()> {
-    let share = if support == 0 {
-        0.0
-    } else {
-        count as f64 / support as f64
-    };
+    let share = if support == 0 { 0.0 } else { count as f64 / support as f64 };
     let shade = scale(share);
     fill(area, (x, y), (x + cell - GAP, y + cell - GAP), shade)?;
 
@@ -243,12 +183,7 @@ fn draw_cell(area: &Area, cell: i32, (x, y): (i32, i32), count: u64, support: u6
     }
     number.write(area, &text, HPos::Center, (center.0, center.1 - 8))?;
     let percent = Type::new(if cell > 60 { 12.0 } else { 10.5 }, text_on(shade));
-    percent.write(
-        area,
-        &format!("{:.1} %", 100.0 * share),
-        HPos::Center,
-        (center.0, center.1 + 11),
-    )
+    percent.write(area, &format!("{:.1} %", 100.0 * share), HPos::Center, (center.0, center.1 + 11))
 }
 
 /// What the shades mean: a bar beside the squares.
@@ -260,31 +195,16 @@ fn draw_scale(area: &Area, layout: &Layout) -> Result<()> {
     let edge = |step: i32| layout.top + height * step / steps;
     for step in 0..steps {
         let share = 1.0 - (f64::from(step) + 0.5) / f64::from(steps);
-        fill(
-            area,
-            (x, edge(step)),
-            (x + width, edge(step + 1)),
-            scale(share),
-        )?;
+        fill(area, (x, edge(step)), (x + width, edge(step + 1)), scale(share))?;
     }
-    for (percent, y) in [
-        (100, layout.top + 5),
-        (50, layout.top + height / 2),
-        (0, layout.top + height - 5),
-    ] {
-        SMALL.write(
-            area,
-            &format!("{percent} %"),
-            HPos::Left,
-            (x + width + 5, y),
-        )?;
+    for (percent, y) in [(100, layout.top + 5), (50, layout.top + height / 2), (0, layout.top + height - 5)] {
+        SMALL.write(area, &format!("{percent} %"), HPos::Left, (x + width + 5, y))?;
     }
     Ok(())
 }
 
 fn fill(area: &Area, from: (i32, i32), to: (i32, i32), color: RGBColor) -> Result<()> {
-    area.draw(&Rectangle::new([from, to], color.filled()))
-        .map_err(drawing)
+    area.draw(&Rectangle::new([from, to], color.filled())).map_err(drawing)
 }
 
 fn total(counts: &[u64]) -> String {
@@ -292,7 +212,5 @@ fn total(counts: &[u64]) -> String {
 }
 
 fn support(counts: &[u64]) -> u64 {
-    counts
-        .iter()
-        .fold(0, |sum, &count| sum.saturating_add(count))
+    counts.iter().fold(0, |sum, &count| sum.saturating_add(count))
 }

@@ -62,29 +62,17 @@ impl Curves<'_> {
         if panels.is_empty() {
             return Err(ReportError::NoPoints);
         }
-        let top = if self.title.is_empty() {
-            0
-        } else {
-            TITLE_HEIGHT
-        };
+        let top = if self.title.is_empty() { 0 } else { TITLE_HEIGHT };
         let last = self.last_step();
-        let title = if self.title.is_empty() {
-            "Training curves"
-        } else {
-            self.title
-        };
-        canvas::svg(
-            (WIDTH, top + PANEL_HEIGHT * panels.len() as u32),
-            (title, &description(&panels)),
-            |area| {
-                let (head, body) = area.split_vertically(top);
-                panel::title(&head, self.title)?;
-                for (area, panel) in body.split_evenly((panels.len(), 1)).iter().zip(&panels) {
-                    panel.draw(area, last, self.kept_step)?;
-                }
-                Ok(())
-            },
-        )
+        let title = if self.title.is_empty() { "Training curves" } else { self.title };
+        canvas::svg((WIDTH, top + PANEL_HEIGHT * panels.len() as u32), (title, &description(&panels)), |area| {
+            let (head, body) = area.split_vertically(top);
+            panel::title(&head, self.title)?;
+            for (area, panel) in body.split_evenly((panels.len(), 1)).iter().zip(&panels) {
+                panel.draw(area, last, self.kept_step)?;
+            }
+            Ok(())
+        })
     }
 
     /// The picture as PNG, two pixels for each of the SVG's.
@@ -97,58 +85,26 @@ impl Curves<'_> {
 
     fn last_step(&self) -> u64 {
         let steps = self.steps.iter().map(|step| step.step);
-        steps
-            .chain(self.evaluations.iter().map(|evaluation| evaluation.step))
-            .max()
-            .unwrap_or(0)
-            .max(1)
+        steps.chain(self.evaluations.iter().map(|evaluation| evaluation.step)).max().unwrap_or(0).max(1)
     }
 
     /// The panels that have something to show.
     fn panels(&self) -> Vec<Panel> {
         let losses = finite(self.steps.iter().map(|step| (step.step, step.loss)));
-        let rates = finite(
-            self.steps
-                .iter()
-                .map(|step| (step.step, step.learning_rate)),
-        );
-        let held_out = finite(
-            self.evaluations
-                .iter()
-                .map(|evaluation| (evaluation.step, evaluation.loss)),
-        );
+        let rates = finite(self.steps.iter().map(|step| (step.step, step.learning_rate)));
+        let held_out = finite(self.evaluations.iter().map(|evaluation| (evaluation.step, evaluation.loss)));
         let smooth = series::smoothed(&losses);
         let loss = vec![
-            Line::new(
-                "",
-                SERIES[0],
-                Look::Faint,
-                series::thinned(&losses, MOST_POINTS),
-            ),
-            Line::new(
-                "training, smoothed",
-                SERIES[0],
-                Look::Plain,
-                series::thinned(&smooth, MOST_POINTS),
-            ),
+            Line::new("", SERIES[0], Look::Faint, series::thinned(&losses, MOST_POINTS)),
+            Line::new("training, smoothed", SERIES[0], Look::Plain, series::thinned(&smooth, MOST_POINTS)),
             Line::new("validation", SERIES[1], Look::Marked, held_out),
         ];
         let rate = series::thinned(&rates, MOST_POINTS);
-        let highest = rate
-            .iter()
-            .fold(0.0, |highest: f64, (_, rate)| highest.max(rate.abs()));
+        let highest = rate.iter().fold(0.0, |highest: f64, (_, rate)| highest.max(rate.abs()));
         let rate = series::straightened(&rate, 0.002 * highest);
         [
-            Panel {
-                title: "Loss",
-                lines: loss,
-                ticks: panel::decimal,
-            },
-            Panel {
-                title: "Validation scores",
-                lines: self.scores(),
-                ticks: panel::decimal,
-            },
+            Panel { title: "Loss", lines: loss, ticks: panel::decimal },
+            Panel { title: "Validation scores", lines: self.scores(), ticks: panel::decimal },
             Panel {
                 title: "Learning rate",
                 lines: vec![Line::new("", SERIES[2], Look::Plain, rate)],
@@ -167,11 +123,7 @@ impl Curves<'_> {
     /// A line for each score's name, in the order the names first occur.
     fn scores(&self) -> Vec<Line> {
         let mut names: Vec<&str> = Vec::new();
-        for (name, _) in self
-            .evaluations
-            .iter()
-            .flat_map(|evaluation| &evaluation.scores)
-        {
+        for (name, _) in self.evaluations.iter().flat_map(|evaluation| &evaluation.scores) {
             if !names.contains(&name.as_str()) {
                 names.push(name);
             }
@@ -184,19 +136,12 @@ impl Curves<'_> {
         };
         // Validation's colour first: the loss above has the same.
         let colors = SERIES.iter().cycle().skip(1);
-        names
-            .iter()
-            .zip(colors)
-            .map(|(name, &color)| Line::new(name, color, Look::Marked, points(name)))
-            .collect()
+        names.iter().zip(colors).map(|(name, &color)| Line::new(name, color, Look::Marked, points(name))).collect()
     }
 }
 
 fn finite(points: impl Iterator<Item = (u64, f64)>) -> Vec<(f64, f64)> {
-    points
-        .filter(|(_, y)| y.is_finite())
-        .map(|(step, y)| (step as f64, y))
-        .collect()
+    points.filter(|(_, y)| y.is_finite()).map(|(step, y)| (step as f64, y)).collect()
 }
 
 /// The picture in words: where each line begins and ends.
@@ -205,16 +150,10 @@ fn description(panels: &[Panel]) -> String {
     for panel in panels {
         for line in panel.lines.iter().filter(|line| line.look != Look::Faint) {
             if let (Some(first), Some(last)) = (line.points.first(), line.points.last()) {
-                let name = if line.name.is_empty() {
-                    String::new()
-                } else {
-                    format!(" ({})", line.name)
-                };
+                let name = if line.name.is_empty() { String::new() } else { format!(" ({})", line.name) };
                 let (from, to) = ((panel.ticks)(&first.1), (panel.ticks)(&last.1));
-                lines.push(format!(
-                    "{}{name}: from {from} at step {} to {to} at step {}",
-                    panel.title, first.0, last.0
-                ));
+                lines
+                    .push(format!("{}{name}: from {from} at step {} to {to} at step {}", panel.title, first.0, last.0));
             }
         }
     }

@@ -7,14 +7,10 @@ pub type Result<T> = std::result::Result<T, ReportError>;
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A confusion matrix without classes.
-    #[error(
-        "a confusion matrix without classes can't be drawn (hint: pass one label and one row for each class)"
-    )]
+    #[error("a confusion matrix without classes can't be drawn (hint: pass one label and one row for each class)")]
     NoClasses,
     /// Counts that aren't a square of the labels' size.
-    #[error(
-        "row {row} of the confusion matrix has {found} counts, expected {classes}, one for each label"
-    )]
+    #[error("row {row} of the confusion matrix has {found} counts, expected {classes}, one for each label")]
     Shape {
         /// The offending row, from 0.
         row: usize,
@@ -24,9 +20,7 @@ pub enum ReportError {
         classes: usize,
     },
     /// Curves of nothing.
-    #[error(
-        "no step and no evaluation to draw curves of (hint: at least one step of finite loss is needed)"
-    )]
+    #[error("no step and no evaluation to draw curves of (hint: at least one step of finite loss is needed)")]
     NoPoints,
     /// The plotting library failed.
     #[error("drawing failed")]

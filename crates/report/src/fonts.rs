@@ -13,9 +13,8 @@ pub(crate) enum Weight {
     Bold,
 }
 
-static FACES: LazyLock<[Option<FontRef<'static>>; 2]> = LazyLock::new(|| {
-    [dejavu::sans::regular(), dejavu::sans::bold()].map(|bytes| FontRef::try_from_slice(bytes).ok())
-});
+static FACES: LazyLock<[Option<FontRef<'static>>; 2]> =
+    LazyLock::new(|| [dejavu::sans::regular(), dejavu::sans::bold()].map(|bytes| FontRef::try_from_slice(bytes).ok()));
 
 static EMBEDDED: LazyLock<Arc<Database>> = LazyLock::new(|| Arc::new(embedded()));
 
@@ -39,11 +38,7 @@ fn embedded() -> Database {
 /// The fonts to rasterize `text` with: ours, and the machine's own only where ours lack a character (Chinese, emoji).
 pub(crate) fn database(text: &str) -> Arc<Database> {
     let known = |c: char| c.is_ascii() || glyph(c, Weight::Regular).is_some();
-    Arc::clone(if text.chars().all(known) {
-        &EMBEDDED
-    } else {
-        &WITH_SYSTEM
-    })
+    Arc::clone(if text.chars().all(known) { &EMBEDDED } else { &WITH_SYSTEM })
 }
 
 /// The width of `text` at `size` pixels an em. Characters that our fonts lack count a full em, or half of one where
@@ -86,10 +81,7 @@ mod tests {
 
     #[test]
     fn the_machines_fonts_are_asked_only_when_ours_lack_something() {
-        assert!(Arc::ptr_eq(
-            &database("très négatif, отрицательный ≥ 3 …\n"),
-            &EMBEDDED
-        ));
+        assert!(Arc::ptr_eq(&database("très négatif, отрицательный ≥ 3 …\n"), &EMBEDDED));
         assert!(Arc::ptr_eq(&database("良い"), &WITH_SYSTEM));
     }
 }

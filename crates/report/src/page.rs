@@ -86,37 +86,17 @@ impl Page<'_> {
         let mut main = String::new();
         parts::notes(&mut main, self.notes);
         parts::headline(&mut main, self.headline);
-        section(
-            &mut main,
-            "Scores",
-            &parts::scores("Average", self.averages),
-        );
-        section(
-            &mut main,
-            "Scores by class",
-            &parts::scores("Class", self.classes),
-        );
+        section(&mut main, "Scores", &parts::scores("Average", self.averages));
+        section(&mut main, "Scores by class", &parts::scores("Class", self.classes));
         if let Some(plot) = &self.confusion {
             section(&mut main, "Confusion matrix", &parts::figure(&plot.svg()?));
         }
         if let Some(curves) = &self.curves {
             section(&mut main, "Training", &parts::figure(&curves.svg()?));
         }
-        section(
-            &mut main,
-            "Example predictions",
-            &parts::examples(self.examples),
-        );
-        section(
-            &mut main,
-            "Where data and weights came from",
-            &parts::pairs(self.origins),
-        );
-        section(
-            &mut main,
-            "Configuration",
-            &parts::pairs(self.configuration),
-        );
+        section(&mut main, "Example predictions", &parts::examples(self.examples));
+        section(&mut main, "Where data and weights came from", &parts::pairs(self.origins));
+        section(&mut main, "Configuration", &parts::pairs(self.configuration));
 
         let title = escape(self.title);
         let subtitle = match self.subtitle {
@@ -138,10 +118,6 @@ impl Page<'_> {
 /// A section with its heading, unless it would be empty.
 fn section(html: &mut String, heading: &str, content: &str) {
     if !content.is_empty() {
-        let _ = write!(
-            html,
-            "<section>\n<h2>{}</h2>\n{content}</section>\n",
-            escape(heading)
-        );
+        let _ = write!(html, "<section>\n<h2>{}</h2>\n{content}</section>\n", escape(heading));
     }
 }

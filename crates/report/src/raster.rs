@@ -11,23 +11,11 @@ pub(crate) const SCALE: u32 = 2;
 
 /// Rasterizes an SVG of ours.
 pub(crate) fn png(svg: &str) -> Result<Vec<u8>> {
-    let options = Options {
-        fontdb: fonts::database(svg),
-        ..Options::default()
-    };
+    let options = Options { fontdb: fonts::database(svg), ..Options::default() };
     let tree = Tree::from_str(svg, &options)?;
     let size = tree.size().to_int_size();
-    let (width, height) = (
-        size.width().saturating_mul(SCALE),
-        size.height().saturating_mul(SCALE),
-    );
+    let (width, height) = (size.width().saturating_mul(SCALE), size.height().saturating_mul(SCALE));
     let mut pixels = Pixmap::new(width, height).ok_or(ReportError::Size { width, height })?;
-    resvg::render(
-        &tree,
-        Transform::from_scale(SCALE as f32, SCALE as f32),
-        &mut pixels.as_mut(),
-    );
-    pixels
-        .encode_png()
-        .map_err(|error| ReportError::Png(Box::new(error)))
+    resvg::render(&tree, Transform::from_scale(SCALE as f32, SCALE as f32), &mut pixels.as_mut());
+    pixels.encode_png().map_err(|error| ReportError::Png(Box::new(error)))
 }

@@ -43,11 +43,7 @@ pub(crate) fn scale(share: f64) -> RGBColor {
 /// Black or white, whichever is easier to read on `background`.
 pub(crate) fn text_on(background: RGBColor) -> RGBColor {
     let (black, white) = (RGBColor(0, 0, 0), RGBColor(0xFF, 0xFF, 0xFF));
-    if contrast(white, background) > contrast(black, background) {
-        white
-    } else {
-        black
-    }
+    if contrast(white, background) > contrast(black, background) { white } else { black }
 }
 
 /// WCAG 2's contrast ratio, 1 to 21.
@@ -60,11 +56,7 @@ fn contrast(a: RGBColor, b: RGBColor) -> f64 {
 fn luminance(RGBColor(red, green, blue): RGBColor) -> f64 {
     let linear = |channel: u8| {
         let c = f64::from(channel) / 255.0;
-        if c <= 0.04045 {
-            c / 12.92
-        } else {
-            ((c + 0.055) / 1.055).powf(2.4)
-        }
+        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
     };
     0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
 }
@@ -86,9 +78,7 @@ mod tests {
 
     #[test]
     fn the_scale_darkens_all_the_way() {
-        let luminances: Vec<f64> = (0..=100)
-            .map(|percent| luminance(scale(f64::from(percent) / 100.0)))
-            .collect();
+        let luminances: Vec<f64> = (0..=100).map(|percent| luminance(scale(f64::from(percent) / 100.0))).collect();
         assert!(luminances.windows(2).all(|pair| pair[1] < pair[0]));
     }
 
@@ -96,10 +86,7 @@ mod tests {
     fn curves_show_on_light_and_dark_paper() {
         for series in SERIES {
             assert!(contrast(series, PAPER) >= 3.0, "{series:?} on white");
-            assert!(
-                contrast(series, RGBColor(0x16, 0x1B, 0x22)) >= 3.0,
-                "{series:?} on near-black"
-            );
+            assert!(contrast(series, RGBColor(0x16, 0x1B, 0x22)) >= 3.0, "{series:?} on near-black");
         }
     }
 }

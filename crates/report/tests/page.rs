@@ -10,13 +10,7 @@ type Tested = Result<(), Box<dyn Error>>;
 /// A page whose every text is `text`.
 fn page_of(text: &str) -> Result<String, report::ReportError> {
     let text = text.to_owned();
-    let row = ScoreRow {
-        name: text.clone(),
-        precision: 0.9,
-        recall: f64::NAN,
-        f1: 0.8765,
-        examples: 42,
-    };
+    let row = ScoreRow { name: text.clone(), precision: 0.9, recall: f64::NAN, f1: 0.8765, examples: 42 };
     let pair = (text.clone(), text.clone());
     let example = |truth| Example {
         text: text.clone(),
@@ -25,39 +19,19 @@ fn page_of(text: &str) -> Result<String, report::ReportError> {
         probabilities: vec![(text.clone(), 0.25), ("other".to_owned(), 0.75)],
     };
     let (labels, counts) = ([text.clone(), "other".to_owned()], [vec![5, 6], vec![0, 7]]);
-    let steps = [1, 2].map(|step| Step {
-        step,
-        loss: 0.5,
-        learning_rate: 1e-5,
-    });
+    let steps = [1, 2].map(|step| Step { step, loss: 0.5, learning_rate: 1e-5 });
     Page {
         title: &text,
         subtitle: &text,
         notes: std::slice::from_ref(&text),
-        headline: &[Figure {
-            name: text.clone(),
-            value: text.clone(),
-            detail: text.clone(),
-        }],
+        headline: &[Figure { name: text.clone(), value: text.clone(), detail: text.clone() }],
         averages: std::slice::from_ref(&row),
         classes: std::slice::from_ref(&row),
-        confusion: Some(ConfusionPlot {
-            labels: &labels,
-            counts: &counts,
-            title: &text,
-        }),
-        curves: Some(Curves {
-            title: &text,
-            steps: &steps,
-            ..Curves::default()
-        }),
+        confusion: Some(ConfusionPlot { labels: &labels, counts: &counts, title: &text }),
+        curves: Some(Curves { title: &text, steps: &steps, ..Curves::default() }),
         origins: std::slice::from_ref(&pair),
         configuration: std::slice::from_ref(&pair),
-        examples: &[
-            example(None),
-            example(Some(text.clone())),
-            example(Some("other".to_owned())),
-        ],
+        examples: &[example(None), example(Some(text.clone())), example(Some("other".to_owned()))],
     }
     .html()
 }
@@ -70,25 +44,16 @@ fn body(html: &str) -> &str {
 /// How many elements there are outside the pictures, where a name may take more than one line.
 fn elements(html: &str) -> Result<usize, Box<dyn Error>> {
     let document = Document::parse(body(html))?;
-    let outside = |node: &Node| {
-        node.ancestors()
-            .all(|ancestor| ancestor.tag_name().name() != "svg")
-    };
-    Ok(document
-        .descendants()
-        .filter(|node| node.is_element() && outside(node))
-        .count())
+    let outside = |node: &Node| node.ancestors().all(|ancestor| ancestor.tag_name().name() != "svg");
+    Ok(document.descendants().filter(|node| node.is_element() && outside(node)).count())
 }
 
 #[test]
 fn everything_is_on_the_page_in_its_order() -> Tested {
     let html = page_of("Marmelade")?;
     let document = Document::parse(body(&html))?;
-    let headings: Vec<&str> = document
-        .descendants()
-        .filter(|node| node.has_tag_name("h2"))
-        .filter_map(|node| node.text())
-        .collect();
+    let headings: Vec<&str> =
+        document.descendants().filter(|node| node.has_tag_name("h2")).filter_map(|node| node.text()).collect();
     let expected = [
         "Scores",
         "Scores by class",
@@ -99,54 +64,26 @@ fn everything_is_on_the_page_in_its_order() -> Tested {
         "Configuration",
     ];
     assert_eq!(headings, expected);
-    assert_eq!(
-        document
-            .descendants()
-            .filter(|node| node.tag_name().name() == "svg")
-            .count(),
-        2
-    );
-    for text in [
-        "0.9000",
-        "<td>–</td>",
-        "0.8765",
-        "42",
-        "25.0 %",
-        "Marmelade ✓",
-        "Marmelade ✗</b>, truly other",
-    ] {
+    assert_eq!(document.descendants().filter(|node| node.tag_name().name() == "svg").count(), 2);
+    for text in ["0.9000", "<td>–</td>", "0.8765", "42", "25.0 %", "Marmelade ✓", "Marmelade ✗</b>, truly other"]
+    {
         assert!(html.contains(text), "{text}");
     }
     let note = html.find("class=\"note\"").ok_or("no note")?;
-    assert!(
-        note < html.find("class=\"headline\"").ok_or("no headline")?,
-        "notes come first"
-    );
+    assert!(note < html.find("class=\"headline\"").ok_or("no headline")?, "notes come first");
     Ok(())
 }
 
 #[test]
 fn no_text_becomes_markup() -> Tested {
-    for hostile in [
-        "<script>alert(1)</script>",
-        "\"><img src=x onerror=alert(1)>",
-        "</style></title>&amp;'",
-        "\u{0}\u{1b}[",
-    ] {
+    for hostile in
+        ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "</style></title>&amp;'", "\u{0}\u{1b}["]
+    {
         let html = page_of(hostile)?;
         let document = Document::parse(body(&html))?;
-        assert!(
-            document
-                .descendants()
-                .all(|node| !["script", "img"].contains(&node.tag_name().name())),
-            "{hostile}"
-        );
+        assert!(document.descendants().all(|node| !["script", "img"].contains(&node.tag_name().name())), "{hostile}");
         assert!(!html.contains(hostile), "{hostile}");
-        assert_eq!(
-            elements(&html)?,
-            elements(&page_of("Marmelade")?)?,
-            "{hostile}"
-        );
+        assert_eq!(elements(&html)?, elements(&page_of("Marmelade")?)?, "{hostile}");
     }
     Ok(())
 }
@@ -155,9 +92,7 @@ fn no_text_becomes_markup() -> Tested {
 fn nothing_is_fetched_from_anywhere() -> Tested {
     let html = page_of("Marmelade")?;
     let outside = html.replace("http://www.w3.org/2000/svg", "");
-    for reference in [
-        "http:", "https:", "//", "src=", "href=", "url(", "@import", "<script", "<link", "<iframe",
-    ] {
+    for reference in ["http:", "https:", "//", "src=", "href=", "url(", "@import", "<script", "<link", "<iframe"] {
         assert!(!outside.contains(reference), "{reference}");
     }
     assert!(html.contains("default-src 'none'"));
@@ -166,17 +101,9 @@ fn nothing_is_fetched_from_anywhere() -> Tested {
 
 #[test]
 fn an_empty_page_is_only_its_title() -> Tested {
-    let html = Page {
-        title: "Nothing yet",
-        ..Page::default()
-    }
-    .html()?;
+    let html = Page { title: "Nothing yet", ..Page::default() }.html()?;
     let document = Document::parse(body(&html))?;
-    assert!(
-        document
-            .descendants()
-            .all(|node| !["section", "table", "svg", "dl"].contains(&node.tag_name().name()))
-    );
+    assert!(document.descendants().all(|node| !["section", "table", "svg", "dl"].contains(&node.tag_name().name())));
     assert_eq!(html.matches("Nothing yet").count(), 2);
     Ok(())
 }

@@ -10,22 +10,13 @@ type Tested = Result<(), Box<dyn Error>>;
 
 /// The texts of a picture, each on one line.
 fn texts(document: &Document) -> Vec<String> {
-    let elements = document
-        .descendants()
-        .filter(|node| node.has_tag_name("text"));
-    elements
-        .map(|node| node.text().unwrap_or_default().trim().to_owned())
-        .collect()
+    let elements = document.descendants().filter(|node| node.has_tag_name("text"));
+    elements.map(|node| node.text().unwrap_or_default().trim().to_owned()).collect()
 }
 
 /// A picture's width and height.
 fn size(document: &Document) -> Result<(u32, u32), Box<dyn Error>> {
-    let side = |name| {
-        document
-            .root_element()
-            .attribute(name)
-            .ok_or("a side without a size")
-    };
+    let side = |name| document.root_element().attribute(name).ok_or("a side without a size");
     Ok((side("width")?.parse()?, side("height")?.parse()?))
 }
 
@@ -34,15 +25,8 @@ fn colors(png: &[u8], svg: &str) -> Result<usize, Box<dyn Error>> {
     let pixels = Pixmap::decode_png(png)?;
     let (width, height) = size(&Document::parse(svg)?)?;
     assert_eq!((pixels.width(), pixels.height()), (2 * width, 2 * height));
-    let mut colors: Vec<[u8; 4]> = pixels
-        .pixels()
-        .iter()
-        .map(|p| [p.red(), p.green(), p.blue(), p.alpha()])
-        .collect();
-    assert!(
-        colors.iter().all(|color| color[3] == 255),
-        "the paper covers everything"
-    );
+    let mut colors: Vec<[u8; 4]> = pixels.pixels().iter().map(|p| [p.red(), p.green(), p.blue(), p.alpha()]).collect();
+    assert!(colors.iter().all(|color| color[3] == 255), "the paper covers everything");
     colors.sort_unstable();
     colors.dedup();
     Ok(colors.len())
@@ -56,32 +40,17 @@ fn labels(names: &[&str]) -> Vec<String> {
 fn the_matrix_shows_every_label_and_count() -> Tested {
     let labels = labels(&["negative", "neutral", "positive"]);
     let counts = [vec![411, 30, 7], vec![102, 95, 88], vec![0, 64, 1200]];
-    let plot = ConfusionPlot {
-        labels: &labels,
-        counts: &counts,
-        title: "SST-3, test",
-    };
+    let plot = ConfusionPlot { labels: &labels, counts: &counts, title: "SST-3, test" };
     let svg = plot.svg()?;
     let document = Document::parse(&svg)?;
     let texts = texts(&document);
     for label in &labels {
-        assert_eq!(
-            texts.iter().filter(|text| *text == label).count(),
-            2,
-            "{label}: once a row, once a column"
-        );
+        assert_eq!(texts.iter().filter(|text| *text == label).count(), 2, "{label}: once a row, once a column");
     }
     for count in counts.iter().flatten() {
         assert!(texts.contains(&count.to_string()), "{count} in {texts:?}");
     }
-    for text in [
-        "SST-3, test",
-        "true",
-        "predicted",
-        "91.7 %",
-        "n = 448",
-        "n = 1264",
-    ] {
+    for text in ["SST-3, test", "true", "predicted", "91.7 %", "n = 448", "n = 1264"] {
         assert!(texts.iter().any(|t| t == text), "{text:?} in {texts:?}");
     }
     assert!(colors(&plot.png()?, &svg)? > 50);
@@ -93,24 +62,11 @@ fn the_matrix_shows_every_label_and_count() -> Tested {
 fn names_are_painted_with_the_fonts_inside_the_program() -> Tested {
     let png = |names: &[&str]| {
         let counts = vec![vec![1, 1]; 2];
-        ConfusionPlot {
-            labels: &labels(names),
-            counts: &counts,
-            title: "",
-        }
-        .png()
+        ConfusionPlot { labels: &labels(names), counts: &counts, title: "" }.png()
     };
-    let (one, other) = (
-        Pixmap::decode_png(&png(&["ab", "ba"])?)?,
-        Pixmap::decode_png(&png(&["ba", "ab"])?)?,
-    );
+    let (one, other) = (Pixmap::decode_png(&png(&["ab", "ba"])?)?, Pixmap::decode_png(&png(&["ba", "ab"])?)?);
     assert_eq!((one.width(), one.height()), (other.width(), other.height()));
-    let differing = one
-        .pixels()
-        .iter()
-        .zip(other.pixels())
-        .filter(|(a, b)| a != b)
-        .count();
+    let differing = one.pixels().iter().zip(other.pixels()).filter(|(a, b)| a != b).count();
     assert!((100..5000).contains(&differing), "{differing} pixels");
     Ok(())
 }
@@ -119,46 +75,23 @@ fn names_are_painted_with_the_fonts_inside_the_program() -> Tested {
 #[test]
 fn up_to_twenty_classes_with_any_names_fit() -> Tested {
     for classes in [1, 2, 3, 5, 7, 12, 20] {
-        let names: Vec<String> = (0..classes)
-            .map(|class| format!("{} very long class name {class}", "so ".repeat(class % 9)))
-            .collect();
-        let counts: Vec<Vec<u64>> = (0..classes as u64)
-            .map(|t| vec![t * 10_007; classes])
-            .collect();
-        let svg = ConfusionPlot {
-            labels: &names,
-            counts: &counts,
-            title: "",
-        }
-        .svg()?;
+        let names: Vec<String> =
+            (0..classes).map(|class| format!("{} very long class name {class}", "so ".repeat(class % 9))).collect();
+        let counts: Vec<Vec<u64>> = (0..classes as u64).map(|t| vec![t * 10_007; classes]).collect();
+        let svg = ConfusionPlot { labels: &names, counts: &counts, title: "" }.svg()?;
         let document = Document::parse(&svg)?;
         let (width, height) = size(&document)?;
-        for node in document
-            .descendants()
-            .filter(|node| node.has_tag_name("text") || node.has_tag_name("rect"))
-        {
+        for node in document.descendants().filter(|node| node.has_tag_name("text") || node.has_tag_name("rect")) {
             let at = |name| node.attribute(name).map_or(Ok(0.0), str::parse::<f64>);
             let right = at("x")? + at("width")?;
             let bottom = at("y")? + at("height")?;
-            assert!(
-                at("x")? >= 0.0 && right <= f64::from(width),
-                "{classes} classes: {node:?}"
-            );
-            assert!(
-                at("y")? >= 0.0 && bottom <= f64::from(height),
-                "{classes} classes: {node:?}"
-            );
+            assert!(at("x")? >= 0.0 && right <= f64::from(width), "{classes} classes: {node:?}");
+            assert!(at("y")? >= 0.0 && bottom <= f64::from(height), "{classes} classes: {node:?}");
         }
-        let drawn = texts(&document)
-            .iter()
-            .filter(|text| text.ends_with('…'))
-            .count();
+        let drawn = texts(&document).iter().filter(|text| text.ends_with('…')).count();
         assert!(classes < 8 || drawn > 0, "names this long are cut");
         for name in &names {
-            assert!(
-                svg.contains(name.as_str()),
-                "the description has the whole name"
-            );
+            assert!(svg.contains(name.as_str()), "the description has the whole name");
         }
     }
     Ok(())
@@ -166,26 +99,13 @@ fn up_to_twenty_classes_with_any_names_fit() -> Tested {
 
 #[test]
 fn hostile_names_stay_text() -> Tested {
-    let labels = labels(&[
-        "</text><script>alert(1)</script>",
-        "a&b\u{0}\n\"'",
-        "負 👎",
-        "",
-    ]);
+    let labels = labels(&["</text><script>alert(1)</script>", "a&b\u{0}\n\"'", "負 👎", ""]);
     let mut counts = vec![vec![1, 2, 3, 4]; 4];
     counts[3] = vec![u64::MAX; 4];
-    let plot = ConfusionPlot {
-        labels: &labels,
-        counts: &counts,
-        title: "<&>\u{1b}",
-    };
+    let plot = ConfusionPlot { labels: &labels, counts: &counts, title: "<&>\u{1b}" };
     let svg = plot.svg()?;
     let document = Document::parse(&svg)?;
-    assert!(
-        document
-            .descendants()
-            .all(|node| !node.has_tag_name("script"))
-    );
+    assert!(document.descendants().all(|node| !node.has_tag_name("script")));
     assert!(texts(&document).contains(&"<&>\u{FFFD}".to_owned()));
     assert!(colors(&plot.png()?, &svg)? > 10);
     Ok(())
@@ -194,130 +114,57 @@ fn hostile_names_stay_text() -> Tested {
 #[test]
 fn a_matrix_of_the_wrong_shape_is_refused() {
     let refused = |names: &[&str], counts: &[Vec<u64>]| {
-        ConfusionPlot {
-            labels: &labels(names),
-            counts,
-            title: "",
-        }
-        .svg()
-        .map_err(|error| error.to_string())
-        .err()
+        ConfusionPlot { labels: &labels(names), counts, title: "" }.svg().map_err(|error| error.to_string()).err()
     };
     assert!(refused(&[], &[]).is_some_and(|message| message.contains("without classes")));
     for (counts, message) in [
-        (
-            vec![vec![1, 2], vec![3]],
-            "row 1 of the confusion matrix has 1 counts, expected 2",
-        ),
-        (
-            vec![vec![1, 2]],
-            "row 1 of the confusion matrix has 0 counts, expected 2",
-        ),
-        (
-            vec![vec![1, 2], vec![3, 4], vec![5, 6]],
-            "row 2 of the confusion matrix has 2 counts, expected 2",
-        ),
+        (vec![vec![1, 2], vec![3]], "row 1 of the confusion matrix has 1 counts, expected 2"),
+        (vec![vec![1, 2]], "row 1 of the confusion matrix has 0 counts, expected 2"),
+        (vec![vec![1, 2], vec![3, 4], vec![5, 6]], "row 2 of the confusion matrix has 2 counts, expected 2"),
     ] {
         let found = refused(&["a", "b"], &counts);
-        assert!(
-            found.as_ref().is_some_and(|found| found.contains(message)),
-            "{found:?}"
-        );
+        assert!(found.as_ref().is_some_and(|found| found.contains(message)), "{found:?}");
     }
 }
 
 fn run(steps: u64) -> (Vec<Step>, Vec<Evaluation>) {
     let share = |step: u64| step as f64 / steps as f64;
-    let loss =
-        |step: u64| 1.1 * (-2.0 * share(step)).exp() + 0.2 * (step as f64 * 12.9898).sin().abs();
-    let step = |step| Step {
-        step,
-        loss: loss(step),
-        learning_rate: 2e-5 * (1.0 - share(step)),
-    };
+    let loss = |step: u64| 1.1 * (-2.0 * share(step)).exp() + 0.2 * (step as f64 * 12.9898).sin().abs();
+    let step = |step| Step { step, loss: loss(step), learning_rate: 2e-5 * (1.0 - share(step)) };
     let evaluation = |epoch: u64| Evaluation {
         step: steps * epoch / 3,
         loss: 0.5 - 0.1 * epoch as f64,
-        scores: vec![
-            ("accuracy".to_owned(), 0.7 + 0.05 * epoch as f64),
-            ("macro F1".to_owned(), 0.69),
-        ],
+        scores: vec![("accuracy".to_owned(), 0.7 + 0.05 * epoch as f64), ("macro F1".to_owned(), 0.69)],
     };
-    (
-        (1..=steps).map(step).collect(),
-        (1..=3).map(evaluation).collect(),
-    )
+    ((1..=steps).map(step).collect(), (1..=3).map(evaluation).collect())
 }
 
 #[test]
 fn curves_have_a_panel_for_each_thing_measured() -> Tested {
     let (steps, evaluations) = run(1300);
-    let curves = Curves {
-        title: "A run",
-        steps: &steps,
-        evaluations: &evaluations,
-        kept_step: Some(866),
-    };
+    let curves = Curves { title: "A run", steps: &steps, evaluations: &evaluations, kept_step: Some(866) };
     let svg = curves.svg()?;
     let document = Document::parse(&svg)?;
     let texts = texts(&document);
-    for text in [
-        "A run",
-        "Loss",
-        "training, smoothed",
-        "validation",
-        "Validation scores",
-        "accuracy",
-        "macro F1",
-    ] {
+    for text in ["A run", "Loss", "training, smoothed", "validation", "Validation scores", "accuracy", "macro F1"] {
         assert!(texts.iter().any(|t| t == text), "{text:?} in {texts:?}");
     }
-    assert!(
-        texts.iter().any(|t| t == "Learning rate") && texts.iter().any(|t| t == "2e-5"),
-        "{texts:?}"
-    );
-    let points = document
-        .descendants()
-        .filter(|node| node.has_tag_name("circle"))
-        .count();
+    assert!(texts.iter().any(|t| t == "Learning rate") && texts.iter().any(|t| t == "2e-5"), "{texts:?}");
+    let points = document.descendants().filter(|node| node.has_tag_name("circle")).count();
     assert_eq!(points, 9, "three evaluations of loss and two scores");
-    assert!(
-        svg.len() < 100_000,
-        "a long run is thinned: {} bytes",
-        svg.len()
-    );
+    assert!(svg.len() < 100_000, "a long run is thinned: {} bytes", svg.len());
     assert!(colors(&curves.png()?, &svg)? > 50);
     Ok(())
 }
 
 #[test]
 fn curves_of_little_are_drawn_and_of_nothing_refused() -> Tested {
-    let one = [Step {
-        step: 1,
-        loss: 0.7,
-        learning_rate: 2e-5,
-    }];
-    let svg = Curves {
-        steps: &one,
-        ..Curves::default()
-    }
-    .svg()?;
-    assert_eq!(
-        size(&Document::parse(&svg)?)?,
-        (880, 500),
-        "loss and learning rate"
-    );
-    let lost = [Step {
-        step: 1,
-        loss: f64::NAN,
-        learning_rate: f64::INFINITY,
-    }];
+    let one = [Step { step: 1, loss: 0.7, learning_rate: 2e-5 }];
+    let svg = Curves { steps: &one, ..Curves::default() }.svg()?;
+    assert_eq!(size(&Document::parse(&svg)?)?, (880, 500), "loss and learning rate");
+    let lost = [Step { step: 1, loss: f64::NAN, learning_rate: f64::INFINITY }];
     for steps in [&[][..], &lost] {
-        let refused = Curves {
-            steps,
-            ..Curves::default()
-        }
-        .svg();
+        let refused = Curves { steps, ..Curves::default() }.svg();
         assert!(matches!(refused, Err(ReportError::NoPoints)), "{refused:?}");
     }
     Ok(())

@@ -129,8 +129,10 @@ pub enum TrainError {
     },
 
     /// A split without labels where they are needed.
-    #[error("split \"{split}\": {unlabelled} of {rows} rows have no label, so it can be predicted but neither trained \
-        on nor scored (hint: `predict` answers unlabelled texts; evaluate takes --split)")]
+    #[error(
+        "split \"{split}\": {unlabelled} of {rows} rows have no label, so it can be predicted but neither trained \
+        on nor scored (hint: `predict` answers unlabelled texts; evaluate takes --split)"
+    )]
     Unlabelled {
         /// The split.
         split: String,
@@ -157,39 +159,21 @@ pub enum TrainError {
     },
 
     /// CUDA asked for and not usable.
-    #[error("--device cuda can't be had: {found} (hint: `cargo xtask doctor` says what is missing, `cargo xtask setup \
-        --cuda` installs a libtorch with CUDA, --device cpu trains without)")]
+    #[error(
+        "--device cuda can't be had: {found} (hint: `cargo xtask doctor` says what is missing, `cargo xtask setup \
+        --cuda` installs a libtorch with CUDA, --device cpu trains without)"
+    )]
     NoCuda {
         /// What was found.
         found: &'static str,
     },
 
-    /// A number of class weights that isn't the number of classes.
-    #[error("--class-weights has {found} values, and there are {} classes: {} (hint: one value for each, in this \
-        order, or \"balanced\")", classes.len(), classes.join(", "))]
-    ClassWeights {
-        /// How many were given.
-        found: usize,
-        /// The classes.
-        classes: Vec<String>,
-    },
-
-    /// More layers frozen and re-initialised than there are.
-    #[error("--freeze-layers {freeze} and --reinit-layers {reinit} are more than the model's {layers} layers \
-        (hint: together at most {layers})")]
-    Layers {
-        /// Layers of the model.
-        layers: i64,
-        /// Layers to freeze.
-        freeze: i64,
-        /// Layers to start afresh.
-        reinit: i64,
-    },
-
     /// A loss or gradient that is no longer a number. Nothing was updated with it.
-    #[error("step {step}: the loss is {loss} and the gradient's norm {gradient_norm}, so training has stopped before \
+    #[error(
+        "step {step}: the loss is {loss} and the gradient's norm {gradient_norm}, so training has stopped before \
         this update; the model kept so far is unharmed. Training rows of this step, counted from 0: {rows:?} \
-        (hint: a lower --learning-rate, more --warmup-steps, or --precision fp32)")]
+        (hint: a lower --learning-rate, more --warmup-steps, or --precision fp32)"
+    )]
     NotFinite {
         /// The step, from 1.
         step: u64,
@@ -228,16 +212,9 @@ pub enum TrainError {
 
 impl TrainError {
     /// For `map_err`: a failed file operation, with its verb and path.
-    pub fn io(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 }
 
@@ -259,19 +236,9 @@ pub struct InvalidValue {
 impl fmt::Display for InvalidValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Some((path, line)) => write!(
-                formatter,
-                "{}, line {line}: {} = {}",
-                path.display(),
-                self.key,
-                self.found
-            )?,
+            Some((path, line)) => write!(formatter, "{}, line {line}: {} = {}", path.display(), self.key, self.found)?,
             None => write!(formatter, "--{} {}", self.key.replace('_', "-"), self.found)?,
         }
-        write!(
-            formatter,
-            " is not allowed: it must be {} (hint: {})",
-            self.allowed, self.hint
-        )
+        write!(formatter, " is not allowed: it must be {} (hint: {})", self.allowed, self.hint)
     }
 }

@@ -21,22 +21,13 @@ pub fn write_atomic(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
 ///
 /// # Errors
 /// As [`write_atomic`], and what `content` returns.
-pub fn write_atomic_with(
-    path: &Path,
-    content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> Result<()> {
+pub fn write_atomic_with(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
     let write = || {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (file, unfinished) = builder().tempfile_in(folder)?.into_parts();
         let mut writer = BufWriter::new(file);
         content(&mut writer)?;
-        writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()?;
+        writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         unfinished.persist(path).map_err(|error| error.error)?;
         sync_folder(folder)
     };
@@ -48,9 +39,7 @@ pub fn write_atomic_with(
 fn builder() -> tempfile::Builder<'static, 'static> {
     use std::os::unix::fs::PermissionsExt;
     let mut builder = tempfile::Builder::new();
-    builder
-        .prefix(UNFINISHED)
-        .permissions(std::fs::Permissions::from_mode(0o666)); // less the umask
+    builder.prefix(UNFINISHED).permissions(std::fs::Permissions::from_mode(0o666)); // less the umask
     builder
 }
 
@@ -78,9 +67,7 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect()
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     #[test]
@@ -102,10 +89,7 @@ mod tests {
             file.write_all(b"half of it")?;
             Err(io::Error::from(io::ErrorKind::StorageFull))
         });
-        assert_eq!(
-            full.unwrap_err().to_string(),
-            format!("can't write {}", path.display())
-        );
+        assert_eq!(full.unwrap_err().to_string(), format!("can't write {}", path.display()));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "good");
         assert_eq!(names(folder.path()), ["model.safetensors"]);
     }
@@ -123,15 +107,7 @@ mod tests {
     fn others_can_read_what_they_could_read_otherwise() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        let mode = |name: &str| {
-            folder
-                .path()
-                .join(name)
-                .metadata()
-                .unwrap()
-                .permissions()
-                .mode()
-        };
+        let mode = |name: &str| folder.path().join(name).metadata().unwrap().permissions().mode();
         std::fs::write(folder.path().join("plain"), "").unwrap();
         write_atomic(&folder.path().join("atomic"), "").unwrap();
         assert_eq!(mode("atomic"), mode("plain"));

@@ -64,12 +64,7 @@ struct Validation<'a> {
 }
 
 impl<'a> Figures<'a> {
-    pub(crate) fn new(
-        setup: &'a Setup,
-        end: &'a End,
-        evaluation: Option<&'a Evaluation>,
-        batch_size: usize,
-    ) -> Self {
+    pub(crate) fn new(setup: &'a Setup, end: &'a End, evaluation: Option<&'a Evaluation>, batch_size: usize) -> Self {
         let manifest = &setup.prepared.manifest;
         let examples = (end.epoch * setup.train.len() as f64).min((end.step * batch_size as u64) as f64);
         Self {

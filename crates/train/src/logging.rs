@@ -1,15 +1,51 @@
-//! Log lines for people: on stderr, level and message only. `RUST_LOG` chooses what is shown.
+//! Lines for people, on stderr: the log (level and message only, `RUST_LOG` chooses) and errors with their causes.
+
+use std::error::Error;
+use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging for a binary. Without `RUST_LOG`: our own information, everybody's warnings.
 pub fn init() {
-    let ours = "warn,train=info,verdict=info,fetch=info";
+    // The drawing library warns of lines that are out of sight on purpose.
+    let ours = "warn,train=info,fetch=info,usvg=error";
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(ours));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .init();
+}
+
+/// An error and what caused it, outermost first. A cause that a message already tells is not told again.
+pub fn explain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::explain;
+    use crate::error::TrainError;
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "permission denied");
+        let outer = TrainError::io("write", "run/run.toml")(refused());
+        assert_eq!(explain(&outer), "can't write run/run.toml: permission denied");
+        let told = TrainError::Data(data::DataError::io("train.csv", refused()));
+        assert_eq!(explain(&told).matches("permission denied").count(), 1, "{}", explain(&told));
+    }
 }

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: {:#}", anyhow::Error::new(error));
+            eprintln!("error: {}", train::logging::explain(&error));
             ExitCode::FAILURE
         }
     }

@@ -49,10 +49,7 @@ impl RunDirectory {
     pub fn create(output: Option<&Path>, dataset: &str, model: &str) -> Result<Self> {
         match output {
             Some(path) => Self::take(path),
-            None => Self::create_under(
-                Path::new(RUNS),
-                &run_name(SystemTime::now(), dataset, model),
-            ),
+            None => Self::create_under(Path::new(RUNS), &run_name(SystemTime::now(), dataset, model)),
         }
     }
 
@@ -61,17 +58,9 @@ impl RunDirectory {
     /// # Errors
     /// A folder without model or configuration.
     pub fn open(path: &Path) -> Result<Self> {
-        match [MODEL, RUN_TOML]
-            .into_iter()
-            .find(|name| !path.join(name).is_file())
-        {
-            None => Ok(Self {
-                path: path.to_owned(),
-            }),
-            Some(missing) => Err(TrainError::NotARun {
-                path: path.to_owned(),
-                missing,
-            }),
+        match [MODEL, RUN_TOML].into_iter().find(|name| !path.join(name).is_file()) {
+            None => Ok(Self { path: path.to_owned() }),
+            Some(missing) => Err(TrainError::NotARun { path: path.to_owned(), missing }),
         }
     }
 
@@ -100,9 +89,7 @@ impl RunDirectory {
         for number in 2.. {
             match fs::create_dir(&path) {
                 Ok(()) => break,
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    path = root.join(format!("{name}-{number}"))
-                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => path = root.join(format!("{name}-{number}")),
                 Err(error) => return Err(TrainError::io("make the folder", path)(error)),
             }
         }
@@ -113,26 +100,16 @@ impl RunDirectory {
         fs::create_dir_all(path).map_err(TrainError::io("make the folder", path))?;
         let names = names_in(path).map_err(TrainError::io("list the folder", path))?;
         if names.iter().any(|name| name == MODEL) && names.iter().any(|name| name == RUN_TOML) {
-            return Err(TrainError::OutputFinished {
-                path: path.to_owned(),
-            });
+            return Err(TrainError::OutputFinished { path: path.to_owned() });
         }
         if !names.is_empty() && !names.iter().any(|name| name == RUN_TOML) {
-            return Err(TrainError::OutputTaken {
-                path: path.to_owned(),
-                found: names[0].clone(),
-            });
+            return Err(TrainError::OutputTaken { path: path.to_owned(), found: names[0].clone() });
         }
-        for name in names
-            .iter()
-            .filter(|name| *name == LOG || *name == METRICS || name.starts_with(EVENTS))
-        {
+        for name in names.iter().filter(|name| *name == LOG || *name == METRICS || name.starts_with(EVENTS)) {
             let stale = path.join(name);
             fs::remove_file(&stale).map_err(TrainError::io("remove", &stale))?;
         }
-        Ok(Self {
-            path: path.to_owned(),
-        })
+        Ok(Self { path: path.to_owned() })
     }
 }
 
@@ -150,25 +127,15 @@ pub fn newest_run() -> Result<RunDirectory> {
 /// # Errors
 /// No such run.
 pub fn newest_run_in(root: &Path) -> Result<RunDirectory> {
-    let none = || TrainError::NoRun {
-        root: root.to_owned(),
-    };
+    let none = || TrainError::NoRun { root: root.to_owned() };
     let names = match names_in(root) {
         Ok(names) => names,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(none()),
         Err(error) => return Err(TrainError::io("list the folder", root)(error)),
     };
-    let saved = |run: &RunDirectory| {
-        run.file(MODEL)
-            .metadata()
-            .and_then(|file| file.modified())
-            .ok()
-    };
-    let runs = names
-        .iter()
-        .filter_map(|name| RunDirectory::open(&root.join(name)).ok());
-    runs.max_by_key(|run| (saved(run), run.path.clone()))
-        .ok_or_else(none)
+    let saved = |run: &RunDirectory| run.file(MODEL).metadata().and_then(|file| file.modified()).ok();
+    let runs = names.iter().filter_map(|name| RunDirectory::open(&root.join(name)).ok());
+    runs.max_by_key(|run| (saved(run), run.path.clone())).ok_or_else(none)
 }
 
 /// `YYYYmmdd-HHMMSS-DATASET-MODEL` in UTC; of a path or Hub id only the last part, in characters fit for any file name.
@@ -178,24 +145,11 @@ fn run_name(now: SystemTime, dataset: &str, model: &str) -> String {
 }
 
 fn slug(name: &str, otherwise: &str) -> String {
-    let last = name
-        .trim_end_matches(['/', '\\'])
-        .rsplit(['/', '\\'])
-        .next()
-        .unwrap_or_default();
-    let kept =
-        |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
-    let slug: String = last
-        .chars()
-        .map(|character| if kept(character) { character } else { '-' })
-        .take(64)
-        .collect();
+    let last = name.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
+    let kept = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+    let slug: String = last.chars().map(|character| if kept(character) { character } else { '-' }).take(64).collect();
     let slug = slug.trim_matches(['-', '.']);
-    if slug.is_empty() {
-        otherwise.to_owned()
-    } else {
-        slug.to_owned()
-    }
+    if slug.is_empty() { otherwise.to_owned() } else { slug.to_owned() }
 }
 
 /// The names in a folder in order, without what killed processes left unfinished.
@@ -233,22 +187,13 @@ mod tests {
 
     fn saved_at(run: &Path, seconds: u64) {
         let model = File::options().write(true).open(run.join(MODEL)).unwrap();
-        model
-            .set_modified(now() + Duration::from_secs(seconds))
-            .unwrap();
+        model.set_modified(now() + Duration::from_secs(seconds)).unwrap();
     }
 
     #[test]
     fn a_name_has_time_data_and_model() {
-        assert_eq!(
-            run_name(now(), "sst2", "bert-base-uncased"),
-            "20261123-060444-sst2-bert-base-uncased"
-        );
-        let name = run_name(
-            now(),
-            "my data/reviews v1.csv",
-            "sentence-transformers/all-MiniLM-L6-v2/",
-        );
+        assert_eq!(run_name(now(), "sst2", "bert-base-uncased"), "20261123-060444-sst2-bert-base-uncased");
+        let name = run_name(now(), "my data/reviews v1.csv", "sentence-transformers/all-MiniLM-L6-v2/");
         assert_eq!(name, "20261123-060444-reviews-v1.csv-all-MiniLM-L6-v2");
         assert_eq!(run_name(now(), "..", ""), "20261123-060444-data-model");
     }
@@ -256,8 +201,7 @@ mod tests {
     #[test]
     fn two_runs_in_one_second_get_two_folders() {
         let root = tempfile::tempdir().unwrap();
-        let create =
-            || RunDirectory::create_under(&root.path().join(RUNS), "now-sst2-tiny").unwrap();
+        let create = || RunDirectory::create_under(&root.path().join(RUNS), "now-sst2-tiny").unwrap();
         assert!(create().path().ends_with("now-sst2-tiny"));
         assert!(create().path().ends_with("now-sst2-tiny-2"));
         assert!(create().path().ends_with("now-sst2-tiny-3"));
@@ -279,13 +223,8 @@ mod tests {
     fn somebody_elses_files_are_left_alone() {
         let root = tempfile::tempdir().unwrap();
         let home = folder(root.path(), "home", &["thesis.tex", MODEL]);
-        let message = RunDirectory::create(Some(&home), "sst2", "tiny")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("home isn't empty") && message.contains("\"model.safetensors\""),
-            "{message}"
-        );
+        let message = RunDirectory::create(Some(&home), "sst2", "tiny").unwrap_err().to_string();
+        assert!(message.contains("home isn't empty") && message.contains("\"model.safetensors\""), "{message}");
         assert!(message.contains("--output"), "{message}");
         assert_eq!(names_in(&home).unwrap(), [MODEL, "thesis.tex"]);
     }
@@ -294,28 +233,16 @@ mod tests {
     fn a_trained_model_is_never_trained_over() {
         let root = tempfile::tempdir().unwrap();
         let done = folder(root.path(), "done", &[RUN_TOML, MODEL, LOG]);
-        let message = RunDirectory::create(Some(&done), "sst2", "tiny")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("done already holds a trained model"),
-            "{message}"
-        );
-        assert!(
-            message.contains("--output") && message.contains("delete"),
-            "{message}"
-        );
+        let message = RunDirectory::create(Some(&done), "sst2", "tiny").unwrap_err().to_string();
+        assert!(message.contains("done already holds a trained model"), "{message}");
+        assert!(message.contains("--output") && message.contains("delete"), "{message}");
         assert_eq!(names_in(&done).unwrap().len(), 3);
     }
 
     #[test]
     fn a_run_that_never_got_to_a_model_is_begun_again_without_its_traces() {
         let root = tempfile::tempdir().unwrap();
-        let begun = folder(
-            root.path(),
-            "begun",
-            &[RUN_TOML, LOG, "events.out.tfevents.1.host.2.0", "notes.txt"],
-        );
+        let begun = folder(root.path(), "begun", &[RUN_TOML, LOG, "events.out.tfevents.1.host.2.0", "notes.txt"]);
         RunDirectory::create(Some(&begun), "sst2", "tiny").unwrap();
         assert_eq!(names_in(&begun).unwrap(), ["notes.txt", RUN_TOML]);
     }
@@ -323,14 +250,7 @@ mod tests {
     #[test]
     fn the_newest_run_is_the_one_whose_model_was_saved_last() {
         let root = tempfile::tempdir().unwrap();
-        let newest = || {
-            newest_run_in(root.path())
-                .unwrap()
-                .path()
-                .file_name()
-                .unwrap()
-                .to_owned()
-        };
+        let newest = || newest_run_in(root.path()).unwrap().path().file_name().unwrap().to_owned();
         let early = folder(root.path(), "my-own-name", &[RUN_TOML, MODEL]);
         let late = folder(root.path(), "20261123-070000-sst2-tiny", &[RUN_TOML, MODEL]);
         folder(root.path(), "20261123-080000-sst2-tiny", &[RUN_TOML, LOG]);
@@ -347,10 +267,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for folder in [root.path().to_owned(), root.path().join(RUNS)] {
             let message = newest_run_in(&folder).unwrap_err().to_string();
-            assert!(
-                message.contains(&folder.display().to_string()) && message.contains("run -p train"),
-                "{message}"
-            );
+            assert!(message.contains(&folder.display().to_string()) && message.contains("run -p train"), "{message}");
         }
         let message = RunDirectory::open(root.path()).unwrap_err().to_string();
         assert!(message.contains("has no model.safetensors"), "{message}");

@@ -88,22 +88,14 @@ impl Schedule {
         }
         match self.kind {
             ScheduleKind::Constant => self.peak,
-            ScheduleKind::Linear => {
-                self.peak * (self.total_steps.saturating_sub(step) as f64 / self.decay_steps())
-            }
-            ScheduleKind::Cosine => {
-                self.peak * (0.5 * (1.0 + (PI * self.progress(step)).cos())).max(0.0)
-            }
+            ScheduleKind::Linear => self.peak * (self.total_steps.saturating_sub(step) as f64 / self.decay_steps()),
+            ScheduleKind::Cosine => self.peak * (0.5 * (1.0 + (PI * self.progress(step)).cos())).max(0.0),
             ScheduleKind::Polynomial => {
                 let remaining = (1.0 - self.progress(step)).max(0.0);
                 (self.peak - POLYNOMIAL_END) * remaining.powf(self.power) + POLYNOMIAL_END
             }
             ScheduleKind::InverseSqrt => {
-                let timescale = if self.warmup_steps == 0 {
-                    DEFAULT_TIMESCALE
-                } else {
-                    self.warmup_steps
-                };
+                let timescale = if self.warmup_steps == 0 { DEFAULT_TIMESCALE } else { self.warmup_steps };
                 let shifted = step - self.warmup_steps + timescale;
                 self.peak / (shifted as f64 / timescale as f64).sqrt()
             }
@@ -139,11 +131,7 @@ mod tests {
         assert_eq!(cases.len(), 12);
         for case in cases {
             let schedule = Schedule {
-                kind: case["shape"]
-                    .as_str()
-                    .expect("a shape")
-                    .parse()
-                    .expect("a kind"),
+                kind: case["shape"].as_str().expect("a shape").parse().expect("a kind"),
                 peak: case["peak"].as_f64().expect("a peak"),
                 power: case["power"].as_f64().unwrap_or(1.0),
                 warmup_steps: case["warmup_steps"].as_u64().expect("steps"),
@@ -154,10 +142,7 @@ mod tests {
             for (step, rate) in expected.iter().enumerate() {
                 let (ours, theirs) = (schedule.lr(step as u64), rate.as_f64().expect("a rate"));
                 let difference = (ours - theirs).abs() / schedule.peak;
-                assert!(
-                    difference <= 1e-12,
-                    "{schedule:?} at step {step}: {ours} against {theirs}"
-                );
+                assert!(difference <= 1e-12, "{schedule:?} at step {step}: {ours} against {theirs}");
             }
         }
     }
@@ -167,37 +152,18 @@ mod tests {
         for case in fixture()["ratios"].as_array().expect("ratios") {
             let total_steps = case["total_steps"].as_u64().expect("steps");
             let warmup_ratio = case["ratio"].as_f64().expect("a ratio");
-            let config = TrainConfig {
-                warmup_ratio,
-                ..TrainConfig::default()
-            };
-            assert_eq!(
-                Some(Schedule::new(&config, total_steps).warmup_steps),
-                case["warmup_steps"].as_u64()
-            );
+            let config = TrainConfig { warmup_ratio, ..TrainConfig::default() };
+            assert_eq!(Some(Schedule::new(&config, total_steps).warmup_steps), case["warmup_steps"].as_u64());
         }
     }
 
     #[test]
     fn warm_up_as_long_as_the_run_divides_by_nothing() {
-        for kind in [
-            ScheduleKind::Linear,
-            ScheduleKind::Cosine,
-            ScheduleKind::Polynomial,
-        ] {
-            let schedule = Schedule {
-                kind,
-                peak: 1e-3,
-                power: 2.0,
-                warmup_steps: 10,
-                total_steps: 10,
-            };
+        for kind in [ScheduleKind::Linear, ScheduleKind::Cosine, ScheduleKind::Polynomial] {
+            let schedule = Schedule { kind, peak: 1e-3, power: 2.0, warmup_steps: 10, total_steps: 10 };
             assert!((schedule.lr(9) - 9e-4).abs() < 1e-15, "{kind}");
             for step in 10..14 {
-                assert!(
-                    (0.0..=1e-3).contains(&schedule.lr(step)),
-                    "{kind} at step {step}"
-                );
+                assert!((0.0..=1e-3).contains(&schedule.lr(step)), "{kind} at step {step}");
             }
         }
     }

@@ -57,19 +57,16 @@ impl Setup {
     }
 
     /// The weight of each class in the loss.
-    pub(crate) fn class_weights(&self, config: &TrainConfig) -> Result<Option<Vec<f64>>> {
+    pub(crate) fn class_weights(&self, config: &TrainConfig) -> Option<Vec<f64>> {
         let counts = &self.prepared.manifest.splits["train"].label_counts;
         match &config.class_weights {
-            ClassWeights::None => Ok(None),
+            ClassWeights::None => None,
             // scikit-learn's "balanced": every class counts the same in sum, and the mean example counts 1.
             ClassWeights::Balanced => {
                 let (rows, classes) = (counts.iter().sum::<usize>() as f64, counts.len() as f64);
-                Ok(Some(counts.iter().map(|&count| rows / (classes * (count as f64).max(1.0))).collect()))
+                Some(counts.iter().map(|&count| rows / (classes * (count as f64).max(1.0))).collect())
             }
-            ClassWeights::Values(values) if values.len() == counts.len() => Ok(Some(values.clone())),
-            ClassWeights::Values(values) => {
-                Err(TrainError::ClassWeights { found: values.len(), classes: self.prepared.manifest.label_names.clone() })
-            }
+            ClassWeights::Values(values) => Some(values.clone()),
         }
     }
 }
@@ -154,11 +151,8 @@ fn load(
     device: Device,
     precision: model::Precision,
 ) -> Result<(BertForSequenceClassification, LoadReport)> {
-    let layers = Config::from_folder(folder)?.num_hidden_layers;
-    let (freeze, reinit) = (config.freeze_layers as i64, config.reinit_layers as i64);
-    if freeze + reinit > layers {
-        return Err(TrainError::Layers { layers, freeze, reinit });
-    }
+    config.validate_layers(Config::from_folder(folder)?.num_hidden_layers as usize)?;
+    config.validate_labels(&manifest.label_names)?;
     let options = LoadOptions {
         label_names: Some(manifest.label_names.clone()),
         device,
@@ -169,10 +163,10 @@ fn load(
             attention: config.attention_dropout,
             classifier: config.classifier_dropout,
         },
-        reinit_layers: reinit,
+        reinit_layers: config.reinit_layers as i64,
     };
     let (mut model, report) = BertForSequenceClassification::load(folder, &options)?;
-    let frozen: Vec<String> = (0..freeze).map(|layer| format!("bert.encoder.layer.{layer}.")).collect();
+    let frozen: Vec<String> = (0..config.freeze_layers).map(|layer| format!("bert.encoder.layer.{layer}.")).collect();
     model.parameters_mut().freeze(|name| {
         (config.freeze_embeddings && name.starts_with("bert.embeddings."))
             || frozen.iter().any(|prefix| name.starts_with(prefix))

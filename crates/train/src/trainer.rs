@@ -41,7 +41,7 @@ fn say_what_is_used(setup: &Setup, directory: &RunDirectory) {
     tracing::info!("data: {} ({}), {}", setup.prepared.dir.display(), manifest.variant, manifest.source);
     tracing::info!("model: {} in {:?}", setup.checkpoint.name, setup.precision);
     for note in manifest.notes.iter().chain(&setup.checkpoint.note) {
-        tracing::warn!("{note}");
+        eprintln!("note: {note}");
     }
     if !setup.report.initialised.is_empty() {
         tracing::info!("new, to be learned from your data: {}", setup.report.initialised.join(", "));
@@ -77,12 +77,7 @@ struct StepOutcome {
 }
 
 impl<'a> Trainer<'a> {
-    fn new(
-        config: &'a TrainConfig,
-        setup: Setup,
-        directory: RunDirectory,
-        observers: Observers,
-    ) -> Result<Self> {
+    fn new(config: &'a TrainConfig, setup: Setup, directory: RunDirectory, observers: Observers) -> Result<Self> {
         let counts = setup.train.token_counts();
         let sampler = Sampler::new(counts, config.batch_size, config.seed, config.group_by_length);
         let batches = sampler.batches_per_epoch() as u64;
@@ -90,7 +85,7 @@ impl<'a> Trainer<'a> {
         let asked = config.epochs * steps_per_epoch;
         let total_steps = config.max_steps.map_or(asked, |most| most.min(asked));
         Ok(Self {
-            loss: Loss::new(setup.class_weights(config)?, config.label_smoothing),
+            loss: Loss::new(setup.class_weights(config), config.label_smoothing),
             optimizer: Optimizer::new(setup.model.parameters(), Settings::from(config))?,
             schedule: Schedule::new(config, total_steps),
             config,
@@ -178,8 +173,7 @@ impl<'a> Trainer<'a> {
         let pass = self.step * self.config.gradient_accumulation_steps as u64 + micro as u64;
         let dropout = DropoutStream::new(self.config.seed, pass, 0);
         let (logits, tape) = model.forward_train(&inputs, &dropout);
-        let (loss, dlogits): (Tensor, Tensor) =
-            self.loss.forward_backward(&logits, &batch.labels, total_weight);
+        let (loss, dlogits): (Tensor, Tensor) = self.loss.forward_backward(&logits, &batch.labels, total_weight);
         let gradients = model.backward(tape, &dlogits);
         Ok((scalar(&loss)?, gradients))
     }
@@ -189,8 +183,7 @@ impl<'a> Trainer<'a> {
         let Some(validation) = &self.setup.validation else { return Ok(false) };
         self.observers.on_evaluation_start("validation");
         let labels = &self.setup.prepared.manifest.label_names;
-        let evaluation =
-            evaluate(&self.setup.model, validation, "validation", labels, self.config.eval_batch_size)?;
+        let evaluation = evaluate(&self.setup.model, validation, "validation", labels, self.config.eval_batch_size)?;
         let metric = self.config.best_metric;
         let value = evaluation.value(metric);
         let better = self.best.as_ref().is_none_or(|(best, _)| metric.is_better(value, best.value));

@@ -12,32 +12,18 @@ use crate::product;
 pub fn linked(libtorch: &Libtorch) -> Finding {
     eprintln!("building (minutes, the first time)");
     let mut build = product::DOCTOR.build(&libtorch.folder);
-    match build
-        .args(["--quiet", "--message-format=json"])
-        .stderr(Stdio::inherit())
-        .output()
-    {
-        Ok(output) if output.status.success() => loader(
-            &executable(&String::from_utf8_lossy(&output.stdout)),
-            libtorch,
-        ),
-        _ => Finding::Fail(
-            "the build failed".into(),
-            "cargo build -p cli, and see above",
-        ),
+    match build.args(["--quiet", "--message-format=json"]).stderr(Stdio::inherit()).output() {
+        Ok(output) if output.status.success() => {
+            loader(&executable(&String::from_utf8_lossy(&output.stdout)), libtorch)
+        }
+        _ => Finding::Fail("the build failed".into(), "cargo build -p cli, and see above"),
     }
 }
 
 /// The path of the built program in cargo's JSON messages.
 fn executable(messages: &str) -> String {
-    let field = messages
-        .lines()
-        .rev()
-        .find_map(|line| line.split("\"executable\":\"").nth(1));
-    field
-        .and_then(|rest| rest.split('"').next())
-        .unwrap_or_default()
-        .to_owned()
+    let field = messages.lines().rev().find_map(|line| line.split("\"executable\":\"").nth(1));
+    field.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
 }
 
 fn loader(binary: &str, libtorch: &Libtorch) -> Finding {
@@ -50,9 +36,7 @@ fn loader(binary: &str, libtorch: &Libtorch) -> Finding {
         Variant::Cpu => library("torch_cpu"),
         Variant::Cuda => library("torch_cuda"),
     };
-    let found = listing
-        .lines()
-        .find_map(|line| line.trim().strip_prefix(&format!("{wanted} => ")));
+    let found = listing.lines().find_map(|line| line.trim().strip_prefix(&format!("{wanted} => ")));
     let found = found.map(|rest| rest.split(" (").next().unwrap_or(rest));
     match found {
         Some(path) if Path::new(path).exists() => Finding::Ok(format!("{binary} takes {path}")),
@@ -64,27 +48,15 @@ fn loader(binary: &str, libtorch: &Libtorch) -> Finding {
 }
 
 pub fn training_step(libtorch: &Libtorch) -> Finding {
-    match product::DOCTOR
-        .command(&libtorch.folder)
-        .stderr(Stdio::inherit())
-        .output()
-    {
-        Ok(output) if output.status.success() => Finding::Ok(
-            String::from_utf8_lossy(&output.stdout)
-                .trim()
-                .replace('\n', "; "),
-        ),
+    match product::DOCTOR.command(&libtorch.folder).stderr(Stdio::inherit()).output() {
+        Ok(output) if output.status.success() => {
+            Finding::Ok(String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; "))
+        }
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            Finding::Fail(
-                format!("`verdict doctor` failed ({}) {text}", output.status),
-                "cargo run -p cli -- doctor",
-            )
+            Finding::Fail(format!("`verdict doctor` failed ({}) {text}", output.status), "cargo run -p cli -- doctor")
         }
-        Err(error) => Finding::Fail(
-            format!("could not start cargo: {error}"),
-            "cargo run -p cli -- doctor",
-        ),
+        Err(error) => Finding::Fail(format!("could not start cargo: {error}"), "cargo run -p cli -- doctor"),
     }
 }
 

@@ -25,12 +25,7 @@ impl<'a> Runs<'a> {
             let words: Vec<&str> = text.split(' ').collect();
             if (MIN_WORDS..=MAX_WORDS).contains(&words.len()) {
                 let hash = prefixes(&words)[words.len()];
-                by_length
-                    .entry(words.len())
-                    .or_default()
-                    .entry(hash)
-                    .or_default()
-                    .push(text);
+                by_length.entry(words.len()).or_default().entry(hash).or_default().push(text);
             }
         }
         Self { by_length }
@@ -48,16 +43,12 @@ impl<'a> Runs<'a> {
                 reached += 1;
             }
             for start in 0..=words.len() - length {
-                let hash =
-                    prefixes[start + length].wrapping_sub(prefixes[start].wrapping_mul(power));
+                let hash = prefixes[start + length].wrapping_sub(prefixes[start].wrapping_mul(power));
                 let Some(texts) = known.get(&hash) else {
                     continue;
                 };
                 let run = &words[start..start + length];
-                if texts
-                    .iter()
-                    .any(|text| text.split(' ').eq(run.iter().copied()))
-                {
+                if texts.iter().any(|text| text.split(' ').eq(run.iter().copied())) {
                     return true;
                 }
             }

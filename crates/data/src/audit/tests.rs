@@ -2,16 +2,8 @@
 
 use super::*;
 
-fn loaded(
-    train: &[(&str, u32)],
-    validation: &[(&str, u32)],
-    test: &[(&str, Option<u32>)],
-) -> Loaded {
-    let labelled = |rows: &[(&str, u32)]| {
-        rows.iter()
-            .map(|(text, label)| Record::labelled(*text, *label))
-            .collect()
-    };
+fn loaded(train: &[(&str, u32)], validation: &[(&str, u32)], test: &[(&str, Option<u32>)]) -> Loaded {
+    let labelled = |rows: &[(&str, u32)]| rows.iter().map(|(text, label)| Record::labelled(*text, *label)).collect();
     Loaded {
         dataset: "small".into(),
         variant: String::new(),
@@ -21,13 +13,7 @@ fn loaded(
         label_names: vec!["negative".into(), "positive".into()],
         train: labelled(train),
         validation: labelled(validation),
-        test: test
-            .iter()
-            .map(|(text, label)| Record {
-                text: text.to_string(),
-                label: *label,
-            })
-            .collect(),
+        test: test.iter().map(|(text, label)| Record { text: text.to_string(), label: *label }).collect(),
         notes: Vec::new(),
     }
 }
@@ -35,27 +21,13 @@ fn loaded(
 #[test]
 fn everything_is_counted_once_and_in_its_split() {
     let data = loaded(
-        &[
-            ("a fine film", 1),
-            ("A fine  FILM", 1),
-            ("a fine film", 0),
-            ("dull", 0),
-            ("it was a very long evening", 0),
-        ],
+        &[("a fine film", 1), ("A fine  FILM", 1), ("a fine film", 0), ("dull", 0), ("it was a very long evening", 0)],
         &[("a fine film", 1), ("Dull", 1), ("fresh", 1)],
-        &[
-            ("we said it was a very long evening indeed", None),
-            ("it was a very long evening", None),
-        ],
+        &[("we said it was a very long evening indeed", None), ("it was a very long evening", None)],
     );
     let found = audit(&data);
-    let train = SplitAudit {
-        rows: 5,
-        label_counts: vec![3, 2],
-        duplicates: 2,
-        conflicting: 3,
-        ..SplitAudit::default()
-    };
+    let train =
+        SplitAudit { rows: 5, label_counts: vec![3, 2], duplicates: 2, conflicting: 3, ..SplitAudit::default() };
     assert_eq!(found.train, train);
     let validation = SplitAudit {
         rows: 3,
@@ -93,22 +65,14 @@ fn everything_is_counted_once_and_in_its_split() {
 
 #[test]
 fn leakage_above_the_threshold_is_refused_unless_allowed() {
-    let found = audit(&loaded(
-        &[("good", 1), ("bad", 0)],
-        &[("Good", 1), ("worse", 0)],
-        &[],
-    ));
+    let found = audit(&loaded(&[("good", 1), ("bad", 0)], &[("Good", 1), ("worse", 0)], &[]));
     assert_eq!(
         found.check(false).expect_err("leaked").to_string(),
         "validation: 1 of 2 rows (50.0 %) are training rows too, so the score would flatter, such as \"Good\"; up to \
          5.0 % is accepted (hint: remove them, or --allow-leakage)"
     );
     assert!(found.check(true).is_ok());
-    assert!(
-        audit(&loaded(&[("good", 1), ("bad", 0)], &[("better", 1)], &[]))
-            .check(false)
-            .is_ok()
-    );
+    assert!(audit(&loaded(&[("good", 1), ("bad", 0)], &[("better", 1)], &[])).check(false).is_ok());
 }
 
 #[test]
@@ -127,9 +91,7 @@ fn the_run_search_agrees_with_looking_everywhere() {
     let text = |seed: usize, length: usize| -> String {
         let mut state = seed as u64;
         let mut next = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             words[(state >> 60) as usize % 3]
         };
         (0..length).map(|_| next()).collect::<Vec<_>>().join(" ")

@@ -62,11 +62,7 @@ fn whole(number: f64) -> Option<i64> {
 
 /// `1 row`, `41 rows`.
 pub(super) fn rows(count: usize) -> String {
-    if count == 1 {
-        "1 row".into()
-    } else {
-        format!("{count} rows")
-    }
+    if count == 1 { "1 row".into() } else { format!("{count} rows") }
 }
 
 /// The row's label, or the error that names it.
@@ -76,26 +72,18 @@ pub(super) fn value(sheet: &Sheet, row: &Row) -> Result<Value, DataError> {
             Cell::Float(number) => number.to_string(),
             other => other.kind().to_string(),
         };
-        sheet.refuse(
-            row,
-            format!("label {found} is not a whole number (hint: cut ratings into classes first)"),
-        )
+        sheet.refuse(row, format!("label {found} is not a whole number (hint: cut ratings into classes first)"))
     })
 }
 
 /// Refuses a column whose type changes, within a file or between files of one format, and one that mixes numbers with
 /// words. A given mapping names every value, so it isn't asked for there.
-pub(super) fn check_kinds<'a>(
-    sheet: &Sheet,
-    rows: impl Iterator<Item = &'a Row>,
-) -> Result<(), DataError> {
+pub(super) fn check_kinds<'a>(sheet: &Sheet, rows: impl Iterator<Item = &'a Row>) -> Result<(), DataError> {
     let mut typed: BTreeMap<String, &Row> = BTreeMap::new();
     let mut number_at: Option<&Row> = None;
     let mut word_at: Option<&Row> = None;
     for row in rows.filter(|row| row.label != Cell::Missing) {
-        let first = typed
-            .entry(ending(&sheet.files[row.file].path))
-            .or_insert(row);
+        let first = typed.entry(ending(&sheet.files[row.file].path)).or_insert(row);
         if first.label.kind() != row.label.kind() {
             return Err(sheet.refuse(
                 row,
@@ -110,9 +98,7 @@ pub(super) fn check_kinds<'a>(
             ));
         }
         match Value::of(&row.label) {
-            Some(Value::Word(word)) if number(word.trim()).is_none() => {
-                word_at = word_at.or(Some(row))
-            }
+            Some(Value::Word(word)) if number(word.trim()).is_none() => word_at = word_at.or(Some(row)),
             Some(Value::Word(_)) => return Err(not_whole(sheet, row)),
             Some(Value::Number(_)) => number_at = number_at.or(Some(row)),
             None => return Err(not_whole(sheet, row)),
@@ -133,10 +119,7 @@ pub(super) fn check_kinds<'a>(
 }
 
 fn not_whole(sheet: &Sheet, row: &Row) -> DataError {
-    let reason = format!(
-        "{} is not a whole number (hint: cut ratings into classes first)",
-        spelled(&row.label)
-    );
+    let reason = format!("{} is not a whole number (hint: cut ratings into classes first)", spelled(&row.label));
     sheet.refuse(row, reason)
 }
 
@@ -154,8 +137,7 @@ fn spelled(cell: &Cell) -> String {
 pub(super) fn check_spelling(sheet: &Sheet, seen: &BTreeMap<Value, &Row>) -> Result<(), DataError> {
     let mut folded: BTreeMap<String, (&Value, &Row)> = BTreeMap::new();
     for (value, row) in seen {
-        if let Some((other, first)) = folded.insert(value.to_string().to_lowercase(), (value, row))
-        {
+        if let Some((other, first)) = folded.insert(value.to_string().to_lowercase(), (value, row)) {
             return Err(sheet.refuse(
                 row,
                 format!(
@@ -184,11 +166,7 @@ pub(super) fn check_numbers(sheet: &Sheet, seen: &BTreeMap<Value, &Row>) -> Resu
             (0, _) => format!("label {number} is negative"),
             _ => format!("label {} is missing", index),
         };
-        let example: Vec<String> = all
-            .iter()
-            .take(3)
-            .map(|value| format!("{value}=NAME"))
-            .collect();
+        let example: Vec<String> = all.iter().take(3).map(|value| format!("{value}=NAME")).collect();
         return Err(sheet.refuse(
             row,
             format!(

@@ -31,23 +31,13 @@ fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
         source: "own.csv".into(),
         licence: "unknown".into(),
         source_sha256: BTreeMap::from([("own.csv".into(), "00".into())]),
-        model: ModelSource {
-            name: "tiny".into(),
-            origin: fetch::Origin::Hub {
-                revision: "main".into(),
-            },
-            note: None,
-        },
+        model: ModelSource { name: "tiny".into(), origin: fetch::Origin::Hub { revision: "main".into() }, note: None },
         tokenizer_sha256: "t".into(),
         vocab_size: 7,
         max_length: 8,
         label_names: vec!["negative".into(), "positive".into()],
         splits: BTreeMap::from([("train".into(), train)]),
-        audit: Audit {
-            train: found(),
-            validation: found(),
-            test: found(),
-        },
+        audit: Audit { train: found(), validation: found(), test: found() },
         notes: vec!["a note".into()],
     };
     edit(&mut manifest);
@@ -68,11 +58,7 @@ fn refusal(dir: &Path) -> String {
 
 fn split_refusal(edit: impl FnOnce(&mut Manifest)) -> String {
     let dir = prepared(edit);
-    Prepared::open(dir.path())
-        .unwrap()
-        .split("train")
-        .unwrap_err()
-        .to_string()
+    Prepared::open(dir.path()).unwrap().split("train").unwrap_err().to_string()
 }
 
 #[test]
@@ -84,19 +70,11 @@ fn what_is_written_is_opened() {
     prepared.verify().unwrap();
     let train = prepared.split("train").unwrap();
     assert_eq!(
-        (
-            train.len(),
-            train.text(1),
-            train.label(1),
-            train.input_ids(1)
-        ),
+        (train.len(), train.text(1), train.label(1), train.input_ids(1)),
         (2, "bad", Some(0), [2, 6, 3].as_slice())
     );
     let message = prepared.split("test").unwrap_err().to_string();
-    assert!(
-        message.contains("no split \"test\", only train"),
-        "{message}"
-    );
+    assert!(message.contains("no split \"test\", only train"), "{message}");
 }
 
 #[test]
@@ -110,18 +88,10 @@ fn an_unfinished_directory_is_no_prepared_data() {
 #[test]
 fn other_manifests_are_refused() {
     let dir = prepared(|_| {});
-    edit_text(
-        dir.path(),
-        "\"format\": 1",
-        "\"later\": true, \"format\": 2",
-    );
+    edit_text(dir.path(), "\"format\": 1", "\"later\": true, \"format\": 2");
     assert!(refusal(dir.path()).contains("has format 2, and this program reads 1"));
     let dir = prepared(|_| {});
-    edit_text(
-        dir.path(),
-        "\"format\": 1",
-        "\"surprise\": 3, \"format\": 1",
-    );
+    edit_text(dir.path(), "\"format\": 1", "\"surprise\": 3, \"format\": 1");
     assert!(refusal(dir.path()).contains("surprise"));
     let dir = prepared(|manifest| {
         let train = manifest.splits.remove("train").unwrap();
@@ -141,21 +111,11 @@ fn sizes_and_hashes_are_held_against_the_files() {
     let dir = prepared(|_| {});
     let path = dir.path().join("train.arrow");
     let mut bytes = std::fs::read(&path).unwrap();
-    let at = bytes
-        .windows(7)
-        .position(|window| window == b"goodbad")
-        .unwrap();
+    let at = bytes.windows(7).position(|window| window == b"goodbad").unwrap();
     bytes[at] = b'f';
     std::fs::write(&path, bytes).unwrap();
-    let message = Prepared::open(dir.path())
-        .unwrap()
-        .verify()
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("train.arrow") && message.contains("sha256"),
-        "{message}"
-    );
+    let message = Prepared::open(dir.path()).unwrap().verify().unwrap_err().to_string();
+    assert!(message.contains("train.arrow") && message.contains("sha256"), "{message}");
 }
 
 #[test]
@@ -172,16 +132,13 @@ fn a_split_holds_what_the_manifest_says() {
 #[test]
 fn the_newest_finished_directory_is_found() {
     let root = tempfile::tempdir().unwrap();
-    let message = newest_under(&root.path().join("none"))
-        .unwrap_err()
-        .to_string();
+    let message = newest_under(&root.path().join("none")).unwrap_err().to_string();
     assert!(message.contains("cargo xtask prepare-data"), "{message}");
     let finish = |name: &str, age: u64| {
         let dir = root.path().join(name);
         std::fs::create_dir(&dir).unwrap();
         let file = File::create(dir.join(MANIFEST)).unwrap();
-        file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age))
-            .unwrap();
+        file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
         dir
     };
     finish("older", 100);

@@ -63,12 +63,10 @@ impl PrepareArgs {
     pub(super) fn dataset(&self) -> Result<Dataset, DataError> {
         match (&self.dataset, self.classes) {
             (dataset, None) => Ok(dataset.clone()),
-            (Dataset::Reviews { .. }, Some(classes @ (2 | 3 | 5))) => {
-                Ok(Dataset::Reviews { classes })
+            (Dataset::Reviews { .. }, Some(classes @ (2 | 3 | 5))) => Ok(Dataset::Reviews { classes }),
+            (Dataset::Reviews { .. }, Some(other)) => {
+                Err(DataError::Request(format!("--classes {other}: the reviews come in 2, 3 or 5 classes")))
             }
-            (Dataset::Reviews { .. }, Some(other)) => Err(DataError::Request(format!(
-                "--classes {other}: the reviews come in 2, 3 or 5 classes"
-            ))),
             (other, Some(_)) => Err(DataError::Request(format!(
                 "--classes goes with --dataset reviews, not with {} (hint: sst2, sst3 and sst5 name their classes)",
                 other.name()

@@ -25,16 +25,12 @@ pub(super) fn check(output: &Path) -> Result<(), DataError> {
         Err(error) => return Err(DataError::io(output, error)),
     };
     for entry in entries {
-        let name = entry
-            .map_err(|error| DataError::io(output, error))?
-            .file_name();
+        let name = entry.map_err(|error| DataError::io(output, error))?.file_name();
         let ours = name == MANIFEST || SPLITS.iter().any(|split| name == *file_name(split));
         if !ours {
             return Err(DataError::content(
                 output,
-                format!(
-                    "holds {name:?}, which is no prepared data; nothing was changed (hint: another --output)"
-                ),
+                format!("holds {name:?}, which is no prepared data; nothing was changed (hint: another --output)"),
             ));
         }
     }
@@ -45,28 +41,15 @@ impl Staging {
     pub(super) fn create(output: &Path) -> Result<Self, DataError> {
         // A link stays a link: what it points to is replaced.
         let output = if output.is_symlink() {
-            output
-                .canonicalize()
-                .map_err(|error| DataError::io(output, error))?
+            output.canonicalize().map_err(|error| DataError::io(output, error))?
         } else {
             output.to_owned()
         };
-        let Some(name) = output
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-        else {
-            return Err(DataError::Request(format!(
-                "--output {}: a folder's name is needed",
-                output.display()
-            )));
+        let Some(name) = output.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+            return Err(DataError::Request(format!("--output {}: a folder's name is needed", output.display())));
         };
-        let beside =
-            |what: &str| output.with_file_name(format!(".{name}.{what}-{}", std::process::id()));
-        let staging = Self {
-            partial: beside("partial"),
-            aside: beside("old"),
-            output,
-        };
+        let beside = |what: &str| output.with_file_name(format!(".{name}.{what}-{}", std::process::id()));
+        let staging = Self { partial: beside("partial"), aside: beside("old"), output };
         let parent = staging.parent();
         fs::create_dir_all(parent).map_err(|error| DataError::io(parent, error))?;
         // A killed process of the same number may have left one.
@@ -120,7 +103,5 @@ impl Drop for Staging {
 }
 
 fn sync(dir: &Path) -> Result<(), DataError> {
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|error| DataError::io(dir, error))
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| DataError::io(dir, error))
 }

@@ -14,39 +14,19 @@ pub(super) fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Toke
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     };
-    add(&format!(
-        "format {} version {}",
-        manifest::FORMAT,
-        env!("CARGO_PKG_VERSION")
-    ));
-    add(&format!(
-        "{:?} {} {}",
-        model.origin,
-        tokenizer.sha256(),
-        tokenizer.max_length()
-    ));
-    for part in [
-        &loaded.dataset,
-        &loaded.variant,
-        &loaded.source,
-        &loaded.licence,
-        &model.name,
-    ] {
+    add(&format!("format {} version {}", manifest::FORMAT, env!("CARGO_PKG_VERSION")));
+    add(&format!("{:?} {} {}", model.origin, tokenizer.sha256(), tokenizer.max_length()));
+    for part in [&loaded.dataset, &loaded.variant, &loaded.source, &loaded.licence, &model.name] {
         add(part);
     }
-    loaded
-        .source_sha256
-        .iter()
-        .for_each(|(name, sha256)| add(&format!("{name}\n{sha256}")));
+    loaded.source_sha256.iter().for_each(|(name, sha256)| add(&format!("{name}\n{sha256}")));
     add(&loaded.label_names.len().to_string());
     loaded.label_names.iter().for_each(|name| add(name));
     for (name, records) in loaded.splits() {
         add(&format!("{name} {}", records.len()));
         for record in records {
             add(&record.text);
-            add(&record
-                .label
-                .map_or(String::new(), |label| label.to_string()));
+            add(&record.label.map_or(String::new(), |label| label.to_string()));
         }
     }
     hex(&hasher.finalize())

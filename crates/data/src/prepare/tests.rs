@@ -21,26 +21,14 @@ impl Home {
         fs::create_dir(home.path("data")).unwrap();
         fs::create_dir(home.path("model")).unwrap();
         let split = |from: usize| -> String {
-            let row = |row| {
-                format!(
-                    "{} number{row} film,{}\n",
-                    ["good", "bad"][row % 2],
-                    ["pos", "neg"][row % 2]
-                )
-            };
+            let row = |row| format!("{} number{row} film,{}\n", ["good", "bad"][row % 2], ["pos", "neg"][row % 2]);
             "text,label\n".to_owned() + &(from..from + 30).map(row).collect::<String>()
         };
         fs::write(home.path("data/train.csv"), split(0)).unwrap();
         fs::write(home.path("data/validation.csv"), split(100)).unwrap();
         fs::write(home.path("data/test.csv"), split(200)).unwrap();
-        let words = [
-            "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "number",
-        ];
-        fs::write(
-            home.path("model/vocab.txt"),
-            words.map(|word| format!("{word}\n")).concat(),
-        )
-        .unwrap();
+        let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "number"];
+        fs::write(home.path("model/vocab.txt"), words.map(|word| format!("{word}\n")).concat()).unwrap();
         fs::write(home.path("model/model.safetensors"), b"").unwrap();
         home.config(r#"{"model_type": "bert", "vocab_size": 9, "max_position_embeddings": 16}"#);
         home
@@ -57,15 +45,7 @@ impl Home {
     fn prepare(&self, more: &[&str]) -> Result<Outcome, DataError> {
         let place = |name| self.path(name).display().to_string();
         let (data, model, output) = (place("data"), place("model"), place("out/own"));
-        let fixed = [
-            "prepare",
-            "--dataset",
-            &data,
-            "--model",
-            &model,
-            "--output",
-            &output,
-        ];
+        let fixed = ["prepare", "--dataset", &data, "--model", &model, "--output", &output];
         prepare(&Cli::parse_from(fixed.iter().chain(more)).prepare)
     }
 
@@ -90,41 +70,19 @@ fn a_file_becomes_prepared_data() {
     let names: Vec<&str> = manifest.splits.keys().map(String::as_str).collect();
     assert_eq!(names, ["test", "train", "validation"]);
     assert_eq!(
-        (
-            manifest.vocab_size,
-            manifest.max_length,
-            manifest.model.origin.clone()
-        ),
+        (manifest.vocab_size, manifest.max_length, manifest.model.origin.clone()),
         (9, 16, fetch::Origin::Local)
     );
     let train = &manifest.splits["train"];
-    assert_eq!(
-        (
-            train.rows,
-            train.labelled,
-            train.tokens,
-            train.longest,
-            train.truncated
-        ),
-        (30, 30, 150, 5, 0)
-    );
+    assert_eq!((train.rows, train.labelled, train.tokens, train.longest, train.truncated), (30, 30, 150, 5, 0));
     assert_eq!(train.label_counts, [15, 15]);
 
     outcome.prepared.verify().unwrap();
     let examples = outcome.prepared.split("train").unwrap();
-    let label = |name: &str| {
-        manifest
-            .label_names
-            .iter()
-            .position(|known| known == name)
-            .map(|at| at as u32)
-    };
+    let label = |name: &str| manifest.label_names.iter().position(|known| known == name).map(|at| at as u32);
     assert_eq!(examples.text(0), "good number0 film");
     assert_eq!(examples.input_ids(0), [2, 5, 1, 7, 3]);
-    assert_eq!(
-        (examples.label(0), examples.label(1)),
-        (label("pos"), label("neg"))
-    );
+    assert_eq!((examples.label(0), examples.label(1)), (label("pos"), label("neg")));
     assert!(examples.label(0).is_some());
 }
 
@@ -132,45 +90,22 @@ fn a_file_becomes_prepared_data() {
 fn the_same_inputs_are_prepared_once() {
     let home = Home::new();
     let first = home.prepare(&["--max-length", "16"]).unwrap();
-    let written = fs::metadata(home.path("out/own/manifest.json"))
-        .unwrap()
-        .modified()
-        .unwrap();
+    let written = fs::metadata(home.path("out/own/manifest.json")).unwrap().modified().unwrap();
     let second = home.prepare(&["--max-length", "16"]).unwrap();
     assert!(second.already);
     assert_eq!(second.prepared.manifest, first.prepared.manifest);
-    assert_eq!(
-        fs::metadata(home.path("out/own/manifest.json"))
-            .unwrap()
-            .modified()
-            .unwrap(),
-        written
-    );
+    assert_eq!(fs::metadata(home.path("out/own/manifest.json")).unwrap().modified().unwrap(), written);
     assert!(summary::render(&second).contains("already prepared from the same inputs"));
 
     let cut = home.prepare(&["--max-length", "4"]).unwrap();
     assert!(!cut.already);
     let train = &cut.prepared.manifest.splits["train"];
-    assert_eq!(
-        (train.truncated, train.truncated_share, train.longest),
-        (30, 1.0, 4)
-    );
-    assert_eq!(
-        home.out(),
-        ["own"],
-        "the older one is gone, and nothing is left beside"
-    );
-    assert!(
-        summary::render(&cut).contains("30 (100.0 %)"),
-        "{}",
-        summary::render(&cut)
-    );
+    assert_eq!((train.truncated, train.truncated_share, train.longest), (30, 1.0, 4));
+    assert_eq!(home.out(), ["own"], "the older one is gone, and nothing is left beside");
+    assert!(summary::render(&cut).contains("30 (100.0 %)"), "{}", summary::render(&cut));
 
     fs::remove_file(home.path("out/own/test.arrow")).unwrap();
-    assert!(
-        !home.prepare(&["--max-length", "4"]).unwrap().already,
-        "a damaged directory is made anew"
-    );
+    assert!(!home.prepare(&["--max-length", "4"]).unwrap().already, "a damaged directory is made anew");
 }
 
 #[test]
@@ -181,9 +116,7 @@ fn another_label_is_another_input() {
     fs::write(home.path("data/train.csv"), train.replacen("pos", "neg", 1)).unwrap();
     let outcome = home.prepare(&["--max-length", "16"]).unwrap();
     assert!(!outcome.already);
-    let mut counts = outcome.prepared.manifest.splits["train"]
-        .label_counts
-        .clone();
+    let mut counts = outcome.prepared.manifest.splits["train"].label_counts.clone();
     counts.sort_unstable();
     assert_eq!(counts, [14, 16]);
 }
@@ -193,18 +126,9 @@ fn a_folder_with_other_things_is_left_alone() {
     let home = Home::new();
     fs::create_dir_all(home.path("out/own")).unwrap();
     fs::write(home.path("out/own/thesis.tex"), "years").unwrap();
-    let message = home
-        .prepare(&["--max-length", "16"])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("thesis.tex") && message.contains("--output"),
-        "{message}"
-    );
-    assert_eq!(
-        fs::read_to_string(home.path("out/own/thesis.tex")).unwrap(),
-        "years"
-    );
+    let message = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
+    assert!(message.contains("thesis.tex") && message.contains("--output"), "{message}");
+    assert_eq!(fs::read_to_string(home.path("out/own/thesis.tex")).unwrap(), "years");
     assert_eq!(home.out(), ["own"]);
 }
 
@@ -238,75 +162,35 @@ fn a_link_stays_a_link() {
 fn what_the_model_cannot_take_is_refused() {
     let home = Home::new();
     let message = home.prepare(&[]).unwrap_err().to_string();
-    assert!(
-        message.contains("--max-length 512") && message.contains("16 positions"),
-        "{message}"
-    );
+    assert!(message.contains("--max-length 512") && message.contains("16 positions"), "{message}");
     home.config(r#"{"model_type": "bert", "vocab_size": 8, "max_position_embeddings": 16}"#);
-    let message = home
-        .prepare(&["--max-length", "16"])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("config.json") && message.contains("ids up to 8"),
-        "{message}"
-    );
+    let message = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
+    assert!(message.contains("config.json") && message.contains("ids up to 8"), "{message}");
 }
 
 #[test]
 fn flags_are_parsed() {
-    let args =
-        |more: &[&str]| Cli::try_parse_from(["prepare"].iter().chain(more)).map(|cli| cli.prepare);
+    let args = |more: &[&str]| Cli::try_parse_from(["prepare"].iter().chain(more)).map(|cli| cli.prepare);
     let plain = args(&[]).unwrap();
     assert_eq!(
-        (
-            plain.dataset.clone(),
-            plain.source.clone(),
-            plain.max_length
-        ),
+        (plain.dataset.clone(), plain.source.clone(), plain.max_length),
         (Dataset::Sst2, SourceChoice::Auto, 512)
     );
     assert_eq!(plain.load_options(), LoadOptions::default());
-    let mapped = args(&["--label-map", "0=negative, 1 = positive"])
-        .unwrap()
-        .load_options()
-        .label_map
-        .unwrap();
-    assert_eq!(
-        mapped,
-        [
-            ("0".into(), "negative".into()),
-            ("1".into(), "positive".into())
-        ]
-    );
+    let mapped = args(&["--label-map", "0=negative, 1 = positive"]).unwrap().load_options().label_map.unwrap();
+    assert_eq!(mapped, [("0".into(), "negative".into()), ("1".into(), "positive".into())]);
     assert!(args(&["--label-map", "negative"]).is_err());
-    let reviews = args(&["--dataset", "reviews", "--classes", "5"])
-        .unwrap()
-        .dataset()
-        .unwrap();
+    let reviews = args(&["--dataset", "reviews", "--classes", "5"]).unwrap().dataset().unwrap();
     assert_eq!(reviews, Dataset::Reviews { classes: 5 });
-    assert!(
-        args(&["--dataset", "reviews", "--classes", "4"])
-            .unwrap()
-            .dataset()
-            .is_err()
-    );
-    assert!(
-        args(&["--dataset", "sst5", "--classes", "5"])
-            .unwrap()
-            .dataset()
-            .is_err()
-    );
+    assert!(args(&["--dataset", "reviews", "--classes", "4"]).unwrap().dataset().is_err());
+    assert!(args(&["--dataset", "sst5", "--classes", "5"]).unwrap().dataset().is_err());
 }
 
 #[test]
 fn names_become_harmless_folders() {
-    for (dataset, folder) in [
-        ("sst2", "sst2"),
-        ("my reviews.csv", "my-reviews"),
-        ("../x/é.csv", "own"),
-        ("..", "own"),
-    ] {
+    for (dataset, folder) in
+        [("sst2", "sst2"), ("my reviews.csv", "my-reviews.csv"), ("../x/é.csv", "csv"), ("..", "own")]
+    {
         assert_eq!(folder_name(dataset), folder, "{dataset}");
     }
 }

@@ -13,17 +13,10 @@ use crate::record::Split;
 use crate::table::{self, Wanted};
 
 const TREEBANK: &str = "stanfordnlp/sst@refs/convert/parquet";
-const TREEBANK_FILES: [&str; 3] = [
-    "ptb/train/0000.parquet",
-    "ptb/validation/0000.parquet",
-    "ptb/test/0000.parquet",
-];
+const TREEBANK_FILES: [&str; 3] = ["ptb/train/0000.parquet", "ptb/validation/0000.parquet", "ptb/test/0000.parquet"];
 const GLUE: &str = "stanfordnlp/sst2";
-const GLUE_FILES: [&str; 3] = [
-    "data/train-00000-of-00001.parquet",
-    "data/validation-00000-of-00001.parquet",
-    "data/test-00000-of-00001.parquet",
-];
+const GLUE_FILES: [&str; 3] =
+    ["data/train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"];
 
 /// The treebank's three splits as trees.
 pub(super) fn treebank() -> Result<Trees, DataError> {
@@ -33,24 +26,17 @@ pub(super) fn treebank() -> Result<Trees, DataError> {
 
 /// Reads three files of the Hub's schema: one column, `ptb_tree`.
 pub(super) fn trees(files: [PathBuf; 3], source: String) -> Result<Trees, DataError> {
-    let wanted = Wanted {
-        text: Some("ptb_tree"),
-        label: None,
-        label_optional: true,
-    };
+    let wanted = Wanted { text: Some("ptb_tree"), label: None, label_optional: true };
     let mut splits = Vec::new();
     for path in &files {
         let table = table::read(path, wanted)?;
         let mut split = Vec::with_capacity(table.rows.len());
         for row in table.rows {
-            let tree =
-                crate::treebank::parse(row.text.as_deref().unwrap_or("")).map_err(|error| {
-                    DataError::Value {
-                        place: table.origin.place(&crate::table::Row { text: None, ..row }),
-                        column: table.origin.text_column.clone(),
-                        reason: error.to_string(),
-                    }
-                })?;
+            let tree = crate::treebank::parse(row.text.as_deref().unwrap_or("")).map_err(|error| DataError::Value {
+                place: table.origin.place(&crate::table::Row { text: None, ..row }),
+                column: table.origin.text_column.clone(),
+                reason: error.to_string(),
+            })?;
             split.push(tree);
         }
         splits.push(split);
@@ -61,20 +47,9 @@ pub(super) fn trees(files: [PathBuf; 3], source: String) -> Result<Trees, DataEr
     let source_sha256 = Split::ALL
         .iter()
         .zip(&files)
-        .map(|(split, path)| {
-            Ok((
-                format!("{}/0000.parquet", split.name()),
-                super::digest(path)?,
-            ))
-        })
+        .map(|(split, path)| Ok((format!("{}/0000.parquet", split.name()), super::digest(path)?)))
         .collect::<Result<_, DataError>>()?;
-    Ok(Trees {
-        train: next(),
-        validation: next(),
-        test: next(),
-        source,
-        source_sha256,
-    })
+    Ok(Trees { train: next(), validation: next(), test: next(), source, source_sha256 })
 }
 
 /// GLUE's SST-2.
@@ -85,18 +60,13 @@ pub(super) fn glue() -> Result<Loaded, DataError> {
 
 /// Reads three files of GLUE's schema: `idx`, `sentence`, `label`, the test split's labels all -1.
 pub(super) fn glue_files(files: [PathBuf; 3], source: String) -> Result<Loaded, DataError> {
-    let wanted = Wanted {
-        text: Some("sentence"),
-        label: Some("label"),
-        label_optional: false,
-    };
+    let wanted = Wanted { text: Some("sentence"), label: Some("label"), label_optional: false };
     let mut sheet = Sheet::default();
     for (split, path) in Split::ALL.into_iter().zip(&files) {
         sheet.add(split, table::read(path, wanted)?);
     }
     let labelled = labels::resolve(sheet, None, Some(&["negative", "positive"]))?;
-    let [train, validation, test] =
-        [&labelled.train, &labelled.validation, &labelled.test].map(|s| grouped(s.len()));
+    let [train, validation, test] = [&labelled.train, &labelled.validation, &labelled.test].map(|s| grouped(s.len()));
     Ok(Loaded {
         dataset: "glue-sst2".into(),
         variant: format!(
@@ -104,8 +74,7 @@ pub(super) fn glue_files(files: [PathBuf; 3], source: String) -> Result<Loaded, 
              not the treebank's own 6,920/872/1,821 sentences"
         ),
         source,
-        licence: "not stated by its publisher; GLUE, Wang et al. 2019, after Socher et al. 2013"
-            .into(),
+        licence: "not stated by its publisher; GLUE, Wang et al. 2019, after Socher et al. 2013".into(),
         source_sha256: digests(&files)?,
         label_names: labelled.names,
         train: labelled.train,
@@ -121,15 +90,8 @@ fn files(repo: &str, paths: [&str; 3]) -> Result<([PathBuf; 3], String), DataErr
         let hub = Hub::from_env()?;
         let repo = RepoRef::dataset(repo)?;
         let [train, validation, test] = paths;
-        let files = [
-            hub.file(&repo, train)?,
-            hub.file(&repo, validation)?,
-            hub.file(&repo, test)?,
-        ];
+        let files = [hub.file(&repo, train)?, hub.file(&repo, validation)?, hub.file(&repo, test)?];
         Ok((files, hub.commit(&repo)?))
     };
-    fetched().map_err(|source| DataError::Fetch {
-        source_name: "hub",
-        source,
-    })
+    fetched().map_err(|source| DataError::Fetch { source_name: "hub", source })
 }

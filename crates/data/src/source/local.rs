@@ -30,26 +30,13 @@ pub(super) struct Trees {
 
 impl Trees {
     /// The data set of the trees' roots, with the training phrases where they are asked for.
-    pub(super) fn load(
-        self,
-        classes: Classes,
-        options: &LoadOptions,
-        notes: Vec<String>,
-    ) -> Result<Loaded, DataError> {
+    pub(super) fn load(self, classes: Classes, options: &LoadOptions, notes: Vec<String>) -> Result<Loaded, DataError> {
         let mut notes = notes;
-        let splits = [&self.train, &self.validation, &self.test]
-            .map(|trees| treebank::sentences(trees, classes));
+        let splits = [&self.train, &self.validation, &self.test].map(|trees| treebank::sentences(trees, classes));
         let sizes = [splits[0].len(), splits[1].len(), splits[2].len()];
-        let published = if classes == Classes::Two {
-            PUBLISHED_BINARY
-        } else {
-            PUBLISHED
-        };
+        let published = if classes == Classes::Two { PUBLISHED_BINARY } else { PUBLISHED };
         if sizes != published {
-            notes.push(format!(
-                "NOT THE PUBLISHED TREEBANK: it has {} sentences",
-                listed_sizes(published)
-            ));
+            notes.push(format!("NOT THE PUBLISHED TREEBANK: it has {} sentences", listed_sizes(published)));
         }
         let count = classes.names().len();
         let mut variant = format!("SST-{count} roots: {} sentences", listed_sizes(sizes));
@@ -57,10 +44,7 @@ impl Trees {
         if options.phrases {
             let held_out: Vec<Tree> = self.validation.into_iter().chain(self.test).collect();
             let phrases = treebank::phrases(&self.train, classes, &held_out);
-            variant.push_str(&format!(
-                ", and {} phrases of the training trees",
-                grouped(phrases.records.len())
-            ));
+            variant.push_str(&format!(", and {} phrases of the training trees", grouped(phrases.records.len())));
             if phrases.held_out > 0 {
                 notes.push(format!(
                     "{} training phrases are left out: each is a whole sentence of validation or test",
@@ -68,10 +52,7 @@ impl Trees {
                 ));
             }
             if phrases.ambiguous > 0 {
-                notes.push(format!(
-                    "{} phrases carry more than one label; the commonest is taken",
-                    phrases.ambiguous
-                ));
+                notes.push(format!("{} phrases carry more than one label; the commonest is taken", phrases.ambiguous));
             }
             train.extend(phrases.records);
         } else if classes == Classes::Two {
@@ -83,11 +64,7 @@ impl Trees {
             source: self.source,
             licence: "not stated by its authors; Socher et al. 2013, cite when used".into(),
             source_sha256: self.source_sha256,
-            label_names: classes
-                .names()
-                .iter()
-                .map(|name| name.to_string())
-                .collect(),
+            label_names: classes.names().iter().map(|name| name.to_string()).collect(),
             train,
             validation,
             test,
@@ -103,12 +80,8 @@ fn listed_sizes(sizes: [usize; 3]) -> String {
 /// Reads `train.txt`, `dev.txt` and `test.txt` of a folder.
 pub(super) fn treebank_folder(folder: &Path) -> Result<Trees, DataError> {
     let files = TREEBANK_FILES.map(|name| folder.join(name));
-    let missing: Vec<&str> = TREEBANK_FILES
-        .into_iter()
-        .zip(&files)
-        .filter(|(_, path)| !path.is_file())
-        .map(|(name, _)| name)
-        .collect();
+    let missing: Vec<&str> =
+        TREEBANK_FILES.into_iter().zip(&files).filter(|(_, path)| !path.is_file()).map(|(name, _)| name).collect();
     if !missing.is_empty() {
         return Err(DataError::content(
             folder,
@@ -141,11 +114,7 @@ fn trees(path: &Path) -> Result<Vec<Tree>, DataError> {
             reason: error.to_string(),
         })?);
     }
-    if trees.is_empty() {
-        Err(DataError::content(path, "nothing but blank lines"))
-    } else {
-        Ok(trees)
-    }
+    if trees.is_empty() { Err(DataError::content(path, "nothing but blank lines")) } else { Ok(trees) }
 }
 
 /// Reads a person's own file, or a folder with one file (or several shards) a split.
@@ -166,18 +135,10 @@ pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Loaded, DataErr
     let how = files.deal(&mut sheet, options)?;
     let labelled = labels::resolve(sheet, options.label_map.as_deref(), None)?;
     notes.extend(labelled.notes);
-    let sizes = listed_sizes([
-        labelled.train.len(),
-        labelled.validation.len(),
-        labelled.test.len(),
-    ]);
+    let sizes = listed_sizes([labelled.train.len(), labelled.validation.len(), labelled.test.len()]);
     let paths: Vec<PathBuf> = files.0.into_iter().map(|(_, path)| path).collect();
     Ok(Loaded {
-        dataset: path
-            .file_stem()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy()
-            .into_owned(),
+        dataset: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         variant: format!("{}: {sizes} rows, {how}", path.display()),
         source: path.display().to_string(),
         licence: "your own".into(),
@@ -218,10 +179,7 @@ fn refuse_blank(table: &mut Table, drop: bool, notes: &mut Vec<String>) -> Resul
     ));
     table.rows.retain(|row| !blank(row));
     if table.rows.is_empty() {
-        return Err(DataError::content(
-            &table.origin.path,
-            "no row has a text (hint: --text-column)",
-        ));
+        return Err(DataError::content(&table.origin.path, "no row has a text (hint: --text-column)"));
     }
     Ok(())
 }
@@ -232,18 +190,9 @@ struct Files(Vec<(Split, PathBuf)>);
 impl Files {
     fn find(path: &Path, options: &LoadOptions) -> Result<Self, DataError> {
         if !path.is_dir() {
-            let own = [
-                (Split::Validation, &options.validation_file),
-                (Split::Test, &options.test_file),
-            ];
-            let own = own
-                .into_iter()
-                .filter_map(|(split, file)| Some((split, file.clone()?)));
-            return Ok(Self(
-                std::iter::once((Split::Train, path.to_path_buf()))
-                    .chain(own)
-                    .collect(),
-            ));
+            let own = [(Split::Validation, &options.validation_file), (Split::Test, &options.test_file)];
+            let own = own.into_iter().filter_map(|(split, file)| Some((split, file.clone()?)));
+            return Ok(Self(std::iter::once((Split::Train, path.to_path_buf())).chain(own).collect()));
         }
         if options.validation_file.is_some() || options.test_file.is_some() {
             return Err(DataError::Request(format!(
@@ -253,10 +202,7 @@ impl Files {
             )));
         }
         if TREEBANK_FILES.iter().all(|name| path.join(name).is_file()) {
-            return Err(DataError::content(
-                path,
-                "this folder is the treebank (hint: --dataset sst2 --source DIR)",
-            ));
+            return Err(DataError::content(path, "this folder is the treebank (hint: --dataset sst2 --source DIR)"));
         }
         let entries = std::fs::read_dir(path).map_err(|error| DataError::io(path, error))?;
         let mut files = Vec::new();
@@ -268,28 +214,18 @@ impl Files {
         }
         files.sort_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
         for split in Split::ALL {
-            let mut endings: Vec<String> = files
-                .iter()
-                .filter(|(of, _)| *of == split)
-                .map(|(_, file)| table::ending(file))
-                .collect();
+            let mut endings: Vec<String> =
+                files.iter().filter(|(of, _)| *of == split).map(|(_, file)| table::ending(file)).collect();
             endings.sort();
             endings.dedup();
             if endings.len() > 1 {
                 return Err(DataError::content(
                     path,
-                    format!(
-                        "{} is here as .{} (hint: keep one)",
-                        split.name(),
-                        endings.join(" and .")
-                    ),
+                    format!("{} is here as .{} (hint: keep one)", split.name(), endings.join(" and .")),
                 ));
             }
         }
-        if files
-            .first()
-            .is_none_or(|(split, _)| *split != Split::Train)
-        {
+        if files.first().is_none_or(|(split, _)| *split != Split::Train) {
             return Err(DataError::content(
                 path,
                 format!(
@@ -306,15 +242,9 @@ impl Files {
         let has = |split| self.0.iter().any(|(of, _)| *of == split);
         let ratio = options.split_ratio;
         if !(ratio > 0.0 && ratio < 0.5) {
-            return Err(DataError::Request(format!(
-                "--split-ratio {ratio}: a share above 0 and below 0.5 is wanted"
-            )));
+            return Err(DataError::Request(format!("--split-ratio {ratio}: a share above 0 and below 0.5 is wanted")));
         }
-        let test = if has(Split::Validation) || has(Split::Test) {
-            0.0
-        } else {
-            ratio
-        };
+        let test = if has(Split::Validation) || has(Split::Test) { 0.0 } else { ratio };
         if has(Split::Validation) {
             return Ok("split by file".into());
         }
@@ -322,27 +252,18 @@ impl Files {
             let split = Split::of(row.text.as_deref().unwrap_or(""), options.seed, ratio, test);
             sheet.push(split, row);
         }
-        let parts = if test > 0.0 {
-            "validation and test"
-        } else {
-            "validation"
-        };
+        let parts = if test > 0.0 { "validation and test" } else { "validation" };
         if sheet.validation.is_empty() || sheet.test.is_empty() {
             return Err(DataError::content(
                 &self.0[0].1,
                 format!(
                     "{} rows are too few to take {parts} from at --split-ratio {ratio} (hint: more rows, a larger \
                      ratio, another seed, or --validation-file and --test-file)",
-                    sheet.train.len()
-                        + sheet.validation.len()
-                        + if test > 0.0 { sheet.test.len() } else { 0 }
+                    sheet.train.len() + sheet.validation.len() + if test > 0.0 { sheet.test.len() } else { 0 }
                 ),
             ));
         }
-        Ok(format!(
-            "{parts} taken from train by hash of the text, a share of {ratio} each, seed {}",
-            options.seed
-        ))
+        Ok(format!("{parts} taken from train by hash of the text, a share of {ratio} each, seed {}", options.seed))
     }
 }
 

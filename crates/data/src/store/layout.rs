@@ -33,10 +33,7 @@ pub(super) fn record_batches(
     schema: SchemaRef,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>>, ArrowError> {
     if buffer.len() < MAGIC.len() + TRAILER || !buffer.starts_with(MAGIC) {
-        return Err(damaged(format!(
-            "{} bytes without Arrow's signature",
-            buffer.len()
-        )));
+        return Err(damaged(format!("{} bytes without Arrow's signature", buffer.len())));
     }
     let trailer_start = buffer.len() - TRAILER;
     let mut trailer = [0; TRAILER];
@@ -47,42 +44,25 @@ pub(super) fn record_batches(
     let footer = root_as_footer(&buffer[footer_start..trailer_start])
         .map_err(|error| damaged(format!("the footer: {error}")))?;
     check_schema(&footer)?;
-    let blocks: Vec<Block> = footer
-        .recordBatches()
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
+    let blocks: Vec<Block> = footer.recordBatches().into_iter().flatten().copied().collect();
     let decoder = FileDecoder::new(schema, footer.version()).with_require_alignment(true);
     let buffer = buffer.clone();
     Ok(blocks.into_iter().map(move |block| {
         let data = check_block(&block, &buffer, footer_start)?;
-        decoder
-            .read_record_batch(&block, &data)?
-            .ok_or_else(|| damaged("an empty message".into()))
+        decoder.read_record_batch(&block, &data)?.ok_or_else(|| damaged("an empty message".into()))
     }))
 }
 
 /// Whether the columns are ours, by name and type.
 fn check_schema(footer: &Footer<'_>) -> Result<(), ArrowError> {
     let fields = footer.schema().and_then(|schema| schema.fields());
-    let found: Vec<(Option<&str>, Type)> = fields
-        .into_iter()
-        .flatten()
-        .map(|field| (field.name(), field.type_type()))
-        .collect();
-    let expected = [
-        (Some("text"), Type::Utf8),
-        (Some("label"), Type::Int),
-        (Some("input_ids"), Type::List),
-    ];
+    let found: Vec<(Option<&str>, Type)> =
+        fields.into_iter().flatten().map(|field| (field.name(), field.type_type())).collect();
+    let expected = [(Some("text"), Type::Utf8), (Some("label"), Type::Int), (Some("input_ids"), Type::List)];
     if found != expected {
         return Err(damaged(format!("columns {found:?}, not {expected:?}")));
     }
-    if footer
-        .dictionaries()
-        .is_some_and(|blocks| !blocks.is_empty())
-    {
+    if footer.dictionaries().is_some_and(|blocks| !blocks.is_empty()) {
         return Err(damaged("dictionaries".into()));
     }
     Ok(())
@@ -92,76 +72,47 @@ fn check_schema(footer: &Footer<'_>) -> Result<(), ArrowError> {
 fn check_block(block: &Block, buffer: &Buffer, footer_start: usize) -> Result<Buffer, ArrowError> {
     let outside = || damaged(format!("a record batch outside the file: {block:?}"));
     let size = |value: i64| usize::try_from(value).map_err(|_| outside());
-    let (start, metadata, body) = (
-        size(block.offset())?,
-        size(block.metaDataLength().into())?,
-        size(block.bodyLength())?,
-    );
+    let (start, metadata, body) =
+        (size(block.offset())?, size(block.metaDataLength().into())?, size(block.bodyLength())?);
     let length = metadata.checked_add(body).ok_or_else(outside)?;
     if !start.is_multiple_of(ALIGNMENT) || !metadata.is_multiple_of(ALIGNMENT) {
         return Err(damaged(format!("a record batch off its place: {block:?}")));
     }
     // A message starts with a continuation mark and its length, four bytes each.
-    if metadata < 16
-        || start
-            .checked_add(length)
-            .is_none_or(|end| end > footer_start)
-    {
+    if metadata < 16 || start.checked_add(length).is_none_or(|end| end > footer_start) {
         return Err(outside());
     }
     let data = buffer.slice_with_length(start, length);
     if data[..4] != [0xFF; 4] {
         return Err(damaged("a record batch without its mark".into()));
     }
-    let message = root_as_message(&data[8..metadata])
-        .map_err(|error| damaged(format!("a record batch's header: {error}")))?;
-    let header = message
-        .header_as_record_batch()
-        .ok_or_else(|| damaged("a message that is no record batch".into()))?;
+    let message =
+        root_as_message(&data[8..metadata]).map_err(|error| damaged(format!("a record batch's header: {error}")))?;
+    let header = message.header_as_record_batch().ok_or_else(|| damaged("a message that is no record batch".into()))?;
     if header.compression().is_some() {
         return Err(damaged("a compressed record batch".into()));
     }
-    let buffers: Vec<(i64, i64)> = header
-        .buffers()
-        .into_iter()
-        .flatten()
-        .map(|buffer| (buffer.offset(), buffer.length()))
-        .collect();
-    let nodes: Vec<(i64, i64)> = header
-        .nodes()
-        .into_iter()
-        .flatten()
-        .map(|node| (node.length(), node.null_count()))
-        .collect();
+    let buffers: Vec<(i64, i64)> =
+        header.buffers().into_iter().flatten().map(|buffer| (buffer.offset(), buffer.length())).collect();
+    let nodes: Vec<(i64, i64)> =
+        header.nodes().into_iter().flatten().map(|node| (node.length(), node.null_count())).collect();
     if buffers.len() != BUFFERS || nodes.len() != NODES {
-        return Err(damaged(format!(
-            "{} buffers and {} nodes in a record batch",
-            buffers.len(),
-            nodes.len()
-        )));
+        return Err(damaged(format!("{} buffers and {} nodes in a record batch", buffers.len(), nodes.len())));
     }
     for (at, &(offset, length)) in buffers.iter().enumerate() {
         let (offset, length) = (size(offset)?, size(length)?);
         if offset.checked_add(length).is_none_or(|end| end > body) {
             return Err(outside());
         }
-        let unit = if FOUR_BYTE_BUFFERS.contains(&at) {
-            4
-        } else {
-            1
-        };
+        let unit = if FOUR_BYTE_BUFFERS.contains(&at) { 4 } else { 1 };
         if !offset.is_multiple_of(ALIGNMENT) || !length.is_multiple_of(unit) {
-            return Err(damaged(format!(
-                "buffer {at} of {length} bytes at {offset}"
-            )));
+            return Err(damaged(format!("buffer {at} of {length} bytes at {offset}")));
         }
     }
     for (at, &(length, nulls)) in nodes.iter().enumerate() {
         let most_nulls = if at == LABEL_NODE { length } else { 0 };
         if !(0..=i32::MAX.into()).contains(&length) || !(0..=most_nulls).contains(&nulls) {
-            return Err(damaged(format!(
-                "a column of {length} values with {nulls} nulls"
-            )));
+            return Err(damaged(format!("a column of {length} values with {nulls} nulls")));
         }
     }
     let (labels, nulls) = nodes[LABEL_NODE];
@@ -169,10 +120,7 @@ fn check_block(block: &Block, buffer: &Buffer, footer_start: usize) -> Result<Bu
         return Err(damaged(format!("{labels} labels with validity for fewer")));
     }
     if header.length() != labels {
-        return Err(damaged(format!(
-            "{} rows with {labels} labels",
-            header.length()
-        )));
+        return Err(damaged(format!("{} rows with {labels} labels", header.length())));
     }
     Ok(data)
 }

@@ -15,22 +15,12 @@ fn write(path: &Path, rows: &[Row]) -> Written {
 
 fn read(examples: &Examples) -> Vec<Row> {
     (0..examples.len())
-        .map(|row| {
-            (
-                examples.text(row).to_owned(),
-                examples.label(row),
-                examples.input_ids(row).to_vec(),
-            )
-        })
+        .map(|row| (examples.text(row).to_owned(), examples.label(row), examples.input_ids(row).to_vec()))
         .collect()
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
-    let row = (
-        any::<String>(),
-        prop::option::of(0u32..5),
-        prop::collection::vec(any::<u32>(), 0..20),
-    );
+    let row = (any::<String>(), prop::option::of(0u32..5), prop::collection::vec(any::<u32>(), 0..20));
     prop::collection::vec(row, 0..60)
 }
 
@@ -76,11 +66,7 @@ fn small() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let row = |text: &str, label, ids: &[u32]| (text.to_owned(), label, ids.to_vec());
     write(
         &path,
-        &[
-            row("good", Some(1), &[101, 204, 102]),
-            row("é", None, &[101, 102]),
-            row("", Some(0), &[101, 9, 102]),
-        ],
+        &[row("good", Some(1), &[101, 204, 102]), row("é", None, &[101, 102]), row("", Some(0), &[101, 9, 102])],
     );
     let bytes = std::fs::read(&path).unwrap();
     (folder, path, bytes)
@@ -91,11 +77,7 @@ fn every_cut_is_refused() {
     let (_folder, path, bytes) = small();
     for length in 0..bytes.len() {
         std::fs::write(&path, &bytes[..length]).unwrap();
-        assert!(
-            Examples::open(&path).is_err(),
-            "cut to {length} of {} bytes",
-            bytes.len()
-        );
+        assert!(Examples::open(&path).is_err(), "cut to {length} of {} bytes", bytes.len());
     }
 }
 
@@ -115,11 +97,7 @@ fn every_flipped_bit_is_read_or_refused() {
             }
         }
     }
-    assert!(
-        refused > bytes.len(),
-        "{refused} refusals over {} bytes",
-        bytes.len()
-    );
+    assert!(refused > bytes.len(), "{refused} refusals over {} bytes", bytes.len());
 }
 
 #[test]
@@ -127,13 +105,7 @@ fn rows_are_found_across_record_batches() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("train.arrow");
     let rows: Vec<Row> = (0..2 * ROWS_PER_BATCH as u32 + 3)
-        .map(|row| {
-            (
-                format!("text {row}"),
-                (row % 3 > 0).then_some(row % 3),
-                (0..row % 7).map(|id| row + id).collect(),
-            )
-        })
+        .map(|row| (format!("text {row}"), (row % 3 > 0).then_some(row % 3), (0..row % 7).map(|id| row + id).collect()))
         .collect();
     write(&path, &rows);
     let examples = Examples::open(&path).unwrap();
@@ -148,9 +120,7 @@ fn ids_are_views_of_the_map() {
     let copy = examples.clone();
     assert_eq!(examples.input_ids(0).as_ptr(), copy.input_ids(0).as_ptr());
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let Some(line) = maps
-        .lines()
-        .find(|line| line.ends_with("train.arrow") && inside(line, examples.input_ids(0)))
+    let Some(line) = maps.lines().find(|line| line.ends_with("train.arrow") && inside(line, examples.input_ids(0)))
     else {
         assert!(maps.is_empty(), "the ids don't lie in the mapped file");
         return;
@@ -159,11 +129,7 @@ fn ids_are_views_of_the_map() {
 }
 
 fn inside<T>(line: &str, slice: &[T]) -> bool {
-    let Some((start, end)) = line
-        .split_whitespace()
-        .next()
-        .and_then(|range| range.split_once('-'))
-    else {
+    let Some((start, end)) = line.split_whitespace().next().and_then(|range| range.split_once('-')) else {
         return false;
     };
     let hex = |text| u64::from_str_radix(text, 16).unwrap_or(0);
@@ -174,19 +140,12 @@ fn inside<T>(line: &str, slice: &[T]) -> bool {
 fn another_arrow_file_is_refused_with_its_columns() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.arrow");
-    let batch = RecordBatch::try_from_iter([(
-        "sentence",
-        Arc::new(StringArray::from(vec!["a"])) as ArrayRef,
-    )])
-    .unwrap();
+    let batch = RecordBatch::try_from_iter([("sentence", Arc::new(StringArray::from(vec!["a"])) as ArrayRef)]).unwrap();
     let mut writer = FileWriter::try_new(File::create(&path).unwrap(), &batch.schema()).unwrap();
     writer.write(&batch).unwrap();
     writer.finish().unwrap();
     let message = Examples::open(&path).unwrap_err().to_string();
-    assert!(
-        message.contains("sentence") && message.contains("prepare the data again"),
-        "{message}"
-    );
+    assert!(message.contains("sentence") && message.contains("prepare the data again"), "{message}");
 }
 
 #[test]

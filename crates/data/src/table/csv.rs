@@ -17,28 +17,16 @@ use crate::error::DataError;
 pub(super) fn read(path: &Path, delimiter: u8, wanted: Wanted<'_>) -> Result<Table, DataError> {
     let bytes = Quotes::new(text::open(path)?, delimiter);
     let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
-    let seen: Vec<String> = reader
-        .headers()
-        .map_err(|error| refused(path, error))?
-        .iter()
-        .map(str::to_string)
-        .collect();
+    let seen: Vec<String> =
+        reader.headers().map_err(|error| refused(path, error))?.iter().map(str::to_string).collect();
     if seen.is_empty() {
-        return Err(DataError::content(
-            path,
-            "no header: the first line must name the columns",
-        ));
+        return Err(DataError::content(path, "no header: the first line must name the columns"));
     }
     let (text, label) = choose(path, &seen, wanted)?;
     let mut rows = Vec::new();
     let mut record = StringRecord::new();
-    while reader
-        .read_record(&mut record)
-        .map_err(|error| refused(path, error))?
-    {
-        let label = label
-            .and_then(|column| record.get(column))
-            .filter(|field| !field.trim().is_empty());
+    while reader.read_record(&mut record).map_err(|error| refused(path, error))? {
+        let label = label.and_then(|column| record.get(column)).filter(|field| !field.trim().is_empty());
         rows.push(Row {
             file: 0,
             row: rows.len() as u64 + 1,
@@ -48,43 +36,25 @@ pub(super) fn read(path: &Path, delimiter: u8, wanted: Wanted<'_>) -> Result<Tab
         });
     }
     let label_column = label.map(|column| seen[column].clone());
-    let origin = Origin {
-        path: path.into(),
-        text_column: seen[text].clone(),
-        label_column,
-        class_names: None,
-    };
+    let origin = Origin { path: path.into(), text_column: seen[text].clone(), label_column, class_names: None };
     Ok(Table { origin, rows })
 }
 
 fn refused(path: &Path, error: csv::Error) -> DataError {
     let line = error.position().map_or(1, csv::Position::line);
     let reason = match error.into_kind() {
-        ErrorKind::Io(error) => match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Fault>())
-        {
+        ErrorKind::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
             Some(fault) => {
-                return DataError::Line {
-                    path: path.into(),
-                    line: fault.line,
-                    reason: fault.to_string(),
-                };
+                return DataError::Line { path: path.into(), line: fault.line, reason: fault.to_string() };
             }
             None => return DataError::io(path, error),
         },
-        ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => format!(
+        ErrorKind::UnequalLengths { expected_len, len, .. } => format!(
             "{len} fields where the header has {expected_len} (hint: a text that holds the separator belongs in quotes)"
         ),
         other => format!("{other:?}"),
     };
-    DataError::Line {
-        path: path.into(),
-        line,
-        reason,
-    }
+    DataError::Line { path: path.into(), line, reason }
 }
 
 /// What [`Quotes`] stops at.
@@ -117,24 +87,14 @@ struct Quotes<R> {
 
 impl<R: Read> Quotes<R> {
     fn new(inner: R, delimiter: u8) -> Self {
-        Self {
-            inner,
-            delimiter,
-            state: State::FieldStart,
-            line: 1,
-            record_line: 1,
-            quote_line: 1,
-            length: 0,
-        }
+        Self { inner, delimiter, state: State::FieldStart, line: 1, record_line: 1, quote_line: 1, length: 0 }
     }
 
     fn step(&mut self, byte: u8) -> Result<(), Fault> {
         let line_end = byte == b'\n' || byte == b'\r';
         self.state = match self.state {
             State::FieldStart | State::Plain | State::Closing if line_end => State::FieldStart,
-            State::FieldStart | State::Plain | State::Closing if byte == self.delimiter => {
-                State::FieldStart
-            }
+            State::FieldStart | State::Plain | State::Closing if byte == self.delimiter => State::FieldStart,
             State::FieldStart if byte == b'"' => {
                 self.quote_line = self.line;
                 State::Quoted
@@ -159,9 +119,7 @@ impl<R: Read> Quotes<R> {
         }
         Err(Fault {
             line: self.record_line,
-            reason: format!(
-                "a record of more than {MAX_RECORD} bytes, the most that is read (hint: split the text)"
-            ),
+            reason: format!("a record of more than {MAX_RECORD} bytes, the most that is read (hint: split the text)"),
         })
     }
 
@@ -170,10 +128,7 @@ impl<R: Read> Quotes<R> {
             "a quote opens here and {what} (line {}) (hint: inside a quoted field a quote is written twice, \"\")",
             self.line
         );
-        Fault {
-            line: self.quote_line,
-            reason,
-        }
+        Fault { line: self.quote_line, reason }
     }
 }
 
@@ -182,9 +137,7 @@ impl<R: Read> Read for Quotes<R> {
         let read = self.inner.read(buffer)?;
         let outcome = buffer[..read].iter().try_for_each(|byte| self.step(*byte));
         let outcome = outcome.and_then(|()| match self.state {
-            State::Quoted if read == 0 && !buffer.is_empty() => {
-                Err(self.unbalanced("is never closed"))
-            }
+            State::Quoted if read == 0 && !buffer.is_empty() => Err(self.unbalanced("is never closed")),
             _ => Ok(()),
         });
         outcome.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;

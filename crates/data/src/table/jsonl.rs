@@ -25,11 +25,7 @@ pub(super) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> 
             Some(origin) => &*origin,
             unset => &*unset.insert(columns(path, &object, wanted)?),
         };
-        let place = Place {
-            path: path.into(),
-            row: rows.len() as u64 + 1,
-            line: Some(line),
-        };
+        let place = Place { path: path.into(), row: rows.len() as u64 + 1, line: Some(line) };
         let text = match take(&mut object, &origin.text_column) {
             None => return Err(absent(path, place, &origin.text_column, &object)),
             Some(Value::Null) => None,
@@ -47,13 +43,7 @@ pub(super) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> 
                 })?,
             },
         };
-        rows.push(Row {
-            file: 0,
-            row: place.row,
-            line: place.line,
-            text,
-            label,
-        });
+        rows.push(Row { file: 0, row: place.row, line: place.line, text, label });
     }
     match origin {
         Some(origin) => Ok(Table { origin, rows }),
@@ -62,18 +52,9 @@ pub(super) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> 
 }
 
 fn parse(path: &Path, line: u64, content: &str) -> Result<Vec<(String, Value)>, DataError> {
-    let fail = |reason: String| {
-        Err(DataError::Line {
-            path: path.into(),
-            line,
-            reason,
-        })
-    };
+    let fail = |reason: String| Err(DataError::Line { path: path.into(), line, reason });
     if content.trim_start().starts_with('[') {
-        return fail(
-            "a JSON array; one object a line is read (hint: `jq -c '.[]' FILE > FILE.jsonl`)"
-                .into(),
-        );
+        return fail("a JSON array; one object a line is read (hint: `jq -c '.[]' FILE > FILE.jsonl`)".into());
     }
     match serde_json::from_str::<Object>(content) {
         Ok(object) => Ok(object.0),
@@ -83,43 +64,24 @@ fn parse(path: &Path, line: u64, content: &str) -> Result<Vec<(String, Value)>, 
             if let Some(end) = reason.rfind(" at line ") {
                 reason.truncate(end);
             }
-            fail(format!(
-                "not a JSON object, column {}: {reason} (hint: one object a line)",
-                error.column()
-            ))
+            fail(format!("not a JSON object, column {}: {reason} (hint: one object a line)", error.column()))
         }
     }
 }
 
-fn columns(
-    path: &Path,
-    object: &[(String, Value)],
-    wanted: Wanted<'_>,
-) -> Result<Origin, DataError> {
+fn columns(path: &Path, object: &[(String, Value)], wanted: Wanted<'_>) -> Result<Origin, DataError> {
     let seen: Vec<String> = object.iter().map(|(name, _)| name.clone()).collect();
     let (text, label) = choose(path, &seen, wanted)?;
     let label_column = label.map(|column| seen[column].clone());
-    Ok(Origin {
-        path: path.into(),
-        text_column: seen[text].clone(),
-        label_column,
-        class_names: None,
-    })
+    Ok(Origin { path: path.into(), text_column: seen[text].clone(), label_column, class_names: None })
 }
 
 fn take(object: &mut [(String, Value)], column: &str) -> Option<Value> {
-    object
-        .iter_mut()
-        .find(|(name, _)| name == column)
-        .map(|(_, value)| std::mem::take(value))
+    object.iter_mut().find(|(name, _)| name == column).map(|(_, value)| std::mem::take(value))
 }
 
 fn absent(path: &Path, place: Place, column: &str, object: &[(String, Value)]) -> DataError {
-    let seen: Vec<String> = object
-        .iter()
-        .take(30)
-        .map(|(name, _)| crate::source::cut(name))
-        .collect();
+    let seen: Vec<String> = object.iter().take(30).map(|(name, _)| crate::source::cut(name)).collect();
     DataError::Column {
         path: path.into(),
         reason: format!("row {} has no column {column:?}, row 1 has", place.row),
@@ -130,19 +92,9 @@ fn absent(path: &Path, place: Place, column: &str, object: &[(String, Value)]) -
 
 fn not_text(place: Place, origin: &Origin, rows: &[Row], found: &Value) -> DataError {
     let earlier = rows.iter().rfind(|row| row.text.is_some());
-    let before = earlier
-        .map(|row| format!(", text in row {}", row.row))
-        .unwrap_or_default();
-    let reason = format!(
-        "{}, {} here{before} (hint: --text-column)",
-        shown(&found.to_string()),
-        kind(found)
-    );
-    DataError::Value {
-        place,
-        column: origin.text_column.clone(),
-        reason,
-    }
+    let before = earlier.map(|row| format!(", text in row {}", row.row)).unwrap_or_default();
+    let reason = format!("{}, {} here{before} (hint: --text-column)", shown(&found.to_string()), kind(found));
+    DataError::Value { place, column: origin.text_column.clone(), reason }
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -189,9 +141,7 @@ impl<'de> Deserialize<'de> for Object {
                 let mut members: Vec<(String, Value)> = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
                     if !names.insert(name.clone()) {
-                        return Err(serde::de::Error::custom(format!(
-                            "the name {name:?} occurs twice"
-                        )));
+                        return Err(serde::de::Error::custom(format!("the name {name:?} occurs twice")));
                     }
                     members.push((name, value));
                 }

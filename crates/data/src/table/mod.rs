@@ -60,11 +60,7 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn place(&self, row: &Row) -> Place {
-        Place {
-            path: self.path.clone(),
-            row: row.row,
-            line: row.line,
-        }
+        Place { path: self.path.clone(), row: row.row, line: row.line }
     }
 }
 
@@ -87,20 +83,10 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// Names under which the text is found without `--text-column`.
-const TEXT_COLUMNS: [&str; 10] = [
-    "text", "sentence", "review", "phrase", "content", "comment", "document", "tweet", "message",
-    "body",
-];
+const TEXT_COLUMNS: [&str; 10] =
+    ["text", "sentence", "review", "phrase", "content", "comment", "document", "tweet", "message", "body"];
 /// Names under which the label is found without `--label-column`.
-const LABEL_COLUMNS: [&str; 7] = [
-    "label",
-    "labels",
-    "sentiment",
-    "class",
-    "target",
-    "category",
-    "polarity",
-];
+const LABEL_COLUMNS: [&str; 7] = ["label", "labels", "sentiment", "class", "target", "category", "polarity"];
 
 /// The endings of the files that [`read`] reads.
 pub(crate) const ENDINGS: [&str; 7] = ["csv", "tsv", "tab", "jsonl", "ndjson", "json", "parquet"];
@@ -114,60 +100,38 @@ pub(crate) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> 
         "parquet" => parquet::read(path, wanted),
         other => Err(DataError::content(
             path,
-            format!(
-                "the ending {other:?} is not one that can be read: .csv, .tsv, .jsonl, .parquet (hint: rename it)"
-            ),
+            format!("the ending {other:?} is not one that can be read: .csv, .tsv, .jsonl, .parquet (hint: rename it)"),
         )),
     }?;
     if table.rows.is_empty() {
-        return Err(DataError::content(
-            path,
-            "no rows, only the names of its columns",
-        ));
+        return Err(DataError::content(path, "no rows, only the names of its columns"));
     }
     Ok(table)
 }
 
 pub(crate) fn ending(path: &Path) -> String {
-    path.extension()
-        .map(|ending| ending.to_string_lossy().to_lowercase())
-        .unwrap_or_default()
+    path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default()
 }
 
 /// The positions of the text's and the label's columns among those `seen`.
-fn choose(
-    path: &Path,
-    seen: &[String],
-    wanted: Wanted<'_>,
-) -> Result<(usize, Option<usize>), DataError> {
+fn choose(path: &Path, seen: &[String], wanted: Wanted<'_>) -> Result<(usize, Option<usize>), DataError> {
     let columns = Columns { path, seen };
     let text = match wanted.text {
         Some(name) => columns.named(name, "--text-column")?,
-        None => columns
-            .detected("text", &TEXT_COLUMNS, "--text-column")?
-            .ok_or_else(|| {
-                columns.error(
-                    format!("no column is called {}", TEXT_COLUMNS.join(", ")),
-                    "--text-column NAME",
-                )
-            })?,
+        None => columns.detected("text", &TEXT_COLUMNS, "--text-column")?.ok_or_else(|| {
+            columns.error(format!("no column is called {}", TEXT_COLUMNS.join(", ")), "--text-column NAME")
+        })?,
     };
     let label = match wanted.label {
         Some(name) => Some(columns.named(name, "--label-column")?),
         None => columns.detected("label", &LABEL_COLUMNS, "--label-column")?,
     };
     if label.is_none() && !wanted.label_optional {
-        return Err(columns.error(
-            format!("no column is called {}", LABEL_COLUMNS.join(", ")),
-            "--label-column NAME",
-        ));
+        return Err(columns.error(format!("no column is called {}", LABEL_COLUMNS.join(", ")), "--label-column NAME"));
     }
     if label == Some(text) {
         return Err(columns.error(
-            format!(
-                "column {:?} can't be both the text and the label",
-                seen[text]
-            ),
+            format!("column {:?} can't be both the text and the label", seen[text]),
             "--text-column and --label-column",
         ));
     }
@@ -183,18 +147,11 @@ impl Columns<'_> {
     /// The column of this name: as written, else in another case or with space around it.
     fn named(&self, name: &str, flag: &str) -> Result<usize, DataError> {
         let exact = self.positions(|column| column == name);
-        let found = if exact.is_empty() {
-            self.positions(|column| folded(column) == folded(name))
-        } else {
-            exact
-        };
+        let found = if exact.is_empty() { self.positions(|column| folded(column) == folded(name)) } else { exact };
         match found[..] {
             [column] => Ok(column),
             [] => Err(self.error(format!("no column {name:?}"), &format!("{flag} NAME"))),
-            _ => Err(self.error(
-                format!("{} columns are called {name:?}", found.len()),
-                "give each its own name",
-            )),
+            _ => Err(self.error(format!("{} columns are called {name:?}", found.len()), "give each its own name")),
         }
     }
 
@@ -205,10 +162,7 @@ impl Columns<'_> {
             [] => Ok(None),
             [column] => Ok(Some(column)),
             _ => {
-                let names: Vec<String> = found
-                    .iter()
-                    .map(|column| format!("{:?}", self.seen[*column]))
-                    .collect();
+                let names: Vec<String> = found.iter().map(|column| format!("{:?}", self.seen[*column])).collect();
                 Err(self.error(
                     format!("columns {} could each be the {what}", names.join(" and ")),
                     &format!("{flag} NAME"),
@@ -218,40 +172,22 @@ impl Columns<'_> {
     }
 
     fn positions(&self, fits: impl Fn(&str) -> bool) -> Vec<usize> {
-        self.seen
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| fits(name))
-            .map(|(position, _)| position)
-            .collect()
+        self.seen.iter().enumerate().filter(|(_, name)| fits(name)).map(|(position, _)| position).collect()
     }
 
     fn error(&self, reason: String, hint: &str) -> DataError {
         let mut hint = hint.to_string();
         if let [only] = self.seen
-            && let Some(separator) = [';', '\t', ',', '|']
-                .into_iter()
-                .find(|separator| only.contains(*separator))
+            && let Some(separator) = [';', '\t', ',', '|'].into_iter().find(|separator| only.contains(*separator))
         {
-            hint = format!(
-                "the columns seem to be separated by {separator:?}: write .csv with commas or .tsv with tabs"
-            );
+            hint =
+                format!("the columns seem to be separated by {separator:?}: write .csv with commas or .tsv with tabs");
         }
-        let mut seen: Vec<String> = self
-            .seen
-            .iter()
-            .take(30)
-            .map(|name| crate::source::cut(name))
-            .collect();
+        let mut seen: Vec<String> = self.seen.iter().take(30).map(|name| crate::source::cut(name)).collect();
         if self.seen.len() > seen.len() {
             seen.push(format!("and {} more", self.seen.len() - seen.len()));
         }
-        DataError::Column {
-            path: self.path.into(),
-            reason,
-            seen: seen.join(", "),
-            hint,
-        }
+        DataError::Column { path: self.path.into(), reason, seen: seen.join(", "), hint }
     }
 }
 

@@ -29,28 +29,18 @@ pub(super) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> 
     let file = open_regular(path)?;
     // The reader is dropped with whatever state a panic left in it.
     no_panic(|| read_columns(path, file, wanted)).unwrap_or_else(|found| {
-        Err(broken(
-            path,
-            ParquetError::General(format!("its pages contradict one another: {found}")),
-        ))
+        Err(broken(path, ParquetError::General(format!("its pages contradict one another: {found}"))))
     })
 }
 
 fn read_columns(path: &Path, file: File, wanted: Wanted<'_>) -> Result<Table, DataError> {
-    let length = file
-        .metadata()
-        .map_err(|error| DataError::io(path, error))?
-        .len();
+    let length = file.metadata().map_err(|error| DataError::io(path, error))?.len();
     let options = ArrowReaderOptions::new();
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-        .map_err(|error| broken(path, error))?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(|error| broken(path, error))?;
     plausible(builder.metadata(), length).map_err(|error| broken(path, error))?;
     let schema = builder.schema().clone();
-    let seen: Vec<String> = schema
-        .fields()
-        .iter()
-        .map(|field| field.name().clone())
-        .collect();
+    let seen: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let (text, label) = choose(path, &seen, wanted)?;
     let origin = Origin {
         path: path.into(),
@@ -60,11 +50,8 @@ fn read_columns(path: &Path, file: File, wanted: Wanted<'_>) -> Result<Table, Da
     };
     suits(path, &schema, text, label)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), std::iter::once(text).chain(label));
-    let reader = builder
-        .with_projection(mask)
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|error| broken(path, error))?;
+    let reader =
+        builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|error| broken(path, error))?;
     let mut rows = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|error| broken(path, ParquetError::from(error)))?;
@@ -74,10 +61,7 @@ fn read_columns(path: &Path, file: File, wanted: Wanted<'_>) -> Result<Table, Da
 }
 
 fn broken(path: &Path, source: ParquetError) -> DataError {
-    DataError::Parquet {
-        path: path.into(),
-        source,
-    }
+    DataError::Parquet { path: path.into(), source }
 }
 
 /// Whether what the footer claims can be true of a file of this length.
@@ -85,25 +69,17 @@ fn plausible(metadata: &ParquetMetaData, length: u64) -> Result<(), ParquetError
     let refuse = |what: String| Err(ParquetError::General(what));
     for (number, group) in metadata.row_groups().iter().enumerate() {
         if group.num_rows() < 0 {
-            return refuse(format!(
-                "row group {number} claims {} rows",
-                group.num_rows()
-            ));
+            return refuse(format!("row group {number} claims {} rows", group.num_rows()));
         }
         for column in group.columns() {
-            let start = column
-                .dictionary_page_offset()
-                .unwrap_or(column.data_page_offset());
+            let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
             let size = column.compressed_size();
             let end = u64::try_from(start)
                 .ok()
                 .zip(u64::try_from(size).ok())
                 .and_then(|(start, size)| start.checked_add(size));
             if end.is_none_or(|end| end > length) || column.data_page_offset() < 0 {
-                return refuse(format!(
-                    "column {} of row group {number} lies outside the file",
-                    column.column_path()
-                ));
+                return refuse(format!("column {} of row group {number} lies outside the file", column.column_path()));
             }
             if !(0..=MAX_CHUNK).contains(&column.uncompressed_size()) || column.num_values() < 0 {
                 return refuse(format!(
@@ -121,11 +97,7 @@ fn plausible(metadata: &ParquetMetaData, length: u64) -> Result<(), ParquetError
 fn suits(path: &Path, schema: &Schema, text: usize, label: Option<usize>) -> Result<(), DataError> {
     let refuse = |column: usize, what: &str, flag: &str| {
         let field = schema.field(column);
-        let message = format!(
-            "column {:?} is {}, not {what} (hint: {flag})",
-            field.name(),
-            field.data_type()
-        );
+        let message = format!("column {:?} is {}, not {what} (hint: {flag})", field.name(), field.data_type());
         Err(DataError::content(path, message))
     };
     if plain(schema.field(text).data_type()) != Some(Plain::Text) {
@@ -158,25 +130,16 @@ fn plain(kind: &DataType) -> Option<Plain> {
     }
 }
 
-fn append(
-    rows: &mut Vec<Row>,
-    batch: &RecordBatch,
-    origin: &Origin,
-    path: &Path,
-) -> Result<(), DataError> {
+fn append(rows: &mut Vec<Row>, batch: &RecordBatch, origin: &Origin, path: &Path) -> Result<(), DataError> {
     let column = |name: &str, to: &DataType| -> Result<ArrayRef, DataError> {
-        let column = batch
-            .column_by_name(name)
-            .ok_or_else(|| broken(path, missing(name)))?;
+        let column = batch.column_by_name(name).ok_or_else(|| broken(path, missing(name)))?;
         cast(column, to).map_err(|error| broken(path, error.into()))
     };
     let texts = column(&origin.text_column, &DataType::LargeUtf8)?;
     let texts = texts.as_string::<i64>();
     let mut labels = vec![Cell::Missing; batch.num_rows()];
     if let Some(name) = &origin.label_column {
-        let kind = batch
-            .column_by_name(name)
-            .and_then(|column| plain(column.data_type()));
+        let kind = batch.column_by_name(name).and_then(|column| plain(column.data_type()));
         let to = match kind {
             Some(Plain::Integer) => DataType::Int64,
             Some(Plain::Float) => DataType::Float64,
@@ -184,15 +147,9 @@ fn append(
             Some(Plain::Text) | None => DataType::LargeUtf8,
         };
         let values = column(name, &to)?;
-        for (row, label) in labels
-            .iter_mut()
-            .enumerate()
-            .filter(|(row, _)| values.is_valid(*row))
-        {
+        for (row, label) in labels.iter_mut().enumerate().filter(|(row, _)| values.is_valid(*row)) {
             *label = match kind {
-                Some(Plain::Integer) => {
-                    Cell::Integer(values.as_primitive::<Int64Type>().value(row))
-                }
+                Some(Plain::Integer) => Cell::Integer(values.as_primitive::<Int64Type>().value(row)),
                 Some(Plain::Float) => Cell::Float(values.as_primitive::<Float64Type>().value(row)),
                 Some(Plain::Bool) => Cell::Bool(values.as_boolean().value(row)),
                 Some(Plain::Text) | None => match values.as_string::<i64>().value(row) {
@@ -206,50 +163,23 @@ fn append(
         let row = rows.len() as u64 + 1;
         let text = texts.is_valid(index).then(|| texts.value(index));
         if let Some(text) = text.filter(|text| text.len() > MAX_RECORD) {
-            let reason = format!(
-                "a text of {} bytes; the most that is read is {MAX_RECORD} (hint: split it)",
-                text.len()
-            );
-            let place = Place {
-                path: path.into(),
-                row,
-                line: None,
-            };
-            return Err(DataError::Value {
-                place,
-                column: origin.text_column.clone(),
-                reason,
-            });
+            let reason =
+                format!("a text of {} bytes; the most that is read is {MAX_RECORD} (hint: split it)", text.len());
+            let place = Place { path: path.into(), row, line: None };
+            return Err(DataError::Value { place, column: origin.text_column.clone(), reason });
         }
-        rows.push(Row {
-            file: 0,
-            row,
-            line: None,
-            text: text.map(str::to_string),
-            label,
-        });
+        rows.push(Row { file: 0, row, line: None, text: text.map(str::to_string), label });
     }
     Ok(())
 }
 
 fn missing(name: &str) -> ParquetError {
-    ParquetError::General(format!(
-        "column {name:?} is in the schema and not in the data"
-    ))
+    ParquetError::General(format!("column {name:?} is in the schema and not in the data"))
 }
 
 /// The class names that the `datasets` library writes beside the schema.
 fn class_names(schema: &Schema, column: &str) -> Option<Vec<String>> {
-    let about: serde_json::Value =
-        serde_json::from_str(schema.metadata().get("huggingface")?).ok()?;
-    let names = about
-        .get("info")?
-        .get("features")?
-        .get(column)?
-        .get("names")?
-        .as_array()?;
-    names
-        .iter()
-        .map(|name| name.as_str().map(str::to_string))
-        .collect()
+    let about: serde_json::Value = serde_json::from_str(schema.metadata().get("huggingface")?).ok()?;
+    let names = about.get("info")?.get("features")?.get(column)?.get("names")?.as_array()?;
+    names.iter().map(|name| name.as_str().map(str::to_string)).collect()
 }

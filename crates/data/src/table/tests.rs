@@ -56,10 +56,7 @@ fn refused(name: &str, sound: &[u8], mutants: usize) -> usize {
     let desk = TempDir::new().expect("a temporary folder");
     let path = desk.path().join(name);
     fs::write(&path, sound).expect("written");
-    let rows = read(&path, Wanted::default())
-        .expect("the file is sound before it is changed")
-        .rows
-        .len();
+    let rows = read(&path, Wanted::default()).expect("the file is sound before it is changed").rows.len();
     assert!(rows >= 3);
     let mut noise = Noise(name.len() as u64);
     let mut refused = 0;
@@ -68,11 +65,7 @@ fn refused(name: &str, sound: &[u8], mutants: usize) -> usize {
         fs::remove_file(&path).expect("removed");
         fs::write(&path, noise.mutate(sound)).expect("written");
         match read(&path, Wanted::default()) {
-            Ok(table) => assert!(
-                table.rows.len() <= rows + 40,
-                "{} rows out of {rows}",
-                table.rows.len()
-            ),
+            Ok(table) => assert!(table.rows.len() <= rows + 40, "{} rows out of {rows}", table.rows.len()),
             Err(error) => {
                 assert!(error.to_string().contains(name), "{error}");
                 refused += 1;
@@ -82,7 +75,8 @@ fn refused(name: &str, sound: &[u8], mutants: usize) -> usize {
     refused
 }
 
-const CSV: &str = "id,text,label\n1,\"a \"\"fine\"\" film, really\",pos\n2,dull,neg\n3,\"two\nlines\",pos\n4,é 👍,neg\n";
+const CSV: &str =
+    "id,text,label\n1,\"a \"\"fine\"\" film, really\",pos\n2,dull,neg\n3,\"two\nlines\",pos\n4,é 👍,neg\n";
 const JSONL: &str = "{\"text\": \"a \\u00e9 film\", \"label\": 1, \"more\": {\"a\": [1, 2.5e3, null]}}\n\
                      {\"text\": \"dull\", \"label\": 0}\n{\"text\": \"\\ud83d\\ude00\", \"label\": 1}\n";
 
@@ -97,18 +91,14 @@ fn changed_jsonl_never_panics() {
 }
 
 fn parquet(compression: Compression, dictionary: bool) -> Vec<u8> {
-    let texts: ArrayRef = Arc::new(StringArray::from_iter(
-        (0..40).map(|i| (i % 9 != 5).then(|| format!("text {}", i % 7))),
-    ));
+    let texts: ArrayRef =
+        Arc::new(StringArray::from_iter((0..40).map(|i| (i % 9 != 5).then(|| format!("text {}", i % 7)))));
     let labels: ArrayRef = Arc::new(Int64Array::from_iter_values((0..40).map(|i| i % 2)));
     let batch = RecordBatch::try_from_iter([("text", texts), ("label", labels)]).expect("a batch");
-    let properties = WriterProperties::builder()
-        .set_compression(compression)
-        .set_dictionary_enabled(dictionary)
-        .build();
+    let properties =
+        WriterProperties::builder().set_compression(compression).set_dictionary_enabled(dictionary).build();
     let mut bytes = Vec::new();
-    let mut writer =
-        ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).expect("a writer");
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).expect("a writer");
     writer.write(&batch).expect("written");
     writer.close().expect("closed");
     bytes
@@ -133,17 +123,9 @@ fn a_cut_off_parquet_file_is_named() {
     let path = desk.path().join("cut.parquet");
     let sound = parquet(Compression::SNAPPY, true);
     fs::write(&path, &sound[..sound.len() - 100]).expect("written");
-    let error = read(&path, Wanted::default())
-        .expect_err("cut off")
-        .to_string();
-    assert!(
-        error.contains("cut.parquet: not readable as Parquet: "),
-        "{error}"
-    );
-    assert!(
-        error.ends_with("(hint: the file may be cut off; fetch or write it again)"),
-        "{error}"
-    );
+    let error = read(&path, Wanted::default()).expect_err("cut off").to_string();
+    assert!(error.contains("cut.parquet: not readable as Parquet: "), "{error}");
+    assert!(error.ends_with("(hint: the file may be cut off; fetch or write it again)"), "{error}");
 }
 
 proptest! {

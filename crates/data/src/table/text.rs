@@ -16,22 +16,16 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 pub(crate) fn open(path: &Path) -> Result<BufReader<File>, DataError> {
     let mut file = open_regular(path)?;
     let start = check(path, &mut file)?;
-    file.seek(SeekFrom::Start(start))
-        .map_err(|error| DataError::io(path, error))?;
+    file.seek(SeekFrom::Start(start)).map_err(|error| DataError::io(path, error))?;
     Ok(BufReader::with_capacity(CHUNK, file))
 }
 
 /// Opens a regular file that holds something.
 pub(crate) fn open_regular(path: &Path) -> Result<File, DataError> {
     let file = File::open(path).map_err(|error| DataError::io(path, error))?;
-    let about = file
-        .metadata()
-        .map_err(|error| DataError::io(path, error))?;
+    let about = file.metadata().map_err(|error| DataError::io(path, error))?;
     if !about.is_file() {
-        return Err(DataError::content(
-            path,
-            "not a regular file (hint: save the data to a file first)",
-        ));
+        return Err(DataError::content(path, "not a regular file (hint: save the data to a file first)"));
     }
     if about.len() == 0 {
         return Err(DataError::content(path, "the file is empty (0 bytes)"));
@@ -47,18 +41,11 @@ fn check(path: &Path, file: &mut File) -> Result<u64, DataError> {
     let mut line = 1_u64;
     let mut start = 0;
     loop {
-        let read = file
-            .read(&mut buffer[held..])
-            .map_err(|error| DataError::io(path, error))?;
+        let read = file.read(&mut buffer[held..]).map_err(|error| DataError::io(path, error))?;
         let piece = &buffer[..held + read];
         if offset == 0 && held == 0 {
             if let Some(reason) = foreign(piece) {
-                return Err(DataError::Encoding {
-                    path: path.into(),
-                    offset: 0,
-                    line: 1,
-                    reason: reason.into(),
-                });
+                return Err(DataError::Encoding { path: path.into(), offset: 0, line: 1, reason: reason.into() });
             }
             if piece.starts_with(BYTE_ORDER_MARK) {
                 start = BYTE_ORDER_MARK.len() as u64;
@@ -97,9 +84,7 @@ fn newlines(bytes: &[u8]) -> u64 {
 /// What the first bytes say the file is, when that isn't UTF-8 text.
 fn foreign(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") {
-        return Some(
-            "UTF-16 (a byte-order mark says so), not UTF-8 (hint: `iconv -f UTF-16 -t UTF-8 FILE`)",
-        );
+        return Some("UTF-16 (a byte-order mark says so), not UTF-8 (hint: `iconv -f UTF-16 -t UTF-8 FILE`)");
     }
     if head.starts_with(b"\x1F\x8B") || head.starts_with(b"PK\x03\x04") {
         return Some("a compressed archive, not text (hint: unpack it first)");
@@ -108,18 +93,10 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         return Some("Parquet, not text (hint: name it .parquet)");
     }
     let head = &head[..head.len().min(4096)];
-    let zeros = |from: usize| {
-        head.iter()
-            .skip(from)
-            .step_by(2)
-            .filter(|byte| **byte == 0)
-            .count()
-    };
+    let zeros = |from: usize| head.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
     let half = head.len() / 2;
     if half >= 4 && (zeros(0) * 10 > half * 9 || zeros(1) * 10 > half * 9) {
-        return Some(
-            "every second byte is 0, as in UTF-16, not UTF-8 (hint: `iconv -f UTF-16LE -t UTF-8 FILE`)",
-        );
+        return Some("every second byte is 0, as in UTF-16, not UTF-8 (hint: `iconv -f UTF-16LE -t UTF-8 FILE`)");
     }
     None
 }
@@ -135,20 +112,13 @@ pub(crate) struct Lines<'a, R> {
 
 impl<'a, R: BufRead> Lines<'a, R> {
     pub(crate) fn new(path: &'a Path, reader: R, limit: usize) -> Self {
-        Self {
-            path,
-            reader,
-            limit,
-            line: 0,
-        }
+        Self { path, reader, limit, line: 0 }
     }
 
     fn read(&mut self) -> Result<Option<(u64, String)>, DataError> {
         let mut bytes = Vec::new();
         let mut bounded = (&mut self.reader).take(self.limit as u64 + 2);
-        bounded
-            .read_until(b'\n', &mut bytes)
-            .map_err(|error| DataError::io(self.path, error))?;
+        bounded.read_until(b'\n', &mut bytes).map_err(|error| DataError::io(self.path, error))?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -159,13 +129,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
                 bytes.pop();
             }
         }
-        let fail = |reason: String| {
-            Err(DataError::Line {
-                path: self.path.into(),
-                line: self.line,
-                reason,
-            })
-        };
+        let fail = |reason: String| Err(DataError::Line { path: self.path.into(), line: self.line, reason });
         if bytes.len() > self.limit {
             return fail(format!(
                 "longer than {} bytes, the most that is read (hint: is a line end missing?)",
@@ -174,9 +138,7 @@ impl<'a, R: BufRead> Lines<'a, R> {
         }
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Some((self.line, text))),
-            Err(_) => {
-                fail("not UTF-8; the file changed while it was read (hint: run again)".into())
-            }
+            Err(_) => fail("not UTF-8; the file changed while it was read (hint: run again)".into()),
         }
     }
 }

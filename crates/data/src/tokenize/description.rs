@@ -17,25 +17,10 @@ const MAX_BYTES: u64 = 64 << 20;
 /// WordPiece takes time quadratic in the length of a word, so a file may not raise BERT's 100 at will.
 const MAX_WORD_CHARS: u64 = 10_000;
 
-const NORMALIZERS: &[&str] = &[
-    "BertNormalizer",
-    "Lowercase",
-    "NFC",
-    "NFD",
-    "NFKC",
-    "NFKD",
-    "Sequence",
-    "Strip",
-    "StripAccents",
-];
-const PRE_TOKENIZERS: &[&str] = &[
-    "BertPreTokenizer",
-    "Digits",
-    "Punctuation",
-    "Sequence",
-    "Whitespace",
-    "WhitespaceSplit",
-];
+const NORMALIZERS: &[&str] =
+    &["BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Sequence", "Strip", "StripAccents"];
+const PRE_TOKENIZERS: &[&str] =
+    &["BertPreTokenizer", "Digits", "Punctuation", "Sequence", "Whitespace", "WhitespaceSplit"];
 
 /// What decides about a text's ids: everything of a `tokenizer.json` but truncation, padding and decoder.
 pub(super) struct Description {
@@ -53,11 +38,7 @@ impl Description {
     pub(super) fn read(folder: &Path) -> Result<Self, DataError> {
         let (tokenizer_json, vocab_txt) = (folder.join("tokenizer.json"), folder.join("vocab.txt"));
         let config_path = folder.join("tokenizer_config.json");
-        let config = if config_path.is_file() {
-            parse(&config_path)?
-        } else {
-            Map::new()
-        };
+        let config = if config_path.is_file() { parse(&config_path)? } else { Map::new() };
         let (path, mut fields) = if tokenizer_json.is_file() {
             let fields = parse(&tokenizer_json)?;
             (tokenizer_json, fields)
@@ -74,24 +55,13 @@ impl Description {
         fields.retain(|key, _| {
             matches!(
                 key.as_str(),
-                "version"
-                    | "added_tokens"
-                    | "normalizer"
-                    | "pre_tokenizer"
-                    | "post_processor"
-                    | "model"
+                "version" | "added_tokens" | "normalizer" | "pre_tokenizer" | "post_processor" | "model"
             )
         });
-        let checked =
-            check(&fields).and_then(|()| special_tokens(fields.remove("post_processor").as_ref()));
+        let checked = check(&fields).and_then(|()| special_tokens(fields.remove("post_processor").as_ref()));
         let (before, after) = checked.map_err(|message| DataError::content(&path, message))?;
         normalise_as_configured(&mut fields, &config, &config_path)?;
-        Ok(Self {
-            path,
-            before,
-            after,
-            json: Value::Object(fields),
-        })
+        Ok(Self { path, before, after, json: Value::Object(fields) })
     }
 
     pub(super) fn to_json(&self) -> Vec<u8> {
@@ -113,14 +83,9 @@ impl Description {
 fn read_bounded(path: &Path) -> Result<Vec<u8>, DataError> {
     let file = std::fs::File::open(path).map_err(|error| DataError::io(path, error))?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| DataError::io(path, error))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| DataError::io(path, error))?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(DataError::content(
-            path,
-            format!("larger than {} MiB: not a BERT tokenizer", MAX_BYTES >> 20),
-        ));
+        return Err(DataError::content(path, format!("larger than {} MiB: not a BERT tokenizer", MAX_BYTES >> 20)));
     }
     Ok(bytes)
 }
@@ -129,10 +94,7 @@ fn parse(path: &Path) -> Result<Map<String, Value>, DataError> {
     match serde_json::from_slice(&read_bounded(path)?) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(DataError::content(path, "holds no JSON object")),
-        Err(error) => Err(DataError::content(
-            path,
-            format!("is not valid JSON: {error}"),
-        )),
+        Err(error) => Err(DataError::content(path, format!("is not valid JSON: {error}"))),
     }
 }
 
@@ -143,39 +105,21 @@ fn from_vocabulary(
     config_path: &Path,
 ) -> Result<Map<String, Value>, DataError> {
     if let Some(class) = config.get("tokenizer_class").and_then(Value::as_str)
-        && !matches!(
-            class,
-            "BertTokenizer"
-                | "BertTokenizerFast"
-                | "PreTrainedTokenizerFast"
-                | "DistilBertTokenizer"
-        )
+        && !matches!(class, "BertTokenizer" | "BertTokenizerFast" | "PreTrainedTokenizerFast" | "DistilBertTokenizer")
     {
         return Err(DataError::content(
             config_path,
-            format!(
-                "tokenizer_class is {class:?}, which splits text otherwise than BertTokenizer (hint: --model)"
-            ),
+            format!("tokenizer_class is {class:?}, which splits text otherwise than BertTokenizer (hint: --model)"),
         ));
     }
     let bytes = read_bounded(path)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        DataError::content(
-            path,
-            format!("is not UTF-8 at byte {}", error.valid_up_to()),
-        )
-    })?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|error| DataError::content(path, format!("is not UTF-8 at byte {}", error.valid_up_to())))?;
     // Nothing but the end of the line is taken off: a token may be white space.
-    let vocabulary: Map<String, Value> = text
-        .lines()
-        .enumerate()
-        .map(|(id, token)| (token.to_owned(), Value::from(id)))
-        .collect();
+    let vocabulary: Map<String, Value> =
+        text.lines().enumerate().map(|(id, token)| (token.to_owned(), Value::from(id))).collect();
     let id = |token: &str| {
-        vocabulary
-            .get(token)
-            .cloned()
-            .ok_or_else(|| DataError::content(path, format!("has no line {token}")))
+        vocabulary.get(token).cloned().ok_or_else(|| DataError::content(path, format!("has no line {token}")))
     };
     let added: Vec<Value> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         .into_iter()
@@ -224,10 +168,7 @@ fn normalise_as_configured(
             Some(value @ Value::Bool(_)) => drop(normalizer.insert(field.into(), value.clone())),
             Some(Value::Null) if nullable => drop(normalizer.insert(field.into(), Value::Null)),
             Some(other) => {
-                return Err(DataError::content(
-                    config_path,
-                    format!("{key} is {other}: true or false is needed"),
-                ));
+                return Err(DataError::content(config_path, format!("{key} is {other}: true or false is needed")));
             }
         }
     }
@@ -236,84 +177,45 @@ fn normalise_as_configured(
 
 /// Whether this is a BERT tokenizer with sane numbers; the message says what is not.
 fn check(fields: &Map<String, Value>) -> Result<(), String> {
-    let model = fields
-        .get("model")
-        .and_then(Value::as_object)
-        .ok_or("has no \"model\" object")?;
+    let model = fields.get("model").and_then(Value::as_object).ok_or("has no \"model\" object")?;
     if let Some(kind) = model.get("type")
         && kind.as_str() != Some("WordPiece")
     {
-        return Err(format!(
-            "model type is {kind}: BERT's tokenizers are \"WordPiece\" (hint: --model)"
-        ));
+        return Err(format!("model type is {kind}: BERT's tokenizers are \"WordPiece\" (hint: --model)"));
     }
-    let vocabulary = model
-        .get("vocab")
-        .and_then(Value::as_object)
-        .ok_or("model has no \"vocab\" object")?;
+    let vocabulary = model.get("vocab").and_then(Value::as_object).ok_or("model has no \"vocab\" object")?;
     for (token, id) in vocabulary {
         if id.as_u64().is_none_or(|id| id > i32::MAX as u64) {
-            return Err(format!(
-                "token {token:?} has id {id}: a whole number from 0 to {} is needed",
-                i32::MAX
-            ));
+            return Err(format!("token {token:?} has id {id}: a whole number from 0 to {} is needed", i32::MAX));
         }
     }
-    let unknown = model
-        .get("unk_token")
-        .and_then(Value::as_str)
-        .ok_or("model has no \"unk_token\"")?;
+    let unknown = model.get("unk_token").and_then(Value::as_str).ok_or("model has no \"unk_token\"")?;
     if !vocabulary.contains_key(unknown) {
         return Err(format!("unk_token {unknown:?} is not in the vocabulary"));
     }
     if let Some(chars) = model.get("max_input_chars_per_word")
-        && chars
-            .as_u64()
-            .is_none_or(|chars| !(1..=MAX_WORD_CHARS).contains(&chars))
+        && chars.as_u64().is_none_or(|chars| !(1..=MAX_WORD_CHARS).contains(&chars))
     {
-        return Err(format!(
-            "max_input_chars_per_word is {chars}: 1 to {MAX_WORD_CHARS} is supported"
-        ));
+        return Err(format!("max_input_chars_per_word is {chars}: 1 to {MAX_WORD_CHARS} is supported"));
     }
     check_kinds(fields, "normalizer", "normalizers", NORMALIZERS)?;
     check_kinds(fields, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)
 }
 
 /// Whether a component, and each member when it is a sequence, is of a known kind.
-fn check_kinds(
-    fields: &Map<String, Value>,
-    name: &str,
-    members: &str,
-    known: &[&str],
-) -> Result<(), String> {
+fn check_kinds(fields: &Map<String, Value>, name: &str, members: &str, known: &[&str]) -> Result<(), String> {
     let component = match fields.get(name) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Object(component)) => component,
         Some(other) => return Err(format!("{name} is {other}: an object is needed")),
     };
-    let kind = component
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or("missing");
+    let kind = component.get("type").and_then(Value::as_str).unwrap_or("missing");
     if !known.contains(&kind) {
-        return Err(format!(
-            "{name} type is {kind:?}: a BERT tokenizer has one of {}",
-            known.join(", ")
-        ));
+        return Err(format!("{name} type is {kind:?}: a BERT tokenizer has one of {}", known.join(", ")));
     }
     if kind == "Sequence" {
-        for member in component
-            .get(members)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            check_kinds(
-                &Map::from_iter([(name.to_owned(), member.clone())]),
-                name,
-                members,
-                known,
-            )?;
+        for member in component.get(members).and_then(Value::as_array).into_iter().flatten() {
+            check_kinds(&Map::from_iter([(name.to_owned(), member.clone())]), name, members, known)?;
         }
     }
     Ok(())

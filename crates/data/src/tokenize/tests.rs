@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const WORDS: [&str; 16] = [
-    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "film", "##s", "good", "Good", "cafe",
-    "café", ".", "中", "国", "中国",
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "film", "##s", "good", "Good", "cafe", "café", ".", "中", "国",
+    "中国",
 ];
 
 fn folder(files: &[(&str, String)]) -> tempfile::TempDir {
@@ -23,11 +23,8 @@ fn vocab_txt() -> (&'static str, String) {
 
 /// The tokenizer.json of the vocabulary above, with the truncation and padding that some published files carry.
 fn tokenizer_json() -> Value {
-    let vocabulary: serde_json::Map<String, Value> = WORDS
-        .iter()
-        .enumerate()
-        .map(|(id, word)| (word.to_string(), json!(id)))
-        .collect();
+    let vocabulary: serde_json::Map<String, Value> =
+        WORDS.iter().enumerate().map(|(id, word)| (word.to_string(), json!(id))).collect();
     json!({
         "version": "1.0",
         "truncation": {"max_length": 4, "strategy": "LongestFirst", "stride": 0},
@@ -65,13 +62,8 @@ fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
 fn refusal(edit: impl FnOnce(&mut Value)) -> String {
     let mut description = tokenizer_json();
     edit(&mut description);
-    let message = open(&[("tokenizer.json", description.to_string())], 8)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("tokenizer.json"),
-        "names the file: {message}"
-    );
+    let message = open(&[("tokenizer.json", description.to_string())], 8).unwrap_err().to_string();
+    assert!(message.contains("tokenizer.json"), "names the file: {message}");
     message
 }
 
@@ -80,11 +72,7 @@ fn both_forms_are_the_same_tokenizer() {
     let from_json = open(&[("tokenizer.json", tokenizer_json().to_string())], 8).unwrap();
     let from_vocabulary = open(&[vocab_txt()], 8).unwrap();
     for text in ["", "a good film .", "Films films", "café 中国", "zebra"] {
-        assert_eq!(
-            ids(&from_json, text),
-            ids(&from_vocabulary, text),
-            "{text:?}"
-        );
+        assert_eq!(ids(&from_json, text), ids(&from_vocabulary, text), "{text:?}");
     }
     assert_eq!(from_json.sha256(), from_vocabulary.sha256());
     assert_eq!((from_json.vocab_size(), from_json.max_length()), (16, 8));
@@ -95,76 +83,26 @@ fn both_forms_are_the_same_tokenizer() {
 fn published_truncation_and_padding_stay_out() {
     let tokenizer = open(&[("tokenizer.json", tokenizer_json().to_string())], 6).unwrap();
     let short = tokenizer.encode("a").unwrap();
-    assert_eq!(
-        short,
-        Encoded {
-            ids: vec![2, 5, 3],
-            truncated: false,
-            full_len: 3
-        }
-    );
+    assert_eq!(short, Encoded { ids: vec![2, 5, 3], truncated: false, full_len: 3 });
     let exact = tokenizer.encode("a a a a").unwrap();
-    assert_eq!(
-        exact,
-        Encoded {
-            ids: vec![2, 5, 5, 5, 5, 3],
-            truncated: false,
-            full_len: 6
-        }
-    );
+    assert_eq!(exact, Encoded { ids: vec![2, 5, 5, 5, 5, 3], truncated: false, full_len: 6 });
     let long = tokenizer.encode(&"a ".repeat(23)).unwrap();
-    assert_eq!(
-        long,
-        Encoded {
-            ids: vec![2, 5, 5, 5, 5, 3],
-            truncated: true,
-            full_len: 25
-        }
-    );
+    assert_eq!(long, Encoded { ids: vec![2, 5, 5, 5, 5, 3], truncated: true, full_len: 25 });
 }
 
 #[test]
 fn the_configuration_states_the_normalisation() {
-    let cased = (
-        "tokenizer_config.json",
-        json!({"do_lower_case": false}).to_string(),
-    );
-    for form in [
-        vocab_txt(),
-        ("tokenizer.json", tokenizer_json().to_string()),
-    ] {
+    let cased = ("tokenizer_config.json", json!({"do_lower_case": false}).to_string());
+    for form in [vocab_txt(), ("tokenizer.json", tokenizer_json().to_string())] {
         let tokenizer = open(&[form.clone(), cased.clone()], 8).unwrap();
-        assert_eq!(
-            ids(&tokenizer, "Good good café"),
-            [2, 9, 8, 11, 3],
-            "{}",
-            form.0
-        );
+        assert_eq!(ids(&tokenizer, "Good good café"), [2, 9, 8, 11, 3], "{}", form.0);
     }
-    let accents = (
-        "tokenizer_config.json",
-        json!({"do_lower_case": true, "strip_accents": false}).to_string(),
-    );
-    assert_eq!(
-        ids(&open(&[vocab_txt(), accents], 8).unwrap(), "Café"),
-        [2, 11, 3]
-    );
-    let together = (
-        "tokenizer_config.json",
-        json!({"tokenize_chinese_chars": false}).to_string(),
-    );
-    assert_eq!(
-        ids(&open(&[vocab_txt(), together], 8).unwrap(), "中国"),
-        [2, 15, 3]
-    );
-    assert_eq!(
-        ids(&open(&[vocab_txt()], 8).unwrap(), "中国"),
-        [2, 13, 14, 3]
-    );
-    let wrong = (
-        "tokenizer_config.json",
-        json!({"do_lower_case": "yes"}).to_string(),
-    );
+    let accents = ("tokenizer_config.json", json!({"do_lower_case": true, "strip_accents": false}).to_string());
+    assert_eq!(ids(&open(&[vocab_txt(), accents], 8).unwrap(), "Café"), [2, 11, 3]);
+    let together = ("tokenizer_config.json", json!({"tokenize_chinese_chars": false}).to_string());
+    assert_eq!(ids(&open(&[vocab_txt(), together], 8).unwrap(), "中国"), [2, 15, 3]);
+    assert_eq!(ids(&open(&[vocab_txt()], 8).unwrap(), "中国"), [2, 13, 14, 3]);
+    let wrong = ("tokenizer_config.json", json!({"do_lower_case": "yes"}).to_string());
     let message = open(&[vocab_txt(), wrong], 8).unwrap_err().to_string();
     assert!(message.contains("do_lower_case is \"yes\""), "{message}");
 }
@@ -175,47 +113,22 @@ fn a_batch_keeps_its_order() {
     let texts: Vec<String> = (0..500).map(|count| "film ".repeat(count % 5)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let batch = tokenizer.encode_batch(&texts).unwrap();
-    assert!(
-        batch
-            .iter()
-            .enumerate()
-            .all(|(row, encoded)| encoded.full_len == 2 + row % 5)
-    );
+    assert!(batch.iter().enumerate().all(|(row, encoded)| encoded.full_len == 2 + row % 5));
 }
 
 #[test]
 fn refusals_say_what_and_where() {
     let message = open(&[], 8).unwrap_err().to_string();
-    assert!(
-        message.contains("neither tokenizer.json nor vocab.txt"),
-        "{message}"
-    );
+    assert!(message.contains("neither tokenizer.json nor vocab.txt"), "{message}");
     let message = open(&[vocab_txt()], 2).unwrap_err().to_string();
-    assert!(
-        message.contains("--max-length 2") && message.contains("at least 3"),
-        "{message}"
-    );
-    let message = open(&[("vocab.txt", "a\nb\n".into())], 8)
-        .unwrap_err()
-        .to_string();
+    assert!(message.contains("--max-length 2") && message.contains("at least 3"), "{message}");
+    let message = open(&[("vocab.txt", "a\nb\n".into())], 8).unwrap_err().to_string();
     assert!(message.contains("has no line [CLS]"), "{message}");
-    let japanese = (
-        "tokenizer_config.json",
-        json!({"tokenizer_class": "BertJapaneseTokenizer"}).to_string(),
-    );
-    assert!(
-        open(&[vocab_txt(), japanese], 8)
-            .unwrap_err()
-            .to_string()
-            .contains("BertJapaneseTokenizer")
-    );
-    let message = open(&[("tokenizer.json", "{\"model\"".into())], 8)
-        .unwrap_err()
-        .to_string();
+    let japanese = ("tokenizer_config.json", json!({"tokenizer_class": "BertJapaneseTokenizer"}).to_string());
+    assert!(open(&[vocab_txt(), japanese], 8).unwrap_err().to_string().contains("BertJapaneseTokenizer"));
+    let message = open(&[("tokenizer.json", "{\"model\"".into())], 8).unwrap_err().to_string();
     assert!(message.contains("not valid JSON"), "{message}");
-    let message = open(&[("tokenizer.json", "[".repeat(100_000))], 8)
-        .unwrap_err()
-        .to_string();
+    let message = open(&[("tokenizer.json", "[".repeat(100_000))], 8).unwrap_err().to_string();
     assert!(message.contains("recursion limit"), "{message}");
 }
 
@@ -223,35 +136,21 @@ fn refusals_say_what_and_where() {
 fn hostile_descriptions_are_refused() {
     assert!(refusal(|json| json["model"]["type"] = json!("BPE")).contains("\"WordPiece\""));
     assert!(refusal(|json| json["model"]["vocab"] = json!([])).contains("no \"vocab\""));
-    assert!(
-        refusal(|json| json["model"]["vocab"]["a"] = json!(4_294_967_295_u64))
-            .contains("token \"a\" has id")
-    );
-    assert!(
-        refusal(|json| json["model"]["unk_token"] = json!("<unk>")).contains("unk_token \"<unk>\"")
-    );
-    assert!(
-        refusal(|json| json["model"]["max_input_chars_per_word"] = json!(u64::MAX))
-            .contains("10000")
-    );
-    assert!(
-        refusal(|json| json["normalizer"] = json!({"type": "Precompiled"}))
-            .contains("\"Precompiled\"")
-    );
-    let nested = json!({"type": "Sequence", "normalizers": [{"type": "Sequence", "normalizers": [{"type": "Replace"}]}]});
+    assert!(refusal(|json| json["model"]["vocab"]["a"] = json!(4_294_967_295_u64)).contains("token \"a\" has id"));
+    assert!(refusal(|json| json["model"]["unk_token"] = json!("<unk>")).contains("unk_token \"<unk>\""));
+    assert!(refusal(|json| json["model"]["max_input_chars_per_word"] = json!(u64::MAX)).contains("10000"));
+    assert!(refusal(|json| json["normalizer"] = json!({"type": "Precompiled"})).contains("\"Precompiled\""));
+    let nested =
+        json!({"type": "Sequence", "normalizers": [{"type": "Sequence", "normalizers": [{"type": "Replace"}]}]});
     assert!(refusal(|json| json["normalizer"] = nested).contains("\"Replace\""));
     assert!(refusal(|json| json["pre_tokenizer"] = json!({"type": "Split"})).contains("\"Split\""));
     assert!(refusal(|json| json["post_processor"] = Value::Null).contains("no post_processor"));
     let unknown = json!([{"SpecialToken": {"id": "[GONE]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]);
     assert!(refusal(|json| json["post_processor"]["single"] = unknown).contains("\"[GONE]\""));
     let textless = json!([{"SpecialToken": {"id": "[CLS]", "type_id": 0}}]);
-    assert!(
-        refusal(|json| json["post_processor"]["single"] = textless).contains("the text 0 times")
-    );
+    assert!(refusal(|json| json["post_processor"]["single"] = textless).contains("the text 0 times"));
     let outside = json!({"id": "[CLS]", "ids": [99], "tokens": ["[CLS]"]});
-    assert!(
-        refusal(|json| json["post_processor"]["special_tokens"]["[CLS]"] = outside).contains("99")
-    );
+    assert!(refusal(|json| json["post_processor"]["special_tokens"]["[CLS]"] = outside).contains("99"));
 }
 
 /// The value that `path` leads to, following the picks modulo what is there.

@@ -3,11 +3,7 @@
 use super::*;
 use zip::write::SimpleFileOptions;
 
-const LIMITS: Limits = Limits {
-    member: 1000,
-    total: 1500,
-    members: 5,
-};
+const LIMITS: Limits = Limits { member: 1000, total: 1500, members: 5 };
 
 fn make_zip(folder: &Path, members: &[(&str, &[u8])]) -> PathBuf {
     let path = folder.join("test.zip");
@@ -23,8 +19,7 @@ fn make_zip(folder: &Path, members: &[(&str, &[u8])]) -> PathBuf {
 /// Writes tar headers by hand: the tar crate refuses to make the names that these tests need.
 fn make_tar(folder: &Path, members: &[(&str, tar::EntryType, &[u8])]) -> PathBuf {
     let path = folder.join("test.tar.gz");
-    let file =
-        flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::best());
+    let file = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::best());
     let mut tar = tar::Builder::new(file);
     for (name, kind, content) in members {
         let mut header = tar::Header::new_gnu();
@@ -43,10 +38,7 @@ fn make_tar(folder: &Path, members: &[(&str, tar::EntryType, &[u8])]) -> PathBuf
 }
 
 fn wanted(member: &str) -> [Wanted<'_>; 1] {
-    [Wanted {
-        member,
-        file: "out/a.txt",
-    }]
+    [Wanted { member, file: "out/a.txt" }]
 }
 
 fn refused(result: Result<Vec<PathBuf>>) -> String {
@@ -68,11 +60,7 @@ fn wanted_members_come_out_and_others_stay_in() {
     let file = tar::EntryType::Regular;
     let tar = make_tar(
         folder.path(),
-        &[
-            ("x/", tar::EntryType::Directory, b""),
-            ("x/b.txt", file, b"other"),
-            ("x/a.txt", file, b"tar"),
-        ],
+        &[("x/", tar::EntryType::Directory, b""), ("x/b.txt", file, b"other"), ("x/a.txt", file, b"tar")],
     );
     let paths = unpack_tar_gz(&tar, &wanted("x/a.txt"), &into, &LIMITS).unwrap();
     assert_eq!(std::fs::read(&paths[0]).unwrap(), b"tar");
@@ -93,15 +81,9 @@ fn names_that_leave_the_folder_are_refused_even_if_nobody_wants_them() {
         let into = folder.path().join("into");
         let zip = make_zip(folder.path(), &[("a.txt", b"good"), (name, b"bad")]);
         let message = refused(unpack_zip(&zip, &wanted("a.txt"), &into, &LIMITS));
-        assert!(
-            message.contains(reason) && message.contains("test.zip"),
-            "{name}: {message}"
-        );
+        assert!(message.contains(reason) && message.contains("test.zip"), "{name}: {message}");
         let file = tar::EntryType::Regular;
-        let tar = make_tar(
-            folder.path(),
-            &[("a.txt", file, b"good"), (name, file, b"bad")],
-        );
+        let tar = make_tar(folder.path(), &[("a.txt", file, b"good"), (name, file, b"bad")]);
         let message = refused(unpack_tar_gz(&tar, &wanted("a.txt"), &into, &LIMITS));
         assert!(message.contains(reason), "{name}: {message}");
     }
@@ -110,25 +92,14 @@ fn names_that_leave_the_folder_are_refused_even_if_nobody_wants_them() {
 #[test]
 fn links_and_devices_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    for kind in [
-        tar::EntryType::Symlink,
-        tar::EntryType::Link,
-        tar::EntryType::Char,
-        tar::EntryType::Fifo,
-    ] {
+    for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Char, tar::EntryType::Fifo] {
         let tar = make_tar(folder.path(), &[("a.txt", kind, b"")]);
-        let message = refused(unpack_tar_gz(
-            &tar,
-            &wanted("a.txt"),
-            folder.path(),
-            &LIMITS,
-        ));
+        let message = refused(unpack_tar_gz(&tar, &wanted("a.txt"), folder.path(), &LIMITS));
         assert!(message.contains("link or a device"), "{message}");
     }
     let path = folder.path().join("link.zip");
     let mut zip = zip::ZipWriter::new(File::create(&path).unwrap());
-    zip.add_symlink("a.txt", "/etc/passwd", SimpleFileOptions::default())
-        .unwrap();
+    zip.add_symlink("a.txt", "/etc/passwd", SimpleFileOptions::default()).unwrap();
     zip.finish().unwrap();
     let message = refused(unpack_zip(&path, &wanted("a.txt"), folder.path(), &LIMITS));
     assert!(message.contains("link or a device"), "{message}");
@@ -141,33 +112,15 @@ fn bombs_stop_at_the_limit() {
     let zip = make_zip(folder.path(), &[("a.txt", &bomb)]);
     let message = refused(unpack_zip(&zip, &wanted("a.txt"), folder.path(), &LIMITS));
     assert!(message.contains("more than 1000 bytes"), "{message}");
-    assert!(
-        std::fs::metadata(folder.path().join("out/a.txt"))
-            .unwrap()
-            .len()
-            <= 1000
-    );
+    assert!(std::fs::metadata(folder.path().join("out/a.txt")).unwrap().len() <= 1000);
 
     let file = tar::EntryType::Regular;
     let tar = make_tar(folder.path(), &[("a.txt", file, &bomb)]);
-    let message = refused(unpack_tar_gz(
-        &tar,
-        &wanted("a.txt"),
-        folder.path(),
-        &LIMITS,
-    ));
+    let message = refused(unpack_tar_gz(&tar, &wanted("a.txt"), folder.path(), &LIMITS));
     assert!(message.contains("more than 1000 bytes"), "{message}");
     // A bomb that nobody wants has to be unpacked to be passed over.
-    let tar = make_tar(
-        folder.path(),
-        &[("bomb", file, &bomb), ("a.txt", file, b"good")],
-    );
-    let message = refused(unpack_tar_gz(
-        &tar,
-        &wanted("a.txt"),
-        folder.path(),
-        &LIMITS,
-    ));
+    let tar = make_tar(folder.path(), &[("bomb", file, &bomb), ("a.txt", file, b"good")]);
+    let message = refused(unpack_tar_gz(&tar, &wanted("a.txt"), folder.path(), &LIMITS));
     assert!(message.contains("more than the limit"), "{message}");
 }
 
@@ -175,46 +128,21 @@ fn bombs_stop_at_the_limit() {
 fn total_and_number_are_limited_too() {
     let folder = tempfile::tempdir().unwrap();
     let zip = make_zip(folder.path(), &[("a", &[1; 900]), ("b", &[2; 900])]);
-    let both = [
-        Wanted {
-            member: "a",
-            file: "a",
-        },
-        Wanted {
-            member: "b",
-            file: "b",
-        },
-    ];
+    let both = [Wanted { member: "a", file: "a" }, Wanted { member: "b", file: "b" }];
     let message = refused(unpack_zip(&zip, &both, folder.path(), &LIMITS));
-    assert!(
-        message.contains("\"b\" unpacks to more than 600 bytes"),
-        "{message}"
-    );
+    assert!(message.contains("\"b\" unpacks to more than 600 bytes"), "{message}");
 
     let names = ["1", "2", "3", "4", "5", "6"];
     let zip = make_zip(folder.path(), &names.map(|name| (name, &b""[..])));
-    assert!(
-        refused(unpack_zip(&zip, &[], folder.path(), &LIMITS)).contains("6 members, more than 5")
-    );
-    let tar = make_tar(
-        folder.path(),
-        &names.map(|name| (name, tar::EntryType::Regular, &b""[..])),
-    );
-    assert!(
-        refused(unpack_tar_gz(&tar, &[], folder.path(), &LIMITS)).contains("more than 5 members")
-    );
+    assert!(refused(unpack_zip(&zip, &[], folder.path(), &LIMITS)).contains("6 members, more than 5"));
+    let tar = make_tar(folder.path(), &names.map(|name| (name, tar::EntryType::Regular, &b""[..])));
+    assert!(refused(unpack_tar_gz(&tar, &[], folder.path(), &LIMITS)).contains("more than 5 members"));
 }
 
 #[test]
 fn damage_and_absence_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let zip = make_zip(
-        folder.path(),
-        &[(
-            "a.txt",
-            b"something long enough to be damaged in the middle",
-        )],
-    );
+    let zip = make_zip(folder.path(), &[("a.txt", b"something long enough to be damaged in the middle")]);
     let message = refused(unpack_zip(&zip, &wanted("b.txt"), folder.path(), &LIMITS));
     assert!(message.contains("\"b.txt\" is missing"), "{message}");
 
@@ -226,17 +154,6 @@ fn damage_and_absence_are_named() {
 
     let html = folder.path().join("page.zip");
     std::fs::write(&html, "<html>log in first</html>").unwrap();
-    assert!(
-        refused(unpack_zip(&html, &wanted("a.txt"), folder.path(), &LIMITS))
-            .contains("not a readable zip")
-    );
-    assert!(
-        refused(unpack_tar_gz(
-            &html,
-            &wanted("a.txt"),
-            folder.path(),
-            &LIMITS
-        ))
-        .contains("tar.gz")
-    );
+    assert!(refused(unpack_zip(&html, &wanted("a.txt"), folder.path(), &LIMITS)).contains("not a readable zip"));
+    assert!(refused(unpack_tar_gz(&html, &wanted("a.txt"), folder.path(), &LIMITS)).contains("tar.gz"));
 }

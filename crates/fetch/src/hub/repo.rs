@@ -55,11 +55,7 @@ impl RepoRef {
         for part in revision.split('/') {
             check_part(part).map_err(|problem| bad(format!("revision: {problem}")))?;
         }
-        Ok(Self {
-            kind,
-            id: id.to_owned(),
-            revision: revision.to_owned(),
-        })
+        Ok(Self { kind, id: id.to_owned(), revision: revision.to_owned() })
     }
 
     /// What the repository holds.
@@ -100,10 +96,7 @@ fn check_part(part: &str) -> std::result::Result<(), String> {
     if part.starts_with(['.', '-']) || part.contains("..") {
         return Err(format!("{part:?} begins with `.` or `-` or has `..` in it"));
     }
-    match part
-        .chars()
-        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')))
-    {
+    match part.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))) {
         Some(c) => Err(format!("{c:?} is not allowed in it")),
         None => Ok(()),
     }
@@ -116,38 +109,17 @@ mod tests {
     #[test]
     fn names_with_and_without_owner_and_revision() {
         let plain = RepoRef::model("bert-base-uncased").unwrap();
-        assert_eq!(
-            (plain.id(), plain.revision()),
-            ("bert-base-uncased", "main")
-        );
+        assert_eq!((plain.id(), plain.revision()), ("bert-base-uncased", "main"));
         let full = RepoRef::dataset("stanfordnlp/sst@refs/convert/parquet").unwrap();
-        assert_eq!(
-            (full.id(), full.revision()),
-            ("stanfordnlp/sst", "refs/convert/parquet")
-        );
+        assert_eq!((full.id(), full.revision()), ("stanfordnlp/sst", "refs/convert/parquet"));
         assert_eq!(full.page(), "datasets/stanfordnlp/sst");
     }
 
     #[test]
     fn names_that_could_leave_the_cache_are_refused() {
-        for name in [
-            "",
-            "a/b/c",
-            "../x",
-            "a/..",
-            "a/b@../../x",
-            "a/b@",
-            "a b",
-            "/etc",
-            "~/model",
-            "a\\b",
-            "a/-x",
-        ] {
+        for name in ["", "a/b/c", "../x", "a/..", "a/b@../../x", "a/b@", "a b", "/etc", "~/model", "a\\b", "a/-x"] {
             let error = RepoRef::model(name).expect_err(name);
-            assert!(
-                matches!(error, FetchError::BadName { .. }),
-                "{name}: {error}"
-            );
+            assert!(matches!(error, FetchError::BadName { .. }), "{name}: {error}");
         }
     }
 }

@@ -36,11 +36,7 @@ impl HubSettings {
     /// # Errors
     /// As [`HubSettings::from_env`].
     pub fn from_vars(var: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
-        let first = |names: &[&str]| {
-            names
-                .iter()
-                .find_map(|name| var(name).filter(|value| !value.is_empty()))
-        };
+        let first = |names: &[&str]| names.iter().find_map(|name| var(name).filter(|value| !value.is_empty()));
         let text = |names: &[&str]| first(names).and_then(|value| value.into_string().ok());
         let path = |names: &[&str]| first(names).map(|value| expand_home(value, &var));
 
@@ -48,72 +44,34 @@ impl HubSettings {
             Some(home) => home,
             None => user_cache(&var)?.join("huggingface"),
         };
-        let cache =
-            path(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"]).unwrap_or_else(|| home.join("hub"));
+        let cache = path(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"]).unwrap_or_else(|| home.join("hub"));
         let token = text(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"])
-            .or_else(|| {
-                std::fs::read_to_string(
-                    path(&["HF_TOKEN_PATH"]).unwrap_or_else(|| home.join("token")),
-                )
-                .ok()
-            })
+            .or_else(|| std::fs::read_to_string(path(&["HF_TOKEN_PATH"]).unwrap_or_else(|| home.join("token"))).ok())
             .map(|token| token.trim().to_owned())
             .filter(|token| !token.is_empty());
-        let offline = text(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]).is_some_and(|value| {
-            matches!(value.to_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE")
-        });
+        let offline = text(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+            .is_some_and(|value| matches!(value.to_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"));
         let endpoint = text(&["HF_ENDPOINT"]).unwrap_or_else(|| OFFICIAL.to_owned());
-        Self {
-            endpoint,
-            cache,
-            token,
-            offline,
-        }
-        .checked()
+        Self { endpoint, cache, token, offline }.checked()
     }
 
     /// The Hub's official endpoint with a cache of one's own, without a token.
     pub fn with_cache(cache: impl Into<PathBuf>) -> Self {
-        Self {
-            endpoint: OFFICIAL.to_owned(),
-            cache: cache.into(),
-            token: None,
-            offline: false,
-        }
+        Self { endpoint: OFFICIAL.to_owned(), cache: cache.into(), token: None, offline: false }
     }
 
     pub(crate) fn checked(mut self) -> Result<Self> {
         let bad = |name: &str, wanted, problem: &str| {
-            Err(FetchError::BadName {
-                name: name.to_owned(),
-                wanted,
-                problem: problem.to_owned(),
-            })
+            Err(FetchError::BadName { name: name.to_owned(), wanted, problem: problem.to_owned() })
         };
-        self.endpoint
-            .truncate(self.endpoint.trim_end_matches('/').len());
-        let host = self
-            .endpoint
-            .strip_prefix("https://")
-            .or_else(|| self.endpoint.strip_prefix("http://"));
+        self.endpoint.truncate(self.endpoint.trim_end_matches('/').len());
+        let host = self.endpoint.strip_prefix("https://").or_else(|| self.endpoint.strip_prefix("http://"));
         if host.is_none_or(str::is_empty) || self.endpoint.contains(char::is_whitespace) {
-            return bad(
-                &self.endpoint,
-                "an address for HF_ENDPOINT",
-                "it has to begin with https:// or http://",
-            );
+            return bad(&self.endpoint, "an address for HF_ENDPOINT", "it has to begin with https:// or http://");
         }
         // A line break in a header would be refused much later and with less to go by.
-        if self
-            .token
-            .as_ref()
-            .is_some_and(|token| !token.chars().all(|c| c.is_ascii_graphic()))
-        {
-            return bad(
-                "HF_TOKEN",
-                "a token",
-                "it has a space, a line break or another odd character in it",
-            );
+        if self.token.as_ref().is_some_and(|token| !token.chars().all(|c| c.is_ascii_graphic())) {
+            return bad("HF_TOKEN", "a token", "it has a space, a line break or another odd character in it");
         }
         Ok(self)
     }
@@ -145,10 +103,7 @@ mod tests {
 
     fn read(pairs: &[(&str, &str)]) -> Result<HubSettings> {
         HubSettings::from_vars(|name| {
-            pairs
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| OsString::from(value))
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
         })
     }
 
@@ -178,12 +133,7 @@ mod tests {
         assert_eq!(settings.token.as_deref(), Some("hf_secret"));
         assert!(settings.offline);
         assert!(!format!("{settings:?}").contains("secret"));
-        let settings = read(&[
-            ("HOME", "/x"),
-            ("HF_HOME", "/hf"),
-            ("HF_HUB_CACHE", "/c"),
-            ("HF_HUB_OFFLINE", "0"),
-        ]);
+        let settings = read(&[("HOME", "/x"), ("HF_HOME", "/hf"), ("HF_HUB_CACHE", "/c"), ("HF_HUB_OFFLINE", "0")]);
         let settings = settings.unwrap();
         assert_eq!(settings.cache, Path::new("/c"));
         assert!(!settings.offline);
@@ -202,19 +152,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_by_name() {
-        let error = read(&[("HOME", "/x"), ("HF_ENDPOINT", "huggingface.co")])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("HF_ENDPOINT") && error.contains("https://"),
-            "{error}"
-        );
-        let error = read(&[("HOME", "/x"), ("HF_TOKEN", "two words")])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("HF_TOKEN") && !error.contains("two words"),
-            "{error}"
-        );
+        let error = read(&[("HOME", "/x"), ("HF_ENDPOINT", "huggingface.co")]).unwrap_err().to_string();
+        assert!(error.contains("HF_ENDPOINT") && error.contains("https://"), "{error}");
+        let error = read(&[("HOME", "/x"), ("HF_TOKEN", "two words")]).unwrap_err().to_string();
+        assert!(error.contains("HF_TOKEN") && !error.contains("two words"), "{error}");
     }
 }

@@ -28,10 +28,7 @@ pub(super) struct Store<'a> {
 
 impl<'a> Store<'a> {
     pub(super) fn new(cache: &Path, repo: &'a RepoRef) -> Self {
-        Self {
-            cache: Cache::new(cache.to_owned()),
-            repo,
-        }
+        Self { cache: Cache::new(cache.to_owned()), repo }
     }
 
     fn name(&self) -> String {
@@ -47,8 +44,7 @@ impl<'a> Store<'a> {
         if is_commit(self.repo.revision()) {
             return Some(self.repo.revision().to_owned());
         }
-        let text =
-            fs::read_to_string(self.folder().join("refs").join(self.repo.revision())).ok()?;
+        let text = fs::read_to_string(self.folder().join("refs").join(self.repo.revision())).ok()?;
         Some(text.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 
@@ -57,16 +53,11 @@ impl<'a> Store<'a> {
         if is_commit(self.repo.revision()) {
             return Ok(());
         }
-        write_whole(
-            &self.folder().join("refs").join(self.repo.revision()),
-            commit.as_bytes(),
-        )
+        write_whole(&self.folder().join("refs").join(self.repo.revision()), commit.as_bytes())
     }
 
     pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
-        self.cache
-            .repo(self.repo.to_hf(self.repo.revision()))
-            .pointer_path(commit)
+        self.cache.repo(self.repo.to_hf(self.repo.revision())).pointer_path(commit)
     }
 
     /// A file that has been fetched before.
@@ -76,18 +67,11 @@ impl<'a> Store<'a> {
 
     /// Whether the Hub has said before that the commit has no such file.
     pub(super) fn is_absent(&self, commit: &str, path: &str) -> bool {
-        self.folder()
-            .join(".no_exist")
-            .join(commit)
-            .join(path)
-            .is_file()
+        self.folder().join(".no_exist").join(commit).join(path).is_file()
     }
 
     pub(super) fn set_absent(&self, commit: &str, path: &str) -> Result<()> {
-        write_whole(
-            &self.folder().join(".no_exist").join(commit).join(path),
-            b"",
-        )
+        write_whole(&self.folder().join(".no_exist").join(commit).join(path), b"")
     }
 
     /// Everything that has been fetched of a commit.
@@ -99,30 +83,18 @@ impl<'a> Store<'a> {
     }
 
     pub(super) fn blob(&self, etag: &str) -> PathBuf {
-        self.cache
-            .repo(self.repo.to_hf(self.repo.revision()))
-            .blob_path(etag)
+        self.cache.repo(self.repo.to_hf(self.repo.revision())).blob_path(etag)
     }
 
     /// Where a blob grows. Python resumes the same file.
     pub(super) fn partial(&self, etag: &str) -> Result<PathBuf> {
         create_dir_all(&self.folder().join("blobs"))?;
-        Ok(self
-            .folder()
-            .join("blobs")
-            .join(format!("{etag}.incomplete")))
+        Ok(self.folder().join("blobs").join(format!("{etag}.incomplete")))
     }
 
     /// Python takes the same lock.
     pub(super) fn lock(&self, etag: &str) -> Result<Lock> {
-        Lock::acquire(
-            &self
-                .cache
-                .path()
-                .join(".locks")
-                .join(self.name())
-                .join(format!("{etag}.lock")),
-        )
+        Lock::acquire(&self.cache.path().join(".locks").join(self.name()).join(format!("{etag}.lock")))
     }
 
     /// Makes a blob appear in the snapshot.
@@ -135,12 +107,8 @@ impl<'a> Store<'a> {
         create_dir_all(&parent)?;
         // From snapshots/COMMIT/a/b the blobs are as many steps up as the path has parts, and one for the commit.
         let up = "../".repeat(path.split('/').count() + 1);
-        link_file(
-            Path::new(&format!("{up}blobs/{etag}")),
-            &self.blob(etag),
-            &place,
-        )
-        .map_err(FetchError::io("link", &place))?;
+        link_file(Path::new(&format!("{up}blobs/{etag}")), &self.blob(etag), &place)
+            .map_err(FetchError::io("link", &place))?;
         sync_dir(&parent);
         Ok(place)
     }
@@ -182,6 +150,5 @@ pub(super) fn is_commit(text: &str) -> bool {
 }
 
 pub(super) fn is_hex(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

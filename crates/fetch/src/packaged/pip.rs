@@ -9,24 +9,15 @@ use crate::error::{FetchError, Result};
 
 /// `VERDICT_PYTHON`, else `python3`.
 pub(super) fn interpreter() -> String {
-    env::var("VERDICT_PYTHON")
-        .ok()
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "python3".to_owned())
+    env::var("VERDICT_PYTHON").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "python3".to_owned())
 }
 
 /// Downloads one archive, whose sha256 is known, into the empty folder `into`.
-pub(super) fn download(
-    python: &str,
-    requirement: &str,
-    sha256: &str,
-    into: &Path,
-) -> Result<PathBuf> {
+pub(super) fn download(python: &str, requirement: &str, sha256: &str, into: &Path) -> Result<PathBuf> {
     check_pip(python)?;
     // Digests can be given in a requirements file only.
     let list = into.join("requirements.txt");
-    fs::write(&list, format!("{requirement} --hash=sha256:{sha256}\n"))
-        .map_err(FetchError::io("write", &list))?;
+    fs::write(&list, format!("{requirement} --hash=sha256:{sha256}\n")).map_err(FetchError::io("write", &list))?;
     let target = into.join("archive");
 
     // First with short patience, so that without a network the answer is "no" in seconds. A server that is there but
@@ -38,24 +29,14 @@ pub(super) fn download(
         output = run(python, &list, &target, patient)?;
     }
     if !output.status.success() && is_build_trouble(&output) {
-        output = run(
-            python,
-            &list,
-            &target,
-            &[patient, &["--no-build-isolation"]].concat(),
-        )?;
+        output = run(python, &list, &target, &[patient, &["--no-build-isolation"]].concat())?;
     }
-    let failed = |reason: String| FetchError::Pip {
-        python: python.to_owned(),
-        requirement: requirement.to_owned(),
-        reason,
-    };
+    let failed =
+        |reason: String| FetchError::Pip { python: python.to_owned(), requirement: requirement.to_owned(), reason };
     if !output.status.success() {
         return Err(failed(last_words(&output)));
     }
-    let mut files = fs::read_dir(&target)
-        .map_err(FetchError::io("read", &target))?
-        .flatten();
+    let mut files = fs::read_dir(&target).map_err(FetchError::io("read", &target))?.flatten();
     match (files.next(), files.next()) {
         (Some(archive), None) => Ok(archive.path()),
         (None, _) => Err(failed("it brought no file".to_owned())),
@@ -64,38 +45,19 @@ pub(super) fn download(
 }
 
 fn check_pip(python: &str) -> Result<()> {
-    let no_pip = |reason: String| FetchError::NoPip {
-        python: python.to_owned(),
-        reason,
-    };
+    let no_pip = |reason: String| FetchError::NoPip { python: python.to_owned(), reason };
     let output = Command::new(python)
         .args(["-m", "pip", "--version"])
         .stdin(Stdio::null())
         .output()
         .map_err(|error| no_pip(error.to_string()))?;
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(no_pip(last_words(&output)))
-    }
+    if output.status.success() { Ok(()) } else { Err(no_pip(last_words(&output))) }
 }
 
 fn run(python: &str, list: &Path, target: &Path, more: &[&str]) -> Result<Output> {
     Command::new(python)
-        .args([
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--no-input",
-            "--ignore-requires-python",
-        ])
-        .args([
-            "--disable-pip-version-check",
-            "--progress-bar",
-            "off",
-            "--require-hashes",
-        ])
+        .args(["-m", "pip", "download", "--no-deps", "--no-input", "--ignore-requires-python"])
+        .args(["--disable-pip-version-check", "--progress-bar", "off", "--require-hashes"])
         .args(more)
         .arg("--requirement")
         .arg(list)
@@ -105,57 +67,27 @@ fn run(python: &str, list: &Path, target: &Path, more: &[&str]) -> Result<Output
         .env("PIP_REQUIRE_VIRTUALENV", "0")
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| FetchError::NoPip {
-            python: python.to_owned(),
-            reason: error.to_string(),
-        })
+        .map_err(|error| FetchError::NoPip { python: python.to_owned(), reason: error.to_string() })
 }
 
 fn is_slow(output: &Output) -> bool {
-    says(
-        output,
-        &[
-            "Read timed out",
-            "ReadTimeoutError",
-            "IncompleteRead",
-            "timed out while downloading",
-        ],
-    )
+    says(output, &["Read timed out", "ReadTimeoutError", "IncompleteRead", "timed out while downloading"])
 }
 
 fn is_build_trouble(output: &Output) -> bool {
-    says(
-        output,
-        &[
-            "build dependencies",
-            "subprocess-exited-with-error",
-            "metadata-generation-failed",
-        ],
-    )
+    says(output, &["build dependencies", "subprocess-exited-with-error", "metadata-generation-failed"])
 }
 
 fn says(output: &Output, phrases: &[&str]) -> bool {
-    let all = [
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    ];
-    phrases
-        .iter()
-        .any(|phrase| all.iter().any(|text| text.contains(phrase)))
+    let all = [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)];
+    phrases.iter().any(|phrase| all.iter().any(|text| text.contains(phrase)))
 }
 
 /// What pip said why: its ERROR lines, else its last line.
 fn last_words(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
-    let errors: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("ERROR: "))
-        .collect();
-    let last = text
-        .lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty());
+    let errors: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("ERROR: ")).collect();
+    let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
     let words = match (errors.as_slice(), last) {
         ([], Some(last)) => last.to_owned(),
         ([], None) => output.status.to_string(),

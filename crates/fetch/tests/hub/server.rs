@@ -64,11 +64,8 @@ impl Server {
         let storage = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
         let endpoint = address(&hub);
-        let state = Arc::new(State {
-            behaviour: Mutex::new(behaviour),
-            seen: Mutex::default(),
-            storage: address(&storage),
-        });
+        let state =
+            Arc::new(State { behaviour: Mutex::new(behaviour), seen: Mutex::default(), storage: address(&storage) });
         for (listener, is_storage) in [(hub, false), (storage, true)] {
             let state = Arc::clone(&state);
             thread::spawn(move || {
@@ -107,12 +104,7 @@ fn serve(state: &State, is_storage: bool, mut stream: TcpStream) -> std::io::Res
     }
     let range = headers.get("range").cloned();
     let authorization = headers.get("authorization").cloned();
-    let seen = Seen {
-        storage: is_storage,
-        path,
-        range,
-        authorization,
-    };
+    let seen = Seen { storage: is_storage, path, range, authorization };
     state.seen.lock().unwrap().push(seen.clone());
 
     let mut behaviour = state.behaviour.lock().unwrap().clone();
@@ -123,8 +115,7 @@ fn serve(state: &State, is_storage: bool, mut stream: TcpStream) -> std::io::Res
         state.behaviour.lock().unwrap().busy -= 1;
         Answer::plain(503, "busy")
     } else if behaviour.web_page {
-        Answer::plain(200, "<html>Please log in</html>")
-            .with("Content-Type", "text/html; charset=utf-8")
+        Answer::plain(200, "<html>Please log in</html>").with("Content-Type", "text/html; charset=utf-8")
     } else if is_storage {
         storage(&behaviour, &seen)
     } else {
@@ -138,30 +129,21 @@ fn hub(behaviour: &Behaviour, seen: &Seen, storage: &str) -> Answer {
     if let Some(token) = behaviour.token
         && seen.authorization.as_deref() != Some(&format!("Bearer {token}"))
     {
-        return Answer::plain(401, "Access to this repository is restricted")
-            .with("X-Error-Code", "GatedRepo");
+        return Answer::plain(401, "Access to this repository is restricted").with("X-Error-Code", "GatedRepo");
     }
     for (repo, revision, files) in &behaviour.repos {
         let escaped = revision.replace('/', "%2F");
         if seen.path == format!("/api/{repo}/revision/{escaped}") {
-            let siblings: Vec<_> = files
-                .keys()
-                .map(|name| serde_json::json!({"rfilename": name}))
-                .collect();
+            let siblings: Vec<_> = files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();
             let info = serde_json::json!({"sha": behaviour.commit, "siblings": siblings, "private": false});
             return Answer::plain(200, &info.to_string()).with("Content-Type", "application/json");
         }
         let page = repo.strip_prefix("models/").unwrap_or(repo);
         let direct = format!("/{page}/resolve/{}/", behaviour.commit);
         let cached = format!("/api/resolve-cache/{page}/{}/", behaviour.commit);
-        let Some(name) = seen
-            .path
-            .strip_prefix(&direct)
-            .or_else(|| seen.path.strip_prefix(&cached))
-        else {
+        let Some(name) = seen.path.strip_prefix(&direct).or_else(|| seen.path.strip_prefix(&cached)) else {
             if seen.path.starts_with(&format!("/{page}/resolve/")) {
-                return Answer::plain(404, "Invalid rev id")
-                    .with("X-Error-Code", "RevisionNotFound");
+                return Answer::plain(404, "Invalid rev id").with("X-Error-Code", "RevisionNotFound");
             }
             continue;
         };
@@ -192,10 +174,7 @@ fn storage(behaviour: &Behaviour, seen: &Seen) -> Answer {
     for (repo, _, files) in &behaviour.repos {
         let page = repo.strip_prefix("models/").unwrap_or(repo);
         let path = seen.path.split('?').next().unwrap_or_default();
-        if let Some(content) = path
-            .strip_prefix(&format!("/{page}/"))
-            .and_then(|name| files.get(name))
-        {
+        if let Some(content) = path.strip_prefix(&format!("/{page}/")).and_then(|name| files.get(name)) {
             return body(behaviour, seen, content).with("ETag", "\"the-storage-has-its-own\"");
         }
     }
@@ -203,29 +182,14 @@ fn storage(behaviour: &Behaviour, seen: &Seen) -> Answer {
 }
 
 fn body(behaviour: &Behaviour, seen: &Seen, content: &[u8]) -> Answer {
-    let start = seen.range.as_deref().and_then(|range| {
-        range
-            .strip_prefix("bytes=")?
-            .strip_suffix('-')?
-            .parse()
-            .ok()
-    });
+    let start = seen.range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let mut answer = match start.filter(|_| !behaviour.no_ranges) {
         Some(start) if start >= content.len() => return Answer::plain(416, ""),
         Some(start) => {
             let range = format!("bytes {start}-{}/{}", content.len() - 1, content.len());
-            Answer {
-                status: 206,
-                body: content[start..].to_vec(),
-                ..Answer::default()
-            }
-            .with("Content-Range", &range)
+            Answer { status: 206, body: content[start..].to_vec(), ..Answer::default() }.with("Content-Range", &range)
         }
-        None => Answer {
-            status: 200,
-            body: content.to_vec(),
-            ..Answer::default()
-        },
+        None => Answer { status: 200, body: content.to_vec(), ..Answer::default() },
     };
     answer.is_content = true;
     answer
@@ -241,11 +205,7 @@ struct Answer {
 
 impl Answer {
     fn plain(status: u16, text: &str) -> Self {
-        Self {
-            status,
-            body: text.as_bytes().to_vec(),
-            ..Self::default()
-        }
+        Self { status, body: text.as_bytes().to_vec(), ..Self::default() }
     }
 
     fn with(mut self, name: &str, value: &str) -> Self {
@@ -266,11 +226,7 @@ impl Answer {
                 self.body.truncate(bytes);
             }
         }
-        write!(
-            stream,
-            "HTTP/1.1 {} Whatever\r\nContent-Length: {announced}\r\nConnection: close\r\n",
-            self.status
-        )?;
+        write!(stream, "HTTP/1.1 {} Whatever\r\nContent-Length: {announced}\r\nConnection: close\r\n", self.status)?;
         for (name, value) in &self.headers {
             write!(stream, "{name}: {value}\r\n")?;
         }

@@ -19,8 +19,7 @@ const TREES: [(&str, &str); 4] = [
 fn zip(members: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in members {
-        zip.start_file(*name, zip::write::SimpleFileOptions::default())
-            .unwrap();
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
         zip.write_all(content.as_bytes()).unwrap();
     }
     zip.finish().unwrap().into_inner()
@@ -34,13 +33,7 @@ fn world(content: &[u8], behaviour: Behaviour) -> (World, String) {
 
 #[test]
 fn the_treebank_is_fetched_once() {
-    let (world, url) = world(
-        &zip(&TREES),
-        Behaviour {
-            cut_after: Some((100, 1)),
-            ..Behaviour::default()
-        },
-    );
+    let (world, url) = world(&zip(&TREES), Behaviour { cut_after: Some((100, 1)), ..Behaviour::default() });
     let folder = treebank_from(&url, world.cache.path()).unwrap();
     for (member, content) in &TREES[..3] {
         let name = member.strip_prefix("trees/").unwrap();
@@ -68,44 +61,23 @@ fn what_is_not_the_treebank_leaves_nothing_behind() {
     ] {
         let (world, url) = world(&content, Behaviour::default());
         let error = treebank_from(&url, world.cache.path()).unwrap_err();
-        assert!(
-            matches!(error, FetchError::Archive { .. }) && !error.is_unreachable(),
-            "{error}"
-        );
-        assert!(
-            error.to_string().contains(reason),
-            "{reason} is not in: {error}"
-        );
+        assert!(matches!(error, FetchError::Archive { .. }) && !error.is_unreachable(), "{error}");
+        assert!(error.to_string().contains(reason), "{reason} is not in: {error}");
         let left: Vec<_> = fs::read_dir(world.cache.path().join("stanford"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
-        assert!(
-            left.iter()
-                .all(|name| name.to_string_lossy().ends_with(".lock")),
-            "{left:?}"
-        );
+        assert!(left.iter().all(|name| name.to_string_lossy().ends_with(".lock")), "{left:?}");
     }
 }
 
 #[test]
 fn a_web_page_and_a_missing_archive_are_named() {
-    let (page, url) = world(
-        &zip(&TREES),
-        Behaviour {
-            web_page: true,
-            ..Behaviour::default()
-        },
-    );
+    let (page, url) = world(&zip(&TREES), Behaviour { web_page: true, ..Behaviour::default() });
     let error = treebank_from(&url, page.cache.path()).unwrap_err();
     assert!(matches!(error, FetchError::WebPage { .. }), "{error}");
     let (absent, _) = world(&zip(&TREES), Behaviour::default());
     let url = format!("{}/nothing.zip", absent.server.endpoint);
-    let error = treebank_from(&url, absent.cache.path())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("404") && error.contains("nothing.zip"),
-        "{error}"
-    );
+    let error = treebank_from(&url, absent.cache.path()).unwrap_err().to_string();
+    assert!(error.contains("404") && error.contains("nothing.zip"), "{error}");
 }

@@ -44,12 +44,7 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(name: &str, color: RGBColor, look: Look, points: Vec<(f64, f64)>) -> Self {
-        Self {
-            name: name.to_owned(),
-            color,
-            look,
-            points,
-        }
+        Self { name: name.to_owned(), color, look, points }
     }
 
     fn stroke(&self) -> ShapeStyle {
@@ -73,9 +68,7 @@ pub(super) fn title(area: &Area, text: &str) -> Result<()> {
         return Ok(());
     }
     let (width, height) = area.dim_in_pixel();
-    let text = TITLE
-        .wrap(text, f64::from(width) - 2.0 * f64::from(MARGIN), 1)
-        .concat();
+    let text = TITLE.wrap(text, f64::from(width) - 2.0 * f64::from(MARGIN), 1).concat();
     TITLE.write(area, &text, HPos::Left, (MARGIN, height as i32 / 2 + 4))
 }
 
@@ -107,13 +100,9 @@ impl Panel {
             .map_err(drawing)?;
         if let Some(kept) = kept {
             let line = [(kept as f64, low), (kept as f64, high)];
-            chart
-                .draw_series(DashedLineSeries::new(line, 5, 4, MUTED.stroke_width(1)))
-                .map_err(drawing)?;
+            chart.draw_series(DashedLineSeries::new(line, 5, 4, MUTED.stroke_width(1))).map_err(drawing)?;
         }
-        self.lines
-            .iter()
-            .try_for_each(|line| draw_line(&mut chart, line))
+        self.lines.iter().try_for_each(|line| draw_line(&mut chart, line))
     }
 
     /// The title, and to its right a swatch and a name for each line.
@@ -129,15 +118,9 @@ impl Panel {
         if kept && !entries.is_empty() {
             entries.push(("kept model", MUTED));
         }
-        let room = f64::from(area.dim_in_pixel().0)
-            - 2.0 * f64::from(MARGIN)
-            - HEADING.width(self.title)
-            - 24.0;
+        let room = f64::from(area.dim_in_pixel().0) - 2.0 * f64::from(MARGIN) - HEADING.width(self.title) - 24.0;
         let width = (room / entries.len().max(1) as f64 - 38.0).max(20.0);
-        let names: Vec<String> = entries
-            .iter()
-            .map(|(name, _)| LEGEND.wrap(name, width, 1).concat())
-            .collect();
+        let names: Vec<String> = entries.iter().map(|(name, _)| LEGEND.wrap(name, width, 1).concat()).collect();
         let mut x = area.dim_in_pixel().0 as i32 - MARGIN;
         for (name, (_, color)) in names.iter().zip(&entries).rev() {
             x -= LEGEND.width(name).ceil() as i32;
@@ -151,20 +134,9 @@ impl Panel {
 
     /// The values from lowest to highest with a little air; never empty.
     fn range(&self) -> (f64, f64) {
-        let values = || {
-            self.lines
-                .iter()
-                .flat_map(|line| line.points.iter().map(|&(_, y)| y))
-        };
-        let (low, high) = (
-            values().fold(f64::INFINITY, f64::min),
-            values().fold(f64::NEG_INFINITY, f64::max),
-        );
-        let air = if high > low {
-            0.06 * (high - low)
-        } else {
-            (0.1 * high.abs()).max(1e-9)
-        };
+        let values = || self.lines.iter().flat_map(|line| line.points.iter().map(|&(_, y)| y));
+        let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+        let air = if high > low { 0.06 * (high - low) } else { (0.1 * high.abs()).max(1e-9) };
         // What is never negative gets no axis below 0.
         let floor = if low >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
         ((low - air).max(floor), high + air)
@@ -172,14 +144,9 @@ impl Panel {
 }
 
 fn draw_line(chart: &mut Chart, line: &Line) -> Result<()> {
-    chart
-        .draw_series(LineSeries::new(line.points.iter().copied(), line.stroke()))
-        .map_err(drawing)?;
+    chart.draw_series(LineSeries::new(line.points.iter().copied(), line.stroke())).map_err(drawing)?;
     if line.look == Look::Marked || line.points.len() == 1 {
-        let dots = line
-            .points
-            .iter()
-            .map(|&point| Circle::new(point, 4, line.color.filled()));
+        let dots = line.points.iter().map(|&point| Circle::new(point, 4, line.color.filled()));
         chart.draw_series(dots).map_err(drawing)?;
     }
     Ok(())
@@ -187,22 +154,14 @@ fn draw_line(chart: &mut Chart, line: &Line) -> Result<()> {
 
 /// A tick on the axis of steps: whole steps only.
 fn step(value: &f64) -> String {
-    if value.fract().abs() < 1e-6 {
-        format!("{value:.0}")
-    } else {
-        String::new()
-    }
+    if value.fract().abs() < 1e-6 { format!("{value:.0}") } else { String::new() }
 }
 
 /// A tick in decimals, as many as tell neighbours apart.
 pub(super) fn decimal(value: &f64) -> String {
     let text = format!("{value:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" {
-        "0".to_owned()
-    } else {
-        text.to_owned()
-    }
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 /// A tick like 2e-5.
@@ -212,10 +171,7 @@ pub(super) fn scientific(value: &f64) -> String {
     }
     let text = format!("{value:.2e}");
     match text.split_once('e') {
-        Some((mantissa, exponent)) => format!(
-            "{}e{exponent}",
-            mantissa.trim_end_matches('0').trim_end_matches('.')
-        ),
+        Some((mantissa, exponent)) => format!("{}e{exponent}", mantissa.trim_end_matches('0').trim_end_matches('.')),
         None => text,
     }
 }
@@ -226,14 +182,8 @@ mod tests {
 
     #[test]
     fn ticks_are_short() {
-        assert_eq!(
-            [0.0, 0.25, 1.0, -0.00001].map(|v| decimal(&v)),
-            ["0", "0.25", "1", "0"]
-        );
-        assert_eq!(
-            [0.0, 2e-5, 1.5e-5, 0.001].map(|v| scientific(&v)),
-            ["0", "2e-5", "1.5e-5", "1e-3"]
-        );
+        assert_eq!([0.0, 0.25, 1.0, -0.00001].map(|v| decimal(&v)), ["0", "0.25", "1", "0"]);
+        assert_eq!([0.0, 2e-5, 1.5e-5, 0.001].map(|v| scientific(&v)), ["0", "2e-5", "1.5e-5", "1e-3"]);
         assert_eq!([0.0, 100.0, 2.5].map(|v| step(&v)), ["0", "100", ""]);
     }
 

@@ -25,9 +25,7 @@ pub(super) fn thinned(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
     }
     let size = between.len().div_ceil(most.saturating_sub(2).max(1));
     let mean = |chunk: &[(f64, f64)]| {
-        let (x, y) = chunk
-            .iter()
-            .fold((0.0, 0.0), |(xs, ys), (x, y)| (xs + x, ys + y));
+        let (x, y) = chunk.iter().fold((0.0, 0.0), |(xs, ys), (x, y)| (xs + x, ys + y));
         (x / chunk.len() as f64, y / chunk.len() as f64)
     };
     let mut thinned = vec![*first];
@@ -43,9 +41,7 @@ pub(super) fn straightened(points: &[(f64, f64)], tolerance: f64) -> Vec<(f64, f
         return points.to_vec();
     };
     let slope = (last.1 - first.1) / (last.0 - first.0);
-    let distances = between
-        .iter()
-        .map(|(x, y)| (y - first.1 - slope * (x - first.0)).abs());
+    let distances = between.iter().map(|(x, y)| (y - first.1 - slope * (x - first.0)).abs());
     let farthest = distances.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     match farthest {
         Some((place, distance)) if distance > tolerance => {
@@ -65,33 +61,16 @@ mod tests {
     #[test]
     fn a_constant_stays_and_noise_shrinks() {
         let flat: Vec<(f64, f64)> = (0..500).map(|step| (f64::from(step), 0.7)).collect();
-        assert!(
-            smoothed(&flat)
-                .iter()
-                .all(|&(_, y)| (y - 0.7).abs() < 1e-12),
-            "also at the start"
-        );
-        let noisy: Vec<(f64, f64)> = (0..500)
-            .map(|step| (f64::from(step), f64::from(step % 2)))
-            .collect();
-        assert!(
-            smoothed(&noisy)[100..]
-                .iter()
-                .all(|&(_, y)| (y - 0.5).abs() < 0.05)
-        );
-        assert_eq!(
-            smoothed(&[(1.0, 2.0), (2.0, 4.0)]),
-            [(1.0, 2.0), (2.0, 4.0)],
-            "too short to smooth"
-        );
+        assert!(smoothed(&flat).iter().all(|&(_, y)| (y - 0.7).abs() < 1e-12), "also at the start");
+        let noisy: Vec<(f64, f64)> = (0..500).map(|step| (f64::from(step), f64::from(step % 2))).collect();
+        assert!(smoothed(&noisy)[100..].iter().all(|&(_, y)| (y - 0.5).abs() < 0.05));
+        assert_eq!(smoothed(&[(1.0, 2.0), (2.0, 4.0)]), [(1.0, 2.0), (2.0, 4.0)], "too short to smooth");
         assert!(smoothed(&[]).is_empty());
     }
 
     #[test]
     fn thinning_keeps_ends_mean_and_limit() {
-        let points: Vec<(f64, f64)> = (0..10_000)
-            .map(|step| (f64::from(step), f64::from(step) * 0.5))
-            .collect();
+        let points: Vec<(f64, f64)> = (0..10_000).map(|step| (f64::from(step), f64::from(step) * 0.5)).collect();
         let thin = thinned(&points, 700);
         assert!(thin.len() <= 700 && thin.len() > 500, "{}", thin.len());
         assert_eq!((thin[0], thin[thin.len() - 1]), (points[0], points[9_999]));
@@ -102,15 +81,9 @@ mod tests {
 
     #[test]
     fn straight_lines_keep_only_their_corners() {
-        let warm_up =
-            |step: i32| f64::from(step.min(20)) / 20.0 - f64::from((step - 20).max(0)) / 80.0;
-        let rates: Vec<(f64, f64)> = (0..=100)
-            .map(|step| (f64::from(step), warm_up(step)))
-            .collect();
-        assert_eq!(
-            straightened(&rates, 1e-9),
-            [(0.0, 0.0), (20.0, 1.0), (100.0, 0.0)]
-        );
+        let warm_up = |step: i32| f64::from(step.min(20)) / 20.0 - f64::from((step - 20).max(0)) / 80.0;
+        let rates: Vec<(f64, f64)> = (0..=100).map(|step| (f64::from(step), warm_up(step))).collect();
+        assert_eq!(straightened(&rates, 1e-9), [(0.0, 0.0), (20.0, 1.0), (100.0, 0.0)]);
         assert_eq!(straightened(&rates[..2], 1e-9), rates[..2]);
         assert_eq!(straightened(&rates[..1], 1e-9), rates[..1]);
         assert!(straightened(&[], 1e-9).is_empty());

@@ -8,11 +8,7 @@ use crate::canvas::escape;
 /// Boxes that can't be overlooked.
 pub(super) fn notes(html: &mut String, notes: &[String]) {
     for note in notes {
-        let _ = writeln!(
-            html,
-            "<p class=\"note\" role=\"note\"><strong>Note</strong> {}</p>",
-            escape(note)
-        );
+        let _ = writeln!(html, "<p class=\"note\" role=\"note\"><strong>Note</strong> {}</p>", escape(note));
     }
 }
 
@@ -22,17 +18,9 @@ pub(super) fn headline(html: &mut String, figures: &[Figure]) {
         return;
     }
     html.push_str("<dl class=\"headline\">\n");
-    for Figure {
-        name,
-        value,
-        detail,
-    } in figures
-    {
+    for Figure { name, value, detail } in figures {
         let (name, value, detail) = (escape(name), escape(value), escape(detail));
-        let _ = writeln!(
-            html,
-            "<div><dt>{name}</dt><dd>{value}</dd><dd class=\"detail\">{detail}</dd></div>"
-        );
+        let _ = writeln!(html, "<div><dt>{name}</dt><dd>{value}</dd><dd class=\"detail\">{detail}</dd></div>");
     }
     html.push_str("</dl>\n");
 }
@@ -48,11 +36,7 @@ pub(super) fn scores(what: &str, rows: &[ScoreRow]) -> String {
         escape(what)
     );
     for row in rows {
-        let _ = write!(
-            html,
-            "<tr><th scope=\"row\" dir=\"auto\">{}</th>",
-            escape(&row.name)
-        );
+        let _ = write!(html, "<tr><th scope=\"row\" dir=\"auto\">{}</th>", escape(&row.name));
         for score in [row.precision, row.recall, row.f1] {
             let _ = write!(html, "<td>{}</td>", number(score));
         }
@@ -74,12 +58,7 @@ pub(super) fn pairs(pairs: &[(String, String)]) -> String {
     }
     let mut html = String::from("<div class=\"wide\"><table class=\"pairs\">\n<tbody>\n");
     for (name, value) in pairs {
-        let _ = writeln!(
-            html,
-            "<tr><th scope=\"row\">{}</th><td>{}</td></tr>",
-            escape(name),
-            escape(value)
-        );
+        let _ = writeln!(html, "<tr><th scope=\"row\">{}</th><td>{}</td></tr>", escape(name), escape(value));
     }
     html.push_str("</tbody>\n</table></div>\n");
     html
@@ -95,23 +74,13 @@ pub(super) fn examples(examples: &[Example]) -> String {
             Some(truth) if *truth == example.predicted => {
                 format!("<b class=\"right\">{predicted} ✓</b>")
             }
-            Some(truth) => format!(
-                "<b class=\"wrong\">{predicted} ✗</b>, truly {}",
-                escape(truth)
-            ),
+            Some(truth) => format!("<b class=\"wrong\">{predicted} ✗</b>, truly {}", escape(truth)),
         };
         let text = escape(&example.text);
-        let _ = write!(
-            html,
-            "<article>\n<blockquote dir=\"auto\">{text}</blockquote>\n<p>{verdict}</p>\n"
-        );
+        let _ = write!(html, "<article>\n<blockquote dir=\"auto\">{text}</blockquote>\n<p>{verdict}</p>\n");
         html.push_str("<div class=\"bars\">\n");
         for (label, probability) in &example.probabilities {
-            let percent = if probability.is_finite() {
-                100.0 * probability.clamp(0.0, 1.0)
-            } else {
-                0.0
-            };
+            let percent = if probability.is_finite() { 100.0 * probability.clamp(0.0, 1.0) } else { 0.0 };
             let label = escape(label);
             let _ = writeln!(
                 html,
@@ -124,9 +93,5 @@ pub(super) fn examples(examples: &[Example]) -> String {
 }
 
 fn number(score: f64) -> String {
-    if score.is_nan() {
-        "–".to_owned()
-    } else {
-        format!("{score:.4}")
-    }
+    if score.is_nan() { "–".to_owned() } else { format!("{score:.4}") }
 }

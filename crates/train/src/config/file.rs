@@ -25,8 +25,7 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     /// Reads a file; unknown keys and values of the wrong kind are refused with their line.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(TrainError::io("read the configuration file", path))?;
+        let text = std::fs::read_to_string(path).map_err(TrainError::io("read the configuration file", path))?;
         Self::parse(path, &text)
     }
 
@@ -46,32 +45,18 @@ impl ConfigFile {
             let line = line_at(text, key.span().start);
             if !OPTIONS.contains(&name.as_str()) {
                 let nearest = nearest_option(&name);
-                return Err(TrainError::UnknownKey {
-                    path: path.to_owned(),
-                    line,
-                    key: name,
-                    nearest,
-                });
+                return Err(TrainError::UnknownKey { path: path.to_owned(), line, key: name, nearest });
             }
             spans.push((name.clone(), value.span()));
             lines.insert(name, line);
         }
 
-        let args = toml::de::Deserializer::parse(text)
-            .and_then(TrainArgs::deserialize)
-            .map_err(|error| {
-                let start = error.span().map_or(0, |span| span.start);
-                let key = spans
-                    .into_iter()
-                    .find(|(_, span)| span.contains(&start))
-                    .map(|(key, _)| key);
-                wrong(key, error)
-            })?;
-        Ok(Self {
-            path: path.to_owned(),
-            args,
-            lines,
-        })
+        let args = toml::de::Deserializer::parse(text).and_then(TrainArgs::deserialize).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let key = spans.into_iter().find(|(_, span)| span.contains(&start)).map(|(key, _)| key);
+            wrong(key, error)
+        })?;
+        Ok(Self { path: path.to_owned(), args, lines })
     }
 }
 
@@ -97,11 +82,7 @@ fn nearest_option(key: &str) -> Option<&'static str> {
 
 /// The line of a byte, from 1.
 fn line_at(text: &str, byte: usize) -> usize {
-    1 + text
-        .bytes()
-        .take(byte)
-        .filter(|&byte| byte == b'\n')
-        .count()
+    1 + text.bytes().take(byte).filter(|&byte| byte == b'\n').count()
 }
 
 #[cfg(test)]
@@ -140,13 +121,7 @@ mod tests {
         };
         assert_eq!(file.args, expected);
         assert_eq!(file.lines["learning_rate"], 3);
-        assert_eq!(
-            parse("class_weights = \"Balanced\"")
-                .unwrap()
-                .args
-                .class_weights,
-            Some(ClassWeights::Balanced)
-        );
+        assert_eq!(parse("class_weights = \"Balanced\"").unwrap().args.class_weights, Some(ClassWeights::Balanced));
     }
 
     #[test]
@@ -165,26 +140,14 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_kind_names_file_line_and_key() {
         let error = message("epochs = 3\nbatch_size = \"many\"\n");
-        assert!(
-            error.starts_with("run.toml, line 2, key \"batch_size\": "),
-            "{error}"
-        );
+        assert!(error.starts_with("run.toml, line 2, key \"batch_size\": "), "{error}");
         assert!(error.contains("\"many\""), "{error}");
         let error = message("seed = 1\nepochs = -3\n");
-        assert!(
-            error.starts_with("run.toml, line 2, key \"epochs\": ") && error.contains("-3"),
-            "{error}"
-        );
+        assert!(error.starts_with("run.toml, line 2, key \"epochs\": ") && error.contains("-3"), "{error}");
         let error = message("precision = \"fp8\"");
-        assert!(
-            error.contains("line 1, key \"precision\": \"fp8\" is not one of auto, fp32, bf16"),
-            "{error}"
-        );
+        assert!(error.contains("line 1, key \"precision\": \"fp8\" is not one of auto, fp32, bf16"), "{error}");
         let error = message("class_weights = 3");
-        assert!(
-            error.contains("key \"class_weights\"") && error.contains("\"balanced\""),
-            "{error}"
-        );
+        assert!(error.contains("key \"class_weights\"") && error.contains("\"balanced\""), "{error}");
     }
 
     #[test]
@@ -196,12 +159,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = ConfigFile::read(Path::new("nowhere/run.toml"))
-            .err()
-            .map(|error| error.to_string());
-        assert_eq!(
-            error.as_deref(),
-            Some("can't read the configuration file nowhere/run.toml")
-        );
+        let error = ConfigFile::read(Path::new("nowhere/run.toml")).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), Some("can't read the configuration file nowhere/run.toml"));
     }
 }

@@ -192,10 +192,7 @@ impl TrainConfig {
         let config = Self::resolve(asked);
         config.validate().map_err(|error| match error {
             TrainError::Value(mut value) if !args.sets(value.key) => {
-                value.place = file
-                    .lines
-                    .get(value.key)
-                    .map(|line| (file.path.clone(), *line));
+                value.place = file.lines.get(value.key).map(|line| (file.path.clone(), *line));
                 TrainError::Value(value)
             }
             other => other,
@@ -208,10 +205,7 @@ impl TrainConfig {
     /// # Errors
     /// As [`TrainConfig::from_args`].
     pub fn load(path: &Path) -> Result<Self> {
-        Self::from_args(&TrainArgs {
-            config: Some(path.to_owned()),
-            ..TrainArgs::default()
-        })
+        Self::from_args(&TrainArgs { config: Some(path.to_owned()), ..TrainArgs::default() })
     }
 
     /// The configuration as TOML that [`TrainConfig::load`] and `--config` accept.
@@ -224,11 +218,7 @@ impl TrainConfig {
 
     /// The warm-up as the schedule takes it.
     pub fn warmup(&self) -> Warmup {
-        if self.warmup_steps > 0 {
-            Warmup::Steps(self.warmup_steps)
-        } else {
-            Warmup::Ratio(self.warmup_ratio)
-        }
+        if self.warmup_steps > 0 { Warmup::Steps(self.warmup_steps) } else { Warmup::Ratio(self.warmup_ratio) }
     }
 
     fn resolve(asked: TrainArgs) -> Self {

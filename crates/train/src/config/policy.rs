@@ -130,10 +130,7 @@ pub enum ClassWeights {
 
 /// What stands in a file: a word or a list of numbers.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected \"none\", \"balanced\" or a list of numbers such as [1.0, 2.5]"
-)]
+#[serde(untagged, expecting = "expected \"none\", \"balanced\" or a list of numbers such as [1.0, 2.5]")]
 enum ClassWeightsForm {
     Word(ClassWeightsWord),
     Values(Vec<f64>),
@@ -204,10 +201,7 @@ mod tests {
 
     #[test]
     fn an_unknown_word_is_answered_with_the_known_ones() {
-        assert_eq!(
-            "fp8".parse::<Precision>(),
-            Err("\"fp8\" is not one of auto, fp32, bf16".to_owned())
-        );
+        assert_eq!("fp8".parse::<Precision>(), Err("\"fp8\" is not one of auto, fp32, bf16".to_owned()));
     }
 
     #[test]
@@ -215,10 +209,6 @@ mod tests {
         assert_eq!("None".parse(), Ok(ClassWeights::None));
         assert_eq!("BALANCED".parse(), Ok(ClassWeights::Balanced));
         assert_eq!("1, 2.5".parse(), Ok(ClassWeights::Values(vec![1.0, 2.5])));
-        assert!(
-            "1,heavy"
-                .parse::<ClassWeights>()
-                .is_err_and(|message| message.contains("\"1,heavy\""))
-        );
+        assert!("1,heavy".parse::<ClassWeights>().is_err_and(|message| message.contains("\"1,heavy\"")));
     }
 }

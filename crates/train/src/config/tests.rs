@@ -11,9 +11,7 @@ fn command() -> clap::Command {
 /// The arguments of a command line.
 fn flags(line: &str) -> Result<TrainArgs, clap::Error> {
     let words = std::iter::once("train").chain(line.split_whitespace());
-    command()
-        .try_get_matches_from(words)
-        .and_then(|matches| TrainArgs::from_arg_matches(&matches))
+    command().try_get_matches_from(words).and_then(|matches| TrainArgs::from_arg_matches(&matches))
 }
 
 fn config(line: &str) -> Result<TrainConfig> {
@@ -88,32 +86,20 @@ fn every_flag_reaches_its_field() {
 
     // What is saved says the same, but for the folder of the run.
     let saved = file(&found.to_toml().unwrap());
-    assert_eq!(
-        TrainConfig::load(saved.path()).unwrap(),
-        TrainConfig {
-            output: None,
-            ..expected
-        }
-    );
+    assert_eq!(TrainConfig::load(saved.path()).unwrap(), TrainConfig { output: None, ..expected });
 }
 
 #[test]
 fn what_is_saved_by_default_can_be_given_again() {
     let saved = file(&TrainConfig::default().to_toml().unwrap());
-    assert_eq!(
-        TrainConfig::load(saved.path()).unwrap(),
-        TrainConfig::default()
-    );
+    assert_eq!(TrainConfig::load(saved.path()).unwrap(), TrainConfig::default());
 }
 
 #[test]
 fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
     let file = file("epochs = 5\nbatch_size = 8\ngroup_by_length = true\ntensorboard = true\n");
     let path = file.path().display();
-    let found = config(&format!(
-        "--config {path} --epochs 2 --group-by-length=false"
-    ))
-    .unwrap();
+    let found = config(&format!("--config {path} --epochs 2 --group-by-length=false")).unwrap();
     assert_eq!((found.epochs, found.batch_size, found.seed), (2, 8, 42));
     assert!(!found.group_by_length && found.tensorboard);
 }
@@ -121,18 +107,11 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
 #[test]
 fn a_warm_up_by_flag_replaces_the_files_whole_warm_up() {
     let file = file("warmup_steps = 100\n");
-    let found = config(&format!(
-        "--config {} --warmup-ratio 0.1",
-        file.path().display()
-    ))
-    .unwrap();
+    let found = config(&format!("--config {} --warmup-ratio 0.1", file.path().display())).unwrap();
     assert_eq!((found.warmup_steps, found.warmup_ratio), (0, 0.1));
     assert_eq!(found.warmup(), Warmup::Ratio(0.1));
     assert!(config("--warmup-steps 100 --warmup-ratio 0.1").is_err());
-    assert_eq!(
-        config("--warmup-steps 100").unwrap().warmup(),
-        Warmup::Steps(100)
-    );
+    assert_eq!(config("--warmup-steps 100").unwrap().warmup(), Warmup::Steps(100));
 }
 
 #[test]
@@ -140,17 +119,9 @@ fn a_bad_value_is_blamed_on_where_it_came_from() {
     let file = file("epochs = 5\nbatch_size = 0\n");
     let path = file.path().display();
     let message = config(&format!("--config {path}")).unwrap_err().to_string();
-    assert!(
-        message.starts_with(&format!("{path}, line 2: batch_size = 0 is not allowed")),
-        "{message}"
-    );
-    let message = config(&format!("--config {path} --batch-size 4 --epochs 0"))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.starts_with("--epochs 0 is not allowed"),
-        "{message}"
-    );
+    assert!(message.starts_with(&format!("{path}, line 2: batch_size = 0 is not allowed")), "{message}");
+    let message = config(&format!("--config {path} --batch-size 4 --epochs 0")).unwrap_err().to_string();
+    assert!(message.starts_with("--epochs 0 is not allowed"), "{message}");
 }
 
 #[test]
@@ -164,27 +135,12 @@ fn what_the_parser_refuses_names_flag_and_value() {
     for (line, parts) in [
         ("--batch-size -1", ["'-1'", "--batch-size", "whole number"]),
         ("--epochs 2.5", ["'2.5'", "--epochs", "whole number"]),
-        (
-            "--learning-rate fast",
-            ["'fast'", "--learning-rate", "float"],
-        ),
-        (
-            "--precision fp8",
-            ["'fp8'", "--precision", "auto, fp32, bf16"],
-        ),
-        (
-            "--optimizer adamq",
-            ["'adamq'", "--optimizer", "similar value exists: 'adam'"],
-        ),
-        (
-            "--class-weights heavy",
-            ["heavy", "--class-weights", "balanced"],
-        ),
+        ("--learning-rate fast", ["'fast'", "--learning-rate", "float"]),
+        ("--precision fp8", ["'fp8'", "--precision", "auto, fp32, bf16"]),
+        ("--optimizer adamq", ["'adamq'", "--optimizer", "similar value exists: 'adam'"]),
+        ("--class-weights heavy", ["heavy", "--class-weights", "balanced"]),
         ("--best-metric f9", ["'f9'", "--best-metric", "accuracy"]),
-        (
-            "--learning-rat 1",
-            ["--learning-rat", "similar", "--learning-rate"],
-        ),
+        ("--learning-rat 1", ["--learning-rat", "similar", "--learning-rate"]),
     ] {
         let message = flags(line).unwrap_err().to_string();
         assert!(parts.iter().all(|part| message.contains(part)), "{message}");
@@ -197,13 +153,8 @@ fn the_help_tells_the_true_defaults() {
     let truth: toml::Table = toml::from_str(&TrainConfig::default().to_toml().unwrap()).unwrap();
     let mut told = 0;
     for argument in command().get_arguments() {
-        let help = argument
-            .get_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let quoted = help
-            .split_once("[default: ")
-            .map(|(_, rest)| rest.trim_end_matches(']'));
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let quoted = help.split_once("[default: ").map(|(_, rest)| rest.trim_end_matches(']'));
         match (truth.get(argument.get_id().as_str()), quoted) {
             (Some(value), Some(quoted)) => {
                 told += 1;
@@ -212,16 +163,9 @@ fn the_help_tells_the_true_defaults() {
                     toml::Value::String(word) => word == quoted,
                     other => other.to_string() == quoted,
                 };
-                assert!(
-                    same,
-                    "{}: {value} is the default, {quoted} in the help",
-                    argument.get_id()
-                );
+                assert!(same, "{}: {value} is the default, {quoted} in the help", argument.get_id());
             }
-            (Some(value), None) => panic!(
-                "{}: the help doesn't tell the default {value}",
-                argument.get_id()
-            ),
+            (Some(value), None) => panic!("{}: the help doesn't tell the default {value}", argument.get_id()),
             (None, _) => {}
         }
     }

@@ -31,9 +31,7 @@ impl JsonLines {
     /// # Errors
     /// A file that can't be opened.
     pub fn open(run: &RunDirectory) -> Result<Self> {
-        Ok(Self {
-            log: LogFile::open(&run.file(LOG))?,
-        })
+        Ok(Self { log: LogFile::open(&run.file(LOG))? })
     }
 
     fn write(&mut self, event: &Event<'_>) {
@@ -83,15 +81,9 @@ mod tests {
         log.on_end(&samples::end());
 
         let text = std::fs::read_to_string(run.file(LOG)).unwrap();
-        let lines: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 4);
-        assert_eq!(
-            (&lines[0]["event"], &lines[0]["total_steps"]),
-            (&json!("start"), &json!(1299))
-        );
+        assert_eq!((&lines[0]["event"], &lines[0]["total_steps"]), (&json!("start"), &json!(1299)));
         assert_eq!(
             lines[1],
             json!({"event": "step", "step": 433, "total_steps": 1299, "epoch": 1.0, "loss": 0.5,
@@ -115,16 +107,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::create(Some(folder.path()), "sst2", "tiny").unwrap();
         let mut log = JsonLines::open(&run).unwrap();
-        log.on_step(&StepRecord {
-            loss: f64::NAN,
-            gradient_norm: f64::INFINITY,
-            ..samples::step(1)
-        });
+        log.on_step(&StepRecord { loss: f64::NAN, gradient_norm: f64::INFINITY, ..samples::step(1) });
         let line: Value = serde_json::from_slice(&std::fs::read(run.file(LOG)).unwrap()).unwrap();
-        assert_eq!(
-            (&line["loss"], &line["gradient_norm"]),
-            (&Value::Null, &Value::Null)
-        );
+        assert_eq!((&line["loss"], &line["gradient_norm"]), (&Value::Null, &Value::Null));
         assert_eq!(line["step"], 1);
     }
 }

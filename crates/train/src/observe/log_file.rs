@@ -17,25 +17,15 @@ pub(super) struct LogFile {
 impl LogFile {
     /// Opens a file for appending, and makes it where there is none.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(TrainError::io("open", path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file: Some(file),
-        })
+        let file = File::options().create(true).append(true).open(path).map_err(TrainError::io("open", path))?;
+        Ok(Self { path: path.to_owned(), file: Some(file) })
     }
 
     /// Appends one record. The first that can't be written is reported, and it and the later ones are left out.
     pub fn append(&mut self, record: &[u8]) {
         let Some(file) = &mut self.file else { return };
         if let Err(error) = file.write_all(record) {
-            tracing::warn!(
-                "{}: {error}; nothing more is logged there, training goes on",
-                self.path.display()
-            );
+            tracing::warn!("{}: {error}; nothing more is logged there, training goes on", self.path.display());
             self.file = None;
         }
     }
@@ -58,9 +48,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_gone_is_an_error_and_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let error = LogFile::open(&folder.path().join("gone/log"))
-            .err()
-            .map(|error| error.to_string());
+        let error = LogFile::open(&folder.path().join("gone/log")).err().map(|error| error.to_string());
         assert!(error.is_some_and(|error| error.starts_with("can't open") && error.ends_with("gone/log")));
     }
 

@@ -171,27 +171,19 @@ impl Observers {
 
 impl Observer for Observers {
     fn on_start(&mut self, start: &Start) {
-        self.0
-            .iter_mut()
-            .for_each(|observer| observer.on_start(start));
+        self.0.iter_mut().for_each(|observer| observer.on_start(start));
     }
 
     fn on_step(&mut self, step: &StepRecord) {
-        self.0
-            .iter_mut()
-            .for_each(|observer| observer.on_step(step));
+        self.0.iter_mut().for_each(|observer| observer.on_step(step));
     }
 
     fn on_evaluation_start(&mut self, split: &str) {
-        self.0
-            .iter_mut()
-            .for_each(|observer| observer.on_evaluation_start(split));
+        self.0.iter_mut().for_each(|observer| observer.on_evaluation_start(split));
     }
 
     fn on_evaluation(&mut self, evaluation: &EvaluationRecord) {
-        self.0
-            .iter_mut()
-            .for_each(|observer| observer.on_evaluation(evaluation));
+        self.0.iter_mut().for_each(|observer| observer.on_evaluation(evaluation));
     }
 
     fn on_end(&mut self, end: &End) {
@@ -259,12 +251,7 @@ mod samples {
             step: 866,
             epoch: 2.0,
             seconds: 433.0,
-            best: Some(Best {
-                metric: "accuracy".to_owned(),
-                value: 0.875,
-                step: 433,
-                epoch: 1.0,
-            }),
+            best: Some(Best { metric: "accuracy".to_owned(), value: 0.875, step: 433, epoch: 1.0 }),
         }
     }
 }

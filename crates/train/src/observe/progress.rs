@@ -41,13 +41,7 @@ impl Progress {
     }
 
     fn with(form: Form) -> Self {
-        Self {
-            form,
-            epochs: 0,
-            steps_done: 0,
-            loss: Smoothed::default(),
-            speed: Smoothed::default(),
-        }
+        Self { form, epochs: 0, steps_done: 0, loss: Smoothed::default(), speed: Smoothed::default() }
     }
 
     /// Shows a line, above the bar where there is one. A closed stderr is no reason to stop a training.
@@ -61,11 +55,7 @@ impl Progress {
     /// `loss 0.4712, lr 1.85e-5, 23 examples/s`
     fn figures(&self, step: &StepRecord) -> String {
         let (loss, speed) = (self.loss.value(), self.speed.value());
-        format!(
-            "loss {loss:.4}, lr {:.2e}, {} examples/s",
-            step.learning_rate,
-            rate(speed)
-        )
+        format!("loss {loss:.4}, lr {:.2e}, {} examples/s", step.learning_rate, rate(speed))
     }
 }
 
@@ -89,23 +79,14 @@ impl Observer for Progress {
         let figures = self.figures(step);
         match &self.form {
             Form::Bar(bar) => {
-                bar.set_prefix(format!(
-                    "epoch {}/{}",
-                    epoch_at(step, self.epochs),
-                    self.epochs
-                ));
+                bar.set_prefix(format!("epoch {}/{}", epoch_at(step, self.epochs), self.epochs));
                 bar.set_message(figures);
                 bar.set_position(step.step);
             }
             Form::Lines(_)
-                if tenth(step.step, step.total_steps)
-                    > tenth(step.step.saturating_sub(1), step.total_steps) =>
+                if tenth(step.step, step.total_steps) > tenth(step.step.saturating_sub(1), step.total_steps) =>
             {
-                let (number, total, percent) = (
-                    step.step,
-                    step.total_steps,
-                    100 * step.step / step.total_steps.max(1),
-                );
+                let (number, total, percent) = (step.step, step.total_steps, 100 * step.step / step.total_steps.max(1));
                 let left = FormattedDuration(time_left(step, self.steps_done));
                 self.say(&format!(
                     "step {number}/{total} ({percent} %), epoch {:.2}: {figures}, {left} left",
@@ -137,35 +118,19 @@ impl Observer for Progress {
 }
 
 fn bar_style() -> ProgressStyle {
-    let template =
-        "{prefix} {bar:24} {pos}/{len}  {msg}  {elapsed_precise} gone, {eta_precise} left";
+    let template = "{prefix} {bar:24} {pos}/{len}  {msg}  {elapsed_precise} gone, {eta_precise} left";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn describe(start: &Start) -> String {
-    let Start {
-        run,
-        dataset,
-        model,
-        device,
-        precision,
-        train_examples,
-        epochs,
-        steps_done,
-        total_steps,
-        ..
-    } = start;
+    let Start { run, dataset, model, device, precision, train_examples, epochs, steps_done, total_steps, .. } = start;
     let trained = match 100.0 * start.trainable_parameters as f64 / start.parameters.max(1) as f64 {
         share if start.trainable_parameters < start.parameters => {
             format!(", {share:.0} % of it trained")
         }
         _ => String::new(),
     };
-    let from = if *steps_done > 0 {
-        format!(" from step {steps_done}")
-    } else {
-        String::new()
-    };
+    let from = if *steps_done > 0 { format!(" from step {steps_done}") } else { String::new() };
     format!(
         "training {model} ({:.1} M parameters{trained}) on {dataset} ({train_examples} examples) in {precision} on \
          {device}: {epochs} epochs, {total_steps} steps{from}, into {}",
@@ -175,20 +140,8 @@ fn describe(start: &Start) -> String {
 }
 
 fn describe_evaluation(evaluation: &EvaluationRecord) -> String {
-    let scores: String = evaluation
-        .scores
-        .iter()
-        .map(|(name, value)| format!(", {name} {value:.4}"))
-        .collect();
-    let EvaluationRecord {
-        epoch,
-        step,
-        split,
-        loss,
-        seconds,
-        best,
-        ..
-    } = evaluation;
+    let scores: String = evaluation.scores.iter().map(|(name, value)| format!(", {name} {value:.4}")).collect();
+    let EvaluationRecord { epoch, step, split, loss, seconds, best, .. } = evaluation;
     let best = if *best { ", the best so far" } else { "" };
     format!("epoch {epoch:.2}, step {step}: {split} loss {loss:.4}{scores}{best} ({seconds:.1} s)")
 }
@@ -201,16 +154,10 @@ fn describe_end(end: &End) -> String {
         EndReason::Interrupted => "interrupted",
     };
     let kept = end.best.as_ref().map_or(String::new(), |best| {
-        format!(
-            "; kept the model of epoch {:.2}, step {} ({} {:.4})",
-            best.epoch, best.step, best.metric, best.value
-        )
+        format!("; kept the model of epoch {:.2}, step {} ({} {:.4})", best.epoch, best.step, best.metric, best.value)
     });
     let time = FormattedDuration(seconds(end.seconds));
-    format!(
-        "{why} after {:.2} epochs, {} steps, {time}{kept}",
-        end.epoch, end.step
-    )
+    format!("{why} after {:.2} epochs, {} steps, {time}{kept}", end.epoch, end.step)
 }
 
 /// The epoch that a step belongs to, from 1: the last step of an epoch stands exactly at its end.
@@ -235,11 +182,7 @@ fn seconds(seconds: f64) -> Duration {
 
 /// A speed with about three digits.
 fn rate(per_second: f64) -> String {
-    if per_second < 10.0 {
-        format!("{per_second:.1}")
-    } else {
-        format!("{per_second:.0}")
-    }
+    if per_second < 10.0 { format!("{per_second:.1}") } else { format!("{per_second:.0}") }
 }
 
 /// An exponential mean without a start-up bias; what isn't finite is passed over.
@@ -290,26 +233,14 @@ mod tests {
     fn lines(first: u64, total: u64) -> Vec<String> {
         let paper = Paper::default();
         let mut progress = Progress::lines(paper.clone());
-        progress.on_start(&Start {
-            total_steps: total,
-            steps_done: first - 1,
-            ..samples::start()
-        });
+        progress.on_start(&Start { total_steps: total, steps_done: first - 1, ..samples::start() });
         for number in first..=total {
             let seconds = (number - first + 1) as f64 * 0.5;
-            progress.on_step(&StepRecord {
-                total_steps: total,
-                seconds,
-                ..samples::step(number)
-            });
+            progress.on_step(&StepRecord { total_steps: total, seconds, ..samples::step(number) });
         }
         progress.on_evaluation(&samples::evaluation());
         progress.on_end(&samples::end());
-        String::from_utf8(paper.0.take())
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        String::from_utf8(paper.0.take()).unwrap().lines().map(str::to_owned).collect()
     }
 
     #[test]
@@ -321,14 +252,8 @@ mod tests {
             "training bert-base-uncased (109.5 M parameters) on sst2 (6920 examples) in fp32 on cpu: 3 epochs, \
              1299 steps, into runs/a"
         );
-        assert_eq!(
-            lines[1],
-            "step 130/1299 (10 %), epoch 0.30: loss 0.5000, lr 1.50e-5, 32 examples/s, 00:09:44 left"
-        );
-        assert!(
-            lines[10].starts_with("step 1299/1299 (100 %), epoch 3.00: ")
-                && lines[10].ends_with("00:00:00 left")
-        );
+        assert_eq!(lines[1], "step 130/1299 (10 %), epoch 0.30: loss 0.5000, lr 1.50e-5, 32 examples/s, 00:09:44 left");
+        assert!(lines[10].starts_with("step 1299/1299 (100 %), epoch 3.00: ") && lines[10].ends_with("00:00:00 left"));
         assert_eq!(
             lines[11],
             "epoch 1.00, step 433: validation loss 0.3750, accuracy 0.8750, f1 0.8125, the best so far (4.5 s)"
@@ -348,17 +273,9 @@ mod tests {
     #[test]
     fn a_run_that_goes_on_counts_its_pace_from_there() {
         let lines = lines(901, 1000);
-        assert!(
-            lines[0].contains("1000 steps from step 900"),
-            "{}",
-            lines[0]
-        );
+        assert!(lines[0].contains("1000 steps from step 900"), "{}", lines[0]);
         assert_eq!(lines.len(), 1 + 1 + 2);
-        let half_way = StepRecord {
-            total_steps: 1000,
-            seconds: 25.0,
-            ..samples::step(950)
-        };
+        let half_way = StepRecord { total_steps: 1000, seconds: 25.0, ..samples::step(950) };
         assert_eq!(time_left(&half_way, 900), Duration::from_secs(25));
     }
 
@@ -368,41 +285,22 @@ mod tests {
         let mut progress = Progress::with(Form::Bar(bar.clone()));
         progress.on_start(&samples::start());
         progress.on_step(&samples::step(433));
-        assert_eq!(
-            (bar.position(), bar.length(), bar.prefix().as_str()),
-            (433, Some(1299), "epoch 1/3")
-        );
+        assert_eq!((bar.position(), bar.length(), bar.prefix().as_str()), (433, Some(1299), "epoch 1/3"));
         assert_eq!(bar.message(), "loss 0.5000, lr 1.50e-5, 32 examples/s");
         progress.on_step(&samples::step(434));
         assert_eq!(bar.prefix(), "epoch 2/3");
         progress.on_evaluation_start("validation");
         assert_eq!(bar.message(), "evaluating on validation");
-        progress.on_end(&End {
-            best: None,
-            ..samples::end()
-        });
+        progress.on_end(&End { best: None, ..samples::end() });
         assert!(bar.is_finished() && bar.position() == 434);
     }
 
     #[test]
     fn frozen_parameters_and_each_ending_are_told() {
-        let start = Start {
-            parameters: 1_000_000,
-            trainable_parameters: 250_000,
-            ..samples::start()
-        };
+        let start = Start { parameters: 1_000_000, trainable_parameters: 250_000, ..samples::start() };
         assert!(describe(&start).contains("(1.0 M parameters, 25 % of it trained)"));
-        let end = |reason| {
-            describe_end(&End {
-                reason,
-                best: None::<Best>,
-                ..samples::end()
-            })
-        };
-        assert_eq!(
-            end(EndReason::Finished),
-            "finished after 2.00 epochs, 866 steps, 00:07:13"
-        );
+        let end = |reason| describe_end(&End { reason, best: None::<Best>, ..samples::end() });
+        assert_eq!(end(EndReason::Finished), "finished after 2.00 epochs, 866 steps, 00:07:13");
         assert!(end(EndReason::MaxSteps).starts_with("stopped at --max-steps after"));
         assert!(end(EndReason::Interrupted).starts_with("interrupted after"));
     }

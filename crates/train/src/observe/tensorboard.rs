@@ -34,20 +34,14 @@ impl TensorBoard {
     /// A file that can't be made.
     pub fn create(run: &RunDirectory) -> Result<Self> {
         let now = now();
-        let name = format!(
-            "{EVENTS}{}.{}.{}.0",
-            now as u64,
-            host_name(),
-            std::process::id()
-        );
+        let name = format!("{EVENTS}{}.{}.{}.0", now as u64, host_name(), std::process::id());
         let mut log = LogFile::open(&run.file(&name))?;
         log.append(&record(&event(now, 0, Content::FileVersion)));
         Ok(Self { log })
     }
 
     fn write(&mut self, step: u64, scalars: &[(String, f64)]) {
-        self.log
-            .append(&record(&event(now(), step, Content::Scalars(scalars))));
+        self.log.append(&record(&event(now(), step, Content::Scalars(scalars))));
     }
 }
 
@@ -75,13 +69,8 @@ fn step_scalars(step: &StepRecord) -> Vec<(String, f64)> {
 
 fn evaluation_scalars(evaluation: &EvaluationRecord) -> Vec<(String, f64)> {
     let split = &evaluation.split;
-    let scores = evaluation
-        .scores
-        .iter()
-        .map(|(name, value)| (format!("{split}/{name}"), *value));
-    std::iter::once((format!("{split}/loss"), evaluation.loss))
-        .chain(scores)
-        .collect()
+    let scores = evaluation.scores.iter().map(|(name, value)| (format!("{split}/{name}"), *value));
+    std::iter::once((format!("{split}/loss"), evaluation.loss)).chain(scores).collect()
 }
 
 enum Content<'a> {
@@ -136,10 +125,7 @@ fn varint(message: &mut Vec<u8>, mut number: u64) {
 /// The event with its frame.
 fn record(event: &[u8]) -> Vec<u8> {
     let length = (event.len() as u64).to_le_bytes();
-    let (length_crc, event_crc) = (
-        masked_crc(&length).to_le_bytes(),
-        masked_crc(event).to_le_bytes(),
-    );
+    let (length_crc, event_crc) = (masked_crc(&length).to_le_bytes(), masked_crc(event).to_le_bytes());
     [&length[..], &length_crc, event, &event_crc].concat()
 }
 
@@ -156,11 +142,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
             let mut remainder = byte as u32;
             let mut bit = 0;
             while bit < 8 {
-                remainder = if remainder & 1 == 1 {
-                    remainder >> 1 ^ 0x82f6_3b78
-                } else {
-                    remainder >> 1
-                };
+                remainder = if remainder & 1 == 1 { remainder >> 1 ^ 0x82f6_3b78 } else { remainder >> 1 };
                 bit += 1;
             }
             table[byte] = remainder;
@@ -168,31 +150,18 @@ fn crc32c(bytes: &[u8]) -> u32 {
         }
         table
     };
-    !bytes.iter().fold(!0, |crc: u32, &byte| {
-        crc >> 8 ^ TABLE[(crc as u8 ^ byte) as usize]
-    })
+    !bytes.iter().fold(!0, |crc: u32, &byte| crc >> 8 ^ TABLE[(crc as u8 ^ byte) as usize])
 }
 
 fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |time| time.as_secs_f64())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
 /// The machine's name where it can be had, in characters fit for a file name.
 fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok());
-    let name: String = name
-        .unwrap_or_default()
-        .trim()
-        .replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
-    if name.is_empty() {
-        "localhost".to_owned()
-    } else {
-        name
-    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let name: String = name.unwrap_or_default().trim().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+    if name.is_empty() { "localhost".to_owned() } else { name }
 }
 
 #[cfg(test)]
@@ -201,8 +170,7 @@ mod tests {
     use super::*;
 
     /// What Python's tensorboard writes for the same events; its script reads it back with `EventAccumulator`.
-    const FIXTURE: &[u8] =
-        include_bytes!("../../../../tests/fixtures/tensorboard/scalars.tfevents");
+    const FIXTURE: &[u8] = include_bytes!("../../../../tests/fixtures/tensorboard/scalars.tfevents");
 
     #[test]
     fn crc_and_mask_are_those_of_the_published_vectors() {
@@ -214,23 +182,12 @@ mod tests {
 
     #[test]
     fn the_bytes_are_those_that_python_writes() {
-        let step = StepRecord {
-            loss: f64::NAN,
-            ..samples::step(300)
-        };
+        let step = StepRecord { loss: f64::NAN, ..samples::step(300) };
         let events = [
             event(1_795_413_884.5, 0, Content::FileVersion),
-            event(
-                1_795_413_885.25,
-                1,
-                Content::Scalars(&step_scalars(&samples::step(1))),
-            ),
+            event(1_795_413_885.25, 1, Content::Scalars(&step_scalars(&samples::step(1)))),
             event(1_795_413_886.0, 300, Content::Scalars(&step_scalars(&step))),
-            event(
-                1_795_413_887.0,
-                433,
-                Content::Scalars(&evaluation_scalars(&samples::evaluation())),
-            ),
+            event(1_795_413_887.0, 433, Content::Scalars(&evaluation_scalars(&samples::evaluation()))),
         ];
         let ours: Vec<u8> = events.iter().flat_map(|event| record(event)).collect();
         assert_eq!(ours, FIXTURE);
@@ -244,17 +201,10 @@ mod tests {
         board.on_step(&samples::step(1));
         board.on_evaluation(&samples::evaluation());
 
-        let file = std::fs::read_dir(run.path())
-            .unwrap()
-            .next()
-            .unwrap()
-            .unwrap();
+        let file = std::fs::read_dir(run.path()).unwrap().next().unwrap().unwrap();
         let name = file.file_name().into_string().unwrap();
         let parts: Vec<&str> = name.strip_prefix(EVENTS).unwrap().split('.').collect();
-        assert!(
-            parts.len() == 4 && parts[0].parse::<u64>().is_ok() && parts[3] == "0",
-            "{name}"
-        );
+        assert!(parts.len() == 4 && parts[0].parse::<u64>().is_ok() && parts[3] == "0", "{name}");
 
         let written = std::fs::read(file.path()).unwrap();
         let mut rest = &written[..];

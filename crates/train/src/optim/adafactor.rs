@@ -46,22 +46,14 @@ pub(super) fn step(update: &mut Update, steps: u64) -> Result<()> {
         blend(&mut state[0], &square, beta2)?;
     }
     let mut direction = inverse_root(&update.slot.state)?.f_mul(&gradient)?;
-    let root_mean_square = direction
-        .f_norm()?
-        .f_div_scalar((direction.numel() as f64).sqrt())?;
-    let _ = direction.f_div_(
-        &root_mean_square
-            .f_div_scalar(CLIP_THRESHOLD)?
-            .f_clamp_min(1.0)?,
-    )?;
+    let root_mean_square = direction.f_norm()?.f_div_scalar((direction.numel() as f64).sqrt())?;
+    let _ = direction.f_div_(&root_mean_square.f_div_scalar(CLIP_THRESHOLD)?.f_clamp_min(1.0)?)?;
     update.apply(&direction, update.slot.weight_decay)
 }
 
 /// `average = beta * average + (1 - beta) * value`
 fn blend(average: &mut Tensor, value: &Tensor, beta: f64) -> Result<()> {
-    let _ = average
-        .f_mul_scalar_(beta)?
-        .f_add_(&value.f_mul_scalar(1.0 - beta)?)?;
+    let _ = average.f_mul_scalar_(beta)?.f_add_(&value.f_mul_scalar(1.0 - beta)?)?;
     Ok(())
 }
 
@@ -70,10 +62,7 @@ fn inverse_root(state: &[Tensor]) -> Result<Tensor> {
     match state {
         [rows, columns] => {
             let share = rows.f_div(&rows.f_mean_dim(-1, true, Kind::Float)?)?;
-            Ok(share
-                .f_rsqrt()?
-                .f_unsqueeze(-1)?
-                .f_mul(&columns.f_unsqueeze(-2)?.f_rsqrt()?)?)
+            Ok(share.f_rsqrt()?.f_unsqueeze(-1)?.f_mul(&columns.f_unsqueeze(-2)?.f_rsqrt()?)?)
         }
         _ => Ok(state[0].f_rsqrt()?),
     }

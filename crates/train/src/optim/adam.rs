@@ -32,11 +32,7 @@ pub(super) struct SeenRows(Vec<bool>);
 impl SeenRows {
     /// No row yet of a parameter of that shape.
     pub(super) fn none(shape: &[i64]) -> Self {
-        Self(vec![
-            false;
-            shape.first().map_or(1, |rows| usize::try_from(*rows)
-                .unwrap_or(0))
-        ])
+        Self(vec![false; shape.first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0))])
     }
 
     /// The rows where one of the averages isn't zero.
@@ -44,15 +40,9 @@ impl SeenRows {
         let mut seen = Vec::new();
         for average in state {
             let rows = average.f_view([average.size().first().copied().unwrap_or(1), -1])?;
-            let differ: Vec<bool> = rows
-                .f_ne(0.0)?
-                .f_any_dim(1, false)?
-                .f_to_device(Device::Cpu)?
-                .try_into()?;
+            let differ: Vec<bool> = rows.f_ne(0.0)?.f_any_dim(1, false)?.f_to_device(Device::Cpu)?.try_into()?;
             seen.resize(differ.len(), false);
-            seen.iter_mut()
-                .zip(differ)
-                .for_each(|(seen, differs)| *seen |= differs);
+            seen.iter_mut().zip(differ).for_each(|(seen, differs)| *seen |= differs);
         }
         Ok(Self(seen))
     }
@@ -76,9 +66,7 @@ pub(super) fn step(updates: &mut [Update], settings: &Settings, steps: u64) -> R
         }
     }
     let isa = Isa::best();
-    parallel::for_each(jobs, parallel::thread_count(), |job| {
-        adam_kernel::run(job, isa)
-    });
+    parallel::for_each(jobs, parallel::thread_count(), |job| adam_kernel::run(job, isa));
     Ok(())
 }
 
@@ -97,18 +85,10 @@ pub(super) struct Numbers {
 
 impl Numbers {
     pub(super) fn new(update: &Update, settings: &Settings, steps: u64) -> Self {
-        let &Settings {
-            beta1,
-            beta2,
-            epsilon,
-            ..
-        } = settings;
+        let &Settings { beta1, beta2, epsilon, .. } = settings;
         let decay = update.slot.weight_decay;
-        let (coupled_decay, decoupled_decay) = if settings.kind == OptimizerKind::Adam {
-            (decay, 0.0)
-        } else {
-            (0.0, decay)
-        };
+        let (coupled_decay, decoupled_decay) =
+            if settings.kind == OptimizerKind::Adam { (decay, 0.0) } else { (0.0, decay) };
         Self {
             gradient_scale: update.gradient_scale,
             coupled_decay,
@@ -137,20 +117,10 @@ impl Numbers {
 }
 
 /// Cuts one parameter of the CPU into jobs.
-fn push_jobs<'a>(
-    update: &'a mut Update,
-    constants: Constants,
-    jobs: &mut Vec<Job<'a>>,
-) -> Result<()> {
-    let Weight {
-        name,
-        master,
-        compute,
-    } = update.weight;
+fn push_jobs<'a>(update: &'a mut Update, constants: Constants, jobs: &mut Vec<Job<'a>>) -> Result<()> {
+    let Weight { name, master, compute } = update.weight;
     let [exp_avg, exp_avg_sq] = update.slot.state.as_slice() else {
-        return Err(TrainError::OptimizerState {
-            details: format!("\n  missing: the averages of {name}"),
-        });
+        return Err(TrainError::OptimizerState { details: format!("\n  missing: the averages of {name}") });
     };
     // SAFETY: the caller of `Optimizer::step` lent it the parameters and itself exclusively, every parameter and every
     // state tensor has memory of its own, and no libtorch operation runs until the jobs are done and dropped.
@@ -159,9 +129,7 @@ fn push_jobs<'a>(
             master: memory::f32_mut(master, name)?,
             exp_avg: memory::f32_mut(exp_avg, name)?,
             exp_avg_sq: memory::f32_mut(exp_avg_sq, name)?,
-            compute: compute
-                .map(|compute| memory::bf16_mut(compute, name))
-                .transpose()?,
+            compute: compute.map(|compute| memory::bf16_mut(compute, name)).transpose()?,
         }
     };
     // SAFETY (here and below): gradients are lent for the step and nothing writes to them.
@@ -170,27 +138,18 @@ fn push_jobs<'a>(
             let gradient = unsafe { memory::bf16_ref(gradient, name)? };
             update.slot.seen.add(None);
             for gradient in gradient.chunks(JOB_SIZE) {
-                jobs.push(Job {
-                    constants,
-                    span: span.take(gradient.len()),
-                    gradient: Piece::Bf16(gradient),
-                });
+                jobs.push(Job { constants, span: span.take(gradient.len()), gradient: Piece::Bf16(gradient) });
             }
         }
         Gradient::Dense(gradient) => {
             let gradient = unsafe { memory::f32_ref(gradient, name)? };
             update.slot.seen.add(None);
             for gradient in gradient.chunks(JOB_SIZE) {
-                jobs.push(Job {
-                    constants,
-                    span: span.take(gradient.len()),
-                    gradient: Piece::Fp32(gradient),
-                });
+                jobs.push(Job { constants, span: span.take(gradient.len()), gradient: Piece::Fp32(gradient) });
             }
         }
         Gradient::Rows { ids, values } => {
-            let (ids, values) =
-                unsafe { (memory::i64_ref(ids, name)?, memory::f32_ref(values, name)?) };
+            let (ids, values) = unsafe { (memory::i64_ref(ids, name)?, memory::f32_ref(values, name)?) };
             check_ids(ids, update.slot.seen.0.len(), name)?;
             update.slot.seen.add(Some(ids));
             push_row_jobs(&update.slot.seen.0, ids, values, (span, constants), jobs);
@@ -216,18 +175,8 @@ fn push_row_jobs<'a>(
     for (index, seen) in seen.chunks(rows_of_a_job).enumerate() {
         let first = index * rows_of_a_job;
         let end = ids.partition_point(|id| *id < (first + seen.len()) as i64);
-        let rows = Rows {
-            first,
-            width,
-            ids: &ids[done..end],
-            values: &values[done * width..end * width],
-            seen,
-        };
-        jobs.push(Job {
-            constants,
-            span: span.take(seen.len() * width),
-            gradient: Piece::Rows(rows),
-        });
+        let rows = Rows { first, width, ids: &ids[done..end], values: &values[done * width..end * width], seen };
+        jobs.push(Job { constants, span: span.take(seen.len() * width), gradient: Piece::Rows(rows) });
         done = end;
     }
 }
@@ -235,18 +184,14 @@ fn push_row_jobs<'a>(
 /// Row numbers are ascending, distinct and below `rows`.
 fn check_ids(ids: &[i64], rows: usize, name: &str) -> Result<()> {
     let ascend = ids.windows(2).all(|pair| pair[0] < pair[1]);
-    let inside =
-        ids.first().is_none_or(|id| *id >= 0) && ids.last().is_none_or(|id| *id < rows as i64);
+    let inside = ids.first().is_none_or(|id| *id >= 0) && ids.last().is_none_or(|id| *id < rows as i64);
     if ascend && inside {
         return Ok(());
     }
     Err(TrainError::UnfitTensor {
         name: name.to_owned(),
         found: "with row numbers that repeat, go down or lie outside the table".to_owned(),
-        needed: format!(
-            "ascending, distinct row numbers from 0 to {}",
-            rows.saturating_sub(1)
-        ),
+        needed: format!("ascending, distinct row numbers from 0 to {}", rows.saturating_sub(1)),
     })
 }
 
@@ -264,13 +209,8 @@ pub(super) fn step_by_operations(update: &mut Update, numbers: &Numbers) -> Resu
     let _ = exp_avg.f_lerp_(&gradient, 1.0 - numbers.beta1)?;
     let square = gradient.f_square()?.f_mul_scalar_(1.0 - numbers.beta2)?;
     let _ = exp_avg_sq.f_mul_scalar_(numbers.beta2)?.f_add_(&square)?;
-    let denominator = exp_avg_sq
-        .f_sqrt()?
-        .f_mul_scalar_(numbers.root_correction)?
-        .f_add_scalar_(numbers.epsilon)?;
-    let change = exp_avg
-        .f_mul_scalar(numbers.step_size)?
-        .f_div_(&denominator)?;
+    let denominator = exp_avg_sq.f_sqrt()?.f_mul_scalar_(numbers.root_correction)?.f_add_scalar_(numbers.epsilon)?;
+    let change = exp_avg.f_mul_scalar(numbers.step_size)?.f_div_(&denominator)?;
     let _ = master.f_mul_scalar_(numbers.keep)?.f_sub_(&change)?;
     update.write_compute()
 }

@@ -74,19 +74,12 @@ pub(super) struct Job<'a> {
 impl<'a> Span<'a> {
     /// Splits off the first `len` weights.
     pub(super) fn take(&mut self, len: usize) -> Span<'a> {
-        let front = |slice: &mut &'a mut [f32]| {
-            slice
-                .split_off_mut(..len)
-                .expect("a stretch is cut within its length")
-        };
+        let front = |slice: &mut &'a mut [f32]| slice.split_off_mut(..len).expect("a stretch is cut within its length");
         Span {
             master: front(&mut self.master),
             exp_avg: front(&mut self.exp_avg),
             exp_avg_sq: front(&mut self.exp_avg_sq),
-            compute: self
-                .compute
-                .as_mut()
-                .map(|compute| compute.split_off_mut(..len).expect("as long as the master")),
+            compute: self.compute.as_mut().map(|compute| compute.split_off_mut(..len).expect("as long as the master")),
         }
     }
 }
@@ -109,11 +102,7 @@ fn run_inline(job: Job) {
 fn update_rows(constants: &Constants, mut span: Span, rows: Rows) {
     let absent = vec![Absent; rows.width];
     let untouched = constants.coupled_decay == 0.0;
-    let mut present = rows
-        .ids
-        .iter()
-        .zip(rows.values.chunks_exact(rows.width))
-        .peekable();
+    let mut present = rows.ids.iter().zip(rows.values.chunks_exact(rows.width)).peekable();
     for (row, seen) in rows.seen.iter().enumerate() {
         let span = span.take(rows.width);
         if let Some((_, gradient)) = present.next_if(|(id, _)| **id == (rows.first + row) as i64) {
@@ -202,22 +191,11 @@ fn round_block(weight: &[f32; LANES], rounded: &mut [u16; LANES]) {
 
 /// The formula, in the order of operations of `torch.optim`.
 #[inline(always)]
-fn update_one(
-    constants: &Constants,
-    weight: &mut f32,
-    exp_avg: &mut f32,
-    exp_avg_sq: &mut f32,
-    gradient: f32,
-) {
+fn update_one(constants: &Constants, weight: &mut f32, exp_avg: &mut f32, exp_avg_sq: &mut f32, gradient: f32) {
     let gradient = gradient * constants.gradient_scale + constants.coupled_decay * *weight;
     let average = *exp_avg + constants.exp_avg_share * (gradient - *exp_avg);
-    *exp_avg = if average.abs() < NEGLIGIBLE {
-        0.0
-    } else {
-        average
-    };
-    *exp_avg_sq =
-        *exp_avg_sq * constants.exp_avg_sq_keep + constants.exp_avg_sq_share * gradient * gradient;
+    *exp_avg = if average.abs() < NEGLIGIBLE { 0.0 } else { average };
+    *exp_avg_sq = *exp_avg_sq * constants.exp_avg_sq_keep + constants.exp_avg_sq_share * gradient * gradient;
     let denominator = exp_avg_sq.sqrt() * constants.root_correction + constants.epsilon;
     *weight = *weight * constants.keep - constants.step_size * *exp_avg / denominator;
 }

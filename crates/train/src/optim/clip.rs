@@ -30,8 +30,7 @@ pub fn global_norm(gradients: &Gradients) -> Result<f64> {
         Gradient::Dense(gradient) => gradient,
         Gradient::Rows { values, .. } => values,
     });
-    let (here, elsewhere): (Vec<&Tensor>, Vec<&Tensor>) =
-        tensors.partition(|tensor| tensor.device() == Device::Cpu);
+    let (here, elsewhere): (Vec<&Tensor>, Vec<&Tensor>) = tensors.partition(|tensor| tensor.device() == Device::Cpu);
     let threads = parallel::thread_count();
     Ok((sum_of_squares(&here, threads)? + sum_of_squares_by_operations(&elsewhere)?).sqrt())
 }
@@ -62,26 +61,14 @@ fn sum_of_squares(tensors: &[&Tensor], threads: usize) -> Result<f64> {
         // SAFETY: gradients are lent for this call and nothing writes to them.
         unsafe {
             if tensor.kind() == Kind::BFloat16 {
-                pieces.extend(
-                    memory::bf16_ref(tensor, "a gradient")?
-                        .chunks(JOB_SIZE)
-                        .map(Values::Bf16),
-                );
+                pieces.extend(memory::bf16_ref(tensor, "a gradient")?.chunks(JOB_SIZE).map(Values::Bf16));
             } else {
-                pieces.extend(
-                    memory::f32_ref(tensor, "a gradient")?
-                        .chunks(JOB_SIZE)
-                        .map(Values::Fp32),
-                );
+                pieces.extend(memory::f32_ref(tensor, "a gradient")?.chunks(JOB_SIZE).map(Values::Fp32));
             }
         }
     }
     let mut sums = vec![0.0; pieces.len()];
-    let jobs = pieces
-        .into_iter()
-        .zip(&mut sums)
-        .map(|(values, sum)| Job { values, sum })
-        .collect();
+    let jobs = pieces.into_iter().zip(&mut sums).map(|(values, sum)| Job { values, sum }).collect();
     let isa = Isa::best();
     parallel::for_each(jobs, threads, |job| run(job, isa));
     Ok(sums.iter().sum())
@@ -146,74 +133,38 @@ mod tests {
         let dense = Tensor::randn([300, 517], (Kind::Float, Device::Cpu)) * 0.1;
         let rounded = Tensor::randn([4099], (Kind::Float, Device::Cpu)).to_kind(Kind::BFloat16);
         let values = Tensor::randn([3, 8], (Kind::Float, Device::Cpu));
-        let square = |tensor: &Tensor| {
-            tensor
-                .to_kind(Kind::Double)
-                .square()
-                .sum(Kind::Double)
-                .double_value(&[])
-        };
+        let square = |tensor: &Tensor| tensor.to_kind(Kind::Double).square().sum(Kind::Double).double_value(&[]);
         let norm = (square(&dense) + square(&rounded) + square(&values)).sqrt();
-        let rows = Gradient::Rows {
-            ids: Tensor::from_slice(&[0_i64, 4, 9]),
-            values,
-        };
-        (
-            Gradients(vec![
-                Some(Gradient::Dense(dense)),
-                None,
-                Some(Gradient::Dense(rounded)),
-                Some(rows),
-            ]),
-            norm,
-        )
+        let rows = Gradient::Rows { ids: Tensor::from_slice(&[0_i64, 4, 9]), values };
+        (Gradients(vec![Some(Gradient::Dense(dense)), None, Some(Gradient::Dense(rounded)), Some(rows)]), norm)
     }
 
     #[test]
     fn the_norm_is_that_of_all_gradients_together() {
         let (gradients, expected) = gradients();
         let norm = global_norm(&gradients).expect("a norm");
-        assert!(
-            (norm / expected - 1.0).abs() < 1e-6,
-            "{norm} against {expected}"
-        );
+        assert!((norm / expected - 1.0).abs() < 1e-6, "{norm} against {expected}");
         assert_eq!(global_norm(&Gradients(vec![None])).expect("a norm"), 0.0);
     }
 
     #[test]
     fn both_ways_to_sum_agree_and_threads_change_no_bit() {
         let (gradients, _) = gradients();
-        let Some(Some(Gradient::Dense(dense))) = gradients.0.first() else {
-            panic!("the first one is dense")
-        };
+        let Some(Some(Gradient::Dense(dense))) = gradients.0.first() else { panic!("the first one is dense") };
         let tensors = [dense, &dense.to_kind(Kind::BFloat16)];
         let sum = sum_of_squares(&tensors, 1).expect("a sum");
-        assert_eq!(
-            sum.to_bits(),
-            sum_of_squares(&tensors, 2).expect("a sum").to_bits()
-        );
-        assert_eq!(
-            sum.to_bits(),
-            sum_of_squares(&tensors, 5).expect("a sum").to_bits()
-        );
+        assert_eq!(sum.to_bits(), sum_of_squares(&tensors, 2).expect("a sum").to_bits());
+        assert_eq!(sum.to_bits(), sum_of_squares(&tensors, 5).expect("a sum").to_bits());
         let by_operations = sum_of_squares_by_operations(&tensors).expect("a sum");
-        assert!(
-            (sum / by_operations - 1.0).abs() < 1e-5,
-            "{sum} against {by_operations}"
-        );
+        assert!((sum / by_operations - 1.0).abs() < 1e-5, "{sum} against {by_operations}");
     }
 
     #[test]
     fn a_gradient_that_is_not_finite_shows_in_the_norm() {
-        for (value, kind) in [
-            (f64::NAN, Kind::Float),
-            (f64::INFINITY, Kind::BFloat16),
-            (1e30, Kind::Float),
-        ] {
+        for (value, kind) in [(f64::NAN, Kind::Float), (f64::INFINITY, Kind::BFloat16), (1e30, Kind::Float)] {
             let spoilt = Tensor::ones([1000], (kind, Device::Cpu));
             let _ = spoilt.get(777).fill_(value);
-            let norm =
-                global_norm(&Gradients(vec![Some(Gradient::Dense(spoilt))])).expect("a norm");
+            let norm = global_norm(&Gradients(vec![Some(Gradient::Dense(spoilt))])).expect("a norm");
             assert!(!norm.is_finite(), "{value}: {norm}");
         }
     }

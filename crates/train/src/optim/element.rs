@@ -39,11 +39,7 @@ pub(super) fn to_bf16(value: f32) -> u16 {
     let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
     // Rounding could carry a NaN over into infinity or zero; nothing else can wrap. Plain `+` would be checked in a dev
     // build, and a loop with sixteen ways out isn't turned into vectors.
-    if value.is_nan() {
-        0x7fc0
-    } else {
-        rounded as u16
-    }
+    if value.is_nan() { 0x7fc0 } else { rounded as u16 }
 }
 
 #[cfg(test)]
@@ -66,30 +62,13 @@ mod tests {
             1e-40,
         ];
         // Around ties: an even and an odd upper half, with the lower half just below, at and just above the middle.
-        for upper in [
-            0x3f80_0000_u32,
-            0x3f81_0000,
-            0xbf80_0000,
-            0xbf81_0000,
-            0x0001_0000,
-            0x7f7f_0000,
-        ] {
-            values.extend(
-                [0x7fff, 0x8000, 0x8001, 0xffff].map(|lower| f32::from_bits(upper | lower)),
-            );
+        for upper in [0x3f80_0000_u32, 0x3f81_0000, 0xbf80_0000, 0xbf81_0000, 0x0001_0000, 0x7f7f_0000] {
+            values.extend([0x7fff, 0x8000, 0x8001, 0xffff].map(|lower| f32::from_bits(upper | lower)));
         }
-        let libtorch = Tensor::from_slice(&values)
-            .to_kind(Kind::BFloat16)
-            .to_kind(Kind::Float);
+        let libtorch = Tensor::from_slice(&values).to_kind(Kind::BFloat16).to_kind(Kind::Float);
         for (index, value) in values.iter().enumerate() {
-            let (ours, theirs) = (
-                to_bf16(*value).value(),
-                libtorch.double_value(&[index as i64]) as f32,
-            );
-            assert!(
-                ours.to_bits() == theirs.to_bits() || (ours.is_nan() && theirs.is_nan()),
-                "{value:e}"
-            );
+            let (ours, theirs) = (to_bf16(*value).value(), libtorch.double_value(&[index as i64]) as f32);
+            assert!(ours.to_bits() == theirs.to_bits() || (ours.is_nan() && theirs.is_nan()), "{value:e}");
         }
     }
 }

@@ -4,10 +4,7 @@
 pub fn decays(name: &str) -> bool {
     let name = name.to_lowercase();
     let is_norm = |part: &str| part == "norm" || part.ends_with("_norm");
-    !(name.contains("bias")
-        || name.contains("layernorm")
-        || name.contains("rmsnorm")
-        || name.split('.').any(is_norm))
+    !(name.contains("bias") || name.contains("layernorm") || name.contains("rmsnorm") || name.split('.').any(is_norm))
 }
 
 /// How far above the input a parameter lies: 0 for embeddings, `i + 1` for encoder layer `i`, `None` for what lies on
@@ -25,15 +22,8 @@ fn depth(name: &str) -> Option<u32> {
 /// classifier learn at the full rate and every layer below at `layer_decay` times the rate of the one above it.
 pub fn rate_multipliers(names: &[&str], layer_decay: f64) -> Vec<f64> {
     let depths: Vec<Option<u32>> = names.iter().map(|name| depth(name)).collect();
-    let top = depths
-        .iter()
-        .flatten()
-        .max()
-        .map_or(0, |deepest| deepest + 1);
-    depths
-        .iter()
-        .map(|depth| layer_decay.powi((top - depth.unwrap_or(top)) as i32))
-        .collect()
+    let top = depths.iter().flatten().max().map_or(0, |deepest| deepest + 1);
+    depths.iter().map(|depth| layer_decay.powi((top - depth.unwrap_or(top)) as i32)).collect()
 }
 
 #[cfg(test)]

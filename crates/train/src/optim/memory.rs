@@ -13,18 +13,11 @@ use crate::error::{Result, TrainError};
 ///
 /// While the slice lives, nothing else may read or write the tensor's memory: no other slice of it, of a view of it or
 /// of a tensor that shares its storage, and no operation of libtorch on any of them.
-#[expect(
-    clippy::mut_from_ref,
-    reason = "a tensor's memory is not behind the borrow of its handle"
-)]
+#[expect(clippy::mut_from_ref, reason = "a tensor's memory is not behind the borrow of its handle")]
 pub(super) unsafe fn f32_mut<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a mut [f32]> {
     let (data, len) = checked(tensor, Kind::Float, name)?;
     // SAFETY: `checked` vouches for `len` contiguous fp32 values in CPU memory, the caller for nobody else using them.
-    Ok(if len == 0 {
-        &mut []
-    } else {
-        unsafe { std::slice::from_raw_parts_mut(data.cast(), len) }
-    })
+    Ok(if len == 0 { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(data.cast(), len) } })
 }
 
 /// The bits of a bf16 tensor, to be changed in place.
@@ -32,18 +25,11 @@ pub(super) unsafe fn f32_mut<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a m
 /// # Safety
 ///
 /// As for [`f32_mut`].
-#[expect(
-    clippy::mut_from_ref,
-    reason = "a tensor's memory is not behind the borrow of its handle"
-)]
+#[expect(clippy::mut_from_ref, reason = "a tensor's memory is not behind the borrow of its handle")]
 pub(super) unsafe fn bf16_mut<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a mut [u16]> {
     let (data, len) = checked(tensor, Kind::BFloat16, name)?;
     // SAFETY: as in `f32_mut`; a bf16 value is 16 bits wide and every pattern of them is a valid u16.
-    Ok(if len == 0 {
-        &mut []
-    } else {
-        unsafe { std::slice::from_raw_parts_mut(data.cast(), len) }
-    })
+    Ok(if len == 0 { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(data.cast(), len) } })
 }
 
 /// The fp32 values of a tensor.
@@ -54,11 +40,7 @@ pub(super) unsafe fn bf16_mut<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a 
 pub(super) unsafe fn f32_ref<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a [f32]> {
     let (data, len) = checked(tensor, Kind::Float, name)?;
     // SAFETY: as in `f32_mut`, but shared: the caller vouches for nobody writing.
-    Ok(if len == 0 {
-        &[]
-    } else {
-        unsafe { std::slice::from_raw_parts(data.cast(), len) }
-    })
+    Ok(if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data.cast(), len) } })
 }
 
 /// The bits of a bf16 tensor.
@@ -69,11 +51,7 @@ pub(super) unsafe fn f32_ref<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a [
 pub(super) unsafe fn bf16_ref<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a [u16]> {
     let (data, len) = checked(tensor, Kind::BFloat16, name)?;
     // SAFETY: as in `f32_ref`.
-    Ok(if len == 0 {
-        &[]
-    } else {
-        unsafe { std::slice::from_raw_parts(data.cast(), len) }
-    })
+    Ok(if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data.cast(), len) } })
 }
 
 /// The values of an int64 tensor.
@@ -84,11 +62,7 @@ pub(super) unsafe fn bf16_ref<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a 
 pub(super) unsafe fn i64_ref<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a [i64]> {
     let (data, len) = checked(tensor, Kind::Int64, name)?;
     // SAFETY: as in `f32_ref`.
-    Ok(if len == 0 {
-        &[]
-    } else {
-        unsafe { std::slice::from_raw_parts(data.cast(), len) }
-    })
+    Ok(if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data.cast(), len) } })
 }
 
 /// Address and number of elements of a contiguous CPU tensor of that kind.
@@ -96,11 +70,7 @@ fn checked(tensor: &Tensor, kind: Kind, name: &str) -> Result<(*mut std::ffi::c_
     let found = tensor.f_kind()?;
     let device = tensor.device();
     if device != Device::Cpu || found != kind || !tensor.is_contiguous() {
-        let layout = if tensor.is_contiguous() {
-            "contiguous"
-        } else {
-            "not contiguous"
-        };
+        let layout = if tensor.is_contiguous() { "contiguous" } else { "not contiguous" };
         return Err(TrainError::UnfitTensor {
             name: name.to_owned(),
             found: format!("{found:?}, {layout}, on {device:?}"),
@@ -119,32 +89,15 @@ mod tests {
         let values = Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 4.0]).view([2, 2]);
         // SAFETY: these tensors are used by this test alone, one slice at a time.
         unsafe {
-            assert_eq!(
-                f32_ref(&values, "w").expect("an fp32 tensor"),
-                [1.0, 2.0, 3.0, 4.0]
-            );
+            assert_eq!(f32_ref(&values, "w").expect("an fp32 tensor"), [1.0, 2.0, 3.0, 4.0]);
             f32_mut(&values, "w").expect("an fp32 tensor")[3] = 5.0;
             assert_eq!(values.double_value(&[1, 1]), 5.0);
-            assert!(
-                f32_ref(&Tensor::zeros([0, 3], (Kind::Float, Device::Cpu)), "w")
-                    .expect("empty")
-                    .is_empty()
-            );
+            assert!(f32_ref(&Tensor::zeros([0, 3], (Kind::Float, Device::Cpu)), "w").expect("empty").is_empty());
 
-            let transposed = f32_ref(&values.tr(), "bert.pooler.dense.weight")
-                .expect_err("not contiguous")
-                .to_string();
-            assert!(
-                transposed.contains("bert.pooler.dense.weight")
-                    && transposed.contains("not contiguous")
-            );
-            let wrong_kind = bf16_ref(&values, "w")
-                .expect_err("fp32, not bf16")
-                .to_string();
-            assert!(
-                wrong_kind.contains("BFloat16") && wrong_kind.contains("Float,"),
-                "{wrong_kind}"
-            );
+            let transposed = f32_ref(&values.tr(), "bert.pooler.dense.weight").expect_err("not contiguous").to_string();
+            assert!(transposed.contains("bert.pooler.dense.weight") && transposed.contains("not contiguous"));
+            let wrong_kind = bf16_ref(&values, "w").expect_err("fp32, not bf16").to_string();
+            assert!(wrong_kind.contains("BFloat16") && wrong_kind.contains("Float,"), "{wrong_kind}");
         }
     }
 }

@@ -87,11 +87,7 @@ struct Weight<'a> {
 impl<'a> From<&'a Parameter> for Weight<'a> {
     fn from(parameter: &'a Parameter) -> Self {
         let compute = (!parameter.is_shared()).then(|| parameter.compute());
-        Self {
-            name: parameter.name(),
-            master: parameter.master(),
-            compute,
-        }
+        Self { name: parameter.name(), master: parameter.master(), compute }
     }
 }
 
@@ -154,10 +150,7 @@ pub struct Optimizer {
 impl Optimizer {
     /// An optimizer at step 0, with zeroed state for every parameter that is trainable now.
     pub fn new(parameters: &Parameters, settings: Settings) -> Result<Self> {
-        let weights: Vec<_> = parameters
-            .iter()
-            .map(|parameter| (parameter.into(), parameter.trainable()))
-            .collect();
+        let weights: Vec<_> = parameters.iter().map(|parameter| (parameter.into(), parameter.trainable())).collect();
         Self::over(&weights, settings)
     }
 
@@ -167,68 +160,35 @@ impl Optimizer {
         let mut slots = Vec::with_capacity(weights.len());
         for ((weight, trainable), rate_multiplier) in weights.iter().zip(multipliers) {
             let shape = weight.master.size();
-            let shapes = if *trainable {
-                state::shapes(settings.kind, &shape)
-            } else {
-                Vec::new()
-            };
+            let shapes = if *trainable { state::shapes(settings.kind, &shape) } else { Vec::new() };
             let options = (Kind::Float, weight.master.device());
             slots.push(Slot {
                 name: weight.name.to_owned(),
-                weight_decay: if group::decays(weight.name) {
-                    settings.weight_decay
-                } else {
-                    0.0
-                },
+                weight_decay: if group::decays(weight.name) { settings.weight_decay } else { 0.0 },
                 rate_multiplier,
-                state: shapes
-                    .iter()
-                    .map(|shape| Tensor::f_zeros(shape, options))
-                    .collect::<Result<_, _>>()?,
+                state: shapes.iter().map(|shape| Tensor::f_zeros(shape, options)).collect::<Result<_, _>>()?,
                 seen: adam::SeenRows::none(&shape),
             });
         }
-        Ok(Self {
-            settings,
-            steps: 0,
-            slots,
-        })
+        Ok(Self { settings, steps: 0, slots })
     }
 
     /// Changes every parameter that has a gradient. The caller has made sure that the gradients are finite
     /// (see [`clip::global_norm`]).
-    pub fn step(
-        &mut self,
-        parameters: &mut Parameters,
-        gradients: &Gradients,
-        scale: &StepScale,
-    ) -> Result<()> {
+    pub fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients, scale: &StepScale) -> Result<()> {
         let weights: Vec<Weight> = parameters.iter().map(Weight::from).collect();
         self.step_over(&weights, &gradients.0, scale)
     }
 
-    fn step_over(
-        &mut self,
-        weights: &[Weight],
-        gradients: &[Option<Gradient>],
-        scale: &StepScale,
-    ) -> Result<()> {
+    fn step_over(&mut self, weights: &[Weight], gradients: &[Option<Gradient>], scale: &StepScale) -> Result<()> {
         self.check(weights, gradients)?;
         let (settings, steps) = (self.settings, self.steps + 1);
         let mut updates = self.updates(weights, gradients, scale);
         match settings.kind {
-            OptimizerKind::AdamW | OptimizerKind::Adam => {
-                adam::step(&mut updates, &settings, steps)
-            }
-            OptimizerKind::Sgd => updates
-                .iter_mut()
-                .try_for_each(|update| sgd::step(update, &settings)),
-            OptimizerKind::Adafactor => updates
-                .iter_mut()
-                .try_for_each(|update| adafactor::step(update, steps)),
-            OptimizerKind::Lion => updates
-                .iter_mut()
-                .try_for_each(|update| lion::step(update, &settings)),
+            OptimizerKind::AdamW | OptimizerKind::Adam => adam::step(&mut updates, &settings, steps),
+            OptimizerKind::Sgd => updates.iter_mut().try_for_each(|update| sgd::step(update, &settings)),
+            OptimizerKind::Adafactor => updates.iter_mut().try_for_each(|update| adafactor::step(update, steps)),
+            OptimizerKind::Lion => updates.iter_mut().try_for_each(|update| lion::step(update, &settings)),
         }?;
         self.steps = steps;
         Ok(())
@@ -245,13 +205,7 @@ impl Optimizer {
         let updates = parts.filter_map(|((slot, weight), gradient)| {
             let learning_rate = scale.learning_rate * slot.rate_multiplier;
             let gradient = gradient.as_ref()?;
-            Some(Update {
-                weight: *weight,
-                gradient,
-                slot,
-                learning_rate,
-                gradient_scale: scale.gradient_scale,
-            })
+            Some(Update { weight: *weight, gradient, slot, learning_rate, gradient_scale: scale.gradient_scale })
         });
         updates.collect()
     }
@@ -259,41 +213,23 @@ impl Optimizer {
     /// Every gradient has a weight and a state to go with it, and its shape. Checked before anything changes.
     fn check(&self, weights: &[Weight], gradients: &[Option<Gradient>]) -> Result<()> {
         let unfit = |name: &str, found: String, needed: String| {
-            Err(TrainError::UnfitTensor {
-                name: name.to_owned(),
-                found,
-                needed,
-            })
+            Err(TrainError::UnfitTensor { name: name.to_owned(), found, needed })
         };
         if weights.len() != self.slots.len() || gradients.len() != self.slots.len() {
-            let found = format!(
-                "one of {} parameters with {} gradients",
-                weights.len(),
-                gradients.len()
-            );
-            return unfit(
-                "parameters",
-                found,
-                format!("the {} that the optimizer was made for", self.slots.len()),
-            );
+            let found = format!("one of {} parameters with {} gradients", weights.len(), gradients.len());
+            return unfit("parameters", found, format!("the {} that the optimizer was made for", self.slots.len()));
         }
         for ((slot, weight), gradient) in self.slots.iter().zip(weights).zip(gradients) {
             let Some(gradient) = gradient else { continue };
             if slot.name != weight.name || slot.state.is_empty() {
                 let needed = "the parameters, in the order and with the frozen ones, that the optimizer was made for";
-                return unfit(
-                    weight.name,
-                    "frozen or another one then".to_owned(),
-                    needed.to_owned(),
-                );
+                return unfit(weight.name, "frozen or another one then".to_owned(), needed.to_owned());
             }
             let shape = weight.master.size();
             let fits = match gradient {
                 Gradient::Dense(gradient) => gradient.size() == shape,
                 Gradient::Rows { ids, values } => {
-                    shape.len() == 2
-                        && ids.dim() == 1
-                        && values.size() == [ids.numel() as i64, shape[1]]
+                    shape.len() == 2 && ids.dim() == 1 && values.size() == [ids.numel() as i64, shape[1]]
                 }
             };
             if !fits {

@@ -38,11 +38,7 @@ mod tests {
     fn every_job_is_done_once_whatever_the_number_of_threads() {
         for threads in [0, 1, 2, 7] {
             let mut counts = vec![0; 100];
-            for_each(
-                counts.iter_mut().enumerate().collect(),
-                threads,
-                |(index, count)| *count += index,
-            );
+            for_each(counts.iter_mut().enumerate().collect(), threads, |(index, count)| *count += index);
             assert_eq!(counts, (0..100).collect::<Vec<_>>());
         }
         for_each(Vec::<()>::new(), 2, |()| panic!("there is no job"));

@@ -12,12 +12,7 @@ use crate::error::Result;
 pub(super) fn step(update: &mut Update, settings: &Settings) -> Result<()> {
     let mut gradient = update.dense_gradient()?;
     if update.slot.weight_decay != 0.0 {
-        let _ = gradient.f_add_(
-            &update
-                .weight
-                .master
-                .f_mul_scalar(update.slot.weight_decay)?,
-        )?;
+        let _ = gradient.f_add_(&update.weight.master.f_mul_scalar(update.slot.weight_decay)?)?;
     }
     let buffer = &mut update.slot.state[0];
     let _ = buffer.f_mul_scalar_(settings.momentum)?.f_add_(&gradient)?;

@@ -14,12 +14,7 @@ impl Optimizer {
         let mut state = Vec::new();
         for slot in &self.slots {
             let names = names(self.settings.kind, slot.state.len());
-            state.extend(
-                names
-                    .iter()
-                    .zip(&slot.state)
-                    .map(|(name, tensor)| (format!("{}.{name}", slot.name), tensor)),
-            );
+            state.extend(names.iter().zip(&slot.state).map(|(name, tensor)| (format!("{}.{name}", slot.name), tensor)));
         }
         state
     }
@@ -27,10 +22,7 @@ impl Optimizer {
     /// Takes over the step count and [`state`](Self::state) of an optimizer with the same rule over the same
     /// parameters; the order of `saved` doesn't matter. On an error nothing has changed.
     pub fn load_state(&mut self, steps: u64, saved: &[(String, Tensor)]) -> Result<()> {
-        let mut saved: HashMap<&str, &Tensor> = saved
-            .iter()
-            .map(|(name, tensor)| (name.as_str(), tensor))
-            .collect();
+        let mut saved: HashMap<&str, &Tensor> = saved.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let mut details = String::new();
         let mut copies = Vec::new();
         let own = self.state();
@@ -39,19 +31,14 @@ impl Optimizer {
                 None => details += &format!("\n  missing: {name}"),
                 Some(found) if found.size() != tensor.size() || found.kind() != Kind::Float => {
                     let (kind, size) = (found.kind(), found.size());
-                    details += &format!(
-                        "\n  misshapen: {name} is {kind:?} {size:?}, needed Float {:?}",
-                        tensor.size()
-                    );
+                    details += &format!("\n  misshapen: {name} is {kind:?} {size:?}, needed Float {:?}", tensor.size());
                 }
                 Some(found) => copies.push((tensor.shallow_clone(), found)),
             }
         }
         let mut unexpected: Vec<_> = saved.into_keys().collect();
         unexpected.sort_unstable();
-        unexpected
-            .iter()
-            .for_each(|name| details += &format!("\n  unexpected: {name}"));
+        unexpected.iter().for_each(|name| details += &format!("\n  unexpected: {name}"));
         if !details.is_empty() {
             return Err(TrainError::OptimizerState { details });
         }

@@ -6,10 +6,7 @@ use crate::labels::parse_map;
 const SOUND: &str = "text,label\ngood,pos\nbad,neg\n";
 
 fn mapped(desk: &Desk, map: &str) -> LoadOptions {
-    LoadOptions {
-        label_map: Some(parse_map(map).expect("a map")),
-        ..desk.beside_validation()
-    }
+    LoadOptions { label_map: Some(parse_map(map).expect("a map")), ..desk.beside_validation() }
 }
 
 #[test]
@@ -60,34 +57,14 @@ fn fault_1_a_test_split_without_labels_can_be_predicted_a_validation_split_canno
     desk.write("test.csv", "text,label\nwhat,-1\nwho,-1\n");
     let loaded = desk.load("", &LoadOptions::default()).expect("accepted");
     assert_eq!(texts(&loaded.test), [("what", None), ("who", None)]);
-    assert!(
-        loaded.notes.contains(
-            &"test: 2 rows without a label; they can be predicted, not scored".to_string()
-        )
-    );
+    assert!(loaded.notes.contains(&"test: 2 rows without a label; they can be predicted, not scored".to_string()));
     desk.write("test.csv", "id,text\n1,what\n");
-    assert_eq!(
-        texts(
-            &desk
-                .load("", &LoadOptions::default())
-                .expect("accepted")
-                .test
-        ),
-        [("what", None)]
-    );
+    assert_eq!(texts(&desk.load("", &LoadOptions::default()).expect("accepted").test), [("what", None)]);
     desk.write("test.csv", "text,label\nwhat,-1\nwho,1\n");
-    assert!(
-        desk.load("", &LoadOptions::default())
-            .expect_err("partly labelled")
-            .contains("in 1 of 2 rows of test")
-    );
+    assert!(desk.load("", &LoadOptions::default()).expect_err("partly labelled").contains("in 1 of 2 rows of test"));
     desk.write("test.csv", "text,label\nwhat,1\n");
     desk.write("validation.csv", "text,label\nfine,-1\n");
-    assert!(
-        desk.load("", &LoadOptions::default())
-            .expect_err("unlabelled")
-            .contains("1 of 1 rows of validation")
-    );
+    assert!(desk.load("", &LoadOptions::default()).expect_err("unlabelled").contains("1 of 1 rows of validation"));
 }
 
 #[test]
@@ -99,10 +76,7 @@ fn fault_2_null_or_empty_text() {
         desk.refusal("blank.jsonl", content),
         "blank.jsonl: row 1, column \"text\": null or empty text in 2 of 4 rows: rows 1, 2 (hint: --drop-empty)"
     );
-    let options = LoadOptions {
-        drop_empty: true,
-        ..desk.beside_validation()
-    };
+    let options = LoadOptions { drop_empty: true, ..desk.beside_validation() };
     let loaded = desk.load("blank.jsonl", &options).expect("dropped");
     assert_eq!(texts(&loaded.train), [("good", Some(1)), ("bad", Some(0))]);
     assert_eq!(
@@ -111,35 +85,23 @@ fn fault_2_null_or_empty_text() {
     );
     let many = format!("text,label\n{}", "\"\",pos\n".repeat(14));
     assert!(
-        desk.refusal("many.csv", many)
-            .ends_with("rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 4 more (hint: --drop-empty)")
+        desk.refusal("many.csv", many).ends_with("rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 4 more (hint: --drop-empty)")
     );
 }
 
 #[test]
 fn fault_4_byte_order_mark_line_ends_and_case_of_the_header_are_accepted() {
     let desk = Desk::new();
-    let loaded = desk.accepted(
-        "windows.csv",
-        b"\xEF\xBB\xBFText , LABEL\r\ngood,pos\r\nbad,neg\r\n",
-    );
+    let loaded = desk.accepted("windows.csv", b"\xEF\xBB\xBFText , LABEL\r\ngood,pos\r\nbad,neg\r\n");
     assert_eq!(texts(&loaded.train), [("good", Some(1)), ("bad", Some(0))]);
-    let options = LoadOptions {
-        text_column: Some("tExT".into()),
-        ..desk.beside_validation()
-    };
-    assert_eq!(
-        desk.load("windows.csv", &options).expect("accepted").train,
-        loaded.train
+    let options = LoadOptions { text_column: Some("tExT".into()), ..desk.beside_validation() };
+    assert_eq!(desk.load("windows.csv", &options).expect("accepted").train, loaded.train);
+    let loaded = desk.accepted(
+        "mark.jsonl",
+        b"\xEF\xBB\xBF{\"text\":\"good\",\"label\":\"pos\"}\r\n\r\n{\"text\":\"bad\",\"label\":\"neg\"}",
     );
-    let loaded = desk.accepted("mark.jsonl", b"\xEF\xBB\xBF{\"text\":\"good\",\"label\":\"pos\"}\r\n\r\n{\"text\":\"bad\",\"label\":\"neg\"}");
     assert_eq!(loaded.train.len(), 2);
-    assert_eq!(
-        desk.accepted("tabs.tsv", "sentence\tlabel\na, b\tpos\nbad\tneg\n")
-            .train[0]
-            .text,
-        "a, b"
-    );
+    assert_eq!(desk.accepted("tabs.tsv", "sentence\tlabel\na, b\tpos\nbad\tneg\n").train[0].text, "a, b");
 }
 
 #[test]
@@ -161,18 +123,11 @@ fn fault_4_a_missing_or_ambiguous_column_lists_the_columns() {
          columns seen: text;label (hint: the columns seem to be separated by ';': write .csv with commas or .tsv with \
          tabs)"
     );
+    assert!(desk.refusal("d.csv", "text,stars\ngood,5\n").starts_with("d.csv: no column is called label, labels,"));
     assert!(
-        desk.refusal("d.csv", "text,stars\ngood,5\n")
-            .starts_with("d.csv: no column is called label, labels,")
+        desk.refusal("e.csv", "text,label,label\ngood,1,0\n").starts_with("e.csv: columns \"label\" and \"label\"")
     );
-    assert!(
-        desk.refusal("e.csv", "text,label,label\ngood,1,0\n")
-            .starts_with("e.csv: columns \"label\" and \"label\"")
-    );
-    let options = LoadOptions {
-        text_column: Some("txt".into()),
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions { text_column: Some("txt".into()), ..LoadOptions::default() };
     desk.write("f.csv", SOUND);
     assert_eq!(
         desk.load("f.csv", &options).expect_err("no such column"),
@@ -184,13 +139,9 @@ fn fault_4_a_missing_or_ambiguous_column_lists_the_columns() {
 fn fault_5_a_label_that_training_never_has() {
     let desk = Desk::new();
     desk.write("train.csv", SOUND);
-    desk.write(
-        "validation.csv",
-        "text,label\nmeh,neutral\nso,pos\nhm,neutral\n",
-    );
+    desk.write("validation.csv", "text,label\nmeh,neutral\nso,pos\nhm,neutral\n");
     assert_eq!(
-        desk.load("", &LoadOptions::default())
-            .expect_err("unlearned"),
+        desk.load("", &LoadOptions::default()).expect_err("unlearned"),
         "validation.csv: row 1 (line 2), column \"label\": label \"neutral\" (2 rows) only in validation; train has \
          neg, pos (hint: label some training rows so, or map it with --label-map)"
     );
@@ -209,25 +160,13 @@ fn fault_5_a_label_that_training_never_has() {
 fn fault_6_one_mapping_for_labels_that_mean_the_same() {
     let desk = Desk::new();
     desk.write("train.csv", "text,label\na,\"1\"\nb, 0.0\nc,1.0\n");
-    desk.write(
-        "validation.jsonl",
-        "{\"text\":\"d\",\"label\":1.0}\n{\"text\":\"e\",\"label\":0}\n",
-    );
+    desk.write("validation.jsonl", "{\"text\":\"d\",\"label\":1.0}\n{\"text\":\"e\",\"label\":0}\n");
     let loaded = desk.load("", &LoadOptions::default()).expect("accepted");
-    assert_eq!(
-        texts(&loaded.train),
-        [("a", Some(1)), ("b", Some(0)), ("c", Some(1))]
-    );
+    assert_eq!(texts(&loaded.train), [("a", Some(1)), ("b", Some(0)), ("c", Some(1))]);
     assert_eq!(texts(&loaded.validation), [("d", Some(1)), ("e", Some(0))]);
-    assert_eq!(
-        loaded.notes[0],
-        "labels: 0 = 0 (from \"0\", 1 row); 1 = 1 (from \"1\", 2 rows)"
-    );
+    assert_eq!(loaded.notes[0], "labels: 0 = 0 (from \"0\", 1 row); 1 = 1 (from \"1\", 2 rows)");
     let loaded = desk.accepted("spaced.csv", "text,label\na, pos \nb,pos\nc,\" neg\"\n");
-    assert_eq!(
-        texts(&loaded.train),
-        [("a", Some(1)), ("b", Some(1)), ("c", Some(0))]
-    );
+    assert_eq!(texts(&loaded.train), [("a", Some(1)), ("b", Some(1)), ("c", Some(0))]);
     assert_eq!(
         desk.refusal("mixed.csv", "text,label\ngood,1\nbad,0\nugly,neg\n"),
         "mixed.csv: row 3 (line 4), column \"label\": \"neg\" is a word; \"1\" is a number at mixed.csv: row 1 (line \
@@ -258,14 +197,8 @@ fn fault_7_a_class_missing_from_a_split_moves_no_index() {
 #[test]
 fn fault_9_quotes_line_ends_and_length() {
     let desk = Desk::new();
-    let loaded = desk.accepted(
-        "sound.csv",
-        "text,label\n\"two\nlines, \"\"quoted\"\"\",pos\n5\" disc,neg\n",
-    );
-    assert_eq!(
-        texts(&loaded.train),
-        [("two\nlines, \"quoted\"", Some(1)), ("5\" disc", Some(0))]
-    );
+    let loaded = desk.accepted("sound.csv", "text,label\n\"two\nlines, \"\"quoted\"\"\",pos\n5\" disc,neg\n");
+    assert_eq!(texts(&loaded.train), [("two\nlines, \"quoted\"", Some(1)), ("5\" disc", Some(0))]);
     assert_eq!(
         desk.refusal("open.csv", "text,label\ngood,pos\n\"bad,neg\nugly,neg\n"),
         "open.csv: line 3: a quote opens here and is never closed (line 5) (hint: inside a quoted field a quote is \
@@ -286,14 +219,8 @@ fn fault_9_quotes_line_ends_and_length() {
         "huge.csv: line 3: a record of more than 4194304 bytes, the most that is read (hint: split the text)"
     );
     let huge = format!("text,label\ngood,pos\n\"{}", "x,y\n".repeat(2 << 20));
-    assert!(
-        desk.refusal("huge.csv", huge)
-            .starts_with("huge.csv: line 3: a quote opens here and is still open after")
-    );
-    let huge = format!(
-        "{{\"text\":\"good\",\"label\":\"pos\"}}\n{{\"text\":\"{}\"}}\n",
-        "x".repeat(5 << 20)
-    );
+    assert!(desk.refusal("huge.csv", huge).starts_with("huge.csv: line 3: a quote opens here and is still open after"));
+    let huge = format!("{{\"text\":\"good\",\"label\":\"pos\"}}\n{{\"text\":\"{}\"}}\n", "x".repeat(5 << 20));
     assert_eq!(
         desk.refusal("huge.jsonl", huge),
         "huge.jsonl: line 2: longer than 4194304 bytes, the most that is read (hint: is a line end missing?)"
@@ -304,46 +231,28 @@ fn fault_9_quotes_line_ends_and_length() {
 fn fault_10_a_type_that_changes() {
     let desk = Desk::new();
     assert_eq!(
-        desk.refusal(
-            "label.jsonl",
-            "{\"text\":\"a\",\"label\":1}\n{\"text\":\"b\",\"label\":\"0\"}\n"
-        ),
+        desk.refusal("label.jsonl", "{\"text\":\"a\",\"label\":1}\n{\"text\":\"b\",\"label\":\"0\"}\n"),
         "label.jsonl: row 2, column \"label\": \"0\" is text; 1 is a number at label.jsonl: row 1 (hint: write every \
          label the same way)"
     );
     assert_eq!(
-        desk.refusal(
-            "text.jsonl",
-            "{\"text\":\"a\",\"label\":1}\n{\"text\":17,\"label\":0}\n"
-        ),
+        desk.refusal("text.jsonl", "{\"text\":\"a\",\"label\":1}\n{\"text\":17,\"label\":0}\n"),
         "text.jsonl: row 2, column \"text\": \"17\", a number here, text in row 1 (hint: --text-column)"
     );
     assert_eq!(
-        desk.refusal(
-            "gone.jsonl",
-            "{\"text\":\"a\",\"label\":1}\n\n{\"text\":\"b\",\"rating\":0}\n"
-        ),
+        desk.refusal("gone.jsonl", "{\"text\":\"a\",\"label\":1}\n\n{\"text\":\"b\",\"rating\":0}\n"),
         "gone.jsonl: row 2 has no column \"label\", row 1 has; columns seen: text, rating (hint: write null where a \
          row has no value)"
     );
     assert_eq!(
-        desk.refusal(
-            "deep.jsonl",
-            format!("{}1{}\n", "{\"text\":".repeat(200_000), "}".repeat(200_000))
-        ),
+        desk.refusal("deep.jsonl", format!("{}1{}\n", "{\"text\":".repeat(200_000), "}".repeat(200_000))),
         "deep.jsonl: line 1: not a JSON object, column 1017: recursion limit exceeded (hint: one object a line)"
     );
     assert_eq!(
-        desk.refusal(
-            "twice.jsonl",
-            "{\"text\":\"a\",\"text\":\"b\",\"label\":1}\n"
-        ),
+        desk.refusal("twice.jsonl", "{\"text\":\"a\",\"text\":\"b\",\"label\":1}\n"),
         "twice.jsonl: line 1: not a JSON object, column 22: the name \"text\" occurs twice (hint: one object a line)"
     );
-    assert!(
-        desk.refusal("array.json", "[{\"text\":\"a\"}]")
-            .starts_with("array.json: line 1: a JSON array;")
-    );
+    assert!(desk.refusal("array.json", "[{\"text\":\"a\"}]").starts_with("array.json: line 1: a JSON array;"));
 }
 
 #[test]
@@ -361,79 +270,39 @@ fn fault_11_encodings() {
         "marked.csv: byte 0 (line 1): UTF-16 (a byte-order mark says so), not UTF-8 (hint: `iconv -f UTF-16 -t UTF-8 \
          FILE`)"
     );
-    assert!(
-        desk.refusal("bare.csv", utf16)
-            .contains("every second byte is 0, as in UTF-16")
-    );
-    assert!(
-        desk.refusal("cut.csv", b"text,label\ngood,pos\xE2\x82")
-            .contains("byte 19 (line 2): 0xE2 is not UTF-8")
-    );
+    assert!(desk.refusal("bare.csv", utf16).contains("every second byte is 0, as in UTF-16"));
+    assert!(desk.refusal("cut.csv", b"text,label\ngood,pos\xE2\x82").contains("byte 19 (line 2): 0xE2 is not UTF-8"));
     let mut long = b"text,label\n".to_vec();
     long.extend("\u{20ac}".repeat(50_000).bytes());
     long.extend(b",pos\n\xFF,neg\n");
-    assert!(
-        desk.refusal("late.csv", long)
-            .contains("byte 150016 (line 3): 0xFF is not UTF-8")
-    );
-    let odd = [
-        "a\u{0}b",
-        "\u{301}lone",
-        "👩\u{200d}👧 ❤",
-        "שלום עולם",
-        "bell\u{7}",
-    ];
-    let content = format!(
-        "text,label\n{}good,neg\n",
-        odd.map(|text| format!("{text},pos\n")).concat()
-    );
+    assert!(desk.refusal("late.csv", long).contains("byte 150016 (line 3): 0xFF is not UTF-8"));
+    let odd = ["a\u{0}b", "\u{301}lone", "👩\u{200d}👧 ❤", "שלום עולם", "bell\u{7}"];
+    let content = format!("text,label\n{}good,neg\n", odd.map(|text| format!("{text},pos\n")).concat());
     let loaded = desk.accepted("odd.csv", content);
-    assert_eq!(
-        loaded.train[..5]
-            .iter()
-            .map(|record| record.text.as_str())
-            .collect::<Vec<_>>(),
-        odd
-    );
+    assert_eq!(loaded.train[..5].iter().map(|record| record.text.as_str()).collect::<Vec<_>>(), odd);
 }
 
 #[test]
 fn fault_12_too_little() {
     let desk = Desk::new();
-    assert_eq!(
-        desk.refusal("empty.csv", ""),
-        "empty.csv: the file is empty (0 bytes)"
-    );
-    assert_eq!(
-        desk.refusal("empty.parquet", ""),
-        "empty.parquet: the file is empty (0 bytes)"
-    );
-    assert_eq!(
-        desk.refusal("header.csv", "text,label\n"),
-        "header.csv: no rows, only the names of its columns"
-    );
-    assert_eq!(
-        desk.refusal("blank.jsonl", "\n \n"),
-        "blank.jsonl: nothing but blank lines"
-    );
+    assert_eq!(desk.refusal("empty.csv", ""), "empty.csv: the file is empty (0 bytes)");
+    assert_eq!(desk.refusal("empty.parquet", ""), "empty.parquet: the file is empty (0 bytes)");
+    assert_eq!(desk.refusal("header.csv", "text,label\n"), "header.csv: no rows, only the names of its columns");
+    assert_eq!(desk.refusal("blank.jsonl", "\n \n"), "blank.jsonl: nothing but blank lines");
     assert_eq!(
         desk.refusal("one.csv", "text,label\ngood,pos\nfine,pos\n"),
         "one.csv: train has one class, \"pos\" (2 rows); two are needed (hint: is --label-column right?)"
     );
     desk.write("few.csv", SOUND);
     assert_eq!(
-        desk.load("few.csv", &LoadOptions::default())
-            .expect_err("too few"),
+        desk.load("few.csv", &LoadOptions::default()).expect_err("too few"),
         "few.csv: 2 rows are too few to take validation and test from at --split-ratio 0.1 (hint: more rows, a larger \
          ratio, another seed, or --validation-file and --test-file)"
     );
     assert!(
-        desk.refusal("notes.txt", "hello")
-            .starts_with("notes.txt: the ending \"txt\" is not one that can be read")
+        desk.refusal("notes.txt", "hello").starts_with("notes.txt: the ending \"txt\" is not one that can be read")
     );
     assert!(
-        desk.load("absent.csv", &LoadOptions::default())
-            .expect_err("absent")
-            .starts_with("absent.csv: No such file")
+        desk.load("absent.csv", &LoadOptions::default()).expect_err("absent").starts_with("absent.csv: No such file")
     );
 }

@@ -9,30 +9,16 @@ fn saved_state_continues_as_if_never_stopped() {
         let mut optimizer = model.optimizer(settings(kind));
         let gradients = |step| {
             let (ids, values) = row_gradient(step);
-            [
-                Some(Gradient::Rows { ids, values }),
-                dense(generated(2000 + step, &[77])),
-            ]
+            [Some(Gradient::Rows { ids, values }), dense(generated(2000 + step, &[77]))]
         };
         let steps = |optimizer: &mut Optimizer, model: &Model, range: std::ops::Range<u64>| {
             for step in range {
-                optimizer
-                    .step_over(&model.weights(), &gradients(step), &scale(step))
-                    .expect("a step");
+                optimizer.step_over(&model.weights(), &gradients(step), &scale(step)).expect("a step");
             }
         };
         steps(&mut optimizer, &model, 0..4);
-        let saved: Vec<(String, Tensor)> = optimizer
-            .state()
-            .into_iter()
-            .map(|(name, t)| (name, t.copy()))
-            .collect();
-        let masters = model
-            .names
-            .iter()
-            .cloned()
-            .zip(model.masters.iter().map(Tensor::copy))
-            .collect();
+        let saved: Vec<(String, Tensor)> = optimizer.state().into_iter().map(|(name, t)| (name, t.copy())).collect();
+        let masters = model.names.iter().cloned().zip(model.masters.iter().map(Tensor::copy)).collect();
         steps(&mut optimizer, &model, 4..9);
 
         let resumed_model = Model::new(masters, Kind::BFloat16);
@@ -53,17 +39,11 @@ fn saved_state_continues_as_if_never_stopped() {
 fn state_that_does_not_fit_is_listed_and_changes_nothing() {
     let model = Model::table_and_bias(Kind::Float);
     let mut optimizer = model.optimizer(settings(OptimizerKind::AdamW));
-    let mut saved: Vec<(String, Tensor)> = optimizer
-        .state()
-        .into_iter()
-        .map(|(name, tensor)| (name, tensor.ones_like()))
-        .collect();
+    let mut saved: Vec<(String, Tensor)> =
+        optimizer.state().into_iter().map(|(name, tensor)| (name, tensor.ones_like())).collect();
     saved[0].1 = Tensor::ones([3000, 47], (Kind::Float, CPU));
     saved[2].0 = "pooler.bias.exp_avg".to_owned();
-    let message = optimizer
-        .load_state(7, &saved)
-        .expect_err("it doesn't fit")
-        .to_string();
+    let message = optimizer.load_state(7, &saved).expect_err("it doesn't fit").to_string();
     for part in [
         "misshapen: bert.embeddings.word_embeddings.weight.exp_avg is Float [3000, 47], needed Float [3000, 48]",
         "missing: classifier.bias.exp_avg",
@@ -73,10 +53,5 @@ fn state_that_does_not_fit_is_listed_and_changes_nothing() {
         assert!(message.contains(part), "{message}");
     }
     assert_eq!(optimizer.steps(), 0);
-    assert!(
-        optimizer
-            .state()
-            .iter()
-            .all(|(_, tensor)| values(tensor).iter().all(|value| *value == 0.0))
-    );
+    assert!(optimizer.state().iter().all(|(_, tensor)| values(tensor).iter().all(|value| *value == 0.0)));
 }

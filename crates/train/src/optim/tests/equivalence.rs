@@ -7,19 +7,10 @@ use super::*;
 
 #[test]
 fn row_gradients_equal_dense_ones_to_the_bit() {
-    for (kind, precision) in KINDS
-        .into_iter()
-        .flat_map(|kind| [(kind, Kind::Float), (kind, Kind::BFloat16)])
-    {
+    for (kind, precision) in KINDS.into_iter().flat_map(|kind| [(kind, Kind::Float), (kind, Kind::BFloat16)]) {
         for weight_decay in [0.0, 0.1] {
-            let settings = Settings {
-                weight_decay,
-                ..settings(kind)
-            };
-            let (by_rows, by_tables) = (
-                Model::table_and_bias(precision),
-                Model::table_and_bias(precision),
-            );
+            let settings = Settings { weight_decay, ..settings(kind) };
+            let (by_rows, by_tables) = (Model::table_and_bias(precision), Model::table_and_bias(precision));
             let (mut rows_optimizer, mut tables_optimizer) =
                 (by_rows.optimizer(settings), by_tables.optimizer(settings));
             for step in 0..8 {
@@ -27,12 +18,8 @@ fn row_gradients_equal_dense_ones_to_the_bit() {
                 let table = Gradient::Rows { ids, values };
                 let bias = || dense(generated(2000 + step, &[77]) * 0.05);
                 let tables = [dense(table.to_dense(&[3000, 48])), bias()];
-                rows_optimizer
-                    .step_over(&by_rows.weights(), &[Some(table), bias()], &scale(step))
-                    .expect("a step");
-                tables_optimizer
-                    .step_over(&by_tables.weights(), &tables, &scale(step))
-                    .expect("a step");
+                rows_optimizer.step_over(&by_rows.weights(), &[Some(table), bias()], &scale(step)).expect("a step");
+                tables_optimizer.step_over(&by_tables.weights(), &tables, &scale(step)).expect("a step");
             }
             let what = format!("{kind}, {precision:?}, weight decay {weight_decay}");
             for (ours, theirs) in by_rows.masters.iter().zip(&by_tables.masters) {
@@ -41,9 +28,7 @@ fn row_gradients_equal_dense_ones_to_the_bit() {
             for (ours, theirs) in by_rows.computes.iter().zip(&by_tables.computes) {
                 assert_same_bits(ours, theirs, &what);
             }
-            for ((name, ours), (_, theirs)) in
-                rows_optimizer.state().iter().zip(tables_optimizer.state())
-            {
+            for ((name, ours), (_, theirs)) in rows_optimizer.state().iter().zip(tables_optimizer.state()) {
                 assert_same_bits(ours, theirs, &format!("{what}, {name}"));
             }
         }
@@ -53,28 +38,20 @@ fn row_gradients_equal_dense_ones_to_the_bit() {
 #[test]
 fn one_pass_over_memory_equals_plain_operations() {
     for kind in [OptimizerKind::AdamW, OptimizerKind::Adam] {
-        let (one_pass, operations) = (
-            Model::table_and_bias(Kind::BFloat16),
-            Model::table_and_bias(Kind::BFloat16),
-        );
+        let (one_pass, operations) = (Model::table_and_bias(Kind::BFloat16), Model::table_and_bias(Kind::BFloat16));
         let settings = settings(kind);
         let (mut ours, mut theirs) = (one_pass.optimizer(settings), operations.optimizer(settings));
         for step in 0..20 {
             let (ids, values) = row_gradient(step);
             let bias = generated(2000 + step, &[77]).to_kind(Kind::BFloat16);
             let gradients = [Some(Gradient::Rows { ids, values }), dense(bias)];
-            ours.step_over(&one_pass.weights(), &gradients, &scale(step))
-                .expect("a step");
+            ours.step_over(&one_pass.weights(), &gradients, &scale(step)).expect("a step");
             for update in &mut theirs.updates(&operations.weights(), &gradients, &scale(step)) {
                 let numbers = adam::Numbers::new(update, &settings, step + 1);
                 adam::step_by_operations(update, &numbers).expect("a step");
             }
         }
-        for (name, (a, b)) in one_pass
-            .names
-            .iter()
-            .zip(one_pass.masters.iter().zip(&operations.masters))
-        {
+        for (name, (a, b)) in one_pass.names.iter().zip(one_pass.masters.iter().zip(&operations.masters)) {
             assert_close(&values(a), &values(b), &format!("{kind}, {name}"));
         }
         for ((name, a), (_, b)) in ours.state().iter().zip(theirs.state()) {
@@ -86,48 +63,18 @@ fn one_pass_over_memory_equals_plain_operations() {
 #[test]
 fn bf16_weights_follow_their_masters_and_bf16_gradients_count_in_full() {
     for kind in KINDS {
-        let (rounded, exact) = (
-            Model::table_and_bias(Kind::BFloat16),
-            Model::table_and_bias(Kind::Float),
-        );
-        let (mut ours, mut theirs) = (
-            rounded.optimizer(settings(kind)),
-            exact.optimizer(settings(kind)),
-        );
+        let (rounded, exact) = (Model::table_and_bias(Kind::BFloat16), Model::table_and_bias(Kind::Float));
+        let (mut ours, mut theirs) = (rounded.optimizer(settings(kind)), exact.optimizer(settings(kind)));
         for step in 0..3 {
-            let make =
-                |stream, shape: &[i64]| generated(stream + step, shape).to_kind(Kind::BFloat16);
+            let make = |stream, shape: &[i64]| generated(stream + step, shape).to_kind(Kind::BFloat16);
             let (table, bias) = (make(100, &[3000, 48]), make(200, &[77]));
-            let same = [
-                dense(table.to_kind(Kind::Float)),
-                dense(bias.to_kind(Kind::Float)),
-            ];
-            ours.step_over(
-                &rounded.weights(),
-                &[dense(table), dense(bias)],
-                &scale(step),
-            )
-            .expect("a step");
-            theirs
-                .step_over(&exact.weights(), &same, &scale(step))
-                .expect("a step");
+            let same = [dense(table.to_kind(Kind::Float)), dense(bias.to_kind(Kind::Float))];
+            ours.step_over(&rounded.weights(), &[dense(table), dense(bias)], &scale(step)).expect("a step");
+            theirs.step_over(&exact.weights(), &same, &scale(step)).expect("a step");
         }
-        for ((master, compute), exact) in rounded
-            .masters
-            .iter()
-            .zip(&rounded.computes)
-            .zip(&exact.masters)
-        {
-            assert_same_bits(
-                master,
-                exact,
-                &format!("{kind}: bf16 and fp32 gradients of the same value"),
-            );
-            assert_same_bits(
-                compute,
-                &master.to_kind(Kind::BFloat16),
-                &format!("{kind}: the compute weight"),
-            );
+        for ((master, compute), exact) in rounded.masters.iter().zip(&rounded.computes).zip(&exact.masters) {
+            assert_same_bits(master, exact, &format!("{kind}: bf16 and fp32 gradients of the same value"));
+            assert_same_bits(compute, &master.to_kind(Kind::BFloat16), &format!("{kind}: the compute weight"));
         }
     }
 }
@@ -151,9 +98,7 @@ fn every_instruction_set_gives_the_same_bits() {
         .into_iter()
         .map(|isa| {
             let (mut master, mut exp_avg, mut exp_avg_sq) = (start(0), start(1), start(2));
-            exp_avg_sq
-                .iter_mut()
-                .for_each(|average| *average = average.abs());
+            exp_avg_sq.iter_mut().for_each(|average| *average = average.abs());
             let mut compute = vec![0; 1003];
             for piece in [Piece::Fp32(&gradient), Piece::Bf16(&[0x3c21; 1003])] {
                 let span = Span {
@@ -162,29 +107,14 @@ fn every_instruction_set_gives_the_same_bits() {
                     exp_avg_sq: &mut exp_avg_sq,
                     compute: Some(&mut compute),
                 };
-                adam_kernel::run(
-                    Job {
-                        constants,
-                        span,
-                        gradient: piece,
-                    },
-                    isa,
-                );
+                adam_kernel::run(Job { constants, span, gradient: piece }, isa);
             }
-            let bits = [master, exp_avg, exp_avg_sq]
-                .concat()
-                .iter()
-                .map(|value| value.to_bits())
-                .collect::<Vec<_>>();
+            let bits = [master, exp_avg, exp_avg_sq].concat().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
             (isa, bits, compute)
         })
         .collect();
     for (isa, bits, compute) in &outcomes {
         assert!(compute.iter().any(|rounded| *rounded != 0));
-        assert!(
-            (bits, compute) == (&outcomes[0].1, &outcomes[0].2),
-            "{isa:?} against {:?}",
-            outcomes[0].0
-        );
+        assert!((bits, compute) == (&outcomes[0].1, &outcomes[0].2), "{isa:?} against {:?}", outcomes[0].0);
     }
 }

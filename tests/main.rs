@@ -1,0 +1,13 @@
+//! End-to-end tests of the built `verdict`: real processes, real files, from texts to answers.
+//!
+//! They need no network: data and models are made here, small. One test goes through the fallback of the default source
+//! and says so loudly where pip can't serve it.
+
+#[path = "end_to_end/faults.rs"]
+mod faults;
+#[path = "end_to_end/house.rs"]
+mod house;
+#[path = "end_to_end/sources.rs"]
+mod sources;
+#[path = "end_to_end/whole_way.rs"]
+mod whole_way;
