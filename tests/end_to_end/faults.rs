@@ -103,6 +103,16 @@ fn unlabelled_splits_can_be_predicted_and_not_scored() {
 }
 
 #[test]
+fn fewer_rows_than_a_batch() {
+    let house = House::prepared();
+    let error = house.refused("train --data data --batch-size 500");
+    assert!(
+        error.contains("training rows, fewer than one batch of 500 (hint: more data, or --batch-size 1"),
+        "{error}"
+    );
+}
+
+#[test]
 fn damaged_prepared_data_is_refused() {
     let house = House::prepared();
     let arrow = house.read("data/train.arrow");

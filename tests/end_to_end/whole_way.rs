@@ -37,12 +37,11 @@ fn from_texts_to_answers() {
     let count = |event: &str| events.iter().filter(|line| line["event"] == event).count();
     assert_eq!((count("step") as u64, count("evaluation")), (steps, 12));
 
-    let answers = house.done("predict --run run --json lovely awful");
-    let labels: Vec<serde_json::Value> = answers
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["label"].clone())
-        .collect();
-    assert_eq!(labels, ["positive", "negative"]);
+    house.write("texts.txt", "the film is superb, a the .\nthe film is boring, a the .\n");
+    let answers = house.done("predict --run run --json --file texts.txt");
+    let label = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["label"].clone();
+    let labels: Vec<serde_json::Value> = answers.lines().map(label).collect();
+    assert_eq!(labels, ["positive", "negative"], "{answers}");
 }
 
 #[test]

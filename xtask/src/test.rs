@@ -44,10 +44,14 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     };
     let mut document = cargo("doc --workspace --no-deps --document-private-items");
     document.env("RUSTDOCFLAGS", "-D warnings");
+    // Tests run side by side. OpenMP's threads wait for each other by spinning, and two tests with two of them each on
+    // two processors would spend most of their time on that.
+    let mut tests = cargo("test --workspace");
+    tests.env("OMP_NUM_THREADS", "1");
     let steps = [
         ("format", Some(cargo("fmt --all --check"))),
         ("lints", Some(cargo("clippy --workspace --all-targets -- -D warnings"))),
-        ("tests", Some(cargo("test --workspace"))),
+        ("tests", Some(tests)),
         ("documentation", Some(document)),
         ("dependencies", deny(cargo("deny --workspace check bans licenses sources"))),
     ];

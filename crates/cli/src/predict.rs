@@ -101,7 +101,10 @@ fn write_json(out: &mut impl Write, text: &str, prediction: &Prediction) -> std:
     writeln!(out)
 }
 
+/// `positive  negative 1.3 %, positive 98.7 %  the text`
 fn write_line(out: &mut impl Write, text: &str, prediction: &Prediction, width: usize) -> std::io::Result<()> {
+    let all: Vec<String> =
+        prediction.probabilities.iter().map(|(name, p)| format!("{name} {:4.1} %", 100.0 * p)).collect();
     let cut = if prediction.truncated { "  (cut: longer than the model reads)" } else { "" };
-    writeln!(out, "{:<width$}  {:5.1} %  {text}{cut}", prediction.label, 100.0 * prediction.probability())
+    writeln!(out, "{:<width$}  {}  {text}{cut}", prediction.label, all.join(", "))
 }

@@ -142,6 +142,18 @@ pub enum TrainError {
         unlabelled: usize,
     },
 
+    /// Too little to learn from.
+    #[error("{} has {rows} training rows, fewer than one batch of {batch_size} (hint: more data, or --batch-size \
+        {rows})", data.display())]
+    TooFewRows {
+        /// The prepared data.
+        data: PathBuf,
+        /// Its training rows.
+        rows: usize,
+        /// The rows of a batch.
+        batch_size: usize,
+    },
+
     /// Prepared data that this model can't read.
     #[error("{} doesn't fit the model {model}: {problem} (hint: cargo xtask prepare-data --dataset {dataset} \
         --model {model} --max-length {max_length})", data.display())]

@@ -43,6 +43,9 @@ impl Setup {
             let unlabelled = split.rows - split.labelled;
             return Err(TrainError::Unlabelled { split: "train".to_owned(), rows: split.rows, unlabelled });
         }
+        if train.len() < config.batch_size {
+            return Err(TrainError::TooFewRows { data: dir, rows: train.len(), batch_size: config.batch_size });
+        }
         let validation = if labelled("validation") { Some(prepared.split("validation")?) } else { None };
         let checkpoint = find_model(config.model.as_deref(), manifest)?;
         check_fit(manifest, &dir, &checkpoint)?;

@@ -90,11 +90,11 @@ fn a_file_becomes_prepared_data() {
 fn the_same_inputs_are_prepared_once() {
     let home = Home::new();
     let first = home.prepare(&["--max-length", "16"]).unwrap();
-    let written = fs::metadata(home.path("out/own/manifest.json")).unwrap().modified().unwrap();
+    let written = fs::metadata(home.path("out/own/train.arrow")).unwrap().modified().unwrap();
     let second = home.prepare(&["--max-length", "16"]).unwrap();
     assert!(second.already);
     assert_eq!(second.prepared.manifest, first.prepared.manifest);
-    assert_eq!(fs::metadata(home.path("out/own/manifest.json")).unwrap().modified().unwrap(), written);
+    assert_eq!(fs::metadata(home.path("out/own/train.arrow")).unwrap().modified().unwrap(), written);
     assert!(summary::render(&second).contains("already prepared from the same inputs"));
 
     let cut = home.prepare(&["--max-length", "4"]).unwrap();

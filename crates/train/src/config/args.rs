@@ -19,7 +19,7 @@ pub struct TrainArgs {
     /// Prepared data [default: the newest under data/prepared]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Hugging Face model folder or Hub id [default: bert-base-uncased]
+    /// Hugging Face model folder or Hub id [default: the one the data was prepared for]
     #[arg(long, value_name = "ID|DIR")]
     pub model: Option<String>,
     /// Folder of the run [default: runs/TIME-DATASET-MODEL]

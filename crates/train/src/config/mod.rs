@@ -35,7 +35,7 @@ use file::ConfigFile;
 pub struct TrainConfig {
     /// Prepared data; `None`: the newest.
     pub data: Option<PathBuf>,
-    /// Model folder or Hub id; `None`: the default model.
+    /// Model folder or Hub id; `None`: the model that the data was prepared for.
     pub model: Option<String>,
     /// Folder of the run; `None`: a new one under `runs/`. Not saved, so that a saved configuration starts a new run
     /// and a moved folder says nothing false.
