@@ -44,7 +44,16 @@ mod tests {
     #[test]
     fn rounds_as_libtorch_does() {
         let mut values: Vec<f32> = (0..10_000u32).map(|i| f32::from_bits(i.wrapping_mul(0x9e37_79b9))).collect();
-        values.extend([0.0, -0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE, 1.0 + 1.0 / 256.0]);
+        values.extend([
+            0.0,
+            -0.0,
+            1.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::MAX,
+            f32::MIN_POSITIVE,
+            1.0 + 1.0 / 256.0,
+        ]);
         values.retain(|value| !value.is_nan());
         let reference: Vec<f32> =
             Vec::try_from(Tensor::from_slice(&values).to_kind(Kind::BFloat16).to_kind(Kind::Float)).expect("floats");
