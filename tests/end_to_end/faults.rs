@@ -1,6 +1,6 @@
 //! What must be refused before any training starts, with the words it is refused with.
 
-use crate::house::House;
+use crate::house::{House, skipped};
 
 #[test]
 fn data_that_does_not_fit_the_model() {
@@ -49,7 +49,7 @@ fn a_loss_that_is_not_a_number_stops_before_the_update() {
 #[test]
 fn a_gpu_that_is_not_there_is_never_quietly_the_cpu() {
     if tch::Cuda::is_available() {
-        eprintln!("SKIPPED: this machine has a usable GPU");
+        skipped("this machine has a usable GPU");
         return;
     }
     let house = House::prepared();

@@ -119,3 +119,9 @@ impl House {
         house
     }
 }
+
+/// Says aloud that a test didn't run. Not by `eprintln!`, which the test harness keeps to itself where a test passes.
+pub fn skipped(why: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::house::House;
+use crate::house::{House, skipped};
 
 #[test]
 fn without_a_network_the_default_falls_back_and_says_so() {
@@ -16,7 +16,7 @@ fn without_a_network_the_default_falls_back_and_says_so() {
     ];
     let said = house.run_with(&nowhere, "prepare");
     if said.code != 0 && said.err.contains("pip") {
-        eprintln!("SKIPPED: pip can't serve the packaged data here: {}", said.err);
+        skipped(&format!("pip can't serve the packaged data here: {}", said.err));
         return;
     }
     assert_eq!(said.code, 0, "{}", said.err);
@@ -49,7 +49,7 @@ fn the_treebank_has_the_counts_it_must_have() {
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sst"),
     };
     if !folder.join("train.txt").is_file() {
-        eprintln!("SKIPPED: no treebank at {} (set VERDICT_SST to its folder)", folder.display());
+        skipped(&format!("no treebank at {} (set VERDICT_SST to its folder)", folder.display()));
         return;
     }
     let house = House::new();
