@@ -86,11 +86,6 @@ impl Parameters {
         self.list.iter().find(|parameter| parameter.name == name)
     }
 
-    /// Number of weights, counted over all parameters.
-    pub fn weight_count(&self) -> usize {
-        self.list.iter().map(|parameter| parameter.master.numel()).sum()
-    }
-
     /// The device that all parameters lie on.
     pub fn device(&self) -> Device {
         self.device
