@@ -9,11 +9,11 @@ use data::manifest::{Manifest, Prepared};
 use serde::Serialize;
 use train::TrainConfig;
 use train::config::{DeviceChoice, Precision};
+use train::device;
 use train::evaluate::{Evaluation, evaluate};
 use train::files::write_atomic;
 use train::kept::DATA;
 use train::run_directory::{RUN_TOML, RunDirectory, newest_run};
-use train::setup;
 
 use crate::run_report;
 
@@ -76,8 +76,8 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         None => default_split(&prepared.manifest)?,
     };
     notes.extend(prepared.manifest.notes.iter().chain(&trained_on.model.note).cloned());
-    let device = setup::device(args.device)?;
-    let precision = setup::precision(args.precision, device);
+    let device = device::device(args.device)?;
+    let precision = device::precision(args.precision, device);
     let predictor = Predictor::open(run.path(), device, precision)?;
     let examples = prepared.split(&split)?;
     let labels = predictor.label_names();

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use data::manifest::Prepared;
 use train::config::{DeviceChoice, Precision};
+use train::device;
 use train::run_directory::{RunDirectory, newest_run};
-use train::setup;
 
 /// The flags of `predict`.
 #[derive(Args)]
@@ -50,8 +50,8 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         Some(path) => path.clone(),
         None => newest_run()?.path().to_owned(),
     };
-    let device = setup::device(args.device)?;
-    let predictor = Predictor::open(&run, device, setup::precision(args.precision, device))?;
+    let device = device::device(args.device)?;
+    let predictor = Predictor::open(&run, device, device::precision(args.precision, device))?;
     let mut out = BufWriter::new(stdout().lock());
     let width = predictor.label_names().iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let write = |out: &mut BufWriter<_>, text: &str, prediction: &Prediction| {

@@ -1,7 +1,13 @@
 //! What can go wrong in training, and what to do about it.
 
-use std::fmt;
+mod invalid_value;
+
 use std::path::PathBuf;
+
+pub use invalid_value::InvalidValue;
+
+use crate::device::Findings;
+use crate::room::shown;
 
 /// The result of anything in this crate that can fail.
 pub type Result<T, E = TrainError> = std::result::Result<T, E>;
@@ -76,6 +82,28 @@ pub enum TrainError {
     OutputFinished {
         /// The folder.
         path: PathBuf,
+    },
+
+    /// A run folder that another process writes to.
+    #[error("{} is in use by {} (hint: wait for it, or give another --output)", path.display(),
+        holder.map_or("another process".to_owned(), |holder| format!("process {holder}")))]
+    RunTaken {
+        /// The folder.
+        path: PathBuf,
+        /// That process; `None` where it hasn't said yet who it is.
+        holder: Option<u32>,
+    },
+
+    /// Too little room on the disk for the checkpoints of a run.
+    #[error("checkpoints in {} need {}, {} free (hint: free some space, another --output, or a smaller --save-total)",
+        path.display(), shown(*needed), shown(*free))]
+    NoRoom {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes that will be written.
+        needed: u64,
+        /// Bytes that can be.
+        free: u64,
     },
 
     /// No run to take the newest of.
@@ -171,14 +199,8 @@ pub enum TrainError {
     },
 
     /// CUDA asked for and not usable.
-    #[error(
-        "--device cuda can't be had: {found} (hint: `cargo xtask doctor` says what is missing, `cargo xtask setup \
-        --cuda` installs a libtorch with CUDA, --device cpu trains without)"
-    )]
-    NoCuda {
-        /// What was found.
-        found: &'static str,
-    },
+    #[error("--device cuda can't be had: {0}")]
+    NoCuda(Box<Findings>),
 
     /// A loss or gradient that is no longer a number. Nothing was updated with it.
     #[error(
@@ -196,6 +218,10 @@ pub enum TrainError {
         /// Its rows in the training split.
         rows: Vec<usize>,
     },
+
+    /// Signals that can't be caught.
+    #[error("the system doesn't let SIGINT and SIGTERM be caught")]
+    Signals(#[source] std::io::Error),
 
     /// Something about the data.
     #[error(transparent)]
@@ -227,30 +253,5 @@ impl TrainError {
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
-    }
-}
-
-/// A value outside what is allowed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct InvalidValue {
-    /// The option's name in snake_case.
-    pub key: &'static str,
-    /// File and line of the value, where it came from a file.
-    pub place: Option<(PathBuf, usize)>,
-    /// The value.
-    pub found: String,
-    /// What is allowed.
-    pub allowed: String,
-    /// What to do.
-    pub hint: String,
-}
-
-impl fmt::Display for InvalidValue {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Some((path, line)) => write!(formatter, "{}, line {line}: {} = {}", path.display(), self.key, self.found)?,
-            None => write!(formatter, "--{} {}", self.key.replace('_', "-"), self.found)?,
-        }
-        write!(formatter, " is not allowed: it must be {} (hint: {})", self.allowed, self.hint)
     }
 }

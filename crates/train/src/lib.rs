@@ -1,23 +1,31 @@
 //! Fine-tuning: from a checked configuration and prepared data to a run directory.
 //!
 //! The pieces in reading order: [`config`] (flags and file become one checked [`TrainConfig`]), [`run_directory`]
-//! (where a run lives), [`setup`] (device, data and model, found and held against each other), [`trainer`] (the loop),
-//! [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`] (answers
-//! and scores), [`kept`] (the model that stays), [`observe`] (progress, logs, TensorBoard), [`files`] (no file half
-//! written) and [`error`].
+//! (where a run lives), `lock` (one process a run), [`room`] (on the disk), [`device`] (what computes), [`setup`] (data
+//! and model, found and held against each other), [`trainer`] (the loop), [`signals`] (asked to stop), [`loss`],
+//! [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`] (answers and
+//! scores), [`kept`] (the model that stays), [`observe`] (progress, logs, TensorBoard), [`files`] (no file half written)
+//! and [`error`].
 
 pub mod config;
+pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod files;
 pub mod kept;
+#[allow(dead_code)]
+mod lock;
 pub mod logging;
 pub mod loss;
 pub mod observe;
 pub mod optim;
+pub mod room;
 pub mod run_directory;
 pub mod schedule;
 pub mod setup;
+pub mod signals;
+#[cfg(test)]
+mod test_process;
 pub mod trainer;
 
 pub use config::{TrainArgs, TrainConfig};

@@ -9,7 +9,8 @@ use fetch::{Checkpoint, Origin};
 use model::{BertForSequenceClassification, Config, DropoutOverrides, LoadOptions, LoadReport};
 use tch::Device;
 
-use crate::config::{ClassWeights, DeviceChoice, Precision, TrainConfig};
+use crate::config::{ClassWeights, TrainConfig};
+use crate::device::{device, precision};
 use crate::error::{Result, TrainError};
 
 /// A run's parts, checked.
@@ -71,35 +72,6 @@ impl Setup {
             }
             ClassWeights::Values(values) => Some(values.clone()),
         }
-    }
-}
-
-/// The device of a choice.
-///
-/// # Errors
-/// CUDA asked for by name and not usable: never quietly the CPU.
-pub fn device(choice: DeviceChoice) -> Result<Device> {
-    match choice {
-        DeviceChoice::Cpu => Ok(Device::Cpu),
-        DeviceChoice::Auto => Ok(Device::cuda_if_available()),
-        DeviceChoice::Cuda if tch::Cuda::is_available() => Ok(Device::Cuda(0)),
-        DeviceChoice::Cuda => {
-            let found = if tch::utils::has_cuda() || tch::utils::has_cudart() {
-                "libtorch has CUDA, but no usable GPU or driver was found"
-            } else {
-                "this libtorch is a build for the CPU alone"
-            };
-            Err(TrainError::NoCuda { found })
-        }
-    }
-}
-
-/// The number format of a choice on a device.
-pub fn precision(choice: Precision, device: Device) -> model::Precision {
-    match choice {
-        Precision::Auto => model::Precision::auto(device),
-        Precision::Fp32 => model::Precision::Fp32,
-        Precision::Bf16 => model::Precision::Bf16,
     }
 }
 

@@ -1,0 +1,134 @@
+//! SIGINT and SIGTERM: the first asks the run to save and stop, the second ends the process at once.
+//!
+//! A signal only sets a number here, so that training stops where its state is whole: between two steps.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::error::{Result, TrainError};
+
+/// 0, or the number of the signal that came.
+static REQUESTED: AtomicUsize = AtomicUsize::new(0);
+/// Whether the next signal ends the process.
+static AGAIN: AtomicBool = AtomicBool::new(false);
+
+/// A signal that asks a run to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM: what `kill`, batch systems and container engines send.
+    Terminate,
+}
+
+impl Signal {
+    const ALL: [Self; 2] = [Self::Interrupt, Self::Terminate];
+
+    /// `SIGINT` or `SIGTERM`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+
+    /// What a shell reports of a process that this signal ended: 128 and the signal's number, so 130 or 143.
+    pub fn exit_code(self) -> u8 {
+        128 + self.number() as u8
+    }
+
+    fn number(self) -> i32 {
+        match self {
+            Self::Interrupt => SIGINT,
+            Self::Terminate => SIGTERM,
+        }
+    }
+}
+
+/// From now on the first SIGINT or SIGTERM is only noted, for [`requested`]; one after it, of either kind, does what it
+/// would have done without us. A second call changes nothing.
+///
+/// # Errors
+/// [`TrainError::Signals`] where the system doesn't let a signal be caught.
+pub fn install() -> Result<()> {
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    let mut installed = INSTALLED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if *installed {
+        return Ok(());
+    }
+    for signal in Signal::ALL {
+        let number = signal.number();
+        // Handlers run in this order: the first signal passes by the first of them and arms it.
+        flag::register_conditional_default(number, &AGAIN).map_err(TrainError::Signals)?;
+        flag::register_usize(number, &REQUESTED, number as usize).map_err(TrainError::Signals)?;
+        flag::register(number, &AGAIN).map_err(TrainError::Signals)?;
+    }
+    *installed = true;
+    Ok(())
+}
+
+/// The signal that has asked this process to stop, if one has.
+pub fn requested() -> Option<Signal> {
+    let number = REQUESTED.load(Ordering::SeqCst);
+    Signal::ALL.into_iter().find(|signal| signal.number() as usize == number)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::test_process::TestProcess;
+
+    #[test]
+    #[ignore = "is started by the tests below, as another process"]
+    fn another_process() {
+        install().unwrap();
+        install().expect("twice is as good as once");
+        assert_eq!(requested(), None);
+        TestProcess::say_ready();
+        let began = Instant::now();
+        let signal = loop {
+            assert!(began.elapsed() < Duration::from_secs(60), "no signal came");
+            if let Some(signal) = requested() {
+                break signal;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        TestProcess::say(signal.name());
+        TestProcess::live_until_killed();
+    }
+
+    fn start() -> TestProcess {
+        TestProcess::start("signals::tests::another_process", &[])
+    }
+
+    fn send(process: &TestProcess, signal: Signal) {
+        let name = signal.name().trim_start_matches("SIG");
+        let status = Command::new("sh").args(["-c", &format!("kill -s {name} {}", process.id())]).status().unwrap();
+        assert!(status.success());
+    }
+
+    #[test]
+    fn the_first_signal_is_noted_and_the_second_ends_the_process() {
+        for (first, second) in Signal::ALL.into_iter().flat_map(|first| Signal::ALL.map(|second| (first, second))) {
+            let mut process = start();
+            send(&process, first);
+            process.wait_for(first.name());
+            send(&process, second);
+            let status = process.wait();
+            assert_eq!(status.signal(), Some(second.number()), "{first:?}, {second:?}: {status}");
+        }
+    }
+
+    #[test]
+    fn codes_are_those_of_a_shell() {
+        assert_eq!(Signal::ALL.map(Signal::exit_code), [130, 143]);
+        assert_eq!(Signal::ALL.map(Signal::name), ["SIGINT", "SIGTERM"]);
+    }
+}
