@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use data::prepare::PrepareArgs;
-use train::{TrainArgs, TrainConfig};
+use train::TrainArgs;
 
 /// Fine-tune BERT for sentiment analysis: from texts and labels to a checked model.
 #[derive(Parser)]
@@ -40,10 +40,7 @@ fn main() -> ExitCode {
     train::logging::init();
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", train::logging::explain(error.as_ref()));
-            ExitCode::FAILURE
-        }
+        Err(error) => train::logging::report(error.as_ref()),
     }
 }
 
@@ -53,7 +50,7 @@ fn run(command: Command) -> Result<()> {
             data::prepare::run(&args)?;
         }
         Command::Train(args) => {
-            let run = train::run(&TrainConfig::from_args(&args)?)?;
+            let run = train::run(&args)?;
             println!("{}", run.path().display());
         }
         Command::Evaluate(args) => evaluate::run(&args)?,

@@ -185,6 +185,20 @@ impl Config {
         self.classifier_dropout = overrides.classifier.or(self.classifier_dropout);
     }
 
+    /// The text of a `config.json` as transformers writes it for a fine-tuned classifier.
+    ///
+    /// # Errors
+    /// A number that JSON can't hold.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let mut config = self.clone();
+        let mut set = |key: &str, value: Value| config.other.insert(key.to_owned(), value);
+        set("architectures", serde_json::json!(["BertForSequenceClassification"]));
+        set("problem_type", "single_label_classification".into());
+        set("torch_dtype", "float32".into());
+        config.other.remove("dtype");
+        Ok(serde_json::to_string_pretty(&config)? + "\n")
+    }
+
     fn check(&self) -> Result<(), String> {
         let sizes = [
             ("vocab_size", self.vocab_size, 1 << 24),

@@ -36,6 +36,7 @@ mod parameters;
 mod precision;
 #[cfg(test)]
 mod reference;
+mod tensor_file;
 mod weights;
 
 pub use classifier::{BertForSequenceClassification, LoadOptions, Tape};
@@ -45,4 +46,5 @@ pub use error::ModelError;
 pub use inputs::Inputs;
 pub use parameters::{Gradient, Gradients, Parameter, Parameters};
 pub use precision::Precision;
+pub use tensor_file::{read_tensors, tensor_bytes, write_tensors};
 pub use weights::LoadReport;

@@ -4,7 +4,12 @@
 //! the forward and backward passes read. In fp32 the two share one storage; in bf16 the compute tensor is the
 //! master's rounded copy. Layer norms compute in fp32 at either precision, so theirs are shared too.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use tch::{Device, Kind, Tensor};
+
+use crate::error::ModelError;
 
 /// One named parameter.
 #[derive(Debug)]
@@ -101,6 +106,34 @@ impl Parameters {
         for parameter in &mut self.list {
             parameter.trainable = !frozen(&parameter.name);
         }
+    }
+
+    /// Copies saved masters back, each to its name, and rounds them into the compute tensors. `path` is for messages.
+    ///
+    /// # Errors
+    /// [`ModelError::Mismatch`] unless the names and shapes are exactly these parameters'; nothing has changed then.
+    pub fn restore(&mut self, saved: &[(String, Tensor)], path: &Path) -> Result<(), ModelError> {
+        let mut saved: BTreeMap<&str, &Tensor> = saved.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let (mut details, mut copies) = (String::new(), Vec::new());
+        for parameter in &self.list {
+            match saved.remove(parameter.name()) {
+                None => details += &format!("\n  missing: {}", parameter.name),
+                Some(tensor) if tensor.size() != parameter.master.size() => {
+                    let (found, expected) = (tensor.size(), parameter.master.size());
+                    details += &format!("\n  misshapen: {}: found {found:?}, expected {expected:?}", parameter.name);
+                }
+                Some(tensor) => copies.push((parameter.master.shallow_clone(), tensor)),
+            }
+        }
+        saved.keys().for_each(|name| details += &format!("\n  unexpected: {name}"));
+        if !details.is_empty() {
+            return Err(ModelError::Mismatch { path: path.to_owned(), details });
+        }
+        for (mut master, tensor) in copies {
+            master.f_copy_(tensor)?;
+        }
+        self.sync();
+        Ok(())
     }
 
     /// Rounds every master into its compute tensor.

@@ -3,22 +3,22 @@
 //! A file's tensors are fitted to the names and shapes that `config.json` implies; nothing in the file can change
 //! them. Old spellings (`gamma`, `beta`), a missing `bert.` prefix and half precision are understood.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView, View};
-use serde_json::Value;
-use tch::{Device, Kind, Tensor};
+use safetensors::tensor::{Dtype, TensorView};
+use tch::{Kind, Tensor};
 
 use crate::classifier::LoadOptions;
 use crate::config::Config;
 use crate::error::ModelError;
 use crate::initialise::Initialiser;
 use crate::parameters::Parameters;
+use crate::tensor_file::write_tensors;
 
 const FILE: &str = "model.safetensors";
 
@@ -108,26 +108,20 @@ pub(crate) fn load(
 
 /// Writes both files of a model folder. Each is written beside its place and renamed.
 pub(crate) fn save(folder: &Path, config: &Config, parameters: &Parameters) -> Result<(), ModelError> {
-    let path = folder.join(FILE);
-    let tensors = parameters.iter().map(|parameter| (parameter.name(), CpuTensor::new(parameter.master())));
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), &path)
-        .map_err(|error| ModelError::Safetensors { path: path.clone(), message: error.to_string() })?;
-    File::open(&path).and_then(|file| file.sync_all()).map_err(|source| ModelError::Io { path, source })?;
+    let tensors = || parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
+    put(&folder.join("config.json"), |out| out.write_all(config.to_json()?.as_bytes()))?;
+    put(&folder.join(FILE), |out| write_tensors(out, tensors().collect::<Vec<_>>()))
+}
 
-    let mut config = config.clone();
-    let set = |other: &mut serde_json::Map<String, Value>, key: &str, value: Value| other.insert(key.to_owned(), value);
-    set(&mut config.other, "architectures", serde_json::json!(["BertForSequenceClassification"]));
-    set(&mut config.other, "problem_type", "single_label_classification".into());
-    config.other.remove("dtype");
-    set(&mut config.other, "torch_dtype", "float32".into());
-    let path = folder.join("config.json");
-    let io = |source| ModelError::Io { path: path.clone(), source };
-    let text = serde_json::to_string_pretty(&config).map_err(|error| io(error.into()))?;
-    let beside = folder.join("config.json.partial");
-    std::fs::write(&beside, text + "\n").map_err(io)?;
-    File::open(&beside).and_then(|file| file.sync_all()).map_err(io)?;
-    std::fs::rename(&beside, &path).map_err(io)
+fn put(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), ModelError> {
+    let beside = path.with_extension("partial");
+    let write = || {
+        let mut out = BufWriter::new(File::create(&beside)?);
+        content(&mut out)?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(&beside, path)
+    };
+    write().map_err(|source| ModelError::Io { path: path.to_owned(), source })
 }
 
 /// The safetensors file of a folder, or why there is none.
@@ -247,33 +241,4 @@ impl Problems {
 
 fn describe(error: &safetensors::SafeTensorError, length: usize) -> String {
     format!("{error} ({length} bytes; hint: the file is cut off or damaged, fetch it again)")
-}
-
-/// An fp32 tensor as safetensors wants to see it.
-struct CpuTensor {
-    tensor: Tensor,
-    shape: Vec<usize>,
-}
-
-impl CpuTensor {
-    fn new(tensor: &Tensor) -> Self {
-        let shape = tensor.size().iter().map(|&size| size as usize).collect();
-        Self { tensor: tensor.to_device(Device::Cpu).to_kind(Kind::Float).contiguous(), shape }
-    }
-}
-
-impl View for CpuTensor {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        // SAFETY: the constructor made the tensor contiguous fp32 in CPU memory, which it owns as long as the borrow.
-        Cow::Borrowed(unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<u8>(), self.data_len()) })
-    }
-    fn data_len(&self) -> usize {
-        self.tensor.numel() * size_of::<f32>()
-    }
 }

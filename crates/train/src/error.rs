@@ -8,6 +8,7 @@ pub use invalid_value::InvalidValue;
 
 use crate::device::Findings;
 use crate::room::shown;
+use crate::signals::Signal;
 
 /// The result of anything in this crate that can fail.
 pub type Result<T, E = TrainError> = std::result::Result<T, E>;
@@ -104,6 +105,86 @@ pub enum TrainError {
         needed: u64,
         /// Bytes that can be.
         free: u64,
+    },
+
+    /// An output folder with a run that was stopped.
+    #[error("{} holds a run that was stopped, saved up to step {step} (hint: --resume {} goes on from there; another \
+        --output, or deleting that folder, starts anew)", path.display(), path.display())]
+    HasCheckpoints {
+        /// The folder.
+        path: PathBuf,
+        /// The step of its newest checkpoint.
+        step: u64,
+    },
+
+    /// A path to resume that holds no run.
+    #[error("{} is neither a run nor one of its checkpoints, so there is nothing to resume (hint: --output {} --resume \
+        goes on with that run where there is one and begins it where there is none)", path.display(), path.display())]
+    NothingToResume {
+        /// The path.
+        path: PathBuf,
+    },
+
+    /// A checkpoint that isn't as it was written.
+    #[error("damaged checkpoint: {} {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// Checkpoints of which none is good.
+    #[error("none of the checkpoints in {} is good:{details}\n  (hint: a copy of that folder made earlier may be; \
+        deleting it lets --resume start from nothing)", path.display())]
+    NoGoodCheckpoint {
+        /// The folder of the checkpoints.
+        path: PathBuf,
+        /// What is wrong with each, one a line.
+        details: String,
+    },
+
+    /// A run to be resumed that would no longer be the same run.
+    #[error("{} can't go on as it began:{details}\n  (hint: give the earlier values, or --allow-change to go on all the \
+        same)", path.display())]
+    Changed {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What differs, one a line.
+        details: String,
+    },
+
+    /// Somebody stopped the run; what it has learned is saved.
+    #[error("stopped by {} after step {step}, which is saved (hint: cargo run -p train -- --resume {} goes on from \
+        there)", signal.name(), run.display())]
+    Interrupted {
+        /// What stopped it.
+        signal: Signal,
+        /// The run's folder.
+        run: PathBuf,
+        /// Optimizer steps done.
+        step: u64,
+    },
+
+    /// A pass over a split that a signal ended.
+    #[error("stopped by a signal")]
+    Stopped,
+
+    /// A GPU on which not even one example at a time fits.
+    #[error(
+        "step {step}: the GPU's memory is too small for one example at a time (hint: a smaller model, a shorter \
+        --max-length when preparing, or --device cpu)"
+    )]
+    NoGpuMemory {
+        /// The step, from 1.
+        step: u64,
+    },
+
+    /// No thread to save checkpoints on.
+    #[error("the system gives no thread to save checkpoints on")]
+    Thread {
+        /// The system's reason.
+        source: std::io::Error,
     },
 
     /// No run to take the newest of.
@@ -205,8 +286,8 @@ pub enum TrainError {
     /// A loss or gradient that is no longer a number. Nothing was updated with it.
     #[error(
         "step {step}: the loss is {loss} and the gradient's norm {gradient_norm}, so training has stopped before \
-        this update; the model kept so far is unharmed. Training rows of this step, counted from 0: {rows:?} \
-        (hint: a lower --learning-rate, more --warmup-steps, or --precision fp32)"
+        this update; the state before it is saved in {}. Training rows of this step, counted from 0: {rows:?} \
+        (hint: a lower --learning-rate, more --warmup-steps, or --precision fp32)", saved.display()
     )]
     NotFinite {
         /// The step, from 1.
@@ -217,6 +298,8 @@ pub enum TrainError {
         gradient_norm: f64,
         /// Its rows in the training split.
         rows: Vec<usize>,
+        /// The checkpoint of the state before it.
+        saved: PathBuf,
     },
 
     /// Signals that can't be caught.

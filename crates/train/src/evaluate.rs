@@ -10,6 +10,7 @@ use model::{BertForSequenceClassification, Inputs};
 use tch::{Kind, Tensor};
 
 use crate::error::{Result, TrainError};
+use crate::signals;
 
 /// The answers to a whole split, in the order of its rows.
 #[derive(Debug)]
@@ -53,7 +54,8 @@ impl Evaluation {
 /// Answers every row of a split, sentences of like length together, and scores the answers.
 ///
 /// # Errors
-/// Rows without a label: there is nothing to hold the answers against.
+/// Rows without a label: there is nothing to hold the answers against. [`TrainError::Stopped`] where a signal that
+/// [`signals`] notes came before the end.
 pub fn evaluate(
     model: &BertForSequenceClassification,
     examples: &Examples,
@@ -65,6 +67,9 @@ pub fn evaluate(
     let start = Instant::now();
     let (mut probabilities, mut loss) = (vec![Vec::new(); examples.len()], 0f64);
     for rows in sequential_batches(&examples.token_counts(), batch_size) {
+        if signals::requested().is_some() {
+            return Err(TrainError::Stopped);
+        }
         let batch = Batch::gather(examples, &rows);
         let log_p = log_probabilities(model, &batch)?;
         for (row, log_p) in rows.into_iter().zip(log_p) {

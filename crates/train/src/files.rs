@@ -1,64 +1,197 @@
 //! No file half written: a file that matters is written beside its place, synced, then renamed.
+//!
+//! Every call that changes the disk on such a way goes through [`call`], so that tests can let each one of them fail.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+#[cfg(test)]
+pub(crate) mod faults;
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
 
 use crate::error::{Result, TrainError};
 
-/// How the names of unfinished files begin. One that a killed process left behind means nothing.
+/// How the names of unfinished files and folders begin. One that a killed process left behind means nothing.
 pub const UNFINISHED: &str = ".unfinished-";
+
+/// One call to the file system on the way of a save.
+fn call<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    #[cfg(test)]
+    faults::next()?;
+    run()
+}
 
 /// Puts `bytes` at `path`, replacing what was there: at every instant either the old or the new content is there whole.
 ///
 /// # Errors
 /// A folder that can't be written to, a full disk; the old content then stays.
 pub fn write_atomic(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
-    write_atomic_with(path, |file| file.write_all(bytes.as_ref()))
+    let unfinished = beside(path);
+    let write = || {
+        let mut output = Output::create(&unfinished)?;
+        output.write_all(bytes.as_ref())?;
+        output.finish()?;
+        rename(&unfinished, path)?;
+        sync_folder(folder_of(path))
+    };
+    write().map_err(|error| {
+        let _ = fs::remove_file(&unfinished);
+        TrainError::io("write", path)(error)
+    })
 }
 
-/// As [`write_atomic`], for content that is written bit by bit.
+/// Gives `file` the second name `path`, replacing what was there. Where the file system knows no second names the
+/// content is copied.
 ///
 /// # Errors
-/// As [`write_atomic`], and what `content` returns.
-pub fn write_atomic_with(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
-    let write = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let (file, unfinished) = builder().tempfile_in(folder)?.into_parts();
-        let mut writer = BufWriter::new(file);
-        content(&mut writer)?;
-        writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        unfinished.persist(path).map_err(|error| error.error)?;
-        sync_folder(folder)
+/// As [`write_atomic`].
+pub(crate) fn link_atomic(file: &Path, path: &Path) -> Result<()> {
+    let unfinished = beside(path);
+    let link = || {
+        if let Err(error) = call(|| fs::hard_link(file, &unfinished)) {
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+                return Err(error);
+            }
+            let mut output = Output::create(&unfinished)?;
+            io::copy(&mut File::open(file)?, &mut output)?;
+            output.finish()?;
+        }
+        rename(&unfinished, path)?;
+        sync_folder(folder_of(path))
     };
-    write().map_err(TrainError::io("write", path))
+    let linked = link();
+    // A rename between two names of one file does nothing, so the first of them is then still there.
+    let _ = fs::remove_file(&unfinished);
+    linked.map_err(TrainError::io("write", path))
 }
 
-/// Temporary files that end up with the permissions of any other new file, not with the 0600 of a secret.
-#[cfg(unix)]
-fn builder() -> tempfile::Builder<'static, 'static> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED).permissions(std::fs::Permissions::from_mode(0o666)); // less the umask
-    builder
+/// Removes a file or folder that may be gone already.
+pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        call(|| fs::remove_file(&path))?;
+    }
+    call(|| fs::remove_dir(folder))
 }
 
-#[cfg(not(unix))]
-fn builder() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
-    builder
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+    call(|| fs::create_dir(folder))
 }
 
-/// Makes a rename last: on Unix it is the folder that holds it.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    call(|| fs::rename(from, to))
 }
 
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
+/// Lets two folders change places, at once where the system can.
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match call(|| Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)) {
+            Err(error)
+                if [Errno::INVAL, Errno::NOSYS].map(|it| Some(it.raw_os_error())).contains(&error.raw_os_error()) => {}
+            exchanged => return exchanged,
+        }
+    }
+    // Some file systems can't. For an instant neither has its name; the content of both is there, and older ones are.
+    let aside = beside(other);
+    rename(other, &aside)?;
+    rename(one, other)?;
+    rename(&aside, one)
+}
+
+/// Makes the names in a folder last. Only Unix has that.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { call(|| File::open(folder)?.sync_all()) } else { Ok(()) }
+}
+
+/// A new file that is hashed while it is written.
+pub(crate) struct Output {
+    file: BufWriter<Calls>,
+    sha256: Sha256,
+}
+
+/// The file's own calls.
+struct Calls(File);
+
+impl Output {
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let file = call(|| File::options().write(true).create_new(true).open(path))?;
+        Ok(Self { file: BufWriter::with_capacity(1 << 20, Calls(file)), sha256: Sha256::new() })
+    }
+
+    /// Syncs the file and tells its sha256 in lower-case hex.
+    pub(crate) fn finish(self) -> io::Result<String> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?.0;
+        call(|| file.sync_all())?;
+        #[cfg(test)]
+        faults::synced(&file);
+        Ok(hex(&self.sha256.finalize()))
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.sha256.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Write for Calls {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(test)]
+        if let Err(error) = faults::next() {
+            // A disk that is full takes the first part.
+            self.0.write_all(&bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        let written = self.0.write(bytes)?;
+        #[cfg(test)]
+        faults::written(&self.0);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The sha256 of a file in lower-case hex.
+pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut file = File::open(path)?;
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        match io::Read::read(&mut file, &mut chunk)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            length => hasher.update(&chunk[..length]),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A name of its own for what will be at `path`.
+fn beside(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!("{UNFINISHED}{name}-{}-{number}", std::process::id()))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -66,7 +199,7 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
-        let entries = std::fs::read_dir(folder).unwrap();
+        let entries = fs::read_dir(folder).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
@@ -76,22 +209,26 @@ mod tests {
         let path = folder.path().join("run.toml");
         write_atomic(&path, "seed = 1").unwrap();
         write_atomic(&path, "seed = 2").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "seed = 2");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "seed = 2");
         assert_eq!(names(folder.path()), ["run.toml"]);
     }
 
     #[test]
-    fn a_failure_keeps_the_old_content_and_leaves_nothing_beside_it() {
+    fn a_failing_call_keeps_the_old_content_and_leaves_nothing_beside_it() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("model.safetensors");
+        let path = folder.path().join("run.toml");
         write_atomic(&path, "good").unwrap();
-        let full = write_atomic_with(&path, |file| {
-            file.write_all(b"half of it")?;
-            Err(io::Error::from(io::ErrorKind::StorageFull))
-        });
-        assert_eq!(full.unwrap_err().to_string(), format!("can't write {}", path.display()));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "good");
-        assert_eq!(names(folder.path()), ["model.safetensors"]);
+        let calls = faults::count(|| write_atomic(&path, "good").unwrap());
+        assert!(calls >= 5, "create, write, sync, rename, sync of the folder: {calls}");
+        for number in 0..calls {
+            let full =
+                faults::with(faults::Fault { at: number, errno: 28, for_ever: false }, || write_atomic(&path, "new"));
+            assert_eq!(full.unwrap_err().to_string(), format!("can't write {}", path.display()));
+            let content = fs::read_to_string(&path).unwrap();
+            // Only the last call, the folder's sync, comes after the rename.
+            assert_eq!(content, if number + 1 == calls { "new" } else { "good" }, "call {number}");
+            assert_eq!(names(folder.path()), ["run.toml"]);
+        }
     }
 
     #[test]
@@ -101,6 +238,33 @@ mod tests {
         assert!(error.to_string().ends_with("gone/metrics.json"), "{error}");
     }
 
+    #[test]
+    fn a_second_name_survives_the_first_and_can_be_given_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, path) = (folder.path().join("a"), folder.path().join("b"));
+        fs::write(&file, "weights").unwrap();
+        fs::write(&path, "older").unwrap();
+        link_atomic(&file, &path).unwrap();
+        link_atomic(&file, &path).unwrap();
+        assert_eq!(names(folder.path()).len(), 2);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "weights");
+        assert!(link_atomic(&file, &path).is_err(), "what is gone can't be linked");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "weights");
+    }
+
+    #[test]
+    fn a_file_is_hashed_as_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut output = Output::create(&path).unwrap();
+        output.write_all(b"abc").unwrap();
+        // The sum of "abc" in FIPS 180-4.
+        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(output.finish().unwrap(), sum);
+        assert_eq!(sha256_of(&path).unwrap(), sum);
+    }
+
     /// The permissions are those of a file that is simply created.
     #[cfg(unix)]
     #[test]
@@ -108,7 +272,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let mode = |name: &str| folder.path().join(name).metadata().unwrap().permissions().mode();
-        std::fs::write(folder.path().join("plain"), "").unwrap();
+        fs::write(folder.path().join("plain"), "").unwrap();
         write_atomic(&folder.path().join("atomic"), "").unwrap();
         assert_eq!(mode("atomic"), mode("plain"));
     }

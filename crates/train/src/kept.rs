@@ -2,36 +2,36 @@
 
 use std::fs;
 
-use metrics::ClassificationReport;
+use metrics::{ClassificationReport, Options};
 use serde::Serialize;
 
+use crate::checkpoint::{BestModel, Publication};
 use crate::error::{Result, TrainError};
-use crate::evaluate::Evaluation;
-use crate::files::write_atomic;
 use crate::observe::{Best, End, EndReason};
-use crate::run_directory::RunDirectory;
 use crate::setup::Setup;
 use crate::trainer::device_name;
 
 /// The prepared data's manifest, copied into the run: what the model was trained on, and how its texts are cut.
 pub const DATA: &str = "data.json";
 
+/// The model's configuration in a Hugging Face model folder.
+pub(crate) const CONFIG: &str = "config.json";
+
 /// The tokenizer's files in a Hugging Face model folder.
 const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
 
-/// Writes the model with its tokenizer into the run's folder, in the place of an earlier one.
-pub(crate) fn keep_model(directory: &RunDirectory, setup: &Setup) -> Result<()> {
+/// The files that make a run's folder a Hugging Face model folder, besides the weights.
+pub(crate) fn publication(setup: &Setup) -> Result<Publication> {
+    let mut files = Publication::new();
     for name in TOKENIZER_FILES {
         let from = setup.checkpoint.folder.join(name);
         if from.is_file() {
-            let bytes = fs::read(&from).map_err(TrainError::io("read", &from))?;
-            write_atomic(&directory.file(name), bytes)?;
+            files.push((name.to_owned(), fs::read(&from).map_err(TrainError::io("read", &from))?));
         }
     }
-    directory.write(DATA, serde_json::to_string_pretty(&setup.prepared.manifest)? + "\n")?;
-    // Last the weights: with them the folder is a usable run.
-    setup.model.save(directory.path())?;
-    Ok(())
+    files.push((DATA.to_owned(), (serde_json::to_string_pretty(&setup.prepared.manifest)? + "\n").into_bytes()));
+    files.push((CONFIG.to_owned(), setup.model.config().to_json()?.into_bytes()));
+    Ok(files)
 }
 
 /// The content of `metrics.json`.
@@ -47,27 +47,39 @@ pub(crate) struct Figures<'a> {
     device: String,
     precision: String,
     threads: i32,
+    /// Examples of one forward pass: fewer than a batch where a GPU's memory was too small for it.
+    micro_batch_size: usize,
     dataset: &'a str,
     source: &'a str,
     model: &'a str,
     notes: Vec<&'a str>,
     best: Option<&'a Best>,
     /// Of the kept model.
-    validation: Option<Validation<'a>>,
+    validation: Option<Validation>,
 }
 
 #[derive(Debug, Serialize)]
-struct Validation<'a> {
+struct Validation {
     loss: f64,
     #[serde(flatten)]
-    report: &'a ClassificationReport,
+    report: ClassificationReport,
 }
 
 impl<'a> Figures<'a> {
-    pub(crate) fn new(setup: &'a Setup, end: &'a End, evaluation: Option<&'a Evaluation>, batch_size: usize) -> Self {
+    pub(crate) fn new(
+        setup: &'a Setup,
+        end: &'a End,
+        best: Option<&BestModel>,
+        batch_size: usize,
+        micro_batch_parts: usize,
+    ) -> Result<Self> {
         let manifest = &setup.prepared.manifest;
         let examples = (end.epoch * setup.train.len() as f64).min((end.step * batch_size as u64) as f64);
-        Self {
+        let validation = |model: &BestModel| -> Result<Validation> {
+            let report = ClassificationReport::new(&model.confusion, &manifest.label_names, Options::default())?;
+            Ok(Validation { loss: model.loss, report })
+        };
+        Ok(Self {
             reason: end.reason,
             steps: end.step,
             epochs: end.epoch,
@@ -77,13 +89,14 @@ impl<'a> Figures<'a> {
             device: device_name(&setup.model),
             precision: setup.precision_name(),
             threads: tch::get_num_threads(),
+            micro_batch_size: batch_size.div_ceil(micro_batch_parts),
             dataset: &manifest.dataset,
             source: &manifest.source,
             model: &setup.checkpoint.name,
             notes: manifest.notes.iter().chain(&setup.checkpoint.note).map(String::as_str).collect(),
             best: end.best.as_ref(),
-            validation: evaluation.map(|evaluation| Validation { loss: evaluation.loss, report: &evaluation.report }),
-        }
+            validation: best.map(validation).transpose()?,
+        })
     }
 
     pub(crate) fn to_json(&self) -> Result<String> {

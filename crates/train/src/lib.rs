@@ -7,27 +7,30 @@
 //! scores), [`kept`] (the model that stays), [`observe`] (progress, logs, TensorBoard), [`files`] (no file half written)
 //! and [`error`].
 
+pub mod checkpoint;
 pub mod config;
 pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod files;
 pub mod kept;
-#[allow(dead_code)]
 mod lock;
 pub mod logging;
 pub mod loss;
 pub mod observe;
 pub mod optim;
+mod out_of_memory;
+mod resume;
 pub mod room;
+mod run;
 pub mod run_directory;
 pub mod schedule;
 pub mod setup;
 pub mod signals;
 #[cfg(test)]
 mod test_process;
-pub mod trainer;
+mod trainer;
 
 pub use config::{TrainArgs, TrainConfig};
 pub use error::{Result, TrainError};
-pub use trainer::run;
+pub use run::run;

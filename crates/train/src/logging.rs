@@ -2,8 +2,11 @@
 
 use std::error::Error;
 use std::io::IsTerminal;
+use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
+
+use crate::error::TrainError;
 
 /// Starts logging for a binary. Without `RUST_LOG`: our own information, everybody's warnings.
 pub fn init() {
@@ -17,6 +20,16 @@ pub fn init() {
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .init();
+}
+
+/// Tells a person why a command ends early, and the code to end with: 1, or that of the signal that stopped a run.
+pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
+    if let Some(TrainError::Interrupted { signal, .. }) = error.downcast_ref() {
+        eprintln!("{error}");
+        return ExitCode::from(signal.exit_code());
+    }
+    eprintln!("error: {}", explain(error));
+    ExitCode::FAILURE
 }
 
 /// An error and what caused it, outermost first. A cause that a message already tells is not told again.

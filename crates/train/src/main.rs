@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use train::{TrainArgs, TrainConfig};
+use train::TrainArgs;
 
 /// Fine-tune a BERT on prepared data.
 #[derive(Parser)]
@@ -16,14 +16,11 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     train::logging::init();
-    match TrainConfig::from_args(&cli.train).and_then(|config| train::run(&config)) {
+    match train::run(&cli.train) {
         Ok(run) => {
             println!("{}", run.path().display());
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            eprintln!("error: {}", train::logging::explain(&error));
-            ExitCode::FAILURE
-        }
+        Err(error) => train::logging::report(&error),
     }
 }

@@ -29,6 +29,16 @@ pub fn check(path: &Path, needed: u64) -> Result<()> {
     Ok(())
 }
 
+/// An error of writing `needed` bytes into `path`, in the words of a full disk where it is one.
+pub(crate) fn explain(error: TrainError, path: &Path, needed: u64) -> TrainError {
+    match error {
+        TrainError::Io { source, .. } if is_full(&source) => {
+            TrainError::NoRoom { path: path.to_owned(), needed, free: free_bytes(path).unwrap_or(0) }
+        }
+        other => other,
+    }
+}
+
 /// Whether an operation failed for want of room: a full disk, a quota, a file larger than is allowed.
 pub fn is_full(error: &io::Error) -> bool {
     // A quota and a size limit have kinds of their own, but not on every system.

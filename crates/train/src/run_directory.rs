@@ -5,19 +5,25 @@
 //! | `run.toml` | the resolved configuration; marks the folder as ours |
 //! | `model.safetensors`, `config.json`, the tokenizer's files | the best model; marks the run as usable |
 //! | `log.jsonl`, `events.out.tfevents.*` | what was observed |
-//! | `metrics.json` | the figures of the kept model |
+//! | `metrics.json` | the figures of the kept model; marks the run as finished |
+//! | `checkpoints/` | what training needs to go on; see [`crate::checkpoint`] |
+//! | `.lock` | held by the process that trains into the folder |
 //!
 //! Paths inside are relative, so a folder can be moved or copied.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
+use crate::checkpoint::{CHECKPOINTS, name_of, remove_half_made, steps_in};
 use crate::error::{Result, TrainError};
 use crate::files::{UNFINISHED, write_atomic};
+use crate::lock::{LOCK, RunLock};
 
 /// The folder of runs without `--output`, relative to the working directory.
 pub const RUNS: &str = "runs";
@@ -33,19 +39,23 @@ pub const METRICS: &str = "metrics.json";
 pub const EVENTS: &str = "events.out.tfevents.";
 
 /// The folder of one run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// Held where this process trains into the folder.
+    _lock: Option<Arc<RunLock>>,
 }
 
 impl RunDirectory {
     /// A folder to train into: `output`, or a new one under [`RUNS`] named after time, data set and model.
     ///
-    /// An `output` that exists must be empty or hold a run of ours that never got as far as a model; of such a run the
-    /// log, the event files and the figures are removed, so that two runs never mix.
+    /// An `output` that exists must be empty or hold a run of ours that never got as far as a checkpoint; of such a run
+    /// the log, the event files and the figures are removed, so that two runs never mix. The folder belongs to this process
+    /// until the last copy of the result is dropped.
     ///
     /// # Errors
-    /// Somebody else's files or a trained model in `output`; a folder that can't be made.
+    /// Somebody else's files, checkpoints or a trained model in `output`; a folder that can't be made, or that another
+    /// process owns.
     pub fn create(output: Option<&Path>, dataset: &str, model: &str) -> Result<Self> {
         match output {
             Some(path) => Self::take(path),
@@ -59,9 +69,19 @@ impl RunDirectory {
     /// A folder without model or configuration.
     pub fn open(path: &Path) -> Result<Self> {
         match [MODEL, RUN_TOML].into_iter().find(|name| !path.join(name).is_file()) {
-            None => Ok(Self { path: path.to_owned() }),
+            None => Ok(Self { path: path.to_owned(), _lock: None }),
             Some(missing) => Err(TrainError::NotARun { path: path.to_owned(), missing }),
         }
+    }
+
+    /// A run that was begun, to go on with. What killed writes left in it is removed.
+    ///
+    /// # Errors
+    /// A folder that another process owns.
+    pub(crate) fn take_over(path: &Path) -> Result<Self> {
+        let run = Self::own(path.to_owned())?;
+        remove_half_made(path)?;
+        Ok(run)
     }
 
     /// The folder.
@@ -82,6 +102,60 @@ impl RunDirectory {
         write_atomic(&self.file(name), bytes)
     }
 
+    /// How long the run's logs are, by name.
+    ///
+    /// # Errors
+    /// A folder that can't be read.
+    pub(crate) fn log_lengths(&self) -> Result<BTreeMap<String, u64>> {
+        let list = || -> io::Result<_> {
+            let logs = names_in(&self.path)?.into_iter().filter(|name| is_log(name));
+            logs.map(|name| Ok((name.clone(), self.file(&name).metadata()?.len()))).collect()
+        };
+        list().map_err(TrainError::io("list the folder", &self.path))
+    }
+
+    /// Cuts the logs back to `lengths`: what was logged after a checkpoint will be logged again.
+    ///
+    /// # Errors
+    /// A log that can't be written.
+    pub(crate) fn cut_logs(&self, lengths: &BTreeMap<String, u64>) -> Result<()> {
+        for (name, length) in self.log_lengths()? {
+            let path = self.file(&name);
+            match lengths.get(&name) {
+                None => fs::remove_file(&path).map_err(TrainError::io("remove", &path))?,
+                Some(kept) if *kept < length => {
+                    let cut = File::options().write(true).open(&path).and_then(|file| file.set_len(*kept));
+                    cut.map_err(TrainError::io("shorten", &path))?;
+                }
+                Some(kept) if *kept > length => {
+                    tracing::warn!("{}: the end of it is lost, {} bytes", path.display(), kept - length);
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What the run's checkpoints take on the disk.
+    ///
+    /// # Errors
+    /// A folder that can't be read.
+    pub(crate) fn checkpoint_bytes(&self) -> Result<u64> {
+        let folder = self.file(CHECKPOINTS);
+        let mut bytes = 0;
+        for step in steps_in(&folder)? {
+            let checkpoint = folder.join(name_of(step));
+            let files = fs::read_dir(&checkpoint).map_err(TrainError::io("list the folder", &checkpoint))?;
+            bytes += files.flatten().filter_map(|file| Some(file.metadata().ok()?.len())).sum::<u64>();
+        }
+        Ok(bytes)
+    }
+
+    fn own(path: PathBuf) -> Result<Self> {
+        let lock = RunLock::take(&path)?;
+        Ok(Self { path, _lock: Some(Arc::new(lock)) })
+    }
+
     /// A new folder: where the name is taken (two runs in one second), it gets a number.
     fn create_under(root: &Path, name: &str) -> Result<Self> {
         fs::create_dir_all(root).map_err(TrainError::io("make the folder", root))?;
@@ -93,23 +167,30 @@ impl RunDirectory {
                 Err(error) => return Err(TrainError::io("make the folder", path)(error)),
             }
         }
-        Ok(Self { path })
+        Self::own(path)
     }
 
     fn take(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).map_err(TrainError::io("make the folder", path))?;
         let names = names_in(path).map_err(TrainError::io("list the folder", path))?;
-        if names.iter().any(|name| name == MODEL) && names.iter().any(|name| name == RUN_TOML) {
-            return Err(TrainError::OutputFinished { path: path.to_owned() });
-        }
-        if !names.is_empty() && !names.iter().any(|name| name == RUN_TOML) {
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        if !names.is_empty() && !has(RUN_TOML) {
             return Err(TrainError::OutputTaken { path: path.to_owned(), found: names[0].clone() });
         }
-        for name in names.iter().filter(|name| *name == LOG || *name == METRICS || name.starts_with(EVENTS)) {
+        let run = Self::own(path.to_owned())?;
+        let checkpoints = path.join(CHECKPOINTS);
+        if let Some(step) = steps_in(&checkpoints)?.pop().filter(|_| !has(METRICS)) {
+            return Err(TrainError::HasCheckpoints { path: path.to_owned(), step });
+        }
+        if has(MODEL) && has(RUN_TOML) {
+            return Err(TrainError::OutputFinished { path: path.to_owned() });
+        }
+        for name in names.iter().filter(|name| is_log(name) || *name == METRICS) {
             let stale = path.join(name);
             fs::remove_file(&stale).map_err(TrainError::io("remove", &stale))?;
         }
-        Ok(Self { path: path.to_owned() })
+        remove_half_made(&checkpoints)?;
+        Ok(run)
     }
 }
 
@@ -152,13 +233,18 @@ fn slug(name: &str, otherwise: &str) -> String {
     if slug.is_empty() { otherwise.to_owned() } else { slug.to_owned() }
 }
 
-/// The names in a folder in order, without what killed processes left unfinished.
+/// Whether a file of this name grows with the run.
+fn is_log(name: &str) -> bool {
+    name == LOG || name.starts_with(EVENTS)
+}
+
+/// The names in a folder in order, without the lock and what killed processes left unfinished.
 fn names_in(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
-    names.retain(|name| !name.starts_with(UNFINISHED));
+    names.retain(|name| !name.starts_with(UNFINISHED) && name != LOCK);
     names.sort();
     Ok(names)
 }

@@ -1,6 +1,6 @@
 //! What a run needs, found and held against each other before the first step: device, data, model, tokenizer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
@@ -9,9 +9,13 @@ use fetch::{Checkpoint, Origin};
 use model::{BertForSequenceClassification, Config, DropoutOverrides, LoadOptions, LoadReport};
 use tch::Device;
 
+use crate::checkpoint::Identity;
 use crate::config::{ClassWeights, TrainConfig};
 use crate::device::{device, precision};
 use crate::error::{Result, TrainError};
+use crate::files::sha256_of;
+use crate::kept::CONFIG;
+use crate::trainer::device_name;
 
 /// A run's parts, checked.
 pub(crate) struct Setup {
@@ -58,6 +62,35 @@ impl Setup {
     /// `fp32` or `bf16`.
     pub(crate) fn precision_name(&self) -> String {
         format!("{:?}", self.precision).to_lowercase()
+    }
+
+    /// The file of weights that training begins with.
+    pub(crate) fn base_weights(&self) -> PathBuf {
+        self.checkpoint.folder.join("model.safetensors")
+    }
+
+    /// Its sha256, which takes a second for every two gigabytes.
+    pub(crate) fn base_weights_sha256(&self) -> Result<String> {
+        let path = self.base_weights();
+        sha256_of(&path).map_err(TrainError::io("read", path))
+    }
+
+    /// What decides about every bit of the run besides its configuration; the sum of the base weights is left open.
+    pub(crate) fn identity(&self) -> Result<Identity> {
+        let manifest = &self.prepared.manifest;
+        let sum_of = |split: &str| manifest.splits.get(split).map(|split| split.sha256.clone());
+        let base_config = self.checkpoint.folder.join(CONFIG);
+        Ok(Identity {
+            train_sha256: sum_of("train").unwrap_or_default(),
+            validation_sha256: sum_of("validation"),
+            label_names: manifest.label_names.clone(),
+            tokenizer_sha256: manifest.tokenizer_sha256.clone(),
+            base_config_sha256: sha256_of(&base_config).map_err(TrainError::io("read", base_config))?,
+            base_weights_sha256: String::new(),
+            device: device_name(&self.model),
+            precision: self.precision_name(),
+            threads: tch::get_num_threads(),
+        })
     }
 
     /// The weight of each class in the loss.

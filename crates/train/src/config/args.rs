@@ -26,6 +26,16 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 
+    /// Go on from the newest good checkpoint of a run folder, from one checkpoint's folder, or, without PATH, of
+    /// --output or of the newest unfinished run; starts from nothing where there is none
+    #[arg(long, value_name = "PATH", num_args = 0..=1)]
+    #[serde(skip)]
+    pub resume: Option<Option<PathBuf>>,
+    /// Go on although configuration, data, tokenizer, weights or thread count differ from the checkpoint's
+    #[arg(long, requires = "resume")]
+    #[serde(skip)]
+    pub allow_change: bool,
+
     /// Passes over the training data [default: 3]
     #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub epochs: Option<u64>,
@@ -133,6 +143,12 @@ pub struct TrainArgs {
     /// Stop after N evaluations without a better one [default: off]
     #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true, help_heading = "Evaluation")]
     pub early_stopping_patience: Option<u64>,
+    /// Save a checkpoint every N steps, besides those at the end of every epoch
+    #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true, help_heading = "Checkpoints")]
+    pub save_every: Option<u64>,
+    /// Keep the last N checkpoints, and the best that each of them knows of [default: 1]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, allow_negative_numbers = true, help_heading = "Checkpoints")]
+    pub save_total: Option<usize>,
     /// Write TensorBoard event files into the run [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         help_heading = "Evaluation")]
@@ -145,7 +161,7 @@ macro_rules! every_option {
         impl TrainArgs {
             /// These options, and where one is `None` the other's.
             fn or(self, other: TrainArgs) -> TrainArgs {
-                TrainArgs { config: self.config, $($option: self.$option.or(other.$option)),* }
+                TrainArgs { config: self.config, resume: self.resume, allow_change: self.allow_change, $($option: self.$option.or(other.$option)),* }
             }
 
             /// Whether the option of this name is given here.
@@ -164,7 +180,7 @@ every_option!(
     precision device threads optimizer learning_rate weight_decay beta1 beta2 epsilon momentum max_grad_norm layer_decay
     schedule warmup_steps warmup_ratio polynomial_power hidden_dropout attention_dropout classifier_dropout
     label_smoothing class_weights freeze_embeddings freeze_layers reinit_layers eval_steps best_metric
-    early_stopping_patience tensorboard
+    early_stopping_patience save_every save_total tensorboard
 );
 
 impl TrainArgs {

@@ -60,12 +60,12 @@ impl ConfigFile {
     }
 }
 
-/// The options a file may set: every flag but `--config` itself.
+/// The options a file may set: every flag but those that say where a configuration comes from.
 static OPTIONS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     TrainArgs::augment_args(clap::Command::new("train"))
         .get_arguments()
         .map(|argument| &*argument.get_id().as_str().to_owned().leak())
-        .filter(|&name| name != "config")
+        .filter(|name| !["config", "resume", "allow_change"].contains(name))
         .collect()
 });
 

@@ -114,6 +114,10 @@ pub struct TrainConfig {
     pub best_metric: Metric,
     /// Evaluations without a better one after which to stop; `None`: never.
     pub early_stopping_patience: Option<u64>,
+    /// Optimizer steps between checkpoints, besides those at the end of every epoch; `None`: those alone.
+    pub save_every: Option<u64>,
+    /// How many of the last checkpoints stay, >= 1. The best that each of them knows of stay too.
+    pub save_total: usize,
     /// Whether TensorBoard event files are written.
     pub tensorboard: bool,
 }
@@ -158,6 +162,8 @@ impl Default for TrainConfig {
             eval_steps: None,
             best_metric: Metric::Accuracy,
             early_stopping_patience: None,
+            save_every: None,
+            save_total: 1,
             tensorboard: false,
         }
     }
@@ -182,14 +188,23 @@ impl TrainConfig {
     /// A file that can't be read as configuration; a value that [`TrainConfig::validate`] refuses, with the line of
     /// the file where it came from there.
     pub fn from_args(args: &TrainArgs) -> Result<Self> {
+        Self::from_args_over(args, TrainArgs::default())
+    }
+
+    /// What a configuration file asks for.
+    pub(crate) fn asked_in(path: &Path) -> Result<TrainArgs> {
+        Ok(ConfigFile::read(path)?.args)
+    }
+
+    /// As [`TrainConfig::from_args`], with the values of `saved` where neither flag nor file says otherwise.
+    pub(crate) fn from_args_over(args: &TrainArgs, saved: TrainArgs) -> Result<Self> {
         let Some(path) = &args.config else {
-            let config = Self::resolve(args.clone());
+            let config = Self::resolve(args.clone().over(saved));
             config.validate()?;
             return Ok(config);
         };
         let file = ConfigFile::read(path)?;
-        let asked = args.clone().over(file.args.clone());
-        let config = Self::resolve(asked);
+        let config = Self::resolve(args.clone().over(file.args.clone()).over(saved));
         config.validate().map_err(|error| match error {
             TrainError::Value(mut value) if !args.sets(value.key) => {
                 value.place = file.lines.get(value.key).map(|line| (file.path.clone(), *line));
@@ -228,9 +243,9 @@ impl TrainConfig {
             [epochs batch_size eval_batch_size gradient_accumulation_steps group_by_length seed precision device
              learning_rate weight_decay beta1 epsilon momentum max_grad_norm layer_decay schedule warmup_steps
              warmup_ratio polynomial_power label_smoothing class_weights freeze_embeddings freeze_layers reinit_layers
-             best_metric tensorboard],
+             best_metric save_total tensorboard],
             open: [data model output max_steps threads hidden_dropout attention_dropout classifier_dropout eval_steps
-                   early_stopping_patience],
+                   early_stopping_patience save_every],
             optimizer,
             beta2: asked.beta2.unwrap_or(optimizer.default_beta2()),
         )

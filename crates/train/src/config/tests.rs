@@ -80,6 +80,8 @@ fn every_flag_reaches_its_field() {
         eval_steps: Some(30),
         best_metric: Metric::F1(metrics::Average::Macro),
         early_stopping_patience: Some(5),
+        save_every: None,
+        save_total: 1,
         tensorboard: true,
     };
     assert_eq!(found, expected);

@@ -61,6 +61,10 @@ impl TrainConfig {
         if let Some(steps) = self.eval_steps {
             at_least_one("eval_steps", steps, "leave it out to evaluate at the end of every epoch")?;
         }
+        if let Some(steps) = self.save_every {
+            at_least_one("save_every", steps, "leave it out to save at the end of every epoch")?;
+        }
+        at_least_one("save_total", self.save_total as u64, "1 is the default: the last one, and the best")?;
         if let Some(patience) = self.early_stopping_patience {
             at_least_one("early_stopping_patience", patience, "leave it out for no early stopping")?;
         }

@@ -9,7 +9,7 @@ mod tensorboard;
 
 use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use jsonl::JsonLines;
 pub use progress::Progress;
@@ -70,7 +70,7 @@ pub struct StepRecord {
     pub examples_per_second: f64,
     /// Tokens a second, over this step.
     pub tokens_per_second: f64,
-    /// Seconds since training began in this process.
+    /// Seconds of training so far, those before an interruption included.
     pub seconds: f64,
 }
 
@@ -103,7 +103,7 @@ pub struct End {
     pub step: u64,
     /// Epochs done, with the fraction of the last one.
     pub epoch: f64,
-    /// Seconds since training began in this process.
+    /// Seconds of training in all, those before an interruption included.
     pub seconds: f64,
     /// The model that was kept, where an evaluation chose one.
     pub best: Option<Best>,
@@ -124,7 +124,7 @@ pub enum EndReason {
 }
 
 /// The model that was kept.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// The figure that chose it.
     pub metric: String,

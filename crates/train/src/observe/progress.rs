@@ -15,7 +15,6 @@ const MEMORY: f64 = 0.95;
 pub struct Progress {
     form: Form,
     epochs: u64,
-    steps_done: u64,
     loss: Smoothed,
     speed: Smoothed,
 }
@@ -41,7 +40,7 @@ impl Progress {
     }
 
     fn with(form: Form) -> Self {
-        Self { form, epochs: 0, steps_done: 0, loss: Smoothed::default(), speed: Smoothed::default() }
+        Self { form, epochs: 0, loss: Smoothed::default(), speed: Smoothed::default() }
     }
 
     /// Shows a line, above the bar where there is one. A closed stderr is no reason to stop a training.
@@ -62,7 +61,6 @@ impl Progress {
 impl Observer for Progress {
     fn on_start(&mut self, start: &Start) {
         self.epochs = start.epochs;
-        self.steps_done = start.steps_done;
         if let Form::Bar(bar) = &self.form {
             bar.set_style(bar_style());
             bar.set_length(start.total_steps);
@@ -87,7 +85,7 @@ impl Observer for Progress {
                 if tenth(step.step, step.total_steps) > tenth(step.step.saturating_sub(1), step.total_steps) =>
             {
                 let (number, total, percent) = (step.step, step.total_steps, 100 * step.step / step.total_steps.max(1));
-                let left = FormattedDuration(time_left(step, self.steps_done));
+                let left = FormattedDuration(time_left(step));
                 self.say(&format!(
                     "step {number}/{total} ({percent} %), epoch {:.2}: {figures}, {left} left",
                     step.epoch
@@ -170,9 +168,9 @@ fn tenth(step: u64, total_steps: u64) -> u64 {
     10 * step / total_steps.max(1)
 }
 
-/// The steps to come at the mean pace of the steps since this process began.
-fn time_left(step: &StepRecord, steps_done: u64) -> Duration {
-    let pace = step.seconds / step.step.saturating_sub(steps_done).max(1) as f64;
+/// The steps to come at the mean pace of those done.
+fn time_left(step: &StepRecord) -> Duration {
+    let pace = step.seconds / step.step.max(1) as f64;
     seconds(pace * step.total_steps.saturating_sub(step.step) as f64)
 }
 
@@ -235,7 +233,7 @@ mod tests {
         let mut progress = Progress::lines(paper.clone());
         progress.on_start(&Start { total_steps: total, steps_done: first - 1, ..samples::start() });
         for number in first..=total {
-            let seconds = (number - first + 1) as f64 * 0.5;
+            let seconds = number as f64 * 0.5;
             progress.on_step(&StepRecord { total_steps: total, seconds, ..samples::step(number) });
         }
         progress.on_evaluation(&samples::evaluation());
@@ -275,8 +273,8 @@ mod tests {
         let lines = lines(901, 1000);
         assert!(lines[0].contains("1000 steps from step 900"), "{}", lines[0]);
         assert_eq!(lines.len(), 1 + 1 + 2);
-        let half_way = StepRecord { total_steps: 1000, seconds: 25.0, ..samples::step(950) };
-        assert_eq!(time_left(&half_way, 900), Duration::from_secs(25));
+        let half_way = StepRecord { total_steps: 1000, seconds: 475.0, ..samples::step(950) };
+        assert_eq!(time_left(&half_way), Duration::from_secs(25));
     }
 
     #[test]

@@ -1,0 +1,109 @@
+//! Named fp32 tensors as a safetensors file, written as a stream.
+//!
+//! The format (huggingface/safetensors): the header's length as a little-endian u64, a JSON header padded with spaces to
+//! eight bytes, then the tensors' bytes one after another. Tensors are written in the order given and the header lists
+//! them by name, so the same tensors always give the same bytes.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::ModelError;
+
+/// Writes tensors of any kind and device as fp32. Nothing is copied that is contiguous fp32 on the CPU already.
+///
+/// # Errors
+/// What `out` returns.
+pub fn write_tensors<'a>(
+    out: &mut impl Write,
+    tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)> + Clone,
+) -> io::Result<()> {
+    let mut header = Map::from_iter([("__metadata__".to_owned(), json!({"format": "pt"}))]);
+    let mut end = 0;
+    for (name, tensor) in tensors.clone() {
+        let start = end;
+        end += tensor.numel() * size_of::<f32>();
+        let info = json!({"dtype": "F32", "shape": tensor.size(), "data_offsets": [start, end]});
+        header.insert(name.to_owned(), info);
+    }
+    let mut header = serde_json::to_vec(&Value::Object(header))?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    for (_, tensor) in tensors {
+        let tensor = tensor.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
+        // SAFETY: the tensor is contiguous fp32 in CPU memory, which it owns beyond this borrow.
+        let bytes =
+            unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), tensor.numel() * size_of::<f32>()) };
+        out.write_all(bytes)?;
+    }
+    Ok(())
+}
+
+/// How many bytes [`write_tensors`] gives for these tensors, up to the size of the header.
+pub fn tensor_bytes<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> u64 {
+    tensors.into_iter().map(|tensor| (tensor.numel() * size_of::<f32>()) as u64).sum()
+}
+
+/// Reads a file of fp32 tensors, in the order of its bytes, onto the CPU.
+///
+/// # Errors
+/// A file that can't be read, isn't safetensors, or holds another type of numbers.
+pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>, ModelError> {
+    let bytes = fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+    let unusable = |message: String| ModelError::Safetensors { path: path.to_owned(), message };
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
+    let mut tensors = Vec::with_capacity(file.len());
+    for (name, view) in file.iter() {
+        if view.dtype() != Dtype::F32 {
+            return Err(unusable(format!("{name} is {:?}, and F32 is needed", view.dtype())));
+        }
+        let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+        tensors.push((name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?));
+    }
+    Ok(tensors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensors() -> Vec<(String, Tensor)> {
+        let values = Tensor::from_slice(&[1f32, -2.5, f32::MIN_POSITIVE, 0.1, 5.0, -0.0]);
+        vec![("b.weight".to_owned(), values.view([2, 3])), ("a.bias".to_owned(), Tensor::from_slice(&[7f32]))]
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_to_the_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let tensors = tensors();
+        let mut bytes = Vec::new();
+        write_tensors(&mut bytes, tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))).unwrap();
+        fs::write(&path, &bytes).unwrap();
+        let found = read_tensors(&path).unwrap();
+        assert_eq!(found.len(), 2);
+        for (name, tensor) in &tensors {
+            let (_, other) = found.iter().find(|(other, _)| other == name).unwrap();
+            assert_eq!(other.size(), tensor.size());
+            assert!(other.equal(tensor));
+        }
+        // The library whose format it is reads it too, and finds the same.
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(file.tensor("b.weight").unwrap().shape(), [2, 3]);
+        assert_eq!(tensor_bytes(tensors.iter().map(|(_, tensor)| tensor)), 28);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        fs::write(&path, b"\xff\xff\xff\xff\xff\xff\xff\x7f{}").unwrap();
+        let error = read_tensors(&path).unwrap_err().to_string();
+        assert!(error.contains("x.safetensors: not a usable safetensors file"), "{error}");
+    }
+}

@@ -1,0 +1,143 @@
+//! Which checkpoints a run has, which of them stay, and when the next one is written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use model::Parameters;
+
+use super::{CHECKPOINTS, Found, Job, Publication, STATE, State, Writer, name_of, publish, steps_in};
+use crate::error::Result;
+use crate::optim::Optimizer;
+
+/// A run's checkpoints.
+pub(crate) struct Keeper {
+    run: PathBuf,
+    /// How many of the last ones stay.
+    total: usize,
+    base_weights: (PathBuf, Arc<OnceLock<String>>),
+    publication: Arc<Publication>,
+    /// Step, and step of the best model, of each checkpoint in order.
+    history: Vec<(u64, Option<u64>)>,
+    /// Step of the last one, and whether the evaluation due then had been done.
+    last: Option<(u64, bool)>,
+    writer: Writer,
+}
+
+impl Keeper {
+    /// The checkpoints of a run that has none. `base_weights` is the file of weights that training begins with.
+    pub fn new(run: &Path, total: usize, base_weights: PathBuf, publication: Publication) -> Self {
+        Self {
+            run: run.to_owned(),
+            total,
+            base_weights: (base_weights, Arc::default()),
+            publication: Arc::new(publication),
+            history: Vec::new(),
+            last: None,
+            writer: Writer::default(),
+        }
+    }
+
+    /// Takes over the checkpoints up to `found`, and makes the best model that it knows of the run's again: a later one
+    /// may have taken its place before the run was stopped. Checkpoints after `found` are of no use and go with the next save.
+    ///
+    /// # Errors
+    /// A folder that can't be read or written.
+    pub fn go_on_from(&mut self, found: &Found) -> Result<()> {
+        let folder = self.run.join(CHECKPOINTS);
+        for step in steps_in(&folder)?.into_iter().filter(|step| *step < found.state.step) {
+            // What can't be read isn't worth a place among the last ones.
+            let text = fs::read(folder.join(name_of(step)).join(STATE)).unwrap_or_default();
+            if let Ok(state) = State::parse(&text) {
+                self.history.push((step, state.best_step()));
+            }
+        }
+        self.history.push((found.state.step, found.state.best_step()));
+        self.last = Some((found.state.step, found.state.evaluated));
+        let Some(step) = found.state.best_step() else { return Ok(()) };
+        let best = folder.join(name_of(step));
+        match if best == found.path { Ok(()) } else { Found::open(&best).map(drop) } {
+            Ok(()) => publish(&best, &self.run, &self.publication),
+            Err(error) => {
+                tracing::warn!("{error}; the run's model stays as it is");
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether this very state is saved already.
+    pub fn has(&self, step: u64, evaluated: bool) -> bool {
+        self.last == Some((step, evaluated))
+    }
+
+    /// The folder of the last checkpoint that was begun.
+    pub fn last(&self) -> Option<PathBuf> {
+        self.last.map(|(step, _)| self.run.join(CHECKPOINTS).join(name_of(step)))
+    }
+
+    /// Copies the state and begins to write it; with `publish` its model becomes the run's.
+    ///
+    /// # Errors
+    /// What the save before it failed with.
+    pub fn save(&mut self, state: State, parameters: &Parameters, optimizer: &Optimizer, publish: bool) -> Result<()> {
+        let mut snapshot = self.writer.snapshot()?;
+        snapshot.take(parameters, optimizer)?;
+        self.history.retain(|(step, _)| *step != state.step);
+        self.history.push((state.step, state.best_step()));
+        self.last = Some((state.step, state.evaluated));
+        let publication = publish.then(|| Arc::clone(&self.publication));
+        let (run, base_weights) = (self.run.clone(), self.base_weights.clone());
+        let keep = self.kept();
+        self.writer.begin(Job { run, snapshot, state, base_weights, publication, keep })
+    }
+
+    /// Waits until the last checkpoint is on the disk.
+    ///
+    /// # Errors
+    /// What its save failed with.
+    pub fn wait(&mut self) -> Result<()> {
+        self.writer.wait()
+    }
+
+    /// The steps of the checkpoints that stay: the last ones, and the best that each of them knows of.
+    fn kept(&self) -> Vec<u64> {
+        let surplus = self.history.len().saturating_sub(self.total);
+        let last = &self.history[surplus..];
+        let mut keep: Vec<u64> = last.iter().flat_map(|(step, best)| [Some(*step), *best]).flatten().collect();
+        keep.sort_unstable();
+        keep.dedup();
+        keep
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stays after each of these saves: step, and whether it is the best so far.
+    fn kept(total: usize, saves: &[(u64, bool)]) -> Vec<Vec<u64>> {
+        let mut keeper = Keeper::new(Path::new("run"), total, PathBuf::new(), Vec::new());
+        let mut best = None;
+        let after = |&(step, better): &(u64, bool)| {
+            best = if better { Some(step) } else { best };
+            keeper.history.push((step, best));
+            keeper.kept()
+        };
+        saves.iter().map(after).collect()
+    }
+
+    #[test]
+    fn the_last_ones_stay() {
+        assert_eq!(kept(1, &[(9_999, false), (10_000, false)]), [vec![9_999], vec![10_000]]);
+        assert_eq!(kept(2, &[(1, false), (2, false), (3, false)])[2], [2, 3]);
+    }
+
+    #[test]
+    fn the_best_stays_while_a_kept_one_knows_it_as_the_best() {
+        let saves = [(5, true), (10, false), (15, false), (20, true), (25, false)];
+        assert_eq!(kept(1, &saves), [vec![5], vec![5, 10], vec![5, 15], vec![20], vec![20, 25]]);
+        // Going back to 15 must find 5.
+        assert_eq!(kept(2, &saves)[3], [5, 15, 20]);
+        assert_eq!(kept(2, &saves)[4], [20, 25]);
+    }
+}

@@ -1,0 +1,115 @@
+//! Finding the newest good checkpoint, and reading it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use model::read_tensors;
+use tch::Tensor;
+
+use super::save::sums_text;
+use super::{CHECKPOINTS, OPTIMIZER, STATE, SUMMED, SUMS, State, WEIGHTS, name_of, remove_half_made, steps_in};
+use crate::error::{Result, TrainError};
+use crate::files::sha256_of;
+
+/// A good checkpoint.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub path: PathBuf,
+    pub state: State,
+}
+
+impl Found {
+    /// Holds a checkpoint's files against their sums and reads where the run stood.
+    ///
+    /// # Errors
+    /// The file that isn't as it was written.
+    pub fn open(path: &Path) -> Result<Self> {
+        let damaged = |name: &str, problem: String| TrainError::Damaged { path: path.join(name), problem };
+        let mut sums = [const { String::new() }; 3];
+        for (name, sum) in SUMMED.into_iter().zip(&mut sums) {
+            let file = path.join(name);
+            *sum = match sha256_of(&file) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(damaged(name, "is missing".to_owned()));
+                }
+                sum => sum.map_err(TrainError::io("read", &file))?,
+            };
+        }
+        let expected = sums_text(&sums);
+        let found = fs::read(path.join(SUMS)).map_err(|error| damaged(SUMS, format!("can't be read: {error}")))?;
+        if found != expected.as_bytes() {
+            return Err(blame(path, &found, &sums));
+        }
+        let file = path.join(STATE);
+        let text = fs::read(&file).map_err(TrainError::io("read", &file))?;
+        let state = State::parse(&text).map_err(|problem| damaged(STATE, problem))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if super::step_of(&name).is_some_and(|step| step != state.step) {
+            return Err(damaged(STATE, format!("is of step {}, in a folder named {name}", state.step)));
+        }
+        Ok(Self { path: path.to_owned(), state })
+    }
+
+    /// The newest good checkpoint of a run, with a warning for each that had to be passed over; `None` where there is
+    /// none at all. What killed saves left behind is removed.
+    ///
+    /// # Errors
+    /// Checkpoints of which none is good.
+    pub fn newest(run: &Path) -> Result<Option<Self>> {
+        let folder = run.join(CHECKPOINTS);
+        let half_made = remove_half_made(&folder)?;
+        let steps = steps_in(&folder)?;
+        let mut passed_over = Vec::new();
+        let mut found = None;
+        for step in steps.iter().rev() {
+            match Self::open(&folder.join(name_of(*step))) {
+                Ok(good) => {
+                    found = Some(good);
+                    break;
+                }
+                Err(error) => passed_over.push(error),
+            }
+        }
+        let Some(found) = found else {
+            if passed_over.is_empty() {
+                half_made.iter().for_each(|path| tracing::warn!("{}: a half-made checkpoint, removed", path.display()));
+                return Ok(None);
+            }
+            let details = passed_over.iter().map(|error| format!("\n  {error}")).collect();
+            return Err(TrainError::NoGoodCheckpoint { path: folder, details });
+        };
+        for path in half_made {
+            tracing::warn!("{}: half made and removed; going on from {}", path.display(), found.path.display());
+        }
+        for error in passed_over {
+            tracing::warn!("{error}; going on from {}", found.path.display());
+        }
+        Ok(Some(found))
+    }
+
+    /// The weights, by name.
+    pub fn weights(&self) -> Result<Vec<(String, Tensor)>> {
+        Ok(read_tensors(&self.path.join(WEIGHTS))?)
+    }
+
+    /// The optimizer's state, by name.
+    pub fn optimizer(&self) -> Result<Vec<(String, Tensor)>> {
+        Ok(read_tensors(&self.path.join(OPTIMIZER))?)
+    }
+}
+
+/// Which file is to blame where the sums' file isn't as it must be.
+fn blame(path: &Path, found: &[u8], sums: &[String; 3]) -> TrainError {
+    let found = String::from_utf8_lossy(found);
+    let lines: Vec<&str> = found.lines().collect();
+    for (name, sum) in SUMMED.iter().zip(sums) {
+        let said = lines.iter().find_map(|line| line.strip_suffix(name)?.strip_suffix("  "));
+        let is_sum = |said: &&str| said.len() == 64 && said.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if let Some(said) = said.filter(is_sum).filter(|said| said != sum) {
+            let problem = format!("has the sha256 {sum}, and {SUMS} says {said}");
+            return TrainError::Damaged { path: path.join(name), problem };
+        }
+    }
+    TrainError::Damaged { path: path.join(SUMS), problem: "isn't as it was written".to_owned() }
+}

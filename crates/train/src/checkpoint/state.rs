@@ -1,0 +1,176 @@
+//! `trainer.json`: where a run stands, and what it stands on.
+
+use std::collections::BTreeMap;
+
+use metrics::ConfusionMatrix;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::{TrainArgs, TrainConfig};
+use crate::error::Result;
+use crate::observe::Best;
+
+/// The form of `trainer.json`; another number is another form, and is refused.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Where a run stands after a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
+    pub format: u32,
+    /// Optimizer steps done.
+    pub step: u64,
+    /// The epoch of the next step, from 0, and the steps of it that are done: `step` once more, for people, and a check
+    /// that the data still makes epochs of the same length.
+    pub epoch: u64,
+    pub step_in_epoch: u64,
+    /// Whether the evaluation that is due after this step, if one is, has been done.
+    pub evaluated: bool,
+    /// The best model so far. A checkpoint of its step is kept as long as this one is.
+    pub best: Option<BestModel>,
+    pub evaluations_without_better: u64,
+    /// Into how many parts each micro-batch is cut for want of memory.
+    pub micro_batch_parts: usize,
+    /// Seconds of training so far, in all processes.
+    pub seconds: f64,
+    /// Bytes of each log that belong to the steps so far.
+    pub logs: BTreeMap<String, u64>,
+    /// The resolved configuration, by the names of `--config`.
+    pub config: Map<String, Value>,
+    pub identity: Identity,
+}
+
+/// The model of the best evaluation so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BestModel {
+    #[serde(flatten)]
+    pub best: Best,
+    /// Mean loss of that evaluation.
+    #[serde(with = "exact")]
+    pub loss: f64,
+    pub confusion: ConfusionMatrix,
+}
+
+/// What else decides about every bit of a run: with another of these it would not go on as it began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Identity {
+    /// sha256 of the training split.
+    pub train_sha256: String,
+    /// sha256 of the validation split.
+    pub validation_sha256: Option<String>,
+    pub label_names: Vec<String>,
+    pub tokenizer_sha256: String,
+    /// sha256 of the `config.json` and of the weights that training began with.
+    pub base_config_sha256: String,
+    pub base_weights_sha256: String,
+    /// `cpu` or `cuda:0`.
+    pub device: String,
+    /// `fp32` or `bf16`.
+    pub precision: String,
+    /// CPU threads of libtorch: sums are cut up by them.
+    pub threads: i32,
+}
+
+impl State {
+    /// # Errors
+    /// What isn't a state, in serde's words.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+        // The format first: another one may have any fields.
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let Format { format } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if format != FORMAT {
+            return Err(format!("has format {format}, and this program reads {FORMAT}"));
+        }
+        let state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        state.args().map_err(|error| error.to_string())?;
+        Ok(state)
+    }
+
+    /// The step of the best model.
+    pub fn best_step(&self) -> Option<u64> {
+        self.best.as_ref().map(|model| model.best.step)
+    }
+
+    /// The saved configuration as what was asked for.
+    pub fn args(&self) -> Result<TrainArgs, serde_json::Error> {
+        TrainArgs::deserialize(Value::Object(self.config.clone()))
+    }
+
+    /// What differs now, a line each, in words; empty where nothing does.
+    pub fn differences(&self, config: &TrainConfig, identity: &Identity) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        let mut hold = |name: &str, then: &Value, now: &Value| {
+            if then != now {
+                lines.push(format!("{name} was {}, and is {}", shown(then), shown(now)));
+            }
+        };
+        let now = as_map(config)?;
+        let names = self.config.keys().chain(now.keys()).collect::<std::collections::BTreeSet<_>>();
+        for name in names.into_iter().filter(|name| !WITHOUT_CONSEQUENCE.contains(&name.as_str())) {
+            let null = &Value::Null;
+            hold(name, self.config.get(name).unwrap_or(null), now.get(name).unwrap_or(null));
+        }
+        let (then, now) = (serde_json::to_value(&self.identity)?, serde_json::to_value(identity)?);
+        for (field, name) in IDENTITY_NAMES {
+            hold(name, &then[field], &now[field]);
+        }
+        Ok(lines)
+    }
+}
+
+/// Options that change no bit of what is trained, or that the identity says better: by content instead of name, as
+/// found instead of as asked.
+const WITHOUT_CONSEQUENCE: [&str; 8] =
+    ["data", "model", "threads", "device", "precision", "save_every", "save_total", "tensorboard"];
+
+const IDENTITY_NAMES: [(&str, &str); 9] = [
+    ("train_sha256", "the training split's sha256"),
+    ("validation_sha256", "the validation split's sha256"),
+    ("label_names", "the list of labels"),
+    ("tokenizer_sha256", "the tokenizer's sha256"),
+    ("base_config_sha256", "the base model's config.json's sha256"),
+    ("base_weights_sha256", "the base model's weights' sha256"),
+    ("device", "the device"),
+    ("precision", "the precision"),
+    ("threads", "the number of threads"),
+];
+
+/// A resolved configuration by the names of `--config`.
+pub(crate) fn as_map(config: &TrainConfig) -> Result<Map<String, Value>> {
+    match serde_json::to_value(config)? {
+        Value::Object(map) => Ok(map),
+        other => Ok(Map::from_iter([("config".to_owned(), other)])),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    if value.is_null() { "not set".to_owned() } else { value.to_string() }
+}
+
+/// A number as JSON has it, or the name of one that JSON lacks.
+mod exact {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Named(String),
+    }
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        let number = if value.is_finite() { Number::Finite(*value) } else { Number::Named(value.to_string()) };
+        number.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        match Number::deserialize(deserializer)? {
+            Number::Finite(value) => Ok(value),
+            Number::Named(name) => name.parse().map_err(D::Error::custom),
+        }
+    }
+}

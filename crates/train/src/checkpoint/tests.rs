@@ -1,0 +1,295 @@
+//! Saves in which every call to the file system fails, and checkpoints with damage at every byte.
+//!
+//! What is promised: after a save that failed anywhere, by any error, once or from then on, or that a power cut ended,
+//! the run folder still loads, and holds either the checkpoint before or the new one, each to the bit.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::read_tensors;
+use serde_json::Map;
+use tch::Tensor;
+
+use super::save::Snapshot;
+use super::*;
+use crate::config::TrainConfig;
+use crate::files::faults::{self, Fault};
+use crate::observe::Best;
+use crate::run_directory::MODEL;
+
+const ENOSPC: i32 = 28;
+const EIO: i32 = 5;
+
+/// Tensors whose every value tells the step.
+fn snapshot(step: u64) -> Snapshot {
+    let tensor =
+        |salt: f32| Tensor::from_slice(&[step as f32, salt, 0.1 * step as f32, f32::MIN_POSITIVE]).view([2, 2]);
+    let named = |name: &str, salt| (name.to_owned(), tensor(salt));
+    Snapshot {
+        weights: vec![named("bert.pooler.dense.weight", 1.0), named("classifier.weight", 2.0)],
+        optimizer: vec![named("classifier.weight.exp_avg", 3.0), named("classifier.weight.exp_avg_sq", 4.0)],
+    }
+}
+
+fn state(step: u64, best: u64) -> State {
+    let best = Best { metric: "accuracy".to_owned(), value: 0.1 + 0.2, step: best, epoch: best as f64 / 7.0 };
+    let confusion = metrics::ConfusionMatrix::from_counts(&[vec![3, 1], vec![0, step]]).unwrap();
+    State {
+        format: FORMAT,
+        step,
+        epoch: step / 7,
+        step_in_epoch: step % 7,
+        evaluated: true,
+        best: Some(BestModel { best, loss: f64::INFINITY, confusion }),
+        evaluations_without_better: 2,
+        micro_batch_parts: 1,
+        seconds: 1.0 / 3.0,
+        logs: [("log.jsonl".to_owned(), 12_345)].into(),
+        config: as_map(&TrainConfig::default()).unwrap(),
+        identity: Identity {
+            train_sha256: "aa".to_owned(),
+            validation_sha256: None,
+            label_names: vec!["negative".to_owned(), "positive".to_owned()],
+            tokenizer_sha256: "bb".to_owned(),
+            base_config_sha256: "cc".to_owned(),
+            base_weights_sha256: "dd".to_owned(),
+            device: "cpu".to_owned(),
+            precision: "fp32".to_owned(),
+            threads: 2,
+        },
+    }
+}
+
+/// The save of a step into `run`, with its model published, after which only it stays.
+fn job(run: &Path, step: u64) -> Job {
+    Job {
+        run: run.to_owned(),
+        snapshot: snapshot(step),
+        state: state(step, step),
+        base_weights: (PathBuf::new(), Arc::new("dd".to_owned().into())),
+        publication: Some(Arc::new(vec![("config.json".to_owned(), format!("{{\"step\": {step}}}").into_bytes())])),
+        keep: vec![step],
+    }
+}
+
+/// A run folder with a checkpoint of `step`.
+fn run_at(step: u64) -> tempfile::TempDir {
+    let run = tempfile::tempdir().unwrap();
+    job(run.path(), step).run().unwrap();
+    run
+}
+
+/// Which step's checkpoint a run goes on from; panics unless it is that step's to the bit.
+fn loaded(run: &Path) -> u64 {
+    let found = Found::newest(run).unwrap().expect("a checkpoint");
+    let step = found.state.step;
+    assert_eq!(found.state, state(step, step));
+    let Snapshot { weights, optimizer } = snapshot(step);
+    for (expected, found) in [(weights, found.weights().unwrap()), (optimizer, found.optimizer().unwrap())] {
+        assert_eq!(expected.len(), found.len());
+        for (name, tensor) in expected {
+            assert!(found.iter().any(|(other, found)| *other == name && found.equal(&tensor)), "{name}");
+        }
+    }
+    step
+}
+
+/// The step of the model that the run folder offers.
+fn published(run: &Path) -> u64 {
+    let tensors = read_tensors(&run.join(MODEL)).unwrap();
+    let (_, weight) = tensors.iter().find(|(name, _)| name == "classifier.weight").unwrap();
+    weight.double_value(&[0, 0]) as u64
+}
+
+/// Runs a save of step 20 over one of step 10 with each call failing in turn.
+fn with_every_fault(errno: i32, for_ever: bool, mut after: impl FnMut(&Path, Result<()>, u64)) -> u64 {
+    let calls = {
+        let run = run_at(10);
+        faults::count(|| job(run.path(), 20).run().unwrap())
+    };
+    for at in 0..calls {
+        let run = run_at(10);
+        let saved = faults::with(Fault { at, errno, for_ever }, || job(run.path(), 20).run());
+        after(run.path(), saved, at);
+    }
+    calls
+}
+
+#[test]
+fn a_save_that_fails_anywhere_leaves_the_old_checkpoint_or_the_new_one() {
+    for errno in [ENOSPC, EIO] {
+        for for_ever in [false, true] {
+            let (mut old, mut new) = (0, 0);
+            let calls = with_every_fault(errno, for_ever, |run, saved, at| {
+                let step = loaded(run);
+                match (&saved, step) {
+                    (_, 20) => new += 1,
+                    (Err(_), 10) => old += 1,
+                    other => panic!("call {at}: {other:?}"),
+                }
+                assert!([10, 20].contains(&published(run)), "call {at}");
+                let message = saved.err().map(|error| error.to_string()).unwrap_or_default();
+                if errno == ENOSPC && step == 10 {
+                    assert!(message.contains(" free (hint: "), "call {at}: {message}");
+                }
+                // The next save mends it all.
+                job(run, 30).run().unwrap();
+                assert_eq!((loaded(run), published(run)), (30, 30), "call {at}");
+                assert_eq!(steps_in(&run.join(CHECKPOINTS)).unwrap(), [30], "call {at}");
+            });
+            assert!(old > 15 && new > 5, "{old} and {new} of {calls} calls, errno {errno}, for ever {for_ever}");
+        }
+    }
+}
+
+/// The process dies at each call, and with the power goes what wasn't synced.
+#[test]
+fn a_power_cut_anywhere_leaves_the_old_checkpoint_or_the_new_one() {
+    with_every_fault(EIO, true, |run, _, at| {
+        faults::lose_unsynced(run);
+        let step = loaded(run);
+        assert!([10, 20].contains(&step), "call {at}: {step}");
+        assert!([10, 20].contains(&published(run)), "call {at}");
+    });
+}
+
+#[test]
+fn a_checkpoint_of_the_same_step_is_replaced_and_never_missing() {
+    let calls = {
+        let run = run_at(10);
+        faults::count(|| job(run.path(), 10).run().unwrap())
+    };
+    for at in 0..calls {
+        let run = run_at(10);
+        let _ = faults::with(Fault { at, errno: EIO, for_ever: true }, || job(run.path(), 10).run());
+        assert_eq!((loaded(run.path()), published(run.path())), (10, 10), "call {at}");
+    }
+}
+
+#[test]
+fn a_checkpoint_cut_off_at_any_byte_is_noticed_and_the_file_named() {
+    let run = run_at(10);
+    let checkpoint = run.path().join(CHECKPOINTS).join(name_of(10));
+    for name in SUMMED.into_iter().chain([SUMS]) {
+        let file = checkpoint.join(name);
+        let bytes = fs::read(&file).unwrap();
+        for length in 0..bytes.len() {
+            fs::write(&file, &bytes[..length]).unwrap();
+            let message = Found::open(&checkpoint).unwrap_err().to_string();
+            assert!(message.contains(&format!("{} ", file.display())), "{name} cut to {length}: {message}");
+        }
+        fs::remove_file(&file).unwrap();
+        assert!(Found::open(&checkpoint).unwrap_err().to_string().contains(name));
+        fs::write(&file, &bytes).unwrap();
+        Found::open(&checkpoint).unwrap();
+    }
+}
+
+#[test]
+fn a_bit_flipped_anywhere_is_noticed_and_the_file_named() {
+    let run = run_at(10);
+    let checkpoint = run.path().join(CHECKPOINTS).join(name_of(10));
+    for name in SUMMED.into_iter().chain([SUMS]) {
+        let file = checkpoint.join(name);
+        let bytes = fs::read(&file).unwrap();
+        for index in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[index] ^= 1 << bit;
+                fs::write(&file, flipped).unwrap();
+                let message = Found::open(&checkpoint).unwrap_err().to_string();
+                // A digit of a sum may be wrong in the sum or in the file: both are named.
+                let named = message.contains(name) && message.contains("damaged checkpoint: ");
+                assert!(named, "{name}, byte {index}, bit {bit}: {message}");
+            }
+        }
+        fs::write(&file, &bytes).unwrap();
+    }
+}
+
+#[test]
+fn the_newest_good_one_is_taken_by_number() {
+    let run = tempfile::tempdir().unwrap();
+    for step in [9_999, 10_000, 123_456_789] {
+        Job { keep: vec![9_999, 10_000, 123_456_789], ..job(run.path(), step) }.run().unwrap();
+    }
+    let folder = run.path().join(CHECKPOINTS);
+    assert_eq!(steps_in(&folder).unwrap(), [9_999, 10_000, 123_456_789]);
+    assert_eq!(loaded(run.path()), 123_456_789);
+    fs::write(folder.join(name_of(123_456_789)).join(OPTIMIZER), "x").unwrap();
+    assert_eq!(loaded(run.path()), 10_000);
+    fs::remove_file(folder.join(name_of(10_000)).join(SUMS)).unwrap();
+    assert_eq!(loaded(run.path()), 9_999);
+    fs::write(folder.join(name_of(9_999)).join(STATE), "{}").unwrap();
+    let message = Found::newest(run.path()).unwrap_err().to_string();
+    for part in [name_of(123_456_789), name_of(10_000), name_of(9_999), "SHA256SUMS".to_owned(), "hint".to_owned()] {
+        assert!(message.contains(&part), "{part} is not in: {message}");
+    }
+}
+
+#[test]
+fn what_a_killed_save_left_means_nothing_and_goes() {
+    let run = run_at(10);
+    let folder = run.path().join(CHECKPOINTS);
+    let half_made = folder.join(format!("{UNFINISHED}{}", name_of(20)));
+    fs::create_dir(&half_made).unwrap();
+    fs::write(half_made.join(WEIGHTS), "half").unwrap();
+    assert_eq!(loaded(run.path()), 10);
+    assert!(!half_made.exists());
+    assert!(Found::newest(tempfile::tempdir().unwrap().path()).unwrap().is_none());
+}
+
+#[test]
+fn a_checkpoint_under_another_steps_name_is_damaged() {
+    let run = run_at(10);
+    let folder = run.path().join(CHECKPOINTS);
+    fs::rename(folder.join(name_of(10)), folder.join(name_of(90))).unwrap();
+    let message = Found::open(&folder.join(name_of(90))).unwrap_err().to_string();
+    assert!(message.contains("is of step 10, in a folder named step-00000090"), "{message}");
+}
+
+#[test]
+fn sha256sum_can_check_a_checkpoint() {
+    let run = run_at(10);
+    let mut check = std::process::Command::new("sha256sum");
+    check.args(["--check", "--strict", SUMS]).current_dir(run.path().join(CHECKPOINTS).join(name_of(10)));
+    match check.output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
+        Err(error) => eprintln!("SKIPPED: there is no sha256sum here: {error}"),
+    }
+}
+
+#[test]
+fn a_state_comes_back_to_the_bit_and_foreign_ones_are_refused() {
+    let state = state(20, 10);
+    let text = serde_json::to_vec(&state).unwrap();
+    assert_eq!(State::parse(&text).unwrap(), state);
+    let refusal = |change: &dyn Fn(&mut Map<String, serde_json::Value>)| {
+        let mut map: Map<_, _> = serde_json::from_slice(&text).unwrap();
+        change(&mut map);
+        State::parse(&serde_json::to_vec(&map).unwrap()).unwrap_err()
+    };
+    assert_eq!(refusal(&|map| map["format"] = 2.into()), "has format 2, and this program reads 1");
+    assert!(refusal(&|map| drop(map.remove("step"))).contains("missing field `step`"));
+    assert!(refusal(&|map| drop(map.insert("new".to_owned(), 1.into()))).contains("unknown field `new`"));
+    assert!(refusal(&|map| map["config"]["epochs"] = "three".into()).contains("invalid type"));
+    assert!(refusal(&|map| map["best"]["loss"] = "much".into()).contains("invalid float"));
+}
+
+#[test]
+fn what_differs_is_told_and_what_has_no_consequence_isnt() {
+    let state = state(20, 10);
+    let config =
+        TrainConfig { learning_rate: 3e-5, save_total: 5, data: Some("moved".into()), ..TrainConfig::default() };
+    let identity = Identity { threads: 1, train_sha256: "ee".to_owned(), ..state.identity.clone() };
+    assert_eq!(state.differences(&TrainConfig::default(), &state.identity).unwrap(), Vec::<String>::new());
+    assert_eq!(
+        state.differences(&config, &identity).unwrap(),
+        [
+            "learning_rate was 0.00002, and is 0.00003",
+            "the training split's sha256 was \"aa\", and is \"ee\"",
+            "the number of threads was 2, and is 1"
+        ]
+    );
+}

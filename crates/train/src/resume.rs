@@ -1,0 +1,164 @@
+//! `--resume`: which run goes on, from which checkpoint, and whether it still stands on the same ground.
+
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::{CHECKPOINTS, Found, Identity};
+use crate::config::{TrainArgs, TrainConfig};
+use crate::error::{Result, TrainError};
+use crate::run_directory::{METRICS, RUN_TOML, RUNS, RunDirectory};
+
+/// What training was asked to do.
+pub(crate) struct Plan {
+    pub config: TrainConfig,
+    pub begin: Begin,
+}
+
+/// Where training begins.
+pub(crate) enum Begin {
+    /// At nothing, in the folder that the configuration names or in a new one.
+    Anew,
+    /// At nothing, in a run that was begun and never got to a checkpoint.
+    Again(RunDirectory),
+    /// At a checkpoint of a run.
+    From(RunDirectory, Box<Found>),
+}
+
+impl Plan {
+    /// # Errors
+    /// A configuration that is refused; a path that holds no run; checkpoints of which none is good; a run that
+    /// another process owns.
+    pub fn new(args: &TrainArgs) -> Result<Self> {
+        let anew = || Ok(Self { config: TrainConfig::from_args(args)?, begin: Begin::Anew });
+        let Some(asked) = &args.resume else { return anew() };
+        let Some(place) = Place::find(asked.as_deref(), args.output.as_deref())? else {
+            tracing::info!("nothing to resume: a new run begins");
+            return anew();
+        };
+        let directory = RunDirectory::take_over(&place.run)?;
+        let found = match &place.checkpoint {
+            Some(path) => Some(Found::open(path)?),
+            None => Found::newest(&place.run)?,
+        };
+        let Some(found) = found else {
+            tracing::info!("{} has no checkpoint: training starts from the beginning", place.run.display());
+            let saved = TrainConfig::asked_in(&place.run.join(RUN_TOML))?;
+            return Ok(Self { config: TrainConfig::from_args_over(args, saved)?, begin: Begin::Again(directory) });
+        };
+        let config = TrainConfig::from_args_over(args, found.state.args()?)?;
+        Ok(Self { config, begin: Begin::From(directory, Box::new(found)) })
+    }
+}
+
+/// Refuses, or with `allow` only shows, what is no longer as it was.
+pub(crate) fn hold(found: &Found, config: &TrainConfig, identity: &Identity, allow: bool) -> Result<()> {
+    let differences = found.state.differences(config, identity)?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let details: String = differences.iter().map(|line| format!("\n  {line}")).collect();
+    if allow {
+        tracing::warn!("{} goes on with changes:{details}", found.path.display());
+        return Ok(());
+    }
+    Err(TrainError::Changed { path: found.path.clone(), details })
+}
+
+/// A run folder, and one of its checkpoints where exactly that one is meant.
+struct Place {
+    run: PathBuf,
+    checkpoint: Option<PathBuf>,
+}
+
+impl Place {
+    /// What `--resume PATH` or, without PATH, `--output` or the newest unfinished run means; `None` where there is
+    /// nothing.
+    fn find(asked: Option<&Path>, output: Option<&Path>) -> Result<Option<Self>> {
+        let is_run = |path: &Path| path.join(RUN_TOML).is_file();
+        let whole = |run: PathBuf| Some(Self { run, checkpoint: None });
+        let Some(asked) = asked else {
+            return Ok(match output {
+                Some(output) => is_run(output).then(|| output.to_owned()).and_then(whole),
+                None => newest_unfinished(Path::new(RUNS)).and_then(whole),
+            });
+        };
+        if let Some(output) = output.filter(|output| *output != asked) {
+            return Err(TrainError::Conflict {
+                first: format!("--resume {}", asked.display()),
+                second: format!("--output {}", output.display()),
+                why: "a resumed run goes on in its own folder".to_owned(),
+                hint: "leave --output out".to_owned(),
+            });
+        }
+        if is_run(asked) {
+            return Ok(whole(asked.to_owned()));
+        }
+        let folder = asked.parent().filter(|folder| folder.ends_with(CHECKPOINTS));
+        if let Some(run) = folder.and_then(Path::parent).filter(|run| asked.is_dir() && is_run(run)) {
+            return Ok(Some(Self { run: run.to_owned(), checkpoint: Some(asked.to_owned()) }));
+        }
+        Err(TrainError::NothingToResume { path: asked.to_owned() })
+    }
+}
+
+/// The run under `root` that was begun last of those without final figures.
+fn newest_unfinished(root: &Path) -> Option<PathBuf> {
+    let runs = std::fs::read_dir(root).ok()?.flatten().map(|entry| entry.path());
+    let begun = |run: &PathBuf| run.join(RUN_TOML).metadata().and_then(|file| file.modified()).ok();
+    let unfinished = runs.filter(|run| !run.join(METRICS).exists());
+    unfinished.filter_map(|run| Some((begun(&run)?, run))).max().map(|(_, run)| run)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn folder(root: &Path, name: &str, files: &[&str]) -> PathBuf {
+        let path = root.join(name);
+        fs::create_dir_all(&path).unwrap();
+        files.iter().for_each(|file| fs::write(path.join(file), "").unwrap());
+        path
+    }
+
+    fn found(asked: Option<&Path>, output: Option<&Path>) -> Result<Option<(PathBuf, Option<PathBuf>)>> {
+        Ok(Place::find(asked, output)?.map(|place| (place.run, place.checkpoint)))
+    }
+
+    #[test]
+    fn a_run_a_checkpoint_and_an_output_are_places() {
+        let root = tempfile::tempdir().unwrap();
+        let run = folder(root.path(), "run", &[RUN_TOML]);
+        let checkpoint = folder(&run, "checkpoints/step-00000010", &[]);
+        assert_eq!(found(Some(&run), None).unwrap(), Some((run.clone(), None)));
+        assert_eq!(found(Some(&checkpoint), None).unwrap(), Some((run.clone(), Some(checkpoint))));
+        assert_eq!(found(None, Some(&run)).unwrap(), Some((run.clone(), None)));
+        assert_eq!(found(Some(&run), Some(&run)).unwrap(), Some((run.clone(), None)));
+        assert_eq!(found(None, Some(&root.path().join("new"))).unwrap(), None);
+        let message = found(Some(&run), Some(root.path())).unwrap_err().to_string();
+        assert!(message.contains("can't both be given"), "{message}");
+    }
+
+    #[test]
+    fn a_path_without_a_run_is_refused_rather_than_begun() {
+        let root = tempfile::tempdir().unwrap();
+        for path in [root.path().join("gone"), folder(root.path(), "other", &["thesis.tex"])] {
+            let message = found(Some(&path), None).unwrap_err().to_string();
+            assert!(message.contains(&path.display().to_string()) && message.contains("--output"), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_newest_run_without_figures_is_unfinished() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(newest_unfinished(&root.path().join("gone")), None);
+        folder(root.path(), "done", &[RUN_TOML, METRICS]);
+        folder(root.path(), "other", &["thesis.tex"]);
+        assert_eq!(newest_unfinished(root.path()), None);
+        let older = folder(root.path(), "z-older", &[RUN_TOML]);
+        let newer = folder(root.path(), "a-newer", &[RUN_TOML]);
+        let age = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+        fs::File::options().write(true).open(older.join(RUN_TOML)).unwrap().set_modified(age).unwrap();
+        assert_eq!(newest_unfinished(root.path()), Some(newer));
+    }
+}
