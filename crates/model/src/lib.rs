@@ -6,6 +6,7 @@
 //!
 //! - [`Config`]: Hugging Face's `config.json`.
 //! - [`Parameters`]: the ordered store, under Hugging Face's names, of fp32 master weights and compute weights.
+//! - [`Config::training_pass`] and its like: how many bytes all of that takes, asked before anything is loaded.
 //! - [`BertForSequenceClassification`]: its [`load`](BertForSequenceClassification::load),
 //!   [`forward`](BertForSequenceClassification::forward) without dropout,
 //!   [`forward_train`](BertForSequenceClassification::forward_train) with dropout and a tape, and
@@ -32,6 +33,7 @@ mod initialise;
 mod inputs;
 mod layer_norm;
 mod linear;
+mod memory;
 mod parameters;
 mod precision;
 #[cfg(test)]
@@ -44,6 +46,7 @@ pub use config::{Activation, Config, DropoutOverrides};
 pub use dropout::DropoutStream;
 pub use error::ModelError;
 pub use inputs::Inputs;
+pub use memory::{BatchShape, ParameterSize, PassSize};
 pub use parameters::{Gradient, Gradients, Parameter, Parameters};
 pub use precision::Precision;
 pub use tensor_file::{read_tensors, tensor_bytes, write_tensors};

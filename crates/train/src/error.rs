@@ -7,6 +7,7 @@ use std::path::PathBuf;
 pub use invalid_value::InvalidValue;
 
 use crate::device::Findings;
+use crate::memory::Shortage;
 use crate::room::shown;
 use crate::signals::Signal;
 
@@ -186,6 +187,10 @@ pub enum TrainError {
         /// The system's reason.
         source: std::io::Error,
     },
+
+    /// Too little memory for a run on the CPU.
+    #[error("{0}")]
+    NoMemory(Box<Shortage>),
 
     /// No run to take the newest of.
     #[error("no finished run under {} (hint: `cargo run -p train` makes one; --run DIR names one elsewhere)",

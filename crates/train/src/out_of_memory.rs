@@ -152,7 +152,8 @@ mod tests {
     fn other_panics_go_on_as_they_were() {
         for error in [torch("CUDA error: device-side assert triggered"), TchError::Kind("out of memory".to_owned())] {
             let expected = format!("{error:?}");
-            let payload = panic::catch_unwind(|| catch(|| fails_infallibly(error))).unwrap_err();
+            let fails = AssertUnwindSafe(|| catch(|| fails_infallibly(error)));
+            let payload = panic::catch_unwind(fails).unwrap_err();
             let text = message(payload.as_ref()).expect("a text");
             assert!(text.contains(&expected), "{text}");
         }

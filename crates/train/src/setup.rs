@@ -15,6 +15,8 @@ use crate::device::{device, precision};
 use crate::error::{Result, TrainError};
 use crate::files::sha256_of;
 use crate::kept::CONFIG;
+use crate::memory;
+use crate::room;
 use crate::trainer::device_name;
 
 /// A run's parts, checked.
@@ -55,6 +57,9 @@ impl Setup {
         let checkpoint = find_model(config.model.as_deref(), manifest)?;
         check_fit(manifest, &dir, &checkpoint)?;
         let precision = precision(config.precision, device);
+        if device == Device::Cpu {
+            check_memory(config, &checkpoint.folder, precision, (&train, validation.as_ref()))?;
+        }
         let (model, report) = load(config, manifest, &checkpoint.folder, device, precision)?;
         Ok(Self { prepared, train, validation, checkpoint, model, report, precision })
     }
@@ -152,6 +157,21 @@ fn check_fit(manifest: &Manifest, dir: &Path, checkpoint: &Checkpoint) -> Result
     Ok(())
 }
 
+/// Refuses a run that this machine's memory can't hold, before any weight is read.
+fn check_memory(
+    config: &TrainConfig,
+    folder: &Path,
+    precision: model::Precision,
+    (train, validation): (&Examples, Option<&Examples>),
+) -> Result<()> {
+    let model = Config::from_folder(folder)?;
+    let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
+    let plan = memory::Plan { config, model: &model, precision, train: &train, validation: &validation };
+    let need = memory::check(&plan)?;
+    tracing::debug!("memory at most: {} ({need:?})", room::shown(need.total()));
+    Ok(())
+}
+
 fn load(
     config: &TrainConfig,
     manifest: &Manifest,
@@ -174,10 +194,6 @@ fn load(
         reinit_layers: config.reinit_layers as i64,
     };
     let (mut model, report) = BertForSequenceClassification::load(folder, &options)?;
-    let frozen: Vec<String> = (0..config.freeze_layers).map(|layer| format!("bert.encoder.layer.{layer}.")).collect();
-    model.parameters_mut().freeze(|name| {
-        (config.freeze_embeddings && name.starts_with("bert.embeddings."))
-            || frozen.iter().any(|prefix| name.starts_with(prefix))
-    });
+    model.parameters_mut().freeze(|name| config.freezes(name));
     Ok((model, report))
 }

@@ -236,6 +236,13 @@ impl TrainConfig {
         if self.warmup_steps > 0 { Warmup::Steps(self.warmup_steps) } else { Warmup::Ratio(self.warmup_ratio) }
     }
 
+    /// Whether the parameter of that name (Hugging Face's) stays as it is.
+    pub(crate) fn freezes(&self, name: &str) -> bool {
+        let layer = name.strip_prefix("bert.encoder.layer.").and_then(|rest| rest.split('.').next()?.parse().ok());
+        (self.freeze_embeddings && name.starts_with("bert.embeddings."))
+            || layer.is_some_and(|layer: usize| layer < self.freeze_layers)
+    }
+
     fn resolve(asked: TrainArgs) -> Self {
         let default = Self::default();
         let optimizer = asked.optimizer.unwrap_or(default.optimizer);

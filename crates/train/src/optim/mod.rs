@@ -29,6 +29,8 @@ mod tests;
 use model::{Gradient, Gradients, Parameter, Parameters};
 use tch::{Kind, Tensor};
 
+pub(crate) use state::shapes as state_shapes;
+
 use crate::config::{OptimizerKind, TrainConfig};
 use crate::error::{Result, TrainError};
 

@@ -65,7 +65,7 @@ pub(super) fn names(kind: OptimizerKind, count: usize) -> &'static [&'static str
 }
 
 /// The shapes of a parameter's state tensors.
-pub(super) fn shapes(kind: OptimizerKind, shape: &[i64]) -> Vec<Vec<i64>> {
+pub(crate) fn shapes(kind: OptimizerKind, shape: &[i64]) -> Vec<Vec<i64>> {
     match kind {
         OptimizerKind::AdamW | OptimizerKind::Adam => vec![shape.to_vec(); 2],
         OptimizerKind::Sgd | OptimizerKind::Lion => vec![shape.to_vec()],

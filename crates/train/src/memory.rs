@@ -1,0 +1,198 @@
+//! How much memory a run on the CPU will take at most, before anything of it is loaded, and whether there is as much.
+//!
+//! What a pass keeps is the model's to know ([`model::Config::training_pass`]); here it is put together with weights,
+//! optimizer, gradients and the copy that a checkpoint is written from, for the heaviest of the batches that the run
+//! will see. A system that runs out of memory ends the process without a word, often hours later.
+//!
+//! Freed memory of one size isn't at hand for another at once, so the gradients, which come while the tape goes, are
+//! counted on top of the whole tape.
+
+mod limits;
+mod shortage;
+
+use data::sampler::{Sampler, sequential_batches};
+use model::{BatchShape, ParameterSize};
+
+use crate::config::{OptimizerKind, TrainConfig};
+use crate::error::{Result, TrainError};
+use crate::optim::state_shapes;
+
+pub use limits::available;
+pub use shortage::Shortage;
+
+/// Code and buffers of libtorch that are first touched by a pass, in bytes: measured, as is what oneDNN adds for bf16
+/// with the kernels that it makes at run time and its own order of the weights.
+const LIBRARIES: u64 = 50_000_000;
+const LIBRARIES_BF16: u64 = 110_000_000;
+
+/// The allocator's holes: a share of what comes and goes in a pass.
+const HOLES: f64 = 0.05;
+
+/// How many rows are dealt into batches to find the heaviest one; the epochs after them are like those before.
+const ROWS_LOOKED_AT: usize = 20_000_000;
+
+/// A run, as far as its memory goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// The run's configuration.
+    pub config: &'a TrainConfig,
+    /// The model's, with the labels and dropout of the run.
+    pub model: &'a model::Config,
+    /// What the passes compute in.
+    pub precision: model::Precision,
+    /// Tokens of each training row.
+    pub train: &'a [u32],
+    /// Tokens of each row that is evaluated; empty where none is.
+    pub validation: &'a [u32],
+}
+
+/// The bytes of a run at its peak, by what they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Need {
+    /// What the process had when it was asked, and code that it has yet to touch.
+    pub process: u64,
+    /// fp32 masters.
+    pub weights: u64,
+    /// bf16 copies of them.
+    pub compute: u64,
+    /// What the optimizer keeps from step to step.
+    pub optimizer: u64,
+    /// Gradients, sums over micro-batches included.
+    pub gradients: u64,
+    /// Tape and working memory of the heaviest batch, or of the update where that is more.
+    pub activations: u64,
+    /// Working memory of the heaviest batch of an evaluation, which has no gradients beside it.
+    pub evaluation: u64,
+    /// The copy of weights and optimizer that a checkpoint is written from.
+    pub snapshot: u64,
+    /// The heaviest training batch.
+    pub batch: BatchShape,
+}
+
+impl Need {
+    /// The peak of a run in a process that has `process` bytes by now.
+    pub fn of(plan: &Plan, process: u64) -> Self {
+        let sizes = plan.model.parameter_sizes(plan.precision);
+        let trainable = || sizes.iter().filter(|size| !plan.config.freezes(&size.name));
+        let optimizer = trainable().map(|size| state_bytes(plan.config.optimizer, size)).sum();
+        let weights = sizes.iter().map(|size| size.master).sum();
+        let libraries = match plan.precision {
+            model::Precision::Fp32 => LIBRARIES,
+            model::Precision::Bf16 => LIBRARIES_BF16,
+        };
+        let batch = heaviest(plan);
+        let pass = plan.model.training_pass(plan.precision, batch);
+
+        // The first micro-batch's gradients stay as they come, sums are dense and in fp32.
+        let own: u64 = trainable()
+            .map(|size| if size.by_rows { size.gradient * distinct(batch, size) } else { size.gradient })
+            .sum();
+        let sums: u64 = trainable().map(|size| size.master).sum();
+        let gradients = match micro_batches(plan) {
+            1 => own,
+            2 => own + own.max(sums),
+            _ => sums + own,
+        };
+        let largest = trainable().map(|size| size.master).max().unwrap_or(0);
+        let evaluation = sequential_batches(plan.validation, plan.config.eval_batch_size);
+        let evaluation = evaluation.first().map_or(0, |rows| {
+            plan.model.forward_pass(plan.precision, BatchShape::of(rows.iter().map(|&row| plan.validation[row])))
+        });
+        Self {
+            process: process + libraries,
+            weights,
+            compute: sizes.iter().map(|size| size.compute).sum(),
+            optimizer,
+            gradients,
+            activations: (pass.tape + pass.working).max(largest * copies_in_update(plan.config.optimizer)),
+            evaluation,
+            snapshot: weights + optimizer,
+            batch,
+        }
+    }
+
+    /// All of it together.
+    pub fn total(&self) -> u64 {
+        let steady = self.weights + self.compute + self.optimizer + self.snapshot;
+        let passing = (self.gradients + self.activations).max(self.evaluation);
+        let passing = passing + (passing as f64 * HOLES) as u64;
+        // Loading has the file and the tensors made from it beside each other.
+        self.process + (steady + passing).max(2 * self.weights)
+    }
+}
+
+/// Refuses a run that the memory of this machine, or of this process's control group, can't hold. Says nothing where
+/// the system doesn't tell how much there is.
+///
+/// # Errors
+/// [`TrainError::NoMemory`], with a batch size that would do where there is one.
+pub fn check(plan: &Plan) -> Result<Need> {
+    let process = limits::resident().unwrap_or(0);
+    let need = Need::of(plan, process);
+    match available() {
+        Some(more) => check_against(plan, need, process, process + more),
+        None => Ok(need),
+    }
+}
+
+/// The same with what can be had in all, `process` included.
+fn check_against(plan: &Plan, need: Need, process: u64, room: u64) -> Result<Need> {
+    if need.total() <= room {
+        return Ok(need);
+    }
+    Err(TrainError::NoMemory(Box::new(Shortage::new(plan, need, process, room))))
+}
+
+/// The heaviest batch of those that training will take.
+fn heaviest(plan: &Plan) -> BatchShape {
+    let TrainConfig { batch_size, gradient_accumulation_steps, seed, group_by_length, .. } = *plan.config;
+    if plan.train.is_empty() {
+        return BatchShape::default();
+    }
+    let sampler = Sampler::new(plan.train.to_vec(), batch_size, seed, group_by_length);
+    let steps_per_epoch = sampler.batches_per_epoch().div_ceil(gradient_accumulation_steps) as u64;
+    let epochs = plan.config.epochs.min((ROWS_LOOKED_AT / plan.train.len()).max(1) as u64);
+    let mut heaviest = (0, BatchShape::default());
+    for epoch in 0..epochs {
+        let steps = plan.config.max_steps.map_or(u64::MAX, |most| most.saturating_sub(epoch * steps_per_epoch));
+        let batches = steps.saturating_mul(gradient_accumulation_steps as u64);
+        if batches == 0 {
+            break;
+        }
+        for rows in sampler.epoch(epoch).into_iter().take(usize::try_from(batches).unwrap_or(usize::MAX)) {
+            let shape = BatchShape::of(rows.iter().map(|&row| plan.train[row]));
+            let pass = plan.model.training_pass(plan.precision, shape);
+            heaviest = std::cmp::max_by_key(heaviest, (pass.tape + pass.working, shape), |(bytes, _)| *bytes);
+        }
+    }
+    heaviest.1
+}
+
+/// How many micro-batches an optimizer step has at most.
+fn micro_batches(plan: &Plan) -> usize {
+    let batches = plan.train.len().div_ceil(plan.config.batch_size);
+    plan.config.gradient_accumulation_steps.min(batches.max(1))
+}
+
+/// How many rows of a table a batch can touch.
+fn distinct(batch: BatchShape, table: &ParameterSize) -> u64 {
+    batch.tokens.min(table.shape[0] as u64)
+}
+
+fn state_bytes(kind: OptimizerKind, size: &ParameterSize) -> u64 {
+    let elements = |shape: Vec<i64>| shape.iter().product::<i64>() as u64;
+    state_shapes(kind, &size.shape).into_iter().map(|shape| 4 * elements(shape)).sum()
+}
+
+/// How many fp32 tensors of a parameter's size its update has at once. Adam's is one pass without any.
+fn copies_in_update(kind: OptimizerKind) -> u64 {
+    match kind {
+        OptimizerKind::AdamW | OptimizerKind::Adam => 0,
+        OptimizerKind::Sgd => 2,
+        OptimizerKind::Lion => 3,
+        OptimizerKind::Adafactor => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! What is counted, for which batch, and what is said where it doesn't fit. The measured peaks that the figures were held
+//! against are in the module's documentation.
+
+use std::path::Path;
+
+use model::Precision;
+
+use super::*;
+
+/// BERT-base with five classes.
+fn bert_base() -> model::Config {
+    let json = r#"{"model_type": "bert", "vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "intermediate_size": 3072, "max_position_embeddings": 512,
+        "id2label": {"0": "a", "1": "b", "2": "c", "3": "d", "4": "e"}}"#;
+    model::Config::from_json(json, Path::new("config.json")).unwrap()
+}
+
+fn need(config: &TrainConfig, precision: Precision, train: &[u32], validation: &[u32]) -> Need {
+    Need::of(&Plan { config, model: &bert_base(), precision, train, validation }, 150_000_000)
+}
+
+/// 109,486,085 parameters, 23,440,896 of them in the word embeddings, 38,400 in layer norms, 594,437 on top.
+const PARAMETERS: u64 = 109_486_085;
+const WORDS: u64 = 30_522 * 768;
+
+#[test]
+fn weights_optimizer_and_gradients_of_bert_base() {
+    let config = TrainConfig { gradient_accumulation_steps: 4, ..TrainConfig::default() };
+    let rows = [20; 64];
+    let fp32 = need(&config, Precision::Fp32, &rows, &[]);
+    assert_eq!((fp32.weights, fp32.compute, fp32.optimizer), (4 * PARAMETERS, 0, 8 * PARAMETERS));
+    assert_eq!(fp32.snapshot, 12 * PARAMETERS);
+    let touched = 16 * 20 * 768;
+    assert_eq!(fp32.gradients, 4 * PARAMETERS + 4 * (PARAMETERS - WORDS + touched), "sums are dense");
+    let single = need(&TrainConfig::default(), Precision::Fp32, &rows, &[]);
+    assert_eq!(single.gradients, 4 * (PARAMETERS - WORDS + touched));
+    let bf16 = need(&config, Precision::Bf16, &rows, &[]);
+    assert_eq!(bf16.compute, 2 * (PARAMETERS - 38_400 - 594_437));
+    let sgd = TrainConfig { optimizer: OptimizerKind::Sgd, ..config };
+    assert_eq!(need(&sgd, Precision::Fp32, &rows, &[]).optimizer, 4 * PARAMETERS);
+}
+
+#[test]
+fn what_is_frozen_needs_neither_state_nor_gradient() {
+    let config = TrainConfig { freeze_embeddings: true, freeze_layers: 12, ..TrainConfig::default() };
+    let frozen = need(&config, Precision::Fp32, &[20; 64], &[]);
+    assert_eq!((frozen.optimizer, frozen.gradients), (8 * 594_437, 4 * 594_437));
+    let lowest_two = TrainConfig { freeze_layers: 2, ..TrainConfig::default() };
+    let names = (1..12).map(|layer| format!("bert.encoder.layer.{layer}.output.dense.bias"));
+    assert_eq!(names.filter(|name| lowest_two.freezes(name)).count(), 1, "layers 10 and 11 aren't layer 1");
+}
+
+#[test]
+fn the_heaviest_batch_is_one_that_training_takes() {
+    let mut rows = vec![10; 63];
+    rows.push(400);
+    let config = TrainConfig { batch_size: 8, group_by_length: true, max_steps: Some(1), ..TrainConfig::default() };
+    let first = need(&config, Precision::Fp32, &rows, &[]);
+    assert_eq!(first.batch, BatchShape { sentences: 8, tokens: 470, longest: 400 });
+    // Without grouping the long row comes where chance puts it: in some step of the epoch, whichever.
+    let alone = |steps| TrainConfig { batch_size: 1, max_steps: Some(steps), ..TrainConfig::default() };
+    assert_eq!(need(&alone(64), Precision::Fp32, &rows, &[]).batch.longest, 400);
+    let place = Sampler::new(rows.clone(), 1, 42, false).epoch(0).iter().position(|batch| batch == &[63]).unwrap();
+    assert!(place > 0);
+    assert_eq!(need(&alone(place as u64), Precision::Fp32, &rows, &[]).batch.longest, 10);
+    assert_eq!(need(&alone(place as u64 + 1), Precision::Fp32, &rows, &[]).batch.longest, 400);
+}
+
+#[test]
+fn a_large_evaluation_counts_where_it_is_more() {
+    let config = TrainConfig { batch_size: 1, eval_batch_size: 512, ..TrainConfig::default() };
+    let small = need(&config, Precision::Fp32, &[10; 4], &[10; 512]);
+    let large = need(&config, Precision::Fp32, &[10; 4], &[500; 512]);
+    assert!(small.evaluation < small.gradients + small.activations);
+    let difference = large.total() - small.total();
+    let expected = 1.05 * (large.evaluation - small.gradients - small.activations) as f64;
+    assert!((difference as f64 - expected).abs() < 2.0, "{difference} is not {expected}");
+}
+
+#[test]
+fn what_fits_is_let_through_and_what_does_not_is_told_what_would() {
+    let (config, model) = (TrainConfig { batch_size: 64, ..TrainConfig::default() }, bert_base());
+    let rows = [256; 640];
+    let plan = Plan { config: &config, model: &model, precision: Precision::Fp32, train: &rows, validation: &rows };
+    let need = Need::of(&plan, 150_000_000);
+    assert_eq!(check_against(&plan, need, 150_000_000, need.total()).unwrap(), need);
+    let message = check_against(&plan, need, 150_000_000, need.total() - 1).unwrap_err().to_string();
+    let total = crate::room::shown(need.total());
+    assert!(message.starts_with(&format!("training needs about {total} of memory, and ")), "{message}");
+    assert!(message.contains("weights 437.9 MB, optimizer 875.9 MB, gradients "), "{message}");
+    assert!(message.contains("the pass over 64 texts of up to 256 tokens "), "{message}");
+    assert!(
+        message.contains("(hint: --batch-size 32 --gradient-accumulation-steps 2; or prepare the data"),
+        "{message}"
+    );
+    assert!(message.contains("--max-length than 256"), "{message}");
+}
+
+#[test]
+fn the_flags_that_are_named_do_fit() {
+    let (config, model) =
+        (TrainConfig { batch_size: 60, eval_batch_size: 1024, ..TrainConfig::default() }, bert_base());
+    let rows = vec![256; 2048];
+    let plan = Plan { config: &config, model: &model, precision: Precision::Bf16, train: &rows, validation: &rows };
+    let room = 6_000_000_000;
+    let Err(TrainError::NoMemory(shortage)) = check_against(&plan, Need::of(&plan, 0), 0, room) else {
+        panic!("it can't fit")
+    };
+    let words: Vec<&str> = shortage.hints[0].split(' ').collect();
+    let value = |flag: &str| words[words.iter().position(|word| *word == flag).unwrap() + 1].parse::<usize>().unwrap();
+    let better = TrainConfig {
+        batch_size: value("--batch-size"),
+        gradient_accumulation_steps: value("--gradient-accumulation-steps"),
+        eval_batch_size: value("--eval-batch-size"),
+        ..TrainConfig::default()
+    };
+    assert_eq!(better.batch_size * better.gradient_accumulation_steps, 60);
+    assert!(Need::of(&Plan { config: &better, ..plan }, 0).total() <= room);
+}
+
+#[test]
+fn where_nothing_fits_no_batch_size_is_promised() {
+    let (config, model) = (TrainConfig::default(), bert_base());
+    let plan = Plan { config: &config, model: &model, precision: Precision::Fp32, train: &[20; 64], validation: &[] };
+    let message = check_against(&plan, Need::of(&plan, 0), 0, 1_000_000_000).unwrap_err().to_string();
+    assert!(message.ends_with("(hint: free some memory, or take a smaller model)"), "{message}");
+}
