@@ -59,7 +59,7 @@ pub struct Need {
     pub optimizer: u64,
     /// Gradients, sums over micro-batches included.
     pub gradients: u64,
-    /// Tape and working memory of the heaviest batch, or of the update where that is more.
+    /// Tape and working memory of the heaviest batch, or what adding gradients or the update takes where that is more.
     pub activations: u64,
     /// Working memory of the heaviest batch of an evaluation, which has no gradients beside it.
     pub evaluation: u64,
@@ -83,17 +83,18 @@ impl Need {
         let batch = heaviest(plan);
         let pass = plan.model.training_pass(plan.precision, batch);
 
-        // The first micro-batch's gradients stay as they come, sums are dense and in fp32.
+        // Gradients stay as one pass makes them until a second one's are added; their sums are dense and in fp32.
         let own: u64 = trainable()
             .map(|size| if size.by_rows { size.gradient * distinct(batch, size) } else { size.gradient })
             .sum();
         let sums: u64 = trainable().map(|size| size.master).sum();
-        let gradients = match micro_batches(plan) {
-            1 => own,
-            2 => own + own.max(sums),
-            _ => sums + own,
+        let (gradients, adding) = match micro_batches(plan) {
+            1 => (own, 0),
+            2 => (2 * own, sums.saturating_sub(own)),
+            _ => (sums + own, 0),
         };
         let largest = trainable().map(|size| size.master).max().unwrap_or(0);
+        let updating = largest * copies_in_update(plan.config.optimizer);
         let evaluation = sequential_batches(plan.validation, plan.config.eval_batch_size);
         let evaluation = evaluation.first().map_or(0, |rows| {
             plan.model.forward_pass(plan.precision, BatchShape::of(rows.iter().map(|&row| plan.validation[row])))
@@ -104,7 +105,7 @@ impl Need {
             compute: sizes.iter().map(|size| size.compute).sum(),
             optimizer,
             gradients,
-            activations: (pass.tape + pass.working).max(largest * copies_in_update(plan.config.optimizer)),
+            activations: (pass.tape + pass.working).max(adding).max(updating),
             evaluation,
             snapshot: weights + optimizer,
             batch,

@@ -34,6 +34,10 @@ fn weights_optimizer_and_gradients_of_bert_base() {
     assert_eq!(fp32.gradients, 4 * PARAMETERS + 4 * (PARAMETERS - WORDS + touched), "sums are dense");
     let single = need(&TrainConfig::default(), Precision::Fp32, &rows, &[]);
     assert_eq!(single.gradients, 4 * (PARAMETERS - WORDS + touched));
+    let two = TrainConfig { gradient_accumulation_steps: 2, ..config.clone() };
+    let two = need(&two, Precision::Bf16, &[5; 64], &[]);
+    // The update has the dense sums and what was added to them last, which is more than the pass over five tokens each.
+    assert_eq!(two.gradients + two.activations, 4 * PARAMETERS + two.gradients / 2);
     let bf16 = need(&config, Precision::Bf16, &rows, &[]);
     assert_eq!(bf16.compute, 2 * (PARAMETERS - 38_400 - 594_437));
     let sgd = TrainConfig { optimizer: OptimizerKind::Sgd, ..config };
