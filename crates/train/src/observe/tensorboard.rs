@@ -201,12 +201,12 @@ mod tests {
         board.on_step(&samples::step(1));
         board.on_evaluation(&samples::evaluation());
 
-        let file = std::fs::read_dir(run.path()).unwrap().next().unwrap().unwrap();
-        let name = file.file_name().into_string().unwrap();
+        let logs = run.log_lengths().unwrap();
+        let [name] = logs.keys().collect::<Vec<_>>()[..] else { panic!("one file: {logs:?}") };
         let parts: Vec<&str> = name.strip_prefix(EVENTS).unwrap().split('.').collect();
         assert!(parts.len() == 4 && parts[0].parse::<u64>().is_ok() && parts[3] == "0", "{name}");
 
-        let written = std::fs::read(file.path()).unwrap();
+        let written = std::fs::read(run.file(name)).unwrap();
         let mut rest = &written[..];
         let mut records = 0;
         while let Some((length, _)) = rest.split_first_chunk::<8>() {
