@@ -106,6 +106,30 @@ fn keep_quiet_when_caught() {
 }
 
 #[cfg(test)]
+thread_local! {
+    /// How many examples fit into the GPU that a test plays.
+    static ROOM: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Runs `test` on a GPU with room for that many examples.
+#[cfg(test)]
+pub(crate) fn pretend<T>(examples: usize, test: impl FnOnce() -> T) -> T {
+    ROOM.set(examples);
+    let result = test();
+    ROOM.set(usize::MAX);
+    result
+}
+
+/// Fails as libtorch does where a micro-batch has no room.
+#[cfg(test)]
+pub(crate) fn refuse(micro_batches: &[Vec<usize>]) -> Result<()> {
+    if micro_batches.iter().any(|rows| rows.len() > ROOM.get()) {
+        return Err(TrainError::Torch(TchError::Torch("CUDA out of memory. Tried to allocate 2.00 GiB".to_owned())));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,6 +1,8 @@
 //! The training loop, top to bottom: epochs, steps, evaluations, checkpoints, and the best model kept.
 
 mod saving;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -198,6 +200,8 @@ impl<'a> Trainer<'a> {
 
     /// Loss and gradients of a step, summed over its micro-batches, and how many examples and tokens they hold.
     fn gradients(&self, micro_batches: &[Vec<usize>]) -> Result<(f64, Gradients, u64, u64)> {
+        #[cfg(test)]
+        out_of_memory::refuse(micro_batches)?;
         let batches: Vec<Batch> = micro_batches.iter().map(|rows| Batch::gather(&self.setup.train, rows)).collect();
         let total_weight = batches.iter().map(|batch| self.loss.total_weight(&batch.labels)).sum();
         let (mut loss, mut gradients) = (0f64, None);

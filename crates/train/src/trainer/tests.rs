@@ -1,0 +1,94 @@
+//! A GPU that is too small for a batch, played on the CPU: the step must stay the same sum.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser;
+use data::prepare::PrepareArgs;
+use model::{BertForSequenceClassification, Config, Precision};
+use serde_json::Value;
+use tch::Device;
+
+use crate::checkpoint::Found;
+use crate::config::TrainArgs;
+use crate::out_of_memory::pretend;
+use crate::run_directory::{LOG, METRICS};
+
+const WORDS: [&str; 14] =
+    ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "plot", "the", "a", "story", "with", "is"];
+
+#[derive(Parser)]
+struct Prepare {
+    #[command(flatten)]
+    args: PrepareArgs,
+}
+
+#[derive(Parser)]
+struct Train {
+    #[command(flatten)]
+    args: TrainArgs,
+}
+
+/// A random BERT of two layers and eighty texts, prepared for it.
+fn house() -> tempfile::TempDir {
+    let house = tempfile::tempdir().unwrap();
+    let model = house.path().join("tiny");
+    fs::create_dir(&model).unwrap();
+    fs::write(model.join("vocab.txt"), WORDS.join("\n") + "\n").unwrap();
+    fs::write(model.join("tokenizer_config.json"), r#"{"do_lower_case": true}"#).unwrap();
+    let config = r#"{"model_type": "bert", "vocab_size": 14, "hidden_size": 16, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32, "initializer_range": 0.2}"#;
+    let config = Config::from_json(config, Path::new("config.json")).unwrap();
+    BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 5).save(&model).unwrap();
+    let mut texts = "text,label\n".to_owned();
+    for row in 0..80 {
+        let (telling, label) = if row % 2 == 0 { ("good", "positive") } else { ("bad", "negative") };
+        let word = |step: usize| WORDS[7 + (row / step) % 7];
+        texts += &format!("{} {} {} is {telling},{label}\n", word(1), word(7), word(49));
+    }
+    fs::write(house.path().join("texts.csv"), texts).unwrap();
+    let [dataset, model, output] =
+        ["texts.csv", "tiny", "data"].map(|name| house.path().join(name).display().to_string());
+    let line = ["prepare", "--dataset", &dataset, "--model", &model, "--output", &output, "--max-length", "32"];
+    data::prepare::run(&Prepare::parse_from(line).args).unwrap();
+    house
+}
+
+/// Trains into `name` and returns the losses of the steps.
+fn losses(house: &Path, name: &str, flags: &str) -> Vec<f64> {
+    let [data, output] = ["data", name].map(|name| house.join(name).display().to_string());
+    let line = format!(
+        "train --max-steps 5 --precision fp32 --threads 1 --hidden-dropout 0 --attention-dropout 0 \
+         --classifier-dropout 0 {flags}"
+    );
+    let line = line.split_whitespace().chain(["--data", &data, "--output", &output]);
+    crate::run(&Train::parse_from(line).args).unwrap();
+    let log = fs::read_to_string(house.join(name).join(LOG)).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["event"] == "step").map(|line| line["loss"].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn too_little_gpu_memory_halves_the_micro_batches_and_keeps_the_step() {
+    let house = house();
+    let roomy = losses(house.path(), "roomy", "--batch-size 12 --gradient-accumulation-steps 2");
+    // Room for four examples: parts of 6 are still too large, parts of 3 fit.
+    let narrow = pretend(4, || losses(house.path(), "narrow", "--batch-size 12 --gradient-accumulation-steps 2"));
+    assert_eq!((roomy.len(), narrow.len()), (5, 5));
+    for (step, (a, b)) in roomy.iter().zip(&narrow).enumerate() {
+        assert!((a - b).abs() < 1e-5, "step {step}: {a} and {b}");
+    }
+    let metrics: Value = serde_json::from_slice(&fs::read(house.path().join("narrow").join(METRICS)).unwrap()).unwrap();
+    assert_eq!(metrics["micro_batch_size"], 3);
+    let found = Found::newest(&house.path().join("narrow")).unwrap().unwrap();
+    assert_eq!(found.state.micro_batch_parts, 4, "a resumed run needn't find it out again");
+}
+
+#[test]
+fn no_room_for_one_example_is_said() {
+    let house = house();
+    let [data, output] = ["data", "none"].map(|name| house.path().join(name).display().to_string());
+    let line = ["train", "--data", &data, "--output", &output, "--max-steps", "2", "--threads", "1"];
+    let error = pretend(0, || crate::run(&Train::parse_from(line).args)).unwrap_err().to_string();
+    assert!(error.starts_with("step 1: the GPU's memory is too small for one example at a time"), "{error}");
+}
