@@ -138,7 +138,8 @@ impl Need {
 }
 
 /// Refuses a run that the memory of this machine, or of this process's control group, can't hold. Says nothing where
-/// the system doesn't tell how much there is.
+/// the system doesn't tell how much there is. To be asked before the model is loaded: weights that are there already would
+/// count twice.
 ///
 /// # Errors
 /// [`TrainError::NoMemory`], with a batch size that would do where there is one.
