@@ -58,7 +58,10 @@ impl Setup {
         check_fit(manifest, &dir, &checkpoint)?;
         let precision = precision(config.precision, device);
         if device == Device::Cpu {
-            check_memory(config, &checkpoint.folder, precision, (&train, validation.as_ref()))?;
+            let mut model = Config::from_folder(&checkpoint.folder)?;
+            model.set_labels(&manifest.label_names);
+            model.override_dropout(dropout(config));
+            check_memory(config, &model, precision, (&train, validation.as_ref()))?;
         }
         let (model, report) = load(config, manifest, &checkpoint.folder, device, precision)?;
         Ok(Self { prepared, train, validation, checkpoint, model, report, precision })
@@ -157,16 +160,23 @@ fn check_fit(manifest: &Manifest, dir: &Path, checkpoint: &Checkpoint) -> Result
     Ok(())
 }
 
+fn dropout(config: &TrainConfig) -> DropoutOverrides {
+    DropoutOverrides {
+        hidden: config.hidden_dropout,
+        attention: config.attention_dropout,
+        classifier: config.classifier_dropout,
+    }
+}
+
 /// Refuses a run that this machine's memory can't hold, before any weight is read.
 fn check_memory(
     config: &TrainConfig,
-    folder: &Path,
+    model: &Config,
     precision: model::Precision,
     (train, validation): (&Examples, Option<&Examples>),
 ) -> Result<()> {
-    let model = Config::from_folder(folder)?;
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
-    let plan = memory::Plan { config, model: &model, precision, train: &train, validation: &validation };
+    let plan = memory::Plan { config, model, precision, train: &train, validation: &validation };
     let need = memory::check(&plan)?;
     tracing::debug!("memory at most: {} ({need:?})", room::shown(need.total()));
     Ok(())
@@ -186,11 +196,7 @@ fn load(
         device,
         precision,
         seed: config.seed,
-        dropout: DropoutOverrides {
-            hidden: config.hidden_dropout,
-            attention: config.attention_dropout,
-            classifier: config.classifier_dropout,
-        },
+        dropout: dropout(config),
         reinit_layers: config.reinit_layers as i64,
     };
     let (mut model, report) = BertForSequenceClassification::load(folder, &options)?;
