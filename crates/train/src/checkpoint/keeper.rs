@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use model::Parameters;
 
@@ -80,8 +81,11 @@ impl Keeper {
     /// # Errors
     /// What the save before it failed with.
     pub fn save(&mut self, state: State, parameters: &Parameters, optimizer: &Optimizer, publish: bool) -> Result<()> {
+        let began = Instant::now();
         let mut snapshot = self.writer.snapshot()?;
+        let waited = began.elapsed();
         snapshot.take(parameters, optimizer)?;
+        tracing::debug!("step {}: waited {waited:?} for the save before, copied until {:?}", state.step, began.elapsed());
         self.history.retain(|(step, _)| *step != state.step);
         self.history.push((state.step, state.best_step()));
         self.last = Some((state.step, state.evaluated));

@@ -1,6 +1,7 @@
 //! Saves in the background: training waits for the copy, not for the disk.
 
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use super::{Job, Snapshot};
 use crate::error::{Result, TrainError};
@@ -28,7 +29,9 @@ impl Writer {
         self.wait()?;
         let write = move || {
             yield_to_training();
+            let began = Instant::now();
             let written = job.run();
+            tracing::debug!("step {}: written in {:?}", job.state.step, began.elapsed());
             (job.snapshot, written)
         };
         let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(write);
