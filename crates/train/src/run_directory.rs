@@ -79,9 +79,7 @@ impl RunDirectory {
     /// # Errors
     /// A folder that another process owns.
     pub(crate) fn take_over(path: &Path) -> Result<Self> {
-        let run = Self::own(path.to_owned())?;
-        remove_half_made(path)?;
-        Ok(run)
+        Self::own(path.to_owned())
     }
 
     /// The folder.
@@ -153,6 +151,8 @@ impl RunDirectory {
 
     fn own(path: PathBuf) -> Result<Self> {
         let lock = RunLock::take(&path)?;
+        // Nobody else writes here now, so what is unfinished was left by somebody who was killed.
+        remove_half_made(&path)?;
         Ok(Self { path, _lock: Some(Arc::new(lock)) })
     }
 

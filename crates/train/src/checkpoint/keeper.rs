@@ -85,7 +85,11 @@ impl Keeper {
         let mut snapshot = self.writer.snapshot()?;
         let waited = began.elapsed();
         snapshot.take(parameters, optimizer)?;
-        tracing::debug!("step {}: waited {waited:?} for the save before, copied until {:?}", state.step, began.elapsed());
+        tracing::debug!(
+            "step {}: waited {waited:?} for the save before, copied until {:?}",
+            state.step,
+            began.elapsed()
+        );
         self.history.retain(|(step, _)| *step != state.step);
         self.history.push((state.step, state.best_step()));
         self.last = Some((state.step, state.evaluated));
