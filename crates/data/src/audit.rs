@@ -1,185 +1,337 @@
-//! What would spoil an evaluation, counted: duplicates, conflicting labels, training text inside evaluation text.
+//! What a person should know of a data set before training on it, counted: labels and their balance, repeated and
+//! conflicting texts, text of one split inside another, lengths, and what the model will not see of them.
 //!
-//! Texts are compared as they stand and [`normalised`]. The counts are shown and recorded in
-//! the manifest; [`Audit::check`] refuses where a share passes its threshold.
+//! Texts are compared as they stand and [`normalised`]. [`audit`] counts what the texts alone tell; token lengths join
+//! once there are tokens ([`Audit::add_tokens`]). What passes its limit is listed in [`Audit::exceeded`], and
+//! [`Audit::check`] refuses it unless it was allowed. The whole of it lies in every prepared directory as `audit.json`.
 
+mod file;
+mod lengths;
+mod limits;
 mod runs;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::Loaded;
-use crate::error::DataError;
+use crate::dataset::{Loaded, Places};
 use crate::record::{Record, Split, normalised};
+pub use file::AUDIT;
+pub use lengths::{Bin, Lengths};
+pub use limits::{Exceeded, Limits};
 pub use runs::MIN_WORDS;
 
-/// Most of an evaluation split's rows that may also be training rows. The treebank's own share is 0.2 %.
-pub const MAX_LEAKED: f64 = 0.05;
-/// Most of an evaluation split's rows that may hold a whole training text of [`MIN_WORDS`] words or more. With
-/// `--phrases` the treebank's own share is 3 %.
-pub const MAX_CONTAINING: f64 = 0.2;
-/// Most of the training rows that may share their text with a row of another label.
-pub const MAX_CONFLICTING: f64 = 0.05;
+/// Examples of each kind that are kept of a split.
+const EXAMPLES: usize = 5;
+/// Rows that are named of one conflicting text.
+const MENTIONS: usize = 8;
+/// Characters of an example's text that are kept.
+const EXAMPLE_CHARS: usize = 200;
 
-/// What was found in a data set.
+/// What was found in a data set, and which limits it was held against.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Audit {
-    /// The training split's own rows.
-    pub train: SplitAudit,
-    /// The validation split against the training split.
-    pub validation: SplitAudit,
-    /// The test split against the training split.
-    pub test: SplitAudit,
+    /// The data set's short name.
+    pub dataset: String,
+    /// Which form of the data set this is, spelled out with its sizes.
+    pub variant: String,
+    /// What sets it apart from data sets that go by the same name.
+    pub told_apart: Option<String>,
+    /// Most tokens of a text, special tokens included; `None` before tokenization.
+    pub max_length: Option<usize>,
+    /// Rows dropped for their null or empty text.
+    pub empty_dropped: usize,
+    /// The splits that have rows.
+    pub splits: BTreeMap<Split, SplitAudit>,
+    /// The limits, as shares from 0 to 1.
+    pub limits: Limits,
+    /// What was found above its limit.
+    pub exceeded: Vec<Exceeded>,
+    /// Whether `--allow-leakage` said to go on all the same.
+    pub allowed: bool,
 }
 
 /// What was found in a split. All counts are rows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SplitAudit {
     /// All rows.
     pub rows: usize,
-    /// Rows of each class, in the order of the label names.
-    pub label_counts: Vec<usize>,
+    /// Rows of each class, in the order of the label indices.
+    pub labels: Vec<LabelCount>,
+    /// Rows of the commonest class over rows of the rarest; `None` where a class has no rows.
+    pub largest_to_smallest: Option<f64>,
     /// Rows without a label.
     pub unlabelled: usize,
     /// Rows whose normalised text an earlier row of the same split has.
     pub duplicates: usize,
     /// Rows whose normalised text another row of the same split has under another label.
     pub conflicting: usize,
-    /// Rows that are training rows too, character by character. 0 for the training split.
-    pub leaked_exact: usize,
-    /// Rows that are training rows too, once normalised; includes the exact ones.
-    pub leaked: usize,
-    /// Rows that are training rows too, once normalised, and have another label there.
-    pub leaked_conflicting: usize,
+    /// The first texts with two labels.
+    pub conflicts: Vec<Conflict>,
+    /// Rows that are rows of another split too: of train, and for test of validation as well.
+    pub leaked: BTreeMap<Split, Leak>,
     /// Rows in which a whole training text of at least [`MIN_WORDS`] words stands as part of a longer text.
     pub containing: usize,
-    /// The first leaked text, as an example.
-    pub example: Option<String>,
+    /// The first of these.
+    pub containing_example: Option<Containing>,
+    /// Rows cut to the maximum length.
+    pub truncated: usize,
+    /// `truncated` as a share of `rows`.
+    pub truncated_share: f64,
+    /// Token ids a text before any cut, special tokens included; `None` before tokenization.
+    pub tokens: Option<Lengths>,
+    /// Words a text, as white space separates them.
+    pub words: Lengths,
+    /// Characters a text.
+    pub characters: Lengths,
 }
 
-/// Counts a data set's duplicates, conflicts and leakage. A few passes over the text, none of them quadratic.
-pub fn audit(loaded: &Loaded) -> Audit {
-    let classes = loaded.label_names.len();
-    let train = Texts::new(&loaded.train);
-    let exact: HashSet<&str> = loaded.train.iter().map(|record| record.text.as_str()).collect();
-    let runs = runs::Runs::new(train.labels.keys().map(String::as_str));
-    let against_train = |records: &[Record]| {
-        let mut found = within(records, &Texts::new(records), classes);
-        for record in records {
-            let text = normalised(&record.text);
-            found.leaked_exact += usize::from(exact.contains(record.text.as_str()));
-            found.containing += usize::from(runs.part_of(&text));
-            if let Some(labels) = train.labels.get(&text) {
-                found.leaked += 1;
-                found.leaked_conflicting +=
-                    usize::from(record.label.is_some_and(|label| !labels.contains(&Some(label))));
-                found.example.get_or_insert_with(|| record.text.clone());
-            }
+/// The rows of a class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelCount {
+    /// The class's name.
+    pub label: String,
+    /// Its rows.
+    pub rows: usize,
+    /// Its share of the split's rows.
+    pub share: f64,
+}
+
+/// A text that one split has under several labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conflict {
+    /// The text as its first row has it, cut where it is long.
+    pub text: String,
+    /// The rows that have it.
+    pub rows: Vec<Mention>,
+}
+
+/// A row and its label.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mention {
+    /// `reviews.csv row 17`; where the source's rows are not known, `train row 17`. Both count from 1.
+    pub place: String,
+    /// The label's name.
+    pub label: Option<String>,
+}
+
+/// Rows that another split has too.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leak {
+    /// Character by character.
+    pub exact: usize,
+    /// Once normalised; includes the exact ones.
+    pub normalised: usize,
+    /// Once normalised, and under another label there.
+    pub other_label: usize,
+    /// The first of them.
+    pub examples: Vec<Twin>,
+}
+
+/// A text that two splits have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Twin {
+    /// The text, cut where it is long.
+    pub text: String,
+    /// Its row in this split.
+    pub here: String,
+    /// Its first row in the other one.
+    pub there: String,
+}
+
+/// A text with a whole training text inside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Containing {
+    /// The row that holds it.
+    pub place: String,
+    /// That row's text, cut where it is long.
+    pub text: String,
+    /// The training text, normalised.
+    pub training_text: String,
+}
+
+/// Counts what the texts and labels of a data set tell. A few passes over the text, none of them quadratic.
+pub fn audit(loaded: &Loaded, limits: Limits, allowed: bool) -> Audit {
+    let texts = loaded.splits().map(|(split, records)| Texts::new(split, records));
+    let [train, validation, _] = &texts;
+    let runs = runs::Runs::new(train.seen.keys().map(String::as_str));
+    let mut splits = BTreeMap::new();
+    for ((split, records), own) in loaded.splits().into_iter().zip(&texts) {
+        if records.is_empty() {
+            continue;
         }
-        found
+        let mut found = within(own, records, &loaded.label_names, &loaded.places);
+        let others: &[&Texts] = match split {
+            Split::Train => &[],
+            Split::Validation => &[train],
+            Split::Test => &[train, validation],
+        };
+        for other in others.iter().filter(|other| !other.seen.is_empty()) {
+            found.leaked.insert(other.split, against(own.split, records, other, &loaded.places));
+        }
+        if split != Split::Train {
+            contain(&mut found, split, records, &runs, &loaded.places);
+        }
+        splits.insert(split, found);
+    }
+    let mut audit = Audit {
+        dataset: loaded.dataset.clone(),
+        variant: loaded.variant.clone(),
+        told_apart: loaded.told_apart.clone(),
+        max_length: None,
+        empty_dropped: loaded.empty_dropped,
+        splits,
+        limits,
+        exceeded: Vec::new(),
+        allowed,
     };
-    Audit {
-        validation: against_train(&loaded.validation),
-        test: against_train(&loaded.test),
-        train: within(&loaded.train, &train, classes),
-    }
-}
-
-/// The labels under which each normalised text occurs.
-struct Texts {
-    labels: HashMap<String, Vec<Option<u32>>>,
-}
-
-impl Texts {
-    fn new(records: &[Record]) -> Self {
-        let mut labels: HashMap<String, Vec<Option<u32>>> = HashMap::with_capacity(records.len());
-        for record in records {
-            let known = labels.entry(normalised(&record.text)).or_default();
-            if !known.contains(&record.label) {
-                known.push(record.label);
-            }
-        }
-        Self { labels }
-    }
-}
-
-fn within(records: &[Record], texts: &Texts, classes: usize) -> SplitAudit {
-    let mut found = SplitAudit { rows: records.len(), label_counts: vec![0; classes], ..SplitAudit::default() };
-    found.duplicates = records.len() - texts.labels.len();
-    for record in records {
-        match record.label.and_then(|label| found.label_counts.get_mut(label as usize)) {
-            Some(count) => *count += 1,
-            None => found.unlabelled += 1,
-        }
-        let labels = texts.labels.get(&normalised(&record.text));
-        found.conflicting += usize::from(labels.is_some_and(|labels| labels.len() > 1));
-    }
-    found
+    audit.exceeded = limits.exceeded(&audit);
+    audit
 }
 
 impl Audit {
-    /// The three splits with their findings.
-    pub fn splits(&self) -> [(Split, &SplitAudit); 3] {
-        [(Split::Train, &self.train), (Split::Validation, &self.validation), (Split::Test, &self.test)]
-    }
-
-    /// What a person should be told, a line each; nothing where nothing was found.
-    pub fn findings(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (split, found) in self.splits() {
-            let mut say = |count: usize, what: &str| {
-                if count > 0 {
-                    let share = percent(share(count, found.rows));
-                    let name = split.name();
-                    lines.push(format!("{name}: {count} of {} rows ({share}) {what}", found.rows));
-                }
-            };
-            say(found.duplicates, "repeat an earlier row");
-            say(found.conflicting, "share their text with a row of another label");
-            say(found.leaked, "are training rows too");
-            say(found.leaked_conflicting, "are training rows too, with another label");
-            say(found.containing, &format!("hold a training text of {MIN_WORDS} words or more"));
+    /// Adds the token counts of a split's rows, as they were before any cut to `max_length`.
+    pub(crate) fn add_tokens(&mut self, split: Split, counts: &[usize], max_length: usize) {
+        self.max_length = Some(max_length);
+        if let Some(found) = self.splits.get_mut(&split) {
+            found.truncated = counts.iter().filter(|&&count| count > max_length).count();
+            found.truncated_share = rounded(share(found.truncated, found.rows));
+            found.tokens = Some(Lengths::new(counts.to_vec()));
         }
-        lines
+        self.exceeded = self.limits.exceeded(self);
     }
+}
 
-    /// Refuses a data set that a threshold says can't be judged fairly, unless `allow` is set.
-    pub fn check(&self, allow: bool) -> Result<(), DataError> {
-        if allow {
-            return Ok(());
-        }
-        for (split, found) in self.splits() {
-            let limits = [
-                (found.leaked, MAX_LEAKED, "are training rows too, so the score would flatter", &found.example),
-                (found.containing, MAX_CONTAINING, "hold a whole training text, so the score would flatter", &None),
-                (found.conflicting, MAX_CONFLICTING, "share their text with a row of another label", &None),
-            ];
-            for (count, limit, what, example) in limits {
-                if share(count, found.rows) > limit {
-                    let example = example.as_deref().map(|text| format!(", such as {}", crate::source::shown(text)));
-                    return Err(DataError::Request(format!(
-                        "{}: {count} of {} rows ({}) {what}{}; up to {} is accepted (hint: remove them, or \
-                         --allow-leakage)",
-                        split.name(),
-                        found.rows,
-                        percent(share(count, found.rows)),
-                        example.unwrap_or_default(),
-                        percent(limit),
-                    )));
-                }
+/// A split's texts, normalised.
+struct Texts<'a> {
+    split: Split,
+    exact: HashSet<&'a str>,
+    seen: HashMap<String, Seen>,
+}
+
+/// Where a text occurs first, and every label it has.
+struct Seen {
+    first: usize,
+    labels: Vec<Option<u32>>,
+}
+
+impl<'a> Texts<'a> {
+    fn new(split: Split, records: &'a [Record]) -> Self {
+        let mut seen: HashMap<String, Seen> = HashMap::with_capacity(records.len());
+        for (row, record) in records.iter().enumerate() {
+            let known = seen.entry(normalised(&record.text)).or_insert_with(|| Seen { first: row, labels: Vec::new() });
+            if !known.labels.contains(&record.label) {
+                known.labels.push(record.label);
             }
         }
-        Ok(())
+        Self { split, exact: records.iter().map(|record| record.text.as_str()).collect(), seen }
     }
+}
+
+/// What a split shows by itself.
+fn within(own: &Texts, records: &[Record], names: &[String], places: &Places) -> SplitAudit {
+    let mut counts = vec![0; names.len()];
+    let mut found =
+        SplitAudit { rows: records.len(), duplicates: records.len() - own.seen.len(), ..SplitAudit::default() };
+    // The first texts with two labels, in the order of their first rows, and the places of their rows.
+    let mut conflicts: Vec<(String, Conflict)> = Vec::new();
+    for (row, record) in records.iter().enumerate() {
+        match record.label.and_then(|label| counts.get_mut(label as usize)) {
+            Some(count) => *count += 1,
+            None => found.unlabelled += 1,
+        }
+        let text = normalised(&record.text);
+        if own.seen.get(&text).is_none_or(|seen| seen.labels.len() < 2) {
+            continue;
+        }
+        found.conflicting += 1;
+        let label = record.label.and_then(|label| names.get(label as usize)).cloned();
+        let mention = Mention { place: places.name(own.split, row), label };
+        let known = conflicts.iter().position(|(known, _)| *known == text);
+        match known {
+            Some(at) if conflicts[at].1.rows.len() < MENTIONS => conflicts[at].1.rows.push(mention),
+            None if conflicts.len() < EXAMPLES => {
+                conflicts.push((text, Conflict { text: cut(&record.text), rows: vec![mention] }));
+            }
+            Some(_) | None => {}
+        }
+    }
+    found.conflicts = conflicts.into_iter().map(|(_, conflict)| conflict).collect();
+    if found.unlabelled < found.rows {
+        let (least, most) = (counts.iter().min().copied(), counts.iter().max().copied());
+        found.largest_to_smallest =
+            least.zip(most).filter(|(least, _)| *least > 0).map(|(l, m)| rounded(m as f64 / l as f64));
+        let of_rows = |rows: &usize| rounded(share(*rows, records.len()));
+        let label =
+            |(name, rows): (&String, &usize)| LabelCount { label: name.clone(), rows: *rows, share: of_rows(rows) };
+        found.labels = names.iter().zip(&counts).map(label).collect();
+    }
+    found.words = Lengths::new(records.iter().map(|record| record.text.split_whitespace().count()).collect());
+    found.characters = Lengths::new(records.iter().map(|record| record.text.chars().count()).collect());
+    found
+}
+
+/// The rows of `records` that `other` has too.
+fn against(split: Split, records: &[Record], other: &Texts, places: &Places) -> Leak {
+    let mut leak = Leak::default();
+    for (row, record) in records.iter().enumerate() {
+        let Some(seen) = other.seen.get(&normalised(&record.text)) else { continue };
+        leak.normalised += 1;
+        leak.exact += usize::from(other.exact.contains(record.text.as_str()));
+        // A split without labels contradicts nobody.
+        let labelled = seen.labels.iter().any(Option::is_some);
+        leak.other_label += usize::from(labelled && record.label.is_some() && !seen.labels.contains(&record.label));
+        if leak.examples.len() < EXAMPLES {
+            let (here, there) = (places.name(split, row), places.name(other.split, seen.first));
+            leak.examples.push(Twin { text: cut(&record.text), here, there });
+        }
+    }
+    leak
+}
+
+/// Counts the rows that hold a training text as a part.
+fn contain(found: &mut SplitAudit, split: Split, records: &[Record], runs: &runs::Runs, places: &Places) {
+    for (row, record) in records.iter().enumerate() {
+        let Some(training_text) = runs.part_of(&normalised(&record.text)) else { continue };
+        found.containing += 1;
+        found.containing_example.get_or_insert_with(|| Containing {
+            place: places.name(split, row),
+            text: cut(&record.text),
+            training_text: cut(training_text),
+        });
+    }
+}
+
+/// The start of a text.
+fn cut(text: &str) -> String {
+    let mut short: String = text.chars().take(EXAMPLE_CHARS).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    short
 }
 
 fn share(count: usize, rows: usize) -> f64 {
     if rows == 0 { 0.0 } else { count as f64 / rows as f64 }
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
+/// Six decimals: enough for a share, and read back from JSON as it was written.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+/// `5.0 %`, with a second decimal where the first would be all there is.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent > 0.0 && percent < 0.1 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::DataError;
-use crate::record::Record;
+use crate::record::{Record, Split};
 
 /// A data set that can be asked for by name, or a person's own file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +62,6 @@ pub struct LoadOptions {
     pub label_map: Option<Vec<(String, String)>>,
     /// Drop rows with a null or empty text and count them, where they would be refused otherwise.
     pub drop_empty: bool,
-    /// Go on where the audit finds more leakage or conflict than its threshold.
-    pub allow_leakage: bool,
     /// Which of the equally good splits of a single file is taken.
     pub seed: u64,
 }
@@ -79,7 +77,6 @@ impl Default for LoadOptions {
             split_ratio: 0.1,
             label_map: None,
             drop_empty: false,
-            allow_leakage: false,
             seed: 0,
         }
     }
@@ -92,6 +89,8 @@ pub struct Loaded {
     pub dataset: String,
     /// Which form of the data set this is, spelled out with its sizes.
     pub variant: String,
+    /// What sets it apart from data sets that go by the same name; `None` for a person's own files.
+    pub told_apart: Option<String>,
     /// Where it came from.
     pub source: String,
     /// Its licence, or what is known of it.
@@ -106,8 +105,43 @@ pub struct Loaded {
     pub validation: Vec<Record>,
     /// The test split; may be empty or unlabelled.
     pub test: Vec<Record>,
+    /// Where each record stood.
+    pub places: Places,
+    /// Rows dropped for their null or empty text.
+    pub empty_dropped: usize,
     /// What a person should be told: fallbacks taken, rows dropped, values mapped.
     pub notes: Vec<String>,
+}
+
+/// Where the records of a data set stood, so that an example can be looked up.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Places {
+    /// The files' names.
+    pub(crate) files: Vec<String>,
+    /// For each split each record's file (an index into `files`) and its row there, from 1.
+    pub(crate) rows: BTreeMap<Split, Vec<(usize, u64)>>,
+}
+
+impl Places {
+    /// `reviews.csv row 17`, or `train row 17` where the rows of the source are not known. Both count from 1.
+    pub fn name(&self, split: Split, record: usize) -> String {
+        let known = self.rows.get(&split).and_then(|rows| rows.get(record));
+        match known.and_then(|&(file, row)| Some((self.files.get(file)?, row))) {
+            Some((file, row)) => format!("{file} row {row}"),
+            None => format!("{} row {}", split.name(), record + 1),
+        }
+    }
+}
+
+impl Loaded {
+    /// The splits in reading order.
+    pub fn splits(&self) -> [(Split, &[Record]); 3] {
+        [
+            (Split::Train, self.train.as_slice()),
+            (Split::Validation, self.validation.as_slice()),
+            (Split::Test, self.test.as_slice()),
+        ]
+    }
 }
 
 impl FromStr for Dataset {

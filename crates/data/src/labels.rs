@@ -13,6 +13,7 @@ mod column;
 
 use std::collections::BTreeMap;
 
+use crate::dataset::Places;
 use crate::error::DataError;
 use crate::record::{Record, Split};
 use crate::table::{Cell, Origin, Row, Table};
@@ -80,6 +81,13 @@ impl Sheet {
         }
     }
 
+    fn places(&self) -> Places {
+        let name =
+            |file: &Origin| file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy().into_owned();
+        let rows = |split| (split, self.split(split).iter().map(|row| (row.file, row.row)).collect());
+        Places { files: self.files.iter().map(name).collect(), rows: Split::ALL.map(rows).into() }
+    }
+
     fn rows(&self) -> impl Iterator<Item = &Row> {
         self.train.iter().chain(&self.validation).chain(&self.test)
     }
@@ -98,6 +106,7 @@ pub(crate) struct Labelled {
     pub(crate) train: Vec<Record>,
     pub(crate) validation: Vec<Record>,
     pub(crate) test: Vec<Record>,
+    pub(crate) places: Places,
     pub(crate) notes: Vec<String>,
 }
 
@@ -137,7 +146,8 @@ pub(crate) fn resolve(
     for (split, records) in [(Split::Validation, &validation), (Split::Test, &test)] {
         refuse_unlearned(&classes, &counts, split, records)?;
     }
-    Ok(Labelled { names: classes.names, train, validation, test, notes })
+    let places = sheet.places();
+    Ok(Labelled { names: classes.names, train, validation, test, places, notes })
 }
 
 /// Refuses rows without a label, but for a test split that has none at all; whether it is one.

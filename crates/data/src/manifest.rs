@@ -1,8 +1,9 @@
 //! What a prepared directory is: its manifest, and the way in.
 //!
-//! A prepared directory holds one Arrow file a split ([`crate::store`]) and `manifest.json`, which is written last: a
-//! directory without it was never finished. The manifest says where the data came from, which tokenizer made the ids and
-//! what was counted on the way, so that a run can be judged, and refused where it doesn't fit, without the sources.
+//! A prepared directory holds one Arrow file a split ([`crate::store`]), `audit.json` ([`mod@crate::audit`]), and
+//! `manifest.json`, which is written last: a directory without it was never finished. The manifest says where the data
+//! came from and which tokenizer made the ids, so that a run can be judged, and refused where it doesn't fit, without
+//! the sources.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,15 +11,19 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::audit::Audit;
+use crate::audit::{AUDIT, Audit};
 use crate::error::DataError;
 use crate::store::Examples;
 
-/// The form of the directory; another number is another form, and is refused.
-pub const FORMAT: u32 = 1;
+/// The form of the directory; a higher number is another form, and is refused.
+///
+/// Form 1 had the audit inside the manifest, with less in it. Its splits are the same, so it can still be trained on,
+/// and runs that carry such a manifest can still be judged.
+pub const FORMAT: u32 = 2;
 /// The name of the manifest in a prepared directory.
 pub const MANIFEST: &str = "manifest.json";
 /// Where prepared directories lie unless `--output` says otherwise.
@@ -58,10 +63,14 @@ pub struct Manifest {
     pub label_names: Vec<String>,
     /// The splits that have rows, by name.
     pub splits: BTreeMap<String, SplitManifest>,
-    /// What would spoil an evaluation, counted.
-    pub audit: Audit,
+    /// Lower-case hex sha256 of `audit.json`; `None` in form 1, which has no such file.
+    #[serde(default)]
+    pub audit_sha256: Option<String>,
     /// What a person was told: fallbacks taken, rows dropped, values mapped.
     pub notes: Vec<String>,
+    /// What form 1 has of the audit is passed over.
+    #[serde(default, rename = "audit", skip_serializing)]
+    pub(crate) audit_of_form_1: IgnoredAny,
 }
 
 /// A model's name and where its files came from.
@@ -125,10 +134,10 @@ impl Manifest {
         }
         let damaged = |error| DataError::content(path, format!("is not a manifest: {error} {hint}"));
         let Format { format } = serde_json::from_str(&text).map_err(damaged)?;
-        if format != FORMAT {
+        if !(1..=FORMAT).contains(&format) {
             return Err(DataError::content(
                 path,
-                format!("has format {format}, and this program reads {FORMAT} {hint}"),
+                format!("has format {format}, and this program reads 1 to {FORMAT} {hint}"),
             ));
         }
         serde_json::from_str(&text).map_err(damaged)
@@ -167,7 +176,24 @@ impl Prepared {
                 return Err(DataError::content(file, message));
             }
         }
+        if prepared.manifest.audit_sha256.is_some() && !dir.join(AUDIT).is_file() {
+            return Err(DataError::content(dir, "has no audit.json (hint: prepare the data again)"));
+        }
         Ok(prepared)
+    }
+
+    /// Reads what was found in the data.
+    ///
+    /// # Errors
+    /// An audit that isn't as it was written, and data of form 1, which has none.
+    pub fn audit(&self) -> Result<Audit, DataError> {
+        match &self.manifest.audit_sha256 {
+            Some(sha256) => Audit::read(&self.dir, sha256),
+            None => Err(DataError::content(
+                &self.dir,
+                "was prepared before audits were files of their own (hint: prepare the data again)",
+            )),
+        }
     }
 
     /// Opens a split: `train`, `validation` or `test`.
@@ -206,8 +232,11 @@ impl Prepared {
         Ok(examples)
     }
 
-    /// Holds each split's file against its sha256, reading all of it.
+    /// Holds each split's file and the audit against their sha256, reading all of them.
     pub fn verify(&self) -> Result<(), DataError> {
+        if self.manifest.audit_sha256.is_some() {
+            self.audit()?;
+        }
         for (name, split) in &self.manifest.splits {
             let path = self.file(name);
             let found = sha256_file(&path)?;

@@ -5,6 +5,7 @@
 
 mod args;
 mod directory;
+mod findings;
 mod fingerprint;
 mod summary;
 
@@ -16,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::audit::{Audit, audit};
 use crate::dataset::{Loaded, load};
 use crate::error::DataError;
-use crate::manifest::{self, Manifest, ModelSource, PREPARED, Prepared, SPLITS, SplitManifest};
+use crate::manifest::{self, Manifest, ModelSource, PREPARED, Prepared, SplitManifest};
 use crate::record::Record;
 use crate::store::Writer;
 use crate::tokenize::Tokenizer;
@@ -33,6 +34,8 @@ const TEXTS_AT_ONCE: usize = 4096;
 pub struct Outcome {
     /// The prepared directory.
     pub prepared: Prepared,
+    /// What was found in the data.
+    pub audit: Audit,
     /// Whether it was there already, made from the same inputs.
     pub already: bool,
 }
@@ -54,9 +57,8 @@ fn prepare(args: &PrepareArgs) -> Result<Outcome, DataError> {
     loaded.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(folder_name(&loaded.dataset)));
     directory::check(&output)?;
-    let findings = audit(&loaded);
-    findings.findings().iter().for_each(|finding| eprintln!("note: {finding}"));
-    findings.check(args.allow_leakage)?;
+    let audit = audit(&loaded, args.limits, args.allow_leakage);
+    refuse(&audit)?;
 
     let model =
         fetch::checkpoint(args.model.as_deref()).map_err(|source| DataError::Fetch { source_name: "model", source })?;
@@ -68,17 +70,24 @@ fn prepare(args: &PrepareArgs) -> Result<Outcome, DataError> {
     let fingerprint = fingerprint(&loaded, &model, &tokenizer);
     if let Ok(prepared) = Prepared::open(&output)
         && prepared.manifest.fingerprint == fingerprint
+        && let Ok(before) = prepared.audit()
+        && (before.limits, before.allowed) == (audit.limits, audit.allowed)
     {
         prepared.touch()?;
-        return Ok(Outcome { prepared, already: true });
+        return Ok(Outcome { prepared, audit: before, already: true });
     }
-    write(&output, &loaded, findings, model, &tokenizer, fingerprint)
+    write(&output, &loaded, audit, model, &tokenizer, fingerprint)
+}
+
+/// Refuses what is above its limit, and shows all that was found, so that a person knows what to mend.
+fn refuse(audit: &Audit) -> Result<(), DataError> {
+    audit.check().inspect_err(|_| eprint!("{}", findings::render(audit)))
 }
 
 fn write(
     output: &Path,
     loaded: &Loaded,
-    audit: Audit,
+    mut audit: Audit,
     model: ModelSource,
     tokenizer: &Tokenizer,
     fingerprint: String,
@@ -86,13 +95,16 @@ fn write(
     let staging = Staging::create(output)?;
     let bar = progress(loaded.splits().iter().map(|(_, records)| records.len() as u64).sum());
     let mut splits = std::collections::BTreeMap::new();
-    for (name, records) in loaded.splits() {
+    for (split, records) in loaded.splits() {
         if !records.is_empty() {
-            let path = staging.path().join(manifest::file_name(name));
-            splits.insert(name.to_owned(), write_split(&path, records, loaded.label_names.len(), tokenizer, &bar)?);
+            let path = staging.path().join(manifest::file_name(split.name()));
+            let (written, lengths) = write_split(&path, records, loaded.label_names.len(), tokenizer, &bar)?;
+            splits.insert(split.name().to_owned(), written);
+            audit.add_tokens(split, &lengths, tokenizer.max_length());
         }
     }
     bar.finish_and_clear();
+    refuse(&audit)?;
     let manifest = Manifest {
         format: manifest::FORMAT,
         fingerprint,
@@ -107,21 +119,24 @@ fn write(
         max_length: tokenizer.max_length(),
         label_names: loaded.label_names.clone(),
         splits,
-        audit,
+        audit_sha256: Some(audit.write(staging.path())?),
         notes: loaded.notes.clone(),
+        audit_of_form_1: Default::default(),
     };
     manifest.write(staging.path())?;
     staging.commit()?;
-    Ok(Outcome { prepared: Prepared::open(output)?, already: false })
+    Ok(Outcome { prepared: Prepared::open(output)?, audit, already: false })
 }
 
+/// Writes a split; what was written, and how many ids each text had before any cut.
 fn write_split(
     path: &Path,
     records: &[Record],
     labels: usize,
     tokenizer: &Tokenizer,
     bar: &ProgressBar,
-) -> Result<SplitManifest, DataError> {
+) -> Result<(SplitManifest, Vec<usize>), DataError> {
+    let mut lengths = Vec::with_capacity(records.len());
     let mut writer = Writer::create(path)?;
     let mut split = SplitManifest {
         rows: records.len(),
@@ -142,6 +157,7 @@ fn write_split(
                 *count += 1;
                 split.labelled += 1;
             }
+            lengths.push(encoded.full_len);
             split.tokens += encoded.ids.len() as u64;
             split.longest = split.longest.max(encoded.ids.len());
             split.truncated += usize::from(encoded.truncated);
@@ -150,15 +166,7 @@ fn write_split(
     }
     let written = writer.finish()?;
     split.truncated_share = split.truncated as f64 / split.rows.max(1) as f64;
-    Ok(SplitManifest { bytes: written.bytes, sha256: written.sha256, ..split })
-}
-
-impl Loaded {
-    /// The splits in reading order, by the names that a prepared directory gives them.
-    fn splits(&self) -> [(&'static str, &[Record]); 3] {
-        let [train, validation, test] = SPLITS;
-        [(train, self.train.as_slice()), (validation, &self.validation), (test, &self.test)]
-    }
+    Ok((SplitManifest { bytes: written.bytes, sha256: written.sha256, ..split }, lengths))
 }
 
 /// A data set's name as a folder's: of a path the last part in harmless letters. A file keeps its ending, so that

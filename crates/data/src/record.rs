@@ -1,5 +1,6 @@
 //! One labelled text, the unit that every reader yields, and when two texts count as the same.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// A text and its label, if it has one.
@@ -47,7 +48,8 @@ fn invisible(c: char) -> bool {
 }
 
 /// The split that a row falls into when a source has no splits of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Split {
     /// Rows to learn from.
     Train,

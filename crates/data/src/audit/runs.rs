@@ -31,8 +31,8 @@ impl<'a> Runs<'a> {
         Self { by_length }
     }
 
-    /// Whether one of the texts stands in `text`, which is longer than it.
-    pub(super) fn part_of(&self, text: &str) -> bool {
+    /// One of the texts that stands in `text`, which is longer than it.
+    pub(super) fn part_of(&self, text: &str) -> Option<&'a str> {
         let words: Vec<&str> = text.split(' ').collect();
         let prefixes = prefixes(&words);
         let mut power = 1_u64;
@@ -48,12 +48,12 @@ impl<'a> Runs<'a> {
                     continue;
                 };
                 let run = &words[start..start + length];
-                if texts.iter().any(|text| text.split(' ').eq(run.iter().copied())) {
-                    return true;
+                if let Some(found) = texts.iter().find(|text| text.split(' ').eq(run.iter().copied())) {
+                    return Some(found);
                 }
             }
         }
-        false
+        None
     }
 }
 

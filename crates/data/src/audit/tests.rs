@@ -1,12 +1,14 @@
 //! Small data sets with a known number of faults.
 
 use super::*;
+use clap::Parser;
 
 fn loaded(train: &[(&str, u32)], validation: &[(&str, u32)], test: &[(&str, Option<u32>)]) -> Loaded {
     let labelled = |rows: &[(&str, u32)]| rows.iter().map(|(text, label)| Record::labelled(*text, *label)).collect();
     Loaded {
         dataset: "small".into(),
-        variant: String::new(),
+        variant: "small, by hand".into(),
+        told_apart: Some("not large".into()),
         source: String::new(),
         licence: String::new(),
         source_sha256: Default::default(),
@@ -14,8 +16,26 @@ fn loaded(train: &[(&str, u32)], validation: &[(&str, u32)], test: &[(&str, Opti
         train: labelled(train),
         validation: labelled(validation),
         test: test.iter().map(|(text, label)| Record { text: text.to_string(), label: *label }).collect(),
+        places: Places::default(),
+        empty_dropped: 4,
         notes: Vec::new(),
     }
+}
+
+fn audited(data: &Loaded) -> Audit {
+    audit(data, Limits::default(), false)
+}
+
+fn refusal(data: &Loaded) -> String {
+    audited(data).check().expect_err("a refusal").to_string()
+}
+
+fn twin(text: &str, here: &str, there: &str) -> Twin {
+    Twin { text: text.into(), here: here.into(), there: there.into() }
+}
+
+fn mention(place: &str, label: &str) -> Mention {
+    Mention { place: place.into(), label: Some(label.into()) }
 }
 
 #[test]
@@ -23,66 +43,173 @@ fn everything_is_counted_once_and_in_its_split() {
     let data = loaded(
         &[("a fine film", 1), ("A fine  FILM", 1), ("a fine film", 0), ("dull", 0), ("it was a very long evening", 0)],
         &[("a fine film", 1), ("Dull", 1), ("fresh", 1)],
-        &[("we said it was a very long evening indeed", None), ("it was a very long evening", None)],
+        &[("we said it was a very long evening indeed", None), ("it was a very long evening", None), ("Fresh", None)],
     );
-    let found = audit(&data);
-    let train =
-        SplitAudit { rows: 5, label_counts: vec![3, 2], duplicates: 2, conflicting: 3, ..SplitAudit::default() };
-    assert_eq!(found.train, train);
-    let validation = SplitAudit {
-        rows: 3,
-        label_counts: vec![0, 3],
-        leaked_exact: 1,
-        leaked: 2,
-        leaked_conflicting: 1,
-        example: Some("a fine film".into()),
-        ..SplitAudit::default()
+    let found = audited(&data);
+    assert_eq!((found.variant.as_str(), found.told_apart.as_deref()), ("small, by hand", Some("not large")));
+    assert_eq!(found.empty_dropped, 4);
+
+    let train = &found.splits[&Split::Train];
+    assert_eq!((train.rows, train.unlabelled, train.duplicates, train.conflicting), (5, 0, 2, 3));
+    let negative = LabelCount { label: "negative".into(), rows: 3, share: 0.6 };
+    let positive = LabelCount { label: "positive".into(), rows: 2, share: 0.4 };
+    assert_eq!((train.labels.as_slice(), train.largest_to_smallest), ([negative, positive].as_slice(), Some(1.5)));
+    let rows = vec![
+        mention("train row 1", "positive"),
+        mention("train row 2", "positive"),
+        mention("train row 3", "negative"),
+    ];
+    assert_eq!(train.conflicts, [Conflict { text: "a fine film".into(), rows }]);
+    assert_eq!((train.leaked.len(), train.containing), (0, 0));
+
+    let validation = &found.splits[&Split::Validation];
+    assert_eq!((validation.rows, validation.duplicates, validation.largest_to_smallest), (3, 0, None));
+    let examples =
+        vec![twin("a fine film", "validation row 1", "train row 1"), twin("Dull", "validation row 2", "train row 4")];
+    let leak = Leak { exact: 1, normalised: 2, other_label: 1, examples };
+    assert_eq!(validation.leaked, BTreeMap::from([(Split::Train, leak)]));
+
+    let test = &found.splits[&Split::Test];
+    assert_eq!((test.rows, test.unlabelled, test.labels.len(), test.containing), (3, 3, 0, 1));
+    let of_train = Leak {
+        exact: 1,
+        normalised: 1,
+        other_label: 0,
+        examples: vec![twin("it was a very long evening", "test row 2", "train row 5")],
     };
-    assert_eq!(found.validation, validation);
-    let test = SplitAudit {
-        rows: 2,
-        label_counts: vec![0, 0],
-        unlabelled: 2,
-        leaked_exact: 1,
-        leaked: 1,
-        containing: 1,
-        example: Some("it was a very long evening".into()),
-        ..SplitAudit::default()
+    let of_validation = Leak {
+        exact: 0,
+        normalised: 1,
+        other_label: 0,
+        examples: vec![twin("Fresh", "test row 3", "validation row 3")],
     };
-    assert_eq!(found.test, test);
+    assert_eq!(test.leaked, BTreeMap::from([(Split::Train, of_train), (Split::Validation, of_validation)]));
+    let holds = Containing {
+        place: "test row 1".into(),
+        text: "we said it was a very long evening indeed".into(),
+        training_text: "it was a very long evening".into(),
+    };
+    assert_eq!(test.containing_example, Some(holds));
+    assert_eq!((test.words.min, test.words.median, test.words.max), (1, 6, 9));
+    assert_eq!((test.characters.min, test.characters.max), (5, 41));
+}
+
+#[test]
+fn lengths_in_tokens_join_later_and_count_what_is_cut() {
+    let mut found = audited(&loaded(&[("good", 1), ("bad", 0), ("worse", 0), ("worst", 0)], &[], &[]));
+    assert_eq!((found.max_length, found.splits[&Split::Train].tokens.clone()), (None, None));
+    found.add_tokens(Split::Train, &[8, 9, 700, 3], 8);
+    let train = &found.splits[&Split::Train];
+    assert_eq!((found.max_length, train.truncated, train.truncated_share), (Some(8), 2, 0.5));
+    let tokens = train.tokens.as_ref().expect("tokens");
+    assert_eq!((tokens.min, tokens.median, tokens.max, tokens.mean), (3, 8, 700, 180.0));
+    assert!(found.check().is_ok(), "cut texts are no reason to refuse unless a limit says so");
+
+    found.limits.max_truncated = 0.4;
+    found.add_tokens(Split::Train, &[8, 9, 700, 3], 8);
     assert_eq!(
-        found.findings(),
-        [
-            "train: 2 of 5 rows (40.0 %) repeat an earlier row",
-            "train: 3 of 5 rows (60.0 %) share their text with a row of another label",
-            "validation: 2 of 3 rows (66.7 %) are training rows too",
-            "validation: 1 of 3 rows (33.3 %) are training rows too, with another label",
-            "test: 1 of 2 rows (50.0 %) are training rows too",
-            "test: 1 of 2 rows (50.0 %) hold a training text of 5 words or more",
-        ]
+        found.check().expect_err("too many are cut").to_string(),
+        "train: 2 of 4 rows (50.0 %) are cut to 8 tokens; up to 40.0 % is accepted (--max-truncated 0.4) (hint: mend \
+         the data, raise the limit, or --allow-leakage to go on all the same)"
     );
 }
 
 #[test]
-fn leakage_above_the_threshold_is_refused_unless_allowed() {
-    let found = audit(&loaded(&[("good", 1), ("bad", 0)], &[("Good", 1), ("worse", 0)], &[]));
+fn fault_8_leakage_above_its_limit_is_refused_unless_allowed() {
+    let leaking = loaded(&[("good", 1), ("bad", 0)], &[("Good", 1), ("worse", 0)], &[]);
     assert_eq!(
-        found.check(false).expect_err("leaked").to_string(),
-        "validation: 1 of 2 rows (50.0 %) are training rows too, so the score would flatter, such as \"Good\"; up to \
-         5.0 % is accepted (hint: remove them, or --allow-leakage)"
+        refusal(&leaking),
+        "validation: 1 of 2 rows (50.0 %) are training rows too, so the score would flatter, such as \"Good\" \
+         (validation row 1, train row 1); up to 5.0 % is accepted (--max-leaked 0.05) (hint: mend the data, raise the \
+         limit, or --allow-leakage to go on all the same)"
     );
-    assert!(found.check(true).is_ok());
-    assert!(audit(&loaded(&[("good", 1), ("bad", 0)], &[("better", 1)], &[])).check(false).is_ok());
+    let allowed = audit(&leaking, Limits::default(), true);
+    assert!(allowed.check().is_ok());
+    let recorded = &allowed.exceeded[0];
+    assert_eq!((recorded.flag.as_str(), recorded.rows, recorded.of, recorded.share), ("--max-leaked", 1, 2, 0.5));
+    let laxer = audit(&leaking, Limits { max_leaked: 0.5, ..Limits::default() }, false);
+    assert!(laxer.check().is_ok() && laxer.exceeded.is_empty(), "a share at its limit is accepted");
+    assert!(audited(&loaded(&[("good", 1), ("bad", 0)], &[("better", 1)], &[])).check().is_ok());
 }
 
 #[test]
-fn conflicting_labels_above_the_threshold_are_refused() {
-    let found = audit(&loaded(&[("good", 1), ("GOOD", 0), ("bad", 0)], &[], &[]));
+fn fault_8_validation_rows_inside_test_are_leakage_too() {
+    let data = loaded(&[("good", 1), ("bad", 0)], &[("fine", 1)], &[("Fine", Some(1)), ("poor", Some(0))]);
+    assert!(refusal(&data).starts_with(
+        "test: 1 of 2 rows (50.0 %) are validation rows too, so the score would flatter, such as \"Fine\" (test row 1, \
+         validation row 1); up to 5.0 % is accepted (--max-leaked 0.05)"
+    ));
+}
+
+#[test]
+fn fault_8_training_phrases_inside_test_sentences_are_refused_above_their_limit() {
+    let test: Vec<String> = (0..4).map(|row| format!("number {row} says it was a very long evening")).collect();
+    let test: Vec<(&str, Option<u32>)> = test.iter().map(|text| (text.as_str(), Some(0))).collect();
+    let train = [("it was a very long evening", 0), ("a fine film", 1)];
+    assert!(refusal(&loaded(&train, &[], &test)).starts_with(
+        "test: 4 of 4 rows (100.0 %) hold a whole training text of 5 words or more, so the score would flatter, such \
+         as \"it was a very long evening\" (test row 1); up to 20.0 % is accepted (--max-containing 0.2)"
+    ));
+}
+
+#[test]
+fn fault_8_conflicting_labels_above_their_limit_are_refused() {
+    let mut data = loaded(&[("good", 1), ("bad", 0), ("GOOD", 0)], &[], &[]);
+    data.places.files = vec!["own.csv".into()];
+    data.places.rows = BTreeMap::from([(Split::Train, vec![(0, 11), (0, 12), (0, 40)])]);
+    assert!(refusal(&data).starts_with(
+        "train: 2 of 3 rows (66.7 %) share their text with a row of another label, such as \"good\" (own.csv row 11, \
+         own.csv row 40); up to 5.0 % is accepted (--max-conflicting 0.05)"
+    ));
+}
+
+#[test]
+fn several_findings_are_said_at_once() {
+    let data = loaded(&[("good", 1), ("Good", 1), ("good", 1), ("bad", 0)], &[("good", 1)], &[]);
+    let limits = Limits { max_duplicates: 0.1, max_imbalance: 0.7, ..Limits::default() };
     assert_eq!(
-        found.check(false).expect_err("conflicting").to_string(),
-        "train: 2 of 3 rows (66.7 %) share their text with a row of another label; up to 5.0 % is accepted (hint: \
-         remove them, or --allow-leakage)"
+        audit(&data, limits, false).check().expect_err("three").to_string(),
+        "the audit found 3 things above their limits:\n  \
+         train: 2 of 4 rows (50.0 %) repeat an earlier row; up to 10.0 % is accepted (--max-duplicates 0.1)\n  \
+         train: 3 of 4 rows (75.0 %) are of one class, \"positive\"; up to 70.0 % is accepted (--max-imbalance 0.7)\n  \
+         validation: 1 of 1 rows (100.0 %) are training rows too, so the score would flatter, such as \"good\" \
+         (validation row 1, train row 1); up to 5.0 % is accepted (--max-leaked 0.05)\n\
+         (hint: mend the data, raise the limit, or --allow-leakage to go on all the same)"
     );
+}
+
+#[test]
+fn a_limit_is_a_share() {
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        limits: Limits,
+    }
+    let limits = |more: &[&str]| Cli::try_parse_from(["prepare"].iter().chain(more)).map(|cli| cli.limits);
+    assert_eq!(limits(&[]).expect("defaults"), Limits::default());
+    let flags = ["leaked", "containing", "conflicting", "duplicates", "truncated", "imbalance"];
+    for flag in flags.map(|what| format!("--max-{what}")) {
+        assert_ne!(limits(&[&flag, "0.25"]).expect("a share"), Limits::default());
+        for bad in ["1.01", "-0.1", "5", "nan", "inf", "5%", ""] {
+            let Err(error) = limits(&[&format!("{flag}={bad}")]) else { panic!("{flag} {bad} is accepted") };
+            let error = error.to_string();
+            assert!(error.contains(&flag) && error.contains("a share from 0 to 1 is wanted"), "{error}");
+        }
+    }
+    assert_eq!(limits(&["--max-leaked", "1"]).expect("the upper end").max_leaked, 1.0);
+    assert_eq!(limits(&["--max-leaked", "0"]).expect("the lower end").max_leaked, 0.0);
+}
+
+#[test]
+fn examples_are_few_and_short() {
+    let long = "x".repeat(1000);
+    let rows: Vec<(String, u32)> = (0..40).map(|row| (format!("{} {long}", row / 4), row % 2)).collect();
+    let rows: Vec<(&str, u32)> = rows.iter().map(|(text, label)| (text.as_str(), *label)).collect();
+    let found = audited(&loaded(&rows, &rows, &[]));
+    let (train, validation) = (&found.splits[&Split::Train], &found.splits[&Split::Validation]);
+    assert_eq!((train.conflicting, train.conflicts.len(), train.conflicts[0].rows.len()), (40, EXAMPLES, 4));
+    assert_eq!(train.conflicts[0].text.chars().count(), EXAMPLE_CHARS + 3);
+    assert_eq!(validation.leaked[&Split::Train].examples.len(), EXAMPLES);
 }
 
 #[test]
@@ -106,7 +233,9 @@ fn the_run_search_agrees_with_looking_everywhere() {
                 && hay != *needle
                 && format!(" {hay} ").contains(&format!(" {needle} "))
         });
-        assert_eq!(runs.part_of(&hay), expected, "{hay}");
+        let part = runs.part_of(&hay);
+        assert_eq!(part.is_some(), expected, "{hay}");
+        assert!(part.is_none_or(|part| needles.iter().any(|needle| needle == part)), "{part:?} is none of them");
         found += usize::from(expected);
     }
     assert!((30..270).contains(&found), "{found} of 300 is no test");

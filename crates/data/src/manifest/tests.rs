@@ -1,7 +1,9 @@
 //! The manifest as a gate: what is not as it was written is refused.
 
 use super::*;
-use crate::audit::SplitAudit;
+use crate::audit::{Limits, audit};
+use crate::dataset::{Loaded, Places};
+use crate::record::Record;
 use crate::store::Writer;
 
 /// A prepared directory with two training rows, after an edit of its manifest.
@@ -22,7 +24,6 @@ fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
         bytes: written.bytes,
         sha256: written.sha256,
     };
-    let found = SplitAudit::default;
     let mut manifest = Manifest {
         format: FORMAT,
         fingerprint: "f".into(),
@@ -37,12 +38,32 @@ fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
         max_length: 8,
         label_names: vec!["negative".into(), "positive".into()],
         splits: BTreeMap::from([("train".into(), train)]),
-        audit: Audit { train: found(), validation: found(), test: found() },
+        audit_sha256: Some(small_audit().write(dir.path()).unwrap()),
         notes: vec!["a note".into()],
+        audit_of_form_1: Default::default(),
     };
     edit(&mut manifest);
     manifest.write(dir.path()).unwrap();
     dir
+}
+
+fn small_audit() -> Audit {
+    let loaded = Loaded {
+        dataset: "own".into(),
+        variant: "two rows".into(),
+        told_apart: None,
+        source: "own.csv".into(),
+        licence: "unknown".into(),
+        source_sha256: BTreeMap::new(),
+        label_names: vec!["negative".into(), "positive".into()],
+        train: vec![Record::labelled("good", 1), Record::labelled("bad", 0)],
+        validation: Vec::new(),
+        test: Vec::new(),
+        places: Places::default(),
+        empty_dropped: 0,
+        notes: Vec::new(),
+    };
+    audit(&loaded, Limits::default(), false)
 }
 
 fn edit_text(dir: &Path, from: &str, to: &str) {
@@ -88,10 +109,10 @@ fn an_unfinished_directory_is_no_prepared_data() {
 #[test]
 fn other_manifests_are_refused() {
     let dir = prepared(|_| {});
-    edit_text(dir.path(), "\"format\": 1", "\"later\": true, \"format\": 2");
-    assert!(refusal(dir.path()).contains("has format 2, and this program reads 1"));
+    edit_text(dir.path(), "\"format\": 2", "\"later\": true, \"format\": 3");
+    assert!(refusal(dir.path()).contains("has format 3, and this program reads 1 to 2"));
     let dir = prepared(|_| {});
-    edit_text(dir.path(), "\"format\": 1", "\"surprise\": 3, \"format\": 1");
+    edit_text(dir.path(), "\"format\": 2", "\"surprise\": 3, \"format\": 2");
     assert!(refusal(dir.path()).contains("surprise"));
     let dir = prepared(|manifest| {
         let train = manifest.splits.remove("train").unwrap();
@@ -102,6 +123,33 @@ fn other_manifests_are_refused() {
     let cut = std::fs::read(dir.path().join(MANIFEST)).unwrap();
     std::fs::write(dir.path().join(MANIFEST), &cut[..cut.len() / 2]).unwrap();
     assert!(refusal(dir.path()).contains("is not a manifest"));
+}
+
+#[test]
+fn data_of_the_first_form_still_opens_and_has_no_audit() {
+    let dir = prepared(|manifest| (manifest.format, manifest.audit_sha256) = (1, None));
+    std::fs::remove_file(dir.path().join(AUDIT)).unwrap();
+    edit_text(dir.path(), "\"audit_sha256\": null", "\"audit\": {\"train\": {\"rows\": 2, \"leaked\": 0}}");
+    let old = Prepared::open(dir.path()).unwrap();
+    old.verify().unwrap();
+    assert_eq!(old.split("train").unwrap().len(), 2);
+    let message = old.audit().unwrap_err().to_string();
+    assert!(message.contains("prepared before") && message.contains("hint: prepare the data again"), "{message}");
+}
+
+#[test]
+fn the_audit_is_there_as_it_was_written() {
+    let dir = prepared(|_| {});
+    assert_eq!(Prepared::open(dir.path()).unwrap().audit().unwrap(), small_audit());
+    let path = dir.path().join(AUDIT);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen("\"rows\": 2", "\"rows\": 3", 1)).unwrap();
+    let changed = Prepared::open(dir.path()).unwrap();
+    for message in [changed.audit().unwrap_err(), changed.verify().unwrap_err()].map(|error| error.to_string()) {
+        assert!(message.contains("audit.json: sha256 is") && message.contains("prepare the data again"), "{message}");
+    }
+    std::fs::remove_file(path).unwrap();
+    assert!(refusal(dir.path()).contains("has no audit.json (hint: prepare the data again)"));
 }
 
 #[test]

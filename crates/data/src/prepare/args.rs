@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::audit::Limits;
 use crate::dataset::{Dataset, LoadOptions, SourceChoice};
 use crate::error::DataError;
 
@@ -54,9 +55,12 @@ pub struct PrepareArgs {
     /// Drop rows without text, and count them, instead of refusing them
     #[arg(long)]
     pub drop_empty: bool,
-    /// Go on where training text is found in validation or test, or a text has two labels, beyond the threshold
+    /// Go on although the audit found something above its limit; the audit keeps the record of it
     #[arg(long)]
     pub allow_leakage: bool,
+    /// How much of what the audit finds is accepted
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 impl PrepareArgs {
@@ -84,7 +88,6 @@ impl PrepareArgs {
             split_ratio: self.split_ratio,
             label_map: (!self.label_map.is_empty()).then(|| self.label_map.clone()),
             drop_empty: self.drop_empty,
-            allow_leakage: self.allow_leakage,
             seed: self.seed,
         }
     }

@@ -3,9 +3,13 @@
 use sha2::{Digest, Sha256};
 
 use crate::dataset::Loaded;
-use crate::manifest::{self, ModelSource};
+use crate::manifest::ModelSource;
 use crate::store::hex;
 use crate::tokenize::Tokenizer;
+
+/// The form of the splits' files. It isn't the manifest's: a run stays tied to its data while only what is told about
+/// the data changes.
+const SPLITS_FORM: u32 = 1;
 
 /// sha256 over everything that decides about the prepared directory, each part with its length before it.
 pub(super) fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Tokenizer) -> String {
@@ -14,7 +18,7 @@ pub(super) fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Toke
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     };
-    add(&format!("format {} version {}", manifest::FORMAT, env!("CARGO_PKG_VERSION")));
+    add(&format!("format {SPLITS_FORM} version {}", env!("CARGO_PKG_VERSION")));
     add(&format!("{:?} {} {}", model.origin, tokenizer.sha256(), tokenizer.max_length()));
     for part in [&loaded.dataset, &loaded.variant, &loaded.source, &loaded.licence, &model.name] {
         add(part);
@@ -23,7 +27,7 @@ pub(super) fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Toke
     add(&loaded.label_names.len().to_string());
     loaded.label_names.iter().for_each(|name| add(name));
     for (name, records) in loaded.splits() {
-        add(&format!("{name} {}", records.len()));
+        add(&format!("{} {}", name.name(), records.len()));
         for record in records {
             add(&record.text);
             add(&record.label.map_or(String::new(), |label| label.to_string()));

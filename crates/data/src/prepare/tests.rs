@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dataset::{Dataset, LoadOptions, SourceChoice};
+use crate::record::Split;
 use clap::Parser;
 use std::fs;
 use std::path::PathBuf;
@@ -106,6 +107,104 @@ fn the_same_inputs_are_prepared_once() {
 
     fs::remove_file(home.path("out/own/test.arrow")).unwrap();
     assert!(!home.prepare(&["--max-length", "4"]).unwrap().already, "a damaged directory is made anew");
+}
+
+#[test]
+fn the_audit_lies_beside_the_manifest_and_is_shown() {
+    let home = Home::new();
+    let outcome = home.prepare(&["--max-length", "4"]).unwrap();
+    let audit = outcome.prepared.audit().unwrap();
+    assert_eq!(audit, outcome.audit);
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(home.path("out/own/audit.json")).unwrap()).unwrap();
+    assert!(json["variant"].as_str().unwrap().ends_with("30/30/30 rows, split by file"), "{json}");
+    let train = &json["splits"]["train"];
+    assert_eq!((train["rows"].as_u64(), train["labels"][0]["share"].as_f64()), (Some(30), Some(0.5)));
+    assert_eq!((train["truncated"].as_u64(), train["truncated_share"].as_f64()), (Some(30), Some(1.0)));
+    // Three words and two special tokens, as long as they were before the cut.
+    assert_eq!((train["tokens"]["max"].as_u64(), train["words"]["median"].as_u64()), (Some(5), Some(3)));
+    assert_eq!(json["splits"]["test"]["leaked"]["validation"]["exact"].as_u64(), Some(0));
+    assert_eq!(
+        (json["limits"]["max_leaked"].as_f64(), json["exceeded"].as_array().map(Vec::len)),
+        (Some(0.05), Some(0))
+    );
+
+    let page = summary::render(&outcome);
+    for line in [
+        "                               train     validation           test   limit",
+        "  neg                    15 (50.0 %)    15 (50.0 %)    15 (50.0 %)",
+        "cut to 4 tokens         30 (100.0 %)   30 (100.0 %)   30 (100.0 %)    none",
+        "audit    nothing is above its limit",
+    ] {
+        assert!(page.lines().any(|found| found == line), "no line {line:?} in\n{page}");
+    }
+}
+
+#[test]
+fn a_refusal_by_the_audit_writes_nothing_and_allowing_it_is_recorded() {
+    let home = Home::new();
+    fs::copy(home.path("data/train.csv"), home.path("data/test.csv")).unwrap();
+    let message = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
+    let example = "such as \"good number0 film\" (test.csv row 1, train.csv row 1); up to 5.0 %";
+    assert!(message.starts_with("test: 30 of 30 rows (100.0 %) are training rows too"), "{message}");
+    assert!(message.contains(example), "{message}");
+    assert!(!home.path("out").exists(), "nothing was written");
+
+    let outcome = home.prepare(&["--max-length", "16", "--allow-leakage"]).unwrap();
+    assert_eq!((outcome.audit.allowed, outcome.audit.exceeded.len()), (true, 1));
+    let page = summary::render(&outcome);
+    assert!(page.contains("30 (100.0 %) !") && page.contains("ALLOWED by --allow-leakage"), "{page}");
+    assert!(page.contains("test: \"good number0 film\": test.csv row 1, also train.csv row 1"), "{page}");
+    assert!(home.prepare(&["--max-length", "16", "--allow-leakage"]).unwrap().already);
+
+    // Other limits are another audit of the same data.
+    let laxer = home.prepare(&["--max-length", "16", "--max-leaked", "1"]).unwrap();
+    assert!(!laxer.already && laxer.audit.exceeded.is_empty());
+    assert_eq!(laxer.prepared.manifest.fingerprint, outcome.prepared.manifest.fingerprint);
+    assert_eq!(laxer.prepared.audit().unwrap().limits.max_leaked, 1.0);
+}
+
+#[test]
+fn too_many_cut_texts_are_refused_where_a_limit_says_so() {
+    let home = Home::new();
+    home.prepare(&["--max-length", "16", "--max-truncated", "0"]).unwrap();
+    let before = fs::read(home.path("out/own/manifest.json")).unwrap();
+    let message = home.prepare(&["--max-length", "4", "--max-truncated", "0.5"]).unwrap_err().to_string();
+    let cut = "train: 30 of 30 rows (100.0 %) are cut to 4 tokens; up to 50.0 % is accepted (--max-truncated 0.5)";
+    assert!(message.contains(cut) && message.contains("found 3 things"), "{message}");
+    assert_eq!(fs::read(home.path("out/own/manifest.json")).unwrap(), before, "the older data is as it was");
+    assert_eq!(home.out(), ["own"]);
+}
+
+#[test]
+fn fault_3_texts_longer_than_max_length_are_cut_and_counted() {
+    let home = Home::new();
+    let long = "film ".repeat(5000);
+    let row = |row: usize| format!("{long} number{row},{}\n", ["pos", "neg"][row % 2]);
+    let rows: String = (0..4).map(row).collect();
+    fs::write(home.path("data/train.csv"), format!("text,label\ngood,pos\n{rows}")).unwrap();
+    let outcome = home.prepare(&["--max-length", "16"]).unwrap();
+    let train = outcome.prepared.split("train").unwrap();
+    assert_eq!((0..5).map(|row| train.token_count(row)).collect::<Vec<_>>(), [3, 16, 16, 16, 16]);
+    assert_eq!((train.input_ids(1)[0], train.input_ids(1)[15]), (2, 3), "[CLS] and [SEP] are kept");
+    let found = &outcome.audit.splits[&Split::Train];
+    assert_eq!((found.truncated, found.truncated_share), (4, 0.8));
+    assert!(summary::render(&outcome).lines().any(|line| line.starts_with("cut to 16 tokens   4 (80.0 %)")));
+}
+
+#[test]
+fn data_of_the_first_form_is_prepared_anew() {
+    let home = Home::new();
+    let first = home.prepare(&["--max-length", "16"]).unwrap();
+    fs::remove_file(home.path("out/own/audit.json")).unwrap();
+    let path = home.path("out/own/manifest.json");
+    let text = fs::read_to_string(&path).unwrap().replace("\"format\": 2", "\"format\": 1");
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    manifest["audit_sha256"] = serde_json::Value::Null;
+    fs::write(&path, manifest.to_string()).unwrap();
+    assert!(Prepared::open(&home.path("out/own")).is_ok(), "it can still be trained on");
+    let again = home.prepare(&["--max-length", "16"]).unwrap();
+    assert!(!again.already && home.path("out/own/audit.json").is_file());
+    assert_eq!(again.prepared.manifest, first.prepared.manifest);
 }
 
 #[test]

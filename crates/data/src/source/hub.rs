@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use fetch::{FetchError, Hub, RepoRef};
 
-use super::local::Trees;
-use super::{digests, grouped};
+use super::local::{Trees, refuse_blank};
+use super::{digests, grouped, variant};
 use crate::dataset::Loaded;
 use crate::error::DataError;
 use crate::labels::{self, Sheet};
@@ -53,19 +53,22 @@ pub(super) fn trees(files: [PathBuf; 3], source: String) -> Result<Trees, DataEr
 }
 
 /// GLUE's SST-2.
-pub(super) fn glue() -> Result<Loaded, DataError> {
+pub(super) fn glue(drop_empty: bool) -> Result<Loaded, DataError> {
     let (files, commit) = files(GLUE, GLUE_FILES)?;
-    glue_files(files, format!("Hugging Face Hub, {GLUE} ({commit})"))
+    glue_files(files, format!("Hugging Face Hub, {GLUE} ({commit})"), drop_empty)
 }
 
 /// Reads three files of GLUE's schema: `idx`, `sentence`, `label`, the test split's labels all -1.
-pub(super) fn glue_files(files: [PathBuf; 3], source: String) -> Result<Loaded, DataError> {
+pub(super) fn glue_files(files: [PathBuf; 3], source: String, drop_empty: bool) -> Result<Loaded, DataError> {
     let wanted = Wanted { text: Some("sentence"), label: Some("label"), label_optional: false };
-    let mut sheet = Sheet::default();
+    let (mut sheet, mut notes, mut empty_dropped) = (Sheet::default(), Vec::new(), 0);
     for (split, path) in Split::ALL.into_iter().zip(&files) {
-        sheet.add(split, table::read(path, wanted)?);
+        let mut table = table::read(path, wanted)?;
+        empty_dropped += refuse_blank(&mut table, drop_empty, &mut notes)?;
+        sheet.add(split, table);
     }
-    let labelled = labels::resolve(sheet, None, Some(&["negative", "positive"]))?;
+    let mut labelled = labels::resolve(sheet, None, Some(&["negative", "positive"]))?;
+    notes.append(&mut labelled.notes);
     let [train, validation, test] = [&labelled.train, &labelled.validation, &labelled.test].map(|s| grouped(s.len()));
     Ok(Loaded {
         dataset: "glue-sst2".into(),
@@ -73,6 +76,7 @@ pub(super) fn glue_files(files: [PathBuf; 3], source: String) -> Result<Loaded, 
             "GLUE SST-2: {train} training phrases, {validation} validation sentences, {test} unlabelled test sentences; \
              not the treebank's own 6,920/872/1,821 sentences"
         ),
+        told_apart: Some(variant::GLUE.into()),
         source,
         licence: "not stated by its publisher; GLUE, Wang et al. 2019, after Socher et al. 2013".into(),
         source_sha256: digests(&files)?,
@@ -80,7 +84,9 @@ pub(super) fn glue_files(files: [PathBuf; 3], source: String) -> Result<Loaded, 
         train: labelled.train,
         validation: labelled.validation,
         test: labelled.test,
-        notes: labelled.notes,
+        places: labelled.places,
+        empty_dropped,
+        notes,
     })
 }
 

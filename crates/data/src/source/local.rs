@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{digests, grouped};
-use crate::dataset::{LoadOptions, Loaded};
+use super::{digests, grouped, variant};
+use crate::dataset::{LoadOptions, Loaded, Places};
 use crate::error::DataError;
 use crate::labels::{self, Sheet, listed};
 use crate::record::{Split, is_blank};
@@ -39,6 +39,7 @@ impl Trees {
             notes.push(format!("NOT THE PUBLISHED TREEBANK: it has {} sentences", listed_sizes(published)));
         }
         let count = classes.names().len();
+        let told_apart = variant::treebank(classes, options.phrases);
         let mut variant = format!("SST-{count} roots: {} sentences", listed_sizes(sizes));
         let [mut train, validation, test] = splits;
         if options.phrases {
@@ -61,6 +62,7 @@ impl Trees {
         Ok(Loaded {
             dataset: format!("sst{count}"),
             variant,
+            told_apart: Some(told_apart.into()),
             source: self.source,
             licence: "not stated by its authors; Socher et al. 2013, cite when used".into(),
             source_sha256: self.source_sha256,
@@ -68,6 +70,8 @@ impl Trees {
             train,
             validation,
             test,
+            places: Places::default(),
+            empty_dropped: 0,
             notes,
         })
     }
@@ -121,6 +125,7 @@ fn trees(path: &Path) -> Result<Vec<Tree>, DataError> {
 pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Loaded, DataError> {
     let files = Files::find(path, options)?;
     let mut notes = Vec::new();
+    let mut empty_dropped = 0;
     let mut sheet = Sheet::default();
     for (split, path) in &files.0 {
         let wanted = Wanted {
@@ -129,7 +134,7 @@ pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Loaded, DataErr
             label_optional: *split == Split::Test,
         };
         let mut table = table::read(path, wanted)?;
-        refuse_blank(&mut table, options.drop_empty, &mut notes)?;
+        empty_dropped += refuse_blank(&mut table, options.drop_empty, &mut notes)?;
         sheet.add(*split, table);
     }
     let how = files.deal(&mut sheet, options)?;
@@ -140,6 +145,7 @@ pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Loaded, DataErr
     Ok(Loaded {
         dataset: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         variant: format!("{}: {sizes} rows, {how}", path.display()),
+        told_apart: None,
         source: path.display().to_string(),
         licence: "your own".into(),
         source_sha256: digests(&paths)?,
@@ -147,16 +153,19 @@ pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Loaded, DataErr
         train: labelled.train,
         validation: labelled.validation,
         test: labelled.test,
+        places: labelled.places,
+        empty_dropped,
         notes,
     })
 }
 
-/// Rows whose text is null or blank: refused with their list, or dropped and counted.
-fn refuse_blank(table: &mut Table, drop: bool, notes: &mut Vec<String>) -> Result<(), DataError> {
+/// Rows whose text is null or blank: refused with their list, or dropped; how many were.
+pub(super) fn refuse_blank(table: &mut Table, drop: bool, notes: &mut Vec<String>) -> Result<usize, DataError> {
     let blank = |row: &Row| row.text.as_deref().is_none_or(is_blank);
     let found: Vec<&Row> = table.rows.iter().filter(|row| blank(row)).collect();
+    let dropped = found.len();
     let Some(first) = found.first() else {
-        return Ok(());
+        return Ok(0);
     };
     if !drop {
         return Err(DataError::Value {
@@ -181,7 +190,7 @@ fn refuse_blank(table: &mut Table, drop: bool, notes: &mut Vec<String>) -> Resul
     if table.rows.is_empty() {
         return Err(DataError::content(&table.origin.path, "no row has a text (hint: --text-column)"));
     }
-    Ok(())
+    Ok(dropped)
 }
 
 /// The files of a data set and the split that each is.

@@ -5,6 +5,7 @@ mod local;
 mod packaged;
 mod reviews;
 mod stanford;
+mod variant;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,7 +26,7 @@ pub(crate) fn load(dataset: &Dataset, source: &SourceChoice, options: &LoadOptio
         Dataset::Sst3 => treebank(Classes::Three, source, options),
         Dataset::Sst5 => treebank(Classes::Five, source, options),
         Dataset::GlueSst2 => match source {
-            SourceChoice::Auto | SourceChoice::Hub => hub::glue(),
+            SourceChoice::Auto | SourceChoice::Hub => hub::glue(options.drop_empty),
             _ => Err(DataError::Request(
                 "--dataset glue-sst2 is only on the Hub (hint: --source hub; or --dataset sst2 --phrases, which is \
                  made from the treebank)"

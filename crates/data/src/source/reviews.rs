@@ -15,7 +15,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{digests, grouped, shown};
-use crate::dataset::Loaded;
+use crate::dataset::{Loaded, Places};
 use crate::error::DataError;
 use crate::record::{Record, Split, is_blank};
 use crate::table::text::{self, Lines};
@@ -69,6 +69,7 @@ pub(super) fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, 
     Ok(Loaded {
         dataset: super::Dataset::Reviews { classes }.name(),
         variant: format!("movie-review sentences rated by people, {classes} classes: {sizes} by hash of the text"),
+        told_apart: Some(super::variant::REVIEWS.into()),
         source,
         licence: "MIT (Hutto & Gilbert 2014)".into(),
         source_sha256: digests(&[PathBuf::from(path)])?,
@@ -76,6 +77,8 @@ pub(super) fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, 
         train,
         validation,
         test,
+        places: Places::default(),
+        empty_dropped: 0,
         notes,
     })
 }

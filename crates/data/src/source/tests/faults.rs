@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::labels::parse_map;
+use crate::record::Split;
 
 const SOUND: &str = "text,label\ngood,pos\nbad,neg\n";
 
@@ -90,6 +91,25 @@ fn fault_2_null_or_empty_text() {
 }
 
 #[test]
+fn fault_2_dropped_rows_are_counted_and_the_others_keep_their_numbers() {
+    let desk = Desk::new();
+    desk.write("train.csv", "text,label\n\"\",pos\ngood,pos\n \t,neg\nbad,neg\n");
+    desk.write("validation.csv", "text,label\n\u{200b},neg\nfine,pos\n");
+    desk.write("test.csv", "text,label\npoor,neg\n");
+    let loaded = desk.load("", &LoadOptions { drop_empty: true, ..LoadOptions::default() }).expect("the rest is sound");
+    assert_eq!(loaded.empty_dropped, 3);
+    assert_eq!(texts(&loaded.train), [("good", Some(1)), ("bad", Some(0))]);
+    let places = [0, 1].map(|record| loaded.places.name(Split::Train, record));
+    assert_eq!(places, ["train.csv row 2", "train.csv row 4"]);
+    assert_eq!(loaded.places.name(Split::Validation, 0), "validation.csv row 2");
+    desk.write("validation.csv", "text,label\n\"\",neg\n");
+    assert_eq!(
+        desk.load("", &LoadOptions { drop_empty: true, ..LoadOptions::default() }).expect_err("nothing is left"),
+        "validation.csv: no row has a text (hint: --text-column)"
+    );
+}
+
+#[test]
 fn fault_4_byte_order_mark_line_ends_and_case_of_the_header_are_accepted() {
     let desk = Desk::new();
     let loaded = desk.accepted("windows.csv", b"\xEF\xBB\xBFText , LABEL\r\ngood,pos\r\nbad,neg\r\n");
@@ -133,6 +153,37 @@ fn fault_4_a_missing_or_ambiguous_column_lists_the_columns() {
         desk.load("f.csv", &options).expect_err("no such column"),
         "f.csv: no column \"txt\"; columns seen: text, label (hint: --text-column NAME)"
     );
+}
+
+#[test]
+fn fault_1_a_label_that_the_declared_classes_do_not_have() {
+    let desk = Desk::new();
+    let options = mapped(&desk, "0=negative,1=positive");
+    desk.write("own.csv", "text,label\ngood,1\nbad,0\nugly,2\n");
+    assert_eq!(
+        desk.load("own.csv", &options).expect_err("out of range"),
+        "own.csv: row 3 (line 4), column \"label\": label \"2\" is not one of 0, 1 (hint: --label-map)"
+    );
+    desk.write("own.jsonl", "{\"text\":\"good\",\"label\":1}\n{\"text\":\"bad\",\"label\":99999999999999999999}\n");
+    assert_eq!(
+        desk.load("own.jsonl", &options).expect_err("out of any range"),
+        "own.jsonl: row 2, column \"label\": label 100000000000000000000 is not a whole number (hint: cut ratings into \
+         classes first)"
+    );
+}
+
+#[test]
+fn fault_5_forty_one_rows_of_an_unknown_label() {
+    let desk = Desk::new();
+    desk.write("train.csv", SOUND);
+    let neutral: String = (0..41).map(|row| format!("meh {row},neutral\n")).collect();
+    desk.write("validation.csv", format!("text,label\nfine,pos\n{neutral}"));
+    let message = desk.load("", &LoadOptions::default()).expect_err("unlearned");
+    assert!(message.contains("label \"neutral\" (41 rows) only in validation; train has neg, pos"), "{message}");
+    desk.write("validation.csv", "text,label\nfine,pos\n");
+    desk.write("test.csv", format!("text,label\nfine indeed,pos\n{neutral}"));
+    let message = desk.load("", &LoadOptions::default()).expect_err("unlearned");
+    assert!(message.contains("label \"neutral\" (41 rows) only in test; train has neg, pos"), "{message}");
 }
 
 #[test]

@@ -78,14 +78,18 @@ fn glue_of_the_hub() {
         parquet(desk.path().join(format!("data/{split}-00000-of-00001.parquet")), columns, &[])
     };
     let files = [file("train", &[0, 1, 1]), file("validation", &[1, 0]), file("test", &[-1, -1])];
-    let loaded = hub::glue_files(files.clone(), "the Hub".into()).expect("a data set");
+    let loaded = hub::glue_files(files.clone(), "the Hub".into(), false).expect("a data set");
     assert_eq!(loaded.label_names, ["negative", "positive"]);
     let labels = |records: &[Record]| records.iter().map(|record| record.label).collect::<Vec<_>>();
     assert_eq!(labels(&loaded.train), [Some(0), Some(1), Some(1)]);
     assert_eq!(labels(&loaded.test), [None, None]);
+    let told_apart = loaded.told_apart.expect("GLUE's form is told apart");
+    for figure in ["67,349 phrases", "872", "1,821", "labels are hidden", "6,920", "8,544"] {
+        assert!(told_apart.contains(figure), "{figure} is not in {told_apart}");
+    }
     assert!(loaded.variant.starts_with("GLUE SST-2: 3 training phrases, 2 validation sentences, 2 unlabelled test"));
     file("train", &[0, 1, 2]);
-    let error = hub::glue_files(files, "the Hub".into()).expect_err("2 is no label of GLUE's").to_string();
+    let error = hub::glue_files(files, "the Hub".into(), false).expect_err("2 is no label of GLUE's").to_string();
     assert_eq!(
         desk.plain(&error),
         "data/train-00000-of-00001.parquet: row 3, column \"label\": label \"2\" is not one of 0, 1 (hint: --label-map)"

@@ -1,0 +1,159 @@
+//! How much of what an audit finds is accepted.
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::{Audit, MIN_WORDS, SplitAudit, percent, rounded, share};
+use crate::error::DataError;
+use crate::record::Split;
+use crate::source::shown;
+
+/// Limits as shares from 0 to 1; 1 accepts everything.
+#[derive(Debug, Clone, Copy, PartialEq, Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Limits of the audit")]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Most of a split's rows that may be rows of another split too (validation in train; test in train or validation)
+    // The treebank's own share is 0.2 %.
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_leaked, value_parser = read_share)]
+    pub max_leaked: f64,
+    /// Most of the validation or test rows that may hold a whole training text of five words or more
+    // With --phrases the treebank's own share is 3 %.
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_containing, value_parser = read_share)]
+    pub max_containing: f64,
+    /// Most of a split's rows that may share their text with a row of another label
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_conflicting, value_parser = read_share)]
+    pub max_conflicting: f64,
+    /// Most of a split's rows that may repeat the text of an earlier one; 1 accepts all
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_duplicates, value_parser = read_share)]
+    pub max_duplicates: f64,
+    /// Most of a split's rows that may be cut to --max-length; 1 accepts all
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_truncated, value_parser = read_share)]
+    pub max_truncated: f64,
+    /// Most of the training rows that one class may have: 0.9 refuses nine of ten rows in one class; 1 accepts all
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_imbalance, value_parser = read_share)]
+    pub max_imbalance: f64,
+}
+
+impl Default for Limits {
+    /// Limits that no ordinary data set passes. Repeats, cuts and imbalance are ordinary, so they have none.
+    fn default() -> Self {
+        Self {
+            max_leaked: 0.05,
+            max_containing: 0.2,
+            max_conflicting: 0.05,
+            max_duplicates: 1.0,
+            max_truncated: 1.0,
+            max_imbalance: 1.0,
+        }
+    }
+}
+
+/// Something that was found in more rows than its limit accepts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exceeded {
+    /// The split it was found in.
+    pub split: Split,
+    /// The split whose rows they are too, where that is what was found.
+    pub also_in: Option<Split>,
+    /// The limit's flag.
+    pub flag: String,
+    /// What these rows are.
+    pub what: String,
+    /// How many rows it is.
+    pub rows: usize,
+    /// Of how many.
+    pub of: usize,
+    /// `rows` over `of`.
+    pub share: f64,
+    /// The most that is accepted.
+    pub limit: f64,
+    /// One of them.
+    pub example: Option<String>,
+}
+
+impl std::fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { split, what, rows, of, .. } = self;
+        write!(f, "{}: {rows} of {of} rows ({}) {what}", split.name(), percent(share(*rows, *of)))?;
+        if let Some(example) = &self.example {
+            write!(f, ", such as {example}")?;
+        }
+        write!(f, "; up to {} is accepted ({} {})", percent(self.limit), self.flag, self.limit)
+    }
+}
+
+impl Limits {
+    /// What `audit` found above a limit, in the order of the splits.
+    pub(super) fn exceeded(&self, audit: &Audit) -> Vec<Exceeded> {
+        let mut all = Vec::new();
+        for (&split, found) in &audit.splits {
+            let mut hold = |also_in, flag: &str, limit: f64, rows: usize, what: String, example: Option<String>| {
+                let share = share(rows, found.rows);
+                if share > limit {
+                    let (flag, of, share) = (flag.to_owned(), found.rows, rounded(share));
+                    all.push(Exceeded { split, also_in, flag, what, rows, of, share, limit, example });
+                }
+            };
+            for (&other, leak) in &found.leaked {
+                let what = match other {
+                    Split::Train => "are training rows too, so the score would flatter".to_owned(),
+                    other => format!("are {} rows too, so the score would flatter", other.name()),
+                };
+                let example = leak.examples.first();
+                let example = example.map(|twin| format!("{} ({}, {})", shown(&twin.text), twin.here, twin.there));
+                hold(Some(other), "--max-leaked", self.max_leaked, leak.normalised, what, example);
+            }
+            let what = format!("hold a whole training text of {MIN_WORDS} words or more, so the score would flatter");
+            let example = found.containing_example.as_ref();
+            let example = example.map(|example| format!("{} ({})", shown(&example.training_text), example.place));
+            hold(None, "--max-containing", self.max_containing, found.containing, what, example);
+            let what = "share their text with a row of another label".into();
+            hold(None, "--max-conflicting", self.max_conflicting, found.conflicting, what, conflict(found));
+            let what = "repeat an earlier row".into();
+            hold(None, "--max-duplicates", self.max_duplicates, found.duplicates, what, None);
+            let what = format!("are cut to {} tokens", audit.max_length.unwrap_or_default());
+            hold(None, "--max-truncated", self.max_truncated, found.truncated, what, None);
+            if split == Split::Train
+                && let Some(most) = found.labels.iter().max_by_key(|label| label.rows)
+            {
+                let what = format!("are of one class, {:?}", most.label);
+                hold(None, "--max-imbalance", self.max_imbalance, most.rows, what, None);
+            }
+        }
+        all
+    }
+}
+
+fn conflict(found: &SplitAudit) -> Option<String> {
+    let conflict = found.conflicts.first()?;
+    let first = conflict.rows.first()?;
+    let other = conflict.rows.iter().find(|row| row.label != first.label).unwrap_or(first);
+    Some(format!("{} ({}, {})", shown(&conflict.text), first.place, other.place))
+}
+
+impl Audit {
+    /// Refuses a data set with anything above its limit, unless that was allowed.
+    pub fn check(&self) -> Result<(), DataError> {
+        let advice = "(hint: mend the data, raise the limit, or --allow-leakage to go on all the same)";
+        match self.exceeded.as_slice() {
+            [] => Ok(()),
+            _ if self.allowed => Ok(()),
+            [one] => Err(DataError::Request(format!("{one} {advice}"))),
+            many => {
+                let lines: String = many.iter().map(|one| format!("\n  {one}")).collect();
+                Err(DataError::Request(format!(
+                    "the audit found {} things above their limits:{lines}\n{advice}",
+                    many.len()
+                )))
+            }
+        }
+    }
+}
+
+/// A share on the command line.
+fn read_share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a share from 0 to 1 is wanted (hint: 5 % is 0.05)".into())
+}

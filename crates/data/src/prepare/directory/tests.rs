@@ -1,0 +1,134 @@
+//! A directory replaced, by one step and by two, and what killed preparations leave.
+
+use super::*;
+
+/// A place `own` in a folder of the test's own.
+struct Shelf(tempfile::TempDir);
+
+impl Shelf {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn own(&self) -> PathBuf {
+        self.0.path().join("own")
+    }
+
+    /// A directory as a preparation leaves it, or would have.
+    fn put(&self, name: &str, manifest: &str) -> PathBuf {
+        let dir = self.0.path().join(name);
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join(MANIFEST), manifest).unwrap();
+        dir
+    }
+
+    fn staged(&self, manifest: &str) -> Staging {
+        let staging = Staging::create(&self.own()).unwrap();
+        fs::write(staging.path().join(MANIFEST), manifest).unwrap();
+        staging
+    }
+
+    fn manifest(&self) -> String {
+        fs::read_to_string(self.own().join(MANIFEST)).unwrap()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.0.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_place_is_never_empty_while_it_is_replaced() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let shelf = Shelf::new();
+    shelf.staged("0").commit().unwrap();
+    let probe = [shelf.put("a", "a"), shelf.put("b", "b")];
+    if exchange(&probe[0], &probe[1]).is_err() {
+        println!("SKIPPED: the file system of the temporary folder can't exchange directories");
+        return;
+    }
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut looks = 0_u64;
+            while !stop.load(Ordering::Relaxed) {
+                assert!(shelf.own().join(MANIFEST).is_file(), "empty at look {looks}");
+                looks += 1;
+            }
+            looks
+        });
+        for round in 1..200 {
+            shelf.staged(&round.to_string()).commit().unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(watcher.join().unwrap() > 200);
+    });
+    assert_eq!(shelf.manifest(), "199");
+    assert_eq!(shelf.names(), ["a", "b", "own"]);
+}
+
+#[test]
+fn a_file_system_that_cannot_exchange_gets_two_renames() {
+    let shelf = Shelf::new();
+    shelf.put("own", "older");
+    for error in [ErrorKind::InvalidInput, ErrorKind::Unsupported] {
+        shelf.staged("newer").commit_by(|_, _| Err(error.into())).unwrap();
+        assert_eq!(shelf.manifest(), "newer");
+        assert_eq!(shelf.names(), ["own"]);
+    }
+}
+
+#[test]
+fn another_error_of_the_exchange_leaves_the_older_data() {
+    let shelf = Shelf::new();
+    shelf.put("own", "older");
+    let error = shelf.staged("newer").commit_by(|_, _| Err(ErrorKind::StorageFull.into())).unwrap_err().to_string();
+    assert!(error.contains("own: "), "{error}");
+    assert_eq!((shelf.manifest().as_str(), shelf.names()), ("older", vec!["own".to_owned()]));
+}
+
+#[test]
+fn leftovers_of_killed_preparations_go_and_others_stay() {
+    let shelf = Shelf::new();
+    shelf.put("own", "older");
+    for leftover in [".own.partial-11", ".own.old-12", ".own.partial-13"] {
+        shelf.put(leftover, "half");
+    }
+    for other in [".owner.partial-11", ".own.partial-x", "own.partial-11", ".another.old-4"] {
+        shelf.put(other, "not ours");
+    }
+    // Another preparation that is at work: its lock is held.
+    let working = File::open(shelf.0.path().join(".own.partial-13")).unwrap();
+    working.lock().unwrap();
+    shelf.staged("newer").commit().unwrap();
+    assert_eq!(shelf.manifest(), "newer");
+    let stay = [".another.old-4", ".own.partial-13", ".own.partial-x", ".owner.partial-11", "own", "own.partial-11"];
+    assert_eq!(shelf.names(), stay);
+}
+
+#[test]
+fn data_that_was_moved_aside_by_a_killed_preparation_is_put_back() {
+    let shelf = Shelf::new();
+    // Killed between the two renames.
+    shelf.put(".own.old-12", "older");
+    shelf.put(".own.partial-12", "newer");
+    drop(shelf.staged("newest"));
+    assert_eq!((shelf.manifest().as_str(), shelf.names()), ("older", vec!["own".to_owned()]));
+}
+
+#[test]
+fn a_leftover_under_this_very_number_is_no_hindrance() {
+    let shelf = Shelf::new();
+    shelf.put(&format!(".own.partial-{}", std::process::id()), "half");
+    let staging = shelf.staged("newer");
+    assert_eq!(fs::read_dir(staging.path()).unwrap().count(), 1);
+    staging.commit().unwrap();
+    assert_eq!(shelf.names(), ["own"]);
+}

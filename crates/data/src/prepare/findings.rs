@@ -1,0 +1,245 @@
+//! An audit as a page of text: which data it is, a table of counts, lengths, examples, and a verdict at the end.
+
+use std::fmt::Write;
+
+use crate::audit::{Audit, Lengths, MIN_WORDS, SplitAudit, percent};
+use crate::record::Split;
+use crate::source::{cut, grouped, shown};
+
+/// Columns that the page keeps to.
+const WIDTH: usize = 110;
+/// Classes that get a row of their own.
+const CLASSES: usize = 12;
+/// The longest bar of the histogram.
+const BAR: usize = 50;
+/// Examples of a kind that are shown of a split; audit.json has more.
+const EXAMPLES: usize = 3;
+
+/// Everything that was found; ends with what is above its limit, or with the word that nothing is.
+pub(super) fn render(audit: &Audit) -> String {
+    let mut text = String::new();
+    paragraph(&mut text, "data", &audit.variant);
+    if let Some(told_apart) = &audit.told_apart {
+        paragraph(&mut text, "", told_apart);
+    }
+    text.push('\n');
+    text.push_str(&table(&counts(audit)));
+    text.push('\n');
+    text.push_str(&table(&lengths(audit)));
+    histogram(&mut text, audit);
+    examples(&mut text, audit);
+    verdict(&mut text, audit);
+    text
+}
+
+/// `label`, and `value` broken into lines beside it.
+fn paragraph(text: &mut String, label: &str, value: &str) {
+    let mut label = label;
+    let mut line = String::new();
+    let mut put = |line: &mut String| {
+        let _ = writeln!(text, "{:<9}{line}", std::mem::take(&mut label));
+        line.clear();
+    };
+    for word in value.split(' ') {
+        if !line.is_empty() && 9 + line.chars().count() + 1 + word.chars().count() > WIDTH {
+            put(&mut line);
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    put(&mut line);
+}
+
+/// Rows of cells, the first column to the left, all others to the right.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let _ = if column == 0 { write!(line, "{cell:<width$}") } else { write!(line, "   {cell:>width$}") };
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// `17 (0.2 %)`, `-` for nothing, and a mark where it is above the limit.
+fn cell(rows: usize, of: usize, above: bool) -> String {
+    let mark = if above { " !" } else { "" };
+    if rows == 0 {
+        "-".into()
+    } else {
+        format!("{} ({}){mark}", grouped(rows), percent(rows as f64 / of.max(1) as f64))
+    }
+}
+
+/// A row a thing that is counted, a column a split, and its limit.
+fn counts(audit: &Audit) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    let splits = || audit.splits.iter().map(|(split, found)| (*split, found));
+    let above =
+        |split: Split, flag: &str| audit.exceeded.iter().any(|found| found.split == split && found.flag == flag);
+    let mut row = |name: &str, limit: &str, value: &dyn Fn(Split, &SplitAudit) -> String| {
+        let cells = splits().map(|(split, found)| value(split, found));
+        rows.push(std::iter::once(name.to_owned()).chain(cells).chain([limit.to_owned()]).collect());
+    };
+    row("", "limit", &|split, _| split.name().into());
+    row("rows", "", &|_, found| grouped(found.rows));
+    let names: Vec<&str> = audit
+        .splits
+        .values()
+        .map(|found| &found.labels)
+        .max_by_key(|labels| labels.len())
+        .into_iter()
+        .flatten()
+        .map(|label| label.label.as_str())
+        .collect();
+    for (class, name) in names.iter().enumerate().take(CLASSES) {
+        row(&format!("  {}", cut(name)), "", &|_, found| {
+            found.labels.get(class).map_or(String::new(), |label| cell(label.rows, found.rows, false))
+        });
+    }
+    if names.len() > CLASSES {
+        row(&format!("  and {} more", names.len() - CLASSES), "", &|_, found| {
+            cell(found.labels.iter().skip(CLASSES).map(|label| label.rows).sum(), found.rows, false)
+        });
+    }
+    if splits().any(|(_, found)| found.unlabelled > 0) {
+        row("  without a label", "", &|_, found| cell(found.unlabelled, found.rows, false));
+    }
+    row("  largest to smallest class", "", &|_, found| {
+        found.largest_to_smallest.map_or("-".into(), |ratio| format!("{ratio:.2}"))
+    });
+    let limits = &audit.limits;
+    if limits.max_imbalance < 1.0 {
+        row("in the largest class", &limit(limits.max_imbalance), &|split, found| {
+            let most = found.labels.iter().map(|label| label.rows).max().unwrap_or(0);
+            cell(most, found.rows, above(split, "--max-imbalance"))
+        });
+    }
+    row("repeat an earlier text", &limit(limits.max_duplicates), &|split, found| {
+        cell(found.duplicates, found.rows, above(split, "--max-duplicates"))
+    });
+    row("same text, other label", &limit(limits.max_conflicting), &|split, found| {
+        cell(found.conflicting, found.rows, above(split, "--max-conflicting"))
+    });
+    for other in [Split::Train, Split::Validation] {
+        if !splits().any(|(_, found)| found.leaked.contains_key(&other)) {
+            continue;
+        }
+        let leak = |found: &SplitAudit, count: fn(&crate::audit::Leak) -> usize, above: bool| {
+            found.leaked.get(&other).map_or(String::new(), |leak| cell(count(leak), found.rows, above))
+        };
+        row(&format!("also in {}", other.name()), &limit(limits.max_leaked), &|split, found| {
+            let above = audit.exceeded.iter().any(|one| (one.split, one.also_in) == (split, Some(other)));
+            leak(found, |leak| leak.normalised, above)
+        });
+        row("  letter by letter", "", &|_, found| leak(found, |leak| leak.exact, false));
+        row("  with another label", "", &|_, found| leak(found, |leak| leak.other_label, false));
+    }
+    if splits().any(|(split, _)| split != Split::Train) {
+        row(&format!("hold a training text ({MIN_WORDS}+ words)"), &limit(limits.max_containing), &|split, found| {
+            match split {
+                Split::Train => String::new(),
+                _ => cell(found.containing, found.rows, above(split, "--max-containing")),
+            }
+        });
+    }
+    if let Some(max_length) = audit.max_length {
+        row(&format!("cut to {max_length} tokens"), &limit(limits.max_truncated), &|split, found| {
+            cell(found.truncated, found.rows, above(split, "--max-truncated"))
+        });
+    }
+    rows
+}
+
+fn limit(share: f64) -> String {
+    if share >= 1.0 { "none".into() } else { percent(share) }
+}
+
+/// The unit that lengths are told in: tokens once there are any.
+fn unit(found: &SplitAudit) -> (&'static str, &Lengths) {
+    found.tokens.as_ref().map_or(("words", &found.words), |tokens| ("tokens", tokens))
+}
+
+fn lengths(audit: &Audit) -> Vec<Vec<String>> {
+    let name = audit.splits.values().next().map_or("words", |found| unit(found).0);
+    let heads = ["shortest", "25 %", "median", "75 %", "90 %", "95 %", "99 %", "longest", "mean"];
+    let mut rows = vec![std::iter::once(format!("{name} a text")).chain(heads.map(String::from)).collect::<Vec<_>>()];
+    for (split, found) in &audit.splits {
+        let (_, of) = unit(found);
+        let values = [of.min, of.p25, of.median, of.p75, of.p90, of.p95, of.p99, of.max];
+        let values = values.into_iter().map(grouped).chain([format!("{:.1}", of.mean)]);
+        rows.push(std::iter::once(format!("  {}", split.name())).chain(values).collect());
+    }
+    rows
+}
+
+fn histogram(text: &mut String, audit: &Audit) {
+    let Some(found) = audit.splits.get(&Split::Train) else { return };
+    let (name, of) = unit(found);
+    let most = of.histogram.iter().map(|bin| bin.rows).max().unwrap_or(0).max(1);
+    let label = |bin: &crate::audit::Bin| match bin.to {
+        Some(to) if to == bin.from => grouped(to),
+        Some(to) => format!("{}-{}", grouped(bin.from), grouped(to)),
+        None => format!("{} and more", grouped(bin.from)),
+    };
+    let width = of.histogram.iter().map(|bin| label(bin).len()).max().unwrap_or(0);
+    let digits = grouped(most).len();
+    let _ = writeln!(text, "\ntraining texts by {name}");
+    for bin in &of.histogram {
+        // A bin with one row in it shows.
+        let bar = "#".repeat((bin.rows * BAR).div_ceil(most));
+        let line = format!("  {:>width$}   {:>digits$}   {bar}", label(bin), grouped(bin.rows));
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+/// The first texts of each kind, with the rows where they stand.
+fn examples(text: &mut String, audit: &Audit) {
+    let mut lines = Vec::new();
+    for (split, found) in &audit.splits {
+        for conflict in found.conflicts.iter().take(EXAMPLES) {
+            let row = |row: &crate::audit::Mention| {
+                format!("{} is {}", row.place, row.label.as_deref().map_or("unlabelled".into(), cut))
+            };
+            let rows: Vec<String> = conflict.rows.iter().map(row).collect();
+            lines.push(format!("{}: {}: {}", split.name(), shown(&conflict.text), rows.join(", ")));
+        }
+        for twin in found.leaked.values().flat_map(|leak| leak.examples.iter().take(EXAMPLES)) {
+            lines.push(format!("{}: {}: {}, also {}", split.name(), shown(&twin.text), twin.here, twin.there));
+        }
+        if let Some(example) = &found.containing_example {
+            let (place, inside) = (&example.place, shown(&example.training_text));
+            lines.push(format!("{}: {place} holds the training text {inside}", split.name()));
+        }
+    }
+    if !lines.is_empty() {
+        let _ = writeln!(text, "\nexamples");
+        for line in lines {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+}
+
+fn verdict(text: &mut String, audit: &Audit) {
+    text.push('\n');
+    if audit.empty_dropped > 0 {
+        paragraph(text, "dropped", &format!("{} rows without text", grouped(audit.empty_dropped)));
+    }
+    let what = match audit.exceeded.len() {
+        0 => return paragraph(text, "audit", "nothing is above its limit"),
+        1 => "1 thing is above its limit (!)".to_owned(),
+        many => format!("{many} things are above their limits (!)"),
+    };
+    if !audit.allowed {
+        return paragraph(text, "audit", &format!("REFUSED: {what}"));
+    }
+    paragraph(text, "audit", &format!("{what}, ALLOWED by --allow-leakage:"));
+    audit.exceeded.iter().for_each(|one| paragraph(text, "", &one.to_string()));
+}
