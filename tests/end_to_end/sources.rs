@@ -56,12 +56,16 @@ fn the_treebank_has_the_counts_it_must_have() {
     let folder = folder.canonicalize().expect("a folder");
     for (dataset, counts) in [("sst2", [6920, 872, 1821]), ("sst3", [8544, 1101, 2210]), ("sst5", [8544, 1101, 2210])] {
         let line = format!("prepare --dataset {dataset} --source {} --model tiny --max-length 32", folder.display());
-        house.done(&line);
+        let said = house.done(&line);
         let manifest = house.json(&format!("data/prepared/{dataset}/manifest.json"));
         for (split, count) in ["train", "validation", "test"].iter().zip(counts) {
             assert_eq!(manifest["splits"][split]["rows"], count, "{dataset} {split}");
         }
         assert!(manifest["splits"]["train"]["truncated"].as_u64() > Some(0), "row 3: truncation is counted");
+        let audit = house.json(&format!("data/prepared/{dataset}/audit.json"));
+        assert_eq!(audit["splits"]["train"]["truncated"], manifest["splits"]["train"]["truncated"]);
+        let told_apart = audit["told_apart"].as_str().expect("a sentence");
+        assert!(told_apart.contains("67,349 phrases") && said.contains("67,349 phrases"), "{said}");
     }
     house.done(&format!(
         "prepare --dataset sst2 --phrases --source {} --model tiny --max-length 32 --output phrases --allow-leakage",

@@ -328,10 +328,16 @@ fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-/// `5.0 %`, with a second decimal where the first would be all there is.
+/// `5.0 %`; a share that this would show as nothing gets a second decimal.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    if percent > 0.0 && percent < 0.1 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
+    if percent > 0.0 && percent < 0.01 {
+        "<0.01 %".into()
+    } else if percent > 0.0 && percent < 0.1 {
+        format!("{percent:.2} %")
+    } else {
+        format!("{percent:.1} %")
+    }
 }
 
 #[cfg(test)]

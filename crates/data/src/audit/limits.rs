@@ -30,7 +30,7 @@ pub struct Limits {
     /// Most of a split's rows that may be cut to --max-length; 1 accepts all
     #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_truncated, value_parser = read_share)]
     pub max_truncated: f64,
-    /// Most of the training rows that one class may have: 0.9 refuses nine of ten rows in one class; 1 accepts all
+    /// Most of the training rows that one class may have: 0.9 refuses more than nine of ten in one class; 1 accepts all
     #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_imbalance, value_parser = read_share)]
     pub max_imbalance: f64,
 }

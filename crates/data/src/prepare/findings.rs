@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::audit::{Audit, Lengths, MIN_WORDS, SplitAudit, percent};
+use crate::audit::{Audit, Bin, Leak, Lengths, MIN_WORDS, Mention, SplitAudit, percent};
 use crate::record::Split;
 use crate::source::{cut, grouped, shown};
 
@@ -78,84 +78,98 @@ fn cell(rows: usize, of: usize, above: bool) -> String {
     }
 }
 
-/// A row a thing that is counted, a column a split, and its limit.
+/// The table of what is counted: a row a thing, a column a split, and its limit.
+struct Counts<'a> {
+    audit: &'a Audit,
+    rows: Vec<Vec<String>>,
+}
+
 fn counts(audit: &Audit) -> Vec<Vec<String>> {
-    let mut rows = Vec::new();
-    let splits = || audit.splits.iter().map(|(split, found)| (*split, found));
-    let above =
-        |split: Split, flag: &str| audit.exceeded.iter().any(|found| found.split == split && found.flag == flag);
-    let mut row = |name: &str, limit: &str, value: &dyn Fn(Split, &SplitAudit) -> String| {
-        let cells = splits().map(|(split, found)| value(split, found));
-        rows.push(std::iter::once(name.to_owned()).chain(cells).chain([limit.to_owned()]).collect());
-    };
-    row("", "limit", &|split, _| split.name().into());
-    row("rows", "", &|_, found| grouped(found.rows));
-    let names: Vec<&str> = audit
-        .splits
-        .values()
-        .map(|found| &found.labels)
-        .max_by_key(|labels| labels.len())
-        .into_iter()
-        .flatten()
-        .map(|label| label.label.as_str())
-        .collect();
-    for (class, name) in names.iter().enumerate().take(CLASSES) {
-        row(&format!("  {}", cut(name)), "", &|_, found| {
-            found.labels.get(class).map_or(String::new(), |label| cell(label.rows, found.rows, false))
-        });
-    }
-    if names.len() > CLASSES {
-        row(&format!("  and {} more", names.len() - CLASSES), "", &|_, found| {
-            cell(found.labels.iter().skip(CLASSES).map(|label| label.rows).sum(), found.rows, false)
-        });
-    }
-    if splits().any(|(_, found)| found.unlabelled > 0) {
-        row("  without a label", "", &|_, found| cell(found.unlabelled, found.rows, false));
-    }
-    row("  largest to smallest class", "", &|_, found| {
-        found.largest_to_smallest.map_or("-".into(), |ratio| format!("{ratio:.2}"))
-    });
     let limits = &audit.limits;
+    let mut counts = Counts { audit, rows: Vec::new() };
+    counts.row("", "limit", |split, _| split.name().into());
+    counts.row("rows", "", |_, found| grouped(found.rows));
+    counts.classes();
     if limits.max_imbalance < 1.0 {
-        row("in the largest class", &limit(limits.max_imbalance), &|split, found| {
-            let most = found.labels.iter().map(|label| label.rows).max().unwrap_or(0);
-            cell(most, found.rows, above(split, "--max-imbalance"))
+        counts.limited("in the largest class", "--max-imbalance", limits.max_imbalance, |found| {
+            found.labels.iter().map(|label| label.rows).max().unwrap_or(0)
         });
     }
-    row("repeat an earlier text", &limit(limits.max_duplicates), &|split, found| {
-        cell(found.duplicates, found.rows, above(split, "--max-duplicates"))
-    });
-    row("same text, other label", &limit(limits.max_conflicting), &|split, found| {
-        cell(found.conflicting, found.rows, above(split, "--max-conflicting"))
-    });
-    for other in [Split::Train, Split::Validation] {
-        if !splits().any(|(_, found)| found.leaked.contains_key(&other)) {
-            continue;
-        }
-        let leak = |found: &SplitAudit, count: fn(&crate::audit::Leak) -> usize, above: bool| {
-            found.leaked.get(&other).map_or(String::new(), |leak| cell(count(leak), found.rows, above))
-        };
-        row(&format!("also in {}", other.name()), &limit(limits.max_leaked), &|split, found| {
-            let above = audit.exceeded.iter().any(|one| (one.split, one.also_in) == (split, Some(other)));
-            leak(found, |leak| leak.normalised, above)
-        });
-        row("  letter by letter", "", &|_, found| leak(found, |leak| leak.exact, false));
-        row("  with another label", "", &|_, found| leak(found, |leak| leak.other_label, false));
-    }
-    if splits().any(|(split, _)| split != Split::Train) {
-        row(&format!("hold a training text ({MIN_WORDS}+ words)"), &limit(limits.max_containing), &|split, found| {
-            match split {
-                Split::Train => String::new(),
-                _ => cell(found.containing, found.rows, above(split, "--max-containing")),
-            }
+    counts.limited("repeat an earlier text", "--max-duplicates", limits.max_duplicates, |found| found.duplicates);
+    counts.limited("same text, other label", "--max-conflicting", limits.max_conflicting, |found| found.conflicting);
+    counts.leaks(Split::Train);
+    counts.leaks(Split::Validation);
+    if audit.splits.keys().any(|split| *split != Split::Train) {
+        let name = format!("hold a training text ({MIN_WORDS}+ words)");
+        counts.row(&name, &limit(limits.max_containing), |split, found| match split {
+            Split::Train => String::new(),
+            _ => cell(found.containing, found.rows, above(audit, split, "--max-containing", None)),
         });
     }
     if let Some(max_length) = audit.max_length {
-        row(&format!("cut to {max_length} tokens"), &limit(limits.max_truncated), &|split, found| {
-            cell(found.truncated, found.rows, above(split, "--max-truncated"))
+        let name = format!("cut to {max_length} tokens");
+        counts.limited(&name, "--max-truncated", limits.max_truncated, |found| found.truncated);
+    }
+    counts.rows
+}
+
+impl Counts<'_> {
+    fn row(&mut self, name: &str, limit: &str, value: impl Fn(Split, &SplitAudit) -> String) {
+        let cells = self.audit.splits.iter().map(|(split, found)| value(*split, found));
+        let row = std::iter::once(name.to_owned()).chain(cells).chain([limit.to_owned()]).collect();
+        self.rows.push(row);
+    }
+
+    /// A count that has a limit.
+    fn limited(&mut self, name: &str, flag: &str, most: f64, count: impl Fn(&SplitAudit) -> usize) {
+        let audit = self.audit;
+        self.row(name, &limit(most), |split, found| cell(count(found), found.rows, above(audit, split, flag, None)));
+    }
+
+    /// A row a class, those without a label, and how unlike the classes' sizes are.
+    fn classes(&mut self) {
+        let labels = self.audit.splits.values().map(|found| &found.labels).max_by_key(|labels| labels.len());
+        let names: Vec<&str> = labels.into_iter().flatten().map(|label| label.label.as_str()).collect();
+        for (class, name) in names.iter().enumerate().take(CLASSES) {
+            self.row(&format!("  {}", cut(name)), "", |_, found| {
+                found.labels.get(class).map_or(String::new(), |label| cell(label.rows, found.rows, false))
+            });
+        }
+        if names.len() > CLASSES {
+            self.row(&format!("  and {} more", names.len() - CLASSES), "", |_, found| {
+                cell(found.labels.iter().skip(CLASSES).map(|label| label.rows).sum(), found.rows, false)
+            });
+        }
+        if self.audit.splits.values().any(|found| found.unlabelled > 0) {
+            self.row("  without a label", "", |_, found| cell(found.unlabelled, found.rows, false));
+        }
+        self.row("  largest to smallest class", "", |_, found| {
+            found.largest_to_smallest.map_or("-".into(), |ratio| format!("{ratio:.2}"))
         });
     }
-    rows
+
+    /// The rows that `other` has too.
+    fn leaks(&mut self, other: Split) {
+        let audit = self.audit;
+        let all = || audit.splits.values().filter_map(|found| found.leaked.get(&other));
+        if all().next().is_none() {
+            return;
+        }
+        let leak = |found: &SplitAudit, count: fn(&Leak) -> usize, above: bool| {
+            found.leaked.get(&other).map_or(String::new(), |leak| cell(count(leak), found.rows, above))
+        };
+        self.row(&format!("also in {}", other.name()), &limit(audit.limits.max_leaked), |split, found| {
+            leak(found, |leak| leak.normalised, above(audit, split, "--max-leaked", Some(other)))
+        });
+        if all().any(|leak| leak.normalised > 0) {
+            self.row("  letter by letter", "", |_, found| leak(found, |leak| leak.exact, false));
+            self.row("  with another label", "", |_, found| leak(found, |leak| leak.other_label, false));
+        }
+    }
+}
+
+fn above(audit: &Audit, split: Split, flag: &str, also_in: Option<Split>) -> bool {
+    audit.exceeded.iter().any(|one| (one.split, one.flag.as_str(), one.also_in) == (split, flag, also_in))
 }
 
 fn limit(share: f64) -> String {
@@ -184,7 +198,7 @@ fn histogram(text: &mut String, audit: &Audit) {
     let Some(found) = audit.splits.get(&Split::Train) else { return };
     let (name, of) = unit(found);
     let most = of.histogram.iter().map(|bin| bin.rows).max().unwrap_or(0).max(1);
-    let label = |bin: &crate::audit::Bin| match bin.to {
+    let label = |bin: &Bin| match bin.to {
         Some(to) if to == bin.from => grouped(to),
         Some(to) => format!("{}-{}", grouped(bin.from), grouped(to)),
         None => format!("{} and more", grouped(bin.from)),
@@ -205,9 +219,8 @@ fn examples(text: &mut String, audit: &Audit) {
     let mut lines = Vec::new();
     for (split, found) in &audit.splits {
         for conflict in found.conflicts.iter().take(EXAMPLES) {
-            let row = |row: &crate::audit::Mention| {
-                format!("{} is {}", row.place, row.label.as_deref().map_or("unlabelled".into(), cut))
-            };
+            let row =
+                |row: &Mention| format!("{} is {}", row.place, row.label.as_deref().map_or("unlabelled".into(), cut));
             let rows: Vec<String> = conflict.rows.iter().map(row).collect();
             lines.push(format!("{}: {}: {}", split.name(), shown(&conflict.text), rows.join(", ")));
         }

@@ -62,7 +62,7 @@ impl Trees {
         Ok(Loaded {
             dataset: format!("sst{count}"),
             variant,
-            told_apart: Some(told_apart.into()),
+            told_apart: Some(told_apart),
             source: self.source,
             licence: "not stated by its authors; Socher et al. 2013, cite when used".into(),
             source_sha256: self.source_sha256,

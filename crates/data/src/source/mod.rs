@@ -122,7 +122,11 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// Outside text without line ends and other control characters, cut to a length that fits.
 pub(crate) fn cut(text: &str) -> String {
-    let mut short: String = text.chars().take(40).flat_map(char::escape_debug).collect();
+    let mut short = String::new();
+    for c in text.chars().take(40) {
+        // An apostrophe between double quotes needs no escape.
+        if c == '\'' { short.push(c) } else { short.extend(c.escape_debug()) }
+    }
     if text.chars().nth(40).is_some() {
         short.push_str("...");
     }

@@ -17,8 +17,8 @@ pub(super) const REVIEWS: &str = "This is not the Stanford Sentiment Treebank, a
     on the one with the other, and don't hold its scores against SST's.";
 
 /// The treebank's roots in `classes` classes, with or without the phrases of the training trees.
-pub(super) fn treebank(classes: Classes, phrases: bool) -> &'static str {
-    match (classes, phrases) {
+pub(super) fn treebank(classes: Classes, phrases: bool) -> String {
+    let form = match (classes, phrases) {
         (Classes::Two, false) => {
             "This is SST-2 as whole sentences (6,920 to train on; neutral ones left out; test labels public). It is \
              not GLUE's SST-2 (glue-sst2), which trains on 67,349 phrases and hides its test labels, nor SST-5 (sst5), \
@@ -39,5 +39,10 @@ pub(super) fn treebank(classes: Classes, phrases: bool) -> &'static str {
              has two classes and 6,920 sentences (sst2) or 67,349 phrases (glue-sst2); five classes are much the harder \
              task, so an accuracy here is far below an equally good model's there."
         }
+    };
+    if phrases && classes != Classes::Two {
+        format!("{form} The phrases of the training trees are added to train; validation and test are whole sentences.")
+    } else {
+        form.into()
     }
 }
