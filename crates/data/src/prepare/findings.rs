@@ -243,7 +243,8 @@ fn examples(text: &mut String, audit: &Audit) {
 fn verdict(text: &mut String, audit: &Audit) {
     text.push('\n');
     if audit.empty_dropped > 0 {
-        paragraph(text, "dropped", &format!("{} rows without text", grouped(audit.empty_dropped)));
+        let rows = if audit.empty_dropped == 1 { "row" } else { "rows" };
+        paragraph(text, "dropped", &format!("{} {rows} without text", grouped(audit.empty_dropped)));
     }
     let what = match audit.exceeded.len() {
         0 => return paragraph(text, "audit", "nothing is above its limit"),

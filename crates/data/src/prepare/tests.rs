@@ -202,6 +202,33 @@ fn fault_3_texts_longer_than_max_length_are_cut_and_counted() {
 }
 
 #[test]
+fn a_page_has_the_limits_that_were_set_and_what_was_dropped() {
+    let home = Home::new();
+    let train = fs::read_to_string(home.path("data/train.csv")).unwrap();
+    fs::write(home.path("data/train.csv"), train + "\"\",pos\nbad number1 film,neg\n").unwrap();
+    let refused = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
+    assert!(refused.contains("null or empty text in 1 of 32 rows: row 31 (hint: --drop-empty)"), "{refused}");
+    let flags = ["--max-length", "16", "--drop-empty", "--max-imbalance", "0.6", "--max-duplicates", "0.1"];
+    let outcome = home.prepare(&flags).unwrap();
+    assert_eq!((outcome.audit.empty_dropped, outcome.prepared.audit().unwrap().empty_dropped), (1, 1));
+    let page = summary::render(&outcome);
+    for line in [
+        "rows 31 30 30",
+        "neg 16 (51.6 %) 15 (50.0 %) 15 (50.0 %)",
+        "in the largest class 16 (51.6 %) 15 (50.0 %) 15 (50.0 %) 60.0 %",
+        "repeat an earlier text 1 (3.2 %) - - 10.0 %",
+        "dropped 1 row without text",
+    ] {
+        assert!(lines(&page).iter().any(|found| found == line), "no line {line:?} in\n{page}");
+    }
+    let message = home.prepare(&[&flags[..6], &["0"]].concat()).unwrap_err().to_string();
+    assert!(
+        message.starts_with("train: 1 of 31 rows (3.2 %) repeat an earlier row; up to 0.0 % is accepted"),
+        "{message}"
+    );
+}
+
+#[test]
 fn data_of_the_first_form_is_prepared_anew() {
     let home = Home::new();
     let first = home.prepare(&["--max-length", "16"]).unwrap();
