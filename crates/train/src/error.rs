@@ -118,6 +118,23 @@ pub enum TrainError {
         step: u64,
     },
 
+    /// A checkpoint that couldn't be written. The run stops: what it would lose later is more than what it loses now.
+    #[error("step {step} isn't saved: {source}. Training has stopped; {}", match safe {
+        Some(safe) => format!("step {safe} is saved, and cargo run -p train -- --resume {} goes on from there",
+            run.display()),
+        None => "no step was saved before".to_owned(),
+    })]
+    NotSaved {
+        /// The step.
+        step: u64,
+        /// The newest step that is saved.
+        safe: Option<u64>,
+        /// The run's folder.
+        run: PathBuf,
+        /// Why.
+        source: Box<TrainError>,
+    },
+
     /// A path to resume that holds no run.
     #[error("{} is neither a run nor one of its checkpoints, so there is nothing to resume (hint: --output {} --resume \
         goes on with that run where there is one and begins it where there is none)", path.display(), path.display())]

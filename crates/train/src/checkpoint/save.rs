@@ -71,16 +71,25 @@ impl Job {
     /// Whatever the disk refuses. The checkpoints that were there are then still there, or this one is.
     pub fn run(&mut self) -> Result<()> {
         let folder = self.run.join(super::CHECKPOINTS);
+        self.save_into(&folder).map_err(|source| TrainError::NotSaved {
+            step: self.state.step,
+            safe: steps_in(&folder).unwrap_or_default().pop(),
+            run: self.run.clone(),
+            source: Box::new(source),
+        })
+    }
+
+    fn save_into(&mut self, folder: &Path) -> Result<()> {
         if !folder.is_dir() {
-            files::create_folder(&folder).map_err(TrainError::io("make the folder", &folder))?;
+            files::create_folder(folder).map_err(TrainError::io("make the folder", folder))?;
         }
-        room::check(&folder, self.snapshot.bytes())?;
+        room::check(folder, self.snapshot.bytes())?;
         let place = folder.join(name_of(self.state.step));
-        self.write(&folder, &place)?;
+        self.write(folder, &place)?;
         if let Some(publication) = &self.publication {
             publish(&place, &self.run, publication)?;
         }
-        for step in steps_in(&folder)? {
+        for step in steps_in(folder)? {
             if !self.keep.contains(&step) {
                 discard(&folder.join(name_of(step)))?;
             }

@@ -59,7 +59,7 @@ impl Drop for Writer {
     /// A run that ends by an error still finishes the save that it has begun.
     fn drop(&mut self) {
         if let Err(error) = self.wait() {
-            tracing::warn!("the last checkpoint wasn't saved: {}", crate::logging::explain(&error));
+            tracing::warn!("{}", crate::logging::explain(&error));
         }
     }
 }
