@@ -1,0 +1,204 @@
+//! Damage, drawn from a seed: what a bad disk, a bad connection and a bad person do to a file.
+//!
+//! Every form takes the damage of [`bytes`]; text takes that of its form besides, so that mutants get past the first
+//! check of a reader and into what lies behind it.
+
+use super::structure;
+
+/// What kind of damage a seed is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Bytes with lengths, offsets and counts among them.
+    Binary,
+    /// Lines: tables, trees, vocabularies.
+    Lines,
+    /// One JSON value, or one a line.
+    Json,
+    /// TOML.
+    #[allow(dead_code, reason = "one package reads it")]
+    Toml,
+}
+
+/// A valid input.
+pub struct Seed {
+    /// What is damaged.
+    pub bytes: Vec<u8>,
+    /// How.
+    pub form: Form,
+    /// What makes a file of it afterwards: a compression, a length in front. Damage from outside never gets that deep.
+    pub pack: Option<fn(Vec<u8>) -> Vec<u8>>,
+}
+
+impl Seed {
+    /// A seed that is the file itself.
+    pub fn new(form: Form, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: bytes.into(), form, pack: None }
+    }
+
+    /// A seed that becomes a file by `pack`, after it was damaged.
+    #[allow(dead_code, reason = "only formats with an inside need it")]
+    pub fn packed(form: Form, bytes: impl Into<Vec<u8>>, pack: fn(Vec<u8>) -> Vec<u8>) -> Self {
+        Self { pack: Some(pack), ..Self::new(form, bytes) }
+    }
+
+    /// The file of these, perhaps damaged, bytes.
+    pub fn file(&self, bytes: Vec<u8>) -> Vec<u8> {
+        match self.pack {
+            Some(pack) => pack(bytes),
+            None => bytes,
+        }
+    }
+}
+
+/// SplitMix64: small, and the same on every machine.
+pub struct Random(u64);
+
+impl Random {
+    /// The numbers that belong to mutant `number` of a parser.
+    pub fn new(seed: u64, parser: &str, number: u64) -> Self {
+        let mut random = Self(seed);
+        for part in parser.bytes().map(u64::from).chain([number]) {
+            random.0 = random.next() ^ part;
+        }
+        random
+    }
+
+    /// 64 random bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`, 0 for an `end` of 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+
+    /// One of `all`, which has some.
+    pub fn one<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+
+    /// A part of something `length` long, short ones more often than long ones.
+    pub fn part(&mut self, length: usize) -> std::ops::Range<usize> {
+        let most = length >> self.below(8);
+        let size = 1 + self.below(most);
+        let start = self.below(length.saturating_sub(size) + 1);
+        start.min(length)..(start + size).min(length)
+    }
+}
+
+/// Beyond this a mutant grows no further: reading it would be slow and show nothing new.
+pub const MOST_BYTES: usize = 1 << 20;
+
+/// A mutant of one of the seeds, as a file: one blow or a few.
+pub fn mutant(seeds: &[Seed], random: &mut Random) -> Vec<u8> {
+    let seed = &seeds[random.below(seeds.len())];
+    let alike: Vec<&Seed> =
+        seeds.iter().filter(|other| other.form == seed.form && other.pack.is_some() == seed.pack.is_some()).collect();
+    let donor = alike[random.below(alike.len())];
+    let mut made = seed.bytes.clone();
+    let blows = 1 + random.below(4) * random.below(2);
+    for _ in 0..blows {
+        let raw = seed.form == Form::Binary || random.below(5) == 0;
+        let next = match seed.form {
+            _ if raw => None,
+            Form::Lines => std::str::from_utf8(&made).ok().map(|text| structure::lines(text, random)),
+            Form::Json => std::str::from_utf8(&made).ok().map(|text| structure::json(text, random)),
+            Form::Toml => std::str::from_utf8(&made).ok().map(|text| structure::toml(text, random)),
+            Form::Binary => None,
+        };
+        match next {
+            Some(text) => made = text.into_bytes(),
+            None => bytes(&mut made, &donor.bytes, random),
+        }
+        if made.len() > MOST_BYTES {
+            break;
+        }
+    }
+    seed.file(made)
+}
+
+/// One blow against bytes of which nothing is known.
+fn bytes(made: &mut Vec<u8>, donor: &[u8], random: &mut Random) {
+    let length = made.len();
+    let at = random.below(length);
+    match random.below(13) {
+        0..=2 if length > 0 => made[at] ^= 1 << random.below(8),
+        3 if length > 0 => {
+            made[at] = random.one(&[0, 1, 2, 0x7E, 0x7F, 0x80, 0x81, 0xFE, 0xFF, b'"', b'\n', b'\r', b',', b'{', b'(']);
+        }
+        4 => made.truncate(at),
+        5 => drop(made.drain(random.part(length))),
+        6 => {
+            let times = 1 + random.below(4) * random.below(16);
+            let block = made[random.part(length)].repeat(times);
+            made.splice(at..at, block);
+        }
+        7 => {
+            let block: Vec<u8> = made.drain(random.part(length)).collect();
+            let to = random.below(made.len() + 1);
+            made.splice(to..to, block);
+        }
+        8 => {
+            let new: Vec<u8> = (0..1 + random.below(16)).map(|_| random.next() as u8).collect();
+            made.splice(at..at, new);
+        }
+        9 => {
+            // The front of one file and the back of another, cut where both are as long, or anywhere.
+            let to = if random.below(2) == 0 { at.min(donor.len()) } else { random.below(donor.len()) };
+            made.truncate(at);
+            made.extend_from_slice(&donor[to..]);
+        }
+        10 => {
+            // Variable-length numbers, as in Parquet's footer: the highest, or one bit past it.
+            let bytes = random.one(&[1, 4, 5, 9, 10, 11]);
+            let mut number = vec![0xFF; bytes];
+            number[bytes - 1] = random.one(&[0x01, 0x07, 0x0F, 0x7F]);
+            let end = (at + 1 + random.below(2) * random.below(bytes)).min(length);
+            made.splice(at.min(end)..end, number);
+        }
+        _ => length_field(made, random),
+    }
+}
+
+/// Replaces a little-endian number by one that no length may be. Places that hold a plausible length come first.
+fn length_field(made: &mut [u8], random: &mut Random) {
+    let width = random.one(&[4, 8]);
+    let Some(last) = made.len().checked_sub(width) else {
+        return;
+    };
+    let read = |at: usize| made[at..at + width].iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let mut at = random.below(last + 1);
+    for _ in 0..64 {
+        if (1..=2 * made.len() as u64).contains(&read(at)) {
+            break;
+        }
+        at = random.below(last + 1);
+    }
+    let (found, length) = (read(at), made.len() as u64);
+    let number = random.one(&[
+        0,
+        1,
+        found.wrapping_add(1),
+        found.wrapping_sub(1),
+        found.wrapping_neg(),
+        found << 8,
+        length,
+        length + 1,
+        1 << 20,
+        1 << 28,
+        i32::MAX as u64,
+        1 << 31,
+        u64::from(u32::MAX),
+        1 << 40,
+        i64::MAX as u64,
+        1 << 63,
+        u64::MAX - 7,
+        u64::MAX,
+    ]);
+    made[at..at + width].copy_from_slice(&number.to_le_bytes()[..width]);
+}
