@@ -10,6 +10,7 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 #[allow(dead_code, reason = "a process that has an allocator of its own can't use it")]
 pub struct Counting;
 
+#[allow(dead_code, reason = "as for `Counting`")]
 fn grow(bytes: usize) {
     let alive = ALIVE.fetch_add(bytes, Relaxed) + bytes;
     PEAK.fetch_max(alive, Relaxed);

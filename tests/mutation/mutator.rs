@@ -7,6 +7,7 @@ use super::structure;
 
 /// What kind of damage a seed is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "not every package reads files of every form")]
 pub enum Form {
     /// Bytes with lengths, offsets and counts among them.
     Binary,
@@ -15,7 +16,6 @@ pub enum Form {
     /// One JSON value, or one a line.
     Json,
     /// TOML.
-    #[allow(dead_code, reason = "one package reads it")]
     Toml,
 }
 

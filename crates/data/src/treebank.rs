@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::record::Record;
+use crate::record::{Record, is_blank};
 
 /// The longest line that is read, in bytes. The treebank's longest has 700.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -117,6 +117,10 @@ pub fn parse(line: &str) -> Result<Tree, TreeError> {
                 }
                 Some(node) if node.leaf || node.children > 0 => {
                     return fail(column, format!("{} beside other content of its node", shown(word)));
+                }
+                // Such a word alone would be an empty text, as a phrase or as a whole sentence.
+                Some(_) if is_blank(word) => {
+                    return fail(column, format!("a word without a visible character, {}", shown(word)));
                 }
                 Some(node) => {
                     node.leaf = true;

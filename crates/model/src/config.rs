@@ -171,6 +171,11 @@ impl Config {
         (0..self.id2label.len()).map_while(|id| self.id2label.get(&id.to_string()).cloned()).collect()
     }
 
+    /// `C`: how many classes the classifier tells apart; two where the file names fewer.
+    pub fn num_classes(&self) -> i64 {
+        self.id2label.len().max(2) as i64
+    }
+
     /// Sets the classes that the classifier tells apart.
     pub fn set_labels(&mut self, names: &[String]) {
         self.id2label = names.iter().enumerate().map(|(id, name)| (id.to_string(), name.clone())).collect();

@@ -34,7 +34,7 @@ pub struct LoadReport {
 /// Name and shape of every parameter that a configuration implies.
 pub(crate) fn expected_shapes(config: &Config) -> BTreeMap<String, Vec<i64>> {
     let (d, i) = (config.hidden_size, config.intermediate_size);
-    let classes = config.id2label.len().max(2) as i64;
+    let classes = config.num_classes();
     let mut shapes = BTreeMap::new();
     let mut add = |name: String, shape: &[i64]| {
         shapes.insert(name, shape.to_vec());
@@ -76,7 +76,6 @@ pub(crate) fn load(
     let views: BTreeMap<String, (String, TensorView)> =
         file.iter().map(|(name, view)| (canonical(name), (name.to_owned(), view))).collect();
 
-    let initialiser = Initialiser::new(options.seed, config.initializer_range);
     let fresh_above = config.num_hidden_layers - options.reinit_layers;
     let (mut tensors, mut report, mut problems) = (BTreeMap::new(), LoadReport::default(), Problems::default());
     let expected = expected_shapes(config);
@@ -90,19 +89,21 @@ pub(crate) fn load(
             (Part::Layer(index), _) => index >= fresh_above,
             _ => false,
         };
-        let tensor = if fresh {
+        if fresh {
             report.initialised.push(name.clone());
-            Some(initialiser.tensor(name, shape))
-        } else {
-            problems.check(name, shape, view)
-        };
-        if let Some(tensor) = tensor {
+        } else if let Some(tensor) = problems.check(name, shape, view) {
             tensors.insert(name.clone(), tensor.to_device(options.device));
         }
     }
     report.unused =
         views.iter().filter(|(name, _)| !expected.contains_key(*name)).map(|(_, (raw, _))| raw.clone()).collect();
     problems.into_result(&path, &report)?;
+    // Only now that the file bears out the configuration's sizes: a wrong one could ask for more memory than there is.
+    let initialiser = Initialiser::new(options.seed, config.initializer_range);
+    for name in &report.initialised {
+        let tensor = initialiser.tensor(name, &expected[name]);
+        tensors.insert(name.clone(), tensor.to_device(options.device));
+    }
     Ok((tensors, report))
 }
 

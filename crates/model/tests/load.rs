@@ -120,6 +120,24 @@ fn a_new_head_is_expected_and_reported() {
     assert!(refusal(folder.path(), None).contains("missing: 2\n    classifier.bias\n    classifier.weight"));
 }
 
+/// 65,536 squared is a pooler of 16 GiB, which nobody shall make before the file has contradicted it.
+#[test]
+fn nothing_is_made_afresh_for_sizes_that_the_file_contradicts() {
+    let (folder, mut tensors) = good();
+    tensors.retain(|name, _| !name.contains("pooler") && !name.starts_with("classifier."));
+    write(folder.path(), &tensors);
+    let path = folder.path().join("config.json");
+    let text = std::fs::read_to_string(&path).expect("reads");
+    let wide = text.replace("\"hidden_size\": 8", "\"hidden_size\": 65536");
+    assert_ne!(text, wide);
+    std::fs::write(&path, wide).expect("writes");
+    let begun = std::time::Instant::now();
+    let message = refusal(folder.path(), Some(&["a", "b"]));
+    assert!(message.contains("word_embeddings.weight: found [20, 8], expected [20, 65536]"), "{message}");
+    // Drawing the numbers would take a minute.
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn reinitialised_layers_start_afresh() {
     let (folder, _) = good();

@@ -23,6 +23,28 @@ pub enum PredictError {
         /// The run.
         path: PathBuf,
     },
+    /// Label names that aren't one for each class.
+    #[error("{}: config.json names {} of the model's {classes} classes ({}), and id2label needs each from \"0\" on (hint: \
+        take the config.json that training wrote)", path.display(), names.len(), names.join(", "))]
+    LabelGap {
+        /// The run.
+        path: PathBuf,
+        /// The names that were found, up to the first gap.
+        names: Vec<String>,
+        /// The classes that the model tells apart.
+        classes: i64,
+    },
+    /// A tokenizer that makes ids which the model has no embedding for.
+    #[error("{}: the tokenizer has ids up to {}, and the model knows {known} (hint: tokenizer files and \
+        model.safetensors must come from the same run)", path.display(), ids - 1)]
+    Vocabulary {
+        /// The run.
+        path: PathBuf,
+        /// One more than the tokenizer's highest id.
+        ids: usize,
+        /// The size of the model's embedding table.
+        known: i64,
+    },
     /// Something about the tokenizer's files, or a text that it can't read.
     #[error(transparent)]
     Data(#[from] data::DataError),
@@ -92,8 +114,15 @@ impl Predictor {
         if label_names.is_empty() {
             return Err(PredictError::NoLabels { path: run.to_owned() });
         }
+        let (classes, known) = (model.config().num_classes(), model.config().vocab_size);
+        if label_names.len() as i64 != classes {
+            return Err(PredictError::LabelGap { path: run.to_owned(), names: label_names, classes });
+        }
         let positions = model.config().max_position_embeddings as usize;
         let tokenizer = Tokenizer::from_folder(run, trained_length(run).unwrap_or(positions).min(positions))?;
+        if tokenizer.vocab_size() as i64 > known {
+            return Err(PredictError::Vocabulary { path: run.to_owned(), ids: tokenizer.vocab_size(), known });
+        }
         Ok(Self { model, tokenizer, label_names })
     }
 

@@ -5,6 +5,7 @@
 
 mod csv;
 mod jsonl;
+mod pages;
 mod parquet;
 pub(crate) mod text;
 

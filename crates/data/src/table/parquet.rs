@@ -1,8 +1,9 @@
 //! Parquet, as the Hub keeps data sets: one file or shard, two of its columns.
 //!
 //! A Parquet file is a program of sorts for its reader, so it isn't trusted: what its footer claims is held against the
-//! file's own length before a page is touched, batches are small, a text is bounded, and a panic of the library on bytes
-//! it did not expect is an error here like any other.
+//! file's own length before a page is touched, so is what its pages claim to unpack to and what its rows add up to;
+//! batches are small, a text is bounded, and a panic of the library on bytes it did not expect is an error here like any
+//! other.
 
 use std::fs::File;
 use std::path::Path;
@@ -16,11 +17,17 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::text::{MAX_RECORD, open_regular};
-use super::{Cell, Origin, Row, Table, Wanted, choose};
+use super::{Cell, Origin, Row, Table, Wanted, choose, pages};
 use crate::error::{DataError, Place};
 use crate::guard::no_panic;
 
 const BATCH_ROWS: usize = 1024;
+/// The most that a batch's texts may take. Each row may repeat all of the longest page, its dictionary for one.
+const BATCH_BYTES: u64 = 256 << 20;
+/// What the rows may take in memory: so much in any case, and so much for each byte of the file. A few bytes can stand
+/// for millions of equal rows, and no data set is made of those.
+const MAX_ROWS_BYTES: u64 = 64 << 20;
+const MAX_ROWS_RATIO: u64 = 1024;
 /// Decoded bytes that one column of one row group may claim.
 const MAX_CHUNK: i64 = 2 << 30;
 
@@ -36,6 +43,7 @@ pub(super) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> 
 fn read_columns(path: &Path, file: File, wanted: Wanted<'_>) -> Result<Table, DataError> {
     let length = file.metadata().map_err(|error| DataError::io(path, error))?.len();
     let options = ArrowReaderOptions::new();
+    let headers = file.try_clone().map_err(|error| DataError::io(path, error))?;
     let builder =
         ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(|error| broken(path, error))?;
     plausible(builder.metadata(), length).map_err(|error| broken(path, error))?;
@@ -50,11 +58,19 @@ fn read_columns(path: &Path, file: File, wanted: Wanted<'_>) -> Result<Table, Da
     };
     suits(path, &schema, text, label)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), std::iter::once(text).chain(label));
+    let largest = pages::largest(&headers, builder.metadata(), &mask).map_err(|error| broken(path, error))?;
+    let batch_rows = BATCH_ROWS.min((BATCH_BYTES / largest.max(1)) as usize).max(1);
     let reader =
-        builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|error| broken(path, error))?;
+        builder.with_projection(mask).with_batch_size(batch_rows).build().map_err(|error| broken(path, error))?;
     let mut rows = Vec::new();
+    let mut left = MAX_ROWS_BYTES.saturating_add(length.saturating_mul(MAX_ROWS_RATIO));
     for batch in reader {
         let batch = batch.map_err(|error| broken(path, ParquetError::from(error)))?;
+        let size = batch.num_rows() * size_of::<Row>() + batch.get_array_memory_size();
+        left = left.checked_sub(size as u64).ok_or_else(|| {
+            let what = format!("{} rows and more, too many for a file of {length} bytes", rows.len());
+            broken(path, ParquetError::General(what))
+        })?;
         append(&mut rows, &batch, &origin, path)?;
     }
     Ok(Table { origin, rows })

@@ -118,6 +118,23 @@ fn changed_parquet_never_panics() {
 }
 
 #[test]
+fn a_small_parquet_file_of_endless_equal_rows_is_refused() {
+    let rows = 1_200_000;
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n("same", rows)));
+    let label: ArrayRef = Arc::new(Int64Array::from_iter_values(std::iter::repeat_n(1, rows)));
+    let batch = RecordBatch::try_from_iter([("text", text), ("label", label)]).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("bomb.parquet");
+    fs::write(&path, &bytes).unwrap();
+    let message = read(&path, Wanted::default()).unwrap_err().to_string();
+    assert!(message.contains(&format!("rows and more, too many for a file of {} bytes", bytes.len())), "{message}");
+}
+
+#[test]
 fn a_cut_off_parquet_file_is_named() {
     let desk = TempDir::new().expect("a temporary folder");
     let path = desk.path().join("cut.parquet");

@@ -152,3 +152,13 @@ fn skipped(why: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
+
+#[test]
+fn a_word_that_nobody_can_see_is_refused() {
+    for word in ["\u{A0}", "\u{7F}", "\u{FEFF}\u{200B}"] {
+        let error = parse(&format!("(2 (2 good) (2 {word}))")).unwrap_err();
+        assert_eq!(error.column, 16, "{error}");
+        assert!(error.reason.starts_with("a word without a visible character"), "{error}");
+    }
+    assert_eq!(parse("(2 8\u{A0}1/2)").unwrap().text(), "8\u{A0}1/2");
+}

@@ -120,7 +120,7 @@ fn parquet() {
     let second = build()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_dictionary_enabled(false)
-        .set_encoding(Encoding::DELTA_BYTE_ARRAY)
+        .set_encoding(Encoding::PLAIN)
         .set_compression(Compression::SNAPPY)
         .build();
     let large: ArrayRef = Arc::new(LargeStringArray::from(texts(30)));
@@ -132,5 +132,5 @@ fn parquet() {
     let columns: Vec<(&str, ArrayRef)> = vec![("other", Arc::new(lists)), ("text", Arc::new(keyed)), ("flag", flags)];
     seeds.push(parquet_file([columns, vec![("label", numbers(20))]].concat(), Some(about), build().build()));
     let seeds = seeds.into_iter().map(|bytes| Seed::new(Form::Binary, bytes)).collect();
-    read_each("tables::parquet", "parquet", Bound { per_byte: 1024, fixed: 32 << 20 }, seeds);
+    read_each("tables::parquet", "parquet", Bound { per_byte: 1024, fixed: 128 << 20 }, seeds);
 }

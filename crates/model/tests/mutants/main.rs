@@ -13,7 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Device;
 
 /// mimalloc and libtorch serve this process, so the bound is on the process's pages.
-const BOUND: Bound = Bound { per_byte: 64, fixed: 64 << 20 };
+const BOUND: Bound = Bound { per_byte: 64, fixed: 192 << 20 };
 
 const CONFIG: &str = r#"{"architectures": ["BertModel"], "model_type": "bert", "vocab_size": 20, "hidden_size": 8,
     "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12, "max_position_embeddings": 16,

@@ -12,7 +12,7 @@ use predict::Predictor;
 use tch::Device;
 
 /// libtorch's allocator serves this process, so the bound is on the process's pages.
-const BOUND: Bound = Bound { per_byte: 64, fixed: 64 << 20 };
+const BOUND: Bound = Bound { per_byte: 64, fixed: 192 << 20 };
 
 const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1,
     "num_attention_heads": 2, "intermediate_size": 12, "max_position_embeddings": 16,
@@ -72,4 +72,25 @@ fn data_json() {
         fs::write(run.path().join("data.json"), bytes).unwrap();
         answer(run.path())
     });
+}
+
+#[test]
+fn a_gap_in_the_label_names_is_refused() {
+    let run = run();
+    for names in [r#"{"0": "negative", "1": "neutral", "7": "positive"}"#, r#"{"0": "negative"}"#] {
+        let path = run.path().join("config.json");
+        let old = r#"{"0": "negative", "1": "neutral", "2": "positive"}"#;
+        fs::write(path, CONFIG.replace(old, names)).unwrap();
+        // One name still means a head of two classes.
+        let message = answer(run.path()).unwrap_err();
+        assert!(message.contains("id2label needs each") || message.contains("classifier.bias: found [3]"), "{message}");
+    }
+}
+
+#[test]
+fn ids_that_the_model_does_not_know_are_refused() {
+    let run = run();
+    fs::write(run.path().join("vocab.txt"), format!("{VOCAB}more\n")).unwrap();
+    let message = answer(run.path()).unwrap_err();
+    assert!(message.contains("the tokenizer has ids up to 9, and the model knows 9"), "{message}");
 }

@@ -8,7 +8,7 @@ use mutation::{Bound, Form, Parser, Seed, check, folder};
 use train::TrainConfig;
 
 /// libtorch's allocator serves this process, so the bound is on the process's pages.
-const BOUND: Bound = Bound { per_byte: 256, fixed: 32 << 20 };
+const BOUND: Bound = Bound { per_byte: 256, fixed: 192 << 20 };
 
 const BY_HAND: &str = "# tried by hand\nepochs = 4\nlearning_rate = 3e-5 # warm\nlabel_smoothing = 0\nprecision = \"BF16\"\n\
     group_by_length = true\nschedule = 'inverse_sqrt'\nclass_weights = [1, 2.5]\ndata = \"data/prepared/sst2\"\n\
