@@ -75,10 +75,10 @@ impl Page {
     }
 }
 
-/// The header at `at`, if there is one before `end`.
+/// The header at `at`, if there is one before `end`, which comes later.
 fn header(file: &mut &File, at: u64, end: u64) -> Result<Option<Page>, ParquetError> {
     let mut most = HEADER;
-    while at < end {
+    loop {
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(at))?;
         file.take(most.min(end - at)).read_to_end(&mut bytes)?;
@@ -90,7 +90,6 @@ fn header(file: &mut &File, at: u64, end: u64) -> Result<Option<Page>, ParquetEr
             None => return Ok(None),
         }
     }
-    Ok(None)
 }
 
 /// A reader of the compact protocol.

@@ -23,12 +23,10 @@ const WANTED: [Wanted<'static>; 2] =
 const FILES: [(&str, &str); 3] =
     [("x/train.txt", "(3 (2 It) (4 works))\n"), ("x/dev.txt", "(1 no)\n"), ("x/readme", "not wanted")];
 
+type Unpack = fn(&Path, &[Wanted], &Path, &Limits) -> Result<Vec<PathBuf>, FetchError>;
+
 /// Unpacks, and looks at what came out: the wanted files and no others, none larger than allowed.
-fn unpack(
-    how: fn(&Path, &[Wanted], &Path, &Limits) -> Result<Vec<PathBuf>, FetchError>,
-    folder: &Path,
-    bytes: &[u8],
-) -> Result<(), String> {
+fn unpack(how: Unpack, folder: &Path, bytes: &[u8]) -> Result<(), String> {
     let (archive, into) = (folder.join("archive"), folder.join("into"));
     let _ = std::fs::remove_dir_all(&into);
     std::fs::create_dir(&into).unwrap();
