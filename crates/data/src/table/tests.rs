@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use ::parquet::arrow::ArrowWriter;
-use ::parquet::basic::{Compression, ZstdLevel};
+use ::parquet::basic::{Compression, Encoding, ZstdLevel};
 use ::parquet::file::properties::WriterProperties;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use proptest::prelude::*;
@@ -132,6 +132,25 @@ fn a_small_parquet_file_of_endless_equal_rows_is_refused() {
     fs::write(&path, &bytes).unwrap();
     let message = read(&path, Wanted::default()).unwrap_err().to_string();
     assert!(message.contains(&format!("rows and more, too many for a file of {} bytes", bytes.len())), "{message}");
+}
+
+/// Such a page says inside its packed bytes how many texts it has, and the library believes it.
+#[test]
+fn delta_encoded_texts_are_refused_with_the_way_out() {
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values(["good", "goodness"]));
+    let label: ArrayRef = Arc::new(Int64Array::from_iter_values([1, 0]));
+    let batch = RecordBatch::try_from_iter([("text", text), ("label", label)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_column_encoding("text".into(), Encoding::DELTA_BYTE_ARRAY)
+        .build();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("delta.parquet");
+    let mut writer = ArrowWriter::try_new(fs::File::create(&path).unwrap(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let message = read(&path, Wanted::default()).unwrap_err().to_string();
+    assert!(message.contains("delta-encoded texts") && message.contains("write the file again"), "{message}");
 }
 
 #[test]
