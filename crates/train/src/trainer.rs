@@ -161,7 +161,8 @@ impl<'a> Trainer<'a> {
         if patience.is_some_and(|patience| self.evaluations_without_better >= patience) {
             return Some(EndReason::EarlyStopping);
         }
-        let all_done = self.step == self.total_steps;
+        // More than all where a changed configuration asks for fewer.
+        let all_done = self.step >= self.total_steps;
         let cut_short = self.config.max_steps == Some(self.total_steps);
         all_done.then_some(if cut_short { EndReason::MaxSteps } else { EndReason::Finished })
     }

@@ -46,6 +46,17 @@ pub(crate) const SUMS: &str = "SHA256SUMS";
 /// The summed files.
 pub(crate) const SUMMED: [&str; 3] = [WEIGHTS, OPTIMIZER, STATE];
 
+/// Reads all of one checkpoint and tells its step.
+///
+/// # Errors
+/// The file that isn't as it was written, or that isn't what it should be.
+pub fn check(checkpoint: &Path) -> Result<u64> {
+    let found = Found::open(checkpoint)?;
+    found.weights()?;
+    found.optimizer()?;
+    Ok(found.state.step)
+}
+
 /// `step-00000100`.
 pub(crate) fn name_of(step: u64) -> String {
     format!("step-{step:08}")

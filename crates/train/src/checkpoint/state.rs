@@ -20,8 +20,7 @@ pub(crate) struct State {
     pub format: u32,
     /// Optimizer steps done.
     pub step: u64,
-    /// The epoch of the next step, from 0, and the steps of it that are done: `step` once more, for people, and a check
-    /// that the data still makes epochs of the same length.
+    /// The epoch of the next step, from 0, and the steps of it that are done: `step` once more, for people.
     pub epoch: u64,
     pub step_in_epoch: u64,
     /// Whether the evaluation that is due after this step, if one is, has been done.
@@ -86,6 +85,9 @@ impl State {
             return Err(format!("has format {format}, and this program reads {FORMAT}"));
         }
         let state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if state.micro_batch_parts == 0 {
+            return Err("has micro_batch_parts 0, and 1 is the least".to_owned());
+        }
         state.args().map_err(|error| error.to_string())?;
         Ok(state)
     }

@@ -1,6 +1,7 @@
-//! Damaged configuration files, as `--config` and a run's `run.toml` are read. What must hold is in
-//! `tests/mutation/mod.rs`.
+//! Damaged configuration files, as `--config` and a run's `run.toml` are read, and damaged checkpoints. What must hold is
+//! in `tests/mutation/mod.rs`.
 
+mod checkpoints;
 #[path = "../../../../tests/mutation/mod.rs"]
 mod mutation;
 
