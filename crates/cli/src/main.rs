@@ -5,6 +5,8 @@ mod doctor;
 mod evaluate;
 mod predict;
 mod run_report;
+#[cfg(unix)]
+mod verify_resume;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,9 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Label texts with a run
     Predict(predict::PredictArgs),
+    /// Show that a killed and resumed training ends as an undisturbed one, to the bit
+    #[cfg(unix)]
+    VerifyResume(Box<verify_resume::VerifyResumeArgs>),
     /// Run one forward and backward pass on this machine
     Doctor,
 }
@@ -55,6 +60,8 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Evaluate(args) => evaluate::run(&args)?,
         Command::Predict(args) => predict::run(&args)?,
+        #[cfg(unix)]
+        Command::VerifyResume(args) => verify_resume::run(&args)?,
         Command::Doctor => doctor::run()?,
     }
     Ok(())

@@ -1,0 +1,279 @@
+//! `verdict verify-resume`: trains twice, once undisturbed and once killed again and again, and compares the ends.
+//!
+//! The killed processes are real ones, ended by SIGKILL: in training, inside a save, and while they recover from the
+//! kill before. What the two trainings leave behind must be the same to the bit, timings aside.
+
+mod compare;
+mod flat_json;
+mod process;
+mod random;
+mod reaper;
+mod watch;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use data::manifest::{Prepared, newest_prepared};
+use serde::Serialize;
+use train::files::write_atomic;
+use train::run_directory::{LOG, RUNS};
+use train::{TrainArgs, TrainConfig, setup};
+
+use process::{End, Plan, Seen, Watched};
+use random::SplitMix64;
+use reaper::{Course, Death, Kind, Reaper};
+
+/// The flags of `verify-resume`: those of `train`, and these.
+#[derive(Args)]
+pub struct VerifyResumeArgs {
+    #[command(flatten)]
+    train: TrainArgs,
+    /// How many processes are killed
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Verification")]
+    kills: u32,
+    /// Seed of the instants at which they are killed
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Verification")]
+    kill_seed: u64,
+    /// Also write what was found to this file, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Verification")]
+    report: Option<PathBuf>,
+}
+
+/// What `--report` gets.
+#[derive(Serialize)]
+struct Report {
+    identical: bool,
+    work_lost_within_interval: bool,
+    kills: usize,
+    kills_in_training: usize,
+    kills_inside_a_save: usize,
+    kills_in_recovery: usize,
+    kill_seed: u64,
+    killed_runs: usize,
+    steps: u64,
+    save_interval: u64,
+    most_steps_lost: u64,
+    threads: usize,
+    seconds: f64,
+    comparisons: Vec<Comparison>,
+    deaths: Vec<Death>,
+}
+
+/// One part of a run, held against the same part of the undisturbed run.
+#[derive(Serialize)]
+struct Comparison {
+    part: &'static str,
+    identical: bool,
+    /// File, place and both values, of each killed run that differs.
+    differences: Vec<String>,
+}
+
+/// Trains, kills, compares and shows.
+pub fn run(args: &VerifyResumeArgs) -> Result<()> {
+    let started = Instant::now();
+    let (config, split) = settle(args)?;
+    let threads = config.threads.unwrap_or(1);
+    let work = Work::create()?;
+    let saved = work.path.join("train.toml");
+    write_atomic(&saved, config.to_toml()?)?;
+    let this = std::env::current_exe().context("can't tell which program this is")?;
+    let train = |run: &Path, resume: bool| {
+        let mut command = Command::new(&this);
+        command.arg("train").arg("--config").arg(&saved).arg("--output").arg(run);
+        if resume {
+            command.arg("--resume");
+        }
+        command
+    };
+
+    let reference = work.path.join("undisturbed");
+    eprintln!("training undisturbed, then with {} kills (seed {}); in {}", args.kills, args.kill_seed, work.shown());
+    let (course, seen) = undisturbed(train(&reference, false), &reference, &config)?;
+    let mut reaper = Reaper {
+        command: &train,
+        course,
+        seen,
+        wanted: args.kills as usize,
+        random: SplitMix64(args.kill_seed),
+        deaths: Vec::new(),
+    };
+    let runs = reaper.reap(&work.path)?;
+
+    let predict = |run: &Path| predictions(&this, run, &split, threads);
+    let comparisons = compare(&reference, &runs, &predict)?;
+    let count = |kind: Kind| reaper.deaths.iter().filter(|death| death.kind == kind).count();
+    let most_steps_lost = reaper.deaths.iter().map(|death| death.lost_steps).max().unwrap_or(0);
+    let report = Report {
+        identical: comparisons.iter().all(|comparison| comparison.identical),
+        work_lost_within_interval: most_steps_lost <= reaper.course.interval,
+        kills: reaper.deaths.len(),
+        kills_in_training: count(Kind::Training),
+        kills_inside_a_save: count(Kind::Saving),
+        kills_in_recovery: count(Kind::Recovering),
+        kill_seed: args.kill_seed,
+        killed_runs: runs.len(),
+        steps: reaper.course.steps(),
+        save_interval: reaper.course.interval,
+        most_steps_lost,
+        threads,
+        seconds: started.elapsed().as_secs_f64(),
+        comparisons,
+        deaths: reaper.deaths,
+    };
+    if let Some(path) = &args.report {
+        write_atomic(path, serde_json::to_string_pretty(&report)? + "\n")?;
+    }
+    show(&report);
+    if !(report.identical && report.work_lost_within_interval) {
+        bail!("a killed and resumed training did not end as the undisturbed one; both are kept in {}", work.shown());
+    }
+    work.remove();
+    Ok(())
+}
+
+/// The configuration to train with, nothing about it left open, and the split to predict.
+fn settle(args: &VerifyResumeArgs) -> Result<(TrainConfig, String)> {
+    let mut config = TrainConfig::from_args(&args.train)?;
+    ensure!(
+        config.output.is_none(),
+        "verify-resume trains into folders of its own (hint: leave --output out; the folders stay where something differs)"
+    );
+    let device = setup::device(config.device)?;
+    ensure!(
+        device == tch::Device::Cpu,
+        "a resumed training is the same to the bit on the CPU only, and this one would run on {device:?} (hint: --device \
+         cpu)"
+    );
+    // Another thread count adds in another order, so all processes are told the same one.
+    config.threads = Some(config.threads.unwrap_or(tch::get_num_threads() as usize));
+    let dir = match config.data.take() {
+        Some(dir) => dir,
+        None => newest_prepared()?,
+    };
+    let split = if Prepared::open(&dir)?.manifest.splits.contains_key("validation") { "validation" } else { "train" };
+    config.data = Some(dir);
+    Ok((config, split.to_owned()))
+}
+
+/// The folder of both trainings, beside the runs. It stays unless it is removed.
+struct Work {
+    path: PathBuf,
+}
+
+impl Work {
+    fn create() -> Result<Self> {
+        fs::create_dir_all(RUNS).with_context(|| format!("can't make the folder {RUNS}"))?;
+        for number in 1.. {
+            let path = Path::new(RUNS).join(format!("verify-resume-{number}"));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self { path }),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).with_context(|| format!("can't make the folder {}", path.display())),
+            }
+        }
+        bail!("no name is free for a working folder under {RUNS}");
+    }
+
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Removes it, and the folder of the runs where nothing else is in that.
+    fn remove(self) {
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            eprintln!("warning: {} can't be removed: {error}", self.path.display());
+        }
+        let _ = fs::remove_dir(RUNS);
+    }
+}
+
+/// Trains without a kill, and learns how long what takes.
+fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<(Course, Seen)> {
+    let (began, mut seen) = (Instant::now(), Seen::default());
+    let process = Watched::start(command, run, &run.with_extension("txt"))?;
+    let End::Done = process.see_through(Plan::Undisturbed, Duration::MAX, &mut seen)? else {
+        bail!("the undisturbed training was killed");
+    };
+    let most = Duration::from_secs(60) + began.elapsed() * 20;
+    let log = run.join(LOG);
+    let text = fs::read_to_string(&log).with_context(|| log.display().to_string())?;
+    let (mut seconds, mut epoch) = (Vec::new(), None);
+    for line in text.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).with_context(|| log.display().to_string())?;
+        if record["event"] == "step" {
+            seconds.push(record["seconds"].as_f64().unwrap_or(0.0));
+            epoch = epoch.or(record["epoch"].as_f64());
+        }
+    }
+    let epoch = epoch.filter(|epoch| *epoch > 0.0).with_context(|| format!("{} holds no step", log.display()))?;
+    // A checkpoint is written at least at the end of every epoch, of which the first step is this share.
+    let steps_per_epoch = (1.0 / epoch).round() as u64;
+    let interval = save_every(config).map_or(steps_per_epoch, |steps| steps.min(steps_per_epoch));
+    eprintln!("undisturbed: {} steps in {:.1} s", seconds.len(), began.elapsed().as_secs_f64());
+    Ok((Course { seconds, interval, most }, seen))
+}
+
+fn save_every(_config: &TrainConfig) -> Option<u64> {
+    None
+}
+
+/// Writes the answers of a run to a file beside it.
+fn predictions(this: &Path, run: &Path, split: &str, threads: usize) -> Result<PathBuf> {
+    let path = run.with_extension("jsonl");
+    let file = fs::File::create(&path).with_context(|| path.display().to_string())?;
+    let flags = ["--split", split, "--json", "--precision", "fp32", "--device", "cpu"];
+    let mut command = Command::new(this);
+    command.args([OsStr::new("predict"), "--run".as_ref(), run.as_os_str()]).args(flags).stdout(file);
+    let status =
+        command.env("OMP_NUM_THREADS", threads.to_string()).status().context("can't start this program again")?;
+    ensure!(status.success(), "predicting with {} failed ({status})", run.display());
+    Ok(path)
+}
+
+/// Every part of every killed run against the undisturbed one.
+fn compare(reference: &Path, runs: &[PathBuf], predict: &dyn Fn(&Path) -> Result<PathBuf>) -> Result<Vec<Comparison>> {
+    let parts = compare::PARTS.into_iter().chain([compare::PREDICTIONS]);
+    let mut comparisons: Vec<Comparison> =
+        parts.map(|part| Comparison { part, identical: true, differences: Vec::new() }).collect();
+    let answers = predict(reference)?;
+    for run in runs {
+        let mut outcomes = compare::runs(reference, run)?;
+        // A run that kept the same model to the bit may still answer from another configuration or tokenizer.
+        outcomes.push((compare::PREDICTIONS, compare::lines(&answers, &predict(run)?)?));
+        for (comparison, (_, difference)) in comparisons.iter_mut().zip(outcomes) {
+            let named = difference.map(|text| format!("{}: {text}", run.display()));
+            comparison.differences.extend(named);
+            comparison.identical = comparison.differences.is_empty();
+        }
+    }
+    Ok(comparisons)
+}
+
+fn show(report: &Report) {
+    let runs = if report.killed_runs == 1 { "run" } else { "runs" };
+    println!("{} killed {runs} against the undisturbed one, {} steps each\n", report.killed_runs, report.steps);
+    for comparison in &report.comparisons {
+        println!("{:<24} {}", comparison.part, if comparison.identical { "identical" } else { "DIFFERENT" });
+        for difference in &comparison.differences {
+            println!("    {difference}");
+        }
+    }
+    println!(
+        "\nkills                    {}: {} in training, {} inside a save, {} during recovery (seed {})",
+        report.kills, report.kills_in_training, report.kills_inside_a_save, report.kills_in_recovery, report.kill_seed
+    );
+    println!(
+        "work lost by a kill      at most {} of {} steps between two checkpoints{}",
+        report.most_steps_lost,
+        report.save_interval,
+        if report.work_lost_within_interval { "" } else { ": TOO MUCH" }
+    );
+    println!("threads                  {}", report.threads);
+    println!("took                     {:.1} s", report.seconds);
+}

@@ -1,0 +1,123 @@
+use super::*;
+
+/// Two runs with the same content: a model, a checkpoint of step 4, figures and a log.
+fn two_runs() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["one", "other"].map(|name| folder.path().join(name));
+    for (run, seconds) in paths.iter().zip([1, 2]) {
+        let checkpoint = run.join("checkpoints/step-00000004");
+        fs::create_dir_all(&checkpoint).unwrap();
+        for file in [run.join(MODEL), checkpoint.join(MODEL), checkpoint.join(OPTIMIZER)] {
+            write_tensors(&file, &[1.0, 2.0, 3.0]);
+        }
+        let trainer =
+            format!(r#"{{"step": 4, "best": {{"value": 0.5}}, "log_bytes": {seconds}, "seconds": {seconds}}}"#);
+        fs::write(checkpoint.join(TRAINER), trainer).unwrap();
+        fs::write(checkpoint.join("SHA256SUMS"), "").unwrap();
+        fs::write(run.join(METRICS), format!(r#"{{"steps": 4, "seconds": {seconds}, "loss": 0.5}}"#)).unwrap();
+        fs::write(run.join(LOG), log(&["0.5", "0.25"], seconds)).unwrap();
+    }
+    let [one, other] = paths;
+    (folder, one, other)
+}
+
+fn log(losses: &[&str], seconds: u64) -> String {
+    let mut text = format!("{{\"event\":\"start\",\"seconds\":{seconds}}}\n");
+    for (index, loss) in losses.iter().enumerate() {
+        let step = index + 1;
+        text += &format!("{{\"event\":\"step\",\"step\":{step},\"loss\":{loss},\"seconds\":{seconds}}}\n");
+        text += &format!("{{\"event\":\"evaluation\",\"step\":{step},\"f1\":{step},\"seconds\":{seconds}}}\n");
+    }
+    text
+}
+
+fn write_tensors(path: &Path, numbers: &[f32]) {
+    let tensor = Tensor::from_slice(numbers);
+    Tensor::write_safetensors(&[("a.weight", &tensor), ("b.weight", &tensor.zeros_like())], path).unwrap();
+}
+
+/// The differences of the two runs, each with its part.
+fn found(one: &Path, other: &Path) -> Vec<(&'static str, String)> {
+    let outcomes = runs(one, other).unwrap().into_iter();
+    outcomes.filter_map(|(part, difference)| Some((part, difference?))).collect()
+}
+
+#[test]
+fn times_are_no_difference() {
+    let (_folder, one, other) = two_runs();
+    assert_eq!(found(&one, &other), []);
+}
+
+#[test]
+fn one_bit_of_a_weight_is_found_and_both_values_are_told() {
+    let (_folder, one, other) = two_runs();
+    write_tensors(&other.join(MODEL), &[1.0, 2.000_000_2, 3.0]);
+    assert_eq!(
+        found(&one, &other),
+        [(
+            "kept model",
+            "model.safetensors, tensor a.weight: element 1 is 2e0 and 2.000000238418579e0; 1 of 3 differ".to_owned()
+        )]
+    );
+    write_tensors(&other.join(MODEL), &[1.0, 2.0]);
+    assert!(found(&one, &other)[0].1.contains("tensor a.weight: (Float, [3]) and (Float, [2])"));
+    fs::remove_file(other.join(MODEL)).unwrap();
+    assert_eq!(found(&one, &other)[0].1, "model.safetensors: there and missing");
+}
+
+#[test]
+fn minus_zero_is_not_zero() {
+    let (_folder, one, other) = two_runs();
+    write_tensors(&one.join(MODEL), &[0.0]);
+    write_tensors(&other.join(MODEL), &[-0.0]);
+    assert!(found(&one, &other)[0].1.contains("element 0 is 0e0 and -0e0"), "{:?}", found(&one, &other));
+}
+
+#[test]
+fn a_checkpoint_of_another_step_differs_in_all_of_it() {
+    let (_folder, one, other) = two_runs();
+    fs::rename(other.join("checkpoints/step-00000004"), other.join("checkpoints/step-00000003")).unwrap();
+    let found = found(&one, &other);
+    assert_eq!(found.iter().map(|(part, _)| *part).collect::<Vec<_>>(), PARTS[1..4]);
+    assert_eq!(found[0].1, "newest checkpoint: step 4 and step 3");
+}
+
+#[test]
+fn documents_name_the_key() {
+    let (_folder, one, other) = two_runs();
+    fs::write(other.join(METRICS), r#"{"steps": 4, "seconds": 9, "loss": 0.50}"#).unwrap();
+    fs::write(other.join("checkpoints/step-00000004/trainer.json"), r#"{"step": 4, "best": null}"#).unwrap();
+    let found = found(&one, &other);
+    assert_eq!(found[0].1, "checkpoint of step 4, trainer.json, best.value = 0.5 and best = null");
+    assert_eq!(found[1].1, "metrics.json, loss: 0.5 and 0.50");
+}
+
+#[test]
+fn the_log_names_step_and_value() {
+    let (_folder, one, other) = two_runs();
+    let differs = |text: &str| {
+        fs::write(other.join(LOG), text).unwrap();
+        found(&one, &other).into_iter().map(|(_, text)| text).collect::<Vec<_>>()
+    };
+    assert_eq!(differs(&log(&["0.5", "0.26"], 1)), ["log.jsonl, step of step 2: loss: 0.25 and 0.26"]);
+    assert_eq!(
+        differs(&log(&["0.5"], 1)),
+        ["log.jsonl: 2 and 1 records of the kind step", "log.jsonl: 2 and 1 records of the kind evaluation"]
+    );
+    let twice = log(&["0.5"], 1) + &log(&["0.5", "0.25"], 1).replace("evaluation", "start");
+    assert_eq!(differs(&twice)[0], "log.jsonl: step 2 is due, and step 1 is there");
+}
+
+#[test]
+fn lines_are_compared_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let one = write("one", "a\nb\n");
+    assert_eq!(lines(&one, &write("same", "a\nb\n")).unwrap(), None);
+    assert_eq!(lines(&one, &write("other", "a\nc\n")).unwrap().unwrap(), "one, line 2: b and c");
+    assert_eq!(lines(&one, &write("short", "a\n")).unwrap().unwrap(), "one, line 2: b and ");
+}

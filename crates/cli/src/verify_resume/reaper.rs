@@ -1,0 +1,277 @@
+//! Trains into folders and kills what trains, at instants chosen by a seed, until enough kills are placed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use super::process::{End, Plan, Seen, Watched};
+use super::random::SplitMix64;
+use super::watch;
+
+/// What the process was doing when it was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Training, evaluating, or ending.
+    Training,
+    /// Saving: it left an unfinished file or folder.
+    Saving,
+    /// Going on from an earlier kill, before its first step of its own.
+    Recovering,
+}
+
+impl Kind {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Training => "in training",
+            Self::Saving => "inside a save",
+            Self::Recovering => "during recovery",
+        }
+    }
+}
+
+/// One kill.
+#[derive(Debug, Clone, Serialize)]
+pub struct Death {
+    /// The killed run, from 1.
+    pub run: usize,
+    /// What the process was doing.
+    pub kind: Kind,
+    /// The last step in the log, 0 where there is none.
+    pub logged_step: u64,
+    /// The step of the newest checkpoint, 0 where there is none.
+    pub checkpoint_step: u64,
+    /// Steps that have to be done again.
+    pub lost_steps: u64,
+}
+
+/// What is known from the undisturbed run.
+#[derive(Debug, Clone)]
+pub struct Course {
+    /// When each step was done, in seconds since training began.
+    pub seconds: Vec<f64>,
+    /// The most steps between two checkpoints.
+    pub interval: u64,
+    /// The longest that a process may take before it counts as hanging.
+    pub most: Duration,
+}
+
+impl Course {
+    /// Steps in all.
+    pub fn steps(&self) -> u64 {
+        self.seconds.len() as u64
+    }
+
+    /// When a step was done; step 0 at the beginning.
+    fn at(&self, step: u64) -> f64 {
+        match step {
+            0 => 0.0,
+            step => self.seconds[step.min(self.steps()) as usize - 1],
+        }
+    }
+
+    /// From a step to the next one, or as long as the last step took.
+    fn after(&self, step: u64) -> Duration {
+        let from = step.min(self.steps().saturating_sub(1));
+        Duration::from_secs_f64((self.at(from + 1) - self.at(from)).max(0.0))
+    }
+}
+
+/// Where a run stands before a life of it.
+#[derive(Debug, Clone, Copy)]
+struct Situation {
+    resumed: bool,
+    checkpoint: u64,
+    /// Lives in a row that brought no newer checkpoint.
+    stalled: u64,
+    /// Whether too few kills hit a save so far.
+    saves_wanted: bool,
+}
+
+/// The kills of one comparison.
+pub struct Reaper<'a> {
+    /// Makes the command that trains into a folder, and goes on with what is there where the flag says so.
+    pub command: &'a dyn Fn(&Path, bool) -> Command,
+    /// The undisturbed run.
+    pub course: Course,
+    /// How long starts and saves took.
+    pub seen: Seen,
+    /// Kills to place.
+    pub wanted: usize,
+    /// Where the instants come from.
+    pub random: SplitMix64,
+    /// The kills so far.
+    pub deaths: Vec<Death>,
+}
+
+/// Runs that may end in a row before a kill is placed.
+const MISSES: usize = 10;
+
+impl Reaper<'_> {
+    /// Trains into `work/killed-1`, `work/killed-2` and so on, until all kills are placed and the last run has ended.
+    ///
+    /// # Errors
+    /// A process that ends by itself in another way than well; runs too short to be killed.
+    pub fn reap(&mut self, work: &Path) -> Result<Vec<PathBuf>> {
+        let (mut runs, mut misses) = (Vec::new(), 0);
+        while self.deaths.len() < self.wanted {
+            let before = self.deaths.len();
+            let run = work.join(format!("killed-{}", runs.len() + 1));
+            runs.push(run.clone());
+            self.train(&run, runs.len())?;
+            misses = if self.deaths.len() > before { 0 } else { misses + 1 };
+            if misses == MISSES {
+                bail!("{MISSES} runs in a row ended before they could be killed (hint: train for more steps)");
+            }
+        }
+        Ok(runs)
+    }
+
+    /// One run to its end, in as many lives as it takes.
+    fn train(&mut self, run: &Path, number: usize) -> Result<()> {
+        let (mut resumed, mut stalled) = (false, 0);
+        let output = run.with_extension("txt");
+        loop {
+            let checkpoint = newest_step(run);
+            let plan = if self.deaths.len() < self.wanted {
+                let saves = self.deaths.iter().filter(|death| death.kind == Kind::Saving).count();
+                let saves_wanted = saves * 5 < (self.deaths.len() + 1) * 2;
+                plan(
+                    &mut self.random,
+                    &Situation { resumed, checkpoint, stalled, saves_wanted },
+                    &self.course,
+                    &self.seen,
+                )
+            } else {
+                Plan::Undisturbed
+            };
+            let process = Watched::start((self.command)(run, resumed), run, &output)?;
+            match process.see_through(plan, self.course.most, &mut self.seen)? {
+                End::Done => return Ok(()),
+                End::Killed { log_untouched, inside_save } => {
+                    let (logged_step, now) = (watch::last_step(run).unwrap_or(0), newest_step(run));
+                    let kind = match () {
+                        () if resumed && (log_untouched || logged_step <= checkpoint) => Kind::Recovering,
+                        () if inside_save => Kind::Saving,
+                        () => Kind::Training,
+                    };
+                    let lost_steps = logged_step.saturating_sub(now);
+                    self.deaths.push(Death { run: number, kind, logged_step, checkpoint_step: now, lost_steps });
+                    eprintln!(
+                        "kill {} of {}: run {number} {}, after step {logged_step}; the newest checkpoint is of step {now}",
+                        self.deaths.len(),
+                        self.wanted,
+                        kind.words()
+                    );
+                    stalled = if now > checkpoint { 0 } else { stalled + 1 };
+                    resumed = true;
+                }
+            }
+        }
+    }
+}
+
+fn newest_step(run: &Path) -> u64 {
+    watch::newest_checkpoint(run).map_or(0, |(step, _)| step)
+}
+
+/// When to kill the next process.
+fn plan(random: &mut SplitMix64, situation: &Situation, course: &Course, seen: &Seen) -> Plan {
+    let Situation { resumed, checkpoint, stalled, saves_wanted } = *situation;
+    let remaining = course.steps().saturating_sub(checkpoint);
+    let draw = random.unit();
+    if resumed && (remaining == 0 || (stalled < 2 && draw < 0.2)) {
+        return Plan::AfterStart(random.up_to(median(&seen.startups, Duration::from_millis(200)).mul_f64(1.2)));
+    }
+    if stalled >= 3 {
+        // Time enough for at least one more checkpoint, and for more of them the longer it takes.
+        let step = (checkpoint + course.interval * (stalled - 1)).min(course.steps());
+        return Plan::AfterStep(step, random.up_to(course.after(step)));
+    }
+    if draw < if saves_wanted { 0.8 } else { 0.4 } {
+        let ahead = remaining.div_ceil(course.interval.max(1));
+        let skip = stalled + random.below(ahead.div_ceil(3).min(3));
+        // A little more than a save takes: the end of one, and what is tidied up after it, shall be hit as well.
+        let delay = random.up_to(median(&seen.saves, Duration::from_millis(3)).mul_f64(1.1));
+        return Plan::AfterSaveBegins { skip, delay };
+    }
+    let span = (2 * course.interval).max(remaining / 3).min(remaining);
+    let (from, to) = (course.at(checkpoint), course.at(checkpoint + span));
+    let instant = from + (to - from) * random.unit();
+    let step = course.seconds.iter().filter(|&&seconds| seconds <= instant).count().max(1) as u64;
+    Plan::AfterStep(step, random.up_to(course.after(step)))
+}
+
+/// The middle of some times.
+fn median(times: &[Duration], otherwise: Duration) -> Duration {
+    let mut times = times.to_vec();
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or(otherwise)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn course() -> Course {
+        let seconds = (1..=100).map(|step| f64::from(step) * 0.01).collect();
+        Course { seconds, interval: 10, most: Duration::from_secs(60) }
+    }
+
+    fn plans(situation: Situation) -> Vec<Plan> {
+        let seen = Seen { startups: vec![Duration::from_millis(100)], saves: vec![Duration::from_millis(5)] };
+        let mut random = SplitMix64(7);
+        (0..300).map(|_| plan(&mut random, &situation, &course(), &seen)).collect()
+    }
+
+    const FRESH: Situation = Situation { resumed: false, checkpoint: 0, stalled: 0, saves_wanted: false };
+
+    #[test]
+    fn a_fresh_run_is_killed_in_training_and_in_saves() {
+        let plans = plans(FRESH);
+        let saves = plans.iter().filter(|plan| matches!(plan, Plan::AfterSaveBegins { .. })).count();
+        let most = Duration::from_millis(10);
+        assert!((80..200).contains(&saves), "{saves}");
+        for plan in plans {
+            match plan {
+                Plan::AfterStep(step, delay) => assert!((1..=33).contains(&step) && delay <= most, "{plan:?}"),
+                Plan::AfterSaveBegins { skip, delay } => assert!(skip < 3 && delay < most, "{plan:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_resumed_run_is_killed_in_recovery_too_and_later_than_it_stands() {
+        let plans = plans(Situation { resumed: true, checkpoint: 50, ..FRESH });
+        let recovery = plans.iter().filter(|plan| matches!(plan, Plan::AfterStart(_))).count();
+        assert!((30..100).contains(&recovery), "{recovery}");
+        assert!(plans.iter().all(|plan| !matches!(plan, Plan::AfterStep(step, _) if !(50..=70).contains(step))));
+    }
+
+    #[test]
+    fn a_run_that_gets_nowhere_is_given_more_time_each_life() {
+        for (stalled, awaited) in [(3, 20), (5, 40), (50, 100)] {
+            let plans = plans(Situation { resumed: true, stalled, ..FRESH });
+            assert!(plans.iter().all(|plan| matches!(plan, Plan::AfterStep(step, _) if *step == awaited)), "{stalled}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_only_has_to_end_is_killed_in_recovery() {
+        let plans = plans(Situation { resumed: true, checkpoint: 100, stalled: 9, ..FRESH });
+        assert!(plans.iter().all(|plan| matches!(plan, Plan::AfterStart(_))));
+    }
+
+    #[test]
+    fn a_step_takes_until_the_next_one() {
+        let course = course();
+        assert_eq!((course.at(0), course.at(100), course.at(400)), (0.0, 1.0, 1.0));
+        for step in [0, 50, 99, 100, 101] {
+            assert!((course.after(step).as_secs_f64() - 0.01).abs() < 1e-9, "{step}");
+        }
+    }
+}
