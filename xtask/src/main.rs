@@ -15,6 +15,7 @@ mod setup;
 mod test;
 #[cfg(test)]
 mod tidy;
+mod torture;
 mod wheels;
 
 use std::process::ExitCode;
@@ -29,10 +30,12 @@ cargo xtask TASK [ARGUMENTS]
   train ARGS            fine-tunes; the same as `cargo run -p train -- ARGS`
   evaluate ARGS         scores a run on a split
   predict ARGS TEXT...  label and probabilities of texts
+  verify-resume ARGS    trains with ARGS twice, once killed and resumed again and again, and compares the ends
 
   setup [--cpu|--cuda]  brings libtorch and tells cargo where it lies; the tasks above do it by themselves
   doctor                checks this machine, and says how to mend what is broken
   test                  every check there is; CI runs exactly this
+  torture               kills, failing disks and damaged files, at length (--help lists its flags)
 
 `cargo xtask TASK --help` shows the flags of a task.";
 
@@ -46,7 +49,9 @@ enum Task {
     Train,
     Evaluate,
     Predict,
+    VerifyResume,
     Test,
+    Torture,
     Help,
 }
 
@@ -60,7 +65,9 @@ impl Task {
             Some("train") => Task::Train,
             Some("evaluate") => Task::Evaluate,
             Some("predict") => Task::Predict,
+            Some("verify-resume") => Task::VerifyResume,
             Some("test") => Task::Test,
+            Some("torture") => Task::Torture,
             None | Some("help" | "--help" | "-h") => Task::Help,
             Some(other) => bail!("there is no task {other:?}\n\n{HELP}"),
         })
@@ -75,7 +82,9 @@ impl Task {
             Task::Train => product::train(arguments),
             Task::Evaluate => product::evaluate(arguments),
             Task::Predict => product::predict(arguments),
+            Task::VerifyResume => product::verify_resume(arguments),
             Task::Test => test::run(arguments),
+            Task::Torture => torture::run(arguments),
             Task::Help => {
                 println!("{HELP}");
                 Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `prepare-data`, `train`, `evaluate`, `predict`: set-up, then the product's own command with the same arguments.
+//! `prepare-data`, `train`, `evaluate`, `predict`, `verify-resume`: set-up, then the product's own command with the same arguments.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -25,6 +25,8 @@ pub const TRAIN: Product = Product { package: "train", binary: "train", words: &
 pub const EVALUATE: Product = verdict(&["evaluate"]);
 /// Labels texts.
 pub const PREDICT: Product = verdict(&["predict"]);
+/// Kills a training, resumes it, and compares its end with an undisturbed one.
+pub const VERIFY_RESUME: Product = verdict(&["verify-resume"]);
 /// One forward and one backward of a real model.
 pub const DOCTOR: Product = verdict(&["doctor"]);
 
@@ -74,4 +76,9 @@ pub fn evaluate(arguments: &[String]) -> Result<ExitCode> {
 /// Runs the task `predict`.
 pub fn predict(arguments: &[String]) -> Result<ExitCode> {
     PREDICT.hand_over(arguments)
+}
+
+/// Runs the task `verify-resume`.
+pub fn verify_resume(arguments: &[String]) -> Result<ExitCode> {
+    VERIFY_RESUME.hand_over(arguments)
 }

@@ -15,9 +15,12 @@ where cargo-deny is installed, licences and sources of dependencies. Stops at th
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub enum End {
+    /// Well.
     Passed,
+    /// Badly.
     Failed,
+    /// Not begun.
     Skipped,
 }
 
@@ -83,7 +86,8 @@ fn take(name: &str, step: Option<Command>) -> Result<(End, Duration)> {
     Ok((if passed { End::Passed } else { End::Failed }, begin.elapsed()))
 }
 
-fn table(summary: &[(&str, End, Duration)]) -> String {
+/// The steps, how each ended and how long it took.
+pub fn table(summary: &[(&str, End, Duration)]) -> String {
     let line = |(name, end, time): &(&str, End, Duration)| {
         let word = match end {
             End::Passed => "ok",

@@ -1,0 +1,238 @@
+//! `cargo xtask torture`: the tests that look for faults, at length.
+//!
+//! They are the same tests that `cargo xtask test` runs with small numbers. Each reads from the environment how far to
+//! go and where to begin, so a failure is repeated by the seed that is printed with it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result, bail};
+
+use crate::test::{End, table};
+use crate::{command, setup};
+
+const HELP: &str = "\
+cargo xtask torture [FLAGS]
+
+Kills training processes at random instants and compares their end with that of undisturbed ones, lets every file-system
+call of a save fail, truncates and flips every byte of a checkpoint, and feeds each parser with damaged input.
+
+  --kills N      how many processes are killed [default: 1000]
+  --mutants M    damaged inputs for each parser [default: 100000]
+  --seed S       where the random choices begin [default: the clock; it is printed]";
+
+/// How far to go, and from where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Extent {
+    kills: u64,
+    mutants: u64,
+    /// `None`: from the clock.
+    seed: Option<u64>,
+}
+
+impl Extent {
+    fn parse(arguments: &[String]) -> Result<Extent> {
+        let mut extent = Extent { kills: 1000, mutants: 100_000, seed: None };
+        let mut rest = arguments.iter().flat_map(|argument| match argument.split_once('=') {
+            Some((flag, value)) => vec![flag, value],
+            None => vec![argument.as_str()],
+        });
+        while let Some(flag) = rest.next() {
+            if !["--kills", "--mutants", "--seed"].contains(&flag) {
+                bail!("torture has no flag {flag:?}\n\n{HELP}");
+            }
+            let value = rest.next().with_context(|| format!("{flag} needs a value"))?;
+            let number = value.parse().with_context(|| format!("{flag} {value}: it must be a whole number"))?;
+            match flag {
+                "--seed" => extent.seed = Some(number),
+                _ if number == 0 => bail!("{flag} 0 would test nothing (hint: 1 or more)"),
+                "--kills" => extent.kills = number,
+                _ => extent.mutants = number,
+            }
+        }
+        Ok(extent)
+    }
+}
+
+/// A test target, or some tests of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Step {
+    name: String,
+    /// What follows `cargo test`.
+    target: String,
+    /// Which of its tests; empty: all.
+    filter: &'static str,
+}
+
+/// What is run, in this order.
+fn steps(root: &Path) -> Vec<Step> {
+    let mut steps = vec![
+        Step { name: "kills".into(), target: "--package cli --test end_to_end".into(), filter: "torture" },
+        Step { name: "save path".into(), target: "--package train --lib".into(), filter: "checkpoint" },
+    ];
+    for (package, test) in mutants(root) {
+        let target = format!("--package {package} --test {test}");
+        steps.push(Step { name: format!("{test}, {package}"), target, filter: "" });
+    }
+    steps
+}
+
+/// The test targets about damaged input, each with its package: `crates/PACKAGE/tests/mutants*`.
+fn mutants(root: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    };
+    for package in names(&root.join("crates")) {
+        let tests = root.join("crates").join(&package).join("tests");
+        for name in names(&tests) {
+            let test = match name.strip_suffix(".rs") {
+                Some(test) => test,
+                None if tests.join(&name).join("main.rs").is_file() => &name,
+                None => continue,
+            };
+            if test.starts_with("mutants") {
+                found.push((package.clone(), test.to_owned()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Runs the task.
+pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        println!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let extent = Extent::parse(arguments)?;
+    let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
+    let seed = extent.seed.unwrap_or_else(clock);
+    let root = command::root();
+    std::env::set_current_dir(&root)?;
+    let libtorch = setup::ensure(None)?.folder;
+    eprintln!("torture: {} kills, {} mutants a parser, seed {seed}", extent.kills, extent.mutants);
+
+    let cargo = |step: &Step| {
+        let mut cargo = command::cargo(Some(&libtorch));
+        cargo.arg("test").args(step.target.split(' '));
+        cargo
+    };
+    let steps = steps(&root);
+    let mut summary = Vec::new();
+    // Building first: a mistake in the last target should not show after an hour, and the times below are of tests only.
+    let begin = Instant::now();
+    for step in &steps {
+        command::must_succeed(cargo(step).arg("--no-run"))?;
+    }
+    summary.push(("build", End::Passed, begin.elapsed()));
+    for step in &steps {
+        let mut tests = cargo(step);
+        tests.args((!step.filter.is_empty()).then_some(step.filter)).args(["--", "--nocapture"]);
+        tests.env("OMP_NUM_THREADS", "1").env("VERDICT_SEED", seed.to_string());
+        tests.env("VERDICT_KILLS", extent.kills.to_string()).env("VERDICT_MUTANTS", extent.mutants.to_string());
+        let (end, time) = take(&step.name, &mut tests)?;
+        summary.push((&step.name, end, time));
+    }
+    let sound = summary.iter().all(|(_, end, _)| *end == End::Passed);
+    let Extent { kills, mutants, .. } = extent;
+    eprint!("\n{}", table(&summary));
+    eprintln!("again with: cargo xtask torture --kills {kills} --mutants {mutants} --seed {seed}");
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs one step and shows what it prints. A filter that no test answers to is a failure.
+fn take(name: &str, tests: &mut Command) -> Result<(End, Duration)> {
+    let begin = Instant::now();
+    eprintln!("\n==> {name}: {}", command::shown(tests));
+    let mut child = tests.stdout(Stdio::piped()).spawn().context("could not start cargo")?;
+    let mut run = 0;
+    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+        let line = line?;
+        run += tests_begun(&line);
+        println!("{line}");
+    }
+    let passed = child.wait()?.success();
+    if passed && run == 0 {
+        eprintln!("{name}: no test was run");
+    }
+    let (end, time) = (if passed && run > 0 { End::Passed } else { End::Failed }, begin.elapsed());
+    eprintln!("==> {name}: {}, {:.1} s", if end == End::Passed { "ok" } else { "FAILED" }, time.as_secs_f64());
+    Ok((end, time))
+}
+
+/// The number of a line such as `running 3 tests`.
+fn tests_begun(line: &str) -> u64 {
+    let number =
+        line.strip_prefix("running ").and_then(|rest| rest.strip_suffix(" tests").or(rest.strip_suffix(" test")));
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Extent> {
+        Extent::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn numbers_are_taken_from_flags_in_any_order() {
+        assert_eq!(parse("").unwrap(), Extent { kills: 1000, mutants: 100_000, seed: None });
+        let asked = parse("--seed 7 --kills=25 --mutants 2000").unwrap();
+        assert_eq!(asked, Extent { kills: 25, mutants: 2000, seed: Some(7) });
+        assert_eq!(parse("--seed 0").unwrap().seed, Some(0));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (line, word) in [
+            ("--kill 5", "\"--kill\""),
+            ("5", "\"5\""),
+            ("--kills", "--kills needs a value"),
+            ("--kills many", "--kills many: it must be a whole number"),
+            ("--seed -1", "--seed -1: it must be a whole number"),
+            ("--mutants 0", "would test nothing"),
+        ] {
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.contains(word), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn test_targets_are_found_by_their_name() {
+        let root = tempfile::tempdir().unwrap();
+        for file in
+            ["model/tests/mutants.rs", "data/tests/mutants/main.rs", "data/tests/tokens.rs", "data/tests/mutants_of/a"]
+        {
+            let path = root.path().join("crates").join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let names: Vec<String> = steps(root.path()).into_iter().map(|step| step.name).collect();
+        assert_eq!(names, ["kills", "save path", "mutants, data", "mutants, model"]);
+        assert_eq!(steps(root.path())[2].target, "--package data --test mutants");
+    }
+
+    #[test]
+    fn a_run_without_a_test_is_noticed() {
+        let lines = ["running 3 tests", "test a ... ok", "running 1 test", "running 0 tests", "running away"];
+        assert_eq!(lines.map(tests_begun), [3, 0, 1, 0, 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_step_passes_only_where_tests_ran_and_passed() {
+        for (script, expected) in [
+            ("echo running 2 tests", End::Passed),
+            ("echo running 0 tests", End::Failed),
+            ("echo running 2 tests; exit 101", End::Failed),
+        ] {
+            assert_eq!(take("a step", Command::new("sh").args(["-c", script])).unwrap().0, expected, "{script}");
+        }
+    }
+}
