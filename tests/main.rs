@@ -7,7 +7,16 @@
 mod faults;
 #[path = "end_to_end/house.rs"]
 mod house;
+#[cfg(unix)]
+#[path = "end_to_end/resume.rs"]
+mod resume;
+#[cfg(unix)]
+#[path = "end_to_end/runs.rs"]
+mod runs;
 #[path = "end_to_end/sources.rs"]
 mod sources;
+#[cfg(unix)]
+#[path = "end_to_end/torture.rs"]
+mod torture;
 #[path = "end_to_end/whole_way.rs"]
 mod whole_way;

@@ -23,6 +23,14 @@ pub struct Said {
     pub err: String,
 }
 
+impl Said {
+    pub fn of(output: Output) -> Self {
+        let Output { status, stdout, stderr } = output;
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Self { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+    }
+}
+
 impl House {
     pub fn new() -> Self {
         let house = Self { folder: tempfile::tempdir().expect("a folder") };
@@ -79,15 +87,17 @@ impl House {
         self.write(name, &csv);
     }
 
-    /// Runs the program in this folder, offline and on one thread unless `set` says otherwise.
-    pub fn run_with(&self, set: &[(&str, &str)], line: &str) -> Said {
-        let arguments = line.split_whitespace();
+    /// The program in this folder, offline and on one thread.
+    pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
-        command.args(arguments).current_dir(self.folder.path()).env("OMP_NUM_THREADS", "1").env("HF_HUB_OFFLINE", "1");
-        command.envs(set.iter().copied()).env_remove("RUST_LOG");
-        let Output { status, stdout, stderr } = command.output().expect("the program starts");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Said { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+        command.args(line.split_whitespace()).current_dir(self.folder.path());
+        command.env("OMP_NUM_THREADS", "1").env("HF_HUB_OFFLINE", "1").env_remove("RUST_LOG");
+        command
+    }
+
+    /// Runs the program, with these variables set besides.
+    pub fn run_with(&self, set: &[(&str, &str)], line: &str) -> Said {
+        Said::of(self.command(line).envs(set.iter().copied()).output().expect("the program starts"))
     }
 
     pub fn run(&self, line: &str) -> Said {

@@ -22,7 +22,7 @@ use data::manifest::{Prepared, newest_prepared};
 use serde::Serialize;
 use train::files::write_atomic;
 use train::run_directory::{LOG, RUNS};
-use train::{TrainArgs, TrainConfig, setup};
+use train::{TrainArgs, TrainConfig, device};
 
 use process::{End, Plan, Seen, Watched};
 use random::SplitMix64;
@@ -49,6 +49,7 @@ pub struct VerifyResumeArgs {
 #[derive(Serialize)]
 struct Report {
     identical: bool,
+    /// Whether each kill cost at most the checkpoint that was on its way to the disk.
     work_lost_within_interval: bool,
     kills: usize,
     kills_in_training: usize,
@@ -59,6 +60,7 @@ struct Report {
     steps: u64,
     save_interval: u64,
     most_steps_lost: u64,
+    most_saves_lost: usize,
     threads: usize,
     seconds: f64,
     comparisons: Vec<Comparison>,
@@ -108,10 +110,10 @@ pub fn run(args: &VerifyResumeArgs) -> Result<()> {
     let predict = |run: &Path| predictions(&this, run, &split, threads);
     let comparisons = compare(&reference, &runs, &predict)?;
     let count = |kind: Kind| reaper.deaths.iter().filter(|death| death.kind == kind).count();
-    let most_steps_lost = reaper.deaths.iter().map(|death| death.lost_steps).max().unwrap_or(0);
+    let most_saves_lost = reaper.deaths.iter().map(|death| death.lost_saves).max().unwrap_or(0);
     let report = Report {
         identical: comparisons.iter().all(|comparison| comparison.identical),
-        work_lost_within_interval: most_steps_lost <= reaper.course.interval,
+        work_lost_within_interval: most_saves_lost <= 1,
         kills: reaper.deaths.len(),
         kills_in_training: count(Kind::Training),
         kills_inside_a_save: count(Kind::Saving),
@@ -120,7 +122,8 @@ pub fn run(args: &VerifyResumeArgs) -> Result<()> {
         killed_runs: runs.len(),
         steps: reaper.course.steps(),
         save_interval: reaper.course.interval,
-        most_steps_lost,
+        most_steps_lost: reaper.deaths.iter().map(|death| death.lost_steps).max().unwrap_or(0),
+        most_saves_lost,
         threads,
         seconds: started.elapsed().as_secs_f64(),
         comparisons,
@@ -144,7 +147,7 @@ fn settle(args: &VerifyResumeArgs) -> Result<(TrainConfig, String)> {
         config.output.is_none(),
         "verify-resume trains into folders of its own (hint: leave --output out; the folders stay where something differs)"
     );
-    let device = setup::device(config.device)?;
+    let device = device::device(config.device)?;
     ensure!(
         device == tch::Device::Cpu,
         "a resumed training is the same to the bit on the CPU only, and this one would run on {device:?} (hint: --device \
@@ -214,9 +217,8 @@ fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<(Co
     let epoch = epoch.filter(|epoch| *epoch > 0.0).with_context(|| format!("{} holds no step", log.display()))?;
     // A checkpoint is written at least at the end of every epoch, of which the first step is this share.
     let steps_per_epoch = (1.0 / epoch).round() as u64;
-    let interval = save_every(config).map_or(steps_per_epoch, |steps| steps.min(steps_per_epoch));
     eprintln!("undisturbed: {} steps in {:.1} s", seconds.len(), began.elapsed().as_secs_f64());
-    Ok((Course { seconds, interval, most }, seen))
+    Ok((Course::new(seconds, steps_per_epoch, save_every(config), most), seen))
 }
 
 fn save_every(_config: &TrainConfig) -> Option<u64> {
@@ -269,10 +271,14 @@ fn show(report: &Report) {
         report.kills, report.kills_in_training, report.kills_inside_a_save, report.kills_in_recovery, report.kill_seed
     );
     println!(
-        "work lost by a kill      at most {} of {} steps between two checkpoints{}",
+        "work lost by a kill      at most {} steps, where a checkpoint is due every {}; {}",
         report.most_steps_lost,
         report.save_interval,
-        if report.work_lost_within_interval { "" } else { ": TOO MUCH" }
+        match report.most_saves_lost {
+            0 => "every one that was due was there".to_owned(),
+            1 => "only the one being written was missing".to_owned(),
+            lost => format!("{lost} that were due were missing, AND ONLY THE ONE BEING WRITTEN MAY BE"),
+        }
     );
     println!("threads                  {}", report.threads);
     println!("took                     {:.1} s", report.seconds);

@@ -13,8 +13,8 @@ use super::watch::newest_checkpoint;
 
 /// Keys whose values are times or follow from times: two runs of the same training differ in them.
 const TIMINGS: [&str; 4] = ["seconds", "examples_per_second", "tokens_per_second", "peak_memory_bytes"];
-/// Keys of a checkpoint's `trainer.json` that follow from times as well: how long the logs are, with times in them.
-const LENGTHS: [&str; 1] = ["log_bytes"];
+/// The part of a checkpoint's `trainer.json` that says how long the logs are. They hold times, and a line for each process.
+const LENGTHS: &str = "logs.";
 
 const OPTIMIZER: &str = "optimizer.safetensors";
 const TRAINER: &str = "trainer.json";
@@ -165,8 +165,7 @@ fn documents(one: &Path, other: &Path) -> Result<Difference> {
 fn values(one: &[(String, String)], other: &[(String, String)]) -> Difference {
     let timeless = |path: &str| {
         let key = path.rsplit('.').next().unwrap_or(path);
-        let key = key.split('[').next().unwrap_or(key);
-        !TIMINGS.contains(&key) && !LENGTHS.contains(&key)
+        !TIMINGS.contains(&key) && !path.starts_with(LENGTHS)
     };
     let mut a = one.iter().filter(|(path, _)| timeless(path));
     let mut b = other.iter().filter(|(path, _)| timeless(path));

@@ -46,6 +46,8 @@ pub struct Death {
     pub checkpoint_step: u64,
     /// Steps that have to be done again.
     pub lost_steps: u64,
+    /// Checkpoints that were due by the last step in the log, and aren't there. One may be on its way to the disk.
+    pub lost_saves: usize,
 }
 
 /// What is known from the undisturbed run.
@@ -53,13 +55,30 @@ pub struct Death {
 pub struct Course {
     /// When each step was done, in seconds since training began.
     pub seconds: Vec<f64>,
-    /// The most steps between two checkpoints.
+    /// The steps after which a checkpoint is due, in order.
+    pub due: Vec<u64>,
+    /// The most steps between two of them.
     pub interval: u64,
     /// The longest that a process may take before it counts as hanging.
     pub most: Duration,
 }
 
 impl Course {
+    /// Of a training of these steps that saves at the end of every epoch, at its own end, and every so many steps.
+    pub fn new(seconds: Vec<f64>, steps_per_epoch: u64, save_every: Option<u64>, most: Duration) -> Self {
+        let (steps, every) = (seconds.len() as u64, save_every.unwrap_or(steps_per_epoch));
+        let is_due = |step: &u64| step.is_multiple_of(every) || step.is_multiple_of(steps_per_epoch) || *step == steps;
+        let due: Vec<u64> = (1..=steps).filter(is_due).collect();
+        let before = std::iter::once(&0).chain(&due);
+        let interval = due.iter().zip(before).map(|(step, before)| step - before).max().unwrap_or(0);
+        Self { seconds, due, interval, most }
+    }
+
+    /// How many checkpoints are due after the step `from` and up to `to`.
+    fn due_between(&self, from: u64, to: u64) -> usize {
+        self.due.iter().filter(|step| (from + 1..=to).contains(*step)).count()
+    }
+
     /// Steps in all.
     pub fn steps(&self) -> u64 {
         self.seconds.len() as u64
@@ -155,11 +174,17 @@ impl Reaper<'_> {
                     let (logged_step, now) = (watch::last_step(run).unwrap_or(0), newest_step(run));
                     let kind = match () {
                         () if resumed && (log_untouched || logged_step <= checkpoint) => Kind::Recovering,
-                        () if inside_save => Kind::Saving,
+                        () if inside_save && logged_step > 0 => Kind::Saving,
                         () => Kind::Training,
                     };
-                    let lost_steps = logged_step.saturating_sub(now);
-                    self.deaths.push(Death { run: number, kind, logged_step, checkpoint_step: now, lost_steps });
+                    self.deaths.push(Death {
+                        run: number,
+                        kind,
+                        logged_step,
+                        checkpoint_step: now,
+                        lost_steps: logged_step.saturating_sub(now),
+                        lost_saves: self.course.due_between(now, logged_step),
+                    });
                     eprintln!(
                         "kill {} of {}: run {number} {}, after step {logged_step}; the newest checkpoint is of step {now}",
                         self.deaths.len(),
@@ -183,7 +208,8 @@ fn plan(random: &mut SplitMix64, situation: &Situation, course: &Course, seen: &
     let Situation { resumed, checkpoint, stalled, saves_wanted } = *situation;
     let remaining = course.steps().saturating_sub(checkpoint);
     let draw = random.unit();
-    if resumed && (remaining == 0 || (stalled < 2 && draw < 0.2)) {
+    let before_any_step = if resumed { remaining == 0 || (stalled < 2 && draw < 0.2) } else { draw < 0.1 };
+    if before_any_step {
         return Plan::AfterStart(random.up_to(median(&seen.startups, Duration::from_millis(200)).mul_f64(1.2)));
     }
     if stalled >= 3 {
@@ -218,7 +244,7 @@ mod tests {
 
     fn course() -> Course {
         let seconds = (1..=100).map(|step| f64::from(step) * 0.01).collect();
-        Course { seconds, interval: 10, most: Duration::from_secs(60) }
+        Course::new(seconds, 50, Some(10), Duration::from_secs(60))
     }
 
     fn plans(situation: Situation) -> Vec<Plan> {
@@ -230,7 +256,7 @@ mod tests {
     const FRESH: Situation = Situation { resumed: false, checkpoint: 0, stalled: 0, saves_wanted: false };
 
     #[test]
-    fn a_fresh_run_is_killed_in_training_and_in_saves() {
+    fn a_fresh_run_is_killed_at_its_start_in_training_and_in_saves() {
         let plans = plans(FRESH);
         let saves = plans.iter().filter(|plan| matches!(plan, Plan::AfterSaveBegins { .. })).count();
         let most = Duration::from_millis(10);
@@ -238,6 +264,7 @@ mod tests {
         for plan in plans {
             match plan {
                 Plan::AfterStep(step, delay) => assert!((1..=33).contains(&step) && delay <= most, "{plan:?}"),
+                Plan::AfterStart(delay) => assert!(delay < 12 * most, "{plan:?}"),
                 Plan::AfterSaveBegins { skip, delay } => assert!(skip < 3 && delay < most, "{plan:?}"),
                 other => panic!("{other:?}"),
             }
@@ -264,6 +291,16 @@ mod tests {
     fn a_run_that_only_has_to_end_is_killed_in_recovery() {
         let plans = plans(Situation { resumed: true, checkpoint: 100, stalled: 9, ..FRESH });
         assert!(plans.iter().all(|plan| matches!(plan, Plan::AfterStart(_))));
+    }
+
+    #[test]
+    fn checkpoints_are_due_every_so_often_at_epochs_ends_and_at_the_end() {
+        let of = |save_every| Course::new(vec![0.0; 25], 10, save_every, Duration::ZERO);
+        let course = of(Some(4));
+        assert_eq!((&course.due[..], course.interval), (&[4, 8, 10, 12, 16, 20, 24, 25][..], 4));
+        assert_eq!((course.due_between(8, 9), course.due_between(8, 12), course.due_between(0, 4)), (0, 2, 1));
+        assert_eq!((&of(None).due[..], of(None).interval), (&[10, 20, 25][..], 10));
+        assert_eq!(of(Some(1000)).due, of(None).due);
     }
 
     #[test]

@@ -10,8 +10,9 @@ fn two_runs() -> (tempfile::TempDir, PathBuf, PathBuf) {
         for file in [run.join(MODEL), checkpoint.join(MODEL), checkpoint.join(OPTIMIZER)] {
             write_tensors(&file, &[1.0, 2.0, 3.0]);
         }
-        let trainer =
-            format!(r#"{{"step": 4, "best": {{"value": 0.5}}, "log_bytes": {seconds}, "seconds": {seconds}}}"#);
+        let trainer = format!(
+            r#"{{"step": 4, "best": {{"value": 0.5}}, "logs": {{"log.jsonl": {seconds}}}, "seconds": {seconds}}}"#
+        );
         fs::write(checkpoint.join(TRAINER), trainer).unwrap();
         fs::write(checkpoint.join("SHA256SUMS"), "").unwrap();
         fs::write(run.join(METRICS), format!(r#"{{"steps": 4, "seconds": {seconds}, "loss": 0.5}}"#)).unwrap();

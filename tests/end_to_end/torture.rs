@@ -1,0 +1,111 @@
+//! Trainings of a tiny BERT, dropout on, killed at random instants and resumed, against undisturbed ones.
+//!
+//! `VERDICT_KILLS` says how many processes are killed (25), `VERDICT_SEED` at which instants (0).
+
+use std::io::Write as _;
+use std::str::FromStr;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::house::House;
+
+/// What has state that a resumed run must have again: optimizers, both precisions, accumulation, orders, patience.
+const CONFIGURATIONS: [&str; 8] = [
+    "--optimizer adamw --precision fp32 --warmup-ratio 0.1",
+    "--optimizer adamw --precision bf16 --schedule cosine",
+    "--optimizer adam --precision fp32 --gradient-accumulation-steps 2 --batch-size 8",
+    "--optimizer lion --precision bf16 --group-by-length --learning-rate 0.0003",
+    "--optimizer adafactor --precision fp32 --eval-steps 7 --early-stopping-patience 2 --best-metric macro-f1",
+    "--optimizer sgd --precision fp32 --learning-rate 0.05 --save-total 2 --schedule inverse-sqrt",
+    "--optimizer adamw --precision bf16 --freeze-embeddings --freeze-layers 1 --layer-decay 0.8 --tensorboard",
+    "--optimizer adamw --precision fp32 --class-weights balanced --label-smoothing 0.1 --max-steps 26 --save-total 3",
+];
+
+fn setting<T: FromStr>(name: &str, otherwise: T) -> T {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a whole number")),
+        Err(_) => otherwise,
+    }
+}
+
+#[test]
+fn torture_by_kills() {
+    let (kills, seed): (u64, u64) = (setting("VERDICT_KILLS", 25), setting("VERDICT_SEED", 0));
+    let house = House::prepared();
+    let began = Instant::now();
+    let mut deaths: Vec<Value> = Vec::new();
+    for (index, flags) in (0..).zip(CONFIGURATIONS) {
+        // As even as can be: the first ones take what is left over.
+        let share = kills / 8 + u64::from(index < kills % 8);
+        if share == 0 {
+            continue;
+        }
+        let line = format!(
+            "verify-resume --data data --epochs 3 --learning-rate 0.003 --threads 1 --save-every 5 {flags} --kills {share} \
+             --kill-seed {} --report report.json",
+            seed.wrapping_add(index)
+        );
+        // A flag that a configuration gives again would be refused; the later one is meant.
+        let line = without_repeated(&line);
+        let said = house.run(&line);
+        assert_eq!(said.code, 0, "seed {seed}: verdict {line}\n{}{}", said.out, said.err);
+        let report = house.json("report.json");
+        assert_eq!(report["kills"], share, "{line}");
+        assert_eq!(report["identical"], true, "{line}\n{}", said.out);
+        for comparison in report["comparisons"].as_array().expect("comparisons") {
+            assert_eq!(comparison["identical"], true, "{line}: {comparison}");
+        }
+        assert_eq!(report["comparisons"].as_array().map(Vec::len), Some(8), "every part is compared");
+        assert_eq!(report["work_lost_within_interval"], true, "{line}\n{report}");
+        assert!(report["most_steps_lost"].as_u64() < Some(2 * 5), "{line}\n{report}");
+        let of_this = report["deaths"].as_array().expect("deaths").clone();
+        told(&format!("{share} kills, seed {}: identical; {flags}", seed.wrapping_add(index)));
+        deaths.extend(of_this);
+    }
+    let count = |kind: &str| deaths.iter().filter(|death| death["kind"] == kind).count() as u64;
+    let (saving, recovering) = (count("saving"), count("recovering"));
+    told(&format!(
+        "{kills} kills, all identical: {} in training, {saving} inside a save, {recovering} during recovery; {:.1} s",
+        count("training"),
+        began.elapsed().as_secs_f64()
+    ));
+    assert_eq!(deaths.len() as u64, kills);
+    assert!(saving * 5 >= kills, "seed {seed}: only {saving} of {kills} kills were inside a save");
+    assert!(recovering > 0 || kills < 10, "seed {seed}: no kill was during recovery");
+    assert!(!house.path("runs").exists(), "what was identical is tidied up");
+}
+
+/// The command line with only the last of each flag that is given twice.
+fn without_repeated(line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let mut kept = Vec::new();
+    for (index, word) in words.iter().enumerate() {
+        let dropped = |index: usize| words[index].starts_with("--") && words[index + 1..].contains(&words[index]);
+        let is_value = index > 0 && !word.starts_with("--") && dropped(index - 1);
+        if !dropped(index) && !is_value {
+            kept.push(*word);
+        }
+    }
+    kept.join(" ")
+}
+
+/// Not by `println!`, which the test harness keeps to itself where a test passes: an hour of kills should be seen.
+fn told(line: &str) {
+    if std::env::var_os("VERDICT_KILLS").is_some() {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}
+
+#[test]
+fn what_cannot_be_verified_is_refused() {
+    let house = House::prepared();
+    let error = house.refused("verify-resume --data data --output run");
+    assert!(error.contains("leave --output out"), "{error}");
+    let error = house.refused("verify-resume --data data --resume");
+    assert!(error.contains("leave --resume out"), "{error}");
+    let error = house.refused("verify-resume --data data --kills 0");
+    assert!(error.contains("--kills"), "{error}");
+    let error = house.refused("verify-resume --data data --batch-size 500");
+    assert!(error.contains("fewer than one batch of 500"), "{error}");
+}
