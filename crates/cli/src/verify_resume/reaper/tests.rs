@@ -1,0 +1,111 @@
+use super::*;
+
+fn course() -> Course {
+    let seconds = (1..=100).map(|step| f64::from(step) * 0.01).collect();
+    Course::new(seconds, 50, Some(10), Duration::from_secs(60))
+}
+
+fn plans(situation: Situation) -> Vec<Plan> {
+    let seen = Seen { startups: vec![Duration::from_millis(100)], saves: vec![Duration::from_millis(5)] };
+    let mut random = SplitMix64(7);
+    (0..300).map(|_| plan(&mut random, &situation, &course(), &seen)).collect()
+}
+
+const FRESH: Situation = Situation { resumed: false, checkpoint: 0, stalled: 0, saves_wanted: false };
+
+#[test]
+fn a_fresh_run_is_killed_at_its_start_in_training_and_in_saves() {
+    let plans = plans(FRESH);
+    let saves = plans.iter().filter(|plan| matches!(plan, Plan::AfterSaveBegins { .. })).count();
+    let most = Duration::from_millis(10);
+    assert!((80..200).contains(&saves), "{saves}");
+    for plan in plans {
+        match plan {
+            Plan::AfterStep(step, delay) => assert!((1..=33).contains(&step) && delay <= most, "{plan:?}"),
+            Plan::AfterStart(delay) => assert!(delay < 12 * most, "{plan:?}"),
+            Plan::AfterSaveBegins { skip, delay } => assert!(skip < 3 && delay < most, "{plan:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_is_killed_in_recovery_too_and_later_than_it_stands() {
+    let plans = plans(Situation { resumed: true, checkpoint: 50, ..FRESH });
+    let recovery = plans.iter().filter(|plan| matches!(plan, Plan::AfterStart(_))).count();
+    assert!((30..100).contains(&recovery), "{recovery}");
+    assert!(plans.iter().all(|plan| !matches!(plan, Plan::AfterStep(step, _) if !(50..=70).contains(step))));
+}
+
+#[test]
+fn a_run_that_gets_nowhere_is_given_more_time_each_life() {
+    for (stalled, awaited) in [(3, 20), (5, 40), (50, 100)] {
+        let plans = plans(Situation { resumed: true, stalled, ..FRESH });
+        assert!(plans.iter().all(|plan| matches!(plan, Plan::AfterStep(step, _) if *step == awaited)), "{stalled}");
+    }
+}
+
+#[test]
+fn a_run_that_only_has_to_end_is_killed_in_recovery() {
+    let plans = plans(Situation { resumed: true, checkpoint: 100, stalled: 9, ..FRESH });
+    assert!(plans.iter().all(|plan| matches!(plan, Plan::AfterStart(_))));
+}
+
+#[test]
+fn checkpoints_are_due_every_so_often_at_epochs_ends_and_at_the_end() {
+    let of = |save_every| Course::new(vec![0.0; 25], 10, save_every, Duration::ZERO);
+    let course = of(Some(4));
+    assert_eq!((&course.due[..], course.interval), (&[4, 8, 10, 12, 16, 20, 24, 25][..], 4));
+    assert_eq!((course.due_between(8, 9), course.due_between(8, 12), course.due_between(0, 4)), (0, 2, 1));
+    assert_eq!((&of(None).due[..], of(None).interval), (&[10, 20, 25][..], 10));
+    assert_eq!(of(Some(1000)).due, of(None).due);
+}
+
+#[test]
+fn a_step_takes_until_the_next_one() {
+    let course = course();
+    assert_eq!((course.at(0), course.at(100), course.at(400)), (0.0, 1.0, 1.0));
+    for step in [0, 50, 99, 100, 101] {
+        assert!((course.after(step).as_secs_f64() - 0.01).abs() < 1e-9, "{step}");
+    }
+}
+
+/// A trainer of 30 steps in shell that saves after every fifth, and goes on from its newest checkpoint.
+const TRAINER: &str = r#"
+    mkdir -p $1/checkpoints; cd $1; rm -rf checkpoints/.unfinished-*
+    step=$(ls checkpoints | tail -n 1); step=${step#step-}; step=$((${step:-0}))
+    touch log.jsonl; head -n $step log.jsonl > cut; cat cut > log.jsonl
+    while [ $step -lt 30 ]; do
+        step=$((step + 1)); sleep 0.002
+        echo "{\"event\":\"step\",\"step\":$step}" >> log.jsonl
+        if [ $((step % 5)) = 0 ]; then
+            new=checkpoints/.unfinished-step-$step; mkdir $new; sleep 0.01; touch $new/SHA256SUMS
+            mv $new checkpoints/step-$(printf %02d $step)
+        fi
+    done"#;
+
+#[test]
+fn kills_are_placed_of_every_kind_and_the_runs_still_end() {
+    let work = tempfile::tempdir().unwrap();
+    let command = |run: &Path, _resume: bool| {
+        let mut command = Command::new("sh");
+        command.args(["-c", TRAINER, "sh"]).arg(run);
+        command
+    };
+    let seconds = (1..=30).map(|step| f64::from(step) * 0.004).collect();
+    let course = Course::new(seconds, 10, Some(5), Duration::from_secs(60));
+    let random = SplitMix64(3);
+    let mut reaper =
+        Reaper { command: &command, course, seen: Seen::default(), wanted: 16, random, deaths: Vec::new() };
+    let runs = reaper.reap(work.path()).unwrap();
+    assert_eq!(reaper.deaths.len(), 16);
+    for run in runs {
+        assert_eq!((watch::last_step(&run), newest_step(&run)), (Some(30), 30), "{}", run.display());
+    }
+    let count = |kind: Kind| reaper.deaths.iter().filter(|death| death.kind == kind).count();
+    let counts = [Kind::Training, Kind::Saving, Kind::Recovering].map(count);
+    assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
+    for death in &reaper.deaths {
+        assert!(death.lost_saves <= 1 && death.lost_steps <= 5, "{death:?}");
+    }
+}
