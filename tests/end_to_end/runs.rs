@@ -49,9 +49,14 @@ impl House {
 
     /// Waits until the log of a run holds a step.
     pub fn wait_for_step(&self, run: &str, step: usize) {
+        self.wait_for(run, "step", step);
+    }
+
+    /// Waits until the log of a run holds so many lines of a kind.
+    pub fn wait_for(&self, run: &str, kind: &str, count: usize) {
         let begun = Instant::now();
-        while self.events(run, "step").len() < step {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{run} never came to step {step}");
+        while self.events(run, kind).len() < count {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{run} never came to {kind} {count}");
             std::thread::sleep(Duration::from_millis(1));
         }
     }

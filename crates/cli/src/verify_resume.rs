@@ -147,6 +147,11 @@ fn settle(args: &VerifyResumeArgs) -> Result<(TrainConfig, String)> {
         config.output.is_none(),
         "verify-resume trains into folders of its own (hint: leave --output out; the folders stay where something differs)"
     );
+    ensure!(
+        args.train.resume.is_none(),
+        "verify-resume begins its trainings itself (hint: leave --resume out; the flags of the run to be verified say the \
+         rest)"
+    );
     let device = device::device(config.device)?;
     ensure!(
         device == tch::Device::Cpu,
@@ -218,11 +223,7 @@ fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<(Co
     // A checkpoint is written at least at the end of every epoch, of which the first step is this share.
     let steps_per_epoch = (1.0 / epoch).round() as u64;
     eprintln!("undisturbed: {} steps in {:.1} s", seconds.len(), began.elapsed().as_secs_f64());
-    Ok((Course::new(seconds, steps_per_epoch, save_every(config), most), seen))
-}
-
-fn save_every(_config: &TrainConfig) -> Option<u64> {
-    None
+    Ok((Course::new(seconds, steps_per_epoch, config.save_every, most), seen))
 }
 
 /// Writes the answers of a run to a file beside it.
@@ -275,9 +276,9 @@ fn show(report: &Report) {
         report.most_steps_lost,
         report.save_interval,
         match report.most_saves_lost {
-            0 => "every one that was due was there".to_owned(),
-            1 => "only the one being written was missing".to_owned(),
-            lost => format!("{lost} that were due were missing, AND ONLY THE ONE BEING WRITTEN MAY BE"),
+            0 => "none that was due was lost".to_owned(),
+            1 => "only the one being written was lost".to_owned(),
+            lost => format!("{lost} THAT WERE DUE WERE LOST, and only the one being written may be"),
         }
     );
     println!("threads                  {}", report.threads);

@@ -46,7 +46,8 @@ pub struct Death {
     pub checkpoint_step: u64,
     /// Steps that have to be done again.
     pub lost_steps: u64,
-    /// Checkpoints that were due by the last step in the log, and aren't there. One may be on its way to the disk.
+    /// Checkpoints that were due before the last step in the log, and aren't there. One may be on its way to the disk:
+    /// training goes on while it is written, and waits for it when the next one is due.
     pub lost_saves: usize,
 }
 
@@ -74,9 +75,9 @@ impl Course {
         Self { seconds, due, interval, most }
     }
 
-    /// How many checkpoints are due after the step `from` and up to `to`.
+    /// How many checkpoints are due after the step `from` and before `to`.
     fn due_between(&self, from: u64, to: u64) -> usize {
-        self.due.iter().filter(|step| (from + 1..=to).contains(*step)).count()
+        self.due.iter().filter(|step| (from + 1..to).contains(*step)).count()
     }
 
     /// Steps in all.
@@ -106,8 +107,9 @@ struct Situation {
     checkpoint: u64,
     /// Lives in a row that brought no newer checkpoint.
     stalled: u64,
-    /// Whether too few kills hit a save so far.
+    /// Whether too few kills hit a save so far, and a recovery.
     saves_wanted: bool,
+    recoveries_wanted: bool,
 }
 
 /// The kills of one comparison.
@@ -156,11 +158,12 @@ impl Reaper<'_> {
         loop {
             let checkpoint = newest_step(run);
             let plan = if self.deaths.len() < self.wanted {
-                let saves = self.deaths.iter().filter(|death| death.kind == Kind::Saving).count();
-                let saves_wanted = saves * 5 < (self.deaths.len() + 1) * 2;
+                let of = |kind: Kind| self.deaths.iter().filter(|death| death.kind == kind).count();
+                let saves_wanted = of(Kind::Saving) * 5 < (self.deaths.len() + 1) * 2;
+                let recoveries_wanted = of(Kind::Recovering) * 8 < self.deaths.len();
                 plan(
                     &mut self.random,
-                    &Situation { resumed, checkpoint, stalled, saves_wanted },
+                    &Situation { resumed, checkpoint, stalled, saves_wanted, recoveries_wanted },
                     &self.course,
                     &self.seen,
                 )
@@ -205,10 +208,11 @@ fn newest_step(run: &Path) -> u64 {
 
 /// When to kill the next process.
 fn plan(random: &mut SplitMix64, situation: &Situation, course: &Course, seen: &Seen) -> Plan {
-    let Situation { resumed, checkpoint, stalled, saves_wanted } = *situation;
+    let Situation { resumed, checkpoint, stalled, .. } = *situation;
     let remaining = course.steps().saturating_sub(checkpoint);
     let draw = random.unit();
-    let before_any_step = if resumed { remaining == 0 || (stalled < 2 && draw < 0.2) } else { draw < 0.1 };
+    let share = if situation.recoveries_wanted { 0.5 } else { 0.1 };
+    let before_any_step = if resumed { remaining == 0 || (stalled < 2 && draw < share) } else { draw < 0.1 };
     if before_any_step {
         return Plan::AfterStart(random.up_to(median(&seen.startups, Duration::from_millis(200)).mul_f64(1.2)));
     }
@@ -217,7 +221,7 @@ fn plan(random: &mut SplitMix64, situation: &Situation, course: &Course, seen: &
         let step = (checkpoint + course.interval * (stalled - 1)).min(course.steps());
         return Plan::AfterStep(step, random.up_to(course.after(step)));
     }
-    if draw < if saves_wanted { 0.8 } else { 0.4 } {
+    if random.unit() < if situation.saves_wanted { 0.7 } else { 0.3 } {
         let ahead = remaining.div_ceil(course.interval.max(1));
         let skip = stalled + random.below(ahead.div_ceil(3).min(3));
         // A little more than a save takes: the end of one, and what is tidied up after it, shall be hit as well.
