@@ -57,8 +57,9 @@ fn torture_by_kills() {
             assert_eq!(comparison["identical"], true, "{line}: {comparison}");
         }
         assert_eq!(report["comparisons"].as_array().map(Vec::len), Some(8), "every part is compared");
-        assert_eq!(report["work_lost_within_interval"], true, "{line}\n{report}");
-        assert!(report["most_steps_lost"].as_u64() < Some(2 * 5), "{line}\n{report}");
+        // One interval, and while a checkpoint is being written what is trained until the next one has to wait for it.
+        assert_eq!(report["lost_only_the_save_in_progress"], true, "{line}\n{report}");
+        assert!(report["most_steps_lost"].as_u64() <= Some(2 * 5), "{line}\n{report}");
         let of_this = report["deaths"].as_array().expect("deaths").clone();
         told(&format!("{share} kills, seed {}: identical; {flags}", seed.wrapping_add(index)));
         deaths.extend(of_this);

@@ -49,8 +49,9 @@ pub struct VerifyResumeArgs {
 #[derive(Serialize)]
 struct Report {
     identical: bool,
-    /// Whether each kill cost at most the checkpoint that was on its way to the disk.
-    work_lost_within_interval: bool,
+    /// Whether no kill cost more than the steps since the last checkpoint that was due, and, where that one was still
+    /// on its way to the disk, those since the one before.
+    lost_only_the_save_in_progress: bool,
     kills: usize,
     kills_in_training: usize,
     kills_inside_a_save: usize,
@@ -61,6 +62,8 @@ struct Report {
     save_interval: u64,
     most_steps_lost: u64,
     most_saves_lost: usize,
+    /// Kills that cost no more steps than lie between two checkpoints.
+    kills_within_an_interval: usize,
     threads: usize,
     seconds: f64,
     comparisons: Vec<Comparison>,
@@ -110,10 +113,11 @@ pub fn run(args: &VerifyResumeArgs) -> Result<()> {
     let predict = |run: &Path| predictions(&this, run, &split, threads);
     let comparisons = compare(&reference, &runs, &predict)?;
     let count = |kind: Kind| reaper.deaths.iter().filter(|death| death.kind == kind).count();
+    let interval = reaper.course.interval;
     let most_saves_lost = reaper.deaths.iter().map(|death| death.lost_saves).max().unwrap_or(0);
     let report = Report {
         identical: comparisons.iter().all(|comparison| comparison.identical),
-        work_lost_within_interval: most_saves_lost <= 1,
+        lost_only_the_save_in_progress: most_saves_lost <= 1,
         kills: reaper.deaths.len(),
         kills_in_training: count(Kind::Training),
         kills_inside_a_save: count(Kind::Saving),
@@ -121,9 +125,10 @@ pub fn run(args: &VerifyResumeArgs) -> Result<()> {
         kill_seed: args.kill_seed,
         killed_runs: runs.len(),
         steps: reaper.course.steps(),
-        save_interval: reaper.course.interval,
+        save_interval: interval,
         most_steps_lost: reaper.deaths.iter().map(|death| death.lost_steps).max().unwrap_or(0),
         most_saves_lost,
+        kills_within_an_interval: reaper.deaths.iter().filter(|death| death.lost_steps <= interval).count(),
         threads,
         seconds: started.elapsed().as_secs_f64(),
         comparisons,
@@ -133,7 +138,7 @@ pub fn run(args: &VerifyResumeArgs) -> Result<()> {
         write_atomic(path, serde_json::to_string_pretty(&report)? + "\n")?;
     }
     show(&report);
-    if !(report.identical && report.work_lost_within_interval) {
+    if !(report.identical && report.lost_only_the_save_in_progress) {
         bail!("a killed and resumed training did not end as the undisturbed one; both are kept in {}", work.shown());
     }
     work.remove();
@@ -272,12 +277,12 @@ fn show(report: &Report) {
         report.kills, report.kills_in_training, report.kills_inside_a_save, report.kills_in_recovery, report.kill_seed
     );
     println!(
-        "work lost by a kill      at most {} steps, where a checkpoint is due every {}; {}",
+        "work lost by a kill      at most {} steps, a checkpoint being due every {}; {}",
         report.most_steps_lost,
         report.save_interval,
         match report.most_saves_lost {
             0 => "none that was due was lost".to_owned(),
-            1 => "only the one being written was lost".to_owned(),
+            1 => "none that was due was lost but the one being written".to_owned(),
             lost => format!("{lost} THAT WERE DUE WERE LOST, and only the one being written may be"),
         }
     );
