@@ -66,7 +66,7 @@ fn accumulation_patience_and_order_go_on_where_they_were() {
     house.done(&format!("{TRAIN} {flags} --output whole"));
     let checkpoints = house.checkpoints("whole").len();
     assert!(checkpoints >= 6, "{checkpoints}");
-    for count in (1..checkpoints).step_by(3) {
+    for count in (1..checkpoints).step_by(2) {
         let run = format!("from-{count}");
         house.copy_run("whole", &run, count);
         house.done(&format!("train --resume {run}"));
@@ -173,9 +173,8 @@ fn rotation_keeps_the_last_and_the_best() {
         "train --data data --learning-rate 0.02 --threads 1 --max-steps 102 --epochs 30 --eval-steps 3 --save-every 1";
     house.done(&format!("{line} --output run"));
     let best = house.json("run/metrics.json")["best"]["step"].as_u64().expect("a best");
-    let mut expected = vec![format!("step-{best:08}"), "step-00000102".to_owned()];
-    expected.dedup();
-    assert_eq!(house.checkpoints("run"), expected);
+    assert!(best < 102, "the best is not the last here");
+    assert_eq!(house.checkpoints("run"), [format!("step-{best:08}"), "step-00000102".to_owned()]);
     let of_best = house.read(&format!("run/checkpoints/step-{best:08}/model.safetensors"));
     assert!(of_best == house.read("run/model.safetensors"), "the kept model is the best checkpoint's");
     for step in [9, 10, 99, 100] {

@@ -16,7 +16,7 @@ const CONFIGURATIONS: [&str; 8] = [
     "--optimizer adamw --precision bf16 --schedule cosine",
     "--optimizer adam --precision fp32 --gradient-accumulation-steps 2 --batch-size 8",
     "--optimizer lion --precision bf16 --group-by-length --learning-rate 0.0003",
-    "--optimizer adafactor --precision fp32 --eval-steps 7 --early-stopping-patience 2 --best-metric macro-f1",
+    "--optimizer adafactor --precision fp32 --eval-steps 2 --early-stopping-patience 9 --best-metric macro-f1",
     "--optimizer sgd --precision fp32 --learning-rate 0.05 --save-total 2 --schedule inverse-sqrt",
     "--optimizer adamw --precision bf16 --freeze-embeddings --freeze-layers 1 --layer-decay 0.8 --tensorboard",
     "--optimizer adamw --precision fp32 --class-weights balanced --label-smoothing 0.1 --max-steps 26 --save-total 3",
