@@ -7,6 +7,8 @@
 mod faults;
 #[path = "end_to_end/house.rs"]
 mod house;
+#[path = "end_to_end/malformed/mod.rs"]
+mod malformed;
 #[cfg(unix)]
 #[path = "end_to_end/resume.rs"]
 mod resume;

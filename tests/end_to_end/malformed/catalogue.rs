@@ -1,0 +1,156 @@
+//! A group of cases: runs them, writes down what was said, and holds that against the stored text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::house::House;
+
+/// The environment variable that has the stored texts written again.
+pub const UPDATE: &str = "VERDICT_UPDATE";
+
+/// Where the stored texts are.
+pub fn snapshots() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/snapshots")
+}
+
+/// What is done to a sound file.
+pub enum Edit<'a> {
+    /// Other bytes take its place; a file that wasn't there comes to be.
+    Is(&'a [u8]),
+    /// One piece of its text for another, wherever it stands.
+    Swap(&'a str, &'a str),
+    /// Only its first bytes stay.
+    Cut(usize),
+    /// These bytes lie over those at an offset.
+    Over(usize, &'a [u8]),
+    /// It isn't there.
+    Gone,
+}
+
+/// The cases of one group, in a folder of their own, and what was said to each.
+pub struct Catalogue {
+    group: &'static str,
+    title: &'static str,
+    house: House,
+    found: Vec<(String, String)>,
+    faults: Vec<String>,
+}
+
+impl Catalogue {
+    pub fn new(group: &'static str, title: &'static str, house: House) -> Self {
+        Self { group, title, house, found: Vec::new(), faults: Vec::new() }
+    }
+
+    pub fn house(&self) -> &House {
+        &self.house
+    }
+
+    /// Runs a command that must be refused.
+    pub fn refused(&mut self, name: &str, line: &str) {
+        self.refused_whatever(name, line, None);
+    }
+
+    /// As [`refused`](Self::refused), where the words between two marks depend on the machine and are left out.
+    pub fn refused_whatever(&mut self, name: &str, line: &str, between: Option<(&str, &str)>) {
+        let said = self.house.run_with(&[("HF_HOME", "hf")], line);
+        let error = match self.house.refusal(&said) {
+            Ok(error) => error,
+            Err(what) => return self.faults.push(format!("{name}: verdict {line}\n{what}")),
+        };
+        if error.contains("panicked") || error.contains(&*std::env::temp_dir().to_string_lossy()) {
+            self.faults.push(format!("{name}: verdict {line}\n{error}"));
+        }
+        let error = match between.and_then(|(from, to)| {
+            let start = error.find(from)? + from.len();
+            Some((start, start + error[start..].find(to)?))
+        }) {
+            Some((start, end)) => format!("{}...{}", &error[..start], &error[end..]),
+            None => error,
+        };
+        if self.found.iter().any(|(known, _)| known == name) {
+            self.faults.push(format!("{name}: two cases have this name"));
+        }
+        self.found.push((name.to_owned(), format!("    verdict {line}\n\n{error}")));
+    }
+
+    /// The same with one file changed, which is put back afterwards.
+    pub fn with(&mut self, name: &str, file: &str, edit: Edit<'_>, line: &str) {
+        let path = self.house.path(file);
+        let before = std::fs::read(&path).ok();
+        let sound = || before.clone().unwrap_or_else(|| panic!("{name}: there is no {file} to change"));
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        let after = match edit {
+            Edit::Is(bytes) => Some(bytes.to_vec()),
+            Edit::Swap(from, to) => {
+                let text = String::from_utf8(sound()).expect("UTF-8");
+                assert!(text.contains(from), "{name}: no {from:?} in {file}:\n{text}");
+                Some(text.replace(from, to).into_bytes())
+            }
+            Edit::Cut(length) => Some(sound()[..length].to_vec()),
+            Edit::Over(offset, bytes) => {
+                let mut changed = sound();
+                changed[offset..offset + bytes.len()].copy_from_slice(bytes);
+                Some(changed)
+            }
+            Edit::Gone => None,
+        };
+        match after {
+            Some(bytes) => std::fs::write(&path, bytes).expect("writes"),
+            None => std::fs::remove_file(&path).expect("removes"),
+        }
+        self.refused(name, line);
+        match before {
+            Some(bytes) => std::fs::write(&path, bytes).expect("writes"),
+            None => std::fs::remove_file(&path).expect("removes"),
+        }
+    }
+
+    /// Prepares a table that must be refused. `flags` come behind the usual ones.
+    pub fn table(&mut self, name: &str, file: &str, content: impl AsRef<[u8]>, flags: &str) {
+        let line = format!("prepare --dataset {file} --model tiny --max-length 32 {flags}");
+        self.with(name, file, Edit::Is(content.as_ref()), line.trim_end());
+    }
+
+    /// Holds what was said against the stored text, or stores it.
+    pub fn finish(self) {
+        assert!(self.faults.is_empty(), "not refused as it must be:\n\n{}", self.faults.join("\n\n"));
+        let path = snapshots().join(format!("{}.txt", self.group));
+        let mut text = format!("# {}\n", self.title);
+        for (name, said) in &self.found {
+            let _ = write!(text, "\n## {name}\n\n{said}\n");
+        }
+        if std::env::var_os(UPDATE).is_some() {
+            std::fs::create_dir_all(snapshots()).expect("folders");
+            return std::fs::write(&path, text).expect("writes");
+        }
+        let stored = std::fs::read_to_string(&path).unwrap_or_default();
+        if stored == text {
+            return;
+        }
+        let (stored, found) = (sections(&stored), sections(&text));
+        let nothing = "    (no such case)".to_owned();
+        let names: std::collections::BTreeSet<&String> = stored.keys().chain(found.keys()).collect();
+        let mut report = String::new();
+        for name in names {
+            let [stored, found] = [&stored, &found].map(|cases| cases.get(name).unwrap_or(&nothing));
+            if stored != found {
+                let _ = write!(report, "\n## {name}\n--- stored\n{stored}\n--- now\n{found}\n");
+            }
+        }
+        if report.is_empty() {
+            report.push_str("\nonly the title or the order of the cases differs\n");
+        }
+        panic!(
+            "tests/snapshots/{}.txt says something else:\n{report}\nIf the new words are the better ones: {UPDATE}=1 \
+             cargo test -p cli --test end_to_end malformed, then look at what git shows",
+            self.group
+        );
+    }
+}
+
+/// The cases of a stored text, by name.
+pub fn sections(text: &str) -> BTreeMap<String, String> {
+    let cases = text.split("\n## ").skip(1).filter_map(|case| case.split_once('\n'));
+    cases.map(|(name, said)| (name.to_owned(), said.trim_matches('\n').to_owned())).collect()
+}

@@ -1,0 +1,58 @@
+//! Malformed inputs, and the exact words that a person gets for each.
+//!
+//! Every case is a real process of the built program, run on a file or flag that somebody will one day hand to it. Its
+//! error is held against a text file in `tests/snapshots`, one file a group. These files are meant to be read: they are
+//! the catalogue of what users see. After a change of words, `VERDICT_UPDATE=1 cargo test -p cli --test end_to_end
+//! malformed` writes them again, and the difference in them is what a review looks at.
+//!
+//! **A new group** takes one function that makes a [`Catalogue`], adds its cases and ends with `finish()`, and its name
+//! in [`GROUPS`].
+
+mod catalogue;
+mod configuration;
+mod labels;
+mod models;
+mod parquet;
+mod prepared;
+mod requests;
+mod runs;
+mod tables;
+mod weights;
+
+use std::collections::BTreeSet;
+
+use catalogue::{Catalogue, Edit, sections, snapshots};
+
+/// Each group, which is a file of `tests/snapshots`.
+const GROUPS: [&str; 14] = [
+    "config_file",
+    "csv",
+    "jsonl",
+    "labels",
+    "model_config",
+    "parquet",
+    "prepare_flags",
+    "prepared_data",
+    "runs",
+    "splits",
+    "tokenizer",
+    "train_flags",
+    "treebank",
+    "weights",
+];
+/// The catalogue doesn't shrink unnoticed.
+const FEWEST: usize = 250;
+
+#[test]
+fn the_catalogue_is_whole() {
+    if std::env::var_os(catalogue::UPDATE).is_some() {
+        return; // The files are being written.
+    }
+    let files = std::fs::read_dir(snapshots()).expect("the snapshots");
+    let names = files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8"));
+    let expected: BTreeSet<String> = GROUPS.iter().map(|group| format!("{group}.txt")).collect();
+    assert_eq!(names.collect::<BTreeSet<_>>(), expected, "tests/snapshots holds one file for each of GROUPS");
+    let read = |file: &String| std::fs::read_to_string(snapshots().join(file)).expect("a snapshot");
+    let cases: usize = expected.iter().map(|file| sections(&read(file)).len()).sum();
+    assert!(cases >= FEWEST, "{cases} cases, and {FEWEST} is the least");
+}

@@ -1,0 +1,132 @@
+//! What can be asked for on the command line and must not be.
+
+use super::Catalogue;
+use crate::house::House;
+
+#[test]
+fn flags_of_prepare() {
+    let mut all = Catalogue::new("prepare_flags", "Flags of prepare", House::new());
+    let house = all.house();
+    house.write_reviews("a.csv", 30);
+    house.write("home/thesis.txt", "years of work");
+    house.write("taken", "a file");
+    house.write("empty/.keep", "");
+    for (name, line) in [
+        ("a data set that doesn't exist", "prepare --dataset sst7 --model tiny"),
+        ("a path that doesn't exist", "prepare --dataset data/reviews --model tiny"),
+        ("no name for the data set", "prepare --dataset= --model tiny"),
+        ("no name for the source", "prepare --dataset sst2 --source= --model tiny"),
+        ("a source for a file", "prepare --dataset a.csv --source hub --model tiny"),
+        ("GLUE's form from elsewhere than the Hub", "prepare --dataset glue-sst2 --source packaged --model tiny"),
+        ("GLUE's form without a network", "prepare --dataset glue-sst2 --model tiny"),
+        ("the Hub without a network", "prepare --dataset sst2 --source hub --model tiny"),
+        ("the reviews from the Hub", "prepare --dataset reviews --source hub --model tiny"),
+        ("the reviews from a folder without them", "prepare --dataset reviews --source home --model tiny"),
+        ("four classes of reviews", "prepare --dataset reviews --classes 4 --model tiny"),
+        ("classes of the treebank", "prepare --dataset sst2 --classes 3 --model tiny"),
+        ("phrases of a file", "prepare --dataset a.csv --phrases --model tiny"),
+        ("phrases of the packaged reviews", "prepare --dataset sst2 --source packaged --phrases --model tiny"),
+        ("a text column of the treebank", "prepare --dataset sst2 --text-column text --model tiny"),
+        ("a label column of the reviews", "prepare --dataset reviews --label-column label --model tiny"),
+        ("a label map of the treebank", "prepare --dataset sst3 --label-map 0=a,1=b --model tiny"),
+        ("a test file of the treebank", "prepare --dataset sst3 --test-file a.csv --model tiny"),
+        ("a length of 0", "prepare --dataset a.csv --model tiny --max-length 0"),
+        ("a length without room for a word", "prepare --dataset a.csv --model tiny --max-length 2"),
+        ("a length beyond the model's", "prepare --dataset a.csv --model tiny --max-length 33"),
+        ("a negative length", "prepare --dataset a.csv --model tiny --max-length -5"),
+        ("a length in words", "prepare --dataset a.csv --model tiny --max-length all"),
+        ("a negative seed", "prepare --dataset a.csv --model tiny --seed -1"),
+        ("a value for a switch", "prepare --dataset a.csv --model tiny --drop-empty=yes"),
+        ("a flag that doesn't exist", "prepare --dataset a.csv --model tiny --maxlength 32"),
+        ("a flag without its value", "prepare --dataset a.csv --model tiny --max-length"),
+        ("a flag twice", "prepare --dataset a.csv --dataset a.csv --model tiny"),
+        ("an argument too many", "prepare a.csv --model tiny"),
+        ("a command that doesn't exist", "prepare-data --dataset a.csv"),
+        ("a model folder that doesn't exist", "prepare --dataset a.csv --model ./models/bert"),
+        ("a model on the Hub without a network", "prepare --dataset a.csv --model bert-large-uncased"),
+        ("a model name with three parts", "prepare --dataset a.csv --model models/bert/base"),
+        ("no name for the model", "prepare --dataset a.csv --model="),
+        ("a file for a model", "prepare --dataset a.csv --model a.csv"),
+        ("an empty folder for a model", "prepare --dataset a.csv --model empty"),
+        ("an output with other files", "prepare --dataset a.csv --model tiny --max-length 32 --output home"),
+        ("an output that is a file", "prepare --dataset a.csv --model tiny --max-length 32 --output taken"),
+        ("an output inside a file", "prepare --dataset a.csv --model tiny --max-length 32 --output taken/data"),
+        ("an output without a name", "prepare --dataset a.csv --model tiny --max-length 32 --output .."),
+    ] {
+        all.refused(name, line);
+    }
+    all.finish();
+}
+
+#[test]
+fn flags_of_train() {
+    let mut all = Catalogue::new("train_flags", "Flags of train", House::prepared());
+    let house = all.house();
+    house.write("home/thesis.txt", "years of work");
+    house.write("taken", "a file");
+    house.write_model("other", &["another"]);
+    for (name, flags) in [
+        ("no passes", "--epochs 0"),
+        ("half a pass", "--epochs 0.5"),
+        ("negative passes", "--epochs -1"),
+        ("no steps", "--max-steps 0"),
+        ("an empty batch", "--batch-size 0"),
+        ("a batch larger than the data", "--batch-size 500"),
+        ("an empty batch in evaluation", "--eval-batch-size 0"),
+        ("nothing accumulated", "--gradient-accumulation-steps 0"),
+        ("a negative seed", "--seed -1"),
+        ("a seed beyond 63 bits", "--seed 9223372036854775808"),
+        ("a seed beyond 64 bits", "--seed 18446744073709551616"),
+        ("a precision that doesn't exist", "--precision fp16"),
+        ("a device that doesn't exist", "--device tpu"),
+        ("no threads", "--threads 0"),
+        ("far too many threads", "--threads 5000"),
+        ("an optimizer that doesn't exist", "--optimizer adamax"),
+        ("no learning rate", "--learning-rate 0"),
+        ("a learning rate that isn't a number", "--learning-rate nan"),
+        ("a learning rate beyond 1", "--learning-rate 2"),
+        ("a negative learning rate", "--learning-rate -2e-5"),
+        ("a learning rate in words", "--learning-rate small"),
+        ("weight decay beyond 1", "--weight-decay 1.5"),
+        ("beta1 of 1", "--beta1 1"),
+        ("a negative beta2", "--beta2 -0.5"),
+        ("epsilon of 0", "--epsilon 0"),
+        ("momentum of 1", "--momentum 1"),
+        ("a negative gradient norm", "--max-grad-norm -1"),
+        ("an endless gradient norm", "--max-grad-norm inf"),
+        ("layer decay of 0", "--layer-decay 0"),
+        ("a schedule that doesn't exist", "--schedule triangular"),
+        ("warm-up twice", "--warmup-steps 5 --warmup-ratio 0.5"),
+        ("warm-up beyond the steps", "--warmup-steps 50 --max-steps 10"),
+        ("a warm-up ratio beyond 1", "--warmup-ratio 1.1"),
+        ("a power of 0", "--polynomial-power 0"),
+        ("hidden dropout of 1", "--hidden-dropout 1"),
+        ("negative attention dropout", "--attention-dropout -0.1"),
+        ("classifier dropout that isn't a number", "--classifier-dropout nan"),
+        ("label smoothing of 1", "--label-smoothing 1"),
+        ("three class weights for two classes", "--class-weights 1,2,3"),
+        ("a negative class weight", "--class-weights 1,-2"),
+        ("class weights of nothing", "--class-weights 0,0"),
+        ("class weights in words", "--class-weights heavy"),
+        ("more frozen layers than there are", "--freeze-layers 3"),
+        ("frozen layers drawn anew", "--freeze-layers 2 --reinit-layers 1"),
+        ("evaluation every 0 steps", "--eval-steps 0"),
+        ("a metric that doesn't exist", "--best-metric auc"),
+        ("no patience", "--early-stopping-patience 0"),
+        ("a switch with a word", "--tensorboard=maybe"),
+        ("a flag that doesn't exist", "--lr 2e-5"),
+        ("data that isn't there", "--data nowhere"),
+        ("a model with another tokenizer", "--model other"),
+        ("a model that isn't there", "--model ./nowhere"),
+        ("an output with other files", "--output home"),
+        ("an output that is a file", "--output taken"),
+    ] {
+        let data = if flags.starts_with("--data") { "" } else { "--data data " };
+        all.refused(name, &format!("train {data}{flags}"));
+    }
+    if !tch::Cuda::is_available() {
+        let found = Some(("can't be had: ", " (hint: "));
+        all.refused_whatever("a GPU where there is none", "train --data data --device cuda", found);
+    }
+    all.finish();
+}
