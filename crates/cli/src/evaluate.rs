@@ -81,6 +81,14 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let predictor = Predictor::open(run.path(), device, precision)?;
     let examples = prepared.split(&split)?;
     let labels = predictor.label_names();
+    if labels != trained_on.label_names {
+        bail!(
+            "{}: config.json has the labels {}, and the model was trained on {} (hint: copy the run's config.json again)",
+            run.path().display(),
+            labels.join(", "),
+            trained_on.label_names.join(", ")
+        );
+    }
     eprintln!("evaluating {} on {split} ({} rows of {})", run.path().display(), examples.len(), prepared.dir.display());
     let evaluation = evaluate(predictor.model(), &examples, &split, labels, usize::from(args.batch_size))?;
 
@@ -132,8 +140,15 @@ pub fn data_of(run: &RunDirectory) -> Result<PathBuf> {
 
 fn manifest_of(run: &RunDirectory) -> Result<Manifest> {
     let path = run.file(DATA);
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not a data manifest", path.display()))
+    let hint = "(hint: the run is damaged or of another version; copy it again, or train again)";
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{} can't be read {hint}", path.display()))?;
+    let manifest: Manifest =
+        serde_json::from_str(&text).with_context(|| format!("{} doesn't describe data {hint}", path.display()))?;
+    if manifest.format != data::manifest::FORMAT {
+        let (found, known) = (manifest.format, data::manifest::FORMAT);
+        bail!("{} has format {found}, and this program reads {known} {hint}", path.display());
+    }
+    Ok(manifest)
 }
 
 /// The data to score on, and what has to be said about it.

@@ -46,6 +46,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     if args.texts.is_empty() && args.file.is_none() && args.split.is_none() {
         bail!("no text to label (hint: predict \"A lovely film.\", or --file FILE, or --split NAME)");
     }
+    // clap leaves `requires` out where what is required excludes another argument.
+    if let (Some(data), None) = (&args.data, &args.split) {
+        bail!("--data {} goes with --split (hint: --split test, or leave --data out)", data.display());
+    }
     let run = match &args.run {
         Some(path) => path.clone(),
         None => newest_run()?.path().to_owned(),

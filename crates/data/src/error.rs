@@ -67,7 +67,7 @@ pub enum DataError {
         reason: String,
     },
     /// A Parquet file that can't be read.
-    #[error("{}: not readable as Parquet: {source} (hint: the file may be cut off; fetch or write it again)", path.display())]
+    #[error("{}: not readable as Parquet: {} (hint: the file is damaged; fetch or write it again)", path.display(), plain(source))]
     Parquet {
         /// The Parquet file.
         path: PathBuf,
@@ -117,6 +117,16 @@ impl DataError {
     pub fn content(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
         Self::Content { path: path.into(), message: message.into() }
     }
+}
+
+/// What the Parquet library says, without the names that it gives to its own errors.
+fn plain(error: &parquet::errors::ParquetError) -> String {
+    let mut text = error.to_string();
+    let names = ["External: ", "Parquet argument error: ", "Parquet error: ", "EOF: ", "Arrow: "];
+    while let Some(name) = names.iter().find(|name| text.starts_with(**name)) {
+        text.drain(..name.len());
+    }
+    text
 }
 
 /// A row of a file, as a person would look for it.

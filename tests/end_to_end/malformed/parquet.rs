@@ -23,20 +23,26 @@ fn file(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     bytes
 }
 
+/// Enough to be split, so that the labels are looked at.
+const ROWS: usize = 60;
+
 fn texts() -> ArrayRef {
-    Arc::new(StringArray::from(vec!["fine", "dull", "warm"]))
+    Arc::new(StringArray::from_iter_values((0..ROWS).map(|row| format!("film number {row}"))))
 }
 
 fn labels() -> ArrayRef {
-    Arc::new(Int64Array::from(vec![1, 0, 1]))
+    Arc::new(Int64Array::from_iter_values((0..ROWS).map(|row| row as i64 % 2)))
+}
+
+/// One value of each row, from its number.
+fn each<T>(value: impl Fn(usize) -> T) -> Vec<T> {
+    (0..ROWS).map(value).collect()
 }
 
 #[test]
 fn parquet_files() {
     let mut all = Catalogue::new("parquet", "Parquet", House::new());
     let good = file(vec![("text", texts()), ("label", labels())]);
-    let with_text = |column: ArrayRef| file(vec![("text", column), ("label", labels())]);
-    let with_label = |column: ArrayRef| file(vec![("text", texts()), ("label", column)]);
 
     all.table("nothing at all", "a.parquet", "", "");
     all.table("a CSV named .parquet", "a.parquet", "text,label\nfine,1\n", "");
@@ -54,35 +60,44 @@ fn parquet_files() {
     bytes[footer - 60..footer].fill(0x7F);
     all.table("its footer overwritten", "a.parquet", &bytes, "");
 
+    let none: ArrayRef = Arc::new(StringArray::from(Vec::<&str>::new()));
+    let long = "a".repeat(5 << 20);
+    let odd = |row: usize, text: &str| if row == 40 { text.to_owned() } else { format!("film number {row}") };
+    for (name, text) in [
+        ("numbers for texts", labels()),
+        ("bytes for texts", Arc::new(BinaryArray::from(each(|_| b"a" as &[u8])))),
+        ("a null text", Arc::new(StringArray::from(each(|row| (row != 40).then(|| format!("film number {row}")))))),
+        ("a text of 5 MiB", Arc::new(StringArray::from(each(|row| odd(row, &long))))),
+    ] {
+        all.table(name, "a.parquet", file(vec![("text", text), ("label", labels())]), "");
+    }
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>(each(|_| Some([Some(1)])));
+    for (name, label) in [
+        ("lists for labels", Arc::new(list) as ArrayRef),
+        ("times for labels", Arc::new(TimestampSecondArray::from(each(|row| row as i64)))),
+        ("nothing but nulls for labels", Arc::new(NullArray::new(ROWS))),
+        ("a null label", Arc::new(Int32Array::from(each(|row| (row != 40).then_some(row as i32 % 2))))),
+        ("half a label", Arc::new(Float64Array::from(each(|row| if row == 40 { 0.5 } else { (row % 2) as f64 })))),
+        (
+            "NaN for a label",
+            Arc::new(Float64Array::from(each(|row| if row == 40 { f64::NAN } else { (row % 2) as f64 }))),
+        ),
+        (
+            "a label beyond 63 bits",
+            Arc::new(UInt64Array::from(each(|row| if row == 40 { u64::MAX } else { row as u64 % 2 }))),
+        ),
+    ] {
+        all.table(name, "a.parquet", file(vec![("text", texts()), ("label", label)]), "");
+    }
     all.table("no column for the text", "a.parquet", file(vec![("film", texts()), ("label", labels())]), "");
     all.table("no column for the label", "a.parquet", file(vec![("text", texts()), ("stars", labels())]), "");
-    all.table(
-        "no rows",
-        "a.parquet",
-        {
-            let none: ArrayRef = Arc::new(StringArray::from(Vec::<&str>::new()));
-            file(vec![("text", none.clone()), ("label", none)])
-        },
-        "",
-    );
-    all.table("numbers for texts", "a.parquet", with_text(labels()), "");
-    all.table("bytes for texts", "a.parquet", with_text(Arc::new(BinaryArray::from(vec![b"a" as &[u8]; 3]))), "");
-    all.table("a null text", "a.parquet", with_text(Arc::new(StringArray::from(vec![Some("a"), None, Some("b")]))), "");
-    let long = "a".repeat(5 << 20);
-    all.table("a text of 5 MiB", "a.parquet", with_text(Arc::new(StringArray::from(vec!["a", &long, "b"]))), "");
-    let list = ListArray::from_iter_primitive::<Int32Type, _, _>((0..3).map(|n| Some([Some(n)])));
-    all.table("lists for labels", "a.parquet", with_label(Arc::new(list)), "");
-    all.table("times for labels", "a.parquet", with_label(Arc::new(TimestampSecondArray::from(vec![1, 2, 3]))), "");
-    all.table("nothing but nulls for labels", "a.parquet", with_label(Arc::new(NullArray::new(3))), "");
-    all.table("a null label", "a.parquet", with_label(Arc::new(Int32Array::from(vec![Some(1), None, Some(0)]))), "");
-    all.table("half a label", "a.parquet", with_label(Arc::new(Float64Array::from(vec![0.0, 0.5, 1.0]))), "");
-    all.table("NaN for a label", "a.parquet", with_label(Arc::new(Float64Array::from(vec![0.0, f64::NAN, 1.0]))), "");
-    all.table("labels beyond 63 bits", "a.parquet", with_label(Arc::new(UInt64Array::from(vec![0, 1, u64::MAX]))), "");
+    all.table("no rows", "a.parquet", file(vec![("text", none.clone()), ("label", none)]), "");
 
-    for (shard, column) in [("0", labels()), ("1", Arc::new(StringArray::from(vec!["1", "0", "1"])) as ArrayRef)] {
+    let words: ArrayRef = Arc::new(StringArray::from(each(|row| (row % 2).to_string())));
+    for (shard, label) in [(0, labels()), (1, words)] {
         let path = all.house().path(&format!("shards/train-0000{shard}-of-00002.parquet"));
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
-        std::fs::write(path, with_label(column)).expect("writes");
+        std::fs::write(path, file(vec![("text", texts()), ("label", label)])).expect("writes");
     }
     all.refused("shards of different types", "prepare --dataset shards --model tiny --max-length 32");
     all.finish();

@@ -53,14 +53,6 @@ fn prepared_folders() {
     ] {
         all.with(name, MANIFEST, Edit::Is(changed(pointer, to).as_bytes()), LINE);
     }
-    let counts = changed("/splits/train/label_counts", serde_json::json!([]));
-    all.with(
-        "no counts of the labels",
-        MANIFEST,
-        Edit::Is(counts.as_bytes()),
-        &format!("{LINE} --class-weights balanced"),
-    );
-
     let length = all.house().read(ARROW).len();
     all.with("a split's file is missing", "data/validation.arrow", Edit::Gone, LINE);
     all.with("a split's file is cut off", ARROW, Edit::Cut(length - 1), LINE);

@@ -56,7 +56,7 @@ fn csv_and_tsv() {
     all.table("a web page named .csv", "a.csv", "<!DOCTYPE html>\n<html><body>Log in</body></html>\n", "");
     all.table("a large-file pointer instead of the file", "a.csv", LFS_POINTER, "");
     all.table("a spreadsheet", "a.xlsx", b"PK\x03\x04", "");
-    all.table("a name without an ending", "reviews", good, "");
+    all.table("a name without an ending", "films", good, "");
     all.refused("no such file", "prepare --dataset no.csv --model tiny --max-length 32");
     std::os::unix::fs::symlink("/dev/zero", all.house().path("zero.csv")).expect("a link");
     all.refused("a device", "prepare --dataset zero.csv --model tiny --max-length 32");
@@ -70,7 +70,9 @@ const LFS_POINTER: &str = "version https://git-lfs.github.com/spec/v1\n\
 fn json_lines() {
     let mut all = Catalogue::new("jsonl", "JSON lines", House::new());
     let good = r#"{"text": "fine", "label": 1}"#;
-    let behind = |line: &str| format!("{good}\n{line}\n");
+    // Sixty sound lines and one more: enough to be split, so that the labels are looked at.
+    let before: String = (0..60).map(|n| format!("{{\"text\": \"film {n}\", \"label\": {}}}\n", n % 2)).collect();
+    let behind = |line: &str| format!("{before}{line}\n");
 
     all.table("not JSON", "a.jsonl", behind("text,label"), "");
     all.table("a JSON array", "a.json", format!("[{good}, {good}]"), "");

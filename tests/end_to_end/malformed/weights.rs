@@ -40,7 +40,6 @@ fn weights() {
     let mut all = Catalogue::new("weights", "A model folder's weights", House::prepared());
     let sound = all.house().read(FILE);
     let parts = Parts::read(&sound);
-    let header = Value::Object(parts.header.clone()).to_string();
 
     all.with("cut off in the tensors", FILE, Edit::Cut(sound.len() - 100), LINE);
     all.with("cut off in the header", FILE, Edit::Cut(100), LINE);
@@ -51,8 +50,6 @@ fn weights() {
     all.with("a header beyond all files", FILE, Edit::Over(0, &u64::MAX.to_le_bytes()), LINE);
     all.with("a header that isn't JSON", FILE, Edit::Is(&framed("tensors: many", &parts.data)), LINE);
     all.with("a header that isn't UTF-8", FILE, Edit::Over(20, b"\xFF\xFF"), LINE);
-    let half = framed(&header[..header.len() / 2], &parts.data);
-    all.with("a header that is cut off", FILE, Edit::Is(&half), LINE);
     all.with("a web page", FILE, Edit::Is(b"<!DOCTYPE html>\n<html><body>Please log in</body></html>\n"), LINE);
     let pointer =
         "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258\n";
@@ -63,33 +60,17 @@ fn weights() {
         (
             "a tensor is missing",
             parts.with(|header| {
-                drop(
-                    header
-                        .insert("another".into(), header[QUERY].clone())
-                        .into_iter()
-                        .chain(header.remove(QUERY))
-                        .count(),
-                )
+                let query = header.remove(QUERY).expect("a tensor");
+                header.insert("another".into(), query);
             }),
         ),
         ("a tensor of another shape", parts.with(|header| header[QUERY]["shape"] = json!([8, 32]))),
-        ("a tensor that is a vector", parts.with(|header| header[QUERY]["shape"] = json!([256]))),
         ("a tensor larger than its bytes", parts.with(|header| header[QUERY]["shape"] = json!([16, 17]))),
         ("a shape beyond all memory", parts.with(|header| header[QUERY]["shape"] = json!([1_u64 << 40, 1_u64 << 40]))),
-        ("a negative shape", parts.with(|header| header[QUERY]["shape"] = json!([-16, 16]))),
         ("whole numbers for weights", parts.with(|header| header[QUERY]["dtype"] = json!("I32"))),
         ("a type that doesn't exist", parts.with(|header| header[QUERY]["dtype"] = json!("F31"))),
-        (
-            "a tensor without a type",
-            parts.with(|header| drop(header[QUERY].as_object_mut().map(|about| about.remove("dtype")))),
-        ),
         ("two tensors over one another", parts.with(|header| header[QUERY]["data_offsets"] = json!([0, 1024]))),
         ("a tensor behind the end", parts.with(|header| header[QUERY]["data_offsets"] = json!([900_000, 901_024]))),
-        (
-            "a tensor that ends before it begins",
-            parts.with(|header| header[QUERY]["data_offsets"] = json!([2048, 1024])),
-        ),
-        ("a tensor that is a number", parts.with(|header| header[QUERY] = json!(7))),
         ("metadata of numbers", parts.with(|header| header["__metadata__"] = json!({"format": 7}))),
         ("no tensors", framed("{}", &[])),
     ] {
@@ -110,7 +91,7 @@ fn weights() {
 
     std::fs::remove_file(all.house().path(FILE)).expect("removes");
     all.refused("no weights", LINE);
-    for name in ["pytorch_model.bin", "model.pt", "weights.pth", "epoch-3.ckpt", "model.pkl", "Model.BIN"] {
+    for name in ["pytorch_model.bin", "model.pt", "epoch-3.ckpt", "Model.PKL"] {
         all.with(&format!("pickle: {name}"), &format!("tiny/{name}"), Edit::Is(b"\x80\x02"), LINE);
     }
     all.with("TensorFlow's weights", "tiny/tf_model.h5", Edit::Is(b"\x89HDF"), LINE);

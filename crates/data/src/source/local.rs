@@ -34,6 +34,17 @@ impl Trees {
         let mut notes = notes;
         let splits = [&self.train, &self.validation, &self.test].map(|trees| treebank::sentences(trees, classes));
         let sizes = [splits[0].len(), splits[1].len(), splits[2].len()];
+        let seen: std::collections::BTreeSet<Option<u32>> = splits[0].iter().map(|record| record.label).collect();
+        if seen.len() < 2 {
+            return Err(DataError::Request(format!(
+                "{}: train has {} sentences in {} of {} classes, and two are needed (hint: is this the whole treebank? \
+                 with two classes neutral sentences are left out)",
+                self.source,
+                grouped(sizes[0]),
+                seen.len(),
+                classes.names().len()
+            )));
+        }
         let published = if classes == Classes::Two { PUBLISHED_BINARY } else { PUBLISHED };
         if sizes != published {
             notes.push(format!("NOT THE PUBLISHED TREEBANK: it has {} sentences", listed_sizes(published)));
@@ -123,6 +134,13 @@ fn trees(path: &Path) -> Result<Vec<Tree>, DataError> {
 
 /// Reads a person's own file, or a folder with one file (or several shards) a split.
 pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Loaded, DataError> {
+    if !path.exists() && path.extension().is_none() {
+        return Err(DataError::Request(format!(
+            "--dataset {}: no data set has this name, and there is no such file or folder (hint: sst2, sst3, sst5, \
+             glue-sst2, reviews, or the path of a CSV, TSV, JSONL or Parquet file)",
+            path.display()
+        )));
+    }
     let files = Files::find(path, options)?;
     let mut notes = Vec::new();
     let mut empty_dropped = 0;

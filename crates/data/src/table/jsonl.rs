@@ -39,7 +39,9 @@ pub(super) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> 
                 Some(value) => cell(value).map_err(|found| DataError::Value {
                     place: place.clone(),
                     column: column.clone(),
-                    reason: format!("{found} is not a label: text, a whole number, true or false"),
+                    reason: format!(
+                        "{found} is not a label: text, a whole number, true or false (hint: --label-column)"
+                    ),
                 })?,
             },
         };
@@ -59,13 +61,38 @@ fn parse(path: &Path, line: u64, content: &str) -> Result<Vec<(String, Value)>, 
     match serde_json::from_str::<Object>(content) {
         Ok(object) => Ok(object.0),
         Err(error) => {
-            // serde_json counts lines within this one; only its column means something here.
-            let mut reason = error.to_string();
-            if let Some(end) = reason.rfind(" at line ") {
-                reason.truncate(end);
-            }
-            fail(format!("not a JSON object, column {}: {reason} (hint: one object a line)", error.column()))
+            let (reason, hint) = explained(content, &error);
+            fail(format!("not a JSON object, column {}: {reason} (hint: {hint})", error.column()))
         }
+    }
+}
+
+/// The JSON parser's words for a line, or ours where a person can be told more, and what to do.
+fn explained(content: &str, error: &serde_json::Error) -> (String, &'static str) {
+    let begin = content.trim_start();
+    let at = content.as_bytes().get(error.column().saturating_sub(1)..).unwrap_or_default();
+    if !begin.starts_with('{') {
+        return (format!("the line begins {}", shown(begin)), "one object a line");
+    }
+    if error.is_eof() {
+        let hint = "is the file cut off? an object over several lines: `jq -c . FILE > FILE.jsonl`";
+        return ("the line ends before the object does".into(), hint);
+    }
+    if begin[1..].trim_start().starts_with('\'') {
+        return ("a name in single quotes".into(), "JSON has double quotes; Python writes it with json.dumps");
+    }
+    if at.starts_with(b"NaN") || at.starts_with(b"Infinity") || at.starts_with(b"-Infinity") {
+        return ("NaN or Infinity, which JSON doesn't have".into(), "write null where there is no value");
+    }
+    // serde_json counts lines within this one; only its column means something here.
+    let mut reason = error.to_string();
+    if let Some(end) = reason.rfind(" at line ") {
+        reason.truncate(end);
+    }
+    match reason.as_str() {
+        "recursion limit exceeded" => ("nested deeper than 128".into(), "only the text and the label are read"),
+        "trailing characters" => ("more behind the object".into(), "one object a line"),
+        _ => (reason, "one object a line, as json.dumps writes it"),
     }
 }
 
@@ -85,7 +112,7 @@ fn absent(path: &Path, place: Place, column: &str, object: &[(String, Value)]) -
     DataError::Column {
         path: path.into(),
         reason: format!("row {} has no column {column:?}, row 1 has", place.row),
-        seen: seen.join(", "),
+        seen: if seen.is_empty() { "none".into() } else { seen.join(", ") },
         hint: "write null where a row has no value".into(),
     }
 }

@@ -162,6 +162,8 @@ impl Columns<'_> {
         match found[..] {
             [] => Ok(None),
             [column] => Ok(Some(column)),
+            [first, ..] if found.iter().all(|column| self.seen[*column] == self.seen[first]) => Err(self
+                .error(format!("{} columns are called {:?}", found.len(), self.seen[first]), "give each its own name")),
             _ => {
                 let names: Vec<String> = found.iter().map(|column| format!("{:?}", self.seen[*column])).collect();
                 Err(self.error(
@@ -188,7 +190,8 @@ impl Columns<'_> {
         if self.seen.len() > seen.len() {
             seen.push(format!("and {} more", self.seen.len() - seen.len()));
         }
-        DataError::Column { path: self.path.into(), reason, seen: seen.join(", "), hint }
+        let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
+        DataError::Column { path: self.path.into(), reason, seen, hint }
     }
 }
 

@@ -6,6 +6,7 @@
 //! other.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -16,11 +17,15 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::text::{MAX_RECORD, open_regular};
+use super::text::{LFS_POINTER, MAX_RECORD, open_regular};
 use super::{Cell, Origin, Row, Table, Wanted, choose, pages};
 use crate::error::{DataError, Place};
 use crate::guard::no_panic;
+use crate::source::shown;
 
+const MAGIC: &[u8] = b"PAR1";
+/// The footer's length and the mark, at the end of the file.
+const TRAILER: u64 = 8;
 const BATCH_ROWS: usize = 1024;
 /// The most that a batch's texts may take. Each row may repeat all of the longest page, its dictionary for one.
 const BATCH_BYTES: u64 = 256 << 20;
@@ -33,11 +38,44 @@ const MAX_CHUNK: i64 = 2 << 30;
 
 /// Reads the text and label columns of a file.
 pub(super) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> {
-    let file = open_regular(path)?;
+    let mut file = open_regular(path)?;
+    check_frame(path, &mut file)?;
     // The reader is dropped with whatever state a panic left in it.
     no_panic(|| read_columns(path, file, wanted)).unwrap_or_else(|found| {
         Err(broken(path, ParquetError::General(format!("its pages contradict one another: {found}"))))
     })
+}
+
+/// Whether the file begins, ends and has a footer as Parquet does: what the library says of the rest is for experts.
+fn check_frame(path: &Path, file: &mut File) -> Result<(), DataError> {
+    let io = |error| DataError::io(path, error);
+    let refuse = |what: String| Err(DataError::content(path, what));
+    let length = file.metadata().map_err(io)?.len();
+    let mut head = Vec::new();
+    file.by_ref().take(64).read_to_end(&mut head).map_err(io)?;
+    if head.starts_with(LFS_POINTER) {
+        return refuse("a Git LFS pointer, not the data itself (hint: `git lfs pull` fetches it)".into());
+    }
+    if !head.starts_with(MAGIC) {
+        let begin = String::from_utf8_lossy(&head);
+        return refuse(format!("not Parquet: it begins {} (hint: name the file by what it is)", shown(&begin)));
+    }
+    let cut_off =
+        format!("Parquet's mark at its end is missing ({length} bytes); it is cut off (hint: fetch it again)");
+    if length < TRAILER + MAGIC.len() as u64 {
+        return refuse(cut_off);
+    }
+    let mut trailer = [0; TRAILER as usize];
+    file.seek(SeekFrom::End(-(TRAILER as i64))).and_then(|_| file.read_exact(&mut trailer)).map_err(io)?;
+    file.rewind().map_err(io)?;
+    if trailer[4..] != *MAGIC {
+        return refuse(cut_off);
+    }
+    let footer = u32::from_le_bytes([trailer[0], trailer[1], trailer[2], trailer[3]]);
+    if u64::from(footer) > length - TRAILER {
+        return refuse(format!("a footer of {footer} bytes in a file of {length} (hint: fetch or write it again)"));
+    }
+    Ok(())
 }
 
 fn read_columns(path: &Path, file: File, wanted: Wanted<'_>) -> Result<Table, DataError> {

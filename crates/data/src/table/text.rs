@@ -10,6 +10,8 @@ use crate::error::DataError;
 pub(crate) const MAX_RECORD: usize = 4 * 1024 * 1024;
 
 const CHUNK: usize = 64 * 1024;
+/// How a file begins that stands for a large one in a Git repository.
+pub(super) const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Opens a regular, non-empty UTF-8 file; the reader starts behind a byte-order mark, if there is one.
@@ -92,7 +94,20 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"PAR1") {
         return Some("Parquet, not text (hint: name it .parquet)");
     }
+    if head.starts_with(LFS_POINTER) {
+        return Some("a Git LFS pointer, not the data itself (hint: `git lfs pull` fetches it)");
+    }
+    let text = head.trim_ascii_start();
+    if ["<!doctype html", "<html"]
+        .iter()
+        .any(|tag| text.len() >= tag.len() && text[..tag.len()].eq_ignore_ascii_case(tag.as_bytes()))
+    {
+        return Some("a web page, not data (hint: the address may want a login, or a link to the raw file)");
+    }
     let head = &head[..head.len().min(4096)];
+    if head.iter().all(|byte| *byte == 0) && !head.is_empty() {
+        return Some("nothing but zero bytes, as a broken copy leaves them (hint: fetch or write the file again)");
+    }
     let zeros = |from: usize| head.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
     let half = head.len() / 2;
     if half >= 4 && (zeros(0) * 10 > half * 9 || zeros(1) * 10 > half * 9) {

@@ -3,6 +3,7 @@
 //! The files come from outside, and the library that reads them was written for files that people mean well by. So only
 //! the parts that BERT tokenizers are made of are let through, and each number in them is bounded.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -184,7 +185,11 @@ fn check(fields: &Map<String, Value>) -> Result<(), String> {
         return Err(format!("model type is {kind}: BERT's tokenizers are \"WordPiece\" (hint: --model)"));
     }
     let vocabulary = model.get("vocab").and_then(Value::as_object).ok_or("model has no \"vocab\" object")?;
+    let mut tokens = HashMap::with_capacity(vocabulary.len());
     for (token, id) in vocabulary {
+        if let Some(other) = tokens.insert(id.as_u64(), token) {
+            return Err(format!("tokens {other:?} and {token:?} both have id {id}: each needs its own"));
+        }
         if id.as_u64().is_none_or(|id| id > i32::MAX as u64) {
             return Err(format!("token {token:?} has id {id}: a whole number from 0 to {} is needed", i32::MAX));
         }

@@ -71,28 +71,28 @@ pub struct TrainArgs {
     #[arg(long, ignore_case = true, help_heading = "Optimizer")]
     pub optimizer: Option<OptimizerKind>,
     /// Peak learning rate [default: 0.00002]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Optimizer")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Optimizer")]
     pub learning_rate: Option<f64>,
     /// Weight decay; biases and norms never decay [default: 0.01]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Optimizer")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Optimizer")]
     pub weight_decay: Option<f64>,
     /// Decay of the gradient's average [default: 0.9]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Optimizer")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Optimizer")]
     pub beta1: Option<f64>,
     /// Decay of the squared gradient's average; 0.99 for lion [default: 0.999]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Optimizer")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Optimizer")]
     pub beta2: Option<f64>,
     /// Added to the denominator of adam and adamw [default: 0.00000001]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Optimizer")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Optimizer")]
     pub epsilon: Option<f64>,
     /// Momentum of sgd [default: 0.9]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Optimizer")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Optimizer")]
     pub momentum: Option<f64>,
     /// Gradients with a larger global norm are scaled down to it; 0 turns clipping off [default: 1.0]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Optimizer")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Optimizer")]
     pub max_grad_norm: Option<f64>,
     /// Each layer below the head learns this much slower than the one above [default: 1.0]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Optimizer")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Optimizer")]
     pub layer_decay: Option<f64>,
 
     /// Shape of the learning rate after warm-up [default: linear]
@@ -102,23 +102,23 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true, help_heading = "Schedule")]
     pub warmup_steps: Option<u64>,
     /// The same as a share of all steps [default: 0.0]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Schedule")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Schedule")]
     pub warmup_ratio: Option<f64>,
     /// Power of the polynomial schedule [default: 1.0]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Schedule")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Schedule")]
     pub polynomial_power: Option<f64>,
 
     /// Dropout after embeddings and sublayers [default: the model's]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Regularisation")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Regularisation")]
     pub hidden_dropout: Option<f64>,
     /// Dropout of attention probabilities [default: the model's]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Regularisation")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Regularisation")]
     pub attention_dropout: Option<f64>,
     /// Dropout before the classifier [default: the model's]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Regularisation")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Regularisation")]
     pub classifier_dropout: Option<f64>,
     /// Share of each label spread over all classes [default: 0.0]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Regularisation")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true, help_heading = "Regularisation")]
     pub label_smoothing: Option<f64>,
     /// none, balanced, or one number a class: 1.0,2.5 [default: none]
     #[arg(long, value_name = "WEIGHTS", allow_negative_numbers = true, help_heading = "Regularisation")]
@@ -198,5 +198,13 @@ impl TrainArgs {
 
 /// A count from the command line. Zero is judged later, where the error can name the allowed range.
 fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.trim().parse().map_err(|_| "it must be a whole number without a sign".to_owned())
+    let text = text.trim();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let wrong = if digits { "it is too large" } else { "it must be a whole number without a sign" };
+    text.parse().map_err(|_| wrong.to_owned())
+}
+
+/// A number from the command line; its range is judged later, as a count's is.
+fn number(text: &str) -> Result<f64, String> {
+    text.trim().parse().map_err(|_| "it must be a number, such as 0.1 or 2e-5".to_owned())
 }

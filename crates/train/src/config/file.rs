@@ -25,16 +25,25 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     /// Reads a file; unknown keys and values of the wrong kind are refused with their line.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::io("read the configuration file", path))?;
+        let bytes = std::fs::read(path).map_err(TrainError::io("read the configuration file", path))?;
+        let text = String::from_utf8(bytes).map_err(|error| TrainError::ConfigFile {
+            path: path.to_owned(),
+            line: 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count(),
+            key: None,
+            message: "not UTF-8 text (hint: save it as UTF-8)".to_owned(),
+        })?;
         Self::parse(path, &text)
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self> {
-        let wrong = |key: Option<String>, error: toml::de::Error| TrainError::ConfigFile {
-            path: path.to_owned(),
-            line: line_at(text, error.span().map_or(0, |span| span.start)),
-            key,
-            message: error.message().to_owned(),
+        let wrong = |key: Option<String>, error: toml::de::Error| {
+            let line = line_at(text, error.span().map_or(0, |span| span.start));
+            let message = match &key {
+                Some(_) => plain(error.message()),
+                // What isn't TOML is easier to see than to name.
+                None => format!("{}: `{}`", error.message(), text.lines().nth(line - 1).unwrap_or_default().trim()),
+            };
+            TrainError::ConfigFile { path: path.to_owned(), line, key, message }
         };
         let table = DeTable::parse(text).map_err(|error| wrong(None, error))?;
 
@@ -78,6 +87,38 @@ fn nearest_option(key: &str) -> Option<&'static str> {
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, option)| option)
+}
+
+/// The parser's words for a value of the wrong kind, without the names of Rust's types.
+fn plain(message: &str) -> String {
+    let Some((found, wanted)) = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "))
+        .and_then(|rest| rest.rsplit_once(", expected "))
+    else {
+        return message.to_owned();
+    };
+    let found = found.trim_end_matches(" as i128").trim_end_matches(" as u128");
+    let kinds = [
+        ("string ", "the text "),
+        ("floating point ", "the number "),
+        ("integer ", "the number "),
+        ("sequence", "a list"),
+        ("map", "a table"),
+        ("boolean ", ""),
+    ];
+    let found = match kinds.iter().find_map(|(kind, ours)| Some(format!("{ours}{}", found.strip_prefix(kind)?))) {
+        Some(found) => found.replace('`', ""),
+        None => found.to_owned(),
+    };
+    let wanted = match wanted {
+        "u64" | "usize" | "u32" => "a whole number of 0 or more",
+        "f64" => "a number",
+        "path string" | "a string" => "a text in quotes",
+        "a boolean" => "true or false",
+        other => other,
+    };
+    format!("{found} is given, and {wanted} is needed")
 }
 
 /// The line of a byte, from 1.

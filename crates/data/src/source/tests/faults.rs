@@ -297,11 +297,13 @@ fn fault_10_a_type_that_changes() {
     );
     assert_eq!(
         desk.refusal("deep.jsonl", format!("{}1{}\n", "{\"text\":".repeat(200_000), "}".repeat(200_000))),
-        "deep.jsonl: line 1: not a JSON object, column 1017: recursion limit exceeded (hint: one object a line)"
+        "deep.jsonl: line 1: not a JSON object, column 1017: nested deeper than 128 (hint: only the text and the \
+         label are read)"
     );
     assert_eq!(
         desk.refusal("twice.jsonl", "{\"text\":\"a\",\"text\":\"b\",\"label\":1}\n"),
-        "twice.jsonl: line 1: not a JSON object, column 22: the name \"text\" occurs twice (hint: one object a line)"
+        "twice.jsonl: line 1: not a JSON object, column 22: the name \"text\" occurs twice (hint: one object a line, as \
+         json.dumps writes it)"
     );
     assert!(desk.refusal("array.json", "[{\"text\":\"a\"}]").starts_with("array.json: line 1: a JSON array;"));
 }
