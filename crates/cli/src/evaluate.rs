@@ -65,6 +65,13 @@ struct Figures<'a> {
 
 /// Scores, shows, draws and writes.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
+    // Found out now, not after the work.
+    if let Some(folder) =
+        args.json.as_deref().and_then(|path| path.parent()).filter(|folder| !folder.as_os_str().is_empty())
+        && !folder.is_dir()
+    {
+        bail!("--json: there is no folder {} (hint: make it first)", folder.display());
+    }
     let run = match &args.run {
         Some(path) => RunDirectory::open(path)?,
         None => newest_run()?,

@@ -85,7 +85,7 @@ pub enum DataError {
         source: fetch::FetchError,
     },
     /// A tokenizer file that can't be used, or a text it fails on.
-    #[error("{}: {source} (hint: fetch the model again, or name another with --model)", path.display())]
+    #[error("{}: can't be used: {source} (hint: fetch the model again, or name another with --model)", path.display())]
     Tokenizer {
         /// The tokenizer's file.
         path: PathBuf,
@@ -94,7 +94,7 @@ pub enum DataError {
         source: tokenizers::Error,
     },
     /// An Arrow file that can't be written or isn't as it was written.
-    #[error("{}: {source} (hint: prepare the data again)", path.display())]
+    #[error("{}: {} (hint: prepare the data again)", path.display(), plain(source))]
     Arrow {
         /// The Arrow file.
         path: PathBuf,
@@ -119,10 +119,18 @@ impl DataError {
     }
 }
 
-/// What the Parquet library says, without the names that it gives to its own errors.
-fn plain(error: &parquet::errors::ParquetError) -> String {
+/// What the Parquet or Arrow library says, without the names that they give to their own errors.
+fn plain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let names = ["External: ", "Parquet argument error: ", "Parquet error: ", "EOF: ", "Arrow: "];
+    let names = [
+        "External: ",
+        "Parquet argument error: ",
+        "Parquet error: ",
+        "EOF: ",
+        "Arrow: ",
+        "Ipc error: ",
+        "Parser error: ",
+    ];
     while let Some(name) = names.iter().find(|name| text.starts_with(**name)) {
         text.drain(..name.len());
     }

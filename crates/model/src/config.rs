@@ -134,7 +134,11 @@ impl Config {
     /// [`ModelError::Io`] and [`ModelError::Config`].
     pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
-        let text = std::fs::read_to_string(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
+        let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
+        let text = String::from_utf8(bytes).map_err(|error| ModelError::Config {
+            path: path.clone(),
+            message: format!("not UTF-8 at byte {} (hint: fetch it again)", error.utf8_error().valid_up_to()),
+        })?;
         Self::from_json(&text, &path)
     }
 
@@ -144,14 +148,24 @@ impl Config {
     /// [`ModelError::Config`].
     pub fn from_json(text: &str, path: &Path) -> Result<Self, ModelError> {
         let fail = |message: String| ModelError::Config { path: path.to_path_buf(), message };
-        let value: Value = serde_json::from_str(text).map_err(|error| fail(format!("not JSON: {error}")))?;
-        let model_type = value.get("model_type").and_then(Value::as_str).unwrap_or("nothing");
-        if model_type != "bert" {
-            return Err(fail(format!(
-                "model_type is {model_type:?}, but only \"bert\" is supported (hint: --model bert-base-uncased)"
-            )));
+        let value: Map<String, Value> = match serde_json::from_str(text) {
+            Ok(Value::Object(value)) => value,
+            Ok(_) => return Err(fail("holds no JSON object (hint: fetch it again)".into())),
+            Err(error) => {
+                return Err(fail(format!("not JSON: {error} (hint: it is cut off or damaged, fetch it again)")));
+            }
+        };
+        match value.get("model_type") {
+            Some(Value::String(kind)) if kind == "bert" => {}
+            found => {
+                let found = found.map_or("missing".to_owned(), |kind| format!("{kind}"));
+                return Err(fail(format!(
+                    "model_type is {found}, but only \"bert\" is supported (hint: --model bert-base-uncased)"
+                )));
+            }
         }
-        let config: Config = serde_json::from_value(value).map_err(|error| fail(error.to_string()))?;
+        let config = Config::deserialize(&Value::Object(value.clone()))
+            .map_err(|error| fail(misfit(&value).unwrap_or_else(|| error.to_string())))?;
         config.check().map_err(fail)?;
         Ok(config)
     }
@@ -255,6 +269,33 @@ impl Config {
     }
 }
 
+/// The key whose value can't be read, with what belongs there: each is tried alone in a sound configuration, because the
+/// parser doesn't say which one it was.
+fn misfit(value: &Map<String, Value>) -> Option<String> {
+    let sizes = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"];
+    let needed: Vec<&str> = sizes.into_iter().chain(["max_position_embeddings"]).collect();
+    let mut sound = Map::from_iter([("model_type".to_owned(), Value::from("bert"))]);
+    sound.extend(needed.iter().map(|key| ((*key).to_owned(), Value::from(1))));
+    for (key, found) in value {
+        let mut tried = sound.clone();
+        tried.insert(key.clone(), found.clone());
+        if let Err(error) = Config::deserialize(&Value::Object(tried)) {
+            let error = error.to_string();
+            let wanted = match error.rsplit_once(", expected ") {
+                Some((_, "i64")) => "a whole number",
+                Some((_, "f64")) => "a number",
+                Some((_, "a map")) => "an object",
+                Some((_, wanted)) => wanted,
+                None => return Some(format!("{key}: {error}")),
+            };
+            let shown: String = found.to_string().chars().take(40).collect();
+            return Some(format!("{key} is {shown}, expected {}", wanted.replace('`', "")));
+        }
+    }
+    let missing = needed.into_iter().find(|key| !value.contains_key(*key))?;
+    Some(format!("has no {missing} (hint: fetch it again)"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,9 +341,9 @@ mod tests {
         );
         assert!(
             changed(r#""vocab_size": 10"#, r#""vocab_size": 10, "hidden_act": "mish""#)
-                .contains("unknown variant `mish`")
+                .contains("hidden_act is \"mish\", expected one of gelu, ")
         );
-        assert!(changed(r#""vocab_size": 10,"#, "").contains("missing field `vocab_size`"));
+        assert!(changed(r#""vocab_size": 10,"#, "").contains("has no vocab_size"));
         assert!(
             changed(r#""vocab_size": 10"#, r#""vocab_size": 10, "position_embedding_type": "relative_key""#)
                 .contains("only \"absolute\" is supported")

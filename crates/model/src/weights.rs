@@ -263,14 +263,21 @@ fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
         SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength => {
             format!("it says that its header has {} bytes, and the file has {length}", header())
         }
-        SafeTensorError::MetadataIncompleteBuffer => match SafeTensors::read_metadata(bytes) {
-            Ok((start, metadata)) => format!(
-                "its tensors end at byte {}, and the file has {length}",
-                start.saturating_add(8).saturating_add(metadata.data_len())
-            ),
-            Err(_) => format!("its tensors don't fill the file of {length} bytes"),
+        SafeTensorError::MetadataIncompleteBuffer => match last_byte(bytes, header()) {
+            Some(end) => format!("its tensors end at byte {end}, and the file has {length}"),
+            None => format!("its tensors don't fill the file of {length} bytes"),
         },
+        SafeTensorError::TensorInvalidInfo => "a tensor's shape and type don't give its number of bytes".to_owned(),
+        SafeTensorError::ValidationOverflow => "a tensor's shape is beyond all memory".to_owned(),
         other => other.to_string(),
     };
     format!("{what} (hint: the file is cut off or damaged, fetch it again)")
+}
+
+/// Where the last tensor of a file ends, as its header says.
+fn last_byte(bytes: &[u8], header: u64) -> Option<u64> {
+    let start = usize::try_from(header).ok()?.checked_add(8)?;
+    let tensors: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes.get(8..start)?).ok()?;
+    let ends = tensors.values().filter_map(|tensor| tensor.pointer("/data_offsets/1")?.as_u64());
+    ends.max()?.checked_add(start as u64)
 }

@@ -34,6 +34,14 @@ pub enum PredictError {
         /// The size of the model's embedding table.
         known: i64,
     },
+    /// A folder that isn't there or holds no model.
+    #[error("{}: {what} (hint: --run takes the folder that training printed at its end)", path.display())]
+    NoModel {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing.
+        what: &'static str,
+    },
     /// Label names whose numbers are not 0, 1, 2, ...
     #[error("{}: config.json has id2label {found}; the numbers must be 0, 1, 2, ... and two at least (hint: --run takes \
         a folder that training made)", path.display())]
@@ -44,7 +52,7 @@ pub enum PredictError {
         found: String,
     },
     /// A `data.json` that doesn't say how long the texts were that the model was trained on.
-    #[error("{}: no JSON with a max_length, so it isn't known how long a text may be (hint: copy the run again; without \
+    #[error("{}: no JSON with a max_length of 3 or more, so it isn't known how long a text may be (hint: copy the run again; without \
         this file the model's own limit is taken)", path.display())]
     Description {
         /// The file.
@@ -63,6 +71,12 @@ pub enum PredictError {
         what: String,
         /// The system's reason.
         source: std::io::Error,
+    },
+    /// Bytes that are no text.
+    #[error("{what}: not UTF-8 (hint: from Windows or Latin-1, `iconv -f WINDOWS-1252 -t UTF-8 FILE`)")]
+    NotText {
+        /// File and line.
+        what: String,
     },
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
@@ -106,6 +120,13 @@ impl Predictor {
     /// # Errors
     /// Files that are missing, damaged or don't fit each other.
     pub fn open(run: &Path, device: Device, precision: Precision) -> Result<Self, PredictError> {
+        let missing = |what| Err(PredictError::NoModel { path: run.to_owned(), what });
+        if !run.is_dir() {
+            return missing("there is no such folder");
+        }
+        if !run.join("config.json").is_file() {
+            return missing("no model is in this folder: it has no config.json");
+        }
         let options = LoadOptions {
             label_names: None,
             device,
@@ -189,5 +210,7 @@ fn trained_length(run: &Path) -> Result<Option<usize>, PredictError> {
     };
     let manifest: Result<serde_json::Value, _> = serde_json::from_str(&text);
     let length = manifest.ok().and_then(|manifest| usize::try_from(manifest.get("max_length")?.as_u64()?).ok());
+    // Less leaves no room for a word beside [CLS] and [SEP].
+    let length = length.filter(|length| *length > 2);
     length.map(Some).ok_or(PredictError::Description { path })
 }

@@ -1,6 +1,6 @@
 //! Answers line by line, for files and pipes of any length.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, ErrorKind, Write};
 
 use crate::predictor::{PredictError, Prediction, Predictor};
 
@@ -26,7 +26,10 @@ pub fn stream<W: Write>(
         let mut chunk = Vec::with_capacity(CHUNK);
         for line in lines.by_ref().take(CHUNK) {
             let what = || format!("{name}, line {}", count + chunk.len() as u64 + 1);
-            chunk.push(line.map_err(|source| PredictError::Io { what: what(), source })?);
+            chunk.push(line.map_err(|source| match source.kind() {
+                ErrorKind::InvalidData => PredictError::NotText { what: what() },
+                _ => PredictError::Io { what: what(), source },
+            })?);
         }
         if chunk.is_empty() {
             return Ok(count);

@@ -51,7 +51,7 @@ fn labels() {
     );
     all.table("one class alone", "a.csv", turns(&["positive"]), "");
     all.table("one word in two cases", "a.csv", turns(&["positive", "negative", "Positive"]), "");
-    all.table("as many labels as rows", "a.csv", table(1100, |row| format!("name {row}")), "");
+    all.table("as many labels as rows", "a.csv", table(1500, |row| format!("name {row}")), "");
     all.table(
         "a class that only validation has",
         "a.csv",

@@ -72,7 +72,7 @@ pub(super) fn value(sheet: &Sheet, row: &Row) -> Result<Value, DataError> {
             Cell::Float(number) => number.to_string(),
             other => other.kind().to_string(),
         };
-        sheet.refuse(row, format!("label {found} is not a whole number (hint: cut ratings into classes first)"))
+        sheet.refuse(row, format!("label {found} {}", not_a_class(&row.label)))
     })
 }
 
@@ -119,8 +119,20 @@ pub(super) fn check_kinds<'a>(sheet: &Sheet, rows: impl Iterator<Item = &'a Row>
 }
 
 fn not_whole(sheet: &Sheet, row: &Row) -> DataError {
-    let reason = format!("{} is not a whole number (hint: cut ratings into classes first)", spelled(&row.label));
-    sheet.refuse(row, reason)
+    sheet.refuse(row, format!("{} {}", spelled(&row.label), not_a_class(&row.label)))
+}
+
+/// Why a number can't be a label.
+fn not_a_class(cell: &Cell) -> &'static str {
+    let number = match cell {
+        Cell::Float(number) => Some(*number),
+        Cell::Text(text) => number(text.trim()),
+        _ => None,
+    };
+    match number {
+        Some(number) if number.fract() == 0.0 => "is too large for a label (hint: is --label-column right?)",
+        _ => "is not a whole number (hint: cut ratings into classes first)",
+    }
 }
 
 fn spelled(cell: &Cell) -> String {

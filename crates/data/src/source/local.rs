@@ -94,6 +94,13 @@ fn listed_sizes(sizes: [usize; 3]) -> String {
 
 /// Reads `train.txt`, `dev.txt` and `test.txt` of a folder.
 pub(super) fn treebank_folder(folder: &Path) -> Result<Trees, DataError> {
+    if !folder.is_dir() {
+        return Err(DataError::content(
+            folder,
+            "there is no such folder (hint: --source wants auto, hub, stanford, packaged, or a folder with train.txt, \
+             dev.txt and test.txt)",
+        ));
+    }
     let files = TREEBANK_FILES.map(|name| folder.join(name));
     let missing: Vec<&str> =
         TREEBANK_FILES.into_iter().zip(&files).filter(|(_, path)| !path.is_file()).map(|(name, _)| name).collect();

@@ -42,7 +42,7 @@ pub(super) fn record_batches(
         .checked_sub(read_footer_length(trailer)?)
         .ok_or_else(|| damaged("a footer longer than the file".into()))?;
     let footer = root_as_footer(&buffer[footer_start..trailer_start])
-        .map_err(|error| damaged(format!("the footer: {error}")))?;
+        .map_err(|error| damaged(format!("the footer: {}", first_line(&error))))?;
     check_schema(&footer)?;
     let blocks: Vec<Block> = footer.recordBatches().into_iter().flatten().copied().collect();
     let decoder = FileDecoder::new(schema, footer.version()).with_require_alignment(true);
@@ -51,6 +51,11 @@ pub(super) fn record_batches(
         let data = check_block(&block, &buffer, footer_start)?;
         decoder.read_record_batch(&block, &data)?.ok_or_else(|| damaged("an empty message".into()))
     }))
+}
+
+/// What the library says, without the path it took through the file.
+fn first_line(error: &impl std::fmt::Display) -> String {
+    error.to_string().lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
 }
 
 /// Whether the columns are ours, by name and type.
@@ -86,8 +91,8 @@ fn check_block(block: &Block, buffer: &Buffer, footer_start: usize) -> Result<Bu
     if data[..4] != [0xFF; 4] {
         return Err(damaged("a record batch without its mark".into()));
     }
-    let message =
-        root_as_message(&data[8..metadata]).map_err(|error| damaged(format!("a record batch's header: {error}")))?;
+    let message = root_as_message(&data[8..metadata])
+        .map_err(|error| damaged(format!("a record batch's header: {}", first_line(&error))))?;
     let header = message.header_as_record_batch().ok_or_else(|| damaged("a message that is no record batch".into()))?;
     if header.compression().is_some() {
         return Err(damaged("a compressed record batch".into()));

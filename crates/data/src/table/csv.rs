@@ -49,9 +49,12 @@ fn refused(path: &Path, error: csv::Error) -> DataError {
             }
             None => return DataError::io(path, error),
         },
-        ErrorKind::UnequalLengths { expected_len, len, .. } => format!(
-            "{len} fields where the header has {expected_len} (hint: a text that holds the separator belongs in quotes)"
-        ),
+        ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            let what = if len > expected_len { "the separator" } else { "a line end" };
+            format!(
+                "{len} fields where the header has {expected_len} (hint: a text that holds {what} belongs in quotes)"
+            )
+        }
         other => format!("{other:?}"),
     };
     DataError::Line { path: path.into(), line, reason }

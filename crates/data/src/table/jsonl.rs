@@ -61,24 +61,24 @@ fn parse(path: &Path, line: u64, content: &str) -> Result<Vec<(String, Value)>, 
     match serde_json::from_str::<Object>(content) {
         Ok(object) => Ok(object.0),
         Err(error) => {
-            let (reason, hint) = explained(content, &error);
+            let begin = content.trim_start();
+            if !begin.starts_with('{') {
+                return fail(format!("not a JSON object; it begins {} (hint: one object a line)", shown(begin)));
+            }
+            let (reason, hint) = explained(content.trim_start(), &error);
             fail(format!("not a JSON object, column {}: {reason} (hint: {hint})", error.column()))
         }
     }
 }
 
-/// The JSON parser's words for a line, or ours where a person can be told more, and what to do.
+/// The JSON parser's words for a line that begins as an object, or ours where a person can be told more, and what to do.
 fn explained(content: &str, error: &serde_json::Error) -> (String, &'static str) {
-    let begin = content.trim_start();
     let at = content.as_bytes().get(error.column().saturating_sub(1)..).unwrap_or_default();
-    if !begin.starts_with('{') {
-        return (format!("the line begins {}", shown(begin)), "one object a line");
-    }
     if error.is_eof() {
         let hint = "is the file cut off? an object over several lines: `jq -c . FILE > FILE.jsonl`";
         return ("the line ends before the object does".into(), hint);
     }
-    if begin[1..].trim_start().starts_with('\'') {
+    if content[1..].trim_start().starts_with('\'') {
         return ("a name in single quotes".into(), "JSON has double quotes; Python writes it with json.dumps");
     }
     if at.starts_with(b"NaN") || at.starts_with(b"Infinity") || at.starts_with(b"-Infinity") {

@@ -99,9 +99,13 @@ pub(crate) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> 
         "tsv" | "tab" => csv::read(path, b'\t', wanted),
         "jsonl" | "ndjson" | "json" => jsonl::read(path, wanted),
         "parquet" => parquet::read(path, wanted),
+        "" => Err(DataError::content(path, "no ending says its format (hint: name it .csv, .tsv, .jsonl or .parquet)")),
         other => Err(DataError::content(
             path,
-            format!("the ending {other:?} is not one that can be read: .csv, .tsv, .jsonl, .parquet (hint: rename it)"),
+            format!(
+                "the ending {other:?} is not one that can be read: .csv, .tsv, .jsonl, .parquet (hint: save it as one of \
+                 these, or rename it where it is one)"
+            ),
         )),
     }?;
     if table.rows.is_empty() {

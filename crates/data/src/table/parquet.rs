@@ -201,6 +201,14 @@ fn append(rows: &mut Vec<Row>, batch: &RecordBatch, origin: &Origin, path: &Path
             Some(Plain::Text) | None => DataType::LargeUtf8,
         };
         let values = column(name, &to)?;
+        let lost = batch
+            .column_by_name(name)
+            .and_then(|given| (0..values.len()).find(|row| given.is_valid(*row) && values.is_null(*row)));
+        if let Some(row) = lost {
+            let place = Place { path: path.into(), row: (rows.len() + row) as u64 + 1, line: None };
+            let reason = "the label is too large for one (hint: is --label-column right?)".to_owned();
+            return Err(DataError::Value { place, column: name.clone(), reason });
+        }
         for (row, label) in labels.iter_mut().enumerate().filter(|(row, _)| values.is_valid(*row)) {
             *label = match kind {
                 Some(Plain::Integer) => Cell::Integer(values.as_primitive::<Int64Type>().value(row)),

@@ -89,7 +89,7 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         return Some("UTF-16 (a byte-order mark says so), not UTF-8 (hint: `iconv -f UTF-16 -t UTF-8 FILE`)");
     }
     if head.starts_with(b"\x1F\x8B") || head.starts_with(b"PK\x03\x04") {
-        return Some("a compressed archive, not text (hint: unpack it first)");
+        return Some("an archive or a spreadsheet, not text (hint: unpack it, or export it as CSV)");
     }
     if head.starts_with(b"PAR1") {
         return Some("Parquet, not text (hint: name it .parquet)");

@@ -49,8 +49,8 @@ impl Description {
         } else {
             return Err(DataError::content(
                 folder,
-                "neither tokenizer.json nor vocab.txt is in this folder (hint: --model needs a BERT folder in Hugging \
-                 Face layout)",
+                "neither tokenizer.json nor vocab.txt is in this folder (hint: a BERT folder in Hugging Face layout has \
+                 one of them)",
             ));
         };
         fields.retain(|key, _| {
@@ -95,7 +95,7 @@ fn parse(path: &Path) -> Result<Map<String, Value>, DataError> {
     match serde_json::from_slice(&read_bounded(path)?) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(DataError::content(path, "holds no JSON object")),
-        Err(error) => Err(DataError::content(path, format!("is not valid JSON: {error}"))),
+        Err(error) => Err(DataError::content(path, format!("is not valid JSON: {error} (hint: fetch it again)"))),
     }
 }
 
@@ -114,13 +114,19 @@ fn from_vocabulary(
         ));
     }
     let bytes = read_bounded(path)?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| DataError::content(path, format!("is not UTF-8 at byte {}", error.valid_up_to())))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        DataError::content(path, format!("is not UTF-8 at byte {} (hint: fetch it again)", error.valid_up_to()))
+    })?;
     // Nothing but the end of the line is taken off: a token may be white space.
     let vocabulary: Map<String, Value> =
         text.lines().enumerate().map(|(id, token)| (token.to_owned(), Value::from(id))).collect();
     let id = |token: &str| {
-        vocabulary.get(token).cloned().ok_or_else(|| DataError::content(path, format!("has no line {token}")))
+        vocabulary.get(token).cloned().ok_or_else(|| {
+            DataError::content(
+                path,
+                format!("has no line {token} (hint: a BERT's vocab.txt has a token a line; fetch the model again)"),
+            )
+        })
     };
     let added: Vec<Value> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         .into_iter()
