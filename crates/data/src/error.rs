@@ -67,13 +67,12 @@ pub enum DataError {
         reason: String,
     },
     /// A Parquet file that can't be read.
-    #[error("{}: not readable as Parquet: {} (hint: the file is damaged; fetch or write it again)", path.display(), plain(source))]
+    #[error("{}: not readable as Parquet: {} (hint: the file is damaged; fetch or write it again)", path.display(), plain(cause))]
     Parquet {
         /// The Parquet file.
         path: PathBuf,
         /// What the Parquet library said.
-        #[source]
-        source: parquet::errors::ParquetError,
+        cause: parquet::errors::ParquetError,
     },
     /// A source that can't be reached or gave something else than was asked for.
     #[error("{source_name}: {source}")]
@@ -94,13 +93,12 @@ pub enum DataError {
         source: tokenizers::Error,
     },
     /// An Arrow file that can't be written or isn't as it was written.
-    #[error("{}: {} (hint: prepare the data again)", path.display(), plain(source))]
+    #[error("{}: {} (hint: prepare the data again)", path.display(), plain(cause))]
     Arrow {
         /// The Arrow file.
         path: PathBuf,
         /// What the Arrow library said.
-        #[source]
-        source: arrow::error::ArrowError,
+        cause: arrow::error::ArrowError,
     },
     /// A request that can't be met: names what was asked for and what to do instead.
     #[error("{0}")]

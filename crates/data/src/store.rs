@@ -54,7 +54,7 @@ impl Writer {
     pub fn create(path: &Path) -> Result<Self, DataError> {
         let file = File::create_new(path).map_err(|error| DataError::io(path, error))?;
         let file = FileWriter::try_new(Hashed::new(BufWriter::with_capacity(1 << 20, file)), &schema())
-            .map_err(|source| DataError::Arrow { path: path.to_owned(), source })?;
+            .map_err(|source| DataError::Arrow { path: path.to_owned(), cause: source })?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -95,7 +95,7 @@ impl Writer {
             self.flush()?;
         }
         let Self { path, file, .. } = self;
-        let hashed = file.into_inner().map_err(|source| DataError::Arrow { path: path.clone(), source })?;
+        let hashed = file.into_inner().map_err(|source| DataError::Arrow { path: path.clone(), cause: source })?;
         let io = |error| DataError::io(&path, error);
         let written = Written { sha256: hex(&hashed.hasher.finalize()), bytes: hashed.bytes };
         let file = hashed.inner.into_inner().map_err(|error| io(error.into_error()))?;
@@ -109,7 +109,7 @@ impl Writer {
             vec![Arc::new(self.text.finish()), Arc::new(self.label.finish()), Arc::new(self.input_ids.finish())];
         RecordBatch::try_new(schema(), columns)
             .and_then(|batch| self.file.write(&batch))
-            .map_err(|source| DataError::Arrow { path: self.path.clone(), source })
+            .map_err(|source| DataError::Arrow { path: self.path.clone(), cause: source })
     }
 }
 
@@ -139,7 +139,7 @@ impl Examples {
         // SAFETY: nothing of this project changes such a file in place: it is written under another name and renamed.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|error| DataError::io(path, error))?;
         let buffer = Buffer::from(bytes::Bytes::from_owner(map));
-        let fail = |source| DataError::Arrow { path: path.to_owned(), source };
+        let fail = |source| DataError::Arrow { path: path.to_owned(), cause: source };
         let mut chunks = Vec::new();
         let mut len = 0;
         for batch in layout::record_batches(&buffer, schema()).map_err(fail)? {

@@ -17,17 +17,13 @@ fn csv_and_tsv() {
 
     all.table("a quote that is never closed", "a.csv", "text,label\nfine,1\n\"dull,0\nwarm,1\n", "");
     all.table("a quote that closes in the middle of its field", "a.csv", "text,label\n\"fine\" film,1\n", "");
-    all.table("a quote in the header that is never closed", "a.csv", "\"text,label\nfine,1\n", "");
     all.table("an unquoted comma", "a.csv", "text,label\nfine,1\nlong, and dull,0\n", "");
     all.table("a field too few", "a.csv", "id,text,label\n1,fine,1\n2,dull\n", "");
     all.table("no column for the text", "a.csv", "id,film,label\n1,fine,1\n", "");
     all.table("no column for the label", "a.csv", "text,stars\nfine,1\n", "");
     all.table("a text column that isn't there", "a.csv", good, "--text-column body");
-    all.table("a label column that isn't there", "a.csv", good, "--label-column stars");
     all.table("two columns that could be the text", "a.csv", "text,review,label\na,b,1\n", "");
-    all.table("two columns that could be the label", "a.csv", "text,label,class\na,1,0\n", "");
     all.table("a column name twice", "a.csv", "text,text,label\na,b,1\n", "");
-    all.table("a column name twice, asked for", "a.csv", "text,text,label\na,b,1\n", "--text-column text");
     all.table("one column as text and label", "a.csv", good, "--text-column label");
     all.table("a header without rows", "a.csv", "text,label\n", "");
     all.table("rows without a header", "a.csv", "a fine film,1\na dull film,0\n", "");
@@ -38,7 +34,6 @@ fn csv_and_tsv() {
     all.table("Latin-1", "a.csv", b"text,label\nfine,1\ncaf\xE9,0\n", "");
     all.table("a character cut in two at the end", "a.csv", b"text,label\nfine,1\ncaf\xC3", "");
     all.table("UTF-16, little-endian", "a.csv", utf16(good, b"\xFF\xFE", u16::to_le_bytes), "");
-    all.table("UTF-16, big-endian", "a.csv", utf16(good, b"\xFE\xFF", u16::to_be_bytes), "");
     all.table("UTF-16 without a mark", "a.csv", utf16(good, b"", u16::to_le_bytes), "");
     all.table("gzip", "a.csv", b"\x1F\x8B\x08\0\0\0\0\0\0\x03", "");
     all.table("a spreadsheet named .csv", "a.csv", b"PK\x03\x04\x14\0\x06\0", "");
@@ -51,7 +46,6 @@ fn csv_and_tsv() {
     all.table("a quote that is open for 5 MiB", "a.csv", format!("text,label\n\"{}", "a\n".repeat(5 * MIB / 2)), "");
     all.table("an empty text", "a.csv", "text,label\nfine,1\n,0\n", "");
     all.table("texts of white space and zero-width characters", "a.csv", "text,label\n  ,1\n\u{200B},0\nfine,1\n", "");
-    all.table("many empty texts", "a.csv", format!("text,label\nfine,1\n{}", ",0\n".repeat(40)), "");
     all.table("empty texts alone, dropped", "a.csv", "text,label\n,1\n,0\n", "--drop-empty");
     all.table("a web page named .csv", "a.csv", "<!DOCTYPE html>\n<html><body>Log in</body></html>\n", "");
     all.table("a large-file pointer instead of the file", "a.csv", LFS_POINTER, "");

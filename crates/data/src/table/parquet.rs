@@ -115,7 +115,7 @@ fn read_columns(path: &Path, file: File, wanted: Wanted<'_>) -> Result<Table, Da
 }
 
 fn broken(path: &Path, source: ParquetError) -> DataError {
-    DataError::Parquet { path: path.into(), source }
+    DataError::Parquet { path: path.into(), cause: source }
 }
 
 /// Whether what the footer claims can be true of a file of this length.

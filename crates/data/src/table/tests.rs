@@ -160,8 +160,8 @@ fn a_cut_off_parquet_file_is_named() {
     let sound = parquet(Compression::SNAPPY, true);
     fs::write(&path, &sound[..sound.len() - 100]).expect("written");
     let error = read(&path, Wanted::default()).expect_err("cut off").to_string();
-    assert!(error.contains("cut.parquet: not readable as Parquet: "), "{error}");
-    assert!(error.ends_with("(hint: the file may be cut off; fetch or write it again)"), "{error}");
+    assert!(error.contains("cut.parquet: Parquet's mark at its end is missing ("), "{error}");
+    assert!(error.ends_with(" it is cut off (hint: fetch it again)"), "{error}");
 }
 
 proptest! {
