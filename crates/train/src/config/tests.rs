@@ -137,7 +137,7 @@ fn what_the_parser_refuses_names_flag_and_value() {
     for (line, parts) in [
         ("--batch-size -1", ["'-1'", "--batch-size", "whole number"]),
         ("--epochs 2.5", ["'2.5'", "--epochs", "whole number"]),
-        ("--learning-rate fast", ["'fast'", "--learning-rate", "float"]),
+        ("--learning-rate fast", ["'fast'", "--learning-rate", "must be a number"]),
         ("--precision fp8", ["'fp8'", "--precision", "auto, fp32, bf16"]),
         ("--optimizer adamq", ["'adamq'", "--optimizer", "similar value exists: 'adam'"]),
         ("--class-weights heavy", ["heavy", "--class-weights", "balanced"]),
