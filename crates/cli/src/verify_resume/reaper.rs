@@ -211,8 +211,11 @@ fn plan(random: &mut SplitMix64, situation: &Situation, course: &Course, seen: &
     let Situation { resumed, checkpoint, stalled, .. } = *situation;
     let remaining = course.steps().saturating_sub(checkpoint);
     let draw = random.unit();
-    let share = if situation.recoveries_wanted { 0.5 } else { 0.1 };
-    let before_any_step = if resumed { remaining == 0 || (stalled < 2 && draw < share) } else { draw < 0.1 };
+    if remaining == 0 && stalled >= 2 {
+        return Plan::Undisturbed;
+    }
+    let share = if resumed && situation.recoveries_wanted { 0.5 } else { 0.1 };
+    let before_any_step = remaining == 0 || (stalled < 2 && draw < share);
     if before_any_step {
         return Plan::AfterStart(random.up_to(median(&seen.startups, Duration::from_millis(200)).mul_f64(1.2)));
     }

@@ -48,9 +48,10 @@ fn a_run_that_gets_nowhere_is_given_more_time_each_life() {
 }
 
 #[test]
-fn a_run_that_only_has_to_end_is_killed_in_recovery() {
-    let plans = plans(Situation { resumed: true, checkpoint: 100, stalled: 9, ..FRESH });
-    assert!(plans.iter().all(|plan| matches!(plan, Plan::AfterStart(_))));
+fn a_run_that_only_has_to_end_is_killed_in_recovery_and_then_let_go() {
+    let end = Situation { resumed: true, checkpoint: 100, ..FRESH };
+    assert!(plans(end).iter().all(|plan| matches!(plan, Plan::AfterStart(_))));
+    assert!(plans(Situation { stalled: 2, ..end }).iter().all(|plan| *plan == Plan::Undisturbed));
 }
 
 #[test]
