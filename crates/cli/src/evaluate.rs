@@ -151,9 +151,9 @@ fn manifest_of(run: &RunDirectory) -> Result<Manifest> {
     let text = std::fs::read_to_string(&path).with_context(|| format!("{} can't be read {hint}", path.display()))?;
     let manifest: Manifest =
         serde_json::from_str(&text).with_context(|| format!("{} doesn't describe data {hint}", path.display()))?;
-    if manifest.format != data::manifest::FORMAT {
+    if !(1..=data::manifest::FORMAT).contains(&manifest.format) {
         let (found, known) = (manifest.format, data::manifest::FORMAT);
-        bail!("{} has format {found}, and this program reads {known} {hint}", path.display());
+        bail!("{} has format {found}, and this program reads 1 to {known} {hint}", path.display());
     }
     Ok(manifest)
 }

@@ -123,10 +123,13 @@ impl Manifest {
 
     fn read(path: &Path) -> Result<Self, DataError> {
         let hint = "(hint: prepare the data again)";
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         File::open(path)
-            .and_then(|file| file.take(MAX_MANIFEST_BYTES).read_to_string(&mut text))
+            .and_then(|file| file.take(MAX_MANIFEST_BYTES).read_to_end(&mut bytes))
             .map_err(|error| DataError::io(path, error))?;
+        let Ok(text) = String::from_utf8(bytes) else {
+            return Err(DataError::content(path, format!("is not UTF-8, so it is not a manifest {hint}")));
+        };
         // The format first: another one may have any fields.
         #[derive(Deserialize)]
         struct Format {
@@ -158,7 +161,11 @@ impl Prepared {
     pub fn open(dir: &Path) -> Result<Self, DataError> {
         let path = dir.join(MANIFEST);
         if !path.is_file() {
-            let what = if dir.is_dir() { "has no manifest.json, so it was never finished" } else { "doesn't exist" };
+            let what = match () {
+                () if dir.is_dir() => "has no manifest.json, so it was never finished",
+                () if dir.exists() => "is a file, and prepared data is a folder",
+                () => "doesn't exist",
+            };
             return Err(DataError::content(
                 dir,
                 format!("{what} (hint: cargo xtask prepare-data --output {})", dir.display()),
@@ -170,7 +177,18 @@ impl Prepared {
                 return Err(DataError::content(&path, format!("names a split {name:?}: {} can be", SPLITS.join(", "))));
             }
             let file = prepared.file(name);
-            let bytes = file.metadata().map_err(|error| DataError::io(&file, error))?.len();
+            let bytes = match file.metadata() {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(DataError::content(file, "is missing (hint: prepare the data again)"));
+                }
+                metadata => metadata.map_err(|error| DataError::io(&file, error))?.len(),
+            };
+            let (counts, names) = (split.label_counts.len(), prepared.manifest.label_names.len());
+            if counts != names {
+                let message =
+                    format!("{name}: counts {counts} labels and names {names} (hint: prepare the data again)");
+                return Err(DataError::content(path, message));
+            }
             if bytes != split.bytes {
                 let message = format!("has {bytes} bytes, not {} (hint: prepare the data again)", split.bytes);
                 return Err(DataError::content(file, message));
@@ -203,7 +221,8 @@ impl Prepared {
     pub fn split(&self, name: &str) -> Result<Examples, DataError> {
         let Some(split) = self.manifest.splits.get(name) else {
             let have: Vec<&str> = self.manifest.splits.keys().map(String::as_str).collect();
-            return Err(DataError::content(&self.dir, format!("has no split {name:?}, only {}", have.join(", "))));
+            let others = if have.is_empty() { "and no other".to_owned() } else { format!("only {}", have.join(", ")) };
+            return Err(DataError::content(&self.dir, format!("has no split {name:?}, {others}")));
         };
         let path = self.file(name);
         let examples = Examples::open(&path)?;

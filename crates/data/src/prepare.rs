@@ -187,7 +187,18 @@ fn check_model(folder: &Path, tokenizer: &Tokenizer) -> Result<(), DataError> {
     let text = std::fs::read(&path).map_err(|error| DataError::io(&path, error))?;
     let config: serde_json::Value = serde_json::from_slice(&text)
         .map_err(|error| DataError::content(&path, format!("is not valid JSON: {error}")))?;
+    let kind = config.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("nothing");
+    if kind != "bert" {
+        let message =
+            format!("model_type is {kind:?}, but only \"bert\" is supported (hint: --model bert-base-uncased)");
+        return Err(DataError::content(&path, message));
+    }
     let size = |key: &str| config.get(key).and_then(serde_json::Value::as_u64);
+    if let Some(key) = ["max_position_embeddings", "vocab_size"].into_iter().find(|key| size(key).is_none()) {
+        let found = config.get(key).map_or("missing".to_owned(), |value| format!("{value}"));
+        let message = format!("{key} is {found}, and a whole number is needed (hint: fetch the model again)");
+        return Err(DataError::content(&path, message));
+    }
     if let Some(positions) = size("max_position_embeddings").filter(|&most| tokenizer.max_length() as u64 > most) {
         return Err(DataError::Request(format!(
             "--max-length {} is more than the model's {positions} positions (hint: --max-length {positions})",

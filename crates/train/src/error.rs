@@ -137,8 +137,13 @@ pub enum TrainError {
     },
 
     /// A path to resume that holds no run.
-    #[error("{} is neither a run nor one of its checkpoints, so there is nothing to resume (hint: --output {} --resume \
-        goes on with that run where there is one and begins it where there is none)", path.display(), path.display())]
+    #[error("{} {}", path.display(), if path.exists() {
+        "is neither a run nor one of its checkpoints (hint: --resume takes the folder that training said it writes to, \
+            or a folder in its checkpoints)".to_owned()
+    } else {
+        format!("doesn't exist, so there is nothing to resume (hint: --output {} --resume goes on with a run where there \
+            is one and begins it where there is none)", path.display())
+    })]
     NothingToResume {
         /// The path.
         path: PathBuf,

@@ -144,7 +144,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for path in [root.path().join("gone"), folder(root.path(), "other", &["thesis.tex"])] {
             let message = found(Some(&path), None).unwrap_err().to_string();
-            assert!(message.contains(&path.display().to_string()) && message.contains("--output"), "{message}");
+            assert!(message.contains(&path.display().to_string()) && message.contains("hint"), "{message}");
         }
     }
 

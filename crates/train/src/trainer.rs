@@ -341,8 +341,8 @@ impl Order {
             self.batches = self.sampler.epoch(epoch);
             self.epoch = Some(epoch);
         }
-        let groups = self.batches.chunks(config.gradient_accumulation_steps);
-        groups.skip((step % steps_per_epoch) as usize).next().unwrap_or_default().to_vec()
+        let mut groups = self.batches.chunks(config.gradient_accumulation_steps);
+        groups.nth((step % steps_per_epoch) as usize).unwrap_or_default().to_vec()
     }
 }
 

@@ -9,6 +9,7 @@
 //! in [`GROUPS`].
 
 mod catalogue;
+mod checkpoints;
 mod configuration;
 mod labels;
 mod models;
@@ -24,7 +25,8 @@ use std::collections::BTreeSet;
 use catalogue::{Catalogue, Edit, sections, snapshots};
 
 /// Each group, which is a file of `tests/snapshots`.
-const GROUPS: [&str; 14] = [
+const GROUPS: [&str; 15] = [
+    "checkpoints",
     "config_file",
     "csv",
     "jsonl",

@@ -18,14 +18,14 @@ fn prepared_folders() {
     all.with("a manifest that is cut off", MANIFEST, Edit::Cut(200), LINE);
     all.with("an empty manifest", MANIFEST, Edit::Is(b""), LINE);
     all.with("a manifest that is a list", MANIFEST, Edit::Is(b"[1, 2]"), LINE);
-    all.with("a manifest in Latin-1", MANIFEST, Edit::Is(b"{\"format\": 1, \"dataset\": \"caf\xE9\"}"), LINE);
+    all.with("a manifest in Latin-1", MANIFEST, Edit::Is(b"{\"format\": 2, \"dataset\": \"caf\xE9\"}"), LINE);
     let manifest = String::from_utf8(all.house().read(MANIFEST)).expect("UTF-8");
     let value: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
     for (name, from, to) in [
-        ("a manifest of another program", "\"format\": 1", "\"format\": 99"),
-        ("a format in words", "\"format\": 1", "\"format\": \"one\""),
-        ("no format", "\"format\": 1,", ""),
-        ("a field that nobody knows", "\"format\": 1", "\"format\": 1, \"colour\": \"red\""),
+        ("a manifest of another program", "\"format\": 2", "\"format\": 99"),
+        ("a format in words", "\"format\": 2", "\"format\": \"one\""),
+        ("no format", "\"format\": 2,", ""),
+        ("a field that nobody knows", "\"format\": 2", "\"format\": 2, \"colour\": \"red\""),
         ("a field that is missing", "\"dataset\"", "\"data_set\""),
     ] {
         all.with(name, MANIFEST, Edit::Swap(from, to), LINE);

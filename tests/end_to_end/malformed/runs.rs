@@ -37,7 +37,7 @@ fn run_folders() {
         ("a run.toml with other data", "run/run.toml", Edit::Is(b"data = \"others\"\n")),
         ("no data.json", "run/data.json", Edit::Gone),
         ("a data.json that is cut off", "run/data.json", Edit::Cut(50)),
-        ("a data.json of another program", "run/data.json", Edit::Swap("\"format\": 1", "\"format\": 99")),
+        ("a data.json of another program", "run/data.json", Edit::Swap("\"format\": 2", "\"format\": 99")),
         ("a data.json without a field", "run/data.json", Edit::Swap("\"dataset\"", "\"data_set\"")),
         ("other label names in data.json", "run/data.json", Edit::Swap("\"positive\"", "\"pleasant\"")),
         ("data that was prepared anew", "run/data.json", Edit::Swap("\"fingerprint\": \"", "\"fingerprint\": \"0")),

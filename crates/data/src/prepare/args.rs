@@ -23,10 +23,10 @@ pub struct PrepareArgs {
     #[arg(long)]
     pub phrases: bool,
     /// Classes of the reviews: 2, 3 or 5
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub classes: Option<u32>,
     /// Most tokens of a text, the two special ones included; longer texts are cut
-    #[arg(long, value_name = "N", default_value_t = 512)]
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = whole::<usize>, allow_negative_numbers = true)]
     pub max_length: usize,
     /// Where the prepared data goes; without it, a folder of the data set's name in data/prepared
     #[arg(long, value_name = "DIR")]
@@ -44,10 +44,11 @@ pub struct PrepareArgs {
     #[arg(long, value_name = "FILE", alias = "test")]
     pub test_file: Option<PathBuf>,
     /// Share of a single file that becomes validation, and the same share again test
-    #[arg(long, value_name = "SHARE", default_value_t = LoadOptions::default().split_ratio)]
+    #[arg(long, value_name = "SHARE", default_value_t = LoadOptions::default().split_ratio, allow_negative_numbers = true)]
     pub split_ratio: f64,
     /// Which of the equally good splits of a single file is taken
-    #[arg(long, value_name = "N", default_value_t = LoadOptions::default().seed)]
+    #[arg(long, value_name = "N", default_value_t = LoadOptions::default().seed, value_parser = whole::<u64>,
+        allow_negative_numbers = true)]
     pub seed: u64,
     /// What your labels mean, in the order of their indices: 0=negative,1=positive
     #[arg(long, value_name = "VALUE=NAME,...", value_delimiter = ',', value_parser = label_pair)]
@@ -91,6 +92,11 @@ impl PrepareArgs {
             seed: self.seed,
         }
     }
+}
+
+/// A count. Zero and the rest of what is too small or too large is judged later, with the allowed range.
+fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.trim().parse().map_err(|_| "it must be a whole number without a sign".to_owned())
 }
 
 /// `value=name`, as in `--label-map 0=negative`.

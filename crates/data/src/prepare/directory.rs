@@ -30,6 +30,10 @@ pub(super) fn check(output: &Path) -> Result<(), DataError> {
     let entries = match fs::read_dir(output) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            let message = "is a file, and prepared data is a folder; nothing was changed (hint: another --output)";
+            return Err(DataError::content(output, message));
+        }
         Err(error) => return Err(DataError::io(output, error)),
     };
     for entry in entries {

@@ -37,7 +37,10 @@ impl Found {
             };
         }
         let expected = sums_text(&sums);
-        let found = fs::read(path.join(SUMS)).map_err(|error| damaged(SUMS, format!("can't be read: {error}")))?;
+        let found = fs::read(path.join(SUMS)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => damaged(SUMS, "is missing".to_owned()),
+            _ => TrainError::io("read", path.join(SUMS))(error),
+        })?;
         if found != expected.as_bytes() {
             return Err(blame(path, &found, &sums));
         }
