@@ -1,10 +1,14 @@
-//! A prepared directory: its manifest and its Arrow files.
+//! A prepared directory: its manifest, its audit and its Arrow files.
 
 use std::fs;
 use std::path::Path;
 
+use data::audit::{AUDIT, Limits, audit};
+use data::dataset::Places;
 use data::manifest::{MANIFEST, Manifest, Prepared};
 use data::store::{Examples, ROWS_PER_BATCH, Writer};
+use data::{Loaded, Record};
+use sha2::{Digest, Sha256};
 
 use crate::mutation::{Bound, Form, Parser, Seed, check, folder};
 
@@ -22,16 +26,16 @@ fn arrow_file(path: &Path, rows: usize, labelled: bool) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-fn manifest(rows: usize, bytes: usize) -> serde_json::Value {
-    let none = data::audit::SplitAudit::default;
+/// A manifest beside an audit of that sum.
+fn manifest(rows: usize, bytes: usize, audit_sha256: &str) -> serde_json::Value {
     serde_json::json!({
-        "format": 1, "fingerprint": "f0", "dataset": "sst2", "variant": "v", "source": "s", "licence": "l",
+        "format": 2, "fingerprint": "f0", "dataset": "sst2", "variant": "v", "source": "s", "licence": "l",
         "source_sha256": {"train.txt": "00"},
         "model": {"name": "tiny", "origin": {"hub": {"revision": "abc"}}, "note": null},
         "tokenizer_sha256": "00", "vocab_size": VOCAB_SIZE, "max_length": 8, "label_names": ["negative", "positive"],
         "splits": {"train": {"rows": rows, "labelled": rows, "label_counts": [1, 2], "tokens": 9, "longest": 7,
                              "truncated": 0, "truncated_share": 0.0, "bytes": bytes, "sha256": "00"}},
-        "audit": data::Audit { train: none(), validation: none(), test: none() }, "notes": ["a note"],
+        "audit_sha256": audit_sha256, "notes": ["a note"],
     })
 }
 
@@ -65,7 +69,8 @@ fn arrow_files() {
         fs::write(&path, bytes).unwrap();
         // As many rows as it says: the manifest belongs to the file here.
         let examples = Examples::open(&path).map_err(|error| error.to_string())?;
-        let text = manifest(examples.len(), bytes.len()).to_string();
+        let text = manifest(examples.len(), bytes.len(), "00").to_string();
+        fs::write(folder.path().join(AUDIT), "{}").unwrap();
         fs::write(folder.path().join(MANIFEST), text).unwrap();
         open(folder.path())
     });
@@ -75,7 +80,8 @@ fn arrow_files() {
 fn manifests() {
     let folder = folder();
     let bytes = arrow_file(&folder.path().join("train.arrow"), 20, true).len();
-    let value = manifest(20, bytes);
+    let value = manifest(20, bytes, "00");
+    fs::write(folder.path().join(AUDIT), "{}").unwrap();
     let seeds = vec![
         Seed::new(Form::Json, value.to_string()),
         Seed::new(Form::Json, serde_json::to_string_pretty(&value).unwrap()),
@@ -84,5 +90,40 @@ fn manifests() {
     check(&Parser { package: "data", name: "prepared::manifests", bound }, seeds, |bytes| {
         fs::write(folder.path().join(MANIFEST), bytes).unwrap();
         open(folder.path())
+    });
+}
+
+#[test]
+fn audits() {
+    let folder = folder();
+    let length = arrow_file(&folder.path().join("train.arrow"), 20, true).len();
+    let record = |text: &str, label| Record { text: text.to_owned(), label };
+    let loaded = Loaded {
+        dataset: "small".into(),
+        variant: "by hand".into(),
+        told_apart: Some("not large".into()),
+        source: String::new(),
+        licence: String::new(),
+        source_sha256: Default::default(),
+        label_names: vec!["negative".into(), "positive".into()],
+        train: vec![record("a fine film", Some(1)), record("A fine  film", Some(0)), record("dull", Some(0))],
+        validation: vec![record("a fine film", Some(1))],
+        test: vec![record("Dull", None)],
+        places: Places::default(),
+        empty_dropped: 1,
+        notes: Vec::new(),
+    };
+    let seeds = [true, false].map(|allowed| {
+        let audit = audit(&loaded, Limits::default(), allowed);
+        Seed::new(Form::Json, serde_json::to_string_pretty(&audit).unwrap())
+    });
+    let bound = Bound { per_byte: 64, fixed: 4 << 20 };
+    check(&Parser { package: "data", name: "prepared::audits", bound }, seeds.into(), |bytes| {
+        // The sum is made anew, so that the reader behind it is reached.
+        let sum: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        fs::write(folder.path().join(AUDIT), bytes).unwrap();
+        fs::write(folder.path().join(MANIFEST), manifest(20, length, &sum).to_string()).unwrap();
+        let prepared = Prepared::open(folder.path()).map_err(|error| error.to_string())?;
+        prepared.audit().map(drop).map_err(|error| error.to_string())
     });
 }
