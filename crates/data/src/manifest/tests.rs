@@ -174,7 +174,13 @@ fn a_split_holds_what_the_manifest_says() {
     );
     assert!(split_refusal(|manifest| manifest.vocab_size = 6).contains("row 1: token id 6"));
     assert!(split_refusal(|manifest| manifest.max_length = 2).contains("row 0: 3 tokens"));
-    assert!(split_refusal(|manifest| drop(manifest.label_names.pop())).contains("row 0: label 1"));
+    let fewer = prepared(|manifest| drop(manifest.label_names.pop()));
+    assert!(refusal(fewer.path()).contains("manifest.json: train: counts 2 labels and names 1"));
+    let fewer_labels = |manifest: &mut Manifest| {
+        manifest.label_names.pop();
+        manifest.splits.values_mut().for_each(|split| drop(split.label_counts.pop()));
+    };
+    assert!(split_refusal(fewer_labels).contains("row 0: label 1"));
 }
 
 #[test]

@@ -165,8 +165,8 @@ fn fault_1_a_label_that_the_declared_classes_do_not_have() {
     desk.write("own.jsonl", "{\"text\":\"good\",\"label\":1}\n{\"text\":\"bad\",\"label\":99999999999999999999}\n");
     assert_eq!(
         desk.load("own.jsonl", &options).expect_err("out of any range"),
-        "own.jsonl: row 2, column \"label\": label 100000000000000000000 is not a whole number (hint: cut ratings into \
-         classes first)"
+        "own.jsonl: row 2, column \"label\": label 100000000000000000000 is too large for a label (hint: is \
+         --label-column right?)"
     );
 }
 
