@@ -2,7 +2,7 @@
 //! conflicting texts, text of one split inside another, lengths, and what the model will not see of them.
 //!
 //! Texts are compared as they stand and [`normalised`]. [`audit`] counts what the texts alone tell; token lengths join
-//! once there are tokens ([`Audit::add_tokens`]). What passes its limit is listed in [`Audit::exceeded`], and
+//! once there are tokens (`Audit::add_tokens`). What passes its limit is listed in [`Audit::exceeded`], and
 //! [`Audit::check`] refuses it unless it was allowed. The whole of it lies in every prepared directory as `audit.json`.
 
 mod file;

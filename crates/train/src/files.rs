@@ -1,6 +1,6 @@
 //! No file half written: a file that matters is written beside its place, synced, then renamed.
 //!
-//! Every call that changes the disk on such a way goes through [`call`], so that tests can let each one of them fail.
+//! Every call that changes the disk on such a way goes through `call`, so that tests can let each one of them fail.
 
 #[cfg(test)]
 pub(crate) mod faults;
