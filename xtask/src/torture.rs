@@ -4,7 +4,6 @@
 //! go and where to begin, so a failure is repeated by the seed that is printed with it.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -56,52 +55,20 @@ impl Extent {
     }
 }
 
-/// A test target, or some tests of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Some tests of the workspace: what they are called here, what follows `cargo test`, and a part of their names. All of
+/// the workspace, because a package tested alone has other features of its dependencies, and so a build of its own.
 struct Step {
-    name: String,
-    /// What follows `cargo test`.
-    target: String,
-    /// Which of its tests; empty: all.
+    name: &'static str,
+    targets: &'static str,
     filter: &'static str,
 }
 
 /// What is run, in this order.
-fn steps(root: &Path) -> Vec<Step> {
-    let mut steps = vec![
-        Step { name: "kills".into(), target: "--package cli --test end_to_end".into(), filter: "torture" },
-        Step { name: "save path".into(), target: "--package train --lib".into(), filter: "checkpoint" },
-    ];
-    for (package, test) in mutants(root) {
-        let target = format!("--package {package} --test {test}");
-        steps.push(Step { name: format!("{test}, {package}"), target, filter: "" });
-    }
-    steps
-}
-
-/// The test targets about damaged input, each with its package: `crates/PACKAGE/tests/mutants*`.
-fn mutants(root: &Path) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let names = |folder: &Path| -> Vec<String> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
-    };
-    for package in names(&root.join("crates")) {
-        let tests = root.join("crates").join(&package).join("tests");
-        for name in names(&tests) {
-            let test = match name.strip_suffix(".rs") {
-                Some(test) => test,
-                None if tests.join(&name).join("main.rs").is_file() => &name,
-                None => continue,
-            };
-            if test.starts_with("mutants") {
-                found.push((package.clone(), test.to_owned()));
-            }
-        }
-    }
-    found.sort();
-    found
-}
+const STEPS: [Step; 3] = [
+    Step { name: "kills", targets: "--workspace --test end_to_end", filter: "torture" },
+    Step { name: "save path", targets: "--workspace --lib", filter: "checkpoint::tests" },
+    Step { name: "mutants", targets: "--workspace --test mutants", filter: "" },
+];
 
 /// Runs the task.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
@@ -119,24 +86,23 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 
     let cargo = |step: &Step| {
         let mut cargo = command::cargo(Some(&libtorch));
-        cargo.arg("test").args(step.target.split(' '));
+        cargo.arg("test").args(step.targets.split(' '));
         cargo
     };
-    let steps = steps(&root);
     let mut summary = Vec::new();
     // Building first: a mistake in the last target should not show after an hour, and the times below are of tests only.
     let begin = Instant::now();
-    for step in &steps {
+    for step in &STEPS {
         command::must_succeed(cargo(step).arg("--no-run"))?;
     }
     summary.push(("build", End::Passed, begin.elapsed()));
-    for step in &steps {
+    for step in &STEPS {
         let mut tests = cargo(step);
         tests.args((!step.filter.is_empty()).then_some(step.filter)).args(["--", "--nocapture"]);
         tests.env("OMP_NUM_THREADS", "1").env("VERDICT_SEED", seed.to_string());
         tests.env("VERDICT_KILLS", extent.kills.to_string()).env("VERDICT_MUTANTS", extent.mutants.to_string());
-        let (end, time) = take(&step.name, &mut tests)?;
-        summary.push((&step.name, end, time));
+        let (end, time) = take(step.name, &mut tests)?;
+        summary.push((step.name, end, time));
     }
     let sound = summary.iter().all(|(_, end, _)| *end == End::Passed);
     let Extent { kills, mutants, .. } = extent;
@@ -201,21 +167,6 @@ mod tests {
             let error = parse(line).unwrap_err().to_string();
             assert!(error.contains(word), "{line}: {error}");
         }
-    }
-
-    #[test]
-    fn test_targets_are_found_by_their_name() {
-        let root = tempfile::tempdir().unwrap();
-        for file in
-            ["model/tests/mutants.rs", "data/tests/mutants/main.rs", "data/tests/tokens.rs", "data/tests/mutants_of/a"]
-        {
-            let path = root.path().join("crates").join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
-        let names: Vec<String> = steps(root.path()).into_iter().map(|step| step.name).collect();
-        assert_eq!(names, ["kills", "save path", "mutants, data", "mutants, model"]);
-        assert_eq!(steps(root.path())[2].target, "--package data --test mutants");
     }
 
     #[test]

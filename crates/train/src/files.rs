@@ -4,13 +4,16 @@
 
 #[cfg(test)]
 pub(crate) mod faults;
+mod output;
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
+
+pub(crate) use output::Output;
 
 use crate::error::{Result, TrainError};
 
@@ -109,62 +112,6 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { call(|| File::open(folder)?.sync_all()) } else { Ok(()) }
 }
 
-/// A new file that is hashed while it is written.
-pub(crate) struct Output {
-    file: BufWriter<Calls>,
-    sha256: Sha256,
-}
-
-/// The file's own calls.
-struct Calls(File);
-
-impl Output {
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let file = call(|| File::options().write(true).create_new(true).open(path))?;
-        Ok(Self { file: BufWriter::with_capacity(1 << 20, Calls(file)), sha256: Sha256::new() })
-    }
-
-    /// Syncs the file and tells its sha256 in lower-case hex.
-    pub(crate) fn finish(self) -> io::Result<String> {
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?.0;
-        call(|| file.sync_all())?;
-        #[cfg(test)]
-        faults::synced(&file);
-        Ok(hex(&self.sha256.finalize()))
-    }
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.sha256.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Write for Calls {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        #[cfg(test)]
-        if let Err(error) = faults::next() {
-            // A disk that is full takes the first part.
-            self.0.write_all(&bytes[..bytes.len() / 2])?;
-            return Err(error);
-        }
-        let written = self.0.write(bytes)?;
-        #[cfg(test)]
-        faults::written(&self.0);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The sha256 of a file in lower-case hex.
 pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
     let mut hasher = Sha256::new();
@@ -251,18 +198,6 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "weights");
         assert!(link_atomic(&file, &path).is_err(), "what is gone can't be linked");
         assert_eq!(fs::read_to_string(&path).unwrap(), "weights");
-    }
-
-    #[test]
-    fn a_file_is_hashed_as_it_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        let mut output = Output::create(&path).unwrap();
-        output.write_all(b"abc").unwrap();
-        // The sum of "abc" in FIPS 180-4.
-        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(output.finish().unwrap(), sum);
-        assert_eq!(sha256_of(&path).unwrap(), sum);
     }
 
     /// The permissions are those of a file that is simply created.

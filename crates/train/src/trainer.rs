@@ -123,7 +123,7 @@ impl<'a> Trainer<'a> {
             let better = self.evaluation_is_due() && self.evaluate()?;
             let reason = self.reason_to_end();
             let publish = better || (reason.is_some() && self.best.is_none());
-            if publish || self.save_is_due() {
+            if publish || self.save_is_due() || (reason.is_some() && !self.keeper.has(self.step, self.evaluated)) {
                 self.save(publish)?;
             }
             match (reason, signals::requested()) {

@@ -32,7 +32,7 @@ impl Trainer<'_> {
 
     pub(super) fn save_is_due(&self) -> bool {
         let every = self.config.save_every.is_some_and(|steps| self.step.is_multiple_of(steps));
-        let due = every || self.step.is_multiple_of(self.steps_per_epoch) || self.step == self.total_steps;
+        let due = every || self.step.is_multiple_of(self.steps_per_epoch);
         due && self.step > 0 && !self.keeper.has(self.step, self.evaluated)
     }
 

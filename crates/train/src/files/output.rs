@@ -1,0 +1,159 @@
+//! A new file that is hashed while it is written, past the page cache where the system can.
+//!
+//! A checkpoint of gigabytes that goes through the page cache is copied there by the processor, and the pages that it
+//! pushes out are missed by others. Written directly it costs next to nothing. Direct writes take whole blocks from
+//! aligned memory, so bytes are gathered in such memory first; the end of a file, and all of a small one, goes the
+//! ordinary way.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::{call, hex};
+
+/// Bytes of one direct write.
+const BLOCK: usize = 4 << 20;
+/// What memory, offset and length of a direct write must be multiples of, on any disk in use.
+const ALIGNMENT: usize = 4096;
+
+/// A file being written.
+pub(crate) struct Output {
+    file: File,
+    /// The next block, in memory that begins at a multiple of [`ALIGNMENT`].
+    memory: Vec<u8>,
+    start: usize,
+    filled: usize,
+    /// Whether writes bypass the page cache now, and whether they may.
+    direct: bool,
+    may_be_direct: bool,
+    sha256: Sha256,
+}
+
+impl Output {
+    /// Begins a file that isn't there yet.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let file = call(|| File::options().write(true).create_new(true).open(path))?;
+        let memory = vec![0; BLOCK + ALIGNMENT];
+        let start = memory.as_ptr().align_offset(ALIGNMENT);
+        Ok(Self { file, memory, start, filled: 0, direct: false, may_be_direct: true, sha256: Sha256::new() })
+    }
+
+    /// Syncs the file and tells its sha256 in lower-case hex.
+    pub fn finish(mut self) -> io::Result<String> {
+        self.flush()?;
+        call(|| self.file.sync_all())?;
+        #[cfg(test)]
+        super::faults::synced(&self.file);
+        Ok(hex(&self.sha256.finalize()))
+    }
+
+    fn bypass(&mut self, wanted: bool) {
+        if self.may_be_direct && wanted != self.direct {
+            match bypass_page_cache(&self.file, wanted) {
+                Ok(()) => self.direct = wanted,
+                Err(_) => self.may_be_direct = false,
+            }
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(BLOCK - self.filled);
+        let end = self.start + self.filled;
+        self.memory[end..end + taken].copy_from_slice(&bytes[..taken]);
+        self.sha256.update(&bytes[..taken]);
+        self.filled += taken;
+        if self.filled == BLOCK {
+            self.flush()?;
+        }
+        Ok(taken)
+    }
+
+    /// Writes what is gathered.
+    fn flush(&mut self) -> io::Result<()> {
+        self.bypass(self.filled == BLOCK);
+        let mut done = self.start;
+        let end = self.start + std::mem::take(&mut self.filled);
+        while done < end {
+            #[cfg(test)]
+            if let Err(error) = super::faults::next() {
+                // A disk that is full takes the first part.
+                self.bypass(false);
+                self.file.write_all(&self.memory[done..done + (end - done) / 2])?;
+                super::faults::written(&self.file);
+                return Err(error);
+            }
+            match self.file.write(&self.memory[done..end]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => done += written,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Larger blocks are asked for, or the one before was written in part.
+                Err(error) if self.direct && error.kind() == ErrorKind::InvalidInput => {
+                    self.bypass(false);
+                    self.may_be_direct = false;
+                }
+                Err(error) => return Err(error),
+            }
+            #[cfg(test)]
+            super::faults::written(&self.file);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn bypass_page_cache(file: &File, wanted: bool) -> io::Result<()> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let mut flags = fcntl_getfl(file)?;
+    flags.set(OFlags::DIRECT, wanted);
+    Ok(fcntl_setfl(file, flags)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bypass_page_cache(_file: &File, _wanted: bool) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::files::sha256_of;
+
+    #[test]
+    fn a_file_is_hashed_as_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut output = Output::create(&path).unwrap();
+        output.write_all(b"abc").unwrap();
+        // The sum of "abc" in FIPS 180-4.
+        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(output.finish().unwrap(), sum);
+        assert_eq!(sha256_of(&path).unwrap(), sum);
+    }
+
+    /// On the disk and, where there is one, on a file system in memory, which may refuse direct writes.
+    #[test]
+    fn files_of_any_length_come_out_whole() {
+        let mut folders = vec![tempfile::tempdir().unwrap()];
+        folders.extend(tempfile::tempdir_in("/dev/shm"));
+        for folder in folders {
+            for length in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 4096, 3 * BLOCK + 12_345] {
+                let bytes: Vec<u8> = (0..length).map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8).collect();
+                let path = folder.path().join(length.to_string());
+                let mut output = Output::create(&path).unwrap();
+                // In pieces that end anywhere.
+                for piece in bytes.chunks(1_000_003) {
+                    output.write_all(piece).unwrap();
+                }
+                let sum = output.finish().unwrap();
+                assert!(fs::read(&path).unwrap() == bytes, "{length} bytes in {}", folder.path().display());
+                assert_eq!(sum, sha256_of(&path).unwrap());
+            }
+        }
+    }
+}
