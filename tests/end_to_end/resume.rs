@@ -58,6 +58,27 @@ fn every_checkpoint_leads_to_the_same_end() {
     assert_eq!(steps_of(&house.read("whole/log.jsonl")), steps_of(&log));
 }
 
+/// A limit on the size of files stands in for the full disk: the system refuses the write in the same place.
+#[test]
+fn a_full_disk_stops_the_run_and_loses_nothing() {
+    let house = undisturbed();
+    house.copy_run("whole", "full", 3);
+    let shell = "trap '' XFSZ; ulimit -f 50; exec \"$0\" train --resume full";
+    let mut command = house.command("");
+    let program = command.get_program().to_owned();
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", shell]).arg(program).current_dir(house.path("."));
+    limited.envs(command.env("OMP_NUM_THREADS", "1").get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = limited.output().expect("a shell");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("step 12 isn't saved: checkpoints in full/checkpoints need "), "{error}");
+    assert!(error.contains("step 11 is saved, and cargo run -p train -- --resume full goes on from there"), "{error}");
+    assert_eq!(names(&house.path("full/checkpoints")), ["step-00000004", "step-00000008", "step-00000011"]);
+    house.done("train --resume full");
+    house.assert_same("whole", "full");
+}
+
 #[test]
 fn accumulation_patience_and_order_go_on_where_they_were() {
     let house = House::prepared();
