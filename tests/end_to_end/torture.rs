@@ -66,10 +66,14 @@ fn torture_by_kills() {
     }
     let count = |kind: &str| deaths.iter().filter(|death| death["kind"] == kind).count() as u64;
     let (saving, recovering) = (count("saving"), count("recovering"));
+    let lost = |death: &Value| death["lost_steps"].as_u64().unwrap_or(u64::MAX);
     told(&format!(
-        "{kills} kills, all identical: {} in training, {saving} inside a save, {recovering} during recovery; {:.1} s",
+        "{kills} kills, all identical: {} in training, {saving} inside a save, {recovering} during recovery; {:.1} s\n\
+         {} of them cost no more than the 5 steps of an interval, none more than {}",
         count("training"),
-        began.elapsed().as_secs_f64()
+        began.elapsed().as_secs_f64(),
+        deaths.iter().filter(|death| lost(death) <= 5).count(),
+        deaths.iter().map(lost).max().unwrap_or(0)
     ));
     assert_eq!(deaths.len() as u64, kills);
     assert!(saving * 5 >= kills, "seed {seed}: only {saving} of {kills} kills were inside a save");

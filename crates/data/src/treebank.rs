@@ -14,8 +14,9 @@ use crate::record::{Record, is_blank};
 
 /// The longest line that is read, in bytes. The treebank's longest has 700.
 pub const MAX_LINE: usize = 64 * 1024;
-/// The deepest nesting that is read. The treebank's deepest has 30.
-pub const MAX_DEPTH: usize = 512;
+/// The deepest nesting that is read. The treebank's deepest has 30. A line's phrases together are as many times as long
+/// as the line, so this bounds their memory too.
+pub const MAX_DEPTH: usize = 128;
 
 /// One sentence with the label of every node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,8 +241,8 @@ pub struct Phrases {
 pub fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Phrases {
     let sentences: HashSet<String> = train.iter().map(Tree::text).collect();
     let foreign: HashSet<String> = held_out.iter().map(|tree| crate::record::normalised(&tree.text())).collect();
-    let mut order: Vec<String> = Vec::new();
-    let mut votes: HashMap<String, Vec<(u32, usize)>> = HashMap::new();
+    // Each phrase with its place in the order of first appearance, and how often it has each class.
+    let mut votes: HashMap<String, (usize, Vec<(u32, usize)>)> = HashMap::new();
     for (text, label) in train.iter().flat_map(Tree::phrases) {
         let Some(class) = classes.of(label) else {
             continue;
@@ -249,18 +250,17 @@ pub fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Phrases {
         if sentences.contains(&text) {
             continue;
         }
-        let seen = votes.entry(text).or_insert_with_key(|text| {
-            order.push(text.clone());
-            Vec::new()
-        });
+        let place = votes.len();
+        let (_, seen) = votes.entry(text).or_insert_with(|| (place, Vec::new()));
         match seen.iter_mut().find(|(known, _)| *known == class) {
             Some((_, count)) => *count += 1,
             None => seen.push((class, 1)),
         }
     }
     let mut found = Phrases::default();
-    for text in order {
-        let seen = &votes[&text];
+    let mut votes: Vec<_> = votes.into_iter().collect();
+    votes.sort_unstable_by_key(|(_, (place, _))| *place);
+    for (text, (_, seen)) in votes {
         if foreign.contains(&crate::record::normalised(&text)) {
             found.held_out += 1;
             continue;

@@ -65,7 +65,7 @@ fn what_is_no_tree_is_refused_with_its_column() {
 fn depth_and_length_are_bounded() {
     let nested = |depth: usize| format!("{}(2 a{}", "(2 ".repeat(depth - 1), ")".repeat(depth));
     assert!(parse(&nested(MAX_DEPTH)).is_ok());
-    assert_eq!(reason(&nested(MAX_DEPTH + 1)), format!("column {}: nested deeper than 512", 3 * MAX_DEPTH + 1));
+    assert_eq!(reason(&nested(MAX_DEPTH + 1)), format!("column {}: nested deeper than 128", 3 * MAX_DEPTH + 1));
     let long = "(2 ".repeat(1_000_000);
     assert_eq!(reason(&long), "column 1: a line of 3000000 bytes; a tree has at most 65536");
 }

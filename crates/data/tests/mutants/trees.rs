@@ -17,7 +17,7 @@ fn treebank() {
     let folder = folder();
     fs::write(folder.path().join("dev.txt"), TREES).unwrap();
     fs::write(folder.path().join("test.txt"), TREES).unwrap();
-    let deep = format!("{}(2 end){}\n", "(2 (2 and) ".repeat(200), ")".repeat(200));
+    let deep = format!("{}(2 end){}\n", "(2 (2 and) ".repeat(120), ")".repeat(120));
     let seeds = vec![
         Seed::new(Form::Lines, TREES),
         Seed::new(Form::Lines, format!("\u{FEFF}{}", TREES.replace('\n', "\r\n").repeat(3))),
