@@ -11,8 +11,6 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sha2::{Digest, Sha256};
-
 pub(crate) use output::Output;
 
 use crate::error::{Result, TrainError};
@@ -71,7 +69,7 @@ pub(crate) fn link_atomic(file: &Path, path: &Path) -> Result<()> {
     linked.map_err(TrainError::io("write", path))
 }
 
-/// Removes a file or folder that may be gone already.
+/// Removes a folder of files, file by file.
 pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -110,19 +108,6 @@ pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
 /// Makes the names in a folder last. Only Unix has that.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { call(|| File::open(folder)?.sync_all()) } else { Ok(()) }
-}
-
-/// The sha256 of a file in lower-case hex.
-pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut file = File::open(path)?;
-    let mut chunk = vec![0; 1 << 20];
-    loop {
-        match io::Read::read(&mut file, &mut chunk)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            length => hasher.update(&chunk[..length]),
-        }
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -85,7 +85,7 @@ mod tests {
     const FOLDER: &str = "VERDICT_TEST_LOCKED_FOLDER";
 
     #[test]
-    #[ignore = "is started by the tests below, as another process"]
+    #[ignore = "another process: started by the tests below, so `cargo test -p train` runs it"]
     fn another_process() {
         let folder = env::var_os(FOLDER).expect("a folder to lock");
         let _lock = RunLock::take(Path::new(&folder)).unwrap();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
 use data::tokenize::Tokenizer;
+use fetch::cache::sha256_file;
 use fetch::{Checkpoint, Origin};
 use model::{BertForSequenceClassification, Config, DropoutOverrides, LoadOptions, LoadReport};
 use tch::Device;
@@ -13,7 +14,6 @@ use crate::checkpoint::Identity;
 use crate::config::{ClassWeights, TrainConfig};
 use crate::device::{device, precision};
 use crate::error::{Result, TrainError};
-use crate::files::sha256_of;
 use crate::kept::CONFIG;
 use crate::memory;
 use crate::room;
@@ -79,8 +79,7 @@ impl Setup {
 
     /// Its sha256, which takes a second for every two gigabytes.
     pub(crate) fn base_weights_sha256(&self) -> Result<String> {
-        let path = self.base_weights();
-        sha256_of(&path).map_err(TrainError::io("read", path))
+        Ok(sha256_file(&self.base_weights())?)
     }
 
     /// What decides about every bit of the run besides its configuration; the sum of the base weights is left open.
@@ -93,7 +92,7 @@ impl Setup {
             validation_sha256: sum_of("validation"),
             label_names: manifest.label_names.clone(),
             tokenizer_sha256: manifest.tokenizer_sha256.clone(),
-            base_config_sha256: sha256_of(&base_config).map_err(TrainError::io("read", base_config))?,
+            base_config_sha256: sha256_file(&base_config)?,
             base_weights_sha256: String::new(),
             device: device_name(&self.model),
             precision: self.precision_name(),

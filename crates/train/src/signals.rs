@@ -86,7 +86,7 @@ mod tests {
     use crate::test_process::TestProcess;
 
     #[test]
-    #[ignore = "is started by the tests below, as another process"]
+    #[ignore = "another process: started by the tests below, so `cargo test -p train` runs it"]
     fn another_process() {
         install().unwrap();
         install().expect("twice is as good as once");

@@ -4,13 +4,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fetch::cache::sha256_file;
 use model::read_tensors;
 use tch::Tensor;
 
 use super::save::sums_text;
 use super::{CHECKPOINTS, OPTIMIZER, STATE, SUMMED, SUMS, State, WEIGHTS, name_of, remove_half_made, steps_in};
 use crate::error::{Result, TrainError};
-use crate::files::sha256_of;
 
 /// A good checkpoint.
 #[derive(Debug)]
@@ -29,12 +29,10 @@ impl Found {
         let mut sums = [const { String::new() }; 3];
         for (name, sum) in SUMMED.into_iter().zip(&mut sums) {
             let file = path.join(name);
-            *sum = match sha256_of(&file) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Err(damaged(name, "is missing".to_owned()));
-                }
-                sum => sum.map_err(TrainError::io("read", &file))?,
-            };
+            if !file.is_file() {
+                return Err(damaged(name, "is missing".to_owned()));
+            }
+            *sum = sha256_file(&file)?;
         }
         let expected = sums_text(&sums);
         let found = fs::read(path.join(SUMS)).map_err(|error| match error.kind() {

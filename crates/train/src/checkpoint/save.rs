@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use fetch::cache::sha256_file;
 use model::{Parameters, tensor_bytes, write_tensors};
 use tch::{Device, Kind, Tensor};
 
 use super::{OPTIMIZER, STATE, SUMMED, SUMS, State, WEIGHTS, discard, name_of, steps_in};
 use crate::error::{Result, TrainError};
-use crate::files::{self, Output, UNFINISHED, link_atomic, sha256_of, write_atomic};
+use crate::files::{self, Output, UNFINISHED, link_atomic, write_atomic};
 use crate::optim::Optimizer;
 use crate::room;
 
@@ -100,7 +101,7 @@ impl Job {
     fn write(&mut self, folder: &Path, place: &Path) -> Result<()> {
         let (path, sum) = &self.base_weights;
         if sum.get().is_none() {
-            let _ = sum.set(sha256_of(path).map_err(TrainError::io("read", path))?);
+            let _ = sum.set(sha256_file(path)?);
         }
         self.state.identity.base_weights_sha256 = sum.get().cloned().unwrap_or_default();
         let unfinished = folder.join(format!("{UNFINISHED}{}", name_of(self.state.step)));

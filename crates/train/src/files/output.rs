@@ -121,8 +121,9 @@ fn bypass_page_cache(_file: &File, _wanted: bool) -> io::Result<()> {
 mod tests {
     use std::fs;
 
+    use fetch::cache::sha256_file;
+
     use super::*;
-    use crate::files::sha256_of;
 
     #[test]
     fn a_file_is_hashed_as_it_is_written() {
@@ -133,7 +134,7 @@ mod tests {
         // The sum of "abc" in FIPS 180-4.
         let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(output.finish().unwrap(), sum);
-        assert_eq!(sha256_of(&path).unwrap(), sum);
+        assert_eq!(sha256_file(&path).unwrap(), sum);
     }
 
     /// On the disk and, where there is one, on a file system in memory, which may refuse direct writes.
@@ -152,7 +153,7 @@ mod tests {
                 }
                 let sum = output.finish().unwrap();
                 assert!(fs::read(&path).unwrap() == bytes, "{length} bytes in {}", folder.path().display());
-                assert_eq!(sum, sha256_of(&path).unwrap());
+                assert_eq!(sum, sha256_file(&path).unwrap());
             }
         }
     }
