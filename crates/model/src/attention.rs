@@ -1,31 +1,28 @@
 //! Multi-head self-attention with its output projection, residual and norm.
 //!
-//! `softmax(Q K^T / sqrt(H)) V` a head (Vaswani et al. 2017). Linear layers see packed rows; only the products between
-//! queries, keys and values see the padded `[B, S]` slots.
+//! `softmax(Q K^T / sqrt(H)) V` a head (Vaswani et al. 2017). On the CPU a kernel works on packed rows
+//! ([`kernels::attention`]); elsewhere `padded.rs` does the same with libtorch's operations on padded slots.
 //!
 //! The classifier reads nothing but `[CLS]`. So the last layer has queries for the `B` rows of `[CLS]` alone, against
 //! the keys and values of all tokens: exact, and most of a layer saved.
 
+mod padded;
+
+use kernels::attention as kernel;
+use kernels::attention::{Projections, Shape, Vectors, VectorsMut};
 use tch::Tensor;
 
 use crate::config::Config;
-use crate::dropout::DropoutStream;
-use crate::inputs::Inputs;
-use crate::layer_norm::{self, LayerNorm};
+use crate::cpu::{Float, empty, is_cpu, slice, slice_mut, with_float};
+use crate::dropout::{DropoutStream, Site};
+use crate::inputs::{Inputs, Rows};
+use crate::layer_norm::{self, LayerNorm, Sites, Upstream};
 use crate::linear::{Linear, Part};
 use crate::parameters::{Gradients, Parameters};
+use crate::profile::{Phase, timed};
 
 const QUERY: Part = Part { first: 0, count: 1 };
 const KEY_VALUE: Part = Part { first: 1, count: 2 };
-
-/// Which rows a layer computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rows {
-    /// All `T` tokens.
-    All,
-    /// The `B` rows of `[CLS]`.
-    Cls,
-}
 
 #[derive(Debug)]
 pub(crate) struct Attention {
@@ -38,24 +35,45 @@ pub(crate) struct Attention {
     hidden_dropout: f64,
 }
 
+/// Queries, keys and values of packed rows.
+#[derive(Debug)]
+enum Projected {
+    /// `[T, 3 D]`.
+    Joint(Tensor),
+    /// Of the last layer: `[B, D]` and `[T, 2 D]`.
+    Apart { query: Tensor, key_value: Tensor },
+}
+
+impl Projected {
+    fn rows(&self) -> Rows {
+        match self {
+            Projected::Joint(_) => Rows::All,
+            Projected::Apart { .. } => Rows::Cls,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Saved {
-    rows: Rows,
     /// `[T, D]`.
     hidden: Tensor,
     /// `[R, D]`: the rows of `hidden` that ask, which are also the residual.
     asking: Tensor,
-    /// `[B, N, Sq, H]` and twice `[B, N, S, H]`.
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    /// `[B, N, Sq, S]`.
-    probabilities: Tensor,
-    attention_mask: Option<Tensor>,
+    projected: Projected,
+    site: Option<Site>,
+    probabilities: Probabilities,
     /// `[R, D]`.
     context: Tensor,
-    output_mask: Option<Tensor>,
     norm: layer_norm::Saved,
+}
+
+/// What the backward pass makes attention's probabilities of.
+#[derive(Debug)]
+enum Probabilities {
+    /// `[R, N]` fp32: the logarithm of each softmax's sum.
+    LogSums(Tensor),
+    /// `[B, N, Sq, S]`: themselves.
+    Padded(Tensor),
 }
 
 impl Attention {
@@ -79,11 +97,15 @@ impl Attention {
 
     /// `[T, D]` to `[R, D]`, without dropout and without a tape.
     pub(crate) fn forward(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows) -> Tensor {
-        let (asking, [query, key, value]) = self.project(hidden, inputs, rows);
-        let mask = inputs.padding.key_mask();
-        let context = Tensor::scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false);
-        let context = self.gather(&context, inputs, rows);
-        self.norm.forward(self.output.forward(&context) + asking).0
+        let (asking, projected) = self.project(hidden, inputs, rows);
+        let context = timed(Phase::Attention, || {
+            if is_cpu(hidden) {
+                with_float!(hidden, T => self.context_kernel::<T>(&projected, inputs, None, false).0)
+            } else {
+                self.context_padded_fused(&projected, inputs)
+            }
+        });
+        self.norm.forward(self.output.forward(&context), Some(&asking))
     }
 
     /// `[T, D]` to `[R, D]`.
@@ -94,153 +116,169 @@ impl Attention {
         rows: Rows,
         dropout: &DropoutStream,
     ) -> (Tensor, Saved) {
-        let (asking, [query, key, value]) = self.project(&hidden, inputs, rows);
-        let mut scores = query.matmul(&key.transpose(2, 3)).g_mul_scalar_(self.scale()); // [B, N, Sq, S]
-        if let Some(is_token) = inputs.padding.key_mask() {
-            scores = scores.masked_fill_(&is_token.logical_not(), f64::NEG_INFINITY);
-        }
-        let probabilities = scores.softmax(-1, None); // [B, N, Sq, S]
-        let (kind, device) = (hidden.kind(), hidden.device());
-        let attention_mask = dropout.mask(&probabilities.size(), self.attention_dropout, kind, device);
-        let context = times(&probabilities, &attention_mask).matmul(&value); // [B, N, Sq, H]
-        let context = self.gather(&context, inputs, rows); // [R, D]
+        let (asking, projected) = self.project(&hidden, inputs, rows);
+        let site = dropout.site(self.attention_dropout);
+        let (context, probabilities) = timed(Phase::Attention, || self.context(&projected, inputs, site));
         let dense = self.output.forward(&context);
-        let output_mask = dropout.mask(&dense.size(), self.hidden_dropout, kind, device);
-        let (y, norm) = self.norm.forward(add_masked(&asking, dense, &output_mask));
-        let saved = Saved {
-            rows,
-            hidden,
-            asking,
-            query,
-            key,
-            value,
-            probabilities,
-            attention_mask,
-            context,
-            output_mask,
-            norm,
-        };
-        (y, saved)
+        let sites = Sites { before: dropout.site(self.hidden_dropout), after: None };
+        let (y, norm) = self.norm.forward_train(dense, Some(&asking), sites);
+        (y, Saved { hidden, asking, projected, site, probabilities, context, norm })
     }
 
     /// The gradient of the input `[T, D]` from that of the output `[R, D]`; `None` if it is not wanted.
     pub(crate) fn backward(
         &self,
         saved: &Saved,
-        dy: &Tensor,
+        upstream: &Upstream,
         inputs: &Inputs,
         input_wanted: bool,
         parameters: &Parameters,
         gradients: &mut Gradients,
-    ) -> Option<Tensor> {
-        let dsum = self.norm.backward(&saved.norm, dy, parameters, gradients); // [R, D]
-        let ddense = times(&dsum, &saved.output_mask);
-        self.output.backward_weights(&saved.context, &ddense, parameters, gradients);
-        let dcontext = self.scatter(&self.output.backward_input(&ddense), inputs, saved.rows); // [B, N, Sq, H]
-
-        let dropped = times(&saved.probabilities, &saved.attention_mask); // [B, N, Sq, S]
-        let dvalue = dropped.transpose(2, 3).matmul(&dcontext); // [B, N, S, H]
-        let dprobabilities = times(&dcontext.matmul(&saved.value.transpose(2, 3)), &saved.attention_mask);
-        let dscores = Tensor::internal_softmax_backward_data(
-            &dprobabilities,
-            &saved.probabilities,
-            -1,
-            saved.probabilities.kind(),
-        )
-        .g_mul_scalar_(self.scale()); // [B, N, Sq, S]
-        let dquery = dscores.matmul(&saved.key); // [B, N, Sq, H]
-        let dkey = dscores.transpose(2, 3).matmul(&saved.query); // [B, N, S, H]
-
-        match saved.rows {
-            Rows::All => {
-                let dqkv = self.merge(&[dquery, dkey, dvalue], inputs); // [T, 3D]
+    ) -> Option<Upstream> {
+        let dnorm = self.norm.backward(&saved.norm, upstream, parameters, gradients); // [R, D]
+        self.output.backward_weights(&saved.context, &dnorm.dense, parameters, gradients);
+        let dcontext = self.output.backward_input(&dnorm.dense); // [R, D]
+        match timed(Phase::Attention, || self.projections_backward(saved, &dcontext, inputs)) {
+            Projected::Joint(dqkv) => {
                 self.qkv.backward_weights(&saved.hidden, &dqkv, parameters, gradients);
-                input_wanted.then(|| self.qkv.backward_input(&dqkv).g_add_(&dsum))
+                input_wanted.then(|| Upstream { dy: self.qkv.backward_input(&dqkv), dy_too: Some(dnorm.residual) })
             }
-            Rows::Cls => {
-                let dquery = dquery.reshape(dsum.size()); // [B, D]
-                let dkv = self.merge(&[dkey, dvalue], inputs); // [T, 2D]
-                self.qkv.backward_weights_part(&saved.asking, &dquery, &QUERY, parameters, gradients);
-                self.qkv.backward_weights_part(&saved.hidden, &dkv, &KEY_VALUE, parameters, gradients);
+            Projected::Apart { query, key_value } => {
+                self.qkv.backward_weights_part(&saved.asking, &query, &QUERY, parameters, gradients);
+                self.qkv.backward_weights_part(&saved.hidden, &key_value, &KEY_VALUE, parameters, gradients);
                 input_wanted.then(|| {
-                    let dasking = self.qkv.backward_input_part(&dquery, &QUERY).g_add_(&dsum);
-                    self.qkv.backward_input_part(&dkv, &KEY_VALUE).index_add_(0, &inputs.cls_rows, &dasking)
+                    let dasking = self.qkv.backward_input_part(&query, &QUERY).g_add_(&dnorm.residual);
+                    let mut dy = self.qkv.backward_input_part(&key_value, &KEY_VALUE);
+                    Upstream { dy: dy.index_add_(0, &inputs.cls_rows, &dasking), dy_too: None }
                 })
             }
         }
     }
 
-    fn scale(&self) -> f64 {
-        1.0 / (self.head_size as f64).sqrt()
-    }
-
-    /// `[T, D]` to the asking rows `[R, D]` and queries, keys, values by head: `[B, N, Sq or S, H]`.
-    fn project(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows) -> (Tensor, [Tensor; 3]) {
+    /// `[T, D]` to the asking rows `[R, D]`, and their queries and everybody's keys and values.
+    fn project(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows) -> (Tensor, Projected) {
         match rows {
-            Rows::All => {
-                let qkv = self.split(&self.qkv.forward(hidden), 3, inputs); // [3, B, N, S, H]
-                (hidden.shallow_clone(), [qkv.get(0), qkv.get(1), qkv.get(2)])
-            }
+            Rows::All => (hidden.shallow_clone(), Projected::Joint(self.qkv.forward(hidden))),
             Rows::Cls => {
                 let asking = hidden.index_select(0, &inputs.cls_rows); // [B, D]
                 let query = self.qkv.forward_part(&asking, &QUERY);
-                let query = query.view([inputs.batch_size(), self.heads, 1, self.head_size]);
-                let kv = self.split(&self.qkv.forward_part(hidden, &KEY_VALUE), 2, inputs); // [2, B, N, S, H]
-                (asking, [query, kv.get(0), kv.get(1)])
+                (asking, Projected::Apart { query, key_value: self.qkv.forward_part(hidden, &KEY_VALUE) })
             }
         }
     }
 
-    /// `[T, parts * D]` to `[parts, B, N, S, H]`.
-    fn split(&self, packed: &Tensor, parts: i64, inputs: &Inputs) -> Tensor {
-        let (batch, longest) = (inputs.batch_size(), inputs.max_seqlen());
-        let padded = inputs.padding.pad(packed); // [B * S, parts * D]
-        padded.view([batch, longest, parts, self.heads, self.head_size]).permute([2, 0, 3, 1, 4]).contiguous()
-    }
-
-    /// `[B, N, S, H]` of each part to `[T, parts * D]`: the adjoint of [`split`](Self::split).
-    fn merge(&self, parts: &[Tensor], inputs: &Inputs) -> Tensor {
-        let (batch, longest, count) = (inputs.batch_size(), inputs.max_seqlen(), parts.len() as i64);
-        let first = &parts[0];
-        let shape = [batch, longest, count, self.heads, self.head_size];
-        let merged = Tensor::empty(shape, (first.kind(), first.device()));
-        for (index, part) in (0..).zip(parts) {
-            merged.select(2, index).copy_(&part.transpose(1, 2)); // [B, S, N, H]
+    /// `[R, D]`: each asking row's mean of values.
+    fn context(&self, projected: &Projected, inputs: &Inputs, site: Option<Site>) -> (Tensor, Probabilities) {
+        let (Projected::Joint(any) | Projected::Apart { query: any, .. }) = projected;
+        if !is_cpu(any) {
+            let (context, probabilities) = self.context_padded(projected, inputs, site);
+            return (context, Probabilities::Padded(probabilities));
         }
-        inputs.padding.unpad(&merged.view([batch * longest, count * self.heads * self.head_size]))
+        let (context, log_sums) = with_float!(any, T => self.context_kernel::<T>(projected, inputs, site, true));
+        (context, Probabilities::LogSums(log_sums))
     }
 
-    /// `[B, N, Sq, H]` to `[R, D]`.
-    fn gather(&self, context: &Tensor, inputs: &Inputs, rows: Rows) -> Tensor {
-        let by_row = context.transpose(1, 2).reshape([-1, self.heads * self.head_size]); // [B * Sq, D]
-        match rows {
-            Rows::All => inputs.padding.unpad(&by_row),
-            Rows::Cls => by_row,
+    /// The gradients of queries, keys and values, laid out as they are, from `[R, D]`.
+    fn projections_backward(&self, saved: &Saved, dcontext: &Tensor, inputs: &Inputs) -> Projected {
+        match &saved.probabilities {
+            Probabilities::Padded(probabilities) => self.backward_padded(saved, probabilities, dcontext, inputs),
+            Probabilities::LogSums(log_sums) => {
+                with_float!(dcontext, T => self.backward_kernel::<T>(saved, log_sums, dcontext, inputs))
+            }
         }
     }
 
-    /// `[R, D]` to `[B, N, Sq, H]`: the adjoint of [`gather`](Self::gather).
-    fn scatter(&self, dcontext: &Tensor, inputs: &Inputs, rows: Rows) -> Tensor {
-        let by_slot = match rows {
-            Rows::All => inputs.padding.pad_with_zeros(dcontext),
-            Rows::Cls => dcontext.shallow_clone(),
+    fn shape<'a>(&self, inputs: &'a Inputs, rows: Rows) -> Shape<'a> {
+        Shape {
+            queries: inputs.limits(rows),
+            keys: inputs.limits(Rows::All),
+            heads: self.heads as usize,
+            head_size: self.head_size as usize,
+        }
+    }
+
+    fn width(&self) -> usize {
+        (self.heads * self.head_size) as usize
+    }
+
+    fn projections<'a, T: Float>(&self, projected: &'a Projected) -> Projections<'a, T> {
+        let width = self.width();
+        let part = |tensor: &'a Tensor, parts: usize, index: usize| Vectors {
+            data: slice::<T>(tensor),
+            stride: parts * width,
+            offset: index * width,
         };
-        by_slot.view([inputs.batch_size(), -1, self.heads, self.head_size]).transpose(1, 2).contiguous()
+        match projected {
+            Projected::Joint(qkv) => {
+                Projections { query: part(qkv, 3, 0), key: part(qkv, 3, 1), value: part(qkv, 3, 2) }
+            }
+            Projected::Apart { query, key_value } => {
+                Projections { query: part(query, 1, 0), key: part(key_value, 2, 0), value: part(key_value, 2, 1) }
+            }
+        }
     }
-}
 
-/// `x` times a dropout mask, if there is one.
-pub(crate) fn times(x: &Tensor, mask: &Option<Tensor>) -> Tensor {
-    match mask {
-        Some(mask) => x * mask,
-        None => x.shallow_clone(),
+    /// Context `[R, D]`, and log sums `[R, N]` where they are wanted (else empty).
+    fn context_kernel<T: Float>(
+        &self,
+        projected: &Projected,
+        inputs: &Inputs,
+        site: Option<Site>,
+        sums_wanted: bool,
+    ) -> (Tensor, Tensor) {
+        let shape = self.shape(inputs, projected.rows());
+        let rows = shape.queries[shape.queries.len() - 1] as i64;
+        let asking = if projected.rows() == Rows::All { inputs.row_count() } else { rows };
+        let mut context = empty::<T>(&[asking, self.width() as i64]);
+        let (owned, rest) = slice_mut::<T>(&mut context).split_at_mut(rows as usize * self.width());
+        rest.fill(T::default());
+        let mut log_sums = empty::<f32>(&[if sums_wanted { rows } else { 0 }, self.heads]);
+        kernel::forward::<T>(
+            self.projections(projected),
+            shape,
+            site.and_then(|site| site.mask()),
+            owned,
+            sums_wanted.then(|| slice_mut(&mut log_sums)),
+        );
+        (context, log_sums)
     }
-}
 
-/// `residual + x * mask`.
-pub(crate) fn add_masked(residual: &Tensor, mut x: Tensor, mask: &Option<Tensor>) -> Tensor {
-    match mask {
-        Some(mask) => residual.addcmul(&x, mask),
-        None => x.g_add_(residual),
+    fn backward_kernel<T: Float>(
+        &self,
+        saved: &Saved,
+        log_sums: &Tensor,
+        dcontext: &Tensor,
+        inputs: &Inputs,
+    ) -> Projected {
+        let width = self.width();
+        let shape = self.shape(inputs, saved.projected.rows());
+        let mask = saved.site.and_then(|site| site.mask());
+        let asked = &slice::<T>(dcontext)[..shape.queries[shape.queries.len() - 1] * width];
+        let run = |gradients| {
+            let projections = self.projections::<T>(&saved.projected);
+            kernel::backward(projections, shape, mask, slice(log_sums), asked, gradients);
+        };
+        // Rows that no sentence owns get no gradient.
+        let tokens = inputs.token_count() as usize;
+        let clear_rest = |gradient: &mut [T], parts: usize| gradient[tokens * parts * width..].fill(T::default());
+        match &saved.projected {
+            Projected::Joint(qkv) => {
+                let mut dqkv = empty::<T>(&qkv.size());
+                let offsets = [0, width, 2 * width];
+                let data = slice_mut(&mut dqkv);
+                clear_rest(data, 3);
+                run(kernel::Gradients::Joint(VectorsMut { data, stride: 3 * width, offsets: &offsets }));
+                Projected::Joint(dqkv)
+            }
+            Projected::Apart { query, key_value } => {
+                let (mut dquery, mut dkv) = (empty::<T>(&query.size()), empty::<T>(&key_value.size()));
+                clear_rest(slice_mut(&mut dkv), 2);
+                run(kernel::Gradients::Apart(
+                    VectorsMut { data: slice_mut(&mut dquery), stride: width, offsets: &[0] },
+                    VectorsMut { data: slice_mut(&mut dkv), stride: 2 * width, offsets: &[0, width] },
+                ));
+                Projected::Apart { query: dquery, key_value: dkv }
+            }
+        }
     }
 }

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::attention::{Rows, times};
 use crate::config::{Config, DropoutOverrides};
-use crate::dropout::DropoutStream;
+use crate::dropout::{DropoutStream, Site};
 use crate::embeddings::{self, Embeddings};
 use crate::encoder::{self, Layer};
 use crate::error::ModelError;
 use crate::initialise::Initialiser;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, Rows};
+use crate::layer_norm::{Upstream, times};
 use crate::linear::Linear;
 use crate::parameters::{Gradients, Parameters};
 use crate::precision::Precision;
@@ -55,7 +55,7 @@ pub struct Tape<'a> {
     cls: Tensor,
     /// `[B, D]` fp32: after the pooler's tanh.
     pooled: Tensor,
-    mask: Option<Tensor>,
+    site: Option<Site>,
 }
 
 impl BertForSequenceClassification {
@@ -115,7 +115,7 @@ impl BertForSequenceClassification {
 
     /// The logits without dropout: `[B, C]` fp32.
     pub fn forward(&self, inputs: &Inputs) -> Tensor {
-        let (mut hidden, _) = self.embeddings.forward(inputs, &self.parameters, None); // [T, D]
+        let mut hidden = self.embeddings.forward(inputs, &self.parameters); // [T, D]
         for (index, layer) in self.layers.iter().enumerate() {
             hidden = layer.forward(&hidden, inputs, self.rows_of(index));
         }
@@ -125,7 +125,7 @@ impl BertForSequenceClassification {
 
     /// The logits with dropout, `[B, C]` fp32, and the tape for [`backward`](Self::backward).
     pub fn forward_train<'a>(&self, inputs: &'a Inputs, dropout: &DropoutStream) -> (Tensor, Tape<'a>) {
-        let (mut hidden, embeddings) = self.embeddings.forward(inputs, &self.parameters, Some(dropout)); // [T, D]
+        let (mut hidden, embeddings) = self.embeddings.forward_train(inputs, &self.parameters, dropout); // [T, D]
         let mut layers = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
             let (y, saved) = layer.forward_train(hidden, inputs, self.rows_of(index), dropout);
@@ -134,23 +134,23 @@ impl BertForSequenceClassification {
         }
         let cls = hidden.to_kind(Kind::Float); // [B, D]
         let pooled = self.pooler.forward(&cls).tanh();
-        let p = self.config.classifier_dropout_prob();
-        let mask = dropout.mask(&pooled.size(), p, Kind::Float, pooled.device());
-        let logits = self.classifier.forward(&times(&pooled, &mask)); // [B, C]
-        (logits, Tape { inputs, embeddings, layers, cls, pooled, mask })
+        let site = dropout.site(self.config.classifier_dropout_prob());
+        let logits = self.classifier.forward(&times(&pooled, site)); // [B, C]
+        (logits, Tape { inputs, embeddings, layers, cls, pooled, site })
     }
 
     /// The gradient of every trainable parameter from that of the logits, `[B, C]` fp32.
     pub fn backward(&self, tape: Tape, dlogits: &Tensor) -> Gradients {
         let (parameters, mut gradients) = (&self.parameters, Gradients::none_for(&self.parameters));
-        let Tape { inputs, embeddings, layers, cls, pooled, mask } = tape;
-        self.classifier.backward_weights(&times(&pooled, &mask), dlogits, parameters, &mut gradients);
-        let dpooled = times(&self.classifier.backward_input(dlogits), &mask);
+        let Tape { inputs, embeddings, layers, cls, pooled, site } = tape;
+        self.classifier.backward_weights(&times(&pooled, site), dlogits, parameters, &mut gradients);
+        let dpooled = times(&self.classifier.backward_input(dlogits), site);
         let dbefore = Tensor::tanh_backward(&dpooled, &pooled); // [B, D]
         self.pooler.backward_weights(&cls, &dbefore, parameters, &mut gradients);
 
         let lowest = self.lowest_trainable_layer();
-        let mut dhidden = Some(self.pooler.backward_input(&dbefore).to_kind(self.compute_kind())); // [B, D]
+        let dcls = self.pooler.backward_input(&dbefore).to_kind(self.compute_kind()); // [B, D]
+        let mut dhidden = Some(Upstream { dy: dcls, dy_too: None });
         for (index, saved) in layers.into_iter().enumerate().rev() {
             let Some(dy) = dhidden.take() else { break };
             if lowest.is_none_or(|lowest| index < lowest) {
@@ -160,7 +160,7 @@ impl BertForSequenceClassification {
             dhidden = self.layers[index].backward(saved, &dy, inputs, input_wanted, parameters, &mut gradients);
         }
         if let (true, Some(dy)) = (self.embeddings_trainable(), dhidden) {
-            self.embeddings.backward(&embeddings, dy, inputs, parameters, &mut gradients);
+            self.embeddings.backward(&embeddings, &dy, inputs, parameters, &mut gradients);
         }
         gradients
     }

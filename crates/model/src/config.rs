@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tch::Tensor;
 
 use crate::error::ModelError;
 
@@ -78,29 +77,6 @@ pub enum Activation {
     Silu,
     /// Hyperbolic tangent.
     Tanh,
-}
-
-impl Activation {
-    pub(crate) fn forward(self, x: &Tensor) -> Tensor {
-        match self {
-            Activation::Gelu => x.gelu("none"),
-            Activation::GeluNew => x.gelu("tanh"),
-            Activation::Relu => x.relu(),
-            Activation::Silu => x.silu(),
-            Activation::Tanh => x.tanh(),
-        }
-    }
-
-    /// Gradient of the input `x` from the gradient `dy` of the output.
-    pub(crate) fn backward(self, dy: &Tensor, x: &Tensor) -> Tensor {
-        match self {
-            Activation::Gelu => x.gelu_backward(dy, "none"),
-            Activation::GeluNew => x.gelu_backward(dy, "tanh"),
-            Activation::Relu => x.threshold_backward(dy, 0),
-            Activation::Silu => x.silu_backward(dy),
-            Activation::Tanh => Tensor::tanh_backward(dy, &x.tanh()),
-        }
-    }
 }
 
 /// Dropout probabilities that take the place of `config.json`'s.

@@ -1,12 +1,16 @@
 //! Word, position and token-type embeddings, summed, normalised and dropped out.
 
+use kernels::rows::{Groups, Lookup, gather, group_sums};
 use tch::{Kind, Tensor};
 
 use crate::config::Config;
+use crate::cpu::{empty, is_cpu, slice, slice_mut, with_float};
 use crate::dropout::DropoutStream;
 use crate::inputs::Inputs;
-use crate::layer_norm::{self, LayerNorm};
+use crate::layer_norm::{self, LayerNorm, Sites, Upstream};
+use crate::linear::column_sums;
 use crate::parameters::{Gradient, Gradients, ParameterId, Parameters};
+use crate::profile::{Phase, timed};
 
 #[derive(Debug)]
 pub(crate) struct Embeddings {
@@ -17,11 +21,7 @@ pub(crate) struct Embeddings {
     dropout: f64,
 }
 
-#[derive(Debug)]
-pub(crate) struct Saved {
-    norm: layer_norm::Saved,
-    mask: Option<Tensor>,
-}
+pub(crate) type Saved = layer_norm::Saved;
 
 impl Embeddings {
     pub(crate) fn new(parameters: &mut Parameters, config: &Config, take: &mut dyn FnMut(&str) -> Tensor) -> Self {
@@ -35,57 +35,118 @@ impl Embeddings {
         Self { word, position, token_type, norm, dropout: config.hidden_dropout_prob }
     }
 
-    /// `T` token ids to `[T, D]`. Single sentences only: every token is of type 0.
-    pub(crate) fn forward(
+    /// `T` token ids to `[T, D]`, without dropout and without a tape.
+    pub(crate) fn forward(&self, inputs: &Inputs, parameters: &Parameters) -> Tensor {
+        self.norm.forward(self.sum(inputs, parameters), None)
+    }
+
+    /// `T` token ids to `[T, D]`.
+    pub(crate) fn forward_train(
         &self,
         inputs: &Inputs,
         parameters: &Parameters,
-        dropout: Option<&DropoutStream>,
+        dropout: &DropoutStream,
     ) -> (Tensor, Saved) {
+        let sites = Sites { before: None, after: dropout.site(self.dropout) };
+        self.norm.forward_train(self.sum(inputs, parameters), None, sites)
+    }
+
+    /// `[T, D]`. Single sentences only: every token is of type 0.
+    fn sum(&self, inputs: &Inputs, parameters: &Parameters) -> Tensor {
         let table = |id: ParameterId| parameters.at(id).compute();
-        let sum = table(self.word).index_select(0, &inputs.input_ids)
-            + table(self.position).index_select(0, &inputs.position_ids)
-            + table(self.token_type).narrow(0, 0, 1); // [T, D]
-        let (y, norm) = self.norm.forward(sum);
-        let mask = dropout.and_then(|stream| stream.mask(&y.size(), self.dropout, y.kind(), y.device()));
-        let y = match &mask {
-            Some(mask) => y.g_mul(mask),
-            None => y,
-        };
-        (y, Saved { norm, mask })
+        let (word, position, token_type) = (table(self.word), table(self.position), table(self.token_type));
+        timed(Phase::Embeddings, || {
+            if is_cpu(word) {
+                return with_float!(word, T => {
+                    let width = word.size()[1];
+                    let mut sum = empty::<T>(&[inputs.row_count(), width]);
+                    let words = Lookup { table: slice::<T>(word), rows: &inputs.input_ids };
+                    let positions = Lookup { table: slice::<T>(position), rows: &inputs.position_ids };
+                    gather(words, positions, &slice::<T>(token_type)[..width as usize], slice_mut(&mut sum));
+                    sum
+                });
+            }
+            let indices = inputs.indices();
+            word.index_select(0, &indices.input_ids)
+                + position.index_select(0, &indices.position_ids)
+                + token_type.narrow(0, 0, 1)
+        })
     }
 
     /// Takes the gradient of the output, `[T, D]`.
     pub(crate) fn backward(
         &self,
         saved: &Saved,
-        dy: Tensor,
+        upstream: &Upstream,
         inputs: &Inputs,
         parameters: &Parameters,
         gradients: &mut Gradients,
     ) {
-        let dy = match &saved.mask {
-            Some(mask) => dy.g_mul(mask),
-            None => dy,
-        };
-        // Sums over many tokens: fp32, or the small terms are lost.
-        let dsum = self.norm.backward(&saved.norm, &dy, parameters, gradients).to_kind(Kind::Float); // [T, D]
+        let dsum = self.norm.backward(saved, upstream, parameters, gradients).residual; // [T, D]
+        timed(Phase::Embeddings, || self.backward_tables(&dsum, inputs, parameters, gradients));
+    }
+
+    // Sums over many tokens are in fp32, or the small terms are lost.
+    fn backward_tables(&self, dsum: &Tensor, inputs: &Inputs, parameters: &Parameters, gradients: &mut Gradients) {
         let trainable = |id: ParameterId| parameters.at(id).trainable();
-        let zeros = |rows: i64| Tensor::zeros([rows, dsum.size()[1]], (Kind::Float, dsum.device()));
+        let table_rows = |id: ParameterId| parameters.at(id).master().size()[0];
+        let width = dsum.size()[1];
         if trainable(self.word) {
-            let values = zeros(inputs.unique_ids.size()[0]).index_add_(0, &inputs.unique_inverse, &dsum); // [U, D]
+            let rows = inputs.unique_ids.size()[0];
+            let values = if is_cpu(dsum) {
+                sum_groups(dsum, &inputs.tokens_by_id())
+            } else {
+                sum_at(dsum, &inputs.indices().unique_inverse, rows)
+            };
             gradients.set(self.word, Gradient::Rows { ids: inputs.unique_ids.shallow_clone(), values });
         }
         if trainable(self.position) {
-            let rows = parameters.at(self.position).master().size()[0];
-            let dense = zeros(rows).index_add_(0, &inputs.position_ids, &dsum);
+            let rows = table_rows(self.position);
+            let dense = if is_cpu(dsum) {
+                sum_groups(dsum, &inputs.tokens_by_position(rows as usize))
+            } else {
+                sum_at(dsum, &inputs.indices().position_ids, rows)
+            };
             gradients.set(self.position, Gradient::Dense(dense));
         }
         if trainable(self.token_type) {
-            let rows = parameters.at(self.token_type).master().size()[0];
-            let dense = zeros(rows);
-            dense.narrow(0, 0, 1).copy_(&dsum.sum_dim_intlist(0, true, Kind::Float));
+            let dense = Tensor::zeros([table_rows(self.token_type), width], (Kind::Float, dsum.device()));
+            dense.get(0).copy_(&column_sums(dsum));
             gradients.set(self.token_type, Gradient::Dense(dense));
         }
+    }
+}
+
+/// `[T, D]` to `[G, D]` fp32: each group's sum of its rows. Rows behind the last member count for nobody.
+fn sum_groups(values: &Tensor, groups: &Groups) -> Tensor {
+    let width = values.size()[1];
+    let mut sums = empty::<f32>(&[groups.len() as i64, width]);
+    with_float!(values, T => {
+        let members = &slice::<T>(values)[..groups.members() * width as usize];
+        group_sums(members, groups, width as usize, slice_mut(&mut sums));
+    });
+    sums
+}
+
+/// The same for devices without kernels of ours, by each row's group.
+fn sum_at(values: &Tensor, group_of: &Tensor, groups: i64) -> Tensor {
+    let values = values.to_kind(Kind::Float);
+    Tensor::zeros([groups, values.size()[1]], (Kind::Float, values.device())).index_add_(0, group_of, &values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn both_ways_to_sum_rows_agree() {
+        let inputs = Inputs::new(&[7, 5, 9, 7, 9, 9], &[0, 1, 4, 6], Device::Cpu);
+        let values = Tensor::randn([6, 5], (Kind::Float, Device::Cpu));
+        let ours = sum_groups(&values, &inputs.tokens_by_id());
+        let reference = sum_at(&values, &inputs.indices().unique_inverse, 3);
+        assert!(ours.allclose(&reference, 1e-6, 1e-6, false));
+        let ours = sum_groups(&values, &inputs.tokens_by_position(4));
+        assert!(ours.allclose(&sum_at(&values, &inputs.indices().position_ids, 4), 1e-6, 1e-6, false));
     }
 }

@@ -2,11 +2,11 @@
 
 use tch::Tensor;
 
-use crate::attention::{self, Attention, Rows, add_masked, times};
+use crate::attention::{self, Attention};
 use crate::config::{Activation, Config};
 use crate::dropout::DropoutStream;
-use crate::inputs::Inputs;
-use crate::layer_norm::{self, LayerNorm};
+use crate::inputs::{Inputs, Rows};
+use crate::layer_norm::{self, LayerNorm, Sites, Upstream};
 use crate::linear::Linear;
 use crate::parameters::{Gradients, Parameters};
 
@@ -58,13 +58,13 @@ impl Layer {
     pub(crate) fn backward(
         &self,
         saved: Saved,
-        dy: &Tensor,
+        upstream: &Upstream,
         inputs: &Inputs,
         input_wanted: bool,
         parameters: &Parameters,
         gradients: &mut Gradients,
-    ) -> Option<Tensor> {
-        let dattended = self.feed_forward.backward(&saved.feed_forward, dy, parameters, gradients);
+    ) -> Option<Upstream> {
+        let dattended = self.feed_forward.backward(&saved.feed_forward, upstream, parameters, gradients);
         self.attention.backward(&saved.attention, &dattended, inputs, input_wanted, parameters, gradients)
     }
 }
@@ -82,10 +82,8 @@ struct FeedForward {
 struct FeedForwardSaved {
     /// `[R, D]`.
     x: Tensor,
-    /// `[R, I]`: before and after the activation.
+    /// `[R, I]`: before the activation. What is behind it is made again.
     before: Tensor,
-    after: Tensor,
-    mask: Option<Tensor>,
     norm: layer_norm::Saved,
 }
 
@@ -102,30 +100,29 @@ impl FeedForward {
 
     fn forward(&self, x: &Tensor) -> Tensor {
         let after = self.activation.forward(&self.intermediate.forward(x)); // [R, I]
-        self.norm.forward(self.output.forward(&after) + x).0
+        self.norm.forward(self.output.forward(&after), Some(x))
     }
 
     fn forward_train(&self, x: Tensor, dropout: &DropoutStream) -> (Tensor, FeedForwardSaved) {
         let before = self.intermediate.forward(&x); // [R, I]
-        let after = self.activation.forward(&before);
-        let dense = self.output.forward(&after); // [R, D]
-        let mask = dropout.mask(&dense.size(), self.dropout, dense.kind(), dense.device());
-        let (y, norm) = self.norm.forward(add_masked(&x, dense, &mask));
-        (y, FeedForwardSaved { x, before, after, mask, norm })
+        let dense = self.output.forward(&self.activation.forward(&before)); // [R, D]
+        let sites = Sites { before: dropout.site(self.dropout), after: None };
+        let (y, norm) = self.norm.forward_train(dense, Some(&x), sites);
+        (y, FeedForwardSaved { x, before, norm })
     }
 
     fn backward(
         &self,
         saved: &FeedForwardSaved,
-        dy: &Tensor,
+        upstream: &Upstream,
         parameters: &Parameters,
         gradients: &mut Gradients,
-    ) -> Tensor {
-        let dsum = self.norm.backward(&saved.norm, dy, parameters, gradients); // [R, D]
-        let ddense = times(&dsum, &saved.mask);
-        self.output.backward_weights(&saved.after, &ddense, parameters, gradients);
-        let dbefore = self.activation.backward(&self.output.backward_input(&ddense), &saved.before); // [R, I]
+    ) -> Upstream {
+        let dnorm = self.norm.backward(&saved.norm, upstream, parameters, gradients); // [R, D]
+        let dafter = self.output.backward_input(&dnorm.dense); // [R, I]
+        let (dbefore, after) = self.activation.backward(dafter, &saved.before);
+        self.output.backward_weights(&after, &dnorm.dense, parameters, gradients);
         self.intermediate.backward_weights(&saved.x, &dbefore, parameters, gradients);
-        self.intermediate.backward_input(&dbefore).g_add_(&dsum)
+        Upstream { dy: self.intermediate.backward_input(&dbefore), dy_too: Some(dnorm.residual) }
     }
 }

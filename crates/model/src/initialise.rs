@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::dropout::mix64;
+use kernels::dropout::mix64;
 
 /// Makes tensors that depend on the seed and their own name alone, so that adding one never changes another.
 #[derive(Clone, Copy, Debug)]

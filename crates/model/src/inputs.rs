@@ -1,24 +1,56 @@
 //! A token-packed batch on its device: sentences one after another, no padding.
 //!
-//! Only attention needs sentences apart. For it, the packed rows are spread to `[B, S]` slots and gathered back; both
-//! directions are index lists made here once a batch.
+//! The CPU's kernels read the batch as it is. Elsewhere attention wants sentences apart: for it, the packed rows are spread
+//! to `[B, S]` slots and gathered back; both directions are index lists made here, when they are first asked for.
 
+use std::cell::OnceCell;
+
+use kernels::rows::Groups;
 use tch::{Device, Tensor};
+
+/// On a CPU the packed rows are made a multiple of this many. Products with an odd number of rows are a tenth slower, and
+/// those of a size that has been there before need no new code from oneDNN's generator.
+pub(crate) const ROW_BLOCK: usize = 16;
 
 /// One batch of single sentences.
 #[derive(Debug)]
 pub struct Inputs {
-    /// `[T]` int64.
-    pub(crate) input_ids: Tensor,
-    /// `[T]` int64: 0, 1, 2, … in each sentence.
-    pub(crate) position_ids: Tensor,
+    device: Device,
+    /// `[R]`, of which the first `T` are tokens and the rest is there for the products' sake ([`ROW_BLOCK`]): id 0 at
+    /// position 0. No sentence owns those rows, so attention leaves zeros there and their gradients are zero.
+    pub(crate) input_ids: Vec<i64>,
+    /// `[R]`: 0, 1, 2, … in each sentence.
+    pub(crate) position_ids: Vec<i64>,
     /// `[B]` int64: where each sentence's `[CLS]` lies among the packed tokens.
     pub(crate) cls_rows: Tensor,
     /// `[U]` int64: the distinct token ids, ascending.
     pub(crate) unique_ids: Tensor,
-    /// `[T]` int64: position of each token's id in `unique_ids`.
+    /// `[T]`: position of each token's id in `unique_ids`.
+    unique_inverse: Vec<usize>,
+    cu_seqlens: Vec<usize>,
+    /// `0, 1, …, B`: where sentences begin that have one row each.
+    cu_cls: Vec<usize>,
+    longest: usize,
+    indices: OnceCell<Indices>,
+    padding: OnceCell<Padding>,
+}
+
+/// Which rows a layer computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// All `T` tokens.
+    All,
+    /// The `B` rows of `[CLS]`.
+    Cls,
+}
+
+/// Index lists as tensors, for devices without kernels of ours.
+#[derive(Debug)]
+pub(crate) struct Indices {
+    /// `[T]` int64 each.
+    pub(crate) input_ids: Tensor,
+    pub(crate) position_ids: Tensor,
     pub(crate) unique_inverse: Tensor,
-    pub(crate) padding: Padding,
 }
 
 /// How packed rows map to `[B, S]` slots and back.
@@ -41,7 +73,7 @@ struct Ragged {
 }
 
 impl Inputs {
-    /// Moves a packed batch to `device`.
+    /// A packed batch for a model on `device`.
     ///
     /// `input_ids` holds the `T` tokens of all sentences; sentence `b` is `cu_seqlens[b]..cu_seqlens[b + 1]`.
     ///
@@ -55,37 +87,90 @@ impl Inputs {
             "cu_seqlens {cu_seqlens:?} does not cut {} tokens into sentences",
             input_ids.len()
         );
-        let position_ids: Vec<i64> = cu_seqlens.windows(2).flat_map(|pair| 0..pair[1] - pair[0]).collect();
         let mut unique_ids = input_ids.to_vec();
         unique_ids.sort_unstable();
         unique_ids.dedup();
         // Every id is in the list, so the search always succeeds; `partition_point` says the same without a branch.
-        let inverse: Vec<i64> =
-            input_ids.iter().map(|id| unique_ids.partition_point(|other| other < id) as i64).collect();
+        let position = |id: &i64| unique_ids.partition_point(|other| other < id);
         let to_device = |list: &[i64]| Tensor::from_slice(list).to_device(device);
+        let rows = if device == Device::Cpu { input_ids.len().next_multiple_of(ROW_BLOCK) } else { input_ids.len() };
+        let filled = |list: &mut Vec<i64>| list.resize(rows, 0);
+        let (mut rows_ids, mut position_ids) = (input_ids.to_vec(), Vec::with_capacity(rows));
+        position_ids.extend(cu_seqlens.windows(2).flat_map(|pair| 0..pair[1] - pair[0]));
+        filled(&mut rows_ids);
+        filled(&mut position_ids);
         Self {
-            input_ids: to_device(input_ids),
-            position_ids: to_device(&position_ids),
+            device,
+            input_ids: rows_ids,
+            position_ids,
             cls_rows: to_device(&cu_seqlens[..cu_seqlens.len() - 1]),
+            unique_inverse: input_ids.iter().map(position).collect(),
             unique_ids: to_device(&unique_ids),
-            unique_inverse: to_device(&inverse),
-            padding: Padding::new(cu_seqlens, device),
+            cu_seqlens: cu_seqlens.iter().map(|&start| start as usize).collect(),
+            cu_cls: (0..cu_seqlens.len()).collect(),
+            longest: cu_seqlens.windows(2).map(|pair| (pair[1] - pair[0]) as usize).max().unwrap_or(0),
+            indices: OnceCell::new(),
+            padding: OnceCell::new(),
         }
     }
 
     /// `B`: number of sentences.
     pub fn batch_size(&self) -> i64 {
-        self.padding.batch
+        self.cu_seqlens.len() as i64 - 1
     }
 
     /// `T`: number of tokens.
     pub fn token_count(&self) -> i64 {
-        self.input_ids.size()[0]
+        self.unique_inverse.len() as i64
+    }
+
+    /// `R`: number of rows, tokens and others.
+    pub(crate) fn row_count(&self) -> i64 {
+        self.input_ids.len() as i64
     }
 
     /// `S`: tokens in the longest sentence.
     pub fn max_seqlen(&self) -> i64 {
-        self.padding.longest
+        self.longest as i64
+    }
+
+    /// Where each sentence begins among these rows, and where the last one ends.
+    pub(crate) fn limits(&self, rows: Rows) -> &[usize] {
+        match rows {
+            Rows::All => &self.cu_seqlens,
+            Rows::Cls => &self.cu_cls,
+        }
+    }
+
+    /// The tokens of each of `unique_ids`.
+    pub(crate) fn tokens_by_id(&self) -> Groups {
+        Groups::new(&self.unique_inverse, self.unique_ids.numel())
+    }
+
+    /// The tokens at each position, of which there are `positions` in the table.
+    pub(crate) fn tokens_by_position(&self, positions: usize) -> Groups {
+        let tokens = &self.position_ids[..self.unique_inverse.len()];
+        let group_of: Vec<usize> = tokens.iter().map(|&position| position as usize).collect();
+        Groups::new(&group_of, positions)
+    }
+
+    pub(crate) fn indices(&self) -> &Indices {
+        self.indices.get_or_init(|| {
+            let to_device = |list: &[i64]| Tensor::from_slice(list).to_device(self.device);
+            let inverse: Vec<i64> = self.unique_inverse.iter().map(|&index| index as i64).collect();
+            Indices {
+                input_ids: to_device(&self.input_ids[..inverse.len()]),
+                position_ids: to_device(&self.position_ids[..inverse.len()]),
+                unique_inverse: to_device(&inverse),
+            }
+        })
+    }
+
+    pub(crate) fn padding(&self) -> &Padding {
+        self.padding.get_or_init(|| {
+            let cu_seqlens: Vec<i64> = self.cu_seqlens.iter().map(|&start| start as i64).collect();
+            Padding::new(&cu_seqlens, self.device)
+        })
     }
 }
 
@@ -116,7 +201,7 @@ impl Padding {
     /// `[T, W]` to `[B * S, W]`. Slots past a sentence's end repeat its last row: finite, and masked by the caller.
     pub(crate) fn pad(&self, packed: &Tensor) -> Tensor {
         match &self.ragged {
-            None => packed.shallow_clone(),
+            None => packed.narrow(0, 0, self.batch * self.longest),
             Some(ragged) => packed.index_select(0, &ragged.row_of_slot),
         }
     }
@@ -157,24 +242,29 @@ mod tests {
     fn literal_batch() {
         let inputs = Inputs::new(&[7, 5, 9, 7, 9, 9], &[0, 1, 4, 6], Device::Cpu);
         assert_eq!((inputs.batch_size(), inputs.token_count(), inputs.max_seqlen()), (3, 6, 3));
-        assert_eq!(list(&inputs.position_ids), [0, 0, 1, 2, 0, 1]);
+        assert_eq!(inputs.row_count(), 16);
+        assert_eq!(inputs.position_ids, [0, 0, 1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(list(&inputs.indices().position_ids), [0, 0, 1, 2, 0, 1]);
+        assert_eq!((inputs.limits(Rows::All), inputs.limits(Rows::Cls)), (&[0, 1, 4, 6][..], &[0, 1, 2, 3][..]));
         assert_eq!(list(&inputs.cls_rows), [0, 1, 4]);
         assert_eq!(list(&inputs.unique_ids), [5, 7, 9]);
-        assert_eq!(list(&inputs.unique_inverse), [1, 0, 2, 1, 2, 2]);
+        assert_eq!(list(&inputs.indices().unique_inverse), [1, 0, 2, 1, 2, 2]);
+        assert_eq!(inputs.tokens_by_id(), Groups::new(&[1, 0, 2, 1, 2, 2], 3));
+        assert_eq!(inputs.tokens_by_position(4), Groups::new(&[0, 0, 1, 2, 0, 1], 4));
 
         let packed = Tensor::from_slice(&[10i64, 20, 21, 22, 30, 31]).view([6, 1]);
-        let padded = inputs.padding.pad(&packed);
+        let padded = inputs.padding().pad(&packed);
         assert_eq!(list(&padded), [10, 10, 10, 20, 21, 22, 30, 31, 31]);
-        assert_eq!(list(&inputs.padding.pad_with_zeros(&packed)), [10, 0, 0, 20, 21, 22, 30, 31, 0]);
-        assert_eq!(list(&inputs.padding.unpad(&padded)), list(&packed));
-        let mask: Vec<bool> = Vec::try_from(inputs.padding.key_mask().expect("ragged").flatten(0, -1)).expect("bool");
+        assert_eq!(list(&inputs.padding().pad_with_zeros(&packed)), [10, 0, 0, 20, 21, 22, 30, 31, 0]);
+        assert_eq!(list(&inputs.padding().unpad(&padded)), list(&packed));
+        let mask: Vec<bool> = Vec::try_from(inputs.padding().key_mask().expect("ragged").flatten(0, -1)).expect("bool");
         assert_eq!(mask, [true, false, false, true, true, true, true, true, false]);
     }
 
     #[test]
     fn equally_long_sentences_need_no_mask() {
         let inputs = Inputs::new(&[1, 2, 3, 4], &[0, 2, 4], Device::Cpu);
-        assert!(inputs.padding.key_mask().is_none());
+        assert!(inputs.padding().key_mask().is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! - [`Config`]: Hugging Face's `config.json`.
 //! - [`Parameters`]: the ordered store, under Hugging Face's names, of fp32 master weights and compute weights.
 //! - [`Config::training_pass`] and its like: how many bytes all of that takes, asked before anything is loaded.
+//! - [`profile`]: where a step's time goes.
 //! - [`BertForSequenceClassification`]: its [`load`](BertForSequenceClassification::load),
 //!   [`forward`](BertForSequenceClassification::forward) without dropout,
 //!   [`forward_train`](BertForSequenceClassification::forward_train) with dropout and a tape, and
@@ -20,11 +21,12 @@
 //! Shape letters used throughout: `T` tokens in the packed batch, `B` sentences, `S` longest sentence, `D` hidden
 //! size, `I` intermediate size, `N` attention heads, `H = D / N` head size, `C` classes.
 
+mod activation;
 mod allocator;
 mod attention;
-mod bf16;
 mod classifier;
 mod config;
+mod cpu;
 mod dropout;
 mod embeddings;
 mod encoder;
@@ -36,6 +38,7 @@ mod linear;
 mod memory;
 mod parameters;
 mod precision;
+pub mod profile;
 #[cfg(test)]
 mod reference;
 mod tensor_file;

@@ -1,8 +1,11 @@
 //! `y = x W^T + b` and its gradients.
 
+use kernels::columns;
 use tch::{Kind, Tensor};
 
+use crate::cpu::{empty, is_cpu, slice, slice_mut, with_float};
 use crate::parameters::{Gradient, Gradients, ParameterId, Parameters};
+use crate::profile::{Phase, timed};
 
 /// One or several projections of the same input, their weights one below the other: `[out, in]`, bias `[out]`.
 #[derive(Debug)]
@@ -41,22 +44,22 @@ impl Linear {
 
     /// `[R, in]` to `[R, out]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
+        timed(Phase::Gemm, || x.linear(&self.weight, Some(&self.bias)))
     }
 
     /// Projections `first..first + count` alone: `[R, in]` to `[R, out of those]`.
     pub(crate) fn forward_part(&self, x: &Tensor, part: &Part) -> Tensor {
         let (weight, bias) = self.part(part);
-        x.linear(&weight, Some(&bias))
+        timed(Phase::Gemm, || x.linear(&weight, Some(&bias)))
     }
 
     /// The gradient of `x` from that of `y`: `[R, out]` to `[R, in]`.
     pub(crate) fn backward_input(&self, dy: &Tensor) -> Tensor {
-        dy.mm(&self.weight)
+        timed(Phase::Gemm, || dy.mm(&self.weight))
     }
 
     pub(crate) fn backward_input_part(&self, dy: &Tensor, part: &Part) -> Tensor {
-        dy.mm(&self.part(part).0)
+        timed(Phase::Gemm, || dy.mm(&self.part(part).0))
     }
 
     /// Stores the gradients of weights and biases: `dy^T x` and the column sums of `dy`.
@@ -76,11 +79,11 @@ impl Linear {
         let range = part.first..part.first + part.count;
         let trainable = |ids: &[ParameterId]| ids.iter().any(|&id| parameters.at(id).trainable());
         if trainable(&self.weights[range.clone()]) {
-            let joint = dy.tr().mm(x); // [out, in]
+            let joint = timed(Phase::Gemm, || dy.tr().mm(x)); // [out, in]
             distribute(&self.weights[range.clone()], &joint, parameters, gradients);
         }
         if trainable(&self.biases[range.clone()]) {
-            let joint = dy.sum_dim_intlist(0, false, Kind::Float); // [out]
+            let joint = timed(Phase::Biases, || column_sums(dy)); // [out]
             distribute(&self.biases[range], &joint, parameters, gradients);
         }
     }
@@ -97,6 +100,16 @@ impl Linear {
 pub(crate) struct Part {
     pub(crate) first: usize,
     pub(crate) count: usize,
+}
+
+/// `[R, out]` to `[out]` fp32.
+pub(crate) fn column_sums(values: &Tensor) -> Tensor {
+    if !is_cpu(values) {
+        return values.sum_dim_intlist(0, false, Kind::Float);
+    }
+    let mut sums = empty::<f32>(&[values.size()[1]]);
+    with_float!(values, T => columns::sums(slice::<T>(values), slice_mut(&mut sums)));
+    sums
 }
 
 fn distribute(ids: &[ParameterId], joint: &Tensor, parameters: &Parameters, gradients: &mut Gradients) {

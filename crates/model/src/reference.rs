@@ -3,6 +3,8 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::config::Config;
+use crate::dropout::Site;
+use crate::inputs::Rows;
 use crate::{BertForSequenceClassification, DropoutOverrides, DropoutStream, Gradient, Inputs, Precision};
 
 /// Leaves for autograd, by name: fp32 copies of what the passes compute with.
@@ -32,10 +34,16 @@ impl Leaves {
 fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &DropoutStream) -> Tensor {
     let (total, batch) = (sentences.iter().map(Vec::len).sum::<usize>() as i64, sentences.len() as i64);
     let longest = sentences.iter().map(Vec::len).max().expect("sentences") as i64;
+    let inputs = pack(sentences);
     let (d, heads, h) = (config.hidden_size, config.num_attention_heads, config.head_size());
-    let draw = |shape: &[i64], p: f64| {
-        let mask = stream.mask(shape, p, Kind::Float, Device::Cpu);
-        mask.unwrap_or_else(|| Tensor::ones(shape, (Kind::Float, Device::Cpu)))
+    let ones = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
+    let draw = |shape: [i64; 2], p: f64| {
+        let tensor = |site: Site| site.tensor(shape, Kind::Float, Device::Cpu);
+        stream.site(p).map_or_else(|| ones(&shape), tensor)
+    };
+    let draw_attention = |rows: Rows, shape: &[i64]| {
+        let tensor = |site: Site| site.attention_tensor(&inputs, rows, heads, Kind::Float, Device::Cpu);
+        stream.site(config.attention_probs_dropout_prob).map_or_else(|| ones(shape), tensor)
     };
     let starts: Vec<i64> = sentences
         .iter()
@@ -45,7 +53,7 @@ fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &Dro
         })
         .collect();
     let eps = config.layer_norm_eps;
-    let embedding_mask = draw(&[total, d], config.hidden_dropout_prob);
+    let embedding_mask = draw([total, d], config.hidden_dropout_prob);
     let mut hidden: Vec<Tensor> = sentences
         .iter()
         .zip(&starts)
@@ -60,9 +68,10 @@ fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &Dro
     for layer in 0..config.num_hidden_layers {
         let last = layer + 1 == config.num_hidden_layers;
         let (rows, queries) = if last { (batch, 1) } else { (total, longest) };
-        let attention_mask = draw(&[batch, heads, queries, longest], config.attention_probs_dropout_prob);
-        let attention_output_mask = draw(&[rows, d], config.hidden_dropout_prob);
-        let output_mask = draw(&[rows, d], config.hidden_dropout_prob);
+        let asking = if last { Rows::Cls } else { Rows::All };
+        let attention_mask = draw_attention(asking, &[batch, heads, queries, longest]);
+        let attention_output_mask = draw([rows, d], config.hidden_dropout_prob);
+        let output_mask = draw([rows, d], config.hidden_dropout_prob);
         let prefix = format!("bert.encoder.layer.{layer}");
         for (b, x) in hidden.iter_mut().enumerate() {
             let length = x.size()[0];
@@ -82,14 +91,14 @@ fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &Dro
             let sum = dense * of_rows(&attention_output_mask) + &*x;
             let attended = leaves.norm(&sum, &format!("{prefix}.attention.output.LayerNorm"), eps);
             let before = leaves.linear(&attended, &format!("{prefix}.intermediate.dense"));
-            let dense = leaves.linear(&config.hidden_act.forward(&before), &format!("{prefix}.output.dense"));
+            let dense = leaves.linear(&config.hidden_act.forward_aten(&before), &format!("{prefix}.output.dense"));
             let sum = dense * of_rows(&output_mask) + attended;
             *x = leaves.norm(&sum, &format!("{prefix}.output.LayerNorm"), eps);
         }
     }
     let cls = Tensor::stack(&hidden.iter().map(|x| x.get(0)).collect::<Vec<_>>(), 0);
     let pooled = leaves.linear(&cls, "bert.pooler.dense").tanh();
-    let mask = draw(&[batch, d], config.classifier_dropout_prob());
+    let mask = draw([batch, d], config.classifier_dropout_prob());
     leaves.linear(&(pooled * mask), "classifier")
 }
 
@@ -105,7 +114,7 @@ fn config(act: &str) -> Config {
 fn sentences(seed: u64, count: usize) -> Vec<Vec<i64>> {
     let mut state = seed;
     let mut next = move || {
-        state = crate::dropout::mix64(state);
+        state = kernels::dropout::mix64(state);
         state
     };
     (0..count).map(|_| (0..1 + next() % 20).map(|_| (next() % 50) as i64).collect()).collect()

@@ -22,6 +22,7 @@ pub mod memory;
 pub mod observe;
 pub mod optim;
 mod out_of_memory;
+mod profile;
 mod resume;
 pub mod room;
 mod run;

@@ -41,6 +41,9 @@ pub fn run(args: &TrainArgs) -> Result<RunDirectory> {
         directory.cut_logs(&BTreeMap::new())?;
     }
     let mut trainer = Trainer::new(&resolved, setup, directory, identity)?;
+    if args.profile {
+        trainer.profile();
+    }
     if let Some(found) = found {
         trainer.go_on_from(&found)?;
     }

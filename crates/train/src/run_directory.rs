@@ -35,6 +35,8 @@ pub const MODEL: &str = "model.safetensors";
 pub const LOG: &str = "log.jsonl";
 /// The figures of the kept model.
 pub const METRICS: &str = "metrics.json";
+/// The mean step by phase, of a run that was asked for it.
+pub const PROFILE: &str = "profile.json";
 /// How the names of TensorBoard's files begin.
 pub const EVENTS: &str = "events.out.tfevents.";
 

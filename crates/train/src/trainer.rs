@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use data::batch::Batch;
 use data::sampler::Sampler;
+use model::profile::{Phase, timed};
 use model::{BertForSequenceClassification, DropoutStream, Gradients, Inputs};
 use tch::Tensor;
 
@@ -21,6 +22,7 @@ use crate::loss::Loss;
 use crate::observe::{Best, End, EndReason, EvaluationRecord, Observer, Observers, Start, StepRecord};
 use crate::optim::{Optimizer, Settings, StepScale, clip};
 use crate::out_of_memory;
+use crate::profile::Profile;
 use crate::room;
 use crate::run_directory::{METRICS, RunDirectory};
 use crate::schedule::Schedule;
@@ -49,6 +51,7 @@ pub(crate) struct Trainer<'a> {
     evaluations_without_better: u64,
     /// Into how many parts each micro-batch is cut for want of GPU memory.
     micro_batch_parts: usize,
+    profile: Option<Profile>,
     started: Instant,
     /// Seconds of training before this process.
     seconds_before: f64,
@@ -101,11 +104,17 @@ impl<'a> Trainer<'a> {
             best: None,
             evaluations_without_better: 0,
             micro_batch_parts: 1,
+            profile: None,
             started: Instant::now(),
             seconds_before: 0.0,
         };
         room::check(trainer.directory.path(), trainer.room_needed()?)?;
         Ok(trainer)
+    }
+
+    /// Times the phases of each step from here on.
+    pub(crate) fn profile(&mut self) {
+        self.profile = Some(Profile::start());
     }
 
     pub(crate) fn train(mut self) -> Result<RunDirectory> {
@@ -131,6 +140,9 @@ impl<'a> Trainer<'a> {
                 (None, Some(signal)) => return self.stop(signal),
                 (None, None) => {}
             }
+            if let Some(profile) = &self.profile {
+                profile.before_step();
+            }
             let began = Instant::now();
             let batches = self.order.batches_of(self.step, self.steps_per_epoch, self.config);
             let outcome = match self.train_step(&batches) {
@@ -140,6 +152,9 @@ impl<'a> Trainer<'a> {
                 }
                 outcome => outcome?,
             };
+            if let Some(profile) = &mut self.profile {
+                profile.after_step(began.elapsed());
+            }
             self.record_step(&outcome, began);
         };
         self.finish(reason)
@@ -182,7 +197,7 @@ impl<'a> Trainer<'a> {
             let size = self.config.batch_size.div_ceil(self.micro_batch_parts);
             tracing::warn!("step {}: out of memory; from here on {size} examples at a time", self.step + 1);
         };
-        let gradient_norm = clip::global_norm(&gradients)?;
+        let gradient_norm = timed(Phase::Optimizer, || clip::global_norm(&gradients))?;
         if !(loss.is_finite() && gradient_norm.is_finite()) {
             let (rows, saved) = (batches.concat(), PathBuf::new());
             return Err(TrainError::NotFinite { step: self.step + 1, loss, gradient_norm, rows, saved });
@@ -193,7 +208,7 @@ impl<'a> Trainer<'a> {
             most => clip::coefficient(gradient_norm, most),
         };
         let scale = StepScale { learning_rate, gradient_scale };
-        self.optimizer.step(self.setup.model.parameters_mut(), &gradients, &scale)?;
+        timed(Phase::Optimizer, || self.optimizer.step(self.setup.model.parameters_mut(), &gradients, &scale))?;
         self.step += 1;
         self.evaluated = false;
         Ok(StepOutcome { loss, gradient_norm, learning_rate, examples, tokens })
@@ -203,7 +218,8 @@ impl<'a> Trainer<'a> {
     fn gradients(&self, micro_batches: &[Vec<usize>]) -> Result<(f64, Gradients, u64, u64)> {
         #[cfg(test)]
         out_of_memory::refuse(micro_batches)?;
-        let batches: Vec<Batch> = micro_batches.iter().map(|rows| Batch::gather(&self.setup.train, rows)).collect();
+        let gather = || micro_batches.iter().map(|rows| Batch::gather(&self.setup.train, rows)).collect();
+        let batches: Vec<Batch> = timed(Phase::Data, gather);
         let total_weight = batches.iter().map(|batch| self.loss.total_weight(&batch.labels)).sum();
         let (mut loss, mut gradients) = (0f64, None);
         for (micro, batch) in batches.iter().enumerate() {
@@ -222,12 +238,14 @@ impl<'a> Trainer<'a> {
     /// The share of one micro-batch in a step's loss, and its gradients.
     fn forward_backward(&self, batch: &Batch, micro: usize, total_weight: f64) -> Result<(f64, Gradients)> {
         let model = &self.setup.model;
-        let inputs = Inputs::new(&batch.input_ids, &batch.cu_seqlens, model.parameters().device());
+        let device = model.parameters().device();
+        let inputs = timed(Phase::Data, || Inputs::new(&batch.input_ids, &batch.cu_seqlens, device));
         let passes = self.config.gradient_accumulation_steps * self.micro_batch_parts;
         let pass = self.step * passes as u64 + micro as u64;
         let dropout = DropoutStream::new(self.config.seed, pass, 0);
         let (logits, tape) = model.forward_train(&inputs, &dropout);
-        let (loss, dlogits): (Tensor, Tensor) = self.loss.forward_backward(&logits, &batch.labels, total_weight);
+        let (loss, dlogits): (Tensor, Tensor) =
+            timed(Phase::Loss, || self.loss.forward_backward(&logits, &batch.labels, total_weight));
         let gradients = model.backward(tape, &dlogits);
         Ok((scalar(&loss)?, gradients))
     }
@@ -272,6 +290,10 @@ impl<'a> Trainer<'a> {
         let figures = Figures::new(&self.setup, &end, best, self.config.batch_size, self.micro_batch_parts)?;
         self.directory.write(METRICS, figures.to_json()?)?;
         self.observers.on_end(&end);
+        if let Some(profile) = &self.profile {
+            profile.write(&self.directory)?;
+            eprint!("{}", profile.table());
+        }
         Ok(self.directory)
     }
 

@@ -35,6 +35,9 @@ pub struct TrainArgs {
     #[arg(long, requires = "resume")]
     #[serde(skip)]
     pub allow_change: bool,
+    /// Show at the end where a step's time goes, and write it into the run as profile.json
+    #[arg(long)]
+    pub profile: bool,
 
     /// Passes over the training data [default: 3]
     #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true)]
@@ -161,7 +164,7 @@ macro_rules! every_option {
         impl TrainArgs {
             /// These options, and where one is `None` the other's.
             fn or(self, other: TrainArgs) -> TrainArgs {
-                TrainArgs { config: self.config, resume: self.resume, allow_change: self.allow_change, $($option: self.$option.or(other.$option)),* }
+                TrainArgs { config: self.config, resume: self.resume, allow_change: self.allow_change, profile: self.profile, $($option: self.$option.or(other.$option)),* }
             }
 
             /// Whether the option of this name is given here.

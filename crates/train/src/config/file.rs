@@ -74,7 +74,7 @@ static OPTIONS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     TrainArgs::augment_args(clap::Command::new("train"))
         .get_arguments()
         .map(|argument| &*argument.get_id().as_str().to_owned().leak())
-        .filter(|name| !["config", "resume", "allow_change"].contains(name))
+        .filter(|name| !["config", "resume", "allow_change", "profile"].contains(name))
         .collect()
 });
 

@@ -13,12 +13,13 @@
 //! Gradients that come as rows of an embedding table need no dense copy, and rows that no batch has seen yet have zero
 //! averages, which needn't be read: only decay moves them. The result is that of the dense gradient, to the bit.
 
+use kernels::isa::Isa;
+use kernels::parallel;
 use model::Gradient;
 use tch::{Device, Kind, Tensor};
 
 use super::adam_kernel::{self, Constants, Job, Piece, Rows, Span};
-use super::isa::Isa;
-use super::{Settings, Update, Weight, memory, parallel};
+use super::{Settings, Update, Weight, memory};
 use crate::config::OptimizerKind;
 use crate::error::{Result, TrainError};
 
@@ -66,7 +67,7 @@ pub(super) fn step(updates: &mut [Update], settings: &Settings, steps: u64) -> R
         }
     }
     let isa = Isa::best();
-    parallel::for_each(jobs, parallel::thread_count(), |job| adam_kernel::run(job, isa));
+    parallel::for_each(jobs, |job| adam_kernel::run(job, isa));
     Ok(())
 }
 

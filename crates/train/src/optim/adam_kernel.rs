@@ -1,12 +1,28 @@
 //! The one pass over memory of Adam and AdamW on the CPU.
 
-use super::element::{Absent, Element, to_bf16};
-use super::isa::{LANES, multiversion};
+use kernels::element::{Bf16, Element};
+use kernels::isa::LANES;
+use kernels::multiversion;
 
 /// Averages of gradients below this are set to zero. Rows of an embedding table that were seen once decay for hundreds
 /// of steps; without this they would end as subnormal numbers, on which some processors are a hundred times slower. Such
 /// an average moves its weight by less than 1e-22 of the learning rate.
 const NEGLIGIBLE: f32 = 1e-30;
+
+/// A gradient that isn't there. It takes no memory, so a slice of any length of it costs nothing.
+#[derive(Debug, Clone, Copy, Default)]
+struct Absent;
+
+impl Element for Absent {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        0.0
+    }
+    #[inline(always)]
+    fn from_f32(_: f32) -> Self {
+        Absent
+    }
+}
 
 /// The numbers of a step that are the same for all weights of a parameter.
 #[derive(Debug, Clone, Copy)]
@@ -37,14 +53,14 @@ pub(super) struct Span<'a> {
     pub master: &'a mut [f32],
     pub exp_avg: &'a mut [f32],
     pub exp_avg_sq: &'a mut [f32],
-    pub compute: Option<&'a mut [u16]>,
+    pub compute: Option<&'a mut [Bf16]>,
 }
 
 /// The gradient of a stretch.
 #[derive(Debug)]
 pub(super) enum Piece<'a> {
     Fp32(&'a [f32]),
-    Bf16(&'a [u16]),
+    Bf16(&'a [Bf16]),
     Rows(Rows<'a>),
 }
 
@@ -86,11 +102,11 @@ impl<'a> Span<'a> {
 
 multiversion!(
     /// Updates one stretch.
-    pub(super) run, run_inline, Job
+    pub(super) fn run(Job<'_>) = run_inline
 );
 
 #[inline(always)]
-fn run_inline(job: Job) {
+fn run_inline<const ISA: u8>(job: Job) {
     match job.gradient {
         Piece::Fp32(gradient) => update(&job.constants, job.span, gradient),
         Piece::Bf16(gradient) => update(&job.constants, job.span, gradient),
@@ -123,7 +139,7 @@ fn decay(keep: f32, span: Span) {
     }
     if let Some(compute) = span.compute {
         for (rounded, weight) in compute.iter_mut().zip(span.master) {
-            *rounded = to_bf16(*weight);
+            *rounded = Bf16::from_f32(*weight);
         }
     }
 }
@@ -145,15 +161,15 @@ fn update<G: Element>(constants: &Constants, span: Span, gradient: &[G]) {
             round_block(weight, rounded);
         }
         for (((weight, (exp_avg, exp_avg_sq)), gradient), rounded) in rest.zip(compute_rest) {
-            update_one(constants, weight, exp_avg, exp_avg_sq, gradient.value());
-            *rounded = to_bf16(*weight);
+            update_one(constants, weight, exp_avg, exp_avg_sq, gradient.to_f32());
+            *rounded = Bf16::from_f32(*weight);
         }
     } else {
         for ((weight, (exp_avg, exp_avg_sq)), gradient) in blocks {
             update_block(constants, weight, exp_avg, exp_avg_sq, gradient);
         }
         for ((weight, (exp_avg, exp_avg_sq)), gradient) in rest {
-            update_one(constants, weight, exp_avg, exp_avg_sq, gradient.value());
+            update_one(constants, weight, exp_avg, exp_avg_sq, gradient.to_f32());
         }
     }
 }
@@ -174,17 +190,17 @@ fn update_block<G: Element>(
             &mut new_weight[lane],
             &mut new_exp_avg[lane],
             &mut new_exp_avg_sq[lane],
-            gradient[lane].value(),
+            gradient[lane].to_f32(),
         );
     }
     (*weight, *exp_avg, *exp_avg_sq) = (new_weight, new_exp_avg, new_exp_avg_sq);
 }
 
 #[inline(always)]
-fn round_block(weight: &[f32; LANES], rounded: &mut [u16; LANES]) {
-    let mut new_rounded = [0; LANES];
+fn round_block(weight: &[f32; LANES], rounded: &mut [Bf16; LANES]) {
+    let mut new_rounded = [Bf16::default(); LANES];
     for lane in 0..LANES {
-        new_rounded[lane] = to_bf16(weight[lane]);
+        new_rounded[lane] = Bf16::from_f32(weight[lane]);
     }
     *rounded = new_rounded;
 }

@@ -3,6 +3,7 @@
 //! This is the only door from tensors to slices in the optimizers. Whoever asks names the parameter, so that a tensor
 //! of the wrong kind is an error that says which one, and not a wild read.
 
+use kernels::element::Bf16;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Result, TrainError};
@@ -26,9 +27,9 @@ pub(super) unsafe fn f32_mut<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a m
 ///
 /// As for [`f32_mut`].
 #[expect(clippy::mut_from_ref, reason = "a tensor's memory is not behind the borrow of its handle")]
-pub(super) unsafe fn bf16_mut<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a mut [u16]> {
+pub(super) unsafe fn bf16_mut<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a mut [Bf16]> {
     let (data, len) = checked(tensor, Kind::BFloat16, name)?;
-    // SAFETY: as in `f32_mut`; a bf16 value is 16 bits wide and every pattern of them is a valid u16.
+    // SAFETY: as in `f32_mut`; `Bf16` is the 16 bits of a bf16 value.
     Ok(if len == 0 { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(data.cast(), len) } })
 }
 
@@ -48,7 +49,7 @@ pub(super) unsafe fn f32_ref<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a [
 /// # Safety
 ///
 /// As for [`f32_ref`].
-pub(super) unsafe fn bf16_ref<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a [u16]> {
+pub(super) unsafe fn bf16_ref<'a>(tensor: &'a Tensor, name: &str) -> Result<&'a [Bf16]> {
     let (data, len) = checked(tensor, Kind::BFloat16, name)?;
     // SAFETY: as in `f32_ref`.
     Ok(if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data.cast(), len) } })

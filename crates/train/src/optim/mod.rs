@@ -15,12 +15,9 @@ mod adafactor;
 mod adam;
 mod adam_kernel;
 pub mod clip;
-mod element;
 pub mod group;
-mod isa;
 mod lion;
 mod memory;
-mod parallel;
 mod sgd;
 mod state;
 #[cfg(test)]

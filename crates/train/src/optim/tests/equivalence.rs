@@ -1,8 +1,10 @@
 //! Every way to the same step against the others: rows and tables, one pass and plain operations, bf16 and fp32,
 //! one instruction set and another.
 
+use kernels::element::Bf16;
+use kernels::isa::Isa;
+
 use super::super::adam_kernel::{self, Constants, Job, Piece, Span};
-use super::super::isa::Isa;
 use super::*;
 
 #[test]
@@ -99,8 +101,8 @@ fn every_instruction_set_gives_the_same_bits() {
         .map(|isa| {
             let (mut master, mut exp_avg, mut exp_avg_sq) = (start(0), start(1), start(2));
             exp_avg_sq.iter_mut().for_each(|average| *average = average.abs());
-            let mut compute = vec![0; 1003];
-            for piece in [Piece::Fp32(&gradient), Piece::Bf16(&[0x3c21; 1003])] {
+            let mut compute = vec![Bf16(0); 1003];
+            for piece in [Piece::Fp32(&gradient), Piece::Bf16(&[Bf16(0x3c21); 1003])] {
                 let span = Span {
                     master: &mut master,
                     exp_avg: &mut exp_avg,
@@ -114,7 +116,7 @@ fn every_instruction_set_gives_the_same_bits() {
         })
         .collect();
     for (isa, bits, compute) in &outcomes {
-        assert!(compute.iter().any(|rounded| *rounded != 0));
+        assert!(compute.iter().any(|rounded| *rounded != Bf16(0)));
         assert!((bits, compute) == (&outcomes[0].1, &outcomes[0].2), "{isa:?} against {:?}", outcomes[0].0);
     }
 }

@@ -1,0 +1,213 @@
+//! Activations of the feed-forward layer.
+
+use crate::element::Element;
+use crate::isa::{Isa, fma};
+use crate::math::{exp, normal, tanh};
+use crate::multiversion;
+use crate::parallel;
+
+/// Values that one thread takes at a time.
+const PIECE: usize = 1 << 14;
+
+/// Which function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x Phi(x)` (Hendrycks and Gimpel 2016), exact.
+    Gelu,
+    /// Its approximation `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x sigmoid(x)`.
+    Silu,
+    /// Hyperbolic tangent.
+    Tanh,
+}
+
+/// `y = f(x)`, element by element.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn forward<T: Element>(activation: Activation, x: &[T], y: &mut [T]) {
+    assert_eq!(x.len(), y.len());
+    let isa = Isa::best();
+    let pieces = x.chunks(PIECE).zip(y.chunks_mut(PIECE));
+    parallel::for_each(pieces.map(|(x, y)| Forward { activation, x, y }).collect(), |job| run_forward(job, isa));
+}
+
+/// The gradient of `x` from that of `y`, in the place of the latter, and `y` itself again: whoever needs both in the
+/// backward pass need not keep `y`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn backward<T: Element>(activation: Activation, x: &[T], dy_to_dx: &mut [T], y: &mut [T]) {
+    assert!(x.len() == y.len() && x.len() == dy_to_dx.len());
+    let isa = Isa::best();
+    let pieces = x.chunks(PIECE).zip(dy_to_dx.chunks_mut(PIECE)).zip(y.chunks_mut(PIECE));
+    let jobs = pieces.map(|((x, gradient), y)| Backward { activation, x, gradient, y }).collect();
+    parallel::for_each(jobs, |job| run_backward(job, isa));
+}
+
+struct Forward<'a, T> {
+    activation: Activation,
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+struct Backward<'a, T> {
+    activation: Activation,
+    x: &'a [T],
+    gradient: &'a mut [T],
+    y: &'a mut [T],
+}
+
+multiversion!(fn run_forward<T: Element>(Forward<'_, T>) = forward_inline);
+multiversion!(fn run_backward<T: Element>(Backward<'_, T>) = backward_inline);
+
+// The choice of the function lies outside of the loops, so that each is a plain one.
+#[inline(always)]
+fn forward_inline<T: Element, const ISA: u8>(job: Forward<T>) {
+    let Forward { activation, x, y } = job;
+    match activation {
+        Activation::Gelu => each(x, y, |x| gelu::<ISA>(x).0),
+        Activation::GeluTanh => each(x, y, |x| gelu_tanh::<ISA>(x).0),
+        Activation::Relu => each(x, y, |x| relu(x).0),
+        Activation::Silu => each(x, y, |x| silu::<ISA>(x).0),
+        Activation::Tanh => each(x, y, |x| tanh_and_slope::<ISA>(x).0),
+    }
+}
+
+#[inline(always)]
+fn backward_inline<T: Element, const ISA: u8>(job: Backward<T>) {
+    let Backward { activation, x, gradient, y } = job;
+    match activation {
+        Activation::Gelu => each_backward(x, gradient, y, |x| gelu::<ISA>(x)),
+        Activation::GeluTanh => each_backward(x, gradient, y, |x| gelu_tanh::<ISA>(x)),
+        Activation::Relu => each_backward(x, gradient, y, relu),
+        Activation::Silu => each_backward(x, gradient, y, |x| silu::<ISA>(x)),
+        Activation::Tanh => each_backward(x, gradient, y, |x| tanh_and_slope::<ISA>(x)),
+    }
+}
+
+#[inline(always)]
+fn each<T: Element>(x: &[T], y: &mut [T], f: impl Fn(f32) -> f32) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = T::from_f32(f(x.to_f32()));
+    }
+}
+
+#[inline(always)]
+fn each_backward<T: Element>(x: &[T], gradient: &mut [T], y: &mut [T], f: impl Fn(f32) -> (f32, f32)) {
+    for ((gradient, y), x) in gradient.iter_mut().zip(y).zip(x) {
+        let (value, slope) = f(x.to_f32());
+        *y = T::from_f32(value);
+        *gradient = T::from_f32(gradient.to_f32() * slope);
+    }
+}
+
+/// Value and slope.
+#[inline(always)]
+fn gelu<const ISA: u8>(x: f32) -> (f32, f32) {
+    let (cdf, density) = normal::<ISA>(x);
+    (x * cdf, fma::<ISA>(x, density, cdf))
+}
+
+#[inline(always)]
+fn gelu_tanh<const ISA: u8>(x: f32) -> (f32, f32) {
+    const ROOT_2_OVER_PI: f32 = 0.797_884_6;
+    const CUBIC: f32 = 0.044_715;
+    let inner = ROOT_2_OVER_PI * x * fma::<ISA>(CUBIC * x, x, 1.0);
+    let slope_inner = ROOT_2_OVER_PI * fma::<ISA>(3.0 * CUBIC * x, x, 1.0);
+    let t = tanh::<ISA>(inner);
+    (0.5 * x * (1.0 + t), 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope_inner)
+}
+
+#[inline(always)]
+fn relu(x: f32) -> (f32, f32) {
+    // Written so that NaN stays NaN.
+    if x <= 0.0 { (0.0, 0.0) } else { (x, 1.0) }
+}
+
+#[inline(always)]
+fn silu<const ISA: u8>(x: f32) -> (f32, f32) {
+    let sigmoid = 1.0 / (1.0 + exp::<ISA>(-x));
+    (x * sigmoid, sigmoid * (1.0 + x * (1.0 - sigmoid)))
+}
+
+#[inline(always)]
+fn tanh_and_slope<const ISA: u8>(x: f32) -> (f32, f32) {
+    let t = tanh::<ISA>(x);
+    (t, 1.0 - t * t)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::element::Bf16;
+
+    const ALL: [Activation; 5] =
+        [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu, Activation::Tanh];
+
+    #[test]
+    fn slopes_are_those_of_the_values() {
+        let x: Vec<f32> = (-4000..4000).map(|i| i as f32 / 500.0 + 0.001).collect();
+        let value = |activation, shift: f32| {
+            let shifted: Vec<f32> = x.iter().map(|x| x + shift).collect();
+            let mut y = vec![0.0; x.len()];
+            forward(activation, &shifted, &mut y);
+            y
+        };
+        for activation in ALL {
+            let (mut dx, mut y) = (vec![2.0; x.len()], vec![0.0; x.len()]);
+            backward(activation, &x, &mut dx, &mut y);
+            assert_eq!(y, value(activation, 0.0), "{activation:?}");
+            let (above, below) = (value(activation, 1e-3), value(activation, -1e-3));
+            for i in 0..x.len() {
+                let slope = (above[i] - below[i]) / 2e-3;
+                let kink = activation == Activation::Relu && x[i].abs() <= 1e-3;
+                assert!((dx[i] / 2.0 - slope).abs() < 2e-3 || kink, "{activation:?} at {}: {} {slope}", x[i], dx[i]);
+            }
+        }
+    }
+
+    #[test]
+    fn literal_values() {
+        // torch.nn.functional's, in fp64, at -1 and 2.
+        for (activation, expected) in [
+            (Activation::Gelu, [-0.158_655_25, 1.954_499_7]),
+            (Activation::GeluTanh, [-0.158_808, 1.954_597_7]),
+            (Activation::Relu, [0.0, 2.0]),
+            (Activation::Silu, [-0.268_941_43, 1.761_594_2]),
+            (Activation::Tanh, [-0.761_594_2, 0.964_027_6]),
+        ] {
+            let mut y = [0.0; 2];
+            forward(activation, &[-1.0, 2.0], &mut y);
+            let close = y.iter().zip(expected).all(|(y, expected): (&f32, f32)| (y - expected).abs() < 1e-6);
+            assert!(close, "{activation:?}: {y:?}");
+        }
+    }
+
+    #[test]
+    fn instruction_sets_and_formats_agree() {
+        let x: Vec<f32> = (-3000..3000).map(|i| i as f32 / 250.0).collect();
+        for activation in ALL {
+            let of = |isa| {
+                let mut y = vec![0.0; x.len()];
+                run_forward(Forward { activation, x: &x, y: &mut y }, isa);
+                y
+            };
+            let reference = of(Isa::Baseline);
+            for isa in Isa::available() {
+                let close = of(isa).iter().zip(&reference).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
+                assert!(close, "{activation:?} on {isa:?}");
+            }
+            let rounded: Vec<Bf16> = x.iter().map(|&x| Bf16::from_f32(x)).collect();
+            let mut y = vec![Bf16::default(); x.len()];
+            forward(activation, &rounded, &mut y);
+            let exact: Vec<f32> = rounded.iter().map(|x| x.to_f32()).collect();
+            let mut reference = vec![0.0; x.len()];
+            forward(activation, &exact, &mut reference);
+            assert!(y.iter().zip(reference).all(|(y, reference)| *y == Bf16::from_f32(reference)), "{activation:?}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! One head of one sentence, forward and backward.
+
+use std::cell::RefCell;
+
+use super::{Place, Projections, Shape, Vectors};
+use crate::dropout::Mask;
+use crate::element::Element;
+use crate::isa::{Isa, LANES, fma};
+use crate::math::exp;
+use crate::multiversion;
+use crate::parallel::Shared;
+use crate::product::{Size, Strides, multiply, transpose};
+
+/// Queries whose scores exist at a time.
+const BLOCK: usize = 32;
+
+/// Where a head's vectors are written: the slice, its stride and the offset of the first head.
+type Target<'a, T> = (&'a Shared<'a, T>, usize, usize);
+
+pub(super) struct Forward<'a, T> {
+    pub projections: Projections<'a, T>,
+    pub shape: Shape<'a>,
+    pub place: Place,
+    pub mask: Option<Mask>,
+    pub context: &'a Shared<'a, T>,
+    pub log_sums: Option<&'a Shared<'a, f32>>,
+}
+
+pub(super) struct Backward<'a, T> {
+    pub projections: Projections<'a, T>,
+    pub shape: Shape<'a>,
+    pub place: Place,
+    pub mask: Option<Mask>,
+    pub log_sums: &'a [f32],
+    pub dcontext: &'a [T],
+    pub query: Target<'a, T>,
+    pub key: Target<'a, T>,
+    pub value: Target<'a, T>,
+}
+
+/// A thread's matrices, in memory that is used again. Rows have the width of the head or of the sentence, rounded up to
+/// whole blocks of lanes.
+#[derive(Default)]
+struct Scratch {
+    query: Vec<f32>,
+    key: Vec<f32>,
+    key_transposed: Vec<f32>,
+    value: Vec<f32>,
+    value_transposed: Vec<f32>,
+    dcontext: Vec<f32>,
+    scores: Vec<f32>,
+    dscores: Vec<f32>,
+    mask: Vec<f32>,
+    out: Vec<f32>,
+    dkey: Vec<f32>,
+    dvalue: Vec<f32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Runs one job on this thread's scratch.
+pub(super) fn run_forward<T: Element>(job: Forward<T>, isa: Isa) {
+    SCRATCH.with_borrow_mut(|scratch| forward((job, scratch), isa));
+}
+
+/// Runs one job on this thread's scratch.
+pub(super) fn run_backward<T: Element>(job: Backward<T>, isa: Isa) {
+    SCRATCH.with_borrow_mut(|scratch| backward((job, scratch), isa));
+}
+
+// The scratch is handed in: a closure inside of these would be compiled without the wider vectors.
+multiversion!(fn forward<T: Element>((Forward<'_, T>, &mut Scratch)) = forward_inline);
+multiversion!(fn backward<T: Element>((Backward<'_, T>, &mut Scratch)) = backward_inline);
+
+#[inline(always)]
+fn forward_inline<T: Element, const ISA: u8>((job, scratch): (Forward<T>, &mut Scratch)) {
+    let Forward { projections, shape, place, mask, context, log_sums } = job;
+    let Place { head, queries: (first_query, queries), keys: (first_key, keys) } = place;
+    let (size, width, length) = (shape.head_size, padded(shape.head_size), padded(keys));
+    let part = head * size;
+    let scale = 1.0 / (size as f32).sqrt();
+    read::<T>(projections.key, (first_key, keys), (part, size), 1.0, &mut scratch.key);
+    transpose::<ISA>(&scratch.key, (keys, size), sized(&mut scratch.key_transposed, size * length));
+    read::<T>(projections.value, (first_key, keys), (part, size), 1.0, &mut scratch.value);
+    for start in (0..queries).step_by(BLOCK) {
+        let block = BLOCK.min(queries - start);
+        let first = first_query + start;
+        read::<T>(projections.query, (first, block), (part, size), scale, &mut scratch.query);
+        let scores = sized(&mut scratch.scores, block * length);
+        let by_row = Strides { row: width, column: 1 };
+        multiply::<ISA>(
+            Size { m: block, n: length, k: size },
+            &scratch.query,
+            by_row,
+            &scratch.key_transposed,
+            scores,
+            false,
+        );
+        for (i, scores) in scores.chunks_exact_mut(length).enumerate() {
+            scores[keys..].fill(f32::NEG_INFINITY);
+            let log_sum = softmax::<ISA>(scores);
+            let row = (first + i) * shape.heads + head;
+            if let Some(log_sums) = log_sums {
+                // SAFETY: this head of this row is this job's alone.
+                unsafe { log_sums.slice(row, 1)[0] = log_sum };
+            }
+            if let Some(mask) = mask {
+                let factors = sized(&mut scratch.mask, length);
+                mask.row(row as u64, factors);
+                for (p, factor) in scores.iter_mut().zip(factors) {
+                    *p *= *factor;
+                }
+            }
+        }
+        let out = sized(&mut scratch.out, block * width);
+        let by_row = Strides { row: length, column: 1 };
+        multiply::<ISA>(Size { m: block, n: width, k: keys }, scores, by_row, &scratch.value, out, false);
+        write(out, (context, shape.width(), 0), (first, block), (part, size), 1.0);
+    }
+}
+
+#[inline(always)]
+fn backward_inline<T: Element, const ISA: u8>((job, scratch): (Backward<T>, &mut Scratch)) {
+    let Backward { projections, shape, place, mask, log_sums, dcontext, query, key, value } = job;
+    let Place { head, queries: (first_query, queries), keys: (first_key, keys) } = place;
+    let (size, width, length) = (shape.head_size, padded(shape.head_size), padded(keys));
+    let part = head * size;
+    let scale = 1.0 / (size as f32).sqrt();
+    read::<T>(projections.key, (first_key, keys), (part, size), 1.0, &mut scratch.key);
+    transpose::<ISA>(&scratch.key, (keys, size), sized(&mut scratch.key_transposed, size * length));
+    read::<T>(projections.value, (first_key, keys), (part, size), 1.0, &mut scratch.value);
+    transpose::<ISA>(&scratch.value, (keys, size), sized(&mut scratch.value_transposed, size * length));
+    let dkey = sized(&mut scratch.dkey, keys * width);
+    let dvalue = sized(&mut scratch.dvalue, keys * width);
+    dkey.fill(0.0);
+    dvalue.fill(0.0);
+    let dcontext = Vectors { data: dcontext, stride: shape.width(), offset: 0 };
+    for start in (0..queries).step_by(BLOCK) {
+        let block = BLOCK.min(queries - start);
+        let first = first_query + start;
+        read::<T>(projections.query, (first, block), (part, size), scale, &mut scratch.query);
+        read::<T>(dcontext, (first, block), (part, size), 1.0, &mut scratch.dcontext);
+        let scores = sized(&mut scratch.scores, block * length);
+        let dscores = sized(&mut scratch.dscores, block * length);
+        let by_row = Strides { row: width, column: 1 };
+        let to_keys = Size { m: block, n: length, k: size };
+        multiply::<ISA>(to_keys, &scratch.query, by_row, &scratch.key_transposed, scores, false);
+        multiply::<ISA>(to_keys, &scratch.dcontext, by_row, &scratch.value_transposed, dscores, false);
+        let rows = scores.chunks_exact_mut(length).zip(dscores.chunks_exact_mut(length));
+        for (i, (p, dp)) in rows.enumerate() {
+            let row = (first + i) * shape.heads + head;
+            // What is behind the keys is finite, and nobody reads what becomes of it.
+            let log_sum = log_sums[row];
+            for p in p.iter_mut() {
+                *p = exp::<ISA>(*p - log_sum);
+            }
+            // From here on `p` is what multiplied the values, and `dp` becomes the gradient of the scores.
+            if let Some(mask) = mask {
+                let factors = sized(&mut scratch.mask, length);
+                mask.row(row as u64, factors);
+                for (dp, factor) in dp.iter_mut().zip(factors.iter()) {
+                    *dp *= *factor;
+                }
+                let total = dot::<ISA>(p, dp);
+                for ((p, dp), factor) in p.iter_mut().zip(dp).zip(factors) {
+                    *dp = *p * (*dp - total);
+                    *p *= *factor;
+                }
+            } else {
+                let total = dot::<ISA>(p, dp);
+                for (p, dp) in p.iter().zip(dp) {
+                    *dp = *p * (*dp - total);
+                }
+            }
+        }
+        let by_column = Strides { row: 1, column: length };
+        let of_keys = Size { m: keys, n: width, k: block };
+        multiply::<ISA>(of_keys, scores, by_column, &scratch.dcontext, dvalue, true);
+        // The scale is in the queries already.
+        multiply::<ISA>(of_keys, dscores, by_column, &scratch.query, dkey, true);
+        let out = sized(&mut scratch.out, block * width);
+        let by_row = Strides { row: length, column: 1 };
+        multiply::<ISA>(Size { m: block, n: width, k: keys }, dscores, by_row, &scratch.key, out, false);
+        write(out, query, (first, block), (part, size), scale);
+    }
+    write(dkey, key, (first_key, keys), (part, size), 1.0);
+    write(dvalue, value, (first_key, keys), (part, size), 1.0);
+}
+
+/// Turns scores, whole blocks of lanes, into probabilities; returns the logarithm of the sum of their exponentials.
+#[inline(always)]
+fn softmax<const ISA: u8>(scores: &mut [f32]) -> f32 {
+    let blocks = scores.as_chunks_mut::<LANES>().0;
+    let mut most = [f32::NEG_INFINITY; LANES];
+    for block in blocks.iter() {
+        for lane in 0..LANES {
+            most[lane] = if block[lane] > most[lane] { block[lane] } else { most[lane] };
+        }
+    }
+    let most = fold(most, |a, b| if a > b { a } else { b });
+    let mut sums = [0f32; LANES];
+    for block in blocks.iter_mut() {
+        let mut values = *block;
+        for lane in 0..LANES {
+            values[lane] = exp::<ISA>(values[lane] - most);
+        }
+        for lane in 0..LANES {
+            sums[lane] += values[lane];
+        }
+        *block = values;
+    }
+    let sum = fold(sums, |a, b| a + b);
+    let factor = 1.0 / sum;
+    for block in blocks {
+        for value in block {
+            *value *= factor;
+        }
+    }
+    most + sum.ln()
+}
+
+/// Of whole blocks of lanes.
+#[inline(always)]
+fn dot<const ISA: u8>(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0f32; LANES];
+    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
+        for lane in 0..LANES {
+            sums[lane] = fma::<ISA>(a[lane], b[lane], sums[lane]);
+        }
+    }
+    fold(sums, |a, b| a + b)
+}
+
+#[inline(always)]
+fn fold(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] = join(lanes[lane], lanes[lane + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+fn padded(width: usize) -> usize {
+    width.next_multiple_of(LANES)
+}
+
+/// The first `len` elements, made longer if need be. What is in them is left from before.
+#[inline(always)]
+fn sized(scratch: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if scratch.len() < len {
+        scratch.resize(len, 0.0);
+    }
+    &mut scratch[..len]
+}
+
+/// A head's part of some rows, `[rows, padded size]`, times a factor; zeros behind its size.
+#[inline(always)]
+fn read<T: Element>(
+    from: Vectors<T>,
+    (first, rows): (usize, usize),
+    (part, size): (usize, usize),
+    factor: f32,
+    to: &mut Vec<f32>,
+) {
+    let width = padded(size);
+    for (row, to) in sized(to, rows * width).chunks_exact_mut(width).enumerate() {
+        let from = &from.data[(first + row) * from.stride + from.offset + part..][..size];
+        let (used, unused) = to.split_at_mut(size);
+        for (to, from) in used.iter_mut().zip(from) {
+            *to = from.to_f32() * factor;
+        }
+        unused.fill(0.0);
+    }
+}
+
+/// Writes a head's part of some rows, times a factor.
+#[inline(always)]
+fn write<T: Element>(
+    from: &[f32],
+    (to, stride, offset): Target<T>,
+    (first, rows): (usize, usize),
+    (part, size): (usize, usize),
+    factor: f32,
+) {
+    let width = padded(size);
+    for (row, from) in from.chunks_exact(width).take(rows).enumerate() {
+        // SAFETY: this head of this row is this job's alone, and is written through one slice at a time.
+        let to = unsafe { to.slice((first + row) * stride + offset + part, size) };
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = T::from_f32(from * factor);
+        }
+    }
+}

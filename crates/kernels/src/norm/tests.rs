@@ -1,0 +1,155 @@
+use super::*;
+use crate::dropout::mix64;
+use crate::element::Bf16;
+
+fn random(seed: u64, len: usize) -> Vec<f32> {
+    (0..len).map(|i| (mix64(seed * 1_000_003 + i as u64) >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+/// Everything in fp64 and by the definition.
+struct Reference {
+    y: Vec<f64>,
+    dx: Vec<f64>,
+    ddense: Vec<f64>,
+    dweight: Vec<f64>,
+    dbias: Vec<f64>,
+}
+
+struct Case {
+    rows: usize,
+    width: usize,
+    dense: Vec<f32>,
+    residual: Vec<f32>,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    dy: Vec<f32>,
+    dy_too: Vec<f32>,
+    masks: Masks,
+}
+
+impl Case {
+    fn new(rows: usize, width: usize, masks: Masks) -> Self {
+        let of = |seed, len| random(seed, len).into_iter().map(|x| Bf16::from_f32(x).to_f32()).collect::<Vec<_>>();
+        let n = rows * width;
+        Self {
+            rows,
+            width,
+            dense: of(1, n),
+            residual: of(2, n),
+            weight: random(3, width),
+            bias: random(4, width),
+            dy: of(5, n),
+            dy_too: of(6, n),
+            masks,
+        }
+    }
+
+    fn reference(&self) -> Reference {
+        let (n, width) = (self.rows * self.width, self.width);
+        let factors = |mask: Option<Mask>| mask.map_or(vec![1.0; n], |mask| mask.to_vec(self.rows, width));
+        let (before, after) = (factors(self.masks.before), factors(self.masks.after));
+        let (mut y, mut dx, mut ddense) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+        let (mut dweight, mut dbias) = (vec![0.0; width], vec![0.0; width]);
+        for row in 0..self.rows {
+            let at = |j: usize| row * width + j;
+            let x: Vec<f64> = (0..width)
+                .map(|j| f64::from(self.dense[at(j)]) * f64::from(before[at(j)]) + f64::from(self.residual[at(j)]))
+                .collect();
+            let mean = x.iter().sum::<f64>() / width as f64;
+            let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64;
+            let rstd = 1.0 / (variance + 1e-5).sqrt();
+            let xhat: Vec<f64> = x.iter().map(|x| (x - mean) * rstd).collect();
+            let d: Vec<f64> =
+                (0..width).map(|j| f64::from(self.dy[at(j)] + self.dy_too[at(j)]) * f64::from(after[at(j)])).collect();
+            let g: Vec<f64> = (0..width).map(|j| d[j] * f64::from(self.weight[j])).collect();
+            let mean_g = g.iter().sum::<f64>() / width as f64;
+            let mean_gx = g.iter().zip(&xhat).map(|(g, x)| g * x).sum::<f64>() / width as f64;
+            for j in 0..width {
+                let norm = xhat[j] * f64::from(self.weight[j]) + f64::from(self.bias[j]);
+                y[at(j)] = norm * f64::from(after[at(j)]);
+                dx[at(j)] = rstd * (g[j] - mean_g - xhat[j] * mean_gx);
+                ddense[at(j)] = dx[at(j)] * f64::from(before[at(j)]);
+                dweight[j] += d[j] * xhat[j];
+                dbias[j] += d[j];
+            }
+        }
+        Reference { y, dx, ddense, dweight, dbias }
+    }
+
+    fn check<T: Element>(&self, tolerance: f64) {
+        let cast = |values: &[f32]| values.iter().map(|&x| T::from_f32(x)).collect::<Vec<T>>();
+        let n = self.rows * self.width;
+        let (mut y, mut x, mut mean, mut rstd) =
+            (vec![T::default(); n], vec![T::default(); n], vec![0.0; self.rows], vec![0.0; self.rows]);
+        let parameters = Parameters { weight: &self.weight, bias: &self.bias, eps: 1e-5 };
+        let (dense, residual) = (cast(&self.dense), cast(&self.residual));
+        let saved = Some((&mut x[..], &mut mean[..], &mut rstd[..]));
+        forward(&dense, Some(&residual), parameters, self.masks, &mut y, saved);
+        let mut again = vec![T::default(); n];
+        forward(&dense, Some(&residual), parameters, self.masks, &mut again, None);
+        assert!(y.iter().zip(&again).all(|(a, b)| a.to_f32().to_bits() == b.to_f32().to_bits()));
+
+        let (mut dx, mut ddense) = (vec![T::default(); n], vec![T::default(); n]);
+        let (mut dweight, mut dbias) = (vec![f32::NAN; self.width], vec![f32::NAN; self.width]);
+        let saved = Saved { x: &x, mean: &mean, rstd: &rstd };
+        let gradients = Gradients { x: &mut dx, dense: Some(&mut ddense), weight: &mut dweight, bias: &mut dbias };
+        backward(&cast(&self.dy), Some(&cast(&self.dy_too)), saved, &self.weight, self.masks, gradients);
+
+        let reference = self.reference();
+        let values = |list: &[T]| list.iter().map(|x| x.to_f32()).collect::<Vec<f32>>();
+        for (what, ours, reference) in [
+            ("y", values(&y), reference.y),
+            ("dx", values(&dx), reference.dx),
+            ("ddense", values(&ddense), reference.ddense),
+            ("dweight", dweight, reference.dweight),
+            ("dbias", dbias, reference.dbias),
+        ] {
+            let scale = reference.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
+            for (ours, reference) in ours.iter().zip(&reference) {
+                let difference = (f64::from(*ours) - reference).abs();
+                assert!(difference <= tolerance * scale, "{what} of {}: {difference:e} of {scale}", self.width);
+            }
+        }
+    }
+}
+
+#[test]
+fn values_and_gradients_are_those_of_the_definition() {
+    let mask = |key| Mask::new(key, 0.2);
+    for masks in [
+        Masks::default(),
+        Masks { before: mask(7), after: None },
+        Masks { before: None, after: mask(8) },
+        Masks { before: mask(7), after: mask(8) },
+    ] {
+        for (rows, width) in [(1, 2), (37, 7), (33, 16), (70, 100), (65, 384)] {
+            let case = Case::new(rows, width, masks);
+            case.check::<f32>(1e-5);
+            case.check::<Bf16>(2e-2);
+        }
+    }
+}
+
+#[test]
+fn instruction_sets_agree() {
+    let case = Case::new(20, 100, Masks { before: Mask::new(3, 0.1), after: None });
+    let of = |isa| {
+        let mut y = vec![0f32; case.dense.len()];
+        let parameters = Parameters { weight: &case.weight, bias: &case.bias, eps: 1e-5 };
+        let job = Forward {
+            first_row: 0,
+            dense: &case.dense[..],
+            residual: Some(&case.residual),
+            parameters,
+            masks: case.masks,
+            y: &mut y,
+            saved: None,
+        };
+        run_forward(job, isa);
+        y
+    };
+    let reference = of(Isa::Baseline);
+    for isa in Isa::available() {
+        assert!(of(isa).iter().zip(&reference).all(|(a, b)| (a - b).abs() < 1e-5), "{isa:?}");
+    }
+}

@@ -1,0 +1,188 @@
+//! Work on all threads, and on the same threads that libtorch uses.
+//!
+//! libtorch's products run on OpenMP's team of threads, which wait for their next work by spinning. Threads of our own
+//! beside them would share processors with those that spin. So work goes to the same team, through the one entry point
+//! that compilers use for it (`GOMP_parallel`, which both GNU's and LLVM's runtime export). It is looked up in the running
+//! process: a program that doesn't link OpenMP gets threads that live for one call.
+
+use std::ffi::{c_int, c_uint, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+/// Calls `work` once with every number below `count`, on this thread and others. The order of the calls is not fixed, so
+/// they must be independent of each other.
+pub fn for_each_index(count: usize, work: impl Fn(usize) + Sync) {
+    let threads = thread_count().min(count);
+    if threads <= 1 {
+        return (0..count).for_each(work);
+    }
+    let next = AtomicUsize::new(0);
+    on_threads(threads, &|| {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return;
+            }
+            work(index);
+        }
+    });
+}
+
+/// Calls `work` once with every job, on this thread and others, in no fixed order.
+pub fn for_each<J: Send>(jobs: Vec<J>, work: impl Fn(J) + Sync) {
+    let count = jobs.len();
+    let queue = Mutex::new(jobs.into_iter());
+    for_each_index(count, |_| {
+        // A poisoned lock means that taking a job panicked, which it can't.
+        let job = queue.lock().ok().and_then(|mut queue| queue.next());
+        if let Some(job) = job {
+            work(job);
+        }
+    });
+}
+
+/// How many threads work: OpenMP's number, which is libtorch's too, else that of the processors.
+pub fn thread_count() -> usize {
+    match openmp() {
+        // SAFETY: the function takes nothing and returns a number.
+        Some(openmp) => usize::try_from(unsafe { (openmp.max_threads)() }).unwrap_or(1).max(1),
+        None => {
+            let asked = std::env::var("OMP_NUM_THREADS").ok().and_then(|text| text.parse().ok());
+            let all = || std::thread::available_parallelism().map_or(1, usize::from);
+            asked.unwrap_or_else(all).max(1)
+        }
+    }
+}
+
+/// Runs `work` on `threads` threads at once, this one among them.
+fn on_threads(threads: usize, work: &(dyn Fn() + Sync)) {
+    let Some(openmp) = openmp() else {
+        return std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+    };
+    let team = Team { work, panic: Mutex::new(None) };
+    let data = std::ptr::from_ref(&team).cast_mut().cast();
+    // SAFETY: `member` is called with `data` on every thread of the team, and all have returned when this call returns,
+    // so `team` outlives them. It is only read, and what it holds may be shared between threads.
+    unsafe { (openmp.parallel)(member, data, c_uint::try_from(threads).unwrap_or(1), 0) };
+    if let Some(panic) = team.panic.into_inner().ok().flatten() {
+        resume_unwind(panic);
+    }
+}
+
+struct Team<'a> {
+    work: &'a (dyn Fn() + Sync),
+    panic: Mutex<Option<Box<dyn std::any::Any + Send>>>,
+}
+
+extern "C" fn member(data: *mut c_void) {
+    // SAFETY: `on_threads` passes a `Team` that outlives the call and that nobody changes.
+    let team = unsafe { &*data.cast::<Team>() };
+    // A panic must not cross OpenMP's frames.
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(team.work))
+        && let Ok(mut first) = team.panic.lock()
+    {
+        first.get_or_insert(panic);
+    }
+}
+
+struct OpenMp {
+    parallel: unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, c_uint, c_uint),
+    max_threads: unsafe extern "C" fn() -> c_int,
+}
+
+/// The OpenMP runtime of this process, if it has one.
+fn openmp() -> Option<&'static OpenMp> {
+    static OPENMP: OnceLock<Option<OpenMp>> = OnceLock::new();
+    #[cfg(unix)]
+    let find = || {
+        // SAFETY: the names are C strings, and a null answer is checked for.
+        let address = |name: &std::ffi::CStr| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        let (parallel, max_threads) = (address(c"GOMP_parallel"), address(c"omp_get_max_threads"));
+        if parallel.is_null() || max_threads.is_null() {
+            return None;
+        }
+        // SAFETY: functions of these names have these signatures in every OpenMP runtime: the first is the interface
+        // between compilers and the runtime, the second is in OpenMP's standard.
+        Some(unsafe {
+            OpenMp {
+                parallel: std::mem::transmute::<
+                    *mut c_void,
+                    unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, c_uint, c_uint),
+                >(parallel),
+                max_threads: std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> c_int>(max_threads),
+            }
+        })
+    };
+    #[cfg(not(unix))]
+    let find = || None;
+    OPENMP.get_or_init(find).as_ref()
+}
+
+/// A slice whose parts several threads write at once.
+pub(crate) struct Shared<'a, T> {
+    data: *mut T,
+    len: usize,
+    lifetime: std::marker::PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: the only way to the elements is `slice`, whose caller vouches that no two threads ask for the same ones.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
+        Self { data: slice.as_mut_ptr(), len: slice.len(), lifetime: std::marker::PhantomData }
+    }
+
+    /// `len` elements from `start` on.
+    ///
+    /// # Safety
+    /// While the result lives, nobody else has a slice with any of these elements.
+    ///
+    /// # Panics
+    /// If they don't lie within the slice.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "that is what it is for; the caller vouches for disjoint parts")]
+    pub(crate) unsafe fn slice(&self, start: usize, len: usize) -> &mut [T] {
+        assert!(start <= self.len && len <= self.len - start, "{len} from {start} on are not within {}", self.len);
+        // SAFETY: within the slice that this was made of, by the line above; not shared, by the caller's word.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(start), len) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_is_done_once() {
+        for count in [0, 1, 2, 1000] {
+            let mut counts = vec![0; count];
+            for_each(counts.iter_mut().enumerate().collect(), |(index, slot)| *slot += index + 1);
+            assert_eq!(counts, (1..=count).collect::<Vec<_>>());
+        }
+        let sum = AtomicUsize::new(0);
+        for_each_index(100, |index| {
+            sum.fetch_add(index, Ordering::Relaxed);
+        });
+        assert_eq!(sum.into_inner(), 4950);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller() {
+        let caught = catch_unwind(|| for_each_index(64, |index| assert!(index != 40, "forty")));
+        assert!(caught.is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "are not within 3")]
+    fn no_part_lies_outside() {
+        let mut values = [1, 2, 3];
+        let shared = Shared::new(&mut values);
+        // SAFETY: nobody else has a part.
+        let _ = unsafe { shared.slice(2, 2) };
+    }
+}

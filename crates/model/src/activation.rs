@@ -1,0 +1,92 @@
+//! The feed-forward layer's activation, on kernels or by libtorch.
+
+use kernels::activation as kernel;
+use tch::Tensor;
+
+use crate::config::Activation;
+use crate::cpu::{empty, is_cpu, slice, slice_mut, with_float};
+use crate::profile::{Phase, timed};
+
+impl Activation {
+    pub(crate) fn forward(self, x: &Tensor) -> Tensor {
+        timed(Phase::Activation, || {
+            if !is_cpu(x) {
+                return self.forward_aten(x);
+            }
+            with_float!(x, T => {
+                let mut y = empty::<T>(&x.size());
+                kernel::forward::<T>(self.kernel(), slice(x), slice_mut(&mut y));
+                y
+            })
+        })
+    }
+
+    /// The gradient of the input `x`, in the memory of `dy`, the gradient of the output; and the output again.
+    pub(crate) fn backward(self, mut dy: Tensor, x: &Tensor) -> (Tensor, Tensor) {
+        timed(Phase::Activation, || {
+            if !is_cpu(x) {
+                return (self.backward_aten(&dy, x), self.forward_aten(x));
+            }
+            with_float!(x, T => {
+                let mut y = empty::<T>(&x.size());
+                kernel::backward::<T>(self.kernel(), slice(x), slice_mut(&mut dy), slice_mut(&mut y));
+                (dy, y)
+            })
+        })
+    }
+
+    pub(crate) fn forward_aten(self, x: &Tensor) -> Tensor {
+        match self {
+            Activation::Gelu => x.gelu("none"),
+            Activation::GeluNew => x.gelu("tanh"),
+            Activation::Relu => x.relu(),
+            Activation::Silu => x.silu(),
+            Activation::Tanh => x.tanh(),
+        }
+    }
+
+    fn backward_aten(self, dy: &Tensor, x: &Tensor) -> Tensor {
+        match self {
+            Activation::Gelu => x.gelu_backward(dy, "none"),
+            Activation::GeluNew => x.gelu_backward(dy, "tanh"),
+            Activation::Relu => x.threshold_backward(dy, 0),
+            Activation::Silu => x.silu_backward(dy),
+            Activation::Tanh => Tensor::tanh_backward(dy, &x.tanh()),
+        }
+    }
+
+    fn kernel(self) -> kernel::Activation {
+        match self {
+            Activation::Gelu => kernel::Activation::Gelu,
+            Activation::GeluNew => kernel::Activation::GeluTanh,
+            Activation::Relu => kernel::Activation::Relu,
+            Activation::Silu => kernel::Activation::Silu,
+            Activation::Tanh => kernel::Activation::Tanh,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn the_kernels_agree_with_aten() {
+        tch::manual_seed(1);
+        for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu, Activation::Silu, Activation::Tanh]
+        {
+            let random = || Tensor::randn([37, 100], (Kind::Float, Device::Cpu)) * 2.0;
+            let (x, dy) = (random(), random());
+            let (reference, dx) = (activation.forward_aten(&x), activation.backward_aten(&dy, &x));
+            let close = |what: &str, ours: &Tensor, reference: &Tensor| {
+                let worst = f64::try_from((ours - reference).abs().max()).expect("a number");
+                assert!(worst < 4e-6, "{activation:?}, {what}: {worst:e}");
+            };
+            close("forward", &activation.forward(&x), &reference);
+            let (ours, y) = activation.backward(dy, &x);
+            close("forward again", &y, &reference);
+            close("backward", &ours, &dx);
+        }
+    }
+}

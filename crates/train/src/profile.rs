@@ -1,0 +1,125 @@
+//! `--profile`: the mean step by phase, as a table and as `profile.json` in the run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::profile::{self, Phase};
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::run_directory::{PROFILE, RunDirectory};
+
+/// Steps at the beginning that are left out: memory is touched for the first time, kernels are made to measure.
+const WARM_UP: u64 = 5;
+
+/// The time that steps took, by phase.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    seen: u64,
+    steps: u64,
+    total: Duration,
+    phases: BTreeMap<Phase, Duration>,
+}
+
+/// What `profile.json` holds: milliseconds of the mean step.
+#[derive(Debug, Serialize)]
+struct Summary {
+    /// How many steps the means are over.
+    steps: u64,
+    step_ms: f64,
+    /// By phase, `other` being what belongs to none; they add up to the step.
+    phases: Vec<(String, f64)>,
+}
+
+impl Profile {
+    /// Begins to time phases on this thread.
+    pub fn start() -> Self {
+        profile::start();
+        Self { seen: 0, steps: 0, total: Duration::ZERO, phases: BTreeMap::new() }
+    }
+
+    /// Time that belongs to no step (an evaluation's) is dropped.
+    pub fn before_step(&self) {
+        let _ = profile::take();
+    }
+
+    /// Takes the phases of a step that took `time` as a whole.
+    pub fn after_step(&mut self, time: Duration) {
+        let phases = profile::take();
+        self.seen += 1;
+        if self.seen <= WARM_UP {
+            return;
+        }
+        self.steps += 1;
+        self.total += time;
+        for (phase, time) in phases {
+            *self.phases.entry(phase).or_default() += time;
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0 / self.steps.max(1) as f64;
+        let mut phases: Vec<(String, f64)> =
+            self.phases.iter().map(|(phase, time)| (phase.name().to_owned(), ms(*time))).collect();
+        let step_ms = ms(self.total);
+        let known: f64 = phases.iter().map(|(_, ms)| ms).sum();
+        phases.push(("other".to_owned(), step_ms - known));
+        Summary { steps: self.steps, step_ms, phases }
+    }
+
+    /// The table that is shown.
+    pub fn table(&self) -> String {
+        let summary = self.summary();
+        if summary.steps == 0 {
+            return format!("no profile: it leaves out the first {WARM_UP} steps, and there were no more\n");
+        }
+        let mut text = format!("mean of {} steps\n", summary.steps);
+        let rows = summary.phases.iter().map(|(name, ms)| (name.as_str(), *ms));
+        for (name, ms) in rows.chain([("step", summary.step_ms)]) {
+            text += &format!("{name:<14} {ms:>9.2} ms {:>6.1} %\n", 100.0 * ms / summary.step_ms);
+        }
+        text
+    }
+
+    /// Writes `profile.json`.
+    ///
+    /// # Errors
+    /// A file that can't be written.
+    pub fn write(&self, run: &RunDirectory) -> Result<()> {
+        let Summary { steps, step_ms, phases } = self.summary();
+        let phases: serde_json::Map<_, _> = phases.into_iter().map(|(name, ms)| (name, ms.into())).collect();
+        let json = serde_json::json!({ "steps": steps, "step_ms": step_ms, "phases": phases });
+        run.write(PROFILE, format!("{json:#}\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_add_up_to_the_step_and_the_first_steps_do_not_count() {
+        let mut profile = Profile::start();
+        assert!(profile.table().contains("there were no more"));
+        for _ in 0..WARM_UP {
+            profile.after_step(Duration::from_secs(9));
+        }
+        for _ in 0..2 {
+            profile::timed(Phase::Gemm, || std::thread::sleep(Duration::from_millis(5)));
+            profile.before_step();
+            profile::timed(Phase::Optimizer, || std::thread::sleep(Duration::from_millis(5)));
+            profile.after_step(Duration::from_millis(50));
+        }
+        let summary = profile.summary();
+        assert_eq!((summary.steps, summary.step_ms), (2, 50.0));
+        let sum: f64 = summary.phases.iter().map(|(_, ms)| ms).sum();
+        assert!((sum - 50.0).abs() < 1e-9);
+        let of = |name: &str| summary.phases.iter().find(|(other, _)| other == name).expect("a phase").1;
+        assert!(of("gemm") == 0.0 && of("optimizer") >= 5.0 && of("other") <= 45.0);
+        let table = profile.table();
+        assert!(
+            table.starts_with("mean of 2 steps\n") && table.ends_with("step               50.00 ms  100.0 %\n"),
+            "{table}"
+        );
+    }
+}
