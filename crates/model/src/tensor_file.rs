@@ -14,7 +14,11 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::ModelError;
 
-/// Writes tensors of any kind and device as fp32. Nothing is copied that is contiguous fp32 on the CPU already.
+/// Elements that are copied at once where a tensor can't be written from its own memory: 8 MB.
+const PIECE: i64 = 2 << 20;
+
+/// Writes tensors of any kind and device as fp32. What is contiguous fp32 on the CPU is written from its own memory,
+/// all else in pieces through one buffer of 8 MB.
 ///
 /// # Errors
 /// What `out` returns.
@@ -34,14 +38,38 @@ pub fn write_tensors<'a>(
     header.resize(header.len().next_multiple_of(8), b' ');
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
+    let mut buffer = None;
     for (_, tensor) in tensors {
-        let tensor = tensor.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
-        // SAFETY: the tensor is contiguous fp32 in CPU memory, which it owns beyond this borrow.
-        let bytes =
-            unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), tensor.numel() * size_of::<f32>()) };
-        out.write_all(bytes)?;
+        if tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous() {
+            out.write_all(bytes_of(tensor))?;
+        } else {
+            write_in_pieces(out, tensor, &mut buffer)?;
+        }
     }
     Ok(())
+}
+
+/// The same for a tensor that is somewhere else or something else. The buffer is made by the first one.
+fn write_in_pieces(out: &mut impl Write, tensor: &Tensor, buffer: &mut Option<Tensor>) -> io::Result<()> {
+    let all = tensor.f_contiguous().and_then(|tensor| tensor.f_view(-1)).map_err(io::Error::other)?;
+    let buffer = buffer.get_or_insert_with(|| Tensor::empty(PIECE, (Kind::Float, Device::Cpu)));
+    for start in (0..all.size()[0]).step_by(PIECE as usize) {
+        let length = PIECE.min(all.size()[0] - start);
+        let copy = || {
+            let mut piece = buffer.f_narrow(0, 0, length)?;
+            piece.f_copy_(&all.f_narrow(0, start, length)?)?;
+            Ok::<_, tch::TchError>(piece)
+        };
+        out.write_all(bytes_of(&copy().map_err(io::Error::other)?))?;
+    }
+    Ok(())
+}
+
+/// The memory of a contiguous fp32 tensor on the CPU.
+fn bytes_of(tensor: &Tensor) -> &[u8] {
+    assert!(tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous());
+    // SAFETY: by the line above that many numbers lie there, and the tensor owns them beyond this borrow.
+    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), tensor.numel() * size_of::<f32>()) }
 }
 
 /// How many bytes [`write_tensors`] gives for these tensors, up to the size of the header.
@@ -96,6 +124,23 @@ mod tests {
         let file = SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(file.tensor("b.weight").unwrap().shape(), [2, 3]);
         assert_eq!(tensor_bytes(tensors.iter().map(|(_, tensor)| tensor)), 28);
+    }
+
+    /// Longer than one piece, in another order in memory, and in another type.
+    #[test]
+    fn what_is_not_contiguous_fp32_is_written_as_it_would_be() {
+        let rows = 3 * PIECE / 1024 + 7;
+        let tensor = Tensor::arange(rows * 1024, (Kind::Int64, Device::Cpu)).view([rows, 1024]);
+        let turned = tensor.to_kind(Kind::Float).tr();
+        let written = |tensor: &Tensor| {
+            let mut bytes = Vec::new();
+            write_tensors(&mut bytes, [("a", tensor), ("b", &Tensor::from(1.5f32)), ("c", tensor)]).unwrap();
+            bytes
+        };
+        assert!(written(&tensor) == written(&tensor.to_kind(Kind::Float)));
+        assert!(!turned.is_contiguous() && written(&turned) == written(&turned.contiguous()));
+        let empty = Tensor::empty([0, 3], (Kind::Half, Device::Cpu));
+        assert!(written(&empty) == written(&empty.to_kind(Kind::Float)));
     }
 
     #[test]

@@ -204,13 +204,6 @@ pub enum TrainError {
         step: u64,
     },
 
-    /// No thread to save checkpoints on.
-    #[error("the system gives no thread to save checkpoints on")]
-    Thread {
-        /// The system's reason.
-        source: std::io::Error,
-    },
-
     /// Too little memory for a run on the CPU.
     #[error("{0}")]
     NoMemory(Box<Shortage>),

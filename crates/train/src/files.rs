@@ -5,13 +5,16 @@
 #[cfg(test)]
 pub(crate) mod faults;
 mod output;
+mod sum;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 pub(crate) use output::Output;
+pub(crate) use sum::sha256_of;
 
 use crate::error::{Result, TrainError};
 
@@ -23,6 +26,23 @@ fn call<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     #[cfg(test)]
     faults::next()?;
     run()
+}
+
+/// Begins `task` on a thread of its own.
+pub(crate) fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &'static str,
+    task: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    #[cfg(test)]
+    let task = faults::on_thread(name, task);
+    let started = Builder::new().name(name.to_owned()).spawn_scoped(scope, task);
+    started.map_err(|error| io::Error::new(error.kind(), format!("the system gives no thread to save on: {error}")))
+}
+
+/// What a thread's task gave, or its panic.
+pub(crate) fn join<T>(thread: ScopedJoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Puts `bytes` at `path`, replacing what was there: at every instant either the old or the new content is there whole.
@@ -110,10 +130,6 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { call(|| File::open(folder)?.sync_all()) } else { Ok(()) }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A name of its own for what will be at `path`.
 fn beside(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -151,14 +167,13 @@ mod tests {
         let path = folder.path().join("run.toml");
         write_atomic(&path, "good").unwrap();
         let calls = faults::count(|| write_atomic(&path, "good").unwrap());
-        assert!(calls >= 5, "create, write, sync, rename, sync of the folder: {calls}");
-        for number in 0..calls {
-            let full =
-                faults::with(faults::Fault { at: number, errno: 28, for_ever: false }, || write_atomic(&path, "new"));
+        assert!(calls.len() >= 5, "create, write, sync, rename, sync of the folder: {calls:?}");
+        for (number, &at) in calls.iter().enumerate() {
+            let full = faults::with(faults::Fault { at, errno: 28, for_ever: false }, || write_atomic(&path, "new"));
             assert_eq!(full.unwrap_err().to_string(), format!("can't write {}", path.display()));
             let content = fs::read_to_string(&path).unwrap();
             // Only the last call, the folder's sync, comes after the rename.
-            assert_eq!(content, if number + 1 == calls { "new" } else { "good" }, "call {number}");
+            assert_eq!(content, if number + 1 == calls.len() { "new" } else { "good" }, "call {number}");
             assert_eq!(names(folder.path()), ["run.toml"]);
         }
     }

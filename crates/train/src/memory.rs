@@ -1,14 +1,13 @@
 //! How much memory a run on the CPU will take at most, before anything of it is loaded, and whether there is as much.
 //!
 //! What a pass keeps is the model's to know ([`model::Config::training_pass`]); here it is put together with weights,
-//! optimizer, gradients and the copy that a checkpoint is written from, for the heaviest of the batches that the run
+//! optimizer and gradients, for the heaviest of the batches that the run
 //! will see. A system that runs out of memory ends the process without a word, often hours later.
 //!
 //! Freed memory of one size isn't at hand for another at once, so the gradients, which come while the tape goes, are
 //! counted on top of the whole tape.
 //!
-//! Predicted over measured (`VmHWM` at the end of a run of up to four steps, longest texts first, without the
-//! checkpoint's copy, one thread; texts of up to 78 and of up to 252 tokens; batches of 8, 16 and 64):
+//! Predicted over measured (`VmHWM` at the end of a run of up to four steps, longest texts first, one thread; texts of up to 78 and of up to 252 tokens; batches of 8, 16 and 64):
 //!
 //! | | MiniLM, fp32 | MiniLM, bf16 | BERT-base, fp32 | BERT-base, bf16 |
 //! | --- | --- | --- | --- | --- |
@@ -77,8 +76,6 @@ pub struct Need {
     pub activations: u64,
     /// Working memory of the heaviest batch of an evaluation, which has no gradients beside it.
     pub evaluation: u64,
-    /// The copy of weights and optimizer that a checkpoint is written from.
-    pub snapshot: u64,
     /// The heaviest training batch.
     pub batch: BatchShape,
 }
@@ -122,14 +119,13 @@ impl Need {
             gradients,
             activations: (pass.tape + pass.working).max(updating),
             evaluation,
-            snapshot: weights + optimizer,
             batch,
         }
     }
 
     /// All of it together.
     pub fn total(&self) -> u64 {
-        let steady = self.weights + self.compute + self.optimizer + self.snapshot;
+        let steady = self.weights + self.compute + self.optimizer;
         let passing = (self.gradients + self.activations).max(self.evaluation);
         let passing = passing + (passing as f64 * HOLES) as u64;
         // Loading has the file and the tensors made from it beside each other.

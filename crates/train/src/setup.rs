@@ -1,6 +1,6 @@
 //! What a run needs, found and held against each other before the first step: device, data, model, tokenizer.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
@@ -72,14 +72,9 @@ impl Setup {
         format!("{:?}", self.precision).to_lowercase()
     }
 
-    /// The file of weights that training begins with.
-    pub(crate) fn base_weights(&self) -> PathBuf {
-        self.checkpoint.folder.join("model.safetensors")
-    }
-
-    /// Its sha256, which takes a second for every two gigabytes.
+    /// The sha256 of the weights that training begins with, which takes a second for every two gigabytes.
     pub(crate) fn base_weights_sha256(&self) -> Result<String> {
-        Ok(sha256_file(&self.base_weights())?)
+        Ok(sha256_file(&self.checkpoint.folder.join("model.safetensors"))?)
     }
 
     /// What decides about every bit of the run besides its configuration; the sum of the base weights is left open.

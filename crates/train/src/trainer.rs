@@ -90,7 +90,7 @@ impl<'a> Trainer<'a> {
             loss: Loss::new(setup.class_weights(config), config.label_smoothing),
             optimizer: Optimizer::new(setup.model.parameters(), Settings::from(config))?,
             schedule: Schedule::new(config, total_steps),
-            keeper: Keeper::new(directory.path(), config.save_total, setup.base_weights(), publication(&setup)?),
+            keeper: Keeper::new(directory.path(), config.save_total, publication(&setup)?),
             observers: Observers::default(),
             order: Order { sampler, epoch: None, batches: Vec::new() },
             config,
@@ -284,7 +284,6 @@ impl<'a> Trainer<'a> {
     }
 
     fn finish(mut self, reason: EndReason) -> Result<RunDirectory> {
-        self.keeper.wait()?;
         let end = self.end(reason);
         let best = self.best.as_ref();
         let figures = Figures::new(&self.setup, &end, best, self.config.batch_size, self.micro_batch_parts)?;

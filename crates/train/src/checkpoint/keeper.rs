@@ -1,13 +1,11 @@
-//! Which checkpoints a run has, which of them stay, and when the next one is written.
+//! Which checkpoints a run has, and which of them stay.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use model::Parameters;
 
-use super::{CHECKPOINTS, Found, Job, Publication, STATE, State, Writer, name_of, publish, steps_in};
+use super::{CHECKPOINTS, Found, Job, Publication, STATE, State, Tensors, name_of, publish, steps_in};
 use crate::error::Result;
 use crate::optim::Optimizer;
 
@@ -16,27 +14,17 @@ pub(crate) struct Keeper {
     run: PathBuf,
     /// How many of the last ones stay.
     total: usize,
-    base_weights: (PathBuf, Arc<OnceLock<String>>),
-    publication: Arc<Publication>,
+    publication: Publication,
     /// Step, and step of the best model, of each checkpoint in order.
     history: Vec<(u64, Option<u64>)>,
     /// Step of the last one, and whether the evaluation due then had been done.
     last: Option<(u64, bool)>,
-    writer: Writer,
 }
 
 impl Keeper {
-    /// The checkpoints of a run that has none. `base_weights` is the file of weights that training begins with.
-    pub fn new(run: &Path, total: usize, base_weights: PathBuf, publication: Publication) -> Self {
-        Self {
-            run: run.to_owned(),
-            total,
-            base_weights: (base_weights, Arc::default()),
-            publication: Arc::new(publication),
-            history: Vec::new(),
-            last: None,
-            writer: Writer::default(),
-        }
+    /// The checkpoints of a run that has none.
+    pub fn new(run: &Path, total: usize, publication: Publication) -> Self {
+        Self { run: run.to_owned(), total, publication, history: Vec::new(), last: None }
     }
 
     /// Takes over the checkpoints up to `found`, and makes the best model that it knows of the run's again: a later one
@@ -71,40 +59,24 @@ impl Keeper {
         self.last == Some((step, evaluated))
     }
 
-    /// The folder of the last checkpoint that was begun.
+    /// The folder of the last checkpoint.
     pub fn last(&self) -> Option<PathBuf> {
         self.last.map(|(step, _)| self.run.join(CHECKPOINTS).join(name_of(step)))
     }
 
-    /// Copies the state and begins to write it; with `publish` its model becomes the run's.
+    /// Saves; with `publish` the model becomes the run's.
     ///
     /// # Errors
-    /// What the save before it failed with.
+    /// Whatever the disk refuses; the run can then still go on from the checkpoint before.
     pub fn save(&mut self, state: State, parameters: &Parameters, optimizer: &Optimizer, publish: bool) -> Result<()> {
-        let began = Instant::now();
-        let mut snapshot = self.writer.snapshot()?;
-        let waited = began.elapsed();
-        snapshot.take(parameters, optimizer)?;
-        tracing::debug!(
-            "step {}: waited {waited:?} for the save before, copied until {:?}",
-            state.step,
-            began.elapsed()
-        );
+        let last = Some((state.step, state.evaluated));
         self.history.retain(|(step, _)| *step != state.step);
         self.history.push((state.step, state.best_step()));
-        self.last = Some((state.step, state.evaluated));
-        let publication = publish.then(|| Arc::clone(&self.publication));
-        let (run, base_weights) = (self.run.clone(), self.base_weights.clone());
-        let keep = self.kept();
-        self.writer.begin(Job { run, snapshot, state, base_weights, publication, keep })
-    }
-
-    /// Waits until the last checkpoint is on the disk.
-    ///
-    /// # Errors
-    /// What its save failed with.
-    pub fn wait(&mut self) -> Result<()> {
-        self.writer.wait()
+        let tensors = Tensors::of(parameters, optimizer);
+        let publication = publish.then_some(&self.publication);
+        Job { run: &self.run, tensors, state, publication, keep: self.kept() }.run()?;
+        self.last = last;
+        Ok(())
     }
 
     /// The steps of the checkpoints that stay: the last ones, and the best that each of them knows of.
@@ -124,7 +96,7 @@ mod tests {
 
     /// What stays after each of these saves: step, and whether it is the best so far.
     fn kept(total: usize, saves: &[(u64, bool)]) -> Vec<Vec<u64>> {
-        let mut keeper = Keeper::new(Path::new("run"), total, PathBuf::new(), Vec::new());
+        let mut keeper = Keeper::new(Path::new("run"), total, Vec::new());
         let mut best = None;
         let after = |&(step, better): &(u64, bool)| {
             best = if better { Some(step) } else { best };

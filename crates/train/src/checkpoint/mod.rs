@@ -17,7 +17,6 @@ mod keeper;
 mod load;
 mod save;
 mod state;
-mod writer;
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -26,9 +25,8 @@ use std::path::{Path, PathBuf};
 pub(crate) use keeper::Keeper;
 pub(crate) use load::Found;
 pub(crate) use save::Publication;
-use save::{Job, Snapshot, publish};
+use save::{Job, Tensors, publish};
 pub(crate) use state::{BestModel, FORMAT, Identity, State, as_map};
-use writer::Writer;
 
 use crate::error::{Result, TrainError};
 use crate::files::{self, UNFINISHED};

@@ -1,23 +1,26 @@
 //! Writing a checkpoint, making its model the run's, and letting old ones go.
+//!
+//! Training waits for it, so that nothing has to be copied first: what is written is the memory that training works in.
+//! To be short, both large files are written at once, and beside each its sum is taken by a thread of its own: these read
+//! the same memory and need not wait for each other.
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::thread::scope;
 
-use fetch::cache::sha256_file;
 use model::{Parameters, tensor_bytes, write_tensors};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use super::{OPTIMIZER, STATE, SUMMED, SUMS, State, WEIGHTS, discard, name_of, steps_in};
 use crate::error::{Result, TrainError};
-use crate::files::{self, Output, UNFINISHED, link_atomic, write_atomic};
+use crate::files::{self, Output, UNFINISHED, join, link_atomic, sha256_of, spawn, write_atomic};
 use crate::optim::Optimizer;
 use crate::room;
 
-/// A copy of weights and optimizer state on the CPU, in memory that is used again for the next one.
-#[derive(Debug, Default)]
-pub(crate) struct Snapshot {
+/// What training changes from step to step: the tensors themselves, not copies.
+#[derive(Debug)]
+pub(crate) struct Tensors {
     pub(super) weights: Vec<(String, Tensor)>,
     pub(super) optimizer: Vec<(String, Tensor)>,
 }
@@ -25,70 +28,62 @@ pub(crate) struct Snapshot {
 /// The files that make a run folder a usable model besides its weights, by name.
 pub(crate) type Publication = Vec<(String, Vec<u8>)>;
 
-/// One save, ready to be written by any thread.
+/// One save.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct Job<'a> {
     /// The run's folder.
-    pub run: PathBuf,
-    pub snapshot: Snapshot,
+    pub run: &'a Path,
+    pub tensors: Tensors,
     pub state: State,
-    /// The weights that training began with, and their sum once somebody has taken it.
-    pub base_weights: (PathBuf, Arc<OnceLock<String>>),
     /// What to put into the run's folder with the weights, where they are to be the run's model.
-    pub publication: Option<Arc<Publication>>,
+    pub publication: Option<&'a Publication>,
     /// The steps of the checkpoints that stay, this one among them.
     pub keep: Vec<u64>,
 }
 
-impl Snapshot {
-    /// Copies what training will change next.
-    pub fn take(&mut self, parameters: &Parameters, optimizer: &Optimizer) -> Result<()> {
-        let weights = parameters.iter().map(|parameter| (parameter.name().to_owned(), parameter.master()));
-        copy(&mut self.weights, weights)?;
-        copy(&mut self.optimizer, optimizer.state().into_iter())
+impl Tensors {
+    /// Those of a run. They mustn't change until they are written.
+    pub fn of(parameters: &Parameters, optimizer: &Optimizer) -> Self {
+        let weights = parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
+        let state = optimizer.state();
+        Self { weights: second_names(weights), optimizer: second_names(state.iter().map(|(name, of)| (&**name, *of))) }
     }
 
     /// What a checkpoint of this takes on the disk, up to a few kilobytes.
-    pub fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         tensor_bytes(self.weights.iter().chain(&self.optimizer).map(|(_, tensor)| tensor))
     }
 }
 
-fn copy<'a>(own: &mut Vec<(String, Tensor)>, tensors: impl Iterator<Item = (String, &'a Tensor)>) -> Result<()> {
-    let first = own.is_empty();
-    for (index, (name, tensor)) in tensors.enumerate() {
-        if first {
-            own.push((name, Tensor::f_empty(tensor.size(), (Kind::Float, Device::Cpu))?));
-        }
-        own[index].1.f_copy_(tensor)?;
-    }
-    Ok(())
+/// The same tensors once more: a thread needs its own.
+fn second_names<'a>(tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> Vec<(String, Tensor)> {
+    tensors.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
 }
 
-impl Job {
+impl Job<'_> {
     /// Writes the checkpoint, publishes its model if that is asked for, and removes the checkpoints that needn't stay.
     ///
     /// # Errors
     /// Whatever the disk refuses. The checkpoints that were there are then still there, or this one is.
-    pub fn run(&mut self) -> Result<()> {
+    pub fn run(&self) -> Result<()> {
         let folder = self.run.join(super::CHECKPOINTS);
         self.save_into(&folder).map_err(|source| TrainError::NotSaved {
             step: self.state.step,
             safe: steps_in(&folder).unwrap_or_default().pop(),
-            run: self.run.clone(),
+            run: self.run.to_owned(),
             source: Box::new(source),
         })
     }
 
-    fn save_into(&mut self, folder: &Path) -> Result<()> {
+    fn save_into(&self, folder: &Path) -> Result<()> {
         if !folder.is_dir() {
             files::create_folder(folder).map_err(TrainError::io("make the folder", folder))?;
         }
-        room::check(folder, self.snapshot.bytes())?;
+        room::check(folder, self.tensors.bytes())?;
         let place = folder.join(name_of(self.state.step));
         self.write(folder, &place)?;
-        if let Some(publication) = &self.publication {
-            publish(&place, &self.run, publication)?;
+        if let Some(publication) = self.publication {
+            publish(&place, self.run, publication)?;
         }
         for step in steps_in(folder)? {
             if !self.keep.contains(&step) {
@@ -98,12 +93,7 @@ impl Job {
         Ok(())
     }
 
-    fn write(&mut self, folder: &Path, place: &Path) -> Result<()> {
-        let (path, sum) = &self.base_weights;
-        if sum.get().is_none() {
-            let _ = sum.set(sha256_file(path)?);
-        }
-        self.state.identity.base_weights_sha256 = sum.get().cloned().unwrap_or_default();
+    fn write(&self, folder: &Path, place: &Path) -> Result<()> {
         let unfinished = folder.join(format!("{UNFINISHED}{}", name_of(self.state.step)));
         let written = self.fill(&unfinished).and_then(|()| {
             // One of the same step is there where the run was stopped before an evaluation, where it is damaged, or where
@@ -119,7 +109,7 @@ impl Job {
         written.map_err(|error| {
             // What is half made means nothing, and its room may be needed.
             let _ = fs::remove_dir_all(&unfinished);
-            room::explain(TrainError::io("write", place)(error), folder, self.snapshot.bytes())
+            room::explain(TrainError::io("write", place)(error), folder, self.tensors.bytes())
         })
     }
 
@@ -128,13 +118,16 @@ impl Job {
             fs::remove_dir_all(folder)?;
         }
         files::create_folder(folder)?;
+        let Tensors { weights, optimizer } = &self.tensors;
         let state = serde_json::to_vec_pretty(&self.state)?;
-        let sums = [
-            put(&folder.join(WEIGHTS), |out| write_named(out, &self.snapshot.weights))?,
-            put(&folder.join(OPTIMIZER), |out| write_named(out, &self.snapshot.optimizer))?,
-            put(&folder.join(STATE), |out| out.write_all(&state))?,
-        ];
-        put(&folder.join(SUMS), |out| out.write_all(sums_text(&sums).as_bytes()))?;
+        let (weights, optimizer) = scope(|scope| {
+            let (path, optimizer) = (folder.join(OPTIMIZER), clones(optimizer));
+            let optimizer = spawn(scope, "save-optimizer", move || put_tensors(&path, &optimizer))?;
+            let weights = put_tensors(&folder.join(WEIGHTS), weights);
+            Ok::<_, io::Error>((weights, join(optimizer)))
+        })?;
+        let sums = [weights?, optimizer?, put(&folder.join(STATE), &state)?];
+        put(&folder.join(SUMS), sums_text(&sums).as_bytes())?;
         files::sync_folder(folder)
     }
 }
@@ -156,12 +149,30 @@ pub(crate) fn publish(checkpoint: &Path, run: &Path, publication: &Publication) 
     link_atomic(&checkpoint.join(WEIGHTS), &run.join(crate::run_directory::MODEL))
 }
 
-fn put(path: &Path, content: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<String> {
+/// Writes a small file and returns its sum.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<String> {
     let mut output = Output::create(path)?;
-    content(&mut output)?;
-    output.finish()
+    output.write_all(bytes)?;
+    output.finish()?;
+    sha256_of(|sum| sum.write_all(bytes))
 }
 
-fn write_named(out: &mut Output, tensors: &[(String, Tensor)]) -> io::Result<()> {
-    write_tensors(out, tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)))
+/// Writes tensors into a file and returns its sum, which another thread takes meanwhile.
+fn put_tensors(path: &Path, tensors: &[(String, Tensor)]) -> io::Result<String> {
+    scope(|scope| {
+        let same = clones(tensors);
+        let sum = spawn(scope, "save-sum", move || sha256_of(|sum| write_tensors(sum, named(&same))))?;
+        let mut output = Output::create(path)?;
+        write_tensors(&mut output, named(tensors))?;
+        output.finish()?;
+        join(sum)
+    })
+}
+
+fn named(tensors: &[(String, Tensor)]) -> impl Iterator<Item = (&str, &Tensor)> + Clone {
+    tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
+}
+
+fn clones(tensors: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
+    second_names(named(tensors))
 }

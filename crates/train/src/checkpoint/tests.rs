@@ -5,16 +5,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use model::read_tensors;
 use serde_json::Map;
 use tch::Tensor;
 
-use super::save::Snapshot;
 use super::*;
 use crate::config::TrainConfig;
-use crate::files::faults::{self, Fault};
+use crate::files::faults::{self, Call, Fault};
 use crate::observe::Best;
 use crate::run_directory::MODEL;
 
@@ -22,11 +20,11 @@ const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
 
 /// Tensors whose every value tells the step.
-fn snapshot(step: u64) -> Snapshot {
+fn tensors(step: u64) -> Tensors {
     let tensor =
         |salt: f32| Tensor::from_slice(&[step as f32, salt, 0.1 * step as f32, f32::MIN_POSITIVE]).view([2, 2]);
     let named = |name: &str, salt| (name.to_owned(), tensor(salt));
-    Snapshot {
+    Tensors {
         weights: vec![named("bert.pooler.dense.weight", 1.0), named("classifier.weight", 2.0)],
         optimizer: vec![named("classifier.weight.exp_avg", 3.0), named("classifier.weight.exp_avg_sq", 4.0)],
     }
@@ -61,22 +59,21 @@ fn state(step: u64, best: u64) -> State {
     }
 }
 
-/// The save of a step into `run`, with its model published, after which only it stays.
-fn job(run: &Path, step: u64) -> Job {
-    Job {
-        run: run.to_owned(),
-        snapshot: snapshot(step),
-        state: state(step, step),
-        base_weights: (PathBuf::new(), Arc::new("dd".to_owned().into())),
-        publication: Some(Arc::new(vec![("config.json".to_owned(), format!("{{\"step\": {step}}}").into_bytes())])),
-        keep: vec![step],
-    }
+/// Saves a step into `run` and publishes its model, after which only the steps of `keep` stay.
+fn save_keeping(run: &Path, step: u64, keep: &[u64]) -> Result<()> {
+    let publication = vec![("config.json".to_owned(), format!("{{\"step\": {step}}}").into_bytes())];
+    let (tensors, state) = (tensors(step), state(step, step));
+    Job { run, tensors, state, publication: Some(&publication), keep: keep.to_vec() }.run()
+}
+
+fn save(run: &Path, step: u64) -> Result<()> {
+    save_keeping(run, step, &[step])
 }
 
 /// A run folder with a checkpoint of `step`.
 fn run_at(step: u64) -> tempfile::TempDir {
     let run = tempfile::tempdir().unwrap();
-    job(run.path(), step).run().unwrap();
+    save(run.path(), step).unwrap();
     run
 }
 
@@ -85,7 +82,7 @@ fn loaded(run: &Path) -> u64 {
     let found = Found::newest(run).unwrap().expect("a checkpoint");
     let step = found.state.step;
     assert_eq!(found.state, state(step, step));
-    let Snapshot { weights, optimizer } = snapshot(step);
+    let Tensors { weights, optimizer } = tensors(step);
     for (expected, found) in [(weights, found.weights().unwrap()), (optimizer, found.optimizer().unwrap())] {
         assert_eq!(expected.len(), found.len());
         for (name, tensor) in expected {
@@ -103,17 +100,17 @@ fn published(run: &Path) -> u64 {
 }
 
 /// Runs a save of step 20 over one of step 10 with each call failing in turn.
-fn with_every_fault(errno: i32, for_ever: bool, mut after: impl FnMut(&Path, Result<()>, u64)) -> u64 {
+fn with_every_fault(errno: i32, for_ever: bool, mut after: impl FnMut(&Path, Result<()>, Call)) -> usize {
     let calls = {
         let run = run_at(10);
-        faults::count(|| job(run.path(), 20).run().unwrap())
+        faults::count(|| save(run.path(), 20).unwrap())
     };
-    for at in 0..calls {
+    for &at in &calls {
         let run = run_at(10);
-        let saved = faults::with(Fault { at, errno, for_ever }, || job(run.path(), 20).run());
+        let saved = faults::with(Fault { at, errno, for_ever }, || save(run.path(), 20));
         after(run.path(), saved, at);
     }
-    calls
+    calls.len()
 }
 
 #[test]
@@ -126,17 +123,17 @@ fn a_save_that_fails_anywhere_leaves_the_old_checkpoint_or_the_new_one() {
                 match (&saved, step) {
                     (_, 20) => new += 1,
                     (Err(_), 10) => old += 1,
-                    other => panic!("call {at}: {other:?}"),
+                    other => panic!("call {at:?}: {other:?}"),
                 }
-                assert!([10, 20].contains(&published(run)), "call {at}");
+                assert!([10, 20].contains(&published(run)), "call {at:?}");
                 let message = saved.err().map(|error| error.to_string()).unwrap_or_default();
                 if errno == ENOSPC && step == 10 {
-                    assert!(message.contains(" free (hint: "), "call {at}: {message}");
+                    assert!(message.contains(" free (hint: "), "call {at:?}: {message}");
                 }
                 // The next save mends it all.
-                job(run, 30).run().unwrap();
-                assert_eq!((loaded(run), published(run)), (30, 30), "call {at}");
-                assert_eq!(steps_in(&run.join(CHECKPOINTS)).unwrap(), [30], "call {at}");
+                save(run, 30).unwrap();
+                assert_eq!((loaded(run), published(run)), (30, 30), "call {at:?}");
+                assert_eq!(steps_in(&run.join(CHECKPOINTS)).unwrap(), [30], "call {at:?}");
             });
             assert!(old >= 10 && new >= 10, "{old} and {new} of {calls} calls, errno {errno}, for ever {for_ever}");
         }
@@ -149,8 +146,8 @@ fn a_power_cut_anywhere_leaves_the_old_checkpoint_or_the_new_one() {
     with_every_fault(EIO, true, |run, _, at| {
         faults::lose_unsynced(run);
         let step = loaded(run);
-        assert!([10, 20].contains(&step), "call {at}: {step}");
-        assert!([10, 20].contains(&published(run)), "call {at}");
+        assert!([10, 20].contains(&step), "call {at:?}: {step}");
+        assert!([10, 20].contains(&published(run)), "call {at:?}");
     });
 }
 
@@ -158,12 +155,12 @@ fn a_power_cut_anywhere_leaves_the_old_checkpoint_or_the_new_one() {
 fn a_checkpoint_of_the_same_step_is_replaced_and_never_missing() {
     let calls = {
         let run = run_at(10);
-        faults::count(|| job(run.path(), 10).run().unwrap())
+        faults::count(|| save(run.path(), 10).unwrap())
     };
-    for at in 0..calls {
+    for at in calls {
         let run = run_at(10);
-        let _ = faults::with(Fault { at, errno: EIO, for_ever: true }, || job(run.path(), 10).run());
-        assert_eq!((loaded(run.path()), published(run.path())), (10, 10), "call {at}");
+        let _ = faults::with(Fault { at, errno: EIO, for_ever: true }, || save(run.path(), 10));
+        assert_eq!((loaded(run.path()), published(run.path())), (10, 10), "call {at:?}");
     }
 }
 
@@ -213,7 +210,7 @@ fn a_bit_flipped_anywhere_is_noticed_and_the_file_named() {
 fn the_newest_good_one_is_taken_by_number() {
     let run = tempfile::tempdir().unwrap();
     for step in [9_999, 10_000, 123_456_789] {
-        Job { keep: vec![9_999, 10_000, 123_456_789], ..job(run.path(), step) }.run().unwrap();
+        save_keeping(run.path(), step, &[9_999, 10_000, 123_456_789]).unwrap();
     }
     let folder = run.path().join(CHECKPOINTS);
     assert_eq!(steps_in(&folder).unwrap(), [9_999, 10_000, 123_456_789]);

@@ -1,4 +1,4 @@
-//! A new file that is hashed while it is written, past the page cache where the system can.
+//! A new file, written past the page cache where the system can.
 //!
 //! A checkpoint of gigabytes that goes through the page cache is copied there by the processor, and the pages that it
 //! pushes out are missed by others. Written directly it costs next to nothing. Direct writes take whole blocks from
@@ -9,9 +9,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
-use super::{call, hex};
+use super::call;
 
 /// Bytes of one direct write.
 const BLOCK: usize = 4 << 20;
@@ -28,7 +26,6 @@ pub(crate) struct Output {
     /// Whether writes bypass the page cache now, and whether they may.
     direct: bool,
     may_be_direct: bool,
-    sha256: Sha256,
 }
 
 impl Output {
@@ -37,16 +34,16 @@ impl Output {
         let file = call(|| File::options().write(true).create_new(true).open(path))?;
         let memory = vec![0; BLOCK + ALIGNMENT];
         let start = memory.as_ptr().align_offset(ALIGNMENT);
-        Ok(Self { file, memory, start, filled: 0, direct: false, may_be_direct: true, sha256: Sha256::new() })
+        Ok(Self { file, memory, start, filled: 0, direct: false, may_be_direct: true })
     }
 
-    /// Syncs the file and tells its sha256 in lower-case hex.
-    pub fn finish(mut self) -> io::Result<String> {
+    /// Syncs the file.
+    pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         call(|| self.file.sync_all())?;
         #[cfg(test)]
         super::faults::synced(&self.file);
-        Ok(hex(&self.sha256.finalize()))
+        Ok(())
     }
 
     fn bypass(&mut self, wanted: bool) {
@@ -64,7 +61,6 @@ impl Write for Output {
         let taken = bytes.len().min(BLOCK - self.filled);
         let end = self.start + self.filled;
         self.memory[end..end + taken].copy_from_slice(&bytes[..taken]);
-        self.sha256.update(&bytes[..taken]);
         self.filled += taken;
         if self.filled == BLOCK {
             self.flush()?;
@@ -121,21 +117,7 @@ fn bypass_page_cache(_file: &File, _wanted: bool) -> io::Result<()> {
 mod tests {
     use std::fs;
 
-    use fetch::cache::sha256_file;
-
     use super::*;
-
-    #[test]
-    fn a_file_is_hashed_as_it_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        let mut output = Output::create(&path).unwrap();
-        output.write_all(b"abc").unwrap();
-        // The sum of "abc" in FIPS 180-4.
-        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(output.finish().unwrap(), sum);
-        assert_eq!(sha256_file(&path).unwrap(), sum);
-    }
 
     /// On the disk and, where there is one, on a file system in memory, which may refuse direct writes.
     #[test]
@@ -151,9 +133,8 @@ mod tests {
                 for piece in bytes.chunks(1_000_003) {
                     output.write_all(piece).unwrap();
                 }
-                let sum = output.finish().unwrap();
+                output.finish().unwrap();
                 assert!(fs::read(&path).unwrap() == bytes, "{length} bytes in {}", folder.path().display());
-                assert_eq!(sum, sha256_file(&path).unwrap());
             }
         }
     }

@@ -70,7 +70,6 @@ impl fmt::Display for Shortage {
             ("optimizer", need.optimizer),
             ("gradients", need.gradients),
             (&format!("the pass over {texts}"), need.activations),
-            ("a checkpoint's copy", need.snapshot),
             ("the process itself", need.process),
         ];
         let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {}", shown(*bytes))).collect();

@@ -146,6 +146,10 @@ pub trait Observer {
     fn on_evaluation_start(&mut self, _split: &str) {}
     /// After each evaluation.
     fn on_evaluation(&mut self, _evaluation: &EvaluationRecord) {}
+    /// Before each checkpoint.
+    fn on_save_start(&mut self, _step: u64) {}
+    /// After each checkpoint, which took so many seconds.
+    fn on_save(&mut self, _step: u64, _seconds: f64) {}
     /// After everything else.
     fn on_end(&mut self, _end: &End) {}
 }
@@ -184,6 +188,14 @@ impl Observer for Observers {
 
     fn on_evaluation(&mut self, evaluation: &EvaluationRecord) {
         self.0.iter_mut().for_each(|observer| observer.on_evaluation(evaluation));
+    }
+
+    fn on_save_start(&mut self, step: u64) {
+        self.0.iter_mut().for_each(|observer| observer.on_save_start(step));
+    }
+
+    fn on_save(&mut self, step: u64, seconds: f64) {
+        self.0.iter_mut().for_each(|observer| observer.on_save(step, seconds));
     }
 
     fn on_end(&mut self, end: &End) {

@@ -8,6 +8,9 @@ use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 
 use super::{End, EndReason, EvaluationRecord, Observer, Start, StepRecord};
 
+/// Seconds from which on a save is worth a line.
+const SLOW_SAVE: f64 = 2.0;
+
 /// How much the shown loss and speed remember of the step before.
 const MEMORY: f64 = 0.95;
 
@@ -103,6 +106,18 @@ impl Observer for Progress {
 
     fn on_evaluation(&mut self, evaluation: &EvaluationRecord) {
         self.say(&describe_evaluation(evaluation));
+    }
+
+    fn on_save_start(&mut self, _step: u64) {
+        if let Form::Bar(bar) = &self.form {
+            bar.set_message("saving");
+        }
+    }
+
+    fn on_save(&mut self, step: u64, seconds: f64) {
+        if seconds >= SLOW_SAVE {
+            self.say(&format!("step {step}: saved in {seconds:.1} s"));
+        }
     }
 
     fn on_end(&mut self, end: &End) {
@@ -269,6 +284,17 @@ mod tests {
     }
 
     #[test]
+    fn a_save_is_told_where_it_takes_long() {
+        let paper = Paper::default();
+        let mut progress = Progress::lines(paper.clone());
+        for (step, seconds) in [(10, 0.7), (20, 2.25), (30, 1.99)] {
+            progress.on_save_start(step);
+            progress.on_save(step, seconds);
+        }
+        assert_eq!(String::from_utf8(paper.0.take()).unwrap(), "step 20: saved in 2.2 s\n");
+    }
+
+    #[test]
     fn a_run_that_goes_on_counts_its_pace_from_there() {
         let lines = lines(901, 1000);
         assert!(lines[0].contains("1000 steps from step 900"), "{}", lines[0]);
@@ -289,6 +315,8 @@ mod tests {
         assert_eq!(bar.prefix(), "epoch 2/3");
         progress.on_evaluation_start("validation");
         assert_eq!(bar.message(), "evaluating on validation");
+        progress.on_save_start(434);
+        assert_eq!(bar.message(), "saving");
         progress.on_end(&End { best: None, ..samples::end() });
         assert!(bar.is_finished() && bar.position() == 434);
     }

@@ -1,6 +1,7 @@
 //! The trainer's checkpoints: when they are due, what goes into them, and going on from one.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use model::tensor_bytes;
 
@@ -36,8 +37,13 @@ impl Trainer<'_> {
         due && self.step > 0 && !self.keeper.has(self.step, self.evaluated)
     }
 
-    /// Begins to save where the run stands; with `publish` its model becomes the run's.
+    /// Saves where the run stands; with `publish` its model becomes the run's.
     pub(super) fn save(&mut self, publish: bool) -> Result<()> {
+        let began = Instant::now();
+        self.observers.on_save_start(self.step);
+        if self.identity.base_weights_sha256.is_empty() {
+            self.identity.base_weights_sha256 = self.setup.base_weights_sha256()?;
+        }
         let state = State {
             format: FORMAT,
             step: self.step,
@@ -52,15 +58,17 @@ impl Trainer<'_> {
             config: as_map(self.config)?,
             identity: self.identity.clone(),
         };
-        self.keeper.save(state, self.setup.model.parameters(), &self.optimizer, publish)
+        self.keeper.save(state, self.setup.model.parameters(), &self.optimizer, publish)?;
+        tracing::debug!("step {}: saved in {:?}", self.step, began.elapsed());
+        self.observers.on_save(self.step, began.elapsed().as_secs_f64());
+        Ok(())
     }
 
-    /// Saves where the run stands unless that is saved, and waits for it. Returns the checkpoint.
+    /// Saves where the run stands unless that is saved. Returns the checkpoint.
     pub(super) fn saved(&mut self) -> Result<PathBuf> {
         if !self.keeper.has(self.step, self.evaluated) {
             self.save(false)?;
         }
-        self.keeper.wait()?;
         Ok(self.keeper.last().unwrap_or_default())
     }
 
