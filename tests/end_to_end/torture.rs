@@ -57,9 +57,8 @@ fn torture_by_kills() {
             assert_eq!(comparison["identical"], true, "{line}: {comparison}");
         }
         assert_eq!(report["comparisons"].as_array().map(Vec::len), Some(8), "every part is compared");
-        // One interval, and while a checkpoint is being written what is trained until the next one has to wait for it.
-        assert_eq!(report["lost_only_the_save_in_progress"], true, "{line}\n{report}");
-        assert!(report["most_steps_lost"].as_u64() <= Some(2 * 5), "{line}\n{report}");
+        assert_eq!(report["lost_at_most_an_interval"], true, "{line}\n{report}");
+        assert!(report["most_steps_lost"].as_u64() <= Some(5), "{line}\n{report}");
         let of_this = report["deaths"].as_array().expect("deaths").clone();
         told(&format!("{share} kills, seed {}: identical; {flags}", seed.wrapping_add(index)));
         deaths.extend(of_this);
@@ -69,10 +68,9 @@ fn torture_by_kills() {
     let lost = |death: &Value| death["lost_steps"].as_u64().unwrap_or(u64::MAX);
     told(&format!(
         "{kills} kills, all identical: {} in training, {saving} inside a save, {recovering} during recovery; {:.1} s\n\
-         {} of them cost no more than the 5 steps of an interval, none more than {}",
+         none cost more than {} steps, a checkpoint being due every 5",
         count("training"),
         began.elapsed().as_secs_f64(),
-        deaths.iter().filter(|death| lost(death) <= 5).count(),
         deaths.iter().map(lost).max().unwrap_or(0)
     ));
     assert_eq!(deaths.len() as u64, kills);

@@ -68,7 +68,10 @@ fn write_in_pieces(out: &mut impl Write, tensor: &Tensor, buffer: &mut Option<Te
 /// The memory of a contiguous fp32 tensor on the CPU.
 fn bytes_of(tensor: &Tensor) -> &[u8] {
     assert!(tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous());
-    // SAFETY: by the line above that many numbers lie there, and the tensor owns them beyond this borrow.
+    if tensor.numel() == 0 {
+        return &[]; // its pointer may be null
+    }
+    // SAFETY: by the first line that many numbers lie there, and the tensor owns them beyond this borrow.
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), tensor.numel() * size_of::<f32>()) }
 }
 

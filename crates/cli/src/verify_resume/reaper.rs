@@ -46,8 +46,8 @@ pub struct Death {
     pub checkpoint_step: u64,
     /// Steps that have to be done again.
     pub lost_steps: u64,
-    /// Checkpoints that were due before the last step in the log, and aren't there. One may be on its way to the disk:
-    /// training goes on while it is written, and waits for it when the next one is due.
+    /// Checkpoints that were due before the last step in the log, and aren't there: training waits for each of them, so
+    /// there may be none.
     pub lost_saves: usize,
 }
 

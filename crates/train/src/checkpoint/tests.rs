@@ -4,7 +4,7 @@
 //! the run folder still loads, and holds either the checkpoint before or the new one, each to the bit.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use model::read_tensors;
 use serde_json::Map;
