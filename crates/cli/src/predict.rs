@@ -91,7 +91,7 @@ fn split_texts(args: &PredictArgs, run: &std::path::Path, split: &str) -> Result
         None => crate::evaluate::data_of(&RunDirectory::open(run)?)?,
     };
     let examples = Prepared::open(&dir)?.split(split)?;
-    Ok((0..examples.len()).map(|row| examples.text(row).to_owned()).collect())
+    Ok((0..examples.len()).map(|row| examples.text(row).map(str::to_owned)).collect::<Result<_, _>>()?)
 }
 
 fn write_json(out: &mut impl Write, text: &str, prediction: &Prediction) -> std::io::Result<()> {

@@ -72,7 +72,7 @@ fn page(run: &RunDirectory, scored: &Scored, confusion: ConfusionPlot, curves: O
         curves,
         origins: &origins(scored),
         configuration: &configuration,
-        examples: &examples(scored),
+        examples: &examples(scored)?,
     };
     Ok(page.html()?)
 }
@@ -125,7 +125,7 @@ fn origins(scored: &Scored) -> Vec<(String, String)> {
 }
 
 /// The rows that the model was surest of: hits first, then misses, of which there is most to learn.
-fn examples(scored: &Scored) -> Vec<Example> {
+fn examples(scored: &Scored) -> Result<Vec<Example>> {
     let evaluation = scored.evaluation;
     let sureness = |row: usize| evaluation.probabilities[row][evaluation.predictions[row] as usize];
     let hit = |row: &usize| scored.examples.label(*row) == Some(evaluation.predictions[*row]);
@@ -136,16 +136,18 @@ fn examples(scored: &Scored) -> Vec<Example> {
         rows
     };
     let name = |class: u32| scored.labels[class as usize].clone();
-    let example = |row: usize| Example {
-        text: scored.examples.text(row).to_owned(),
-        truth: scored.examples.label(row).map(name),
-        predicted: name(evaluation.predictions[row]),
-        probabilities: scored
-            .labels
-            .iter()
-            .cloned()
-            .zip(evaluation.probabilities[row].iter().map(|&p| f64::from(p)))
-            .collect(),
+    let example = |row: usize| -> Result<Example> {
+        Ok(Example {
+            text: scored.examples.text(row)?.to_owned(),
+            truth: scored.examples.label(row).map(name),
+            predicted: name(evaluation.predictions[row]),
+            probabilities: scored
+                .labels
+                .iter()
+                .cloned()
+                .zip(evaluation.probabilities[row].iter().map(|&p| f64::from(p)))
+                .collect(),
+        })
     };
     surest(true).into_iter().chain(surest(false)).map(example).collect()
 }

@@ -1,5 +1,6 @@
 //! Rows packed for the model: token ids end to end, with no padding between them.
 
+use crate::error::DataError;
 use crate::store::Examples;
 
 /// Sequences laid end to end. `B` sequences hold `T` tokens together.
@@ -18,12 +19,15 @@ pub struct Batch {
 impl Batch {
     /// Packs `rows` of a split, in this order.
     ///
+    /// # Errors
+    /// A row that was damaged since it was written.
+    ///
     /// # Panics
     /// If a row is not below `examples.len()`.
-    pub fn gather(examples: &Examples, rows: &[usize]) -> Self {
-        let sequences: Vec<&[u32]> = rows.iter().map(|&row| examples.input_ids(row)).collect();
+    pub fn gather(examples: &Examples, rows: &[usize]) -> Result<Self, DataError> {
+        let sequences = rows.iter().map(|&row| examples.input_ids(row)).collect::<Result<Vec<_>, _>>()?;
         let labels = rows.iter().map(|&row| examples.label(row).map_or(-1, i64::from)).collect();
-        Self { labels, rows: rows.to_vec(), ..Self::from_ids(&sequences) }
+        Ok(Self { labels, rows: rows.to_vec(), ..Self::from_ids(&sequences) })
     }
 
     /// Packs unlabelled sequences; `rows` counts them from 0.

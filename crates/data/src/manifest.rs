@@ -217,7 +217,8 @@ impl Prepared {
     /// Opens a split: `train`, `validation` or `test`.
     ///
     /// # Errors
-    /// A split that is not there, and a file that doesn't hold what the manifest says.
+    /// A split that is not there, and a file that doesn't hold what the manifest says. Token ids are held against the
+    /// vocabulary when their row is asked for.
     pub fn split(&self, name: &str) -> Result<Examples, DataError> {
         let Some(split) = self.manifest.splits.get(name) else {
             let have: Vec<&str> = self.manifest.splits.keys().map(String::as_str).collect();
@@ -231,24 +232,17 @@ impl Prepared {
         if examples.len() != split.rows {
             return fail(format!("has {} rows, not the manifest's {}", examples.len(), split.rows));
         }
-        let (vocab_size, labels) = (self.manifest.vocab_size, self.manifest.label_names.len());
+        let (most, labels) = (self.manifest.max_length, self.manifest.label_names.len());
         for row in 0..examples.len() {
-            let ids = examples.input_ids(row);
-            if ids.is_empty() || ids.len() > self.manifest.max_length {
-                return fail(format!(
-                    "row {row}: {} tokens, where 1 to {} can be",
-                    ids.len(),
-                    self.manifest.max_length
-                ));
-            }
-            if let Some(id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
-                return fail(format!("row {row}: token id {id} is not below the vocabulary's size {vocab_size}"));
+            let tokens = examples.token_count(row);
+            if tokens == 0 || tokens > most {
+                return fail(format!("row {row}: {tokens} tokens, where 1 to {most} can be"));
             }
             if let Some(label) = examples.label(row).filter(|&label| label as usize >= labels) {
                 return fail(format!("row {row}: label {label} is not below the number of labels {labels}"));
             }
         }
-        Ok(examples)
+        Ok(examples.with_vocab_size(self.manifest.vocab_size))
     }
 
     /// Holds each split's file and the audit against their sha256, reading all of them.

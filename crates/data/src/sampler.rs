@@ -34,14 +34,18 @@ impl Sampler {
         Self { token_counts, batch_size, seed, group_by_length }
     }
 
-    /// The batches of one epoch, in order: each row once, each batch full but the last.
-    pub fn epoch(&self, epoch: u64) -> Vec<Vec<usize>> {
-        let mut rows: Vec<usize> = (0..self.token_counts.len()).collect();
+    /// The batches of one epoch, in order: each row once, each batch full but the last. Four bytes a row.
+    ///
+    /// # Panics
+    /// If there are more rows than a `u32` counts.
+    pub fn epoch(&self, epoch: u64) -> Batches {
+        let count = u32::try_from(self.token_counts.len()).expect("no split has more rows than a u32 counts");
+        let mut rows: Vec<u32> = (0..count).collect();
         Generator::new(self.seed, epoch).shuffle(&mut rows);
         if self.group_by_length {
             self.group(&mut rows);
         }
-        rows.chunks(self.batch_size).map(<[usize]>::to_vec).collect()
+        Batches { rows, batch_size: self.batch_size }
     }
 
     /// How many batches an epoch has.
@@ -49,16 +53,23 @@ impl Sampler {
         self.token_counts.len().div_ceil(self.batch_size)
     }
 
-    fn group(&self, rows: &mut [usize]) {
+    fn group(&self, rows: &mut [u32]) {
+        let tokens = |row: u32| self.token_counts[row as usize];
         let batches_per_pool = (rows.len() / (self.batch_size * 4)).clamp(1, POOL_BATCHES);
         let pool = batches_per_pool * self.batch_size;
-        // A stable sort: rows of the same length stay shuffled.
+        // Rows of the same length stay shuffled: their places are part of the keys.
+        let mut keys: Vec<u64> = Vec::with_capacity(pool);
+        let mut shuffled = Vec::with_capacity(pool);
         for pool in rows.chunks_mut(pool) {
-            pool.sort_by_key(|&row| std::cmp::Reverse(self.token_counts[row]));
+            keys.clear();
+            keys.extend(pool.iter().zip(0_u64..).map(|(&row, at)| u64::from(u32::MAX - tokens(row)) << 32 | at));
+            keys.sort_unstable();
+            shuffled.clear();
+            shuffled.extend_from_slice(pool);
+            pool.iter_mut().zip(&keys).for_each(|(row, key)| *row = shuffled[*key as u32 as usize]);
         }
         let whole_pools = rows.len() / pool;
-        let longest =
-            (0..rows.len().div_ceil(pool)).max_by_key(|&at| (self.token_counts[rows[at * pool]], usize::MAX - at));
+        let longest = (0..rows.len().div_ceil(pool)).max_by_key(|&at| (tokens(rows[at * pool]), usize::MAX - at));
         match longest {
             Some(at) if at < whole_pools => rows[..(at + 1) * pool].rotate_right(pool),
             // The last pool is short: moved to the front whole it would leave a short batch in the middle of the epoch,
@@ -66,6 +77,35 @@ impl Sampler {
             Some(at) => rows.swap(0, at * pool),
             None => {}
         }
+    }
+}
+
+/// The batches of an epoch, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batches {
+    rows: Vec<u32>,
+    batch_size: usize,
+}
+
+impl Batches {
+    /// The rows of each batch.
+    pub fn iter(&self) -> std::slice::Chunks<'_, u32> {
+        self.rows.chunks(self.batch_size)
+    }
+
+    /// How many batches there are.
+    pub fn len(&self) -> usize {
+        self.rows.len().div_ceil(self.batch_size)
+    }
+
+    /// Whether there is no batch.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// All rows in order.
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
     }
 }
 
@@ -106,7 +146,7 @@ impl Generator {
         }
     }
 
-    fn shuffle(&mut self, rows: &mut [usize]) {
+    fn shuffle(&mut self, rows: &mut [u32]) {
         for last in (1..rows.len()).rev() {
             rows.swap(last, self.below(last as u64 + 1) as usize);
         }
@@ -134,16 +174,17 @@ mod tests {
             let sampler = Sampler::new(counts(rows), batch_size, seed, grouped);
             let batches = sampler.epoch(3);
             prop_assert_eq!(batches.len(), sampler.batches_per_epoch());
-            if let Some((last, full)) = batches.split_last() {
-                prop_assert!(full.iter().all(|batch| batch.len() == batch_size));
-                prop_assert!((1..=batch_size).contains(&last.len()));
+            prop_assert_eq!(batches.iter().len(), batches.len());
+            for (at, batch) in batches.iter().enumerate() {
+                prop_assert!(batch.len() == batch_size || (at + 1 == batches.len() && !batch.is_empty()));
             }
             if grouped && rows > 0 {
-                prop_assert_eq!(sampler.token_counts[batches[0][0]], *sampler.token_counts.iter().max().unwrap());
+                let first = batches.rows()[0] as usize;
+                prop_assert_eq!(sampler.token_counts[first], *sampler.token_counts.iter().max().unwrap());
             }
-            let mut seen = batches.concat();
+            let mut seen = batches.rows().to_vec();
             seen.sort_unstable();
-            prop_assert_eq!(seen, (0..rows).collect::<Vec<_>>());
+            prop_assert_eq!(seen, (0..rows as u32).collect::<Vec<_>>());
         }
 
         #[test]
@@ -178,11 +219,11 @@ mod tests {
     fn grouping_starts_with_the_longest_and_keeps_like_lengths_together() {
         let counts = counts(5000);
         let grouped = Sampler::new(counts.clone(), 16, 7, true).epoch(0);
-        assert_eq!(counts[grouped[0][0]], *counts.iter().max().unwrap());
-        let padding = |batches: &[Vec<usize>]| -> u32 {
-            let waste = |batch: &Vec<usize>| {
-                let longest = batch.iter().map(|&row| counts[row]).max().unwrap_or(0);
-                batch.iter().map(|&row| longest - counts[row]).sum::<u32>()
+        assert_eq!(counts[grouped.rows()[0] as usize], *counts.iter().max().unwrap());
+        let padding = |batches: &Batches| -> u32 {
+            let waste = |batch: &[u32]| {
+                let longest = batch.iter().map(|&row| counts[row as usize]).max().unwrap_or(0);
+                batch.iter().map(|&row| longest - counts[row as usize]).sum::<u32>()
             };
             batches.iter().map(waste).sum()
         };
@@ -194,10 +235,25 @@ mod tests {
     #[test]
     fn an_order_is_a_promise() {
         let sampler = Sampler::new(vec![5; 10], 4, 42, false);
-        let expected: [&[usize]; 3] = [&[5, 1, 9, 6], &[7, 2, 4, 0], &[8, 3]];
-        assert_eq!(sampler.epoch(0), expected);
-        assert_eq!(sampler.epoch(1).concat(), [6, 2, 0, 7, 8, 3, 9, 5, 4, 1]);
+        let expected: [&[u32]; 3] = [&[5, 1, 9, 6], &[7, 2, 4, 0], &[8, 3]];
+        assert_eq!(sampler.epoch(0).iter().collect::<Vec<_>>(), expected);
+        assert_eq!(sampler.epoch(1).rows(), [6, 2, 0, 7, 8, 3, 9, 5, 4, 1]);
         let grouped = Sampler::new(vec![5; 10], 4, 42, true).epoch(0);
-        assert_eq!(grouped, expected, "equal lengths: grouping changes nothing");
+        assert_eq!(grouped, sampler.epoch(0), "equal lengths: grouping changes nothing");
+    }
+
+    /// The same for lengths that differ, against the rule as the module's documentation words it.
+    #[test]
+    fn a_pool_is_a_stable_sort_from_long_to_short() {
+        let counts = counts(1000);
+        let sampler = Sampler::new(counts.clone(), 4, 9, true);
+        let mut expected: Vec<u32> = Sampler::new(counts.clone(), 4, 9, false).epoch(2).rows().to_vec();
+        let pool = 50 * 4;
+        let tokens = |row: &u32| counts[*row as usize];
+        expected.chunks_mut(pool).for_each(|pool| pool.sort_by_key(|row| std::cmp::Reverse(tokens(row))));
+        let first = |at: usize| tokens(&expected[at * pool]);
+        let longest = (0..5).rev().max_by_key(|&at| first(at)).unwrap();
+        expected[..(longest + 1) * pool].rotate_right(pool);
+        assert_eq!(sampler.epoch(2).rows(), expected);
     }
 }

@@ -70,7 +70,7 @@ pub fn evaluate(
         if signals::requested().is_some() {
             return Err(TrainError::Stopped);
         }
-        let batch = Batch::gather(examples, &rows);
+        let batch = Batch::gather(examples, &rows)?;
         let log_p = log_probabilities(model, &batch)?;
         for (row, log_p) in rows.into_iter().zip(log_p) {
             loss -= f64::from(log_p[truth[row] as usize]);

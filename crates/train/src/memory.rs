@@ -23,7 +23,7 @@
 mod limits;
 mod shortage;
 
-use data::sampler::{Sampler, sequential_batches};
+use data::sampler::Sampler;
 use model::{BatchShape, ParameterSize};
 
 use crate::config::{OptimizerKind, TrainConfig};
@@ -41,8 +41,9 @@ const LIBRARIES_BF16: u64 = 110_000_000;
 /// The allocator's holes: a share of what comes and goes in a pass.
 const HOLES: f64 = 0.05;
 
-/// How many rows are dealt into batches to find the heaviest one; the epochs after them are like those before.
-const ROWS_LOOKED_AT: usize = 20_000_000;
+/// How many rows are dealt into batches to find the heaviest one, in whole epochs and at least one: the epochs after them
+/// are like those before, and a run is not to begin later for having more data.
+const ROWS_LOOKED_AT: usize = 1_000_000;
 
 /// A run, as far as its memory goes.
 #[derive(Debug, Clone, Copy)]
@@ -107,10 +108,10 @@ impl Need {
         };
         let largest = trainable().map(|size| size.master).max().unwrap_or(0);
         let updating = largest * copies_in_update(plan.config.optimizer);
-        let evaluation = sequential_batches(plan.validation, plan.config.eval_batch_size);
-        let evaluation = evaluation.first().map_or(0, |rows| {
-            plan.model.forward_pass(plan.precision, BatchShape::of(rows.iter().map(|&row| plan.validation[row])))
-        });
+        let evaluation = match longest(plan.validation, plan.config.eval_batch_size) {
+            none if none.is_empty() => 0,
+            counts => plan.model.forward_pass(plan.precision, BatchShape::of(counts)),
+        };
         Self {
             process: process + libraries,
             weights,
@@ -128,8 +129,7 @@ impl Need {
         let steady = self.weights + self.compute + self.optimizer;
         let passing = (self.gradients + self.activations).max(self.evaluation);
         let passing = passing + (passing as f64 * HOLES) as u64;
-        // Loading has the file and the tensors made from it beside each other.
-        self.process + (steady + passing).max(2 * self.weights)
+        self.process + steady + passing
     }
 }
 
@@ -172,13 +172,23 @@ fn heaviest(plan: &Plan) -> BatchShape {
         if batches == 0 {
             break;
         }
-        for rows in sampler.epoch(epoch).into_iter().take(usize::try_from(batches).unwrap_or(usize::MAX)) {
-            let shape = BatchShape::of(rows.iter().map(|&row| plan.train[row]));
+        for rows in sampler.epoch(epoch).iter().take(usize::try_from(batches).unwrap_or(usize::MAX)) {
+            let shape = BatchShape::of(rows.iter().map(|&row| plan.train[row as usize]));
             let pass = plan.model.training_pass(plan.precision, shape);
             heaviest = std::cmp::max_by_key(heaviest, (pass.tape + pass.working, shape), |(bytes, _)| *bytes);
         }
     }
     heaviest.1
+}
+
+/// The first batch of an evaluation, which goes from long texts to short ones.
+fn longest(counts: &[u32], batch_size: usize) -> Vec<u32> {
+    let mut counts = counts.to_vec();
+    if batch_size < counts.len() {
+        counts.select_nth_unstable_by(batch_size, |a, b| b.cmp(a));
+        counts.truncate(batch_size);
+    }
+    counts
 }
 
 /// How many micro-batches an optimizer step has at most.

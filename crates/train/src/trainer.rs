@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use data::batch::Batch;
-use data::sampler::Sampler;
+use data::sampler::{Batches, Sampler};
 use model::profile::{Phase, timed};
 use model::{BertForSequenceClassification, DropoutStream, Gradients, Inputs};
 use tch::Tensor;
@@ -60,8 +60,8 @@ pub(crate) struct Trainer<'a> {
 /// The batches of one epoch after another.
 struct Order {
     sampler: Sampler,
-    epoch: Option<u64>,
-    batches: Vec<Vec<usize>>,
+    /// The epoch whose batches are at hand.
+    dealt: Option<(u64, Batches)>,
 }
 
 /// What one optimizer step did.
@@ -92,7 +92,7 @@ impl<'a> Trainer<'a> {
             schedule: Schedule::new(config, total_steps),
             keeper: Keeper::new(directory.path(), config.save_total, publication(&setup)?),
             observers: Observers::default(),
-            order: Order { sampler, epoch: None, batches: Vec::new() },
+            order: Order { sampler, dealt: None },
             config,
             setup,
             directory,
@@ -218,8 +218,9 @@ impl<'a> Trainer<'a> {
     fn gradients(&self, micro_batches: &[Vec<usize>]) -> Result<(f64, Gradients, u64, u64)> {
         #[cfg(test)]
         out_of_memory::refuse(micro_batches)?;
-        let gather = || micro_batches.iter().map(|rows| Batch::gather(&self.setup.train, rows)).collect();
-        let batches: Vec<Batch> = timed(Phase::Data, gather);
+        let gather = |rows: &Vec<usize>| Batch::gather(&self.setup.train, rows);
+        let gather_all = || micro_batches.iter().map(gather).collect::<std::result::Result<_, _>>();
+        let batches: Vec<Batch> = timed(Phase::Data, gather_all)?;
         let total_weight = batches.iter().map(|batch| self.loss.total_weight(&batch.labels)).sum();
         let (mut loss, mut gradients) = (0f64, None);
         for (micro, batch) in batches.iter().enumerate() {
@@ -358,12 +359,16 @@ impl Order {
     /// The batches of the step after `step`.
     fn batches_of(&mut self, step: u64, steps_per_epoch: u64, config: &TrainConfig) -> Vec<Vec<usize>> {
         let epoch = step / steps_per_epoch;
-        if self.epoch != Some(epoch) {
-            self.batches = self.sampler.epoch(epoch);
-            self.epoch = Some(epoch);
-        }
-        let mut groups = self.batches.chunks(config.gradient_accumulation_steps);
-        groups.nth((step % steps_per_epoch) as usize).unwrap_or_default().to_vec()
+        let batches = match self.dealt.take() {
+            Some((dealt, batches)) if dealt == epoch => batches,
+            _ => self.sampler.epoch(epoch),
+        };
+        let count = config.gradient_accumulation_steps;
+        let first = (step % steps_per_epoch) as usize * count;
+        let rows = |rows: &[u32]| rows.iter().map(|&row| row as usize).collect();
+        let group = batches.iter().skip(first).take(count).map(rows).collect();
+        self.dealt = Some((epoch, batches));
+        group
     }
 }
 

@@ -91,7 +91,7 @@ fn what_is_written_is_opened() {
     prepared.verify().unwrap();
     let train = prepared.split("train").unwrap();
     assert_eq!(
-        (train.len(), train.text(1), train.label(1), train.input_ids(1)),
+        (train.len(), train.text(1).unwrap(), train.label(1), train.input_ids(1).unwrap()),
         (2, "bad", Some(0), [2, 6, 3].as_slice())
     );
     let message = prepared.split("test").unwrap_err().to_string();
@@ -172,7 +172,9 @@ fn a_split_holds_what_the_manifest_says() {
         split_refusal(|manifest| manifest.splits.get_mut("train").unwrap().rows = 3)
             .contains("has 2 rows, not the manifest's 3")
     );
-    assert!(split_refusal(|manifest| manifest.vocab_size = 6).contains("row 1: token id 6"));
+    let few_words = prepared(|manifest| manifest.vocab_size = 6);
+    let train = Prepared::open(few_words.path()).unwrap().split("train").unwrap();
+    assert!(train.input_ids(1).unwrap_err().to_string().contains("train.arrow: row 1: token id 6"));
     assert!(split_refusal(|manifest| manifest.max_length = 2).contains("row 0: 3 tokens"));
     let fewer = prepared(|manifest| drop(manifest.label_names.pop()));
     assert!(refusal(fewer.path()).contains("manifest.json: train: counts 2 labels and names 1"));

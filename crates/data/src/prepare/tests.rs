@@ -81,8 +81,8 @@ fn a_file_becomes_prepared_data() {
     outcome.prepared.verify().unwrap();
     let examples = outcome.prepared.split("train").unwrap();
     let label = |name: &str| manifest.label_names.iter().position(|known| known == name).map(|at| at as u32);
-    assert_eq!(examples.text(0), "good number0 film");
-    assert_eq!(examples.input_ids(0), [2, 5, 1, 7, 3]);
+    assert_eq!(examples.text(0).unwrap(), "good number0 film");
+    assert_eq!(examples.input_ids(0).unwrap(), [2, 5, 1, 7, 3]);
     assert_eq!((examples.label(0), examples.label(1)), (label("pos"), label("neg")));
     assert!(examples.label(0).is_some());
 }
@@ -194,7 +194,7 @@ fn fault_3_texts_longer_than_max_length_are_cut_and_counted() {
     let outcome = home.prepare(&["--max-length", "16"]).unwrap();
     let train = outcome.prepared.split("train").unwrap();
     assert_eq!((0..5).map(|row| train.token_count(row)).collect::<Vec<_>>(), [3, 16, 16, 16, 16]);
-    assert_eq!((train.input_ids(1)[0], train.input_ids(1)[15]), (2, 3), "[CLS] and [SEP] are kept");
+    assert_eq!((train.input_ids(1).unwrap()[0], train.input_ids(1).unwrap()[15]), (2, 3), "[CLS] and [SEP] are kept");
     let found = &outcome.audit.splits[&Split::Train];
     assert_eq!((found.truncated, found.truncated_share), (4, 0.8));
     let page = summary::render(&outcome);

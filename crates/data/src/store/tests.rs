@@ -1,6 +1,7 @@
 //! Round trips, and what must not happen with a damaged file.
 
 use super::*;
+use arrow::array::StringArray;
 use proptest::prelude::*;
 
 type Row = (String, Option<u32>, Vec<u32>);
@@ -13,10 +14,9 @@ fn write(path: &Path, rows: &[Row]) -> Written {
     writer.finish().unwrap()
 }
 
-fn read(examples: &Examples) -> Vec<Row> {
-    (0..examples.len())
-        .map(|row| (examples.text(row).to_owned(), examples.label(row), examples.input_ids(row).to_vec()))
-        .collect()
+fn read(examples: &Examples) -> Result<Vec<Row>, DataError> {
+    let row = |row| Ok((examples.text(row)?.to_owned(), examples.label(row), examples.input_ids(row)?.to_vec()));
+    (0..examples.len()).map(row).collect()
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
@@ -37,7 +37,7 @@ proptest! {
         prop_assert_eq!(written.sha256, hex(&Sha256::digest(&bytes)));
         let examples = Examples::open(&path).unwrap();
         prop_assert_eq!(examples.token_counts(), rows.iter().map(|row| row.2.len() as u32).collect::<Vec<_>>());
-        prop_assert_eq!(read(&examples), rows);
+        prop_assert_eq!(read(&examples).unwrap(), rows);
     }
 
     #[test]
@@ -55,7 +55,8 @@ proptest! {
         }
         std::fs::write(&path, &bytes).unwrap();
         if let Ok(examples) = Examples::open(&path) {
-            read(&examples);
+            let _ = read(&examples);
+            prop_assert_eq!(examples.token_counts().len(), examples.len());
         }
     }
 }
@@ -91,10 +92,7 @@ fn every_flipped_bit_is_read_or_refused() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << bit;
             std::fs::write(&path, &damaged).unwrap();
-            match Examples::open(&path) {
-                Ok(examples) => drop(read(&examples)),
-                Err(_) => refused += 1,
-            }
+            refused += usize::from(Examples::open(&path).and_then(|examples| read(&examples)).is_err());
         }
     }
     assert!(refused > bytes.len(), "{refused} refusals over {} bytes", bytes.len());
@@ -110,7 +108,7 @@ fn rows_are_found_across_record_batches() {
     write(&path, &rows);
     let examples = Examples::open(&path).unwrap();
     assert_eq!(examples.chunks.len(), 3);
-    assert_eq!(read(&examples), rows);
+    assert_eq!(read(&examples).unwrap(), rows);
 }
 
 #[test]
@@ -118,14 +116,14 @@ fn ids_are_views_of_the_map() {
     let (_folder, path, _) = small();
     let examples = Examples::open(&path).unwrap();
     let copy = examples.clone();
-    assert_eq!(examples.input_ids(0).as_ptr(), copy.input_ids(0).as_ptr());
+    let ids = examples.input_ids(0).unwrap();
+    assert_eq!(ids.as_ptr(), copy.input_ids(0).unwrap().as_ptr());
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let Some(line) = maps.lines().find(|line| line.ends_with("train.arrow") && inside(line, examples.input_ids(0)))
-    else {
+    let Some(line) = maps.lines().find(|line| line.ends_with("train.arrow") && inside(line, ids)) else {
         assert!(maps.is_empty(), "the ids don't lie in the mapped file");
         return;
     };
-    assert!(inside(line, examples.text(0).as_bytes()));
+    assert!(inside(line, examples.text(0).unwrap().as_bytes()));
 }
 
 fn inside<T>(line: &str, slice: &[T]) -> bool {
@@ -134,6 +132,24 @@ fn inside<T>(line: &str, slice: &[T]) -> bool {
     };
     let hex = |text| u64::from_str_radix(text, 16).unwrap_or(0);
     (hex(start)..hex(end)).contains(&(slice.as_ptr() as u64))
+}
+
+#[test]
+fn damage_in_a_row_is_told_when_the_row_is_asked_for() {
+    let (_folder, path, bytes) = small();
+    let at = bytes.windows(6).position(|window| window == "good\u{E9}".as_bytes()).unwrap();
+    let mut damaged = bytes.clone();
+    damaged[at] = 0xFF;
+    std::fs::write(&path, damaged).unwrap();
+    let examples = Examples::open(&path).unwrap();
+    let message = examples.text(0).unwrap_err().to_string();
+    assert!(message.contains("train.arrow") && message.contains("row 0 holds no text"), "{message}");
+    assert_eq!((examples.text(1).unwrap(), examples.input_ids(0).unwrap()), ("\u{E9}", [101, 204, 102].as_slice()));
+    std::fs::write(&path, bytes).unwrap();
+    let examples = Examples::open(&path).unwrap().with_vocab_size(200);
+    assert_eq!(examples.input_ids(1).unwrap(), [101, 102]);
+    let message = examples.input_ids(0).unwrap_err().to_string();
+    assert!(message.contains("row 0: token id 204 is not below the vocabulary's size 200 (hint"), "{message}");
 }
 
 #[test]

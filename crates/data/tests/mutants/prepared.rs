@@ -46,10 +46,12 @@ fn open(dir: &Path) -> Result<(), String> {
     for name in prepared.manifest.splits.keys() {
         let split = prepared.split(name).map_err(|error| error.to_string())?;
         for row in 0..split.len() {
-            let ids = split.input_ids(row);
+            assert!((1..=*max_length).contains(&split.token_count(row)));
+            let ids = split.input_ids(row).map_err(|error| error.to_string())?;
             assert!((1..=*max_length).contains(&ids.len()) && ids.iter().all(|&id| (id as usize) < *vocab_size));
             assert!(split.label(row).is_none_or(|label| (label as usize) < label_names.len()));
-            assert!(std::str::from_utf8(split.text(row).as_bytes()).is_ok());
+            let text = split.text(row).map_err(|error| error.to_string())?;
+            assert!(std::str::from_utf8(text.as_bytes()).is_ok());
         }
         assert_eq!(split.token_counts().len(), split.len());
     }

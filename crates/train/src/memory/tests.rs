@@ -64,7 +64,7 @@ fn the_heaviest_batch_is_one_that_training_takes() {
     // Without grouping the long row comes where chance puts it: in some step of the epoch, whichever.
     let alone = |steps| TrainConfig { batch_size: 1, max_steps: Some(steps), ..TrainConfig::default() };
     assert_eq!(need(&alone(64), Precision::Fp32, &rows, &[]).batch.longest, 400);
-    let place = Sampler::new(rows.clone(), 1, 42, false).epoch(0).iter().position(|batch| batch == &[63]).unwrap();
+    let place = Sampler::new(rows.clone(), 1, 42, false).epoch(0).iter().position(|batch| batch == [63]).unwrap();
     assert!(place > 0);
     assert_eq!(need(&alone(place as u64), Precision::Fp32, &rows, &[]).batch.longest, 10);
     assert_eq!(need(&alone(place as u64 + 1), Precision::Fp32, &rows, &[]).batch.longest, 400);
