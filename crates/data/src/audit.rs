@@ -9,17 +9,21 @@ mod file;
 mod lengths;
 mod limits;
 mod runs;
+mod texts;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Loaded, Places};
 use crate::record::{Record, Split, normalised};
 pub use file::AUDIT;
+pub(crate) use lengths::Tally;
 pub use lengths::{Bin, Lengths};
 pub use limits::{Exceeded, Limits};
 pub use runs::MIN_WORDS;
+use texts::{Name, Texts};
 
 /// Examples of each kind that are kept of a split.
 const EXAMPLES: usize = 5;
@@ -162,19 +166,19 @@ pub struct Containing {
 pub fn audit(loaded: &Loaded, limits: Limits, allowed: bool) -> Audit {
     let texts = loaded.splits().map(|(split, records)| Texts::new(split, records));
     let [train, validation, _] = &texts;
-    let runs = runs::Runs::new(train.seen.keys().map(String::as_str));
+    let runs = runs::Runs::new(train.records, train.first_rows());
     let mut splits = BTreeMap::new();
     for ((split, records), own) in loaded.splits().into_iter().zip(&texts) {
         if records.is_empty() {
             continue;
         }
-        let mut found = within(own, records, &loaded.label_names, &loaded.places);
+        let mut found = within(own, &loaded.label_names, &loaded.places);
         let others: &[&Texts] = match split {
             Split::Train => &[],
             Split::Validation => &[train],
             Split::Test => &[train, validation],
         };
-        for other in others.iter().filter(|other| !other.seen.is_empty()) {
+        for other in others.iter().filter(|other| !other.is_empty()) {
             found.leaked.insert(other.split, against(own.split, records, other, &loaded.places));
         }
         if split != Split::Train {
@@ -199,67 +203,40 @@ pub fn audit(loaded: &Loaded, limits: Limits, allowed: bool) -> Audit {
 
 impl Audit {
     /// Adds the token counts of a split's rows, as they were before any cut to `max_length`.
-    pub(crate) fn add_tokens(&mut self, split: Split, counts: &[usize], max_length: usize) {
+    pub(crate) fn add_tokens(&mut self, split: Split, counts: &Tally, max_length: usize) {
         self.max_length = Some(max_length);
         if let Some(found) = self.splits.get_mut(&split) {
-            found.truncated = counts.iter().filter(|&&count| count > max_length).count();
+            found.truncated = counts.above(max_length);
             found.truncated_share = rounded(share(found.truncated, found.rows));
-            found.tokens = Some(Lengths::new(counts.to_vec()));
+            found.tokens = Some(Lengths::new(counts));
         }
         self.exceeded = self.limits.exceeded(self);
     }
 }
 
-/// A split's texts, normalised.
-struct Texts<'a> {
-    split: Split,
-    exact: HashSet<&'a str>,
-    seen: HashMap<String, Seen>,
-}
-
-/// Where a text occurs first, and every label it has.
-struct Seen {
-    first: usize,
-    labels: Vec<Option<u32>>,
-}
-
-impl<'a> Texts<'a> {
-    fn new(split: Split, records: &'a [Record]) -> Self {
-        let mut seen: HashMap<String, Seen> = HashMap::with_capacity(records.len());
-        for (row, record) in records.iter().enumerate() {
-            let known = seen.entry(normalised(&record.text)).or_insert_with(|| Seen { first: row, labels: Vec::new() });
-            if !known.labels.contains(&record.label) {
-                known.labels.push(record.label);
-            }
-        }
-        Self { split, exact: records.iter().map(|record| record.text.as_str()).collect(), seen }
-    }
-}
-
 /// What a split shows by itself.
-fn within(own: &Texts, records: &[Record], names: &[String], places: &Places) -> SplitAudit {
+fn within(own: &Texts, names: &[String], places: &Places) -> SplitAudit {
+    let records = own.records;
     let mut counts = vec![0; names.len()];
     let mut found =
-        SplitAudit { rows: records.len(), duplicates: records.len() - own.seen.len(), ..SplitAudit::default() };
-    // The first texts with two labels, in the order of their first rows, and the places of their rows.
-    let mut conflicts: Vec<(String, Conflict)> = Vec::new();
-    for (row, record) in records.iter().enumerate() {
+        SplitAudit { rows: records.len(), duplicates: records.len() - own.count(), ..SplitAudit::default() };
+    for record in records {
         match record.label.and_then(|label| counts.get_mut(label as usize)) {
             Some(count) => *count += 1,
             None => found.unlabelled += 1,
         }
-        let text = normalised(&record.text);
-        if own.seen.get(&text).is_none_or(|seen| seen.labels.len() < 2) {
-            continue;
-        }
+    }
+    // The first texts with two labels, in the order of their first rows, and the places of their rows.
+    let mut conflicts: Vec<(Name, Conflict)> = Vec::new();
+    for (row, name) in own.conflicting() {
         found.conflicting += 1;
-        let label = record.label.and_then(|label| names.get(label as usize)).cloned();
-        let mention = Mention { place: places.name(own.split, row), label };
-        let known = conflicts.iter().position(|(known, _)| *known == text);
+        let label = records[row].label.and_then(|label| names.get(label as usize)).cloned();
+        let mention = || Mention { place: places.name(own.split, row), label };
+        let known = conflicts.iter().position(|(known, _)| *known == name);
         match known {
-            Some(at) if conflicts[at].1.rows.len() < MENTIONS => conflicts[at].1.rows.push(mention),
+            Some(at) if conflicts[at].1.rows.len() < MENTIONS => conflicts[at].1.rows.push(mention()),
             None if conflicts.len() < EXAMPLES => {
-                conflicts.push((text, Conflict { text: cut(&record.text), rows: vec![mention] }));
+                conflicts.push((name, Conflict { text: cut(&records[row].text), rows: vec![mention()] }));
             }
             Some(_) | None => {}
         }
@@ -274,18 +251,18 @@ fn within(own: &Texts, records: &[Record], names: &[String], places: &Places) ->
             |(name, rows): (&String, &usize)| LabelCount { label: name.clone(), rows: *rows, share: of_rows(rows) };
         found.labels = names.iter().zip(&counts).map(label).collect();
     }
-    found.words = Lengths::new(records.iter().map(|record| record.text.split_whitespace().count()).collect());
-    found.characters = Lengths::new(records.iter().map(|record| record.text.chars().count()).collect());
+    found.words = Lengths::new(&records.iter().map(|record| record.text.split_whitespace().count()).collect());
+    found.characters = Lengths::new(&records.iter().map(|record| record.text.chars().count()).collect());
     found
 }
 
 /// The rows of `records` that `other` has too.
 fn against(split: Split, records: &[Record], other: &Texts, places: &Places) -> Leak {
     let mut leak = Leak::default();
-    for (row, record) in records.iter().enumerate() {
-        let Some(seen) = other.seen.get(&normalised(&record.text)) else { continue };
+    for (row, seen) in other.shared(records) {
+        let record = &records[row];
         leak.normalised += 1;
-        leak.exact += usize::from(other.exact.contains(record.text.as_str()));
+        leak.exact += usize::from(seen.exact);
         // A split without labels contradicts nobody.
         let labelled = seen.labels.iter().any(Option::is_some);
         leak.other_label += usize::from(labelled && record.label.is_some() && !seen.labels.contains(&record.label));
@@ -299,15 +276,17 @@ fn against(split: Split, records: &[Record], other: &Texts, places: &Places) -> 
 
 /// Counts the rows that hold a training text as a part.
 fn contain(found: &mut SplitAudit, split: Split, records: &[Record], runs: &runs::Runs, places: &Places) {
-    for (row, record) in records.iter().enumerate() {
-        let Some(training_text) = runs.part_of(&normalised(&record.text)) else { continue };
-        found.containing += 1;
-        found.containing_example.get_or_insert_with(|| Containing {
+    let part = |record: &Record| runs.part_of(&normalised(&record.text));
+    let rows: Vec<usize> =
+        records.par_iter().enumerate().filter_map(|(row, record)| part(record).map(|_| row)).collect();
+    found.containing = rows.len();
+    found.containing_example = rows.first().and_then(|&row| {
+        Some(Containing {
             place: places.name(split, row),
-            text: cut(&record.text),
-            training_text: cut(training_text),
-        });
-    }
+            text: cut(&records[row].text),
+            training_text: cut(&part(&records[row])?),
+        })
+    });
 }
 
 /// The start of a text.

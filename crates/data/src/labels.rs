@@ -90,6 +90,16 @@ impl Sheet {
         }
     }
 
+    /// The texts of a split, which its rows lose: a second copy of all would be as large as everything else.
+    fn take_texts(&mut self, split: Split) -> impl Iterator<Item = String> {
+        let rows = match split {
+            Split::Train => &mut self.train,
+            Split::Validation => &mut self.validation,
+            Split::Test => &mut self.test,
+        };
+        rows.iter_mut().map(|row| row.text.take().unwrap_or_default())
+    }
+
     fn places(&self) -> Places {
         let name =
             |file: &Origin| file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy().into_owned();
@@ -121,7 +131,7 @@ pub(crate) struct Labelled {
 
 /// Maps every label to its class. What is wrong within train is said before what doesn't fit it. `declared` are the names of classes 0, 1, ... where the source states them.
 pub(crate) fn resolve(
-    sheet: Sheet,
+    mut sheet: Sheet,
     map: Option<&[(String, String)]>,
     declared: Option<&[&str]>,
 ) -> Result<Labelled, DataError> {
@@ -138,7 +148,7 @@ pub(crate) fn resolve(
     if map.is_none() {
         column::check_kinds(&sheet, sheet.rows())?;
     }
-    let train = classes.apply(&sheet, Split::Train)?;
+    let train = classes.apply(&mut sheet, Split::Train)?;
     let mut counts = vec![0_usize; classes.names.len()];
     train.iter().filter_map(|record| record.label).for_each(|label| counts[label as usize] += 1);
     let mut notes = vec![classes.note(&counts)];
@@ -146,12 +156,12 @@ pub(crate) fn resolve(
     notes.extend(classes.names.iter().zip(&counts).filter(|(_, count)| **count == 0).map(|(name, _)| {
         format!("no training row is labelled {name:?}; its class keeps its place and can't be learned")
     }));
-    let validation = classes.apply(&sheet, Split::Validation)?;
+    let validation = classes.apply(&mut sheet, Split::Validation)?;
     let test = if unlabelled {
         notes.push(format!("test: {} rows without a label; they can be predicted, not scored", sheet.test.len()));
-        sheet.test.iter().map(|row| Record { text: row.text.clone().unwrap_or_default(), label: None }).collect()
+        sheet.take_texts(Split::Test).map(|text| Record { text, label: None }).collect()
     } else {
-        classes.apply(&sheet, Split::Test)?
+        classes.apply(&mut sheet, Split::Test)?
     };
     for (split, records) in [(Split::Validation, &validation), (Split::Test, &test)] {
         refuse_unlearned(&classes, &counts, split, records)?;
@@ -261,17 +271,17 @@ impl Classes {
         Ok(Self { names, values, given: false })
     }
 
-    fn apply(&self, sheet: &Sheet, split: Split) -> Result<Vec<Record>, DataError> {
-        let rows = sheet.split(split);
-        let mut records = Vec::with_capacity(rows.len());
-        for row in rows {
+    /// The records of a split, whose rows keep everything but their texts.
+    fn apply(&self, sheet: &mut Sheet, split: Split) -> Result<Vec<Record>, DataError> {
+        let mut labels = Vec::with_capacity(sheet.split(split).len());
+        for row in sheet.split(split) {
             let value = column::value(sheet, row)?;
             let Some(label) = self.values.get(&value) else {
                 return Err(self.unknown(sheet, split, row, &value));
             };
-            records.push(Record::labelled(row.text.clone().unwrap_or_default(), *label));
+            labels.push(Some(*label));
         }
-        Ok(records)
+        Ok(sheet.take_texts(split).zip(labels).map(|(text, label)| Record { text, label }).collect())
     }
 
     fn unknown(&self, sheet: &Sheet, split: Split, row: &Row, value: &Value) -> DataError {

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::audit::{Audit, audit};
+use crate::audit::{Audit, Tally, audit};
 use crate::dataset::{Loaded, load};
 use crate::error::DataError;
 use crate::manifest::{self, Manifest, ModelSource, PREPARED, Prepared, SplitManifest};
@@ -26,8 +26,8 @@ use directory::Staging;
 use fingerprint::fingerprint;
 
 /// Texts that are tokenized together and then written: as many as keep all cores busy, few enough to be nothing beside
-/// the records themselves.
-const TEXTS_AT_ONCE: usize = 4096;
+/// the records themselves. Public for those who measure.
+pub const TEXTS_AT_ONCE: usize = 4096;
 
 /// What [`run`] left behind.
 #[derive(Debug, Clone)]
@@ -135,8 +135,8 @@ fn write_split(
     labels: usize,
     tokenizer: &Tokenizer,
     bar: &ProgressBar,
-) -> Result<(SplitManifest, Vec<usize>), DataError> {
-    let mut lengths = Vec::with_capacity(records.len());
+) -> Result<(SplitManifest, Tally), DataError> {
+    let mut lengths = Tally::default();
     let mut writer = Writer::create(path)?;
     let mut split = SplitManifest {
         rows: records.len(),
@@ -157,7 +157,7 @@ fn write_split(
                 *count += 1;
                 split.labelled += 1;
             }
-            lengths.push(encoded.full_len);
+            lengths.add(encoded.full_len);
             split.tokens += encoded.ids.len() as u64;
             split.longest = split.longest.max(encoded.ids.len());
             split.truncated += usize::from(encoded.truncated);

@@ -1,5 +1,8 @@
 //! How long the texts of a split are, in tokens, words or characters.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
 use serde::{Deserialize, Serialize};
 
 use super::rounded;
@@ -45,16 +48,52 @@ pub struct Bin {
     pub rows: usize,
 }
 
+/// How many rows have each length: as many numbers as there are lengths, however many rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally(BTreeMap<usize, usize>);
+
+impl Tally {
+    /// Counts a row of this length.
+    pub(crate) fn add(&mut self, length: usize) {
+        *self.0.entry(length).or_default() += 1;
+    }
+
+    /// The rows that are longer than `most`.
+    pub(super) fn above(&self, most: usize) -> usize {
+        self.0.range((Bound::Excluded(most), Bound::Unbounded)).map(|(_, rows)| rows).sum()
+    }
+
+    /// The rows from `from` to `to`.
+    fn between(&self, from: usize, to: usize) -> usize {
+        self.0.range(from..=to).map(|(_, rows)| rows).sum()
+    }
+}
+
+impl FromIterator<usize> for Tally {
+    fn from_iter<I: IntoIterator<Item = usize>>(lengths: I) -> Self {
+        let mut tally = Self::default();
+        lengths.into_iter().for_each(|length| tally.add(length));
+        tally
+    }
+}
+
 impl Lengths {
     /// The distribution of `lengths`; all zero without any.
-    pub(super) fn new(mut lengths: Vec<usize>) -> Self {
-        lengths.sort_unstable();
-        let (Some(&min), Some(&max)) = (lengths.first(), lengths.last()) else {
+    pub(super) fn new(lengths: &Tally) -> Self {
+        let (Some((&min, _)), Some((&max, _))) = (lengths.0.first_key_value(), lengths.0.last_key_value()) else {
             return Self::default();
         };
-        let rows = lengths.len();
-        let quantile = |percent: usize| lengths[((percent * rows).div_ceil(100)).clamp(1, rows) - 1];
-        let total: u128 = lengths.iter().map(|&length| length as u128).sum();
+        let rows: usize = lengths.0.values().sum();
+        let quantile = |percent: usize| {
+            let rank = (percent * rows).div_ceil(100).clamp(1, rows);
+            let mut passed = 0;
+            let reaches = |&(_, rows): &(&usize, &usize)| {
+                passed += rows;
+                passed >= rank
+            };
+            lengths.0.iter().find(reaches).map_or(max, |(length, _)| *length)
+        };
+        let total: u128 = lengths.0.iter().map(|(&length, &rows)| length as u128 * rows as u128).sum();
         Self {
             min,
             p25: quantile(25),
@@ -65,31 +104,27 @@ impl Lengths {
             p99: quantile(99),
             max,
             mean: rounded(total as f64 / rows as f64),
-            histogram: histogram(&lengths, quantile(99)),
+            histogram: histogram(lengths, (min, quantile(99), max)),
         }
     }
 }
 
 /// Bins of one round width that reach to `most`, and an open one for what is longer. A few very long texts would press
 /// all others into one bin otherwise.
-fn histogram(sorted: &[usize], most: usize) -> Vec<Bin> {
-    let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
+fn histogram(lengths: &Tally, (min, most, max): (usize, usize, usize)) -> Vec<Bin> {
     let least = (most - min) / BINS + 1;
     let width =
         (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_usize.pow(power))).find(|width| *width >= least);
     let width = width.unwrap_or(least);
     let mut bins = Vec::new();
     let mut from = min / width * width;
-    let mut before = 0;
     while from <= most {
         let to = from + width - 1;
-        let until = sorted.partition_point(|&length| length <= to);
-        bins.push(Bin { from, to: Some(to), rows: until - before });
-        before = until;
+        bins.push(Bin { from, to: Some(to), rows: lengths.between(from, to) });
         from += width;
     }
     if max >= from {
-        bins.push(Bin { from, to: None, rows: sorted.len() - before });
+        bins.push(Bin { from, to: None, rows: lengths.above(from - 1) });
     }
     bins
 }
@@ -98,30 +133,34 @@ fn histogram(sorted: &[usize], most: usize) -> Vec<Bin> {
 mod tests {
     use super::*;
 
+    fn of(lengths: impl IntoIterator<Item = usize>) -> Lengths {
+        Lengths::new(&lengths.into_iter().collect())
+    }
+
     #[test]
     fn quantiles_are_nearest_ranks() {
-        let found = Lengths::new((1..=200).rev().collect());
+        let found = of((1..=200).rev());
         let quantiles = [found.min, found.p25, found.median, found.p75, found.p90, found.p95, found.p99, found.max];
         assert_eq!(quantiles, [1, 50, 100, 150, 180, 190, 198, 200]);
         assert_eq!(found.mean, 100.5);
-        let one = Lengths::new(vec![7]);
+        let one = of([7]);
         assert_eq!((one.min, one.p25, one.p99, one.max, one.mean), (7, 7, 7, 7, 7.0));
-        assert_eq!(Lengths::new(Vec::new()), Lengths::default());
+        assert_eq!(of([]), Lengths::default());
     }
 
     #[test]
     fn a_histogram_has_round_bins_and_loses_no_row() {
         let mut lengths: Vec<usize> = (3..=52).cycle().take(1000).collect();
         lengths.push(9_000);
-        let bins = Lengths::new(lengths).histogram;
+        let bins = of(lengths).histogram;
         let edges: Vec<(usize, Option<usize>)> = bins.iter().map(|bin| (bin.from, bin.to)).collect();
         assert_eq!(edges[..2], [(0, Some(4)), (5, Some(9))]);
         assert_eq!(edges.last(), Some(&(55, None)));
         assert_eq!(bins.iter().map(|bin| bin.rows).sum::<usize>(), 1001);
         assert_eq!((bins[0].rows, bins[1].rows, bins.last().map(|bin| bin.rows)), (40, 100, Some(1)));
-        assert_eq!(Lengths::new(vec![4, 4, 5]).histogram.len(), 2);
+        assert_eq!(of([4, 4, 5]).histogram.len(), 2);
         // Sizes near the ends of the range overflow nothing.
-        let wide = Lengths::new(vec![0, 1 << 40, 1 << 41]).histogram;
+        let wide = of([0, 1 << 40, 1 << 41]).histogram;
         assert!(wide.len() <= BINS + 2 && wide.iter().map(|bin| bin.rows).sum::<usize>() == 3, "{wide:?}");
     }
 }

@@ -98,7 +98,7 @@ fn everything_is_counted_once_and_in_its_split() {
 fn lengths_in_tokens_join_later_and_count_what_is_cut() {
     let mut found = audited(&loaded(&[("good", 1), ("bad", 0), ("worse", 0), ("worst", 0)], &[], &[]));
     assert_eq!((found.max_length, found.splits[&Split::Train].tokens.clone()), (None, None));
-    found.add_tokens(Split::Train, &[8, 9, 700, 3], 8);
+    found.add_tokens(Split::Train, &[8, 9, 700, 3].into_iter().collect(), 8);
     let train = &found.splits[&Split::Train];
     assert_eq!((found.max_length, train.truncated, train.truncated_share), (Some(8), 2, 0.5));
     let tokens = train.tokens.as_ref().expect("tokens");
@@ -106,7 +106,7 @@ fn lengths_in_tokens_join_later_and_count_what_is_cut() {
     assert!(found.check().is_ok(), "cut texts are no reason to refuse unless a limit says so");
 
     found.limits.max_truncated = 0.4;
-    found.add_tokens(Split::Train, &[8, 9, 700, 3], 8);
+    found.add_tokens(Split::Train, &[8, 9, 700, 3].into_iter().collect(), 8);
     assert_eq!(
         found.check().expect_err("too many are cut").to_string(),
         "train: 2 of 4 rows (50.0 %) are cut to 8 tokens; up to 40.0 % is accepted (--max-truncated 0.4) (hint: mend \
@@ -224,7 +224,8 @@ fn the_run_search_agrees_with_looking_everywhere() {
         (0..length).map(|_| next()).collect::<Vec<_>>().join(" ")
     };
     let needles: Vec<String> = (1..40).map(|seed| text(seed, 3 + seed % 5)).collect();
-    let runs = runs::Runs::new(needles.iter().map(String::as_str));
+    let records: Vec<Record> = needles.iter().map(|needle| Record::labelled(needle, 0)).collect();
+    let runs = runs::Runs::new(&records, 0..records.len());
     let mut found = 0;
     for seed in 100..400 {
         let hay = text(seed, 4 + seed % 40);
@@ -235,7 +236,7 @@ fn the_run_search_agrees_with_looking_everywhere() {
         });
         let part = runs.part_of(&hay);
         assert_eq!(part.is_some(), expected, "{hay}");
-        assert!(part.is_none_or(|part| needles.iter().any(|needle| needle == part)), "{part:?} is none of them");
+        assert!(part.as_ref().is_none_or(|part| needles.contains(part)), "{part:?} is none of them");
         found += usize::from(expected);
     }
     assert!((30..270).contains(&found), "{found} of 300 is no test");
