@@ -17,6 +17,7 @@
 
 mod description;
 mod special_tokens;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ use rayon::prelude::*;
 
 use crate::error::DataError;
 use description::Description;
+use words::{Pool, Words};
 
 /// A WordPiece tokenizer with its special tokens and a maximum length.
 pub struct Tokenizer {
@@ -35,7 +37,12 @@ pub struct Tokenizer {
     after: Vec<u32>,
     vocab_size: usize,
     max_length: usize,
+    /// What is known of words, where a text's ids are those of its words.
+    words: Option<Pool>,
 }
+
+/// Texts that a thread takes at a time.
+const TEXTS_A_TURN: usize = 64;
 
 /// One text as token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +83,7 @@ impl Tokenizer {
         Ok(Self {
             inner,
             sha256: description.sha256(),
+            words: description.added_token_starts().map(Pool::new),
             before: description.before,
             after: description.after,
             path,
@@ -86,23 +94,51 @@ impl Tokenizer {
 
     /// Encodes one text.
     pub fn encode(&self, text: &str) -> Result<Encoded, DataError> {
-        let encoding = self
-            .inner
-            .encode_fast(text, false)
-            .map_err(|source| DataError::Tokenizer { path: self.path.clone(), source })?;
-        let special_tokens = self.before.len() + self.after.len();
-        let words = encoding.get_ids();
-        let kept = &words[..words.len().min(self.max_length - special_tokens)];
-        Ok(Encoded {
-            ids: [&self.before, kept, &self.after].concat(),
-            truncated: kept.len() < words.len(),
-            full_len: words.len() + special_tokens,
-        })
+        Ok(self.encode_all(&[text])?.remove(0))
     }
 
     /// Encodes texts in parallel, in order.
     pub fn encode_batch(&self, texts: &[&str]) -> Result<Vec<Encoded>, DataError> {
-        texts.par_iter().map(|text| self.encode(text)).collect()
+        let parts: Vec<_> = texts.par_chunks(TEXTS_A_TURN).map(|texts| self.encode_all(texts)).collect();
+        let mut encoded = Vec::with_capacity(texts.len());
+        for part in parts {
+            encoded.append(&mut part?);
+        }
+        Ok(encoded)
+    }
+
+    fn encode_all(&self, texts: &[&str]) -> Result<Vec<Encoded>, DataError> {
+        let mut known = self.words.as_ref().map(Pool::take);
+        let encoded = texts.iter().map(|text| self.encode_with(text, known.as_mut())).collect();
+        if let (Some(pool), Some(known)) = (&self.words, known) {
+            pool.give(known);
+        }
+        encoded
+    }
+
+    fn encode_with(&self, text: &str, known: Option<&mut Words>) -> Result<Encoded, DataError> {
+        let most = self.max_length - self.before.len() - self.after.len();
+        let mut ids = self.before.clone();
+        let full = match known.filter(|_| self.words.as_ref().is_some_and(|pool| pool.reads(text))) {
+            Some(known) => known.append(text, most, &mut ids, |word| self.library(word))?,
+            None => {
+                let found = self.library(text)?;
+                ids.extend_from_slice(&found[..found.len().min(most)]);
+                found.len()
+            }
+        };
+        ids.extend_from_slice(&self.after);
+        let special_tokens = self.before.len() + self.after.len();
+        Ok(Encoded { ids, truncated: full > most, full_len: full + special_tokens })
+    }
+
+    /// The ids of a text as the library finds them.
+    fn library(&self, text: &str) -> Result<Vec<u32>, DataError> {
+        let encoding = self
+            .inner
+            .encode_fast(text, false)
+            .map_err(|source| DataError::Tokenizer { path: self.path.clone(), source })?;
+        Ok(encoding.get_ids().to_vec())
     }
 
     /// Lower-case hex sha256 of what decides about ids: vocabulary, normalisation, splitting and special tokens. Two
@@ -120,6 +156,14 @@ impl Tokenizer {
     pub fn max_length(&self) -> usize {
         self.max_length
     }
+}
+
+/// [`Tokenizer::sha256`] of a model folder, without making the tokenizer.
+///
+/// # Errors
+/// A folder without a tokenizer, and a file that isn't a BERT tokenizer.
+pub fn sha256(folder: &Path) -> Result<String, DataError> {
+    Ok(Description::read(folder)?.sha256())
 }
 
 impl std::fmt::Debug for Tokenizer {

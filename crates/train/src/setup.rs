@@ -4,7 +4,7 @@ use std::path::Path;
 
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
-use data::tokenize::Tokenizer;
+use data::tokenize;
 use fetch::cache::sha256_file;
 use fetch::{Checkpoint, Origin};
 use model::{BertForSequenceClassification, Config, DropoutOverrides, LoadOptions, LoadReport};
@@ -127,7 +127,6 @@ fn find_model(asked: Option<&str>, manifest: &Manifest) -> Result<Checkpoint> {
 /// Refuses data whose ids this model would read as other words, or can't read at all.
 fn check_fit(manifest: &Manifest, dir: &Path, checkpoint: &Checkpoint) -> Result<()> {
     let config = Config::from_folder(&checkpoint.folder)?;
-    let tokenizer = Tokenizer::from_folder(&checkpoint.folder, manifest.max_length)?;
     let unfit = |problem: String, max_length: usize| {
         Err(TrainError::Unfit {
             data: dir.to_owned(),
@@ -137,7 +136,8 @@ fn check_fit(manifest: &Manifest, dir: &Path, checkpoint: &Checkpoint) -> Result
             max_length,
         })
     };
-    if tokenizer.sha256() != manifest.tokenizer_sha256 {
+    // The tokenizer itself isn't needed: the texts are ids by now.
+    if tokenize::sha256(&checkpoint.folder)? != manifest.tokenizer_sha256 {
         let problem = format!("it was tokenized for {}, whose tokenizer is another one", manifest.model.name);
         return unfit(problem, manifest.max_length);
     }

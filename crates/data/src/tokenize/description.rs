@@ -73,6 +73,22 @@ impl Description {
         self.before.iter().chain(&self.after).copied()
     }
 
+    /// The bytes with which added tokens begin, where a text's ids are otherwise those of the words between its blanks:
+    /// with BERT's own normaliser and pre-tokenizer, and added tokens that are looked for in the text as it stands.
+    pub(super) fn added_token_starts(&self) -> Option<Box<[bool; 256]>> {
+        let kind = |name: &str| self.json.get(name)?.get("type")?.as_str();
+        if (kind("normalizer"), kind("pre_tokenizer")) != (Some("BertNormalizer"), Some("BertPreTokenizer")) {
+            return None;
+        }
+        let mut starts = Box::new([false; 256]);
+        for token in self.json.get("added_tokens").and_then(Value::as_array).into_iter().flatten() {
+            let content = token.get("content").and_then(Value::as_str)?;
+            let as_it_stands = token.get("normalized") == Some(&Value::Bool(false));
+            starts[usize::from(*content.as_bytes().first().filter(|_| as_it_stands)?)] = true;
+        }
+        Some(starts)
+    }
+
     pub(super) fn sha256(&self) -> String {
         let mut hasher = Sha256::new();
         hash_value(&self.json, &mut hasher);

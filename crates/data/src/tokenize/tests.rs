@@ -196,3 +196,40 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// Word by word gives what the library gives for the whole, whatever lies between and inside the words.
+    #[test]
+    fn words_have_the_ids_of_their_text(
+        parts in prop::collection::vec(
+            prop_oneof![
+                "[a-zA-Z.,'!-]{1,6}", "[ \\t\\n\\r\u{A0}\u{2028}\u{3000}\u{0B}\u{0C}\u{85}]{1,3}",
+                "(a|film|films|good|Good|caf\u{E9}|cafe\u{301}|\u{4E2D}\u{56FD})",
+                "[\u{301}\u{323}\u{308}]{1,2}", "(\\[MASK\\]|\\[UNK|\\[|##s)", "[\u{200B}\u{FEFF}\u{200D}\u{130}\u{3A3}]", any::<char>().prop_map(String::from),
+            ],
+            0..14,
+        ),
+    ) {
+        let text = parts.concat();
+        let tokenizer = open(&[("tokenizer.json", tokenizer_json().to_string())], 512).unwrap();
+        prop_assert!(tokenizer.words.is_some());
+        let expected = tokenizer.library(&text).unwrap();
+        // The second time every word is known.
+        for _ in 0..2 {
+            let found = tokenizer.encode(&text).unwrap();
+            prop_assert_eq!(&found.ids[1..found.ids.len() - 1], &expected[..], "{:?}", &text);
+            prop_assert_eq!(found.full_len, expected.len() + 2);
+        }
+    }
+}
+
+#[test]
+fn added_tokens_that_normalisation_changes_keep_texts_whole() {
+    let mut other = tokenizer_json();
+    other["added_tokens"].as_array_mut().unwrap().push(json!({"id": 6, "special": false, "content": "a film",
+        "single_word": false, "lstrip": false, "rstrip": false, "normalized": true}));
+    assert!(open(&[("tokenizer.json", other.to_string())], 512).unwrap().words.is_none());
+    let mut other = tokenizer_json();
+    other["pre_tokenizer"] = json!({"type": "Whitespace"});
+    assert!(open(&[("tokenizer.json", other.to_string())], 512).unwrap().words.is_none());
+}
