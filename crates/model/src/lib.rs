@@ -31,6 +31,7 @@ mod dropout;
 mod embeddings;
 mod encoder;
 mod error;
+mod fill;
 mod initialise;
 mod inputs;
 mod layer_norm;
@@ -44,6 +45,7 @@ mod reference;
 mod tensor_file;
 mod weights;
 
+pub use allocator::untouched_zeros;
 pub use classifier::{BertForSequenceClassification, LoadOptions, Tape};
 pub use config::{Activation, Config, DropoutOverrides};
 pub use dropout::DropoutStream;

@@ -9,13 +9,16 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use memmap2::Mmap;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
+use crate::allocator::keep_freed_memory;
 use crate::classifier::LoadOptions;
 use crate::config::Config;
 use crate::error::ModelError;
+use crate::fill::copy_all;
 use crate::initialise::Initialiser;
 use crate::parameters::Parameters;
 use crate::tensor_file::write_tensors;
@@ -69,15 +72,16 @@ pub(crate) fn load(
     config: &Config,
     options: &LoadOptions,
 ) -> Result<(BTreeMap<String, Tensor>, LoadReport), ModelError> {
+    keep_freed_memory();
     let path = find(folder)?;
-    let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
+    let bytes = map(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|error| ModelError::Safetensors { path: path.clone(), message: describe(&error, &bytes) })?;
     let views: BTreeMap<String, (String, TensorView)> =
         file.iter().map(|(name, view)| (canonical(name), (name.to_owned(), view))).collect();
 
     let fresh_above = config.num_hidden_layers - options.reinit_layers;
-    let (mut tensors, mut report, mut problems) = (BTreeMap::new(), LoadReport::default(), Problems::default());
+    let (mut found, mut report, mut problems) = (Vec::new(), LoadReport::default(), Problems::default());
     let expected = expected_shapes(config);
     for (name, shape) in &expected {
         let view = views.get(name).map(|(_, view)| view);
@@ -91,20 +95,58 @@ pub(crate) fn load(
         };
         if fresh {
             report.initialised.push(name.clone());
-        } else if let Some(tensor) = problems.check(name, shape, view) {
-            tensors.insert(name.clone(), tensor.to_device(options.device));
+        } else if let Some((view, kind)) = problems.check(name, shape, view) {
+            found.push((name, shape, view, kind));
         }
     }
     report.unused =
         views.iter().filter(|(name, _)| !expected.contains_key(*name)).map(|(_, (raw, _))| raw.clone()).collect();
     problems.into_result(&path, &report)?;
     // Only now that the file bears out the configuration's sizes: a wrong one could ask for more memory than there is.
+    let mut tensors = masters(&found);
+    if options.device != Device::Cpu {
+        tensors.values_mut().for_each(|tensor| *tensor = tensor.to_device(options.device));
+    }
     let initialiser = Initialiser::new(options.seed, config.initializer_range);
     for name in &report.initialised {
         let tensor = initialiser.tensor(name, &expected[name]);
         tensors.insert(name.clone(), tensor.to_device(options.device));
     }
     Ok((tensors, report))
+}
+
+/// A file's bytes as they lie in the page cache, so that nothing of it is copied but its tensors, once.
+fn map(path: &Path) -> io::Result<Mmap> {
+    let file = File::open(path)?;
+    // SAFETY: weights are never changed in place: a download and a save are written beside their place and renamed.
+    unsafe { Mmap::map(&file) }
+}
+
+/// A tensor of the file: name, shape, bytes and type.
+type Found<'a> = (&'a String, &'a Vec<i64>, &'a TensorView<'a>, Kind);
+
+/// The tensors in fp32 on the CPU, filled by as many threads as libtorch uses.
+fn masters(found: &[Found]) -> BTreeMap<String, Tensor> {
+    let mut tensors = BTreeMap::new();
+    let mut copies = Vec::new();
+    for &(name, shape, view, kind) in found {
+        let tensor = if kind == Kind::Float {
+            let tensor = Tensor::empty(shape, (kind, Device::Cpu));
+            // The shapes are the same, so the sizes are too.
+            if !view.data().is_empty() {
+                // SAFETY: the tensor is new, contiguous and of this many bytes, any of which make an fp32 value; nobody
+                // else uses it until all is copied, and it outlives the copies.
+                let to = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<u8>(), view.data().len()) };
+                copies.push((view.data(), to));
+            }
+            tensor
+        } else {
+            Tensor::from_data_size(view.data(), shape, kind).to_kind(Kind::Float)
+        };
+        tensors.insert(name.clone(), tensor);
+    }
+    copy_all(copies, usize::try_from(tch::get_num_threads()).unwrap_or(1));
+    tensors
 }
 
 /// Writes both files of a model folder. Each is written beside its place and renamed.
@@ -189,8 +231,13 @@ struct Problems {
 }
 
 impl Problems {
-    /// The tensor in fp32, if it is as expected; else notes what is wrong with it.
-    fn check(&mut self, name: &str, shape: &[i64], view: Option<&TensorView>) -> Option<Tensor> {
+    /// The tensor and its type, if it is as expected; else notes what is wrong with it.
+    fn check<'a>(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        view: Option<&'a TensorView<'a>>,
+    ) -> Option<(&'a TensorView<'a>, Kind)> {
         let Some(view) = view else {
             self.missing.push(name.to_owned());
             return None;
@@ -209,7 +256,7 @@ impl Problems {
                 return None;
             }
         };
-        Some(Tensor::from_data_size(view.data(), shape, kind).to_kind(Kind::Float))
+        Some((view, kind))
     }
 
     fn into_result(self, path: &Path, report: &LoadReport) -> Result<(), ModelError> {

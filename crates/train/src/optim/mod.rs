@@ -24,7 +24,7 @@ mod state;
 mod tests;
 
 use model::{Gradient, Gradients, Parameter, Parameters};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 pub(crate) use state::shapes as state_shapes;
 
@@ -160,12 +160,12 @@ impl Optimizer {
         for ((weight, trainable), rate_multiplier) in weights.iter().zip(multipliers) {
             let shape = weight.master.size();
             let shapes = if *trainable { state::shapes(settings.kind, &shape) } else { Vec::new() };
-            let options = (Kind::Float, weight.master.device());
+            let zeros = |shape: &Vec<i64>| model::untouched_zeros(shape, weight.master.device());
             slots.push(Slot {
                 name: weight.name.to_owned(),
                 weight_decay: if group::decays(weight.name) { settings.weight_decay } else { 0.0 },
                 rate_multiplier,
-                state: shapes.iter().map(|shape| Tensor::f_zeros(shape, options)).collect::<Result<_, _>>()?,
+                state: shapes.iter().map(zeros).collect(),
                 seen: adam::SeenRows::none(&shape),
             });
         }
