@@ -14,7 +14,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use crate::allocator::keep_freed_memory;
+use crate::allocator;
 use crate::classifier::LoadOptions;
 use crate::config::Config;
 use crate::error::ModelError;
@@ -72,7 +72,7 @@ pub(crate) fn load(
     config: &Config,
     options: &LoadOptions,
 ) -> Result<(BTreeMap<String, Tensor>, LoadReport), ModelError> {
-    keep_freed_memory();
+    allocator::prepare();
     let path = find(folder)?;
     let bytes = map(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
     let file = SafeTensors::deserialize(&bytes)
