@@ -14,7 +14,10 @@ Accuracy, by the guide's hyperparameters:
     python xtask/peers/trainer.py --data DIR --dataset sst5 --model CHECKPOINT --epochs 3 --evaluate --seed 42
 
 `--data` may instead be a folder with train.tsv and, for --evaluate, validation.tsv and test.tsv: UTF-8 lines of text,
-tab, label number, without a header.
+tab, label number, without a header. Or with train.csv and so on: quoted as RFC 4180 has it, with the header text,label.
+
+`--log FILE` gets a JSON line at the end of each step, at once, so that whoever started this process sees when the first
+one is over. `--save` saves a checkpoint where training ends, as the epochs of the guide do.
 
 Recipes: `best` as above; `fp32` is best without bf16; `dynamic` is fp32 with padding to the longest of a random batch;
 `guide` is what tutorials show: every sentence padded to 512 tokens, fp32, random batches. `--compile` adds
@@ -30,6 +33,7 @@ Needs torch, transformers 5, accelerate, scikit-learn for --evaluate. Written ag
 """
 
 import argparse
+import csv
 import json
 import os
 import re
@@ -56,6 +60,8 @@ ap.add_argument("--max-length", type=int, default=512)
 ap.add_argument("--epochs", type=float, default=3.0)
 ap.add_argument("--steps", type=int, help="stop after this many steps instead of --epochs")
 ap.add_argument("--warmup-steps-excluded", type=int, default=5, help="first steps left out of the timing")
+ap.add_argument("--log", type=Path, help="file that gets a JSON line at the end of each step")
+ap.add_argument("--save", action="store_true", help="save a checkpoint at the end, as every epoch of the guide does")
 ap.add_argument("--evaluate", action="store_true", help="score the final model on the validation and test splits")
 ap.add_argument("--seed", type=int, default=42)
 args = ap.parse_args()
@@ -98,6 +104,11 @@ ESCAPES = {"-LRB-": "(", "-RRB-": ")", "\\/": "/", "\\*": "*"}
 
 def read_split(name: str) -> tuple[list[str], list[int]]:
     """Texts and labels of `train`, `validation` or `test`."""
+    table = args.data / f"{name}.csv"
+    if table.exists():
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [row["text"] for row in rows], [int(row["label"]) for row in rows]
     tsv = args.data / f"{name}.tsv"
     if tsv.exists():
         rows = [line.rsplit("\t", 1) for line in tsv.read_text("utf-8").split("\n") if line]
@@ -145,16 +156,27 @@ class Collator:
 
 
 class Clock(TrainerCallback):
-    """The time at which each step ended."""
+    """The time at which each step ended, and the most memory that the process had taken by then."""
 
-    def __init__(self):
-        self.ends = []
+    def __init__(self, collator):
+        self.collator, self.ends, self.peak = collator, [], 0
+        self.log = args.log.open("w", encoding="utf-8") if args.log else None
 
     def on_step_end(self, _args, state, control, **kwargs):
         edge = state.global_step in (args.warmup_steps_excluded, state.max_steps)
         if edge and torch.cuda.is_available():
             torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
+        self.peak = peak_rss()
+        if self.log:
+            at = state.global_step - 1
+            record = {"event": "step", "step": at + 1, "seconds": self.ends[-1]}
+            record |= {"examples": self.collator.sentences[at], "tokens": self.collator.tokens[at]}
+            print(json.dumps(record), file=self.log, flush=True)
+
+
+def peak_rss():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def build_model(num_labels, vocab_size):
@@ -192,7 +214,7 @@ def training_arguments(folder, use_cpu):
         logging_strategy="steps",
         logging_steps=min(LOSS_STEPS, args.steps or LOSS_STEPS),
         logging_nan_inf_filter=False,
-        save_strategy="no",
+        save_strategy="epoch" if args.save else "no",
         report_to="none",
         disable_tqdm=True,
     )
@@ -217,7 +239,7 @@ def timing(clock, collator):
     first = args.warmup_steps_excluded
     ends = clock.ends[max(first - 1, 0) :]
     steps = np.diff(ends)
-    if len(steps) < 2:
+    if len(steps) < 1:
         return None
     sentences = collator.sentences[max(first, 1) : max(first, 1) + len(steps)]
     tokens = collator.tokens[max(first, 1) : max(first, 1) + len(steps)]
@@ -253,7 +275,7 @@ def main():
     set_seed(args.seed)
     model = build_model(max(train.labels) + 1, len(tokenizer))
     collator = Collator(tokenizer, "max_length" if args.recipe == "guide" else "longest")
-    clock = Clock()
+    clock = Clock(collator)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
             model=model,
@@ -268,7 +290,7 @@ def main():
         trainer.train()
         train_seconds = time.perf_counter() - started
         # Taken here: later evaluation batches would add to both.
-        measured, peak = timing(clock, collator), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        measured, peak = timing(clock, collator), peak_rss()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         mean_loss = [e["train_loss"] for e in trainer.state.log_history if "train_loss" in e]
         result = {
@@ -285,6 +307,7 @@ def main():
             "train_seconds": train_seconds,
             "timing": measured,
             "peak_rss_mib": peak / 1024,
+            "peak_rss_before_saving_mib": clock.peak / 1024,
             "mean_loss": mean_loss[-1] if mean_loss else None,
             "final_loss": losses[-1] if losses else None,
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 /// The folder of the workspace.
 pub fn root() -> PathBuf {
@@ -73,6 +74,13 @@ pub fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// The path of a program in cargo's JSON messages, by the name of its target.
+pub fn built_program(messages: &str, name: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut built = messages.filter(|message| message["target"]["name"] == name);
+    built.find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
 /// Becomes the command, so that its exit code and its signals are its own.
 #[cfg(unix)]
 pub fn become_command(mut command: Command) -> Result<ExitCode> {
@@ -107,6 +115,17 @@ mod tests {
         let mut command = Command::new("/some/where/cargo");
         command.args(["run", "--", "a text", ""]);
         assert_eq!(shown(&command), "cargo run -- \"a text\" \"\"");
+    }
+
+    #[test]
+    fn cargo_names_the_program_that_it_built() {
+        let messages = "\
+{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"data\"},\"executable\":null}
+{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"verdict\"},\"executable\":\"/t/debug/verdict\",\"fresh\":true}
+{\"reason\":\"build-finished\",\"success\":true}
+";
+        assert_eq!(built_program(messages, "verdict"), Some("/t/debug/verdict".into()));
+        assert_eq!(built_program(messages, "data"), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! This crate imports nothing of the workspace and nothing heavy: it calls commands. It is the first thing that is
 //! built on a new machine, before libtorch is there, and it brings libtorch.
 
+mod bench;
 mod cargo_config;
 mod command;
 mod doctor;
@@ -35,6 +36,7 @@ cargo xtask TASK [ARGUMENTS]
   setup [--cpu|--cuda]  brings libtorch and tells cargo where it lies; the tasks above do it by themselves
   doctor                checks this machine, and says how to mend what is broken
   test                  every check there is; CI runs exactly this
+  bench [SUITE...]      measures against Python peers, --quick in five minutes (--help lists suites and flags)
   torture               kills, failing disks and damaged files, at length (--help lists its flags)
 
 `cargo xtask TASK --help` shows the flags of a task.";
@@ -52,6 +54,7 @@ enum Task {
     VerifyResume,
     Test,
     Torture,
+    Bench,
     Help,
 }
 
@@ -68,6 +71,7 @@ impl Task {
             Some("verify-resume") => Task::VerifyResume,
             Some("test") => Task::Test,
             Some("torture") => Task::Torture,
+            Some("bench") => Task::Bench,
             None | Some("help" | "--help" | "-h") => Task::Help,
             Some(other) => bail!("there is no task {other:?}\n\n{HELP}"),
         })
@@ -85,6 +89,7 @@ impl Task {
             Task::VerifyResume => product::verify_resume(arguments),
             Task::Test => test::run(arguments),
             Task::Torture => torture::run(arguments),
+            Task::Bench => bench::run(arguments),
             Task::Help => {
                 println!("{HELP}");
                 Ok(ExitCode::SUCCESS)

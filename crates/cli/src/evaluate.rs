@@ -56,6 +56,7 @@ struct Figures<'a> {
     device: String,
     loss: f64,
     seconds: f64,
+    first_batch_seconds: f64,
     #[serde(flatten)]
     report: &'a metrics::ClassificationReport,
     label_names: &'a [String],
@@ -110,6 +111,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         device: format!("{device:?}").to_lowercase(),
         loss: evaluation.loss,
         seconds: evaluation.seconds,
+        first_batch_seconds: evaluation.first_batch_seconds,
         report: &evaluation.report,
         label_names: labels,
         confusion_matrix: evaluation.confusion.counts(),

@@ -27,6 +27,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// Seconds that the forward passes took.
     pub seconds: f64,
+    /// Those of the first batch among them, into which one-off costs of the process fall.
+    pub first_batch_seconds: f64,
 }
 
 impl Evaluation {
@@ -65,7 +67,7 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let truth = labels(examples, split)?;
     let start = Instant::now();
-    let (mut probabilities, mut loss) = (vec![Vec::new(); examples.len()], 0f64);
+    let (mut probabilities, mut loss, mut first_batch) = (vec![Vec::new(); examples.len()], 0f64, None);
     for rows in sequential_batches(&examples.token_counts(), batch_size) {
         if signals::requested().is_some() {
             return Err(TrainError::Stopped);
@@ -76,13 +78,15 @@ pub fn evaluate(
             loss -= f64::from(log_p[truth[row] as usize]);
             probabilities[row] = log_p.into_iter().map(f32::exp).collect();
         }
+        first_batch.get_or_insert_with(|| start.elapsed().as_secs_f64());
     }
     let seconds = start.elapsed().as_secs_f64();
     let predictions: Vec<u32> = probabilities.iter().map(|row| argmax(row)).collect();
     let confusion = ConfusionMatrix::from_pairs(&truth, &predictions, label_names.len())?;
     let report = ClassificationReport::new(&confusion, label_names, Options::default())?;
     let loss = loss / truth.len() as f64;
-    Ok(Evaluation { probabilities, predictions, confusion, report, loss, seconds })
+    let first_batch_seconds = first_batch.unwrap_or(seconds);
+    Ok(Evaluation { probabilities, predictions, confusion, report, loss, seconds, first_batch_seconds })
 }
 
 /// `log softmax` of the logits of each sentence of a batch.

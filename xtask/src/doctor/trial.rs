@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use super::Finding;
-use crate::command::output_of;
+use crate::command::{built_program, output_of};
 use crate::libtorch::{Libtorch, Variant, library};
 use crate::product;
 
@@ -14,16 +14,11 @@ pub fn linked(libtorch: &Libtorch) -> Finding {
     let mut build = product::DOCTOR.build(&libtorch.folder);
     match build.args(["--quiet", "--message-format=json"]).stderr(Stdio::inherit()).output() {
         Ok(output) if output.status.success() => {
-            loader(&executable(&String::from_utf8_lossy(&output.stdout)), libtorch)
+            let program = built_program(&String::from_utf8_lossy(&output.stdout), "verdict").unwrap_or_default();
+            loader(&program.display().to_string(), libtorch)
         }
         _ => Finding::Fail("the build failed".into(), "cargo build -p cli, and see above"),
     }
-}
-
-/// The path of the built program in cargo's JSON messages.
-fn executable(messages: &str) -> String {
-    let field = messages.lines().rev().find_map(|line| line.split("\"executable\":\"").nth(1));
-    field.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
 }
 
 fn loader(binary: &str, libtorch: &Libtorch) -> Finding {
@@ -57,19 +52,5 @@ pub fn training_step(libtorch: &Libtorch) -> Finding {
             Finding::Fail(format!("`verdict doctor` failed ({}) {text}", output.status), "cargo run -p cli -- doctor")
         }
         Err(error) => Finding::Fail(format!("could not start cargo: {error}"), "cargo run -p cli -- doctor"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cargo_names_the_program_that_it_built() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
-                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/verdict\",\"fresh\":true}\n\
-                        {\"reason\":\"build-finished\",\"success\":true}";
-        assert_eq!(executable(messages), "/t/debug/verdict");
-        assert_eq!(executable(""), "");
     }
 }

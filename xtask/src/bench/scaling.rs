@@ -1,0 +1,122 @@
+//! Scaling: the cost of an example must not grow with their number, and memory must not grow with the data.
+//!
+//! The examples are the treebank's sentences recombined, always the same ones, and gone afterwards. There is no peer: the
+//! curve is held against itself.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::Ground;
+use super::log;
+use super::results::Results;
+use super::table::{grid, number};
+use super::trainings::train_command;
+
+const STEPS: usize = 30;
+const EXCLUDED: usize = 5;
+
+/// What it took with so many examples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Point {
+    examples: usize,
+    prepare_seconds: f64,
+    prepare_peak_mib: Option<f64>,
+    first_step: Option<f64>,
+    step_ms: f64,
+    train_peak_mib: Option<f64>,
+}
+
+pub fn measure(ground: &Ground, results: &mut Results) {
+    let largest = if ground.options.quick { 100_000 } else { 1_000_000 };
+    let sizes = [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|size| *size <= largest);
+    let mut points = Vec::new();
+    for examples in sizes {
+        let point = point(ground, results, examples).with_context(|| format!("{examples} examples"));
+        points.extend(results.attempt(true, point));
+    }
+    results.more.push(render(&points));
+    results.details.insert("scaling".to_owned(), points.iter().copied().map(Point::to_json).collect());
+}
+
+fn point(ground: &Ground, results: &mut Results, examples: usize) -> Result<Point> {
+    let (table, data) = (ground.folder.join("scaling.csv"), ground.folder.join("prepared/scaling"));
+    super::remove(&data)?;
+    ground.material.write_synthetic(&table, examples)?;
+    let mut prepare = ground.verdict(&["prepare", "--model", "packaged", "--allow-leakage"]);
+    prepare.arg("--dataset").arg(&table).arg("--output").arg(&data);
+    prepare.arg("--validation-file").arg(ground.material.folder.join("validation.csv"));
+    let prepared = ground.measure(results, &format!("scaling, {examples} examples, prepare"), prepare, None)?;
+
+    let run = ground.run_folder("scaling")?;
+    let train = train_command(ground, &data, &run, STEPS);
+    let path = run.join("log.jsonl");
+    let trained = ground.measure(results, &format!("scaling, {examples} examples, train"), train, Some(&path))?;
+    let timing = log::timing(&path, EXCLUDED)?;
+    super::remove(&run)?;
+    super::remove(&data)?;
+    std::fs::remove_file(&table).with_context(|| format!("could not remove {}", table.display()))?;
+    Ok(Point {
+        examples,
+        prepare_seconds: prepared.seconds,
+        prepare_peak_mib: prepared.peak_mib,
+        first_step: trained.first_step,
+        step_ms: timing.median_step_ms,
+        train_peak_mib: trained.peak_mib,
+    })
+}
+
+impl Point {
+    fn to_json(self) -> Value {
+        json!({
+            "examples": self.examples, "prepare_seconds": self.prepare_seconds,
+            "prepare_peak_mib": self.prepare_peak_mib, "first_step_seconds": self.first_step,
+            "median_step_ms": self.step_ms, "train_peak_mib": self.train_peak_mib,
+        })
+    }
+}
+
+fn render(points: &[Point]) -> String {
+    let header = ["scaling", "prepare, s", "us an example", "peak, MiB", "to first step, s", "step, ms", "peak, MiB"];
+    let mut lines = vec![header.map(str::to_owned).to_vec()];
+    let shown = |value: Option<f64>| value.map_or("-".to_owned(), number);
+    lines.extend(points.iter().map(|point| {
+        vec![
+            format!("  {} examples", number(point.examples as f64)),
+            number(point.prepare_seconds),
+            number(point.prepare_seconds / point.examples as f64 * 1e6),
+            shown(point.prepare_peak_mib),
+            shown(point.first_step),
+            number(point.step_ms),
+            shown(point.train_peak_mib),
+        ]
+    }));
+    grid(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_curve_is_a_table() {
+        let point = Point {
+            examples: 1_000,
+            prepare_seconds: 0.5,
+            prepare_peak_mib: Some(80.25),
+            first_step: Some(1.25),
+            step_ms: 110.0,
+            train_peak_mib: None,
+        };
+        let text = render(&[point, Point { examples: 1_000_000, prepare_seconds: 61.0, ..point }]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "scaling               prepare, s  us an example  peak, MiB  to first step, s  step, ms  peak, MiB",
+                "  1,000 examples      0.500       500            80.2       1.25              110       -",
+                "  1,000,000 examples  61.0        61.0           80.2       1.25              110       -",
+            ]
+        );
+        assert_eq!(point.to_json()["train_peak_mib"], Value::Null);
+    }
+}
