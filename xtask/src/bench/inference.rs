@@ -4,7 +4,7 @@
 //! apart: one-off costs fall into it, so it is left out on both sides. Both answer the same sentences with the same
 //! fine-tuned weights, and in fp32 they must agree.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -27,6 +27,18 @@ struct Pass {
     accuracy: f64,
 }
 
+/// What is answered, and by which weights.
+struct Exam<'a> {
+    model: &'a Model,
+    /// The fine-tuned model's folder.
+    run: PathBuf,
+    /// The sentences as the test split of prepared data.
+    data: PathBuf,
+    /// The same as a table.
+    sentences: PathBuf,
+    rows: usize,
+}
+
 pub fn measure(ground: &Ground, results: &mut Results, models: &[Model]) {
     for model in models {
         let done = measure_model(ground, results, model).with_context(|| format!("inference with {}", model.name));
@@ -43,7 +55,7 @@ fn measure_model(ground: &Ground, results: &mut Results, model: &Model) -> Resul
     let train = train_command(ground, &model.prepared, &run, 1);
     ground.measure(results, &format!("{}, a run to answer with", model.name), train, None)?;
 
-    let sentences = ground.material.folder.join(file);
+    let exam = Exam { model, run, data, sentences: ground.material.folder.join(file), rows };
     let (mut bf16, mut fp32) = (Vec::new(), Vec::new());
     let mut peers: Vec<(&str, &str, Vec<Pass>)> = [
         ("torch-bf16", "torch bf16"),
@@ -54,16 +66,16 @@ fn measure_model(ground: &Ground, results: &mut Results, model: &Model) -> Resul
     .map(|(engine, name)| (engine, name, Vec::new()))
     .into();
     for round in 1..=ground.options.rounds {
-        bf16.extend(ours(ground, results, model, &run, &data, rows, "bf16", round));
+        bf16.extend(ours(ground, results, &exam, "bf16", round));
         for (engine, _, passes) in &mut peers {
             // What has no aim is measured once in a hurry.
             let hurry = ground.options.quick && round > 1;
             if *engine != "torch-bf16" && hurry {
                 continue;
             }
-            passes.extend(theirs(ground, results, model, &run, &sentences, engine, round));
+            passes.extend(theirs(ground, results, &exam, engine, round));
             if *engine == "torch-bf16" && !hurry {
-                fp32.extend(ours(ground, results, model, &run, &data, rows, "fp32", round));
+                fp32.extend(ours(ground, results, &exam, "fp32", round));
             }
         }
     }
@@ -77,7 +89,7 @@ fn measure_model(ground: &Ground, results: &mut Results, model: &Model) -> Resul
         }
     }
     compare(results, model, &fp32, &peers[1].2);
-    super::remove(&run)
+    super::remove(&exam.run)
 }
 
 fn row(model: &Model, precision: &str, ours: &[Pass], peer: &str, theirs: &[Pass], target: Option<Target>) -> Row {
@@ -104,39 +116,21 @@ fn compare(results: &mut Results, model: &Model, ours: &[Pass], theirs: &[Pass])
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call site, and each names another thing")]
-fn ours(
-    ground: &Ground,
-    results: &mut Results,
-    model: &Model,
-    run: &Path,
-    data: &Path,
-    rows: usize,
-    precision: &str,
-    round: usize,
-) -> Option<Pass> {
+fn ours(ground: &Ground, results: &mut Results, exam: &Exam<'_>, precision: &str, round: usize) -> Option<Pass> {
     let json = ground.folder.join("evaluation.json");
     let _ = std::fs::remove_file(&json);
     let mut command = ground.verdict(&["evaluate", "--split", "test", "--precision", precision]);
     command.args(["--batch-size", &BATCH.to_string(), "--device", ground.options.device.name()]);
-    command.arg("--run").arg(run).arg("--data").arg(data).arg("--json").arg(&json);
-    let what = format!("{} inference {precision}, round {round}, ours", model.name);
+    command.arg("--run").arg(&exam.run).arg("--data").arg(&exam.data).arg("--json").arg(&json);
+    let what = format!("{} inference {precision}, round {round}, ours", exam.model.name);
     let pass = ground.measure(results, &what, command, None).and_then(|_| {
         let text = std::fs::read_to_string(&json).with_context(|| format!("could not read {}", json.display()))?;
-        pass(&text, rows).with_context(|| format!("{} lacks the figures of a pass", json.display()))
+        pass(&text, exam.rows).with_context(|| format!("{} lacks the figures of a pass", json.display()))
     });
     results.attempt(true, pass)
 }
 
-fn theirs(
-    ground: &Ground,
-    results: &mut Results,
-    model: &Model,
-    run: &Path,
-    sentences: &Path,
-    engine: &str,
-    round: usize,
-) -> Option<Pass> {
+fn theirs(ground: &Ground, results: &mut Results, exam: &Exam<'_>, engine: &str, round: usize) -> Option<Pass> {
     let peers = ground.peers.as_ref()?;
     let onnx = engine.starts_with("onnx");
     if onnx && ground.options.device == Device::Cuda {
@@ -149,10 +143,10 @@ fn theirs(
         return None;
     }
     let mut command = peers.script("inference.py");
-    command.arg("--model").arg(run).arg("--sentences").arg(sentences).args(["--engine", engine]);
+    command.arg("--model").arg(&exam.run).arg("--sentences").arg(&exam.sentences).args(["--engine", engine]);
     command.args(["--batch-size", &BATCH.to_string(), "--device", ground.options.device.name()]);
     command.args(["--threads", &ground.threads.to_string()]);
-    let what = format!("{} inference {engine}, round {round}, theirs", model.name);
+    let what = format!("{} inference {engine}, round {round}, theirs", exam.model.name);
     let pass = ground.measure(results, &what, command, None).and_then(|finished| {
         let rows = serde_json::from_str::<Value>(finished.stdout.trim()).ok().and_then(|json| json["rows"].as_u64());
         let rows = rows.context("inference.py printed no JSON")?;
