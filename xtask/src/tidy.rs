@@ -11,17 +11,18 @@ use crate::command::{cargo, root};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("fetch", &[]),
     ("data", &["fetch"]),
-    ("model", &[]),
+    ("kernels", &[]),
+    ("model", &["kernels"]),
     ("metrics", &[]),
     ("report", &[]),
-    ("train", &["data", "fetch", "metrics", "model"]),
+    ("train", &["data", "fetch", "kernels", "metrics", "model"]),
     ("predict", &["data", "model"]),
     ("cli", &["data", "fetch", "metrics", "model", "predict", "report", "train"]),
     ("xtask", &[]),
 ];
 
 /// Packages that build and test without libtorch.
-const WITHOUT_LIBTORCH: [&str; 5] = ["fetch", "data", "metrics", "report", "xtask"];
+const WITHOUT_LIBTORCH: [&str; 6] = ["fetch", "data", "kernels", "metrics", "report", "xtask"];
 
 const MOST_LINES: usize = 450;
 

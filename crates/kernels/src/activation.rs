@@ -81,11 +81,11 @@ fn forward_inline<T: Element, const ISA: u8>(job: Forward<T>) {
 fn backward_inline<T: Element, const ISA: u8>(job: Backward<T>) {
     let Backward { activation, x, gradient, y } = job;
     match activation {
-        Activation::Gelu => each_backward(x, gradient, y, |x| gelu::<ISA>(x)),
-        Activation::GeluTanh => each_backward(x, gradient, y, |x| gelu_tanh::<ISA>(x)),
+        Activation::Gelu => each_backward(x, gradient, y, gelu::<ISA>),
+        Activation::GeluTanh => each_backward(x, gradient, y, gelu_tanh::<ISA>),
         Activation::Relu => each_backward(x, gradient, y, relu),
-        Activation::Silu => each_backward(x, gradient, y, |x| silu::<ISA>(x)),
-        Activation::Tanh => each_backward(x, gradient, y, |x| tanh_and_slope::<ISA>(x)),
+        Activation::Silu => each_backward(x, gradient, y, silu::<ISA>),
+        Activation::Tanh => each_backward(x, gradient, y, tanh_and_slope::<ISA>),
     }
 }
 

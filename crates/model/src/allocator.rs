@@ -72,29 +72,29 @@ fn anonymous(line: &str) -> Option<(usize, usize)> {
     Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
 }
 
-/// Zeros whose memory nobody has touched: a page comes from the kernel, zeroed, when it is first used, by the thread that
-/// uses it. fp32.
+/// Zeros of which what is large is memory that nobody has touched: a page comes from the kernel, zeroed, when it is first
+/// used, by the thread that uses it. fp32.
 pub fn untouched_zeros(shape: &[i64], device: Device) -> Tensor {
-    let tensor = Tensor::empty(shape, (Kind::Float, device));
-    if device == Device::Cpu && give_up_pages(&tensor) { tensor } else { tensor.zero() }
+    let mut tensor = Tensor::empty(shape, (Kind::Float, device));
+    if device == Device::Cpu && give_up_pages(&tensor) { tensor } else { tensor.zero_() }
 }
 
-/// Whether the tensor's pages were given back to the kernel, so that they read as zeros.
+/// Whether most of the tensor's memory was given back to the kernel and all of it reads as zeros.
+///
+/// Only whole huge pages are: a piece of one would break it up, and ordinary pages cost more to get, byte for byte.
 #[cfg(target_os = "linux")]
 fn give_up_pages(tensor: &Tensor) -> bool {
-    /// Below this a system call costs more than it saves; and a multiple of any page's size.
-    const LARGE: usize = 1 << 20;
+    /// The size of a huge page where there are any, and a multiple of every ordinary page's.
+    const HUGE: usize = 2 << 20;
     let (start, bytes) = (tensor.data_ptr() as usize, tensor.numel() * size_of::<f32>());
-    if bytes < 2 * LARGE || !tensor.is_contiguous() {
+    let (first, last) = (start.next_multiple_of(HUGE), (start + bytes) / HUGE * HUGE);
+    if bytes < 4 * HUGE || !tensor.is_contiguous() {
         return false;
     }
-    // SAFETY: no pointers.
-    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(LARGE).max(1);
-    let (first, last) = (start.next_multiple_of(page), (start + bytes) / page * page);
     // SAFETY: the pages lie wholly inside the tensor, which is new and known to nobody else. They are anonymous and
     // private, as all that an allocator hands out, so that they come back as zeros; where the call isn't possible
-    // (locked memory) it changes nothing and says so. What lies before the first and after the last whole page is
-    // the tensor's too.
+    // (locked memory) it changes nothing and says so. What lies before the first and after the last of them is the
+    // tensor's too.
     unsafe {
         if libc::madvise(first as *mut libc::c_void, last - first, libc::MADV_DONTNEED) != 0 {
             return false;

@@ -159,10 +159,12 @@ impl LayerNorm {
 
 /// `dx = rstd * (g - mean(g) - xhat * mean(g * xhat))` with `g = dy * weight` and `xhat = (x - mean) * rstd`.
 fn backward_aten(saved: &Saved, upstream: &Upstream, weight: &Tensor) -> (Downstream, Tensor, Tensor) {
-    let mut dy = upstream.dy.to_kind(Kind::Float);
-    if let Some(dy_too) = &upstream.dy_too {
-        dy = dy + dy_too.to_kind(Kind::Float);
-    }
+    let first = upstream.dy.to_kind(Kind::Float);
+    // Not in place: in fp32 that would be the caller's tensor.
+    let dy = match &upstream.dy_too {
+        Some(dy_too) => &first + dy_too.to_kind(Kind::Float),
+        None => first,
+    };
     let dy = times(&dy, saved.sites.after);
     let xhat = (saved.x.to_kind(Kind::Float) - &saved.mean) * &saved.rstd; // [R, D]
     let g = &dy * weight; // [R, D]

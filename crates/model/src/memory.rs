@@ -1,20 +1,22 @@
 //! How many bytes a model and its passes take, from the configuration alone: for asking before anything is loaded.
 //!
 //! [`Config::parameter_sizes`] follows `parameters.rs`; the passes follow what `embeddings.rs`, `encoder.rs`,
-//! `attention.rs`, `layer_norm.rs` and `classifier.rs` keep on their tapes. Whoever keeps another tensor there changes a
-//! term here. With the letters of the crate, `P = B S` for the padded slots, and `e` bytes an activation (4 or 2):
+//! `attention.rs`, `layer_norm.rs` and `classifier.rs` keep on their tapes on a CPU. Whoever keeps another tensor there
+//! changes a term here. With the letters of the crate, `T` rounded up as `inputs.rs` does, and `e` bytes an activation (4 or
+//! 2); sums, means and deviations are fp32:
 //!
 //! ```text
-//! embeddings      2 TD                            norm's input, mask
-//! a layer         3 PD + 7 TD + 2 TI + 2 PNS      query, key, value; hidden, context, mask, norm's input, and the
-//!                                                 feed-forward's input, mask and norm's input; before and after the
-//!                                                 activation; probabilities and their mask
-//! the last layer  2 PD + TD + 2 PN + B (7 D + 2 I)   the same for the rows of [CLS] alone
-//! backward        3 PNS + 8 PD + 8 TD             at once in a layer's attention, which needs more than the rest
-//! forward         7 PD + 5 TD  or  4 TD + 2 TI    without a tape, in attention or feed-forward
+//! embeddings      TD                       the norm's input
+//! a layer         8 TD + TI                hidden; query, key, value; context; both norms' inputs; the feed-forward's input
+//!                                          and what is before its activation
+//! the last layer  3 TD + B (6 D + I)       hidden, key, value, and the same as above for the rows of [CLS] alone
+//! sums            TN + 4 T a layer, 2 T    each softmax's, each norm's two
+//! backward        8 TD + 2 TI              at once in a layer's feed-forward, which needs more than the rest
+//! forward         4 TD + 2 TI              without a tape
 //! ```
 
 use crate::config::Config;
+use crate::inputs::ROW_BLOCK;
 use crate::precision::Precision;
 use crate::weights::expected_shapes;
 
@@ -90,33 +92,26 @@ impl Config {
 
     /// Bytes of a training pass over a batch.
     pub fn training_pass(&self, precision: Precision, batch: BatchShape) -> PassSize {
-        let Letters { t, s, b, p, d, i, n, e } = self.letters(precision, batch);
-        let dropout = |probability: f64| u64::from(probability > 0.0);
-        let (hidden, attention) = (dropout(self.hidden_dropout_prob), dropout(self.attention_probs_dropout_prob));
+        let Letters { t, b, d, i, n, e } = self.letters(precision, batch);
         let layers = self.num_hidden_layers as u64;
-        let embeddings = (1 + hidden) * t * d;
-        let layer = 3 * p * d + (5 + 2 * hidden) * t * d + 2 * t * i + (1 + attention) * p * n * s;
-        let last = 2 * p * d + t * d + (1 + attention) * p * n + b * ((5 + 2 * hidden) * d + 2 * i);
-        let working = if layers > 1 { 3 * p * n * s } else { 3 * p * n };
+        let last = 3 * t * d + b * (6 * d + i);
+        let sums = (layers - 1) * t * (n + 4) + b * (n + 4) + 2 * t;
         PassSize {
-            tape: e * (embeddings + (layers - 1) * layer + last) + indices(t, p),
-            working: e * (working + 8 * p * d + 8 * t * d).max(3 * t * i),
+            tape: e * (t * d + (layers - 1) * (8 * t * d + t * i) + last) + 4 * sums + indices(t),
+            working: e * (8 * t * d + 2 * t * i),
         }
     }
 
     /// Bytes of a pass without a tape, as evaluation and prediction make it.
     pub fn forward_pass(&self, precision: Precision, batch: BatchShape) -> u64 {
-        let Letters { t, p, d, i, e, .. } = self.letters(precision, batch);
-        e * (7 * p * d + 5 * t * d).max(4 * t * d + 2 * t * i) + indices(t, p)
+        let Letters { t, d, i, e, .. } = self.letters(precision, batch);
+        e * (4 * t * d + 2 * t * i) + indices(t)
     }
 
     fn letters(&self, precision: Precision, batch: BatchShape) -> Letters {
-        let BatchShape { sentences, tokens, longest } = batch;
         Letters {
-            t: tokens,
-            s: longest,
-            b: sentences,
-            p: sentences * longest,
+            t: batch.tokens.next_multiple_of(ROW_BLOCK as u64),
+            b: batch.sentences,
             d: self.hidden_size as u64,
             i: self.intermediate_size as u64,
             n: self.num_attention_heads as u64,
@@ -127,18 +122,16 @@ impl Config {
 
 struct Letters {
     t: u64,
-    s: u64,
     b: u64,
-    p: u64,
     d: u64,
     i: u64,
     n: u64,
     e: u64,
 }
 
-/// The int64 lists of `inputs.rs`: ids, positions, distinct ids and where they are, slots and rows.
-fn indices(t: u64, p: u64) -> u64 {
-    8 * (5 * t + p)
+/// The lists of `inputs.rs`, 8 bytes an element: ids, positions, distinct ids and where they are, and the two groups.
+fn indices(t: u64) -> u64 {
+    8 * 8 * t
 }
 
 #[cfg(test)]
@@ -194,19 +187,13 @@ mod tests {
 
     #[test]
     fn a_pass_in_figures() {
-        // B = 2, S = 5, T = 8, P = 10, D = 8, I = 16, N = 2.
+        // B = 2, T = 8 and so 16, D = 8, I = 16, N = 2.
         let batch = BatchShape { sentences: 2, tokens: 8, longest: 5 };
-        let (embeddings, layer) = (2 * 64, 3 * 80 + 7 * 64 + 2 * 128 + 2 * 100);
-        let last = 2 * 80 + 64 + 2 * 20 + 2 * (56 + 32);
-        let (tape, lists) = (embeddings + 2 * layer + last, 8 * (40 + 10));
+        let (embeddings, layer, last) = (128, 8 * 128 + 256, 3 * 128 + 2 * (48 + 16));
+        let (tape, sums, lists) = (embeddings + 2 * layer + last, 2 * 16 * 6 + 2 * 6 + 32, 64 * 16);
         let fp32 = config().training_pass(Precision::Fp32, batch);
-        assert_eq!(fp32, PassSize { tape: 4 * tape + lists, working: 4 * (300 + 640 + 512) });
-        assert_eq!(config().training_pass(Precision::Bf16, batch).tape, 2 * tape + lists);
-        assert_eq!(config().forward_pass(Precision::Fp32, batch), 4 * (560 + 320) + lists);
-        let mut dry = config();
-        dry.hidden_dropout_prob = 0.0;
-        dry.attention_probs_dropout_prob = 0.0;
-        let masks = 64 + 2 * (2 * 64 + 100) + 20 + 2 * 16;
-        assert_eq!(dry.training_pass(Precision::Fp32, batch).tape, fp32.tape - 4 * masks);
+        assert_eq!(fp32, PassSize { tape: 4 * tape + 4 * sums + lists, working: 4 * (1024 + 512) });
+        assert_eq!(config().training_pass(Precision::Bf16, batch).tape, 2 * tape + 4 * sums + lists);
+        assert_eq!(config().forward_pass(Precision::Fp32, batch), 4 * (512 + 512) + lists);
     }
 }

@@ -203,8 +203,8 @@ fn softmax<const ISA: u8>(scores: &mut [f32]) -> f32 {
     let mut sums = [0f32; LANES];
     for block in blocks.iter_mut() {
         let mut values = *block;
-        for lane in 0..LANES {
-            values[lane] = exp::<ISA>(values[lane] - most);
+        for value in &mut values {
+            *value = exp::<ISA>(*value - most);
         }
         for lane in 0..LANES {
             sums[lane] += values[lane];

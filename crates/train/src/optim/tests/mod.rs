@@ -6,7 +6,7 @@ mod equivalence;
 use std::collections::HashMap;
 
 use serde_json::Value;
-use tch::Device;
+use tch::{Device, Kind};
 
 use super::*;
 
