@@ -37,6 +37,7 @@ pub struct TrainArgs {
     pub allow_change: bool,
     /// Show at the end where a step's time goes, and write it into the run as profile.json
     #[arg(long)]
+    #[serde(skip)]
     pub profile: bool,
 
     /// Passes over the training data [default: 3]
