@@ -10,8 +10,9 @@ use crate::config::{TrainArgs, TrainConfig};
 use crate::error::Result;
 use crate::observe::Best;
 
-/// The form of `trainer.json`; another number is another form, and is refused.
-pub(crate) const FORMAT: u32 = 1;
+/// The form of `trainer.json`, and of what follows from it; another number is refused. From a checkpoint of form 1 training
+/// would go on with other dropout masks than those it would have had.
+pub(crate) const FORMAT: u32 = 2;
 
 /// Where a run stands after a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

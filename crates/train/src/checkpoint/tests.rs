@@ -268,7 +268,7 @@ fn a_state_comes_back_to_the_bit_and_foreign_ones_are_refused() {
         change(&mut map);
         State::parse(&serde_json::to_vec(&map).unwrap()).unwrap_err()
     };
-    assert_eq!(refusal(&|map| map["format"] = 2.into()), "has format 2, and this program reads 1");
+    assert_eq!(refusal(&|map| map["format"] = 1.into()), "has format 1, and this program reads 2");
     assert!(refusal(&|map| drop(map.remove("step"))).contains("missing field `step`"));
     assert!(refusal(&|map| drop(map.insert("new".to_owned(), 1.into()))).contains("unknown field `new`"));
     assert!(refusal(&|map| map["config"]["epochs"] = "three".into()).contains("invalid type"));
