@@ -103,7 +103,7 @@ fn what_fits_is_let_through_and_what_does_not_is_told_what_would() {
 #[test]
 fn the_flags_that_are_named_do_fit() {
     let (config, model) =
-        (TrainConfig { batch_size: 60, eval_batch_size: 1024, ..TrainConfig::default() }, bert_base());
+        (TrainConfig { batch_size: 120, eval_batch_size: 1024, ..TrainConfig::default() }, bert_base());
     let rows = vec![256; 2048];
     let plan = Plan { config: &config, model: &model, precision: Precision::Bf16, train: &rows, validation: &rows };
     let room = 6_000_000_000;
@@ -118,7 +118,7 @@ fn the_flags_that_are_named_do_fit() {
         eval_batch_size: value("--eval-batch-size"),
         ..TrainConfig::default()
     };
-    assert_eq!(better.batch_size * better.gradient_accumulation_steps, 60);
+    assert_eq!(better.batch_size * better.gradient_accumulation_steps, 120);
     assert!(Need::of(&Plan { config: &better, ..plan }, 0).total() <= room);
 }
 
