@@ -14,7 +14,7 @@ use super::mutation::{Form, Parser, Seed, check, folder};
 
 const FILES: [&str; 3] = ["model.safetensors", "optimizer.safetensors", "trainer.json"];
 
-const STATE: &str = r#"{"format": 1, "step": 120, "epoch": 1, "step_in_epoch": 20, "evaluated": true,
+const STATE: &str = r#"{"format": 2, "step": 120, "epoch": 1, "step_in_epoch": 20, "evaluated": true,
     "best": {"metric": "accuracy", "value": 0.875, "step": 100, "epoch": 1.0, "loss": 0.375,
         "confusion": [[5, 1], [1, 9]]},
     "evaluations_without_better": 0, "micro_batch_parts": 1, "seconds": 60.5,
