@@ -47,7 +47,7 @@ pub(crate) fn slice<T: Float>(tensor: &Tensor) -> &[T] {
 /// The elements of a tensor that was just made, to be written.
 ///
 /// # Panics
-/// As [`slice`].
+/// As [`slice()`].
 pub(crate) fn slice_mut<T: Float>(tensor: &mut Tensor) -> &mut [T] {
     check(tensor, T::KIND);
     // SAFETY: as in `slice`. The handle is borrowed mutably, and the callers made the tensor themselves, so there is no
