@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &["kernels"]),
     ("metrics", &[]),
     ("report", &[]),
+    ("tune", &[]),
     ("train", &["data", "fetch", "kernels", "metrics", "model"]),
     ("predict", &["data", "model"]),
     ("cli", &["data", "fetch", "metrics", "model", "predict", "report", "train"]),
@@ -22,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Packages that build and test without libtorch.
-const WITHOUT_LIBTORCH: [&str; 6] = ["fetch", "data", "kernels", "metrics", "report", "xtask"];
+const WITHOUT_LIBTORCH: [&str; 7] = ["fetch", "data", "kernels", "metrics", "report", "tune", "xtask"];
 
 const MOST_LINES: usize = 450;
 

@@ -1,0 +1,250 @@
+//! What the operations of a journal give: Optuna's rules, and the owners of trials.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::operation::{Entry, NewTrial, Operation};
+use super::worker::{WORKER, Worker};
+use crate::trial::{Param, Trial, TrialState};
+
+/// The state of all studies of a journal.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    /// By id; deleted ones keep theirs.
+    studies: Vec<StudyState>,
+    /// Study and number of each trial, by id.
+    trials: Vec<(usize, usize)>,
+    /// Who the workers of ours said they are, by worker id.
+    workers: HashMap<String, Worker>,
+    /// When a line of a worker was last read, by worker id.
+    seen: HashMap<String, Instant>,
+    /// Lines with operations that aren't known.
+    unknown: u64,
+}
+
+/// One study of a journal.
+#[derive(Debug)]
+pub(crate) struct StudyState {
+    pub(crate) name: String,
+    /// Optuna's numbers of the directions, one for each objective.
+    pub(crate) directions: Vec<u64>,
+    pub(crate) user_attrs: BTreeMap<String, Value>,
+    pub(crate) system_attrs: BTreeMap<String, Value>,
+    pub(crate) trials: Vec<Trial>,
+    /// What belongs to each trial besides.
+    pub(crate) owned: Vec<Owned>,
+    deleted: bool,
+}
+
+/// What the journal says about a trial that isn't part of the trial.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    /// The trial's id in the journal.
+    pub(crate) id: u64,
+    /// The worker it belongs to while it runs; none if that one gave it back.
+    pub(crate) owner: Option<String>,
+    /// How often it changed hands because its owner was dead or gave it back.
+    pub(crate) takeovers: u32,
+}
+
+impl Replay {
+    /// The study of a name, with its id.
+    pub(crate) fn study(&self, name: &str) -> Option<(u64, &StudyState)> {
+        let (id, study) = self.studies.iter().enumerate().find(|(_, study)| !study.deleted && study.name == name)?;
+        Some((id as u64, study))
+    }
+
+    /// The study of an id, if it isn't deleted.
+    pub(crate) fn by_id(&self, id: u64) -> Option<&StudyState> {
+        self.studies.get(usize::try_from(id).ok()?).filter(|study| !study.deleted)
+    }
+
+    /// The names of all studies.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.studies.iter().filter(|study| !study.deleted).map(|study| study.name.clone()).collect()
+    }
+
+    /// A worker that said who it is.
+    pub(crate) fn worker(&self, id: &str) -> Option<&Worker> {
+        self.workers.get(id)
+    }
+
+    /// When a line of a worker was last read.
+    pub(crate) fn last_seen(&self, id: &str) -> Option<Instant> {
+        self.seen.get(id).copied()
+    }
+
+    /// How many lines had an operation that isn't known.
+    pub(crate) fn unknown(&self) -> u64 {
+        self.unknown
+    }
+
+    /// Applies one line. What contradicts the lines before it changes nothing, as in Optuna.
+    pub(crate) fn apply(&mut self, entry: Entry) {
+        let Entry { worker, operation } = entry;
+        match operation {
+            Operation::CreateStudy { name, directions } => self.create_study(name, directions),
+            Operation::DeleteStudy { study } => {
+                if let Some(study) = self.existing(study) {
+                    study.deleted = true;
+                }
+            }
+            Operation::StudyUserAttr { study, key, value } => {
+                if let Some(study) = self.existing(study) {
+                    study.user_attrs.insert(key, value);
+                }
+            }
+            Operation::StudySystemAttr { study, key, value } => {
+                if let Some(study) = self.existing(study) {
+                    study.system_attrs.insert(key, value);
+                }
+            }
+            Operation::CreateTrial { study, trial } => self.create_trial(study, *trial, &worker),
+            Operation::TrialParam { trial, name, param } => self.set_param(trial, name, param),
+            Operation::TrialState { trial, state, values, time } => {
+                if let Some((trial, owned)) = self.unfinished(trial) {
+                    set_state(trial, owned, state, values, time, &worker);
+                }
+            }
+            Operation::Intermediate { trial, step, value } => {
+                if let Some((trial, _)) = self.unfinished(trial) {
+                    trial.intermediate.insert(step, value);
+                }
+            }
+            Operation::TrialUserAttr { trial, key, value } => {
+                if let Some((trial, _)) = self.unfinished(trial) {
+                    trial.user_attrs.insert(key, value);
+                }
+            }
+            Operation::TrialSystemAttr { trial, key, value } => {
+                if key == WORKER {
+                    self.introduce(&value, &worker);
+                }
+                if let Some((trial, owned)) = self.unfinished(trial) {
+                    if key == WORKER && trial.state == TrialState::Running {
+                        take_over(owned, &value, &worker);
+                    }
+                    trial.system_attrs.insert(key, value);
+                }
+            }
+            Operation::Discard => {}
+            Operation::Unknown => self.unknown += 1,
+        }
+        self.seen.insert(worker, Instant::now());
+    }
+
+    fn existing(&mut self, id: u64) -> Option<&mut StudyState> {
+        self.studies.get_mut(usize::try_from(id).ok()?).filter(|study| !study.deleted)
+    }
+
+    /// A trial that isn't finished. Those of deleted studies are among them, as in Optuna, and nobody sees them.
+    fn unfinished(&mut self, id: u64) -> Option<(&mut Trial, &mut Owned)> {
+        let &(study, number) = self.trials.get(usize::try_from(id).ok()?)?;
+        let StudyState { trials, owned, .. } = self.studies.get_mut(study)?;
+        let trial = trials.get_mut(number).filter(|trial| !trial.state.is_finished())?;
+        Some((trial, owned.get_mut(number)?))
+    }
+
+    /// Notes who a worker says it is. Nobody speaks for another.
+    fn introduce(&mut self, value: &Value, worker: &str) {
+        if let Some(known) = Worker::from_json(value).filter(|known| known.id == worker) {
+            self.workers.insert(worker.to_owned(), known);
+        }
+    }
+
+    fn create_study(&mut self, name: String, directions: Vec<u64>) {
+        if self.study(&name).is_some() {
+            return;
+        }
+        self.studies.push(StudyState {
+            name,
+            directions,
+            user_attrs: BTreeMap::new(),
+            system_attrs: BTreeMap::new(),
+            trials: Vec::new(),
+            owned: Vec::new(),
+            deleted: false,
+        });
+    }
+
+    fn create_trial(&mut self, study: u64, new: NewTrial, worker: &str) {
+        if let Some(value) = new.system_attrs.get(WORKER) {
+            self.introduce(value, worker);
+        }
+        let id = self.trials.len() as u64;
+        let Some(state) = self.existing(study) else { return };
+        let number = state.trials.len();
+        let owner = (new.state == TrialState::Running).then(|| worker.to_owned());
+        state.owned.push(Owned { id, owner, takeovers: 0 });
+        state.trials.push(Trial {
+            number: number as u64,
+            state: new.state,
+            value: single(new.values.as_deref()),
+            params: new.params,
+            intermediate: new.intermediate,
+            user_attrs: new.user_attrs,
+            system_attrs: new.system_attrs,
+            started: new.started,
+            completed: new.completed,
+        });
+        self.trials.push((study as usize, number));
+    }
+
+    fn set_param(&mut self, id: u64, name: String, param: Param) {
+        let Some(&(study, _)) = usize::try_from(id).ok().and_then(|id| self.trials.get(id)) else { return };
+        let first = self.studies[study].trials.iter().find_map(|trial| trial.params.get(&name));
+        let fits = first.is_none_or(|first| first.distribution.check_compatible(&param.distribution).is_ok());
+        if let Some((trial, _)) = self.unfinished(id).filter(|_| fits) {
+            trial.params.insert(name, param);
+        }
+    }
+}
+
+/// The value of a study with one objective.
+fn single(values: Option<&[f64]>) -> Option<f64> {
+    match values {
+        Some([value]) => Some(*value),
+        _ => None,
+    }
+}
+
+fn set_state(
+    trial: &mut Trial,
+    owned: &mut Owned,
+    state: TrialState,
+    values: Option<Vec<f64>>,
+    time: Option<String>,
+    worker: &str,
+) {
+    if state == TrialState::Running {
+        if trial.state == TrialState::Running {
+            return;
+        }
+        trial.started = time;
+        owned.owner = Some(worker.to_owned());
+    } else if state.is_finished() {
+        trial.completed = time;
+    }
+    trial.state = state;
+    if values.is_some() {
+        trial.value = single(values.as_deref());
+    }
+}
+
+/// Gives a running trial from its owner to the worker that wrote this, or to nobody.
+fn take_over(owned: &mut Owned, value: &Value, worker: &str) {
+    let from = value["from"].as_str();
+    let released = value["id"].is_null() && from == Some(worker);
+    let taken = value["id"].as_str() == Some(worker) && value.get("from").is_some();
+    if owned.owner.as_deref() != from {
+        return;
+    }
+    if released {
+        owned.owner = None;
+    } else if taken {
+        owned.owner = Some(worker.to_owned());
+        owned.takeovers += 1;
+    }
+}

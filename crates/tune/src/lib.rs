@@ -1,0 +1,39 @@
+//! Hyper-parameter studies that survive their processes and that others can open.
+//!
+//! A [`Study`] is a name and a direction in an append-only file, the [`journal`], which is Optuna's: its Python library
+//! and its dashboard read what is written here, and a study that was begun there goes on here. A [`Trial`] is one
+//! configuration and what came of it. Several processes may work on one study at once; each trial belongs to one of
+//! them, and what a dead one left is taken over by another.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use tune::{Begun, Direction, Distribution, Outcome, Param, Repeat, Study};
+//!
+//! # fn main() -> Result<(), tune::TuneError> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("study.jsonl");
+//! let mut study = Study::open(&path, "sst5", Direction::Maximize)?;
+//! let distribution = Distribution::Float { low: 1e-6, high: 1e-3, log: true, step: None };
+//! let params = BTreeMap::from([("learning_rate".to_owned(), Param { distribution, internal: 1e-4 })]);
+//! let number = study.trials().len() as u64;
+//! if let Begun::Started(number) = study.begin(number, params, BTreeMap::new(), Repeat::Refuse)? {
+//!     study.report(number, 1, 0.44)?;
+//!     study.finish(number, Outcome::Complete(0.486))?;
+//! }
+//! assert_eq!(study.best().unwrap().value, Some(0.486));
+//! # Ok(())
+//! # }
+//! ```
+
+mod distribution;
+mod error;
+pub mod export;
+pub mod journal;
+mod study;
+mod trial;
+
+pub use distribution::{Distribution, ParamValue};
+pub use error::{Result, TuneError};
+pub use journal::Worker;
+pub use study::{Begun, HEARTBEAT, Holder, Outcome, Repeat, SILENCE, Study};
+pub use trial::{Direction, Param, Trial, TrialState};

@@ -1,0 +1,327 @@
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::*;
+use crate::distribution::Distribution;
+use crate::export;
+use crate::journal::tests::folder;
+
+struct House {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = folder();
+        Self { path: folder.path().join("study.jsonl"), _folder: folder }
+    }
+
+    fn open(&self) -> Study {
+        Study::open(&self.path, "s", Direction::Maximize).unwrap()
+    }
+}
+
+fn params(rate: f64, batch: f64) -> BTreeMap<String, Param> {
+    let float = Distribution::Float { low: 0.0, high: 1.0, log: false, step: None };
+    let choices = Distribution::Categorical { choices: vec![ParamValue::Int(16), ParamValue::Int(32)] };
+    BTreeMap::from([
+        ("batch".to_owned(), Param { distribution: choices, internal: batch }),
+        ("rate".to_owned(), Param { distribution: float, internal: rate }),
+    ])
+}
+
+fn begin(study: &mut Study, rate: f64) -> u64 {
+    let number = study.trials().len() as u64;
+    match study.begin(number, params(rate, 1.0), BTreeMap::new(), Repeat::Refuse).unwrap() {
+        Begun::Started(number) => number,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same process as a worker on another machine: nobody can see whether it lives.
+fn elsewhere(mut study: Study) -> Study {
+    study.worker.place = Some("another machine".to_owned());
+    study
+}
+
+/// A worker whose process is dead.
+fn dead(mut study: Study) -> Study {
+    study.worker.start = study.worker.start.map(|start| start - 1);
+    study
+}
+
+#[test]
+fn a_trial_from_begin_to_end() {
+    let house = House::new();
+    let mut study = house.open();
+    assert_eq!((study.trials().len(), study.best()), (0, None));
+    let number = begin(&mut study, 0.5);
+    study.report(number, 1, 0.25).unwrap();
+    study.report(number, 2, f64::NAN).unwrap();
+    study.set_trial_user_attrs(number, &BTreeMap::from([("run".to_owned(), json!("runs/0"))])).unwrap();
+    study.set_trial_system_attr(number, "note", &json!({"a": [1]})).unwrap();
+    study.set_user_attr("data", &json!("sst5")).unwrap();
+    study.finish(number, Outcome::Complete(0.75)).unwrap();
+    let again = Study::load(&house.path, "s").unwrap();
+    let trial = again.trial(0).unwrap();
+    assert_eq!((trial.number, trial.state, trial.value), (0, TrialState::Complete, Some(0.75)));
+    assert_eq!((trial.param("rate"), trial.param("batch")), (Some(ParamValue::Float(0.5)), Some(ParamValue::Int(32))));
+    assert_eq!(trial.intermediate[&1], 0.25);
+    assert!(trial.intermediate[&2].is_nan() && trial.duration().unwrap() >= 0.0);
+    assert_eq!((&trial.user_attrs["run"], &trial.system_attrs["note"]["a"][0]), (&json!("runs/0"), &json!(1)));
+    assert_eq!((again.user_attrs()["data"].clone(), again.direction()), (json!("sst5"), Direction::Maximize));
+    assert_eq!(Study::names(&house.path).unwrap(), ["s"]);
+}
+
+#[test]
+fn what_is_finished_stays_as_it_is() {
+    let house = House::new();
+    let mut study = house.open();
+    let number = begin(&mut study, 0.5);
+    study.finish(number, Outcome::Failed).unwrap();
+    let before = study.trials().to_vec();
+    for error in [
+        study.report(number, 3, 0.5).unwrap_err(),
+        study.finish(number, Outcome::Complete(1.0)).unwrap_err(),
+        study.release(number).unwrap_err(),
+        study.set_params(number, &params(0.1, 0.0)).unwrap_err(),
+    ] {
+        assert!(matches!(error, TuneError::WrongState { number: 0, state: TrialState::Fail, .. }), "{error}");
+    }
+    assert!(matches!(study.report(7, 0, 0.0), Err(TuneError::NoTrial { number: 7, count: 1, .. })));
+    study.sync().unwrap();
+    assert_eq!(study.trials(), before);
+}
+
+#[test]
+fn a_pruned_trial_keeps_its_last_value_and_is_not_the_best() {
+    let house = House::new();
+    let mut study = house.open();
+    for (rate, value) in [(0.1, 0.5), (0.2, 0.7), (0.3, 0.7), (0.4, 0.6)] {
+        let number = begin(&mut study, rate);
+        study.finish(number, Outcome::Complete(value)).unwrap();
+    }
+    let number = begin(&mut study, 0.9);
+    assert!(matches!(study.finish(number, Outcome::Complete(f64::NAN)), Err(TuneError::NotANumber { number: 4 })));
+    study.report(number, 1, 0.9).unwrap();
+    study.report(number, 10, 0.95).unwrap();
+    study.finish(number, Outcome::Pruned).unwrap();
+    assert_eq!(study.trial(number).unwrap().value, Some(0.95));
+    assert_eq!(study.best().unwrap().number, 1, "the first of the equal ones");
+}
+
+#[test]
+fn configurations_are_not_repeated_unless_asked_for() {
+    let house = House::new();
+    let (mut study, mut other) = (house.open(), house.open());
+    begin(&mut study, 0.5);
+    let mut try_begin = |number, rate, repeat| other.begin(number, params(rate, 1.0), BTreeMap::new(), repeat).unwrap();
+    assert_eq!(try_begin(0, 0.25, Repeat::Refuse), Begun::Overtaken);
+    assert_eq!(try_begin(1, 0.5, Repeat::Refuse), Begun::Identical(0));
+    assert_eq!(try_begin(1, 0.5, Repeat::Allow), Begun::Started(1));
+    assert_eq!(other.find_identical(&params(0.5, 1.0)).unwrap().number, 0);
+    assert!(other.find_identical(&params(0.5, 0.0)).is_none());
+    let recorded = other.record(2, params(0.5, 0.0), BTreeMap::new(), Outcome::Complete(0.1), Repeat::Refuse);
+    assert_eq!(recorded.unwrap(), Begun::Started(2));
+    study.sync().unwrap();
+    assert_eq!(study.best().unwrap().number, 2);
+}
+
+#[test]
+fn parameters_that_do_not_fit_are_refused() {
+    let house = House::new();
+    let mut study = house.open();
+    begin(&mut study, 0.5);
+    let mut refused = |name: &str, distribution: Distribution, internal: f64| {
+        let params = BTreeMap::from([(name.to_owned(), Param { distribution, internal })]);
+        let error = study.begin(1, params, BTreeMap::new(), Repeat::Refuse).unwrap_err();
+        assert!(matches!(error, TuneError::BadParam { .. }), "{error}");
+        error.to_string()
+    };
+    let float = |low, high| Distribution::Float { low, high, log: false, step: None };
+    assert!(refused("rate", float(0.0, 1.0), 1.5).contains("out of its range"));
+    assert!(refused("new", float(1.0, 0.0), 0.5).contains("low end above"));
+    assert!(refused("rate", Distribution::Int { low: 0, high: 1, log: false, step: 1 }, 0.0).contains("another kind"));
+    assert!(refused("batch", Distribution::Categorical { choices: vec![ParamValue::Null] }, 0.0).contains("choices"));
+    study.sync().unwrap();
+    assert_eq!(study.trials().len(), 1);
+}
+
+#[test]
+fn a_queued_trial_goes_to_the_first_who_claims_it() {
+    let house = House::new();
+    let (mut study, mut other) = (house.open(), house.open());
+    let fixed = BTreeMap::from([("rate".to_owned(), ParamValue::Float(0.125))]);
+    assert_eq!(study.enqueue(&fixed, BTreeMap::new()).unwrap(), 0);
+    assert_eq!(study.holder(0).unwrap(), None);
+    assert_eq!((other.claim().unwrap(), study.claim().unwrap()), (Some(0), None));
+    assert_eq!(study.holder(0).unwrap(), Some(Holder::Alive(other.worker().clone())));
+    let error = study.set_params(0, &params(0.125, 0.0)).unwrap_err();
+    assert!(matches!(error, TuneError::NotOwner { number: 0, .. }), "{error}");
+    assert_eq!(other.trial(0).unwrap().fixed_params(), fixed);
+    other.set_params(0, &params(0.125, 0.0)).unwrap();
+    other.finish(0, Outcome::Complete(0.5)).unwrap();
+    study.sync().unwrap();
+    assert!(study.trial(0).unwrap().has_params(&params(0.125, 0.0)) && study.trial(0).unwrap().started.is_some());
+}
+
+#[test]
+fn a_dead_workers_trial_is_taken_over_once() {
+    let house = House::new();
+    if house.open().worker.place.is_none() {
+        return eprintln!("SKIPPED: this system doesn't say where a process is");
+    }
+    let mut gone = dead(house.open());
+    let mut living = house.open();
+    let mine = begin(&mut living, 0.25);
+    let number = {
+        gone.sync().unwrap();
+        begin(&mut gone, 0.5)
+    };
+    gone.report(number, 1, 0.5).unwrap();
+    let (mut a, mut b) = (house.open(), house.open());
+    assert_eq!(a.holder(number).unwrap(), Some(Holder::Dead(gone.worker().clone())));
+    assert_eq!((a.take_over().unwrap(), b.take_over().unwrap()), (Some(number), None));
+    assert_eq!((a.takeovers(number).unwrap(), a.takeovers(mine).unwrap()), (1, 0));
+    assert_eq!(a.trial(number).unwrap().intermediate[&1], 0.5, "what was reported stays");
+    // Whoever was only thought dead is told.
+    let error = gone.finish(number, Outcome::Complete(0.9)).unwrap_err().to_string();
+    assert!(error.contains(&format!("belongs to {}", a.worker())), "{error}");
+    a.finish(number, Outcome::Complete(0.7)).unwrap();
+    assert_eq!(b.take_over().unwrap(), None);
+    assert_eq!(living.trial(mine).unwrap().state, TrialState::Running);
+}
+
+#[test]
+fn a_trial_that_is_given_back_is_anybodys() {
+    let house = House::new();
+    let (mut study, mut other) = (house.open(), house.open());
+    let number = begin(&mut study, 0.5);
+    assert_eq!(other.take_over().unwrap(), None);
+    study.release(number).unwrap();
+    assert!(matches!(study.report(number, 1, 0.0), Err(TuneError::NotOwner { .. })));
+    assert_eq!(other.take_over().unwrap(), Some(number));
+    assert_eq!(other.holder(number).unwrap(), Some(Holder::Me));
+    other.release(number).unwrap();
+    assert_eq!(study.take_over().unwrap(), Some(number));
+    assert_eq!(study.takeovers(number).unwrap(), 2);
+}
+
+#[test]
+fn a_silent_worker_elsewhere_is_dead_after_a_while() {
+    let house = House::new();
+    let mut far = elsewhere(house.open());
+    let number = begin(&mut far, 0.5);
+    let mut study = house.open();
+    let silence = std::time::Duration::from_millis(200);
+    let pause = || std::thread::sleep(silence * 6 / 10);
+    assert!(matches!(study.holder(number).unwrap(), Some(Holder::Silent(..))));
+    pause();
+    far.heartbeat().unwrap();
+    assert_eq!(study.take_over_after(silence).unwrap(), None);
+    pause();
+    assert_eq!(study.take_over_after(silence).unwrap(), None, "it was heard of");
+    pause();
+    assert_eq!(study.take_over_after(silence).unwrap(), Some(number));
+    assert!(far.report(number, 1, 0.0).is_err());
+}
+
+#[test]
+fn of_two_takers_whom_the_lock_let_write_the_first_has_it() {
+    let house = House::new();
+    let mut first = house.open();
+    let number = begin(&mut first, 0.5);
+    let (a, b) = (house.open(), house.open());
+    // Both saw the first worker's trial and write without the lock.
+    let line = |study: &Study| {
+        let value = study.worker.to_takeover(Some(&first.worker.id));
+        operation::trial_system_attr(&study.worker.id, number, WORKER, &value) + "\n"
+    };
+    let text = std::fs::read_to_string(&house.path).unwrap() + &line(&b) + &line(&a);
+    std::fs::write(&house.path, text).unwrap();
+    for mut study in [first, a] {
+        study.sync().unwrap();
+        assert_eq!(study.holder(number).unwrap(), Some(Holder::Alive(b.worker().clone())));
+        assert_eq!(study.takeovers(number).unwrap(), 1);
+    }
+}
+
+#[test]
+fn a_study_of_another_kind_is_refused() {
+    let house = House::new();
+    let error = Study::load(&house.path, "s").unwrap_err();
+    assert!(matches!(error, TuneError::Io { .. }), "{error}");
+    drop(house.open());
+    let error = Study::open(&house.path, "s", Direction::Minimize).unwrap_err().to_string();
+    assert!(error.contains("is there to maximize, not to minimize"), "{error}");
+    let error = Study::load(&house.path, "t").unwrap_err().to_string();
+    assert!(error.contains("has no study \"t\"; it has \"s\""), "{error}");
+    let two = r#"{"op_code":0,"worker_id":"w","study_name":"two","directions":[1,2]}"#;
+    let unset = r#"{"op_code":0,"worker_id":"w","study_name":"unset","directions":[0]}"#;
+    let text = std::fs::read_to_string(&house.path).unwrap() + two + "\n" + unset + "\n";
+    std::fs::write(&house.path, text).unwrap();
+    let error = Study::open(&house.path, "two", Direction::Minimize).unwrap_err().to_string();
+    assert!(error.contains("2 objectives"), "{error}");
+    assert!(Study::load(&house.path, "unset").unwrap_err().to_string().contains("no direction"));
+    assert_eq!(house.open().trials(), []);
+}
+
+#[test]
+fn studies_of_one_journal_count_for_themselves() {
+    let house = House::new();
+    let mut one = house.open();
+    let mut two = Study::open(&house.path, "two", Direction::Minimize).unwrap();
+    begin(&mut one, 0.5);
+    let number = begin(&mut two, 0.5);
+    two.finish(number, Outcome::Complete(0.25)).unwrap();
+    one.sync().unwrap();
+    assert_eq!((number, one.trials().len(), two.trials().len()), (0, 1, 1));
+    assert_eq!((one.trials()[0].value, two.trials()[0].value), (None, Some(0.25)));
+    // Somebody deletes the first; the second keeps its trials, and the name is free again.
+    let text = std::fs::read_to_string(&house.path).unwrap() + "{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":0}\n";
+    std::fs::write(&house.path, text).unwrap();
+    assert!(matches!(one.sync(), Err(TuneError::NoStudy { .. })));
+    assert!(matches!(one.report(0, 0, 0.0), Err(TuneError::NoStudy { .. })));
+    let mut again = house.open();
+    assert_eq!(begin(&mut again, 0.5), 0);
+    again.report(0, 1, 0.5).unwrap();
+    two.sync().unwrap();
+    assert_eq!((two.trials()[0].value, again.trials()[0].intermediate[&1]), (Some(0.25), 0.5));
+}
+
+#[test]
+fn a_table_and_an_object_of_all_trials() {
+    let house = House::new();
+    let mut study = house.open();
+    let number = begin(&mut study, 0.5);
+    study.report(number, 3, f64::INFINITY).unwrap();
+    let note = BTreeMap::from([("note".to_owned(), json!("a, \"b\"\nc")), ("list".to_owned(), json!([1, null]))]);
+    study.set_trial_user_attrs(number, &note).unwrap();
+    study.finish(number, Outcome::Complete(0.75)).unwrap();
+    study.enqueue(&BTreeMap::new(), BTreeMap::new()).unwrap();
+    let mut table = Vec::new();
+    export::csv(study.trials(), &mut table).unwrap();
+    let mut rows = csv::Reader::from_reader(&table[..]);
+    let header = "number,value,datetime_start,datetime_complete,duration,params_batch,params_rate,user_attrs_list,\
+                  user_attrs_note,state";
+    assert_eq!(rows.headers().unwrap().iter().collect::<Vec<_>>().join(","), header);
+    let rows: Vec<_> = rows.records().map(|row| row.unwrap()).collect();
+    let trial = &study.trials()[0];
+    assert_eq!((&rows[0][0], &rows[0][1], &rows[0][9]), ("0", "0.75", "COMPLETE"));
+    assert_eq!((&rows[0][5], &rows[0][6], &rows[0][7]), ("32", "0.5", "[1,null]"));
+    assert_eq!((&rows[0][8], Some(&rows[0][2])), ("a, \"b\"\nc", trial.started.as_deref()));
+    assert_eq!(rows[0][4].parse().ok(), trial.duration());
+    assert_eq!(rows[1].iter().collect::<Vec<_>>(), ["1", "", "", "", "", "", "", "", "", "WAITING"]);
+    let mut object = Vec::new();
+    export::json(&study, &mut object).unwrap();
+    let object: Value = serde_json::from_slice(&object).unwrap();
+    assert_eq!((&object["study"], &object["direction"]), (&json!("s"), &json!("maximize")));
+    let trial = &object["trials"][0];
+    assert_eq!((&trial["params"], &trial["value"]), (&json!({"batch": 32, "rate": 0.5}), &json!(0.75)));
+    assert_eq!((&trial["intermediate_values"], &trial["state"]), (&json!({"3": "inf"}), &json!("COMPLETE")));
+    assert_eq!(object["trials"][1]["value"], Value::Null);
+    let full = export::csv(study.trials(), std::io::Cursor::new([0_u8; 8].as_mut_slice()));
+    assert!(matches!(full, Err(TuneError::Export { .. })));
+}

@@ -1,0 +1,257 @@
+//! One configuration of a study and what came of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use serde_json::Value;
+
+use crate::distribution::{Distribution, ParamValue};
+
+/// Where a trial stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrialState {
+    /// A worker has it.
+    Running,
+    /// Done, with a value.
+    Complete,
+    /// Stopped early because others did better.
+    Pruned,
+    /// Ended by an error.
+    Fail,
+    /// Asked for and not begun.
+    Waiting,
+}
+
+/// Whether small values are good or large ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Small ones, as of a loss.
+    Minimize,
+    /// Large ones, as of an accuracy.
+    Maximize,
+}
+
+/// A parameter's value, and what it could have been.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    /// What it could have been.
+    pub distribution: Distribution,
+    /// The value in its internal form.
+    pub internal: f64,
+}
+
+/// One configuration and what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// The trial's place in its study, counted from 0.
+    pub number: u64,
+    /// Where it stands.
+    pub state: TrialState,
+    /// What it reached: a complete trial's value, or the last intermediate one of a pruned trial.
+    pub value: Option<f64>,
+    /// Its configuration.
+    pub params: BTreeMap<String, Param>,
+    /// Values on the way, by step.
+    pub intermediate: BTreeMap<u64, f64>,
+    /// Whatever people keep with a trial.
+    pub user_attrs: BTreeMap<String, Value>,
+    /// What programs keep with a trial.
+    pub system_attrs: BTreeMap<String, Value>,
+    /// When a worker began, as the journal has it: `2026-11-23T12:00:00.123456+00:00`. Without an offset, which older
+    /// journals lack, it is the writer's local time.
+    pub started: Option<String>,
+    /// When it was finished, written as `started` is.
+    pub completed: Option<String>,
+}
+
+/// The system attribute with the parameters that a waiting trial must be given.
+pub(crate) const FIXED_PARAMS: &str = "fixed_params";
+
+impl Trial {
+    /// A parameter's value in its external form.
+    pub fn param(&self, name: &str) -> Option<ParamValue> {
+        self.params.get(name).map(Param::value)
+    }
+
+    /// The intermediate value of the last step.
+    pub fn last_intermediate(&self) -> Option<f64> {
+        self.intermediate.last_key_value().map(|(_, value)| *value)
+    }
+
+    /// Seconds from its begin to its end, where both are known.
+    pub fn duration(&self) -> Option<f64> {
+        let (started, completed) = (time(self.started.as_ref()?)?, time(self.completed.as_ref()?)?);
+        (started.0 == completed.0).then(|| (completed.1 - started.1) as f64 / 1e6)
+    }
+
+    /// The values that whoever put this trial into the queue wants its parameters to have; those of a kind that no
+    /// parameter has are left out.
+    pub fn fixed_params(&self) -> BTreeMap<String, ParamValue> {
+        let fixed = self.system_attrs.get(FIXED_PARAMS).and_then(Value::as_object);
+        let fixed = fixed.into_iter().flatten();
+        fixed.filter_map(|(name, value)| Some((name.clone(), ParamValue::from_json(value).ok()?))).collect()
+    }
+
+    /// Whether the trial has exactly these parameters with exactly these values. Their ranges don't matter.
+    pub fn has_params(&self, params: &BTreeMap<String, Param>) -> bool {
+        self.params.len() == params.len()
+            && self
+                .params
+                .iter()
+                .zip(params)
+                .all(|((name, param), (other_name, other))| name == other_name && param.value().is_same(&other.value()))
+    }
+}
+
+impl Param {
+    /// The value in its external form.
+    pub fn value(&self) -> ParamValue {
+        self.distribution.to_external(self.internal)
+    }
+}
+
+impl TrialState {
+    /// Whether nothing more will happen to the trial.
+    pub fn is_finished(self) -> bool {
+        !matches!(self, Self::Running | Self::Waiting)
+    }
+
+    /// Optuna's number of the state.
+    pub(crate) fn code(self) -> u64 {
+        match self {
+            Self::Running => 0,
+            Self::Complete => 1,
+            Self::Pruned => 2,
+            Self::Fail => 3,
+            Self::Waiting => 4,
+        }
+    }
+
+    pub(crate) fn from_code(code: u64) -> Option<Self> {
+        let all = [Self::Running, Self::Complete, Self::Pruned, Self::Fail, Self::Waiting];
+        all.get(usize::try_from(code).ok()?).copied()
+    }
+}
+
+/// Optuna's names: `RUNNING`, `COMPLETE`, `PRUNED`, `FAIL`, `WAITING`.
+impl fmt::Display for TrialState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Running => "RUNNING",
+            Self::Complete => "COMPLETE",
+            Self::Pruned => "PRUNED",
+            Self::Fail => "FAIL",
+            Self::Waiting => "WAITING",
+        })
+    }
+}
+
+impl Direction {
+    /// Whether `a` is the better value. What is no number is never better, and nothing is better than it.
+    pub fn better(self, a: f64, b: f64) -> bool {
+        match self {
+            Self::Minimize => a < b,
+            Self::Maximize => a > b,
+        }
+    }
+
+    /// Optuna's number of the direction.
+    pub(crate) fn code(self) -> u64 {
+        match self {
+            Self::Minimize => 1,
+            Self::Maximize => 2,
+        }
+    }
+
+    pub(crate) fn from_code(code: u64) -> Option<Self> {
+        match code {
+            1 => Some(Self::Minimize),
+            2 => Some(Self::Maximize),
+            _ => None,
+        }
+    }
+}
+
+/// `minimize` or `maximize`.
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Minimize => "minimize",
+            Self::Maximize => "maximize",
+        })
+    }
+}
+
+/// This instant, as Optuna writes it.
+pub(crate) fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+/// Microseconds of a time in a journal, and whether it said how far from UTC it is. Two times can be compared if both do
+/// or neither does.
+pub(crate) fn time(text: &str) -> Option<(bool, i64)> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some((true, time.timestamp_micros()));
+    }
+    let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()?;
+    Some((false, time.and_utc().timestamp_micros()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trial(started: Option<&str>, completed: Option<&str>) -> Trial {
+        Trial {
+            number: 0,
+            state: TrialState::Complete,
+            value: None,
+            params: BTreeMap::new(),
+            intermediate: BTreeMap::new(),
+            user_attrs: BTreeMap::new(),
+            system_attrs: BTreeMap::new(),
+            started: started.map(str::to_owned),
+            completed: completed.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn durations_need_two_times_of_a_kind() {
+        let utc = "2026-11-23T12:00:00.000001+00:00";
+        assert_eq!(trial(Some(utc), Some("2026-11-23T13:00:01.500001+01:00")).duration(), Some(1.5));
+        let local = "2026-11-23T12:00:00.25";
+        assert_eq!(trial(Some(local), Some("2026-11-23T12:01:00")).duration(), Some(59.75));
+        assert_eq!(trial(Some(utc), Some(local)).duration(), None);
+        assert_eq!(trial(Some(utc), None).duration(), None);
+        assert_eq!(time("yesterday"), None);
+    }
+
+    #[test]
+    fn this_instant_is_a_time() {
+        let (utc, micros) = time(&now()).unwrap();
+        assert!(utc && micros > 1_700_000_000_000_000);
+        assert!(now().ends_with("+00:00"), "{}", now());
+    }
+
+    #[test]
+    fn the_same_values_in_another_range_are_the_same() {
+        let param =
+            |high, internal| Param { distribution: Distribution::Int { low: 0, high, log: false, step: 1 }, internal };
+        let mut one = trial(None, None);
+        one.params = BTreeMap::from([("a".to_owned(), param(4, 2.0))]);
+        assert!(one.has_params(&BTreeMap::from([("a".to_owned(), param(9, 2.0))])));
+        assert!(!one.has_params(&BTreeMap::from([("a".to_owned(), param(4, 3.0))])));
+        assert!(!one.has_params(&BTreeMap::from([("b".to_owned(), param(4, 2.0))])));
+        assert!(!one.has_params(&BTreeMap::new()));
+    }
+
+    #[test]
+    fn numbers_of_states_are_optunas() {
+        let names: Vec<_> = (0..6).map_while(TrialState::from_code).map(|state| state.to_string()).collect();
+        assert_eq!(names, ["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING"]);
+        assert!((0..5).all(|code| TrialState::from_code(code).unwrap().code() == code));
+        assert!((1..3).all(|code| Direction::from_code(code).unwrap().code() == code));
+        assert_eq!(Direction::from_code(0), None);
+    }
+}
