@@ -1,9 +1,9 @@
 //! Several workers at once, in one process and in several, some of them killed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -40,27 +40,31 @@ fn begin(study: &mut Study, value: f64, mark: &str) -> u64 {
 }
 
 /// A worker in another process, killed at the latest when this is dropped.
-struct Process(Child);
+struct Process {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
 
 impl Process {
     fn start(part: &str, path: &Path, name: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", "--nocapture", part]).env(JOURNAL, path).env(NAME, name);
-        Self(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap())
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, output }
     }
 
-    /// What it said until it ended, or until it was killed.
-    fn said(&mut self) -> Vec<String> {
-        let output = BufReader::new(self.0.stdout.take().unwrap());
-        let lines = output.split(b'\n').map_while(Result::ok).map(|line| String::from_utf8(line).unwrap());
-        lines.filter_map(|line| line.strip_prefix("SAID ").map(str::to_owned)).collect()
+    /// What it says next, as many times, or until it has ended.
+    fn hear(&mut self, most: usize) -> Vec<String> {
+        let lines = self.output.by_ref().lines().map_while(Result::ok);
+        lines.filter_map(|line| line.strip_prefix("SAID ").map(str::to_owned)).take(most).collect()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -132,7 +136,7 @@ fn two_processes_append_two_hundred_operations_each() {
     let workers = ["a", "b"];
     let processes = workers.map(|name| Process::start("part_of_a_hundred_trials", &path, name));
     for mut process in processes {
-        assert!(process.0.wait().unwrap().success());
+        assert!(process.child.wait().unwrap().success());
     }
     assert_hundred_each(&path, &workers);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a lock was left behind");
@@ -164,18 +168,20 @@ fn workers_are_killed_and_nothing_that_was_said_is_lost() {
     let path = folder.path().join("study.jsonl");
     drop(open(&path));
     let (mut finished, mut reported, mut took) = (BTreeMap::new(), BTreeSet::new(), 0);
-    let (mut kills, mut pause) = (0, 40);
+    let mut kills = 0;
     let begun = Instant::now();
     loop {
         let mut both = ["a", "b"].map(|name| Process::start("part_of_working_until_there_are_enough", &path, name));
-        std::thread::sleep(Duration::from_millis(pause));
-        pause = 40 + (pause * 7 + 13) % 90;
         let killed = kills < KILLS;
+        let mut said = Vec::new();
         if killed {
-            both.iter_mut().for_each(|process| process.0.kill().unwrap());
-            kills += 2;
+            // Somewhere in the first trials, and a little later, so in the middle of anything.
+            said = both[0].hear(1 + kills % 9);
+            std::thread::sleep(Duration::from_micros(97 * (kills % 31) as u64));
+            both.iter_mut().for_each(|process| process.child.kill().unwrap());
+            kills += both.len();
         }
-        let said: Vec<String> = both.iter_mut().flat_map(Process::said).collect();
+        said.extend(both.iter_mut().flat_map(|process| process.hear(usize::MAX)));
         for line in &said {
             let mut words = line.split(' ');
             match words.next().unwrap() {

@@ -215,7 +215,7 @@ fn a_silent_worker_elsewhere_is_dead_after_a_while() {
     let mut far = elsewhere(house.open());
     let number = begin(&mut far, 0.5);
     let mut study = house.open();
-    let silence = std::time::Duration::from_millis(200);
+    let silence = std::time::Duration::from_secs(1);
     let pause = || std::thread::sleep(silence * 6 / 10);
     assert!(matches!(study.holder(number).unwrap(), Some(Holder::Silent(..))));
     pause();
