@@ -3,15 +3,20 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::space::SpaceError;
 use crate::{Direction, TrialState};
 
 /// The result of everything in this crate.
-pub type Result<T> = std::result::Result<T, TuneError>;
+pub type Result<T, E = TuneError> = std::result::Result<T, E>;
 
 /// Why a study could not be read, written or gone on with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TuneError {
+    /// A space that can't be read, or can't be searched as asked.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+
     /// A file or folder of this machine could not be read or written.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {

@@ -28,7 +28,11 @@
 mod distribution;
 mod error;
 pub mod export;
+pub mod importance;
 pub mod journal;
+pub mod pruner;
+pub mod sampler;
+pub mod space;
 mod study;
 mod trial;
 

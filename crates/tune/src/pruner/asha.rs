@@ -1,0 +1,141 @@
+//! Asynchronous successive halving (Li et al., "A system for massively parallel hyperparameter tuning", 2018).
+//!
+//! Rung r lies at step `min_resource * reduction_factor^(r + min_early_stopping_rate)`. A trial that reaches a rung goes
+//! on if it is among the best `1 / reduction_factor` of all trials that have reached it so far, itself among them;
+//! rounded down, but the best always goes on. A value that is no number ends its trial, and doesn't count for others.
+//!
+//! Optuna's `SuccessiveHalvingPruner` decides alike, but notes each rung in the study; here a trial's value at a rung is
+//! read from its values: the first at the rung's step or later. So one that leaps over several rungs has come to all.
+
+use super::{Pruner, loss};
+use crate::trial::{Direction, Trial};
+
+/// A trial stops at a rung unless it is among the best that have come there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asha {
+    /// The step of the first rung, >= 1.
+    pub min_resource: u64,
+    /// How many trials compete for one place on the next rung, >= 2.
+    pub reduction_factor: u64,
+    /// How many of the lowest rungs are left out.
+    pub min_early_stopping_rate: u32,
+}
+
+impl Default for Asha {
+    /// Rungs at steps 1, 3, 9, and so on, each passed by a third.
+    fn default() -> Self {
+        Self { min_resource: 1, reduction_factor: 3, min_early_stopping_rate: 0 }
+    }
+}
+
+impl Asha {
+    /// The steps of the rungs, up to `last`.
+    pub fn rungs(&self, last: u64) -> Vec<u64> {
+        let factor = self.reduction_factor.max(2);
+        let first =
+            factor.checked_pow(self.min_early_stopping_rate).and_then(|by| by.checked_mul(self.min_resource.max(1)));
+        std::iter::successors(first, |rung| rung.checked_mul(factor)).take_while(|rung| *rung <= last).collect()
+    }
+}
+
+impl Pruner for Asha {
+    fn should_prune(&self, trials: &[Trial], trial: &Trial, direction: Direction) -> bool {
+        let Some((&step, &value)) = trial.intermediate.last_key_value() else { return false };
+        let before = trial.intermediate.range(..step).next_back().map(|(step, _)| *step);
+        // The rungs that this very step has reached.
+        let mut reached = self.rungs(step);
+        reached.retain(|rung| before.is_none_or(|before| before < *rung));
+        let own = loss(value, direction);
+        reached.into_iter().any(|rung| {
+            let others = trials.iter().filter(|other| other.number != trial.number);
+            let others = others.filter_map(|other| other.intermediate.range(rung..).next());
+            let numbers = others.map(|(_, value)| *value).filter(|value| !value.is_nan());
+            let mut losses: Vec<f64> = numbers.map(|value| loss(value, direction)).collect();
+            losses.push(own);
+            losses.sort_by(f64::total_cmp);
+            let places = (losses.len() as u64 / self.reduction_factor.max(2)).max(1);
+            value.is_nan() || own > losses[places as usize - 1]
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::trial::TrialState;
+
+    /// A trial with these values at steps 0, 1, ..
+    pub(in crate::pruner) fn trial(number: u64, state: TrialState, values: &[f64]) -> Trial {
+        Trial {
+            number,
+            state,
+            value: None,
+            params: BTreeMap::new(),
+            intermediate: (0..).zip(values.iter().copied()).collect(),
+            user_attrs: BTreeMap::new(),
+            system_attrs: BTreeMap::new(),
+            started: None,
+            completed: None,
+        }
+    }
+
+    fn running(number: u64, values: &[f64]) -> Trial {
+        trial(number, TrialState::Running, values)
+    }
+
+    #[test]
+    fn rungs_grow_by_the_factor() {
+        assert_eq!(Asha::default().rungs(30), [1, 3, 9, 27]);
+        let late = Asha { min_resource: 2, reduction_factor: 4, min_early_stopping_rate: 1 };
+        assert_eq!(late.rungs(150), [8, 32, 128]);
+        assert!(Asha { min_resource: u64::MAX / 2, ..late }.rungs(u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn the_best_third_of_those_who_came_goes_on() {
+        // Losses at step 1.
+        let others: Vec<Trial> =
+            [0.5, 0.1, 0.4, 0.2, 0.3].iter().zip(0..).map(|(loss, number)| running(number, &[9.0, *loss])).collect();
+        let stops = |value| Asha::default().should_prune(&others, &running(9, &[9.0, value]), Direction::Minimize);
+        // Six have come, two may go on: 0.1 and what is at most 0.2.
+        assert!(!stops(0.05));
+        assert!(!stops(0.2));
+        assert!(stops(0.25));
+        assert!(stops(f64::NAN));
+    }
+
+    #[test]
+    fn the_first_goes_on_and_then_only_a_better_one() {
+        let rule = Asha::default();
+        let first = running(0, &[0.0, 0.5]);
+        assert!(!rule.should_prune(&[], &first, Direction::Maximize));
+        let others = [first];
+        assert!(rule.should_prune(&others, &running(1, &[0.0, 0.4]), Direction::Maximize));
+        assert!(!rule.should_prune(&others, &running(1, &[0.0, 0.6]), Direction::Maximize));
+    }
+
+    #[test]
+    fn between_rungs_nobody_stops_and_values_come_from_the_rung() {
+        let rule = Asha::default();
+        let others = [running(0, &[0.9, 0.1, 0.1, 0.1])];
+        assert!(!rule.should_prune(&others, &running(1, &[0.5]), Direction::Minimize));
+        assert!(!rule.should_prune(&others, &running(1, &[0.5, 0.05, 0.8]), Direction::Minimize));
+        assert!(rule.should_prune(&others, &running(1, &[0.5, 0.05, 0.8, 0.2]), Direction::Minimize));
+        // A step that leaps over rungs reaches them all.
+        let mut leaping = running(1, &[]);
+        leaping.intermediate.insert(4, 0.2);
+        assert!(rule.should_prune(&others, &leaping, Direction::Minimize));
+    }
+
+    #[test]
+    fn the_trial_itself_counts_once() {
+        let mine = running(3, &[0.0, 0.5]);
+        let others = [running(0, &[0.0, 0.4]), running(1, &[0.0, 0.6]), mine.clone()];
+        // Three came, one place, and 0.4 has it; were the trial counted twice there would still be one.
+        assert!(Asha::default().should_prune(&others, &mine, Direction::Minimize));
+        let best = running(3, &[0.0, 0.3]);
+        assert!(!Asha::default().should_prune(&[others[0].clone(), best.clone()], &best, Direction::Minimize));
+    }
+}

@@ -1,0 +1,136 @@
+//! Points spread evenly over the space: Sobol's sequence, scrambled.
+//!
+//! Trial `n` takes point `n` of the sequence; any 2^k trials in a row from a multiple of 2^k on fall one into each of
+//! 2^k equal slices of every parameter, and evenly into boxes of several. The scrambling is Owen's ("Randomly permuted
+//! (t, m, s)-nets and (t, s)-sequences", 1995): each bit is flipped, or not, by a hash of seed, dimension and the bits
+//! before it. It keeps those counts, and gives each seed points of its own.
+
+mod directions;
+
+use std::collections::BTreeMap;
+
+use super::generator::{Generator, Purpose, mix};
+use super::{Sampler, fresh, random};
+use crate::error::TuneError;
+use crate::space::{Point, Space, SpaceError, from_unit};
+use crate::trial::{Direction, Param, Trial};
+use directions::DIRECTIONS;
+
+/// Points spread evenly over the space; the best choice for a number of trials known beforehand, when none of them
+/// should learn from the others.
+#[derive(Debug, Clone, Copy)]
+pub struct Sobol {
+    /// Which scrambling.
+    pub seed: u64,
+}
+
+/// One dimension a parameter.
+pub(super) const MOST_PARAMETERS: usize = DIRECTIONS.len() + 1;
+
+impl Sampler for Sobol {
+    fn sample(
+        &self,
+        space: &Space,
+        trials: &[Trial],
+        number: u64,
+        _: Direction,
+    ) -> Result<Option<BTreeMap<String, Param>>, TuneError> {
+        let found = space.parameters().len();
+        if found > MOST_PARAMETERS {
+            return Err(SpaceError::SobolDimensions { found, most: MOST_PARAMETERS }.into());
+        }
+        let mut generator = Generator::new(self.seed, number, Purpose::Sobol);
+        let point = fresh(space, &space.points(trials), &mut generator, |attempt, generator| match attempt {
+            0 => point(space, self.seed, number),
+            // Discrete parameters make neighbours the same; any other free place is as good.
+            _ => random::draw(space, generator),
+        });
+        Ok(point.map(|point| space.params(&point)))
+    }
+}
+
+/// The configuration at point `number`.
+pub(super) fn point(space: &Space, seed: u64, number: u64) -> Point {
+    let unit = |dimension: usize| {
+        let bits = scrambled(sobol(number as u32, dimension), mix(seed) ^ mix(dimension as u64 + 1));
+        // The bits below those of the sequence are a hash too, so that no value is rounded to 32 bits.
+        let below = mix(mix(seed ^ number) ^ dimension as u64) >> 43;
+        (((u64::from(bits)) << 21) | below) as f64 / (1_u64 << 53) as f64
+    };
+    space.fill(|index| from_unit(&space.parameters()[index].distribution, unit(index)))
+}
+
+/// Coordinate `dimension` of point `number`, as 32 binary digits after the point.
+fn sobol(number: u32, dimension: usize) -> u32 {
+    if dimension == 0 {
+        return number.reverse_bits();
+    }
+    let (inner, first) = DIRECTIONS[dimension - 1];
+    let degree = first.len();
+    let mut directions = [0_u32; 32];
+    let mut coordinate = 0;
+    for bit in 0..32 {
+        directions[bit] = if bit < degree {
+            first[bit] << (31 - bit)
+        } else {
+            let oldest = directions[bit - degree];
+            let taps = (1..degree).filter(|tap| inner >> (degree - 1 - tap) & 1 == 1);
+            taps.fold(oldest ^ (oldest >> degree), |sum, tap| sum ^ directions[bit - tap])
+        };
+        if number >> bit & 1 == 1 {
+            coordinate ^= directions[bit];
+        }
+    }
+    coordinate
+}
+
+/// Owen's scrambling: the digits before a digit, and the key, decide whether it is flipped.
+fn scrambled(digits: u32, key: u64) -> u32 {
+    (0..32).fold(0, |flips, place| {
+        let before = u64::from(digits) >> (32 - place);
+        let flip = mix(key ^ mix((1 << place) | before)) & 1;
+        flips | ((flip as u32) << (31 - place))
+    }) ^ digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Points in all dimensions, by scipy, which counts in Gray code.
+    const SCIPY: &str = include_str!("../../../../../tests/fixtures/tune/sobol.txt");
+
+    #[test]
+    fn unscrambled_points_are_those_of_scipy() {
+        let lines: Vec<&str> = SCIPY.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines.len(), 45);
+        for line in lines {
+            let numbers: Vec<u32> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+            let gray = numbers[0] ^ (numbers[0] >> 1);
+            let found: Vec<u32> = (0..MOST_PARAMETERS).map(|dimension| sobol(gray, dimension) >> 2).collect();
+            assert_eq!(found, numbers[1..], "point {}", numbers[0]);
+        }
+    }
+
+    #[test]
+    fn scrambling_keeps_one_point_in_each_slice() {
+        for seed in 0..5 {
+            for dimension in 0..MOST_PARAMETERS {
+                for block in 0..4 {
+                    let mut hit = [false; 64];
+                    for number in block * 64..(block + 1) * 64 {
+                        let digits = scrambled(sobol(number, dimension), mix(seed) ^ mix(dimension as u64 + 1));
+                        hit[(digits >> 26) as usize] = true;
+                    }
+                    assert!(hit.iter().all(|hit| *hit), "seed {seed}, dimension {dimension}, block {block}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn seeds_give_points_of_their_own() {
+        let first = |seed| scrambled(sobol(0, 0), mix(seed) ^ mix(1));
+        assert_ne!(first(1), first(2));
+    }
+}

@@ -1,0 +1,248 @@
+//! A density over configurations, made of one bump around each of some trials.
+//!
+//! A bump is a product over the parameters: a normal distribution cut off at the ends of a range (in logarithms where the
+//! range is logarithmic; summed over a step's cell where it has steps), or a table over choices. One more bump, the
+//! prior, covers everything, so that no configuration is impossible. What a trial lacks has the prior's shape in its bump.
+
+use super::normal;
+use crate::distribution::Distribution;
+use crate::sampler::generator::Generator;
+use crate::space::{Parameter, Point, Space, on_step};
+
+/// The density.
+pub(super) struct Density<'a> {
+    space: &'a Space,
+    axes: Vec<Axis>,
+    /// The bumps' weights, the prior's last; they sum to 1.
+    weights: Vec<f64>,
+    /// For each bump and parameter the shape; `None`: the prior's.
+    bumps: Vec<Vec<Option<Shape>>>,
+    prior: Vec<Shape>,
+}
+
+/// How far a parameter reaches.
+enum Axis {
+    /// Numbers, with bounds as the bumps see them: logarithms where `log`, and half a step wider where there are steps.
+    Numbers {
+        low: f64,
+        high: f64,
+        log: bool,
+        step: Option<f64>,
+    },
+    Choices(usize),
+}
+
+/// A bump along one parameter.
+enum Shape {
+    /// A normal distribution of which a part, whose logarithm is `log_mass`, lies within the bounds. `log_height` is
+    /// the logarithm of its density at the mean, up to a constant.
+    Normal { mean: f64, deviation: f64, log_mass: f64, log_height: f64 },
+    /// The probability of each choice, and its logarithm.
+    Table(Vec<(f64, f64)>),
+}
+
+/// A bump is this much narrower than the distance to its farther neighbour, which alone would smooth too much.
+const SHARPNESS: f64 = 0.8;
+
+impl<'a> Density<'a> {
+    /// The density around `points`, with their weights; the prior's is 1.
+    pub(super) fn new(space: &'a Space, points: &[&Point], mut weights: Vec<f64>) -> Self {
+        let axes: Vec<Axis> = space.parameters().iter().map(Axis::new).collect();
+        let prior = axes.iter().map(Axis::prior).collect();
+        let mut bumps: Vec<Vec<Option<Shape>>> = (0..=points.len()).map(|_| Vec::with_capacity(axes.len())).collect();
+        for (index, axis) in axes.iter().enumerate() {
+            let seen: Vec<(usize, f64)> = points
+                .iter()
+                .enumerate()
+                .filter_map(|(bump, point)| Some((bump, axis.position(point[index]?))))
+                .collect();
+            let mut shapes = axis.around(&seen, points.len() + 1).into_iter();
+            let mut seen = seen.into_iter().map(|(bump, _)| bump).peekable();
+            for (place, bump) in bumps.iter_mut().enumerate() {
+                bump.push(if seen.next_if_eq(&place).is_some() { shapes.next() } else { None });
+            }
+        }
+        weights.push(1.0);
+        let sum: f64 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight /= sum);
+        Self { space, axes, weights, bumps, prior }
+    }
+
+    /// A configuration at random: from one bump, chosen by weight.
+    pub(super) fn draw(&self, generator: &mut Generator) -> Point {
+        let bump = &self.bumps[generator.pick(self.weights.iter().copied())];
+        self.space.fill(|index| {
+            let shape = bump[index].as_ref().unwrap_or(&self.prior[index]);
+            self.axes[index].draw(shape, &self.space.parameters()[index].distribution, generator)
+        })
+    }
+
+    /// The logarithm of the density at a configuration, up to a constant that depends on which parameters it has.
+    pub(super) fn log_at(&self, point: &Point) -> f64 {
+        let there: Vec<(usize, f64)> =
+            point.iter().enumerate().filter_map(|(index, value)| Some((index, (*value)?))).collect();
+        let prior: Vec<f64> =
+            there.iter().map(|(index, value)| self.axes[*index].log_density(&self.prior[*index], *value)).collect();
+        let logs: Vec<f64> = self
+            .bumps
+            .iter()
+            .zip(&self.weights)
+            .map(|(bump, weight)| {
+                let along = |((index, value), prior): (&(usize, f64), &f64)| match &bump[*index] {
+                    Some(shape) => self.axes[*index].log_density(shape, *value),
+                    None => *prior,
+                };
+                weight.ln() + there.iter().zip(&prior).map(along).sum::<f64>()
+            })
+            .collect();
+        // The prior is above 0 everywhere, so the greatest is finite.
+        let greatest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        greatest + logs.iter().map(|log| (log - greatest).exp()).sum::<f64>().ln()
+    }
+}
+
+impl Axis {
+    fn new(parameter: &Parameter) -> Self {
+        match &parameter.distribution {
+            Distribution::Float { low, high, log: true, .. } => {
+                Self::Numbers { low: low.ln(), high: high.ln(), log: true, step: None }
+            }
+            Distribution::Float { low, high, step, .. } => {
+                let half = step.unwrap_or(0.0) / 2.0;
+                Self::Numbers { low: low - half, high: high + half, log: false, step: *step }
+            }
+            Distribution::Int { low, high, log: true, .. } => Self::Numbers {
+                low: (*low as f64 - 0.5).ln(),
+                high: (*high as f64 + 0.5).ln(),
+                log: true,
+                step: Some(1.0),
+            },
+            Distribution::Int { low, high, step, .. } => {
+                let step = *step as f64;
+                Self::Numbers {
+                    low: *low as f64 - step / 2.0,
+                    high: *high as f64 + step / 2.0,
+                    log: false,
+                    step: Some(step),
+                }
+            }
+            Distribution::Categorical { choices } => Self::Choices(choices.len()),
+        }
+    }
+
+    /// Where an internal value lies between the bounds.
+    fn position(&self, internal: f64) -> f64 {
+        match self {
+            Self::Numbers { log: true, .. } => internal.ln(),
+            _ => internal,
+        }
+    }
+
+    fn prior(&self) -> Shape {
+        match self {
+            Self::Numbers { low, high, .. } => self.normal((low + high) / 2.0, high - low),
+            Self::Choices(count) => table(std::iter::repeat_n(1.0 / *count as f64, *count)),
+        }
+    }
+
+    fn normal(&self, mean: f64, deviation: f64) -> Shape {
+        let Self::Numbers { low, high, .. } = self else { return self.prior() };
+        // A range of one value has no width, and any width does for it.
+        let deviation = if deviation > 0.0 { deviation } else { 1.0 };
+        let mass = normal::mass((low - mean) / deviation, (high - mean) / deviation);
+        let log_mass = if mass > 0.0 { mass.ln() } else { 0.0 };
+        Shape::Normal { mean, deviation, log_mass, log_height: -deviation.ln() - log_mass }
+    }
+
+    /// The shapes around positions, in their order, for a density of `bumps` bumps.
+    fn around(&self, seen: &[(usize, f64)], bumps: usize) -> Vec<Shape> {
+        match self {
+            Self::Choices(count) => {
+                let spread = 1.0 / bumps as f64;
+                let whole = 1.0 + spread * *count as f64;
+                let shape = |(_, choice): &(usize, f64)| {
+                    table((0..*count).map(|index| (spread + f64::from(index == *choice as usize)) / whole))
+                };
+                seen.iter().map(shape).collect()
+            }
+            Self::Numbers { low, high, .. } => {
+                let range = high - low;
+                let narrowest = range / (1.0 + bumps as f64).min(100.0);
+                let deviations = neighbours(seen, *low, *high);
+                let shape = |((_, mean), deviation): (&(usize, f64), f64)| {
+                    self.normal(*mean, SHARPNESS * deviation.clamp(narrowest, range))
+                };
+                seen.iter().zip(deviations).map(shape).collect()
+            }
+        }
+    }
+
+    fn draw(&self, shape: &Shape, distribution: &Distribution, generator: &mut Generator) -> f64 {
+        match (self, shape) {
+            (Self::Numbers { low, high, log, .. }, Shape::Normal { mean, deviation, .. }) => {
+                let (from, to) = (normal::cdf((low - mean) / deviation), normal::cdf((high - mean) / deviation));
+                let probability = (from + generator.unit() * (to - from)).clamp(1e-300, 1.0 - f64::EPSILON / 2.0);
+                let position = (mean + deviation * normal::quantile(probability)).clamp(*low, *high);
+                onto(distribution, if *log { position.exp() } else { position })
+            }
+            (_, Shape::Table(probabilities)) => {
+                generator.pick(probabilities.iter().map(|(probability, _)| *probability)) as f64
+            }
+            _ => 0.0,
+        }
+    }
+
+    fn log_density(&self, shape: &Shape, internal: f64) -> f64 {
+        match (self, shape) {
+            (Self::Numbers { log, step, .. }, Shape::Normal { mean, deviation, log_mass, log_height }) => {
+                let place = |number: f64| (if *log { number.ln() } else { number } - mean) / deviation;
+                match step {
+                    None => log_height - 0.5 * place(internal).powi(2),
+                    Some(step) => {
+                        let cell = normal::mass(place(internal - step / 2.0), place(internal + step / 2.0));
+                        cell.ln() - log_mass
+                    }
+                }
+            }
+            (_, Shape::Table(probabilities)) => probabilities[internal as usize].1,
+            _ => 0.0,
+        }
+    }
+}
+
+fn table(probabilities: impl Iterator<Item = f64>) -> Shape {
+    Shape::Table(probabilities.map(|probability| (probability, probability.ln())).collect())
+}
+
+/// The value of a range that is nearest to a number.
+fn onto(distribution: &Distribution, number: f64) -> f64 {
+    match distribution {
+        Distribution::Float { low, high, step: Some(step), .. } => {
+            on_step(*low, *high, *step, ((number - low) / step).round())
+        }
+        Distribution::Float { low, high, .. } => number.clamp(*low, *high),
+        Distribution::Int { low, high, step, .. } => {
+            let (low, high, step) = (*low as f64, *high as f64, *step as f64);
+            (low + ((number - low) / step).round() * step).clamp(low, high)
+        }
+        Distribution::Categorical { .. } => number,
+    }
+}
+
+/// For each position the distance to its farther neighbour, in the positions' order. The outermost look inwards only,
+/// unless they are alone.
+fn neighbours(seen: &[(usize, f64)], low: f64, high: f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..seen.len()).collect();
+    order.sort_by(|one, other| seen[*one].1.total_cmp(&seen[*other].1));
+    let mut distances = vec![0.0; seen.len()];
+    for (rank, place) in order.iter().enumerate() {
+        let at = seen[*place].1;
+        let before = rank.checked_sub(1).map(|rank| at - seen[order[rank]].1);
+        let after = order.get(rank + 1).map(|next| seen[*next].1 - at);
+        distances[*place] = match (before, after) {
+            (None, None) => (at - low).max(high - at),
+            (before, after) => before.unwrap_or(0.0).max(after.unwrap_or(0.0)),
+        };
+    }
+    distances
+}

@@ -1,0 +1,329 @@
+//! One key of a space's file: a value, choices, or a range, perhaps under conditions.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::Value;
+
+use super::file::Fields;
+use super::{Condition, Parameter, SpaceError};
+use crate::distribution::{Distribution, ParamValue};
+
+/// What a table may say.
+const KEYS: [&str; 8] = ["low", "high", "log", "step", "points", "choices", "value", "when"];
+
+/// A key of the file with its place.
+pub(super) struct Entry<'a> {
+    pub path: &'a Path,
+    pub name: String,
+    pub line: usize,
+    /// The lines of the keys in its table.
+    pub inner: BTreeMap<String, usize>,
+    pub value: Value,
+}
+
+/// What a key means.
+pub(super) enum Kind {
+    Fixed(Value),
+    Varies { distribution: Distribution, points: Option<usize> },
+}
+
+impl Entry<'_> {
+    /// An error at this key, or at a key in its table.
+    pub fn wrong(&self, key: Option<&str>, message: impl Into<String>) -> SpaceError {
+        SpaceError::File {
+            path: self.path.to_owned(),
+            line: key.and_then(|key| self.inner.get(key)).copied().unwrap_or(self.line),
+            key: Some(self.name.clone()),
+            message: message.into(),
+        }
+    }
+
+    pub fn read(&self, fields: &Fields<'_>) -> Result<Kind, SpaceError> {
+        match &self.value {
+            Value::Array(choices) => self.choices(choices, fields),
+            Value::Table(table) => self.table(table, fields),
+            value => {
+                self.check(fields, None, value)?;
+                Ok(Kind::Fixed(value.clone()))
+            }
+        }
+    }
+
+    fn table(&self, table: &toml::Table, fields: &Fields<'_>) -> Result<Kind, SpaceError> {
+        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            let line = self.inner.get(key).copied().unwrap_or(self.line);
+            return Err(SpaceError::unknown(self.path, line, key, Some(&self.name), &KEYS));
+        }
+        let forms = ["low", "choices", "value"].map(|key| table.contains_key(key));
+        let others = |allowed: &str| table.keys().find(|key| *key != allowed && *key != "when").cloned();
+        match forms {
+            [false, true, false] => {
+                if let Some(other) = others("choices") {
+                    return Err(self.wrong(
+                        Some(&other),
+                        format!("`choices` and `{other}` don't go together (hint: leave one out)"),
+                    ));
+                }
+                match &table["choices"] {
+                    Value::Array(choices) => self.choices(choices, fields),
+                    _ => Err(self.wrong(Some("choices"), "`choices` needs a list (hint: `choices = [16, 32]`)")),
+                }
+            }
+            [false, false, true] => {
+                if let Some(other) = others("value") {
+                    return Err(self.wrong(
+                        Some(&other),
+                        format!("`value` and `{other}` don't go together (hint: leave one out)"),
+                    ));
+                }
+                let value = &table["value"];
+                self.check(fields, Some("value"), value)?;
+                if !table.contains_key("when") {
+                    return Ok(Kind::Fixed(value.clone()));
+                }
+                self.choices(std::slice::from_ref(value), fields)
+            }
+            [true, false, false] => self.range(table, fields),
+            [false, false, false] => Err(self.wrong(
+                None,
+                "neither a range, nor choices, nor a value (hint: `{ low = 1, high = 4 }`, `[16, 32]` or `16`)",
+            )),
+            _ => Err(self.wrong(None, "a range, choices and a value exclude each other (hint: keep one of them)")),
+        }
+    }
+
+    fn choices(&self, choices: &[Value], fields: &Fields<'_>) -> Result<Kind, SpaceError> {
+        let mut values = Vec::new();
+        for choice in choices {
+            self.check(fields, Some("choices"), choice)?;
+            let Some(value) = scalar(choice) else {
+                return Err(self.wrong(
+                    Some("choices"),
+                    format!("a choice is a number, a text, true or false, and {choice} is none of them (hint: for the same list in all trials write `{{ value = [..] }}`)"),
+                ));
+            };
+            values.push(value);
+        }
+        // 0 among fractions is a fraction.
+        if values.iter().any(|value| matches!(value, ParamValue::Float(_))) {
+            for value in &mut values {
+                if let ParamValue::Int(number) = value {
+                    *value = ParamValue::Float(*number as f64);
+                }
+            }
+        }
+        let distribution = Distribution::Categorical { choices: values };
+        check_distribution(&distribution).map_err(|message| self.wrong(Some("choices"), message))?;
+        Ok(Kind::Varies { distribution, points: None })
+    }
+
+    fn range(&self, table: &toml::Table, fields: &Fields<'_>) -> Result<Kind, SpaceError> {
+        let number = |key: &str| match table.get(key) {
+            Some(Value::Integer(number)) => Ok(Some(ParamValue::Int(*number))),
+            Some(Value::Float(number)) if number.is_finite() => Ok(Some(ParamValue::Float(*number))),
+            Some(other) => {
+                Err(self.wrong(Some(key), format!("`{key}` needs a number, and {other} is given (hint: `{key} = 1`)")))
+            }
+            None => Ok(None),
+        };
+        let log = match table.get("log") {
+            None => false,
+            Some(Value::Boolean(log)) => *log,
+            Some(other) => {
+                return Err(self.wrong(
+                    Some("log"),
+                    format!("`log` needs true or false, and {other} is given (hint: `log = true`)"),
+                ));
+            }
+        };
+        let points = match table.get("points") {
+            None => None,
+            Some(Value::Integer(points @ 2..)) => usize::try_from(*points).ok(),
+            Some(other) => {
+                return Err(self.wrong(
+                    Some("points"),
+                    format!("`points` needs a whole number of 2 or more, and {other} is given (hint: `points = 5`)"),
+                ));
+            }
+        };
+        let (Some(low), Some(high)) = (number("low")?, number("high")?) else {
+            return Err(self.wrong(None, "a range needs both ends (hint: `{ low = 1, high = 4 }`)"));
+        };
+        for key in ["low", "high"] {
+            self.check(fields, Some(key), &table[key])?;
+        }
+        let step = number("step")?;
+
+        let distribution = match (low, high, step.unwrap_or(ParamValue::Null)) {
+            (ParamValue::Int(low), ParamValue::Int(high), step @ (ParamValue::Null | ParamValue::Int(_)))
+                if self.is_whole(low, high, fields) =>
+            {
+                let step = if let ParamValue::Int(step) = step { step } else { 1 };
+                Distribution::Int { low, high, log, step }
+            }
+            (low, high, step) => Distribution::Float {
+                low: as_number(&low),
+                high: as_number(&high),
+                log,
+                step: Some(as_number(&step)).filter(|step| !step.is_nan()),
+            },
+        };
+        check_distribution(&distribution).map_err(|message| self.wrong(None, message))?;
+        // The option may take the ends of a range and not what lies between them, such as 0.5 of an epoch.
+        if let Distribution::Float { low, high, step, .. } = &distribution {
+            let between = step.map_or((low + high) / 2.0, |step| (low + step).min(*high));
+            self.check(fields, None, &Value::Float(between))?;
+        }
+        Ok(Kind::Varies { distribution, points })
+    }
+
+    /// Whether a range with whole ends is one of whole numbers: the option refuses what lies between.
+    fn is_whole(&self, low: i64, high: i64, fields: &Fields<'_>) -> bool {
+        (fields.check)(&self.name, &Value::Float((low as f64 + high as f64) / 2.0)).is_err()
+    }
+
+    fn check(&self, fields: &Fields<'_>, key: Option<&str>, value: &Value) -> Result<(), SpaceError> {
+        (fields.check)(&self.name, value).map_err(|message| self.wrong(key, message))
+    }
+
+    /// What must hold for this key. Conditions on fixed options are decided here.
+    pub fn conditions(&self, parameters: &[Parameter], fixed: &toml::Table) -> Result<Vec<Condition>, SpaceError> {
+        let when = match self.value.as_table().and_then(|table| table.get("when")) {
+            None => return Ok(Vec::new()),
+            Some(Value::Table(when)) if !when.is_empty() => when,
+            Some(_) => {
+                return Err(self.wrong(Some("when"), "`when` needs a table (hint: `when = { optimizer = \"sgd\" }`)"));
+            }
+        };
+        let mut conditions = Vec::new();
+        for (name, wanted) in when {
+            let wanted =
+                if let Value::Array(several) = wanted { several.as_slice() } else { std::slice::from_ref(wanted) };
+            let values: Option<Vec<ParamValue>> = wanted.iter().map(scalar).collect();
+            let Some(values) = values.filter(|values| !values.is_empty()) else {
+                return Err(self.wrong(
+                    Some("when"),
+                    format!("a condition needs a value or a list of values (hint: `when = {{ {name} = \"sgd\" }}`)"),
+                ));
+            };
+            if let Some(parameter) = parameters.iter().find(|parameter| parameter.name == *name) {
+                conditions.push(self.condition(parameter, values)?);
+            } else if let Some(value) = fixed.get(name) {
+                if !wanted.contains(value) {
+                    return Err(self.wrong(
+                        Some("when"),
+                        format!("`{name}` is always {value}, so this is never tried (hint: remove it, or give `{name}` its choices)"),
+                    ));
+                }
+            } else {
+                return Err(self.wrong(
+                    Some("when"),
+                    format!("it depends on `{name}`, which this file doesn't set (hint: give `{name}` its choices)"),
+                ));
+            }
+        }
+        Ok(conditions)
+    }
+
+    fn condition(&self, parameter: &Parameter, mut values: Vec<ParamValue>) -> Result<Condition, SpaceError> {
+        let (name, distribution) = (&parameter.name, &parameter.distribution);
+        if matches!(distribution, Distribution::Float { .. }) {
+            return Err(self.wrong(
+                Some("when"),
+                format!("it depends on `{name}`, which is a range of fractions (hint: conditions need choices or whole numbers)"),
+            ));
+        }
+        for value in &mut values {
+            if let (ParamValue::Int(number), None) = (&*value, distribution.to_internal(value)) {
+                *value = ParamValue::Float(*number as f64);
+            }
+            if !distribution.to_internal(value).is_some_and(|internal| distribution.contains(internal)) {
+                return Err(self.wrong(
+                    Some("when"),
+                    format!("`{name}` is never {} (hint: it is one of {})", shown(value), shown_all(distribution)),
+                ));
+            }
+        }
+        Ok(Condition { name: name.clone(), values })
+    }
+}
+
+fn scalar(value: &Value) -> Option<ParamValue> {
+    match value {
+        Value::String(text) => Some(ParamValue::Str(text.clone())),
+        Value::Integer(number) => Some(ParamValue::Int(*number)),
+        Value::Float(number) if number.is_finite() => Some(ParamValue::Float(*number)),
+        Value::Boolean(value) => Some(ParamValue::Bool(*value)),
+        _ => None,
+    }
+}
+
+fn as_number(value: &ParamValue) -> f64 {
+    match value {
+        ParamValue::Int(number) => *number as f64,
+        ParamValue::Float(number) => *number,
+        _ => f64::NAN,
+    }
+}
+
+/// What is wrong with a distribution, and what to do.
+pub(super) fn check_distribution(distribution: &Distribution) -> Result<(), String> {
+    let (low, high, log, step) = match distribution {
+        Distribution::Categorical { choices } => {
+            if choices.is_empty() {
+                return Err("there are no choices (hint: `[16, 32]`)".to_owned());
+            }
+            let twice = choices.iter().enumerate().find(|(index, choice)| choices[..*index].contains(choice));
+            return match twice {
+                Some((_, choice)) => Err(format!("{} is among the choices twice (hint: leave one out)", shown(choice))),
+                None => Ok(()),
+            };
+        }
+        Distribution::Float { low, high, log, step } => (*low, *high, *log, *step),
+        Distribution::Int { low, high, log, step } => {
+            (*low as f64, *high as f64, *log, (*step != 1 || !*log).then_some(*step as f64))
+        }
+    };
+    if !(low.is_finite() && high.is_finite() && low <= high) {
+        return Err(format!("low {low:?} is above high {high:?} (hint: exchange them)"));
+    }
+    if log && low <= 0.0 {
+        return Err(format!(
+            "a logarithmic range begins above 0, and low is {low:?} (hint: a small low, or `log = false`)"
+        ));
+    }
+    let Some(step) = step else { return Ok(()) };
+    if step <= 0.0 || !step.is_finite() {
+        return Err(format!("step {step:?} is not above 0 (hint: leave it out for every value)"));
+    }
+    if log {
+        return Err("a logarithmic range has no steps (hint: leave out `step` or `log`)".to_owned());
+    }
+    let steps = (high - low) / step;
+    if (steps - steps.round()).abs() > 1e-8 {
+        let last = super::on_step(low, high, step, steps.floor());
+        return Err(format!("steps of {step:?} from {low:?} don't meet {high:?} (hint: `high = {last:?}`)"));
+    }
+    Ok(())
+}
+
+/// A value as the file has it.
+pub(super) fn shown(value: &ParamValue) -> String {
+    match value {
+        ParamValue::Null => "nothing".to_owned(),
+        ParamValue::Bool(value) => value.to_string(),
+        ParamValue::Int(value) => value.to_string(),
+        ParamValue::Float(value) => format!("{value:?}"),
+        ParamValue::Str(value) => format!("\"{value}\""),
+    }
+}
+
+/// The values of choices or whole numbers.
+pub(super) fn shown_all(distribution: &Distribution) -> String {
+    match distribution {
+        Distribution::Categorical { choices } => choices.iter().map(shown).collect::<Vec<_>>().join(", "),
+        Distribution::Int { low, high, .. } => format!("{low} to {high}"),
+        Distribution::Float { low, high, .. } => format!("{low:?} to {high:?}"),
+    }
+}
