@@ -20,5 +20,8 @@ mod sources;
 #[cfg(unix)]
 #[path = "end_to_end/torture.rs"]
 mod torture;
+#[cfg(unix)]
+#[path = "end_to_end/tune.rs"]
+mod tune;
 #[path = "end_to_end/whole_way.rs"]
 mod whole_way;

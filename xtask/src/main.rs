@@ -29,6 +29,7 @@ cargo xtask TASK [ARGUMENTS]
   quickstart            from nothing to a fine-tuned, evaluated model (--help lists its flags)
   prepare-data ARGS     a data set, tokenized and ready for training
   train ARGS            fine-tunes; the same as `cargo run -p train -- ARGS`
+  tune ARGS             tries many configurations, and keeps the best model
   evaluate ARGS         scores a run on a split
   predict ARGS TEXT...  label and probabilities of texts
   verify-resume ARGS    trains with ARGS twice, once killed and resumed again and again, and compares the ends
@@ -49,6 +50,7 @@ enum Task {
     Quickstart,
     PrepareData,
     Train,
+    Tune,
     Evaluate,
     Predict,
     VerifyResume,
@@ -66,6 +68,7 @@ impl Task {
             Some("quickstart") => Task::Quickstart,
             Some("prepare-data") => Task::PrepareData,
             Some("train") => Task::Train,
+            Some("tune") => Task::Tune,
             Some("evaluate") => Task::Evaluate,
             Some("predict") => Task::Predict,
             Some("verify-resume") => Task::VerifyResume,
@@ -84,6 +87,7 @@ impl Task {
             Task::Quickstart => quickstart::run(arguments),
             Task::PrepareData => product::prepare_data(arguments),
             Task::Train => product::train(arguments),
+            Task::Tune => product::tune(arguments),
             Task::Evaluate => product::evaluate(arguments),
             Task::Predict => product::predict(arguments),
             Task::VerifyResume => product::verify_resume(arguments),

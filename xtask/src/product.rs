@@ -1,4 +1,5 @@
-//! `prepare-data`, `train`, `evaluate`, `predict`, `verify-resume`: set-up, then the product's own command with the same arguments.
+//! `prepare-data`, `train`, `tune`, `evaluate`, `predict`, `verify-resume`: set-up, then the product's own command with the same
+//! arguments.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -21,6 +22,8 @@ pub struct Product {
 pub const PREPARE_DATA: Product = verdict(&["prepare"]);
 /// Fine-tunes.
 pub const TRAIN: Product = Product { package: "train", binary: "train", words: &[] };
+/// Tries many configurations.
+pub const TUNE: Product = verdict(&["tune"]);
 /// Scores a run.
 pub const EVALUATE: Product = verdict(&["evaluate"]);
 /// Labels texts.
@@ -66,6 +69,11 @@ pub fn prepare_data(arguments: &[String]) -> Result<ExitCode> {
 /// Runs the task `train`.
 pub fn train(arguments: &[String]) -> Result<ExitCode> {
     TRAIN.hand_over(arguments)
+}
+
+/// Runs the task `tune`.
+pub fn tune(arguments: &[String]) -> Result<ExitCode> {
+    TUNE.hand_over(arguments)
 }
 
 /// Runs the task `evaluate`.

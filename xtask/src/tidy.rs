@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tune", &[]),
     ("train", &["data", "fetch", "kernels", "metrics", "model"]),
     ("predict", &["data", "model"]),
-    ("cli", &["data", "fetch", "metrics", "model", "predict", "report", "train"]),
+    ("cli", &["data", "fetch", "metrics", "model", "predict", "report", "train", "tune"]),
     ("xtask", &[]),
 ];
 

@@ -5,6 +5,7 @@ mod doctor;
 mod evaluate;
 mod predict;
 mod run_report;
+mod tune;
 #[cfg(unix)]
 mod verify_resume;
 
@@ -29,6 +30,11 @@ enum Command {
     Prepare(Box<PrepareArgs>),
     /// Fine-tune a BERT on prepared data
     Train(Box<TrainArgs>),
+    /// Try many configurations: search, give up bad ones early, keep the best model
+    Tune(Box<tune::TuneArgs>),
+    /// One trial of a study, started by `tune`
+    #[command(hide = true)]
+    Trial(tune::TrialArgs),
     /// Score a run on a split: accuracy, precision, recall, F1, confusion matrix
     Evaluate(evaluate::EvaluateArgs),
     /// Label texts with a run
@@ -44,12 +50,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     train::logging::init();
     match run(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => train::logging::report(error.as_ref()),
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Prepare(args) => {
             data::prepare::run(&args)?;
@@ -58,11 +64,13 @@ fn run(command: Command) -> Result<()> {
             let run = train::run(&args)?;
             println!("{}", run.path().display());
         }
+        Command::Tune(args) => return tune::run(&args),
+        Command::Trial(args) => tune::run_trial(&args)?,
         Command::Evaluate(args) => evaluate::run(&args)?,
         Command::Predict(args) => predict::run(&args)?,
         #[cfg(unix)]
         Command::VerifyResume(args) => verify_resume::run(&args)?,
         Command::Doctor => doctor::run()?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,9 @@
 //! SIGINT and SIGTERM: the first asks the run to save and stop, the second ends the process at once.
 //!
-//! A signal only sets a number here, so that training stops where its state is whole: between two steps.
+//! A signal only sets a number here, so that training stops where its state is whole: between two steps. A process that
+//! was started by another of ours is asked in the same way by the end of its standard input.
 
+use std::io::{ErrorKind, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -68,6 +70,26 @@ pub fn install() -> Result<()> {
     }
     *installed = true;
     Ok(())
+}
+
+/// From now on the end of standard input is noted as SIGTERM would be. The process at the other end holds a pipe open for
+/// as long as it wants this one to go on, and it need not live to close it: the system does that for the dead.
+///
+/// # Errors
+/// [`TrainError::Signals`] where no thread can be had for it.
+pub fn stop_at_end_of_input() -> Result<()> {
+    let watch = || {
+        let mut input = std::io::stdin().lock();
+        loop {
+            match input.read(&mut [0]) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        REQUESTED.store(SIGTERM as usize, Ordering::SeqCst);
+    };
+    std::thread::Builder::new().name("input".to_owned()).spawn(watch).map(drop).map_err(TrainError::Signals)
 }
 
 /// The signal that has asked this process to stop, if one has.

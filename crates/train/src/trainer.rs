@@ -271,6 +271,7 @@ impl<'a> Trainer<'a> {
             split: "validation".to_owned(),
             loss: evaluation.loss,
             scores: evaluation.scores(),
+            value,
             seconds: evaluation.seconds,
             best: better,
         });

@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Deserialize;
 use toml::de::DeTable;
 
+use super::TrainConfig;
 use super::args::TrainArgs;
 use crate::error::{Result, TrainError};
 
@@ -66,6 +67,22 @@ impl ConfigFile {
             wrong(key, error)
         })?;
         Ok(Self { path: path.to_owned(), args, lines })
+    }
+}
+
+/// The names of the options that a configuration file may set.
+pub(super) fn options() -> &'static [&'static str] {
+    &OPTIONS
+}
+
+/// Whether an option takes a value, by its kind and its range, others aside.
+pub(super) fn check_option(name: &str, value: &toml::Value) -> Result<(), String> {
+    let alone = toml::Table::from_iter([(name.to_owned(), value.clone())]);
+    let args = TrainArgs::deserialize(alone).map_err(|error| plain(error.message()))?;
+    match TrainConfig::from_args(&args) {
+        Err(TrainError::Value(wrong)) => Err(format!("it must be {} (hint: {})", wrong.allowed, wrong.hint)),
+        Err(error) => Err(error.to_string()),
+        Ok(_) => Ok(()),
     }
 }
 
@@ -196,6 +213,18 @@ mod tests {
         let error = message("epochs = 3\nbatch_size 16\n");
         assert!(error.starts_with("run.toml, line 2: "), "{error}");
         assert!(message("epochs = 3\nepochs = 4\n").contains("line 2"));
+    }
+
+    #[test]
+    fn a_value_alone_is_checked_by_kind_and_range() {
+        let check =
+            |name, value: &str| check_option(name, &format!("v = {value}").parse::<toml::Table>().unwrap()["v"]);
+        assert_eq!(check("learning_rate", "1e-4"), Ok(()));
+        assert_eq!(check("epochs", "3"), Ok(()));
+        assert!(check("epochs", "2.5").unwrap_err().contains("whole number"));
+        assert!(check("learning_rate", "3").unwrap_err().starts_with("it must be a number above 0 and up to 1"));
+        assert!(check("optimizer", "\"adamwx\"").unwrap_err().contains("adamw"));
+        assert!(options().contains(&"layer_decay") && !options().contains(&"resume"));
     }
 
     #[test]

@@ -191,6 +191,19 @@ impl TrainConfig {
         Self::from_args_over(args, TrainArgs::default())
     }
 
+    /// The names of the options that a configuration file may set.
+    pub fn options() -> &'static [&'static str] {
+        file::options()
+    }
+
+    /// Whether an option takes this value, as far as one can say without the others.
+    ///
+    /// # Errors
+    /// What it must be, and what to do.
+    pub fn check_option(name: &str, value: &toml::Value) -> Result<(), String> {
+        file::check_option(name, value)
+    }
+
     /// What a configuration file asks for.
     pub(crate) fn asked_in(path: &Path) -> Result<TrainArgs> {
         Ok(ConfigFile::read(path)?.args)

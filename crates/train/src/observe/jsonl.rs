@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(
             lines[2],
             json!({"event": "evaluation", "epoch": 1.0, "step": 433, "split": "validation", "loss": 0.375,
-                "accuracy": 0.875, "f1": 0.8125, "seconds": 4.5, "best": true})
+                "accuracy": 0.875, "f1": 0.8125, "value": 0.875, "seconds": 4.5, "best": true})
         );
         assert_eq!(
             lines[3],

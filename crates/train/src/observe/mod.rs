@@ -88,6 +88,8 @@ pub struct EvaluationRecord {
     /// Accuracy, precision, recall, F1 and the like by name, in the order to show them.
     #[serde(flatten, serialize_with = "as_map")]
     pub scores: Vec<(String, f64)>,
+    /// The figure that decides which model is kept, whichever it is.
+    pub value: f64,
     /// How long the pass took, in seconds.
     pub seconds: f64,
     /// Whether this is the best model so far.
@@ -252,6 +254,7 @@ mod samples {
             split: "validation".to_owned(),
             loss: 0.375,
             scores: vec![("accuracy".to_owned(), 0.875), ("f1".to_owned(), 0.8125)],
+            value: 0.875,
             seconds: 4.5,
             best: true,
         }

@@ -1,0 +1,160 @@
+//! `verdict tune`: many trainings, the best of them by the validation split, and everything about them kept.
+//!
+//! The study lives in one append-only file (the crate `tune`); each trial is a process of its own. Reading order:
+//! `args`, `plan` (what the trials have in common), `ground` (what makes their values comparable), `folder` (where
+//! things lie), `runner` (the loop), `process` and `log` (one trial), `table` (what one sees), `winner` (the end),
+//! `export` (what is left to look at).
+
+mod args;
+mod export;
+mod folder;
+mod ground;
+mod log;
+mod plan;
+mod process;
+mod runner;
+mod table;
+mod winner;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use metrics::Direction as Better;
+use train::signals;
+use tune::space::Space;
+use tune::{Direction, Study, TrialState};
+
+pub use args::TuneArgs;
+pub use process::{TrialArgs, run as run_trial};
+
+use folder::{STUDIES, StudyFolder};
+use plan::Plan;
+use runner::{End, Runner};
+use table::{Table, short};
+use winner::Winner;
+
+/// Tunes, from nothing or from where the study is.
+pub fn run(args: &TuneArgs) -> Result<ExitCode> {
+    if args.print_space {
+        print!("{}", Space::beginner_file());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let space = Plan::space(args)?;
+    let plan = Plan::new(args)?;
+    let folder = StudyFolder::create(args.study.clone().unwrap_or_else(|| Path::new(STUDIES).join(plan.name())))?;
+    let mut study = open(&folder, &plan)?;
+    plan.ground(&space).hold(&mut study)?;
+    signals::install()?;
+
+    let (sampler, pruner) = (args.sampler.sampler(args.seed), args.pruner.pruner());
+    let there = study.trials().iter().filter(|trial| trial.state.is_finished()).count();
+    let so_far = if there == 0 { String::new() } else { format!(", {there} trials already there") };
+    eprintln!(
+        "study {} ({} on {}): sampler {}, pruner {}; {}{so_far}",
+        folder.path().display(),
+        plan.metric,
+        plan.manifest.dataset,
+        args.sampler,
+        args.pruner,
+        plan.shown()
+    );
+    let parameters = space.parameters().iter().map(|parameter| parameter.name.clone()).collect();
+    let mut table = Table::new(&plan.metric.to_string(), parameters);
+    let write_all = |study: &Study| export::write(study, &folder, &plan, &space, None);
+    let end = Runner {
+        plan: &plan,
+        space: &space,
+        sampler: &*sampler,
+        pruner: &*pruner,
+        folder: &folder,
+        study: &mut study,
+        table: &mut table,
+        after_trial: &write_all,
+    }
+    .run();
+    table.close();
+    let end = end?;
+
+    let mut winner = Winner::crown(&study, &folder, &plan, &space)?;
+    if let (Some(winner), End::Done | End::Time) = (&mut winner, end) {
+        winner.look_at_test(&mut study, &folder, &plan)?;
+    }
+    export::write(&study, &folder, &plan, &space, winner.as_ref())?;
+    show(&study, &folder, &plan, winner.as_ref(), end);
+    Ok(match end {
+        End::Signal(signal) => ExitCode::from(signal.exit_code()),
+        End::Done | End::Time | End::OthersRun(_) => ExitCode::SUCCESS,
+    })
+}
+
+/// The study in a folder's journal: the one that is there, whatever its name, or a new one.
+fn open(folder: &StudyFolder, plan: &Plan) -> Result<Study> {
+    let journal = folder.journal();
+    let names = if journal.is_file() { Study::names(&journal)? } else { Vec::new() };
+    let name = match &names[..] {
+        [name] => name.clone(),
+        _ => plan.name(),
+    };
+    let direction = match plan.metric.direction() {
+        Better::Higher => Direction::Maximize,
+        Better::Lower => Direction::Minimize,
+    };
+    Study::open(&journal, &name, direction).with_context(|| format!("the study in {}", folder.path().display()))
+}
+
+/// The result, for a person, on stdout.
+fn show(study: &Study, folder: &StudyFolder, plan: &Plan, winner: Option<&Winner>, end: End) {
+    let trials = study.trials();
+    let count = |state: TrialState| trials.iter().filter(|trial| trial.state == state).count();
+    let finished = trials.iter().filter(|trial| trial.state.is_finished()).count();
+    let path = |name: &str| folder.file(name).display().to_string();
+    println!();
+    println!(
+        "study    {}: {finished} trials, {} given up early, {} failed",
+        folder.path().display(),
+        count(TrialState::Pruned),
+        count(TrialState::Fail)
+    );
+    match winner {
+        None => println!("best     no trial is complete"),
+        Some(winner) => show_winner(winner, folder, plan, end),
+    }
+    println!("look     {}, {}, {}", path("study.html"), path("trials.csv"), path("trials.json"));
+    match end {
+        End::Done => {}
+        End::OthersRun(others) => {
+            println!("\n{others} trials run in other processes; the last of them brings the study to its end")
+        }
+        End::Time => println!("\nThe time is over. The same command goes on for as long again."),
+        End::Signal(_) => println!("\nStopped. The same command goes on."),
+    }
+}
+
+fn show_winner(winner: &Winner, folder: &StudyFolder, plan: &Plan, end: End) {
+    let trial = &winner.trial;
+    let value = trial.value.unwrap_or(f64::NAN);
+    println!("best     trial {}: {} {value:.4} on validation, by which it was chosen", trial.number, plan.metric);
+    for (name, param) in &trial.params {
+        println!("           {name} = {}", short(&param.value()));
+    }
+    match (winner.test(), end) {
+        (Some(test), _) => {
+            let looks = match winner.looks.len() {
+                1 => "scored once, after the choice".to_owned(),
+                looks => format!("the study's look number {looks} at it: each makes the next worth less"),
+            };
+            println!("test     {} {:.4} on {} texts, {looks}", plan.metric, test.value, test.examples);
+        }
+        (None, End::Done | End::Time) if winner.has_model => {
+            println!("test     not scored: the data has no labelled test split")
+        }
+        (None, _) => println!("test     not scored yet: that is done once, at the end"),
+    }
+    if winner.has_model {
+        println!("model    {}", folder.best().display());
+    } else {
+        println!("model    not here: trial {} was trained elsewhere; the configuration below trains it", trial.number);
+    }
+    println!("config   {}", folder.file("best.toml").display());
+}

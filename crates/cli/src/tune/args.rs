@@ -1,0 +1,97 @@
+//! The flags of `tune`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use metrics::Metric;
+use train::config::DeviceChoice;
+use tune::pruner::PrunerKind;
+use tune::sampler::SamplerKind;
+
+/// The flags of `tune`.
+#[derive(Args)]
+pub struct TuneArgs {
+    /// Prepared data [default: the newest under data/prepared]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Hugging Face model folder or Hub id [default: the one the data was prepared for]
+    #[arg(long, value_name = "ID|DIR")]
+    pub model: Option<String>,
+    /// Folder of the study; one that is there goes on [default: studies/DATASET-MODEL]
+    #[arg(long, value_name = "DIR")]
+    pub study: Option<PathBuf>,
+    /// TOML file that says what may vary [default: a space for beginners, which --print-space shows]
+    #[arg(long, value_name = "FILE")]
+    pub space: Option<PathBuf>,
+    /// Print the default space, a start for one's own, and end
+    #[arg(long)]
+    pub print_space: bool,
+    /// How configurations are chosen: grid, random, sobol, tpe
+    #[arg(long, ignore_case = true, default_value_t)]
+    pub sampler: SamplerKind,
+    /// Which trials are given up early: none, median, asha
+    #[arg(long, ignore_case = true, default_value_t)]
+    pub pruner: PrunerKind,
+    /// How many trials the study shall have, those of earlier runs included [default: 20; a grid: all of it; with --time:
+    /// as many as it takes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub trials: Option<u64>,
+    /// Stop after so long: 90s, 45m, 2h, 1d
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub time: Option<Duration>,
+    /// Trials side by side, among which GPUs or CPU threads are divided [default: one a GPU; one for every 8 cores]
+    #[arg(long, value_name = "W", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// The validation figure that decides [default: accuracy]
+    #[arg(long, value_name = "METRIC", default_value_t = Metric::Accuracy, hide_default_value = true)]
+    pub metric: Metric,
+    /// Seed of what is tried; a trial's own is 42 unless the space says otherwise
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub seed: u64,
+    /// Where to compute
+    #[arg(long, ignore_case = true, default_value = "auto")]
+    pub device: DeviceChoice,
+}
+
+/// `90s`, `45m`, `2h`, `1d` or several of them, `1h30m`; a bare number is refused, since nobody knows its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "it must be a time such as 90s, 45m, 2h, 1h30m".to_owned();
+    let mut seconds = 0.0;
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(wrong)?;
+        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
+        let unit = rest[end..].chars().next().ok_or_else(wrong)?;
+        seconds += number
+            * match unit {
+                's' => 1.0,
+                'm' => 60.0,
+                'h' => 3600.0,
+                'd' => 86_400.0,
+                _ => return Err(wrong()),
+            };
+        rest = &rest[end + unit.len_utf8()..];
+    }
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        let seconds = |text| duration(text).map(|time| time.as_secs());
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("2h"), Ok(7200));
+        assert_eq!(seconds(" 1h30m "), Ok(5400));
+        assert_eq!(seconds("0.5d"), Ok(43_200));
+        for wrong in ["", "2", "h", "2 hours", "-1h", "0s", "1e9h", "2µ", "1..5h", "99999999999999999999d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Where a study lives.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `study.jsonl` | the study itself, in Optuna's journal format |
+//! | `trials/0007/` | the run of trial 7; `trials/0007.toml` is its configuration, `0007.txt` what it said |
+//! | `best.toml`, `best/` | the winner's configuration, and its run: the model |
+//! | `study.html`, `trials.csv`, `trials.json` | all of it to look at |
+//!
+//! Weights are kept of the best trial only; logs and figures of all.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use train::checkpoint::CHECKPOINTS;
+use train::files::write_atomic;
+use train::run_directory::MODEL;
+
+/// The folder of studies without `--study`, relative to the working directory.
+pub const STUDIES: &str = "studies";
+
+/// The folder of a study.
+#[derive(Debug, Clone)]
+pub struct StudyFolder {
+    path: PathBuf,
+}
+
+impl StudyFolder {
+    /// Makes it where it isn't there.
+    pub fn create(path: PathBuf) -> Result<Self> {
+        let trials = path.join("trials");
+        fs::create_dir_all(&trials).with_context(|| format!("can't make the folder {}", trials.display()))?;
+        Ok(Self { path })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("study.jsonl")
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The run folder of a trial.
+    pub fn run(&self, number: u64) -> PathBuf {
+        self.path.join(format!("trials/{number:04}"))
+    }
+
+    pub fn config(&self, number: u64) -> PathBuf {
+        self.path.join(format!("trials/{number:04}.toml"))
+    }
+
+    pub fn output(&self, number: u64) -> PathBuf {
+        self.path.join(format!("trials/{number:04}.txt"))
+    }
+
+    /// The winner's run folder.
+    pub fn best(&self) -> PathBuf {
+        self.path.join("best")
+    }
+
+    /// Removes what a finished trial needs no more: its checkpoints, and its model unless `keep_model`.
+    pub fn thin_out(&self, number: u64, keep_model: bool) {
+        let run = self.run(number);
+        let removed = [
+            absent_is_fine(fs::remove_dir_all(run.join(CHECKPOINTS))),
+            if keep_model { Ok(()) } else { absent_is_fine(fs::remove_file(run.join(MODEL))) },
+        ];
+        for error in removed.into_iter().filter_map(Result::err) {
+            eprintln!("warning: weights of trial {number} can't be removed from {}: {error}", run.display());
+        }
+    }
+
+    /// Makes trial `number` the winner: its configuration and, where its model is there, its run under the fixed name
+    /// `best`. Files are second names of the trial's, not copies, where the file system can do that. Says whether there
+    /// is a model.
+    pub fn crown(&self, number: u64, configuration: &str) -> Result<bool> {
+        write_atomic(&self.file("best.toml"), configuration)?;
+        let (run, best) = (self.run(number), self.best());
+        if !run.join(MODEL).is_file() {
+            return Ok(false);
+        }
+        if same_file(&run.join(MODEL), &best.join(MODEL)) {
+            return Ok(true);
+        }
+        let made = self.path.join(".unfinished-best");
+        let make = || -> io::Result<()> {
+            absent_is_fine(fs::remove_dir_all(&made))?;
+            fs::create_dir(&made)?;
+            for entry in fs::read_dir(&run)? {
+                let entry = entry?;
+                // Reports of earlier winners and locks stay behind; so do folders.
+                if entry.file_type()?.is_file() && !entry.file_name().to_string_lossy().starts_with('.') {
+                    let to = made.join(entry.file_name());
+                    fs::hard_link(entry.path(), &to).or_else(|_| copy(&entry.path(), &to))?;
+                }
+            }
+            absent_is_fine(fs::remove_dir_all(&best))?;
+            fs::rename(&made, &best)
+        };
+        make().with_context(|| format!("can't put the model of trial {number} into {}", best.display()))?;
+        Ok(true)
+    }
+}
+
+/// A copy with the time of the original, by which the same winner is known again.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    fs::File::options().write(true).open(to)?.set_modified(from.metadata()?.modified()?)
+}
+
+fn absent_is_fine(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Whether two paths name the same bytes without looking at all of them: same length and time of change.
+fn same_file(one: &Path, other: &Path) -> bool {
+    let look = |path: &Path| path.metadata().ok().and_then(|file| Some((file.len(), file.modified().ok()?)));
+    matches!((look(one), look(other)), (Some(one), Some(other)) if one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use train::run_directory::{METRICS, RUN_TOML};
+
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, StudyFolder) {
+        let root = tempfile::tempdir().unwrap();
+        let folder = StudyFolder::create(root.path().join("study")).unwrap();
+        for (number, weights) in [(0, "zero"), (1, "one")] {
+            fs::create_dir_all(folder.run(number).join(CHECKPOINTS).join("step-00000001")).unwrap();
+            for (name, text) in [(MODEL, weights), (RUN_TOML, "seed = 1"), (METRICS, "{}"), (".lock", "")] {
+                fs::write(folder.run(number).join(name), text).unwrap();
+            }
+        }
+        (root, folder)
+    }
+
+    #[test]
+    fn the_winner_has_a_place_of_its_own_and_gives_it_up() {
+        let (_root, folder) = folder();
+        assert!(folder.crown(0, "epochs = 3").unwrap());
+        assert_eq!(fs::read_to_string(folder.best().join(MODEL)).unwrap(), "zero");
+        assert!(!folder.best().join(".lock").exists() && !folder.best().join(CHECKPOINTS).exists());
+        fs::write(folder.best().join("evaluation-test.json"), "{}").unwrap();
+        assert!(folder.crown(0, "epochs = 3").unwrap());
+        assert!(folder.best().join("evaluation-test.json").exists(), "the same winner keeps its figures");
+        assert!(folder.crown(1, "epochs = 4").unwrap());
+        assert_eq!(fs::read_to_string(folder.best().join(MODEL)).unwrap(), "one");
+        assert!(!folder.best().join("evaluation-test.json").exists(), "another one doesn't inherit them");
+        assert_eq!(fs::read_to_string(folder.file("best.toml")).unwrap(), "epochs = 4");
+        assert!(!folder.crown(7, "epochs = 5").unwrap(), "a trial without a model");
+    }
+
+    #[test]
+    fn what_is_thinned_out_keeps_its_figures() {
+        let (_root, folder) = folder();
+        folder.thin_out(0, true);
+        folder.thin_out(1, false);
+        folder.thin_out(1, false);
+        copy(&folder.run(0).join(MODEL), &folder.file("copy")).unwrap();
+        assert!(same_file(&folder.run(0).join(MODEL), &folder.file("copy")));
+        assert!(folder.run(0).join(MODEL).exists() && !folder.run(0).join(CHECKPOINTS).exists());
+        assert!(!folder.run(1).join(MODEL).exists() && folder.run(1).join(METRICS).exists());
+    }
+}

@@ -1,0 +1,222 @@
+//! What a study's trials have in common, and the configuration of each.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use data::manifest::{Manifest, Prepared, newest_prepared};
+use metrics::Metric;
+use serde_json::{Value, json};
+use tch::Device;
+use toml::Table;
+use train::config::DeviceChoice;
+use train::{TrainConfig, device};
+use tune::Param;
+use tune::sampler::SamplerKind;
+use tune::space::{Fields, Space, SpaceError};
+
+use super::args::TuneArgs;
+use super::ground::Ground;
+use super::runner::EPOCHS_PER_EVALUATION;
+
+/// How many trials a study has where nobody says.
+const TRIALS: u64 = 20;
+/// A CPU with so many cores is worth a worker more: one training uses fewer well.
+const CORES_A_WORKER: usize = 8;
+/// Evaluations an epoch, so that a bad trial is known early. Fewer where they would take more than a quarter of the time
+/// of training, a validation row costing about a third of a training row.
+const EVALUATIONS: f64 = 4.0;
+const MOST_TIME_EVALUATING: f64 = 0.25;
+const COST_OF_EVALUATING: f64 = 1.0 / 3.0;
+
+/// Options that the space may not touch: the values would be of different things, or lie in other places.
+const NOT_IN_A_SPACE: [&str; 3] = ["data", "output", "best_metric"];
+
+/// What a study's trials have in common.
+pub struct Plan {
+    pub data: PathBuf,
+    pub manifest: Manifest,
+    /// As asked for; `None`: the model that the data was prepared for.
+    pub model: Option<String>,
+    pub metric: Metric,
+    /// How many trials the study shall have; `None`: as many as there are, or as the time allows.
+    pub trials: Option<u64>,
+    pub time: Option<Duration>,
+    pub workers: usize,
+    pub device: DeviceChoice,
+    /// CPU threads a trial.
+    threads: usize,
+    /// The GPUs, as `CUDA_VISIBLE_DEVICES` names them.
+    gpus: Vec<String>,
+}
+
+impl Plan {
+    pub fn new(args: &TuneArgs) -> Result<Self> {
+        let data = match &args.data {
+            Some(dir) => dir.clone(),
+            None => newest_prepared()?,
+        };
+        let manifest = Prepared::open(&data)?.manifest;
+        match manifest.splits.get("validation") {
+            Some(split) if split.rows > 0 && split.labelled == split.rows => {}
+            _ => bail!(
+                "{} has no labelled validation split, and trials can be compared on nothing else (hint: prepare the data \
+                 with one: `cargo xtask prepare-data --help`)",
+                data.display()
+            ),
+        }
+        let gpus = match device::device(args.device)? {
+            Device::Cuda(_) => gpus(std::env::var("CUDA_VISIBLE_DEVICES").ok().as_deref(), tch::Cuda::device_count()),
+            _ => Vec::new(),
+        };
+        let cores = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+        let workers = match args.workers {
+            Some(workers) => usize::from(workers),
+            None if gpus.is_empty() => (cores / CORES_A_WORKER).max(1),
+            None => gpus.len(),
+        };
+        let trials = match (args.trials, args.sampler) {
+            (Some(trials), _) => Some(trials),
+            (None, SamplerKind::Grid) => None,
+            (None, _) => args.time.is_none().then_some(TRIALS),
+        };
+        Ok(Self {
+            data,
+            manifest,
+            model: args.model.clone(),
+            metric: args.metric,
+            trials,
+            time: args.time,
+            workers,
+            device: args.device,
+            threads: (cores / workers).max(1),
+            gpus,
+        })
+    }
+
+    /// The space that was asked for.
+    ///
+    /// # Errors
+    /// A file that can't be read, or says what training doesn't take, with the line.
+    pub fn space(args: &TuneArgs) -> Result<Space, SpaceError> {
+        let names: Vec<&str> =
+            TrainConfig::options().iter().copied().filter(|name| !NOT_IN_A_SPACE.contains(name)).collect();
+        let fields = Fields { names: &names, check: &TrainConfig::check_option };
+        match &args.space {
+            Some(path) => Space::load(path, &fields),
+            None => Space::beginner(&fields),
+        }
+    }
+
+    /// What makes values comparable.
+    pub fn ground(&self, space: &Space) -> Ground {
+        let model = self.model.as_deref().unwrap_or(&self.manifest.model.name);
+        let mut fixed = space.fixed().clone();
+        // Of no consequence but for the last digits.
+        fixed.remove("threads");
+        Ground(BTreeMap::from([
+            ("data", json!(self.manifest.fingerprint)),
+            ("model", json!(model)),
+            ("metric", json!(self.metric.to_string())),
+            ("fixed options", json!(fixed)),
+        ]))
+    }
+
+    /// The name of a study of this data and model.
+    pub fn name(&self) -> String {
+        let model = self.model.as_deref().unwrap_or(&self.manifest.model.name);
+        let slug = |text: &str| -> String {
+            let last = text.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
+            let kept = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+            last.chars().map(kept).take(64).collect::<String>().trim_matches(['-', '.']).to_owned()
+        };
+        format!("{}-{}", slug(&self.manifest.dataset), slug(model))
+    }
+
+    /// A trial's whole configuration, as `train --config` takes it.
+    pub fn configuration(&self, space: &Space, params: &BTreeMap<String, Param>) -> Table {
+        let mut settings = space.settings(params);
+        let mut set = |name: &str, value: toml::Value| {
+            settings.entry(name).or_insert(value);
+        };
+        set("data", self.data.display().to_string().into());
+        set("best_metric", self.metric.to_string().into());
+        set("device", self.device.to_string().into());
+        set("threads", (self.threads as i64).into());
+        if let Some(model) = &self.model {
+            set("model", model.clone().into());
+        }
+        let spacing = self.evaluation_spacing(&settings) as i64;
+        settings.entry("eval_steps").or_insert(spacing.into());
+        settings
+    }
+
+    /// What is kept with a trial from its begin.
+    pub fn attributes(&self, space: &Space, params: &BTreeMap<String, Param>) -> BTreeMap<String, Value> {
+        let settings = self.configuration(space, params);
+        let spacing = settings.get("eval_steps").and_then(toml::Value::as_integer).unwrap_or(1) as f64;
+        let epochs = spacing / self.steps_per_epoch(&settings) as f64;
+        BTreeMap::from([(EPOCHS_PER_EVALUATION.to_owned(), json!(epochs))])
+    }
+
+    /// The GPU of a worker's place; `None` without GPUs.
+    pub fn gpu(&self, place: usize) -> Option<&str> {
+        (!self.gpus.is_empty()).then(|| self.gpus[place % self.gpus.len()].as_str())
+    }
+
+    /// Where trials run, in words.
+    pub fn shown(&self) -> String {
+        let at_once = match self.workers {
+            1 => "one trial at a time".to_owned(),
+            workers => format!("{workers} trials side by side"),
+        };
+        match self.gpus.len() {
+            0 => format!("{at_once}, {} CPU thread{} each", self.threads, if self.threads == 1 { "" } else { "s" }),
+            1 => format!("{at_once} on one GPU"),
+            gpus => format!("{at_once} on {gpus} GPUs"),
+        }
+    }
+
+    fn steps_per_epoch(&self, settings: &Table) -> u64 {
+        let default = TrainConfig::default();
+        let number = |name: &str, otherwise: usize| {
+            let value = settings.get(name).and_then(toml::Value::as_integer);
+            value.and_then(|value| u64::try_from(value).ok()).unwrap_or(otherwise as u64).max(1)
+        };
+        let batches = (self.rows("train") as u64).div_ceil(number("batch_size", default.batch_size));
+        batches.div_ceil(number("gradient_accumulation_steps", default.gradient_accumulation_steps)).max(1)
+    }
+
+    /// Optimizer steps between evaluations.
+    fn evaluation_spacing(&self, settings: &Table) -> u64 {
+        let affordable = MOST_TIME_EVALUATING * self.rows("train") as f64
+            / (COST_OF_EVALUATING * self.rows("validation").max(1) as f64);
+        self.steps_per_epoch(settings).div_ceil(affordable.floor().clamp(1.0, EVALUATIONS) as u64)
+    }
+
+    fn rows(&self, split: &str) -> usize {
+        self.manifest.splits.get(split).map_or(0, |split| split.rows)
+    }
+}
+
+/// The names of the GPUs that a process may see: those of the variable, where it is set, else their numbers.
+fn gpus(visible: Option<&str>, count: i64) -> Vec<String> {
+    let count = usize::try_from(count).unwrap_or(0);
+    let named = visible.into_iter().flat_map(|list| list.split(',')).map(|name| name.trim().to_owned());
+    let named: Vec<String> = named.filter(|name| !name.is_empty()).take(count).collect();
+    if named.is_empty() { (0..count).map(|number| number.to_string()).collect() } else { named }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpus_are_those_that_may_be_seen() {
+        assert_eq!(gpus(None, 2), ["0", "1"]);
+        assert_eq!(gpus(Some("3, 1"), 2), ["3", "1"]);
+        assert_eq!(gpus(Some("2,-1,0"), 1), ["2"]);
+        assert!(gpus(None, 0).is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+//! The end of a study: the best trial's model under a fixed name, its configuration, and its one look at the test split.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use metrics::ClassificationReport;
+use serde::{Deserialize, Serialize};
+use tune::space::Space;
+use tune::{Study, Trial};
+
+use super::folder::StudyFolder;
+use super::plan::Plan;
+
+/// The attribute of the study with every look at the test split.
+const TEST: &str = "verdict:test";
+
+/// What the test split said of a trial's model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestScore {
+    /// The trial.
+    pub trial: u64,
+    /// How many texts there were.
+    pub examples: u64,
+    /// The figure that chose the trial on validation.
+    pub value: f64,
+}
+
+/// The figures of an evaluation, as `evaluate` writes them.
+#[derive(Debug, Deserialize)]
+pub struct Figures {
+    pub loss: f64,
+    #[serde(flatten)]
+    pub report: ClassificationReport,
+    pub label_names: Vec<String>,
+    pub confusion_matrix: Vec<Vec<u64>>,
+}
+
+impl Figures {
+    /// Those of the winner on the test split, where it was scored.
+    pub fn of_test(folder: &StudyFolder) -> Result<Self> {
+        let path = folder.best().join("evaluation-test.json");
+        let bytes = std::fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
+        serde_json::from_slice(&bytes).with_context(|| format!("{} isn't what evaluate writes", path.display()))
+    }
+}
+
+/// The best trial and what is there of it.
+pub struct Winner {
+    pub trial: Trial,
+    /// Whether its model is here, and not on another machine or with Optuna.
+    pub has_model: bool,
+    /// All looks at the test split so far, the winner's last.
+    pub looks: Vec<TestScore>,
+}
+
+impl Winner {
+    /// Puts the best trial's model and configuration in their places. `None` where no trial is complete.
+    pub fn crown(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space) -> Result<Option<Self>> {
+        let Some(trial) = study.best().cloned() else { return Ok(None) };
+        let path = folder.config(trial.number);
+        let configuration = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(_) => toml::to_string(&plan.configuration(space, &trial.params))?,
+        };
+        let value = trial.value.unwrap_or(f64::NAN);
+        let head = format!(
+            "# Trial {} of the study {}: {} {value} on validation.\n# `cargo run -p train -- --config FILE` trains it again: \
+             with as many threads to the same bits.\n\n",
+            trial.number,
+            study.name(),
+            plan.metric,
+        );
+        let has_model = folder.crown(trial.number, &(head + &configuration))?;
+        let looks = looks(study);
+        Ok(Some(Self { trial, has_model, looks }))
+    }
+
+    /// The winner's score on the test split, where there was a look at it.
+    pub fn test(&self) -> Option<&TestScore> {
+        self.looks.iter().find(|look| look.trial == self.trial.number)
+    }
+
+    /// Scores the model on the test split, unless that was done. Says nothing where there is no labelled test split or
+    /// no model.
+    pub fn look_at_test(&mut self, study: &mut Study, folder: &StudyFolder, plan: &Plan) -> Result<()> {
+        let labelled =
+            plan.manifest.splits.get("test").is_some_and(|split| split.rows > 0 && split.labelled == split.rows);
+        if !labelled || !self.has_model || self.test().is_some() {
+            return Ok(());
+        }
+        let said = folder.file("trials/evaluation.txt");
+        let output = File::create(&said).with_context(|| format!("can't write {}", said.display()))?;
+        let mut command = Command::new(std::env::current_exe().context("can't tell which program this is")?);
+        let best = folder.best();
+        command.args([OsStr::new("evaluate"), "--run".as_ref(), best.as_os_str(), "--split".as_ref(), "test".as_ref()]);
+        command.arg("--data").arg(&plan.data).arg("--device").arg(plan.device.to_string());
+        let status = command.stdout(output.try_clone()?).stderr(output).status();
+        let status = status.context("can't start this program again to evaluate")?;
+        ensure!(status.success(), "scoring the test split failed; {} says why", said.display());
+        let figures = Figures::of_test(folder)?;
+        self.looks.push(TestScore {
+            trial: self.trial.number,
+            examples: figures.report.examples,
+            value: plan.metric.value(&figures.report, figures.loss),
+        });
+        study.set_user_attr(TEST, &serde_json::to_value(&self.looks)?)?;
+        Ok(())
+    }
+}
+
+/// The looks at the test split that a study had.
+fn looks(study: &Study) -> Vec<TestScore> {
+    let noted = study.user_attrs().remove(TEST);
+    noted.and_then(|looks| serde_json::from_value(looks).ok()).unwrap_or_default()
+}

@@ -1,0 +1,269 @@
+//! Studies of quick trials: from a space to a model, stopped, killed and shared between processes.
+//!
+//! `VERDICT_KILLS` says how many kills there are in all, of which a tenth is for studies (8 without it), `VERDICT_SEED` at
+//! which instants.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::house::{House, Said};
+
+/// Trials of a third of a second.
+const SPACE: &str = "learning_rate = { low = 1e-4, high = 1e-2, log = true }\nbatch_size = [8, 16]\n\
+                     epochs = { low = 1, high = 3 }\nhidden_dropout = { low = 0.0, high = 0.3, step = 0.1 }\n";
+
+fn house() -> House {
+    let house = House::prepared();
+    house.write("space.toml", SPACE);
+    house
+}
+
+/// The trials of a study, by number.
+fn trials(house: &House, study: &str) -> Vec<Value> {
+    house.json(&format!("{study}/trials.json"))["trials"].as_array().expect("trials").clone()
+}
+
+/// What a trial is and came to, without when and how long.
+fn outcome(trial: &Value) -> String {
+    format!("{} {} {} {}", trial["state"], trial["params"], trial["value"], trial["intermediate_values"])
+}
+
+fn outcomes(house: &House, study: &str) -> Vec<String> {
+    trials(house, study).iter().map(outcome).collect()
+}
+
+#[test]
+fn a_study_ends_in_a_model_that_its_configuration_trains_again() {
+    let house = house();
+    let line = "tune --data data --space space.toml --sampler random --pruner none --trials 4 --study s";
+    let out = house.done(line);
+    let trials = trials(&house, "s");
+    assert_eq!(trials.len(), 4);
+    let best = trials.iter().map(|trial| trial["value"].as_f64().expect("complete")).fold(0.0, f64::max);
+    let winner = trials.iter().find(|trial| trial["value"] == best).expect("one is the best");
+    assert!(out.contains(&format!("best     trial {}: accuracy {best:.4} on validation", winner["number"])), "{out}");
+    assert!(out.contains("scored once, after the choice"), "{out}");
+
+    // The winner is a run like any other: its test score is what evaluate says, and texts can be labelled with it.
+    let scored = house.json("s/best/evaluation-test.json")["accuracy"].clone();
+    house.done("evaluate --run s/best --split test --json again.json");
+    assert_eq!(house.json("again.json")["accuracy"], scored);
+    let said = Said::of(house.command("predict --run s/best").arg("the film is lovely").output().expect("starts"));
+    assert!(said.code == 0 && (said.out.contains("positive") || said.out.contains("negative")), "{}", said.err);
+
+    // Nothing was trained again for it, and training again gives the same model.
+    assert_eq!(
+        house.read("s/best/model.safetensors"),
+        house.read(&format!("s/trials/{:04}/model.safetensors", winner["number"].as_u64().unwrap()))
+    );
+    house.done("train --config s/best.toml --output again");
+    assert_eq!(house.read("again/model.safetensors"), house.read("s/best/model.safetensors"));
+
+    // Only the winner's weights are kept, of all trials the figures.
+    let kept = |name: &str| (0..4).filter(|trial| house.path(&format!("s/trials/{trial:04}/{name}")).exists()).count();
+    assert_eq!((kept("model.safetensors"), kept("checkpoints"), kept("metrics.json"), kept("log.jsonl")), (1, 0, 4, 4));
+    for file in ["trials.csv", "best.toml"] {
+        assert!(!house.read(&format!("s/{file}")).is_empty(), "{file}");
+    }
+
+    // The same command finds nothing to do and doesn't look at the test split again; a larger one goes on.
+    let before = outcomes(&house, "s");
+    let again = house.done(line);
+    assert_eq!(outcomes(&house, "s"), before);
+    assert!(again.contains("scored once, after the choice"), "{again}");
+    house.done(&line.replace("--trials 4", "--trials 6"));
+    let after = outcomes(&house, "s");
+    assert_eq!(after[..4], before[..]);
+    assert_eq!(after.len(), 6);
+}
+
+#[test]
+fn bad_trials_are_given_up_and_a_grid_ends_by_itself() {
+    let house = house();
+    house.done("tune --data data --space space.toml --sampler sobol --pruner asha --trials 9 --study s --workers 2");
+    let trials = trials(&house, "s");
+    let state = |state: &str| trials.iter().filter(|trial| trial["state"] == state).count();
+    assert_eq!(state("COMPLETE") + state("PRUNED"), 9, "{trials:?}");
+    assert!(state("PRUNED") > 0 && state("COMPLETE") > 0, "{trials:?}");
+    for trial in trials.iter().filter(|trial| trial["state"] == "PRUNED") {
+        let values = trial["intermediate_values"].as_object().expect("values");
+        let last = values.iter().max_by_key(|(step, _)| step.parse::<u64>().unwrap()).expect("was judged by one").1;
+        assert_eq!(&trial["value"], last);
+        assert!(!house.path(&format!("s/trials/{:04}/model.safetensors", trial["number"].as_u64().unwrap())).exists());
+    }
+
+    house.write(
+        "grid.toml",
+        "learning_rate = { low = 1e-3, high = 1e-2, log = true, points = 2 }\nbatch_size = [8, 16]\nepochs = 1\n",
+    );
+    house.done("tune --data data --space grid.toml --sampler grid --pruner median --study g");
+    assert_eq!(outcomes(&house, "g").len(), 4, "two rates by two sizes");
+}
+
+/// A study in a process group of its own.
+fn start(house: &House, line: &str) -> Child {
+    let mut command = house.command(line);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    command.spawn().expect("the program starts")
+}
+
+fn send(signal: &str, target: &str) {
+    let _ = Command::new("kill").args(["-s", signal, "--", target]).stderr(Stdio::null()).status();
+}
+
+#[test]
+fn ctrl_c_stops_cleanly_and_the_same_command_goes_on() {
+    let house = house();
+    let line = "tune --data data --space space.toml --sampler random --pruner none --trials 5";
+    house.done(&format!("{line} --study undisturbed"));
+    let disturbed = format!("{line} --study disturbed");
+    for delay in [700, 1100] {
+        let mut child = start(&house, &disturbed);
+        std::thread::sleep(Duration::from_millis(delay));
+        // As a terminal does: to all processes of the group.
+        send("INT", &format!("-{}", child.id()));
+        let status = child.wait().expect("ends");
+        assert!(matches!(status.code(), Some(130 | 0)), "{status}");
+    }
+    house.done(&disturbed);
+    assert_eq!(outcomes(&house, "disturbed"), outcomes(&house, "undisturbed"));
+}
+
+#[test]
+fn two_processes_share_a_study() {
+    let house = house();
+    let line = "tune --data data --space space.toml --sampler random --pruner none --trials 8 --study s";
+    let mut children = [start(&house, line), start(&house, line)];
+    for child in &mut children {
+        assert!(child.wait().expect("ends").success());
+    }
+    let out = house.done(line);
+    let mut done = outcomes(&house, "s");
+    assert_eq!(done.len(), 8);
+    assert!(done.iter().all(|trial| trial.starts_with("\"COMPLETE\"")), "{done:?}");
+    done.dedup();
+    assert_eq!(done.len(), 8, "no configuration twice");
+    assert!(out.contains("scored once"), "{out}");
+    let workers: std::collections::BTreeSet<String> = String::from_utf8(house.read("s/study.jsonl"))
+        .unwrap()
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line["op_code"] == 4)
+        .map(|line| line["worker_id"].to_string())
+        .collect();
+    assert_eq!(workers.len(), 2, "both began trials");
+}
+
+/// SplitMix64: instants that a seed repeats.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+#[test]
+fn torture_of_a_study_by_kills() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a whole number"));
+    let (kills, seed) =
+        (number("VERDICT_KILLS").map_or(8, |kills| kills.div_ceil(10)), number("VERDICT_SEED").unwrap_or(0));
+    let house = house();
+    let mut random = Random(seed);
+    let (began, mut killed, mut studies, mut all) = (Instant::now(), 0, 0, 0);
+    while killed < kills {
+        studies += 1;
+        let line = format!(
+            "tune --data data --space space.toml --sampler random --pruner none --trials 10 --seed {studies} --workers {}",
+            1 + studies % 2
+        );
+        house.done(&format!("{line} --study whole{studies}"));
+        let disturbed = format!("{line} --study killed{studies}");
+        loop {
+            let mut child = start(&house, &disturbed);
+            let due = Instant::now() + Duration::from_millis(50 + random.below(1500));
+            let status = loop {
+                if let Some(status) = child.try_wait().expect("can be waited for") {
+                    break status;
+                }
+                if Instant::now() >= due && killed < kills {
+                    // The study alone, whose training is then told by the end of its input; or both at once.
+                    let group = random.below(2) == 0;
+                    send("KILL", &if group { format!("-{}", child.id()) } else { child.id().to_string() });
+                    break child.wait().expect("ends");
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            };
+            match status.signal() {
+                Some(_) => killed += 1,
+                None => {
+                    assert!(status.success(), "seed {seed}, study {studies}, after {killed} kills: {status}");
+                    break;
+                }
+            }
+        }
+        let (whole, disturbed) =
+            (outcomes(&house, &format!("whole{studies}")), outcomes(&house, &format!("killed{studies}")));
+        assert_eq!(disturbed, whole, "seed {seed}, study {studies}");
+        all += whole.len();
+        let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+        disturbed.iter().for_each(|trial| *counts.entry(trial).or_default() += 1);
+        assert!(counts.values().all(|count| *count == 1), "a trial twice: {counts:?}");
+    }
+    if number("VERDICT_KILLS").is_some() {
+        use std::io::Write;
+        let _ = writeln!(
+            std::io::stderr(),
+            "{killed} kills of {studies} studies, {all} trials: each study as the undisturbed one; {:.1} s",
+            began.elapsed().as_secs_f64()
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_tuned_is_refused() {
+    let house = house();
+    for (line, words) in [
+        ("--sampler bayes", "is not one of grid, random, sobol, tpe"),
+        ("--pruner hyperband", "is not one of none, median, asha"),
+        ("--time 2", "a time such as 90s, 45m, 2h"),
+        ("--trials 0", "--trials"),
+        ("--workers 0", "--workers"),
+        ("--space gone.toml", "can't read the search space gone.toml"),
+    ] {
+        let error = house.refused(&format!("tune --data data --study s {line}"));
+        assert!(error.contains(words), "{line}: {error}");
+    }
+    let error = house.refused("tune --data gone");
+    assert!(error.contains("gone"), "{error}");
+    for (space, words) in [
+        (
+            "learnig_rate = [1e-4]",
+            "line 1: no option is called \"learnig_rate\" (hint: did you mean \"learning_rate\"?)",
+        ),
+        ("data = [\"a\", \"b\"]", "no option is called \"data\""),
+        ("learning_rate = { low = 1e-4, high = 3.0 }", "key \"learning_rate\""),
+        ("epochs = 3", "nothing to search"),
+        ("epochs = { low = 1.5, high = 3 }", "key \"epochs\""),
+    ] {
+        house.write("bad.toml", space);
+        let error = house.refused("tune --data data --study s --space bad.toml");
+        assert!(error.contains("bad.toml") && error.contains(words), "{space}: {error}");
+    }
+    house.done("tune --data data --study s --space space.toml --trials 1");
+    let error = house.refused("tune --data data --study s --space space.toml --trials 2 --metric loss");
+    assert!(error.contains("hint"), "{error}");
+    let error = house.refused("tune --data data --study s --space space.toml --trials 2 --metric macro-f1");
+    assert!(error.contains("metric accuracy, and now it is macro-f1") && error.contains("--study"), "{error}");
+    // Trials that all fail end the study, with the reason.
+    house.write("long.toml", "freeze_layers = [3, 4]\nlearning_rate = { low = 1e-4, high = 1e-3 }");
+    let error = house.refused("tune --data data --study f --space long.toml");
+    assert!(error.contains("the first 3 trials all failed") && error.contains("the model's 2 layers"), "{error}");
+}
