@@ -15,10 +15,10 @@ use crate::{command, setup};
 const HELP: &str = "\
 cargo xtask torture [FLAGS]
 
-Kills training processes at random instants and compares their end with that of undisturbed ones, lets every file-system
-call of a save fail, truncates and flips every byte of a checkpoint, and feeds each parser with damaged input.
+Kills training processes and studies at random instants and compares their end with that of undisturbed ones, lets every
+file-system call of a save fail, truncates and flips every byte of a checkpoint, and feeds each parser with damaged input.
 
-  --kills N      how many processes are killed [default: 1000]
+  --kills N      how many trainings are killed, and a tenth as many studies [default: 1000]
   --mutants M    damaged inputs for each parser [default: 100000]
   --seed S       where the random choices begin [default: the clock; it is printed]";
 

@@ -16,8 +16,10 @@ mod runner;
 mod table;
 mod winner;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use metrics::Direction as Better;
@@ -33,6 +35,9 @@ use plan::Plan;
 use runner::{End, Runner};
 use table::{Table, short};
 use winner::Winner;
+
+/// Between two writings of the page and the tables, in a study of quick trials.
+const WRITE_EVERY: Duration = Duration::from_secs(5);
 
 /// Tunes, from nothing or from where the study is.
 pub fn run(args: &TuneArgs) -> Result<ExitCode> {
@@ -61,7 +66,20 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode> {
     );
     let parameters = space.parameters().iter().map(|parameter| parameter.name.clone()).collect();
     let mut table = Table::new(&plan.metric.to_string(), parameters);
-    let write_all = |study: &Study| export::write(study, &folder, &plan, &space, None);
+    // What a process left that died between a trial's end and this.
+    let best = study.best().map(|best| best.number);
+    for trial in study.trials().iter().filter(|trial| trial.state.is_finished()) {
+        folder.thin_out(trial.number, best == Some(trial.number));
+    }
+    let written = Cell::new(None::<Instant>);
+    let write_all = |study: &Study| {
+        if written.get().is_some_and(|written| written.elapsed() < WRITE_EVERY) {
+            return Ok(());
+        }
+        export::write(study, &folder, &plan, &space, None)?;
+        written.set(Some(Instant::now()));
+        Ok(())
+    };
     let end = Runner {
         plan: &plan,
         space: &space,

@@ -11,7 +11,7 @@ use tune::{Param, ParamValue, Trial, TrialState};
 use super::log::Step;
 
 /// The widest a parameter's column gets.
-const WIDEST: usize = 16;
+const WIDEST: usize = 10;
 
 /// The table.
 pub struct Table {
@@ -58,7 +58,7 @@ impl Table {
         let configuration = self.configuration(params);
         match &mut self.live {
             Some(live) => {
-                let bar = live.all.insert_before(&live.state, ProgressBar::new(0));
+                let bar = live.all.insert_before(&live.state, ProgressBar::new(1));
                 bar.set_style(style("{prefix} {bar:20} {msg}"));
                 bar.set_prefix(format!("{number:>5}"));
                 bar.set_message("starts");
