@@ -5,6 +5,7 @@ use crate::canvas;
 use crate::error::{ReportError, Result};
 use crate::raster;
 use crate::theme::SERIES;
+use crate::ticks;
 
 mod panel;
 mod series;
@@ -103,12 +104,12 @@ impl Curves<'_> {
         let highest = rate.iter().fold(0.0, |highest: f64, (_, rate)| highest.max(rate.abs()));
         let rate = series::straightened(&rate, 0.002 * highest);
         [
-            Panel { title: "Loss", lines: loss, ticks: panel::decimal },
-            Panel { title: "Validation scores", lines: self.scores(), ticks: panel::decimal },
+            Panel { title: "Loss", lines: loss, ticks: ticks::decimal },
+            Panel { title: "Validation scores", lines: self.scores(), ticks: ticks::decimal },
             Panel {
                 title: "Learning rate",
                 lines: vec![Line::new("", SERIES[2], Look::Plain, rate)],
-                ticks: panel::scientific,
+                ticks: ticks::scientific,
             },
         ]
         .into_iter()

@@ -20,9 +20,11 @@ mod confusion;
 mod curves;
 mod error;
 mod fonts;
+mod heading;
 mod page;
 mod raster;
 mod theme;
+mod ticks;
 
 pub use confusion::ConfusionPlot;
 pub use curves::{Curves, Evaluation, Step};

@@ -98,21 +98,26 @@ impl Page<'_> {
         section(&mut main, "Where data and weights came from", &parts::pairs(self.origins));
         section(&mut main, "Configuration", &parts::pairs(self.configuration));
 
-        let title = escape(self.title);
-        let subtitle = match self.subtitle {
-            "" => String::new(),
-            subtitle => format!("<p class=\"subtitle\">{}</p>\n", escape(subtitle)),
-        };
-        // The policy holds the page to what this file promises, also if a text ever slipped through.
-        Ok(format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-             <meta name=\"color-scheme\" content=\"light dark\"/>\n<title>{title}</title>\n\
-             <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{title}</h1>\n{subtitle}</header>\n\
-             {main}</main>\n</body>\n</html>\n"
-        ))
+        Ok(document(self.title, self.subtitle, &main))
     }
+}
+
+/// The whole page around its sections.
+fn document(title: &str, subtitle: &str, main: &str) -> String {
+    let title = escape(title);
+    let subtitle = match subtitle {
+        "" => String::new(),
+        subtitle => format!("<p class=\"subtitle\">{}</p>\n", escape(subtitle)),
+    };
+    // The policy holds the page to what this file promises, also if a text ever slipped through.
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
+         <meta name=\"color-scheme\" content=\"light dark\"/>\n<title>{title}</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>{title}</h1>\n{subtitle}</header>\n\
+         {main}</main>\n</body>\n</html>\n"
+    )
 }
 
 /// A section with its heading, unless it would be empty.

@@ -3,7 +3,7 @@
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::types::RangedCoordf64;
-use plotters::element::{Circle, Rectangle};
+use plotters::element::Circle;
 use plotters::prelude::SVGBackend;
 use plotters::series::{DashedLineSeries, LineSeries};
 use plotters::style::text_anchor::HPos;
@@ -11,15 +11,11 @@ use plotters::style::{Color, RGBColor, ShapeStyle, TRANSPARENT};
 
 use crate::canvas::{Area, Type, drawing};
 use crate::error::Result;
+use crate::heading::{self, Entry, HEADING_HEIGHT, MARGIN, Swatch};
 use crate::theme::{GRID, INK, MUTED};
 
 const TITLE: Type = Type::bold(17.0, INK);
-const HEADING: Type = Type::bold(13.0, INK);
-const LEGEND: Type = Type::new(12.0, INK);
 const TICK: Type = Type::new(11.0, MUTED);
-
-const MARGIN: i32 = 20;
-const HEADING_HEIGHT: i32 = 30;
 
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
@@ -107,29 +103,13 @@ impl Panel {
 
     /// The title, and to its right a swatch and a name for each line.
     fn draw_heading(&self, area: &Area, kept: bool) -> Result<()> {
-        let y = HEADING_HEIGHT / 2 + 2;
-        HEADING.write(area, self.title, HPos::Left, (MARGIN, y))?;
-        let mut entries: Vec<(&str, RGBColor)> = self
-            .lines
-            .iter()
-            .filter(|line| !line.name.is_empty())
-            .map(|line| (line.name.as_str(), line.color))
-            .collect();
+        let entry = |name: &str, color| Entry { name: name.to_owned(), color, swatch: Swatch::Bar };
+        let named = self.lines.iter().filter(|line| !line.name.is_empty());
+        let mut entries: Vec<Entry> = named.map(|line| entry(&line.name, line.color)).collect();
         if kept && !entries.is_empty() {
-            entries.push(("kept model", MUTED));
+            entries.push(entry("kept model", MUTED));
         }
-        let room = f64::from(area.dim_in_pixel().0) - 2.0 * f64::from(MARGIN) - HEADING.width(self.title) - 24.0;
-        let width = (room / entries.len().max(1) as f64 - 38.0).max(20.0);
-        let names: Vec<String> = entries.iter().map(|(name, _)| LEGEND.wrap(name, width, 1).concat()).collect();
-        let mut x = area.dim_in_pixel().0 as i32 - MARGIN;
-        for (name, (_, color)) in names.iter().zip(&entries).rev() {
-            x -= LEGEND.width(name).ceil() as i32;
-            LEGEND.write(area, name, HPos::Left, (x, y))?;
-            let swatch = Rectangle::new([(x - 20, y - 1), (x - 6, y + 2)], color.filled());
-            area.draw(&swatch).map_err(drawing)?;
-            x -= 38;
-        }
-        Ok(())
+        heading::draw(area, self.title, &entries)
     }
 
     /// The values from lowest to highest with a little air; never empty.
@@ -157,33 +137,13 @@ fn step(value: &f64) -> String {
     if value.fract().abs() < 1e-6 { format!("{value:.0}") } else { String::new() }
 }
 
-/// A tick in decimals, as many as tell neighbours apart.
-pub(super) fn decimal(value: &f64) -> String {
-    let text = format!("{value:.4}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
-}
-
-/// A tick like 2e-5.
-pub(super) fn scientific(value: &f64) -> String {
-    if value.abs() < 1e-15 {
-        return "0".to_owned();
-    }
-    let text = format!("{value:.2e}");
-    match text.split_once('e') {
-        Some((mantissa, exponent)) => format!("{}e{exponent}", mantissa.trim_end_matches('0').trim_end_matches('.')),
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ticks::decimal;
 
     #[test]
-    fn ticks_are_short() {
-        assert_eq!([0.0, 0.25, 1.0, -0.00001].map(|v| decimal(&v)), ["0", "0.25", "1", "0"]);
-        assert_eq!([0.0, 2e-5, 1.5e-5, 0.001].map(|v| scientific(&v)), ["0", "2e-5", "1.5e-5", "1e-3"]);
+    fn only_whole_steps_are_labelled() {
         assert_eq!([0.0, 100.0, 2.5].map(|v| step(&v)), ["0", "100", ""]);
     }
 

@@ -1,0 +1,59 @@
+//! The line above a chart: its title, and to the right what its colours mean.
+
+use plotters::element::Rectangle;
+use plotters::style::text_anchor::HPos;
+use plotters::style::{Color, RGBColor};
+
+use crate::canvas::{Area, Type, drawing};
+use crate::error::Result;
+use crate::theme::INK;
+
+const HEADING: Type = Type::bold(13.0, INK);
+const LEGEND: Type = Type::new(12.0, INK);
+
+/// Left and right of everything.
+pub(crate) const MARGIN: i32 = 20;
+/// What the line takes of a chart's height.
+pub(crate) const HEADING_HEIGHT: i32 = 30;
+/// A swatch with the room around it.
+const SWATCH: i32 = 38;
+
+/// How an entry of the legend shows its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Swatch {
+    Bar,
+}
+
+/// A name and its colour.
+pub(crate) struct Entry {
+    pub name: String,
+    pub color: RGBColor,
+    pub swatch: Swatch,
+}
+
+/// Draws the line along the upper edge of `area`.
+pub(crate) fn draw(area: &Area, title: &str, entries: &[Entry]) -> Result<()> {
+    let y = HEADING_HEIGHT / 2 + 2;
+    HEADING.write(area, title, HPos::Left, (MARGIN, y))?;
+    let room = f64::from(area.dim_in_pixel().0) - 2.0 * f64::from(MARGIN) - HEADING.width(title) - 24.0;
+    let width = (room / entries.len().max(1) as f64 - f64::from(SWATCH)).max(20.0);
+    // Names are cut only where they have no room together.
+    let uncut: f64 = entries.iter().map(|entry| LEGEND.width(&entry.name) + f64::from(SWATCH)).sum();
+    let width = if uncut <= room { room } else { width };
+    let names: Vec<String> = entries.iter().map(|entry| LEGEND.wrap(&entry.name, width, 1).concat()).collect();
+    let mut x = area.dim_in_pixel().0 as i32 - MARGIN;
+    for (name, entry) in names.iter().zip(entries).rev() {
+        x -= LEGEND.width(name).ceil() as i32;
+        LEGEND.write(area, name, HPos::Left, (x, y))?;
+        draw_swatch(area, entry, (x, y))?;
+        x -= SWATCH;
+    }
+    Ok(())
+}
+
+fn draw_swatch(area: &Area, entry: &Entry, (x, y): (i32, i32)) -> Result<()> {
+    match entry.swatch {
+        Swatch::Bar => area.draw(&Rectangle::new([(x - 20, y - 1), (x - 6, y + 2)], entry.color.filled())),
+    }
+    .map_err(drawing)
+}
