@@ -8,29 +8,46 @@ use plotters::style::{Color, FontFamily, FontStyle, FontTransform, RGBColor, Tex
 
 use crate::error::{ReportError, Result};
 use crate::fonts::{self, Weight};
+use crate::marks::Marks;
 use crate::theme::PAPER;
 
 /// What is drawn on.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws an SVG picture of `width` x `height` pixels, with a title and a description for those who can't see it.
-pub(crate) fn svg(
+pub(crate) fn svg(size: (u32, u32), words: (&str, &str), draw: impl FnOnce(&Area) -> Result<()>) -> Result<String> {
+    layered(size, words, draw, &Marks::default(), |_| Ok(()))
+}
+
+/// Draws an SVG picture as [`svg`] does, with `marks` between what is `below` and what is `above` them.
+pub(crate) fn layered(
     (width, height): (u32, u32),
     (title, description): (&str, &str),
-    draw: impl FnOnce(&Area) -> Result<()>,
+    below: impl FnOnce(&Area) -> Result<()>,
+    marks: &Marks,
+    above: impl FnOnce(&Area) -> Result<()>,
 ) -> Result<String> {
+    let on_paper = |area: &Area| area.fill(&PAPER).map_err(drawing).and_then(|()| below(area));
+    let (below, above) = (content((width, height), on_paper)?, content((width, height), above)?);
+    let (title, description, marks) = (escape(title), escape(description), marks.svg());
+    Ok(format!(
+        "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+         xmlns=\"http://www.w3.org/2000/svg\" role=\"img\">\n\
+         <title>{title}</title>\n<desc>{description}</desc>\n{below}{marks}{above}</svg>\n"
+    ))
+}
+
+/// What the library draws, without the <svg> around it: it has no words for titles and descriptions.
+fn content(size: (u32, u32), draw: impl FnOnce(&Area) -> Result<()>) -> Result<String> {
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
-        area.fill(&PAPER).map_err(drawing)?;
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         draw(&area)?;
         area.present().map_err(drawing)?;
     }
-    // The library has no words for these two: they go in as the first children of <svg>.
-    let (open, rest) = svg.split_at(svg.find('>').map_or(0, |end| end + 1));
-    let open = open.trim_end_matches('>');
-    let (title, description) = (escape(title), escape(description));
-    Ok(format!("{open} role=\"img\">\n<title>{title}</title>\n<desc>{description}</desc>{rest}"))
+    let inside = svg.split_once('>').map_or("", |(_, inside)| inside.trim());
+    let inside = inside.strip_suffix("</svg>").unwrap_or(inside);
+    Ok(inside.to_owned())
 }
 
 /// The plotting library's error as ours.
@@ -139,6 +156,22 @@ impl Type {
         self.wrap(text, width, lines).iter().all(|line| !line.ends_with('…') || text.contains('…'))
     }
 
+    /// `text` on one line that is at most `width` wide, without its middle where it's too long: names that begin alike
+    /// often end differently.
+    pub(crate) fn shorten(&self, text: &str, width: f64) -> String {
+        let text = clean(text);
+        if self.width(&text) <= width {
+            return text;
+        }
+        let characters: Vec<char> = text.chars().collect();
+        let shortened = |kept: usize| {
+            let (head, tail) = (&characters[..kept.div_ceil(2)], &characters[characters.len() - kept / 2..]);
+            format!("{}…{}", String::from_iter(head).trim_end(), String::from_iter(tail).trim_start())
+        };
+        let fits = |text: &String| self.width(text) <= width;
+        (0..characters.len()).rev().map(shortened).find(fits).unwrap_or_else(|| "…".to_owned())
+    }
+
     fn cut(&self, line: &str, width: f64) -> String {
         if self.width(line) <= width {
             return line.to_owned();
@@ -165,6 +198,14 @@ mod tests {
         assert!(cut[1].ends_with('…') && cut.iter().all(|line| SMALL.width(line) <= 60.0), "{cut:?}");
         assert!(SMALL.fits("very negative", 50.0, 2) && !SMALL.fits("very negative", 50.0, 1));
         assert!(SMALL.wrap("", 50.0, 2).is_empty());
+    }
+
+    #[test]
+    fn a_long_name_loses_its_middle() {
+        assert_eq!(SMALL.shorten("linear", 50.0), "linear");
+        let short = SMALL.shorten("bert uncased of 12 layers", 60.0);
+        assert!(short.starts_with("bert") && short.ends_with("ers") && SMALL.width(&short) <= 60.0, "{short}");
+        assert_eq!(SMALL.shorten("linear", 1.0), "…");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::theme::SERIES;
 use crate::ticks;
 
 mod panel;
-mod series;
+pub(crate) mod series;
 
 use panel::{Line, Look, Panel};
 

@@ -1,6 +1,6 @@
 //! The line above a chart: its title, and to the right what its colours mean.
 
-use plotters::element::Rectangle;
+use plotters::element::{Circle, Cross, Rectangle};
 use plotters::style::text_anchor::HPos;
 use plotters::style::{Color, RGBColor};
 
@@ -22,6 +22,9 @@ const SWATCH: i32 = 38;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Swatch {
     Bar,
+    Dot,
+    Ring,
+    Cross,
 }
 
 /// A name and its colour.
@@ -52,8 +55,12 @@ pub(crate) fn draw(area: &Area, title: &str, entries: &[Entry]) -> Result<()> {
 }
 
 fn draw_swatch(area: &Area, entry: &Entry, (x, y): (i32, i32)) -> Result<()> {
+    let (filled, middle) = (entry.color.filled(), (x - 11, y));
     match entry.swatch {
-        Swatch::Bar => area.draw(&Rectangle::new([(x - 20, y - 1), (x - 6, y + 2)], entry.color.filled())),
+        Swatch::Bar => area.draw(&Rectangle::new([(x - 20, y - 1), (x - 6, y + 2)], filled)),
+        Swatch::Dot => area.draw(&Circle::new(middle, 4, filled)),
+        Swatch::Ring => area.draw(&Circle::new(middle, 4, entry.color.stroke_width(2))),
+        Swatch::Cross => area.draw(&Cross::new(middle, 4, entry.color.stroke_width(2))),
     }
     .map_err(drawing)
 }

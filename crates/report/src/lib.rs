@@ -1,4 +1,5 @@
-//! Results to look at: the confusion matrix and the learning curves as SVG and PNG, and one self-contained HTML page.
+//! Results to look at: the confusion matrix and the learning curves as SVG and PNG, and self-contained HTML pages, one of
+//! a run and one of a study of many.
 //!
 //! Plain data in, text or bytes out: this crate knows nothing of training, opens no file and no connection. The fonts
 //! are inside the program, so pictures come out the same on a machine that has none.
@@ -21,8 +22,10 @@ mod curves;
 mod error;
 mod fonts;
 mod heading;
+mod marks;
 mod page;
 mod raster;
+mod study;
 mod theme;
 mod ticks;
 
@@ -30,3 +33,4 @@ pub use confusion::ConfusionPlot;
 pub use curves::{Curves, Evaluation, Step};
 pub use error::{ReportError, Result};
 pub use page::{Example, Figure, Page, ScoreRow};
+pub use study::{Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};

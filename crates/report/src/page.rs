@@ -7,7 +7,7 @@ use crate::confusion::ConfusionPlot;
 use crate::curves::Curves;
 use crate::error::Result;
 
-mod parts;
+pub(crate) mod parts;
 
 const STYLE: &str = include_str!("page/style.css");
 
@@ -103,7 +103,7 @@ impl Page<'_> {
 }
 
 /// The whole page around its sections.
-fn document(title: &str, subtitle: &str, main: &str) -> String {
+pub(crate) fn document(title: &str, subtitle: &str, main: &str) -> String {
     let title = escape(title);
     let subtitle = match subtitle {
         "" => String::new(),
@@ -121,7 +121,7 @@ fn document(title: &str, subtitle: &str, main: &str) -> String {
 }
 
 /// A section with its heading, unless it would be empty.
-fn section(html: &mut String, heading: &str, content: &str) {
+pub(crate) fn section(html: &mut String, heading: &str, content: &str) {
     if !content.is_empty() {
         let _ = write!(html, "<section>\n<h2>{}</h2>\n{content}</section>\n", escape(heading));
     }

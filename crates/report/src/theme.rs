@@ -21,6 +21,9 @@ pub(crate) const SERIES: [RGBColor; 6] = [
     RGBColor(0x0F, 0x9A, 0xA8),
 ];
 
+/// The best of all, wherever there is one.
+pub(crate) const BEST: RGBColor = SERIES[1];
+
 /// The scale of shares, from none to all. It passes quickly through the shades on which neither black nor white is easy
 /// to read.
 const SCALE: [RGBColor; 5] = [
@@ -31,11 +34,31 @@ const SCALE: [RGBColor; 5] = [
     RGBColor(0x0A, 0x3A, 0x75),
 ];
 
+/// The scale of values, from the worst to the best. Unlike [`SCALE`], all of it shows as a thin line, on white and on
+/// near-black alike; it grows lighter too, for those who see few hues.
+const VALUES: [RGBColor; 5] = [
+    RGBColor(0x5B, 0x6B, 0xD8),
+    RGBColor(0xA8, 0x55, 0xE0),
+    RGBColor(0xC8, 0x50, 0xA8),
+    RGBColor(0xDD, 0x50, 0x68),
+    BEST,
+];
+
 /// The colour of a share from 0 to 1.
 pub(crate) fn scale(share: f64) -> RGBColor {
-    let place = share.clamp(0.0, 1.0) * (SCALE.len() - 1) as f64;
-    let stop = (place as usize).min(SCALE.len() - 2);
-    let (from, to, part) = (SCALE[stop], SCALE[stop + 1], place - stop as f64);
+    mixed(&SCALE, share)
+}
+
+/// The colour of a value, from 0, the worst, to 1, the best.
+pub(crate) fn value(share: f64) -> RGBColor {
+    mixed(&VALUES, share)
+}
+
+/// The colour at a share of the way along `stops`.
+fn mixed(stops: &[RGBColor; 5], share: f64) -> RGBColor {
+    let place = share.clamp(0.0, 1.0) * (stops.len() - 1) as f64;
+    let stop = (place as usize).min(stops.len() - 2);
+    let (from, to, part) = (stops[stop], stops[stop + 1], place - stop as f64);
     let mix = |a: u8, b: u8| (f64::from(a) + part * (f64::from(b) - f64::from(a))).round() as u8;
     RGBColor(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
 }
@@ -84,9 +107,10 @@ mod tests {
 
     #[test]
     fn curves_show_on_light_and_dark_paper() {
-        for series in SERIES {
-            assert!(contrast(series, PAPER) >= 3.0, "{series:?} on white");
-            assert!(contrast(series, RGBColor(0x16, 0x1B, 0x22)) >= 3.0, "{series:?} on near-black");
+        let values = (0..=100).map(|percent| value(f64::from(percent) / 100.0));
+        for color in SERIES.into_iter().chain(values) {
+            assert!(contrast(color, PAPER) >= 3.0, "{color:?} on white");
+            assert!(contrast(color, RGBColor(0x16, 0x1B, 0x22)) >= 3.0, "{color:?} on near-black");
         }
     }
 }

@@ -6,14 +6,14 @@ use super::{Example, Figure, ScoreRow};
 use crate::canvas::escape;
 
 /// Boxes that can't be overlooked.
-pub(super) fn notes(html: &mut String, notes: &[String]) {
+pub(crate) fn notes(html: &mut String, notes: &[String]) {
     for note in notes {
         let _ = writeln!(html, "<p class=\"note\" role=\"note\"><strong>Note</strong> {}</p>", escape(note));
     }
 }
 
 /// The large numbers.
-pub(super) fn headline(html: &mut String, figures: &[Figure]) {
+pub(crate) fn headline(html: &mut String, figures: &[Figure]) {
     if figures.is_empty() {
         return;
     }
@@ -26,7 +26,7 @@ pub(super) fn headline(html: &mut String, figures: &[Figure]) {
 }
 
 /// A table of scores, the first column headed `what`.
-pub(super) fn scores(what: &str, rows: &[ScoreRow]) -> String {
+pub(crate) fn scores(what: &str, rows: &[ScoreRow]) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -47,12 +47,30 @@ pub(super) fn scores(what: &str, rows: &[ScoreRow]) -> String {
 }
 
 /// A picture of ours, which is escaped already.
-pub(super) fn figure(svg: &str) -> String {
+pub(crate) fn figure(svg: &str) -> String {
     format!("<div class=\"picture\">\n{svg}</div>\n")
 }
 
+/// A picture of ours that keeps its size and scrolls where the page is too narrow for it.
+pub(crate) fn wide_figure(svg: &str) -> String {
+    format!("<div class=\"picture whole\">\n{svg}</div>\n")
+}
+
+/// A picture of ours beside others of its kind, as many in a row as there is room for.
+pub(crate) fn multiples<'a>(svgs: impl IntoIterator<Item = &'a String>) -> String {
+    let mut html = String::from("<div class=\"picture multiples\">\n");
+    html.extend(svgs.into_iter().map(String::as_str));
+    html.push_str("</div>\n");
+    html
+}
+
+/// Small print on a picture or a table.
+pub(crate) fn caption(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("<p class=\"caption\">{}</p>\n", escape(text)) }
+}
+
 /// Names and values.
-pub(super) fn pairs(pairs: &[(String, String)]) -> String {
+pub(crate) fn pairs(pairs: &[(String, String)]) -> String {
     if pairs.is_empty() {
         return String::new();
     }
