@@ -66,7 +66,7 @@ fn a_study_ends_in_a_model_that_its_configuration_trains_again() {
     // Only the winner's weights are kept, of all trials the figures.
     let kept = |name: &str| (0..4).filter(|trial| house.path(&format!("s/trials/{trial:04}/{name}")).exists()).count();
     assert_eq!((kept("model.safetensors"), kept("checkpoints"), kept("metrics.json"), kept("log.jsonl")), (1, 0, 4, 4));
-    for file in ["trials.csv", "best.toml"] {
+    for file in ["study.html", "trials.csv", "best.toml"] {
         assert!(!house.read(&format!("s/{file}")).is_empty(), "{file}");
     }
 
@@ -131,6 +131,22 @@ fn ctrl_c_stops_cleanly_and_the_same_command_goes_on() {
     }
     house.done(&disturbed);
     assert_eq!(outcomes(&house, "disturbed"), outcomes(&house, "undisturbed"));
+}
+
+#[test]
+fn when_the_time_is_over_running_trials_wait_for_more() {
+    let house = house();
+    house.write("long.toml", "learning_rate = { low = 1e-4, high = 1e-2, log = true }\nepochs = 60\n");
+    let line = "tune --data data --space long.toml --sampler random --pruner none --study s";
+    let out = house.done(&format!("{line} --time 1.5s"));
+    assert!(out.contains("The time is over"), "{out}");
+    let count = |state: &str| trials(&house, "s").iter().filter(|trial| trial["state"] == state).count();
+    assert_eq!(count("RUNNING"), 1, "the one that was stopped");
+    let begun = trials(&house, "s").len();
+    house.done(&format!("{line} --trials {begun}"));
+    assert_eq!((count("RUNNING"), count("COMPLETE")), (0, begun));
+    let epochs = |trial: &Value| trial["user_attrs"]["epochs"].as_f64();
+    assert!(trials(&house, "s").iter().all(|trial| epochs(trial) == Some(60.0)), "each to its end");
 }
 
 #[test]

@@ -85,6 +85,12 @@ impl Trial {
         (started.0 == completed.0).then(|| (completed.1 - started.1) as f64 / 1e6)
     }
 
+    /// Seconds from another trial's begin to this one's, where both are known.
+    pub fn begun_after(&self, other: &Self) -> Option<f64> {
+        let (this, other) = (time(self.started.as_ref()?)?, time(other.started.as_ref()?)?);
+        (this.0 == other.0).then(|| (this.1 - other.1) as f64 / 1e6)
+    }
+
     /// The values that whoever put this trial into the queue wants its parameters to have; those of a kind that no
     /// parameter has are left out.
     pub fn fixed_params(&self) -> BTreeMap<String, ParamValue> {
@@ -224,6 +230,9 @@ mod tests {
         assert_eq!(trial(Some(local), Some("2026-11-23T12:01:00")).duration(), Some(59.75));
         assert_eq!(trial(Some(utc), Some(local)).duration(), None);
         assert_eq!(trial(Some(utc), None).duration(), None);
+        let later = trial(Some("2026-11-23T12:00:02.500001+00:00"), None);
+        assert_eq!(later.begun_after(&trial(Some(utc), None)), Some(2.5));
+        assert_eq!(later.begun_after(&trial(Some(local), None)), None);
         assert_eq!(time("yesterday"), None);
     }
 

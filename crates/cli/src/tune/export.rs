@@ -1,13 +1,23 @@
 //! What a study leaves to look at: a page, a table and JSON.
 
 use anyhow::Result;
+use report::{
+    ConfusionPlot, Figure, ScoreRow, Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial,
+};
+use serde_json::Value;
 use train::files::write_atomic;
-use tune::Study;
-use tune::space::Space;
+use tune::importance::importance;
+use tune::space::{Parameter, Space};
+use tune::{Distribution, ParamValue, Study, Trial, TrialState};
 
 use super::folder::StudyFolder;
 use super::plan::Plan;
-use super::winner::Winner;
+use super::runner::{EPOCHS, EPOCHS_PER_EVALUATION, ERROR};
+use super::table::{clock, short};
+use super::winner::{Figures, Winner};
+
+/// Seed of the forest that importance is read from: any, but the same each time.
+const FOREST: u64 = 0;
 
 /// Writes `trials.csv`, `trials.json` and `study.html`; the winner is there at the end only.
 pub fn write(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner: Option<&Winner>) -> Result<()> {
@@ -16,6 +26,145 @@ pub fn write(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, wi
     tune::export::json(study, &mut json)?;
     write_atomic(&folder.file("trials.csv"), csv)?;
     write_atomic(&folder.file("trials.json"), json)?;
-    let _ = (plan, space, winner);
+    write_atomic(&folder.file("study.html"), page(study, folder, plan, space, winner)?)?;
     Ok(())
+}
+
+fn page(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner: Option<&Winner>) -> Result<String> {
+    let best = study.best();
+    let trials = trials(study);
+    let tested = winner.and_then(Winner::test).map(|_| Figures::of_test(folder)).transpose()?;
+    let title = format!("Study {}", study.name());
+    let subtitle = format!("{}: {} on {}", folder.path().display(), model(plan), plan.manifest.variant);
+    let confusion_title = format!("{} on test", plan.manifest.dataset);
+    let parameters: Vec<StudyParameter> = space.parameters().iter().map(parameter).collect();
+    let importance: Vec<(String, f64)> =
+        importance(study.trials(), FOREST).into_iter().map(|found| (found.name, found.share)).collect();
+    let winning: Vec<(String, String)> = match (winner, best) {
+        (Some(_), Some(best)) => settings(space, best),
+        _ => Vec::new(),
+    };
+    let page = StudyPage {
+        title: &title,
+        subtitle: &subtitle,
+        notes: &plan.manifest.notes,
+        headline: &headline(study, plan, winner),
+        metric: &plan.metric.to_string(),
+        maximize: study.direction() == tune::Direction::Maximize,
+        parameters: &parameters,
+        trials: &trials,
+        importance: &importance,
+        winner: best.map(|best| best.number),
+        winning: &winning,
+        test_scores: &tested.as_ref().map(scores).unwrap_or_default(),
+        confusion: tested.as_ref().map(|figures| ConfusionPlot {
+            labels: &figures.label_names,
+            counts: &figures.confusion_matrix,
+            title: &confusion_title,
+        }),
+        origins: &[
+            ("data set".to_owned(), plan.manifest.variant.clone()),
+            ("source".to_owned(), plan.manifest.source.clone()),
+            ("model".to_owned(), model(plan).to_owned()),
+            ("study".to_owned(), folder.journal().display().to_string()),
+        ],
+    };
+    Ok(page.html()?)
+}
+
+fn model(plan: &Plan) -> &str {
+    plan.model.as_deref().unwrap_or(&plan.manifest.model.name)
+}
+
+fn headline(study: &Study, plan: &Plan, winner: Option<&Winner>) -> Vec<Figure> {
+    let figure = |name: String, value: String, detail: String| Figure { name, value, detail };
+    let shown = |value: f64| match plan.metric {
+        metrics::Metric::Loss | metrics::Metric::Matthews => format!("{value:.4}"),
+        _ => format!("{:.2} %", 100.0 * value),
+    };
+    let mut figures = Vec::new();
+    if let Some((best, value)) = study.best().and_then(|best| Some((best, best.value?))) {
+        figures.push(figure(format!("Validation {}", plan.metric), shown(value), format!("trial {}", best.number)));
+    }
+    if let Some(test) = winner.and_then(Winner::test) {
+        let looks = match winner.map_or(1, |winner| winner.looks.len()) {
+            1 => "scored once, at the end".to_owned(),
+            looks => format!("scored {looks} times"),
+        };
+        figures.push(figure(
+            format!("Test {}", plan.metric),
+            shown(test.value),
+            format!("{} texts, {looks}", test.examples),
+        ));
+    }
+    let finished: Vec<&Trial> = study.trials().iter().filter(|trial| trial.state.is_finished()).collect();
+    let pruned = finished.iter().filter(|trial| trial.state == TrialState::Pruned).count();
+    figures.push(figure("Trials".to_owned(), finished.len().to_string(), format!("{pruned} given up early")));
+    let seconds: f64 = finished.iter().filter_map(|trial| trial.duration()).sum();
+    let time = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    figures.push(figure("Time".to_owned(), clock(time), "of all trials together".to_owned()));
+    figures
+}
+
+fn parameter(parameter: &Parameter) -> StudyParameter {
+    let scale = match &parameter.distribution {
+        Distribution::Float { low, high, log, .. } => StudyScale::Number { low: *low, high: *high, log: *log },
+        Distribution::Int { low, high, log, .. } => {
+            StudyScale::Number { low: *low as f64, high: *high as f64, log: *log }
+        }
+        Distribution::Categorical { choices } => StudyScale::Words(choices.iter().map(ToString::to_string).collect()),
+    };
+    StudyParameter { name: parameter.name.clone(), scale }
+}
+
+fn trials(study: &Study) -> Vec<StudyTrial> {
+    let first = study.trials().iter().find(|trial| trial.started.is_some());
+    let begun = study.trials().iter().filter(|trial| trial.started.is_some() && !trial.params.is_empty());
+    begun
+        .map(|trial| {
+            let attr = |name: &str| trial.user_attrs.get(name);
+            let spacing = attr(EPOCHS_PER_EVALUATION).and_then(Value::as_f64).unwrap_or(1.0);
+            let epochs = attr(EPOCHS).and_then(Value::as_f64).unwrap_or(f64::INFINITY);
+            let point = |(step, value): (&u64, &f64)| ((*step as f64 * spacing).min(epochs), *value);
+            let setting = |param: &tune::Param| match (&param.distribution, param.value()) {
+                (Distribution::Categorical { .. }, value) => Setting::Word(value.to_string()),
+                (_, ParamValue::Int(number)) => Setting::Number(number as f64),
+                (_, ParamValue::Float(number)) => Setting::Number(number),
+                (_, value) => Setting::Word(value.to_string()),
+            };
+            StudyTrial {
+                number: trial.number,
+                outcome: match trial.state {
+                    TrialState::Complete => StudyOutcome::Complete,
+                    TrialState::Pruned => StudyOutcome::Pruned,
+                    TrialState::Fail => StudyOutcome::Failed,
+                    TrialState::Running | TrialState::Waiting => StudyOutcome::Running,
+                },
+                value: trial.value.or_else(|| trial.last_intermediate()),
+                params: trial.params.iter().map(|(name, param)| (name.clone(), setting(param))).collect(),
+                curve: trial.intermediate.iter().map(point).collect(),
+                begun: first.and_then(|first| trial.begun_after(first)).unwrap_or(f64::NAN),
+                seconds: trial.duration().unwrap_or(f64::NAN),
+                error: attr(ERROR).and_then(Value::as_str).map(str::to_owned),
+            }
+        })
+        .collect()
+}
+
+/// A trial's options, those that every trial has among them.
+fn settings(space: &Space, trial: &Trial) -> Vec<(String, String)> {
+    let chosen = trial.params.iter().map(|(name, param)| (name.clone(), short(&param.value())));
+    chosen.chain(space.fixed().iter().map(|(name, value)| (name.clone(), value.to_string()))).collect()
+}
+
+fn scores(figures: &Figures) -> Vec<ScoreRow> {
+    let report = &figures.report;
+    let row = |(name, scores): (&str, metrics::Scores)| ScoreRow {
+        name: name.to_owned(),
+        precision: scores.precision,
+        recall: scores.recall,
+        f1: scores.f1,
+        examples: report.examples,
+    };
+    [("weighted", report.weighted), ("macro", report.macro_average)].map(row).to_vec()
 }
