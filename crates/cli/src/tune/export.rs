@@ -19,6 +19,9 @@ use super::winner::{Figures, Winner};
 /// Seed of the forest that importance is read from: any, but the same each time.
 const FOREST: u64 = 0;
 
+/// Up to so many whole numbers are drawn as words.
+const FEW: u64 = 8;
+
 /// Writes `trials.csv`, `trials.json` and `study.html`; the winner is there at the end only.
 pub fn write(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner: Option<&Winner>) -> Result<()> {
     let (mut csv, mut json) = (Vec::new(), Vec::new());
@@ -109,6 +112,10 @@ fn headline(study: &Study, plan: &Plan, winner: Option<&Winner>) -> Vec<Figure> 
 fn parameter(parameter: &Parameter) -> StudyParameter {
     let scale = match &parameter.distribution {
         Distribution::Float { low, high, log, .. } => StudyScale::Number { low: *low, high: *high, log: *log },
+        // A few whole numbers are easier to read as words: no ticks between them, and dots beside each other.
+        Distribution::Int { low, high, step, .. } if high.abs_diff(*low) / step.unsigned_abs() < FEW => {
+            StudyScale::Words((*low..=*high).step_by(*step as usize).map(|number| number.to_string()).collect())
+        }
         Distribution::Int { low, high, log, .. } => {
             StudyScale::Number { low: *low as f64, high: *high as f64, log: *log }
         }

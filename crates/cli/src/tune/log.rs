@@ -154,7 +154,7 @@ mod tests {
         log.follow().unwrap();
         assert_eq!(log.told.step.as_ref().map(|step| (step.step, step.loss)), Some((1, Some(0.25))));
         assert_eq!(log.told.evaluations, [Evaluation { step: 1, value: Some(0.75) }]);
-        write!(file, "{}not JSON\n", &next[20..]).unwrap();
+        writeln!(file, "{}not JSON", &next[20..]).unwrap();
         writeln!(file, r#"{{"event":"end","step":2,"epoch":1.0,"seconds":1.5,"best":{{"value":0.75}}}}"#).unwrap();
         log.follow().unwrap();
         assert_eq!(log.told.evaluations[1..], [Evaluation { step: 2, value: None }]);

@@ -2,6 +2,7 @@
 
 use plotters::style::text_anchor::HPos;
 
+use super::StudyOutcome;
 use super::frame::{WIDTH, pixel};
 use super::view::View;
 use crate::canvas::{self, Type};
@@ -18,6 +19,9 @@ const ROW: f64 = 30.0;
 const NAME_WIDTH: f64 = 260.0;
 /// What the percentages take to the right of the bars.
 const PERCENT_WIDTH: f64 = 64.0;
+
+/// From so many complete trials on the shares are worth their digits.
+const MANY: usize = 30;
 
 /// The section's content.
 pub(super) fn html(view: &View) -> Result<String> {
@@ -52,11 +56,15 @@ pub(super) fn html(view: &View) -> Result<String> {
         &marks,
         |_| Ok(()),
     )?;
-    let reading = format!(
-        "A parameter's share says how much of the differences in {} between trials comes from it, over all values of \
-         the others: where it is large, the choice matters; which choice is good stands below.",
+    let mut reading = format!(
+        "A parameter's share says how much of the differences in {} between complete trials comes from it, over all \
+         values of the others: where it is large, the choice matters; which choice is good stands below.",
         view.metric()
     );
+    let complete = view.count(StudyOutcome::Complete);
+    if complete < MANY {
+        reading += &format!(" There are only {complete} complete trials, so the shares are rough.");
+    }
     Ok(parts::figure(&svg) + &parts::caption(&reading))
 }
 

@@ -1,4 +1,4 @@
-//! Damaged journals. What must hold is in `tests/mutation/mod.rs`.
+//! Damaged journals and spaces. What must hold is in `tests/mutation/mod.rs`.
 
 #[path = "../../../../tests/mutation/mod.rs"]
 mod mutation;
@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mutation::{Bound, Form, Parser, Seed, check, folder};
+use tune::sampler::SamplerKind;
+use tune::space::{Fields, Space};
 use tune::{Begun, Direction, Distribution, Outcome, Param, ParamValue, Repeat, Study, TuneError};
 
 #[global_allocator]
@@ -96,5 +98,36 @@ fn journals() {
     let path = folder.path().join("mutant.jsonl");
     check(&Parser { package: "tune", name: "journals", bound: BOUND }, seeds, |bytes| {
         read(&path, bytes).map_err(|error| error.to_string())
+    });
+}
+
+/// Reads a space; one that is read can be sampled, and what comes of it lies within.
+fn search(text: &str) -> Result<(), String> {
+    let names = ["learning_rate", "batch_size", "epochs", "warmup_ratio", "optimizer", "momentum", "seed"];
+    let check = |name: &str, value: &toml::Value| match (name, value) {
+        ("batch_size" | "epochs" | "seed", toml::Value::Integer(_)) => Ok(()),
+        ("optimizer", toml::Value::String(_)) => Ok(()),
+        ("learning_rate" | "warmup_ratio" | "momentum", toml::Value::Float(_) | toml::Value::Integer(_)) => Ok(()),
+        _ => Err("another kind is needed".to_owned()),
+    };
+    let fields = Fields { names: &names, check: &check };
+    let space = Space::parse(Path::new("space.toml"), text, &fields).map_err(|error| error.to_string())?;
+    for kind in [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Tpe] {
+        let sampled = kind.sampler(1).sample(&space, &[], 0, Direction::Minimize).map_err(|error| error.to_string())?;
+        let params = sampled.expect("an empty study leaves something to try");
+        assert!(space.contains(&params), "{kind}: {params:?}");
+        toml::to_string(&space.settings(&params)).expect("a configuration can be written");
+    }
+    Ok(())
+}
+
+#[test]
+fn spaces() {
+    let own = "learning_rate = { low = 1e-5, high = 3e-4, log = true, points = 5 }\nbatch_size = [16, 32]\nseed = 7\n\
+               epochs = { low = 2, high = 4 }\nwarmup_ratio = { low = 0.0, high = 0.2, step = 0.05 }\n\
+               optimizer = [\"adamw\", \"sgd\"]\nmomentum = { low = 0.8, high = 0.99, when = { optimizer = \"sgd\" } }\n";
+    let seeds = [Form::Toml, Form::Lines].map(|form| Seed::new(form, own)).into();
+    check(&Parser { package: "tune", name: "spaces", bound: BOUND }, seeds, |bytes| {
+        search(std::str::from_utf8(bytes).map_err(|error| error.to_string())?)
     });
 }
