@@ -267,6 +267,9 @@ fn as_number(value: &ParamValue) -> f64 {
     }
 }
 
+/// With more steps in a range of fractions, two of them may be the same number.
+const MOST_STEPS: f64 = 1e6;
+
 /// What is wrong with a distribution, and what to do.
 pub(super) fn check_distribution(distribution: &Distribution) -> Result<(), String> {
     let (low, high, log, step) = match distribution {
@@ -304,6 +307,11 @@ pub(super) fn check_distribution(distribution: &Distribution) -> Result<(), Stri
     if (steps - steps.round()).abs() > 1e-8 {
         let last = super::on_step(low, high, step, steps.floor());
         return Err(format!("steps of {step:?} from {low:?} don't meet {high:?} (hint: `high = {last:?}`)"));
+    }
+    if matches!(distribution, Distribution::Float { .. }) && steps > MOST_STEPS {
+        return Err(format!(
+            "from {low:?} to {high:?} there are more than a million steps of {step:?} (hint: leave out `step`)"
+        ));
     }
     Ok(())
 }
