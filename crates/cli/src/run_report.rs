@@ -87,7 +87,8 @@ fn headline(scored: &Scored) -> Vec<Figure> {
     shown.collect()
 }
 
-fn averages(report: &ClassificationReport) -> Vec<ScoreRow> {
+/// A row for each way to average.
+pub fn averages(report: &ClassificationReport) -> Vec<ScoreRow> {
     let rows = [("weighted", report.weighted), ("macro", report.macro_average), ("micro", report.micro)];
     let row = |(name, scores): (&str, metrics::Scores)| ScoreRow {
         name: name.to_owned(),

@@ -6,6 +6,7 @@
 //! `export` (what is left to look at).
 
 mod args;
+mod attributes;
 mod export;
 mod folder;
 mod ground;

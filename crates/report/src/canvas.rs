@@ -8,7 +8,6 @@ use plotters::style::{Color, FontFamily, FontStyle, FontTransform, RGBColor, Tex
 
 use crate::error::{ReportError, Result};
 use crate::fonts::{self, Weight};
-use crate::marks::Marks;
 use crate::theme::PAPER;
 
 /// What is drawn on.
@@ -16,20 +15,20 @@ pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws an SVG picture of `width` x `height` pixels, with a title and a description for those who can't see it.
 pub(crate) fn svg(size: (u32, u32), words: (&str, &str), draw: impl FnOnce(&Area) -> Result<()>) -> Result<String> {
-    layered(size, words, draw, &Marks::default(), |_| Ok(()))
+    layered(size, words, draw, "", |_| Ok(()))
 }
 
-/// Draws an SVG picture as [`svg`] does, with `marks` between what is `below` and what is `above` them.
+/// Draws an SVG picture as [`svg`] does, with `marks`, which are SVG, between what is `below` and what is `above` them.
 pub(crate) fn layered(
     (width, height): (u32, u32),
     (title, description): (&str, &str),
     below: impl FnOnce(&Area) -> Result<()>,
-    marks: &Marks,
+    marks: &str,
     above: impl FnOnce(&Area) -> Result<()>,
 ) -> Result<String> {
     let on_paper = |area: &Area| area.fill(&PAPER).map_err(drawing).and_then(|()| below(area));
     let (below, above) = (content((width, height), on_paper)?, content((width, height), above)?);
-    let (title, description, marks) = (escape(title), escape(description), marks.svg());
+    let (title, description) = (escape(title), escape(description));
     Ok(format!(
         "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          xmlns=\"http://www.w3.org/2000/svg\" role=\"img\">\n\

@@ -227,7 +227,8 @@ fn run_name(now: SystemTime, dataset: &str, model: &str) -> String {
     format!("{time}-{}-{}", slug(dataset, "data"), slug(model, "model"))
 }
 
-fn slug(name: &str, otherwise: &str) -> String {
+/// The last part of a path or Hub id in characters fit for any file name; `otherwise` where nothing is left.
+pub fn slug(name: &str, otherwise: &str) -> String {
     let last = name.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
     let kept = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
     let slug: String = last.chars().map(|character| if kept(character) { character } else { '-' }).take(64).collect();

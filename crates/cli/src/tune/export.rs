@@ -1,20 +1,19 @@
 //! What a study leaves to look at: a page, a table and JSON.
 
 use anyhow::Result;
-use report::{
-    ConfusionPlot, Figure, ScoreRow, Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial,
-};
+use report::{ConfusionPlot, Figure, Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
 use serde_json::Value;
 use train::files::write_atomic;
 use tune::importance::importance;
 use tune::space::{Parameter, Space};
 use tune::{Distribution, ParamValue, Study, Trial, TrialState};
 
+use super::attributes::{EPOCHS, EPOCHS_PER_EVALUATION, ERROR};
 use super::folder::StudyFolder;
 use super::plan::Plan;
-use super::runner::{EPOCHS, EPOCHS_PER_EVALUATION, ERROR};
 use super::table::{clock, short};
 use super::winner::{Figures, Winner};
+use crate::run_report::averages;
 
 /// Seed of the forest that importance is read from: any, but the same each time.
 const FOREST: u64 = 0;
@@ -59,7 +58,7 @@ fn page(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner:
         importance: &importance,
         winner: best.map(|best| best.number),
         winning: &winning,
-        test_scores: &tested.as_ref().map(scores).unwrap_or_default(),
+        test_scores: &tested.as_ref().map(|figures| averages(&figures.report)).unwrap_or_default(),
         confusion: tested.as_ref().map(|figures| ConfusionPlot {
             labels: &figures.label_names,
             counts: &figures.confusion_matrix,
@@ -162,16 +161,4 @@ fn trials(study: &Study) -> Vec<StudyTrial> {
 fn settings(space: &Space, trial: &Trial) -> Vec<(String, String)> {
     let chosen = trial.params.iter().map(|(name, param)| (name.clone(), short(&param.value())));
     chosen.chain(space.fixed().iter().map(|(name, value)| (name.clone(), value.to_string()))).collect()
-}
-
-fn scores(figures: &Figures) -> Vec<ScoreRow> {
-    let report = &figures.report;
-    let row = |(name, scores): (&str, metrics::Scores)| ScoreRow {
-        name: name.to_owned(),
-        precision: scores.precision,
-        recall: scores.recall,
-        f1: scores.f1,
-        examples: report.examples,
-    };
-    [("weighted", report.weighted), ("macro", report.macro_average)].map(row).to_vec()
 }

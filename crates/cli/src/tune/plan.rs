@@ -11,14 +11,15 @@ use serde_json::{Value, json};
 use tch::Device;
 use toml::Table;
 use train::config::DeviceChoice;
+use train::run_directory::slug;
 use train::{TrainConfig, device};
 use tune::Param;
 use tune::sampler::SamplerKind;
 use tune::space::{Fields, Space, SpaceError};
 
 use super::args::TuneArgs;
+use super::attributes::EPOCHS_PER_EVALUATION;
 use super::ground::Ground;
-use super::runner::EPOCHS_PER_EVALUATION;
 
 /// How many trials a study has where nobody says.
 const TRIALS: u64 = 20;
@@ -126,12 +127,7 @@ impl Plan {
     /// The name of a study of this data and model.
     pub fn name(&self) -> String {
         let model = self.model.as_deref().unwrap_or(&self.manifest.model.name);
-        let slug = |text: &str| -> String {
-            let last = text.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
-            let kept = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-            last.chars().map(kept).take(64).collect::<String>().trim_matches(['-', '.']).to_owned()
-        };
-        format!("{}-{}", slug(&self.manifest.dataset), slug(model))
+        format!("{}-{}", slug(&self.manifest.dataset, "data"), slug(model, "model"))
     }
 
     /// A trial's whole configuration, as `train --config` takes it.

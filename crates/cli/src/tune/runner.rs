@@ -17,6 +17,7 @@ use tune::sampler::Sampler;
 use tune::space::Space;
 use tune::{Begun, Holder, Outcome, Param, Repeat, Study, TrialState, TuneError};
 
+use super::attributes::{EPOCHS, ERROR, SAME_AS, SECONDS, STEPS};
 use super::folder::StudyFolder;
 use super::log::Log;
 use super::plan::Plan;
@@ -35,12 +36,6 @@ const MOST_DEATHS: u64 = 10;
 /// With so many failed trials and no other, something is wrong with all of them.
 const MOST_FAILURES: usize = 3;
 
-/// Attributes of a trial: why it failed, what it cost, how many epochs an evaluation is apart from the next.
-pub const ERROR: &str = "error";
-pub const STEPS: &str = "steps";
-pub const EPOCHS: &str = "epochs";
-pub const SECONDS: &str = "training_seconds";
-pub const EPOCHS_PER_EVALUATION: &str = "epochs_per_evaluation";
 /// The attribute that counts how often a trial's workers died, and at which step.
 const DEATHS: &str = "verdict:deaths";
 
@@ -183,7 +178,7 @@ impl Runner<'_> {
                         (TrialState::Pruned, _) => Outcome::Pruned,
                         _ => return Ok(Next::Wait),
                     };
-                    let attrs = BTreeMap::from([("same_as_trial".to_owned(), json!(earlier.number))]);
+                    let attrs = BTreeMap::from([(SAME_AS.to_owned(), json!(earlier.number))]);
                     self.study.record(number, params, attrs, outcome, Repeat::Allow)?;
                 }
             }
