@@ -69,7 +69,7 @@ pub(super) fn html(view: &View) -> Result<String> {
             frame.caption(area, name)?;
             write_labels(area, &frame, &labels)
         },
-        &marks.svg(),
+        marks.svg(),
         |_| Ok(()),
     )?;
     let rows = match spans.len() > MOST_ROWS {

@@ -40,7 +40,7 @@ pub(super) fn html(view: &View) -> Result<String> {
             frame.draw(area, &across, &up)?;
             frame.caption(area, "trial")
         },
-        &marks.svg(),
+        marks.svg(),
         |_| Ok(()),
     )?;
     Ok(parts::figure(&svg) + &caption(view))

@@ -53,7 +53,7 @@ pub(super) fn html(view: &View) -> Result<String> {
             }
             Ok(())
         },
-        &marks.svg(),
+        marks.svg(),
         |_| Ok(()),
     )?;
     let mut reading = format!(

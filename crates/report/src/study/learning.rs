@@ -60,7 +60,7 @@ pub(super) fn html(view: &View) -> Result<String> {
             frame.draw(area, &across, &up)?;
             frame.caption(area, "epochs")
         },
-        &marks.svg(),
+        marks.svg(),
         |_| Ok(()),
     )?;
     Ok(parts::figure(&svg) + &parts::caption(&values.beyond_in_words("points")))

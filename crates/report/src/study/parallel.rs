@@ -76,7 +76,7 @@ pub(super) fn html(view: &View) -> Result<String> {
         (width, HEIGHT),
         ("All trials over their parameters", &description),
         |area| axes.iter().chain([&last]).try_for_each(|axis| line(area, (axis.x, TOP), (axis.x, BOTTOM), MUTED)),
-        &marks.svg(),
+        marks.svg(),
         |area| {
             axes.iter().try_for_each(|axis| draw_labels(area, axis, apart - 16.0))?;
             draw_value_labels(area, &last)

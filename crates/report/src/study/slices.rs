@@ -82,7 +82,7 @@ fn picture(view: &View, values: &Values, parameter: &StudyParameter) -> Result<S
             frame.draw(area, &lying, &up)?;
             if across.standing { stand(area, &frame, &across.ticks) } else { Ok(()) }
         },
-        &marks.svg(),
+        marks.svg(),
         |_| Ok(()),
     )
 }
