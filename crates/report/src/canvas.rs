@@ -36,7 +36,7 @@ pub(crate) fn layered(
     ))
 }
 
-/// What the library draws, without the <svg> around it: it has no words for titles and descriptions.
+/// What the library draws, without the `<svg>` around it: it has no words for titles and descriptions.
 fn content(size: (u32, u32), draw: impl FnOnce(&Area) -> Result<()>) -> Result<String> {
     let mut svg = String::new();
     {
