@@ -278,6 +278,10 @@ fn what_cannot_be_tuned_is_refused() {
     assert!(error.contains("hint"), "{error}");
     let error = house.refused("tune --data data --study s --space space.toml --trials 2 --metric macro-f1");
     assert!(error.contains("metric accuracy, and now it is macro-f1") && error.contains("--study"), "{error}");
+    // Runs of a study that is gone are not taken for those of a new one.
+    std::fs::remove_file(house.path("s/study.jsonl")).expect("removes");
+    let error = house.refused("tune --data data --study s --space space.toml");
+    assert!(error.contains("s/trials/0000 is there already, and the study doesn't know of it"), "{error}");
     // Trials that all fail end the study, with the reason.
     house.write("long.toml", "freeze_layers = [3, 4]\nlearning_rate = { low = 1e-4, high = 1e-3 }");
     let error = house.refused("tune --data data --study f --space long.toml");

@@ -106,6 +106,7 @@ fn successive_halving_stops_the_same_trials_at_the_same_steps_as_optuna() {
     for (index, case) in cases.iter().enumerate() {
         let rule = Asha {
             min_resource: case.min_resource,
+            spacing: case.reduction_factor,
             reduction_factor: case.reduction_factor,
             min_early_stopping_rate: case.min_early_stopping_rate,
         };

@@ -165,6 +165,18 @@ impl Runner<'_> {
                     (0..number).any(|number| matches!(self.study.holder(number), Ok(Some(Holder::Silent(..)))));
                 return Ok(if silent { Next::Wait } else { Next::Nothing });
             };
+            let run = self.folder.run(number);
+            if run.exists() {
+                self.study.sync()?;
+                if self.study.trials().len() as u64 > number {
+                    continue;
+                }
+                bail!(
+                    "{} is there already, and the study doesn't know of it (hint: was study.jsonl removed or replaced? \
+                     Remove the old trials too, or begin another study with --study DIR)",
+                    run.display()
+                );
+            }
             let attrs = self.plan.attributes(self.space, &params);
             match self.study.begin(number, params.clone(), attrs, Repeat::Refuse)? {
                 Begun::Started(number) => return Ok(Next::Trial { number, resumed: false }),

@@ -38,7 +38,7 @@ pub enum PrunerKind {
     None,
     /// Those below the middle of the finished trials.
     Median,
-    /// Those that aren't among the best third at steps 1, 3, 9, and so on.
+    /// Those that aren't among the better half at steps 1, 4, 16, and so on.
     #[default]
     Asha,
 }
