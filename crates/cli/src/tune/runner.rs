@@ -316,13 +316,18 @@ impl Runner<'_> {
         Ok(Some(Running { number, process, losses }))
     }
 
-    /// Reports new evaluations to the study; true where one of them ends the trial.
+    /// Reports new evaluations to the study; true where one of them, not the last one, ends the trial.
     fn pass_on(&mut self, running: &Running) -> tune::Result<bool> {
         for (step, evaluation) in (1..).zip(&running.process.log.told.evaluations) {
             if self.study.trial(running.number)?.intermediate.contains_key(&step) {
                 continue;
             }
             self.study.report(running.number, step, evaluation.value.unwrap_or(f64::NAN))?;
+            // At its end there is nothing left to save, and a value to lose.
+            let told = &running.process.log.told;
+            if told.step.as_ref().is_some_and(|last| evaluation.step >= last.total_steps) {
+                continue;
+            }
             let trial = self.study.trial(running.number)?;
             if self.pruner.should_prune(self.study.trials(), trial, self.study.direction()) {
                 return Ok(true);
