@@ -208,7 +208,9 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(20);
-    const SAVE: &str = "mkdir -p run/checkpoints/.unfinished-a; sleep 0.05; rm -r run/checkpoints/.unfinished-a;";
+    /// Long enough to be seen, and told from the next one, on a machine with other work to do.
+    const SAVE: &str =
+        "mkdir -p run/checkpoints/.unfinished-a; sleep 0.5; rm -r run/checkpoints/.unfinished-a; sleep 0.5;";
 
     #[test]
     fn a_good_end_a_bad_one_and_none() {
