@@ -124,14 +124,20 @@ impl Distribution {
                 if a == b {
                     Ok(())
                 } else {
-                    Err("has been on another scale (logarithmic or not) in this study")
+                    Err(
+                        "has been on another scale (logarithmic or not) in this study (hint: keep it, or begin another study)",
+                    )
                 }
             }
             (Self::Categorical { choices: a }, Self::Categorical { choices: b }) => {
                 let same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b));
-                if same { Ok(()) } else { Err("has had other choices in this study") }
+                if same {
+                    Ok(())
+                } else {
+                    Err("has had other choices in this study (hint: keep them, or begin another study)")
+                }
             }
-            _ => Err("has been of another kind in this study"),
+            _ => Err("has been of another kind in this study (hint: keep it, or begin another study)"),
         }
     }
 
