@@ -131,11 +131,17 @@ impl Runner<'_> {
         }
         Ok(match end {
             Some(end) => end,
-            None => match self.study.trials().iter().filter(|trial| trial.state == TrialState::Running).count() {
+            None => match self.others() {
                 0 => End::Done,
                 others => End::OthersRun(others),
             },
         })
+    }
+
+    /// How many trials run in other processes. Those of Optuna's workers aren't counted: they don't say whether they live.
+    fn others(&self) -> usize {
+        let trials = self.study.trials().iter().filter(|trial| trial.state == TrialState::Running);
+        trials.filter(|trial| matches!(self.study.holder(trial.number), Ok(Some(Holder::Alive(_))))).count()
     }
 
     /// What to do next: what somebody left, what somebody asked for, or something new.
