@@ -6,14 +6,13 @@ use ::predict::Predictor;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use data::manifest::{Manifest, Prepared};
-use serde::Serialize;
+use disk::write_atomic;
+use model::device_name;
+use run::{DATA, EvaluationResult, RUN_TOML, RunFolder, newest_run};
 use train::TrainConfig;
 use train::config::{DeviceChoice, Precision};
 use train::device;
 use train::evaluate::{Evaluation, evaluate};
-use train::files::write_atomic;
-use train::kept::DATA;
-use train::run_directory::{RUN_TOML, RunDirectory, newest_run};
 
 use crate::run_report;
 
@@ -43,27 +42,6 @@ pub struct EvaluateArgs {
     device: DeviceChoice,
 }
 
-/// What `--json` gets.
-#[derive(Serialize)]
-struct Figures<'a> {
-    run: String,
-    data: String,
-    dataset: &'a str,
-    source: &'a str,
-    model: &'a str,
-    split: &'a str,
-    precision: String,
-    device: String,
-    loss: f64,
-    seconds: f64,
-    first_batch_seconds: f64,
-    #[serde(flatten)]
-    report: &'a metrics::ClassificationReport,
-    label_names: &'a [String],
-    confusion_matrix: Vec<Vec<u64>>,
-    notes: &'a [String],
-}
-
 /// Scores, shows, draws and writes.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
     // Found out now, not after the work.
@@ -74,7 +52,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         bail!("--json: there is no folder {} (hint: make it first)", folder.display());
     }
     let run = match &args.run {
-        Some(path) => RunDirectory::open(path)?,
+        Some(path) => RunFolder::open(path)?,
         None => newest_run()?,
     };
     let trained_on = manifest_of(&run)?;
@@ -100,25 +78,25 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     eprintln!("evaluating {} on {split} ({} rows of {})", run.path().display(), examples.len(), prepared.dir.display());
     let evaluation = evaluate(predictor.model(), &examples, &split, labels, usize::from(args.batch_size))?;
 
-    let figures = Figures {
+    let result = EvaluationResult {
         run: run.path().display().to_string(),
         data: prepared.dir.display().to_string(),
-        dataset: &prepared.manifest.dataset,
-        source: &prepared.manifest.source,
-        model: &trained_on.model.name,
-        split: &split,
-        precision: format!("{precision:?}").to_lowercase(),
-        device: format!("{device:?}").to_lowercase(),
+        dataset: prepared.manifest.dataset.clone(),
+        source: prepared.manifest.source.clone(),
+        model: trained_on.model.name.clone(),
+        split: split.clone(),
+        precision: precision.to_string(),
+        device: device_name(device),
         loss: evaluation.loss,
         seconds: evaluation.seconds,
         first_batch_seconds: evaluation.first_batch_seconds,
-        report: &evaluation.report,
-        label_names: labels,
+        report: evaluation.report.clone(),
+        label_names: labels.to_vec(),
         confusion_matrix: evaluation.confusion.counts(),
-        notes: &notes,
+        notes: notes.clone(),
     };
-    let json = serde_json::to_string_pretty(&figures)? + "\n";
-    run.write(&format!("evaluation-{split}.json"), &json)?;
+    let json = result.to_json()?;
+    write_atomic(&EvaluationResult::path(run.path(), &split), &json)?;
     if let Some(path) = &args.json {
         write_atomic(path, &json)?;
     }
@@ -142,12 +120,12 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 }
 
 /// The prepared data that a run was trained on, by its saved configuration.
-pub fn data_of(run: &RunDirectory) -> Result<PathBuf> {
+pub fn data_of(run: &RunFolder) -> Result<PathBuf> {
     let config = TrainConfig::load(&run.file(RUN_TOML))?;
     config.data.with_context(|| format!("{} doesn't name its data (hint: --data DIR)", run.file(RUN_TOML).display()))
 }
 
-fn manifest_of(run: &RunDirectory) -> Result<Manifest> {
+fn manifest_of(run: &RunFolder) -> Result<Manifest> {
     let path = run.file(DATA);
     let hint = "(hint: the run is damaged or of another version; copy it again, or train again)";
     let text = std::fs::read_to_string(&path).with_context(|| format!("{} can't be read {hint}", path.display()))?;
@@ -161,7 +139,7 @@ fn manifest_of(run: &RunDirectory) -> Result<Manifest> {
 }
 
 /// The data to score on, and what has to be said about it.
-fn find_data(args: &EvaluateArgs, run: &RunDirectory, trained_on: &Manifest) -> Result<(Prepared, Vec<String>)> {
+fn find_data(args: &EvaluateArgs, run: &RunFolder, trained_on: &Manifest) -> Result<(Prepared, Vec<String>)> {
     let dir = match &args.data {
         Some(dir) => dir.clone(),
         None => data_of(run)?,

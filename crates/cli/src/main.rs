@@ -61,7 +61,7 @@ fn run(command: Command) -> Result<ExitCode> {
             data::prepare::run(&args)?;
         }
         Command::Train(args) => {
-            let run = train::run(&args)?;
+            let run = train::train(&args)?;
             println!("{}", run.path().display());
         }
         Command::Tune(args) => return tune::run(&args),

@@ -8,9 +8,9 @@ use ::predict::{Prediction, Predictor, stream};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use data::manifest::Prepared;
+use run::{RunFolder, newest_run};
 use train::config::{DeviceChoice, Precision};
 use train::device;
-use train::run_directory::{RunDirectory, newest_run};
 
 /// The flags of `predict`.
 #[derive(Args)]
@@ -88,7 +88,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
 fn split_texts(args: &PredictArgs, run: &std::path::Path, split: &str) -> Result<Vec<String>> {
     let dir = match &args.data {
         Some(dir) => dir.clone(),
-        None => crate::evaluate::data_of(&RunDirectory::open(run)?)?,
+        None => crate::evaluate::data_of(&RunFolder::open(run)?)?,
     };
     let examples = Prepared::open(&dir)?.split(split)?;
     Ok((0..examples.len()).map(|row| examples.text(row).map(str::to_owned)).collect::<Result<_, _>>()?)

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use data::manifest::Manifest;
 use data::store::Examples;
 use metrics::ClassificationReport;
 use report::{ConfusionPlot, Curves, Example, Figure, Page, ScoreRow, Step};
-use serde_json::Value;
+use run::{EvaluationRecord, Event, RUN_TOML, RunFolder, StepRecord, read_log};
 use train::evaluate::Evaluation;
-use train::run_directory::{LOG, RUN_TOML, RunDirectory};
 
 /// How many example predictions the page shows: the surest hits and the surest misses.
 const EXAMPLES: usize = 6;
@@ -26,7 +25,7 @@ pub struct Scored<'a> {
 }
 
 /// Writes `confusion-SPLIT.svg` and `.png`, `curves.svg` and `.png`, and `report-SPLIT.html`; returns their paths.
-pub fn write(run: &RunDirectory, scored: &Scored) -> Result<Vec<PathBuf>> {
+pub fn write(run: &RunFolder, scored: &Scored) -> Result<Vec<PathBuf>> {
     let split = scored.split;
     let counts = scored.evaluation.confusion.counts();
     let title = format!("{} on {split}", scored.manifest.dataset);
@@ -35,10 +34,20 @@ pub fn write(run: &RunDirectory, scored: &Scored) -> Result<Vec<PathBuf>> {
         (format!("confusion-{split}.svg"), confusion.svg()?.into_bytes()),
         (format!("confusion-{split}.png"), confusion.png()?),
     ];
-    let (steps, evaluations) = read_log(run)?;
-    let kept_step = evaluations.iter().rev().find(|(_, best)| *best).map(|(evaluation, _)| evaluation.step);
-    let evaluations: Vec<report::Evaluation> = evaluations.into_iter().map(|(evaluation, _)| evaluation).collect();
-    let curves = Curves { title: "Training", steps: &steps, evaluations: &evaluations, kept_step };
+    let (mut steps, mut evaluations, mut best_step) = (Vec::new(), Vec::new(), None);
+    for event in read_log(run.path())? {
+        match event {
+            Event::Step(StepRecord { step, loss, learning_rate, .. }) => steps.push(Step { step, loss, learning_rate }),
+            Event::Evaluation(EvaluationRecord { step, loss, scores, best, .. }) => {
+                best_step = if best { Some(step) } else { best_step };
+                let score = |name: &str| (name.to_owned(), scores.get(name).unwrap_or(f64::NAN));
+                let scores = ["accuracy", "f1", "macro_f1"].map(score).to_vec();
+                evaluations.push(report::Evaluation { step, loss, scores });
+            }
+            Event::Start(_) | Event::End(_) => {}
+        }
+    }
+    let curves = Curves { title: "Training", steps: &steps, evaluations: &evaluations, kept_step: best_step };
     if !steps.is_empty() {
         files.push(("curves.svg".to_owned(), curves.svg()?.into_bytes()));
         files.push(("curves.png".to_owned(), curves.png()?));
@@ -53,7 +62,7 @@ pub fn write(run: &RunDirectory, scored: &Scored) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn page(run: &RunDirectory, scored: &Scored, confusion: ConfusionPlot, curves: Option<Curves>) -> Result<String> {
+fn page(run: &RunFolder, scored: &Scored, confusion: ConfusionPlot, curves: Option<Curves>) -> Result<String> {
     let report = &scored.evaluation.report;
     let configuration = std::fs::read_to_string(run.file(RUN_TOML))?;
     let configuration: Vec<(String, String)> = configuration
@@ -151,28 +160,4 @@ fn examples(scored: &Scored) -> Result<Vec<Example>> {
         })
     };
     surest(true).into_iter().chain(surest(false)).map(example).collect()
-}
-
-/// The steps of `log.jsonl`, and its evaluations with whether each was the best so far.
-#[allow(clippy::type_complexity)]
-fn read_log(run: &RunDirectory) -> Result<(Vec<Step>, Vec<(report::Evaluation, bool)>)> {
-    let path = run.file(LOG);
-    let Ok(text) = std::fs::read_to_string(&path) else { return Ok((Vec::new(), Vec::new())) };
-    let (mut steps, mut evaluations) = (Vec::new(), Vec::new());
-    for (index, line) in text.lines().enumerate() {
-        let value: Value =
-            serde_json::from_str(line).with_context(|| format!("{}, line {}", path.display(), index + 1))?;
-        let number = |key: &str| value.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
-        let step = value.get("step").and_then(Value::as_u64).unwrap_or(0);
-        match value.get("event").and_then(Value::as_str) {
-            Some("step") => steps.push(Step { step, loss: number("loss"), learning_rate: number("learning_rate") }),
-            Some("evaluation") => {
-                let scores = ["accuracy", "f1", "macro_f1"].map(|name| (name.to_owned(), number(name))).to_vec();
-                let best = value.get("best").and_then(Value::as_bool).unwrap_or(false);
-                evaluations.push((report::Evaluation { step, loss: number("loss"), scores }, best));
-            }
-            _ => {}
-        }
-    }
-    Ok((steps, evaluations))
 }

@@ -10,7 +10,6 @@ mod attributes;
 mod export;
 mod folder;
 mod ground;
-mod log;
 mod plan;
 mod process;
 mod runner;

@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use data::manifest::{Prepared, newest_prepared};
+use disk::write_atomic;
+use model::device_name;
+use run::{Event, RUNS, read_log};
 use serde::Serialize;
-use train::files::write_atomic;
-use train::run_directory::{LOG, RUNS};
 use train::{TrainArgs, TrainConfig, device};
 
 use process::{End, Plan, Seen, Watched};
@@ -156,8 +157,9 @@ fn settle(args: &VerifyResumeArgs) -> Result<(TrainConfig, String)> {
     let device = device::device(config.device)?;
     ensure!(
         device == tch::Device::Cpu,
-        "a resumed training is the same to the bit on the CPU only, and this one would run on {device:?} (hint: --device \
-         cpu)"
+        "a resumed training is the same to the bit on the CPU only, and this one would run on {} (hint: --device \
+         cpu)",
+        device_name(device)
     );
     // Another thread count adds in another order, so all processes are told the same one.
     config.threads = Some(config.threads.unwrap_or(tch::get_num_threads() as usize));
@@ -210,17 +212,15 @@ fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<(Co
         bail!("the undisturbed training was killed");
     };
     let most = Duration::from_secs(60) + began.elapsed() * 20;
-    let log = run.join(LOG);
-    let text = fs::read_to_string(&log).with_context(|| log.display().to_string())?;
     let (mut seconds, mut epoch) = (Vec::new(), None);
-    for line in text.lines() {
-        let record: serde_json::Value = serde_json::from_str(line).with_context(|| log.display().to_string())?;
-        if record["event"] == "step" {
-            seconds.push(record["seconds"].as_f64().unwrap_or(0.0));
-            epoch = epoch.or(record["epoch"].as_f64());
+    for event in read_log(run)? {
+        if let Event::Step(step) = event {
+            seconds.push(step.seconds);
+            epoch = epoch.or(Some(step.epoch));
         }
     }
-    let epoch = epoch.filter(|epoch| *epoch > 0.0).with_context(|| format!("{} holds no step", log.display()))?;
+    let epoch =
+        epoch.filter(|epoch| *epoch > 0.0).with_context(|| format!("the log in {} holds no step", run.display()))?;
     // A checkpoint is written at least at the end of every epoch, of which the first step is this share.
     let steps_per_epoch = (1.0 / epoch).round() as u64;
     eprintln!("undisturbed: {} steps in {:.1} s", seconds.len(), began.elapsed().as_secs_f64());

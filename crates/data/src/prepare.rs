@@ -17,12 +17,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::audit::{Audit, Tally, audit};
 use crate::dataset::{Loaded, load};
 use crate::error::DataError;
-use crate::manifest::{self, Manifest, ModelSource, PREPARED, Prepared, SplitManifest};
+use crate::manifest::{self, MANIFEST, Manifest, ModelSource, PREPARED, Prepared, SplitManifest};
 use crate::record::Record;
 use crate::store::Writer;
 use crate::tokenize::Tokenizer;
 pub use args::PrepareArgs;
-use directory::Staging;
+use disk::{DiskError, StagedFolder};
 use fingerprint::fingerprint;
 
 /// Texts that are tokenized together and then written: as many as keep all cores busy, few enough to be nothing beside
@@ -92,7 +92,7 @@ fn write(
     tokenizer: &Tokenizer,
     fingerprint: String,
 ) -> Result<Outcome, DataError> {
-    let staging = Staging::create(output)?;
+    let staging = StagedFolder::create(output, MANIFEST).map_err(disk_error)?;
     let bar = progress(loaded.splits().iter().map(|(_, records)| records.len() as u64).sum());
     let mut splits = std::collections::BTreeMap::new();
     for (split, records) in loaded.splits() {
@@ -124,8 +124,14 @@ fn write(
         audit_of_form_1: Default::default(),
     };
     manifest.write(staging.path())?;
-    staging.commit()?;
+    // Somebody may have put other files there meanwhile.
+    directory::check(staging.place())?;
+    staging.publish().map_err(disk_error)?;
     Ok(Outcome { prepared: Prepared::open(output)?, audit, already: false })
+}
+
+fn disk_error(error: DiskError) -> DataError {
+    DataError::io(error.path, error.source)
 }
 
 /// Writes a split; what was written, and how many ids each text had before any cut.

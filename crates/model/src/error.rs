@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::device::CudaFindings;
+
 /// Errors of loading, checking and saving a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,6 +51,9 @@ pub enum ModelError {
         /// Lists of missing, misshapen and wrongly typed tensors, one a line.
         details: String,
     },
+    /// CUDA asked for and not usable.
+    #[error("--device cuda is not available: {0}")]
+    NoCuda(Box<CudaFindings>),
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

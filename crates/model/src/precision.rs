@@ -1,5 +1,7 @@
 //! Which floating-point format the passes compute in.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
@@ -28,6 +30,16 @@ impl Precision {
             Precision::Fp32 => Kind::Float,
             Precision::Bf16 => Kind::BFloat16,
         }
+    }
+}
+
+/// `fp32` or `bf16`.
+impl fmt::Display for Precision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Precision::Fp32 => "fp32",
+            Precision::Bf16 => "bf16",
+        })
     }
 }
 

@@ -6,9 +6,6 @@ use std::path::PathBuf;
 
 pub use invalid_value::InvalidValue;
 
-use crate::device::Findings;
-use crate::memory::Shortage;
-use crate::room::shown;
 use crate::signals::Signal;
 
 /// The result of anything in this crate that can fail.
@@ -69,56 +66,6 @@ pub enum TrainError {
     #[error("the configuration can't be written as TOML")]
     ConfigWrite(#[from] toml::ser::Error),
 
-    /// An output folder with somebody else's files.
-    #[error("{} isn't empty and isn't a run of ours: it holds \"{found}\" (hint: give another --output, \
-        or none for a new folder under runs/)", path.display())]
-    OutputTaken {
-        /// The folder.
-        path: PathBuf,
-        /// One of the files in it.
-        found: String,
-    },
-
-    /// An output folder with a trained model.
-    #[error("{} already holds a trained model (hint: give another --output, or delete that folder to train into it \
-        again)", path.display())]
-    OutputFinished {
-        /// The folder.
-        path: PathBuf,
-    },
-
-    /// A run folder that another process writes to.
-    #[error("{} is in use by {} (hint: wait for it, or give another --output)", path.display(),
-        holder.map_or("another process".to_owned(), |holder| format!("process {holder}")))]
-    RunTaken {
-        /// The folder.
-        path: PathBuf,
-        /// That process; `None` where it hasn't said yet who it is.
-        holder: Option<u32>,
-    },
-
-    /// Too little room on the disk for the checkpoints of a run.
-    #[error("checkpoints in {} need {}, {} free (hint: free some space, another --output, or a smaller --save-total)",
-        path.display(), shown(*needed), shown(*free))]
-    NoRoom {
-        /// The folder.
-        path: PathBuf,
-        /// Bytes that will be written.
-        needed: u64,
-        /// Bytes that can be.
-        free: u64,
-    },
-
-    /// An output folder with a run that was stopped.
-    #[error("{} holds a run that was stopped, saved up to step {step} (hint: --resume {} goes on from there; another \
-        --output, or deleting that folder, starts anew)", path.display(), path.display())]
-    HasCheckpoints {
-        /// The folder.
-        path: PathBuf,
-        /// The step of its newest checkpoint.
-        step: u64,
-    },
-
     /// A checkpoint that couldn't be written. The run stops: what it would lose later is more than what it loses now.
     #[error("step {step} isn't saved: {source}. Training has stopped; {}", match safe {
         Some(safe) => format!("step {safe} is saved, and cargo run -p train -- --resume {} goes on from there",
@@ -136,49 +83,7 @@ pub enum TrainError {
         source: Box<TrainError>,
     },
 
-    /// A path to resume that holds no run.
-    #[error("{} {}", path.display(), if path.exists() {
-        "is neither a run nor one of its checkpoints (hint: --resume takes the folder that training said it writes to, \
-            or a folder in its checkpoints)".to_owned()
-    } else {
-        format!("doesn't exist, so there is nothing to resume (hint: --output {} --resume goes on with a run where there \
-            is one and begins it where there is none)", path.display())
-    })]
-    NothingToResume {
-        /// The path.
-        path: PathBuf,
-    },
-
-    /// A checkpoint that isn't as it was written.
-    #[error("damaged checkpoint: {} {problem}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-
-    /// Checkpoints of which none is good.
-    #[error("none of the checkpoints in {} is good:{details}\n  (hint: a copy of that folder made earlier may be; \
-        deleting it lets --resume start from nothing)", path.display())]
-    NoGoodCheckpoint {
-        /// The folder of the checkpoints.
-        path: PathBuf,
-        /// What is wrong with each, one a line.
-        details: String,
-    },
-
-    /// A run to be resumed that would no longer be the same run.
-    #[error("{} can't go on as it began:{details}\n  (hint: give the earlier values, or --allow-change to go on all the \
-        same)", path.display())]
-    Changed {
-        /// The checkpoint.
-        path: PathBuf,
-        /// What differs, one a line.
-        details: String,
-    },
-
-    /// Somebody stopped the run; what it has learned is saved.
+    /// A signal stopped the run; what it has learned is saved.
     #[error("stopped by {} after step {step}, which is saved (hint: cargo run -p train -- --resume {} goes on from \
         there)", signal.name(), run.display())]
     Interrupted {
@@ -193,49 +98,6 @@ pub enum TrainError {
     /// A pass over a split that a signal ended.
     #[error("stopped by a signal")]
     Stopped,
-
-    /// A GPU on which not even one example at a time fits.
-    #[error(
-        "step {step}: the GPU's memory is too small for one example at a time (hint: a smaller model, a shorter \
-        --max-length when preparing, or --device cpu)"
-    )]
-    NoGpuMemory {
-        /// The step, from 1.
-        step: u64,
-    },
-
-    /// Too little memory for a run on the CPU.
-    #[error("{0}")]
-    NoMemory(Box<Shortage>),
-
-    /// No run to take the newest of.
-    #[error("no finished run under {} (hint: `cargo run -p train` makes one; --run DIR names one elsewhere)",
-        root.display())]
-    NoRun {
-        /// The folder that was searched.
-        root: PathBuf,
-    },
-
-    /// A folder that isn't a finished run.
-    #[error("{} is not a finished run: it has no {missing} (hint: --run takes the folder that training printed at its \
-        end; without --run the newest is taken)", path.display())]
-    NotARun {
-        /// The folder.
-        path: PathBuf,
-        /// The file it lacks.
-        missing: &'static str,
-    },
-
-    /// A file operation that failed.
-    #[error("can't {action} {}", path.display())]
-    Io {
-        /// The verb.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
 
     /// A tensor that an optimizer can't work on in place.
     #[error("{name}: this tensor is {found}, and the update needs {needed}")]
@@ -258,52 +120,6 @@ pub enum TrainError {
         details: String,
     },
 
-    /// A split without labels where they are needed.
-    #[error(
-        "split \"{split}\": {unlabelled} of {rows} rows have no label, so it can be predicted but neither trained \
-        on nor scored (hint: `predict` answers unlabelled texts; evaluate takes --split)"
-    )]
-    Unlabelled {
-        /// The split.
-        split: String,
-        /// Its rows.
-        rows: usize,
-        /// How many of them have no label.
-        unlabelled: usize,
-    },
-
-    /// Too little to learn from.
-    #[error("{} has {rows} training rows, fewer than one batch of {batch_size} (hint: more data, or --batch-size \
-        {rows})", data.display())]
-    TooFewRows {
-        /// The prepared data.
-        data: PathBuf,
-        /// Its training rows.
-        rows: usize,
-        /// The rows of a batch.
-        batch_size: usize,
-    },
-
-    /// Prepared data that this model can't read.
-    #[error("{} doesn't fit the model {model}: {problem} (hint: cargo xtask prepare-data --dataset {dataset} \
-        --model {model} --max-length {max_length})", data.display())]
-    Unfit {
-        /// The prepared data.
-        data: PathBuf,
-        /// The model's name.
-        model: String,
-        /// What doesn't fit.
-        problem: String,
-        /// The data set, for the hint.
-        dataset: String,
-        /// A length that would fit, for the hint.
-        max_length: usize,
-    },
-
-    /// CUDA asked for and not usable.
-    #[error("--device cuda can't be had: {0}")]
-    NoCuda(Box<Findings>),
-
     /// A loss or gradient that is no longer a number. Nothing was updated with it.
     #[error(
         "step {step}: the loss is {loss} and the gradient's norm {gradient_norm}, so training has stopped before \
@@ -323,9 +139,17 @@ pub enum TrainError {
         saved: PathBuf,
     },
 
-    /// Signals that can't be caught.
-    #[error("the system doesn't let SIGINT and SIGTERM be caught")]
-    Signals(#[source] std::io::Error),
+    /// A run that can't begin or go on as asked; the message says why and what to do.
+    #[error("{0}")]
+    Refused(String),
+
+    /// Something about the run's folder.
+    #[error(transparent)]
+    Run(#[from] run::RunError),
+
+    /// A file operation that failed.
+    #[error(transparent)]
+    Disk(#[from] disk::DiskError),
 
     /// Something about the data.
     #[error(transparent)]
@@ -343,19 +167,11 @@ pub enum TrainError {
     #[error(transparent)]
     Metrics(#[from] metrics::MetricsError),
 
-    /// Figures that can't be written as JSON.
-    #[error("the figures can't be written as JSON")]
+    /// A record that can't be written as JSON.
+    #[error("the record can't be written as JSON")]
     Json(#[from] serde_json::Error),
 
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
-}
-
-impl TrainError {
-    /// For `map_err`: a failed file operation, with its verb and path.
-    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { action, path, source }
-    }
 }

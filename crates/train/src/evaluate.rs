@@ -7,9 +7,10 @@ use data::sampler::sequential_batches;
 use data::store::Examples;
 use metrics::{ClassificationReport, ConfusionMatrix, Metric, Options};
 use model::{BertForSequenceClassification, Inputs};
-use tch::{Kind, Tensor};
+use tch::Kind;
 
 use crate::error::{Result, TrainError};
+use crate::setup;
 use crate::signals;
 
 /// The answers to a whole split, in the order of its rows.
@@ -100,7 +101,7 @@ fn log_probabilities(model: &BertForSequenceClassification, batch: &Batch) -> Re
 fn labels(examples: &Examples, split: &str) -> Result<Vec<u32>> {
     let unlabelled = (0..examples.len()).filter(|&row| examples.label(row).is_none()).count();
     if unlabelled > 0 || examples.is_empty() {
-        return Err(TrainError::Unlabelled { split: split.to_owned(), rows: examples.len(), unlabelled });
+        return Err(setup::unlabelled(split, examples.len(), unlabelled));
     }
     Ok((0..examples.len()).filter_map(|row| examples.label(row)).collect())
 }
@@ -114,9 +115,4 @@ fn argmax(row: &[f32]) -> u32 {
         }
     }
     best as u32
-}
-
-/// The scalar in a tensor.
-pub(crate) fn scalar(tensor: &Tensor) -> Result<f64> {
-    Ok(f64::try_from(tensor)?)
 }

@@ -1,4 +1,4 @@
-//! `train`: from flags to a finished run. All of it is [`train::run`].
+//! `train`: from flags to a finished run. All of it is [`train::train`].
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     train::logging::init();
-    match train::run(&cli.train) {
+    match train::train(&cli.train) {
         Ok(run) => {
             println!("{}", run.path().display());
             ExitCode::SUCCESS

@@ -30,7 +30,7 @@ use crate::config::{OptimizerKind, TrainConfig};
 use crate::error::{Result, TrainError};
 use crate::optim::state_shapes;
 
-pub use limits::available;
+pub use limits::{available, peak};
 pub use shortage::Shortage;
 
 /// Code and buffers of libtorch that are first touched by a pass, in bytes: measured, as is what oneDNN adds for bf16
@@ -138,7 +138,7 @@ impl Need {
 /// count twice.
 ///
 /// # Errors
-/// [`TrainError::NoMemory`], with a batch size that would do where there is one.
+/// Too little memory, with a batch size that would do where there is one.
 pub fn check(plan: &Plan) -> Result<Need> {
     let process = limits::resident().unwrap_or(0);
     let need = Need::of(plan, process);
@@ -153,7 +153,7 @@ fn check_against(plan: &Plan, need: Need, process: u64, room: u64) -> Result<Nee
     if need.total() <= room {
         return Ok(need);
     }
-    Err(TrainError::NoMemory(Box::new(Shortage::new(plan, need, process, room))))
+    Err(TrainError::Refused(Shortage::new(plan, need, process, room).to_string()))
 }
 
 /// The heaviest batch of those that training will take.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::profile::{self, Phase};
+use run::{PROFILE, RunFolder};
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::run_directory::{PROFILE, RunDirectory};
 
 /// Steps at the beginning that are left out: memory is touched for the first time, kernels are made to measure.
 const WARM_UP: u64 = 5;
@@ -85,11 +85,11 @@ impl Profile {
     ///
     /// # Errors
     /// A file that can't be written.
-    pub fn write(&self, run: &RunDirectory) -> Result<()> {
+    pub fn write(&self, run: &RunFolder) -> Result<()> {
         let Summary { steps, step_ms, phases } = self.summary();
         let phases: serde_json::Map<_, _> = phases.into_iter().map(|(name, ms)| (name, ms.into())).collect();
         let json = serde_json::json!({ "steps": steps, "step_ms": step_ms, "phases": phases });
-        run.write(PROFILE, format!("{json:#}\n"))
+        Ok(run.write(PROFILE, format!("{json:#}\n"))?)
     }
 }
 

@@ -1,11 +1,13 @@
-//! `--resume`: which run goes on, from which checkpoint, and whether it still stands on the same ground.
+//! `--resume`: which run goes on, from which checkpoint, and whether data, model and options are still the same.
 
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{CHECKPOINTS, Found, Identity};
+use run::checkpoints::CHECKPOINTS;
+use run::{METRICS, RUN_TOML, RUNS, RunFolder};
+
+use crate::checkpoint::{Identity, LoadedCheckpoint};
 use crate::config::{TrainArgs, TrainConfig};
 use crate::error::{Result, TrainError};
-use crate::run_directory::{METRICS, RUN_TOML, RUNS, RunDirectory};
 
 /// What training was asked to do.
 pub(crate) struct Plan {
@@ -16,11 +18,11 @@ pub(crate) struct Plan {
 /// Where training begins.
 pub(crate) enum Begin {
     /// At nothing, in the folder that the configuration names or in a new one.
-    Anew,
+    Fresh,
     /// At nothing, in a run that was begun and never got to a checkpoint.
-    Again(RunDirectory),
+    Restart(RunFolder),
     /// At a checkpoint of a run.
-    From(RunDirectory, Box<Found>),
+    Resume(RunFolder, Box<LoadedCheckpoint>),
 }
 
 impl Plan {
@@ -28,29 +30,34 @@ impl Plan {
     /// A configuration that is refused; a path that holds no run; checkpoints of which none is good; a run that
     /// another process owns.
     pub fn new(args: &TrainArgs) -> Result<Self> {
-        let anew = || Ok(Self { config: TrainConfig::from_args(args)?, begin: Begin::Anew });
-        let Some(asked) = &args.resume else { return anew() };
+        let fresh = || Ok(Self { config: TrainConfig::from_args(args)?, begin: Begin::Fresh });
+        let Some(asked) = &args.resume else { return fresh() };
         let Some(place) = Place::find(asked.as_deref(), args.output.as_deref())? else {
             tracing::info!("nothing to resume: a new run begins");
-            return anew();
+            return fresh();
         };
-        let directory = RunDirectory::take_over(&place.run)?;
+        let folder = RunFolder::take_over(&place.run)?;
         let found = match &place.checkpoint {
-            Some(path) => Some(Found::open(path)?),
-            None => Found::newest(&place.run)?,
+            Some(path) => Some(LoadedCheckpoint::open(path)?),
+            None => LoadedCheckpoint::newest(&place.run)?,
         };
         let Some(found) = found else {
             tracing::info!("{} has no checkpoint: training starts from the beginning", place.run.display());
             let saved = TrainConfig::asked_in(&place.run.join(RUN_TOML))?;
-            return Ok(Self { config: TrainConfig::from_args_over(args, saved)?, begin: Begin::Again(directory) });
+            return Ok(Self { config: TrainConfig::from_args_over(args, saved)?, begin: Begin::Restart(folder) });
         };
         let config = TrainConfig::from_args_over(args, found.state.args()?)?;
-        Ok(Self { config, begin: Begin::From(directory, Box::new(found)) })
+        Ok(Self { config, begin: Begin::Resume(folder, Box::new(found)) })
     }
 }
 
 /// Refuses, or with `allow` only shows, what is no longer as it was.
-pub(crate) fn hold(found: &Found, config: &TrainConfig, identity: &Identity, allow: bool) -> Result<()> {
+pub(crate) fn check_compatible(
+    found: &LoadedCheckpoint,
+    config: &TrainConfig,
+    identity: &Identity,
+    allow: bool,
+) -> Result<()> {
     let differences = found.state.differences(config, identity)?;
     if differences.is_empty() {
         return Ok(());
@@ -60,7 +67,10 @@ pub(crate) fn hold(found: &Found, config: &TrainConfig, identity: &Identity, all
         tracing::warn!("{} goes on with changes:{details}", found.path.display());
         return Ok(());
     }
-    Err(TrainError::Changed { path: found.path.clone(), details })
+    Err(TrainError::Refused(format!(
+        "{} can't go on as it began:{details}\n  (hint: give the earlier values, or --allow-change to go on all the same)",
+        found.path.display()
+    )))
 }
 
 /// A run folder, and one of its checkpoints where exactly that one is meant.
@@ -96,7 +106,18 @@ impl Place {
         if let Some(run) = folder.and_then(Path::parent).filter(|run| asked.is_dir() && is_run(run)) {
             return Ok(Some(Self { run: run.to_owned(), checkpoint: Some(asked.to_owned()) }));
         }
-        Err(TrainError::NothingToResume { path: asked.to_owned() })
+        let path = asked.display();
+        Err(TrainError::Refused(if asked.exists() {
+            format!(
+                "{path} is neither a run nor one of its checkpoints (hint: --resume takes the folder that training said \
+                 it writes to, or a folder in its checkpoints)"
+            )
+        } else {
+            format!(
+                "{path} doesn't exist, so there is nothing to resume (hint: --output {path} --resume goes on with a run \
+                 where there is one and begins it where there is none)"
+            )
+        }))
     }
 }
 

@@ -1,34 +1,34 @@
 //! What a run needs, found and held against each other before the first step: device, data, model, tokenizer.
 
-use std::path::Path;
+use std::fs;
 
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
 use data::tokenize;
-use fetch::cache::sha256_file;
+use disk::{DiskError, human_bytes, sha256_file};
 use fetch::{Checkpoint, Origin};
-use model::{BertForSequenceClassification, Config, DropoutOverrides, LoadOptions, LoadReport};
+use model::{BertForSequenceClassification, Config, DropoutOverrides, LoadOptions, LoadReport, device_name};
+use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 
-use crate::checkpoint::Identity;
+use crate::checkpoint::{Identity, Publication};
 use crate::config::{ClassWeights, TrainConfig};
 use crate::device::{device, precision};
 use crate::error::{Result, TrainError};
-use crate::kept::CONFIG;
 use crate::memory;
-use crate::room;
-use crate::trainer::device_name;
 
-/// A run's parts, checked.
+/// The tokenizer's files in a Hugging Face model folder.
+const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
+
+/// What a run stands on, checked.
 pub(crate) struct Setup {
     pub(crate) prepared: Prepared,
     pub(crate) train: Examples,
     /// `None` where the data has no labelled validation split.
     pub(crate) validation: Option<Examples>,
-    pub(crate) checkpoint: Checkpoint,
-    pub(crate) model: BertForSequenceClassification,
-    pub(crate) report: LoadReport,
+    pub(crate) pretrained: Checkpoint,
     pub(crate) precision: model::Precision,
+    pub(crate) device: Device,
 }
 
 impl Setup {
@@ -47,41 +47,70 @@ impl Setup {
         let labelled = |split: &str| manifest.splits.get(split).is_some_and(|split| split.labelled == split.rows);
         if !labelled("train") {
             let split = &manifest.splits["train"];
-            let unlabelled = split.rows - split.labelled;
-            return Err(TrainError::Unlabelled { split: "train".to_owned(), rows: split.rows, unlabelled });
+            return Err(unlabelled("train", split.rows, split.rows - split.labelled));
         }
         if train.len() < config.batch_size {
-            return Err(TrainError::TooFewRows { data: dir, rows: train.len(), batch_size: config.batch_size });
+            return Err(TrainError::Refused(format!(
+                "{} has {rows} training rows, fewer than one batch of {} (hint: more data, or --batch-size {rows})",
+                dir.display(),
+                config.batch_size,
+                rows = train.len(),
+            )));
         }
         let validation = if labelled("validation") { Some(prepared.split("validation")?) } else { None };
-        let checkpoint = find_model(config.model.as_deref(), manifest)?;
-        check_fit(manifest, &dir, &checkpoint)?;
+        let pretrained = find_model(config.model.as_deref(), manifest)?;
+        let mut model = Config::from_folder(&pretrained.folder)?;
+        check_fit(&prepared, &pretrained, &model)?;
+        config.validate_layers(model.num_hidden_layers as usize)?;
+        config.validate_labels(&manifest.label_names)?;
         let precision = precision(config.precision, device);
         if device == Device::Cpu {
-            let mut model = Config::from_folder(&checkpoint.folder)?;
             model.set_labels(&manifest.label_names);
             model.override_dropout(dropout(config));
             check_memory(config, &model, precision, (&train, validation.as_ref()))?;
         }
-        let (model, report) = load(config, manifest, &checkpoint.folder, device, precision)?;
-        Ok(Self { prepared, train, validation, checkpoint, model, report, precision })
+        Ok(Self { prepared, train, validation, pretrained, device, precision })
     }
 
-    /// `fp32` or `bf16`.
-    pub(crate) fn precision_name(&self) -> String {
-        format!("{:?}", self.precision).to_lowercase()
+    /// The pretrained model with the run's labels, dropout and frozen parts, and what was taken from its file.
+    pub(crate) fn load_model(&self, config: &TrainConfig) -> Result<(BertForSequenceClassification, LoadReport)> {
+        let options = LoadOptions {
+            label_names: Some(self.prepared.manifest.label_names.clone()),
+            device: self.device,
+            precision: self.precision,
+            seed: config.seed,
+            dropout: dropout(config),
+            reinit_layers: config.reinit_layers as i64,
+        };
+        let (mut model, report) = BertForSequenceClassification::load(&self.pretrained.folder, &options)?;
+        model.parameters_mut().freeze(|name| config.freezes(name));
+        Ok((model, report))
+    }
+
+    /// The files that make the run's folder a Hugging Face model folder, besides the weights.
+    pub(crate) fn publication(&self, model: &Config) -> Result<Publication> {
+        let mut files = Publication::new();
+        for name in TOKENIZER_FILES {
+            let from = self.pretrained.folder.join(name);
+            if from.is_file() {
+                files.push((name.to_owned(), fs::read(&from).map_err(DiskError::at("read", &from))?));
+            }
+        }
+        files.push((DATA.to_owned(), (serde_json::to_string_pretty(&self.prepared.manifest)? + "\n").into_bytes()));
+        files.push((CONFIG.to_owned(), model.to_json()?.into_bytes()));
+        Ok(files)
     }
 
     /// The sha256 of the weights that training begins with, which takes a second for every two gigabytes.
     pub(crate) fn base_weights_sha256(&self) -> Result<String> {
-        Ok(sha256_file(&self.checkpoint.folder.join("model.safetensors"))?)
+        Ok(sha256_file(&self.pretrained.folder.join(MODEL))?)
     }
 
     /// What decides about every bit of the run besides its configuration; the sum of the base weights is left open.
     pub(crate) fn identity(&self) -> Result<Identity> {
         let manifest = &self.prepared.manifest;
         let sum_of = |split: &str| manifest.splits.get(split).map(|split| split.sha256.clone());
-        let base_config = self.checkpoint.folder.join(CONFIG);
+        let base_config = self.pretrained.folder.join(CONFIG);
         Ok(Identity {
             train_sha256: sum_of("train").unwrap_or_default(),
             validation_sha256: sum_of("validation"),
@@ -89,8 +118,8 @@ impl Setup {
             tokenizer_sha256: manifest.tokenizer_sha256.clone(),
             base_config_sha256: sha256_file(&base_config)?,
             base_weights_sha256: String::new(),
-            device: device_name(&self.model),
-            precision: self.precision_name(),
+            device: device_name(self.device),
+            precision: self.precision.to_string(),
             threads: tch::get_num_threads(),
         })
     }
@@ -124,32 +153,40 @@ fn find_model(asked: Option<&str>, manifest: &Manifest) -> Result<Checkpoint> {
     Ok(Checkpoint { note: source.note.clone().or(found.note), ..found })
 }
 
+/// A split that can't be trained on or scored.
+pub(crate) fn unlabelled(split: &str, rows: usize, unlabelled: usize) -> TrainError {
+    TrainError::Refused(format!(
+        "split \"{split}\": {unlabelled} of {rows} rows have no label, so it can be predicted but neither trained on nor \
+         scored (hint: `predict` answers unlabelled texts; evaluate takes --split)"
+    ))
+}
+
 /// Refuses data whose ids this model would read as other words, or can't read at all.
-fn check_fit(manifest: &Manifest, dir: &Path, checkpoint: &Checkpoint) -> Result<()> {
-    let config = Config::from_folder(&checkpoint.folder)?;
-    let unfit = |problem: String, max_length: usize| {
-        Err(TrainError::Unfit {
-            data: dir.to_owned(),
-            model: checkpoint.name.clone(),
-            problem,
-            dataset: manifest.dataset.clone(),
-            max_length,
-        })
+fn check_fit(prepared: &Prepared, pretrained: &Checkpoint, model: &Config) -> Result<()> {
+    let manifest = &prepared.manifest;
+    let misfit = |problem: String, max_length: usize| {
+        Err(TrainError::Refused(format!(
+            "{} doesn't fit the model {name}: {problem} (hint: cargo xtask prepare-data --dataset {} --model {name} \
+             --max-length {max_length})",
+            prepared.dir.display(),
+            manifest.dataset,
+            name = pretrained.name,
+        )))
     };
     // The tokenizer itself isn't needed: the texts are ids by now.
-    if tokenize::sha256(&checkpoint.folder)? != manifest.tokenizer_sha256 {
+    if tokenize::sha256(&pretrained.folder)? != manifest.tokenizer_sha256 {
         let problem = format!("it was tokenized for {}, whose tokenizer is another one", manifest.model.name);
-        return unfit(problem, manifest.max_length);
+        return misfit(problem, manifest.max_length);
     }
-    let positions = config.max_position_embeddings as usize;
+    let positions = model.max_position_embeddings as usize;
     if manifest.splits.values().any(|split| split.longest > positions) {
         let problem = format!("its texts have up to {} tokens, and the model reads {positions}", manifest.max_length);
-        return unfit(problem, positions);
+        return misfit(problem, positions);
     }
-    if manifest.vocab_size > config.vocab_size as usize {
-        let problem =
-            format!("its token ids go up to {}, and the model knows {}", manifest.vocab_size - 1, config.vocab_size);
-        return unfit(problem, manifest.max_length);
+    if manifest.vocab_size > model.vocab_size as usize {
+        let last = manifest.vocab_size - 1;
+        let problem = format!("its token ids go up to {last}, and the model knows {}", model.vocab_size);
+        return misfit(problem, manifest.max_length);
     }
     Ok(())
 }
@@ -172,28 +209,6 @@ fn check_memory(
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
     let plan = memory::Plan { config, model, precision, train: &train, validation: &validation };
     let need = memory::check(&plan)?;
-    tracing::debug!("memory at most: {} ({need:?})", room::shown(need.total()));
+    tracing::debug!("memory at most: {}", human_bytes(need.total()));
     Ok(())
-}
-
-fn load(
-    config: &TrainConfig,
-    manifest: &Manifest,
-    folder: &Path,
-    device: Device,
-    precision: model::Precision,
-) -> Result<(BertForSequenceClassification, LoadReport)> {
-    config.validate_layers(Config::from_folder(folder)?.num_hidden_layers as usize)?;
-    config.validate_labels(&manifest.label_names)?;
-    let options = LoadOptions {
-        label_names: Some(manifest.label_names.clone()),
-        device,
-        precision,
-        seed: config.seed,
-        dropout: dropout(config),
-        reinit_layers: config.reinit_layers as i64,
-    };
-    let (mut model, report) = BertForSequenceClassification::load(folder, &options)?;
-    model.parameters_mut().freeze(|name| config.freezes(name));
-    Ok((model, report))
 }

@@ -54,7 +54,7 @@ impl Signal {
 /// would have done without us. A second call changes nothing.
 ///
 /// # Errors
-/// [`TrainError::Signals`] where the system doesn't let a signal be caught.
+/// A system that doesn't let a signal be caught.
 pub fn install() -> Result<()> {
     static INSTALLED: Mutex<bool> = Mutex::new(false);
     let mut installed = INSTALLED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -64,9 +64,9 @@ pub fn install() -> Result<()> {
     for signal in Signal::ALL {
         let number = signal.number();
         // Handlers run in this order: the first signal passes by the first of them and arms it.
-        flag::register_conditional_default(number, &AGAIN).map_err(TrainError::Signals)?;
-        flag::register_usize(number, &REQUESTED, number as usize).map_err(TrainError::Signals)?;
-        flag::register(number, &AGAIN).map_err(TrainError::Signals)?;
+        flag::register_conditional_default(number, &AGAIN).map_err(cannot_be_caught)?;
+        flag::register_usize(number, &REQUESTED, number as usize).map_err(cannot_be_caught)?;
+        flag::register(number, &AGAIN).map_err(cannot_be_caught)?;
     }
     *installed = true;
     Ok(())
@@ -76,7 +76,7 @@ pub fn install() -> Result<()> {
 /// as long as it wants this one to go on, and it need not live to close it: the system does that for the dead.
 ///
 /// # Errors
-/// [`TrainError::Signals`] where no thread can be had for it.
+/// A system that has no more threads.
 pub fn stop_at_end_of_input() -> Result<()> {
     let watch = || {
         let mut input = std::io::stdin().lock();
@@ -89,7 +89,11 @@ pub fn stop_at_end_of_input() -> Result<()> {
         }
         REQUESTED.store(SIGTERM as usize, Ordering::SeqCst);
     };
-    std::thread::Builder::new().name("input".to_owned()).spawn(watch).map(drop).map_err(TrainError::Signals)
+    std::thread::Builder::new().name("input".to_owned()).spawn(watch).map(drop).map_err(cannot_be_caught)
+}
+
+fn cannot_be_caught(error: std::io::Error) -> TrainError {
+    TrainError::Refused(format!("the system doesn't let SIGINT and SIGTERM be caught: {error}"))
 }
 
 /// The signal that has asked this process to stop, if one has.

@@ -1,9 +1,10 @@
 //! What a study leaves to look at: a page, a table and JSON.
 
 use anyhow::Result;
+use disk::write_atomic;
 use report::{ConfusionPlot, Figure, Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
+use run::EvaluationResult;
 use serde_json::Value;
-use train::files::write_atomic;
 use tune::importance::importance;
 use tune::space::{Parameter, Space};
 use tune::{Distribution, ParamValue, Study, Trial, TrialState};
@@ -12,7 +13,7 @@ use super::attributes::{EPOCHS, EPOCHS_PER_EVALUATION, ERROR};
 use super::folder::StudyFolder;
 use super::plan::Plan;
 use super::table::{clock, short};
-use super::winner::{Figures, Winner};
+use super::winner::Winner;
 use crate::run_report::averages;
 
 /// Seed of the forest that importance is read from: any, but the same each time.
@@ -35,7 +36,7 @@ pub fn write(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, wi
 fn page(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner: Option<&Winner>) -> Result<String> {
     let best = study.best();
     let trials = trials(study);
-    let tested = winner.and_then(Winner::test).map(|_| Figures::of_test(folder)).transpose()?;
+    let tested = winner.and_then(Winner::test).map(|_| EvaluationResult::read(&folder.best(), "test")).transpose()?;
     let title = format!("Study {}", study.name());
     let subtitle = format!("{}: {} on {}", folder.path().display(), model(plan), plan.manifest.variant);
     let confusion_title = format!("{} on test", plan.manifest.dataset);
@@ -58,10 +59,10 @@ fn page(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner:
         importance: &importance,
         winner: best.map(|best| best.number),
         winning: &winning,
-        test_scores: &tested.as_ref().map(|figures| averages(&figures.report)).unwrap_or_default(),
-        confusion: tested.as_ref().map(|figures| ConfusionPlot {
-            labels: &figures.label_names,
-            counts: &figures.confusion_matrix,
+        test_scores: &tested.as_ref().map(|result| averages(&result.report)).unwrap_or_default(),
+        confusion: tested.as_ref().map(|result| ConfusionPlot {
+            labels: &result.label_names,
+            counts: &result.confusion_matrix,
             title: &confusion_title,
         }),
         origins: &[

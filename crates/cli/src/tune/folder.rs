@@ -14,9 +14,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use train::checkpoint::CHECKPOINTS;
-use train::files::write_atomic;
-use train::run_directory::MODEL;
+use disk::write_atomic;
+use run::MODEL;
+use run::checkpoints::CHECKPOINTS;
 
 /// The folder of studies without `--study`, relative to the working directory.
 pub const STUDIES: &str = "studies";
@@ -130,7 +130,7 @@ fn same_file(one: &Path, other: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use train::run_directory::{METRICS, RUN_TOML};
+    use run::{METRICS, RUN_TOML};
 
     use super::*;
 

@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use train::run_directory::LOG;
+use run::{LogFollower, RunError};
 use train::{TrainArgs, TrainError, signals};
 
 use super::folder::StudyFolder;
-use super::log::Log;
 
 /// The flags of `trial`, which only [`TrialProcess`] starts.
 #[derive(Args)]
@@ -40,9 +39,11 @@ pub fn run(args: &TrialArgs) -> Result<()> {
     };
     let began = Instant::now();
     loop {
-        match train::run(&args) {
+        match train::train(&args) {
             // The training of a study that was killed ends by itself, as soon as it has saved.
-            Err(TrainError::RunTaken { .. }) if began.elapsed() < PATIENCE && signals::requested().is_none() => {
+            Err(TrainError::Run(RunError::InUse { .. }))
+                if began.elapsed() < PATIENCE && signals::requested().is_none() =>
+            {
                 std::thread::sleep(Duration::from_millis(50));
             }
             outcome => return outcome.map(drop).map_err(Into::into),
@@ -56,7 +57,7 @@ pub struct TrialProcess {
     child: Child,
     input: Option<ChildStdin>,
     output: PathBuf,
-    pub log: Log,
+    pub log: LogFollower,
 }
 
 /// How a trial's process ended.
@@ -84,7 +85,7 @@ impl TrialProcess {
         command.envs(gpu.map(|gpu| ("CUDA_VISIBLE_DEVICES", gpu)));
         let mut child = command.spawn().context("can't start this program again as a trial")?;
         let input = child.stdin.take();
-        Ok(Self { child, input, output, log: Log::new(folder.run(number).join(LOG)) })
+        Ok(Self { child, input, output, log: LogFollower::new(&folder.run(number)) })
     }
 
     /// Reads what the training told since, and says how it ended if it has.

@@ -8,9 +8,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use disk::write_atomic;
+use run::LogFollower;
 use serde_json::{Value, json};
-use train::files::write_atomic;
-use train::run_directory::LOG;
 use train::signals::{self, Signal};
 use tune::pruner::Pruner;
 use tune::sampler::Sampler;
@@ -19,7 +19,6 @@ use tune::{Begun, Holder, Outcome, Param, Repeat, Study, TrialState, TuneError};
 
 use super::attributes::{EPOCHS, ERROR, SAME_AS, SECONDS, STEPS};
 use super::folder::StudyFolder;
-use super::log::Log;
 use super::plan::Plan;
 use super::process::{Ended, TrialProcess};
 use super::table::Table;
@@ -231,9 +230,9 @@ impl Runner<'_> {
 
     /// How often in a row a trial was left by somebody who died before it had come farther than the time before.
     fn deaths(&mut self, number: u64) -> Result<u64> {
-        let mut log = Log::new(self.folder.run(number).join(LOG));
+        let mut log = LogFollower::new(&self.folder.run(number));
         log.follow().with_context(|| format!("can't read the log of trial {number}"))?;
-        let step = log.told.step.map_or(0, |step| step.step);
+        let step = log.step.map_or(0, |step| step.step);
         let noted = self.study.trial(number)?.system_attrs.get(DEATHS).cloned().unwrap_or_default();
         let farther = noted["step"].as_u64().is_some_and(|before| step > before);
         let count = if farther { 1 } else { noted["count"].as_u64().unwrap_or(0) + 1 };
@@ -279,21 +278,21 @@ impl Runner<'_> {
             }
             Err(error) => return Err(error.into()),
         }
-        if let Some(step) = &running.process.log.told.step {
-            let last = running.process.log.told.evaluations.last().and_then(|evaluation| evaluation.value);
+        if let Some(step) = &running.process.log.step {
+            let last = running.process.log.evaluations.last().map(|evaluation| evaluation.value);
             self.table.progress(number, step, last);
         }
         match ended {
             None => return Ok(Some(running)),
             Some(Ended::Done) => {
-                let Some(end) = &running.process.log.told.end else {
+                let Some(end) = &running.process.log.end else {
                     self.fail(number, "its log has no end")?;
                     return Ok(None);
                 };
                 let attrs = [(STEPS, json!(end.step)), (EPOCHS, json!(end.epoch)), (SECONDS, json!(end.seconds))];
-                match end.best.as_ref().and_then(|best| best.value) {
+                match end.best.as_ref().map(|best| best.value).filter(|value| !value.is_nan()) {
                     Some(value) => self.finish(number, Outcome::Complete(value), "complete", attrs.into())?,
-                    None => self.fail(number, "its figure is no number")?,
+                    None => self.fail(number, "its score is NaN")?,
                 }
             }
             Some(Ended::Failed(why)) => self.fail(number, &why)?,
@@ -324,14 +323,14 @@ impl Runner<'_> {
 
     /// Reports new evaluations to the study; true where one of them, not the last one, ends the trial.
     fn pass_on(&mut self, running: &Running) -> tune::Result<bool> {
-        for (step, evaluation) in (1..).zip(&running.process.log.told.evaluations) {
+        for (step, evaluation) in (1..).zip(&running.process.log.evaluations) {
             if self.study.trial(running.number)?.intermediate.contains_key(&step) {
                 continue;
             }
-            self.study.report(running.number, step, evaluation.value.unwrap_or(f64::NAN))?;
+            self.study.report(running.number, step, evaluation.value)?;
             // At its end there is nothing left to save, and a value to lose.
-            let told = &running.process.log.told;
-            if told.step.as_ref().is_some_and(|last| evaluation.step >= last.total_steps) {
+            let last_step = &running.process.log.step;
+            if last_step.as_ref().is_some_and(|last| evaluation.step >= last.total_steps) {
                 continue;
             }
             let trial = self.study.trial(running.number)?;
@@ -380,5 +379,5 @@ impl Runner<'_> {
 
 /// Optimizer steps and epochs that a trial has trained.
 fn cost_so_far(running: &Running) -> (u64, f64) {
-    running.process.log.told.step.as_ref().map_or((0, 0.0), |step| (step.step, step.epoch))
+    running.process.log.step.as_ref().map_or((0, 0.0), |step| (step.step, step.epoch))
 }

@@ -6,9 +6,8 @@ use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{FormattedDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use run::StepRecord;
 use tune::{Param, ParamValue, Trial, TrialState};
-
-use super::log::Step;
 
 /// The widest a parameter's column gets.
 const WIDEST: usize = 10;
@@ -73,13 +72,12 @@ impl Table {
     }
 
     /// How far a running trial is, and its last value.
-    pub fn progress(&self, number: u64, step: &Step, value: Option<f64>) {
+    pub fn progress(&self, number: u64, step: &StepRecord, value: Option<f64>) {
         let Some(bar) = self.live.as_ref().and_then(|live| live.running.get(&number)) else { return };
-        let loss = step.loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.3}"));
         let value = value.map_or_else(String::new, |value| format!(", {} {value:.4}", self.metric));
         bar.set_length(step.total_steps);
         bar.set_position(step.step);
-        bar.set_message(format!("epoch {:.2}, loss {loss}{value}", step.epoch));
+        bar.set_message(format!("epoch {:.2}, loss {:.3}{value}", step.epoch, step.loss));
     }
 
     /// A row for a trial that ended or was interrupted: `word` says how.

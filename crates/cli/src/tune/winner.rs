@@ -5,7 +5,7 @@ use std::fs::File;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use metrics::ClassificationReport;
+use run::EvaluationResult;
 use serde::{Deserialize, Serialize};
 use tune::space::Space;
 use tune::{Study, Trial};
@@ -25,25 +25,6 @@ pub struct TestScore {
     pub examples: u64,
     /// The figure that chose the trial on validation.
     pub value: f64,
-}
-
-/// The figures of an evaluation, as `evaluate` writes them.
-#[derive(Debug, Deserialize)]
-pub struct Figures {
-    pub loss: f64,
-    #[serde(flatten)]
-    pub report: ClassificationReport,
-    pub label_names: Vec<String>,
-    pub confusion_matrix: Vec<Vec<u64>>,
-}
-
-impl Figures {
-    /// Those of the winner on the test split, where it was scored.
-    pub fn of_test(folder: &StudyFolder) -> Result<Self> {
-        let path = folder.best().join("evaluation-test.json");
-        let bytes = std::fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
-        serde_json::from_slice(&bytes).with_context(|| format!("{} isn't what evaluate writes", path.display()))
-    }
 }
 
 /// The best trial and what is there of it.
@@ -99,11 +80,11 @@ impl Winner {
         let status = command.stdout(output.try_clone()?).stderr(output).status();
         let status = status.context("can't start this program again to evaluate")?;
         ensure!(status.success(), "scoring the test split failed; {} says why", said.display());
-        let figures = Figures::of_test(folder)?;
+        let result = EvaluationResult::read(&folder.best(), "test")?;
         self.looks.push(TestScore {
             trial: self.trial.number,
-            examples: figures.report.examples,
-            value: plan.metric.value(&figures.report, figures.loss),
+            examples: result.report.examples,
+            value: plan.metric.value(&result.report, result.loss),
         });
         study.set_user_attr(TEST, &serde_json::to_value(&self.looks)?)?;
         Ok(())

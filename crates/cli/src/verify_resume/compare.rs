@@ -5,11 +5,11 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use run::checkpoints::newest_complete;
+use run::{Event, LOG, METRICS, MODEL, read_log};
 use tch::{Kind, Tensor};
-use train::run_directory::{LOG, METRICS, MODEL};
 
 use super::flat_json::flatten;
-use super::watch::newest_checkpoint;
 
 /// Keys whose values are times or follow from times: two runs of the same training differ in them.
 const TIMINGS: [&str; 4] = ["seconds", "examples_per_second", "tokens_per_second", "peak_memory_bytes"];
@@ -40,7 +40,7 @@ pub type Difference = Option<String>;
 /// # Errors
 /// Files that can't be read.
 pub fn runs(one: &Path, other: &Path) -> Result<Vec<(&'static str, Difference)>> {
-    let checkpoints = (newest_checkpoint(one), newest_checkpoint(other));
+    let checkpoints = (newest_complete(one), newest_complete(other));
     let in_checkpoint = |name: &str, compare: fn(&Path, &Path) -> Result<Difference>| -> Result<Difference> {
         match &checkpoints {
             (Some((step, one)), Some((same_step, other))) if step == same_step => {
@@ -62,8 +62,8 @@ pub fn runs(one: &Path, other: &Path) -> Result<Vec<(&'static str, Difference)>>
         in_checkpoint(OPTIMIZER, tensors)?,
         in_checkpoint(TRAINER, documents)?,
         documents(&one.join(METRICS), &other.join(METRICS))?,
-        records(&one.join(LOG), &other.join(LOG), "step")?,
-        records(&one.join(LOG), &other.join(LOG), "evaluation")?,
+        records(one, other, "step")?,
+        records(one, other, "evaluation")?,
     ];
     Ok(PARTS.into_iter().zip(outcomes).collect())
 }
@@ -186,11 +186,11 @@ fn values(one: &[(String, String)], other: &[(String, String)]) -> Difference {
 
 /// The records of one kind in two logs, apart from timings; those of steps must also be 1, 2, 3 and so on.
 fn records(one: &Path, other: &Path, event: &str) -> Result<Difference> {
-    if let Some(text) = both_there(one, other) {
+    if let Some(text) = both_there(&one.join(LOG), &other.join(LOG)) {
         return Ok(Some(text));
     }
     let (a, b) = (records_of(one, event)?, records_of(other, event)?);
-    let file = name(one);
+    let file = LOG;
     if event == "step" {
         for (index, step) in b.iter().enumerate() {
             let (awaited, found) = ((index + 1).to_string(), value(step, "step"));
@@ -208,16 +208,14 @@ fn records(one: &Path, other: &Path, event: &str) -> Result<Difference> {
     Ok((a != b).then(|| format!("{file}: {a} and {b} records of the kind {event}")))
 }
 
-fn records_of(log: &Path, event: &str) -> Result<Vec<Vec<(String, String)>>> {
-    let text = read(log)?;
-    let mut found = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let record = flatten(line).with_context(|| format!("{}, line {}", log.display(), index + 1))?;
-        if value(&record, "event").trim_matches('"') == event {
-            found.push(record);
-        }
-    }
-    Ok(found)
+/// The records of one kind, each as what is written of it: a number that is read is written again in the same digits.
+fn records_of(run: &Path, kind: &str) -> Result<Vec<Vec<(String, String)>>> {
+    let of_kind = |event: &Event| match event {
+        Event::Step(_) => kind == "step",
+        Event::Evaluation(_) => kind == "evaluation",
+        Event::Start(_) | Event::End(_) => false,
+    };
+    read_log(run)?.iter().filter(|event| of_kind(event)).map(|event| flatten(&serde_json::to_string(event)?)).collect()
 }
 
 fn value<'a>(record: &'a [(String, String)], key: &str) -> &'a str {

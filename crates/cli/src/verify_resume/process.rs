@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use run::last_step;
 
 use super::watch::{self, LogState, Unfinished};
 
@@ -136,7 +137,7 @@ impl<'a> Watched<'a> {
         if (self.stepped && !matches!(plan, Plan::AfterStep(..))) || watch::log_state(self.run) == self.log_before {
             return;
         }
-        let Some(step) = watch::last_step(self.run) else { return };
+        let Some(step) = last_step(self.run) else { return };
         if !self.stepped {
             self.stepped = true;
             seen.startups.push(now - self.started);

@@ -5,11 +5,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use run::checkpoints::newest_complete;
+use run::last_step;
 use serde::Serialize;
 
 use super::process::{End, Plan, Seen, Watched};
 use super::random::SplitMix64;
-use super::watch;
 
 /// What the process was doing when it was killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -174,7 +175,7 @@ impl Reaper<'_> {
             match process.see_through(plan, self.course.most, &mut self.seen)? {
                 End::Done => return Ok(()),
                 End::Killed { log_untouched, inside_save } => {
-                    let (logged_step, now) = (watch::last_step(run).unwrap_or(0), newest_step(run));
+                    let (logged_step, now) = (last_step(run).unwrap_or(0), newest_step(run));
                     let kind = match () {
                         () if resumed && (log_untouched || logged_step <= checkpoint) => Kind::Recovering,
                         () if inside_save && logged_step > 0 => Kind::Saving,
@@ -203,7 +204,7 @@ impl Reaper<'_> {
 }
 
 fn newest_step(run: &Path) -> u64 {
-    watch::newest_checkpoint(run).map_or(0, |(step, _)| step)
+    newest_complete(run).map_or(0, |(step, _)| step)
 }
 
 /// When to kill the next process.

@@ -1,42 +1,14 @@
-//! A run seen from outside, while it goes on: how far its log is, which saves are unfinished, which checkpoint is the
-//! newest.
+//! A run seen from outside, while it goes on: whether its log has changed, and which saves are unfinished.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use train::files::UNFINISHED;
-use train::run_directory::LOG;
-
-/// The folder of a run's checkpoints.
-pub const CHECKPOINTS: &str = "checkpoints";
-/// How the name of a checkpoint begins; its step follows.
-const STEP: &str = "step-";
-/// The file that makes a checkpoint valid.
-const SUMS: &str = "SHA256SUMS";
-
-/// More than the longest line of a log.
-const TAIL: i64 = 8192;
-
-/// The last step that the log of a run holds.
-pub fn last_step(run: &Path) -> Option<u64> {
-    let mut file = File::open(run.join(LOG)).ok()?;
-    let length = file.metadata().ok()?.len() as i64;
-    file.seek(SeekFrom::End(-length.min(TAIL))).ok()?;
-    let mut tail = String::new();
-    file.read_to_string(&mut tail).ok()?;
-    let whole = &tail[..tail.rfind('\n')?];
-    whole.lines().rev().find_map(step_of)
-}
-
-/// The step of a log line about a step.
-fn step_of(line: &str) -> Option<u64> {
-    let record: serde_json::Value = serde_json::from_str(line).ok()?;
-    (record["event"] == "step").then(|| record["step"].as_u64()).flatten()
-}
+use disk::UNFINISHED;
+use run::LOG;
+use run::checkpoints::CHECKPOINTS;
 
 /// Tells one state of a log from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,16 +45,6 @@ fn unfinished_in(folder: &Path) -> impl Iterator<Item = Unfinished> + use<> {
     })
 }
 
-/// The newest finished checkpoint of a run and its step.
-pub fn newest_checkpoint(run: &Path) -> Option<(u64, PathBuf)> {
-    let entries = fs::read_dir(run.join(CHECKPOINTS)).ok()?.flatten();
-    let finished = entries.filter_map(|entry| {
-        let step = entry.file_name().to_str()?.strip_prefix(STEP)?.parse().ok()?;
-        entry.path().join(SUMS).is_file().then(|| (step, entry.path()))
-    });
-    finished.max()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,22 +52,6 @@ mod tests {
     /// A folder of its own under the system's temporary one, gone at the end.
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
-    }
-
-    #[test]
-    fn the_last_step_is_that_of_the_last_whole_line_about_one() {
-        let run = folder();
-        let log = run.path().join(LOG);
-        assert_eq!(last_step(run.path()), None);
-        fs::write(&log, "{\"event\":\"start\",\"steps_done\":7}\n").unwrap();
-        assert_eq!(last_step(run.path()), None);
-        let mut text = String::new();
-        for step in 1..=200 {
-            text += &format!("{{\"event\":\"step\",\"step\":{step},\"note\":\"{}\"}}\n", "x".repeat(100));
-        }
-        text += "{\"event\":\"evaluation\",\"step\":201}\n{\"event\":\"step\",\"step\":20";
-        fs::write(&log, &text).unwrap();
-        assert_eq!(last_step(run.path()), Some(200));
     }
 
     #[test]
@@ -121,21 +67,10 @@ mod tests {
     }
 
     #[test]
-    fn only_finished_checkpoints_count_and_by_their_number() {
+    fn what_is_unfinished_is_found_in_both_places() {
         let run = folder();
-        assert_eq!(newest_checkpoint(run.path()), None);
-        for (name, file) in [
-            ("step-9", SUMS),
-            ("step-00000010", SUMS),
-            ("step-00000100", "model.safetensors"),
-            (".unfinished-step-00000200", SUMS),
-        ] {
-            let checkpoint = run.path().join(CHECKPOINTS).join(name);
-            fs::create_dir_all(&checkpoint).unwrap();
-            fs::write(checkpoint.join(file), "").unwrap();
-        }
-        let (step, path) = newest_checkpoint(run.path()).unwrap();
-        assert!(step == 10 && path.ends_with("step-00000010"), "{step} {}", path.display());
+        fs::create_dir_all(run.path().join(CHECKPOINTS).join(".unfinished-step-00000200")).unwrap();
+        fs::create_dir_all(run.path().join(CHECKPOINTS).join("step-00000100")).unwrap();
         assert_eq!(unfinished_checkpoints(run.path()).len(), 1);
         fs::write(run.path().join(".unfinished-model"), "").unwrap();
         assert_eq!(unfinished(run.path()).len(), 2);

@@ -274,7 +274,7 @@ fn a_failure_leaves_the_older_data() {
     home.prepare(&["--max-length", "16"]).unwrap();
     let before = fs::read(home.path("out/own/train.arrow")).unwrap();
     // A directory in the way of the file that is to be written.
-    let staging = Staging::create(&home.path("out/own")).unwrap();
+    let staging = StagedFolder::create(&home.path("out/own"), MANIFEST).unwrap();
     assert_eq!(home.out().len(), 2);
     fs::create_dir(staging.path().join("train.arrow")).unwrap();
     assert!(Writer::create(&staging.path().join("train.arrow")).is_err());

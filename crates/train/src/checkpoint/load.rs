@@ -4,28 +4,29 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fetch::cache::sha256_file;
+use disk::{DiskError, sha256_file};
 use model::read_tensors;
+use run::checkpoints::{CHECKPOINTS, name_of, remove_unfinished, step_of, steps_in};
 use tch::Tensor;
 
 use super::save::sums_text;
-use super::{CHECKPOINTS, OPTIMIZER, STATE, SUMMED, SUMS, State, WEIGHTS, name_of, remove_half_made, steps_in};
+use super::{OPTIMIZER, STATE, SUMMED, SUMS, State, WEIGHTS};
 use crate::error::{Result, TrainError};
 
-/// A good checkpoint.
+/// A checkpoint whose files are as they were written.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct LoadedCheckpoint {
     pub path: PathBuf,
     pub state: State,
 }
 
-impl Found {
+impl LoadedCheckpoint {
     /// Holds a checkpoint's files against their sums and reads where the run stood.
     ///
     /// # Errors
     /// The file that isn't as it was written.
     pub fn open(path: &Path) -> Result<Self> {
-        let damaged = |name: &str, problem: String| TrainError::Damaged { path: path.join(name), problem };
+        let damaged = |name: &str, problem: String| damaged(&path.join(name), &problem);
         let mut sums = [const { String::new() }; 3];
         for (name, sum) in SUMMED.into_iter().zip(&mut sums) {
             let file = path.join(name);
@@ -37,16 +38,16 @@ impl Found {
         let expected = sums_text(&sums);
         let found = fs::read(path.join(SUMS)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => damaged(SUMS, "is missing".to_owned()),
-            _ => TrainError::io("read", path.join(SUMS))(error),
+            _ => DiskError::at("read", path.join(SUMS))(error).into(),
         })?;
         if found != expected.as_bytes() {
             return Err(blame(path, &found, &sums));
         }
         let file = path.join(STATE);
-        let text = fs::read(&file).map_err(TrainError::io("read", &file))?;
+        let text = fs::read(&file).map_err(DiskError::at("read", &file))?;
         let state = State::parse(&text).map_err(|problem| damaged(STATE, problem))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if super::step_of(&name).is_some_and(|step| step != state.step) {
+        if step_of(&name).is_some_and(|step| step != state.step) {
             return Err(damaged(STATE, format!("is of step {}, in a folder named {name}", state.step)));
         }
         Ok(Self { path: path.to_owned(), state })
@@ -59,7 +60,7 @@ impl Found {
     /// Checkpoints of which none is good.
     pub fn newest(run: &Path) -> Result<Option<Self>> {
         let folder = run.join(CHECKPOINTS);
-        let half_made = remove_half_made(&folder)?;
+        let unfinished = remove_unfinished(&folder)?;
         let steps = steps_in(&folder)?;
         let mut passed_over = Vec::new();
         let mut found = None;
@@ -74,13 +75,19 @@ impl Found {
         }
         let Some(found) = found else {
             if passed_over.is_empty() {
-                half_made.iter().for_each(|path| tracing::warn!("{}: a half-made checkpoint, removed", path.display()));
+                unfinished
+                    .iter()
+                    .for_each(|path| tracing::warn!("{}: a half-made checkpoint, removed", path.display()));
                 return Ok(None);
             }
-            let details = passed_over.iter().map(|error| format!("\n  {error}")).collect();
-            return Err(TrainError::NoGoodCheckpoint { path: folder, details });
+            let details: String = passed_over.iter().map(|error| format!("\n  {error}")).collect();
+            return Err(TrainError::Refused(format!(
+                "none of the checkpoints in {} is good:{details}\n  (hint: a copy of that folder made earlier may be; \
+                 deleting it lets --resume start from nothing)",
+                folder.display()
+            )));
         };
-        for path in half_made {
+        for path in unfinished {
             tracing::warn!("{}: half made and removed; going on from {}", path.display(), found.path.display());
         }
         for error in passed_over {
@@ -109,8 +116,13 @@ fn blame(path: &Path, found: &[u8], sums: &[String; 3]) -> TrainError {
         let is_sum = |said: &&str| said.len() == 64 && said.bytes().all(|byte| byte.is_ascii_hexdigit());
         if let Some(said) = said.filter(is_sum).filter(|said| said != sum) {
             let problem = format!("has the sha256 {sum}, and {SUMS} says {said}");
-            return TrainError::Damaged { path: path.join(name), problem };
+            return damaged(&path.join(name), &problem);
         }
     }
-    TrainError::Damaged { path: path.join(SUMS), problem: "isn't as it was written".to_owned() }
+    damaged(&path.join(SUMS), "isn't as it was written")
+}
+
+/// A checkpoint's file that isn't as it was written.
+fn damaged(file: &Path, problem: &str) -> TrainError {
+    TrainError::Refused(format!("damaged checkpoint: {} {problem}", file.display()))
 }

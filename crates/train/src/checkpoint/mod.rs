@@ -13,35 +13,31 @@
 //!
 //! Nothing random is stored: order, learning rate and dropout follow from the step.
 
-mod keeper;
 mod load;
+mod publication;
+mod retention;
 mod save;
 mod state;
 
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-pub(crate) use keeper::Keeper;
-pub(crate) use load::Found;
-pub(crate) use save::Publication;
-use save::{Job, Tensors, publish};
+use disk::{DiskError, UNFINISHED};
+pub(crate) use load::LoadedCheckpoint;
+pub(crate) use publication::{Publication, publish};
+pub(crate) use retention::Retention;
+use run::checkpoints::SUMS;
+use save::{Job, Tensors};
 pub(crate) use state::{BestModel, FORMAT, Identity, State, as_map};
 
-use crate::error::{Result, TrainError};
-use crate::files::{self, UNFINISHED};
+use crate::error::Result;
 
-/// The folder of a run's checkpoints.
-pub const CHECKPOINTS: &str = "checkpoints";
 /// fp32 weights.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// The optimizer's state.
 pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
 /// Everything else.
 pub(crate) const STATE: &str = "trainer.json";
-/// The sums of the files above, in this order.
-pub(crate) const SUMS: &str = "SHA256SUMS";
-/// The summed files.
+/// The files whose sums are in `SHA256SUMS`, in this order.
 pub(crate) const SUMMED: [&str; 3] = [WEIGHTS, OPTIMIZER, STATE];
 
 /// Reads all of one checkpoint and tells its step.
@@ -49,39 +45,10 @@ pub(crate) const SUMMED: [&str; 3] = [WEIGHTS, OPTIMIZER, STATE];
 /// # Errors
 /// The file that isn't as it was written, or that isn't what it should be.
 pub fn check(checkpoint: &Path) -> Result<u64> {
-    let found = Found::open(checkpoint)?;
-    found.weights()?;
-    found.optimizer()?;
-    Ok(found.state.step)
-}
-
-/// `step-00000100`.
-pub(crate) fn name_of(step: u64) -> String {
-    format!("step-{step:08}")
-}
-
-/// The step in a checkpoint's name. Names sort by it as numbers, not as text.
-fn step_of(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("step-")?;
-    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
-}
-
-/// The steps of the checkpoints in `folder` in order, good or not.
-pub(crate) fn steps_in(folder: &Path) -> Result<Vec<u64>> {
-    let mut steps: Vec<u64> = names_in(folder)?.iter().filter_map(|name| step_of(name)).collect();
-    steps.sort_unstable();
-    Ok(steps)
-}
-
-/// Removes what killed saves left in `folder`, and tells what that was.
-pub(crate) fn remove_half_made(folder: &Path) -> Result<Vec<PathBuf>> {
-    let half_made = names_in(folder)?.into_iter().filter(|name| name.starts_with(UNFINISHED));
-    let paths: Vec<PathBuf> = half_made.map(|name| folder.join(name)).collect();
-    for path in &paths {
-        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        removed.map_err(TrainError::io("remove", path))?;
-    }
-    Ok(paths)
+    let checkpoint = LoadedCheckpoint::open(checkpoint)?;
+    checkpoint.weights()?;
+    checkpoint.optimizer()?;
+    Ok(checkpoint.state.step)
 }
 
 /// Takes a checkpoint away: out of sight at once, then file by file.
@@ -90,22 +57,12 @@ fn discard(checkpoint: &Path) -> Result<()> {
     let hidden = checkpoint.with_file_name(format!("{UNFINISHED}removal-of-{name}"));
     let discard = || {
         if hidden.exists() {
-            files::remove_folder(&hidden)?;
+            disk::remove_folder(&hidden)?;
         }
-        files::rename(checkpoint, &hidden)?;
-        files::remove_folder(&hidden)
+        disk::rename(checkpoint, &hidden)?;
+        disk::remove_folder(&hidden)
     };
-    discard().map_err(TrainError::io("remove", checkpoint))
-}
-
-fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let list = || -> io::Result<_> {
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
-    };
-    match list() {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        names => names.map_err(TrainError::io("list the folder", folder)),
-    }
+    Ok(discard().map_err(DiskError::at("remove", checkpoint))?)
 }
 
 #[cfg(test)]

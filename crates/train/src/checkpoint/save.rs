@@ -9,14 +9,15 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::thread::scope;
 
+use disk::{DiskError, NewFile, UNFINISHED, join, sha256_of, spawn};
 use model::{Parameters, tensor_bytes, write_tensors};
+use run::checkpoints::{CHECKPOINTS, name_of, steps_in};
 use tch::Tensor;
 
-use super::{OPTIMIZER, STATE, SUMMED, SUMS, State, WEIGHTS, discard, name_of, steps_in};
+use super::{OPTIMIZER, Publication, STATE, SUMMED, SUMS, State, WEIGHTS, discard, publish};
 use crate::error::{Result, TrainError};
-use crate::files::{self, Output, UNFINISHED, join, link_atomic, sha256_of, spawn, write_atomic};
+use crate::free_space;
 use crate::optim::Optimizer;
-use crate::room;
 
 /// What training changes from step to step: the tensors themselves, not copies.
 #[derive(Debug)]
@@ -24,9 +25,6 @@ pub(crate) struct Tensors {
     pub(super) weights: Vec<(String, Tensor)>,
     pub(super) optimizer: Vec<(String, Tensor)>,
 }
-
-/// The files that make a run folder a usable model besides its weights, by name.
-pub(crate) type Publication = Vec<(String, Vec<u8>)>;
 
 /// One save.
 #[derive(Debug)]
@@ -46,7 +44,10 @@ impl Tensors {
     pub fn of(parameters: &Parameters, optimizer: &Optimizer) -> Self {
         let weights = parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
         let state = optimizer.state();
-        Self { weights: second_names(weights), optimizer: second_names(state.iter().map(|(name, of)| (&**name, *of))) }
+        Self {
+            weights: shallow_clones(weights),
+            optimizer: shallow_clones(state.iter().map(|(name, of)| (&**name, *of))),
+        }
     }
 
     /// What a checkpoint of this takes on the disk, up to a few kilobytes.
@@ -55,8 +56,8 @@ impl Tensors {
     }
 }
 
-/// The same tensors once more: a thread needs its own.
-fn second_names<'a>(tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> Vec<(String, Tensor)> {
+/// The same tensors under handles of their own: a thread needs its own.
+fn shallow_clones<'a>(tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> Vec<(String, Tensor)> {
     tensors.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
 }
 
@@ -66,7 +67,7 @@ impl Job<'_> {
     /// # Errors
     /// Whatever the disk refuses. The checkpoints that were there are then still there, or this one is.
     pub fn run(&self) -> Result<()> {
-        let folder = self.run.join(super::CHECKPOINTS);
+        let folder = self.run.join(CHECKPOINTS);
         self.save_into(&folder).map_err(|source| TrainError::NotSaved {
             step: self.state.step,
             safe: steps_in(&folder).unwrap_or_default().pop(),
@@ -77,9 +78,9 @@ impl Job<'_> {
 
     fn save_into(&self, folder: &Path) -> Result<()> {
         if !folder.is_dir() {
-            files::create_folder(folder).map_err(TrainError::io("make the folder", folder))?;
+            disk::create_folder(folder).map_err(DiskError::at("make the folder", folder))?;
         }
-        room::check(folder, self.tensors.bytes())?;
+        free_space::check(folder, self.tensors.bytes())?;
         let place = folder.join(name_of(self.state.step));
         self.write(folder, &place)?;
         if let Some(publication) = self.publication {
@@ -99,17 +100,17 @@ impl Job<'_> {
             // One of the same step is there where the run was stopped before an evaluation, where it is damaged, or where
             // it is of a course that this run has left.
             if place.exists() {
-                files::exchange(&unfinished, place)?;
-                files::sync_folder(folder)?;
-                return files::remove_folder(&unfinished);
+                disk::exchange(&unfinished, place)?;
+                disk::sync_folder(folder)?;
+                return disk::remove_folder(&unfinished);
             }
-            files::rename(&unfinished, place)?;
-            files::sync_folder(folder)
+            disk::rename(&unfinished, place)?;
+            disk::sync_folder(folder)
         });
         written.map_err(|error| {
-            // What is half made means nothing, and its room may be needed.
+            // What is half made means nothing, and its space may be needed.
             let _ = fs::remove_dir_all(&unfinished);
-            room::explain(TrainError::io("write", place)(error), folder, self.tensors.bytes())
+            free_space::explain(DiskError::at("write", place)(error), folder, self.tensors.bytes())
         })
     }
 
@@ -117,7 +118,7 @@ impl Job<'_> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
-        files::create_folder(folder)?;
+        disk::create_folder(folder)?;
         let Tensors { weights, optimizer } = &self.tensors;
         let state = serde_json::to_vec_pretty(&self.state)?;
         let (weights, optimizer) = scope(|scope| {
@@ -128,7 +129,7 @@ impl Job<'_> {
         })?;
         let sums = [weights?, optimizer?, put(&folder.join(STATE), &state)?];
         put(&folder.join(SUMS), sums_text(&sums).as_bytes())?;
-        files::sync_folder(folder)
+        disk::sync_folder(folder)
     }
 }
 
@@ -137,21 +138,9 @@ pub(super) fn sums_text(sums: &[String; 3]) -> String {
     SUMMED.iter().zip(sums).map(|(name, sum)| format!("{sum}  {name}\n")).collect()
 }
 
-/// Makes a checkpoint's model the model of the run. The weights come last: with them the folder is a usable run.
-pub(crate) fn publish(checkpoint: &Path, run: &Path, publication: &Publication) -> Result<()> {
-    for (name, bytes) in publication {
-        let path = run.join(name);
-        if fs::read(&path).is_ok_and(|there| there == *bytes) {
-            continue;
-        }
-        write_atomic(&path, bytes)?;
-    }
-    link_atomic(&checkpoint.join(WEIGHTS), &run.join(crate::run_directory::MODEL))
-}
-
 /// Writes a small file and returns its sum.
 fn put(path: &Path, bytes: &[u8]) -> io::Result<String> {
-    let mut output = Output::create(path)?;
+    let mut output = NewFile::create(path)?;
     output.write_all(bytes)?;
     output.finish()?;
     sha256_of(|sum| sum.write_all(bytes))
@@ -162,7 +151,7 @@ fn put_tensors(path: &Path, tensors: &[(String, Tensor)]) -> io::Result<String> 
     scope(|scope| {
         let same = clones(tensors);
         let sum = spawn(scope, "save-sum", move || sha256_of(|sum| write_tensors(sum, named(&same))))?;
-        let mut output = Output::create(path)?;
+        let mut output = NewFile::create(path)?;
         write_tensors(&mut output, named(tensors))?;
         output.finish()?;
         join(sum)
@@ -174,5 +163,5 @@ fn named(tensors: &[(String, Tensor)]) -> impl Iterator<Item = (&str, &Tensor)> 
 }
 
 fn clones(tensors: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
-    second_names(named(tensors))
+    shallow_clones(named(tensors))
 }

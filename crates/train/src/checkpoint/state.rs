@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use metrics::ConfusionMatrix;
+use run::Best;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::{TrainArgs, TrainConfig};
 use crate::error::Result;
-use crate::observe::Best;
 
 /// The form of `trainer.json`, and of what follows from it; another number is refused. From a checkpoint of form 1 training
 /// would go on with other dropout masks than those it would have had.

@@ -6,15 +6,15 @@
 use std::fs;
 use std::path::Path;
 
+use disk::faults::{self, Call, Fault};
 use model::read_tensors;
+use run::checkpoints::{CHECKPOINTS, name_of, steps_in};
+use run::{Best, MODEL};
 use serde_json::Map;
 use tch::Tensor;
 
 use super::*;
 use crate::config::TrainConfig;
-use crate::files::faults::{self, Call, Fault};
-use crate::observe::Best;
-use crate::run_directory::MODEL;
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
@@ -79,7 +79,7 @@ fn run_at(step: u64) -> tempfile::TempDir {
 
 /// Which step's checkpoint a run goes on from; panics unless it is that step's to the bit.
 fn loaded(run: &Path) -> u64 {
-    let found = Found::newest(run).unwrap().expect("a checkpoint");
+    let found = LoadedCheckpoint::newest(run).unwrap().expect("a checkpoint");
     let step = found.state.step;
     assert_eq!(found.state, state(step, step));
     let Tensors { weights, optimizer } = tensors(step);
@@ -173,13 +173,13 @@ fn a_checkpoint_cut_off_at_any_byte_is_noticed_and_the_file_named() {
         let bytes = fs::read(&file).unwrap();
         for length in 0..bytes.len() {
             fs::write(&file, &bytes[..length]).unwrap();
-            let message = Found::open(&checkpoint).unwrap_err().to_string();
+            let message = LoadedCheckpoint::open(&checkpoint).unwrap_err().to_string();
             assert!(message.contains(&format!("{} ", file.display())), "{name} cut to {length}: {message}");
         }
         fs::remove_file(&file).unwrap();
-        assert!(Found::open(&checkpoint).unwrap_err().to_string().contains(name));
+        assert!(LoadedCheckpoint::open(&checkpoint).unwrap_err().to_string().contains(name));
         fs::write(&file, &bytes).unwrap();
-        Found::open(&checkpoint).unwrap();
+        LoadedCheckpoint::open(&checkpoint).unwrap();
     }
 }
 
@@ -196,7 +196,7 @@ fn a_bit_flipped_anywhere_is_noticed_and_the_file_named() {
                 let mut flipped = bytes.clone();
                 flipped[index] ^= 1 << bit;
                 fs::write(&file, flipped).unwrap();
-                let message = Found::open(&checkpoint).unwrap_err().to_string();
+                let message = LoadedCheckpoint::open(&checkpoint).unwrap_err().to_string();
                 // A digit of a sum may be wrong in the sum or in the file: both are named.
                 let named = message.contains(name) && message.contains("damaged checkpoint: ");
                 assert!(named, "{name}, byte {index}, bit {bit}: {message}");
@@ -220,7 +220,7 @@ fn the_newest_good_one_is_taken_by_number() {
     fs::remove_file(folder.join(name_of(10_000)).join(SUMS)).unwrap();
     assert_eq!(loaded(run.path()), 9_999);
     fs::write(folder.join(name_of(9_999)).join(STATE), "{}").unwrap();
-    let message = Found::newest(run.path()).unwrap_err().to_string();
+    let message = LoadedCheckpoint::newest(run.path()).unwrap_err().to_string();
     for part in [name_of(123_456_789), name_of(10_000), name_of(9_999), "SHA256SUMS".to_owned(), "hint".to_owned()] {
         assert!(message.contains(&part), "{part} is not in: {message}");
     }
@@ -235,7 +235,7 @@ fn what_a_killed_save_left_means_nothing_and_goes() {
     fs::write(half_made.join(WEIGHTS), "half").unwrap();
     assert_eq!(loaded(run.path()), 10);
     assert!(!half_made.exists());
-    assert!(Found::newest(tempfile::tempdir().unwrap().path()).unwrap().is_none());
+    assert!(LoadedCheckpoint::newest(tempfile::tempdir().unwrap().path()).unwrap().is_none());
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_checkpoint_under_another_steps_name_is_damaged() {
     let run = run_at(10);
     let folder = run.path().join(CHECKPOINTS);
     fs::rename(folder.join(name_of(10)), folder.join(name_of(90))).unwrap();
-    let message = Found::open(&folder.join(name_of(90))).unwrap_err().to_string();
+    let message = LoadedCheckpoint::open(&folder.join(name_of(90))).unwrap_err().to_string();
     assert!(message.contains("is of step 10, in a folder named step-00000090"), "{message}");
 }
 

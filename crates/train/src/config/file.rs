@@ -26,7 +26,7 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     /// Reads a file; unknown keys and values of the wrong kind are refused with their line.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(TrainError::io("read the configuration file", path))?;
+        let bytes = std::fs::read(path).map_err(disk::DiskError::at("read the configuration file", path))?;
         let text = String::from_utf8(bytes).map_err(|error| TrainError::ConfigFile {
             path: path.to_owned(),
             line: 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count(),

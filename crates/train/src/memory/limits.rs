@@ -14,7 +14,12 @@ pub(super) fn resident() -> Option<u64> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
-/// The same from a tree that holds `proc` and `sys`.
+/// The most memory that this process had at once, where the system tells.
+pub fn peak() -> Option<u64> {
+    kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+/// As [`available`], from a tree that holds `proc` and `sys`.
 fn available_under(root: &Path) -> Option<u64> {
     let machine = kibibytes(&fs::read_to_string(root.join("proc/meminfo")).ok()?, "MemAvailable:")?;
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();

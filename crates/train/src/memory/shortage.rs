@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Need, Plan};
 use crate::config::TrainConfig;
-use crate::room::shown;
+use disk::human_bytes;
 
 /// Why a run can't start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +62,8 @@ fn flags_that_fit(plan: &Plan, process: u64, room: u64) -> Option<String> {
 
 impl fmt::Display for Shortage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (need, room) = (&self.need, shown(self.room));
-        write!(formatter, "training needs about {} of memory, and {room} can be had: ", shown(need.total()))?;
+        let (need, room) = (&self.need, human_bytes(self.room));
+        write!(formatter, "training needs about {} of memory, and {room} can be had: ", human_bytes(need.total()))?;
         let texts = format!("{} texts of up to {} tokens", need.batch.sentences, need.batch.longest);
         let parts = [
             ("weights", need.weights + need.compute),
@@ -72,10 +72,10 @@ impl fmt::Display for Shortage {
             (&format!("the pass over {texts}"), need.activations),
             ("the process itself", need.process),
         ];
-        let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {}", shown(*bytes))).collect();
+        let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {}", human_bytes(*bytes))).collect();
         write!(formatter, "{}", parts.join(", "))?;
         if need.evaluation > need.gradients + need.activations {
-            write!(formatter, "; the evaluation {}", shown(need.evaluation))?;
+            write!(formatter, "; the evaluation {}", human_bytes(need.evaluation))?;
         }
         write!(formatter, " (hint: {})", self.hints.join("; or "))
     }

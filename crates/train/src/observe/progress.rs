@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 
-use super::{End, EndReason, EvaluationRecord, Observer, Start, StepRecord};
+use run::{End, EndReason, EvaluationRecord, Start, StepRecord};
+
+use super::Observer;
 
 /// Seconds from which on a save is worth a line.
 const SLOW_SAVE: f64 = 2.0;
 
 /// How much the shown loss and speed remember of the step before.
-const MEMORY: f64 = 0.95;
+const EMA_DECAY: f64 = 0.95;
 
 /// How a run goes, for a person.
-pub struct Progress {
+pub(crate) struct Progress {
     form: Form,
     epochs: u64,
     loss: Smoothed,
@@ -38,6 +40,7 @@ impl Progress {
     }
 
     /// Lines to any writer.
+    #[cfg(test)]
     pub fn lines(writer: impl Write + 'static) -> Self {
         Self::with(Form::Lines(Box::new(writer)))
     }
@@ -153,7 +156,7 @@ fn describe(start: &Start) -> String {
 }
 
 fn describe_evaluation(evaluation: &EvaluationRecord) -> String {
-    let scores: String = evaluation.scores.iter().map(|(name, value)| format!(", {name} {value:.4}")).collect();
+    let scores: String = evaluation.scores.0.iter().map(|(name, value)| format!(", {name} {value:.4}")).collect();
     let EvaluationRecord { epoch, step, split, loss, seconds, best, .. } = evaluation;
     let best = if *best { ", the best so far" } else { "" };
     format!("epoch {epoch:.2}, step {step}: {split} loss {loss:.4}{scores}{best} ({seconds:.1} s)")
@@ -208,8 +211,8 @@ struct Smoothed {
 impl Smoothed {
     fn add(&mut self, value: f64) {
         if value.is_finite() {
-            self.sum = MEMORY * self.sum + (1.0 - MEMORY) * value;
-            self.weight = MEMORY * self.weight + (1.0 - MEMORY);
+            self.sum = EMA_DECAY * self.sum + (1.0 - EMA_DECAY) * value;
+            self.weight = EMA_DECAY * self.weight + (1.0 - EMA_DECAY);
         }
     }
 
@@ -225,7 +228,9 @@ mod tests {
     use std::io;
     use std::rc::Rc;
 
-    use super::super::{Best, samples};
+    use run::Best;
+
+    use super::super::samples;
     use super::*;
 
     /// A writer whose text can be looked at.

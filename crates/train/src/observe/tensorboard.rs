@@ -12,10 +12,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::log_file::LogFile;
-use super::{EvaluationRecord, Observer, StepRecord};
+use run::{AppendFile, EVENTS, EvaluationRecord, RunFolder, StepRecord};
+
+use super::Observer;
 use crate::error::Result;
-use crate::run_directory::{EVENTS, RunDirectory};
 
 /// What the first record of every file says.
 const FILE_VERSION: &str = "brain.Event:2";
@@ -23,8 +23,8 @@ const FILE_VERSION: &str = "brain.Event:2";
 /// Writes the figures of every step and evaluation to an event file in the run's folder.
 ///
 /// Steps stand under `train/`, evaluations under the name of their split.
-pub struct TensorBoard {
-    log: LogFile,
+pub(crate) struct TensorBoard {
+    log: AppendFile,
 }
 
 impl TensorBoard {
@@ -32,10 +32,10 @@ impl TensorBoard {
     ///
     /// # Errors
     /// A file that can't be made.
-    pub fn create(run: &RunDirectory) -> Result<Self> {
+    pub fn create(run: &RunFolder) -> Result<Self> {
         let now = now();
         let name = format!("{EVENTS}{}.{}.{}.0", now as u64, host_name(), std::process::id());
-        let mut log = LogFile::open(&run.file(&name))?;
+        let mut log = AppendFile::open(&run.file(&name))?;
         log.append(&record(&event(now, 0, Content::FileVersion)));
         Ok(Self { log })
     }
@@ -69,7 +69,7 @@ fn step_scalars(step: &StepRecord) -> Vec<(String, f64)> {
 
 fn evaluation_scalars(evaluation: &EvaluationRecord) -> Vec<(String, f64)> {
     let split = &evaluation.split;
-    let scores = evaluation.scores.iter().map(|(name, value)| (format!("{split}/{name}"), *value));
+    let scores = evaluation.scores.0.iter().map(|(name, value)| (format!("{split}/{name}"), *value));
     std::iter::once((format!("{split}/loss"), evaluation.loss)).chain(scores).collect()
 }
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_run_gets_one_file_with_a_record_for_each_step_and_evaluation() {
         let folder = tempfile::tempdir().unwrap();
-        let run = RunDirectory::create(Some(folder.path()), "sst2", "tiny").unwrap();
+        let run = RunFolder::create(Some(folder.path()), "sst2", "tiny").unwrap();
         let mut board = TensorBoard::create(&run).unwrap();
         board.on_step(&samples::step(1));
         board.on_evaluation(&samples::evaluation());

@@ -6,13 +6,13 @@ use std::path::Path;
 use clap::Parser;
 use data::prepare::PrepareArgs;
 use model::{BertForSequenceClassification, Config, Precision};
+use run::{Event, METRICS, read_log};
 use serde_json::Value;
 use tch::Device;
 
-use crate::checkpoint::Found;
+use crate::checkpoint::LoadedCheckpoint;
 use crate::config::TrainArgs;
-use crate::out_of_memory::pretend;
-use crate::run_directory::{LOG, METRICS};
+use crate::step::tests::with_memory_for;
 
 const WORDS: [&str; 14] =
     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "plot", "the", "a", "story", "with", "is"];
@@ -62,10 +62,9 @@ fn losses(house: &Path, name: &str, flags: &str) -> Vec<f64> {
          --classifier-dropout 0 {flags}"
     );
     let line = line.split_whitespace().chain(["--data", &data, "--output", &output]);
-    crate::run(&Train::parse_from(line).args).unwrap();
-    let log = fs::read_to_string(house.join(name).join(LOG)).unwrap();
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.filter(|line| line["event"] == "step").map(|line| line["loss"].as_f64().unwrap()).collect()
+    crate::train(&Train::parse_from(line).args).unwrap();
+    let events = read_log(&house.join(name)).unwrap().into_iter();
+    events.filter_map(|event| if let Event::Step(step) = event { Some(step.loss) } else { None }).collect()
 }
 
 #[test]
@@ -73,14 +72,15 @@ fn too_little_gpu_memory_halves_the_micro_batches_and_keeps_the_step() {
     let house = house();
     let roomy = losses(house.path(), "roomy", "--batch-size 12 --gradient-accumulation-steps 2");
     // Room for four examples: parts of 6 are still too large, parts of 3 fit.
-    let narrow = pretend(4, || losses(house.path(), "narrow", "--batch-size 12 --gradient-accumulation-steps 2"));
+    let narrow =
+        with_memory_for(4, || losses(house.path(), "narrow", "--batch-size 12 --gradient-accumulation-steps 2"));
     assert_eq!((roomy.len(), narrow.len()), (5, 5));
     for (step, (a, b)) in roomy.iter().zip(&narrow).enumerate() {
         assert!((a - b).abs() < 1e-5, "step {step}: {a} and {b}");
     }
     let metrics: Value = serde_json::from_slice(&fs::read(house.path().join("narrow").join(METRICS)).unwrap()).unwrap();
     assert_eq!(metrics["micro_batch_size"], 3);
-    let found = Found::newest(&house.path().join("narrow")).unwrap().unwrap();
+    let found = LoadedCheckpoint::newest(&house.path().join("narrow")).unwrap().unwrap();
     assert_eq!(found.state.micro_batch_parts, 4, "a resumed run needn't find it out again");
 }
 
@@ -89,6 +89,6 @@ fn no_room_for_one_example_is_said() {
     let house = house();
     let [data, output] = ["data", "none"].map(|name| house.path().join(name).display().to_string());
     let line = ["train", "--data", &data, "--output", &output, "--max-steps", "2", "--threads", "1"];
-    let error = pretend(0, || crate::run(&Train::parse_from(line).args)).unwrap_err().to_string();
+    let error = with_memory_for(0, || crate::train(&Train::parse_from(line).args)).unwrap_err().to_string();
     assert!(error.starts_with("step 1: the GPU's memory is too small for one example at a time"), "{error}");
 }

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use model::write_tensors;
-use sha2::{Digest, Sha256};
 use tch::Tensor;
 use train::checkpoint::check as read;
 
@@ -39,8 +38,7 @@ fn write(checkpoint: &Path, files: [&[u8]; 3]) {
     let mut text = String::new();
     for (name, bytes) in FILES.into_iter().zip(files) {
         fs::write(checkpoint.join(name), bytes).unwrap();
-        let sum: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        text += &format!("{sum}  {name}\n");
+        text += &format!("{}  {name}\n", disk::sha256_hex(bytes));
     }
     fs::write(checkpoint.join("SHA256SUMS"), text).unwrap();
 }

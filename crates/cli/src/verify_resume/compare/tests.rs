@@ -26,8 +26,14 @@ fn log(losses: &[&str], seconds: u64) -> String {
     let mut text = format!("{{\"event\":\"start\",\"seconds\":{seconds}}}\n");
     for (index, loss) in losses.iter().enumerate() {
         let step = index + 1;
-        text += &format!("{{\"event\":\"step\",\"step\":{step},\"loss\":{loss},\"seconds\":{seconds}}}\n");
-        text += &format!("{{\"event\":\"evaluation\",\"step\":{step},\"f1\":{step},\"seconds\":{seconds}}}\n");
+        let common = format!("\"step\":{step},\"epoch\":0.5,\"loss\":{loss},\"seconds\":{seconds}");
+        text += &format!(
+            "{{\"event\":\"step\",{common},\"total_steps\":4,\"learning_rate\":1e-5,\"gradient_norm\":2.0,\
+             \"examples\":8,\"tokens\":64,\"examples_per_second\":{seconds},\"tokens_per_second\":{seconds}}}\n"
+        );
+        text += &format!(
+            "{{\"event\":\"evaluation\",{common},\"split\":\"validation\",\"f1\":{step},\"value\":{step},\"best\":true}}\n"
+        );
     }
     text
 }
@@ -100,7 +106,10 @@ fn the_log_names_step_and_value() {
         fs::write(other.join(LOG), text).unwrap();
         found(&one, &other).into_iter().map(|(_, text)| text).collect::<Vec<_>>()
     };
-    assert_eq!(differs(&log(&["0.5", "0.26"], 1)), ["log.jsonl, step of step 2: loss: 0.25 and 0.26"]);
+    assert_eq!(
+        differs(&log(&["0.5", "0.26"], 1)),
+        ["log.jsonl, step of step 2: loss: 0.25 and 0.26", "log.jsonl, evaluation of step 2: loss: 0.25 and 0.26"]
+    );
     assert_eq!(
         differs(&log(&["0.5"], 1)),
         ["log.jsonl: 2 and 1 records of the kind step", "log.jsonl: 2 and 1 records of the kind evaluation"]

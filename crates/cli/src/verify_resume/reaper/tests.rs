@@ -75,15 +75,17 @@ fn a_step_takes_until_the_next_one() {
 
 /// A trainer of 30 steps in shell that saves after every fifth, and goes on from its newest checkpoint.
 const TRAINER: &str = r#"
+    REST='"total_steps":30,"epoch":1.0,"loss":0.5,"learning_rate":1e-5,"gradient_norm":1.0,"examples":1,"tokens":1,
+        "examples_per_second":1.0,"tokens_per_second":1.0,"seconds":1.0'; REST=$(echo $REST)
     mkdir -p $1/checkpoints; cd $1; rm -rf checkpoints/.unfinished-*
     step=$(ls checkpoints | tail -n 1); step=${step#step-}; step=$((${step:-0}))
     touch log.jsonl; head -n $step log.jsonl > cut; cat cut > log.jsonl
     while [ $step -lt 30 ]; do
         step=$((step + 1)); sleep 0.002
-        echo "{\"event\":\"step\",\"step\":$step}" >> log.jsonl
+        echo "{\"event\":\"step\",\"step\":$step,$REST}" >> log.jsonl
         if [ $((step % 5)) = 0 ]; then
             new=checkpoints/.unfinished-step-$step; mkdir $new; sleep 0.01; touch $new/SHA256SUMS
-            mv $new checkpoints/step-$(printf %02d $step)
+            mv $new checkpoints/step-$(printf %08d $step)
         fi
     done"#;
 
@@ -103,7 +105,7 @@ fn kills_are_placed_of_every_kind_and_the_runs_still_end() {
     let runs = reaper.reap(work.path()).unwrap();
     assert_eq!(reaper.deaths.len(), 16);
     for run in runs {
-        assert_eq!((watch::last_step(&run), newest_step(&run)), (Some(30), 30), "{}", run.display());
+        assert_eq!((last_step(&run), newest_step(&run)), (Some(30), 30), "{}", run.display());
     }
     let count = |kind: Kind| reaper.deaths.iter().filter(|death| death.kind == kind).count();
     let counts = [Kind::Training, Kind::Saving, Kind::Recovering].map(count);

@@ -1,66 +1,42 @@
-//! No file half written: a file that matters is written beside its place, synced, then renamed.
-//!
-//! Every call that changes the disk on such a way goes through `call`, so that tests can let each one of them fail.
-
-#[cfg(test)]
-pub(crate) mod faults;
-mod output;
-mod sum;
+//! Changes that happen whole or not at all: a file is written beside its place, synced, then renamed.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::thread::Builder;
 
-pub(crate) use output::Output;
-pub(crate) use sum::sha256_of;
-
-use crate::error::{Result, TrainError};
+use crate::error::{DiskError, Result};
+use crate::faults::call;
+use crate::new_file::NewFile;
 
 /// How the names of unfinished files and folders begin. One that a killed process left behind means nothing.
 pub const UNFINISHED: &str = ".unfinished-";
-
-/// One call to the file system on the way of a save.
-fn call<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    #[cfg(test)]
-    faults::next()?;
-    run()
-}
-
-/// Begins `task` on a thread of its own.
-pub(crate) fn spawn<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    name: &'static str,
-    task: impl FnOnce() -> T + Send + 'scope,
-) -> io::Result<ScopedJoinHandle<'scope, T>> {
-    #[cfg(test)]
-    let task = faults::on_thread(name, task);
-    let started = Builder::new().name(name.to_owned()).spawn_scoped(scope, task);
-    started.map_err(|error| io::Error::new(error.kind(), format!("the system gives no thread to save on: {error}")))
-}
-
-/// What a thread's task gave, or its panic.
-pub(crate) fn join<T>(thread: ScopedJoinHandle<T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
 
 /// Puts `bytes` at `path`, replacing what was there: at every instant either the old or the new content is there whole.
 ///
 /// # Errors
 /// A folder that can't be written to, a full disk; the old content then stays.
 pub fn write_atomic(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
+    write_atomic_with(path, |file| file.write_all(bytes.as_ref()))
+}
+
+/// Puts what `content` writes at `path`, as [`write_atomic`] does.
+///
+/// # Errors
+/// As [`write_atomic`], and what `content` returns.
+pub fn write_atomic_with(path: &Path, content: impl FnOnce(&mut NewFile) -> io::Result<()>) -> Result<()> {
     let unfinished = beside(path);
     let write = || {
-        let mut output = Output::create(&unfinished)?;
-        output.write_all(bytes.as_ref())?;
-        output.finish()?;
+        let mut file = NewFile::create(&unfinished)?;
+        content(&mut file)?;
+        file.finish()?;
         rename(&unfinished, path)?;
         sync_folder(folder_of(path))
     };
     write().map_err(|error| {
         let _ = fs::remove_file(&unfinished);
-        TrainError::io("write", path)(error)
+        DiskError::at("write", path)(error)
     })
 }
 
@@ -69,16 +45,16 @@ pub fn write_atomic(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
 ///
 /// # Errors
 /// As [`write_atomic`].
-pub(crate) fn link_atomic(file: &Path, path: &Path) -> Result<()> {
+pub fn link_atomic(file: &Path, path: &Path) -> Result<()> {
     let unfinished = beside(path);
     let link = || {
         if let Err(error) = call(|| fs::hard_link(file, &unfinished)) {
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
                 return Err(error);
             }
-            let mut output = Output::create(&unfinished)?;
-            io::copy(&mut File::open(file)?, &mut output)?;
-            output.finish()?;
+            let mut copy = NewFile::create(&unfinished)?;
+            io::copy(&mut File::open(file)?, &mut copy)?;
+            copy.finish()?;
         }
         rename(&unfinished, path)?;
         sync_folder(folder_of(path))
@@ -86,14 +62,17 @@ pub(crate) fn link_atomic(file: &Path, path: &Path) -> Result<()> {
     let linked = link();
     // A rename between two names of one file does nothing, so the first of them is then still there.
     let _ = fs::remove_file(&unfinished);
-    linked.map_err(TrainError::io("write", path))
+    linked.map_err(DiskError::at("write", path))
 }
 
 /// Removes a folder of files, file by file.
 ///
-/// A file's room is given back when its last handle is closed, and a disk that is told of every free block takes 0.1 s
+/// A file's space is given back when its last handle is closed, and a disk that is told of every free block takes 0.1 s
 /// for a gigabyte. Nobody has to wait for that: the handles are closed on a thread of their own.
-pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// What the system says; some of the files may be gone then.
+pub fn remove_folder(folder: &Path) -> io::Result<()> {
     let mut handles = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -109,40 +88,69 @@ pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
         removed => removed?,
     }
     // Without a thread they are closed here.
-    let _ = Builder::new().name("free-room".to_owned()).spawn(move || drop(handles));
+    let _ = Builder::new().name("free-space".to_owned()).spawn(move || drop(handles));
     Ok(())
 }
 
-pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+/// Makes a folder in one that is there.
+///
+/// # Errors
+/// What the system says.
+pub fn create_folder(folder: &Path) -> io::Result<()> {
     call(|| fs::create_dir(folder))
 }
 
-pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+/// Gives a file or folder another name.
+///
+/// # Errors
+/// What the system says.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     call(|| fs::rename(from, to))
 }
 
-/// Lets two folders change places, at once where the system can.
-pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        use rustix::io::Errno;
-        match call(|| Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)) {
-            Err(error)
-                if [Errno::INVAL, Errno::NOSYS].map(|it| Some(it.raw_os_error())).contains(&error.raw_os_error()) => {}
-            exchanged => return exchanged,
-        }
+/// Lets two folders change places, at once where the file system can.
+///
+/// # Errors
+/// What the system says.
+pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    if try_exchange(one, other)? {
+        return Ok(());
     }
-    // Some file systems can't. For an instant neither has its name; the content of both is there, and older ones are.
+    // For an instant neither has its name; the content of both is there, and older ones are.
     let aside = beside(other);
     rename(other, &aside)?;
     rename(one, other)?;
     rename(&aside, one)
 }
 
+/// Lets two folders change places at once, so that nobody sees either place empty. False, and nothing is changed, where
+/// the kernel (ENOSYS, EOPNOTSUPP) or the file system (EINVAL) has no such exchange.
+#[cfg(target_os = "linux")]
+pub(crate) fn try_exchange(one: &Path, other: &Path) -> io::Result<bool> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match call(|| Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn try_exchange(_: &Path, _: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// Makes the names in a folder last. Only Unix has that.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// What the system says.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { call(|| File::open(folder)?.sync_all()) } else { Ok(()) }
+}
+
+/// The folder that a file or folder lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A name of its own for what will be at `path`.
@@ -153,13 +161,10 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(format!("{UNFINISHED}{name}-{}-{number}", std::process::id()))
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::faults::{self, Fault};
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
@@ -184,7 +189,7 @@ mod tests {
         let calls = faults::count(|| write_atomic(&path, "good").unwrap());
         assert!(calls.len() >= 5, "create, write, sync, rename, sync of the folder: {calls:?}");
         for (number, &at) in calls.iter().enumerate() {
-            let full = faults::with(faults::Fault { at, errno: 28, for_ever: false }, || write_atomic(&path, "new"));
+            let full = faults::with(Fault { at, errno: 28, for_ever: false }, || write_atomic(&path, "new"));
             assert_eq!(full.unwrap_err().to_string(), format!("can't write {}", path.display()));
             let content = fs::read_to_string(&path).unwrap();
             // Only the last call, the folder's sync, comes after the rename.
@@ -229,13 +234,37 @@ mod tests {
         assert!(calls.len() == 3 && names(root.path()).is_empty(), "two files and a folder: {calls:?}");
         let folder = fill();
         let not_empty = rustix::io::Errno::NOTEMPTY.raw_os_error();
-        faults::with(faults::Fault { at: calls[2], errno: not_empty, for_ever: false }, || remove_folder(&folder))
-            .unwrap();
+        faults::with(Fault { at: calls[2], errno: not_empty, for_ever: false }, || remove_folder(&folder)).unwrap();
         assert!(names(root.path()).is_empty());
         let folder = fill();
-        faults::with(faults::Fault { at: calls[2], errno: not_empty, for_ever: true }, || remove_folder(&folder))
-            .unwrap_err();
+        faults::with(Fault { at: calls[2], errno: not_empty, for_ever: true }, || remove_folder(&folder)).unwrap_err();
         assert_eq!(names(root.path()), ["old"]);
+    }
+
+    /// EINVAL, ENOSYS, EOPNOTSUPP.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn folders_change_places_where_the_file_system_cannot_exchange_too() {
+        let root = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| root.path().join(name));
+        for (folder, content) in [(&one, "1"), (&other, "2")] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("content"), content).unwrap();
+        }
+        let contents = || [&one, &other].map(|folder| fs::read_to_string(folder.join("content")).unwrap());
+        exchange(&one, &other).unwrap();
+        assert_eq!(contents(), ["2", "1"]);
+        for errno in [22, 38, 95] {
+            let before = contents();
+            let at = faults::count(|| exchange(&one, &other).unwrap())[0];
+            faults::with(Fault { at, errno, for_ever: false }, || exchange(&one, &other)).unwrap();
+            assert_eq!(contents(), before);
+            assert_eq!(names(root.path()).len(), 2);
+        }
+        let at = faults::count(|| exchange(&one, &other).unwrap())[0];
+        let before = contents();
+        faults::with(Fault { at, errno: 28, for_ever: false }, || exchange(&one, &other)).unwrap_err();
+        assert_eq!(contents(), before, "another error changes nothing");
     }
 
     /// The permissions are those of a file that is simply created.

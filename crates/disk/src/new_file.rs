@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use super::call;
+use crate::faults::{self, call};
 
 /// Bytes of one direct write.
 const BLOCK: usize = 4 << 20;
@@ -17,7 +17,8 @@ const BLOCK: usize = 4 << 20;
 const ALIGNMENT: usize = 4096;
 
 /// A file being written.
-pub(crate) struct Output {
+#[derive(Debug)]
+pub struct NewFile {
     file: File,
     /// The next block, in memory that begins at a multiple of [`ALIGNMENT`].
     memory: Vec<u8>,
@@ -28,8 +29,11 @@ pub(crate) struct Output {
     may_be_direct: bool,
 }
 
-impl Output {
+impl NewFile {
     /// Begins a file that isn't there yet.
+    ///
+    /// # Errors
+    /// What the system says.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = call(|| File::options().write(true).create_new(true).open(path))?;
         let memory = vec![0; BLOCK + ALIGNMENT];
@@ -37,12 +41,14 @@ impl Output {
         Ok(Self { file, memory, start, filled: 0, direct: false, may_be_direct: true })
     }
 
-    /// Syncs the file.
+    /// Syncs the file. Without it nothing is promised about what was written.
+    ///
+    /// # Errors
+    /// What the system says.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         call(|| self.file.sync_all())?;
-        #[cfg(test)]
-        super::faults::synced(&self.file);
+        faults::synced(&self.file);
         Ok(())
     }
 
@@ -56,7 +62,7 @@ impl Output {
     }
 }
 
-impl Write for Output {
+impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = bytes.len().min(BLOCK - self.filled);
         let end = self.start + self.filled;
@@ -74,12 +80,11 @@ impl Write for Output {
         let mut done = self.start;
         let end = self.start + std::mem::take(&mut self.filled);
         while done < end {
-            #[cfg(test)]
-            if let Err(error) = super::faults::next() {
+            if let Err(error) = faults::next() {
                 // A disk that is full takes the first part.
                 self.bypass(false);
                 self.file.write_all(&self.memory[done..done + (end - done) / 2])?;
-                super::faults::written(&self.file);
+                faults::written(&self.file);
                 return Err(error);
             }
             match self.file.write(&self.memory[done..end]) {
@@ -93,8 +98,7 @@ impl Write for Output {
                 }
                 Err(error) => return Err(error),
             }
-            #[cfg(test)]
-            super::faults::written(&self.file);
+            faults::written(&self.file);
         }
         Ok(())
     }
@@ -128,12 +132,12 @@ mod tests {
             for length in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 4096, 3 * BLOCK + 12_345] {
                 let bytes: Vec<u8> = (0..length).map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8).collect();
                 let path = folder.path().join(length.to_string());
-                let mut output = Output::create(&path).unwrap();
+                let mut file = NewFile::create(&path).unwrap();
                 // In pieces that end anywhere.
                 for piece in bytes.chunks(1_000_003) {
-                    output.write_all(piece).unwrap();
+                    file.write_all(piece).unwrap();
                 }
-                output.finish().unwrap();
+                file.finish().unwrap();
                 assert!(fs::read(&path).unwrap() == bytes, "{length} bytes in {}", folder.path().display());
             }
         }

@@ -1,4 +1,6 @@
 //! For tests of what happens between processes: this test binary once more, running one ignored test that plays a part.
+//! Each crate that needs it names this file as a module.
+#![allow(dead_code, reason = "no crate needs all of it")]
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -5,8 +5,9 @@
 //! | `run.toml` | the resolved configuration; marks the folder as ours |
 //! | `model.safetensors`, `config.json`, the tokenizer's files | the best model; marks the run as usable |
 //! | `log.jsonl`, `events.out.tfevents.*` | what was observed |
-//! | `metrics.json` | the figures of the kept model; marks the run as finished |
-//! | `checkpoints/` | what training needs to go on; see [`crate::checkpoint`] |
+//! | `data.json` | the manifest of the data that the model was trained on |
+//! | `metrics.json` | the scores of the best model; marks the run as finished |
+//! | `checkpoints/` | what training needs to go on |
 //! | `.lock` | held by the process that trains into the folder |
 //!
 //! Paths inside are relative, so a folder can be moved or copied.
@@ -20,10 +21,10 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
-use crate::checkpoint::{CHECKPOINTS, name_of, remove_half_made, steps_in};
-use crate::error::{Result, TrainError};
-use crate::files::{UNFINISHED, write_atomic};
-use crate::lock::{LOCK, RunLock};
+use disk::{DiskError, Lock, LockAttempt, UNFINISHED, write_atomic};
+
+use crate::checkpoints::{CHECKPOINTS, name_of, remove_unfinished, steps_in};
+use crate::error::{Result, RunError};
 
 /// The folder of runs without `--output`, relative to the working directory.
 pub const RUNS: &str = "runs";
@@ -31,32 +32,38 @@ pub const RUNS: &str = "runs";
 pub const RUN_TOML: &str = "run.toml";
 /// The weights of the best model.
 pub const MODEL: &str = "model.safetensors";
+/// The model's configuration in a Hugging Face model folder.
+pub const CONFIG: &str = "config.json";
+/// The prepared data's manifest, copied into the run: what the model was trained on, and how its texts are cut.
+pub const DATA: &str = "data.json";
 /// JSON lines, one an event of the run.
 pub const LOG: &str = "log.jsonl";
-/// The figures of the kept model.
+/// The scores of the best model.
 pub const METRICS: &str = "metrics.json";
 /// The mean step by phase, of a run that was asked for it.
 pub const PROFILE: &str = "profile.json";
 /// How the names of TensorBoard's files begin.
 pub const EVENTS: &str = "events.out.tfevents.";
+/// The file that the process which trains into the folder keeps locked.
+const LOCK: &str = ".lock";
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
-pub struct RunDirectory {
+pub struct RunFolder {
     path: PathBuf,
     /// Held where this process trains into the folder.
-    _lock: Option<Arc<RunLock>>,
+    _lock: Option<Arc<Lock>>,
 }
 
-impl RunDirectory {
+impl RunFolder {
     /// A folder to train into: `output`, or a new one under [`RUNS`] named after time, data set and model.
     ///
-    /// An `output` that exists must be empty or hold a run of ours that never got as far as a checkpoint; of such a run
-    /// the log, the event files and the figures are removed, so that two runs never mix. The folder belongs to this process
+    /// An `output` that exists must be empty or hold a verdict run that never got as far as a checkpoint; of such a run
+    /// the log, the event files and the scores are removed, so that two runs never mix. The folder belongs to this process
     /// until the last copy of the result is dropped.
     ///
     /// # Errors
-    /// Somebody else's files, checkpoints or a trained model in `output`; a folder that can't be made, or that another
+    /// Files of another program, checkpoints or a trained model in `output`; a folder that can't be made, or that another
     /// process owns.
     pub fn create(output: Option<&Path>, dataset: &str, model: &str) -> Result<Self> {
         match output {
@@ -72,7 +79,7 @@ impl RunDirectory {
     pub fn open(path: &Path) -> Result<Self> {
         match [MODEL, RUN_TOML].into_iter().find(|name| !path.join(name).is_file()) {
             None => Ok(Self { path: path.to_owned(), _lock: None }),
-            Some(missing) => Err(TrainError::NotARun { path: path.to_owned(), missing }),
+            Some(missing) => Err(RunError::NotARun { path: path.to_owned(), missing }),
         }
     }
 
@@ -80,7 +87,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// A folder that another process owns.
-    pub(crate) fn take_over(path: &Path) -> Result<Self> {
+    pub fn take_over(path: &Path) -> Result<Self> {
         Self::own(path.to_owned())
     }
 
@@ -97,35 +104,35 @@ impl RunDirectory {
     /// Puts a file into it, whole or not at all.
     ///
     /// # Errors
-    /// As [`write_atomic`].
+    /// A folder that can't be written to, a full disk; the old content then stays.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<()> {
-        write_atomic(&self.file(name), bytes)
+        Ok(write_atomic(&self.file(name), bytes)?)
     }
 
     /// How long the run's logs are, by name.
     ///
     /// # Errors
     /// A folder that can't be read.
-    pub(crate) fn log_lengths(&self) -> Result<BTreeMap<String, u64>> {
+    pub fn log_lengths(&self) -> Result<BTreeMap<String, u64>> {
         let list = || -> io::Result<_> {
             let logs = names_in(&self.path)?.into_iter().filter(|name| is_log(name));
             logs.map(|name| Ok((name.clone(), self.file(&name).metadata()?.len()))).collect()
         };
-        list().map_err(TrainError::io("list the folder", &self.path))
+        Ok(list().map_err(DiskError::at("list the folder", &self.path))?)
     }
 
     /// Cuts the logs back to `lengths`: what was logged after a checkpoint will be logged again.
     ///
     /// # Errors
     /// A log that can't be written.
-    pub(crate) fn cut_logs(&self, lengths: &BTreeMap<String, u64>) -> Result<()> {
+    pub fn cut_logs(&self, lengths: &BTreeMap<String, u64>) -> Result<()> {
         for (name, length) in self.log_lengths()? {
             let path = self.file(&name);
             match lengths.get(&name) {
-                None => fs::remove_file(&path).map_err(TrainError::io("remove", &path))?,
+                None => fs::remove_file(&path).map_err(DiskError::at("remove", &path))?,
                 Some(kept) if *kept < length => {
                     let cut = File::options().write(true).open(&path).and_then(|file| file.set_len(*kept));
-                    cut.map_err(TrainError::io("shorten", &path))?;
+                    cut.map_err(DiskError::at("shorten", &path))?;
                 }
                 Some(kept) if *kept > length => {
                     tracing::warn!("{}: the end of it is lost, {} bytes", path.display(), kept - length);
@@ -140,58 +147,66 @@ impl RunDirectory {
     ///
     /// # Errors
     /// A folder that can't be read.
-    pub(crate) fn checkpoint_bytes(&self) -> Result<u64> {
+    pub fn checkpoint_bytes(&self) -> Result<u64> {
         let folder = self.file(CHECKPOINTS);
         let mut bytes = 0;
         for step in steps_in(&folder)? {
             let checkpoint = folder.join(name_of(step));
-            let files = fs::read_dir(&checkpoint).map_err(TrainError::io("list the folder", &checkpoint))?;
+            let files = fs::read_dir(&checkpoint).map_err(DiskError::at("list the folder", &checkpoint))?;
             bytes += files.flatten().filter_map(|file| Some(file.metadata().ok()?.len())).sum::<u64>();
         }
         Ok(bytes)
     }
 
     fn own(path: PathBuf) -> Result<Self> {
-        let lock = RunLock::take(&path)?;
+        let lock = match Lock::try_acquire(&path.join(LOCK))? {
+            LockAttempt::Acquired(lock) => lock,
+            LockAttempt::Held(holder) => return Err(RunError::InUse { path, holder }),
+            LockAttempt::Unsupported(lock) => {
+                let folder = path.display();
+                tracing::warn!("{folder} is on a file system without locks: see to it that only one run writes there");
+                lock
+            }
+        };
         // Nobody else writes here now, so what is unfinished was left by somebody who was killed.
-        remove_half_made(&path)?;
+        remove_unfinished(&path)?;
         Ok(Self { path, _lock: Some(Arc::new(lock)) })
     }
 
     /// A new folder: where the name is taken (two runs in one second), it gets a number.
     fn create_under(root: &Path, name: &str) -> Result<Self> {
-        fs::create_dir_all(root).map_err(TrainError::io("make the folder", root))?;
+        fs::create_dir_all(root).map_err(DiskError::at("make the folder", root))?;
         let mut path = root.join(name);
         for number in 2.. {
             match fs::create_dir(&path) {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => path = root.join(format!("{name}-{number}")),
-                Err(error) => return Err(TrainError::io("make the folder", path)(error)),
+                Err(error) => return Err(DiskError::at("make the folder", path)(error).into()),
             }
         }
         Self::own(path)
     }
 
     fn take(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).map_err(TrainError::io("make the folder", path))?;
-        let names = names_in(path).map_err(TrainError::io("list the folder", path))?;
+        fs::create_dir_all(path).map_err(DiskError::at("make the folder", path))?;
+        let names = names_in(path).map_err(DiskError::at("list the folder", path))?;
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
         if !names.is_empty() && !has(RUN_TOML) {
-            return Err(TrainError::OutputTaken { path: path.to_owned(), found: names[0].clone() });
+            return Err(RunError::NotEmpty { path: path.to_owned(), found: names[0].clone() });
         }
         let run = Self::own(path.to_owned())?;
         let checkpoints = path.join(CHECKPOINTS);
         if let Some(step) = steps_in(&checkpoints)?.pop().filter(|_| !has(METRICS)) {
-            return Err(TrainError::HasCheckpoints { path: path.to_owned(), step });
+            return Err(RunError::HasCheckpoints { path: path.to_owned(), step });
         }
         if has(MODEL) && has(RUN_TOML) {
-            return Err(TrainError::OutputFinished { path: path.to_owned() });
+            return Err(RunError::Finished { path: path.to_owned() });
         }
         for name in names.iter().filter(|name| is_log(name) || *name == METRICS) {
             let stale = path.join(name);
-            fs::remove_file(&stale).map_err(TrainError::io("remove", &stale))?;
+            fs::remove_file(&stale).map_err(DiskError::at("remove", &stale))?;
         }
-        remove_half_made(&checkpoints)?;
+        remove_unfinished(&checkpoints)?;
         Ok(run)
     }
 }
@@ -200,7 +215,7 @@ impl RunDirectory {
 ///
 /// # Errors
 /// No such run.
-pub fn newest_run() -> Result<RunDirectory> {
+pub fn newest_run() -> Result<RunFolder> {
     newest_run_in(Path::new(RUNS))
 }
 
@@ -209,15 +224,15 @@ pub fn newest_run() -> Result<RunDirectory> {
 ///
 /// # Errors
 /// No such run.
-pub fn newest_run_in(root: &Path) -> Result<RunDirectory> {
-    let none = || TrainError::NoRun { root: root.to_owned() };
+pub fn newest_run_in(root: &Path) -> Result<RunFolder> {
+    let none = || RunError::NoRun { root: root.to_owned() };
     let names = match names_in(root) {
         Ok(names) => names,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(none()),
-        Err(error) => return Err(TrainError::io("list the folder", root)(error)),
+        Err(error) => return Err(DiskError::at("list the folder", root)(error).into()),
     };
-    let saved = |run: &RunDirectory| run.file(MODEL).metadata().and_then(|file| file.modified()).ok();
-    let runs = names.iter().filter_map(|name| RunDirectory::open(&root.join(name)).ok());
+    let saved = |run: &RunFolder| run.file(MODEL).metadata().and_then(|file| file.modified()).ok();
+    let runs = names.iter().filter_map(|name| RunFolder::open(&root.join(name)).ok());
     runs.max_by_key(|run| (saved(run), run.path.clone())).ok_or_else(none)
 }
 
@@ -258,6 +273,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::test_process::TestProcess;
 
     /// 2026-11-23 06:04:44 UTC.
     fn now() -> SystemTime {
@@ -290,7 +306,7 @@ mod tests {
     #[test]
     fn two_runs_in_one_second_get_two_folders() {
         let root = tempfile::tempdir().unwrap();
-        let create = || RunDirectory::create_under(&root.path().join(RUNS), "now-sst2-tiny").unwrap();
+        let create = || RunFolder::create_under(&root.path().join(RUNS), "now-sst2-tiny").unwrap();
         assert!(create().path().ends_with("now-sst2-tiny"));
         assert!(create().path().ends_with("now-sst2-tiny-2"));
         assert!(create().path().ends_with("now-sst2-tiny-3"));
@@ -300,19 +316,19 @@ mod tests {
     fn an_output_is_made_or_taken_when_empty() {
         let root = tempfile::tempdir().unwrap();
         let new = root.path().join("a/b");
-        let run = RunDirectory::create(Some(&new), "sst2", "tiny").unwrap();
+        let run = RunFolder::create(Some(&new), "sst2", "tiny").unwrap();
         assert!(new.is_dir());
         run.write(RUN_TOML, "seed = 1").unwrap();
         assert_eq!(fs::read_to_string(run.file(RUN_TOML)).unwrap(), "seed = 1");
         let left_over = folder(root.path(), "empty", &[".unfinished-3fJ2"]);
-        RunDirectory::create(Some(&left_over), "sst2", "tiny").unwrap();
+        RunFolder::create(Some(&left_over), "sst2", "tiny").unwrap();
     }
 
     #[test]
     fn somebody_elses_files_are_left_alone() {
         let root = tempfile::tempdir().unwrap();
         let home = folder(root.path(), "home", &["thesis.tex", MODEL]);
-        let message = RunDirectory::create(Some(&home), "sst2", "tiny").unwrap_err().to_string();
+        let message = RunFolder::create(Some(&home), "sst2", "tiny").unwrap_err().to_string();
         assert!(message.contains("home isn't empty") && message.contains("\"model.safetensors\""), "{message}");
         assert!(message.contains("--output"), "{message}");
         assert_eq!(names_in(&home).unwrap(), [MODEL, "thesis.tex"]);
@@ -322,7 +338,7 @@ mod tests {
     fn a_trained_model_is_never_trained_over() {
         let root = tempfile::tempdir().unwrap();
         let done = folder(root.path(), "done", &[RUN_TOML, MODEL, LOG]);
-        let message = RunDirectory::create(Some(&done), "sst2", "tiny").unwrap_err().to_string();
+        let message = RunFolder::create(Some(&done), "sst2", "tiny").unwrap_err().to_string();
         assert!(message.contains("done already holds a trained model"), "{message}");
         assert!(message.contains("--output") && message.contains("delete"), "{message}");
         assert_eq!(names_in(&done).unwrap().len(), 3);
@@ -332,7 +348,7 @@ mod tests {
     fn a_run_that_never_got_to_a_model_is_begun_again_without_its_traces() {
         let root = tempfile::tempdir().unwrap();
         let begun = folder(root.path(), "begun", &[RUN_TOML, LOG, "events.out.tfevents.1.host.2.0", "notes.txt"]);
-        RunDirectory::create(Some(&begun), "sst2", "tiny").unwrap();
+        RunFolder::create(Some(&begun), "sst2", "tiny").unwrap();
         assert_eq!(names_in(&begun).unwrap(), ["notes.txt", RUN_TOML]);
     }
 
@@ -358,7 +374,64 @@ mod tests {
             let message = newest_run_in(&folder).unwrap_err().to_string();
             assert!(message.contains(&folder.display().to_string()) && message.contains("run -p train"), "{message}");
         }
-        let message = RunDirectory::open(root.path()).unwrap_err().to_string();
+        let message = RunFolder::open(root.path()).unwrap_err().to_string();
         assert!(message.contains("has no model.safetensors"), "{message}");
+    }
+
+    const LOCKED: &str = "VERDICT_TEST_LOCKED_FOLDER";
+
+    #[test]
+    #[ignore = "another process: started by the tests below, so `cargo test -p run` runs it"]
+    fn another_process() {
+        let folder = std::env::var_os(LOCKED).expect("a folder to lock");
+        let _run = RunFolder::take_over(Path::new(&folder)).unwrap();
+        TestProcess::say_ready();
+        TestProcess::live_until_killed();
+    }
+
+    fn owned_by_another_process(folder: &Path) -> TestProcess {
+        TestProcess::start("folder::tests::another_process", &[(LOCKED, folder.as_os_str())])
+    }
+
+    #[test]
+    fn a_folder_of_another_process_is_refused_with_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = owned_by_another_process(folder.path());
+        for _ in 0..2 {
+            let message = RunFolder::take_over(folder.path()).unwrap_err().to_string();
+            assert!(message.contains(&format!("is in use by process {}", other.id())), "{message}");
+            assert!(message.contains("--output"), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join(LOCK);
+        let mut other = owned_by_another_process(folder.path());
+        let pid = other.id().to_string();
+        other.kill();
+        assert_eq!(fs::read_to_string(&lock).unwrap(), pid, "SIGKILL leaves the file as it was");
+        let run = RunFolder::take_over(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&lock).unwrap(), std::process::id().to_string());
+        let message = RunFolder::take_over(folder.path()).unwrap_err().to_string();
+        assert!(message.contains(&std::process::id().to_string()), "one process can't own it twice: {message}");
+        drop(run);
+        assert_eq!(fs::read_to_string(&lock).unwrap(), "");
+        RunFolder::take_over(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn logs_are_cut_back_to_a_checkpoint() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(Some(root.path()), "sst2", "tiny").unwrap();
+        for name in [LOG, "events.out.tfevents.1", "events.out.tfevents.2", "notes.txt"] {
+            fs::write(run.file(name), "0123456789").unwrap();
+        }
+        let lengths = [(LOG.to_owned(), 4), ("events.out.tfevents.1".to_owned(), 10)].into();
+        run.cut_logs(&lengths).unwrap();
+        assert_eq!(run.log_lengths().unwrap(), lengths);
+        assert_eq!(fs::read_to_string(run.file(LOG)).unwrap(), "0123");
+        assert!(run.file("notes.txt").is_file());
     }
 }

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use model::Parameters;
+use run::checkpoints::{CHECKPOINTS, name_of, steps_in};
 
-use super::{CHECKPOINTS, Found, Job, Publication, STATE, State, Tensors, name_of, publish, steps_in};
+use super::{Job, LoadedCheckpoint, Publication, STATE, State, Tensors, publish};
 use crate::error::Result;
 use crate::optim::Optimizer;
 
 /// A run's checkpoints.
-pub(crate) struct Keeper {
+pub(crate) struct Retention {
     run: PathBuf,
     /// How many of the last ones stay.
     total: usize,
@@ -21,31 +22,31 @@ pub(crate) struct Keeper {
     last: Option<(u64, bool)>,
 }
 
-impl Keeper {
+impl Retention {
     /// The checkpoints of a run that has none.
     pub fn new(run: &Path, total: usize, publication: Publication) -> Self {
         Self { run: run.to_owned(), total, publication, history: Vec::new(), last: None }
     }
 
-    /// Takes over the checkpoints up to `found`, and makes the best model that it knows of the run's again: a later one
-    /// may have taken its place before the run was stopped. Checkpoints after `found` are of no use and go with the next save.
+    /// Takes over the checkpoints up to `from`, and makes the best model that it knows of the run's again: a later one
+    /// may have taken its place before the run was stopped. Checkpoints after `from` are of no use and go with the next save.
     ///
     /// # Errors
     /// A folder that can't be read or written.
-    pub fn go_on_from(&mut self, found: &Found) -> Result<()> {
+    pub fn resume_from(&mut self, from: &LoadedCheckpoint) -> Result<()> {
         let folder = self.run.join(CHECKPOINTS);
-        for step in steps_in(&folder)?.into_iter().filter(|step| *step < found.state.step) {
+        for step in steps_in(&folder)?.into_iter().filter(|step| *step < from.state.step) {
             // What can't be read isn't worth a place among the last ones.
             let text = fs::read(folder.join(name_of(step)).join(STATE)).unwrap_or_default();
             if let Ok(state) = State::parse(&text) {
                 self.history.push((step, state.best_step()));
             }
         }
-        self.history.push((found.state.step, found.state.best_step()));
-        self.last = Some((found.state.step, found.state.evaluated));
-        let Some(step) = found.state.best_step() else { return Ok(()) };
+        self.history.push((from.state.step, from.state.best_step()));
+        self.last = Some((from.state.step, from.state.evaluated));
+        let Some(step) = from.state.best_step() else { return Ok(()) };
         let best = folder.join(name_of(step));
-        match if best == found.path { Ok(()) } else { Found::open(&best).map(drop) } {
+        match if best == from.path { Ok(()) } else { LoadedCheckpoint::open(&best).map(drop) } {
             Ok(()) => publish(&best, &self.run, &self.publication),
             Err(error) => {
                 tracing::warn!("{error}; the run's model stays as it is");
@@ -96,12 +97,12 @@ mod tests {
 
     /// What stays after each of these saves: step, and whether it is the best so far.
     fn kept(total: usize, saves: &[(u64, bool)]) -> Vec<Vec<u64>> {
-        let mut keeper = Keeper::new(Path::new("run"), total, Vec::new());
+        let mut retention = Retention::new(Path::new("run"), total, Vec::new());
         let mut best = None;
         let after = |&(step, better): &(u64, bool)| {
             best = if better { Some(step) } else { best };
-            keeper.history.push((step, best));
-            keeper.kept()
+            retention.history.push((step, best));
+            retention.kept()
         };
         saves.iter().map(after).collect()
     }

@@ -4,20 +4,24 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Result, TrainError};
+use disk::DiskError;
 
 /// A file that records are appended to, each by one write: a step takes thousands of times as long as that, so nothing
 /// is held back, and a killed run loses nothing and leaves no half record.
-pub(super) struct LogFile {
+#[derive(Debug)]
+pub struct AppendFile {
     path: PathBuf,
     /// `None` after a write that failed.
     file: Option<File>,
 }
 
-impl LogFile {
+impl AppendFile {
     /// Opens a file for appending, and makes it where there is none.
-    pub fn open(path: &Path) -> Result<Self> {
-        let file = File::options().create(true).append(true).open(path).map_err(TrainError::io("open", path))?;
+    ///
+    /// # Errors
+    /// A file that can't be opened.
+    pub fn open(path: &Path) -> disk::Result<Self> {
+        let file = File::options().create(true).append(true).open(path).map_err(DiskError::at("open", path))?;
         Ok(Self { path: path.to_owned(), file: Some(file) })
     }
 
@@ -40,7 +44,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, "earlier\n").unwrap();
-        let mut log = LogFile::open(&path).unwrap();
+        let mut log = AppendFile::open(&path).unwrap();
         log.append(b"now\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "earlier\nnow\n");
     }
@@ -48,7 +52,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_gone_is_an_error_and_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let error = LogFile::open(&folder.path().join("gone/log")).err().map(|error| error.to_string());
+        let error = AppendFile::open(&folder.path().join("gone/log")).err().map(|error| error.to_string());
         assert!(error.is_some_and(|error| error.starts_with("can't open") && error.ends_with("gone/log")));
     }
 
@@ -56,7 +60,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_ends_the_log_and_nothing_else() {
-        let mut log = LogFile::open(Path::new("/dev/full")).unwrap();
+        let mut log = AppendFile::open(Path::new("/dev/full")).unwrap();
         log.append(b"a\n");
         assert!(log.file.is_none());
         log.append(b"b\n");

@@ -1,4 +1,4 @@
-//! A GPU without memory for a pass, told apart from everything else that can go wrong, and smaller micro-batches.
+//! A GPU without memory for a pass, told apart from everything else that can go wrong.
 //!
 //! tch reports what libtorch throws as an error from its fallible methods and as a panic with the same text from the
 //! others, which the model's passes use. Both are one outcome here: no result, and nothing changed, because a pass only
@@ -9,10 +9,9 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-use model::ModelError;
 use tch::TchError;
 
-use crate::error::{Result, TrainError};
+use crate::error::ModelError;
 
 /// How libtorch's allocator, CUDA itself and cuBLAS say that the GPU's memory doesn't suffice.
 const SIGNS: [&str; 3] = ["CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"];
@@ -21,7 +20,7 @@ const SIGNS: [&str; 3] = ["CUDA out of memory", "CUDA error: out of memory", "CU
 ///
 /// # Errors
 /// What `pass` returns, unless it is that.
-pub fn catch<T>(pass: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+pub fn catch_out_of_memory<T>(pass: impl FnOnce() -> Result<T, ModelError>) -> Result<Option<T>, ModelError> {
     keep_quiet_when_caught();
     // The caller throws away what a pass that failed was given, or gives it whole to the next attempt.
     let caught = {
@@ -37,27 +36,8 @@ pub fn catch<T>(pass: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Cuts each micro-batch into `parts` of like size, one after another, so that the rows of a step and their order stay.
-/// A micro-batch of fewer rows than that is cut into single rows.
-///
-/// # Panics
-/// If `parts` is 0.
-pub fn split(micro_batches: &[Vec<usize>], parts: usize) -> Vec<Vec<usize>> {
-    assert!(parts > 0, "a micro-batch can't be cut into no parts");
-    let cut = |rows: &Vec<usize>| -> Vec<Vec<usize>> {
-        let parts = parts.min(rows.len());
-        let bound = |part: usize| part * rows.len() / parts;
-        (0..parts).map(|part| rows[bound(part)..bound(part + 1)].to_vec()).collect()
-    };
-    micro_batches.iter().flat_map(cut).collect()
-}
-
-fn is_out_of_memory(error: &TrainError) -> bool {
-    match error {
-        TrainError::Torch(TchError::Torch(text)) => says_so(text),
-        TrainError::Model(ModelError::Torch(TchError::Torch(text))) => says_so(text),
-        _ => false,
-    }
+fn is_out_of_memory(error: &ModelError) -> bool {
+    matches!(error, ModelError::Torch(TchError::Torch(text)) if says_so(text))
 }
 
 fn says_so(text: &str) -> bool {
@@ -70,7 +50,7 @@ fn message(payload: &(dyn Any + Send)) -> Option<&str> {
 }
 
 thread_local! {
-    /// Whether this thread is inside of [`catch`].
+    /// Whether this thread is inside of [`catch_out_of_memory`].
     static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -106,30 +86,6 @@ fn keep_quiet_when_caught() {
 }
 
 #[cfg(test)]
-thread_local! {
-    /// How many examples fit into the GPU that a test plays.
-    static ROOM: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// Runs `test` on a GPU with room for that many examples.
-#[cfg(test)]
-pub(crate) fn pretend<T>(examples: usize, test: impl FnOnce() -> T) -> T {
-    ROOM.set(examples);
-    let result = test();
-    ROOM.set(usize::MAX);
-    result
-}
-
-/// Fails as libtorch does where a micro-batch has no room.
-#[cfg(test)]
-pub(crate) fn refuse(micro_batches: &[Vec<usize>]) -> Result<()> {
-    if micro_batches.iter().any(|rows| rows.len() > ROOM.get()) {
-        return Err(TrainError::Torch(TchError::Torch("CUDA out of memory. Tried to allocate 2.00 GiB".to_owned())));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -142,13 +98,13 @@ mod tests {
     }
 
     /// What tch's infallible methods do with the result of the fallible ones.
-    fn infallibly(result: Result<u32, TchError>) -> Result<u32> {
+    fn infallibly(result: Result<u32, TchError>) -> Result<u32, ModelError> {
         Ok(result.unwrap())
     }
 
     #[test]
     fn a_result_is_handed_on() {
-        assert_eq!(catch(|| Ok(7)).unwrap(), Some(7));
+        assert_eq!(catch_out_of_memory(|| Ok(7)).unwrap(), Some(7));
     }
 
     #[test]
@@ -158,38 +114,39 @@ mod tests {
             "CUDA error: out of memory\nCUDA kernel errors might be reported elsewhere",
             "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
         ] {
-            assert_eq!(catch::<u32>(|| Err(torch(text).into())).unwrap(), None);
-            assert_eq!(catch::<u32>(|| Err(ModelError::from(torch(text)).into())).unwrap(), None);
-            assert_eq!(catch(|| infallibly(Err(torch(text)))).unwrap(), None);
+            assert_eq!(catch_out_of_memory::<u32>(|| Err(torch(text).into())).unwrap(), None);
+            assert_eq!(catch_out_of_memory(|| infallibly(Err(torch(text)))).unwrap(), None);
         }
     }
 
     #[test]
     fn other_errors_stay_errors() {
-        let error = catch::<u32>(|| Err(torch("mat1 and mat2 shapes cannot be multiplied").into())).unwrap_err();
+        let error =
+            catch_out_of_memory::<u32>(|| Err(torch("mat1 and mat2 shapes cannot be multiplied").into())).unwrap_err();
         assert!(error.to_string().contains("mat1"), "{error}");
-        let named = || Err(TrainError::io("read", "CUDA out of memory")(std::io::ErrorKind::NotFound.into()));
-        assert!(catch::<u32>(named).is_err(), "a file's name says nothing of memory");
+        let source = std::io::ErrorKind::NotFound.into();
+        let named = || Err(ModelError::Io { path: "CUDA out of memory".into(), source });
+        assert!(catch_out_of_memory::<u32>(named).is_err(), "a file's name says nothing of memory");
     }
 
     #[test]
     fn other_panics_go_on_as_they_were() {
         for error in [torch("CUDA error: device-side assert triggered"), TchError::Kind("out of memory".to_owned())] {
             let expected = format!("{error:?}");
-            let fails = AssertUnwindSafe(|| catch(|| infallibly(Err(error))));
+            let fails = AssertUnwindSafe(|| catch_out_of_memory(|| infallibly(Err(error))));
             let payload = panic::catch_unwind(fails).unwrap_err();
             let text = message(payload.as_ref()).expect("a text");
             assert!(text.contains(&expected), "{text}");
         }
         assert!(!CATCHING.get(), "the mark is gone when a panic has passed through");
-        let payload = panic::catch_unwind(|| catch::<u32>(|| panic::panic_any(17))).unwrap_err();
+        let payload = panic::catch_unwind(|| catch_out_of_memory::<u32>(|| panic::panic_any(17))).unwrap_err();
         assert_eq!(payload.downcast_ref(), Some(&17));
     }
 
     #[test]
     fn libtorchs_own_panics_are_read_as_tch_makes_them() {
         let payload = panic::catch_unwind(|| {
-            catch(|| {
+            catch_out_of_memory(|| {
                 Ok(tch::Tensor::zeros([2, 3], tch::kind::FLOAT_CPU)
                     .mm(&tch::Tensor::zeros([2, 3], tch::kind::FLOAT_CPU)))
             })
@@ -197,26 +154,5 @@ mod tests {
         .unwrap_err();
         let text = message(payload.as_ref()).expect("tch panics with a text");
         assert!(text.contains("mat1 and mat2"), "{text}");
-    }
-
-    #[test]
-    fn literal_parts() {
-        let step = [vec![5, 1, 9, 6, 7], vec![2, 4]];
-        assert_eq!(split(&step, 1), step);
-        assert_eq!(split(&step, 2), [vec![5, 1], vec![9, 6, 7], vec![2], vec![4]]);
-        assert_eq!(split(&step, 100), [[5], [1], [9], [6], [7], [2], [4]]);
-        assert!(split(&[], 2).is_empty() && split(&[Vec::new()], 2).is_empty());
-    }
-
-    #[test]
-    fn rows_and_order_stay_and_parts_are_alike() {
-        for (sizes, parts) in (0..40).flat_map(|size| (1..50).map(move |parts| ([size, 16, 3], parts))) {
-            let step = sizes.map(|size| (0..size).map(|row| row * 7 % 41).collect::<Vec<usize>>());
-            let split = split(&step, parts);
-            assert_eq!(split.concat(), step.concat());
-            let most = step.iter().map(|rows| rows.len().div_ceil(parts)).max().unwrap_or(0);
-            assert!(split.iter().all(|part| !part.is_empty() && part.len() <= most), "{sizes:?} in {parts}: {split:?}");
-            assert_eq!(split.len(), sizes.map(|size| size.min(parts)).iter().sum::<usize>());
-        }
     }
 }

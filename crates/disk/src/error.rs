@@ -1,0 +1,27 @@
+//! An operation on a file or folder that failed.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of anything in this crate that can fail.
+pub type Result<T, E = DiskError> = std::result::Result<T, E>;
+
+/// What was tried, on which path, and what the system said.
+#[derive(Debug, thiserror::Error)]
+#[error("can't {action} {}", path.display())]
+pub struct DiskError {
+    /// The verb, such as `write` or `list the folder`.
+    pub action: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The system's reason.
+    pub source: io::Error,
+}
+
+impl DiskError {
+    /// For `map_err`: the operation that failed, with its verb and path.
+    pub fn at(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self { action, path, source }
+    }
+}

@@ -1,0 +1,38 @@
+//! Files that are there whole or not at all, for every crate that writes one.
+//!
+//! A file that matters is written beside its place, synced and renamed ([`write_atomic`]); a folder that matters is
+//! filled beside its place and put there in one step ([`StagedFolder`]); what may belong to one process alone is locked
+//! ([`Lock`]); what must be known again is named by its sha256 ([`sha256_file`]).
+//!
+//! ```
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("run.toml");
+//! disk::write_atomic(&path, "seed = 42\n")?;
+//! assert_eq!(disk::sha256_file(&path)?, disk::sha256_hex("seed = 42\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Every call that changes the disk goes through [`faults`], so that the tests of every crate above can let each of them
+//! fail.
+
+mod atomic;
+mod error;
+pub mod faults;
+mod free_space;
+mod lock;
+mod new_file;
+mod sha256;
+mod staged_folder;
+mod thread;
+
+pub use atomic::{
+    UNFINISHED, create_folder, exchange, folder_of, link_atomic, remove_folder, rename, sync_folder, write_atomic,
+    write_atomic_with,
+};
+pub use error::{DiskError, Result};
+pub use free_space::{free_bytes, human_bytes, is_full};
+pub use lock::{Lock, LockAttempt, LockState, try_lock};
+pub use new_file::NewFile;
+pub use sha256::{Sha256Writer, hex, sha256_bytes, sha256_file, sha256_hex, sha256_of};
+pub use staged_folder::StagedFolder;
+pub use thread::{join, spawn};

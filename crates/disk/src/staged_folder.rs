@@ -1,0 +1,153 @@
+//! Making a folder appear all at once.
+//!
+//! It is filled under a hidden name beside its place, synced, and put there by one rename. An older folder is exchanged
+//! with the new one in a single step, so the place is never empty. Where the file system can't exchange, the older one
+//! steps aside first; killed between those two renames, the process leaves both beside the empty place, and the next
+//! [`StagedFolder::create`] puts the older one back before it does anything else.
+//!
+//! Whoever fills a folder holds a lock on it, which dies with its process. That is how leftovers of killed processes are
+//! told from the work of a living one.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::atomic::{folder_of, rename, sync_folder, try_exchange};
+use crate::error::{DiskError, Result};
+use crate::lock::{LockState, try_lock};
+
+/// A folder that is being filled. Dropped without [`publish`](Self::publish), it is removed.
+#[derive(Debug)]
+pub struct StagedFolder {
+    partial: PathBuf,
+    aside: PathBuf,
+    place: PathBuf,
+    /// Locked where the file system has locks.
+    _lock: File,
+}
+
+impl StagedFolder {
+    /// Begins a folder for `place`, whose parents are made where they are missing. `marker` is a file that every whole
+    /// folder of its kind holds: only one with it is put back.
+    ///
+    /// # Errors
+    /// A path without a last part; folders that can't be made.
+    pub fn create(place: &Path, marker: &str) -> Result<Self> {
+        // A link stays a link: what it points to is replaced.
+        let place = if place.is_symlink() {
+            place.canonicalize().map_err(DiskError::at("follow the link", place))?
+        } else {
+            place.to_owned()
+        };
+        let Some(name) = place.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+            let unnamed = io::Error::new(ErrorKind::InvalidInput, "expected a path that ends with a folder's name");
+            return Err(DiskError::at("make the folder", place)(unnamed));
+        };
+        let parent = folder_of(&place);
+        fs::create_dir_all(parent).map_err(DiskError::at("make the folder", parent))?;
+        clear_leftovers(&place, &name, marker);
+        let beside = |what: &str| place.with_file_name(format!(".{name}.{what}-{}", std::process::id()));
+        let (partial, aside) = (beside("partial"), beside("old"));
+        let lock = create_locked(&partial).map_err(DiskError::at("make the folder", &partial))?;
+        Ok(Self { partial, aside, place, _lock: lock })
+    }
+
+    /// Where to put the files.
+    pub fn path(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Where the folder will be: the place that was asked for, a link followed.
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// Puts the folder in its place. What was there lies under this one's hidden name then, until it is dropped. Files
+    /// in the folder must have been synced by whoever wrote them.
+    ///
+    /// # Errors
+    /// A folder that can't be synced or renamed; what was there is then still there.
+    pub fn publish(self) -> Result<()> {
+        self.publish_by(try_exchange)
+    }
+
+    fn publish_by(self, try_exchange: impl FnOnce(&Path, &Path) -> io::Result<bool>) -> Result<()> {
+        let publish = || {
+            sync_folder(&self.partial)?;
+            if !self.place.is_dir() {
+                rename(&self.partial, &self.place)?;
+            } else if !try_exchange(&self.partial, &self.place)? {
+                self.replace_in_two_steps()?;
+            }
+            sync_folder(folder_of(&self.place))
+        };
+        publish().map_err(DiskError::at("write", &self.place))
+    }
+
+    fn replace_in_two_steps(&self) -> io::Result<()> {
+        rename(&self.place, &self.aside)?;
+        rename(&self.partial, &self.place).inspect_err(|_| {
+            // What made the second rename fail is worth more to a person than what makes this one fail.
+            let _ = rename(&self.aside, &self.place);
+        })
+    }
+}
+
+impl Drop for StagedFolder {
+    fn drop(&mut self) {
+        for path in [&self.partial, &self.aside] {
+            // Nothing depends on their going: a hidden folder is never taken for one that is in its place.
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+/// A new folder whose lock is ours.
+fn create_locked(path: &Path) -> io::Result<File> {
+    loop {
+        fs::create_dir(path)?;
+        let folder = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            other => other?,
+        };
+        // Without locks a leftover is never known to be one and stays; that is all.
+        let _ = folder.lock();
+        // Somebody who cleared up may have taken it for a leftover before it was locked.
+        if path.is_dir() {
+            return Ok(folder);
+        }
+    }
+}
+
+/// Removes what killed processes have left beside this place, and puts back an older folder that one of them had moved
+/// aside. All of it is best effort: a leftover costs space and nothing else.
+fn clear_leftovers(place: &Path, name: &str, marker: &str) {
+    let Ok(entries) = fs::read_dir(folder_of(place)) else { return };
+    let (partial, old) = (format!(".{name}.partial-"), format!(".{name}.old-"));
+    let number = |name: &str, start: &str| -> Option<u32> { name.strip_prefix(start)?.parse().ok() };
+    let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    for found in &names {
+        let Some(process) = number(found, &partial).or_else(|| number(found, &old)) else { continue };
+        // Held until the folder is gone, so that nobody else clears it meanwhile.
+        let partial = place.with_file_name(format!("{partial}{process}"));
+        let lock = File::open(&partial);
+        let alive = match lock.as_ref().map(try_lock) {
+            Ok(Ok(LockState::Held)) => true,
+            // Without locks nobody knows; only our own number's can't be another's.
+            Ok(Ok(LockState::Unsupported) | Err(_)) => process != std::process::id(),
+            Ok(Ok(LockState::Acquired)) | Err(_) => false,
+        };
+        if alive {
+            continue;
+        }
+        let aside = place.with_file_name(format!("{old}{process}"));
+        if !place.exists() && aside.join(marker).is_file() {
+            let _ = rename(&aside, place);
+        }
+        let _ = fs::remove_dir_all(&aside);
+        let _ = fs::remove_dir_all(&partial);
+    }
+}
+
+#[cfg(test)]
+mod tests;

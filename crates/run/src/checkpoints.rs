@@ -1,0 +1,90 @@
+//! Where a run's checkpoints lie and what they are called. What is in one is training's to know.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use disk::{DiskError, UNFINISHED};
+
+/// The folder of the checkpoints in a run.
+pub const CHECKPOINTS: &str = "checkpoints";
+/// The file that a checkpoint's writing ends with: the sums of the others.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// `step-00000100`.
+pub fn name_of(step: u64) -> String {
+    format!("step-{step:08}")
+}
+
+/// The step in a checkpoint's name. Names sort by it as numbers, not as text.
+pub fn step_of(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("step-")?;
+    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// The steps of the checkpoints in `folder` in order, good or not; none where there is no such folder.
+///
+/// # Errors
+/// A folder that can't be read.
+pub fn steps_in(folder: &Path) -> disk::Result<Vec<u64>> {
+    let mut steps: Vec<u64> = names_in(folder)?.iter().filter_map(|name| step_of(name)).collect();
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+/// The newest checkpoint of a run that was written to its end, and its step. Its contents aren't checked.
+pub fn newest_complete(run: &Path) -> Option<(u64, PathBuf)> {
+    let folder = run.join(CHECKPOINTS);
+    let checkpoints = steps_in(&folder).ok()?.into_iter().rev().map(|step| (step, folder.join(name_of(step))));
+    checkpoints.into_iter().find(|(_, path)| path.join(SUMS).is_file())
+}
+
+/// Removes what killed writers left in `folder`, and tells what that was.
+///
+/// # Errors
+/// A folder that can't be read, or what can't be removed.
+pub fn remove_unfinished(folder: &Path) -> disk::Result<Vec<PathBuf>> {
+    let unfinished = names_in(folder)?.into_iter().filter(|name| name.starts_with(UNFINISHED));
+    let paths: Vec<PathBuf> = unfinished.map(|name| folder.join(name)).collect();
+    for path in &paths {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        removed.map_err(DiskError::at("remove", path))?;
+    }
+    Ok(paths)
+}
+
+fn names_in(folder: &Path) -> disk::Result<Vec<String>> {
+    let list = || -> io::Result<_> {
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    match list() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        names => names.map_err(DiskError::at("list the folder", folder)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_finished_checkpoints_count_and_by_their_number() {
+        let run = tempfile::tempdir().unwrap();
+        assert_eq!(newest_complete(run.path()), None);
+        for (name, file) in [
+            ("step-00000009", SUMS),
+            ("step-00000010", SUMS),
+            ("step-00000100", "model.safetensors"),
+            (".unfinished-step-00000200", SUMS),
+        ] {
+            let checkpoint = run.path().join(CHECKPOINTS).join(name);
+            fs::create_dir_all(&checkpoint).unwrap();
+            fs::write(checkpoint.join(file), "").unwrap();
+        }
+        let (step, path) = newest_complete(run.path()).unwrap();
+        assert!(step == 10 && path.ends_with("step-00000010"), "{step} {}", path.display());
+        assert_eq!(steps_in(&run.path().join(CHECKPOINTS)).unwrap(), [9, 10, 100]);
+        assert_eq!(remove_unfinished(&run.path().join(CHECKPOINTS)).unwrap().len(), 1);
+        assert_eq!(names_in(&run.path().join(CHECKPOINTS)).unwrap().len(), 3);
+    }
+}

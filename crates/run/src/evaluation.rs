@@ -1,0 +1,61 @@
+//! `evaluation-SPLIT.json`: a run's scores on a split.
+
+use std::path::{Path, PathBuf};
+
+use disk::DiskError;
+use metrics::ClassificationReport;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, RunError};
+
+/// What `evaluate` found: on what, in which way, and how good the model is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationResult {
+    pub run: String,
+    pub data: String,
+    pub dataset: String,
+    pub source: String,
+    pub model: String,
+    pub split: String,
+    /// `fp32` or `bf16`.
+    pub precision: String,
+    /// `cpu` or `cuda:0`.
+    pub device: String,
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// How long the forward passes took.
+    pub seconds: f64,
+    /// The share of the first batch in that, into which one-off costs of the process fall.
+    pub first_batch_seconds: f64,
+    #[serde(flatten)]
+    pub report: ClassificationReport,
+    pub label_names: Vec<String>,
+    /// Rows are true classes, columns predicted ones.
+    pub confusion_matrix: Vec<Vec<u64>>,
+    pub notes: Vec<String>,
+}
+
+impl EvaluationResult {
+    /// Its file in the folder of a run.
+    pub fn path(run: &Path, split: &str) -> PathBuf {
+        run.join(format!("evaluation-{split}.json"))
+    }
+
+    /// The result of a run on a split.
+    ///
+    /// # Errors
+    /// A file that isn't there or isn't what this program writes.
+    pub fn read(run: &Path, split: &str) -> Result<Self> {
+        let path = Self::path(run, split);
+        let bytes = std::fs::read(&path).map_err(DiskError::at("read", &path))?;
+        serde_json::from_slice(&bytes).map_err(|source| RunError::Record { path, source })
+    }
+
+    /// The content of its file.
+    ///
+    /// # Errors
+    /// Names that can't be written as JSON.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+}

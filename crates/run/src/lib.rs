@@ -1,0 +1,33 @@
+//! The folder of one training, and every record in it: what is written here is read by the same types.
+//!
+//! | file | written by | type |
+//! | --- | --- | --- |
+//! | `run.toml` | training, at its start | the resolved options, `train`'s to know |
+//! | `log.jsonl` | training, line by line | [`Event`], read by [`read_log`] and [`LogFollower`] |
+//! | `metrics.json` | training, at its end | [`RunMetrics`] |
+//! | `evaluation-SPLIT.json` | `evaluate` | [`EvaluationResult`] |
+//! | `checkpoints/step-NNNNNNNN/` | training | names in [`checkpoints`], contents in `train` |
+
+mod append_file;
+pub mod checkpoints;
+mod error;
+mod evaluation;
+mod folder;
+mod follow;
+mod log;
+mod metrics_json;
+mod records;
+#[cfg(test)]
+#[path = "../../../tests/test_process.rs"]
+mod test_process;
+
+pub use append_file::AppendFile;
+pub use error::{Result, RunError};
+pub use evaluation::EvaluationResult;
+pub use folder::{
+    CONFIG, DATA, EVENTS, LOG, METRICS, MODEL, PROFILE, RUN_TOML, RUNS, RunFolder, newest_run, newest_run_in, slug,
+};
+pub use follow::LogFollower;
+pub use log::{Event, LogWriter, last_step, read_log};
+pub use metrics_json::{RunMetrics, ValidationMetrics};
+pub use records::{Best, End, EndReason, EvaluationRecord, Scores, Start, StepRecord};

@@ -1,0 +1,55 @@
+//! `metrics.json`: how a training ended and how good its best model is.
+
+use disk::DiskError;
+use metrics::ClassificationReport;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::folder::{METRICS, RunFolder};
+use crate::records::{Best, EndReason};
+
+/// The content of `metrics.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunMetrics {
+    pub reason: EndReason,
+    pub steps: u64,
+    pub epochs: f64,
+    pub seconds: f64,
+    /// Over training and its evaluations.
+    pub examples_per_second: f64,
+    pub peak_memory_bytes: Option<u64>,
+    /// `cpu` or `cuda:0`.
+    pub device: String,
+    /// `fp32` or `bf16`.
+    pub precision: String,
+    pub threads: i32,
+    /// Examples of one forward pass: fewer than a batch where a GPU's memory was too small for it.
+    pub micro_batch_size: usize,
+    pub dataset: String,
+    pub source: String,
+    pub model: String,
+    pub notes: Vec<String>,
+    pub best: Option<Best>,
+    /// Of the best model.
+    pub validation: Option<ValidationMetrics>,
+}
+
+/// The best model's scores on the validation split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ValidationMetrics {
+    pub loss: f64,
+    #[serde(flatten)]
+    pub report: ClassificationReport,
+}
+
+impl RunMetrics {
+    /// Puts it into the folder of its run, which is finished by that.
+    ///
+    /// # Errors
+    /// A file that can't be written.
+    pub fn write(&self, run: &RunFolder) -> Result<()> {
+        let json = serde_json::to_string_pretty(self)
+            .map_err(|error| DiskError::at("write", run.file(METRICS))(error.into()))?;
+        run.write(METRICS, json + "\n")
+    }
+}

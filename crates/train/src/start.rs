@@ -1,0 +1,69 @@
+//! From what was asked to a running trainer: the plan, its parts, the folder, and whether they still fit together.
+
+use std::collections::BTreeMap;
+
+use model::LoadReport;
+use run::{RUN_TOML, RunFolder};
+
+use crate::config::TrainArgs;
+use crate::error::Result;
+use crate::resume::{self, Begin, Plan};
+use crate::setup::Setup;
+use crate::step::TrainStep;
+use crate::trainer::Trainer;
+
+/// Trains as asked, from nothing or from a checkpoint, and returns the folder of the finished run.
+///
+/// # Errors
+/// Whatever keeps a run from starting, named before the first step; a loss that stops being finite; a checkpoint that
+/// can't be written; [`Interrupted`](crate::TrainError::Interrupted) after SIGINT or SIGTERM.
+pub fn train(args: &TrainArgs) -> Result<RunFolder> {
+    let Plan { config, begin } = Plan::new(args)?;
+    let setup = Setup::new(&config)?;
+    let mut identity = setup.identity()?;
+    let (model, report) = setup.load_model(&config)?;
+    let (folder, checkpoint) = match begin {
+        Begin::Fresh => {
+            let dataset = &setup.prepared.manifest.dataset;
+            (RunFolder::create(config.output.as_deref(), dataset, &setup.pretrained.name)?, None)
+        }
+        Begin::Restart(folder) => (folder, None),
+        Begin::Resume(folder, checkpoint) => {
+            setup.prepared.verify()?;
+            identity.base_weights_sha256 = setup.base_weights_sha256()?;
+            resume::check_compatible(&checkpoint, &config, &identity, args.allow_change)?;
+            (folder, Some(checkpoint))
+        }
+    };
+    // The saved configuration names what was taken where nothing was asked for.
+    let mut resolved = config.clone();
+    resolved.data = Some(setup.prepared.dir.clone());
+    resolved.model = Some(setup.pretrained.name.clone());
+    folder.write(RUN_TOML, resolved.to_toml()?)?;
+    log_setup(&setup, &report, &folder);
+    if checkpoint.is_none() {
+        folder.cut_logs(&BTreeMap::new())?;
+    }
+    let step = TrainStep::new(&resolved, model, setup.class_weights(&resolved))?;
+    let mut trainer = Trainer::new(&resolved, setup, step, folder, identity)?;
+    if args.profile {
+        trainer.profile();
+    }
+    if let Some(checkpoint) = checkpoint {
+        trainer.resume_from(&checkpoint)?;
+    }
+    trainer.train()
+}
+
+fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder) {
+    let manifest = &setup.prepared.manifest;
+    tracing::info!("data: {} ({}), {}", setup.prepared.dir.display(), manifest.variant, manifest.source);
+    tracing::info!("model: {} in {}", setup.pretrained.name, setup.precision);
+    for note in manifest.notes.iter().chain(&setup.pretrained.note) {
+        eprintln!("note: {note}");
+    }
+    if !report.initialised.is_empty() {
+        tracing::info!("new, to be learned from your data: {}", report.initialised.join(", "));
+    }
+    tracing::info!("run: {}", folder.path().display());
+}

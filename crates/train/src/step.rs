@@ -1,0 +1,194 @@
+//! One optimizer step: from batches to changed weights. It knows no folder, no log and no signal; when a step is taken
+//! and what follows from it is the trainer's.
+
+use data::batch::Batch;
+use data::store::Examples;
+use model::profile::{Phase, timed};
+use model::{
+    BertForSequenceClassification, DropoutStream, Gradients, Inputs, ModelError, Parameters, catch_out_of_memory,
+};
+use tch::Tensor;
+
+use crate::config::TrainConfig;
+use crate::error::{Result, TrainError};
+use crate::loss::Loss;
+use crate::micro_batches;
+use crate::optim::{Optimizer, Settings, StepScale, clip};
+
+/// Everything that a step reads and changes.
+pub(crate) struct TrainStep {
+    pub(crate) model: BertForSequenceClassification,
+    pub(crate) optimizer: Optimizer,
+    loss: Loss,
+    seed: u64,
+    batch_size: usize,
+    gradient_accumulation_steps: usize,
+    max_grad_norm: f64,
+    /// Into how many parts each micro-batch is cut for want of GPU memory.
+    pub(crate) micro_batch_parts: usize,
+}
+
+/// What became of a step.
+pub(crate) enum StepOutcome {
+    Done(StepResult),
+    /// The loss or the gradient's norm is no longer finite; nothing was updated with it.
+    NotFinite {
+        loss: f64,
+        gradient_norm: f64,
+    },
+}
+
+/// What one optimizer step did.
+pub(crate) struct StepResult {
+    pub(crate) loss: f64,
+    pub(crate) gradient_norm: f64,
+    pub(crate) examples: u64,
+    pub(crate) tokens: u64,
+}
+
+impl TrainStep {
+    pub(crate) fn new(
+        config: &TrainConfig,
+        model: BertForSequenceClassification,
+        class_weights: Option<Vec<f64>>,
+    ) -> Result<Self> {
+        Ok(Self {
+            loss: Loss::new(class_weights, config.label_smoothing),
+            optimizer: Optimizer::new(model.parameters(), Settings::from(config))?,
+            model,
+            seed: config.seed,
+            batch_size: config.batch_size,
+            gradient_accumulation_steps: config.gradient_accumulation_steps,
+            max_grad_norm: config.max_grad_norm,
+            micro_batch_parts: 1,
+        })
+    }
+
+    /// The step after `done` others over the rows of these batches: gradients, norm, clip, update. On a GPU whose memory
+    /// is too small the batches are cut in halves until they fit; the step stays the same sum.
+    pub(crate) fn take(
+        &mut self,
+        examples: &Examples,
+        batches: &[Vec<usize>],
+        done: u64,
+        learning_rate: f64,
+    ) -> Result<StepOutcome> {
+        let (micro_batches, (loss, gradients)) = loop {
+            let micro_batches = gather(examples, &micro_batches::split(batches, self.micro_batch_parts))?;
+            if let Some(sums) = catch_out_of_memory(|| self.gradients(&micro_batches, done))? {
+                break (micro_batches, sums);
+            }
+            self.halve_micro_batches(done + 1)?;
+        };
+        let gradient_norm = timed(Phase::Optimizer, || clip::global_norm(&gradients))?;
+        if !(loss.is_finite() && gradient_norm.is_finite()) {
+            return Ok(StepOutcome::NotFinite { loss, gradient_norm });
+        }
+        let gradient_scale = match self.max_grad_norm {
+            0.0 => 1.0,
+            most => clip::coefficient(gradient_norm, most),
+        };
+        let scale = StepScale { learning_rate, gradient_scale };
+        timed(Phase::Optimizer, || self.optimizer.step(self.model.parameters_mut(), &gradients, &scale))?;
+        let examples = micro_batches.iter().map(|batch| batch.len() as u64).sum();
+        let tokens = micro_batches.iter().map(|batch| batch.tokens() as u64).sum();
+        Ok(StepOutcome::Done(StepResult { loss, gradient_norm, examples, tokens }))
+    }
+
+    pub(crate) fn parameters(&self) -> &Parameters {
+        self.model.parameters()
+    }
+
+    /// Examples of one forward pass.
+    pub(crate) fn micro_batch_size(&self) -> usize {
+        self.batch_size.div_ceil(self.micro_batch_parts)
+    }
+
+    fn halve_micro_batches(&mut self, step: u64) -> Result<()> {
+        if self.micro_batch_parts >= self.batch_size {
+            return Err(TrainError::Refused(format!(
+                "step {step}: the GPU's memory is too small for one example at a time (hint: a smaller model, a shorter \
+                 --max-length when preparing, or --device cpu)"
+            )));
+        }
+        self.micro_batch_parts *= 2;
+        tracing::warn!("step {step}: out of memory; from here on {} examples at a time", self.micro_batch_size());
+        Ok(())
+    }
+
+    /// Loss and gradients of a step, summed over its micro-batches.
+    fn gradients(&self, micro_batches: &[Batch], done: u64) -> Result<(f64, Gradients), ModelError> {
+        #[cfg(test)]
+        tests::refuse_too_large(micro_batches)?;
+        let total_weight = micro_batches.iter().map(|batch| self.loss.total_weight(&batch.labels)).sum();
+        let (mut loss, mut gradients) = (0f64, None);
+        for (number, batch) in micro_batches.iter().enumerate() {
+            // Micro-batches are numbered through the whole run, so that each has dropout masks of its own.
+            let passes = self.gradient_accumulation_steps * self.micro_batch_parts;
+            let dropout = DropoutStream::new(self.seed, done * passes as u64 + number as u64, 0);
+            let (share, part) = self.forward_backward(batch, &dropout, total_weight)?;
+            loss += share;
+            gradients = Some(match gradients.take() {
+                None => part,
+                Some(sum) => self.add(sum, part),
+            });
+        }
+        Ok((loss, gradients.unwrap_or(Gradients(Vec::new()))))
+    }
+
+    /// The share of one micro-batch in a step's loss, and its gradients.
+    fn forward_backward(
+        &self,
+        batch: &Batch,
+        dropout: &DropoutStream,
+        total_weight: f64,
+    ) -> Result<(f64, Gradients), ModelError> {
+        let device = self.parameters().device();
+        let inputs = timed(Phase::Data, || Inputs::new(&batch.input_ids, &batch.cu_seqlens, device));
+        let (logits, tape) = self.model.forward_train(&inputs, dropout);
+        let (loss, dlogits): (Tensor, Tensor) =
+            timed(Phase::Loss, || self.loss.forward_backward(&logits, &batch.labels, total_weight));
+        let gradients = self.model.backward(tape, &dlogits);
+        Ok((f64::try_from(&loss)?, gradients))
+    }
+
+    fn add(&self, mut sum: Gradients, part: Gradients) -> Gradients {
+        sum.accumulate(part, self.parameters());
+        sum
+    }
+}
+
+fn gather(examples: &Examples, micro_batches: &[Vec<usize>]) -> Result<Vec<Batch>> {
+    let gather_all = || micro_batches.iter().map(|rows| Batch::gather(examples, rows)).collect::<Result<_, _>>();
+    Ok(timed(Phase::Data, gather_all)?)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    use tch::TchError;
+
+    use super::*;
+
+    thread_local! {
+        /// How many examples fit into the GPU that a test plays.
+        static FITTING: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    /// Runs `test` on a GPU with memory for that many examples.
+    pub(crate) fn with_memory_for<T>(examples: usize, test: impl FnOnce() -> T) -> T {
+        FITTING.set(examples);
+        let result = test();
+        FITTING.set(usize::MAX);
+        result
+    }
+
+    /// Fails as libtorch does where a micro-batch doesn't fit.
+    pub(super) fn refuse_too_large(micro_batches: &[Batch]) -> Result<(), ModelError> {
+        if micro_batches.iter().any(|batch| batch.len() > FITTING.get()) {
+            return Err(TchError::Torch("CUDA out of memory. Tried to allocate 2.00 GiB".to_owned()).into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! The trainer's checkpoints: when they are due, what goes into them, and going on from one.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use model::tensor_bytes;
+use run::{EndReason, METRICS, RunFolder};
+
+use super::Trainer;
+use crate::checkpoint::{FORMAT, LoadedCheckpoint, State, as_map};
+use crate::error::{Result, TrainError};
+use crate::observe::Observer;
+use crate::signals::Signal;
+
+impl Trainer<'_> {
+    /// Takes up the state of a checkpoint.
+    pub(crate) fn resume_from(&mut self, checkpoint: &LoadedCheckpoint) -> Result<()> {
+        let state = &checkpoint.state;
+        self.step.model.parameters_mut().restore(&checkpoint.weights()?, &checkpoint.path)?;
+        self.step.optimizer.load_state(state.step, &checkpoint.optimizer()?)?;
+        self.steps_done = state.step;
+        self.evaluated = state.evaluated;
+        self.best = state.best.clone();
+        self.evaluations_without_better = state.evaluations_without_better;
+        self.step.micro_batch_parts = state.micro_batch_parts;
+        self.seconds_before = state.seconds;
+        self.retention.resume_from(checkpoint)?;
+        if self.reason_to_end().is_some() && self.folder.file(METRICS).is_file() {
+            return Ok(());
+        }
+        Ok(self.folder.cut_logs(&state.logs)?)
+    }
+
+    pub(super) fn save_is_due(&self) -> bool {
+        let every = self.config.save_every.is_some_and(|steps| self.steps_done.is_multiple_of(steps));
+        let due = every || self.steps_done.is_multiple_of(self.steps_per_epoch);
+        due && self.steps_done > 0 && !self.is_saved()
+    }
+
+    pub(super) fn is_saved(&self) -> bool {
+        self.retention.has(self.steps_done, self.evaluated)
+    }
+
+    /// Saves where the run stands; with `publish` its model becomes the run's.
+    pub(super) fn save(&mut self, publish: bool) -> Result<()> {
+        let began = Instant::now();
+        self.observers.on_save_start(self.steps_done);
+        if self.identity.base_weights_sha256.is_empty() {
+            self.identity.base_weights_sha256 = self.setup.base_weights_sha256()?;
+        }
+        let state = State {
+            format: FORMAT,
+            step: self.steps_done,
+            epoch: self.steps_done / self.steps_per_epoch,
+            step_in_epoch: self.steps_done % self.steps_per_epoch,
+            evaluated: self.evaluated,
+            best: self.best.clone(),
+            evaluations_without_better: self.evaluations_without_better,
+            micro_batch_parts: self.step.micro_batch_parts,
+            seconds: self.seconds(),
+            logs: self.folder.log_lengths()?,
+            config: as_map(self.config)?,
+            identity: self.identity.clone(),
+        };
+        self.retention.save(state, self.step.parameters(), &self.step.optimizer, publish)?;
+        tracing::debug!("step {}: saved in {:?}", self.steps_done, began.elapsed());
+        self.observers.on_save(self.steps_done, began.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Saves where the run stands unless that is saved. Returns the checkpoint.
+    pub(super) fn ensure_saved(&mut self) -> Result<PathBuf> {
+        if !self.is_saved() {
+            self.save(false)?;
+        }
+        Ok(self.retention.last().unwrap_or_default())
+    }
+
+    /// Bytes that the run's checkpoints will take beyond what they take now.
+    pub(super) fn space_needed(&self) -> Result<u64> {
+        let weights = self.step.parameters().iter().map(|parameter| parameter.master());
+        let state = self.step.optimizer.state();
+        let each = tensor_bytes(weights.chain(state.iter().map(|(_, tensor)| *tensor)));
+        // The last ones, the best one, and the one that is being written.
+        let at_once = self.config.save_total as u64 + 2;
+        let saves = self.config.epochs + self.config.save_every.map_or(0, |steps| self.total_steps / steps) + 1;
+        Ok((each * at_once.min(saves)).saturating_sub(self.folder.checkpoint_bytes()?))
+    }
+
+    /// Ends a run that a signal asked to stop; all is saved.
+    pub(super) fn stop(mut self, signal: Signal) -> Result<RunFolder> {
+        self.ensure_saved()?;
+        let end = self.end(EndReason::Interrupted);
+        self.observers.on_end(&end);
+        let run = self.folder.path().to_owned();
+        Err(TrainError::Interrupted { signal, run, step: self.steps_done })
+    }
+}
