@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Prepare(args) => {
-            data::prepare::run(&args)?;
+            data::prepare::run(&args, |folder| Ok(model_limits(&model::Config::from_folder(folder)?)))?;
         }
         Command::Train(args) => {
             let run = train::train(&args)?;
@@ -73,4 +73,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Doctor => doctor::run()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn model_limits(config: &model::Config) -> data::prepare::ModelLimits {
+    // Checked to be positive where the configuration was read.
+    let (vocab_size, positions) = (config.vocab_size as usize, config.max_position_embeddings as usize);
+    data::prepare::ModelLimits { vocab_size, positions }
 }

@@ -22,6 +22,9 @@ pub enum DataError {
         /// Row, column, value and what to do.
         message: String,
     },
+    /// A model that can't be trained.
+    #[error(transparent)]
+    Model(Box<dyn std::error::Error + Send + Sync>),
     /// Bytes that are not UTF-8 text.
     #[error("{}: byte {offset} (line {line}): {reason}", path.display())]
     Encoding {

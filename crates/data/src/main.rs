@@ -1,4 +1,5 @@
-//! `prepare-data`: from a data set's name to a prepared directory. All of it is [`data::prepare`].
+//! `prepare-data`: [`data::prepare`] as a process of its own, for this crate's test of how much memory it takes. People have
+//! `verdict prepare`, which knows models, too.
 
 use std::process::ExitCode;
 
@@ -18,7 +19,8 @@ fn main() -> ExitCode {
     // What a person should know comes as notes; RUST_LOG shows the rest.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match data::prepare::run(&cli.prepare) {
+    let limits = data::prepare::ModelLimits { vocab_size: usize::MAX, positions: usize::MAX };
+    match data::prepare::run(&cli.prepare, |_| Ok(limits)) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

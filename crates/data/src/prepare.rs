@@ -40,19 +40,32 @@ pub struct Outcome {
     pub already: bool,
 }
 
-/// Prepares a data set; tells on stderr what happens and on stdout what came out.
+/// A model's limits, or why it is none that can be trained.
+pub type ModelResult = Result<ModelLimits, Box<dyn std::error::Error + Send + Sync>>;
+
+/// What a model can take. Its `config.json` says so, which this crate doesn't read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelLimits {
+    /// How many token ids it has embeddings for.
+    pub vocab_size: usize,
+    /// How many tokens of a text it can read.
+    pub positions: usize,
+}
+
+/// Prepares a data set; tells on stderr what happens and on stdout what came out. `limits_of` reads a model's folder and
+/// refuses a model that can't be trained: better said now than when the data is ready.
 ///
 /// # Errors
 /// Any input that can't be used as asked. Nothing that was there before is changed then.
-pub fn run(args: &PrepareArgs) -> Result<Outcome, DataError> {
-    let outcome = prepare(args)?;
+pub fn run(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<Outcome, DataError> {
+    let outcome = prepare(args, limits_of)?;
     let text = summary::render(&outcome);
     // A reader that has gone away is no reason to call finished work failed.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     Ok(outcome)
 }
 
-fn prepare(args: &PrepareArgs) -> Result<Outcome, DataError> {
+fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<Outcome, DataError> {
     let loaded = load(&args.dataset()?, &args.source, &args.load_options())?;
     loaded.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(folder_name(&loaded.dataset)));
@@ -64,7 +77,7 @@ fn prepare(args: &PrepareArgs) -> Result<Outcome, DataError> {
         fetch::checkpoint(args.model.as_deref()).map_err(|source| DataError::Fetch { source_name: "model", source })?;
     model.note.iter().for_each(|note| eprintln!("note: {note}"));
     let tokenizer = Tokenizer::from_folder(&model.folder, args.max_length)?;
-    check_model(&model.folder, &tokenizer)?;
+    check_model(&model.folder, limits_of(&model.folder).map_err(DataError::Model)?, &tokenizer)?;
     let model = ModelSource { name: model.name, origin: model.origin, note: model.note };
 
     let fingerprint = fingerprint(&loaded, &model, &tokenizer);
@@ -188,36 +201,20 @@ fn folder_name(dataset: &str) -> String {
 }
 
 /// Whether the ids will fit the model: better said now than by an index error in training.
-fn check_model(folder: &Path, tokenizer: &Tokenizer) -> Result<(), DataError> {
-    let path = folder.join("config.json");
-    let text = std::fs::read(&path).map_err(|error| DataError::io(&path, error))?;
-    let config: serde_json::Value = serde_json::from_slice(&text)
-        .map_err(|error| DataError::content(&path, format!("is not valid JSON: {error}")))?;
-    let kind = config.get("model_type").and_then(serde_json::Value::as_str).unwrap_or("nothing");
-    if kind != "bert" {
-        let message =
-            format!("model_type is {kind:?}, but only \"bert\" is supported (hint: --model bert-base-uncased)");
-        return Err(DataError::content(&path, message));
-    }
-    let size = |key: &str| config.get(key).and_then(serde_json::Value::as_u64);
-    if let Some(key) = ["max_position_embeddings", "vocab_size"].into_iter().find(|key| size(key).is_none()) {
-        let found = config.get(key).map_or("missing".to_owned(), |value| format!("{value}"));
-        let message = format!("{key} is {found}, and a whole number is needed (hint: fetch the model again)");
-        return Err(DataError::content(&path, message));
-    }
-    if let Some(positions) = size("max_position_embeddings").filter(|&most| tokenizer.max_length() as u64 > most) {
+fn check_model(folder: &Path, limits: ModelLimits, tokenizer: &Tokenizer) -> Result<(), DataError> {
+    let ModelLimits { vocab_size, positions } = limits;
+    if tokenizer.max_length() > positions {
         return Err(DataError::Request(format!(
             "--max-length {} is more than the model's {positions} positions (hint: --max-length {positions})",
             tokenizer.max_length()
         )));
     }
-    match size("vocab_size").filter(|&words| tokenizer.vocab_size() as u64 > words) {
-        Some(words) => Err(DataError::content(
-            &path,
-            format!("vocab_size is {words}, but the tokenizer beside it has ids up to {}", tokenizer.vocab_size() - 1),
-        )),
-        None => Ok(()),
+    if tokenizer.vocab_size() > vocab_size {
+        let last = tokenizer.vocab_size() - 1;
+        let message = format!("its vocab_size is {vocab_size}, but the tokenizer in it has ids up to {last}");
+        return Err(DataError::content(folder, message));
     }
+    Ok(())
 }
 
 /// A bar on stderr; nothing where stderr is no terminal.

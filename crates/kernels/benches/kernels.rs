@@ -52,7 +52,7 @@ fn dropout_residual_norm<T: Element>(bencher: Bencher) {
 #[divan::bench(types = [f32, Bf16])]
 fn dropout_residual_norm_backward<T: Element>(bencher: Bencher) {
     let n = ROWS * WIDTH;
-    let (dy, dy_too, x, mut dx, mut ddense) =
+    let (dy, dy_residual, x, mut dx, mut ddense) =
         (values::<T>(n), values::<T>(n), values::<T>(n), values::<T>(n), values::<T>(n));
     let (mean, rstd, weight) = (vec![0.0; ROWS], vec![1.0; ROWS], vec![1.0; WIDTH]);
     let (mut dweight, mut dbias) = (vec![0.0; WIDTH], vec![0.0; WIDTH]);
@@ -61,7 +61,7 @@ fn dropout_residual_norm_backward<T: Element>(bencher: Bencher) {
         let saved = Saved { x: &x[..], mean: &mean, rstd: &rstd };
         let gradients =
             norm::Gradients { x: &mut dx, dense: Some(&mut ddense), weight: &mut dweight, bias: &mut dbias };
-        norm::backward(black_box(&dy), Some(&dy_too), saved, &weight, masks, gradients);
+        norm::backward(black_box(&dy), Some(&dy_residual), saved, &weight, masks, gradients);
     });
 }
 
@@ -102,7 +102,7 @@ fn attention_backward<T: Element>(bencher: Bencher, sentences: usize) {
     let shape = Shape { queries: &limits, keys: &limits, heads: 12, head_size: 64 };
     bencher.bench_local(|| {
         let gradients =
-            Gradients::Joint(VectorsMut { data: &mut dqkv, stride: 3 * WIDTH, offsets: &[0, WIDTH, 2 * WIDTH] });
+            Gradients::Fused(VectorsMut { data: &mut dqkv, stride: 3 * WIDTH, offsets: &[0, WIDTH, 2 * WIDTH] });
         attention::backward(projections(black_box(&qkv)), shape, Mask::new(1, 0.1), &log_sums, &dcontext, gradients);
     });
 }

@@ -196,7 +196,7 @@ mod tests {
                 run_forward(Forward { activation, x: &x, y: &mut y }, isa);
                 y
             };
-            let reference = of(Isa::Baseline);
+            let reference = of(Isa::BASELINE);
             for isa in Isa::available() {
                 let close = of(isa).iter().zip(&reference).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
                 assert!(close, "{activation:?} on {isa:?}");

@@ -138,9 +138,9 @@ pub struct VectorsMut<'a, T> {
 #[derive(Debug)]
 pub enum Gradients<'a, T> {
     /// All three in one slice; three offsets.
-    Joint(VectorsMut<'a, T>),
+    Fused(VectorsMut<'a, T>),
     /// Queries by themselves (one offset), then keys and values (two offsets).
-    Apart(VectorsMut<'a, T>, VectorsMut<'a, T>),
+    Separate(VectorsMut<'a, T>, VectorsMut<'a, T>),
 }
 
 /// The gradients of queries, keys and values from `dcontext`, `[Rq, N * H]`.
@@ -170,13 +170,13 @@ pub fn backward<T: Element>(
     let joint;
     let (first, second);
     let (query, key, value) = match gradients {
-        Gradients::Joint(vectors) => {
+        Gradients::Fused(vectors) => {
             check(&vectors, 3, query_rows.max(key_rows));
             joint = Shared::new(vectors.data);
             let part = |index: usize| (&joint, vectors.stride, vectors.offsets[index]);
             (part(0), part(1), part(2))
         }
-        Gradients::Apart(queries, others) => {
+        Gradients::Separate(queries, others) => {
             check(&queries, 1, query_rows);
             check(&others, 2, key_rows);
             (first, second) = (Shared::new(queries.data), Shared::new(others.data));

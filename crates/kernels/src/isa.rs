@@ -14,20 +14,15 @@ pub const AVX2: u8 = 1;
 /// 512-bit vectors and fused multiply-add.
 pub const AVX512: u8 = 2;
 
-/// An instruction set that loops are compiled for.
+/// An instruction set that loops are compiled for and that this processor has: nothing else can make one, so that who holds
+/// one may run its loops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isa {
-    /// What every processor of the target has.
-    Baseline,
-    /// 256-bit vectors and fused multiply-add.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// 512-bit vectors and fused multiply-add.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
+pub struct Isa(u8);
 
 impl Isa {
+    /// What every processor of the target has.
+    pub const BASELINE: Isa = Isa(BASELINE);
+
     /// Every set that this processor has, widest vectors first.
     pub fn available() -> Vec<Isa> {
         let mut sets = Vec::new();
@@ -36,13 +31,13 @@ impl Isa {
             use std::arch::is_x86_feature_detected as has;
             let fma = has!("avx2") && has!("fma");
             if fma && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
-                sets.push(Isa::Avx512);
+                sets.push(Isa(AVX512));
             }
             if fma {
-                sets.push(Isa::Avx2);
+                sets.push(Isa(AVX2));
             }
         }
-        sets.push(Isa::Baseline);
+        sets.push(Isa::BASELINE);
         sets
     }
 
@@ -50,6 +45,11 @@ impl Isa {
     pub fn best() -> Isa {
         static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
         *BEST.get_or_init(|| Self::available()[0])
+    }
+
+    /// [`BASELINE`], [`AVX2`] or [`AVX512`].
+    pub fn constant(self) -> u8 {
+        self.0
     }
 }
 
@@ -77,14 +77,14 @@ macro_rules! multiversion {
             fn avx2 $(<$generic: $bound>)? (argument: $type) {
                 $body::<$($generic,)? { $crate::isa::AVX2 }>(argument)
             }
-            match isa {
-                $crate::isa::Isa::Baseline => $body::<$($generic,)? { $crate::isa::BASELINE }>(argument),
+            match isa.constant() {
                 // SAFETY: an `Isa` of these comes from `Isa::available` alone, which found the features.
                 #[cfg(target_arch = "x86_64")]
-                $crate::isa::Isa::Avx2 => unsafe { avx2(argument) },
+                $crate::isa::AVX2 => unsafe { avx2(argument) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::isa::Isa::Avx512 => unsafe { avx512(argument) },
+                $crate::isa::AVX512 => unsafe { avx512(argument) },
+                _ => $body::<$($generic,)? { $crate::isa::BASELINE }>(argument),
             }
         }
     };

@@ -1,4 +1,4 @@
-//! Layer normalisation over the last dimension, `y = (x - mean) * rstd * weight + bias` (Ba, Kiros and Hinton 2016),
+//! Layer normalization over the last dimension, `y = (x - mean) * rstd * weight + bias` (Ba, Kiros and Hinton 2016),
 //! together with what stands before and after it: `x = dropout(dense) + residual` in front, as in an encoder layer, or
 //! dropout behind, as in the embeddings.
 
@@ -90,7 +90,7 @@ pub struct Gradients<'a, T> {
     pub bias: &'a mut [f32],
 }
 
-/// Gradients from that of `y`, which is `dy`, plus `dy_too` where it reaches `y` on two ways.
+/// Gradients from that of `y`, which is `dy`, plus `dy_residual` where it reaches `y` on two ways.
 ///
 /// With `g = dy * weight` and `xhat = (x - mean) * rstd`, `dx = rstd * (g - mean(g) - xhat * mean(g * xhat))`.
 ///
@@ -98,7 +98,7 @@ pub struct Gradients<'a, T> {
 /// If lengths don't fit each other.
 pub fn backward<T: Element>(
     dy: &[T],
-    dy_too: Option<&[T]>,
+    dy_residual: Option<&[T]>,
     saved: Saved<T>,
     weight: &[f32],
     masks: Masks,
@@ -106,7 +106,7 @@ pub fn backward<T: Element>(
 ) {
     let width = weight.len();
     assert!(width > 0 && dy.len().is_multiple_of(width) && gradients.x.len() == dy.len() && saved.x.len() == dy.len());
-    assert!(dy_too.is_none_or(|dy_too| dy_too.len() == dy.len()));
+    assert!(dy_residual.is_none_or(|dy_residual| dy_residual.len() == dy.len()));
     assert!(saved.mean.len() == dy.len() / width && saved.rstd.len() == saved.mean.len());
     assert!(gradients.weight.len() == width && gradients.bias.len() == width);
     assert!(gradients.dense.as_ref().is_none_or(|dense| dense.len() == dy.len()));
@@ -131,7 +131,7 @@ pub fn backward<T: Element>(
         let job = Backward {
             first_row,
             dy: &dy[start..start + len],
-            dy_too: dy_too.map(|dy_too| &dy_too[start..start + len]),
+            dy_residual: dy_residual.map(|dy_residual| &dy_residual[start..start + len]),
             x: &saved.x[start..start + len],
             mean: &saved.mean[rows.clone()],
             rstd: &saved.rstd[rows],
@@ -219,7 +219,7 @@ fn forward_inline<T: Element, const ISA: u8>(job: Forward<T>) {
 struct Backward<'a, T> {
     first_row: usize,
     dy: &'a [T],
-    dy_too: Option<&'a [T]>,
+    dy_residual: Option<&'a [T]>,
     x: &'a [T],
     mean: &'a [f32],
     rstd: &'a [f32],
@@ -235,7 +235,7 @@ multiversion!(fn run_backward<T: Element>(Backward<'_, T>) = backward_inline);
 
 #[inline(always)]
 fn backward_inline<T: Element, const ISA: u8>(job: Backward<T>) {
-    let Backward { first_row, dy, dy_too, x, mean, rstd, weight, masks, dx, mut ddense, sums } = job;
+    let Backward { first_row, dy, dy_residual, x, mean, rstd, weight, masks, dx, mut ddense, sums } = job;
     let width = weight.len();
     let (weight, dweight, dbias) = (&weight[..width], &mut sums.0[..width], &mut sums.1[..width]);
     let (mut d, mut xhat, mut mask) = (vec![0f32; width], vec![0f32; width], vec![0f32; width]);
@@ -246,10 +246,10 @@ fn backward_inline<T: Element, const ISA: u8>(job: Backward<T>) {
         for j in 0..width {
             d[j] = dy[j].to_f32();
         }
-        if let Some(dy_too) = dy_too {
-            let dy_too = &dy_too[row * width..][..width];
+        if let Some(dy_residual) = dy_residual {
+            let dy_residual = &dy_residual[row * width..][..width];
             for j in 0..width {
-                d[j] += dy_too[j].to_f32();
+                d[j] += dy_residual[j].to_f32();
             }
         }
         if let Some(after) = masks.after {

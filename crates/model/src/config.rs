@@ -1,18 +1,21 @@
-//! Hugging Face's `config.json` for BERT.
+//! What Hugging Face's `config.json` says, by BERT's names for it.
+//!
+//! Other families have other names for some of it, which `architecture.rs` translates where the file is read and written.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::error::ModelError;
+/// The file, in a model's folder.
+pub const CONFIG_JSON: &str = "config.json";
 
-/// Everything in `config.json` that decides what a BERT computes. Other keys are carried along unchanged.
+/// Everything in `config.json` that decides what a model computes. Other keys are carried along unchanged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
-    /// Always `bert`.
-    pub model_type: String,
+    /// The family.
+    #[serde(rename = "model_type")]
+    pub architecture: Architecture,
     /// Size of the word embedding table.
     pub vocab_size: i64,
     /// `D`: width of the hidden states.
@@ -40,7 +43,7 @@ pub struct Config {
     /// Size of the token type (segment) table.
     #[serde(default = "default_type_vocab_size")]
     pub type_vocab_size: i64,
-    /// Standard deviation of freshly initialised weights.
+    /// Standard deviation of freshly initialized weights.
     #[serde(default = "default_initializer_range")]
     pub initializer_range: f64,
     /// Epsilon of every layer norm.
@@ -58,6 +61,30 @@ pub struct Config {
     /// Keys that don't matter here, kept for the tools that they matter to.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+/// A model family, by Hugging Face's `model_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// BERT.
+    Bert,
+}
+
+impl Architecture {
+    /// All of them.
+    pub const ALL: [Architecture; 1] = [Architecture::Bert];
+
+    /// The family of a `model_type`, or why it is none.
+    pub(crate) fn of(model_type: Option<&Value>) -> Result<Self, String> {
+        if let Some(found) = model_type.and_then(|value| Self::deserialize(value).ok()) {
+            return Ok(found);
+        }
+        let found = model_type.map_or("missing".to_owned(), Value::to_string);
+        let known: Vec<String> = Self::ALL.iter().filter_map(|known| serde_json::to_string(known).ok()).collect();
+        let known = known.join(" or ");
+        Err(format!("model_type is {found}, but only {known} is supported (hint: --model bert-base-uncased)"))
+    }
 }
 
 /// Activation function of the feed-forward layer, by Hugging Face's names.
@@ -104,48 +131,6 @@ fn default_layer_norm_eps() -> f64 {
 }
 
 impl Config {
-    /// Reads and checks `config.json` in a model folder.
-    ///
-    /// # Errors
-    /// [`ModelError::Io`] and [`ModelError::Config`].
-    pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
-        let path = folder.join("config.json");
-        let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-        let text = String::from_utf8(bytes).map_err(|error| ModelError::Config {
-            path: path.clone(),
-            message: format!("not UTF-8 at byte {} (hint: fetch it again)", error.utf8_error().valid_up_to()),
-        })?;
-        Self::from_json(&text, &path)
-    }
-
-    /// Parses and checks the text of a `config.json`; `path` is for messages.
-    ///
-    /// # Errors
-    /// [`ModelError::Config`].
-    pub fn from_json(text: &str, path: &Path) -> Result<Self, ModelError> {
-        let fail = |message: String| ModelError::Config { path: path.to_path_buf(), message };
-        let value: Map<String, Value> = match serde_json::from_str(text) {
-            Ok(Value::Object(value)) => value,
-            Ok(_) => return Err(fail("holds no JSON object (hint: fetch it again)".into())),
-            Err(error) => {
-                return Err(fail(format!("not JSON: {error} (hint: it is cut off or damaged, fetch it again)")));
-            }
-        };
-        match value.get("model_type") {
-            Some(Value::String(kind)) if kind == "bert" => {}
-            found => {
-                let found = found.map_or("missing".to_owned(), |kind| format!("{kind}"));
-                return Err(fail(format!(
-                    "model_type is {found}, but only \"bert\" is supported (hint: --model bert-base-uncased)"
-                )));
-            }
-        }
-        let config = Config::deserialize(&Value::Object(value.clone()))
-            .map_err(|error| fail(misfit(&value).unwrap_or_else(|| error.to_string())))?;
-        config.check().map_err(fail)?;
-        Ok(config)
-    }
-
     /// Head size `H = D / N`.
     pub fn head_size(&self) -> i64 {
         self.hidden_size / self.num_attention_heads
@@ -180,21 +165,7 @@ impl Config {
         self.classifier_dropout = overrides.classifier.or(self.classifier_dropout);
     }
 
-    /// The text of a `config.json` as transformers writes it for a fine-tuned classifier.
-    ///
-    /// # Errors
-    /// A number that JSON can't hold.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        let mut config = self.clone();
-        let mut set = |key: &str, value: Value| config.other.insert(key.to_owned(), value);
-        set("architectures", serde_json::json!(["BertForSequenceClassification"]));
-        set("problem_type", "single_label_classification".into());
-        set("torch_dtype", "float32".into());
-        config.other.remove("dtype");
-        Ok(serde_json::to_string_pretty(&config)? + "\n")
-    }
-
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let sizes = [
             ("vocab_size", self.vocab_size, 1 << 24),
             ("hidden_size", self.hidden_size, 1 << 16),
@@ -245,35 +216,10 @@ impl Config {
     }
 }
 
-/// The key whose value can't be read, with what belongs there: each is tried alone in a sound configuration, because the
-/// parser doesn't say which one it was.
-fn misfit(value: &Map<String, Value>) -> Option<String> {
-    let sizes = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"];
-    let needed: Vec<&str> = sizes.into_iter().chain(["max_position_embeddings"]).collect();
-    let mut sound = Map::from_iter([("model_type".to_owned(), Value::from("bert"))]);
-    sound.extend(needed.iter().map(|key| ((*key).to_owned(), Value::from(1))));
-    for (key, found) in value {
-        let mut tried = sound.clone();
-        tried.insert(key.clone(), found.clone());
-        if let Err(error) = Config::deserialize(&Value::Object(tried)) {
-            let error = error.to_string();
-            let wanted = match error.rsplit_once(", expected ") {
-                Some((_, "i64")) => "a whole number",
-                Some((_, "f64")) => "a number",
-                Some((_, "a map")) => "an object",
-                Some((_, wanted)) => wanted,
-                None => return Some(format!("{key}: {error}")),
-            };
-            let shown: String = found.to_string().chars().take(40).collect();
-            return Some(format!("{key} is {shown}, expected {}", wanted.replace('`', "")));
-        }
-    }
-    let missing = needed.into_iter().find(|key| !value.contains_key(*key))?;
-    Some(format!("has no {missing} (hint: fetch it again)"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     const MINIMAL: &str = r#"{"model_type": "bert", "vocab_size": 10, "hidden_size": 8, "num_hidden_layers": 1,

@@ -16,7 +16,7 @@ pub enum ModelError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// `config.json` is not what a BERT needs.
+    /// `config.json` doesn't describe a model that this crate knows.
     #[error("{path}: {message}", path = path.display())]
     Config {
         /// The file.
@@ -54,6 +54,16 @@ pub enum ModelError {
     /// CUDA asked for and not usable.
     #[error("--device cuda is not available: {0}")]
     NoCuda(Box<CudaFindings>),
+    /// A tensor whose memory can't be worked on in place, or a gradient that doesn't fit.
+    #[error("{name}: this tensor is {found}, and the update needs {needed}")]
+    UnfitTensor {
+        /// The parameter's name, or what else it is.
+        name: String,
+        /// Kind, layout and device, or the shape.
+        found: String,
+        /// The same of what would fit.
+        needed: String,
+    },
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -21,23 +21,19 @@
 //! Shape letters used throughout: `T` tokens in the packed batch, `B` sentences, `S` longest sentence, `D` hidden
 //! size, `I` intermediate size, `N` attention heads, `H = D / N` head size, `C` classes.
 
-mod activation;
 mod allocator;
-mod attention;
+mod architecture;
+mod builder;
 mod classifier;
 mod config;
-mod cpu;
 mod device;
 mod dropout;
-mod embeddings;
-mod encoder;
 mod error;
-mod fill;
-mod initialise;
+mod footprint;
+mod head;
+mod initializer;
 mod inputs;
-mod layer_norm;
-mod linear;
-mod memory;
+mod layers;
 mod out_of_memory;
 mod parameters;
 mod precision;
@@ -45,18 +41,20 @@ pub mod profile;
 #[cfg(test)]
 mod reference;
 mod tensor_file;
+pub mod tensor_slice;
 mod weights;
 
 pub use allocator::untouched_zeros;
-pub use classifier::{BertForSequenceClassification, LoadOptions, Tape};
-pub use config::{Activation, Config, DropoutOverrides};
+pub use builder::{ParameterSpec, Role};
+pub use classifier::{BertForSequenceClassification, Tape};
+pub use config::{Activation, Architecture, CONFIG_JSON, Config, DropoutOverrides};
 pub use device::{CudaFindings, cuda_device, device_name};
 pub use dropout::DropoutStream;
 pub use error::ModelError;
+pub use footprint::{BatchShape, PassSize};
 pub use inputs::Inputs;
-pub use memory::{BatchShape, ParameterSize, PassSize};
 pub use out_of_memory::catch_out_of_memory;
 pub use parameters::{Gradient, Gradients, Parameter, Parameters};
 pub use precision::Precision;
 pub use tensor_file::{read_tensors, tensor_bytes, write_tensors};
-pub use weights::LoadReport;
+pub use weights::{LoadOptions, LoadReport, MODEL_SAFETENSORS};

@@ -2,19 +2,20 @@
 //!
 //! Every parameter has an fp32 master, which the optimizer updates and checkpoints save, and a compute tensor, which
 //! the forward and backward passes read. In fp32 the two share one storage; in bf16 the compute tensor is the
-//! master's rounded copy. Layer norms compute in fp32 at either precision, so theirs are shared too.
+//! master's rounded copy. What computes in fp32 at either precision (layer norms, the head) shares it there, too.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
+use crate::builder::{ParameterId, ParameterSpec, Role, Stack};
 use crate::error::ModelError;
 
-/// One named parameter.
+/// One parameter: what the architecture says of it, and its tensors.
 #[derive(Debug)]
 pub struct Parameter {
-    name: String,
+    spec: ParameterSpec,
     master: Tensor,
     compute: Tensor,
     trainable: bool,
@@ -23,7 +24,17 @@ pub struct Parameter {
 impl Parameter {
     /// Hugging Face's name, for example `bert.encoder.layer.0.attention.self.query.weight`.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.spec.name
+    }
+
+    /// The part of the model that it belongs to.
+    pub fn role(&self) -> Role {
+        self.spec.role
+    }
+
+    /// Whether weight decay applies: to everything but biases and norms.
+    pub fn decays(&self) -> bool {
+        self.spec.traits.decays
     }
 
     /// The fp32 weights: contiguous, updated in place by the optimizer.
@@ -54,21 +65,49 @@ impl Parameter {
     }
 }
 
-/// Position of a parameter in [`Parameters`] and of its gradient in [`Gradients`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ParameterId(pub(crate) usize);
-
 /// All parameters of a model in a fixed order: embeddings, layers from the lowest up, pooler, classifier.
 #[derive(Debug)]
 pub struct Parameters {
     list: Vec<Parameter>,
+    /// The compute tensor of each [`Stack`].
+    stacks: Vec<Tensor>,
     device: Device,
     compute_kind: Kind,
 }
 
 impl Parameters {
-    pub(crate) fn new(device: Device, compute_kind: Kind) -> Self {
-        Self { list: Vec::new(), device, compute_kind }
+    /// The parameters of these specifications; `master_of` makes the fp32 master of each, on `device`, in order.
+    pub(crate) fn new(
+        specs: Vec<ParameterSpec>,
+        device: Device,
+        compute_kind: Kind,
+        mut master_of: impl FnMut(&ParameterSpec) -> Tensor,
+    ) -> Self {
+        let (mut list, mut stacks) = (Vec::with_capacity(specs.len()), Vec::new());
+        let mut specs = specs.into_iter().peekable();
+        while let Some(first) = specs.next() {
+            let (index, compute_kind) =
+                (first.stack, if first.traits.always_fp32 { Kind::Float } else { compute_kind });
+            let mut members = vec![first];
+            members.extend(std::iter::from_fn(|| specs.next_if(|spec| spec.stack == index)));
+            let masters: Vec<Tensor> = members.iter().map(&mut master_of).collect();
+            let master = match masters.as_slice() {
+                [one] => one.shallow_clone(),
+                several => Tensor::cat(several, 0),
+            };
+            debug_assert!(master.is_contiguous() && master.kind() == Kind::Float);
+            // In fp32 this is another handle on the same storage.
+            let compute = master.to_kind(compute_kind);
+            let mut start = 0;
+            for spec in members {
+                let rows = spec.shape[0];
+                let part = |stack: &Tensor| stack.narrow(0, start, rows);
+                list.push(Parameter { spec, master: part(&master), compute: part(&compute), trainable: true });
+                start += rows;
+            }
+            stacks.push(compute);
+        }
+        Self { list, stacks, device, compute_kind }
     }
 
     /// The parameters in order.
@@ -88,7 +127,7 @@ impl Parameters {
 
     /// The parameter of that name.
     pub fn get(&self, name: &str) -> Option<&Parameter> {
-        self.list.iter().find(|parameter| parameter.name == name)
+        self.list.iter().find(|parameter| parameter.name() == name)
     }
 
     /// The device that all parameters lie on.
@@ -101,11 +140,16 @@ impl Parameters {
         self.compute_kind
     }
 
-    /// Freezes every parameter whose name `frozen` accepts and makes all others trainable.
-    pub fn freeze(&mut self, frozen: impl Fn(&str) -> bool) {
+    /// Freezes the parts of the model that `frozen` accepts and makes all others trainable.
+    pub fn freeze(&mut self, frozen: impl Fn(Role) -> bool) {
         for parameter in &mut self.list {
-            parameter.trainable = !frozen(&parameter.name);
+            parameter.trainable = !frozen(parameter.role());
         }
+    }
+
+    /// Whether anything in that part of the model is trainable.
+    pub(crate) fn any_trainable(&self, role: Role) -> bool {
+        self.list.iter().any(|parameter| parameter.trainable && parameter.role() == role)
     }
 
     /// Copies saved masters back, each to its name, and rounds them into the compute tensors. `path` is for messages.
@@ -117,10 +161,10 @@ impl Parameters {
         let (mut details, mut copies) = (String::new(), Vec::new());
         for parameter in &self.list {
             match saved.remove(parameter.name()) {
-                None => details += &format!("\n  missing: {}", parameter.name),
+                None => details += &format!("\n  missing: {}", parameter.name()),
                 Some(tensor) if tensor.size() != parameter.master.size() => {
                     let (found, expected) = (tensor.size(), parameter.master.size());
-                    details += &format!("\n  misshapen: {}: found {found:?}, expected {expected:?}", parameter.name);
+                    details += &format!("\n  misshapen: {}: found {found:?}, expected {expected:?}", parameter.name());
                 }
                 Some(tensor) => copies.push((parameter.master.shallow_clone(), tensor)),
             }
@@ -141,46 +185,13 @@ impl Parameters {
         self.list.iter().for_each(Parameter::sync);
     }
 
-    /// Adds a parameter that computes at the model's precision.
-    pub(crate) fn add(&mut self, name: String, master: Tensor) -> ParameterId {
-        let compute = self.compute_copy(&master);
-        self.push(name, master, compute)
-    }
-
-    /// Adds a parameter that computes in fp32 whatever the model's precision.
-    pub(crate) fn add_fp32(&mut self, name: String, master: Tensor) -> ParameterId {
-        let compute = master.shallow_clone();
-        self.push(name, master, compute)
-    }
-
-    /// Adds parameters that lie one after another in one storage, so that one matrix product serves them all.
-    /// Returns their ids and the joint compute tensor.
-    pub(crate) fn add_joint(&mut self, names: &[String], masters: &[Tensor]) -> (Vec<ParameterId>, Tensor) {
-        let joint_master = Tensor::cat(masters, 0);
-        let joint_compute = self.compute_copy(&joint_master);
-        let mut start = 0;
-        let mut ids = Vec::with_capacity(names.len());
-        for (name, master) in names.iter().zip(masters) {
-            let rows = master.size()[0];
-            let part = |joint: &Tensor| joint.narrow(0, start, rows);
-            ids.push(self.push(name.clone(), part(&joint_master), part(&joint_compute)));
-            start += rows;
-        }
-        (ids, joint_compute)
-    }
-
     pub(crate) fn at(&self, id: ParameterId) -> &Parameter {
         &self.list[id.0]
     }
 
-    fn compute_copy(&self, master: &Tensor) -> Tensor {
-        if self.compute_kind == Kind::Float { master.shallow_clone() } else { master.to_kind(self.compute_kind) }
-    }
-
-    fn push(&mut self, name: String, master: Tensor, compute: Tensor) -> ParameterId {
-        debug_assert!(master.is_contiguous() && master.kind() == Kind::Float);
-        self.list.push(Parameter { name, master, compute, trainable: true });
-        ParameterId(self.list.len() - 1)
+    /// The compute tensor of a stack's members together.
+    pub(crate) fn stacked(&self, stack: Stack) -> &Tensor {
+        &self.stacks[stack.index]
     }
 }
 

@@ -14,7 +14,7 @@ pub enum Phase {
     /// Attention, its softmax and dropout within.
     Attention,
     /// Layer norms, with the residual sums and dropout around them.
-    Normalisation,
+    Normalization,
     /// Activations of the feed-forward layers.
     Activation,
     /// Look-ups in embedding tables and their gradients.
@@ -34,7 +34,7 @@ impl Phase {
     pub const ALL: [Phase; 9] = [
         Phase::Gemm,
         Phase::Attention,
-        Phase::Normalisation,
+        Phase::Normalization,
         Phase::Activation,
         Phase::Embeddings,
         Phase::Biases,
@@ -48,7 +48,7 @@ impl Phase {
         match self {
             Phase::Gemm => "gemm",
             Phase::Attention => "attention",
-            Phase::Normalisation => "normalisation",
+            Phase::Normalization => "normalisation",
             Phase::Activation => "activation",
             Phase::Embeddings => "embeddings",
             Phase::Biases => "biases",

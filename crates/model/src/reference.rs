@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use crate::config::Config;
 use crate::dropout::Site;
 use crate::inputs::Rows;
-use crate::{BertForSequenceClassification, DropoutOverrides, DropoutStream, Gradient, Inputs, Precision};
+use crate::{BertForSequenceClassification, DropoutOverrides, DropoutStream, Gradient, Inputs, Precision, Role};
 
 /// Leaves for autograd, by name: fp32 copies of what the passes compute with.
 struct Leaves(Vec<(String, Tensor)>);
@@ -68,8 +68,8 @@ fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &Dro
     for layer in 0..config.num_hidden_layers {
         let last = layer + 1 == config.num_hidden_layers;
         let (rows, queries) = if last { (batch, 1) } else { (total, longest) };
-        let asking = if last { Rows::Cls } else { Rows::All };
-        let attention_mask = draw_attention(asking, &[batch, heads, queries, longest]);
+        let query_rows = if last { Rows::Cls } else { Rows::All };
+        let attention_mask = draw_attention(query_rows, &[batch, heads, queries, longest]);
         let attention_output_mask = draw([rows, d], config.hidden_dropout_prob);
         let output_mask = draw([rows, d], config.hidden_dropout_prob);
         let prefix = format!("bert.encoder.layer.{layer}");
@@ -223,7 +223,7 @@ fn frozen_parameters_get_no_gradient_and_change_no_other() {
     };
     let all = backward(&model);
     let frozen = |name: &str| name.starts_with("bert.embeddings.") || name.starts_with("bert.encoder.layer.0.");
-    model.parameters_mut().freeze(frozen);
+    model.parameters_mut().freeze(|role| matches!(role, Role::Embedding | Role::Layer(0)));
     let some = backward(&model);
     for ((all, some), parameter) in all.0.iter().zip(&some.0).zip(model.parameters().iter()) {
         let shape = parameter.master().size();

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::ModelError;
+use crate::tensor_slice::bytes;
 
 /// Elements that are copied at once where a tensor can't be written from its own memory: 8 MB.
 const PIECE: i64 = 2 << 20;
@@ -41,7 +42,7 @@ pub fn write_tensors<'a>(
     let mut buffer = None;
     for (_, tensor) in tensors {
         if tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous() {
-            out.write_all(bytes_of(tensor))?;
+            out.write_all(bytes(tensor))?;
         } else {
             write_in_pieces(out, tensor, &mut buffer)?;
         }
@@ -60,19 +61,9 @@ fn write_in_pieces(out: &mut impl Write, tensor: &Tensor, buffer: &mut Option<Te
             piece.f_copy_(&all.f_narrow(0, start, length)?)?;
             Ok::<_, tch::TchError>(piece)
         };
-        out.write_all(bytes_of(&copy().map_err(io::Error::other)?))?;
+        out.write_all(bytes(&copy().map_err(io::Error::other)?))?;
     }
     Ok(())
-}
-
-/// The memory of a contiguous fp32 tensor on the CPU.
-fn bytes_of(tensor: &Tensor) -> &[u8] {
-    assert!(tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous());
-    if tensor.numel() == 0 {
-        return &[]; // its pointer may be null
-    }
-    // SAFETY: by the first line that many numbers lie there, and the tensor owns them beyond this borrow.
-    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>(), tensor.numel() * size_of::<f32>()) }
 }
 
 /// How many bytes [`write_tensors`] gives for these tensors, up to the size of the header.
@@ -85,9 +76,9 @@ pub fn tensor_bytes<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> u64 {
 /// # Errors
 /// A file that can't be read, isn't safetensors, or holds another type of numbers.
 pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>, ModelError> {
-    let bytes = fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+    let content = fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
     let unusable = |message: String| ModelError::Safetensors { path: path.to_owned(), message };
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
+    let file = SafeTensors::deserialize(&content).map_err(|error| unusable(error.to_string()))?;
     let mut tensors = Vec::with_capacity(file.len());
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {

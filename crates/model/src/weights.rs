@@ -1,75 +1,62 @@
 //! safetensors in and out, under Hugging Face's names.
 //!
-//! A file's tensors are fitted to the names and shapes that `config.json` implies; nothing in the file can change
-//! them. Old spellings (`gamma`, `beta`), a missing `bert.` prefix and half precision are understood.
+//! A file's tensors are fitted to the names and shapes that the architecture gives for `config.json`; nothing in the file can change
+//! them. Older names and half precision are understood.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use kernels::parallel;
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 use crate::allocator;
-use crate::classifier::LoadOptions;
-use crate::config::Config;
+use crate::builder::{ParameterSpec, Role};
+use crate::config::{CONFIG_JSON, Config};
 use crate::error::ModelError;
-use crate::fill::copy_all;
-use crate::initialise::Initialiser;
+use crate::initializer::Initializer;
 use crate::parameters::Parameters;
+use crate::precision::Precision;
 use crate::tensor_file::write_tensors;
+use crate::tensor_slice::bytes_mut;
 
-const FILE: &str = "model.safetensors";
+/// The file of weights, in a model's folder.
+pub const MODEL_SAFETENSORS: &str = "model.safetensors";
+
+/// How to load a model.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// Where the parameters go.
+    pub device: Device,
+    /// What the passes compute in.
+    pub precision: Precision,
+    /// Whether a head that the file lacks, or has for another number of classes, starts afresh; else that is an error.
+    pub new_head: bool,
+    /// How many of the topmost layers start afresh instead of from the file.
+    pub reinit_layers: usize,
+    /// Seed of what starts afresh.
+    pub seed: u64,
+}
 
 /// What loading did besides copying tensors.
 #[derive(Clone, Debug, Default)]
 pub struct LoadReport {
-    /// Parameters that start afresh: the classifier head of a pre-trained model, re-initialised layers.
-    pub initialised: Vec<String>,
+    /// Parameters that start afresh: the classifier head of a pre-trained model, re-initialized layers.
+    pub initialized: Vec<String>,
     /// Tensors of the file that this model has no place for, such as pre-training heads.
     pub unused: Vec<String>,
 }
 
-/// Name and shape of every parameter that a configuration implies.
-pub(crate) fn expected_shapes(config: &Config) -> BTreeMap<String, Vec<i64>> {
-    let (d, i) = (config.hidden_size, config.intermediate_size);
-    let classes = config.num_classes();
-    let mut shapes = BTreeMap::new();
-    let mut add = |name: String, shape: &[i64]| {
-        shapes.insert(name, shape.to_vec());
-    };
-    add("bert.embeddings.word_embeddings.weight".into(), &[config.vocab_size, d]);
-    add("bert.embeddings.position_embeddings.weight".into(), &[config.max_position_embeddings, d]);
-    add("bert.embeddings.token_type_embeddings.weight".into(), &[config.type_vocab_size, d]);
-    let mut norms = vec!["bert.embeddings.LayerNorm".to_owned()];
-    let mut linears = vec![("bert.pooler.dense".to_owned(), d, d), ("classifier".to_owned(), classes, d)];
-    for layer in 0..config.num_hidden_layers {
-        let prefix = format!("bert.encoder.layer.{layer}");
-        norms.extend(["attention.output", "output"].map(|place| format!("{prefix}.{place}.LayerNorm")));
-        let projections = ["self.query", "self.key", "self.value", "output.dense"];
-        linears.extend(projections.map(|name| (format!("{prefix}.attention.{name}"), d, d)));
-        linears.push((format!("{prefix}.intermediate.dense"), i, d));
-        linears.push((format!("{prefix}.output.dense"), d, i));
-    }
-    for name in norms {
-        add(format!("{name}.weight"), &[d]);
-        add(format!("{name}.bias"), &[d]);
-    }
-    for (name, out, input) in linears {
-        add(format!("{name}.weight"), &[out, input]);
-        add(format!("{name}.bias"), &[out]);
-    }
-    shapes
-}
-
-/// Reads `model.safetensors` and returns every expected tensor in fp32 on the options' device.
+/// Reads `model.safetensors` and returns the tensor of every parameter, by name, in fp32 on the options' device.
 pub(crate) fn load(
     folder: &Path,
     config: &Config,
+    specs: &[ParameterSpec],
     options: &LoadOptions,
 ) -> Result<(BTreeMap<String, Tensor>, LoadReport), ModelError> {
     allocator::prepare();
@@ -77,40 +64,43 @@ pub(crate) fn load(
     let bytes = map(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|error| ModelError::Safetensors { path: path.clone(), message: describe(&error, &bytes) })?;
+    let current_name = config.architecture.family().current_name;
     let views: BTreeMap<String, (String, TensorView)> =
-        file.iter().map(|(name, view)| (canonical(name), (name.to_owned(), view))).collect();
+        file.iter().map(|(name, view)| (current_name(name), (name.to_owned(), view))).collect();
 
-    let fresh_above = config.num_hidden_layers - options.reinit_layers;
-    let (mut found, mut report, mut problems) = (Vec::new(), LoadReport::default(), Problems::default());
-    let expected = expected_shapes(config);
-    for (name, shape) in &expected {
-        let view = views.get(name).map(|(_, view)| view);
-        let fresh = match (part_of(name), view) {
-            (Part::Classifier, None) => options.label_names.is_some(),
-            // A head for another number of classes belongs to another task.
-            (Part::Classifier, Some(view)) => options.label_names.is_some() && !same_shape(view, shape),
-            (Part::Pooler, None) => options.label_names.is_some(),
-            (Part::Layer(index), _) => index >= fresh_above,
-            _ => false,
+    let (mut found, mut fresh, mut problems) = (Vec::new(), Vec::new(), Problems::default());
+    let kept_layers = (config.num_hidden_layers as usize).saturating_sub(options.reinit_layers);
+    // By name, which is the order of lists in reports and messages.
+    let mut specs: Vec<&ParameterSpec> = specs.iter().collect();
+    specs.sort_unstable_by_key(|spec| &spec.name);
+    for &spec in &specs {
+        let view = views.get(&spec.name).map(|(_, view)| view);
+        let starts_afresh = match (spec.role, view) {
+            (Role::Embedding, _) => false,
+            (Role::Layer(index), _) => index >= kept_layers,
+            (Role::Head, None) => options.new_head,
+            (Role::Head, Some(view)) => options.new_head && spec.per_class && !same_shape(view, &spec.shape),
         };
-        if fresh {
-            report.initialised.push(name.clone());
-        } else if let Some((view, kind)) = problems.check(name, shape, view) {
-            found.push((name, shape, view, kind));
+        if starts_afresh {
+            fresh.push(spec);
+        } else if let Some((view, kind)) = problems.check(spec, view) {
+            found.push((spec, view, kind));
         }
     }
-    report.unused =
-        views.iter().filter(|(name, _)| !expected.contains_key(*name)).map(|(_, (raw, _))| raw.clone()).collect();
+    let expected: BTreeSet<&String> = specs.iter().map(|spec| &spec.name).collect();
+    let report = LoadReport {
+        initialized: fresh.iter().map(|spec| spec.name.clone()).collect(),
+        unused: views.iter().filter(|(name, _)| !expected.contains(name)).map(|(_, (raw, _))| raw.clone()).collect(),
+    };
     problems.into_result(&path, &report)?;
     // Only now that the file bears out the configuration's sizes: a wrong one could ask for more memory than there is.
     let mut tensors = masters(&found);
     if options.device != Device::Cpu {
         tensors.values_mut().for_each(|tensor| *tensor = tensor.to_device(options.device));
     }
-    let initialiser = Initialiser::new(options.seed, config.initializer_range);
-    for name in &report.initialised {
-        let tensor = initialiser.tensor(name, &expected[name]);
-        tensors.insert(name.clone(), tensor.to_device(options.device));
+    let initializer = Initializer::new(options.seed, config.initializer_range);
+    for spec in fresh {
+        tensors.insert(spec.name.clone(), initializer.tensor(spec).to_device(options.device));
     }
     Ok((tensors, report))
 }
@@ -122,38 +112,34 @@ fn map(path: &Path) -> io::Result<Mmap> {
     unsafe { Mmap::map(&file) }
 }
 
-/// A tensor of the file: name, shape, bytes and type.
-type Found<'a> = (&'a String, &'a Vec<i64>, &'a TensorView<'a>, Kind);
+/// A parameter with its bytes in the file and their type.
+type Found<'a> = (&'a ParameterSpec, &'a TensorView<'a>, Kind);
 
-/// The tensors in fp32 on the CPU, filled by as many threads as libtorch uses.
+/// The tensors in fp32 on the CPU. A page of fresh memory costs more to get than to fill, so all threads do both.
 fn masters(found: &[Found]) -> BTreeMap<String, Tensor> {
-    let mut tensors = BTreeMap::new();
-    let mut copies = Vec::new();
-    for &(name, shape, view, kind) in found {
-        let tensor = if kind == Kind::Float {
-            let tensor = Tensor::empty(shape, (kind, Device::Cpu));
-            // The shapes are the same, so the sizes are too.
-            if !view.data().is_empty() {
-                // SAFETY: the tensor is new, contiguous and of this many bytes, any of which make an fp32 value; nobody
-                // else uses it until all is copied, and it outlives the copies.
-                let to = unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<u8>(), view.data().len()) };
-                copies.push((view.data(), to));
-            }
-            tensor
-        } else {
-            Tensor::from_data_size(view.data(), shape, kind).to_kind(Kind::Float)
-        };
-        tensors.insert(name.clone(), tensor);
-    }
-    copy_all(copies, usize::try_from(tch::get_num_threads()).unwrap_or(1));
-    tensors
+    /// Bytes: large enough that taking the next piece costs nothing, small enough that all threads end together.
+    const PIECE: usize = 4 << 20;
+    let mut tensors: Vec<Tensor> = found
+        .iter()
+        .map(|(spec, view, kind)| match kind {
+            Kind::Float => Tensor::empty(&spec.shape, (Kind::Float, Device::Cpu)),
+            _ => Tensor::from_data_size(view.data(), &spec.shape, *kind).to_kind(Kind::Float),
+        })
+        .collect();
+    let to_copy = found.iter().zip(&mut tensors).filter(|((_, _, kind), _)| *kind == Kind::Float);
+    // The shapes are the same, so the sizes are too.
+    let pieces = to_copy
+        .flat_map(|((_, view, _), tensor)| view.data().chunks(PIECE).zip(bytes_mut(tensor).chunks_mut(PIECE)))
+        .collect();
+    parallel::for_each(pieces, |(from, to): (&[u8], &mut [u8])| to.copy_from_slice(from));
+    found.iter().map(|(spec, ..)| spec.name.clone()).zip(tensors).collect()
 }
 
 /// Writes both files of a model folder. Each is written beside its place and renamed.
 pub(crate) fn save(folder: &Path, config: &Config, parameters: &Parameters) -> Result<(), ModelError> {
     let tensors = || parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
-    put(&folder.join("config.json"), |out| out.write_all(config.to_json()?.as_bytes()))?;
-    put(&folder.join(FILE), |out| write_tensors(out, tensors().collect::<Vec<_>>()))
+    put(&folder.join(CONFIG_JSON), |out| out.write_all(config.to_json()?.as_bytes()))?;
+    put(&folder.join(MODEL_SAFETENSORS), |out| write_tensors(out, tensors().collect::<Vec<_>>()))
 }
 
 fn put(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), ModelError> {
@@ -169,7 +155,7 @@ fn put(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>
 
 /// The safetensors file of a folder, or why there is none.
 fn find(folder: &Path) -> Result<PathBuf, ModelError> {
-    let path = folder.join(FILE);
+    let path = folder.join(MODEL_SAFETENSORS);
     if path.is_file() {
         return Ok(path);
     }
@@ -181,40 +167,6 @@ fn find(folder: &Path) -> Result<PathBuf, ModelError> {
     match pickle {
         Some(path) => Err(ModelError::Pickle { path }),
         None => Err(ModelError::Io { path, source: std::io::ErrorKind::NotFound.into() }),
-    }
-}
-
-/// Today's name of a tensor: `bert.` in front, `weight` and `bias` in norms.
-fn canonical(name: &str) -> String {
-    let name = match name {
-        _ if name.starts_with("embeddings.") || name.starts_with("encoder.") || name.starts_with("pooler.") => {
-            format!("bert.{name}")
-        }
-        _ => name.to_owned(),
-    };
-    match name.rsplit_once('.') {
-        Some((stem, "gamma")) => format!("{stem}.weight"),
-        Some((stem, "beta")) => format!("{stem}.bias"),
-        _ => name,
-    }
-}
-
-enum Part {
-    Embeddings,
-    Layer(i64),
-    Pooler,
-    Classifier,
-}
-
-fn part_of(name: &str) -> Part {
-    if let Some(rest) = name.strip_prefix("bert.encoder.layer.") {
-        let index = rest.split('.').next().and_then(|index| index.parse().ok());
-        return Part::Layer(index.unwrap_or(0));
-    }
-    match name {
-        _ if name.starts_with("bert.pooler.") => Part::Pooler,
-        _ if name.starts_with("classifier.") => Part::Classifier,
-        _ => Part::Embeddings,
     }
 }
 
@@ -234,12 +186,11 @@ impl Problems {
     /// The tensor and its type, if it is as expected; else notes what is wrong with it.
     fn check<'a>(
         &mut self,
-        name: &str,
-        shape: &[i64],
+        ParameterSpec { name, shape, .. }: &ParameterSpec,
         view: Option<&'a TensorView<'a>>,
     ) -> Option<(&'a TensorView<'a>, Kind)> {
         let Some(view) = view else {
-            self.missing.push(name.to_owned());
+            self.missing.push(name.clone());
             return None;
         };
         if !same_shape(view, shape) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use model::{BertForSequenceClassification, DropoutOverrides, Inputs, LoadOptions, ModelError, Precision};
+use model::{BertForSequenceClassification, Config, Inputs, LoadOptions, LoadReport, ModelError, Precision, Role};
 use safetensors::tensor::{Dtype, TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -14,21 +14,25 @@ const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 20, "hidden_size": 
 struct Raw(Dtype, Vec<usize>, Vec<u8>);
 type File = BTreeMap<String, Raw>;
 
-fn options(labels: Option<&[&str]>) -> LoadOptions {
-    LoadOptions {
-        label_names: labels.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
-        device: Device::Cpu,
-        precision: Precision::Fp32,
-        seed: 1,
-        dropout: DropoutOverrides::default(),
-        reinit_layers: 0,
+/// Loads a folder as training does where there are labels, and else as prediction does.
+fn load_model(
+    folder: &Path,
+    labels: Option<&[&str]>,
+    reinit_layers: usize,
+) -> Result<(BertForSequenceClassification, LoadReport), ModelError> {
+    let mut config = Config::from_folder(folder)?;
+    if let Some(labels) = labels {
+        config.set_labels(&labels.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
     }
+    let (device, precision) = (Device::Cpu, Precision::Fp32);
+    let options = LoadOptions { device, precision, new_head: labels.is_some(), reinit_layers, seed: 1 };
+    BertForSequenceClassification::load(folder, config, &options)
 }
 
 /// A good model folder, and its tensors to make a bad one of.
 fn good() -> (tempfile::TempDir, File) {
     let folder = tempfile::tempdir().expect("a folder");
-    let config = model::Config::from_json(CONFIG, Path::new("config.json")).expect("valid");
+    let config = Config::from_json(CONFIG, Path::new("config.json")).expect("valid");
     let model = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 7);
     model.save(folder.path()).expect("saves");
     let bytes = std::fs::read(folder.path().join("model.safetensors")).expect("reads");
@@ -48,8 +52,8 @@ fn write(folder: &Path, tensors: &File) {
     std::fs::write(folder.join("model.safetensors"), bytes).expect("writes");
 }
 
-fn load(folder: &Path, labels: Option<&[&str]>) -> Result<(Vec<f32>, model::LoadReport), ModelError> {
-    let (model, report) = BertForSequenceClassification::load(folder, &options(labels))?;
+fn load(folder: &Path, labels: Option<&[&str]>) -> Result<(Vec<f32>, LoadReport), ModelError> {
+    let (model, report) = load_model(folder, labels, 0)?;
     let logits = model.forward(&Inputs::new(&[1, 2, 3, 4, 5], &[0, 2, 5], Device::Cpu));
     Ok((Vec::try_from(logits.flatten(0, -1)).expect("floats"), report))
 }
@@ -62,10 +66,10 @@ fn refusal(folder: &Path, labels: Option<&[&str]>) -> String {
 #[test]
 fn what_was_saved_comes_back_to_the_bit() {
     let (folder, _) = good();
-    let config = model::Config::from_json(CONFIG, Path::new("config.json")).expect("valid");
+    let config = Config::from_json(CONFIG, Path::new("config.json")).expect("valid");
     let original = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 7);
-    let (loaded, report) = BertForSequenceClassification::load(folder.path(), &options(None)).expect("loads");
-    assert!(report.initialised.is_empty() && report.unused.is_empty(), "{report:?}");
+    let (loaded, report) = load_model(folder.path(), None, 0).expect("loads");
+    assert!(report.initialized.is_empty() && report.unused.is_empty(), "{report:?}");
     for (a, b) in original.parameters().iter().zip(loaded.parameters().iter()) {
         assert!(a.name() == b.name() && a.master().equal(b.master()), "{}", a.name());
     }
@@ -108,13 +112,13 @@ fn old_spellings_missing_prefixes_and_half_precision_load() {
 fn a_new_head_is_expected_and_reported() {
     let (folder, mut tensors) = good();
     let (_, report) = load(folder.path(), Some(&["a", "b", "c"])).expect("loads");
-    assert_eq!(report.initialised, ["classifier.bias", "classifier.weight"]);
+    assert_eq!(report.initialized, ["classifier.bias", "classifier.weight"]);
     tensors.retain(|name, _| !name.starts_with("classifier."));
     let extra = Raw(Dtype::F32, vec![1], vec![0; 4]);
     tensors.insert("cls.predictions.bias".into(), extra);
     write(folder.path(), &tensors);
     let (_, report) = load(folder.path(), Some(&["a", "b"])).expect("loads");
-    assert_eq!(report.initialised, ["classifier.bias", "classifier.weight"]);
+    assert_eq!(report.initialized, ["classifier.bias", "classifier.weight"]);
     assert_eq!(report.unused, ["cls.predictions.bias"]);
     // Without labels the file must have the head: a trained run without one is damaged.
     assert!(refusal(folder.path(), None).contains("missing: 2\n    classifier.bias\n    classifier.weight"));
@@ -139,13 +143,19 @@ fn nothing_is_made_afresh_for_sizes_that_the_file_contradicts() {
 }
 
 #[test]
-fn reinitialised_layers_start_afresh() {
+fn reinitialized_layers_start_afresh_and_nothing_else() {
     let (folder, _) = good();
-    let mut options = options(None);
-    options.reinit_layers = 1;
-    let (_, report) = BertForSequenceClassification::load(folder.path(), &options).expect("loads");
-    assert_eq!(report.initialised.len(), 16);
-    assert!(report.initialised.iter().all(|name| name.starts_with("bert.encoder.layer.1.")), "{report:?}");
+    let (loaded, _) = load_model(folder.path(), None, 0).expect("loads");
+    let (model, report) = load_model(folder.path(), None, 1).expect("loads");
+    let fresh: Vec<&str> = model.parameters().iter().filter(|p| p.role() == Role::Layer(1)).map(|p| p.name()).collect();
+    assert_eq!(fresh.len(), 16);
+    assert!(report.initialized.iter().all(|name| fresh.contains(&name.as_str())), "{report:?}");
+    assert_eq!(report.initialized.len(), 16);
+    for (fresh, file) in model.parameters().iter().zip(loaded.parameters().iter()) {
+        // Biases and norms start as the random model of the file had them.
+        let drawn = fresh.role() == Role::Layer(1) && fresh.decays();
+        assert_eq!(fresh.master().equal(file.master()), !drawn, "{}", fresh.name());
+    }
 }
 
 #[test]
@@ -189,11 +199,11 @@ fn a_damaged_file_is_an_error_never_a_panic() {
         let mut damaged = bytes.clone();
         damaged[position] ^= 1 << (position % 8);
         std::fs::write(&path, &damaged).expect("writes");
-        refused += usize::from(BertForSequenceClassification::load(folder.path(), &options(None)).is_err());
+        refused += usize::from(load_model(folder.path(), None, 0).is_err());
     }
     assert!(refused > header / 2, "{refused} of {header}");
     for length in (0..bytes.len()).step_by(8) {
         std::fs::write(&path, &bytes[..length]).expect("writes");
-        assert!(BertForSequenceClassification::load(folder.path(), &options(None)).is_err(), "cut at {length}");
+        assert!(load_model(folder.path(), None, 0).is_err(), "cut at {length}");
     }
 }

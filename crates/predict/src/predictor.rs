@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use data::batch::Batch;
 use data::sampler::sequential_batches;
 use data::tokenize::Tokenizer;
-use model::{BertForSequenceClassification, DropoutOverrides, Inputs, LoadOptions, Precision};
+use model::{BertForSequenceClassification, CONFIG_JSON, Config, Inputs, LoadOptions, Precision};
 use serde::Serialize;
 use tch::{Device, Kind};
 
@@ -124,18 +124,11 @@ impl Predictor {
         if !run.is_dir() {
             return missing("there is no such folder");
         }
-        if !run.join("config.json").is_file() {
+        if !run.join(CONFIG_JSON).is_file() {
             return missing("no model is in this folder: it has no config.json");
         }
-        let options = LoadOptions {
-            label_names: None,
-            device,
-            precision,
-            seed: 0,
-            dropout: DropoutOverrides::default(),
-            reinit_layers: 0,
-        };
-        let (model, _) = BertForSequenceClassification::load(run, &options)?;
+        let options = LoadOptions { device, precision, new_head: false, reinit_layers: 0, seed: 0 };
+        let (model, _) = BertForSequenceClassification::load(run, Config::from_folder(run)?, &options)?;
         let label_names = model.config().label_names();
         let numbers = &model.config().id2label;
         if numbers.is_empty() {

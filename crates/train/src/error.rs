@@ -99,27 +99,6 @@ pub enum TrainError {
     #[error("stopped by a signal")]
     Stopped,
 
-    /// A tensor that an optimizer can't work on in place.
-    #[error("{name}: this tensor is {found}, and the update needs {needed}")]
-    UnfitTensor {
-        /// The parameter's name.
-        name: String,
-        /// Kind, layout and device, or the shape.
-        found: String,
-        /// The same of what would fit.
-        needed: String,
-    },
-
-    /// Saved optimizer state of another model or another optimizer.
-    #[error(
-        "the saved optimizer state doesn't fit this model and optimizer{details} \
-        (hint: resume with the model and the --optimizer of the saved run)"
-    )]
-    OptimizerState {
-        /// Missing, unexpected and misshapen tensors, one a line.
-        details: String,
-    },
-
     /// A loss or gradient that is no longer a number. Nothing was updated with it.
     #[error(
         "step {step}: the loss is {loss} and the gradient's norm {gradient_norm}, so training has stopped before \

@@ -15,7 +15,7 @@ use crate::checkpoint::{Identity, Publication};
 use crate::config::{ClassWeights, TrainConfig};
 use crate::device::{device, precision};
 use crate::error::{Result, TrainError};
-use crate::memory;
+use crate::memory_estimate;
 
 /// The tokenizer's files in a Hugging Face model folder.
 const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     /// `None` where the data has no labelled validation split.
     pub(crate) validation: Option<Examples>,
     pub(crate) pretrained: Checkpoint,
+    /// `config.json` with the run's labels and dropout.
+    pub(crate) model_config: Config,
     pub(crate) precision: model::Precision,
     pub(crate) device: Device,
 }
@@ -59,36 +61,36 @@ impl Setup {
         }
         let validation = if labelled("validation") { Some(prepared.split("validation")?) } else { None };
         let pretrained = find_model(config.model.as_deref(), manifest)?;
-        let mut model = Config::from_folder(&pretrained.folder)?;
-        check_fit(&prepared, &pretrained, &model)?;
-        config.validate_layers(model.num_hidden_layers as usize)?;
+        let mut model_config = Config::from_folder(&pretrained.folder)?;
+        check_fit(&prepared, &pretrained, &model_config)?;
+        config.validate_layers(model_config.num_hidden_layers as usize)?;
         config.validate_labels(&manifest.label_names)?;
+        model_config.set_labels(&manifest.label_names);
+        model_config.override_dropout(dropout(config));
         let precision = precision(config.precision, device);
         if device == Device::Cpu {
-            model.set_labels(&manifest.label_names);
-            model.override_dropout(dropout(config));
-            check_memory(config, &model, precision, (&train, validation.as_ref()))?;
+            check_memory(config, &model_config, precision, (&train, validation.as_ref()))?;
         }
-        Ok(Self { prepared, train, validation, pretrained, device, precision })
+        Ok(Self { prepared, train, validation, pretrained, model_config, device, precision })
     }
 
     /// The pretrained model with the run's labels, dropout and frozen parts, and what was taken from its file.
     pub(crate) fn load_model(&self, config: &TrainConfig) -> Result<(BertForSequenceClassification, LoadReport)> {
         let options = LoadOptions {
-            label_names: Some(self.prepared.manifest.label_names.clone()),
             device: self.device,
             precision: self.precision,
+            new_head: true,
+            reinit_layers: config.reinit_layers,
             seed: config.seed,
-            dropout: dropout(config),
-            reinit_layers: config.reinit_layers as i64,
         };
-        let (mut model, report) = BertForSequenceClassification::load(&self.pretrained.folder, &options)?;
-        model.parameters_mut().freeze(|name| config.freezes(name));
+        let model_config = self.model_config.clone();
+        let (mut model, report) = BertForSequenceClassification::load(&self.pretrained.folder, model_config, &options)?;
+        model.parameters_mut().freeze(|role| config.freezes(role));
         Ok((model, report))
     }
 
     /// The files that make the run's folder a Hugging Face model folder, besides the weights.
-    pub(crate) fn publication(&self, model: &Config) -> Result<Publication> {
+    pub(crate) fn publication(&self) -> Result<Publication> {
         let mut files = Publication::new();
         for name in TOKENIZER_FILES {
             let from = self.pretrained.folder.join(name);
@@ -97,7 +99,7 @@ impl Setup {
             }
         }
         files.push((DATA.to_owned(), (serde_json::to_string_pretty(&self.prepared.manifest)? + "\n").into_bytes()));
-        files.push((CONFIG.to_owned(), model.to_json()?.into_bytes()));
+        files.push((CONFIG.to_owned(), self.model_config.to_json()?.into_bytes()));
         Ok(files)
     }
 
@@ -207,8 +209,8 @@ fn check_memory(
     (train, validation): (&Examples, Option<&Examples>),
 ) -> Result<()> {
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
-    let plan = memory::Plan { config, model, precision, train: &train, validation: &validation };
-    let need = memory::check(&plan)?;
+    let plan = memory_estimate::Plan { config, model, precision, train: &train, validation: &validation };
+    let need = memory_estimate::check(&plan)?;
     tracing::debug!("memory at most: {}", human_bytes(need.total()));
     Ok(())
 }

@@ -62,8 +62,8 @@ fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder) {
     for note in manifest.notes.iter().chain(&setup.pretrained.note) {
         eprintln!("note: {note}");
     }
-    if !report.initialised.is_empty() {
-        tracing::info!("new, to be learned from your data: {}", report.initialised.join(", "));
+    if !report.initialized.is_empty() {
+        tracing::info!("new, to be learned from your data: {}", report.initialized.join(", "));
     }
     tracing::info!("run: {}", folder.path().display());
 }

@@ -19,7 +19,7 @@ use crate::config::TrainConfig;
 use crate::error::{Result, TrainError};
 use crate::evaluate::evaluate;
 use crate::free_space;
-use crate::memory;
+use crate::memory_estimate;
 use crate::observe::{Observer, Observers};
 use crate::profile::Profile;
 use crate::schedule::Schedule;
@@ -73,7 +73,7 @@ impl<'a> Trainer<'a> {
         let steps_per_epoch = batches.div_ceil(config.gradient_accumulation_steps as u64);
         let asked = config.epochs * steps_per_epoch;
         let total_steps = config.max_steps.map_or(asked, |most| most.min(asked));
-        let publication = setup.publication(step.model.config())?;
+        let publication = setup.publication()?;
         let trainer = Self {
             schedule: Schedule::new(config, total_steps),
             retention: Retention::new(folder.path(), config.save_total, publication),
@@ -235,7 +235,7 @@ impl<'a> Trainer<'a> {
             epochs: end.epoch,
             seconds: end.seconds,
             examples_per_second: examples / end.seconds,
-            peak_memory_bytes: memory::peak(),
+            peak_memory_bytes: memory_estimate::peak(),
             device: device_name(self.step.parameters().device()),
             precision: self.setup.precision.to_string(),
             threads: tch::get_num_threads(),

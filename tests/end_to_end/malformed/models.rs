@@ -116,6 +116,8 @@ fn config_json() {
     all.with("it is missing", file, Edit::Gone, train);
     let prepare = "prepare --dataset reviews.csv --model tiny --max-length 32";
     all.with("not JSON, to prepare", file, Edit::Is(b"model_type: bert\n"), prepare);
+    let swap = Edit::Swap("\"model_type\": \"bert\"", "\"model_type\": \"roberta\"");
+    all.with("another architecture, to prepare", file, swap, prepare);
     all.with(
         "fewer positions than asked for, to prepare",
         file,

@@ -47,7 +47,12 @@ impl Home {
         let place = |name| self.path(name).display().to_string();
         let (data, model, output) = (place("data"), place("model"), place("out/own"));
         let fixed = ["prepare", "--dataset", &data, "--model", &model, "--output", &output];
-        prepare(&Cli::parse_from(fixed.iter().chain(more)).prepare)
+        let args = Cli::parse_from(fixed.iter().chain(more)).prepare;
+        prepare(&args, |folder| {
+            let config: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("config.json"))?)?;
+            let size = |key: &str| config[key].as_u64().map(|size| size as usize).ok_or(format!("{key} is missing"));
+            Ok(ModelLimits { vocab_size: size("vocab_size")?, positions: size("max_position_embeddings")? })
+        })
     }
 
     /// The names in `out`, hidden ones too.
@@ -301,7 +306,10 @@ fn what_the_model_cannot_take_is_refused() {
     assert!(message.contains("--max-length 512") && message.contains("16 positions"), "{message}");
     home.config(r#"{"model_type": "bert", "vocab_size": 8, "max_position_embeddings": 16}"#);
     let message = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
-    assert!(message.contains("config.json") && message.contains("ids up to 8"), "{message}");
+    assert!(message.contains("model: its vocab_size is 8") && message.contains("ids up to 8"), "{message}");
+    home.config(r#"{"model_type": "bert", "vocab_size": 9}"#);
+    let message = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
+    assert_eq!(message, "max_position_embeddings is missing", "what the model's reader says comes through");
 }
 
 #[test]

@@ -102,9 +102,9 @@ fn check<T: Element>(lengths: &[usize], ask: Option<usize>, (heads, head_size): 
         close("context", &back(&context), &expected.0, tolerance);
         let (mut dfirst, mut dsecond) = (vec![T::default(); first.len()], vec![T::default(); second.len()]);
         let gradients = if joint {
-            Gradients::Joint(VectorsMut { data: &mut dfirst, stride: 3 * width, offsets: &[0, width, 2 * width] })
+            Gradients::Fused(VectorsMut { data: &mut dfirst, stride: 3 * width, offsets: &[0, width, 2 * width] })
         } else {
-            Gradients::Apart(
+            Gradients::Separate(
                 VectorsMut { data: &mut dfirst, stride: width, offsets: &[0] },
                 VectorsMut { data: &mut dsecond, stride: 2 * width, offsets: &[0, width] },
             )

@@ -23,7 +23,7 @@ struct Case {
     weight: Vec<f32>,
     bias: Vec<f32>,
     dy: Vec<f32>,
-    dy_too: Vec<f32>,
+    dy_residual: Vec<f32>,
     masks: Masks,
 }
 
@@ -39,7 +39,7 @@ impl Case {
             weight: random(3, width),
             bias: random(4, width),
             dy: of(5, n),
-            dy_too: of(6, n),
+            dy_residual: of(6, n),
             masks,
         }
     }
@@ -59,8 +59,9 @@ impl Case {
             let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64;
             let rstd = 1.0 / (variance + 1e-5).sqrt();
             let xhat: Vec<f64> = x.iter().map(|x| (x - mean) * rstd).collect();
-            let d: Vec<f64> =
-                (0..width).map(|j| f64::from(self.dy[at(j)] + self.dy_too[at(j)]) * f64::from(after[at(j)])).collect();
+            let d: Vec<f64> = (0..width)
+                .map(|j| f64::from(self.dy[at(j)] + self.dy_residual[at(j)]) * f64::from(after[at(j)]))
+                .collect();
             let g: Vec<f64> = (0..width).map(|j| d[j] * f64::from(self.weight[j])).collect();
             let mean_g = g.iter().sum::<f64>() / width as f64;
             let mean_gx = g.iter().zip(&xhat).map(|(g, x)| g * x).sum::<f64>() / width as f64;
@@ -93,7 +94,7 @@ impl Case {
         let (mut dweight, mut dbias) = (vec![f32::NAN; self.width], vec![f32::NAN; self.width]);
         let saved = Saved { x: &x, mean: &mean, rstd: &rstd };
         let gradients = Gradients { x: &mut dx, dense: Some(&mut ddense), weight: &mut dweight, bias: &mut dbias };
-        backward(&cast(&self.dy), Some(&cast(&self.dy_too)), saved, &self.weight, self.masks, gradients);
+        backward(&cast(&self.dy), Some(&cast(&self.dy_residual)), saved, &self.weight, self.masks, gradients);
 
         let reference = self.reference();
         let values = |list: &[T]| list.iter().map(|x| x.to_f32()).collect::<Vec<f32>>();
@@ -148,7 +149,7 @@ fn instruction_sets_agree() {
         run_forward(job, isa);
         y
     };
-    let reference = of(Isa::Baseline);
+    let reference = of(Isa::BASELINE);
     for isa in Isa::available() {
         assert!(of(isa).iter().zip(&reference).all(|(a, b)| (a - b).abs() < 1e-5), "{isa:?}");
     }

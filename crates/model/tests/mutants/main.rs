@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use model::{BertForSequenceClassification, Config, DropoutOverrides, Inputs, LoadOptions, Precision};
+use model::{BertForSequenceClassification, Config, Inputs, LoadOptions, Precision};
 use mutation::{Bound, Form, Parser, Seed, check, folder};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Device;
@@ -25,15 +25,13 @@ fn load(folder: &Path) -> Result<(), String> {
     let names = ["no", "so so", "yes"].map(str::to_owned).to_vec();
     let mut outcome = Ok(());
     for label_names in [None, Some(names)] {
-        let options = LoadOptions {
-            label_names,
-            device: Device::Cpu,
-            precision: Precision::Fp32,
-            seed: 1,
-            dropout: DropoutOverrides::default(),
-            reinit_layers: 0,
-        };
-        match BertForSequenceClassification::load(folder, &options) {
+        let (device, precision) = (Device::Cpu, Precision::Fp32);
+        let options = LoadOptions { device, precision, new_head: label_names.is_some(), reinit_layers: 0, seed: 1 };
+        let model = Config::from_folder(folder).and_then(|mut config| {
+            label_names.iter().for_each(|names| config.set_labels(names));
+            BertForSequenceClassification::load(folder, config, &options)
+        });
+        match model {
             Ok((model, _)) => {
                 let logits = model.forward(&Inputs::new(&[1, 2, 0, 0], &[0, 3, 4], Device::Cpu));
                 let classes = model.config().id2label.len().max(2) as i64;

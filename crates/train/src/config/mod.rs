@@ -21,6 +21,7 @@ mod validate;
 use std::path::{Path, PathBuf};
 
 use metrics::Metric;
+use model::Role;
 use serde::Serialize;
 
 pub use args::TrainArgs;
@@ -249,11 +250,13 @@ impl TrainConfig {
         if self.warmup_steps > 0 { Warmup::Steps(self.warmup_steps) } else { Warmup::Ratio(self.warmup_ratio) }
     }
 
-    /// Whether the parameter of that name (Hugging Face's) stays as it is.
-    pub(crate) fn freezes(&self, name: &str) -> bool {
-        let layer = name.strip_prefix("bert.encoder.layer.").and_then(|rest| rest.split('.').next()?.parse().ok());
-        (self.freeze_embeddings && name.starts_with("bert.embeddings."))
-            || layer.is_some_and(|layer: usize| layer < self.freeze_layers)
+    /// Whether that part of the model stays as it is.
+    pub(crate) fn freezes(&self, role: Role) -> bool {
+        match role {
+            Role::Embedding => self.freeze_embeddings,
+            Role::Layer(index) => index < self.freeze_layers,
+            Role::Head => false,
+        }
     }
 
     fn resolve(asked: TrainArgs) -> Self {

@@ -15,11 +15,13 @@
 
 use kernels::isa::Isa;
 use kernels::parallel;
-use model::Gradient;
+use model::tensor_slice::{checked_slice, checked_slice_mut};
+use model::{Gradient, ModelError};
 use tch::{Device, Kind, Tensor};
 
 use super::adam_kernel::{self, Constants, Job, Piece, Rows, Span};
-use super::{Settings, Update, Weight, memory};
+use super::state::misfit;
+use super::{Settings, Update, Weight};
 use crate::config::OptimizerKind;
 use crate::error::{Result, TrainError};
 
@@ -119,38 +121,40 @@ impl Numbers {
 
 /// Cuts one parameter of the CPU into jobs.
 fn push_jobs<'a>(update: &'a mut Update, constants: Constants, jobs: &mut Vec<Job<'a>>) -> Result<()> {
-    let Weight { name, master, compute } = update.weight;
+    let Weight { name, master, compute, .. } = update.weight;
     let [exp_avg, exp_avg_sq] = update.slot.state.as_slice() else {
-        return Err(TrainError::OptimizerState { details: format!("\n  missing: the averages of {name}") });
+        return Err(misfit(&format!("\n  missing: the averages of {name}")));
     };
     // SAFETY: the caller of `Optimizer::step` lent it the parameters and itself exclusively, every parameter and every
     // state tensor has memory of its own, and no libtorch operation runs until the jobs are done and dropped.
     let mut span = unsafe {
         Span {
-            master: memory::f32_mut(master, name)?,
-            exp_avg: memory::f32_mut(exp_avg, name)?,
-            exp_avg_sq: memory::f32_mut(exp_avg_sq, name)?,
-            compute: compute.map(|compute| memory::bf16_mut(compute, name)).transpose()?,
+            master: checked_slice_mut(master, name)?,
+            exp_avg: checked_slice_mut(exp_avg, name)?,
+            exp_avg_sq: checked_slice_mut(exp_avg_sq, name)?,
+            compute: compute.map(|compute| checked_slice_mut(compute, name)).transpose()?,
         }
     };
-    // SAFETY (here and below): gradients are lent for the step and nothing writes to them.
     match update.gradient {
         Gradient::Dense(gradient) if gradient.kind() == Kind::BFloat16 => {
-            let gradient = unsafe { memory::bf16_ref(gradient, name)? };
+            // SAFETY: gradients are lent for the step and nothing writes to them.
+            let gradient = unsafe { checked_slice(gradient, name)? };
             update.slot.seen.add(None);
             for gradient in gradient.chunks(JOB_SIZE) {
                 jobs.push(Job { constants, span: span.take(gradient.len()), gradient: Piece::Bf16(gradient) });
             }
         }
         Gradient::Dense(gradient) => {
-            let gradient = unsafe { memory::f32_ref(gradient, name)? };
+            // SAFETY: as above.
+            let gradient = unsafe { checked_slice(gradient, name)? };
             update.slot.seen.add(None);
             for gradient in gradient.chunks(JOB_SIZE) {
                 jobs.push(Job { constants, span: span.take(gradient.len()), gradient: Piece::Fp32(gradient) });
             }
         }
         Gradient::Rows { ids, values } => {
-            let (ids, values) = unsafe { (memory::i64_ref(ids, name)?, memory::f32_ref(values, name)?) };
+            // SAFETY: as above.
+            let (ids, values) = unsafe { (checked_slice(ids, name)?, checked_slice(values, name)?) };
             check_ids(ids, update.slot.seen.0.len(), name)?;
             update.slot.seen.add(Some(ids));
             push_row_jobs(&update.slot.seen.0, ids, values, (span, constants), jobs);
@@ -189,11 +193,11 @@ fn check_ids(ids: &[i64], rows: usize, name: &str) -> Result<()> {
     if ascend && inside {
         return Ok(());
     }
-    Err(TrainError::UnfitTensor {
+    Err(TrainError::Model(ModelError::UnfitTensor {
         name: name.to_owned(),
         found: "with row numbers that repeat, go down or lie outside the table".to_owned(),
         needed: format!("ascending, distinct row numbers from 0 to {}", rows.saturating_sub(1)),
-    })
+    }))
 }
 
 /// The same step as plain libtorch operations, for devices whose memory isn't ours to walk through.
@@ -204,8 +208,7 @@ pub(super) fn step_by_operations(update: &mut Update, numbers: &Numbers) -> Resu
         let _ = gradient.f_add_(&master.f_mul_scalar(numbers.coupled_decay)?)?;
     }
     let [exp_avg, exp_avg_sq] = update.slot.state.as_mut_slice() else {
-        let details = format!("\n  missing: the averages of {}", update.weight.name);
-        return Err(TrainError::OptimizerState { details });
+        return Err(misfit(&format!("\n  missing: the averages of {}", update.weight.name)));
     };
     let _ = exp_avg.f_lerp_(&gradient, 1.0 - numbers.beta1)?;
     let square = gradient.f_square()?.f_mul_scalar_(1.0 - numbers.beta2)?;

@@ -8,10 +8,10 @@
 use kernels::element::{Bf16, Element};
 use kernels::isa::{Isa, LANES};
 use kernels::{multiversion, parallel};
+use model::tensor_slice::checked_slice;
 use model::{Gradient, Gradients};
 use tch::{Device, Kind, Tensor};
 
-use super::memory;
 use crate::error::Result;
 
 /// Values in a job.
@@ -61,9 +61,9 @@ fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
         // SAFETY: gradients are lent for this call and nothing writes to them.
         unsafe {
             if tensor.kind() == Kind::BFloat16 {
-                pieces.extend(memory::bf16_ref(tensor, "a gradient")?.chunks(JOB_SIZE).map(Values::Bf16));
+                pieces.extend(checked_slice(tensor, "a gradient")?.chunks(JOB_SIZE).map(Values::Bf16));
             } else {
-                pieces.extend(memory::f32_ref(tensor, "a gradient")?.chunks(JOB_SIZE).map(Values::Fp32));
+                pieces.extend(checked_slice(tensor, "a gradient")?.chunks(JOB_SIZE).map(Values::Fp32));
             }
         }
     }

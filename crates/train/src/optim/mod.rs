@@ -15,21 +15,20 @@ mod adafactor;
 mod adam;
 mod adam_kernel;
 pub mod clip;
-pub mod group;
+pub mod layer_decay;
 mod lion;
-mod memory;
 mod sgd;
 mod state;
 #[cfg(test)]
 mod tests;
 
-use model::{Gradient, Gradients, Parameter, Parameters};
+use model::{Gradient, Gradients, ModelError, Parameter, Parameters, Role};
 use tch::Tensor;
 
 pub(crate) use state::shapes as state_shapes;
 
 use crate::config::{OptimizerKind, TrainConfig};
-use crate::error::{Result, TrainError};
+use crate::error::Result;
 
 /// The rule and its constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,9 +43,9 @@ pub struct Settings {
     pub epsilon: f64,
     /// Momentum of sgd.
     pub momentum: f64,
-    /// Weight decay of the parameters that [`group::decays`]: inside the gradient for adam and sgd, else decoupled.
+    /// Weight decay of the parameters that [decay](Parameter::decays): inside the gradient for adam and sgd, else decoupled.
     pub weight_decay: f64,
-    /// Factor of the learning rate from a layer to the one below it, see [`group::rate_multipliers`].
+    /// Factor of the learning rate from a layer to the one below it, see [`layer_decay::rate_multipliers`].
     pub layer_decay: f64,
 }
 
@@ -77,6 +76,8 @@ pub struct StepScale {
 #[derive(Debug, Clone, Copy)]
 struct Weight<'a> {
     name: &'a str,
+    role: Role,
+    decays: bool,
     /// fp32, contiguous.
     master: &'a Tensor,
     /// The bf16 copy that the model reads; `None` where it reads the master itself.
@@ -86,7 +87,8 @@ struct Weight<'a> {
 impl<'a> From<&'a Parameter> for Weight<'a> {
     fn from(parameter: &'a Parameter) -> Self {
         let compute = (!parameter.is_shared()).then(|| parameter.compute());
-        Self { name: parameter.name(), master: parameter.master(), compute }
+        let (name, role, decays) = (parameter.name(), parameter.role(), parameter.decays());
+        Self { name, role, decays, master: parameter.master(), compute }
     }
 }
 
@@ -154,8 +156,8 @@ impl Optimizer {
     }
 
     fn over(weights: &[(Weight, bool)], settings: Settings) -> Result<Self> {
-        let names: Vec<&str> = weights.iter().map(|(weight, _)| weight.name).collect();
-        let multipliers = group::rate_multipliers(&names, settings.layer_decay);
+        let roles: Vec<Role> = weights.iter().map(|(weight, _)| weight.role).collect();
+        let multipliers = layer_decay::rate_multipliers(&roles, settings.layer_decay);
         let mut slots = Vec::with_capacity(weights.len());
         for ((weight, trainable), rate_multiplier) in weights.iter().zip(multipliers) {
             let shape = weight.master.size();
@@ -163,7 +165,7 @@ impl Optimizer {
             let zeros = |shape: &Vec<i64>| model::untouched_zeros(shape, weight.master.device());
             slots.push(Slot {
                 name: weight.name.to_owned(),
-                weight_decay: if group::decays(weight.name) { settings.weight_decay } else { 0.0 },
+                weight_decay: if weight.decays { settings.weight_decay } else { 0.0 },
                 rate_multiplier,
                 state: shapes.iter().map(zeros).collect(),
                 seen: adam::SeenRows::none(&shape),
@@ -212,7 +214,7 @@ impl Optimizer {
     /// Every gradient has a weight and a state to go with it, and its shape. Checked before anything changes.
     fn check(&self, weights: &[Weight], gradients: &[Option<Gradient>]) -> Result<()> {
         let unfit = |name: &str, found: String, needed: String| {
-            Err(TrainError::UnfitTensor { name: name.to_owned(), found, needed })
+            Err(ModelError::UnfitTensor { name: name.to_owned(), found, needed }.into())
         };
         if weights.len() != self.slots.len() || gradients.len() != self.slots.len() {
             let found = format!("one of {} parameters with {} gradients", weights.len(), gradients.len());

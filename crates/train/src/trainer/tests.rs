@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::Parser;
-use data::prepare::PrepareArgs;
+use data::prepare::{ModelLimits, PrepareArgs};
 use model::{BertForSequenceClassification, Config, Precision};
 use run::{Event, METRICS, read_log};
 use serde_json::Value;
@@ -50,7 +50,8 @@ fn house() -> tempfile::TempDir {
     let [dataset, model, output] =
         ["texts.csv", "tiny", "data"].map(|name| house.path().join(name).display().to_string());
     let line = ["prepare", "--dataset", &dataset, "--model", &model, "--output", &output, "--max-length", "32"];
-    data::prepare::run(&Prepare::parse_from(line).args).unwrap();
+    let limits = ModelLimits { vocab_size: WORDS.len(), positions: 32 };
+    data::prepare::run(&Prepare::parse_from(line).args, |_| Ok(limits)).unwrap();
     house
 }
 

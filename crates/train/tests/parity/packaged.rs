@@ -2,7 +2,7 @@
 
 use data::batch::Batch;
 use data::tokenize::Tokenizer;
-use model::{BertForSequenceClassification, DropoutOverrides, Inputs, LoadOptions, Precision};
+use model::{BertForSequenceClassification, Config, Inputs, LoadOptions, Precision};
 use tch::{Device, Kind, Tensor};
 
 use crate::generator;
@@ -44,15 +44,11 @@ fn logits_are_transformers_and_batches_change_nothing() {
     assert_eq!(counts, floats(&expected["tokens"]));
     assert!(encoded.iter().filter(|text| text.truncated).count() >= 3);
 
-    let options = LoadOptions {
-        label_names: Some((0..5).map(|class| class.to_string()).collect()),
-        device: Device::Cpu,
-        precision: Precision::Fp32,
-        seed: 0,
-        dropout: DropoutOverrides::default(),
-        reinit_layers: 0,
-    };
-    let (model, _) = BertForSequenceClassification::load(&folder, &options).expect("loads");
+    let mut config = Config::from_folder(&folder).expect("a configuration");
+    config.set_labels(&(0..5).map(|class| class.to_string()).collect::<Vec<_>>());
+    let options =
+        LoadOptions { device: Device::Cpu, precision: Precision::Fp32, new_head: true, reinit_layers: 0, seed: 0 };
+    let (model, _) = BertForSequenceClassification::load(&folder, config, &options).expect("loads");
     for (k, name, shape) in [(1000, "classifier.weight", &[5, 384][..]), (1001, "classifier.bias", &[5])] {
         let parameter = model.parameters().get(name).expect("a head");
         let values: Tensor = generator::weight(k, shape);

@@ -13,6 +13,16 @@ use super::*;
 const CPU: Device = Device::Cpu;
 const TABLE: &str = "bert.embeddings.word_embeddings.weight";
 
+/// The role of a parameter in these tests, and whether transformers lets it decay.
+fn place_of(name: &str) -> (Role, bool) {
+    let role = match name {
+        TABLE => Role::Embedding,
+        _ if name.contains("encoder.layer.0.") => Role::Layer(0),
+        _ => Role::Head,
+    };
+    (role, !name.contains("bias") && !name.contains("LayerNorm"))
+}
+
 /// Parameters without a model around them.
 struct Model {
     names: Vec<String>,
@@ -30,7 +40,10 @@ impl Model {
     }
 
     fn weights(&self) -> Vec<Weight<'_>> {
-        let weight = |(index, (name, master))| Weight { name, master, compute: self.computes.get(index) };
+        let weight = |(index, (name, master))| {
+            let (role, decays) = place_of(name);
+            Weight { name, role, decays, master, compute: self.computes.get(index) }
+        };
         self.names.iter().map(String::as_str).zip(&self.masters).enumerate().map(weight).collect()
     }
 
@@ -213,4 +226,36 @@ fn lower_layers_move_less_under_layer_decay() {
     optimizer.step_over(&model.weights(), &gradients, &scale).expect("a step");
     let moved: Vec<f64> = model.masters.iter().map(|master| master.double_value(&[0, 0])).collect();
     assert_eq!(moved, [-0.25, -0.5, -1.0]);
+}
+
+/// Each role of a real model by what its parameters do in a step of sgd: how far a gradient of ones moves them, and how far
+/// weight decay does.
+#[test]
+fn a_step_treats_each_role_of_a_model_as_its_own() {
+    let json = r#"{"model_type": "bert", "vocab_size": 9, "hidden_size": 4, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "intermediate_size": 6, "max_position_embeddings": 8}"#;
+    let config = model::Config::from_json(json, std::path::Path::new("config.json")).expect("parses");
+    let mut model = model::BertForSequenceClassification::random(config, CPU, model::Precision::Fp32, 1);
+    model.parameters_mut().freeze(|role| role == Role::Layer(0));
+    for parameter in model.parameters().iter() {
+        let _ = parameter.master().shallow_clone().fill_(1.0);
+    }
+    let settings = Settings { layer_decay: 0.5, weight_decay: 0.5, ..settings(OptimizerKind::Sgd) };
+    let mut optimizer = Optimizer::new(model.parameters(), settings).expect("an optimizer");
+    let gradient =
+        |parameter: &Parameter| parameter.trainable().then(|| Gradient::Dense(parameter.master().ones_like()));
+    let gradients = Gradients(model.parameters().iter().map(gradient).collect());
+    let scale = StepScale { learning_rate: 1.0, gradient_scale: 1.0 };
+    optimizer.step(model.parameters_mut(), &gradients, &scale).expect("a step");
+    for parameter in model.parameters().iter() {
+        let share = match parameter.role() {
+            Role::Embedding => 0.125,
+            Role::Layer(0) => 0.0,
+            Role::Layer(_) => 0.5,
+            Role::Head => 1.0,
+        };
+        let is_norm_or_bias = parameter.name().ends_with("bias") || parameter.name().contains("LayerNorm");
+        let moved = share * if is_norm_or_bias { 1.0 } else { 1.5 };
+        assert!(parameter.master().eq(1.0 - moved).all().int64_value(&[]) == 1, "{}", parameter.name());
+    }
 }

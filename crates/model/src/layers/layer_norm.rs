@@ -1,4 +1,4 @@
-//! Layer normalisation with its surroundings: `y = norm(dropout(dense) + residual)` in a layer, `y = dropout(norm(sum))` in the
+//! Layer normalization with its surroundings: `y = norm(dropout(dense) + residual)` in a layer, `y = dropout(norm(sum))` in the
 //! embeddings.
 //!
 //! Weights, statistics and sums are fp32 at either precision; only activations are in the compute format. On the CPU all of
@@ -7,17 +7,19 @@
 use kernels::norm::{self, Masks, Parameters as Constants};
 use tch::{Kind, Tensor};
 
-use crate::cpu::{empty, is_cpu, slice, slice_mut, with_float};
+use crate::builder::{GradientForm, Initial, ParameterId, Scope, Traits};
 use crate::dropout::Site;
-use crate::parameters::{Gradient, Gradients, ParameterId, Parameters};
+use crate::parameters::{Gradient, Gradients, Parameters};
 use crate::profile::{Phase, timed};
+use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
+
+const WEIGHT: Traits = Traits { decays: false, always_fp32: true, initial: Initial::Ones, gradient: GradientForm::Sum };
+const BIAS: Traits = Traits { initial: Initial::Zeros, ..WEIGHT };
 
 #[derive(Debug)]
 pub(crate) struct LayerNorm {
-    weight_id: ParameterId,
-    bias_id: ParameterId,
-    weight: Tensor,
-    bias: Tensor,
+    weight: ParameterId,
+    bias: ParameterId,
     eps: f64,
 }
 
@@ -47,11 +49,11 @@ pub(crate) struct Saved {
     rstd: Tensor,
 }
 
-/// A gradient that arrives on one way or on two, each `[R, D]`: the sum of both is meant.
+/// A gradient that arrives through a sublayer and perhaps also along its residual, each `[R, D]`: the sum of both is meant.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) dy: Tensor,
-    pub(crate) dy_too: Option<Tensor>,
+    pub(crate) dy_residual: Option<Tensor>,
 }
 
 /// Gradients of what went into a norm, `[R, D]` each.
@@ -64,27 +66,22 @@ pub(crate) struct Downstream {
 }
 
 impl LayerNorm {
-    pub(crate) fn new(parameters: &mut Parameters, name: &str, eps: f64, take: &mut dyn FnMut(&str) -> Tensor) -> Self {
-        let mut add = |suffix: &str| {
-            let name = format!("{name}.{suffix}");
-            let tensor = take(&name);
-            (parameters.add_fp32(name, tensor.shallow_clone()), tensor)
-        };
-        let (weight_id, weight) = add("weight");
-        let (bias_id, bias) = add("bias");
-        Self { weight_id, bias_id, weight, bias, eps }
+    /// `weight` and `bias`, `[width]` each.
+    pub(crate) fn new(mut scope: Scope, width: i64, eps: f64) -> Self {
+        let weight = scope.parameter("weight", &[width], WEIGHT);
+        Self { weight, bias: scope.parameter("bias", &[width], BIAS), eps }
     }
 
     /// `[R, D]` to `[R, D]`, without dropout and without a tape.
-    pub(crate) fn forward(&self, dense: Tensor, residual: Option<&Tensor>) -> Tensor {
-        timed(Phase::Normalisation, || {
+    pub(crate) fn forward(&self, dense: Tensor, residual: Option<&Tensor>, parameters: &Parameters) -> Tensor {
+        timed(Phase::Normalization, || {
             if !is_cpu(&dense) {
-                return self.forward_aten(dense, residual, Sites::default()).0;
+                return self.forward_aten(dense, residual, Sites::default(), parameters).0;
             }
             with_float!(dense, T => {
                 let mut y = empty::<T>(&dense.size());
                 let residual = residual.map(slice::<T>);
-                let constants = self.constants();
+                let constants = self.constants(parameters);
                 norm::forward::<T>(slice(&dense), residual, constants, Masks::default(), slice_mut(&mut y), None);
                 y
             })
@@ -92,44 +89,61 @@ impl LayerNorm {
     }
 
     /// `[R, D]` to `[R, D]`.
-    pub(crate) fn forward_train(&self, dense: Tensor, residual: Option<&Tensor>, sites: Sites) -> (Tensor, Saved) {
-        timed(Phase::Normalisation, || {
+    pub(crate) fn forward_train(
+        &self,
+        dense: Tensor,
+        residual: Option<&Tensor>,
+        sites: Sites,
+        parameters: &Parameters,
+    ) -> (Tensor, Saved) {
+        timed(Phase::Normalization, || {
             if is_cpu(&dense) {
-                self.forward_kernel(&dense, residual, sites)
+                self.forward_kernel(&dense, residual, sites, parameters)
             } else {
-                self.forward_aten(dense, residual, sites)
+                self.forward_aten(dense, residual, sites, parameters)
             }
         })
     }
 
-    fn constants(&self) -> Constants<'_> {
-        Constants { weight: slice(&self.weight), bias: slice(&self.bias), eps: self.eps as f32 }
+    fn constants<'a>(&self, parameters: &'a Parameters) -> Constants<'a> {
+        let values = |id: ParameterId| slice(parameters.at(id).compute());
+        Constants { weight: values(self.weight), bias: values(self.bias), eps: self.eps as f32 }
     }
 
-    fn forward_kernel(&self, dense: &Tensor, residual: Option<&Tensor>, sites: Sites) -> (Tensor, Saved) {
+    fn forward_kernel(
+        &self,
+        dense: &Tensor,
+        residual: Option<&Tensor>,
+        sites: Sites,
+        parameters: &Parameters,
+    ) -> (Tensor, Saved) {
         let rows = dense.size()[0];
         with_float!(dense, T => {
             let (mut y, mut x) = (empty::<T>(&dense.size()), empty::<T>(&dense.size()));
             let (mut mean, mut rstd) = (empty::<f32>(&[rows, 1]), empty::<f32>(&[rows, 1]));
             let saved = Some((slice_mut::<T>(&mut x), slice_mut(&mut mean), slice_mut(&mut rstd)));
             let residual = residual.map(slice::<T>);
-            norm::forward(slice::<T>(dense), residual, self.constants(), sites.masks(), slice_mut(&mut y), saved);
+            let constants = self.constants(parameters);
+            norm::forward(slice::<T>(dense), residual, constants, sites.masks(), slice_mut(&mut y), saved);
             (y, Saved { sites, x, mean, rstd })
         })
     }
 
-    fn forward_aten(&self, dense: Tensor, residual: Option<&Tensor>, sites: Sites) -> (Tensor, Saved) {
+    fn forward_aten(
+        &self,
+        dense: Tensor,
+        residual: Option<&Tensor>,
+        sites: Sites,
+        parameters: &Parameters,
+    ) -> (Tensor, Saved) {
         let dropped = times(&dense, sites.before);
         let x = match residual {
             Some(residual) => dropped + residual,
             None => dropped,
         };
-        let (y, mean, rstd) = x.to_kind(Kind::Float).native_layer_norm(
-            self.weight.size(),
-            Some(&self.weight),
-            Some(&self.bias),
-            self.eps,
-        );
+        let (weight, bias) = (parameters.at(self.weight).compute(), parameters.at(self.bias).compute());
+        let (y, mean, rstd) =
+            x.to_kind(Kind::Float).native_layer_norm(weight.size(), Some(weight), Some(bias), self.eps);
         (times(&y.to_kind(x.kind()), sites.after), Saved { sites, x, mean, rstd })
     }
 
@@ -141,14 +155,15 @@ impl LayerNorm {
         parameters: &Parameters,
         gradients: &mut Gradients,
     ) -> Downstream {
-        let (downstream, dweight, dbias) = timed(Phase::Normalisation, || {
+        let weight = parameters.at(self.weight).compute();
+        let (downstream, dweight, dbias) = timed(Phase::Normalization, || {
             if is_cpu(&upstream.dy) {
-                backward_kernel(saved, upstream, &self.weight)
+                backward_kernel(saved, upstream, weight)
             } else {
-                backward_aten(saved, upstream, &self.weight)
+                backward_aten(saved, upstream, weight)
             }
         });
-        for (id, gradient) in [(self.weight_id, dweight), (self.bias_id, dbias)] {
+        for (id, gradient) in [(self.weight, dweight), (self.bias, dbias)] {
             if parameters.at(id).trainable() {
                 gradients.set(id, Gradient::Dense(gradient));
             }
@@ -161,8 +176,8 @@ impl LayerNorm {
 fn backward_aten(saved: &Saved, upstream: &Upstream, weight: &Tensor) -> (Downstream, Tensor, Tensor) {
     let first = upstream.dy.to_kind(Kind::Float);
     // Not in place: in fp32 that would be the caller's tensor.
-    let dy = match &upstream.dy_too {
-        Some(dy_too) => &first + dy_too.to_kind(Kind::Float),
+    let dy = match &upstream.dy_residual {
+        Some(dy_residual) => &first + dy_residual.to_kind(Kind::Float),
         None => first,
     };
     let dy = times(&dy, saved.sites.after);
@@ -183,7 +198,7 @@ fn backward_kernel(saved: &Saved, upstream: &Upstream, weight: &Tensor) -> (Down
         let mut dense = saved.sites.before.map(|_| empty::<T>(&saved.x.size()));
         norm::backward::<T>(
             slice(&upstream.dy),
-            upstream.dy_too.as_ref().map(slice::<T>),
+            upstream.dy_residual.as_ref().map(slice::<T>),
             norm::Saved { x: slice(&saved.x), mean: slice(&saved.mean), rstd: slice(&saved.rstd) },
             slice(weight),
             saved.sites.masks(),
@@ -215,6 +230,7 @@ mod tests {
     use tch::Device;
 
     use super::*;
+    use crate::builder::Builder;
     use crate::dropout::DropoutStream;
 
     #[test]
@@ -224,16 +240,18 @@ mod tests {
         for (kind, tolerance) in [(Kind::Float, 1e-5), (Kind::BFloat16, 2e-2)] {
             for width in [5i64, 7, 16, 100, 384] {
                 let random = || Tensor::randn([37, width], (Kind::Float, Device::Cpu)).to_kind(kind);
-                let mut parameters = Parameters::new(Device::Cpu, kind);
-                let mut take = |_: &str| Tensor::randn([width], (Kind::Float, Device::Cpu));
-                let norm = LayerNorm::new(&mut parameters, "norm", 1e-5, &mut take);
-                let (dense, residual, dy, dy_too) = (random(), random(), random(), random());
+                let mut builder = Builder::default();
+                let norm = LayerNorm::new(builder.embedding("norm"), width, 1e-5);
+                let master = |_: &_| Tensor::randn([width], (Kind::Float, Device::Cpu));
+                let parameters = Parameters::new(builder.finish(), Device::Cpu, kind, master);
+                let weight = parameters.at(norm.weight).compute();
+                let (dense, residual, dy, dy_residual) = (random(), random(), random(), random());
                 let sites = Sites { before: stream.site(0.2), after: stream.site(0.1) };
-                let ours = norm.forward_kernel(&dense, Some(&residual), sites);
-                let reference = norm.forward_aten(dense, Some(&residual), sites);
-                let upstream = Upstream { dy, dy_too: Some(dy_too) };
-                let back = backward_kernel(&ours.1, &upstream, &norm.weight);
-                let reference_back = backward_aten(&reference.1, &upstream, &norm.weight);
+                let ours = norm.forward_kernel(&dense, Some(&residual), sites, &parameters);
+                let reference = norm.forward_aten(dense, Some(&residual), sites, &parameters);
+                let upstream = Upstream { dy, dy_residual: Some(dy_residual) };
+                let back = backward_kernel(&ours.1, &upstream, weight);
+                let reference_back = backward_aten(&reference.1, &upstream, weight);
                 for (ours, reference) in [
                     (&ours.0, &reference.0),
                     (&back.0.residual, &reference_back.0.residual),

@@ -1,43 +1,39 @@
-//! Word, position and token-type embeddings, summed, normalised and dropped out.
+//! Word, position and token-type embeddings, summed, normalized and dropped out.
 
 use kernels::rows::{Groups, Lookup, gather, group_sums};
 use tch::{Kind, Tensor};
 
-use crate::config::Config;
-use crate::cpu::{empty, is_cpu, slice, slice_mut, with_float};
+use crate::builder::{GradientForm, Initial, ParameterId, Traits};
 use crate::dropout::DropoutStream;
 use crate::inputs::Inputs;
-use crate::layer_norm::{self, LayerNorm, Sites, Upstream};
-use crate::linear::column_sums;
-use crate::parameters::{Gradient, Gradients, ParameterId, Parameters};
+use crate::layers::layer_norm::{self, LayerNorm, Sites, Upstream};
+use crate::layers::linear::column_sums;
+use crate::parameters::{Gradient, Gradients, Parameters};
 use crate::profile::{Phase, timed};
+use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
+
+/// A table, `[rows, D]`.
+pub(crate) const TABLE: Traits =
+    Traits { decays: true, always_fp32: false, initial: Initial::Normal, gradient: GradientForm::Sum };
+/// A table of which a batch touches few rows.
+pub(crate) const LARGE_TABLE: Traits = Traits { gradient: GradientForm::Rows, ..TABLE };
 
 #[derive(Debug)]
 pub(crate) struct Embeddings {
-    word: ParameterId,
-    position: ParameterId,
-    token_type: ParameterId,
-    norm: LayerNorm,
-    dropout: f64,
+    pub(crate) word: ParameterId,
+    pub(crate) position: ParameterId,
+    /// `None` where the architecture knows no types of tokens.
+    pub(crate) token_type: Option<ParameterId>,
+    pub(crate) norm: LayerNorm,
+    pub(crate) dropout: f64,
 }
 
 pub(crate) type Saved = layer_norm::Saved;
 
 impl Embeddings {
-    pub(crate) fn new(parameters: &mut Parameters, config: &Config, take: &mut dyn FnMut(&str) -> Tensor) -> Self {
-        let mut add = |table: &str| {
-            let name = format!("bert.embeddings.{table}_embeddings.weight");
-            let tensor = take(&name);
-            parameters.add(name, tensor)
-        };
-        let (word, position, token_type) = (add("word"), add("position"), add("token_type"));
-        let norm = LayerNorm::new(parameters, "bert.embeddings.LayerNorm", config.layer_norm_eps, take);
-        Self { word, position, token_type, norm, dropout: config.hidden_dropout_prob }
-    }
-
     /// `T` token ids to `[T, D]`, without dropout and without a tape.
     pub(crate) fn forward(&self, inputs: &Inputs, parameters: &Parameters) -> Tensor {
-        self.norm.forward(self.sum(inputs, parameters), None)
+        self.norm.forward(self.sum(inputs, parameters), None, parameters)
     }
 
     /// `T` token ids to `[T, D]`.
@@ -48,13 +44,13 @@ impl Embeddings {
         dropout: &DropoutStream,
     ) -> (Tensor, Saved) {
         let sites = Sites { before: None, after: dropout.site(self.dropout) };
-        self.norm.forward_train(self.sum(inputs, parameters), None, sites)
+        self.norm.forward_train(self.sum(inputs, parameters), None, sites, parameters)
     }
 
     /// `[T, D]`. Single sentences only: every token is of type 0.
     fn sum(&self, inputs: &Inputs, parameters: &Parameters) -> Tensor {
         let table = |id: ParameterId| parameters.at(id).compute();
-        let (word, position, token_type) = (table(self.word), table(self.position), table(self.token_type));
+        let (word, position, token_type) = (table(self.word), table(self.position), self.token_type.map(table));
         timed(Phase::Embeddings, || {
             if is_cpu(word) {
                 return with_float!(word, T => {
@@ -62,14 +58,18 @@ impl Embeddings {
                     let mut sum = empty::<T>(&[inputs.row_count(), width]);
                     let words = Lookup { table: slice::<T>(word), rows: &inputs.input_ids };
                     let positions = Lookup { table: slice::<T>(position), rows: &inputs.position_ids };
-                    gather(words, positions, &slice::<T>(token_type)[..width as usize], slice_mut(&mut sum));
+                    let none = vec![T::default(); width as usize];
+                    let type_0 = token_type.map_or(&none[..], |table| &slice::<T>(table)[..width as usize]);
+                    gather(words, positions, type_0, slice_mut(&mut sum));
                     sum
                 });
             }
             let indices = inputs.indices();
-            word.index_select(0, &indices.input_ids)
-                + position.index_select(0, &indices.position_ids)
-                + token_type.narrow(0, 0, 1)
+            let sum = word.index_select(0, &indices.input_ids) + position.index_select(0, &indices.position_ids);
+            match token_type {
+                Some(table) => sum + table.narrow(0, 0, 1),
+                None => sum,
+            }
         })
     }
 
@@ -109,10 +109,10 @@ impl Embeddings {
             };
             gradients.set(self.position, Gradient::Dense(dense));
         }
-        if trainable(self.token_type) {
-            let dense = Tensor::zeros([table_rows(self.token_type), width], (Kind::Float, dsum.device()));
+        if let Some(token_type) = self.token_type.filter(|&id| trainable(id)) {
+            let dense = Tensor::zeros([table_rows(token_type), width], (Kind::Float, dsum.device()));
             dense.get(0).copy_(&column_sums(dsum));
-            gradients.set(self.token_type, Gradient::Dense(dense));
+            gradients.set(token_type, Gradient::Dense(dense));
         }
     }
 }
@@ -137,7 +137,32 @@ fn sum_at(values: &Tensor, group_of: &Tensor, groups: i64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builder::Builder;
     use tch::Device;
+
+    #[test]
+    fn an_architecture_may_lack_token_types() {
+        let mut builder = Builder::default();
+        let mut scope = builder.embedding("tables");
+        let word = scope.parameter("word", &[9, 5], LARGE_TABLE);
+        let position = scope.parameter("position", &[4, 5], TABLE);
+        let token_type = scope.parameter("token_type", &[2, 5], TABLE);
+        let norm = LayerNorm::new(builder.embedding("norm"), 5, 1e-5);
+        let with = Embeddings { word, position, token_type: Some(token_type), norm, dropout: 0.0 };
+        let norm = LayerNorm::new(builder.embedding("another norm"), 5, 1e-5);
+        let without = Embeddings { word, position, token_type: None, norm, dropout: 0.0 };
+        let master = |spec: &crate::ParameterSpec| match spec.name.as_str() {
+            "tables.token_type" => Tensor::zeros(&spec.shape, (Kind::Float, Device::Cpu)),
+            _ => Tensor::randn(&spec.shape, (Kind::Float, Device::Cpu)),
+        };
+        let parameters = Parameters::new(builder.finish(), Device::Cpu, Kind::Float, master);
+        let inputs = Inputs::new(&[7, 5, 3], &[0, 1, 3], Device::Cpu);
+        assert!(with.sum(&inputs, &parameters).equal(&without.sum(&inputs, &parameters)));
+        let dsum = Tensor::randn([3, 5], (Kind::Float, Device::Cpu));
+        let mut gradients = Gradients::none_for(&parameters);
+        without.backward_tables(&dsum, &inputs, &parameters, &mut gradients);
+        assert!(gradients.0[word.0].is_some() && gradients.0[token_type.0].is_none());
+    }
 
     #[test]
     fn both_ways_to_sum_rows_agree() {

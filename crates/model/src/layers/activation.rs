@@ -4,8 +4,8 @@ use kernels::activation as kernel;
 use tch::Tensor;
 
 use crate::config::Activation;
-use crate::cpu::{empty, is_cpu, slice, slice_mut, with_float};
 use crate::profile::{Phase, timed};
+use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
 
 impl Activation {
     pub(crate) fn forward(self, x: &Tensor) -> Tensor {
@@ -45,7 +45,7 @@ impl Activation {
         }
     }
 
-    fn backward_aten(self, dy: &Tensor, x: &Tensor) -> Tensor {
+    pub(crate) fn backward_aten(self, dy: &Tensor, x: &Tensor) -> Tensor {
         match self {
             Activation::Gelu => x.gelu_backward(dy, "none"),
             Activation::GeluNew => x.gelu_backward(dy, "tanh"),

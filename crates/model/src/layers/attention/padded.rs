@@ -52,8 +52,8 @@ impl Attention {
         let dquery = dscores.matmul(&key); // [B, N, Sq, H]
         let dkey = dscores.transpose(2, 3).matmul(&query); // [B, N, S, H]
         match rows {
-            Rows::All => Projected::Joint(self.merge(&[dquery, dkey, dvalue], inputs)),
-            Rows::Cls => Projected::Apart {
+            Rows::All => Projected::Fused(self.merge(&[dquery, dkey, dvalue], inputs)),
+            Rows::Cls => Projected::Separate {
                 query: dquery.reshape([inputs.batch_size(), self.heads * self.head_size]),
                 key_value: self.merge(&[dkey, dvalue], inputs),
             },
@@ -71,11 +71,11 @@ impl Attention {
     /// Queries, keys and values by head: `[B, N, Sq or S, H]`.
     fn split_projected(&self, projected: &Projected, inputs: &Inputs) -> [Tensor; 3] {
         match projected {
-            Projected::Joint(qkv) => {
+            Projected::Fused(qkv) => {
                 let qkv = self.split(qkv, 3, inputs); // [3, B, N, S, H]
                 [qkv.get(0), qkv.get(1), qkv.get(2)]
             }
-            Projected::Apart { query, key_value } => {
+            Projected::Separate { query, key_value } => {
                 let query = query.view([inputs.batch_size(), self.heads, 1, self.head_size]);
                 let kv = self.split(key_value, 2, inputs); // [2, B, N, S, H]
                 [query, kv.get(0), kv.get(1)]
@@ -133,24 +133,27 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
-    use crate::attention::Probabilities;
-    use crate::config::Config;
+    use crate::builder::Builder;
     use crate::dropout::DropoutStream;
+    use crate::layers::attention::Probabilities;
+    use crate::layers::layer_norm::LayerNorm;
+    use crate::layers::linear::Linear;
     use crate::parameters::Parameters;
 
-    fn attention() -> Attention {
-        let text = r#"{"model_type": "bert", "vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 3,
-            "num_attention_heads": 3, "intermediate_size": 40, "max_position_embeddings": 32}"#;
-        let config = Config::from_json(text, std::path::Path::new("config.json")).expect("a configuration");
-        let mut take = |name: &str| {
-            let shape: &[i64] = match (name.contains("LayerNorm"), name.ends_with("weight")) {
-                (false, true) => &[24, 24],
-                _ => &[24],
-            };
-            Tensor::randn(shape, (Kind::Float, Device::Cpu))
+    fn attention() -> (Attention, Parameters) {
+        let mut builder = Builder::default();
+        let mut scope = builder.layer(0, "attention");
+        let attention = Attention {
+            qkv: Linear::fused(scope.scope("self"), &["query", "key", "value"], 24, 24),
+            output: Linear::new(scope.scope("output"), 24, 24),
+            norm: LayerNorm::new(scope.scope("norm"), 24, 1e-12),
+            heads: 3,
+            head_size: 8,
+            attention_dropout: 0.1,
+            hidden_dropout: 0.1,
         };
-        let mut parameters = Parameters::new(Device::Cpu, Kind::Float);
-        Attention::new(&mut parameters, &config, "attention", &mut take)
+        let master = |spec: &crate::ParameterSpec| Tensor::randn(&spec.shape, (Kind::Float, Device::Cpu));
+        (attention, Parameters::new(builder.finish(), Device::Cpu, Kind::Float, master))
     }
 
     /// The kernel's rows behind the tokens are zeros, and not there in the reference.
@@ -166,9 +169,9 @@ mod tests {
         tch::manual_seed(7);
         let tokens = cu_seqlens[cu_seqlens.len() - 1];
         let inputs = Inputs::new(&(0..tokens).collect::<Vec<_>>(), cu_seqlens, Device::Cpu);
-        let attention = attention();
+        let (attention, parameters) = attention();
         let hidden = Tensor::randn([inputs.row_count(), 24], (Kind::Float, Device::Cpu)) * 0.3;
-        let (_, saved) = attention.forward_train(hidden, &inputs, rows, &DropoutStream::new(1, 2, 0));
+        let (_, saved) = attention.forward_train(hidden, &inputs, rows, &parameters, &DropoutStream::new(1, 2, 0));
         let (context, probabilities) = attention.context_padded(&saved.projected, &inputs, saved.site);
         close(&saved.context, &context);
         let plain = attention.context_kernel::<f32>(&saved.projected, &inputs, None, false).0;
@@ -178,8 +181,8 @@ mod tests {
         let dcontext = dcontext.narrow(0, 0, context.size()[0]);
         assert!(matches!(saved.probabilities, Probabilities::LogSums(_)));
         match (ours, attention.backward_padded(&saved, &probabilities, &dcontext, &inputs)) {
-            (Projected::Joint(ours), Projected::Joint(reference)) => close(&ours, &reference),
-            (Projected::Apart { query, key_value }, Projected::Apart { query: dquery, key_value: dkv }) => {
+            (Projected::Fused(ours), Projected::Fused(reference)) => close(&ours, &reference),
+            (Projected::Separate { query, key_value }, Projected::Separate { query: dquery, key_value: dkv }) => {
                 close(&query, &dquery);
                 close(&key_value, &dkv);
             }

@@ -24,7 +24,7 @@ mod limits;
 mod shortage;
 
 use data::sampler::Sampler;
-use model::{BatchShape, ParameterSize};
+use model::{BatchShape, ParameterSpec};
 
 use crate::config::{OptimizerKind, TrainConfig};
 use crate::error::{Result, TrainError};
@@ -84,10 +84,10 @@ pub struct Need {
 impl Need {
     /// The peak of a run in a process that has `process` bytes by now.
     pub fn of(plan: &Plan, process: u64) -> Self {
-        let sizes = plan.model.parameter_sizes(plan.precision);
-        let trainable = || sizes.iter().filter(|size| !plan.config.freezes(&size.name));
-        let optimizer = trainable().map(|size| state_bytes(plan.config.optimizer, size)).sum();
-        let weights = sizes.iter().map(|size| size.master).sum();
+        let parameters = plan.model.parameters();
+        let trainable = || parameters.iter().filter(|parameter| !plan.config.freezes(parameter.role));
+        let optimizer = trainable().map(|parameter| state_bytes(plan.config.optimizer, parameter)).sum();
+        let weights = parameters.iter().map(ParameterSpec::master_bytes).sum();
         let libraries = match plan.precision {
             model::Precision::Fp32 => LIBRARIES,
             model::Precision::Bf16 => LIBRARIES_BF16,
@@ -95,18 +95,19 @@ impl Need {
         let batch = heaviest(plan);
         let pass = plan.model.training_pass(plan.precision, batch);
 
+        let gradient = |parameter: &ParameterSpec| parameter.gradient_bytes(plan.precision);
         let own: u64 = trainable()
-            .map(|size| if size.by_rows { size.gradient * distinct(batch, size) } else { size.gradient })
+            .map(|one| if one.has_row_gradient() { gradient(one) * distinct(batch, one) } else { gradient(one) })
             .sum();
         // Sums over micro-batches are dense and in fp32: new tensors for all that isn't so as it comes from a pass. Rows
         // are spread into a whole table each time.
-        let added = || trainable().filter(|size| size.by_rows || size.gradient < size.master);
-        let table: u64 = trainable().filter(|size| size.by_rows).map(|size| size.master).sum();
+        let added = || trainable().filter(|one| one.has_row_gradient() || gradient(one) < one.master_bytes());
+        let table: u64 = trainable().filter(|one| one.has_row_gradient()).map(ParameterSpec::master_bytes).sum();
         let gradients = match micro_batches(plan) {
             1 => own,
-            _ => 2 * own + added().map(|size| size.master).sum::<u64>() + table,
+            _ => 2 * own + added().map(ParameterSpec::master_bytes).sum::<u64>() + table,
         };
-        let largest = trainable().map(|size| size.master).max().unwrap_or(0);
+        let largest = trainable().map(ParameterSpec::master_bytes).max().unwrap_or(0);
         let updating = largest * copies_in_update(plan.config.optimizer);
         let evaluation = match longest(plan.validation, plan.config.eval_batch_size) {
             none if none.is_empty() => 0,
@@ -115,7 +116,7 @@ impl Need {
         Self {
             process: process + libraries,
             weights,
-            compute: sizes.iter().map(|size| size.compute).sum(),
+            compute: parameters.iter().map(|parameter| parameter.compute_bytes(plan.precision)).sum(),
             optimizer,
             gradients,
             activations: (pass.tape + pass.working).max(updating),
@@ -198,13 +199,13 @@ fn micro_batches(plan: &Plan) -> usize {
 }
 
 /// How many rows of a table a batch can touch.
-fn distinct(batch: BatchShape, table: &ParameterSize) -> u64 {
+fn distinct(batch: BatchShape, table: &ParameterSpec) -> u64 {
     batch.tokens.min(table.shape[0] as u64)
 }
 
-fn state_bytes(kind: OptimizerKind, size: &ParameterSize) -> u64 {
+fn state_bytes(kind: OptimizerKind, parameter: &ParameterSpec) -> u64 {
     let elements = |shape: Vec<i64>| shape.iter().product::<i64>() as u64;
-    state_shapes(kind, &size.shape).into_iter().map(|shape| 4 * elements(shape)).sum()
+    state_shapes(kind, &parameter.shape).into_iter().map(|shape| 4 * elements(shape)).sum()
 }
 
 /// How many fp32 tensors of a parameter's size its update has at once. Adam's is one pass without any.

@@ -8,47 +8,51 @@
 
 mod padded;
 
+use std::ops::Range;
+
 use kernels::attention as kernel;
 use kernels::attention::{Projections, Shape, Vectors, VectorsMut};
 use tch::Tensor;
 
-use crate::config::Config;
-use crate::cpu::{Float, empty, is_cpu, slice, slice_mut, with_float};
 use crate::dropout::{DropoutStream, Site};
 use crate::inputs::{Inputs, Rows};
-use crate::layer_norm::{self, LayerNorm, Sites, Upstream};
-use crate::linear::{Linear, Part};
+use crate::layers::layer_norm::{self, LayerNorm, Sites, Upstream};
+use crate::layers::linear::Linear;
 use crate::parameters::{Gradients, Parameters};
 use crate::profile::{Phase, timed};
+use crate::tensor_slice::{Float, empty, is_cpu, slice, slice_mut, with_float};
 
-const QUERY: Part = Part { first: 0, count: 1 };
-const KEY_VALUE: Part = Part { first: 1, count: 2 };
+const QUERY: Range<usize> = 0..1;
+const KEY_VALUE: Range<usize> = 1..3;
 
 #[derive(Debug)]
 pub(crate) struct Attention {
-    qkv: Linear,
-    output: Linear,
-    norm: LayerNorm,
-    heads: i64,
-    head_size: i64,
-    attention_dropout: f64,
-    hidden_dropout: f64,
+    /// Query, key and value, fused in this order.
+    pub(crate) qkv: Linear,
+    pub(crate) output: Linear,
+    pub(crate) norm: LayerNorm,
+    pub(crate) heads: i64,
+    pub(crate) head_size: i64,
+    /// Of the probabilities.
+    pub(crate) attention_dropout: f64,
+    /// Of the output.
+    pub(crate) hidden_dropout: f64,
 }
 
 /// Queries, keys and values of packed rows.
 #[derive(Debug)]
 enum Projected {
     /// `[T, 3 D]`.
-    Joint(Tensor),
+    Fused(Tensor),
     /// Of the last layer: `[B, D]` and `[T, 2 D]`.
-    Apart { query: Tensor, key_value: Tensor },
+    Separate { query: Tensor, key_value: Tensor },
 }
 
 impl Projected {
     fn rows(&self) -> Rows {
         match self {
-            Projected::Joint(_) => Rows::All,
-            Projected::Apart { .. } => Rows::Cls,
+            Projected::Fused(_) => Rows::All,
+            Projected::Separate { .. } => Rows::Cls,
         }
     }
 }
@@ -57,8 +61,8 @@ impl Projected {
 pub(crate) struct Saved {
     /// `[T, D]`.
     hidden: Tensor,
-    /// `[R, D]`: the rows of `hidden` that ask, which are also the residual.
-    asking: Tensor,
+    /// `[R, D]`: the rows of `hidden` that have queries, which are also the residual.
+    query_rows: Tensor,
     projected: Projected,
     site: Option<Site>,
     probabilities: Probabilities,
@@ -77,27 +81,9 @@ enum Probabilities {
 }
 
 impl Attention {
-    pub(crate) fn new(
-        parameters: &mut Parameters,
-        config: &Config,
-        prefix: &str,
-        take: &mut dyn FnMut(&str) -> Tensor,
-    ) -> Self {
-        let names = ["query", "key", "value"].map(|name| format!("{prefix}.self.{name}"));
-        Self {
-            qkv: Linear::new(parameters, &names, take),
-            output: Linear::new(parameters, &[format!("{prefix}.output.dense")], take),
-            norm: LayerNorm::new(parameters, &format!("{prefix}.output.LayerNorm"), config.layer_norm_eps, take),
-            heads: config.num_attention_heads,
-            head_size: config.head_size(),
-            attention_dropout: config.attention_probs_dropout_prob,
-            hidden_dropout: config.hidden_dropout_prob,
-        }
-    }
-
     /// `[T, D]` to `[R, D]`, without dropout and without a tape.
-    pub(crate) fn forward(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows) -> Tensor {
-        let (asking, projected) = self.project(hidden, inputs, rows);
+    pub(crate) fn forward(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows, parameters: &Parameters) -> Tensor {
+        let (query_rows, projected) = self.project(hidden, inputs, rows, parameters);
         let context = timed(Phase::Attention, || {
             if is_cpu(hidden) {
                 with_float!(hidden, T => self.context_kernel::<T>(&projected, inputs, None, false).0)
@@ -105,7 +91,7 @@ impl Attention {
                 self.context_padded_fused(&projected, inputs)
             }
         });
-        self.norm.forward(self.output.forward(&context), Some(&asking))
+        self.norm.forward(self.output.forward(&context, parameters), Some(&query_rows), parameters)
     }
 
     /// `[T, D]` to `[R, D]`.
@@ -114,15 +100,16 @@ impl Attention {
         hidden: Tensor,
         inputs: &Inputs,
         rows: Rows,
+        parameters: &Parameters,
         dropout: &DropoutStream,
     ) -> (Tensor, Saved) {
-        let (asking, projected) = self.project(&hidden, inputs, rows);
+        let (query_rows, projected) = self.project(&hidden, inputs, rows, parameters);
         let site = dropout.site(self.attention_dropout);
         let (context, probabilities) = timed(Phase::Attention, || self.context(&projected, inputs, site));
-        let dense = self.output.forward(&context);
+        let dense = self.output.forward(&context, parameters);
         let sites = Sites { before: dropout.site(self.hidden_dropout), after: None };
-        let (y, norm) = self.norm.forward_train(dense, Some(&asking), sites);
-        (y, Saved { hidden, asking, projected, site, probabilities, context, norm })
+        let (y, norm) = self.norm.forward_train(dense, Some(&query_rows), sites, parameters);
+        (y, Saved { hidden, query_rows, projected, site, probabilities, context, norm })
     }
 
     /// The gradient of the input `[T, D]` from that of the output `[R, D]`; `None` if it is not wanted.
@@ -137,39 +124,43 @@ impl Attention {
     ) -> Option<Upstream> {
         let dnorm = self.norm.backward(&saved.norm, upstream, parameters, gradients); // [R, D]
         self.output.backward_weights(&saved.context, &dnorm.dense, parameters, gradients);
-        let dcontext = self.output.backward_input(&dnorm.dense); // [R, D]
+        let dcontext = self.output.backward_input(&dnorm.dense, parameters); // [R, D]
         match timed(Phase::Attention, || self.projections_backward(saved, &dcontext, inputs)) {
-            Projected::Joint(dqkv) => {
+            Projected::Fused(dqkv) => {
                 self.qkv.backward_weights(&saved.hidden, &dqkv, parameters, gradients);
-                input_wanted.then(|| Upstream { dy: self.qkv.backward_input(&dqkv), dy_too: Some(dnorm.residual) })
+                input_wanted.then(|| {
+                    let dy = self.qkv.backward_input(&dqkv, parameters);
+                    Upstream { dy, dy_residual: Some(dnorm.residual) }
+                })
             }
-            Projected::Apart { query, key_value } => {
-                self.qkv.backward_weights_part(&saved.asking, &query, &QUERY, parameters, gradients);
+            Projected::Separate { query, key_value } => {
+                self.qkv.backward_weights_part(&saved.query_rows, &query, &QUERY, parameters, gradients);
                 self.qkv.backward_weights_part(&saved.hidden, &key_value, &KEY_VALUE, parameters, gradients);
                 input_wanted.then(|| {
-                    let dasking = self.qkv.backward_input_part(&query, &QUERY).g_add_(&dnorm.residual);
-                    let mut dy = self.qkv.backward_input_part(&key_value, &KEY_VALUE);
-                    Upstream { dy: dy.index_add_(0, &inputs.cls_rows, &dasking), dy_too: None }
+                    let dquery_rows = self.qkv.backward_input_part(&query, &QUERY, parameters).g_add_(&dnorm.residual);
+                    let mut dy = self.qkv.backward_input_part(&key_value, &KEY_VALUE, parameters);
+                    Upstream { dy: dy.index_add_(0, &inputs.cls_rows, &dquery_rows), dy_residual: None }
                 })
             }
         }
     }
 
-    /// `[T, D]` to the asking rows `[R, D]`, and their queries and everybody's keys and values.
-    fn project(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows) -> (Tensor, Projected) {
+    /// `[T, D]` to the rows that have queries, `[R, D]`, and their queries and the keys and values of all.
+    fn project(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows, parameters: &Parameters) -> (Tensor, Projected) {
         match rows {
-            Rows::All => (hidden.shallow_clone(), Projected::Joint(self.qkv.forward(hidden))),
+            Rows::All => (hidden.shallow_clone(), Projected::Fused(self.qkv.forward(hidden, parameters))),
             Rows::Cls => {
-                let asking = hidden.index_select(0, &inputs.cls_rows); // [B, D]
-                let query = self.qkv.forward_part(&asking, &QUERY);
-                (asking, Projected::Apart { query, key_value: self.qkv.forward_part(hidden, &KEY_VALUE) })
+                let query_rows = hidden.index_select(0, &inputs.cls_rows); // [B, D]
+                let query = self.qkv.forward_part(&query_rows, &QUERY, parameters);
+                let key_value = self.qkv.forward_part(hidden, &KEY_VALUE, parameters);
+                (query_rows, Projected::Separate { query, key_value })
             }
         }
     }
 
-    /// `[R, D]`: each asking row's mean of values.
+    /// `[R, D]`: each query's mean of values.
     fn context(&self, projected: &Projected, inputs: &Inputs, site: Option<Site>) -> (Tensor, Probabilities) {
-        let (Projected::Joint(any) | Projected::Apart { query: any, .. }) = projected;
+        let (Projected::Fused(any) | Projected::Separate { query: any, .. }) = projected;
         if !is_cpu(any) {
             let (context, probabilities) = self.context_padded(projected, inputs, site);
             return (context, Probabilities::Padded(probabilities));
@@ -209,10 +200,10 @@ impl Attention {
             offset: index * width,
         };
         match projected {
-            Projected::Joint(qkv) => {
+            Projected::Fused(qkv) => {
                 Projections { query: part(qkv, 3, 0), key: part(qkv, 3, 1), value: part(qkv, 3, 2) }
             }
-            Projected::Apart { query, key_value } => {
+            Projected::Separate { query, key_value } => {
                 Projections { query: part(query, 1, 0), key: part(key_value, 2, 0), value: part(key_value, 2, 1) }
             }
         }
@@ -228,8 +219,8 @@ impl Attention {
     ) -> (Tensor, Tensor) {
         let shape = self.shape(inputs, projected.rows());
         let rows = shape.queries[shape.queries.len() - 1] as i64;
-        let asking = if projected.rows() == Rows::All { inputs.row_count() } else { rows };
-        let mut context = empty::<T>(&[asking, self.width() as i64]);
+        let query_rows = if projected.rows() == Rows::All { inputs.row_count() } else { rows };
+        let mut context = empty::<T>(&[query_rows, self.width() as i64]);
         let (owned, rest) = slice_mut::<T>(&mut context).split_at_mut(rows as usize * self.width());
         rest.fill(T::default());
         let mut log_sums = empty::<f32>(&[if sums_wanted { rows } else { 0 }, self.heads]);
@@ -262,22 +253,22 @@ impl Attention {
         let tokens = inputs.token_count() as usize;
         let clear_rest = |gradient: &mut [T], parts: usize| gradient[tokens * parts * width..].fill(T::default());
         match &saved.projected {
-            Projected::Joint(qkv) => {
+            Projected::Fused(qkv) => {
                 let mut dqkv = empty::<T>(&qkv.size());
                 let offsets = [0, width, 2 * width];
                 let data = slice_mut(&mut dqkv);
                 clear_rest(data, 3);
-                run(kernel::Gradients::Joint(VectorsMut { data, stride: 3 * width, offsets: &offsets }));
-                Projected::Joint(dqkv)
+                run(kernel::Gradients::Fused(VectorsMut { data, stride: 3 * width, offsets: &offsets }));
+                Projected::Fused(dqkv)
             }
-            Projected::Apart { query, key_value } => {
+            Projected::Separate { query, key_value } => {
                 let (mut dquery, mut dkv) = (empty::<T>(&query.size()), empty::<T>(&key_value.size()));
                 clear_rest(slice_mut(&mut dkv), 2);
-                run(kernel::Gradients::Apart(
+                run(kernel::Gradients::Separate(
                     VectorsMut { data: slice_mut(&mut dquery), stride: width, offsets: &[0] },
                     VectorsMut { data: slice_mut(&mut dkv), stride: 2 * width, offsets: &[0, width] },
                 ));
-                Projected::Apart { query: dquery, key_value: dkv }
+                Projected::Separate { query: dquery, key_value: dkv }
             }
         }
     }

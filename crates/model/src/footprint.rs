@@ -1,9 +1,8 @@
 //! How many bytes a model and its passes take, from the configuration alone: for asking before anything is loaded.
 //!
-//! [`Config::parameter_sizes`] follows `parameters.rs`; the passes follow what `embeddings.rs`, `encoder.rs`,
-//! `attention.rs`, `layer_norm.rs` and `classifier.rs` keep on their tapes on a CPU. Whoever keeps another tensor there
-//! changes a term here. With the letters of the crate, `T` rounded up as `inputs.rs` does, and `e` bytes an activation (4 or
-//! 2); sums, means and deviations are fp32:
+//! Of parameters it follows from what the architecture says of them; of passes from what `layers/` and `head.rs` keep on
+//! their tapes on a CPU. Whoever keeps another tensor there changes a term here. With the letters of the crate, `T` rounded
+//! up as `inputs.rs` does, and `e` bytes an activation (4 or 2); sums, means and deviations are fp32:
 //!
 //! ```text
 //! embeddings      TD                       the norm's input
@@ -15,27 +14,39 @@
 //! forward         4 TD + 2 TI              without a tape
 //! ```
 
+use crate::builder::{GradientForm, ParameterSpec};
 use crate::config::Config;
 use crate::inputs::ROW_BLOCK;
 use crate::precision::Precision;
-use crate::weights::expected_shapes;
 
-/// The sizes of one parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterSize {
-    /// Hugging Face's name.
-    pub name: String,
-    /// The shape.
-    pub shape: Vec<i64>,
+impl ParameterSpec {
     /// Bytes of the fp32 master.
-    pub master: u64,
+    pub fn master_bytes(&self) -> u64 {
+        4 * self.elements()
+    }
+
     /// Bytes of the compute tensor; 0 where it is the master itself.
-    pub compute: u64,
-    /// Bytes of the gradient of one pass. That of the word embeddings comes as rows: as many as a batch has different
-    /// tokens, so at most [`BatchShape::tokens`]; this is the size of one row.
-    pub gradient: u64,
-    /// Whether the gradient comes as rows.
-    pub by_rows: bool,
+    pub fn compute_bytes(&self, precision: Precision) -> u64 {
+        if self.traits.always_fp32 || precision == Precision::Fp32 { 0 } else { 2 * self.elements() }
+    }
+
+    /// Bytes of the gradient of one pass; where it comes as [rows](Self::has_row_gradient), of one row.
+    pub fn gradient_bytes(&self, precision: Precision) -> u64 {
+        match self.traits.gradient {
+            GradientForm::Rows => 4 * self.elements() / self.shape[0] as u64,
+            GradientForm::Product if self.compute_bytes(precision) > 0 => 2 * self.elements(),
+            GradientForm::Product | GradientForm::Sum => 4 * self.elements(),
+        }
+    }
+
+    /// Whether the gradient comes as rows: as many as a batch has different tokens, so at most [`BatchShape::tokens`].
+    pub fn has_row_gradient(&self) -> bool {
+        self.traits.gradient == GradientForm::Rows
+    }
+
+    fn elements(&self) -> u64 {
+        self.shape.iter().product::<i64>() as u64
+    }
 }
 
 /// What of a token-packed batch decides the memory of its pass.
@@ -70,26 +81,6 @@ pub struct PassSize {
 }
 
 impl Config {
-    /// The sizes of every parameter at a precision, by name.
-    pub fn parameter_sizes(&self, precision: Precision) -> Vec<ParameterSize> {
-        let sizes = expected_shapes(self).into_iter().map(|(name, shape)| {
-            let elements = shape.iter().product::<i64>() as u64;
-            let embedding = name.starts_with("bert.embeddings.");
-            let fp32 = name.contains("LayerNorm") || name.starts_with("bert.pooler") || name.starts_with("classifier");
-            let by_rows = name == "bert.embeddings.word_embeddings.weight";
-            let compute = if fp32 || precision == Precision::Fp32 { 0 } else { 2 * elements };
-            // Matrices get theirs from a product in the compute format, everything else is summed in fp32.
-            let matrix = shape.len() == 2 && !embedding;
-            let gradient = match (by_rows, matrix && compute > 0) {
-                (true, _) => 4 * self.hidden_size as u64,
-                (false, true) => 2 * elements,
-                (false, false) => 4 * elements,
-            };
-            ParameterSize { name, shape, master: 4 * elements, compute, gradient, by_rows }
-        });
-        sizes.collect()
-    }
-
     /// Bytes of a training pass over a batch.
     pub fn training_pass(&self, precision: Precision, batch: BatchShape) -> PassSize {
         let Letters { t, b, d, i, n, e } = self.letters(precision, batch);
@@ -156,24 +147,27 @@ mod tests {
     }
 
     #[test]
-    fn parameters_and_gradients_have_the_sizes_of_a_real_model() {
+    fn the_dry_run_is_the_real_model_with_its_gradients() {
         for precision in [Precision::Fp32, Precision::Bf16] {
             let model = BertForSequenceClassification::random(config(), Device::Cpu, precision, 1);
             let inputs = Inputs::new(&[2, 7, 9, 3, 2, 8, 3], &[0, 4, 7], Device::Cpu);
             let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 0, 0));
             let gradients = model.backward(tape, &logits.ones_like());
-            let sizes = config().parameter_sizes(precision);
-            assert_eq!(sizes.len(), model.parameters().len());
-            for (parameter, gradient) in model.parameters().iter().zip(gradients.0) {
+            let specs = config().parameters();
+            assert_eq!(specs.len(), model.parameters().len());
+            for ((spec, parameter), gradient) in specs.iter().zip(model.parameters().iter()).zip(gradients.0) {
                 let name = parameter.name();
-                let size = sizes.iter().find(|size| size.name == name).expect(name);
+                assert_eq!((spec.name.as_str(), spec.role), (name, parameter.role()));
+                assert_eq!(spec.shape, parameter.master().size(), "{name}");
                 let compute = if parameter.is_shared() { 0 } else { bytes(parameter.compute()) };
-                assert_eq!((size.master, size.compute), (bytes(parameter.master()), compute), "{name}");
+                let sizes = (spec.master_bytes(), spec.compute_bytes(precision));
+                assert_eq!(sizes, (bytes(parameter.master()), compute), "{name}");
                 let (by_rows, gradient) = match gradient.expect("nothing is frozen") {
                     Gradient::Dense(gradient) => (false, bytes(&gradient)),
                     Gradient::Rows { values, .. } => (true, bytes(&values.get(0))),
                 };
-                assert_eq!((size.by_rows, size.gradient), (by_rows, gradient), "{name} in {precision:?}");
+                let sizes = (spec.has_row_gradient(), spec.gradient_bytes(precision));
+                assert_eq!(sizes, (by_rows, gradient), "{name} in {precision:?}");
             }
         }
     }

@@ -1,0 +1,117 @@
+//! `y = x W^T + b` and its gradients.
+
+use std::ops::Range;
+
+use kernels::columns;
+use tch::{Kind, Tensor};
+
+use crate::builder::{GradientForm, Initial, ParameterId, Scope, Stack, Traits};
+use crate::parameters::{Gradient, Gradients, Parameters};
+use crate::profile::{Phase, timed};
+use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
+
+const WEIGHT: Traits =
+    Traits { decays: true, always_fp32: false, initial: Initial::Normal, gradient: GradientForm::Product };
+const BIAS: Traits = Traits { decays: false, always_fp32: false, initial: Initial::Zeros, gradient: GradientForm::Sum };
+
+/// One or several projections of the same input, their weights one below the other: `[out, in]`, bias `[out]`.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    weight: Stack,
+    bias: Stack,
+    /// Width of one projection.
+    out: i64,
+}
+
+impl Linear {
+    /// `weight`, `[out, input]`, and `bias`.
+    pub(crate) fn new(mut scope: Scope, input: i64, out: i64) -> Self {
+        let weight = scope.stack(&["weight"], &[out, input], WEIGHT);
+        let bias = scope.stack(&["bias"], &[out], BIAS);
+        Self { weight, bias, out }
+    }
+
+    /// Projections of the same input, `NAME.weight` and `NAME.bias` of each, that one product makes: of `out` columns each.
+    pub(crate) fn fused(mut scope: Scope, names: &[&str], input: i64, out: i64) -> Self {
+        let of_all = |what: &str| names.iter().map(|name| format!("{name}.{what}")).collect::<Vec<_>>();
+        let (weights, biases) = (of_all("weight"), of_all("bias"));
+        let weight = scope.stack(&weights, &[out, input], WEIGHT);
+        let bias = scope.stack(&biases, &[out], BIAS);
+        Self { weight, bias, out }
+    }
+
+    /// `[R, in]` to `[R, out]`.
+    pub(crate) fn forward(&self, x: &Tensor, parameters: &Parameters) -> Tensor {
+        let (weight, bias) = (parameters.stacked(self.weight), parameters.stacked(self.bias));
+        timed(Phase::Gemm, || x.linear(weight, Some(bias)))
+    }
+
+    /// Projections `part` of a fused layer alone: `[R, in]` to `[R, out of those]`.
+    pub(crate) fn forward_part(&self, x: &Tensor, part: &Range<usize>, parameters: &Parameters) -> Tensor {
+        let (weight, bias) = (self.rows(self.weight, part, parameters), self.rows(self.bias, part, parameters));
+        timed(Phase::Gemm, || x.linear(&weight, Some(&bias)))
+    }
+
+    /// The gradient of `x` from that of `y`: `[R, out]` to `[R, in]`.
+    pub(crate) fn backward_input(&self, dy: &Tensor, parameters: &Parameters) -> Tensor {
+        timed(Phase::Gemm, || dy.mm(parameters.stacked(self.weight)))
+    }
+
+    pub(crate) fn backward_input_part(&self, dy: &Tensor, part: &Range<usize>, parameters: &Parameters) -> Tensor {
+        let weight = self.rows(self.weight, part, parameters);
+        timed(Phase::Gemm, || dy.mm(&weight))
+    }
+
+    /// Stores the gradients of weights and biases: `dy^T x` and the column sums of `dy`.
+    pub(crate) fn backward_weights(&self, x: &Tensor, dy: &Tensor, parameters: &Parameters, gradients: &mut Gradients) {
+        self.backward_weights_part(x, dy, &(0..self.weight.len()), parameters, gradients);
+    }
+
+    pub(crate) fn backward_weights_part(
+        &self,
+        x: &Tensor,
+        dy: &Tensor,
+        part: &Range<usize>,
+        parameters: &Parameters,
+        gradients: &mut Gradients,
+    ) {
+        let members = |stack: Stack| stack.members(part);
+        let trainable = |stack: Stack| members(stack).any(|id| parameters.at(id).trainable());
+        if trainable(self.weight) {
+            let fused = timed(Phase::Gemm, || dy.tr().mm(x)); // [out, in]
+            self.distribute(members(self.weight), &fused, parameters, gradients);
+        }
+        if trainable(self.bias) {
+            let fused = timed(Phase::Biases, || column_sums(dy)); // [out]
+            self.distribute(members(self.bias), &fused, parameters, gradients);
+        }
+    }
+
+    fn rows(&self, stack: Stack, part: &Range<usize>, parameters: &Parameters) -> Tensor {
+        parameters.stacked(stack).narrow(0, part.start as i64 * self.out, part.len() as i64 * self.out)
+    }
+
+    fn distribute(
+        &self,
+        ids: impl Iterator<Item = ParameterId>,
+        fused: &Tensor,
+        parameters: &Parameters,
+        gradients: &mut Gradients,
+    ) {
+        for (index, id) in (0..).zip(ids) {
+            if parameters.at(id).trainable() {
+                gradients.set(id, Gradient::Dense(fused.narrow(0, index * self.out, self.out)));
+            }
+        }
+    }
+}
+
+/// `[R, out]` to `[out]` fp32.
+pub(crate) fn column_sums(values: &Tensor) -> Tensor {
+    if !is_cpu(values) {
+        return values.sum_dim_intlist(0, false, Kind::Float);
+    }
+    let mut sums = empty::<f32>(&[values.size()[1]]);
+    with_float!(values, T => columns::sums(slice::<T>(values), slice_mut(&mut sums)));
+    sums
+}
