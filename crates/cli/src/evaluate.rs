@@ -10,9 +10,9 @@ use disk::write_atomic;
 use model::device_name;
 use run::{DATA, EvaluationResult, RUN_TOML, RunFolder, newest_run};
 use train::TrainConfig;
-use train::config::{DeviceChoice, Precision};
 use train::device;
 use train::evaluate::{Evaluation, evaluate};
+use train::options::{DeviceChoice, Precision};
 
 use crate::run_report;
 

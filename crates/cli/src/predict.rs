@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use data::manifest::Prepared;
 use run::{RunFolder, newest_run};
-use train::config::{DeviceChoice, Precision};
 use train::device;
+use train::options::{DeviceChoice, Precision};
 
 /// The flags of `predict`.
 #[derive(Args)]

@@ -84,7 +84,7 @@ pub fn run(args: &VerifyResumeArgs) -> Result<()> {
     let threads = config.threads.unwrap_or(1);
     let work = Work::create()?;
     let saved = work.path.join("train.toml");
-    write_atomic(&saved, config.to_toml()?)?;
+    write_atomic(&saved, config.to_toml())?;
     let this = std::env::current_exe().context("can't tell which program this is")?;
     let train = |run: &Path, resume: bool| {
         let mut command = Command::new(&this);
@@ -224,7 +224,7 @@ fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<(Co
     // A checkpoint is written at least at the end of every epoch, of which the first step is this share.
     let steps_per_epoch = (1.0 / epoch).round() as u64;
     eprintln!("undisturbed: {} steps in {:.1} s", seconds.len(), began.elapsed().as_secs_f64());
-    Ok((Course::new(seconds, steps_per_epoch, config.save_every, most), seen))
+    Ok((Course::new(seconds, steps_per_epoch, config.checkpoint.save_every, most), seen))
 }
 
 /// Writes the answers of a run to a file beside it.

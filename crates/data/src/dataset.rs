@@ -43,8 +43,13 @@ pub enum SourceChoice {
     Folder(PathBuf),
 }
 
+/// The share of a single file that becomes validation, and again test, where nothing else is asked for.
+pub const SPLIT_RATIO: f64 = 0.1;
+/// The seed of a single file's split where nothing else is asked for.
+pub const SPLIT_SEED: u64 = 0;
+
 /// How a data set is read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LoadOptions {
     /// Add every distinct labelled phrase of the training trees to the training split.
     pub phrases: bool,
@@ -56,30 +61,15 @@ pub struct LoadOptions {
     pub validation_file: Option<PathBuf>,
     /// A separate file for the test split.
     pub test_file: Option<PathBuf>,
-    /// Share of a single file that becomes the validation split, and the same share again for test. In 0..0.5.
-    pub split_ratio: f64,
+    /// Share of a single file that becomes the validation split, and the same share again for test, in 0..0.5; `None`:
+    /// [`SPLIT_RATIO`].
+    pub split_ratio: Option<f64>,
     /// How a file's label values map to label names: `value=name` pairs in the order of the label indices.
     pub label_map: Option<Vec<(String, String)>>,
     /// Drop rows with a null or empty text and count them, where they would be refused otherwise.
     pub drop_empty: bool,
-    /// Which of the equally good splits of a single file is taken.
-    pub seed: u64,
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self {
-            phrases: false,
-            text_column: None,
-            label_column: None,
-            validation_file: None,
-            test_file: None,
-            split_ratio: 0.1,
-            label_map: None,
-            drop_empty: false,
-            seed: 0,
-        }
-    }
+    /// Which of the equally good splits of a single file is taken; `None`: [`SPLIT_SEED`].
+    pub seed: Option<u64>,
 }
 
 /// A data set as read: three splits over one list of label names, and where they came from.

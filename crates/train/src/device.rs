@@ -3,8 +3,8 @@
 use model::cuda_device;
 use tch::Device;
 
-use crate::config::{DeviceChoice, Precision};
 use crate::error::Result;
+use crate::options::{DeviceChoice, Precision};
 
 /// The device of a choice.
 ///

@@ -1,11 +1,8 @@
 //! What can go wrong in training, and what to do about it.
 
-mod invalid_value;
-
 use std::path::PathBuf;
 
-pub use invalid_value::InvalidValue;
-
+use crate::options::OptionsError;
 use crate::signals::Signal;
 
 /// The result of anything in this crate that can fail.
@@ -14,57 +11,9 @@ pub type Result<T, E = TrainError> = std::result::Result<T, E>;
 /// What can go wrong between the flags and the finished run.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A value outside what is allowed, from a flag, the file or a default.
-    #[error("{0}")]
-    Value(Box<InvalidValue>),
-
-    /// Two options that exclude each other.
-    #[error("{first} and {second} can't both be given: {why} (hint: {hint})")]
-    Conflict {
-        /// The one, as written.
-        first: String,
-        /// The other, as written.
-        second: String,
-        /// Why they don't go together.
-        why: String,
-        /// What to do.
-        hint: String,
-    },
-
-    /// A `--config` file that isn't TOML, or a value in it of the wrong kind.
-    #[error("{}, line {line}{}: {message}{}", path.display(),
-        key.as_ref().map_or(String::new(), |key| format!(", key \"{key}\"")),
-        if message.contains("(hint: ") { "" } else { " (hint: `key = value` with the names of `train --help` in snake_case)" })]
-    ConfigFile {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The key whose value is wrong; `None` where the line itself can't be read.
-        key: Option<String>,
-        /// What was found.
-        message: String,
-    },
-
-    /// A key in a `--config` file that no option has.
-    #[error("{}, line {line}: no option is called \"{key}\"{}", path.display(), match nearest {
-        Some(nearest) => format!(" (hint: did you mean \"{nearest}\"?)"),
-        None => " (hint: `train --help` lists them; in the file they are written in snake_case)".to_owned(),
-    })]
-    UnknownKey {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The key as it stands.
-        key: String,
-        /// The option whose name is closest, where one is close.
-        nearest: Option<&'static str>,
-    },
-
-    /// A resolved configuration that can't be written as TOML.
-    #[error("the configuration can't be written as TOML")]
-    ConfigWrite(#[from] toml::ser::Error),
+    /// Something about the options.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
 
     /// A checkpoint that couldn't be written. The run stops: what it would lose later is more than what it loses now.
     #[error("step {step} isn't saved: {source}. Training has stopped; {}", match safe {

@@ -1,6 +1,6 @@
 //! Fine-tuning: from a checked configuration and prepared data to the folder of a run.
 //!
-//! In reading order: [`config`] (flags and file become one checked [`TrainConfig`]), `resume` (which run goes on),
+//! In reading order: [`options`] (flags and file become one checked [`TrainConfig`]), `resume` (which run goes on),
 //! [`train()`] (the parts put together), [`device`] (what computes), [`memory_estimate`] (what a run will need of it), `setup` (data
 //! and model, found and held against each other), `trainer` (when: the loop), `step` (what: from batches to changed
 //! weights), [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`]
@@ -8,7 +8,6 @@
 //! logs, TensorBoard) and [`error`].
 
 pub mod checkpoint;
-pub mod config;
 pub mod device;
 pub mod error;
 pub mod evaluate;
@@ -19,6 +18,7 @@ pub mod memory_estimate;
 mod micro_batches;
 mod observe;
 pub mod optim;
+pub mod options;
 mod profile;
 mod resume;
 pub mod schedule;
@@ -31,6 +31,6 @@ mod step;
 mod test_process;
 mod trainer;
 
-pub use config::{TrainArgs, TrainConfig};
 pub use error::{Result, TrainError};
+pub use options::{TrainArgs, TrainConfig};
 pub use start::train;

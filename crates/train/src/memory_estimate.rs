@@ -26,9 +26,9 @@ mod shortage;
 use data::sampler::Sampler;
 use model::{BatchShape, ParameterSpec};
 
-use crate::config::{OptimizerKind, TrainConfig};
 use crate::error::{Result, TrainError};
 use crate::optim::state_shapes;
+use crate::options::{OptimizerKind, TrainConfig};
 
 pub use limits::{available, peak};
 pub use shortage::Shortage;
@@ -85,8 +85,8 @@ impl Need {
     /// The peak of a run in a process that has `process` bytes by now.
     pub fn of(plan: &Plan, process: u64) -> Self {
         let parameters = plan.model.parameters();
-        let trainable = || parameters.iter().filter(|parameter| !plan.config.freezes(parameter.role));
-        let optimizer = trainable().map(|parameter| state_bytes(plan.config.optimizer, parameter)).sum();
+        let trainable = || parameters.iter().filter(|parameter| !plan.config.regularization.freezes(parameter.role));
+        let optimizer = trainable().map(|parameter| state_bytes(plan.config.optimizer.kind, parameter)).sum();
         let weights = parameters.iter().map(ParameterSpec::master_bytes).sum();
         let libraries = match plan.precision {
             model::Precision::Fp32 => LIBRARIES,
@@ -108,7 +108,7 @@ impl Need {
             _ => 2 * own + added().map(ParameterSpec::master_bytes).sum::<u64>() + table,
         };
         let largest = trainable().map(ParameterSpec::master_bytes).max().unwrap_or(0);
-        let updating = largest * copies_in_update(plan.config.optimizer);
+        let updating = largest * copies_in_update(plan.config.optimizer.kind);
         let evaluation = match longest(plan.validation, plan.config.eval_batch_size) {
             none if none.is_empty() => 0,
             counts => plan.model.forward_pass(plan.precision, BatchShape::of(counts)),

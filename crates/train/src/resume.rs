@@ -6,12 +6,14 @@ use run::checkpoints::CHECKPOINTS;
 use run::{METRICS, RUN_TOML, RUNS, RunFolder};
 
 use crate::checkpoint::{Identity, LoadedCheckpoint};
-use crate::config::{TrainArgs, TrainConfig};
 use crate::error::{Result, TrainError};
+use crate::options::{Given, OptionsError, Setting, TrainArgs, TrainConfig};
 
 /// What training was asked to do.
 pub(crate) struct Plan {
     pub config: TrainConfig,
+    /// What the configuration was made of.
+    pub given: Given,
     pub begin: Begin,
 }
 
@@ -30,11 +32,14 @@ impl Plan {
     /// A configuration that is refused; a path that holds no run; checkpoints of which none is good; a run that
     /// another process owns.
     pub fn new(args: &TrainArgs) -> Result<Self> {
-        let fresh = || Ok(Self { config: TrainConfig::from_args(args)?, begin: Begin::Fresh });
-        let Some(asked) = &args.resume else { return fresh() };
-        let Some(place) = Place::find(asked.as_deref(), args.output.as_deref())? else {
+        let plan = |saved, begin| {
+            let given = args.over(saved)?;
+            Ok(Self { config: TrainConfig::new(&given)?, given, begin })
+        };
+        let Some(asked) = &args.resume else { return plan(Given::default(), Begin::Fresh) };
+        let Some(place) = Place::find(asked.as_deref(), args.output().as_deref())? else {
             tracing::info!("nothing to resume: a new run begins");
-            return fresh();
+            return plan(Given::default(), Begin::Fresh);
         };
         let folder = RunFolder::take_over(&place.run)?;
         let found = match &place.checkpoint {
@@ -43,11 +48,9 @@ impl Plan {
         };
         let Some(found) = found else {
             tracing::info!("{} has no checkpoint: training starts from the beginning", place.run.display());
-            let saved = TrainConfig::asked_in(&place.run.join(RUN_TOML))?;
-            return Ok(Self { config: TrainConfig::from_args_over(args, saved)?, begin: Begin::Restart(folder) });
+            return plan(Given::saved_in(&place.run.join(RUN_TOML))?, Begin::Restart(folder));
         };
-        let config = TrainConfig::from_args_over(args, found.state.args()?)?;
-        Ok(Self { config, begin: Begin::Resume(folder, Box::new(found)) })
+        plan(found.state.given()?, Begin::Resume(folder, Box::new(found)))
     }
 }
 
@@ -92,12 +95,9 @@ impl Place {
             });
         };
         if let Some(output) = output.filter(|output| *output != asked) {
-            return Err(TrainError::Conflict {
-                first: format!("--resume {}", asked.display()),
-                second: format!("--output {}", output.display()),
-                why: "a resumed run goes on in its own folder".to_owned(),
-                hint: "leave --output out".to_owned(),
-            });
+            let both = [("resume", asked), ("output", output)].map(|(key, path)| Setting::flag(key, path.display()));
+            let why = "a resumed run goes on in its own folder";
+            return Err(OptionsError::conflict(both, why, "leave --output out").into());
         }
         if is_run(asked) {
             return Ok(whole(asked.to_owned()));

@@ -15,7 +15,7 @@
 //! | inverse-sqrt | the same | `p * sqrt(s / (s + step - w))` with `s = w`, or 10,000 where `w` is 0 |
 //!
 //! ```
-//! use train::config::ScheduleKind;
+//! use train::options::ScheduleKind;
 //! use train::schedule::Schedule;
 //!
 //! let schedule = Schedule { kind: ScheduleKind::Linear, peak: 2e-5, power: 1.0, warmup_steps: 10, total_steps: 100 };
@@ -27,32 +27,13 @@
 
 use std::f64::consts::PI;
 
-use crate::config::{ScheduleKind, TrainConfig};
+use crate::options::{ScheduleKind, ScheduleOptions};
 
 /// Where the polynomial decay ends (`lr_end` of transformers), as a rate, not as a share of the peak.
 pub const POLYNOMIAL_END: f64 = 1e-7;
 
 /// The time scale of the inverse square root where there is no warm-up to take it from.
 const DEFAULT_TIMESCALE: u64 = 10_000;
-
-/// How long the rate climbs from zero to its peak.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Warmup {
-    /// For so many steps.
-    Steps(u64),
-    /// For this share (0 to 1) of all steps, rounded up to a whole step.
-    Ratio(f64),
-}
-
-impl Warmup {
-    /// The number of warm-up steps in a run of `total_steps`.
-    pub fn steps(self, total_steps: u64) -> u64 {
-        match self {
-            Warmup::Steps(steps) => steps,
-            Warmup::Ratio(ratio) => (total_steps as f64 * ratio).ceil() as u64,
-        }
-    }
-}
 
 /// A learning rate for every step of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,15 +51,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule that a configuration asks for in a run of `total_steps`.
-    pub fn new(config: &TrainConfig, total_steps: u64) -> Self {
-        Self {
-            kind: config.schedule,
-            peak: config.learning_rate,
-            power: config.polynomial_power,
-            warmup_steps: config.warmup().steps(total_steps),
-            total_steps,
-        }
+    /// The schedule that is asked for, in a run of `total_steps`.
+    pub fn new(options: &ScheduleOptions, peak: f64, total_steps: u64) -> Self {
+        let (kind, power) = (options.kind, options.polynomial_power);
+        Self { kind, peak, power, warmup_steps: options.warmup(total_steps), total_steps }
     }
 
     /// The learning rate of update number `step`, counted from 0. Steps past the end are answered too.
@@ -116,6 +92,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum;
     use serde_json::Value;
 
     fn fixture() -> Value {
@@ -131,7 +108,7 @@ mod tests {
         assert_eq!(cases.len(), 12);
         for case in cases {
             let schedule = Schedule {
-                kind: case["shape"].as_str().expect("a shape").parse().expect("a kind"),
+                kind: ScheduleKind::from_str(case["shape"].as_str().expect("a shape"), true).expect("a kind"),
                 peak: case["peak"].as_f64().expect("a peak"),
                 power: case["power"].as_f64().unwrap_or(1.0),
                 warmup_steps: case["warmup_steps"].as_u64().expect("steps"),
@@ -152,8 +129,8 @@ mod tests {
         for case in fixture()["ratios"].as_array().expect("ratios") {
             let total_steps = case["total_steps"].as_u64().expect("steps");
             let warmup_ratio = case["ratio"].as_f64().expect("a ratio");
-            let config = TrainConfig { warmup_ratio, ..TrainConfig::default() };
-            assert_eq!(Some(Schedule::new(&config, total_steps).warmup_steps), case["warmup_steps"].as_u64());
+            let options = ScheduleOptions { warmup_ratio, ..ScheduleOptions::default() };
+            assert_eq!(Some(Schedule::new(&options, 1.0, total_steps).warmup_steps), case["warmup_steps"].as_u64());
         }
     }
 
@@ -161,9 +138,9 @@ mod tests {
     fn warm_up_as_long_as_the_run_divides_by_nothing() {
         for kind in [ScheduleKind::Linear, ScheduleKind::Cosine, ScheduleKind::Polynomial] {
             let schedule = Schedule { kind, peak: 1e-3, power: 2.0, warmup_steps: 10, total_steps: 10 };
-            assert!((schedule.lr(9) - 9e-4).abs() < 1e-15, "{kind}");
+            assert!((schedule.lr(9) - 9e-4).abs() < 1e-15, "{kind:?}");
             for step in 10..14 {
-                assert!((0.0..=1e-3).contains(&schedule.lr(step)), "{kind} at step {step}");
+                assert!((0.0..=1e-3).contains(&schedule.lr(step)), "{kind:?} at step {step}");
             }
         }
     }

@@ -12,10 +12,10 @@ use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 
 use crate::checkpoint::{Identity, Publication};
-use crate::config::{ClassWeights, TrainConfig};
 use crate::device::{device, precision};
 use crate::error::{Result, TrainError};
 use crate::memory_estimate;
+use crate::options::{ClassWeights, TrainConfig};
 
 /// The tokenizer's files in a Hugging Face model folder.
 const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
@@ -63,8 +63,8 @@ impl Setup {
         let pretrained = find_model(config.model.as_deref(), manifest)?;
         let mut model_config = Config::from_folder(&pretrained.folder)?;
         check_fit(&prepared, &pretrained, &model_config)?;
-        config.validate_layers(model_config.num_hidden_layers as usize)?;
-        config.validate_labels(&manifest.label_names)?;
+        config.regularization.check_layers(model_config.num_hidden_layers as usize)?;
+        config.regularization.check_labels(&manifest.label_names)?;
         model_config.set_labels(&manifest.label_names);
         model_config.override_dropout(dropout(config));
         let precision = precision(config.precision, device);
@@ -80,12 +80,12 @@ impl Setup {
             device: self.device,
             precision: self.precision,
             new_head: true,
-            reinit_layers: config.reinit_layers,
+            reinit_layers: config.regularization.reinit_layers,
             seed: config.seed,
         };
         let model_config = self.model_config.clone();
         let (mut model, report) = BertForSequenceClassification::load(&self.pretrained.folder, model_config, &options)?;
-        model.parameters_mut().freeze(|role| config.freezes(role));
+        model.parameters_mut().freeze(|role| config.regularization.freezes(role));
         Ok((model, report))
     }
 
@@ -129,7 +129,7 @@ impl Setup {
     /// The weight of each class in the loss.
     pub(crate) fn class_weights(&self, config: &TrainConfig) -> Option<Vec<f64>> {
         let counts = &self.prepared.manifest.splits["train"].label_counts;
-        match &config.class_weights {
+        match &config.regularization.class_weights {
             ClassWeights::None => None,
             // scikit-learn's "balanced": every class counts the same in sum, and the mean example counts 1.
             ClassWeights::Balanced => {
@@ -195,9 +195,9 @@ fn check_fit(prepared: &Prepared, pretrained: &Checkpoint, model: &Config) -> Re
 
 fn dropout(config: &TrainConfig) -> DropoutOverrides {
     DropoutOverrides {
-        hidden: config.hidden_dropout,
-        attention: config.attention_dropout,
-        classifier: config.classifier_dropout,
+        hidden: config.regularization.hidden_dropout,
+        attention: config.regularization.attention_dropout,
+        classifier: config.regularization.classifier_dropout,
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use model::LoadReport;
 use run::{RUN_TOML, RunFolder};
 
-use crate::config::TrainArgs;
-use crate::error::Result;
+use crate::error::{Result, TrainError};
+use crate::options::TrainArgs;
 use crate::resume::{self, Begin, Plan};
 use crate::setup::Setup;
 use crate::step::TrainStep;
@@ -18,8 +18,14 @@ use crate::trainer::Trainer;
 /// Whatever keeps a run from starting, named before the first step; a loss that stops being finite; a checkpoint that
 /// can't be written; [`Interrupted`](crate::TrainError::Interrupted) after SIGINT or SIGTERM.
 pub fn train(args: &TrainArgs) -> Result<RunFolder> {
-    let Plan { config, begin } = Plan::new(args)?;
-    let setup = Setup::new(&config)?;
+    let Plan { config, given, begin } = Plan::new(args)?;
+    let setup = Setup::new(&config).map_err(|error| match error {
+        TrainError::Options(error) => given.locate(error).into(),
+        other => other,
+    })?;
+    if setup.validation.is_none() {
+        given.refuse_evaluation()?;
+    }
     let mut identity = setup.identity()?;
     let (model, report) = setup.load_model(&config)?;
     let (folder, checkpoint) = match begin {
@@ -39,7 +45,7 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
     let mut resolved = config.clone();
     resolved.data = Some(setup.prepared.dir.clone());
     resolved.model = Some(setup.pretrained.name.clone());
-    folder.write(RUN_TOML, resolved.to_toml()?)?;
+    folder.write(RUN_TOML, resolved.to_toml())?;
     log_setup(&setup, &report, &folder);
     if checkpoint.is_none() {
         folder.cut_logs(&BTreeMap::new())?;

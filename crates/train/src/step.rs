@@ -9,11 +9,11 @@ use model::{
 };
 use tch::Tensor;
 
-use crate::config::TrainConfig;
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::micro_batches;
-use crate::optim::{Optimizer, Settings, StepScale, clip};
+use crate::optim::{Optimizer, StepScale, clip};
+use crate::options::TrainConfig;
 
 /// Everything that a step reads and changes.
 pub(crate) struct TrainStep {
@@ -53,13 +53,13 @@ impl TrainStep {
         class_weights: Option<Vec<f64>>,
     ) -> Result<Self> {
         Ok(Self {
-            loss: Loss::new(class_weights, config.label_smoothing),
-            optimizer: Optimizer::new(model.parameters(), Settings::from(config))?,
+            loss: Loss::new(class_weights, config.regularization.label_smoothing),
+            optimizer: Optimizer::new(model.parameters(), &config.optimizer)?,
             model,
             seed: config.seed,
             batch_size: config.batch_size,
             gradient_accumulation_steps: config.gradient_accumulation_steps,
-            max_grad_norm: config.max_grad_norm,
+            max_grad_norm: config.optimizer.max_grad_norm,
             micro_batch_parts: 1,
         })
     }

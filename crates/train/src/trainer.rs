@@ -15,12 +15,12 @@ use run::{
 };
 
 use crate::checkpoint::{BestModel, Identity, Retention};
-use crate::config::TrainConfig;
 use crate::error::{Result, TrainError};
 use crate::evaluate::evaluate;
 use crate::free_space;
 use crate::memory_estimate;
 use crate::observe::{Observer, Observers};
+use crate::options::TrainConfig;
 use crate::profile::Profile;
 use crate::schedule::Schedule;
 use crate::setup::Setup;
@@ -75,8 +75,8 @@ impl<'a> Trainer<'a> {
         let total_steps = config.max_steps.map_or(asked, |most| most.min(asked));
         let publication = setup.publication()?;
         let trainer = Self {
-            schedule: Schedule::new(config, total_steps),
-            retention: Retention::new(folder.path(), config.save_total, publication),
+            schedule: Schedule::new(&config.schedule, config.optimizer.learning_rate, total_steps),
+            retention: Retention::new(folder.path(), config.checkpoint.save_total, publication),
             observers: Observers::default(),
             order: Order { sampler, dealt: None },
             config,
@@ -109,7 +109,7 @@ impl<'a> Trainer<'a> {
             return Ok(self.folder);
         }
         signals::install()?;
-        self.observers = Observers::of(&self.folder, self.config.tensorboard)?;
+        self.observers = Observers::of(&self.folder, self.config.evaluation.tensorboard)?;
         self.started = Instant::now();
         let start = self.start();
         self.observers.on_start(&start);
@@ -131,7 +131,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn evaluation_is_due(&self) -> bool {
-        let due = match self.config.eval_steps {
+        let due = match self.config.evaluation.eval_steps {
             Some(steps) => self.steps_done.is_multiple_of(steps),
             None => self.steps_done.is_multiple_of(self.steps_per_epoch),
         };
@@ -142,7 +142,7 @@ impl<'a> Trainer<'a> {
         if self.evaluation_is_due() {
             return None;
         }
-        let patience = self.config.early_stopping_patience;
+        let patience = self.config.evaluation.early_stopping_patience;
         if patience.is_some_and(|patience| self.evaluations_without_better >= patience) {
             return Some(EndReason::EarlyStopping);
         }
@@ -187,7 +187,7 @@ impl<'a> Trainer<'a> {
             evaluation => evaluation?,
         };
         self.evaluated = true;
-        let metric = self.config.best_metric;
+        let metric = self.config.evaluation.best_metric;
         let value = evaluation.value(metric);
         let better = self.best.as_ref().is_none_or(|model| metric.is_better(value, model.best.value));
         self.observers.on_evaluation(&EvaluationRecord {

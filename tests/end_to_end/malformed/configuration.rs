@@ -26,6 +26,8 @@ fn config_files() {
         ("a value out of range", "seed = 1\n\nhidden_dropout = 1.0\n"),
         ("a value that isn't a number", "learning_rate = nan\n"),
         ("two values that exclude each other", "warmup_steps = 5\nwarmup_ratio = 0.1\n"),
+        ("a value that nothing reads", "epochs = 3\nmomentum = 0.8\n"),
+        ("layers that are frozen and drawn anew", "freeze_layers = 2\nreinit_layers = 1\n"),
         ("a line without a value", "epochs\n"),
         ("a word without quotes", "optimizer = adamw\n"),
         ("a comma for a decimal point", "weight_decay = 0,01\n"),

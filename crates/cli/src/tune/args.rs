@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use metrics::Metric;
-use train::config::DeviceChoice;
+use train::options::DeviceChoice;
 use tune::pruner::PrunerKind;
 use tune::sampler::SamplerKind;
 

@@ -11,11 +11,11 @@ use run::slug;
 use serde_json::{Value, json};
 use tch::Device;
 use toml::Table;
-use train::config::DeviceChoice;
+use train::options::{self, Choice, DeviceChoice};
 use train::{TrainConfig, device};
-use tune::Param;
 use tune::sampler::SamplerKind;
-use tune::space::{Fields, Space, SpaceError};
+use tune::space::{Fields, Space};
+use tune::{Distribution, Param};
 
 use super::args::TuneArgs;
 use super::attributes::EPOCHS_PER_EVALUATION;
@@ -99,15 +99,19 @@ impl Plan {
     /// The space that was asked for.
     ///
     /// # Errors
-    /// A file that can't be read, or says what training doesn't take, with the line.
-    pub fn space(args: &TuneArgs) -> Result<Space, SpaceError> {
-        let names: Vec<&str> =
-            TrainConfig::options().iter().copied().filter(|name| !NOT_IN_A_SPACE.contains(name)).collect();
-        let fields = Fields { names: &names, check: &TrainConfig::check_option };
-        match &args.space {
-            Some(path) => Space::load(path, &fields),
-            None => Space::beginner(&fields),
+    /// A file that can't be read, or says what training doesn't take, with the line; an option that no trial would read.
+    pub fn space(args: &TuneArgs) -> Result<Space> {
+        let names: Vec<&str> = options::keys().filter(|name| !NOT_IN_A_SPACE.contains(name)).collect();
+        let fields = Fields { names: &names, check: &options::check };
+        let Some(path) = &args.space else { return Ok(Space::beginner(&fields)?) };
+        let space = Space::load(path, &fields)?;
+        let varied = space.parameters().iter().map(|parameter| parameter.name.as_str());
+        for name in varied.chain(space.fixed().keys().map(String::as_str)) {
+            if let Some(why) = never_read(name, &space) {
+                bail!("{}: {name} has no effect: {why} (hint: leave it out)", path.display());
+            }
         }
+        Ok(space)
     }
 
     /// What makes values comparable.
@@ -138,13 +142,16 @@ impl Plan {
         };
         set("data", self.data.display().to_string().into());
         set("best_metric", self.metric.to_string().into());
-        set("device", self.device.to_string().into());
+        set("device", self.device.name().into());
         set("threads", (self.threads as i64).into());
         if let Some(model) = &self.model {
             set("model", model.clone().into());
         }
         let spacing = self.evaluation_spacing(&settings) as i64;
         settings.entry("eval_steps").or_insert(spacing.into());
+        // What the space says for all trials concerns those that read it.
+        let all = settings.clone();
+        settings.retain(|name, _| options::unread(name, &all).is_none());
         settings
     }
 
@@ -194,6 +201,21 @@ impl Plan {
     fn rows(&self, split: &str) -> usize {
         self.manifest.splits.get(split).map_or(0, |split| split.rows)
     }
+}
+
+/// Why no trial of a space reads an option, such as `momentum` where `optimizer` is never sgd; `None` where one does.
+fn never_read(name: &str, space: &Space) -> Option<String> {
+    let decides = options::decided_by(name)?;
+    let varied = space.parameters().iter().find(|parameter| parameter.name == decides);
+    let tables: Vec<Table> = match varied.map(|parameter| &parameter.distribution) {
+        Some(Distribution::Categorical { choices }) => {
+            let words = choices.iter().map(|choice| toml::Value::from(choice.to_string()));
+            words.map(|word| Table::from_iter([(decides.to_owned(), word)])).collect()
+        }
+        _ => vec![space.fixed().clone()],
+    };
+    let mut reasons: Vec<String> = tables.iter().map(|table| options::unread(name, table)).collect::<Option<_>>()?;
+    reasons.pop()
 }
 
 /// The names of the GPUs that a process may see: those of the variable, where it is set, else their numbers.

@@ -31,12 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub fn run(args: &TrialArgs) -> Result<()> {
     signals::install()?;
     signals::stop_at_end_of_input()?;
-    let args = TrainArgs {
-        config: Some(args.config.clone()),
-        output: Some(args.output.clone()),
-        resume: Some(None),
-        ..TrainArgs::default()
-    };
+    let output = args.output.to_str().with_context(|| format!("{} is not UTF-8", args.output.display()))?;
+    let mut args = TrainArgs { config: Some(args.config.clone()), resume: Some(None), ..TrainArgs::default() };
+    args.set("output", output)?;
     let began = Instant::now();
     loop {
         match train::train(&args) {

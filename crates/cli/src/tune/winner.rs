@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use run::EvaluationResult;
 use serde::{Deserialize, Serialize};
+use train::options::Choice;
 use tune::space::Space;
 use tune::{Study, Trial};
 
@@ -76,7 +77,7 @@ impl Winner {
         let mut command = Command::new(std::env::current_exe().context("can't tell which program this is")?);
         let best = folder.best();
         command.args([OsStr::new("evaluate"), "--run".as_ref(), best.as_os_str(), "--split".as_ref(), "test".as_ref()]);
-        command.arg("--data").arg(&plan.data).arg("--device").arg(plan.device.to_string());
+        command.arg("--data").arg(&plan.data).arg("--device").arg(plan.device.name());
         let status = command.stdout(output.try_clone()?).stderr(output).status();
         let status = status.context("can't start this program again to evaluate")?;
         ensure!(status.success(), "scoring the test split failed; {} says why", said.display());

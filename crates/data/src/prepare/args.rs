@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::audit::Limits;
-use crate::dataset::{Dataset, LoadOptions, SourceChoice};
+use crate::dataset::{Dataset, LoadOptions, SPLIT_RATIO, SPLIT_SEED, SourceChoice};
 use crate::error::DataError;
 
 /// What to prepare, from where and how.
@@ -43,13 +43,14 @@ pub struct PrepareArgs {
     /// A file of your own with the test split
     #[arg(long, value_name = "FILE", alias = "test")]
     pub test_file: Option<PathBuf>,
-    /// Share of a single file that becomes validation, and the same share again test
-    #[arg(long, value_name = "SHARE", default_value_t = LoadOptions::default().split_ratio, allow_negative_numbers = true)]
-    pub split_ratio: f64,
-    /// Which of the equally good splits of a single file is taken
-    #[arg(long, value_name = "N", default_value_t = LoadOptions::default().seed, value_parser = whole::<u64>,
-        allow_negative_numbers = true)]
-    pub seed: u64,
+    /// See [`LoadOptions::split_ratio`].
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help = format!(
+        "Share of a single file that becomes validation, and the same share again test [default: {SPLIT_RATIO}]"))]
+    pub split_ratio: Option<f64>,
+    /// See [`LoadOptions::seed`].
+    #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true, help = format!(
+        "Which of the equally good splits of a single file is taken [default: {SPLIT_SEED}]"))]
+    pub seed: Option<u64>,
     /// What your labels mean, in the order of their indices: 0=negative,1=positive
     #[arg(long, value_name = "VALUE=NAME,...", value_delimiter = ',', value_parser = label_pair)]
     pub label_map: Vec<(String, String)>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{digests, grouped, variant};
-use crate::dataset::{LoadOptions, Loaded, Places};
+use crate::dataset::{LoadOptions, Loaded, Places, SPLIT_RATIO, SPLIT_SEED};
 use crate::error::DataError;
 use crate::labels::{self, Sheet, listed};
 use crate::record::{Split, is_blank};
@@ -149,6 +149,7 @@ pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Loaded, DataErr
         )));
     }
     let files = Files::find(path, options)?;
+    files.refuse_splitting(options)?;
     let mut notes = Vec::new();
     let mut empty_dropped = 0;
     let mut sheet = Sheet::default();
@@ -271,19 +272,33 @@ impl Files {
         Ok(Self(files))
     }
 
+    fn has(&self, split: Split) -> bool {
+        self.0.iter().any(|(of, _)| *of == split)
+    }
+
+    /// Flags about how to split files that are split are a misunderstanding, and are said to be one.
+    fn refuse_splitting(&self, options: &LoadOptions) -> Result<(), DataError> {
+        let given = [("--split-ratio", options.split_ratio.is_some()), ("--seed", options.seed.is_some())];
+        match given.into_iter().find(|(_, given)| *given && self.has(Split::Validation)) {
+            Some((flag, _)) => Err(DataError::Request(format!(
+                "{flag} is for a file that is to be split, and this data has a validation file (hint: leave it out)"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Makes the splits that have no file of their own, by hash; says how the splits came about.
     fn deal(&self, sheet: &mut Sheet, options: &LoadOptions) -> Result<String, DataError> {
-        let has = |split| self.0.iter().any(|(of, _)| *of == split);
-        let ratio = options.split_ratio;
+        let (ratio, seed) = (options.split_ratio.unwrap_or(SPLIT_RATIO), options.seed.unwrap_or(SPLIT_SEED));
         if !(ratio > 0.0 && ratio < 0.5) {
             return Err(DataError::Request(format!("--split-ratio {ratio}: a share above 0 and below 0.5 is wanted")));
         }
-        let test = if has(Split::Validation) || has(Split::Test) { 0.0 } else { ratio };
-        if has(Split::Validation) {
+        let test = if self.has(Split::Validation) || self.has(Split::Test) { 0.0 } else { ratio };
+        if self.has(Split::Validation) {
             return Ok("split by file".into());
         }
         for row in std::mem::take(&mut sheet.train) {
-            let split = Split::of(row.text.as_deref().unwrap_or(""), options.seed, ratio, test);
+            let split = Split::of(row.text.as_deref().unwrap_or(""), seed, ratio, test);
             sheet.push(split, row);
         }
         let parts = if test > 0.0 { "validation and test" } else { "validation" };
@@ -297,7 +312,7 @@ impl Files {
                 ),
             ));
         }
-        Ok(format!("{parts} taken from train by hash of the text, a share of {ratio} each, seed {}", options.seed))
+        Ok(format!("{parts} taken from train by hash of the text, a share of {ratio} each, seed {seed}"))
     }
 }
 

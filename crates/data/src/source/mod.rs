@@ -56,6 +56,7 @@ pub(crate) fn load(dataset: &Dataset, source: &SourceChoice, options: &LoadOptio
 fn refuse_misplaced(dataset: &Dataset, options: &LoadOptions) -> Result<(), DataError> {
     let treebank = matches!(dataset, Dataset::Sst2 | Dataset::Sst3 | Dataset::Sst5);
     let file = matches!(dataset, Dataset::File(_));
+    let tables = file || matches!(dataset, Dataset::GlueSst2);
     let misplaced = [
         ("--phrases", options.phrases && !treebank, "is for the treebank: sst2, sst3, sst5"),
         ("--text-column", options.text_column.is_some() && !file, "is for files of your own"),
@@ -63,6 +64,9 @@ fn refuse_misplaced(dataset: &Dataset, options: &LoadOptions) -> Result<(), Data
         ("--label-map", options.label_map.is_some() && !file, "is for files of your own"),
         ("--validation-file", options.validation_file.is_some() && !file, "is for files of your own"),
         ("--test-file", options.test_file.is_some() && !file, "is for files of your own"),
+        ("--split-ratio", options.split_ratio.is_some() && !file, "is for files of your own"),
+        ("--seed", options.seed.is_some() && !file, "is for files of your own"),
+        ("--drop-empty", options.drop_empty && !tables, "is for files of your own and glue-sst2"),
     ];
     match misplaced.iter().find(|(_, found, _)| *found) {
         Some((flag, _, what)) => {

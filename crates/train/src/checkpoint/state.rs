@@ -7,8 +7,8 @@ use run::Best;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::{TrainArgs, TrainConfig};
 use crate::error::Result;
+use crate::options::{Given, OptionsError, TrainConfig, free_on_resume};
 
 /// The form of `trainer.json`, and of what follows from it; another number is refused. From a checkpoint of form 1 training
 /// would go on with other dropout masks than those it would have had.
@@ -89,7 +89,7 @@ impl State {
         if state.micro_batch_parts == 0 {
             return Err("has micro_batch_parts 0, and 1 is the least".to_owned());
         }
-        state.args().map_err(|error| error.to_string())?;
+        state.given().map_err(|error| error.to_string())?;
         Ok(state)
     }
 
@@ -99,8 +99,8 @@ impl State {
     }
 
     /// The saved configuration as what was asked for.
-    pub fn args(&self) -> Result<TrainArgs, serde_json::Error> {
-        TrainArgs::deserialize(Value::Object(self.config.clone()))
+    pub fn given(&self) -> Result<Given, OptionsError> {
+        Given::saved(&self.config)
     }
 
     /// What differs now, a line each, in words; empty where nothing does.
@@ -113,7 +113,7 @@ impl State {
         };
         let now = as_map(config)?;
         let names = self.config.keys().chain(now.keys()).collect::<std::collections::BTreeSet<_>>();
-        for name in names.into_iter().filter(|name| !WITHOUT_CONSEQUENCE.contains(&name.as_str())) {
+        for name in names.into_iter().filter(|name| !free_on_resume(name)) {
             let null = &Value::Null;
             hold(name, self.config.get(name).unwrap_or(null), now.get(name).unwrap_or(null));
         }
@@ -124,11 +124,6 @@ impl State {
         Ok(lines)
     }
 }
-
-/// Options that change no bit of what is trained, or that the identity says better: by content instead of name, as
-/// found instead of as asked.
-const WITHOUT_CONSEQUENCE: [&str; 8] =
-    ["data", "model", "threads", "device", "precision", "save_every", "save_total", "tensorboard"];
 
 const IDENTITY_NAMES: [(&str, &str); 9] = [
     ("train_sha256", "the training split's sha256"),
@@ -144,7 +139,7 @@ const IDENTITY_NAMES: [(&str, &str); 9] = [
 
 /// A resolved configuration by the names of `--config`.
 pub(crate) fn as_map(config: &TrainConfig) -> Result<Map<String, Value>> {
-    match serde_json::to_value(config)? {
+    match serde_json::to_value(config.saved())? {
         Value::Object(map) => Ok(map),
         other => Ok(Map::from_iter([("config".to_owned(), other)])),
     }

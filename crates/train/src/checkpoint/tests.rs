@@ -14,7 +14,7 @@ use serde_json::Map;
 use tch::Tensor;
 
 use super::*;
-use crate::config::TrainConfig;
+use crate::options::{CheckpointOptions, OptimizerOptions, TrainConfig};
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
@@ -271,15 +271,20 @@ fn a_state_comes_back_to_the_bit_and_foreign_ones_are_refused() {
     assert_eq!(refusal(&|map| map["format"] = 1.into()), "has format 1, and this program reads 2");
     assert!(refusal(&|map| drop(map.remove("step"))).contains("missing field `step`"));
     assert!(refusal(&|map| drop(map.insert("new".to_owned(), 1.into()))).contains("unknown field `new`"));
-    assert!(refusal(&|map| map["config"]["epochs"] = "three".into()).contains("invalid type"));
+    assert!(refusal(&|map| map["config"]["epochs"] = "three".into()).contains("epochs = \"three\""));
+    assert!(refusal(&|map| map["config"]["epoch"] = 3.into()).contains("no option is called \"epoch\""));
     assert!(refusal(&|map| map["best"]["loss"] = "much".into()).contains("invalid float"));
 }
 
 #[test]
 fn what_differs_is_told_and_what_has_no_consequence_isnt() {
     let state = state(20, 10);
-    let config =
-        TrainConfig { learning_rate: 3e-5, save_total: 5, data: Some("moved".into()), ..TrainConfig::default() };
+    let config = TrainConfig {
+        data: Some("moved".into()),
+        optimizer: OptimizerOptions { learning_rate: 3e-5, ..Default::default() },
+        checkpoint: CheckpointOptions { save_total: 5, ..Default::default() },
+        ..TrainConfig::default()
+    };
     let identity = Identity { threads: 1, train_sha256: "ee".to_owned(), ..state.identity.clone() };
     assert_eq!(state.differences(&TrainConfig::default(), &state.identity).unwrap(), Vec::<String>::new());
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Need, Plan};
-use crate::config::TrainConfig;
+use crate::options::TrainConfig;
 use disk::human_bytes;
 
 /// Why a run can't start.

@@ -6,6 +6,7 @@ use std::path::Path;
 use model::Precision;
 
 use super::*;
+use crate::options::{OptimizerOptions, RegularizationOptions};
 
 /// BERT-base with five classes.
 fn bert_base() -> model::Config {
@@ -40,17 +41,22 @@ fn weights_optimizer_and_gradients_of_bert_base() {
     assert_eq!(more(Precision::Bf16, &bf16), 4 * (WORDS + MATRICES) + 4 * WORDS);
     let one_batch = need(&summed, Precision::Fp32, &rows[..16], &[]);
     assert_eq!(one_batch.gradients, fp32.gradients, "there is nothing to add to it");
-    let sgd = TrainConfig { optimizer: OptimizerKind::Sgd, ..config };
+    let sgd = TrainConfig { optimizer: OptimizerOptions { kind: OptimizerKind::Sgd, ..Default::default() }, ..config };
     assert_eq!(need(&sgd, Precision::Fp32, &rows, &[]).optimizer, 4 * PARAMETERS);
 }
 
 #[test]
 fn what_is_frozen_needs_neither_state_nor_gradient() {
-    let config = TrainConfig { freeze_embeddings: true, freeze_layers: 12, ..TrainConfig::default() };
+    let freezing = |freeze_embeddings, freeze_layers| TrainConfig {
+        regularization: RegularizationOptions { freeze_embeddings, freeze_layers, ..Default::default() },
+        ..Default::default()
+    };
+    let config = freezing(true, 12);
     let frozen = need(&config, Precision::Fp32, &[20; 64], &[]);
     assert_eq!((frozen.optimizer, frozen.gradients), (8 * 594_437, 4 * 594_437));
-    let lowest_two = TrainConfig { freeze_layers: 2, ..TrainConfig::default() };
-    let frozen = bert_base().parameters().into_iter().filter(|parameter| lowest_two.freezes(parameter.role));
+    let lowest_two = freezing(false, 2);
+    let frozen =
+        bert_base().parameters().into_iter().filter(|parameter| lowest_two.regularization.freezes(parameter.role));
     assert_eq!(frozen.count(), 2 * 16, "layers 10 and 11 aren't layer 1");
 }
 

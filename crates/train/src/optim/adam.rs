@@ -21,9 +21,9 @@ use tch::{Device, Kind, Tensor};
 
 use super::adam_kernel::{self, Constants, Job, Piece, Rows, Span};
 use super::state::misfit;
-use super::{Settings, Update, Weight};
-use crate::config::OptimizerKind;
+use super::{Update, Weight};
 use crate::error::{Result, TrainError};
+use crate::options::{OptimizerKind, OptimizerOptions};
 
 /// Weights in a job: some ten microseconds of work, so that threads end at about the same time.
 const JOB_SIZE: usize = 1 << 16;
@@ -58,10 +58,10 @@ impl SeenRows {
     }
 }
 
-pub(super) fn step(updates: &mut [Update], settings: &Settings, steps: u64) -> Result<()> {
+pub(super) fn step(updates: &mut [Update], options: &OptimizerOptions, steps: u64) -> Result<()> {
     let mut jobs = Vec::new();
     for update in updates {
-        let numbers = Numbers::new(update, settings, steps);
+        let numbers = Numbers::new(update, options, steps);
         if update.weight.master.device() == Device::Cpu {
             push_jobs(update, numbers.constants(), &mut jobs)?;
         } else {
@@ -87,11 +87,11 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    pub(super) fn new(update: &Update, settings: &Settings, steps: u64) -> Self {
-        let &Settings { beta1, beta2, epsilon, .. } = settings;
+    pub(super) fn new(update: &Update, options: &OptimizerOptions, steps: u64) -> Self {
+        let &OptimizerOptions { beta1, beta2, epsilon, .. } = options;
         let decay = update.slot.weight_decay;
         let (coupled_decay, decoupled_decay) =
-            if settings.kind == OptimizerKind::Adam { (decay, 0.0) } else { (0.0, decay) };
+            if options.kind == OptimizerKind::Adam { (decay, 0.0) } else { (0.0, decay) };
         Self {
             gradient_scale: update.gradient_scale,
             coupled_decay,

@@ -6,13 +6,14 @@
 //! m = beta2 * m + (1 - beta2) * gradient
 //! ```
 
-use super::{Settings, Update};
+use super::Update;
 use crate::error::Result;
+use crate::options::OptimizerOptions;
 
-pub(super) fn step(update: &mut Update, settings: &Settings) -> Result<()> {
+pub(super) fn step(update: &mut Update, options: &OptimizerOptions) -> Result<()> {
     let gradient = update.dense_gradient()?;
     let average = &mut update.slot.state[0];
-    let direction = average.f_lerp(&gradient, 1.0 - settings.beta1)?.f_sign_()?;
-    let _ = average.f_lerp_(&gradient, 1.0 - settings.beta2)?;
+    let direction = average.f_lerp(&gradient, 1.0 - options.beta1)?.f_sign_()?;
+    let _ = average.f_lerp_(&gradient, 1.0 - options.beta2)?;
     update.apply(&direction, update.slot.weight_decay)
 }

@@ -27,41 +27,8 @@ use tch::Tensor;
 
 pub(crate) use state::shapes as state_shapes;
 
-use crate::config::{OptimizerKind, TrainConfig};
 use crate::error::Result;
-
-/// The rule and its constants.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// The rule.
-    pub kind: OptimizerKind,
-    /// Decay of the gradient's average (adam, adamw, lion).
-    pub beta1: f64,
-    /// Decay of the squared gradient's average (adam, adamw), or of Lion's average.
-    pub beta2: f64,
-    /// Added to the denominator (adam, adamw).
-    pub epsilon: f64,
-    /// Momentum of sgd.
-    pub momentum: f64,
-    /// Weight decay of the parameters that [decay](Parameter::decays): inside the gradient for adam and sgd, else decoupled.
-    pub weight_decay: f64,
-    /// Factor of the learning rate from a layer to the one below it, see [`layer_decay::rate_multipliers`].
-    pub layer_decay: f64,
-}
-
-impl From<&TrainConfig> for Settings {
-    fn from(config: &TrainConfig) -> Self {
-        Self {
-            kind: config.optimizer,
-            beta1: config.beta1,
-            beta2: config.beta2,
-            epsilon: config.epsilon,
-            momentum: config.momentum,
-            weight_decay: config.weight_decay,
-            layer_decay: config.layer_decay,
-        }
-    }
-}
+use crate::options::{OptimizerKind, OptimizerOptions};
 
 /// What changes from step to step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -143,35 +110,35 @@ struct Slot {
 /// An optimizer and its state for every trainable parameter.
 #[derive(Debug)]
 pub struct Optimizer {
-    settings: Settings,
+    options: OptimizerOptions,
     steps: u64,
     slots: Vec<Slot>,
 }
 
 impl Optimizer {
     /// An optimizer at step 0, with zeroed state for every parameter that is trainable now.
-    pub fn new(parameters: &Parameters, settings: Settings) -> Result<Self> {
+    pub fn new(parameters: &Parameters, options: &OptimizerOptions) -> Result<Self> {
         let weights: Vec<_> = parameters.iter().map(|parameter| (parameter.into(), parameter.trainable())).collect();
-        Self::over(&weights, settings)
+        Self::over(&weights, options)
     }
 
-    fn over(weights: &[(Weight, bool)], settings: Settings) -> Result<Self> {
+    fn over(weights: &[(Weight, bool)], options: &OptimizerOptions) -> Result<Self> {
         let roles: Vec<Role> = weights.iter().map(|(weight, _)| weight.role).collect();
-        let multipliers = layer_decay::rate_multipliers(&roles, settings.layer_decay);
+        let multipliers = layer_decay::rate_multipliers(&roles, options.layer_decay);
         let mut slots = Vec::with_capacity(weights.len());
         for ((weight, trainable), rate_multiplier) in weights.iter().zip(multipliers) {
             let shape = weight.master.size();
-            let shapes = if *trainable { state::shapes(settings.kind, &shape) } else { Vec::new() };
+            let shapes = if *trainable { state::shapes(options.kind, &shape) } else { Vec::new() };
             let zeros = |shape: &Vec<i64>| model::untouched_zeros(shape, weight.master.device());
             slots.push(Slot {
                 name: weight.name.to_owned(),
-                weight_decay: if weight.decays { settings.weight_decay } else { 0.0 },
+                weight_decay: if weight.decays { options.weight_decay } else { 0.0 },
                 rate_multiplier,
                 state: shapes.iter().map(zeros).collect(),
                 seen: adam::SeenRows::none(&shape),
             });
         }
-        Ok(Self { settings, steps: 0, slots })
+        Ok(Self { options: options.clone(), steps: 0, slots })
     }
 
     /// Changes every parameter that has a gradient. The caller has made sure that the gradients are finite
@@ -183,13 +150,13 @@ impl Optimizer {
 
     fn step_over(&mut self, weights: &[Weight], gradients: &[Option<Gradient>], scale: &StepScale) -> Result<()> {
         self.check(weights, gradients)?;
-        let (settings, steps) = (self.settings, self.steps + 1);
+        let (options, steps) = (self.options.clone(), self.steps + 1);
         let mut updates = self.updates(weights, gradients, scale);
-        match settings.kind {
-            OptimizerKind::AdamW | OptimizerKind::Adam => adam::step(&mut updates, &settings, steps),
-            OptimizerKind::Sgd => updates.iter_mut().try_for_each(|update| sgd::step(update, &settings)),
+        match options.kind {
+            OptimizerKind::AdamW | OptimizerKind::Adam => adam::step(&mut updates, &options, steps),
+            OptimizerKind::Sgd => updates.iter_mut().try_for_each(|update| sgd::step(update, &options)),
             OptimizerKind::Adafactor => updates.iter_mut().try_for_each(|update| adafactor::step(update, steps)),
-            OptimizerKind::Lion => updates.iter_mut().try_for_each(|update| lion::step(update, &settings)),
+            OptimizerKind::Lion => updates.iter_mut().try_for_each(|update| lion::step(update, &options)),
         }?;
         self.steps = steps;
         Ok(())

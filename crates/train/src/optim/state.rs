@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use tch::{Kind, Tensor};
 
 use super::{Optimizer, adafactor, adam};
-use crate::config::OptimizerKind;
 use crate::error::{Result, TrainError};
+use crate::options::OptimizerKind;
 
 impl Optimizer {
     /// The state of every trainable parameter in order, under names like `classifier.weight.exp_avg`.
     pub fn state(&self) -> Vec<(String, &Tensor)> {
         let mut state = Vec::new();
         for slot in &self.slots {
-            let names = names(self.settings.kind, slot.state.len());
+            let names = names(self.options.kind, slot.state.len());
             state.extend(names.iter().zip(&slot.state).map(|(name, tensor)| (format!("{}.{name}", slot.name), tensor)));
         }
         state

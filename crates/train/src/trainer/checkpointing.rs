@@ -32,7 +32,7 @@ impl Trainer<'_> {
     }
 
     pub(super) fn save_is_due(&self) -> bool {
-        let every = self.config.save_every.is_some_and(|steps| self.steps_done.is_multiple_of(steps));
+        let every = self.config.checkpoint.save_every.is_some_and(|steps| self.steps_done.is_multiple_of(steps));
         let due = every || self.steps_done.is_multiple_of(self.steps_per_epoch);
         due && self.steps_done > 0 && !self.is_saved()
     }
@@ -82,8 +82,9 @@ impl Trainer<'_> {
         let state = self.step.optimizer.state();
         let each = tensor_bytes(weights.chain(state.iter().map(|(_, tensor)| *tensor)));
         // The last ones, the best one, and the one that is being written.
-        let at_once = self.config.save_total as u64 + 2;
-        let saves = self.config.epochs + self.config.save_every.map_or(0, |steps| self.total_steps / steps) + 1;
+        let at_once = self.config.checkpoint.save_total as u64 + 2;
+        let saves =
+            self.config.epochs + self.config.checkpoint.save_every.map_or(0, |steps| self.total_steps / steps) + 1;
         Ok((each * at_once.min(saves)).saturating_sub(self.folder.checkpoint_bytes()?))
     }
 

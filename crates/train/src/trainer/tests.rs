@@ -11,7 +11,7 @@ use serde_json::Value;
 use tch::Device;
 
 use crate::checkpoint::LoadedCheckpoint;
-use crate::config::TrainArgs;
+use crate::options::TrainArgs;
 use crate::step::tests::with_memory_for;
 
 const WORDS: [&str; 14] =

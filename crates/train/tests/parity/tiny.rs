@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use model::{BertForSequenceClassification, DropoutStream, Gradients, Inputs, Precision};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
-use train::TrainConfig;
 use train::loss::Loss;
-use train::optim::{Optimizer, Settings, StepScale, clip};
+use train::optim::{Optimizer, StepScale, clip};
+use train::options::{OptimizerOptions, ScheduleOptions};
 use train::schedule::Schedule;
 
 use crate::generator::{self, Batch};
@@ -148,9 +148,8 @@ fn fifty_steps_of_adamw() {
     let mut model = model;
     let start: BTreeMap<String, Tensor> =
         model.parameters().iter().map(|p| (p.name().to_owned(), p.master().copy())).collect();
-    let config = TrainConfig { learning_rate: 1e-3, warmup_steps: 5, ..TrainConfig::default() };
-    let schedule = Schedule::new(&config, 50);
-    let mut optimizer = Optimizer::new(model.parameters(), Settings::from(&config)).expect("an optimizer");
+    let schedule = Schedule::new(&ScheduleOptions { warmup_steps: 5, ..Default::default() }, 1e-3, 50);
+    let mut optimizer = Optimizer::new(model.parameters(), &OptimizerOptions::default()).expect("an optimizer");
     let (losses, norms) = (floats(&expected["losses"]), floats(&expected["gradient_norms"]));
     let rates = floats(&expected["learning_rates"]);
     for step in 0..50 {

@@ -119,19 +119,19 @@ fn a_single_file_is_split_by_hash_and_rows_added_move_no_others() {
     };
     desk.write("small.csv", format!("text,label\n{}", rows(0..200)));
     desk.write("large.csv", format!("text,label\n{}", rows(0..300)));
-    let options = LoadOptions { split_ratio: 0.2, ..LoadOptions::default() };
+    let options = LoadOptions { split_ratio: Some(0.2), ..LoadOptions::default() };
     let (small, large) =
         (desk.load("small.csv", &options).expect("small"), desk.load("large.csv", &options).expect("large"));
     assert_eq!(small.train.len() + small.validation.len() + small.test.len(), 200);
     assert!(small.validation.iter().all(|record| large.validation.contains(record)));
     assert!(small.test.iter().all(|record| large.test.contains(record)));
-    let other = desk.load("small.csv", &LoadOptions { seed: 1, ..options.clone() }).expect("another seed");
+    let other = desk.load("small.csv", &LoadOptions { seed: Some(1), ..options.clone() }).expect("another seed");
     assert_ne!(small.test, other.test);
     let with_test = LoadOptions { test_file: Some(desk.path().join("large.csv")), ..options.clone() };
     let loaded = desk.load("small.csv", &with_test).expect("a test file");
     assert_eq!(loaded.test.len(), 300);
     assert!(!loaded.validation.is_empty());
-    let wide = LoadOptions { split_ratio: 0.5, ..options };
+    let wide = LoadOptions { split_ratio: Some(0.5), ..options };
     assert_eq!(
         desk.load("small.csv", &wide).expect_err("nothing would be left"),
         "--split-ratio 0.5: a share above 0 and below 0.5 is wanted"
@@ -171,4 +171,23 @@ fn flags_and_sources_that_do_not_fit_are_said_to() {
         "--phrases is for the treebank: sst2, sst3, sst5, not for --dataset reviews (hint: leave it out)"
     );
     assert!(refused("sst2", "packaged", &phrases).starts_with("--phrases needs the treebank's trees"));
+    let ratio = LoadOptions { split_ratio: Some(0.1), ..LoadOptions::default() };
+    assert!(refused("sst2", "auto", &ratio).starts_with("--split-ratio is for files of your own, not for"));
+    let seed = LoadOptions { seed: Some(0), ..LoadOptions::default() };
+    assert!(refused("glue-sst2", "auto", &seed).starts_with("--seed is for files of your own, not for"));
+    let drop_empty = LoadOptions { drop_empty: true, ..LoadOptions::default() };
+    assert!(refused("reviews", "auto", &drop_empty).starts_with("--drop-empty is for files of your own and glue-sst2"));
+
+    // Files that are split already need no ratio and no seed; a test split alone leaves validation to be taken.
+    let desk = Desk::new();
+    let rows: String = (0..60).map(|i| format!("text {i},{}\n", ["neg", "pos"][i % 2])).collect();
+    desk.write("train.csv", format!("text,label\n{rows}"));
+    desk.write("test.csv", format!("text,label\n{rows}"));
+    desk.load("", &ratio).expect("validation is taken from train");
+    desk.write("validation.csv", format!("text,label\n{rows}"));
+    for (options, flag) in [(&ratio, "--split-ratio"), (&seed, "--seed")] {
+        let message = desk.load("", options).expect_err("refused");
+        assert!(message.starts_with(&format!("{flag} is for a file that is to be split")), "{message}");
+    }
+    desk.load("", &LoadOptions { drop_empty: true, ..LoadOptions::default() }).expect("files may have empty rows");
 }

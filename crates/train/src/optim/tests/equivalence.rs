@@ -11,10 +11,10 @@ use super::*;
 fn row_gradients_equal_dense_ones_to_the_bit() {
     for (kind, precision) in KINDS.into_iter().flat_map(|kind| [(kind, Kind::Float), (kind, Kind::BFloat16)]) {
         for weight_decay in [0.0, 0.1] {
-            let settings = Settings { weight_decay, ..settings(kind) };
+            let options = OptimizerOptions { weight_decay, ..options(kind) };
             let (by_rows, by_tables) = (Model::table_and_bias(precision), Model::table_and_bias(precision));
             let (mut rows_optimizer, mut tables_optimizer) =
-                (by_rows.optimizer(settings), by_tables.optimizer(settings));
+                (by_rows.optimizer(&options), by_tables.optimizer(&options));
             for step in 0..8 {
                 let (ids, values) = row_gradient(step);
                 let table = Gradient::Rows { ids, values };
@@ -23,7 +23,7 @@ fn row_gradients_equal_dense_ones_to_the_bit() {
                 rows_optimizer.step_over(&by_rows.weights(), &[Some(table), bias()], &scale(step)).expect("a step");
                 tables_optimizer.step_over(&by_tables.weights(), &tables, &scale(step)).expect("a step");
             }
-            let what = format!("{kind}, {precision:?}, weight decay {weight_decay}");
+            let what = format!("{kind:?}, {precision:?}, weight decay {weight_decay}");
             for (ours, theirs) in by_rows.masters.iter().zip(&by_tables.masters) {
                 assert_same_bits(ours, theirs, &what);
             }
@@ -41,23 +41,23 @@ fn row_gradients_equal_dense_ones_to_the_bit() {
 fn one_pass_over_memory_equals_plain_operations() {
     for kind in [OptimizerKind::AdamW, OptimizerKind::Adam] {
         let (one_pass, operations) = (Model::table_and_bias(Kind::BFloat16), Model::table_and_bias(Kind::BFloat16));
-        let settings = settings(kind);
-        let (mut ours, mut theirs) = (one_pass.optimizer(settings), operations.optimizer(settings));
+        let options = options(kind);
+        let (mut ours, mut theirs) = (one_pass.optimizer(&options), operations.optimizer(&options));
         for step in 0..20 {
             let (ids, values) = row_gradient(step);
             let bias = generated(2000 + step, &[77]).to_kind(Kind::BFloat16);
             let gradients = [Some(Gradient::Rows { ids, values }), dense(bias)];
             ours.step_over(&one_pass.weights(), &gradients, &scale(step)).expect("a step");
             for update in &mut theirs.updates(&operations.weights(), &gradients, &scale(step)) {
-                let numbers = adam::Numbers::new(update, &settings, step + 1);
+                let numbers = adam::Numbers::new(update, &options, step + 1);
                 adam::step_by_operations(update, &numbers).expect("a step");
             }
         }
         for (name, (a, b)) in one_pass.names.iter().zip(one_pass.masters.iter().zip(&operations.masters)) {
-            assert_close(&values(a), &values(b), &format!("{kind}, {name}"));
+            assert_close(&values(a), &values(b), &format!("{kind:?}, {name}"));
         }
         for ((name, a), (_, b)) in ours.state().iter().zip(theirs.state()) {
-            assert_close(&values(a), &values(b), &format!("{kind}, {name}"));
+            assert_close(&values(a), &values(b), &format!("{kind:?}, {name}"));
         }
     }
 }
@@ -66,7 +66,7 @@ fn one_pass_over_memory_equals_plain_operations() {
 fn bf16_weights_follow_their_masters_and_bf16_gradients_count_in_full() {
     for kind in KINDS {
         let (rounded, exact) = (Model::table_and_bias(Kind::BFloat16), Model::table_and_bias(Kind::Float));
-        let (mut ours, mut theirs) = (rounded.optimizer(settings(kind)), exact.optimizer(settings(kind)));
+        let (mut ours, mut theirs) = (rounded.optimizer(&options(kind)), exact.optimizer(&options(kind)));
         for step in 0..3 {
             let make = |stream, shape: &[i64]| generated(stream + step, shape).to_kind(Kind::BFloat16);
             let (table, bias) = (make(100, &[3000, 48]), make(200, &[77]));
@@ -75,8 +75,8 @@ fn bf16_weights_follow_their_masters_and_bf16_gradients_count_in_full() {
             theirs.step_over(&exact.weights(), &same, &scale(step)).expect("a step");
         }
         for ((master, compute), exact) in rounded.masters.iter().zip(&rounded.computes).zip(&exact.masters) {
-            assert_same_bits(master, exact, &format!("{kind}: bf16 and fp32 gradients of the same value"));
-            assert_same_bits(compute, &master.to_kind(Kind::BFloat16), &format!("{kind}: the compute weight"));
+            assert_same_bits(master, exact, &format!("{kind:?}: bf16 and fp32 gradients of the same value"));
+            assert_same_bits(compute, &master.to_kind(Kind::BFloat16), &format!("{kind:?}: the compute weight"));
         }
     }
 }

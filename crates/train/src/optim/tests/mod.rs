@@ -9,6 +9,7 @@ use serde_json::Value;
 use tch::{Device, Kind};
 
 use super::*;
+use crate::options::Choice;
 
 const CPU: Device = Device::Cpu;
 const TABLE: &str = "bert.embeddings.word_embeddings.weight";
@@ -47,9 +48,9 @@ impl Model {
         self.names.iter().map(String::as_str).zip(&self.masters).enumerate().map(weight).collect()
     }
 
-    fn optimizer(&self, settings: Settings) -> Optimizer {
+    fn optimizer(&self, options: &OptimizerOptions) -> Optimizer {
         let weights: Vec<_> = self.weights().into_iter().map(|weight| (weight, true)).collect();
-        Optimizer::over(&weights, settings).expect("an optimizer")
+        Optimizer::over(&weights, options).expect("an optimizer")
     }
 
     /// A table of 3,000 rows, three jobs' worth, and a vector whose length isn't a whole number of blocks.
@@ -59,9 +60,8 @@ impl Model {
     }
 }
 
-fn settings(kind: OptimizerKind) -> Settings {
-    let (beta1, beta2) = (0.9, kind.default_beta2());
-    Settings { kind, beta1, beta2, epsilon: 1e-8, momentum: 0.9, weight_decay: 0.1, layer_decay: 1.0 }
+fn options(kind: OptimizerKind) -> OptimizerOptions {
+    OptimizerOptions { kind, beta2: kind.default_beta2(), weight_decay: 0.1, ..OptimizerOptions::default() }
 }
 
 fn scale(step: u64) -> StepScale {
@@ -131,11 +131,11 @@ fn twenty_steps_equal_the_reference() {
         })
         .collect();
     for kind in KINDS {
-        let reference = &fixture["optimizers"][kind.to_string()];
+        let reference = &fixture["optimizers"][kind.name()];
         let start =
             |(index, (name, shape)): (usize, &(String, Vec<i64>))| (name.clone(), generated(index as u64, shape));
         let model = Model::new(shapes.iter().enumerate().map(start).collect(), Kind::Float);
-        let mut optimizer = model.optimizer(settings(kind));
+        let mut optimizer = model.optimizer(&options(kind));
         for step in 0..20 {
             let gradient = |index: usize| generated(100 * (step + 1) + index as u64, &shapes[index].1) * 0.05;
             let gradients: Vec<_> = (0..shapes.len()).map(|index| dense(gradient(index))).collect();
@@ -146,11 +146,11 @@ fn twenty_steps_equal_the_reference() {
             let mut found: HashMap<String, Vec<f32>> =
                 optimizer.state().into_iter().map(|(name, tensor)| (name, values(tensor))).collect();
             found.extend(model.names.iter().cloned().zip(model.masters.iter().map(values)));
-            assert_eq!(found.len(), expected.len(), "{kind}: weights and state");
+            assert_eq!(found.len(), expected.len(), "{kind:?}: weights and state");
             for (name, numbers) in expected {
                 let numbers: Vec<f32> =
                     numbers.as_array().expect("numbers").iter().map(|n| n.as_f64().expect("a number") as f32).collect();
-                assert_close(&found[name], &numbers, &format!("{kind}, step {}, {name}", step + 1));
+                assert_close(&found[name], &numbers, &format!("{kind:?}, step {}, {name}", step + 1));
             }
         }
         assert_eq!(optimizer.steps(), 20);
@@ -160,7 +160,7 @@ fn twenty_steps_equal_the_reference() {
 #[test]
 fn a_row_that_was_seen_once_comes_to_rest_at_zero() {
     let model = Model::table_and_bias(Kind::Float);
-    let mut optimizer = model.optimizer(settings(OptimizerKind::AdamW));
+    let mut optimizer = model.optimizer(&options(OptimizerKind::AdamW));
     for step in 0..900 {
         let id = Tensor::from_slice(&[if step == 0 { 5_i64 } else { 6 }]);
         let rows = Gradient::Rows { ids: id, values: generated(step, &[1, 48]) };
@@ -176,7 +176,7 @@ fn frozen_parameters_have_no_state_and_take_no_gradient() {
     let model = Model::table_and_bias(Kind::Float);
     let weights = model.weights();
     let mut optimizer =
-        Optimizer::over(&[(weights[0], false), (weights[1], true)], settings(OptimizerKind::AdamW)).expect("one");
+        Optimizer::over(&[(weights[0], false), (weights[1], true)], &options(OptimizerKind::AdamW)).expect("one");
     assert_eq!(optimizer.state().len(), 2);
     let before = model.masters[0].copy();
     let bias = || dense(generated(2, &[77]));
@@ -191,7 +191,7 @@ fn frozen_parameters_have_no_state_and_take_no_gradient() {
 #[test]
 fn gradients_that_do_not_fit_are_refused() {
     let model = Model::table_and_bias(Kind::Float);
-    let mut optimizer = model.optimizer(settings(OptimizerKind::AdamW));
+    let mut optimizer = model.optimizer(&options(OptimizerKind::AdamW));
     let rows = |ids: &[i64], width| {
         let values = Tensor::zeros([ids.len() as i64, width], (Kind::Float, CPU));
         Some(Gradient::Rows { ids: Tensor::from_slice(ids), values })
@@ -220,7 +220,7 @@ fn lower_layers_move_less_under_layer_decay() {
     let names = [TABLE, "bert.encoder.layer.0.output.dense.weight", "classifier.weight"];
     let model =
         Model::new(names.map(|name| (name.to_owned(), Tensor::zeros([2, 2], (Kind::Float, CPU)))).into(), Kind::Float);
-    let mut optimizer = model.optimizer(Settings { layer_decay: 0.5, ..settings(OptimizerKind::Sgd) });
+    let mut optimizer = model.optimizer(&OptimizerOptions { layer_decay: 0.5, ..options(OptimizerKind::Sgd) });
     let gradients = names.map(|_| dense(Tensor::ones([2, 2], (Kind::Float, CPU))));
     let scale = StepScale { learning_rate: 1.0, gradient_scale: 1.0 };
     optimizer.step_over(&model.weights(), &gradients, &scale).expect("a step");
@@ -240,8 +240,8 @@ fn a_step_treats_each_role_of_a_model_as_its_own() {
     for parameter in model.parameters().iter() {
         let _ = parameter.master().shallow_clone().fill_(1.0);
     }
-    let settings = Settings { layer_decay: 0.5, weight_decay: 0.5, ..settings(OptimizerKind::Sgd) };
-    let mut optimizer = Optimizer::new(model.parameters(), settings).expect("an optimizer");
+    let options = OptimizerOptions { layer_decay: 0.5, weight_decay: 0.5, ..options(OptimizerKind::Sgd) };
+    let mut optimizer = Optimizer::new(model.parameters(), &options).expect("an optimizer");
     let gradient =
         |parameter: &Parameter| parameter.trainable().then(|| Gradient::Dense(parameter.master().ones_like()));
     let gradients = Gradients(model.parameters().iter().map(gradient).collect());

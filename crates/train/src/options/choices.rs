@@ -1,0 +1,169 @@
+//! The choices a run makes, each an enum: past the parser nothing is decided by a string.
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+use super::value::{Kind, OptionValue};
+
+/// A choice among words. Case doesn't matter when a word is read.
+pub trait Choice: ValueEnum {
+    /// The word, as it is written on the command line and in files.
+    fn name(&self) -> String {
+        // No variant is skipped, so each has its word.
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+impl Choice for Precision {}
+impl Choice for DeviceChoice {}
+impl Choice for OptimizerKind {}
+impl Choice for ScheduleKind {}
+
+impl<T: Choice> OptionValue for T {
+    const KIND: Kind = Kind::Text;
+
+    fn words() -> Vec<PossibleValue> {
+        T::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        <T as ValueEnum>::from_str(text.trim(), true).ok()
+    }
+
+    fn to_text(&self) -> Option<String> {
+        Some(self.name())
+    }
+}
+
+/// In which number format the model computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Precision {
+    /// bf16 where the device is quick at it, fp32 elsewhere.
+    #[default]
+    Auto,
+    /// 32-bit floats throughout.
+    #[value(aliases = ["f32", "float32"])]
+    Fp32,
+    /// bfloat16 products over 32-bit master weights.
+    #[value(aliases = ["bfloat16"])]
+    Bf16,
+}
+
+/// Where the model computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum DeviceChoice {
+    /// The first CUDA device where there is a usable one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The first CUDA device; an error where there is none.
+    #[value(aliases = ["gpu"])]
+    Cuda,
+}
+
+/// The rule that turns gradients into updates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OptimizerKind {
+    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+    #[default]
+    #[value(name = "adamw", aliases = ["adam-w", "adam_w"])]
+    AdamW,
+    /// Adam with weight decay inside the gradient (Kingma & Ba 2015).
+    Adam,
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+    /// Adafactor: second moments kept as rows and columns (Shazeer & Stern 2018).
+    Adafactor,
+    /// Lion: the sign of an interpolated momentum (Chen et al. 2023).
+    Lion,
+}
+
+impl OptimizerKind {
+    /// The customary decay of the second average: 0.99 for Lion, 0.999 for the rest.
+    pub fn default_beta2(self) -> f64 {
+        match self {
+            Self::Lion => 0.99,
+            Self::AdamW | Self::Adam | Self::Sgd | Self::Adafactor => 0.999,
+        }
+    }
+}
+
+/// The shape of the learning rate after warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ScheduleKind {
+    /// Falls in a straight line to zero.
+    #[default]
+    Linear,
+    /// Falls to zero along half a cosine.
+    Cosine,
+    /// Falls to zero as a power of what is left.
+    Polynomial,
+    /// Stays.
+    Constant,
+    /// Falls with the square root of the step.
+    #[value(aliases = ["inverse_sqrt", "inversesqrt"])]
+    InverseSqrt,
+}
+
+/// How much an example of each class counts in the loss.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum ClassWeights {
+    /// Every example counts the same.
+    #[default]
+    None,
+    /// Class c counts `rows / (classes * rows of c)`, as scikit-learn's "balanced".
+    Balanced,
+    /// One weight a class, in the order of the labels.
+    Values(Vec<f64>),
+}
+
+impl OptionValue for ClassWeights {
+    const KIND: Kind = Kind::Numbers;
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "none" => Some(Self::None),
+            "balanced" => Some(Self::Balanced),
+            numbers => numbers.split(',').map(|it| it.trim().parse().ok()).collect::<Option<_>>().map(Self::Values),
+        }
+    }
+
+    fn to_text(&self) -> Option<String> {
+        Some(match self {
+            Self::None => "none".to_owned(),
+            Self::Balanced => "balanced".to_owned(),
+            Self::Values(weights) => weights.iter().map(f64::to_string).collect::<Vec<_>>().join(","),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_in_any_case_and_written_in_one() {
+        assert_eq!(OptionValue::from_text("BF16"), Some(Precision::Bf16));
+        assert_eq!(OptionValue::from_text("Float32"), Some(Precision::Fp32));
+        assert_eq!(OptionValue::from_text("CUDA"), Some(DeviceChoice::Cuda));
+        assert_eq!(OptionValue::from_text("AdamW"), Some(OptimizerKind::AdamW));
+        assert_eq!(OptionValue::from_text("Inverse_Sqrt"), Some(ScheduleKind::InverseSqrt));
+        for kind in OptimizerKind::value_variants() {
+            assert_eq!(OptionValue::from_text(&kind.name()), Some(*kind));
+        }
+        for kind in ScheduleKind::value_variants() {
+            assert_eq!(OptionValue::from_text(&kind.name()), Some(*kind));
+        }
+        assert_eq!(ScheduleKind::InverseSqrt.name(), "inverse-sqrt");
+        assert_eq!(<Precision as OptionValue>::from_text("fp8"), None);
+    }
+
+    #[test]
+    fn class_weights_are_a_word_or_numbers() {
+        assert_eq!(OptionValue::from_text("None"), Some(ClassWeights::None));
+        assert_eq!(OptionValue::from_text("BALANCED"), Some(ClassWeights::Balanced));
+        assert_eq!(OptionValue::from_text("1, 2.5"), Some(ClassWeights::Values(vec![1.0, 2.5])));
+        assert_eq!(ClassWeights::from_text("1,heavy"), None);
+    }
+}

@@ -1,0 +1,103 @@
+//! What can be wrong with options, wherever they were given.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A value, a pair of values, a key or a file that training can't take as configuration.
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// A value of the wrong kind, or outside what is allowed.
+    #[error("{setting} is not allowed: it must be {expected} (hint: {hint})")]
+    Value { setting: Box<Setting>, expected: String, hint: String },
+
+    /// Two options that exclude each other.
+    #[error("{} and {} can't both be given: {why} (hint: {hint})", settings[0], settings[1])]
+    Conflict { settings: Box<[Setting; 2]>, why: String, hint: String },
+
+    /// An option that nothing in this run reads.
+    #[error("{setting} has no effect: {why} (hint: leave it out)")]
+    Unread { setting: Box<Setting>, why: String },
+
+    /// A key that no option has.
+    #[error("{origin}no option is called \"{key}\"{}", match nearest {
+        Some(nearest) => format!(" (hint: did you mean \"{nearest}\"?)"),
+        None => " (hint: `train --help` lists them; in the file they are written in snake_case)".to_owned(),
+    })]
+    UnknownKey { origin: Origin, key: String, nearest: Option<&'static str> },
+
+    /// A `--config` file that isn't TOML, or isn't text.
+    #[error("{origin}{message}")]
+    File { origin: Origin, message: String },
+
+    /// A `--config` file that can't be read.
+    #[error("can't read the configuration file {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+}
+
+impl OptionsError {
+    pub(crate) fn value(setting: Setting, expected: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Value { setting: Box::new(setting), expected: expected.into(), hint: hint.into() }
+    }
+
+    pub(crate) fn conflict(settings: [Setting; 2], why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Conflict { settings: Box::new(settings), why: why.into(), hint: hint.into() }
+    }
+
+    /// The settings that the error is about.
+    pub(super) fn settings(&mut self) -> &mut [Setting] {
+        match self {
+            Self::Value { setting, .. } | Self::Unread { setting, .. } => std::slice::from_mut(setting),
+            Self::Conflict { settings, .. } => &mut settings[..],
+            Self::UnknownKey { .. } | Self::File { .. } | Self::Read { .. } => &mut [],
+        }
+    }
+}
+
+/// An option as it was given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    pub(super) key: &'static str,
+    /// The value, as it was written.
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+impl Setting {
+    /// By flag. [`Given::locate`](super::Given::locate) says where it was given in truth.
+    pub(crate) fn flag(key: &'static str, text: impl ToString) -> Self {
+        Self { key, text: text.to_string(), origin: Origin::Flag }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Flag => write!(formatter, "--{} {}", self.key.replace('_', "-"), self.text),
+            origin => write!(formatter, "{origin}{} = {}", self.key, self.text),
+        }
+    }
+}
+
+/// Where a value was given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// On the command line.
+    Flag,
+    /// In a file, on a line counted from 1.
+    File(Arc<Path>, usize),
+    /// In the configuration of the run that goes on.
+    Saved,
+}
+
+/// The beginning of a message about something there.
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => Ok(()),
+            Self::File(path, line) => write!(formatter, "{}, line {line}: ", path.display()),
+            Self::Saved => formatter.write_str("the saved configuration: "),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The options that keep a model from learning its examples by heart, and from forgetting what it knew.
+
+use model::Role;
+use toml::Value;
+
+use super::choices::ClassWeights;
+use super::error::{OptionsError, Setting};
+use super::spec::{Rule, any, number, options, such_that, whole};
+use super::value::OptionValue;
+
+/// The share of activations that are dropped.
+fn dropout() -> Rule {
+    let hint = "leave it out for the model's own; 0.1 is usual, 0 turns it off";
+    Rule { unset: "the model's", hint, ..number(0.0..1.0) }
+}
+
+options! {
+    /// What keeps a model from learning its examples by heart, and from forgetting what it knew.
+    RegularizationOptions, "Regularization", [] {
+        /// Dropout after embeddings and sublayers
+        hidden_dropout: Option<f64> = None, dropout();
+
+        /// Dropout of attention probabilities
+        attention_dropout: Option<f64> = None, dropout();
+
+        /// Dropout before the classifier
+        classifier_dropout: Option<f64> = None, dropout();
+
+        /// Share of each label spread over all classes
+        label_smoothing: f64 = 0.0, number(0.0..1.0), hint: "{default} is the default; 0.1 is usual";
+
+        /// How much each class counts in the loss: none, balanced, or one number a class, such as 1.0,2.5
+        class_weights: ClassWeights = ClassWeights::None,
+            such_that("none, balanced, or one finite number of 0 or more for each class, not all 0", are_weights),
+            hint: "--class-weights balanced takes them from the data", placeholder: "WEIGHTS";
+
+        /// Leave the embeddings as they are
+        freeze_embeddings: bool = false, any();
+
+        /// Leave the lowest N layers as they are
+        freeze_layers: usize = 0, whole(0..);
+
+        /// Draw the top N layers anew before training
+        reinit_layers: usize = 0, whole(0..);
+    }
+}
+
+/// Whether numbers can be weights of classes. Words can.
+fn are_weights(value: &Value) -> bool {
+    let Value::Array(weights) = value else { return true };
+    let weights: Vec<f64> = weights.iter().filter_map(Value::as_float).collect();
+    weights.len() >= 2
+        && weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0)
+        && weights.iter().any(|weight| *weight > 0.0)
+}
+
+impl RegularizationOptions {
+    /// Whether that part of the model stays as it is.
+    pub(crate) fn freezes(&self, role: Role) -> bool {
+        match role {
+            Role::Embedding => self.freeze_embeddings,
+            Role::Layer(index) => index < self.freeze_layers,
+            Role::Head => false,
+        }
+    }
+
+    /// Whether the layers to freeze and to draw anew exist and don't overlap in a model of `layers` layers.
+    ///
+    /// # Errors
+    /// The option that asks for too many, or both.
+    pub fn check_layers(&self, layers: usize) -> Result<(), OptionsError> {
+        let counts = [("freeze_layers", self.freeze_layers), ("reinit_layers", self.reinit_layers)];
+        let settings = counts.map(|(key, count)| Setting::flag(key, count));
+        if let Some(which) = counts.iter().position(|(_, count)| *count > layers) {
+            let expected = format!("from 0 to the model's {layers} layers");
+            return Err(OptionsError::value(settings[which].clone(), expected, "give fewer"));
+        }
+        if self.freeze_layers + self.reinit_layers <= layers {
+            return Ok(());
+        }
+        let why = format!("the model has {layers} layers, so a layer drawn anew would never learn");
+        Err(OptionsError::conflict(settings, why, format!("the two may add up to {layers}")))
+    }
+
+    /// Whether there are as many class weights as labels.
+    ///
+    /// # Errors
+    /// The labels for which weights are wanted.
+    pub fn check_labels(&self, label_names: &[String]) -> Result<(), OptionsError> {
+        match &self.class_weights {
+            ClassWeights::Values(weights) if weights.len() != label_names.len() => {
+                let setting = Setting::flag("class_weights", self.class_weights.to_text().unwrap_or_default());
+                let names = label_names.join(", ");
+                let expected = format!("{} numbers, one for each of {names}", label_names.len());
+                Err(OptionsError::value(setting, expected, "write them in that order with commas between"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The options of the learning rate's schedule.
+
+use std::ops::Bound::{Excluded, Unbounded};
+
+use super::choices::ScheduleKind;
+use super::error::{OptionsError, Setting};
+use super::spec::{any, number, options, read_by, whole};
+
+options! {
+    /// How the learning rate changes from step to step.
+    ScheduleOptions, "Schedule", [] {
+        /// Shape of the learning rate after warm-up
+        kind as schedule: ScheduleKind = ScheduleKind::Linear, any();
+
+        /// Steps over which the learning rate rises from 0
+        warmup_steps: u64 = 0, whole(0..), instead_of: "warmup_ratio";
+
+        /// The same as a share of all steps
+        warmup_ratio: f64 = 0.0, number(0.0..=1.0), hint: "0.1 is usual", instead_of: "warmup_steps";
+
+        /// Power of the decay
+        polynomial_power: f64 = 1.0, number((Excluded(0.0), Unbounded)),
+            hint: "{default} is the default: a straight line", reader: read_by("schedule", &[ScheduleKind::Polynomial]);
+    }
+}
+
+impl ScheduleOptions {
+    /// The steps of warm-up in a run of `total_steps`; a share of them is rounded up to a whole step.
+    pub fn warmup(&self, total_steps: u64) -> u64 {
+        match self.warmup_steps {
+            0 => (total_steps as f64 * self.warmup_ratio).ceil() as u64,
+            steps => steps,
+        }
+    }
+
+    /// Whether the warm-up has one length, which fits the run.
+    pub(super) fn check(&self, max_steps: Option<u64>) -> Result<(), OptionsError> {
+        let steps = Setting::flag("warmup_steps", self.warmup_steps);
+        if self.warmup_steps > 0 && self.warmup_ratio > 0.0 {
+            let both = [steps, Setting::flag("warmup_ratio", self.warmup_ratio)];
+            return Err(OptionsError::conflict(both, "both say how long the warm-up is", "leave one of them out"));
+        }
+        match max_steps {
+            Some(limit) if self.warmup_steps > limit => {
+                let expected = format!("no more than the {limit} steps of --max-steps");
+                Err(OptionsError::value(steps, expected, "give fewer, or more steps"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Flags, file and defaults together: who wins, what is saved, what is said.
+
+mod bounds;
+mod guide;
+
+use clap::{Args, FromArgMatches};
+
+use metrics::Metric;
+
+use super::*;
+
+fn command() -> clap::Command {
+    TrainArgs::augment_args(clap::Command::new("train"))
+}
+
+/// The arguments of a command line.
+fn flags(line: &str) -> Result<TrainArgs, clap::Error> {
+    let words = std::iter::once("train").chain(line.split_whitespace());
+    command().try_get_matches_from(words).and_then(|matches| TrainArgs::from_arg_matches(&matches))
+}
+
+fn config(line: &str) -> Result<TrainConfig, OptionsError> {
+    TrainConfig::from_args(&flags(line).unwrap())
+}
+
+/// A configuration file that is gone with the returned value.
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+#[test]
+fn nothing_asked_for_gives_the_defaults() {
+    assert_eq!(config("").unwrap(), TrainConfig::default());
+}
+
+#[test]
+fn every_flag_reaches_its_field() {
+    let lines = [
+        "--data d --model m --output o --epochs 2 --max-steps 90 --batch-size 8 --eval-batch-size 64 \
+         --gradient-accumulation-steps 4 --group-by-length --seed 7 --precision BF16 --device CPU --threads 2 \
+         --optimizer Adam --learning-rate 5e-5 --weight-decay 0.1 --beta1 0.8 --beta2 0.98 --epsilon 1e-6 \
+         --max-grad-norm 0 --layer-decay 0.9 --schedule Polynomial --warmup-steps 10 \
+         --polynomial-power 2 --hidden-dropout 0.2 --attention-dropout 0.3 --classifier-dropout 0.4 \
+         --label-smoothing 0.1 --class-weights 1,2 --freeze-embeddings --freeze-layers 3 --reinit-layers 1 \
+         --eval-steps 30 --best-metric macro-f1 --early-stopping-patience 5 --save-every 7 --save-total 2 --tensorboard=true",
+        "--optimizer SGD --momentum 0.5 --warmup-ratio 0.25",
+    ];
+    let found = config(lines[0]).unwrap();
+    let expected = TrainConfig {
+        data: Some("d".into()),
+        model: Some("m".to_owned()),
+        output: Some("o".into()),
+        epochs: 2,
+        max_steps: Some(90),
+        batch_size: 8,
+        eval_batch_size: 64,
+        gradient_accumulation_steps: 4,
+        group_by_length: true,
+        seed: 7,
+        precision: Precision::Bf16,
+        device: DeviceChoice::Cpu,
+        threads: Some(2),
+        optimizer: OptimizerOptions {
+            kind: OptimizerKind::Adam,
+            learning_rate: 5e-5,
+            weight_decay: 0.1,
+            beta1: 0.8,
+            beta2: 0.98,
+            epsilon: 1e-6,
+            momentum: 0.9,
+            max_grad_norm: 0.0,
+            layer_decay: 0.9,
+        },
+        schedule: ScheduleOptions {
+            kind: ScheduleKind::Polynomial,
+            warmup_steps: 10,
+            warmup_ratio: 0.0,
+            polynomial_power: 2.0,
+        },
+        regularization: RegularizationOptions {
+            hidden_dropout: Some(0.2),
+            attention_dropout: Some(0.3),
+            classifier_dropout: Some(0.4),
+            label_smoothing: 0.1,
+            class_weights: ClassWeights::Values(vec![1.0, 2.0]),
+            freeze_embeddings: true,
+            freeze_layers: 3,
+            reinit_layers: 1,
+        },
+        evaluation: EvaluationOptions {
+            eval_steps: Some(30),
+            best_metric: Metric::F1(metrics::Average::Macro),
+            early_stopping_patience: Some(5),
+            tensorboard: true,
+        },
+        checkpoint: CheckpointOptions { save_every: Some(7), save_total: 2 },
+    };
+    assert_eq!(found, expected);
+    let rest = config(lines[1]).unwrap();
+    assert_eq!((rest.optimizer.kind, rest.optimizer.momentum), (OptimizerKind::Sgd, 0.5));
+    assert_eq!(rest.schedule.warmup_ratio, 0.25);
+    let unnamed: Vec<&str> = keys().filter(|key| !lines.concat().contains(&key.replace('_', "-"))).collect();
+    assert_eq!(unnamed, Vec::<&str>::new(), "an option that this test leaves out");
+
+    // What is saved says the same, but for the folder of the run.
+    let saved = file(&found.to_toml());
+    assert_eq!(TrainConfig::load(saved.path()).unwrap(), TrainConfig { output: None, ..expected });
+}
+
+/// What a run saved before this table was written opens with the same meaning, and is written in the same way.
+#[test]
+fn the_saved_form_stays() {
+    let text = "epochs = 3\nbatch_size = 16\neval_batch_size = 32\ngradient_accumulation_steps = 1\n\
+        group_by_length = false\nseed = 42\nprecision = \"auto\"\ndevice = \"auto\"\noptimizer = \"adamw\"\n\
+        learning_rate = 0.00002\nweight_decay = 0.01\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = 0.00000001\nmomentum = 0.9\n\
+        max_grad_norm = 1.0\nlayer_decay = 1.0\nschedule = \"linear\"\nwarmup_steps = 0\nwarmup_ratio = 0.0\n\
+        polynomial_power = 1.0\nlabel_smoothing = 0.0\nclass_weights = \"none\"\nfreeze_embeddings = false\n\
+        freeze_layers = 0\nreinit_layers = 0\nbest_metric = \"accuracy\"\ntensorboard = false\nsave_total = 1\n";
+    assert_eq!(TrainConfig::default().to_toml(), text);
+    assert_eq!(TrainConfig::load(file(text).path()).unwrap(), TrainConfig::default());
+}
+
+#[test]
+fn what_is_saved_by_default_can_be_given_again() {
+    let saved = file(&TrainConfig::default().to_toml());
+    assert_eq!(TrainConfig::load(saved.path()).unwrap(), TrainConfig::default());
+}
+
+#[test]
+fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+    let file = file("epochs = 5\nbatch_size = 8\ngroup_by_length = true\ntensorboard = true\n");
+    let path = file.path().display();
+    let found = config(&format!("--config {path} --epochs 2 --group-by-length=false")).unwrap();
+    assert_eq!((found.epochs, found.batch_size, found.seed), (2, 8, 42));
+    assert!(!found.group_by_length && found.evaluation.tensorboard);
+}
+
+#[test]
+fn a_warm_up_by_flag_replaces_the_files_whole_warm_up() {
+    let file = file("warmup_steps = 100\n");
+    let found = config(&format!("--config {} --warmup-ratio 0.1", file.path().display())).unwrap();
+    assert_eq!((found.schedule.warmup_steps, found.schedule.warmup_ratio), (0, 0.1));
+    assert_eq!(found.schedule.warmup(1001), 101);
+    assert!(config("--warmup-steps 100 --warmup-ratio 0.1").is_err());
+    assert_eq!(config("--warmup-steps 100").unwrap().schedule.warmup(1001), 100);
+}
+
+#[test]
+fn a_bad_value_is_blamed_on_where_it_came_from() {
+    let file = file("epochs = 5\nbatch_size = 0\n");
+    let path = file.path().display();
+    let message = config(&format!("--config {path}")).unwrap_err().to_string();
+    assert!(message.starts_with(&format!("{path}, line 2: batch_size = 0 is not allowed")), "{message}");
+    let message = config(&format!("--config {path} --batch-size 4 --epochs 0")).unwrap_err().to_string();
+    assert!(message.starts_with("--epochs 0 is not allowed"), "{message}");
+}
+
+#[test]
+fn the_second_beta_follows_the_optimizer_unless_given() {
+    assert_eq!(config("--optimizer lion").unwrap().optimizer.beta2, 0.99);
+    assert_eq!(config("--optimizer lion --beta2 0.95").unwrap().optimizer.beta2, 0.95);
+}
+
+#[test]
+fn what_the_parser_refuses_names_flag_and_value() {
+    for (line, parts) in [
+        ("--batch-size -1", ["'-1'", "--batch-size", "whole number"]),
+        ("--epochs 2.5", ["'2.5'", "--epochs", "whole number of 1 or more (hint: 3 is the default"]),
+        (
+            "--learning-rate fast",
+            ["'fast'", "--learning-rate", "must be a number above 0 and up to 1 (hint: 2e-5 is the default"],
+        ),
+        ("--precision fp8", ["'fp8'", "--precision", "auto, fp32, bf16"]),
+        ("--optimizer adamq", ["'adamq'", "--optimizer", "similar value exists: 'adam'"]),
+        ("--class-weights heavy", ["heavy", "--class-weights", "balanced"]),
+        ("--best-metric f9", ["'f9'", "--best-metric", "accuracy"]),
+        ("--learning-rat 1", ["--learning-rat", "similar", "--learning-rate"]),
+    ] {
+        let message = flags(line).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_refused_with_the_same_words_from_flag_and_file() {
+    let flag = flags("--epochs 2.5").unwrap_err().to_string();
+    let file = file("epochs = 2.5");
+    let file = config(&format!("--config {}", file.path().display())).unwrap_err().to_string();
+    let words = "it must be a whole number of 1 or more (hint: 3 is the default; --max-steps N stops earlier)";
+    assert!(flag.contains(words) && file.ends_with(&format!("line 1: epochs = 2.5 is not allowed: {words}")), "{file}");
+}
+
+#[test]
+fn the_help_tells_the_true_defaults() {
+    let truth: toml::Table = toml::from_str(&TrainConfig::default().to_toml()).unwrap();
+    let mut told = 0;
+    for argument in command().get_arguments() {
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let quoted = help.split_once("[default: ").map(|(_, rest)| rest.trim_end_matches(']'));
+        match (truth.get(argument.get_id().as_str()), quoted) {
+            (Some(value), Some(quoted)) => {
+                told += 1;
+                let quoted = quoted.split(", ").next().unwrap();
+                let same = match value {
+                    toml::Value::Float(number) => quoted.parse() == Ok(*number),
+                    toml::Value::String(word) => word == quoted,
+                    other => other.to_string() == quoted,
+                };
+                assert!(same, "{}: {value} is the default, {quoted} in the help", argument.get_id());
+            }
+            (Some(value), None) => panic!("{}: the help doesn't tell the default {value}", argument.get_id()),
+            (None, _) => {}
+        }
+    }
+    assert_eq!(told, truth.len());
+    let help = command().render_long_help().to_string();
+    assert!(help.contains("[read by optimizer = adamw, adam, lion] [default: 0.999, 0.99 for lion]"), "{help}");
+}
+
+#[test]
+fn what_nothing_reads_is_refused_where_somebody_asks_for_it() {
+    for (line, what, why) in [
+        ("--momentum 0.8", "--momentum 0.8", "optimizer = adamw does not read it, only optimizer = sgd does"),
+        ("--momentum 0.9 --optimizer Lion", "--momentum 0.9", "optimizer = lion does not read it"),
+        ("--beta1 0.8 --optimizer sgd", "--beta1 0.8", "optimizer = sgd does not read it"),
+        ("--beta2 0.8 --optimizer adafactor", "--beta2 0.8", "only optimizer = adamw, adam, lion does"),
+        ("--epsilon 1e-6 --optimizer sgd", "--epsilon 1e-6", "optimizer = sgd does not read it"),
+        ("--epsilon 1e-6 --optimizer lion", "--epsilon 1e-6", "only optimizer = adamw, adam does"),
+        (
+            "--polynomial-power 2",
+            "--polynomial-power 2",
+            "schedule = linear does not read it, only schedule = polynomial",
+        ),
+    ] {
+        let message = config(line).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{what} has no effect: ")) && message.contains(why), "{message}");
+    }
+    for line in ["--momentum 0.8 --optimizer sgd", "--optimizer adam --epsilon 1e-6", "--optimizer lion --beta2 0.9"] {
+        config(line).unwrap();
+    }
+}
+
+#[test]
+fn a_file_may_say_defaults_that_nothing_reads_but_nothing_else() {
+    // What runs saved with each optimizer, taken again as it is.
+    for optimizer in ["adamw", "adam", "sgd", "adafactor", "lion"] {
+        let run = file(&config(&format!("--optimizer {optimizer}")).unwrap().to_toml());
+        config(&format!("--config {}", run.path().display())).unwrap();
+    }
+    let other = file("seed = 1\nmomentum = 0.8\n");
+    let path = other.path().display();
+    let message = config(&format!("--config {path}")).unwrap_err().to_string();
+    assert!(
+        message.starts_with(&format!("{path}, line 2: momentum = 0.8 has no effect: optimizer = adamw")),
+        "{message}"
+    );
+    config(&format!("--config {path} --optimizer sgd")).unwrap();
+    // Where nobody asks for it, as in a run's own file, it stays without effect.
+    assert_eq!(TrainConfig::load(other.path()).unwrap().optimizer.momentum, 0.8);
+}
+
+#[test]
+fn values_that_exclude_each_other_name_their_places() {
+    let both = file("warmup_steps = 5\n\nwarmup_ratio = 0.10\n");
+    let path = both.path().display();
+    let message = config(&format!("--config {path}")).unwrap_err().to_string();
+    let expected =
+        format!("{path}, line 1: warmup_steps = 5 and {path}, line 3: warmup_ratio = 0.10 can't both be given");
+    assert!(message.starts_with(&expected), "{message}");
+}
+
+#[test]
+fn a_resumed_run_is_told_what_was_saved_from_what_is_asked_for() {
+    let saved = |line: &str| {
+        let map = serde_json::to_value(config(line).unwrap().saved()).unwrap();
+        Given::saved(map.as_object().unwrap()).unwrap()
+    };
+    let resume =
+        |asked: &str, before: &str| flags(asked).unwrap().over(saved(before)).and_then(|it| TrainConfig::new(&it));
+    assert_eq!(resume("", "--optimizer sgd --momentum 0.8").unwrap().optimizer.momentum, 0.8);
+    // What was saved was asked for then: another optimizer now makes it meaningless without a fuss.
+    assert_eq!(
+        resume("--optimizer adamw", "--optimizer sgd --momentum 0.8").unwrap().optimizer.kind,
+        OptimizerKind::AdamW
+    );
+    let message = resume("--momentum 0.8", "").unwrap_err().to_string();
+    assert!(message.starts_with("--momentum 0.8 has no effect"), "{message}");
+    let given = flags("--reinit-layers 1").unwrap().over(saved("--freeze-layers 2")).unwrap();
+    let error = TrainConfig::new(&given).unwrap().regularization.check_layers(2).unwrap_err();
+    let message = given.locate(error).to_string();
+    assert!(message.starts_with("the saved configuration: freeze_layers = 2 and --reinit-layers 1 can't"), "{message}");
+}
+
+#[test]
+fn evaluation_needs_something_to_evaluate_on() {
+    let given = |line| flags(line).unwrap().over(Given::default()).unwrap();
+    given("--epochs 2").refuse_evaluation().unwrap();
+    let message = given("--early-stopping-patience 2").refuse_evaluation().unwrap_err().to_string();
+    assert!(
+        message.contains("--early-stopping-patience 2 has no effect: the data has no labelled validation"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_value_alone_is_checked_by_kind_and_range() {
+    let check = |name, value: &str| check(name, &format!("v = {value}").parse::<toml::Table>().unwrap()["v"]);
+    assert_eq!(check("learning_rate", "1e-4"), Ok(()));
+    assert_eq!(check("epochs", "3"), Ok(()));
+    assert!(check("epochs", "2.5").unwrap_err().contains("whole number"));
+    assert!(check("learning_rate", "3").unwrap_err().starts_with("it must be a number above 0 and up to 1"));
+    assert!(check("optimizer", "\"adamwx\"").unwrap_err().contains("adamw"));
+    assert!(keys().any(|key| key == "layer_decay") && keys().all(|key| key != "resume"));
+}
