@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use model::{BertForSequenceClassification, Config, Precision};
+use model::{Config, Precision, SequenceClassifier};
 use tch::Device;
 
 const PRAISE: [&str; 6] = ["lovely", "great", "tender", "funny", "superb", "warm"];
@@ -57,7 +57,7 @@ impl House {
     }
 
     /// A random BERT of 4,000 weights with a vocabulary of the words above and `words`.
-    pub fn write_model(&self, name: &str, words: &[&str]) -> BertForSequenceClassification {
+    pub fn write_model(&self, name: &str, words: &[&str]) -> SequenceClassifier {
         let mut vocabulary = vec!["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ","];
         vocabulary.extend(PRAISE.iter().chain(&BLAME).chain(&OTHER).chain(words));
         let config = format!(
@@ -69,7 +69,7 @@ impl House {
         self.write(&format!("{name}/vocab.txt"), &(vocabulary.join("\n") + "\n"));
         self.write(&format!("{name}/tokenizer_config.json"), r#"{"do_lower_case": true}"#);
         let config = Config::from_json(&config, Path::new("config.json")).expect("valid");
-        let model = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 5);
+        let model = SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 5);
         model.save(&self.path(name)).expect("saves");
         model
     }

@@ -11,21 +11,30 @@ use crate::command::{cargo, root};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("disk", &[]),
     ("fetch", &["disk"]),
-    ("data", &["disk", "fetch"]),
+    ("table", &["disk"]),
+    ("tokenize", &["disk"]),
+    ("data", &["disk", "fetch", "table", "tokenize"]),
     ("kernels", &[]),
     ("model", &["disk", "kernels"]),
     ("metrics", &[]),
     ("run", &["disk", "metrics"]),
     ("report", &[]),
     ("tune", &["disk"]),
-    ("train", &["data", "disk", "fetch", "kernels", "metrics", "model", "run"]),
-    ("predict", &["data", "model"]),
-    ("cli", &["data", "disk", "fetch", "metrics", "model", "predict", "report", "run", "train", "tune"]),
+    ("train", &["data", "disk", "fetch", "kernels", "metrics", "model", "run", "tokenize"]),
+    ("predict", &["disk", "model", "run", "tokenize"]),
+    (
+        "cli",
+        &[
+            "data", "disk", "fetch", "metrics", "model", "predict", "report", "run", "table", "tokenize", "train",
+            "tune",
+        ],
+    ),
     ("xtask", &[]),
 ];
 
 /// Packages that build and test without libtorch.
-const WITHOUT_LIBTORCH: [&str; 9] = ["disk", "fetch", "data", "kernels", "metrics", "report", "run", "tune", "xtask"];
+const WITHOUT_LIBTORCH: [&str; 11] =
+    ["disk", "fetch", "table", "tokenize", "data", "kernels", "metrics", "report", "run", "tune", "xtask"];
 
 const MOST_LINES: usize = 450;
 

@@ -67,7 +67,7 @@ struct Step {
 const STEPS: [Step; 3] = [
     Step { name: "kills", targets: "--workspace --test end_to_end", filter: "torture" },
     Step { name: "save path", targets: "--workspace --lib", filter: "checkpoint::tests" },
-    Step { name: "mutants", targets: "--workspace --test mutants", filter: "" },
+    Step { name: "fuzz", targets: "--workspace --test fuzz", filter: "" },
 ];
 
 /// Runs the task.

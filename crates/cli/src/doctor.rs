@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use model::{BertForSequenceClassification, Config, DropoutStream, Gradient, Inputs, Precision};
+use model::{Config, DropoutStream, Gradient, Inputs, Precision, SequenceClassifier};
 use tch::{Device, Kind};
 
 const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2,
@@ -24,7 +24,7 @@ pub fn run() -> Result<()> {
 /// The norm of all gradients of a tiny random model.
 fn pass(device: Device, precision: Precision) -> Result<f64> {
     let config = Config::from_json(CONFIG, Path::new("config.json"))?;
-    let model = BertForSequenceClassification::random(config, device, precision, 1);
+    let model = SequenceClassifier::random(config, device, precision, 1);
     let inputs = Inputs::new(&[2, 7, 9, 3, 2, 8, 3], &[0, 4, 7], device);
     let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 0, 0));
     let gradients = model.backward(tape, &logits.ones_like());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ::predict::Predictor;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use data::manifest::{Manifest, Prepared};
 use disk::write_atomic;
@@ -129,13 +129,7 @@ fn manifest_of(run: &RunFolder) -> Result<Manifest> {
     let path = run.file(DATA);
     let hint = "(hint: the run is damaged or of another version; copy it again, or train again)";
     let text = std::fs::read_to_string(&path).with_context(|| format!("{} can't be read {hint}", path.display()))?;
-    let manifest: Manifest =
-        serde_json::from_str(&text).with_context(|| format!("{} doesn't describe data {hint}", path.display()))?;
-    if !(1..=data::manifest::FORMAT).contains(&manifest.format) {
-        let (found, known) = (manifest.format, data::manifest::FORMAT);
-        bail!("{} has format {found}, and this program reads 1 to {known} {hint}", path.display());
-    }
-    Ok(manifest)
+    Manifest::from_json(&text).map_err(|what| anyhow!("{} {what} {hint}", path.display()))
 }
 
 /// The data to score on, and what has to be said about it.

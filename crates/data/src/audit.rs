@@ -5,10 +5,10 @@
 //! once there are tokens (`Audit::add_tokens`). What passes its limit is listed in [`Audit::exceeded`], and
 //! [`Audit::check`] refuses it unless it was allowed. The whole of it lies in every prepared directory as `audit.json`.
 
+mod containment;
 mod file;
 mod lengths;
 mod limits;
-mod runs;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -18,11 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Loaded, Places};
 use crate::record::{Record, Split, normalised};
+use containment::KnownTexts;
+pub(crate) use containment::MIN_WORDS;
 pub use file::AUDIT;
 pub(crate) use lengths::Tally;
 pub use lengths::{Bin, Lengths};
 pub use limits::{Exceeded, Limits};
-pub use runs::MIN_WORDS;
 use texts::{Name, Texts};
 
 /// Examples of each kind that are kept of a split.
@@ -41,7 +42,8 @@ pub struct Audit {
     /// Which form of the data set this is, spelled out with its sizes.
     pub variant: String,
     /// What sets it apart from data sets that go by the same name.
-    pub told_apart: Option<String>,
+    #[serde(rename = "told_apart")]
+    pub disambiguation: Option<String>,
     /// Most tokens of a text, special tokens included; `None` before tokenization.
     pub max_length: Option<usize>,
     /// Rows dropped for their null or empty text.
@@ -166,7 +168,7 @@ pub struct Containing {
 pub fn audit(loaded: &Loaded, limits: Limits, allowed: bool) -> Audit {
     let texts = loaded.splits().map(|(split, records)| Texts::new(split, records));
     let [train, validation, _] = &texts;
-    let runs = runs::Runs::new(train.records, train.first_rows());
+    let known = KnownTexts::new(train.records, train.first_rows());
     let mut splits = BTreeMap::new();
     for ((split, records), own) in loaded.splits().into_iter().zip(&texts) {
         if records.is_empty() {
@@ -182,14 +184,14 @@ pub fn audit(loaded: &Loaded, limits: Limits, allowed: bool) -> Audit {
             found.leaked.insert(other.split, against(own.split, records, other, &loaded.places));
         }
         if split != Split::Train {
-            contain(&mut found, split, records, &runs, &loaded.places);
+            contain(&mut found, split, records, &known, &loaded.places);
         }
         splits.insert(split, found);
     }
     let mut audit = Audit {
         dataset: loaded.dataset.clone(),
         variant: loaded.variant.clone(),
-        told_apart: loaded.told_apart.clone(),
+        disambiguation: loaded.disambiguation.clone(),
         max_length: None,
         empty_dropped: loaded.empty_dropped,
         splits,
@@ -275,8 +277,8 @@ fn against(split: Split, records: &[Record], other: &Texts, places: &Places) -> 
 }
 
 /// Counts the rows that hold a training text as a part.
-fn contain(found: &mut SplitAudit, split: Split, records: &[Record], runs: &runs::Runs, places: &Places) {
-    let part = |record: &Record| runs.part_of(&normalised(&record.text));
+fn contain(found: &mut SplitAudit, split: Split, records: &[Record], known: &KnownTexts, places: &Places) {
+    let part = |record: &Record| known.part_of(&normalised(&record.text));
     let rows: Vec<usize> =
         records.par_iter().enumerate().filter_map(|(row, record)| part(record).map(|_| row)).collect();
     found.containing = rows.len();

@@ -1,4 +1,4 @@
-//! Which data set, from where, under which options: the crate's reading half behind one call, [`load`].
+//! Which data set, from where, under which options, and what comes of it; [`crate::source::load`] does the reading.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ pub struct Loaded {
     /// Which form of the data set this is, spelled out with its sizes.
     pub variant: String,
     /// What sets it apart from data sets that go by the same name; `None` for a person's own files.
-    pub told_apart: Option<String>,
+    pub disambiguation: Option<String>,
     /// Where it came from.
     pub source: String,
     /// Its licence, or what is known of it.
@@ -186,9 +186,4 @@ impl FromStr for SourceChoice {
             folder => Self::Folder(PathBuf::from(folder)),
         })
     }
-}
-
-/// Reads `dataset` from `source`.
-pub fn load(dataset: &Dataset, source: &SourceChoice, options: &LoadOptions) -> Result<Loaded, DataError> {
-    crate::source::load(dataset, source, options)
 }

@@ -1,45 +1,24 @@
 //! From the labels that files hold to class indices: one recorded mapping, made from the training split alone.
 //!
 //! Names are sorted; numbers must be 0, 1, 2, ... as they stand, because a label set that starts at 1, skips a number or
-//! holds -1 usually means something else than it seems. `--label-map` says what it means:
-//!
-//! ```
-//! let map = data::labels::parse_map("1=negative,2=neutral,3=positive")?;
-//! assert_eq!(map[0], ("1".to_string(), "negative".to_string()));
-//! # Ok::<(), data::DataError>(())
-//! ```
+//! holds -1 usually means something else than it seems. `--label-map` says what it means.
 
 mod column;
 
 use std::collections::BTreeMap;
 
+use table::{Cell, TableError};
+
 use crate::dataset::Places;
 use crate::error::DataError;
+use crate::labelled_table::{LabelledRow, LabelledTable, SourceFile};
 use crate::record::{Record, Split};
-use crate::table::{Cell, Origin, Row, Table};
 pub(crate) use column::Value;
 
 /// More names than this are not classes: the column holds something else.
 const MAX_CLASSES: usize = 1000;
-/// Row numbers that a message lists before it says how many more there are.
+/// LabelledRow numbers that a message lists before it says how many more there are.
 const LISTED: usize = 10;
-
-/// Reads `VALUE=NAME,VALUE=NAME,...`: what a file's label value means. Indices follow the names' first appearance;
-/// several values may share a name.
-pub fn parse_map(argument: &str) -> Result<Vec<(String, String)>, DataError> {
-    let mut pairs: Vec<(String, String)> = Vec::new();
-    for part in argument.split(',') {
-        let pair = part.split_once('=').map(|(value, name)| (value.trim(), name.trim()));
-        let Some((value, name)) = pair.filter(|(value, name)| !value.is_empty() && !name.is_empty()) else {
-            return Err(DataError::Request(format!(
-                "--label-map: {part:?} is not VALUE=NAME (hint: --label-map 1=negative,2=positive)"
-            )));
-        };
-        pairs.push((value.to_string(), name.to_string()));
-    }
-    refuse_twice(&pairs)?;
-    Ok(pairs)
-}
 
 /// Refuses a map with two names for one value.
 fn refuse_twice(pairs: &[(String, String)]) -> Result<(), DataError> {
@@ -57,14 +36,14 @@ fn refuse_twice(pairs: &[(String, String)]) -> Result<(), DataError> {
 /// The rows of a data set's files, dealt out to splits.
 #[derive(Debug, Default)]
 pub(crate) struct Sheet {
-    pub(crate) files: Vec<Origin>,
-    pub(crate) train: Vec<Row>,
-    pub(crate) validation: Vec<Row>,
-    pub(crate) test: Vec<Row>,
+    pub(crate) files: Vec<SourceFile>,
+    pub(crate) train: Vec<LabelledRow>,
+    pub(crate) validation: Vec<LabelledRow>,
+    pub(crate) test: Vec<LabelledRow>,
 }
 
 impl Sheet {
-    fn split(&self, split: Split) -> &[Row] {
+    fn split(&self, split: Split) -> &[LabelledRow] {
         match split {
             Split::Train => &self.train,
             Split::Validation => &self.validation,
@@ -73,16 +52,16 @@ impl Sheet {
     }
 
     /// Hands all of a file's rows to `split`.
-    pub(crate) fn add(&mut self, split: Split, table: Table) {
+    pub(crate) fn add(&mut self, split: Split, table: LabelledTable) {
         let file = self.files.len();
-        self.files.push(table.origin);
+        self.files.push(table.file);
         for row in table.rows {
-            self.push(split, Row { file, ..row });
+            self.push(split, LabelledRow { file, ..row });
         }
     }
 
     /// Hands `row` to `split`.
-    pub(crate) fn push(&mut self, split: Split, row: Row) {
+    pub(crate) fn push(&mut self, split: Split, row: LabelledRow) {
         match split {
             Split::Train => self.train.push(row),
             Split::Validation => self.validation.push(row),
@@ -102,19 +81,19 @@ impl Sheet {
 
     fn places(&self) -> Places {
         let name =
-            |file: &Origin| file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy().into_owned();
+            |file: &SourceFile| file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy().into_owned();
         let rows = |split| (split, self.split(split).iter().map(|row| (row.file, row.row)).collect());
         Places { files: self.files.iter().map(name).collect(), rows: Split::ALL.map(rows).into() }
     }
 
-    fn rows(&self) -> impl Iterator<Item = &Row> {
+    fn rows(&self) -> impl Iterator<Item = &LabelledRow> {
         self.train.iter().chain(&self.validation).chain(&self.test)
     }
 
-    fn refuse(&self, row: &Row, reason: String) -> DataError {
-        let origin = &self.files[row.file];
-        let column = origin.label_column.clone().unwrap_or_default();
-        DataError::Value { place: origin.place(row), column, reason }
+    fn refuse(&self, row: &LabelledRow, reason: String) -> DataError {
+        let file = &self.files[row.file];
+        let column = file.label_column.clone().unwrap_or_default();
+        TableError::Value { place: file.place(row), column, reason }.into()
     }
 }
 
@@ -176,12 +155,12 @@ fn unlabelled_test(sheet: &Sheet, map: Option<&[(String, String)]>) -> Result<bo
         map.is_some_and(|map| map.iter().any(|(value, _)| Value::of_text(value) == Value::Number(-1)));
     for split in Split::ALL {
         let rows = sheet.split(split);
-        let without = |row: &&Row| match Value::of(&row.label) {
+        let without = |row: &&LabelledRow| match Value::of(&row.label) {
             Some(Value::Number(-1)) => !minus_one_is_a_class,
             Some(_) => false,
             None => !matches!(row.label, Cell::Float(_)),
         };
-        let bare: Vec<&Row> = rows.iter().filter(without).collect();
+        let bare: Vec<&LabelledRow> = rows.iter().filter(without).collect();
         let Some(first) = bare.first() else { continue };
         if split == Split::Test && bare.len() == rows.len() {
             return Ok(true);
@@ -208,7 +187,7 @@ fn unlabelled_test(sheet: &Sheet, map: Option<&[(String, String)]>) -> Result<bo
 }
 
 /// `rows 3, 4, 9 and 31 more`.
-pub(crate) fn listed(rows: &[&Row]) -> String {
+pub(crate) fn listed(rows: &[&LabelledRow]) -> String {
     let shown: Vec<String> = rows.iter().take(LISTED).map(|row| row.row.to_string()).collect();
     let more = rows.len() - shown.len();
     let word = if rows.len() == 1 { "row" } else { "rows" };
@@ -256,7 +235,7 @@ impl Classes {
 
     /// From the training rows: sorted names, or numbers that are 0, 1, 2, ...
     fn learned(sheet: &Sheet) -> Result<Self, DataError> {
-        let mut seen: BTreeMap<Value, &Row> = BTreeMap::new();
+        let mut seen: BTreeMap<Value, &LabelledRow> = BTreeMap::new();
         for row in &sheet.train {
             seen.entry(column::value(sheet, row)?).or_insert(row);
             if seen.len() > MAX_CLASSES {
@@ -284,7 +263,7 @@ impl Classes {
         Ok(sheet.take_texts(split).zip(labels).map(|(text, label)| Record { text, label }).collect())
     }
 
-    fn unknown(&self, sheet: &Sheet, split: Split, row: &Row, value: &Value) -> DataError {
+    fn unknown(&self, sheet: &Sheet, split: Split, row: &LabelledRow, value: &Value) -> DataError {
         let count = sheet.split(split).iter().filter(|row| Value::of(&row.label).as_ref() == Some(value)).count();
         let known: Vec<String> = self.values.keys().take(20).map(ToString::to_string).collect();
         let known = known.join(", ");

@@ -11,7 +11,6 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -19,17 +18,14 @@ use crate::audit::{AUDIT, Audit};
 use crate::error::DataError;
 use crate::store::Examples;
 
-/// The form of the directory; a higher number is another form, and is refused.
-///
-/// Form 1 had the audit inside the manifest, with less in it. Its splits are the same, so it can still be trained on,
-/// and runs that carry such a manifest can still be judged.
-pub const FORMAT: u32 = 2;
+/// The form of the directory; one of another form is refused.
+pub(crate) const FORMAT: u32 = 2;
 /// The name of the manifest in a prepared directory.
 pub const MANIFEST: &str = "manifest.json";
 /// Where prepared directories lie unless `--output` says otherwise.
-pub const PREPARED: &str = "data/prepared";
+pub(crate) const PREPARED: &str = "data/prepared";
 /// The splits that a prepared directory may have, in reading order.
-pub const SPLITS: [&str; 3] = ["train", "validation", "test"];
+pub(crate) const SPLITS: [&str; 3] = ["train", "validation", "test"];
 
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 
@@ -53,7 +49,7 @@ pub struct Manifest {
     pub source_sha256: BTreeMap<String, String>,
     /// The model whose tokenizer made the ids.
     pub model: ModelSource,
-    /// [`crate::tokenize::Tokenizer::sha256`].
+    /// [`tokenize::Tokenizer::sha256`].
     pub tokenizer_sha256: String,
     /// One more than the highest id the tokenizer gives.
     pub vocab_size: usize,
@@ -63,14 +59,10 @@ pub struct Manifest {
     pub label_names: Vec<String>,
     /// The splits that have rows, by name.
     pub splits: BTreeMap<String, SplitManifest>,
-    /// Lower-case hex sha256 of `audit.json`; `None` in form 1, which has no such file.
-    #[serde(default)]
-    pub audit_sha256: Option<String>,
+    /// Lower-case hex sha256 of `audit.json`.
+    pub audit_sha256: String,
     /// What a person was told: fallbacks taken, rows dropped, values mapped.
     pub notes: Vec<String>,
-    /// What form 1 has of the audit is passed over.
-    #[serde(default, rename = "audit", skip_serializing)]
-    pub(crate) audit_of_form_1: IgnoredAny,
 }
 
 /// A model's name and where its files came from.
@@ -122,7 +114,8 @@ impl Manifest {
     }
 
     fn read(path: &Path) -> Result<Self, DataError> {
-        let hint = "(hint: prepare the data again)";
+        let dir = path.parent().unwrap_or(path).display();
+        let hint = format!("(hint: cargo xtask prepare-data --dataset NAME --output {dir})");
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|file| file.take(MAX_MANIFEST_BYTES).read_to_end(&mut bytes))
@@ -130,20 +123,21 @@ impl Manifest {
         let Ok(text) = String::from_utf8(bytes) else {
             return Err(DataError::content(path, format!("is not UTF-8, so it is not a manifest {hint}")));
         };
+        Self::from_json(&text).map_err(|what| DataError::content(path, format!("{what} {hint}")))
+    }
+
+    /// Reads a manifest, such as the copy that a run carries; the error says what the text is instead.
+    pub fn from_json(text: &str) -> Result<Self, String> {
         // The format first: another one may have any fields.
         #[derive(Deserialize)]
         struct Format {
             format: u32,
         }
-        let damaged = |error| DataError::content(path, format!("is not a manifest: {error} {hint}"));
-        let Format { format } = serde_json::from_str(&text).map_err(damaged)?;
-        if !(1..=FORMAT).contains(&format) {
-            return Err(DataError::content(
-                path,
-                format!("has format {format}, and this program reads 1 to {FORMAT} {hint}"),
-            ));
+        let damaged = |error| format!("is not a manifest: {error}");
+        match serde_json::from_str(text).map_err(damaged)? {
+            Format { format: FORMAT } => serde_json::from_str(text).map_err(damaged),
+            Format { format } => Err(format!("has format {format}, and this program reads {FORMAT}")),
         }
-        serde_json::from_str(&text).map_err(damaged)
     }
 }
 
@@ -194,7 +188,7 @@ impl Prepared {
                 return Err(DataError::content(file, message));
             }
         }
-        if prepared.manifest.audit_sha256.is_some() && !dir.join(AUDIT).is_file() {
+        if !dir.join(AUDIT).is_file() {
             return Err(DataError::content(dir, "has no audit.json (hint: prepare the data again)"));
         }
         Ok(prepared)
@@ -203,15 +197,9 @@ impl Prepared {
     /// Reads what was found in the data.
     ///
     /// # Errors
-    /// An audit that isn't as it was written, and data of form 1, which has none.
+    /// An audit that isn't as it was written.
     pub fn audit(&self) -> Result<Audit, DataError> {
-        match &self.manifest.audit_sha256 {
-            Some(sha256) => Audit::read(&self.dir, sha256),
-            None => Err(DataError::content(
-                &self.dir,
-                "was prepared before audits were files of their own (hint: prepare the data again)",
-            )),
-        }
+        Audit::read(&self.dir, &self.manifest.audit_sha256)
     }
 
     /// Opens a split: `train`, `validation` or `test`.
@@ -247,9 +235,7 @@ impl Prepared {
 
     /// Holds each split's file and the audit against their sha256, reading all of them.
     pub fn verify(&self) -> Result<(), DataError> {
-        if self.manifest.audit_sha256.is_some() {
-            self.audit()?;
-        }
+        self.audit()?;
         for (name, split) in &self.manifest.splits {
             let path = self.file(name);
             let found = sha256_file(&path)?;

@@ -13,21 +13,22 @@ use std::io::Write;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokenize::Tokenizer;
 
 use crate::audit::{Audit, Tally, audit};
-use crate::dataset::{Loaded, load};
+use crate::dataset::Loaded;
 use crate::error::DataError;
 use crate::manifest::{self, MANIFEST, Manifest, ModelSource, PREPARED, Prepared, SplitManifest};
 use crate::record::Record;
+use crate::source::load;
 use crate::store::Writer;
-use crate::tokenize::Tokenizer;
 pub use args::PrepareArgs;
 use disk::{DiskError, StagedFolder};
 use fingerprint::fingerprint;
 
 /// Texts that are tokenized together and then written: as many as keep all cores busy, few enough to be nothing beside
-/// the records themselves. Public for those who measure.
-pub const TEXTS_AT_ONCE: usize = 4096;
+/// the records themselves.
+const TEXTS_AT_ONCE: usize = 4096;
 
 /// What [`run`] left behind.
 #[derive(Debug, Clone)]
@@ -92,7 +93,7 @@ fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
     write(&output, &loaded, audit, model, &tokenizer, fingerprint)
 }
 
-/// Refuses what is above its limit, and shows all that was found, so that a person knows what to mend.
+/// Refuses what is above its limit, and shows all that was found, so that a person knows what to fix.
 fn refuse(audit: &Audit) -> Result<(), DataError> {
     audit.check().inspect_err(|_| eprint!("{}", findings::render(audit)))
 }
@@ -132,9 +133,8 @@ fn write(
         max_length: tokenizer.max_length(),
         label_names: loaded.label_names.clone(),
         splits,
-        audit_sha256: Some(audit.write(staging.path())?),
+        audit_sha256: audit.write(staging.path())?,
         notes: loaded.notes.clone(),
-        audit_of_form_1: Default::default(),
     };
     manifest.write(staging.path())?;
     // Somebody may have put other files there meanwhile.

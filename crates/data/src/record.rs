@@ -21,7 +21,7 @@ impl Record {
 
 /// The form in which two texts are the same text: lower case, control and zero-width characters removed, runs of white
 /// space (no-break spaces too) as one space, trimmed. A text is empty when this is.
-pub fn normalised(text: &str) -> String {
+pub(crate) fn normalised(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         let start = out.len();
@@ -76,7 +76,7 @@ impl Split {
     ///
     /// With `h` the first eight bytes of sha256(`"{seed}\n"` + [`normalised`] text), big-endian, over 2^64: test below
     /// `test`, validation below `test + validation`, else train.
-    pub fn of(text: &str, seed: u64, validation: f64, test: f64) -> Self {
+    pub(crate) fn of(text: &str, seed: u64, validation: f64, test: f64) -> Self {
         let digest = Sha256::digest(format!("{seed}\n{}", normalised(text)));
         let mut first = [0_u8; 8];
         first.copy_from_slice(&digest[..8]);

@@ -109,17 +109,6 @@ impl Batches {
     }
 }
 
-/// Batches for evaluation: all rows, longest first, rows of one length in their order.
-///
-/// # Panics
-/// If `batch_size` is 0.
-pub fn sequential_batches(token_counts: &[u32], batch_size: usize) -> Vec<Vec<usize>> {
-    assert!(batch_size > 0, "batch_size must be at least 1");
-    let mut rows: Vec<usize> = (0..token_counts.len()).collect();
-    rows.sort_by_key(|&row| std::cmp::Reverse(token_counts[row]));
-    rows.chunks(batch_size).map(<[usize]>::to_vec).collect()
-}
-
 /// SplitMix64; see the module's documentation.
 struct Generator(u64);
 
@@ -185,15 +174,6 @@ mod tests {
             let mut seen = batches.rows().to_vec();
             seen.sort_unstable();
             prop_assert_eq!(seen, (0..rows as u32).collect::<Vec<_>>());
-        }
-
-        #[test]
-        fn evaluation_goes_from_long_to_short(counts in prop::collection::vec(1u32..50, 0..200), batch_size in 1usize..20) {
-            let order = sequential_batches(&counts, batch_size).concat();
-            prop_assert_eq!(order.len(), counts.len());
-            let descending = order.windows(2).all(|pair| (counts[pair[1]], pair[0]) <= (counts[pair[0]], pair[1])
-                || counts[pair[0]] > counts[pair[1]]);
-            prop_assert!(descending);
         }
     }
 

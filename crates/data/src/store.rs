@@ -21,6 +21,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
 use sha2::{Digest, Sha256};
+use tokenize::Batch;
 
 use crate::error::DataError;
 use layout::Columns;
@@ -186,6 +187,16 @@ impl Examples {
                 ),
             )),
         }
+    }
+
+    /// Packs rows, in this order; a row without a label has -1.
+    ///
+    /// # Errors
+    /// A row that was damaged since it was written.
+    pub fn batch(&self, rows: &[usize]) -> Result<Batch, DataError> {
+        let sequences = rows.iter().map(|&row| self.input_ids(row)).collect::<Result<Vec<_>, _>>()?;
+        let labels = rows.iter().map(|&row| self.label(row).map_or(-1, i64::from)).collect();
+        Ok(Batch { labels, ..Batch::from_ids(&sequences) })
     }
 
     /// Label of a row, if it has one.

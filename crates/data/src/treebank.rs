@@ -10,17 +10,19 @@
 
 use std::collections::{HashMap, HashSet};
 
+use table::quoted;
+
 use crate::record::{Record, is_blank};
 
 /// The longest line that is read, in bytes. The treebank's longest has 700.
-pub const MAX_LINE: usize = 64 * 1024;
+pub(crate) const MAX_LINE: usize = 64 * 1024;
 /// The deepest nesting that is read. The treebank's deepest has 30. A line's phrases together are as many times as long
 /// as the line, so this bounds their memory too.
-pub const MAX_DEPTH: usize = 128;
+pub(crate) const MAX_DEPTH: usize = 128;
 
 /// One sentence with the label of every node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tree {
+pub(crate) struct Tree {
     tokens: Vec<String>,
     /// In the order in which nodes close, so the root comes last.
     nodes: Vec<Node>,
@@ -36,17 +38,17 @@ struct Node {
 
 impl Tree {
     /// The root's label, 0 to 4.
-    pub fn label(&self) -> u8 {
+    pub(crate) fn label(&self) -> u8 {
         self.nodes.last().map_or(2, |root| root.label)
     }
 
     /// The sentence.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.tokens.join(" ")
     }
 
     /// Every node's text and label, leaves first, the whole sentence last.
-    pub fn phrases(&self) -> impl Iterator<Item = (String, u8)> {
+    pub(crate) fn phrases(&self) -> impl Iterator<Item = (String, u8)> {
         self.nodes.iter().map(|node| (self.tokens[node.start..node.end].join(" "), node.label))
     }
 }
@@ -54,11 +56,11 @@ impl Tree {
 /// What is wrong with a line, and at which byte of it (from 1).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {reason}")]
-pub struct TreeError {
+pub(crate) struct TreeError {
     /// Byte in the line, from 1.
-    pub column: usize,
+    pub(crate) column: usize,
     /// What was found there and what belongs there.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// A node whose bracket is open.
@@ -72,7 +74,7 @@ struct Open {
 }
 
 /// Reads one tree.
-pub fn parse(line: &str) -> Result<Tree, TreeError> {
+pub(crate) fn parse(line: &str) -> Result<Tree, TreeError> {
     let fail = |column: usize, reason: String| Err(TreeError { column, reason });
     if line.len() > MAX_LINE {
         return fail(1, format!("a line of {} bytes; a tree has at most {MAX_LINE}", line.len()));
@@ -82,7 +84,7 @@ pub fn parse(line: &str) -> Result<Tree, TreeError> {
     let mut pieces = Pieces { line, at: 0 };
     while let Some((column, piece)) = pieces.next() {
         if open.is_empty() && !tree.nodes.is_empty() {
-            return fail(column, format!("{} after the tree's last bracket; one tree a line", shown(piece)));
+            return fail(column, format!("{} after the tree's last bracket; one tree a line", quoted(piece)));
         }
         match piece {
             "(" => {
@@ -96,7 +98,7 @@ pub fn parse(line: &str) -> Result<Tree, TreeError> {
                     return fail(column, "the line ends where a label, 0 to 4, belongs".into());
                 };
                 let Some(label) = label_of(label) else {
-                    return fail(column + 1, format!("{} where a label, 0 to 4, belongs", shown(label)));
+                    return fail(column + 1, format!("{} where a label, 0 to 4, belongs", quoted(label)));
                 };
                 open.push(Open { label, start: tree.tokens.len(), column, leaf: false, children: 0 });
             }
@@ -114,14 +116,14 @@ pub fn parse(line: &str) -> Result<Tree, TreeError> {
             }
             word => match open.last_mut() {
                 None => {
-                    return fail(column, format!("{} where a tree, \"(\", begins", shown(word)));
+                    return fail(column, format!("{} where a tree, \"(\", begins", quoted(word)));
                 }
                 Some(node) if node.leaf || node.children > 0 => {
-                    return fail(column, format!("{} beside other content of its node", shown(word)));
+                    return fail(column, format!("{} beside other content of its node", quoted(word)));
                 }
                 // Such a word alone would be an empty text, as a phrase or as a whole sentence.
                 Some(_) if is_blank(word) => {
-                    return fail(column, format!("a word without a visible character, {}", shown(word)));
+                    return fail(column, format!("a word without a visible character, {}", quoted(word)));
                 }
                 Some(node) => {
                     node.leaf = true;
@@ -172,11 +174,6 @@ fn label_of(piece: &str) -> Option<u8> {
     }
 }
 
-/// A piece of outside text, quoted and cut to a length that fits a message.
-fn shown(piece: &str) -> String {
-    crate::source::shown(piece)
-}
-
 /// Undoes the Penn Treebank's escapes.
 fn unescape(word: &str) -> String {
     match word {
@@ -191,7 +188,7 @@ fn unescape(word: &str) -> String {
 
 /// How many classes the treebank's five are folded into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Classes {
+pub(crate) enum Classes {
     /// Negative (0, 1) and positive (3, 4); 2 is left out.
     Two,
     /// Negative (0, 1), neutral (2) and positive (3, 4).
@@ -202,7 +199,7 @@ pub enum Classes {
 
 impl Classes {
     /// The names of the classes, in the order of their indices.
-    pub fn names(self) -> &'static [&'static str] {
+    pub(crate) fn names(self) -> &'static [&'static str] {
         match self {
             Self::Two => &["negative", "positive"],
             Self::Three => &["negative", "neutral", "positive"],
@@ -211,7 +208,7 @@ impl Classes {
     }
 
     /// The class of a treebank label (0 to 4); `None` where it is left out.
-    pub fn of(self, label: u8) -> Option<u32> {
+    pub(crate) fn of(self, label: u8) -> Option<u32> {
         match self {
             Self::Two if label == 2 => None,
             Self::Two => Some(u32::from(label > 2)),
@@ -222,23 +219,23 @@ impl Classes {
 }
 
 /// The sentences of `trees` with their roots' classes.
-pub fn sentences(trees: &[Tree], classes: Classes) -> Vec<Record> {
+pub(crate) fn sentences(trees: &[Tree], classes: Classes) -> Vec<Record> {
     trees.iter().filter_map(|tree| Some(Record::labelled(tree.text(), classes.of(tree.label())?))).collect()
 }
 
 /// The phrases that `--phrases` adds to the training sentences.
 #[derive(Debug, Default, PartialEq)]
-pub struct Phrases {
+pub(crate) struct Phrases {
     /// Each distinct text once, in the order of first appearance; none is one of the training sentences.
-    pub records: Vec<Record>,
+    pub(crate) records: Vec<Record>,
     /// Phrases left out because they are a whole sentence of another split.
-    pub held_out: usize,
+    pub(crate) held_out: usize,
     /// Phrases that the trees label in more than one way; the commonest class is kept, on a tie the first seen.
-    pub ambiguous: usize,
+    pub(crate) ambiguous: usize,
 }
 
 /// Every distinct labelled phrase of the training trees that is neither a training sentence nor one of `held_out`.
-pub fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Phrases {
+pub(crate) fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Phrases {
     let sentences: HashSet<String> = train.iter().map(Tree::text).collect();
     let foreign: HashSet<String> = held_out.iter().map(|tree| crate::record::normalised(&tree.text())).collect();
     // Each phrase with its place in the order of first appearance, and how often it has each class.

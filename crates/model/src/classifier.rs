@@ -20,13 +20,13 @@ use crate::weights::{self, LoadOptions, LoadReport};
 
 /// An encoder with a classification head.
 #[derive(Debug)]
-pub struct BertForSequenceClassification {
+pub struct SequenceClassifier {
     config: Config,
     parameters: Parameters,
     network: Network,
 }
 
-/// What [`BertForSequenceClassification::backward`] needs of a forward pass.
+/// What [`SequenceClassifier::backward`] needs of a forward pass.
 #[derive(Debug)]
 pub struct Tape<'a> {
     inputs: &'a Inputs,
@@ -35,7 +35,7 @@ pub struct Tape<'a> {
     head: head::Saved,
 }
 
-impl BertForSequenceClassification {
+impl SequenceClassifier {
     /// Loads `model.safetensors` of a Hugging Face folder as `config` describes it: the folder's own `config.json`, with
     /// the labels and dropout that the caller has set.
     ///

@@ -132,7 +132,7 @@ mod tests {
     use tch::Device;
 
     use super::*;
-    use crate::{BertForSequenceClassification, DropoutStream, Gradient, Inputs};
+    use crate::{DropoutStream, Gradient, Inputs, SequenceClassifier};
 
     const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 50, "hidden_size": 8, "num_hidden_layers": 3,
         "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 16,
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn the_dry_run_is_the_real_model_with_its_gradients() {
         for precision in [Precision::Fp32, Precision::Bf16] {
-            let model = BertForSequenceClassification::random(config(), Device::Cpu, precision, 1);
+            let model = SequenceClassifier::random(config(), Device::Cpu, precision, 1);
             let inputs = Inputs::new(&[2, 7, 9, 3, 2, 8, 3], &[0, 4, 7], Device::Cpu);
             let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 0, 0));
             let gradients = model.backward(tape, &logits.ones_like());

@@ -1,17 +1,18 @@
-//! BERT for sequence classification on libtorch: forward pass, explicit backward pass, and Hugging Face
+//! Encoders for sequence classification (BERT) on libtorch: forward pass, explicit backward pass, and Hugging Face
 //! weights in and out.
 //!
 //! The model takes token-packed batches ([`Inputs`]), returns logits, and turns the gradient of the logits into
 //! the gradient of every parameter. It knows nothing of losses, optimizers or schedules: those live in `train`.
 //!
 //! - [`Config`]: Hugging Face's `config.json`.
+//! - [`Config::parameters`]: every parameter's name, shape and [`Role`], told without making a tensor.
 //! - [`Parameters`]: the ordered store, under Hugging Face's names, of fp32 master weights and compute weights.
 //! - [`Config::training_pass`] and its like: how many bytes all of that takes, asked before anything is loaded.
 //! - [`profile`]: where a step's time goes.
-//! - [`BertForSequenceClassification`]: its [`load`](BertForSequenceClassification::load),
-//!   [`forward`](BertForSequenceClassification::forward) without dropout,
-//!   [`forward_train`](BertForSequenceClassification::forward_train) with dropout and a tape, and
-//!   [`backward`](BertForSequenceClassification::backward).
+//! - [`SequenceClassifier`]: its [`load`](SequenceClassifier::load),
+//!   [`forward`](SequenceClassifier::forward) without dropout,
+//!   [`forward_train`](SequenceClassifier::forward_train) with dropout and a tape, and
+//!   [`backward`](SequenceClassifier::backward).
 //!
 //! Why an explicit backward pass instead of libtorch's autograd: the architecture is fixed, so each gradient is
 //! known in closed form. Writing it out keeps bf16 weights, fp32 statistics and row-wise embedding gradients in
@@ -46,7 +47,7 @@ mod weights;
 
 pub use allocator::untouched_zeros;
 pub use builder::{ParameterSpec, Role};
-pub use classifier::{BertForSequenceClassification, Tape};
+pub use classifier::{SequenceClassifier, Tape};
 pub use config::{Activation, Architecture, CONFIG_JSON, Config, DropoutOverrides};
 pub use device::{CudaFindings, cuda_device, device_name};
 pub use dropout::DropoutStream;

@@ -5,13 +5,13 @@ use tch::{Device, Kind, Tensor};
 use crate::config::Config;
 use crate::dropout::Site;
 use crate::inputs::Rows;
-use crate::{BertForSequenceClassification, DropoutOverrides, DropoutStream, Gradient, Inputs, Precision, Role};
+use crate::{DropoutOverrides, DropoutStream, Gradient, Inputs, Precision, Role, SequenceClassifier};
 
 /// Leaves for autograd, by name: fp32 copies of what the passes compute with.
 struct Leaves(Vec<(String, Tensor)>);
 
 impl Leaves {
-    fn of(model: &BertForSequenceClassification) -> Self {
+    fn of(model: &SequenceClassifier) -> Self {
         let leaf = |t: &Tensor| t.detach().to_kind(Kind::Float).copy().set_requires_grad(true);
         Self(model.parameters().iter().map(|p| (p.name().to_owned(), leaf(p.compute()))).collect())
     }
@@ -135,7 +135,7 @@ fn relative(ours: &Tensor, reference: &Tensor) -> f64 {
 
 /// Largest relative difference of logits and of any parameter's gradient.
 fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64, f64) {
-    let model = BertForSequenceClassification::random(config.clone(), Device::Cpu, precision, 3);
+    let model = SequenceClassifier::random(config.clone(), Device::Cpu, precision, 3);
     // Biases start at zero; to tell them from each other they must not be.
     for (index, parameter) in model.parameters().iter().enumerate() {
         let mut master = parameter.master().shallow_clone();
@@ -193,7 +193,7 @@ fn bf16_gradients_are_close_to_fp32s() {
 
 #[test]
 fn a_sentence_alone_is_the_sentence_in_a_batch() {
-    let model = BertForSequenceClassification::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
+    let model = SequenceClassifier::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
     let sentences = sentences(4, 9);
     let together = model.forward(&pack(&sentences));
     for (b, sentence) in sentences.iter().enumerate() {
@@ -207,7 +207,7 @@ fn a_sentence_alone_is_the_sentence_in_a_batch() {
 fn forward_and_forward_train_agree_without_dropout() {
     let mut config = config("gelu");
     config.override_dropout(DropoutOverrides { hidden: Some(0.0), attention: Some(0.0), classifier: Some(0.0) });
-    let model = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 3);
+    let model = SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 3);
     let inputs = pack(&sentences(4, 9));
     let (trained, _) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
     assert!(relative(&trained, &model.forward(&inputs)) < 1e-5);
@@ -215,9 +215,9 @@ fn forward_and_forward_train_agree_without_dropout() {
 
 #[test]
 fn frozen_parameters_get_no_gradient_and_change_no_other() {
-    let mut model = BertForSequenceClassification::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
+    let mut model = SequenceClassifier::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
     let inputs = pack(&sentences(4, 5));
-    let backward = |model: &BertForSequenceClassification| {
+    let backward = |model: &SequenceClassifier| {
         let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
         model.backward(tape, &logits.ones_like())
     };

@@ -1,9 +1,9 @@
-//! What `BertForSequenceClassification::load` accepts, what it refuses, and with which words.
+//! What `SequenceClassifier::load` accepts, what it refuses, and with which words.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use model::{BertForSequenceClassification, Config, Inputs, LoadOptions, LoadReport, ModelError, Precision, Role};
+use model::{Config, Inputs, LoadOptions, LoadReport, ModelError, Precision, Role, SequenceClassifier};
 use safetensors::tensor::{Dtype, TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -19,21 +19,21 @@ fn load_model(
     folder: &Path,
     labels: Option<&[&str]>,
     reinit_layers: usize,
-) -> Result<(BertForSequenceClassification, LoadReport), ModelError> {
+) -> Result<(SequenceClassifier, LoadReport), ModelError> {
     let mut config = Config::from_folder(folder)?;
     if let Some(labels) = labels {
         config.set_labels(&labels.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
     }
     let (device, precision) = (Device::Cpu, Precision::Fp32);
     let options = LoadOptions { device, precision, new_head: labels.is_some(), reinit_layers, seed: 1 };
-    BertForSequenceClassification::load(folder, config, &options)
+    SequenceClassifier::load(folder, config, &options)
 }
 
 /// A good model folder, and its tensors to make a bad one of.
 fn good() -> (tempfile::TempDir, File) {
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config::from_json(CONFIG, Path::new("config.json")).expect("valid");
-    let model = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 7);
+    let model = SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 7);
     model.save(folder.path()).expect("saves");
     let bytes = std::fs::read(folder.path().join("model.safetensors")).expect("reads");
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("parses");
@@ -67,7 +67,7 @@ fn refusal(folder: &Path, labels: Option<&[&str]>) -> String {
 fn what_was_saved_comes_back_to_the_bit() {
     let (folder, _) = good();
     let config = Config::from_json(CONFIG, Path::new("config.json")).expect("valid");
-    let original = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 7);
+    let original = SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 7);
     let (loaded, report) = load_model(folder.path(), None, 0).expect("loads");
     assert!(report.initialized.is_empty() && report.unused.is_empty(), "{report:?}");
     for (a, b) in original.parameters().iter().zip(loaded.parameters().iter()) {

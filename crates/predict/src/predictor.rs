@@ -2,12 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use data::batch::Batch;
-use data::sampler::sequential_batches;
-use data::tokenize::Tokenizer;
-use model::{BertForSequenceClassification, CONFIG_JSON, Config, Inputs, LoadOptions, Precision};
+use model::{CONFIG_JSON, Config, Inputs, LoadOptions, Precision, SequenceClassifier};
 use serde::Serialize;
 use tch::{Device, Kind};
+use tokenize::{Batch, TokenizeError, Tokenizer, sequential_batches};
 
 /// Sentences a forward pass.
 const BATCH_SIZE: usize = 32;
@@ -60,7 +58,7 @@ pub enum PredictError {
     },
     /// Something about the tokenizer's files, or a text that it can't read.
     #[error(transparent)]
-    Data(#[from] data::DataError),
+    Tokenize(#[from] TokenizeError),
     /// Something about the model's files.
     #[error(transparent)]
     Model(#[from] model::ModelError),
@@ -109,7 +107,7 @@ fn as_map<S: serde::Serializer>(pairs: &[(String, f32)], serializer: S) -> Resul
 /// A trained run, ready to answer.
 #[derive(Debug)]
 pub struct Predictor {
-    model: BertForSequenceClassification,
+    model: SequenceClassifier,
     tokenizer: Tokenizer,
     label_names: Vec<String>,
 }
@@ -128,7 +126,7 @@ impl Predictor {
             return missing("no model is in this folder: it has no config.json");
         }
         let options = LoadOptions { device, precision, new_head: false, reinit_layers: 0, seed: 0 };
-        let (model, _) = BertForSequenceClassification::load(run, Config::from_folder(run)?, &options)?;
+        let (model, _) = SequenceClassifier::load(run, Config::from_folder(run)?, &options)?;
         let label_names = model.config().label_names();
         let numbers = &model.config().id2label;
         if numbers.is_empty() {
@@ -154,7 +152,7 @@ impl Predictor {
     }
 
     /// The model.
-    pub fn model(&self) -> &BertForSequenceClassification {
+    pub fn model(&self) -> &SequenceClassifier {
         &self.model
     }
 

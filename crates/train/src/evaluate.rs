@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use data::batch::Batch;
-use data::sampler::sequential_batches;
 use data::store::Examples;
 use metrics::{ClassificationReport, ConfusionMatrix, Metric, Options};
-use model::{BertForSequenceClassification, Inputs};
+use model::{Inputs, SequenceClassifier};
 use tch::Kind;
+use tokenize::{Batch, sequential_batches};
 
 use crate::error::{Result, TrainError};
 use crate::setup;
@@ -60,7 +59,7 @@ impl Evaluation {
 /// Rows without a label: there is nothing to hold the answers against. [`TrainError::Stopped`] where a signal that
 /// [`signals`] notes came before the end.
 pub fn evaluate(
-    model: &BertForSequenceClassification,
+    model: &SequenceClassifier,
     examples: &Examples,
     split: &str,
     label_names: &[String],
@@ -73,7 +72,7 @@ pub fn evaluate(
         if signals::requested().is_some() {
             return Err(TrainError::Stopped);
         }
-        let batch = Batch::gather(examples, &rows)?;
+        let batch = examples.batch(&rows)?;
         let log_p = log_probabilities(model, &batch)?;
         for (row, log_p) in rows.into_iter().zip(log_p) {
             loss -= f64::from(log_p[truth[row] as usize]);
@@ -91,7 +90,7 @@ pub fn evaluate(
 }
 
 /// `log softmax` of the logits of each sentence of a batch.
-fn log_probabilities(model: &BertForSequenceClassification, batch: &Batch) -> Result<Vec<Vec<f32>>> {
+fn log_probabilities(model: &SequenceClassifier, batch: &Batch) -> Result<Vec<Vec<f32>>> {
     let inputs = Inputs::new(&batch.input_ids, &batch.cu_seqlens, model.parameters().device());
     let log_p = model.forward(&inputs).log_softmax(-1, Kind::Float);
     Ok(Vec::<Vec<f32>>::try_from(&log_p.to_device(tch::Device::Cpu))?)

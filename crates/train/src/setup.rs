@@ -2,12 +2,12 @@
 
 use std::fs;
 
+use data::DataError;
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
-use data::tokenize;
 use disk::{DiskError, human_bytes, sha256_file};
 use fetch::{Checkpoint, Origin};
-use model::{BertForSequenceClassification, Config, DropoutOverrides, LoadOptions, LoadReport, device_name};
+use model::{Config, DropoutOverrides, LoadOptions, LoadReport, SequenceClassifier, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 
@@ -75,7 +75,7 @@ impl Setup {
     }
 
     /// The pretrained model with the run's labels, dropout and frozen parts, and what was taken from its file.
-    pub(crate) fn load_model(&self, config: &TrainConfig) -> Result<(BertForSequenceClassification, LoadReport)> {
+    pub(crate) fn load_model(&self, config: &TrainConfig) -> Result<(SequenceClassifier, LoadReport)> {
         let options = LoadOptions {
             device: self.device,
             precision: self.precision,
@@ -84,7 +84,7 @@ impl Setup {
             seed: config.seed,
         };
         let model_config = self.model_config.clone();
-        let (mut model, report) = BertForSequenceClassification::load(&self.pretrained.folder, model_config, &options)?;
+        let (mut model, report) = SequenceClassifier::load(&self.pretrained.folder, model_config, &options)?;
         model.parameters_mut().freeze(|role| config.regularization.freezes(role));
         Ok((model, report))
     }
@@ -176,7 +176,7 @@ fn check_fit(prepared: &Prepared, pretrained: &Checkpoint, model: &Config) -> Re
         )))
     };
     // The tokenizer itself isn't needed: the texts are ids by now.
-    if tokenize::sha256(&pretrained.folder)? != manifest.tokenizer_sha256 {
+    if tokenize::sha256(&pretrained.folder).map_err(DataError::from)? != manifest.tokenizer_sha256 {
         let problem = format!("it was tokenized for {}, whose tokenizer is another one", manifest.model.name);
         return misfit(problem, manifest.max_length);
     }

@@ -1,13 +1,11 @@
 //! One optimizer step: from batches to changed weights. It knows no folder, no log and no signal; when a step is taken
 //! and what follows from it is the trainer's.
 
-use data::batch::Batch;
 use data::store::Examples;
 use model::profile::{Phase, timed};
-use model::{
-    BertForSequenceClassification, DropoutStream, Gradients, Inputs, ModelError, Parameters, catch_out_of_memory,
-};
+use model::{DropoutStream, Gradients, Inputs, ModelError, Parameters, SequenceClassifier, catch_out_of_memory};
 use tch::Tensor;
+use tokenize::Batch;
 
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
@@ -17,7 +15,7 @@ use crate::options::TrainConfig;
 
 /// Everything that a step reads and changes.
 pub(crate) struct TrainStep {
-    pub(crate) model: BertForSequenceClassification,
+    pub(crate) model: SequenceClassifier,
     pub(crate) optimizer: Optimizer,
     loss: Loss,
     seed: u64,
@@ -49,7 +47,7 @@ pub(crate) struct StepResult {
 impl TrainStep {
     pub(crate) fn new(
         config: &TrainConfig,
-        model: BertForSequenceClassification,
+        model: SequenceClassifier,
         class_weights: Option<Vec<f64>>,
     ) -> Result<Self> {
         Ok(Self {
@@ -159,7 +157,7 @@ impl TrainStep {
 }
 
 fn gather(examples: &Examples, micro_batches: &[Vec<usize>]) -> Result<Vec<Batch>> {
-    let gather_all = || micro_batches.iter().map(|rows| Batch::gather(examples, rows)).collect::<Result<_, _>>();
+    let gather_all = || micro_batches.iter().map(|rows| examples.batch(rows)).collect::<Result<_, _>>();
     Ok(timed(Phase::Data, gather_all)?)
 }
 

@@ -32,7 +32,7 @@ pub fn measure(ground: &Ground, results: &mut Results, models: &[Model]) {
 
 fn measure_with(ground: &Ground, results: &mut Results, model: &Model) -> Result<()> {
     let mut cargo = command::cargo(None);
-    cargo.args(["build", "--package", "data", "--example", PROGRAM]);
+    cargo.args(["build", "--package", "tokenize", "--example", PROGRAM]);
     let program = super::build(cargo, PROGRAM)?;
     let texts = ground.folder.join("texts.txt");
     ground.material.write_texts(&texts, if ground.options.quick { 50_000 } else { 200_000 })?;

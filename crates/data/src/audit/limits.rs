@@ -2,11 +2,11 @@
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use table::quoted;
 
 use super::{Audit, MIN_WORDS, SplitAudit, percent, rounded, share};
 use crate::error::DataError;
 use crate::record::Split;
-use crate::source::shown;
 
 /// Limits as shares from 0 to 1; 1 accepts everything.
 #[derive(Debug, Clone, Copy, PartialEq, Args, Serialize, Deserialize)]
@@ -102,12 +102,12 @@ impl Limits {
                     other => format!("are {} rows too, so the score would flatter", other.name()),
                 };
                 let example = leak.examples.first();
-                let example = example.map(|twin| format!("{} ({}, {})", shown(&twin.text), twin.here, twin.there));
+                let example = example.map(|twin| format!("{} ({}, {})", quoted(&twin.text), twin.here, twin.there));
                 hold(Some(other), "--max-leaked", self.max_leaked, leak.normalised, what, example);
             }
             let what = format!("hold a whole training text of {MIN_WORDS} words or more, so the score would flatter");
             let example = found.containing_example.as_ref();
-            let example = example.map(|example| format!("{} ({})", shown(&example.training_text), example.place));
+            let example = example.map(|example| format!("{} ({})", quoted(&example.training_text), example.place));
             hold(None, "--max-containing", self.max_containing, found.containing, what, example);
             let what = "share their text with a row of another label".into();
             hold(None, "--max-conflicting", self.max_conflicting, found.conflicting, what, conflict(found));
@@ -130,13 +130,13 @@ fn conflict(found: &SplitAudit) -> Option<String> {
     let conflict = found.conflicts.first()?;
     let first = conflict.rows.first()?;
     let other = conflict.rows.iter().find(|row| row.label != first.label).unwrap_or(first);
-    Some(format!("{} ({}, {})", shown(&conflict.text), first.place, other.place))
+    Some(format!("{} ({}, {})", quoted(&conflict.text), first.place, other.place))
 }
 
 impl Audit {
     /// Refuses a data set with anything above its limit, unless that was allowed.
     pub fn check(&self) -> Result<(), DataError> {
-        let advice = "(hint: mend the data, raise the limit, or --allow-leakage to go on all the same)";
+        let advice = "(hint: fix the data, raise the limit, or --allow-leakage to go on all the same)";
         match self.exceeded.as_slice() {
             [] => Ok(()),
             _ if self.allowed => Ok(()),
@@ -155,5 +155,5 @@ impl Audit {
 /// A share on the command line.
 fn read_share(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "a share from 0 to 1 is wanted (hint: 5 % is 0.05)".into())
+    share.ok_or_else(|| "expected a fraction between 0 and 1 (hint: 5 % is 0.05)".into())
 }

@@ -8,7 +8,7 @@ fn loaded(train: &[(&str, u32)], validation: &[(&str, u32)], test: &[(&str, Opti
     Loaded {
         dataset: "small".into(),
         variant: "small, by hand".into(),
-        told_apart: Some("not large".into()),
+        disambiguation: Some("not large".into()),
         source: String::new(),
         licence: String::new(),
         source_sha256: Default::default(),
@@ -46,7 +46,7 @@ fn everything_is_counted_once_and_in_its_split() {
         &[("we said it was a very long evening indeed", None), ("it was a very long evening", None), ("Fresh", None)],
     );
     let found = audited(&data);
-    assert_eq!((found.variant.as_str(), found.told_apart.as_deref()), ("small, by hand", Some("not large")));
+    assert_eq!((found.variant.as_str(), found.disambiguation.as_deref()), ("small, by hand", Some("not large")));
     assert_eq!(found.empty_dropped, 4);
 
     let train = &found.splits[&Split::Train];
@@ -109,7 +109,7 @@ fn lengths_in_tokens_join_later_and_count_what_is_cut() {
     found.add_tokens(Split::Train, &[8, 9, 700, 3].into_iter().collect(), 8);
     assert_eq!(
         found.check().expect_err("too many are cut").to_string(),
-        "train: 2 of 4 rows (50.0 %) are cut to 8 tokens; up to 40.0 % is accepted (--max-truncated 0.4) (hint: mend \
+        "train: 2 of 4 rows (50.0 %) are cut to 8 tokens; up to 40.0 % is accepted (--max-truncated 0.4) (hint: fix \
          the data, raise the limit, or --allow-leakage to go on all the same)"
     );
 }
@@ -120,7 +120,7 @@ fn fault_8_leakage_above_its_limit_is_refused_unless_allowed() {
     assert_eq!(
         refusal(&leaking),
         "validation: 1 of 2 rows (50.0 %) are training rows too, so the score would flatter, such as \"Good\" \
-         (validation row 1, train row 1); up to 5.0 % is accepted (--max-leaked 0.05) (hint: mend the data, raise the \
+         (validation row 1, train row 1); up to 5.0 % is accepted (--max-leaked 0.05) (hint: fix the data, raise the \
          limit, or --allow-leakage to go on all the same)"
     );
     let allowed = audit(&leaking, Limits::default(), true);
@@ -174,7 +174,7 @@ fn several_findings_are_said_at_once() {
          train: 3 of 4 rows (75.0 %) are of one class, \"positive\"; up to 70.0 % is accepted (--max-imbalance 0.7)\n  \
          validation: 1 of 1 rows (100.0 %) are training rows too, so the score would flatter, such as \"good\" \
          (validation row 1, train row 1); up to 5.0 % is accepted (--max-leaked 0.05)\n\
-         (hint: mend the data, raise the limit, or --allow-leakage to go on all the same)"
+         (hint: fix the data, raise the limit, or --allow-leakage to go on all the same)"
     );
 }
 
@@ -193,7 +193,7 @@ fn a_limit_is_a_share() {
         for bad in ["1.01", "-0.1", "5", "nan", "inf", "5%", ""] {
             let Err(error) = limits(&[&format!("{flag}={bad}")]) else { panic!("{flag} {bad} is accepted") };
             let error = error.to_string();
-            assert!(error.contains(&flag) && error.contains("a share from 0 to 1 is wanted"), "{error}");
+            assert!(error.contains(&flag) && error.contains("expected a fraction between 0 and 1"), "{error}");
         }
     }
     assert_eq!(limits(&["--max-leaked", "1"]).expect("the upper end").max_leaked, 1.0);
@@ -225,7 +225,7 @@ fn the_run_search_agrees_with_looking_everywhere() {
     };
     let needles: Vec<String> = (1..40).map(|seed| text(seed, 3 + seed % 5)).collect();
     let records: Vec<Record> = needles.iter().map(|needle| Record::labelled(needle, 0)).collect();
-    let runs = runs::Runs::new(&records, 0..records.len());
+    let known = KnownTexts::new(&records, 0..records.len());
     let mut found = 0;
     for seed in 100..400 {
         let hay = text(seed, 4 + seed % 40);
@@ -234,7 +234,7 @@ fn the_run_search_agrees_with_looking_everywhere() {
                 && hay != *needle
                 && format!(" {hay} ").contains(&format!(" {needle} "))
         });
-        let part = runs.part_of(&hay);
+        let part = known.part_of(&hay);
         assert_eq!(part.is_some(), expected, "{hay}");
         assert!(part.as_ref().is_none_or(|part| needles.contains(part)), "{part:?} is none of them");
         found += usize::from(expected);

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use table::{Cell, ending, quoted};
+
 use super::Sheet;
 use crate::error::DataError;
-use crate::source::shown;
-use crate::table::{Cell, Row, ending};
+use crate::labelled_table::LabelledRow;
 
 /// A label as it counts: `" pos "` is `pos`; `1`, `1.0`, `"1"` and `"1.0"` are all 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +29,7 @@ impl Value {
     /// The value of a cell; `None` where it holds none, or a number that isn't whole.
     pub(crate) fn of(cell: &Cell) -> Option<Self> {
         match cell {
-            Cell::Missing => None,
+            Cell::Missing | Cell::Nested(_) => None,
             Cell::Text(text) => Some(Self::of_text(text)),
             Cell::Integer(number) => Some(Self::Number(*number)),
             Cell::Float(number) => whole(*number).map(Self::Number),
@@ -66,7 +67,7 @@ pub(super) fn rows(count: usize) -> String {
 }
 
 /// The row's label, or the error that names it.
-pub(super) fn value(sheet: &Sheet, row: &Row) -> Result<Value, DataError> {
+pub(super) fn value(sheet: &Sheet, row: &LabelledRow) -> Result<Value, DataError> {
     Value::of(&row.label).ok_or_else(|| {
         let found = match &row.label {
             Cell::Float(number) => number.to_string(),
@@ -78,10 +79,10 @@ pub(super) fn value(sheet: &Sheet, row: &Row) -> Result<Value, DataError> {
 
 /// Refuses a column whose type changes, within a file or between files of one format, and one that mixes numbers with
 /// words. A given mapping names every value, so it isn't asked for there.
-pub(super) fn check_kinds<'a>(sheet: &Sheet, rows: impl Iterator<Item = &'a Row>) -> Result<(), DataError> {
-    let mut typed: BTreeMap<String, &Row> = BTreeMap::new();
-    let mut number_at: Option<&Row> = None;
-    let mut word_at: Option<&Row> = None;
+pub(super) fn check_kinds<'a>(sheet: &Sheet, rows: impl Iterator<Item = &'a LabelledRow>) -> Result<(), DataError> {
+    let mut typed: BTreeMap<String, &LabelledRow> = BTreeMap::new();
+    let mut number_at: Option<&LabelledRow> = None;
+    let mut word_at: Option<&LabelledRow> = None;
     for row in rows.filter(|row| row.label != Cell::Missing) {
         let first = typed.entry(ending(&sheet.files[row.file].path)).or_insert(row);
         if first.label.kind() != row.label.kind() {
@@ -118,7 +119,7 @@ pub(super) fn check_kinds<'a>(sheet: &Sheet, rows: impl Iterator<Item = &'a Row>
     Ok(())
 }
 
-fn not_whole(sheet: &Sheet, row: &Row) -> DataError {
+fn not_whole(sheet: &Sheet, row: &LabelledRow) -> DataError {
     sheet.refuse(row, format!("{} {}", spelled(&row.label), not_a_class(&row.label)))
 }
 
@@ -138,16 +139,14 @@ fn not_a_class(cell: &Cell) -> &'static str {
 fn spelled(cell: &Cell) -> String {
     match cell {
         Cell::Missing => "nothing".into(),
-        Cell::Text(text) => shown(text),
-        Cell::Integer(number) => number.to_string(),
-        Cell::Float(number) => number.to_string(),
-        Cell::Bool(value) => value.to_string(),
+        Cell::Text(text) => quoted(text),
+        other => other.to_string(),
     }
 }
 
 /// Refuses `Positive` beside `positive`: one of them is probably the other.
-pub(super) fn check_spelling(sheet: &Sheet, seen: &BTreeMap<Value, &Row>) -> Result<(), DataError> {
-    let mut folded: BTreeMap<String, (&Value, &Row)> = BTreeMap::new();
+pub(super) fn check_spelling(sheet: &Sheet, seen: &BTreeMap<Value, &LabelledRow>) -> Result<(), DataError> {
+    let mut folded: BTreeMap<String, (&Value, &LabelledRow)> = BTreeMap::new();
     for (value, row) in seen {
         if let Some((other, first)) = folded.insert(value.to_string().to_lowercase(), (value, row)) {
             return Err(sheet.refuse(
@@ -164,7 +163,7 @@ pub(super) fn check_spelling(sheet: &Sheet, seen: &BTreeMap<Value, &Row>) -> Res
 }
 
 /// Refuses numbers that are not 0, 1, 2, ...: a gap, a 1-based set, a negative one.
-pub(super) fn check_numbers(sheet: &Sheet, seen: &BTreeMap<Value, &Row>) -> Result<(), DataError> {
+pub(super) fn check_numbers(sheet: &Sheet, seen: &BTreeMap<Value, &LabelledRow>) -> Result<(), DataError> {
     for (index, (value, row)) in seen.iter().enumerate() {
         let Value::Number(number) = value else {
             return Ok(());

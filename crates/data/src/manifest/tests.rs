@@ -38,9 +38,8 @@ fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
         max_length: 8,
         label_names: vec!["negative".into(), "positive".into()],
         splits: BTreeMap::from([("train".into(), train)]),
-        audit_sha256: Some(small_audit().write(dir.path()).unwrap()),
+        audit_sha256: small_audit().write(dir.path()).unwrap(),
         notes: vec!["a note".into()],
-        audit_of_form_1: Default::default(),
     };
     edit(&mut manifest);
     manifest.write(dir.path()).unwrap();
@@ -51,7 +50,7 @@ fn small_audit() -> Audit {
     let loaded = Loaded {
         dataset: "own".into(),
         variant: "two rows".into(),
-        told_apart: None,
+        disambiguation: None,
         source: "own.csv".into(),
         licence: "unknown".into(),
         source_sha256: BTreeMap::new(),
@@ -110,7 +109,13 @@ fn an_unfinished_directory_is_no_prepared_data() {
 fn other_manifests_are_refused() {
     let dir = prepared(|_| {});
     edit_text(dir.path(), "\"format\": 2", "\"later\": true, \"format\": 3");
-    assert!(refusal(dir.path()).contains("has format 3, and this program reads 1 to 2"));
+    assert!(refusal(dir.path()).contains("has format 3, and this program reads 2"));
+    // Form 1 was never released; its manifests hold the audit.
+    let dir = prepared(|_| {});
+    edit_text(dir.path(), "\"format\": 2", "\"audit\": {\"train\": {\"rows\": 2}}, \"format\": 1");
+    let message = refusal(dir.path());
+    let (start, end) = ("has format 1, and this program reads 2 (hint: cargo xtask prepare-data ", " --output ");
+    assert!(message.contains(start) && message.contains(end), "{message}");
     let dir = prepared(|_| {});
     edit_text(dir.path(), "\"format\": 2", "\"surprise\": 3, \"format\": 2");
     assert!(refusal(dir.path()).contains("surprise"));
@@ -123,18 +128,6 @@ fn other_manifests_are_refused() {
     let cut = std::fs::read(dir.path().join(MANIFEST)).unwrap();
     std::fs::write(dir.path().join(MANIFEST), &cut[..cut.len() / 2]).unwrap();
     assert!(refusal(dir.path()).contains("is not a manifest"));
-}
-
-#[test]
-fn data_of_the_first_form_still_opens_and_has_no_audit() {
-    let dir = prepared(|manifest| (manifest.format, manifest.audit_sha256) = (1, None));
-    std::fs::remove_file(dir.path().join(AUDIT)).unwrap();
-    edit_text(dir.path(), "\"audit_sha256\": null", "\"audit\": {\"train\": {\"rows\": 2, \"leaked\": 0}}");
-    let old = Prepared::open(dir.path()).unwrap();
-    old.verify().unwrap();
-    assert_eq!(old.split("train").unwrap().len(), 2);
-    let message = old.audit().unwrap_err().to_string();
-    assert!(message.contains("prepared before") && message.contains("hint: prepare the data again"), "{message}");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use table::{excerpt, quoted};
+
 use crate::audit::{Audit, Bin, Leak, Lengths, MIN_WORDS, Mention, SplitAudit, percent};
 use crate::record::Split;
-use crate::source::{cut, grouped, shown};
+use crate::thousands::grouped;
 
 /// Columns that the page keeps to.
 const WIDTH: usize = 110;
@@ -19,8 +21,8 @@ const EXAMPLES: usize = 3;
 pub(super) fn render(audit: &Audit) -> String {
     let mut text = String::new();
     paragraph(&mut text, "data", &audit.variant);
-    if let Some(told_apart) = &audit.told_apart {
-        paragraph(&mut text, "", told_apart);
+    if let Some(disambiguation) = &audit.disambiguation {
+        paragraph(&mut text, "", disambiguation);
     }
     text.push('\n');
     text.push_str(&table(&counts(audit)));
@@ -131,7 +133,7 @@ impl Counts<'_> {
         let labels = self.audit.splits.values().map(|found| &found.labels).max_by_key(|labels| labels.len());
         let names: Vec<&str> = labels.into_iter().flatten().map(|label| label.label.as_str()).collect();
         for (class, name) in names.iter().enumerate().take(CLASSES) {
-            self.row(&format!("  {}", cut(name)), "", |_, found| {
+            self.row(&format!("  {}", excerpt(name)), "", |_, found| {
                 found.labels.get(class).map_or(String::new(), |label| cell(label.rows, found.rows, false))
             });
         }
@@ -219,16 +221,17 @@ fn examples(text: &mut String, audit: &Audit) {
     let mut lines = Vec::new();
     for (split, found) in &audit.splits {
         for conflict in found.conflicts.iter().take(EXAMPLES) {
-            let row =
-                |row: &Mention| format!("{} is {}", row.place, row.label.as_deref().map_or("unlabelled".into(), cut));
+            let row = |row: &Mention| {
+                format!("{} is {}", row.place, row.label.as_deref().map_or("unlabelled".into(), excerpt))
+            };
             let rows: Vec<String> = conflict.rows.iter().map(row).collect();
-            lines.push(format!("{}: {}: {}", split.name(), shown(&conflict.text), rows.join(", ")));
+            lines.push(format!("{}: {}: {}", split.name(), quoted(&conflict.text), rows.join(", ")));
         }
         for twin in found.leaked.values().flat_map(|leak| leak.examples.iter().take(EXAMPLES)) {
-            lines.push(format!("{}: {}: {}, also {}", split.name(), shown(&twin.text), twin.here, twin.there));
+            lines.push(format!("{}: {}: {}, also {}", split.name(), quoted(&twin.text), twin.here, twin.there));
         }
         if let Some(example) = &found.containing_example {
-            let (place, inside) = (&example.place, shown(&example.training_text));
+            let (place, inside) = (&example.place, quoted(&example.training_text));
             lines.push(format!("{}: {place} holds the training text {inside}", split.name()));
         }
     }

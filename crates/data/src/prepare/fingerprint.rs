@@ -1,11 +1,11 @@
 //! Whether two preparations have the same inputs.
 
 use sha2::{Digest, Sha256};
+use tokenize::Tokenizer;
 
 use crate::dataset::Loaded;
 use crate::manifest::ModelSource;
 use crate::store::hex;
-use crate::tokenize::Tokenizer;
 
 /// The form of the splits' files. It isn't the manifest's: a run stays tied to its data while only what is told about
 /// the data changes.

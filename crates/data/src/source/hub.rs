@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 
 use fetch::{FetchError, Hub, RepoRef};
+use table::TableError;
 
-use super::local::{Trees, refuse_blank};
-use super::{digests, grouped, variant};
+use super::own_files::refuse_blank;
+use super::trees::Trees;
+use super::{digests, disambiguation};
 use crate::dataset::Loaded;
 use crate::error::DataError;
+use crate::labelled_table::{self, LabelledRow, Wanted};
 use crate::labels::{self, Sheet};
 use crate::record::Split;
-use crate::table::{self, Wanted};
+use crate::thousands::grouped;
 
 const TREEBANK: &str = "stanfordnlp/sst@refs/convert/parquet";
 const TREEBANK_FILES: [&str; 3] = ["ptb/train/0000.parquet", "ptb/validation/0000.parquet", "ptb/test/0000.parquet"];
@@ -29,14 +32,15 @@ pub(super) fn trees(files: [PathBuf; 3], source: String) -> Result<Trees, DataEr
     let wanted = Wanted { text: Some("ptb_tree"), label: None, label_optional: true };
     let mut splits = Vec::new();
     for path in &files {
-        let table = table::read(path, wanted)?;
+        let table = labelled_table::read(path, wanted)?;
         let mut split = Vec::with_capacity(table.rows.len());
         for row in table.rows {
-            let tree = crate::treebank::parse(row.text.as_deref().unwrap_or("")).map_err(|error| DataError::Value {
-                place: table.origin.place(&crate::table::Row { text: None, ..row }),
-                column: table.origin.text_column.clone(),
-                reason: error.to_string(),
-            })?;
+            let tree =
+                crate::treebank::parse(row.text.as_deref().unwrap_or("")).map_err(|error| TableError::Value {
+                    place: table.file.place(&LabelledRow { text: None, ..row }),
+                    column: table.file.text_column.clone(),
+                    reason: error.to_string(),
+                })?;
             split.push(tree);
         }
         splits.push(split);
@@ -63,7 +67,7 @@ pub(super) fn glue_files(files: [PathBuf; 3], source: String, drop_empty: bool) 
     let wanted = Wanted { text: Some("sentence"), label: Some("label"), label_optional: false };
     let (mut sheet, mut notes, mut empty_dropped) = (Sheet::default(), Vec::new(), 0);
     for (split, path) in Split::ALL.into_iter().zip(&files) {
-        let mut table = table::read(path, wanted)?;
+        let mut table = labelled_table::read(path, wanted)?;
         empty_dropped += refuse_blank(&mut table, drop_empty, &mut notes)?;
         sheet.add(split, table);
     }
@@ -76,7 +80,7 @@ pub(super) fn glue_files(files: [PathBuf; 3], source: String, drop_empty: bool) 
             "GLUE SST-2: {train} training phrases, {validation} validation sentences, {test} unlabelled test sentences; \
              not the treebank's own 6,920/872/1,821 sentences"
         ),
-        told_apart: Some(variant::GLUE.into()),
+        disambiguation: Some(disambiguation::GLUE.into()),
         source,
         licence: "not stated by its publisher; GLUE, Wang et al. 2019, after Socher et al. 2013".into(),
         source_sha256: digests(&files)?,

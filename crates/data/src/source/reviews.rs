@@ -14,15 +14,23 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{digests, grouped, shown};
-use crate::dataset::{Loaded, Places};
+use table::{Lines, TableError, quoted};
+
+use super::digests;
+use crate::dataset::{Dataset, Loaded, Places};
 use crate::error::DataError;
 use crate::record::{Record, Split, is_blank};
-use crate::table::text::{self, Lines};
+use crate::thousands::{grouped, listed_sizes};
 
 const FILE: &str = "movieReviewSnippets_GroundTruth.txt";
 /// The longest line has 277 bytes.
 const MAX_LINE: usize = 64 * 1024;
+
+/// Reads the sentences that `pip` brings, where nothing else can be reached.
+pub(super) fn packaged(classes: u32) -> Result<Loaded, DataError> {
+    let path = fetch::packaged::reviews().map_err(|source| DataError::Fetch { source_name: "packaged", source })?;
+    read(&path, classes, "packaged with vaderSentiment 0.5".into())
+}
 
 /// Reads the sentences from the folder that holds their file.
 pub(super) fn from_folder(folder: &Path, classes: u32) -> Result<Loaded, DataError> {
@@ -34,24 +42,24 @@ pub(super) fn from_folder(folder: &Path, classes: u32) -> Result<Loaded, DataErr
 }
 
 /// Reads the sentences in `classes` classes.
-pub(super) fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, DataError> {
+fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, DataError> {
     let label_names: &[&str] = match classes {
         2 => &["negative", "positive"],
         3 => &["negative", "neutral", "positive"],
         5 => &["very negative", "negative", "neutral", "positive", "very positive"],
         other => {
-            return Err(DataError::Request(format!("reviews with {other} classes: 2, 3 and 5 are to be had")));
+            return Err(DataError::Request(format!("reviews with {other} classes: choose 2, 3 or 5")));
         }
     };
     let mut splits: [Vec<Record>; 3] = Default::default();
     let mut left_out = 0_usize;
-    for line in Lines::new(path, text::open(path)?, MAX_LINE) {
+    for line in Lines::open(path, MAX_LINE)? {
         let (number, line) = line?;
         if line.trim().is_empty() {
             continue;
         }
         let (rating, text) =
-            fields(&line).map_err(|reason| DataError::Line { path: path.into(), line: number, reason })?;
+            fields(&line).map_err(|reason| TableError::Line { path: path.into(), line: number, reason })?;
         match class(rating, classes) {
             Some(label) => {
                 let split = Split::of(text, 0, 0.1, 0.1) as usize;
@@ -61,15 +69,15 @@ pub(super) fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, 
         }
     }
     let [train, validation, test] = splits;
-    let sizes = [&train, &validation, &test].map(|split| grouped(split.len())).join("/");
+    let sizes = listed_sizes([train.len(), validation.len(), test.len()]);
     let notes = match left_out {
         0 => Vec::new(),
         _ => vec![format!("{} sentences rated between -0.5 and 0.5 are left out as neutral", grouped(left_out))],
     };
     Ok(Loaded {
-        dataset: super::Dataset::Reviews { classes }.name(),
+        dataset: Dataset::Reviews { classes }.name(),
         variant: format!("movie-review sentences rated by people, {classes} classes: {sizes} by hash of the text"),
-        told_apart: Some(super::variant::REVIEWS.into()),
+        disambiguation: Some(super::disambiguation::REVIEWS.into()),
         source,
         licence: "MIT (Hutto & Gilbert 2014)".into(),
         source_sha256: digests(&[PathBuf::from(path)])?,
@@ -87,14 +95,14 @@ pub(super) fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, 
 fn fields(line: &str) -> Result<(f64, &str), String> {
     let mut parts = line.splitn(3, '\t');
     let (Some(_id), Some(rating), Some(text)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(format!("{} is not id TAB rating TAB text", shown(line)));
+        return Err(format!("{} is not id TAB rating TAB text", quoted(line)));
     };
     let rating = rating
         .trim()
         .parse::<f64>()
         .ok()
         .filter(|rating| (-4.0..=4.0).contains(rating))
-        .ok_or_else(|| format!("rating {} is not a number from -4 to 4", shown(rating)))?;
+        .ok_or_else(|| format!("rating {} is not a number from -4 to 4", quoted(rating)))?;
     let text = text.trim();
     if is_blank(text) { Err("no text behind the rating".into()) } else { Ok((rating, text)) }
 }

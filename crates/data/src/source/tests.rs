@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::dataset::{Dataset, LoadOptions, Loaded, SourceChoice, load};
+use super::load;
+use crate::dataset::{Dataset, LoadOptions, Loaded, SourceChoice};
 use crate::record::Record;
 
 /// A folder for one test's files.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Parser;
 use data::prepare::{ModelLimits, PrepareArgs};
-use model::{BertForSequenceClassification, Config, Precision};
+use model::{Config, Precision, SequenceClassifier};
 use run::{Event, METRICS, read_log};
 use serde_json::Value;
 use tch::Device;
@@ -39,7 +39,7 @@ fn house() -> tempfile::TempDir {
     let config = r#"{"model_type": "bert", "vocab_size": 14, "hidden_size": 16, "num_hidden_layers": 2,
         "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32, "initializer_range": 0.2}"#;
     let config = Config::from_json(config, Path::new("config.json")).unwrap();
-    BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 5).save(&model).unwrap();
+    SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 5).save(&model).unwrap();
     let mut texts = "text,label\n".to_owned();
     for row in 0..80 {
         let (telling, label) = if row % 2 == 0 { ("good", "positive") } else { ("bad", "negative") };

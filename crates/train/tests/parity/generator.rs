@@ -1,6 +1,6 @@
 //! The weights and batches of `tests/fixtures/bert/generator.py`, by the same rule.
 
-use model::{BertForSequenceClassification, Config};
+use model::{Config, SequenceClassifier};
 use serde_json::{Value, json};
 use tch::Tensor;
 
@@ -29,7 +29,7 @@ fn tensor(k: u64, shape: &[i64], rule: impl Fn(f32) -> f32) -> Tensor {
 }
 
 /// Overwrites every parameter and returns the names in stream order.
-pub fn fill(model: &BertForSequenceClassification) -> Vec<String> {
+pub fn fill(model: &SequenceClassifier) -> Vec<String> {
     let mut names: Vec<String> = model.parameters().iter().map(|p| p.name().to_owned()).collect();
     names.sort();
     for (k, name) in (0..).zip(&names) {

@@ -1,9 +1,8 @@
 //! The packaged checkpoint's logits on 256 texts of mixed length; a sentence alone is the sentence in a batch.
 
-use data::batch::Batch;
-use data::tokenize::Tokenizer;
-use model::{BertForSequenceClassification, Config, Inputs, LoadOptions, Precision};
+use model::{Config, Inputs, LoadOptions, Precision, SequenceClassifier};
 use tch::{Device, Kind, Tensor};
+use tokenize::{Batch, Tokenizer};
 
 use crate::generator;
 use crate::{fixture, floats, worst};
@@ -19,7 +18,7 @@ fn texts(reviews: &str) -> Vec<String> {
     (0..256).map(|j| rows[37 * j..37 * j + count(j)].join(" ")).collect()
 }
 
-fn logits(model: &BertForSequenceClassification, sentences: &[&[u32]]) -> Vec<f64> {
+fn logits(model: &SequenceClassifier, sentences: &[&[u32]]) -> Vec<f64> {
     let batch = Batch::from_ids(sentences);
     let logits = model.forward(&Inputs::new(&batch.input_ids, &batch.cu_seqlens, Device::Cpu));
     Vec::try_from(logits.to_kind(Kind::Double).flatten(0, -1)).expect("numbers")
@@ -48,7 +47,7 @@ fn logits_are_transformers_and_batches_change_nothing() {
     config.set_labels(&(0..5).map(|class| class.to_string()).collect::<Vec<_>>());
     let options =
         LoadOptions { device: Device::Cpu, precision: Precision::Fp32, new_head: true, reinit_layers: 0, seed: 0 };
-    let (model, _) = BertForSequenceClassification::load(&folder, config, &options).expect("loads");
+    let (model, _) = SequenceClassifier::load(&folder, config, &options).expect("loads");
     for (k, name, shape) in [(1000, "classifier.weight", &[5, 384][..]), (1001, "classifier.bias", &[5])] {
         let parameter = model.parameters().get(name).expect("a head");
         let values: Tensor = generator::weight(k, shape);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{BertForSequenceClassification, DropoutStream, Gradients, Inputs, Precision};
+use model::{DropoutStream, Gradients, Inputs, Precision, SequenceClassifier};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 use train::loss::Loss;
@@ -18,9 +18,9 @@ fn is_noise(name: &str) -> bool {
     name.ends_with("attention.self.key.bias")
 }
 
-fn tiny(base: &Value, changes: &Value) -> (BertForSequenceClassification, Vec<String>) {
+fn tiny(base: &Value, changes: &Value) -> (SequenceClassifier, Vec<String>) {
     let config = generator::config(base, changes);
-    let model = BertForSequenceClassification::random(config, Device::Cpu, Precision::Fp32, 1);
+    let model = SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 1);
     let names = generator::fill(&model);
     (model, names)
 }
@@ -37,7 +37,7 @@ fn list(tensor: &Tensor) -> Vec<f64> {
     Vec::try_from(tensor.to_kind(Kind::Double).flatten(0, -1)).expect("numbers")
 }
 
-fn pass(model: &BertForSequenceClassification, batch: &Batch, loss: &Loss) -> (Vec<f64>, f64, Gradients) {
+fn pass(model: &SequenceClassifier, batch: &Batch, loss: &Loss) -> (Vec<f64>, f64, Gradients) {
     let inputs = inputs(batch);
     let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
     let (value, dlogits) = loss.forward_backward(&logits, &batch.labels, loss.total_weight(&batch.labels));
@@ -45,7 +45,7 @@ fn pass(model: &BertForSequenceClassification, batch: &Batch, loss: &Loss) -> (V
 }
 
 /// Every gradient as a dense tensor, by name.
-fn by_name(model: &BertForSequenceClassification, gradients: &Gradients) -> BTreeMap<String, Tensor> {
+fn by_name(model: &SequenceClassifier, gradients: &Gradients) -> BTreeMap<String, Tensor> {
     let parameters = model.parameters().iter().zip(&gradients.0);
     parameters
         .map(|(parameter, gradient)| {

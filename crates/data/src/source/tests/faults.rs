@@ -1,13 +1,17 @@
 //! The faults of data, numbered as the project's list numbers them.
 
 use super::*;
-use crate::labels::parse_map;
 use crate::record::Split;
 
 const SOUND: &str = "text,label\ngood,pos\nbad,neg\n";
 
+fn parsed(map: &str) -> Vec<(String, String)> {
+    let pair = |pair: &str| pair.split_once('=').map(|(value, name)| (value.to_string(), name.to_string()));
+    map.split(',').map(|part| pair(part).expect("VALUE=NAME")).collect()
+}
+
 fn mapped(desk: &Desk, map: &str) -> LoadOptions {
-    LoadOptions { label_map: Some(parse_map(map).expect("a map")), ..desk.beside_validation() }
+    LoadOptions { label_map: Some(parsed(map)), ..desk.beside_validation() }
 }
 
 #[test]
@@ -194,10 +198,7 @@ fn fault_5_a_label_that_training_never_has() {
         "validation.csv: row 1 (line 2), column \"label\": label \"neutral\" (2 rows) only in validation; train has \
          neg, pos (hint: label some training rows so, or map it with --label-map)"
     );
-    let options = LoadOptions {
-        label_map: Some(parse_map("neg=neg,neutral=mixed,pos=pos").expect("a map")),
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions { label_map: Some(parsed("neg=neg,neutral=mixed,pos=pos")), ..LoadOptions::default() };
     assert_eq!(
         desk.load("", &options).expect_err("unlearned"),
         "label \"mixed\" (2 rows) only in validation; no training row has it (hint: label some training rows so, or \

@@ -83,9 +83,9 @@ fn glue_of_the_hub() {
     let labels = |records: &[Record]| records.iter().map(|record| record.label).collect::<Vec<_>>();
     assert_eq!(labels(&loaded.train), [Some(0), Some(1), Some(1)]);
     assert_eq!(labels(&loaded.test), [None, None]);
-    let told_apart = loaded.told_apart.expect("GLUE's form is told apart");
+    let disambiguation = loaded.disambiguation.expect("GLUE's form is told apart");
     for figure in ["67,349 phrases", "872", "1,821", "labels are hidden", "6,920", "8,544"] {
-        assert!(told_apart.contains(figure), "{figure} is not in {told_apart}");
+        assert!(disambiguation.contains(figure), "{figure} is not in {disambiguation}");
     }
     assert!(loaded.variant.starts_with("GLUE SST-2: 3 training phrases, 2 validation sentences, 2 unlabelled test"));
     file("train", &[0, 1, 2]);

@@ -33,16 +33,18 @@ fn a_folder_of_trees_is_the_treebank() {
     assert_eq!(loaded.variant, "SST-2 roots: 2/1/1 sentences, not the 67,349 phrases of GLUE");
     assert_eq!(loaded.notes, ["NOT THE PUBLISHED TREEBANK: it has 6,920/872/1,821 sentences"]);
     assert_eq!(loaded.source_sha256.len(), 3);
-    assert!(loaded.told_apart.expect("told apart").starts_with("This is SST-2 as whole sentences (6,920 to train on"));
+    assert!(
+        loaded.disambiguation.expect("named apart").starts_with("This is SST-2 as whole sentences (6,920 to train on")
+    );
     assert_eq!(loaded.places.name(Split::Test, 0), "test row 1", "the trees' own rows are not kept");
     let loaded = load(&Dataset::Sst3, &source, &options).expect("a treebank");
-    assert!(loaded.told_apart.expect("told apart").contains("five classes folded into three (8,544"));
+    assert!(loaded.disambiguation.expect("named apart").contains("five classes folded into three (8,544"));
     assert_eq!(texts(&loaded.train)[2], ("a film", Some(1)));
 
     // `good` is a whole sentence of dev.txt, so it is no phrase to train on.
     let with_phrases = LoadOptions { phrases: true, ..options.clone() };
     let loaded = load(&Dataset::Sst5, &source, &with_phrases).expect("a treebank");
-    assert!(loaded.told_apart.expect("told apart").starts_with("This is SST-5, the fine-grained form: 8,544"));
+    assert!(loaded.disambiguation.expect("named apart").starts_with("This is SST-5, the fine-grained form: 8,544"));
     assert_eq!(texts(&loaded.train)[3..], [("film", Some(2)), ("bad", Some(1)), ("a", Some(2))]);
     assert_eq!(loaded.notes[1], "1 training phrases are left out: each is a whole sentence of validation or test");
 

@@ -235,7 +235,7 @@ fn a_step_treats_each_role_of_a_model_as_its_own() {
     let json = r#"{"model_type": "bert", "vocab_size": 9, "hidden_size": 4, "num_hidden_layers": 2,
         "num_attention_heads": 2, "intermediate_size": 6, "max_position_embeddings": 8}"#;
     let config = model::Config::from_json(json, std::path::Path::new("config.json")).expect("parses");
-    let mut model = model::BertForSequenceClassification::random(config, CPU, model::Precision::Fp32, 1);
+    let mut model = model::SequenceClassifier::random(config, CPU, model::Precision::Fp32, 1);
     model.parameters_mut().freeze(|role| role == Role::Layer(0));
     for parameter in model.parameters().iter() {
         let _ = parameter.master().shallow_clone().fill_(1.0);

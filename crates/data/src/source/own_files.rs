@@ -1,0 +1,206 @@
+//! A person's own tables: a file, or a folder with the files of each split.
+
+use std::path::{Path, PathBuf};
+
+use table::{ENDINGS, TableError, ending};
+
+use super::digests;
+use super::trees::TREEBANK_FILES;
+use crate::dataset::{LoadOptions, Loaded, SPLIT_RATIO, SPLIT_SEED};
+use crate::error::DataError;
+use crate::labelled_table::{self, LabelledRow, LabelledTable, Wanted};
+use crate::labels::{self, Sheet, listed};
+use crate::record::{Split, is_blank};
+use crate::thousands::listed_sizes;
+
+/// Reads a person's own file, or a folder with one file (or several shards) a split.
+pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Loaded, DataError> {
+    if !path.exists() && path.extension().is_none() {
+        return Err(DataError::Request(format!(
+            "--dataset {}: no data set has this name, and there is no such file or folder (hint: sst2, sst3, sst5, \
+             glue-sst2, reviews, or the path of a CSV, TSV, JSONL or Parquet file)",
+            path.display()
+        )));
+    }
+    let files = Files::find(path, options)?;
+    files.refuse_splitting(options)?;
+    let mut notes = Vec::new();
+    let mut empty_dropped = 0;
+    let mut sheet = Sheet::default();
+    for (split, path) in &files.0 {
+        let wanted = Wanted {
+            text: options.text_column.as_deref(),
+            label: options.label_column.as_deref(),
+            label_optional: *split == Split::Test,
+        };
+        let mut table = labelled_table::read(path, wanted)?;
+        empty_dropped += refuse_blank(&mut table, options.drop_empty, &mut notes)?;
+        sheet.add(*split, table);
+    }
+    let how = files.deal(&mut sheet, options)?;
+    let labelled = labels::resolve(sheet, options.label_map.as_deref(), None)?;
+    notes.extend(labelled.notes);
+    let sizes = listed_sizes([labelled.train.len(), labelled.validation.len(), labelled.test.len()]);
+    let paths: Vec<PathBuf> = files.0.into_iter().map(|(_, path)| path).collect();
+    Ok(Loaded {
+        dataset: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        variant: format!("{}: {sizes} rows, {how}", path.display()),
+        disambiguation: None,
+        source: path.display().to_string(),
+        licence: "your own".into(),
+        source_sha256: digests(&paths)?,
+        label_names: labelled.names,
+        train: labelled.train,
+        validation: labelled.validation,
+        test: labelled.test,
+        places: labelled.places,
+        empty_dropped,
+        notes,
+    })
+}
+
+/// Rows whose text is null or blank: refused with their list, or dropped; how many were.
+pub(super) fn refuse_blank(table: &mut LabelledTable, drop: bool, notes: &mut Vec<String>) -> Result<usize, DataError> {
+    let blank = |row: &LabelledRow| row.text.as_deref().is_none_or(is_blank);
+    let found: Vec<&LabelledRow> = table.rows.iter().filter(|row| blank(row)).collect();
+    let dropped = found.len();
+    let Some(first) = found.first() else {
+        return Ok(0);
+    };
+    if !drop {
+        let refused = TableError::Value {
+            place: table.file.place(first),
+            column: table.file.text_column.clone(),
+            reason: format!(
+                "null or empty text in {} of {} rows: {} (hint: --drop-empty)",
+                found.len(),
+                table.rows.len(),
+                listed(&found)
+            ),
+        };
+        return Err(refused.into());
+    }
+    notes.push(format!(
+        "{}: {} of {} rows dropped, their text is null or empty: {}",
+        table.file.path.display(),
+        found.len(),
+        table.rows.len(),
+        listed(&found)
+    ));
+    table.rows.retain(|row| !blank(row));
+    if table.rows.is_empty() {
+        return Err(DataError::content(&table.file.path, "no row has a text (hint: --text-column)"));
+    }
+    Ok(dropped)
+}
+
+/// The files of a data set and the split that each is.
+struct Files(Vec<(Split, PathBuf)>);
+
+impl Files {
+    fn find(path: &Path, options: &LoadOptions) -> Result<Self, DataError> {
+        if !path.is_dir() {
+            let own = [(Split::Validation, &options.validation_file), (Split::Test, &options.test_file)];
+            let own = own.into_iter().filter_map(|(split, file)| Some((split, file.clone()?)));
+            return Ok(Self(std::iter::once((Split::Train, path.to_path_buf())).chain(own).collect()));
+        }
+        if options.validation_file.is_some() || options.test_file.is_some() {
+            return Err(DataError::Request(format!(
+                "--validation-file and --test-file go with a training file, and {} is a folder (hint: leave them out, \
+                 or name the file)",
+                path.display()
+            )));
+        }
+        if TREEBANK_FILES.iter().all(|name| path.join(name).is_file()) {
+            return Err(DataError::content(path, "this folder is the treebank (hint: --dataset sst2 --source DIR)"));
+        }
+        let entries = std::fs::read_dir(path).map_err(|error| DataError::io(path, error))?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let file = entry.map_err(|error| DataError::io(path, error))?.path();
+            if let Some(split) = split_of(&file).filter(|_| file.is_file()) {
+                files.push((split, file));
+            }
+        }
+        files.sort_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
+        for split in Split::ALL {
+            let mut endings: Vec<String> =
+                files.iter().filter(|(of, _)| *of == split).map(|(_, file)| ending(file)).collect();
+            endings.sort();
+            endings.dedup();
+            if endings.len() > 1 {
+                return Err(DataError::content(
+                    path,
+                    format!("{} is here as .{} (hint: keep one)", split.name(), endings.join(" and .")),
+                ));
+            }
+        }
+        if files.first().is_none_or(|(split, _)| *split != Split::Train) {
+            return Err(DataError::content(
+                path,
+                format!(
+                    "no train.{} in this folder (hint: --dataset wants train, validation and test files in it)",
+                    ENDINGS.join("|")
+                ),
+            ));
+        }
+        Ok(Self(files))
+    }
+
+    fn has(&self, split: Split) -> bool {
+        self.0.iter().any(|(of, _)| *of == split)
+    }
+
+    /// Flags about how to split files that are split are a misunderstanding, and are said to be one.
+    fn refuse_splitting(&self, options: &LoadOptions) -> Result<(), DataError> {
+        let given = [("--split-ratio", options.split_ratio.is_some()), ("--seed", options.seed.is_some())];
+        match given.into_iter().find(|(_, given)| *given && self.has(Split::Validation)) {
+            Some((flag, _)) => Err(DataError::Request(format!(
+                "{flag} is for a file that is to be split, and this data has a validation file (hint: leave it out)"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the splits that have no file of their own, by hash; says how the splits came about.
+    fn deal(&self, sheet: &mut Sheet, options: &LoadOptions) -> Result<String, DataError> {
+        let (ratio, seed) = (options.split_ratio.unwrap_or(SPLIT_RATIO), options.seed.unwrap_or(SPLIT_SEED));
+        if !(ratio > 0.0 && ratio < 0.5) {
+            return Err(DataError::Request(format!("--split-ratio {ratio}: a share above 0 and below 0.5 is wanted")));
+        }
+        let test = if self.has(Split::Validation) || self.has(Split::Test) { 0.0 } else { ratio };
+        if self.has(Split::Validation) {
+            return Ok("split by file".into());
+        }
+        for row in std::mem::take(&mut sheet.train) {
+            let split = Split::of(row.text.as_deref().unwrap_or(""), seed, ratio, test);
+            sheet.push(split, row);
+        }
+        let parts = if test > 0.0 { "validation and test" } else { "validation" };
+        if sheet.validation.is_empty() || sheet.test.is_empty() {
+            return Err(DataError::content(
+                &self.0[0].1,
+                format!(
+                    "{} rows are too few to take {parts} from at --split-ratio {ratio} (hint: more rows, a larger \
+                     ratio, another seed, or --validation-file and --test-file)",
+                    sheet.train.len() + sheet.validation.len() + if test > 0.0 { sheet.test.len() } else { 0 }
+                ),
+            ));
+        }
+        Ok(format!("{parts} taken from train by hash of the text, a share of {ratio} each, seed {seed}"))
+    }
+}
+
+/// The split that a file's name says it is: `train.csv`, `validation-00000-of-00002.parquet`, `dev.jsonl`.
+fn split_of(path: &Path) -> Option<Split> {
+    if !ENDINGS.contains(&ending(path).as_str()) {
+        return None;
+    }
+    let stem = path.file_stem()?.to_str()?.to_lowercase();
+    match stem.split(['-', '_', '.']).next()? {
+        "train" | "training" => Some(Split::Train),
+        "validation" | "valid" | "val" | "dev" => Some(Split::Validation),
+        "test" => Some(Split::Test),
+        _ => None,
+    }
+}

@@ -1,0 +1,19 @@
+//! Damaged files before every reader of this package. What must hold is in `tests/fuzz/mod.rs`.
+
+#[path = "../../../../tests/fuzz/mod.rs"]
+mod fuzz;
+mod own_files;
+mod prepared;
+mod trees;
+
+#[global_allocator]
+static ALLOCATOR: fuzz::Counting = fuzz::Counting;
+
+/// A record's label is one of the data set's, or none.
+fn assert_sound(loaded: &data::Loaded) {
+    let labels = loaded.label_names.len();
+    for record in [&loaded.train, &loaded.validation, &loaded.test].into_iter().flatten() {
+        assert!(record.label.is_none_or(|label| (label as usize) < labels), "{record:?} with {labels} labels");
+        assert!(!data::is_blank(&record.text), "a blank text");
+    }
+}

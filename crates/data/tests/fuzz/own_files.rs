@@ -1,0 +1,56 @@
+//! A person's own files as data sets: what their rows and labels may hold.
+
+use std::fs;
+
+use data::{Dataset, LoadOptions, SourceChoice};
+
+use crate::assert_sound;
+use crate::fuzz::{Bound, Form, Parser, Seed, check, folder};
+
+/// A row of four bytes is a hundred in memory, and a JSON value of two is thirty-two, twice that while a list grows.
+const BOUND: Bound = Bound { per_byte: 160, fixed: 1 << 20 };
+
+/// Reads mutants as training files beside good files for the other splits, so that no row has to be dealt away.
+fn read_each(name: &'static str, ending: &str, seeds: Vec<Seed>) {
+    let folder = folder();
+    let path = folder.path().join(format!("mutant.{ending}"));
+    let other = folder.path().join("other.csv");
+    fs::write(&other, "text,label\nfine,1\npoor,0\n").unwrap();
+    check(&Parser { package: "data", name, bound: BOUND }, seeds, |bytes| {
+        fs::write(&path, bytes).unwrap();
+        let options = LoadOptions {
+            validation_file: Some(other.clone()),
+            test_file: Some(other.clone()),
+            drop_empty: true,
+            ..LoadOptions::default()
+        };
+        let loaded = data::source::load(&Dataset::File(path.clone()), &SourceChoice::Auto, &options)
+            .map_err(|error| error.to_string())?;
+        assert_sound(&loaded);
+        Ok(())
+    });
+}
+
+#[test]
+fn csv() {
+    let text = "id,text,label\n1,\"A \"\"good\"\" film,\nreally\",1\n2,dull,0\n3, caf\u{E9} \u{1F600} ,1\n";
+    let seeds = vec![
+        Seed::new(Form::Lines, text),
+        Seed::new(Form::Lines, "Sentence,Label\nyes,1\nno,0\n".to_owned() + &"so,1\nlong,0\n".repeat(40)),
+        Seed::new(Form::Lines, "label,text\n1.0,\"a\"\n0,\"b\"\n\"1\",\"c\"\n\n0,d"),
+    ];
+    read_each("own_files::csv", "csv", seeds);
+}
+
+#[test]
+fn jsonl() {
+    let lines = "{\"text\": \"A \\\"good\\\" film\", \"label\": 1}\n{\"text\": \"dull\\n\\u00e9\", \"label\": 0}\n\n";
+    let more = "{\"id\": [1, {\"a\": null}], \"review\": \"x\", \"sentiment\": \"1\"}\n\
+                {\"review\": \"y\", \"sentiment\": \"0\", \"id\": -1.5e3}\n";
+    let seeds = vec![
+        Seed::new(Form::Json, lines),
+        Seed::new(Form::Json, format!("\u{FEFF}{}", lines.replace('\n', "\r\n").repeat(4))),
+        Seed::new(Form::Lines, more.repeat(3)),
+    ];
+    read_each("own_files::jsonl", "jsonl", seeds);
+}

@@ -1,0 +1,99 @@
+//! Damaged files in a run's folder, opened as prediction opens it. What must hold is in `tests/fuzz/mod.rs`.
+
+#[path = "../../../../tests/fuzz/mod.rs"]
+mod fuzz;
+
+use std::fs;
+use std::path::Path;
+
+use fuzz::{Bound, Form, Parser, Seed, check, folder};
+use model::{Config, Precision, SequenceClassifier};
+use predict::Predictor;
+use tch::Device;
+
+/// libtorch's allocator serves this process, so the bound is on the process's pages.
+const BOUND: Bound = Bound { per_byte: 64, fixed: 192 << 20 };
+
+const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "intermediate_size": 12, "max_position_embeddings": 16,
+    "id2label": {"0": "negative", "1": "neutral", "2": "positive"}}"#;
+const VOCAB: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\ngood\nfilm\n##s\n.\n";
+const DATA: &str = r#"{"format": 1, "dataset": "sst2", "vocab_size": 9, "max_length": 8, "label_names": ["a", "b"]}"#;
+
+/// A run, made here.
+fn run() -> tempfile::TempDir {
+    let run = folder();
+    let config = Config::from_json(CONFIG, Path::new("config.json")).unwrap();
+    SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 7).save(run.path()).unwrap();
+    fs::write(run.path().join("vocab.txt"), VOCAB).unwrap();
+    fs::write(run.path().join("data.json"), DATA).unwrap();
+    run
+}
+
+/// Opens the run and asks it something: the answer must be one of its labels, with probabilities that are ones.
+fn answer(run: &Path) -> Result<(), String> {
+    let predictor = Predictor::open(run, Device::Cpu, Precision::Fp32).map_err(|error| error.to_string())?;
+    let texts = ["A good film.", "", "good films a a a a a a a a a a a a a a a a a a", "\u{1F600}"];
+    for prediction in predictor.predict(&texts).map_err(|error| error.to_string())? {
+        assert!(predictor.label_names().contains(&prediction.label), "{prediction:?}");
+        let sum: f32 = prediction.probabilities.iter().map(|(_, p)| p).sum();
+        assert!((sum - 1.0).abs() < 1e-3, "{prediction:?}");
+    }
+    Ok(())
+}
+
+/// Damages one file of a run.
+fn damage(name: &'static str, file: &str, seeds: Vec<Seed>) {
+    let run = run();
+    check(&Parser { package: "predict", name, bound: BOUND }, seeds, |bytes| {
+        fs::write(run.path().join(file), bytes).unwrap();
+        answer(run.path())
+    });
+}
+
+#[test]
+fn config_json() {
+    let seeds = vec![Seed::new(Form::Json, CONFIG), Seed::new(Form::Json, CONFIG.replace("neutral", "so \\u00e9"))];
+    damage("config_json", "config.json", seeds);
+}
+
+#[test]
+fn vocabularies() {
+    damage("vocabularies", "vocab.txt", vec![Seed::new(Form::Lines, VOCAB)]);
+}
+
+#[test]
+fn data_json() {
+    let run = run();
+    let seeds = vec![Seed::new(Form::Json, DATA), Seed::new(Form::Json, "{\"max_length\": 4}")];
+    // A folder of other making has no such file, so none is refused: what counts is that the answer stays sound.
+    let parser = Parser { package: "predict", name: "data_json", bound: BOUND };
+    check(&parser, seeds, |bytes| {
+        fs::write(run.path().join("data.json"), bytes).unwrap();
+        answer(run.path())
+    });
+}
+
+#[test]
+fn a_gap_in_the_label_names_is_refused() {
+    let run = run();
+    for (names, reason) in [
+        (r#"{"0": "negative", "1": "neutral", "7": "positive"}"#, "7 = positive; the numbers must be 0, 1, 2, ..."),
+        // One name still means a head of two classes.
+        (r#"{"0": "negative"}"#, "classifier.bias: found [3]"),
+    ] {
+        let path = run.path().join("config.json");
+        let old = r#"{"0": "negative", "1": "neutral", "2": "positive"}"#;
+        fs::write(path, CONFIG.replace(old, names)).unwrap();
+        let message = answer(run.path()).unwrap_err();
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
+#[test]
+fn ids_that_the_model_does_not_know_are_refused() {
+    let run = run();
+    fs::write(run.path().join("vocab.txt"), format!("{VOCAB}more\n")).unwrap();
+    let message = answer(run.path()).unwrap_err();
+    assert!(message.contains("the tokenizer has ids up to 9, and the model knows 9"), "{message}");
+}

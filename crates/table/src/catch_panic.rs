@@ -1,0 +1,46 @@
+//! Readers of other people's formats, on bytes that their authors did not expect.
+//!
+//! A Parquet file is outside data, and the library that reads it panics on some damaged ones. That panic is an error of the
+//! file, so it becomes one, and the panic's own words stay off the terminal.
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `work` returns, or what it panicked with. `work` stays on this thread and must leave nothing half-done behind
+/// that is used again.
+pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |about| {
+            if !QUIET.get() {
+                usual(about);
+            }
+        }));
+    });
+    let before = QUIET.replace(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(before);
+    outcome.map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| text.to_string());
+        text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::catch_panic;
+
+    #[test]
+    fn a_panic_is_its_message_and_the_next_call_is_sound() {
+        let number = std::hint::black_box(3_usize);
+        assert_eq!(catch_panic(|| number), Ok(3));
+        assert!(catch_panic(|| [1, 2][number]).expect_err("out of bounds").starts_with("index out of bounds"));
+        assert_eq!(catch_panic(|| number), Ok(3));
+    }
+}

@@ -1,0 +1,36 @@
+//! What a file says of its columns before any of its rows is read.
+
+/// A column, as the file declares it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name; two columns of a file may have the same one.
+    pub name: String,
+    /// What the file's schema says; `None` in formats without a schema, where each value speaks for itself.
+    pub declared: Option<Declared>,
+}
+
+/// What a schema says of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declared {
+    /// The values that it holds.
+    pub values: ValueType,
+    /// The type by its name in the file's format, such as `Int64` or `List(Utf8)`.
+    pub type_name: String,
+    /// The names of the values 0, 1, ... where the file gives them (Parquet written by the `datasets` library).
+    pub class_names: Option<Vec<String>>,
+}
+
+/// The kinds of values of a column with a declared type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueType {
+    /// Texts.
+    Text,
+    /// Whole numbers.
+    Integer,
+    /// Other numbers.
+    Float,
+    /// `true` and `false`.
+    Bool,
+    /// Lists, dates and whatever else can't be read as one value.
+    Other,
+}

@@ -1,0 +1,176 @@
+//! Comma- and tab-separated tables with a header, quoted as RFC 4180 has it.
+//!
+//! The `csv` crate parses; it takes a quote that never closes, or that closes in the middle of a field, as it comes.
+//! Both swallow rows without a word, so [`Quotes`] watches the bytes on their way to it and stops at either, with the
+//! line where it began. It also bounds a record, so an open quote can't pull a whole file into memory.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
+
+use crate::column::Column;
+use crate::error::TableError;
+use crate::row::{Cell, Row};
+use crate::text::{self, MAX_RECORD};
+
+/// A table whose header is read.
+pub(crate) struct Opened {
+    path: PathBuf,
+    reader: Reader<Quotes<BufReader<File>>>,
+}
+
+/// Opens a table whose fields are separated by `delimiter`.
+pub(crate) fn open(path: &Path, delimiter: u8) -> Result<(Vec<Column>, Opened), TableError> {
+    let bytes = Quotes::new(text::open(path)?, delimiter);
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
+    let header = reader.headers().map_err(|error| refused(path, error))?;
+    let columns: Vec<Column> = header.iter().map(|name| Column { name: name.to_string(), declared: None }).collect();
+    if columns.is_empty() {
+        return Err(TableError::file(path, "no header: the first line must name the columns"));
+    }
+    Ok((columns, Opened { path: path.to_owned(), reader }))
+}
+
+/// The fields of some columns, row by row. Each is a text, an empty one too.
+pub(crate) struct Rows {
+    file: Opened,
+    columns: Vec<usize>,
+    record: StringRecord,
+    row: u64,
+}
+
+impl Rows {
+    pub(crate) fn new(file: Opened, columns: Vec<usize>) -> Self {
+        Self { file, columns, record: StringRecord::new(), row: 0 }
+    }
+
+    fn read(&mut self) -> Result<Option<Row>, TableError> {
+        let Opened { path, reader } = &mut self.file;
+        if !reader.read_record(&mut self.record).map_err(|error| refused(path, error))? {
+            return Ok(None);
+        }
+        self.row += 1;
+        // Every record has as many fields as the header.
+        let cells = self.columns.iter().map(|&column| Cell::Text(self.record[column].to_string())).collect();
+        Ok(Some(Row { number: self.row, line: self.record.position().map(csv::Position::line), cells }))
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Row, TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+fn refused(path: &Path, error: csv::Error) -> TableError {
+    let line = error.position().map_or(1, csv::Position::line);
+    let words = error.to_string();
+    let reason = match error.into_kind() {
+        ErrorKind::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
+            Some(fault) => {
+                return TableError::Line { path: path.into(), line: fault.line, reason: fault.to_string() };
+            }
+            None => return TableError::io(path, error),
+        },
+        ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            let what = if len > expected_len { "the separator" } else { "a line end" };
+            format!(
+                "{len} fields where the header has {expected_len} (hint: a text that holds {what} belongs in quotes)"
+            )
+        }
+        _ => words,
+    };
+    TableError::Line { path: path.into(), line, reason }
+}
+
+/// What [`Quotes`] stops at.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+struct Fault {
+    line: u64,
+    reason: String,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    FieldStart,
+    Plain,
+    Quoted,
+    /// Behind a quote inside a quoted field: its end, or the first half of a doubled quote.
+    Closing,
+}
+
+/// A reader that lets well-quoted records of bounded length through.
+struct Quotes<R> {
+    inner: R,
+    delimiter: u8,
+    state: State,
+    line: u64,
+    record_line: u64,
+    quote_line: u64,
+    length: usize,
+}
+
+impl<R: Read> Quotes<R> {
+    fn new(inner: R, delimiter: u8) -> Self {
+        Self { inner, delimiter, state: State::FieldStart, line: 1, record_line: 1, quote_line: 1, length: 0 }
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), Fault> {
+        let line_end = byte == b'\n' || byte == b'\r';
+        self.state = match self.state {
+            State::FieldStart | State::Plain | State::Closing if line_end => State::FieldStart,
+            State::FieldStart | State::Plain | State::Closing if byte == self.delimiter => State::FieldStart,
+            State::FieldStart if byte == b'"' => {
+                self.quote_line = self.line;
+                State::Quoted
+            }
+            State::FieldStart | State::Plain => State::Plain,
+            State::Quoted if byte == b'"' => State::Closing,
+            State::Quoted => State::Quoted,
+            State::Closing if byte == b'"' => State::Quoted,
+            State::Closing => return Err(self.unbalanced("closes in the middle of its field")),
+        };
+        self.line += u64::from(byte == b'\n');
+        self.length += 1;
+        if line_end && self.state != State::Quoted {
+            self.record_line = self.line;
+            self.length = 0;
+        }
+        if self.length <= MAX_RECORD {
+            return Ok(());
+        }
+        if self.state == State::Quoted {
+            return Err(self.unbalanced(&format!("is still open after {MAX_RECORD} bytes")));
+        }
+        Err(Fault {
+            line: self.record_line,
+            reason: format!("a record of more than {MAX_RECORD} bytes, the most that is read (hint: split the text)"),
+        })
+    }
+
+    fn unbalanced(&self, what: &str) -> Fault {
+        let reason = format!(
+            "a quote opens here and {what} (line {}) (hint: inside a quoted field a quote is written twice, \"\")",
+            self.line
+        );
+        Fault { line: self.quote_line, reason }
+    }
+}
+
+impl<R: Read> Read for Quotes<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let outcome = buffer[..read].iter().try_for_each(|byte| self.step(*byte));
+        let outcome = outcome.and_then(|()| match self.state {
+            State::Quoted if read == 0 && !buffer.is_empty() => Err(self.unbalanced("is never closed")),
+            _ => Ok(()),
+        });
+        outcome.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
+        Ok(read)
+    }
+}

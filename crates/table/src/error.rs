@@ -1,0 +1,117 @@
+//! What can be wrong with a file, and where.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::excerpt::listed;
+
+/// An error of a table. Each says what was found, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// A file that could not be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file that as a whole isn't what it should be.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what to do.
+        reason: String,
+    },
+    /// A line that is not what its format asks for.
+    #[error("{}: line {line}: {reason}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line where it began, from 1.
+        line: u64,
+        /// What was found and what to do.
+        reason: String,
+    },
+    /// A value that can't be used.
+    #[error("{place}, column {column:?}: {reason}")]
+    Value {
+        /// File and row.
+        place: Place,
+        /// The column.
+        column: String,
+        /// The value and what to do.
+        reason: String,
+    },
+    /// A Parquet file that can't be read.
+    #[error("{}: not readable as Parquet: {} (hint: the file is damaged; fetch or write it again)", path.display(), plain(cause))]
+    Parquet {
+        /// The Parquet file.
+        path: PathBuf,
+        /// What the Parquet library said.
+        cause: parquet::errors::ParquetError,
+    },
+}
+
+impl TableError {
+    /// An [`std::io::Error`] with the path it happened to.
+    pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+
+    /// A file that as a whole isn't what it should be.
+    pub fn file(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::File { path: path.into(), reason: reason.into() }
+    }
+
+    /// A column that isn't there, or isn't there once; `seen` are the names of those that are.
+    pub fn column<'a>(
+        path: impl Into<PathBuf>,
+        reason: &str,
+        seen: impl ExactSizeIterator<Item = &'a str>,
+        hint: &str,
+    ) -> Self {
+        Self::file(path, format!("{reason}; columns seen: {} (hint: {hint})", listed(seen)))
+    }
+}
+
+/// What the Parquet library says, without the names that it gives to its own errors.
+fn plain(error: &parquet::errors::ParquetError) -> String {
+    let mut text = error.to_string();
+    let names = [
+        "External: ",
+        "Parquet argument error: ",
+        "Parquet error: ",
+        "EOF: ",
+        "Arrow: ",
+        "Ipc error: ",
+        "Parser error: ",
+    ];
+    while let Some(name) = names.iter().find(|name| text.starts_with(**name)) {
+        text.drain(..name.len());
+    }
+    text
+}
+
+/// A row of a file, as a person would look for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// The row, from 1; a header is not counted.
+    pub row: u64,
+    /// The line on which the row begins, from 1; `None` in files that have no lines.
+    pub line: Option<u64>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: row {}", self.path.display(), self.row)?;
+        match self.line {
+            Some(line) if line != self.row => write!(f, " (line {line})"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! JSON lines: one object a line. Memory is bounded by the longest line, nesting by the JSON parser's own limit.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use crate::column::Column;
+use crate::error::TableError;
+use crate::excerpt::quoted;
+use crate::row::{Cell, Row};
+use crate::text::{Lines, MAX_RECORD};
+
+/// The members of an object, in its order.
+type Members = Vec<(String, Value)>;
+
+/// A table whose first object is read.
+pub(crate) struct Opened {
+    path: PathBuf,
+    lines: Lines,
+    /// The first object, and its line.
+    first: Option<(u64, Members)>,
+}
+
+/// Opens a table of one object a line; blank lines hold no row. The first object says which columns there are.
+pub(crate) fn open(path: &Path) -> Result<(Vec<Column>, Opened), TableError> {
+    let mut file = Opened { path: path.to_owned(), lines: Lines::open(path, MAX_RECORD)?, first: None };
+    let Some(first) = file.next()? else { return Err(TableError::file(path, "nothing but blank lines")) };
+    let columns = first.1.iter().map(|(name, _)| Column { name: name.clone(), declared: None }).collect();
+    file.first = Some(first);
+    Ok((columns, file))
+}
+
+impl Opened {
+    /// The next object, and its line.
+    fn next(&mut self) -> Result<Option<(u64, Members)>, TableError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        for line in &mut self.lines {
+            let (line, content) = line?;
+            if !content.trim().is_empty() {
+                return Ok(Some((line, parse(&self.path, line, &content)?)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The values of some names, object by object. Each object has all of them; what else it has is passed over.
+pub(crate) struct Rows {
+    file: Opened,
+    names: Vec<String>,
+    row: u64,
+}
+
+impl Rows {
+    pub(crate) fn new(file: Opened, names: Vec<String>) -> Self {
+        Self { file, names, row: 0 }
+    }
+
+    fn read(&mut self) -> Result<Option<Row>, TableError> {
+        let Some((line, mut object)) = self.file.next()? else { return Ok(None) };
+        self.row += 1;
+        let mut cells = Vec::with_capacity(self.names.len());
+        for name in &self.names {
+            match object.iter_mut().find(|(known, _)| known == name) {
+                Some((_, value)) => cells.push(cell(std::mem::take(value))),
+                None => return Err(self.absent(name, &object)),
+            }
+        }
+        Ok(Some(Row { number: self.row, line: Some(line), cells }))
+    }
+
+    fn absent(&self, name: &str, object: &Members) -> TableError {
+        let reason = format!("row {} has no column {name:?}, row 1 has", self.row);
+        let seen = object.iter().map(|(name, _)| name.as_str());
+        TableError::column(&self.file.path, &reason, seen, "write null where a row has no value")
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Row, TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+fn parse(path: &Path, line: u64, content: &str) -> Result<Members, TableError> {
+    let fail = |reason: String| Err(TableError::Line { path: path.into(), line, reason });
+    if content.trim_start().starts_with('[') {
+        return fail("a JSON array; one object a line is read (hint: `jq -c '.[]' FILE > FILE.jsonl`)".into());
+    }
+    match serde_json::from_str::<Object>(content) {
+        Ok(object) => Ok(object.0),
+        Err(error) => {
+            let begin = content.trim_start();
+            if !begin.starts_with('{') {
+                return fail(format!("not a JSON object; it begins {} (hint: one object a line)", quoted(begin)));
+            }
+            let (reason, hint) = explained(content.trim_start(), &error);
+            fail(format!("not a JSON object, column {}: {reason} (hint: {hint})", error.column()))
+        }
+    }
+}
+
+/// The JSON parser's words for a line that begins as an object, or ours where a person can be told more, and what to do.
+fn explained(content: &str, error: &serde_json::Error) -> (String, &'static str) {
+    let at = content.as_bytes().get(error.column().saturating_sub(1)..).unwrap_or_default();
+    if error.is_eof() {
+        let hint = "is the file cut off? an object over several lines: `jq -c . FILE > FILE.jsonl`";
+        return ("the line ends before the object does".into(), hint);
+    }
+    if content[1..].trim_start().starts_with('\'') {
+        return ("a name in single quotes".into(), "JSON has double quotes; Python writes it with json.dumps");
+    }
+    if at.starts_with(b"NaN") || at.starts_with(b"Infinity") || at.starts_with(b"-Infinity") {
+        return ("NaN or Infinity, which JSON doesn't have".into(), "write null where there is no value");
+    }
+    // serde_json counts lines within this one; only its column means something here.
+    let mut reason = error.to_string();
+    if let Some(end) = reason.rfind(" at line ") {
+        reason.truncate(end);
+    }
+    match reason.as_str() {
+        "recursion limit exceeded" => ("nested deeper than 128".into(), "only the text and the label are read"),
+        "trailing characters" => ("more behind the object".into(), "one object a line"),
+        _ => (reason, "one object a line, as json.dumps writes it"),
+    }
+}
+
+fn cell(value: Value) -> Cell {
+    match value {
+        Value::Null => Cell::Missing,
+        Value::Bool(value) => Cell::Bool(value),
+        Value::String(text) => Cell::Text(text),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => Cell::Integer(integer),
+            (None, float) => Cell::Float(float.unwrap_or(f64::NAN)),
+        },
+        nested @ (Value::Array(_) | Value::Object(_)) => Cell::Nested(nested.to_string()),
+    }
+}
+
+/// An object whose members keep their order and whose names occur once.
+struct Object(Members);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object, M::Error> {
+                let mut names = std::collections::HashSet::new();
+                let mut members = Members::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if !names.insert(name.clone()) {
+                        return Err(serde::de::Error::custom(format!("the name {name:?} occurs twice")));
+                    }
+                    members.push((name, value));
+                }
+                Ok(Object(members))
+            }
+        }
+        deserializer.deserialize_map(Read)
+    }
+}

@@ -1,0 +1,254 @@
+//! What the pages of a Parquet file claim to unpack to, read before the library makes room for it.
+//!
+//! A page's header states its unpacked size, and the library reserves that much before it unpacks a byte; a thousand
+//! bytes of file can ask for 2 GiB. Nothing in the library's interface tells the size beforehand, so the headers
+//! (structs of the Thrift compact protocol) are walked here. Only what is asked for is read, the rest is skipped.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+use parquet::arrow::ProjectionMask;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+
+/// Unpacked bytes that every page may claim, and for each of its packed bytes so many more. Writers make pages of a
+/// megabyte.
+const MAX_PAGE: u64 = 32 << 20;
+const MAX_RATIO: u64 = 64;
+/// First guess at a header's length; those with statistics of long texts have more.
+const HEADER: u64 = 4096;
+/// The deepest nesting of a header's structs. Real ones have 3.
+const MAX_DEPTH: usize = 16;
+
+/// The unpacked size of the largest page of the columns in `mask`, or the page that claims too much.
+///
+/// # Errors
+/// Such a page, and a header that can't be read where a column has bytes left: the library reads the same headers.
+pub(crate) fn largest(mut file: &File, about: &ParquetMetaData, mask: &ProjectionMask) -> Result<u64, ParquetError> {
+    let mut largest = 0;
+    for (number, group) in about.row_groups().iter().enumerate() {
+        for (_, column) in group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf)) {
+            let (mut at, length) = column.byte_range();
+            let end = at.saturating_add(length);
+            while at < end {
+                let page = header(&mut file, at, end)?.ok_or_else(|| {
+                    let name = column.column_path();
+                    ParquetError::General(format!("a page header of column {name} in row group {number} is damaged"))
+                })?;
+                if page.delta {
+                    return Err(ParquetError::General(format!(
+                        "column {} has delta-encoded texts, whose counts can't be held against anything (hint: write \
+                         the file again with plain or dictionary encoding, as pandas and pyarrow do by themselves)",
+                        column.column_path()
+                    )));
+                }
+                if !page.is_plausible() {
+                    return Err(ParquetError::General(format!(
+                        "a page of column {} in row group {number} claims to unpack from {} bytes to {}",
+                        column.column_path(),
+                        page.packed,
+                        page.unpacked
+                    )));
+                }
+                largest = largest.max(page.unpacked);
+                at = at.saturating_add(page.header).saturating_add(page.packed);
+            }
+        }
+    }
+    Ok(largest)
+}
+
+#[derive(Debug, PartialEq)]
+struct Page {
+    /// Size of the header itself.
+    header: u64,
+    packed: u64,
+    unpacked: u64,
+    /// Whether its texts are delta-encoded. The library reserves room for as many as such a page says it has, before
+    /// it looks for them; the number stands inside the packed bytes, where it can be anything.
+    delta: bool,
+}
+
+impl Page {
+    fn is_plausible(&self) -> bool {
+        self.unpacked <= MAX_PAGE.saturating_add(self.packed.saturating_mul(MAX_RATIO))
+    }
+}
+
+/// The header at `at`, if there is one before `end`, which comes later.
+fn header(file: &mut &File, at: u64, end: u64) -> Result<Option<Page>, ParquetError> {
+    let mut most = HEADER;
+    loop {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(at))?;
+        file.take(most.min(end - at)).read_to_end(&mut bytes)?;
+        let mut compact = Compact { bytes: &bytes, at: 0 };
+        match compact.page() {
+            Some(page) => return Ok(Some(page)),
+            // Either it is longer than was read, or it is none.
+            None if compact.at >= bytes.len() && most < end - at => most *= 8,
+            None => return Ok(None),
+        }
+    }
+}
+
+/// A reader of the compact protocol.
+struct Compact<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Compact<'_> {
+    fn page(&mut self) -> Option<Page> {
+        let (mut id, mut sizes, mut delta) = (0, [None; 2], false);
+        while let Some(kind) = self.field(&mut id)? {
+            match id {
+                // The headers of data pages, version 1 and version 2, with the encoding in their second or fourth field.
+                5 | 8 if kind == 12 => delta |= self.is_delta(if id == 5 { 2 } else { 4 })?,
+                2 | 3 if matches!(kind, 4..=6) => sizes[id as usize - 2] = Some(self.number()?),
+                _ => self.skip(kind, 0)?,
+            }
+        }
+        let size = |found: Option<i64>| u64::try_from(found?).ok();
+        Some(Page { header: self.at as u64, unpacked: size(sizes[0])?, packed: size(sizes[1])?, delta })
+    }
+
+    /// Reads a struct for one of its fields: whether that is DELTA_LENGTH_BYTE_ARRAY (6) or DELTA_BYTE_ARRAY (7).
+    fn is_delta(&mut self, encoding: i64) -> Option<bool> {
+        let (mut id, mut delta) = (0, false);
+        while let Some(kind) = self.field(&mut id)? {
+            if id == encoding && matches!(kind, 4..=6) {
+                delta |= matches!(self.number()?, 6 | 7);
+            } else {
+                self.skip(kind, 1)?;
+            }
+        }
+        Some(delta)
+    }
+
+    /// The next field's type, its number going into `id`; `None` inside for the end of the struct.
+    fn field(&mut self, id: &mut i64) -> Option<Option<u8>> {
+        let byte = self.byte()?;
+        if byte == 0 {
+            return Some(None);
+        }
+        *id = if byte >> 4 == 0 { self.number()? } else { id.checked_add(i64::from(byte >> 4))? };
+        Some(Some(byte & 0x0F))
+    }
+
+    fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        match kind {
+            1 | 2 => Some(()), // a boolean, which its type says
+            3 => self.pass(1),
+            4..=6 => self.varint().map(drop),
+            7 => self.pass(8),
+            8 => self.varint().and_then(|length| self.pass(length)),
+            9 | 10 => {
+                let byte = self.byte()?;
+                let count = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
+                // In a list a boolean has a byte of its own.
+                let kind = if matches!(byte & 0x0F, 1 | 2) { 3 } else { byte & 0x0F };
+                (0..count).try_for_each(|_| self.skip(kind, depth + 1))
+            }
+            11 => {
+                let count = self.varint()?;
+                let kinds = if count > 0 { self.byte()? } else { 0 };
+                let kind = |kind: u8| if matches!(kind, 1 | 2) { 3 } else { kind };
+                let mut skip = |half: u8| self.skip(kind(half), depth + 1);
+                (0..count).try_for_each(|_| skip(kinds >> 4).and_then(|()| skip(kinds & 0x0F)))
+            }
+            12 => {
+                let mut id = 0;
+                while let Some(kind) = self.field(&mut id)? {
+                    self.skip(kind, depth + 1)?;
+                }
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let byte = *self.bytes.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn pass(&mut self, length: u64) -> Option<()> {
+        let end = usize::try_from(length).ok().and_then(|length| self.at.checked_add(length));
+        self.at = end.unwrap_or(usize::MAX).min(self.bytes.len());
+        (end == Some(self.at)).then_some(())
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// A signed number: zigzag, so that small ones of either sign are short.
+    fn number(&mut self) -> Option<i64> {
+        self.varint().map(|number| (number >> 1) as i64 ^ -((number & 1) as i64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Type 0, 100 bytes unpacked, 50 packed, a data page header with three numbers and statistics with one text.
+    const GOOD: [u8; 22] =
+        [0x15, 0, 0x15, 0xC8, 1, 0x15, 100, 0x2C, 0x15, 2, 0x15, 0, 0x15, 6, 0x2C, 0x18, 2, b'a', b'b', 0, 0, 0];
+
+    fn page(bytes: &[u8]) -> Option<Page> {
+        Compact { bytes, at: 0 }.page()
+    }
+
+    #[test]
+    fn sizes_are_found_and_the_rest_is_passed_over() {
+        assert_eq!(page(&GOOD), Some(Page { header: 22, packed: 50, unpacked: 100, delta: false }));
+        let more = [&GOOD[..], &[1, 2, 3]].concat();
+        assert_eq!(page(&more), page(&GOOD));
+    }
+
+    #[test]
+    fn delta_encoded_texts_are_seen() {
+        let mut bytes = GOOD;
+        assert_eq!(bytes[10..12], [0x15, 0], "the encoding, PLAIN");
+        bytes[11] = 2 * 7;
+        assert!(page(&bytes).is_some_and(|page| page.delta));
+    }
+
+    #[test]
+    fn a_page_may_unpack_to_much_but_not_to_anything() {
+        let plausible = |packed, unpacked| Page { header: 20, packed, unpacked, delta: false }.is_plausible();
+        assert!(plausible(100, 32 << 20) && plausible(2 << 20, 160 << 20));
+        assert!(!plausible(100, 1 << 30) && !plausible(2 << 20, 161 << 20));
+    }
+
+    #[test]
+    fn what_is_no_header_is_none_and_ends() {
+        for length in 0..GOOD.len() {
+            assert_eq!(page(&GOOD[..length]), None, "{length}");
+        }
+        assert_eq!(page(&[0x15, 0, 0x15, 1, 0x15, 2, 0]), None, "a size of -1");
+        assert_eq!(page(&[0x1C; 1000]), None, "structs without end");
+        assert_eq!(
+            page(&[0x19, 0xF1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F]),
+            None,
+            "a list without end"
+        );
+        // Elements that take no byte of their own would let a count run free.
+        assert_eq!(page(&[0x19, 0xF0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F]), None);
+        assert_eq!(page(&[0x18, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1]), None, "a text without end");
+    }
+}

@@ -1,0 +1,116 @@
+//! The ids of words that came before.
+//!
+//! BERT's normaliser works character by character but for runs of combining marks, and its pre-tokenizer splits at white
+//! space. So between two blanks a text's ids depend on nothing outside: a text is its words, and words repeat. Looking
+//! one up takes a thousandth of what the library takes for it. What a `tokenizer.json` adds besides the vocabulary may
+//! stand anywhere in a text, so texts in which such a token could begin go to the library whole.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+/// The words that are kept of each thread, and the longest of them in bytes: some megabytes.
+const MOST_WORDS: usize = 1 << 16;
+const LONGEST: usize = 64;
+/// White space between which words stand for themselves; other white space is left to the library.
+const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// Words and their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    known: HashMap<Box<str>, Range<u32>>,
+    ids: Vec<u32>,
+}
+
+impl Words {
+    /// Appends at most `most` of a text's ids, and says how many it has. What isn't known is asked of `library`.
+    pub(crate) fn append<E>(
+        &mut self,
+        text: &str,
+        most: usize,
+        to: &mut Vec<u32>,
+        library: impl Fn(&str) -> Result<Vec<u32>, E>,
+    ) -> Result<usize, E> {
+        let (mut full, start) = (0, to.len());
+        for word in text.split(BLANKS).filter(|word| !word.is_empty()) {
+            let left = most - (to.len() - start);
+            let mut put = |ids: &[u32]| {
+                full += ids.len();
+                to.extend_from_slice(&ids[..ids.len().min(left)]);
+            };
+            if let Some(Range { start, end }) = self.known.get(word) {
+                put(&self.ids[*start as usize..*end as usize]);
+                continue;
+            }
+            let ids = library(word)?;
+            put(&ids);
+            if word.len() <= LONGEST {
+                self.keep(word, &ids);
+            }
+        }
+        Ok(full)
+    }
+
+    fn keep(&mut self, word: &str, ids: &[u32]) {
+        if self.known.len() == MOST_WORDS {
+            self.known.clear();
+            self.ids.clear();
+        }
+        // A word has at most as many ids as bytes, so all of them together are far from what 32 bits count.
+        let start = self.ids.len() as u32;
+        self.ids.extend_from_slice(ids);
+        self.known.insert(word.into(), start..start + ids.len() as u32);
+    }
+}
+
+/// The words that threads know, each thread's for itself while it works.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    idle: Mutex<Vec<Words>>,
+    /// Bytes with which an added token begins.
+    starts: Box<[bool; 256]>,
+}
+
+impl Pool {
+    pub(crate) fn new(starts: Box<[bool; 256]>) -> Self {
+        Self { idle: Mutex::default(), starts }
+    }
+
+    /// Whether no added token can begin in `text`.
+    pub(crate) fn reads(&self, text: &str) -> bool {
+        !text.bytes().any(|byte| self.starts[usize::from(byte)])
+    }
+
+    pub(crate) fn take(&self) -> Words {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give(&self, words: Words) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_asked_for_once_and_kept_in_bounds() {
+        let asked = std::cell::Cell::new(0);
+        let library = |word: &str| -> Result<Vec<u32>, ()> {
+            asked.set(asked.get() + 1);
+            Ok(word.bytes().map(u32::from).collect())
+        };
+        let (mut words, mut ids) = (Words::default(), vec![7]);
+        assert_eq!(words.append(" ab  c\tab\n", 4, &mut ids, library), Ok(5));
+        assert_eq!((ids.as_slice(), asked.get()), ([7, 97, 98, 99, 97].as_slice(), 2));
+        assert_eq!(words.append("c c", 4, &mut ids, library), Ok(2));
+        assert_eq!((ids.len(), asked.get()), (7, 2));
+        for number in 0..2 * MOST_WORDS {
+            words.append(&number.to_string(), 9, &mut Vec::new(), library).unwrap();
+            assert!(words.known.len() <= MOST_WORDS);
+        }
+        assert_eq!(words.append(&"x".repeat(LONGEST + 1), 2, &mut ids, library), Ok(LONGEST + 1));
+        assert!(!words.known.contains_key("x".repeat(LONGEST + 1).as_str()));
+    }
+}

@@ -1,0 +1,41 @@
+//! Damaged configuration files, as `--config` and a run's `run.toml` are read, and damaged checkpoints. What must hold is
+//! in `tests/fuzz/mod.rs`.
+
+mod checkpoints;
+#[path = "../../../../tests/fuzz/mod.rs"]
+mod fuzz;
+
+use fuzz::{Bound, Form, Parser, Seed, check, folder};
+use train::TrainConfig;
+
+/// libtorch's allocator serves this process, so the bound is on the process's pages.
+const BOUND: Bound = Bound { per_byte: 256, fixed: 192 << 20 };
+
+const BY_HAND: &str = "# tried by hand\nepochs = 4\nlearning_rate = 3e-5 # warm\nlabel_smoothing = 0\nprecision = \"BF16\"\n\
+    group_by_length = true\nschedule = 'inverse_sqrt'\nclass_weights = [1, 2.5]\ndata = \"data/prepared/sst2\"\n\
+    max_steps = 1_000\nbest_metric = \"macro-f1\"\n";
+
+#[test]
+fn config_files() {
+    let folder = folder();
+    let path = folder.path().join("run.toml");
+    let all = TrainConfig::default().to_toml();
+    let seeds = vec![
+        Seed::new(Form::Toml, BY_HAND),
+        Seed::new(Form::Toml, format!("\u{FEFF}{}", BY_HAND.replace('\n', "\r\n"))),
+        Seed::new(Form::Toml, all),
+        Seed::new(Form::Toml, "class_weights = \"balanced\"\n"),
+    ];
+    check(&Parser { package: "train", name: "config_files", bound: BOUND }, seeds, |bytes| {
+        std::fs::write(&path, bytes).unwrap();
+        let config = TrainConfig::load(&path).map_err(|error| error.to_string())?;
+        let optimizer = &config.optimizer;
+        assert!(optimizer.learning_rate > 0.0 && optimizer.learning_rate <= 1.0 && config.batch_size > 0);
+        assert!(optimizer.max_grad_norm.is_finite() && optimizer.epsilon.is_finite() && config.epochs > 0);
+        // What was read can be written down, and says the same.
+        std::fs::write(&path, config.to_toml()).unwrap();
+        let again = TrainConfig::load(&path).unwrap();
+        assert_eq!(again, TrainConfig { output: None, ..config });
+        Ok(())
+    });
+}

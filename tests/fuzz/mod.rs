@@ -1,0 +1,240 @@
+//! Fuzzing: a reader of outside files is given thousands of damaged ones, and must read or refuse each.
+//!
+//! Shared by the `fuzz` test target of every package that reads from outside:
+//!
+//! ```ignore
+//! #[path = "../../../../tests/fuzz/mod.rs"]
+//! mod fuzz;
+//!
+//! #[test]
+//! fn csv() {
+//!     let seeds = vec![Seed::new(Form::Lines, "text,label\ngood,1\nbad,0\n")];
+//!     check(&Parser { package: "data", name: "csv", bound: Bound { per_byte: 100, fixed: 1 << 20 } }, seeds, |bytes| {
+//!         read(bytes).map(drop).map_err(|error| error.to_string())
+//!     });
+//! }
+//! ```
+//!
+//! Every seed must be read. A mutant must be read, and then be sound (the closure asserts it), or be refused with an
+//! error; never a panic, never more than ten seconds, never more memory than the bound. Mutant `k` depends on
+//! `VERDICT_SEED` (1 unless set), the parser's name and `k` alone. `VERDICT_MUTANTS` is how many there are (2,000 unless
+//! set), `VERDICT_MUTANT` makes a single one and keeps its file.
+
+mod memory;
+mod mutator;
+mod structure;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+#[allow(unused_imports, reason = "not every test target needs all of it")]
+pub use memory::Counting;
+use memory::Meter;
+pub use mutator::{Form, Seed};
+use mutator::{Random, mutant};
+
+/// The longest that reading a mutant may take.
+const MOST_SECONDS: u64 = 10;
+/// Failures that are shown before the rest is left out.
+const SHOWN: usize = 10;
+
+/// A reader under test.
+pub struct Parser {
+    /// The package whose test it is.
+    pub package: &'static str,
+    /// The test function's name.
+    pub name: &'static str,
+    /// What it may use of memory.
+    pub bound: Bound,
+}
+
+/// The most memory that reading a file may take at once: so many bytes for each byte of it, and so many besides.
+#[derive(Clone, Copy)]
+pub struct Bound {
+    pub per_byte: usize,
+    pub fixed: usize,
+}
+
+impl Parser {
+    fn mutant(&self, seed: u64, number: u64) -> String {
+        format!(
+            "{}, seed {seed}, mutant {number} (again: VERDICT_SEED={seed} VERDICT_MUTANT={number} cargo test -p {} \
+             --test fuzz -- --exact {} --nocapture)",
+            self.name, self.package, self.name
+        )
+    }
+}
+
+/// Holds `read` to its word on every mutant of the seeds; `read` says why it refuses a file.
+pub fn check(parser: &Parser, seeds: Vec<Seed>, mut read: impl FnMut(&[u8]) -> Result<(), String>) {
+    // Memory is measured for the whole process, so one parser at a time.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    watch();
+    let asked = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a whole number"));
+    let seed = asked("VERDICT_SEED").unwrap_or(1);
+    for (number, good) in seeds.iter().enumerate() {
+        if let Err(reason) = read(&good.file(good.bytes.clone())) {
+            panic!("{}: seed file {number} is valid and was refused: {reason}", parser.name);
+        }
+    }
+    let single = asked("VERDICT_MUTANT");
+    let numbers = single.map_or(0..asked("VERDICT_MUTANTS").unwrap_or(2000), |number| number..number + 1);
+    let (meter, begun) = (Meter::new(), Instant::now());
+    let mut tally = Tally::default();
+    for number in numbers {
+        let file = mutant(&seeds, &mut Random::new(seed, parser.name, number));
+        if single.is_some() {
+            say(&format!("{} bytes, kept as {}\n", file.len(), kept(parser, number, &file).display()));
+        }
+        enter(&parser.mutant(seed, number));
+        let before = meter.start();
+        let outcome = catch_unwind(AssertUnwindSafe(|| read(&file)));
+        let used = meter.peak(before);
+        leave();
+        let most = file.len() * parser.bound.per_byte + parser.bound.fixed;
+        tally.most_used = tally.most_used.max(used);
+        let fault = match outcome {
+            Err(payload) => Some(format!("panicked: {}", words(&*payload))),
+            _ if used > most => Some(format!("took {used} bytes for a file of {}, {most} allowed", file.len())),
+            Ok(Ok(())) => {
+                tally.read += 1;
+                None
+            }
+            Ok(Err(reason)) => {
+                *tally.refused.entry(shape(&reason)).or_default() += 1;
+                None
+            }
+        };
+        tally.faults.extend(fault.map(|fault| format!("{}: {fault}", parser.mutant(seed, number))));
+    }
+    tally.report(parser, single.is_none(), begun.elapsed());
+}
+
+/// A folder for the mutants of one parser: in memory where the system has such a place, because some readers sync what
+/// they write, and thousands of syncs take minutes.
+#[allow(dead_code, reason = "a reader of text needs no file")]
+pub fn folder() -> tempfile::TempDir {
+    let memory = PathBuf::from("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    folder.expect("a temporary folder")
+}
+
+#[derive(Default)]
+struct Tally {
+    read: usize,
+    /// Refusals by what they say, numbers and names taken out.
+    refused: BTreeMap<String, usize>,
+    faults: Vec<String>,
+    most_used: usize,
+}
+
+impl Tally {
+    fn report(self, parser: &Parser, whole: bool, took: Duration) {
+        let refused: usize = self.refused.values().sum();
+        let all = self.read + refused + self.faults.len();
+        say(&format!(
+            "{}: {all} mutants in {:.1} s, {:.1} % read, the rest refused in {} ways; at most {} KiB at once\n",
+            parser.name,
+            took.as_secs_f64(),
+            100.0 * self.read as f64 / all.max(1) as f64,
+            self.refused.len(),
+            self.most_used >> 10,
+        ));
+        if std::env::var_os("VERDICT_WAYS").is_some() || !whole {
+            let mut ways: Vec<_> = self.refused.iter().collect();
+            ways.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            ways.iter().take(40).for_each(|(way, count)| say(&format!("    {count:6} {way}\n")));
+        }
+        let shown = self.faults.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("\n");
+        assert!(self.faults.is_empty(), "{} of {all} mutants:\n{shown}", self.faults.len());
+        // A mutator whose work is always refused, or always read, tests one line of the reader.
+        if whole && all >= 1000 {
+            assert!(self.read * 50 >= all, "{}: only {} of {all} mutants are read", parser.name, self.read);
+            assert!(refused * 500 >= all, "{}: only {refused} of {all} mutants are refused", parser.name);
+        }
+    }
+}
+
+/// A refusal without what is peculiar to one file.
+fn shape(reason: &str) -> String {
+    let mut shape = String::new();
+    for (index, part) in reason.split(['"', '`']).enumerate() {
+        shape.push_str(if index % 2 == 0 { part } else { "_" });
+    }
+    let words = shape.split_whitespace().filter(|word| !word.contains('/'));
+    let shape: String = words.collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_ascii_digit()).take(90).collect();
+    shape.replace("--", "-")
+}
+
+fn words(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
+}
+
+fn kept(parser: &Parser, number: u64, file: &[u8]) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("mutant-{}-{number}", parser.name));
+    std::fs::write(&path, file).expect("the mutant is kept");
+    path
+}
+
+/// Past the test harness, which keeps the output of tests that pass to itself.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+// What is being read now, for whoever has to say it when the process ends in the middle: bytes, so that a signal
+// handler may read them, and the second it began (0: nothing), counted from the first.
+static NOW: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+static NOW_LENGTH: AtomicUsize = AtomicUsize::new(0);
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static CLOCK: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+
+fn enter(mutant: &str) {
+    let text = format!("the process ended in {mutant}\n");
+    let text = &text.as_bytes()[..text.len().min(8 * NOW.len())];
+    for (word, bytes) in NOW.iter().zip(text.chunks(8)) {
+        let mut eight = [b' '; 8];
+        eight[..bytes.len()].copy_from_slice(bytes);
+        word.store(u64::from_ne_bytes(eight), SeqCst);
+    }
+    NOW_LENGTH.store(text.len(), SeqCst);
+    BEGUN.store(1 + CLOCK.elapsed().as_secs(), SeqCst);
+}
+
+fn leave() {
+    BEGUN.store(0, SeqCst);
+    NOW_LENGTH.store(0, SeqCst);
+}
+
+/// Ends the process, naming the mutant, when one takes too long; names it when the process ends by itself, as it does
+/// on an overflowing stack and on memory that can't be had.
+fn watch() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::sync::LazyLock::force(&CLOCK);
+        // SAFETY: the handler only reads atomics and writes them to stderr, which a handler may do.
+        unsafe { libc::signal(libc::SIGABRT, named as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+        std::thread::spawn(|| {
+            loop {
+                std::thread::sleep(Duration::from_millis(200));
+                let begun = BEGUN.load(SeqCst);
+                if begun > 0 && CLOCK.elapsed().as_secs() > begun + MOST_SECONDS {
+                    say(&format!("not done after {MOST_SECONDS} seconds:\n"));
+                    std::process::abort();
+                }
+            }
+        });
+    });
+}
+
+extern "C" fn named(_signal: libc::c_int) {
+    let length = NOW_LENGTH.load(SeqCst);
+    // SAFETY: an AtomicU64 has the layout of a u64, `length` bytes of them are text, and nobody writes any more.
+    unsafe { libc::write(2, NOW.as_ptr().cast(), length) };
+}
