@@ -7,12 +7,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use data::manifest::{Manifest, Prepared};
 use disk::write_atomic;
-use model::device_name;
+use model::{DeviceChoice, PrecisionChoice, device_name};
 use run::{DATA, EvaluationResult, RUN_TOML, RunFolder, newest_run};
 use train::TrainConfig;
-use train::device;
 use train::evaluate::{Evaluation, evaluate};
-use train::options::{DeviceChoice, Precision};
 
 use crate::run_report;
 
@@ -36,7 +34,7 @@ pub struct EvaluateArgs {
     batch_size: u16,
     /// Number format of the computation
     #[arg(long, ignore_case = true, default_value = "auto")]
-    precision: Precision,
+    precision: PrecisionChoice,
     /// Where to compute
     #[arg(long, ignore_case = true, default_value = "auto")]
     device: DeviceChoice,
@@ -62,8 +60,8 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         None => default_split(&prepared.manifest)?,
     };
     notes.extend(prepared.manifest.notes.iter().chain(&trained_on.model.note).cloned());
-    let device = device::device(args.device)?;
-    let precision = device::precision(args.precision, device);
+    let device = args.device.device()?;
+    let precision = args.precision.on(device);
     let predictor = Predictor::open(run.path(), device, precision)?;
     let examples = prepared.split(&split)?;
     let labels = predictor.label_names();

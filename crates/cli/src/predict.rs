@@ -8,9 +8,8 @@ use ::predict::{Prediction, Predictor, stream};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use data::manifest::Prepared;
+use model::{DeviceChoice, PrecisionChoice};
 use run::{RunFolder, newest_run};
-use train::device;
-use train::options::{DeviceChoice, Precision};
 
 /// The flags of `predict`.
 #[derive(Args)]
@@ -35,7 +34,7 @@ pub struct PredictArgs {
     json: bool,
     /// Number format of the computation
     #[arg(long, ignore_case = true, default_value = "auto")]
-    precision: Precision,
+    precision: PrecisionChoice,
     /// Where to compute
     #[arg(long, ignore_case = true, default_value = "auto")]
     device: DeviceChoice,
@@ -54,8 +53,8 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         Some(path) => path.clone(),
         None => newest_run()?.path().to_owned(),
     };
-    let device = device::device(args.device)?;
-    let predictor = Predictor::open(&run, device, device::precision(args.precision, device))?;
+    let device = args.device.device()?;
+    let predictor = Predictor::open(&run, device, args.precision.on(device))?;
     let mut out = BufWriter::new(stdout().lock());
     let width = predictor.label_names().iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let write = |out: &mut BufWriter<_>, text: &str, prediction: &Prediction| {

@@ -23,7 +23,7 @@ use disk::write_atomic;
 use model::device_name;
 use run::{Event, RUNS, read_log};
 use serde::Serialize;
-use train::{TrainArgs, TrainConfig, device};
+use train::{TrainArgs, TrainConfig};
 
 use process::{End, Plan, Seen, Watched};
 use random::SplitMix64;
@@ -154,7 +154,7 @@ fn settle(args: &VerifyResumeArgs) -> Result<(TrainConfig, String)> {
         "verify-resume begins its trainings itself (hint: leave --resume out; the flags of the run to be verified say the \
          rest)"
     );
-    let device = device::device(config.device)?;
+    let device = config.device.device()?;
     ensure!(
         device == tch::Device::Cpu,
         "a resumed training is the same to the bit on the CPU only, and this one would run on {} (hint: --device \

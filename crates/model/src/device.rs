@@ -8,15 +8,32 @@ use tch::Device;
 
 use crate::error::ModelError;
 
-/// The first GPU, where it is usable.
-///
-/// # Errors
-/// [`ModelError::NoCuda`] with what was found on this machine: never quietly the CPU.
-pub fn cuda_device() -> Result<Device, ModelError> {
-    if tch::Cuda::is_available() {
-        return Ok(Device::Cuda(0));
+/// Where the model computes, as a person chooses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum DeviceChoice {
+    /// The first CUDA device where there is a usable one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The first CUDA device; an error where there is none.
+    #[value(aliases = ["gpu"])]
+    Cuda,
+}
+
+impl DeviceChoice {
+    /// The device of the choice.
+    ///
+    /// # Errors
+    /// [`ModelError::NoCuda`] where CUDA is chosen by name and not usable: never quietly the CPU.
+    pub fn device(self) -> Result<Device, ModelError> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Auto => Ok(Device::cuda_if_available()),
+            Self::Cuda if tch::Cuda::is_available() => Ok(Device::Cuda(0)),
+            Self::Cuda => Err(ModelError::NoCuda(Box::new(CudaFindings::gather()))),
+        }
     }
-    Err(ModelError::NoCuda(Box::new(CudaFindings::gather())))
 }
 
 /// `cpu` or `cuda:0`.
@@ -320,7 +337,7 @@ mod tests {
 
     #[test]
     fn without_a_gpu_cuda_is_never_the_cpu() {
-        match cuda_device() {
+        match DeviceChoice::Cuda.device() {
             Ok(device) => assert_eq!(device_name(device), "cuda:0"),
             Err(error) => assert!(error.to_string().starts_with("--device cuda is not available: "), "{error}"),
         }

@@ -15,6 +15,31 @@ pub enum Precision {
     Bf16,
 }
 
+/// In which number format the model computes, as a person chooses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum PrecisionChoice {
+    /// bf16 where the device is quick at it, fp32 elsewhere.
+    #[default]
+    Auto,
+    /// 32-bit floats throughout.
+    #[value(aliases = ["f32", "float32"])]
+    Fp32,
+    /// bfloat16 products over 32-bit master weights.
+    #[value(aliases = ["bfloat16"])]
+    Bf16,
+}
+
+impl PrecisionChoice {
+    /// The number format of the choice on a device.
+    pub fn on(self, device: Device) -> Precision {
+        match self {
+            Self::Auto => Precision::auto(device),
+            Self::Fp32 => Precision::Fp32,
+            Self::Bf16 => Precision::Bf16,
+        }
+    }
+}
+
 impl Precision {
     /// bf16 where the device multiplies it natively (CUDA, AVX512-BF16), else fp32.
     pub fn auto(device: Device) -> Self {

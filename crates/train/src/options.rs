@@ -41,11 +41,12 @@ mod value;
 
 use std::path::Path;
 
+use serde_json::Map;
 use toml::Table;
 
 pub use args::TrainArgs;
 pub use checkpoint::CheckpointOptions;
-pub use choices::{Choice, ClassWeights, DeviceChoice, OptimizerKind, Precision, ScheduleKind};
+pub use choices::{Choice, ClassWeights, OptimizerKind, ScheduleKind};
 pub use config::TrainConfig;
 pub use error::{OptionsError, Origin, Setting};
 pub use evaluation::EvaluationOptions;
@@ -88,6 +89,13 @@ impl TrainConfig {
         self.write(&mut table);
         table.retain(|key, _| table::option(key).is_some_and(|option| option.rule.saved));
         table
+    }
+
+    /// The same as JSON, with `null` for what stays unset.
+    pub(crate) fn to_json(&self) -> Result<Map<String, serde_json::Value>, serde_json::Error> {
+        let table = self.saved();
+        let saved = table::options().iter().filter(|option| option.rule.saved);
+        saved.map(|option| Ok((option.key.to_owned(), serde_json::to_value(table.get(option.key))?))).collect()
     }
 
     /// The configuration as TOML that [`TrainConfig::load`] and `--config` accept.

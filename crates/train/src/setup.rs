@@ -12,7 +12,6 @@ use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 
 use crate::checkpoint::{Identity, Publication};
-use crate::device::{device, precision};
 use crate::error::{Result, TrainError};
 use crate::memory_estimate;
 use crate::options::{ClassWeights, TrainConfig};
@@ -35,7 +34,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn new(config: &TrainConfig) -> Result<Self> {
-        let device = device(config.device)?;
+        let device = config.device.device()?;
         if let Some(threads) = config.threads {
             tch::set_num_threads(threads as i32);
         }
@@ -67,7 +66,7 @@ impl Setup {
         config.regularization.check_labels(&manifest.label_names)?;
         model_config.set_labels(&manifest.label_names);
         model_config.override_dropout(dropout(config));
-        let precision = precision(config.precision, device);
+        let precision = config.precision.on(device);
         if device == Device::Cpu {
             check_memory(config, &model_config, precision, (&train, validation.as_ref()))?;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use metrics::Metric;
-use train::options::DeviceChoice;
+use model::DeviceChoice;
 use tune::pruner::PrunerKind;
 use tune::sampler::SamplerKind;
 

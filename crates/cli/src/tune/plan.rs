@@ -7,12 +7,13 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use metrics::Metric;
+use model::DeviceChoice;
 use run::slug;
 use serde_json::{Value, json};
 use tch::Device;
 use toml::Table;
-use train::options::{self, Choice, DeviceChoice};
-use train::{TrainConfig, device};
+use train::TrainConfig;
+use train::options::{self, Choice};
 use tune::sampler::SamplerKind;
 use tune::space::{Fields, Space};
 use tune::{Distribution, Param};
@@ -67,7 +68,7 @@ impl Plan {
                 data.display()
             ),
         }
-        let gpus = match device::device(args.device)? {
+        let gpus = match args.device.device()? {
             Device::Cuda(_) => gpus(std::env::var("CUDA_VISIBLE_DEVICES").ok().as_deref(), tch::Cuda::device_count()),
             _ => Vec::new(),
         };
@@ -228,7 +229,30 @@ fn gpus(visible: Option<&str>, count: i64) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use tune::ParamValue;
+    use tune::space::Parameter;
+
     use super::*;
+
+    #[test]
+    fn an_option_that_no_trial_reads_is_told_from_one_that_some_read() {
+        let optimizers = |words: &[&str]| {
+            let choices = words.iter().map(|word| ParamValue::Str((*word).to_owned())).collect();
+            Parameter::new("optimizer", Distribution::Categorical { choices })
+        };
+        let momentum = Distribution::Float { low: 0.8, high: 0.9, log: false, step: None };
+        let never = |optimizer: Option<Parameter>, fixed: &[(&str, &str)]| {
+            let parameters = optimizer.into_iter().chain([Parameter::new("momentum", momentum.clone())]).collect();
+            let fixed = fixed.iter().map(|(name, word)| ((*name).to_owned(), (*word).into())).collect();
+            never_read("momentum", &Space::new(parameters, fixed).unwrap())
+        };
+        assert_eq!(never(Some(optimizers(&["adamw", "sgd"])), &[]), None);
+        assert_eq!(never(None, &[("optimizer", "SGD")]), None);
+        let read_by_sgd = |why: Option<String>| why.is_some_and(|why| why.ends_with("only optimizer = sgd does"));
+        assert!(read_by_sgd(never(Some(optimizers(&["adamw", "lion"])), &[])));
+        assert!(read_by_sgd(never(None, &[("optimizer", "lion")])));
+        assert!(read_by_sgd(never(None, &[])));
+    }
 
     #[test]
     fn gpus_are_those_that_may_be_seen() {

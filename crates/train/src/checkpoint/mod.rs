@@ -27,7 +27,7 @@ pub(crate) use publication::{Publication, publish};
 pub(crate) use retention::Retention;
 use run::checkpoints::SUMS;
 use save::{Job, Tensors};
-pub(crate) use state::{BestModel, FORMAT, Identity, State, as_map};
+pub(crate) use state::{BestModel, FORMAT, Identity, State};
 
 use crate::error::Result;
 

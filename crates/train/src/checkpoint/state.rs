@@ -111,7 +111,7 @@ impl State {
                 lines.push(format!("{name} was {}, and is {}", shown(then), shown(now)));
             }
         };
-        let now = as_map(config)?;
+        let now = config.to_json()?;
         let names = self.config.keys().chain(now.keys()).collect::<std::collections::BTreeSet<_>>();
         for name in names.into_iter().filter(|name| !free_on_resume(name)) {
             let null = &Value::Null;
@@ -136,14 +136,6 @@ const IDENTITY_NAMES: [(&str, &str); 9] = [
     ("precision", "the precision"),
     ("threads", "the number of threads"),
 ];
-
-/// A resolved configuration by the names of `--config`.
-pub(crate) fn as_map(config: &TrainConfig) -> Result<Map<String, Value>> {
-    match serde_json::to_value(config.saved())? {
-        Value::Object(map) => Ok(map),
-        other => Ok(Map::from_iter([("config".to_owned(), other)])),
-    }
-}
 
 fn shown(value: &Value) -> String {
     if value.is_null() { "not set".to_owned() } else { value.to_string() }

@@ -44,7 +44,7 @@ fn state(step: u64, best: u64) -> State {
         micro_batch_parts: 1,
         seconds: 1.0 / 3.0,
         logs: [("log.jsonl".to_owned(), 12_345)].into(),
-        config: as_map(&TrainConfig::default()).unwrap(),
+        config: TrainConfig::default().to_json().unwrap(),
         identity: Identity {
             train_sha256: "aa".to_owned(),
             validation_sha256: None,

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use model::{DeviceChoice, PrecisionChoice};
 
 use super::value::{Kind, OptionValue};
 
@@ -14,7 +15,7 @@ pub trait Choice: ValueEnum {
     }
 }
 
-impl Choice for Precision {}
+impl Choice for PrecisionChoice {}
 impl Choice for DeviceChoice {}
 impl Choice for OptimizerKind {}
 impl Choice for ScheduleKind {}
@@ -33,33 +34,6 @@ impl<T: Choice> OptionValue for T {
     fn to_text(&self) -> Option<String> {
         Some(self.name())
     }
-}
-
-/// In which number format the model computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Precision {
-    /// bf16 where the device is quick at it, fp32 elsewhere.
-    #[default]
-    Auto,
-    /// 32-bit floats throughout.
-    #[value(aliases = ["f32", "float32"])]
-    Fp32,
-    /// bfloat16 products over 32-bit master weights.
-    #[value(aliases = ["bfloat16"])]
-    Bf16,
-}
-
-/// Where the model computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum DeviceChoice {
-    /// The first CUDA device where there is a usable one, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// The first CUDA device; an error where there is none.
-    #[value(aliases = ["gpu"])]
-    Cuda,
 }
 
 /// The rule that turns gradients into updates.
@@ -144,8 +118,8 @@ mod tests {
 
     #[test]
     fn words_are_read_in_any_case_and_written_in_one() {
-        assert_eq!(OptionValue::from_text("BF16"), Some(Precision::Bf16));
-        assert_eq!(OptionValue::from_text("Float32"), Some(Precision::Fp32));
+        assert_eq!(OptionValue::from_text("BF16"), Some(PrecisionChoice::Bf16));
+        assert_eq!(OptionValue::from_text("Float32"), Some(PrecisionChoice::Fp32));
         assert_eq!(OptionValue::from_text("CUDA"), Some(DeviceChoice::Cuda));
         assert_eq!(OptionValue::from_text("AdamW"), Some(OptimizerKind::AdamW));
         assert_eq!(OptionValue::from_text("Inverse_Sqrt"), Some(ScheduleKind::InverseSqrt));
@@ -156,7 +130,7 @@ mod tests {
             assert_eq!(OptionValue::from_text(&kind.name()), Some(*kind));
         }
         assert_eq!(ScheduleKind::InverseSqrt.name(), "inverse-sqrt");
-        assert_eq!(<Precision as OptionValue>::from_text("fp8"), None);
+        assert_eq!(<PrecisionChoice as OptionValue>::from_text("fp8"), None);
     }
 
     #[test]

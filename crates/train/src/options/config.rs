@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use model::{DeviceChoice, PrecisionChoice};
+
 use super::checkpoint::CheckpointOptions;
-use super::choices::{DeviceChoice, Precision};
 use super::evaluation::EvaluationOptions;
 use super::optimizer::OptimizerOptions;
 use super::regularization::RegularizationOptions;
@@ -18,41 +19,29 @@ options! {
     ] {
         /// Prepared data
         data: Option<PathBuf> = None, text("DIR"), unset: "the newest under data/prepared", free_on_resume: true;
-
         /// Hugging Face model folder or Hub id
         model: Option<String> = None, text("ID|DIR"), unset: "the one the data was prepared for", free_on_resume: true;
-
         // Not saved, so that a saved configuration starts a new run and a moved folder says nothing false.
         /// Folder of the run
         output: Option<PathBuf> = None, text("DIR"), unset: "runs/TIME-DATASET-MODEL", saved: false;
-
         /// Passes over the training data
         epochs: u64 = 3, whole(1..), hint: "{default} is the default; --max-steps N stops earlier";
-
         /// Stop after N optimizer steps, also within an epoch; the schedule ends there too
         max_steps: Option<u64> = None, whole(1..), hint: "leave it out to train for all epochs";
-
         /// Examples a forward and backward pass
         batch_size: usize = 16, whole(1..), hint: "{default} is the default; 8 needs less memory";
-
         /// Examples a forward pass in evaluation
         eval_batch_size: usize = 32, whole(1..), reader: Reader::Evaluation;
-
         /// Batches whose gradients are averaged into one step
         gradient_accumulation_steps: usize = 1, whole(1..), hint: "{default} is the default: every batch is a step";
-
         /// Put examples of similar length into one batch
         group_by_length: bool = false, any();
-
         /// Seed of everything random: head, order, dropout
         seed: u64 = 42, whole(0..=i64::MAX), hint: "any smaller number does as well";
-
         /// Number format of the computation
-        precision: Precision = Precision::Auto, any(), free_on_resume: true;
-
+        precision: PrecisionChoice = PrecisionChoice::Auto, any(), free_on_resume: true;
         /// Where to compute
         device: DeviceChoice = DeviceChoice::Auto, any(), free_on_resume: true;
-
         /// CPU threads
         threads: Option<usize> = None, whole(1..=1024), unset: "one a physical core",
             hint: "leave it out for one a physical core", free_on_resume: true;

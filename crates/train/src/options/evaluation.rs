@@ -10,17 +10,14 @@ options! {
         /// Evaluate every N steps
         eval_steps: Option<u64> = None, whole(1..), unset: "at the end of every epoch",
             hint: "leave it out to evaluate at the end of every epoch", reader: Reader::Evaluation;
-
         /// The validation figure that decides which model is kept
         best_metric: Metric = Metric::Accuracy,
             such_that("loss, accuracy, matthews, or precision, recall, f1, alone for the weighted average or as in macro-f1 \
                 and micro-f1", |_| true),
             placeholder: "METRIC", reader: Reader::Evaluation;
-
         /// Stop after N evaluations without a better one
         early_stopping_patience: Option<u64> = None, whole(1..), hint: "leave it out for no early stopping",
             reader: Reader::Evaluation;
-
         /// Write TensorBoard event files into the run
         tensorboard: bool = false, any(), free_on_resume: true;
     }

@@ -54,7 +54,8 @@ fn line_at(text: &[u8], byte: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{ClassWeights, Precision, ScheduleKind, TrainConfig};
+    use crate::options::{ClassWeights, ScheduleKind, TrainConfig};
+    use model::PrecisionChoice;
 
     fn parse(text: &str) -> Result<TrainConfig, OptionsError> {
         TrainConfig::new(&Given::parse(Path::new("run.toml"), text)?)
@@ -75,7 +76,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((config.epochs, config.optimizer.learning_rate), (4, 3e-5));
-        assert_eq!((config.regularization.label_smoothing, config.precision), (0.0, Precision::Bf16));
+        assert_eq!((config.regularization.label_smoothing, config.precision), (0.0, PrecisionChoice::Bf16));
         assert_eq!((config.group_by_length, config.schedule.kind), (true, ScheduleKind::InverseSqrt));
         assert_eq!(config.regularization.class_weights, ClassWeights::Values(vec![1.0, 2.5]));
         assert_eq!(config.data, Some("data/prepared/sst2".into()));

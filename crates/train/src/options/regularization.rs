@@ -19,27 +19,20 @@ options! {
     RegularizationOptions, "Regularization", [] {
         /// Dropout after embeddings and sublayers
         hidden_dropout: Option<f64> = None, dropout();
-
         /// Dropout of attention probabilities
         attention_dropout: Option<f64> = None, dropout();
-
         /// Dropout before the classifier
         classifier_dropout: Option<f64> = None, dropout();
-
         /// Share of each label spread over all classes
         label_smoothing: f64 = 0.0, number(0.0..1.0), hint: "{default} is the default; 0.1 is usual";
-
         /// How much each class counts in the loss: none, balanced, or one number a class, such as 1.0,2.5
         class_weights: ClassWeights = ClassWeights::None,
             such_that("none, balanced, or one finite number of 0 or more for each class, not all 0", are_weights),
             hint: "--class-weights balanced takes them from the data", placeholder: "WEIGHTS";
-
         /// Leave the embeddings as they are
         freeze_embeddings: bool = false, any();
-
         /// Leave the lowest N layers as they are
         freeze_layers: usize = 0, whole(0..);
-
         /// Draw the top N layers anew before training
         reinit_layers: usize = 0, whole(0..);
     }

@@ -11,13 +11,10 @@ options! {
     ScheduleOptions, "Schedule", [] {
         /// Shape of the learning rate after warm-up
         kind as schedule: ScheduleKind = ScheduleKind::Linear, any();
-
         /// Steps over which the learning rate rises from 0
         warmup_steps: u64 = 0, whole(0..), instead_of: "warmup_ratio";
-
         /// The same as a share of all steps
         warmup_ratio: f64 = 0.0, number(0.0..=1.0), hint: "0.1 is usual", instead_of: "warmup_steps";
-
         /// Power of the decay
         polynomial_power: f64 = 1.0, number((Excluded(0.0), Unbounded)),
             hint: "{default} is the default: a straight line", reader: read_by("schedule", &[ScheduleKind::Polynomial]);

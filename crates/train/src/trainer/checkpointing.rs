@@ -7,7 +7,7 @@ use model::tensor_bytes;
 use run::{EndReason, METRICS, RunFolder};
 
 use super::Trainer;
-use crate::checkpoint::{FORMAT, LoadedCheckpoint, State, as_map};
+use crate::checkpoint::{FORMAT, LoadedCheckpoint, State};
 use crate::error::{Result, TrainError};
 use crate::observe::Observer;
 use crate::signals::Signal;
@@ -59,7 +59,7 @@ impl Trainer<'_> {
             micro_batch_parts: self.step.micro_batch_parts,
             seconds: self.seconds(),
             logs: self.folder.log_lengths()?,
-            config: as_map(self.config)?,
+            config: self.config.to_json()?,
             identity: self.identity.clone(),
         };
         self.retention.save(state, self.step.parameters(), &self.step.optimizer, publish)?;
