@@ -10,7 +10,7 @@ use crate::{command, setup};
 const HELP: &str = "\
 cargo xtask test
 
-Sets up, then checks format, lints, tests (the house rules in xtask/src/tidy.rs are among them), documentation and,
+Sets up, then checks format, lints, tests (the house rules in xtask/src/tidy/ are among them), documentation and,
 where cargo-deny is installed, licences and sources of dependencies. Stops at the first step that fails.";
 
 /// How a step ended.

@@ -1,6 +1,9 @@
 //! Each kernel at BERT-base's sizes: 16 sentences, 400 tokens. `cargo bench -p kernels`.
 
-use divan::{Bencher, black_box, counter::BytesCount};
+use std::any::type_name;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
 use kernels::activation::{self, Activation};
 use kernels::attention::{self, Gradients, Projections, Shape, Vectors, VectorsMut};
 use kernels::columns;
@@ -9,7 +12,53 @@ use kernels::element::{Bf16, Element};
 use kernels::norm::{self, Masks, Parameters, Saved};
 
 fn main() {
-    divan::main();
+    // Cargo passes `--bench`, and a person may pass a part of a name.
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
+    println!("{:52}{:>12}{:>12}{:>10}", "", "fastest", "median", "GB/s");
+    all::<f32>(&wanted);
+    all::<Bf16>(&wanted);
+}
+
+fn all<T: Element>(wanted: &str) {
+    let benches: [(&str, fn(&str)); 9] = [
+        ("gelu", gelu::<T>),
+        ("gelu_backward", gelu_backward::<T>),
+        ("dropout_residual_norm", dropout_residual_norm::<T>),
+        ("dropout_residual_norm_backward", dropout_residual_norm_backward::<T>),
+        ("column_sums", column_sums::<T>),
+        ("attention_forward, 16 sentences", |name| attention_forward::<T>(name, 16)),
+        ("attention_forward, 1 sentence", |name| attention_forward::<T>(name, 1)),
+        ("attention_backward, 16 sentences", |name| attention_backward::<T>(name, 16)),
+        ("attention_backward, 1 sentence", |name| attention_backward::<T>(name, 1)),
+    ];
+    let element = type_name::<T>().rsplit("::").next().unwrap_or_default();
+    for (name, bench) in benches {
+        let name = format!("{name}, {element}");
+        if name.contains(wanted) {
+            bench(&name);
+        }
+    }
+}
+
+/// Calls `run` for half a second and prints its times; `bytes` is what one call reads and writes.
+fn measure(name: &str, bytes: usize, mut run: impl FnMut()) {
+    let start = Instant::now();
+    let mut times = Vec::new();
+    run();
+    while times.len() < 10 || start.elapsed() < Duration::from_millis(500) {
+        let start = Instant::now();
+        run();
+        times.push(start.elapsed());
+    }
+    times.sort();
+    let (fastest, median) = (times[0], times[times.len() / 2]);
+    let rate = bytes as f64 / median.as_secs_f64() / 1e9;
+    println!("{name:52}{:>12}{:>12}{rate:>10.1}", format!("{fastest:.1?}"), format!("{median:.1?}"));
+}
+
+/// The bytes of `len` elements.
+fn bytes<T>(len: usize) -> usize {
+    len * size_of::<T>()
 }
 
 const ROWS: usize = 400;
@@ -19,45 +68,37 @@ fn values<T: Element>(len: usize) -> Vec<T> {
     (0..len).map(|i| T::from_f32(((i * 7919) % 1009) as f32 / 500.0 - 1.0)).collect()
 }
 
-#[divan::bench(types = [f32, Bf16])]
-fn gelu<T: Element>(bencher: Bencher) {
+fn gelu<T: Element>(name: &str) {
     let (x, mut y) = (values::<T>(ROWS * 4 * WIDTH), values::<T>(ROWS * 4 * WIDTH));
-    bencher
-        .counter(BytesCount::of_many::<T>(2 * x.len()))
-        .bench_local(|| activation::forward(Activation::Gelu, black_box(&x), &mut y));
+    measure(name, bytes::<T>(2 * x.len()), || activation::forward(Activation::Gelu, black_box(&x), &mut y));
 }
 
-#[divan::bench(types = [f32, Bf16])]
-fn gelu_backward<T: Element>(bencher: Bencher) {
+fn gelu_backward<T: Element>(name: &str) {
     let (x, mut dy, mut y) =
         (values::<T>(ROWS * 4 * WIDTH), values::<T>(ROWS * 4 * WIDTH), values::<T>(ROWS * 4 * WIDTH));
-    bencher
-        .counter(BytesCount::of_many::<T>(4 * x.len()))
-        .bench_local(|| activation::backward(Activation::Gelu, black_box(&x), &mut dy, &mut y));
+    measure(name, bytes::<T>(4 * x.len()), || activation::backward(Activation::Gelu, black_box(&x), &mut dy, &mut y));
 }
 
-#[divan::bench(types = [f32, Bf16])]
-fn dropout_residual_norm<T: Element>(bencher: Bencher) {
+fn dropout_residual_norm<T: Element>(name: &str) {
     let n = ROWS * WIDTH;
     let (dense, residual, mut y, mut x) = (values::<T>(n), values::<T>(n), values::<T>(n), values::<T>(n));
     let (mut mean, mut rstd, weight) = (vec![0.0; ROWS], vec![0.0; ROWS], vec![1.0; WIDTH]);
     let parameters = Parameters { weight: &weight, bias: &weight, eps: 1e-12 };
     let masks = Masks { before: Mask::new(1, 0.1), after: None };
-    bencher.counter(BytesCount::of_many::<T>(4 * n)).bench_local(|| {
+    measure(name, bytes::<T>(4 * n), || {
         let saved = Some((&mut x[..], &mut mean[..], &mut rstd[..]));
         norm::forward(black_box(&dense), Some(&residual), parameters, masks, &mut y, saved);
     });
 }
 
-#[divan::bench(types = [f32, Bf16])]
-fn dropout_residual_norm_backward<T: Element>(bencher: Bencher) {
+fn dropout_residual_norm_backward<T: Element>(name: &str) {
     let n = ROWS * WIDTH;
     let (dy, dy_residual, x, mut dx, mut ddense) =
         (values::<T>(n), values::<T>(n), values::<T>(n), values::<T>(n), values::<T>(n));
     let (mean, rstd, weight) = (vec![0.0; ROWS], vec![1.0; ROWS], vec![1.0; WIDTH]);
     let (mut dweight, mut dbias) = (vec![0.0; WIDTH], vec![0.0; WIDTH]);
     let masks = Masks { before: Mask::new(1, 0.1), after: None };
-    bencher.counter(BytesCount::of_many::<T>(5 * n)).bench_local(|| {
+    measure(name, bytes::<T>(5 * n), || {
         let saved = Saved { x: &x[..], mean: &mean, rstd: &rstd };
         let gradients =
             norm::Gradients { x: &mut dx, dense: Some(&mut ddense), weight: &mut dweight, bias: &mut dbias };
@@ -65,15 +106,12 @@ fn dropout_residual_norm_backward<T: Element>(bencher: Bencher) {
     });
 }
 
-#[divan::bench(types = [f32, Bf16])]
-fn column_sums<T: Element>(bencher: Bencher) {
+fn column_sums<T: Element>(name: &str) {
     let (x, mut sums) = (values::<T>(ROWS * 3 * WIDTH), vec![0.0; 3 * WIDTH]);
-    bencher.counter(BytesCount::of_many::<T>(x.len())).bench_local(|| columns::sums(black_box(&x), &mut sums));
+    measure(name, bytes::<T>(x.len()), || columns::sums(black_box(&x), &mut sums));
 }
 
-/// Sixteen sentences of 25 tokens (the treebank's mean), or one of 400.
-const CUTS: [usize; 2] = [16, 1];
-
+/// Where the sentences begin and end: sixteen of 25 tokens (the treebank's mean), or one of 400.
 fn limits(sentences: usize) -> Vec<usize> {
     (0..=sentences).map(|sentence| sentence * (ROWS / sentences)).collect()
 }
@@ -83,24 +121,22 @@ fn projections<T: Element>(qkv: &[T]) -> Projections<'_, T> {
     Projections { query: part(0), key: part(1), value: part(2) }
 }
 
-#[divan::bench(types = [f32, Bf16], args = CUTS)]
-fn attention_forward<T: Element>(bencher: Bencher, sentences: usize) {
+fn attention_forward<T: Element>(name: &str, sentences: usize) {
     let (qkv, mut context, mut log_sums) =
         (values::<T>(ROWS * 3 * WIDTH), values::<T>(ROWS * WIDTH), vec![0.0; ROWS * 12]);
     let limits = limits(sentences);
     let shape = Shape { queries: &limits, keys: &limits, heads: 12, head_size: 64 };
-    bencher.bench_local(|| {
+    measure(name, bytes::<T>(4 * ROWS * WIDTH), || {
         attention::forward(projections(black_box(&qkv)), shape, Mask::new(1, 0.1), &mut context, Some(&mut log_sums));
     });
 }
 
-#[divan::bench(types = [f32, Bf16], args = CUTS)]
-fn attention_backward<T: Element>(bencher: Bencher, sentences: usize) {
+fn attention_backward<T: Element>(name: &str, sentences: usize) {
     let (qkv, dcontext, mut dqkv) =
         (values::<T>(ROWS * 3 * WIDTH), values::<T>(ROWS * WIDTH), values::<T>(ROWS * 3 * WIDTH));
     let (limits, log_sums) = (limits(sentences), vec![3.0; ROWS * 12]);
     let shape = Shape { queries: &limits, keys: &limits, heads: 12, head_size: 64 };
-    bencher.bench_local(|| {
+    measure(name, bytes::<T>(7 * ROWS * WIDTH), || {
         let gradients =
             Gradients::Fused(VectorsMut { data: &mut dqkv, stride: 3 * WIDTH, offsets: &[0, WIDTH, 2 * WIDTH] });
         attention::backward(projections(black_box(&qkv)), shape, Mask::new(1, 0.1), &log_sums, &dcontext, gradients);

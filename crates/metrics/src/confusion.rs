@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{MetricsError, Result, Side};
-use crate::render;
 
 /// Sums of counts and twice their sums fit into 64 bits, their products into 128.
 const MOST_EXAMPLES: u64 = 1 << 62;
@@ -110,28 +109,6 @@ impl ConfusionMatrix {
     /// How many examples were predicted as each class.
     pub fn predicted(&self) -> Vec<u64> {
         (0..self.classes).map(|column| self.rows().map(|row| row[column]).sum()).collect()
-    }
-
-    /// The matrix for a terminal of 100 columns; see [`ConfusionMatrix::render_within`].
-    ///
-    /// # Errors
-    /// A number of names that isn't the number of classes.
-    pub fn render<S: AsRef<str>>(&self, label_names: &[S]) -> Result<String> {
-        self.render_within(label_names, 100)
-    }
-
-    /// The matrix as aligned text of at most `columns` columns: counts, under each its share of the row, and totals.
-    /// Where the names don't fit over the columns these are numbered, and where even that is too wide the columns are
-    /// continued in further blocks. A block always has a column, so a very narrow terminal can still be overrun.
-    ///
-    /// # Errors
-    /// A number of names that isn't the number of classes.
-    pub fn render_within<S: AsRef<str>>(&self, label_names: &[S], columns: usize) -> Result<String> {
-        if label_names.len() != self.classes {
-            return Err(MetricsError::Names { found: label_names.len(), classes: self.classes });
-        }
-        let names: Vec<&str> = label_names.iter().map(AsRef::as_ref).collect();
-        Ok(render::matrix(self, &names, columns))
     }
 }
 

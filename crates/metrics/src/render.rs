@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
 use crate::confusion::ConfusionMatrix;
+use crate::error::{MetricsError, Result};
 use crate::text::{digits, name, pad_left, pad_right};
 
 /// As wide as a percentage gets: `100.0%`.
@@ -17,8 +18,32 @@ struct Column {
     width: usize,
 }
 
+impl ConfusionMatrix {
+    /// The matrix for a terminal of 100 columns; see [`ConfusionMatrix::render_within`].
+    ///
+    /// # Errors
+    /// A number of names that isn't the number of classes.
+    pub fn render<S: AsRef<str>>(&self, label_names: &[S]) -> Result<String> {
+        self.render_within(label_names, 100)
+    }
+
+    /// The matrix as aligned text of at most `columns` columns: counts, under each its share of the row, and totals.
+    /// Where the names don't fit over the columns these are numbered, and where even that is too wide the columns are
+    /// continued in further blocks. A block always has a column, so a very narrow terminal can still be overrun.
+    ///
+    /// # Errors
+    /// A number of names that isn't the number of classes.
+    pub fn render_within<S: AsRef<str>>(&self, label_names: &[S], columns: usize) -> Result<String> {
+        if label_names.len() != self.classes() {
+            return Err(MetricsError::Names { found: label_names.len(), classes: self.classes() });
+        }
+        let names: Vec<&str> = label_names.iter().map(AsRef::as_ref).collect();
+        Ok(matrix(self, &names, columns))
+    }
+}
+
 /// The matrix as text; `names` are as many as classes.
-pub(crate) fn matrix(matrix: &ConfusionMatrix, names: &[&str], width: usize) -> String {
+fn matrix(matrix: &ConfusionMatrix, names: &[&str], width: usize) -> String {
     let names: Vec<String> = names.iter().map(|label| name(label)).collect();
     let named = columns(matrix, names.clone());
     let totals = Column { heading: "total".to_owned(), width: digits(matrix.total()).max("total".len()) };
@@ -116,14 +141,13 @@ fn share(count: u64, support: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MetricsError;
 
-    fn sentiment() -> Result<ConfusionMatrix, MetricsError> {
+    fn sentiment() -> Result<ConfusionMatrix> {
         ConfusionMatrix::from_counts(&[vec![411, 37], vec![0, 1200]])
     }
 
     #[test]
-    fn two_classes_read_as_written() -> Result<(), MetricsError> {
+    fn two_classes_read_as_written() -> Result<()> {
         let expected = "\
 rows: true class, columns: predicted class, below each count its share of the row
 
@@ -147,7 +171,7 @@ total    │      411      1237 │  1648
     }
 
     #[test]
-    fn wide_and_combining_names_line_up() -> Result<(), MetricsError> {
+    fn wide_and_combining_names_line_up() -> Result<()> {
         let text = sentiment()?.render(&["よくない", "e\u{301}tonnant 😀"])?;
         assert!(text.contains("よくない") && text.contains("e\u{301}tonnant 😀"));
         let bars = bars(&text);
@@ -157,7 +181,7 @@ total    │      411      1237 │  1648
     }
 
     #[test]
-    fn long_names_and_control_characters_are_tamed() -> Result<(), MetricsError> {
+    fn long_names_and_control_characters_are_tamed() -> Result<()> {
         let long = "an extraordinarily long name of a class";
         let text = sentiment()?.render(&[long, "a\u{1b}[31m\nb"])?;
         assert!(text.contains("an extraordinarily long…") && !text.contains(long), "{text}");
@@ -166,7 +190,7 @@ total    │      411      1237 │  1648
     }
 
     #[test]
-    fn twenty_classes_are_numbered_and_continued_within_the_width() -> Result<(), MetricsError> {
+    fn twenty_classes_are_numbered_and_continued_within_the_width() -> Result<()> {
         let counts: Vec<Vec<u64>> = (0..20).map(|t| (0..20).map(|p| 1000 * t + p).collect()).collect();
         let matrix = ConfusionMatrix::from_counts(&counts)?;
         let names: Vec<String> = (0..20).map(|class| format!("class named {class}")).collect();

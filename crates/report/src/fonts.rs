@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use ab_glyph::{Font, FontRef, ScaleFont};
 use resvg::usvg::fontdb::Database;
+use skrifa::charmap::Charmap;
+use skrifa::instance::{LocationRef, Size};
+use skrifa::metrics::GlyphMetrics;
+use skrifa::{FontRef, MetadataProvider};
 use unicode_width::UnicodeWidthChar;
 
 /// Regular or bold.
@@ -13,8 +16,22 @@ pub(crate) enum Weight {
     Bold,
 }
 
-static FACES: LazyLock<[Option<FontRef<'static>>; 2]> =
-    LazyLock::new(|| [dejavu::sans::regular(), dejavu::sans::bold()].map(|bytes| FontRef::try_from_slice(bytes).ok()));
+/// What is asked of a font: which characters it has, and how far each advances.
+struct Face {
+    characters: Charmap<'static>,
+    advances: GlyphMetrics<'static>,
+}
+
+impl Face {
+    fn new(bytes: &'static [u8]) -> Option<Self> {
+        let font = FontRef::new(bytes).ok()?;
+        let advances = font.glyph_metrics(Size::new(1.0), LocationRef::default());
+        Some(Self { characters: font.charmap(), advances })
+    }
+}
+
+static FACES: LazyLock<[Option<Face>; 2]> =
+    LazyLock::new(|| [dejavu::sans::regular(), dejavu::sans::bold()].map(Face::new));
 
 static EMBEDDED: LazyLock<Arc<Database>> = LazyLock::new(|| Arc::new(embedded()));
 
@@ -54,10 +71,8 @@ fn advance(c: char, weight: Weight) -> f64 {
 
 /// A character's advance in ems, if our font has it.
 fn glyph(c: char, weight: Weight) -> Option<f64> {
-    let font = FACES[weight as usize].as_ref()?;
-    let id = font.glyph_id(c);
-    let units = font.units_per_em()?;
-    (id.0 != 0).then(|| f64::from(font.as_scaled(font.height_unscaled()).h_advance(id) / units))
+    let face = FACES[weight as usize].as_ref()?;
+    face.advances.advance_width(face.characters.map(c)?).map(f64::from)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::journal::json;
+use crate::json;
 
 /// The values that a parameter may take.
 #[derive(Debug, Clone, PartialEq)]

@@ -30,6 +30,7 @@ mod error;
 pub mod export;
 pub mod importance;
 pub mod journal;
+mod json;
 pub mod pruner;
 pub mod sampler;
 pub mod space;

@@ -5,9 +5,10 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::lock;
 use super::operation::BEGIN;
-use super::{json, lock};
 use crate::error::{Result, TuneError};
+use crate::json;
 
 /// The longest line that is taken for one. Behind that lies damage, or something that is no journal.
 const MOST_BYTES: u64 = 64 << 20;

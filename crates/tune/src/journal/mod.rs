@@ -48,7 +48,6 @@
 //! sees in all of this an attribute that changes, and a trial that runs.
 
 pub(crate) mod file;
-pub(crate) mod json;
 pub(crate) mod lock;
 pub(crate) mod operation;
 pub(crate) mod replay;

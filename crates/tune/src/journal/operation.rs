@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::json;
 use crate::distribution::Distribution;
+use crate::json;
 use crate::trial::{Direction, Param, TrialState, time};
 
 /// A line of a journal.

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::file::Fields;
-use super::{Condition, Parameter, SpaceError};
+use super::{Condition, Fields, Parameter, SpaceError};
 use crate::distribution::{Distribution, ParamValue};
 
 /// What a table may say.

@@ -1,7 +1,7 @@
 //! What can be wrong with a space, or between a space and a sampler.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can be wrong with a space.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,23 @@ pub enum SpaceError {
         /// How many there may be.
         most: usize,
     },
+}
+
+impl SpaceError {
+    pub(super) fn unknown(path: &Path, line: usize, key: &str, within: Option<&str>, known: &[&str]) -> Self {
+        let likeness = |name: &str| strsim::jaro_winkler(&key.to_lowercase().replace('-', "_"), name);
+        let nearest = known.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+        Self::UnknownKey {
+            path: path.to_owned(),
+            line,
+            key: key.to_owned(),
+            within: within.map(str::to_owned),
+            hint: match nearest.filter(|nearest| likeness(nearest) > 0.8) {
+                Some(nearest) => format!("did you mean \"{nearest}\"?"),
+                None => format!("these are known: {}", known.join(", ")),
+            },
+        }
+    }
 }
 
 fn quoted(names: &[String]) -> String {

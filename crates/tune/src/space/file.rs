@@ -3,20 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::entry::{Entry, Kind};
-use super::{Parameter, Space, SpaceError};
-
-/// What may vary, as the caller knows it.
-pub struct Fields<'a> {
-    /// The names of all options.
-    pub names: &'a [&'a str],
-    /// Whether an option takes a value, and if not, why not and what to do. It is asked for every choice and both ends
-    /// of a range; and with a fraction for a range that has whole ends, to learn whether the option takes fractions.
-    pub check: &'a dyn Fn(&str, &Value) -> Result<(), String>,
-}
+use super::{Fields, Parameter, Space, SpaceError};
 
 /// The space for those who don't know yet where to look.
 const DEFAULT: &str = include_str!("default.toml");
@@ -116,23 +106,6 @@ fn build(entries: &[Entry<'_>], fields: &Fields<'_>) -> Result<Space, SpaceError
         (true, Some(first)) => Err(first
             .wrong(None, "every option has one value, so there is nothing to search (hint: `batch_size = [16, 32]`)")),
         _ => Space::new(parameters, fixed),
-    }
-}
-
-impl SpaceError {
-    pub(super) fn unknown(path: &Path, line: usize, key: &str, within: Option<&str>, known: &[&str]) -> Self {
-        let likeness = |name: &str| strsim::jaro_winkler(&key.to_lowercase().replace('-', "_"), name);
-        let nearest = known.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-        Self::UnknownKey {
-            path: path.to_owned(),
-            line,
-            key: key.to_owned(),
-            within: within.map(str::to_owned),
-            hint: match nearest.filter(|nearest| likeness(nearest) > 0.8) {
-                Some(nearest) => format!("did you mean \"{nearest}\"?"),
-                None => format!("these are known: {}", known.join(", ")),
-            },
-        }
     }
 }
 

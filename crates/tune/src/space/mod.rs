@@ -34,11 +34,19 @@ mod unit;
 use std::collections::BTreeMap;
 
 pub use error::SpaceError;
-pub use file::Fields;
 pub(crate) use unit::{count, from_unit, on_step, several};
 
 use crate::distribution::{Distribution, ParamValue};
 use crate::trial::{Param, Trial};
+
+/// What may vary, as the caller knows it.
+pub struct Fields<'a> {
+    /// The names of all options.
+    pub names: &'a [&'a str],
+    /// Whether an option takes a value, and if not, why not and what to do. It is asked for every choice and both ends
+    /// of a range; and with a fraction for a range that has whole ends, to learn whether the option takes fractions.
+    pub check: &'a dyn Fn(&str, &toml::Value) -> Result<(), String>,
+}
 
 /// An option that varies.
 #[derive(Debug, Clone, PartialEq)]
