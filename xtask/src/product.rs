@@ -17,8 +17,6 @@ pub struct Product {
 }
 
 /// Reads a data set and writes it tokenized.
-///
-/// The package `data` alone would do it, yet with other features of its dependencies, and so a second build of many.
 pub const PREPARE_DATA: Product = verdict(&["prepare"]);
 /// Fine-tunes.
 pub const TRAIN: Product = Product { package: "train", binary: "train", words: &[] };

@@ -1,7 +1,7 @@
 //! `verdict tune`: many trainings, the best of them by the validation split, and everything about them kept.
 //!
 //! The study lives in one append-only file (the crate `tune`); each trial is a process of its own. Reading order:
-//! `args`, `plan` (what the trials have in common), `ground` (what makes their values comparable), `folder` (where
+//! `args`, `plan` (what the trials have in common), `study_context` (what makes their values comparable), `folder` (where
 //! things lie), `runner` (the loop), `process` and `log` (one trial), `table` (what one sees), `winner` (the end),
 //! `export` (what is left to look at).
 
@@ -9,10 +9,10 @@ mod args;
 mod attributes;
 mod export;
 mod folder;
-mod ground;
 mod plan;
 mod process;
 mod runner;
+mod study_context;
 mod table;
 mod winner;
 
@@ -49,7 +49,7 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode> {
     let plan = Plan::new(args)?;
     let folder = StudyFolder::create(args.study.clone().unwrap_or_else(|| Path::new(STUDIES).join(plan.name())))?;
     let mut study = open(&folder, &plan)?;
-    plan.ground(&space).hold(&mut study)?;
+    plan.context(&space).check_compatible(&mut study)?;
     signals::install()?;
 
     let (sampler, pruner) = (args.sampler.sampler(args.seed), args.pruner.pruner());
@@ -69,7 +69,7 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode> {
     // What a process left that died between a trial's end and this.
     let best = study.best().map(|best| best.number);
     for trial in study.trials().iter().filter(|trial| trial.state.is_finished()) {
-        folder.thin_out(trial.number, best == Some(trial.number));
+        folder.remove_weights(trial.number, best == Some(trial.number));
     }
     let written = Cell::new(None::<Instant>);
     let write_all = |study: &Study| {
@@ -94,9 +94,9 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode> {
     table.close();
     let end = end?;
 
-    let mut winner = Winner::crown(&study, &folder, &plan, &space)?;
+    let mut winner = Winner::publish(&study, &folder, &plan, &space)?;
     if let (Some(winner), End::Done | End::Time) = (&mut winner, end) {
-        winner.look_at_test(&mut study, &folder, &plan)?;
+        winner.score_on_test(&mut study, &folder, &plan)?;
     }
     export::write(&study, &folder, &plan, &space, winner.as_ref())?;
     show(&study, &folder, &plan, winner.as_ref(), end);
@@ -138,7 +138,7 @@ fn show(study: &Study, folder: &StudyFolder, plan: &Plan, winner: Option<&Winner
         None => println!("best     no trial is complete"),
         Some(winner) => show_winner(winner, folder, plan, end),
     }
-    println!("look     {}, {}, {}", path("study.html"), path("trials.csv"), path("trials.json"));
+    println!("files    {}, {}, {}", path("study.html"), path("trials.csv"), path("trials.json"));
     match end {
         End::Done => {}
         End::OthersRun(others) => {
@@ -156,13 +156,13 @@ fn show_winner(winner: &Winner, folder: &StudyFolder, plan: &Plan, end: End) {
     for (name, param) in &trial.params {
         println!("           {name} = {}", short(&param.value()));
     }
-    match (winner.test(), end) {
+    match (winner.test_score(), end) {
         (Some(test), _) => {
-            let looks = match winner.looks.len() {
+            let times = match winner.test_scores.len() {
                 1 => "scored once, after the choice".to_owned(),
-                looks => format!("the study's look number {looks} at it: each makes the next worth less"),
+                times => format!("scored {times} times in this study: each makes the next worth less"),
             };
-            println!("test     {} {:.4} on {} texts, {looks}", plan.metric, test.value, test.examples);
+            println!("test     {} {:.4} on {} texts, {times}", plan.metric, test.value, test.examples);
         }
         (None, End::Done | End::Time) if winner.has_model => {
             println!("test     not scored: the data has no labelled test split")

@@ -5,9 +5,9 @@
 
 mod compare;
 mod flat_json;
+mod killer;
 mod process;
 mod random;
-mod reaper;
 mod watch;
 
 use std::ffi::OsStr;
@@ -19,15 +19,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use data::manifest::{Prepared, newest_prepared};
-use disk::write_atomic;
+use disk::{create_folder_all, write_atomic};
 use model::device_name;
 use run::{Event, RUNS, read_log};
 use serde::Serialize;
 use train::{TrainArgs, TrainConfig};
 
-use process::{End, Plan, Seen, Watched};
+use killer::{Kill, Killer, Kind, Timeline};
+use process::{End, KillPlan, Seen, Watched};
 use random::SplitMix64;
-use reaper::{Course, Death, Kind, Reaper};
 
 /// The flags of `verify-resume`: those of `train`, and these.
 #[derive(Args)]
@@ -65,7 +65,7 @@ struct Report {
     threads: usize,
     seconds: f64,
     comparisons: Vec<Comparison>,
-    deaths: Vec<Death>,
+    deaths: Vec<Kill>,
 }
 
 /// One part of a run, held against the same part of the undisturbed run.
@@ -97,39 +97,39 @@ pub fn run(args: &VerifyResumeArgs) -> Result<()> {
 
     let reference = work.path.join("undisturbed");
     eprintln!("training undisturbed, then with {} kills (seed {}); in {}", args.kills, args.kill_seed, work.shown());
-    let (course, seen) = undisturbed(train(&reference, false), &reference, &config)?;
-    let mut reaper = Reaper {
+    let (timeline, seen) = undisturbed(train(&reference, false), &reference, &config)?;
+    let mut killer = Killer {
         command: &train,
-        course,
+        timeline,
         seen,
         wanted: args.kills as usize,
         random: SplitMix64(args.kill_seed),
-        deaths: Vec::new(),
+        kills: Vec::new(),
     };
-    let runs = reaper.reap(&work.path)?;
+    let runs = killer.run(&work.path)?;
 
     let predict = |run: &Path| predictions(&this, run, &split, threads);
     let comparisons = compare(&reference, &runs, &predict)?;
-    let count = |kind: Kind| reaper.deaths.iter().filter(|death| death.kind == kind).count();
-    let interval = reaper.course.interval;
-    let most_saves_lost = reaper.deaths.iter().map(|death| death.lost_saves).max().unwrap_or(0);
+    let count = |kind: Kind| killer.kills.iter().filter(|kill| kill.kind == kind).count();
+    let interval = killer.timeline.interval;
+    let most_saves_lost = killer.kills.iter().map(|kill| kill.lost_saves).max().unwrap_or(0);
     let report = Report {
         identical: comparisons.iter().all(|comparison| comparison.identical),
         lost_at_most_an_interval: most_saves_lost == 0,
-        kills: reaper.deaths.len(),
+        kills: killer.kills.len(),
         kills_in_training: count(Kind::Training),
         kills_inside_a_save: count(Kind::Saving),
         kills_in_recovery: count(Kind::Recovering),
         kill_seed: args.kill_seed,
         killed_runs: runs.len(),
-        steps: reaper.course.steps(),
+        steps: killer.timeline.steps(),
         save_interval: interval,
-        most_steps_lost: reaper.deaths.iter().map(|death| death.lost_steps).max().unwrap_or(0),
+        most_steps_lost: killer.kills.iter().map(|kill| kill.lost_steps).max().unwrap_or(0),
         most_saves_lost,
         threads,
         seconds: started.elapsed().as_secs_f64(),
         comparisons,
-        deaths: reaper.deaths,
+        deaths: killer.kills,
     };
     if let Some(path) = &args.report {
         write_atomic(path, serde_json::to_string_pretty(&report)? + "\n")?;
@@ -179,7 +179,7 @@ struct Work {
 
 impl Work {
     fn create() -> Result<Self> {
-        fs::create_dir_all(RUNS).with_context(|| format!("can't make the folder {RUNS}"))?;
+        create_folder_all(Path::new(RUNS))?;
         for number in 1.. {
             let path = Path::new(RUNS).join(format!("verify-resume-{number}"));
             match fs::create_dir(&path) {
@@ -205,10 +205,10 @@ impl Work {
 }
 
 /// Trains without a kill, and learns how long what takes.
-fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<(Course, Seen)> {
+fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<(Timeline, Seen)> {
     let (began, mut seen) = (Instant::now(), Seen::default());
     let process = Watched::start(command, run, &run.with_extension("txt"))?;
-    let End::Done = process.see_through(Plan::Undisturbed, Duration::MAX, &mut seen)? else {
+    let End::Done = process.see_through(KillPlan::Undisturbed, Duration::MAX, &mut seen)? else {
         bail!("the undisturbed training was killed");
     };
     let most = Duration::from_secs(60) + began.elapsed() * 20;
@@ -224,7 +224,7 @@ fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<(Co
     // A checkpoint is written at least at the end of every epoch, of which the first step is this share.
     let steps_per_epoch = (1.0 / epoch).round() as u64;
     eprintln!("undisturbed: {} steps in {:.1} s", seconds.len(), began.elapsed().as_secs_f64());
-    Ok((Course::new(seconds, steps_per_epoch, config.checkpoint.save_every, most), seen))
+    Ok((Timeline::new(seconds, steps_per_epoch, config.checkpoint.save_every, most), seen))
 }
 
 /// Writes the answers of a run to a file beside it.

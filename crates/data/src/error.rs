@@ -14,6 +14,9 @@ pub enum DataError {
         #[source]
         source: std::io::Error,
     },
+    /// An operation on a file of this project's own that failed.
+    #[error("{}: {}", .0, .0.source)]
+    Disk(#[from] disk::DiskError),
     /// Bad content at a place in a file.
     #[error("{}: {message}", path.display())]
     Content {

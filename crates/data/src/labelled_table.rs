@@ -37,24 +37,6 @@ impl SourceFile {
     pub(crate) fn place(&self, row: &LabelledRow) -> Place {
         Place { path: self.path.clone(), row: row.row, line: row.line }
     }
-
-    /// A text that isn't one.
-    fn not_text(&self, place: Place, found: &Cell, rows: &[LabelledRow]) -> TableError {
-        let earlier = rows.iter().rfind(|row| row.text.is_some());
-        let before = earlier.map(|row| format!(", text in row {}", row.row)).unwrap_or_default();
-        let reason = format!("{}, {} here{before} (hint: --text-column)", quoted(&found.to_string()), found.kind());
-        TableError::Value { place, column: self.text_column.clone(), reason }
-    }
-
-    /// A label that is an array or an object.
-    fn not_label(&self, place: Place, found: &Cell) -> TableError {
-        let reason = format!(
-            "{}, {}, is not a label: text, a whole number, true or false (hint: --label-column)",
-            quoted(&found.to_string()),
-            found.kind()
-        );
-        TableError::Value { place, column: self.label_column.clone().unwrap_or_default(), reason }
-    }
 }
 
 /// One file, read.
@@ -104,11 +86,23 @@ pub(crate) fn read(path: &Path, wanted: Wanted<'_>) -> Result<LabelledTable, Dat
         let text = match cells.next().unwrap_or(Cell::Missing) {
             Cell::Missing => None,
             Cell::Text(text) => Some(text),
-            other => return Err(file.not_text(place(), &other, &rows).into()),
+            other => {
+                let earlier = rows.iter().rfind(|row| row.text.is_some());
+                let before = earlier.map(|row| format!(", text in row {}", row.row)).unwrap_or_default();
+                let (found, kind, column) = (quoted(&other.to_string()), other.kind(), file.text_column);
+                let reason = format!("{found}, {kind} here{before} (hint: --text-column)");
+                return Err(TableError::Value { place: place(), column, reason }.into());
+            }
         };
         let label = match cells.next().unwrap_or(Cell::Missing) {
             Cell::Text(text) if text.trim().is_empty() => Cell::Missing,
-            nested @ Cell::Nested(_) => return Err(file.not_label(place(), &nested).into()),
+            nested @ Cell::Nested(_) => {
+                let (found, kind) = (quoted(&nested.to_string()), nested.kind());
+                let column = file.label_column.unwrap_or_default();
+                let what = "is not a label: text, a whole number, true or false (hint: --label-column)";
+                let reason = format!("{found}, {kind}, {what}");
+                return Err(TableError::Value { place: place(), column, reason }.into());
+            }
             other => other,
         };
         rows.push(LabelledRow { file: 0, row: number, line, text, label });

@@ -7,12 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use disk::{sha256_file, write_atomic};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::audit::{AUDIT, Audit};
 use crate::error::DataError;
@@ -102,15 +102,11 @@ pub struct SplitManifest {
 }
 
 impl Manifest {
-    /// Writes the manifest into a directory: beside its place, synced, then renamed.
+    /// Writes the manifest into a directory, whole or not at all.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), DataError> {
-        let (partial, path) = (dir.join("manifest.json.partial"), dir.join(MANIFEST));
-        let io = |error| DataError::io(&path, error);
-        let mut text = serde_json::to_string_pretty(self).map_err(|error| io(error.into()))?;
-        text.push('\n');
-        let mut file = File::create(&partial).map_err(io)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
-        std::fs::rename(&partial, &path).map_err(io)
+        let path = dir.join(MANIFEST);
+        let text = serde_json::to_string_pretty(self).map_err(|error| DataError::io(&path, error.into()))?;
+        Ok(write_atomic(&path, text + "\n")?)
     }
 
     fn read(path: &Path) -> Result<Self, DataError> {
@@ -285,19 +281,6 @@ fn newest_under(root: &Path) -> Result<PathBuf, DataError> {
         .max()
         .map(|(_, dir)| dir)
         .ok_or_else(|| DataError::content(root, "holds no prepared data (hint: cargo xtask prepare-data)"))
-}
-
-fn sha256_file(path: &Path) -> Result<String, DataError> {
-    let io = |error| DataError::io(path, error);
-    let mut file = File::open(path).map_err(io)?;
-    let mut hasher = Sha256::new();
-    let mut chunk = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut chunk).map_err(io)? {
-            0 => return Ok(crate::store::hex(&hasher.finalize())),
-            length => hasher.update(&chunk[..length]),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::record::Record;
 use crate::source::load;
 use crate::store::Writer;
 pub use args::PrepareArgs;
-use disk::{DiskError, StagedFolder};
+use disk::StagedFolder;
 use fingerprint::fingerprint;
 
 /// Texts that are tokenized together and then written: as many as keep all cores busy, few enough to be nothing beside
@@ -74,8 +74,8 @@ fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
     let audit = audit(&loaded, args.limits, args.allow_leakage);
     refuse(&audit)?;
 
-    let model =
-        fetch::checkpoint(args.model.as_deref()).map_err(|source| DataError::Fetch { source_name: "model", source })?;
+    let model = fetch::pretrained_model(args.model.as_deref())
+        .map_err(|source| DataError::Fetch { source_name: "model", source })?;
     model.note.iter().for_each(|note| eprintln!("note: {note}"));
     let tokenizer = Tokenizer::from_folder(&model.folder, args.max_length)?;
     check_model(&model.folder, limits_of(&model.folder).map_err(DataError::Model)?, &tokenizer)?;
@@ -106,7 +106,7 @@ fn write(
     tokenizer: &Tokenizer,
     fingerprint: String,
 ) -> Result<Outcome, DataError> {
-    let staging = StagedFolder::create(output, MANIFEST).map_err(disk_error)?;
+    let staging = StagedFolder::create(output, MANIFEST)?;
     let bar = progress(loaded.splits().iter().map(|(_, records)| records.len() as u64).sum());
     let mut splits = std::collections::BTreeMap::new();
     for (split, records) in loaded.splits() {
@@ -139,12 +139,8 @@ fn write(
     manifest.write(staging.path())?;
     // Somebody may have put other files there meanwhile.
     directory::check(staging.place())?;
-    staging.publish().map_err(disk_error)?;
+    staging.publish()?;
     Ok(Outcome { prepared: Prepared::open(output)?, audit, already: false })
-}
-
-fn disk_error(error: DiskError) -> DataError {
-    DataError::io(error.path, error.source)
 }
 
 /// Writes a split; what was written, and how many ids each text had before any cut.

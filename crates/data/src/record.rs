@@ -1,7 +1,7 @@
 //! One labelled text, the unit that every reader yields, and when two texts count as the same.
 
+use disk::sha256_bytes;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// A text and its label, if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Split {
     /// With `h` the first eight bytes of sha256(`"{seed}\n"` + [`normalised`] text), big-endian, over 2^64: test below
     /// `test`, validation below `test + validation`, else train.
     pub(crate) fn of(text: &str, seed: u64, validation: f64, test: f64) -> Self {
-        let digest = Sha256::digest(format!("{seed}\n{}", normalised(text)));
+        let digest = sha256_bytes(format!("{seed}\n{}", normalised(text)));
         let mut first = [0_u8; 8];
         first.copy_from_slice(&digest[..8]);
         let share = u64::from_be_bytes(first) as f64 / 2_f64.powi(64);

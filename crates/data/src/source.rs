@@ -7,11 +7,9 @@ mod reviews;
 mod trees;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
+use disk::sha256_file;
 
 use crate::dataset::{Dataset, LoadOptions, Loaded, SourceChoice};
 use crate::error::DataError;
@@ -128,23 +126,9 @@ fn digests(paths: &[PathBuf]) -> Result<BTreeMap<String, String>, DataError> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         // Two shards of different folders may share a name; then the whole path tells them apart.
         let name = if found.contains_key(&name) { path.display().to_string() } else { name };
-        found.insert(name, digest(path)?);
+        found.insert(name, sha256_file(path)?);
     }
     Ok(found)
-}
-
-fn digest(path: &Path) -> Result<String, DataError> {
-    let mut file = BufReader::new(File::open(path).map_err(|error| DataError::io(path, error))?);
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0_u8; 64 * 1024];
-    loop {
-        match file.read(&mut buffer).map_err(|error| DataError::io(path, error))? {
-            0 => {
-                return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
-            }
-            read => hasher.update(&buffer[..read]),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 mod layout;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
-use sha2::{Digest, Sha256};
+use disk::Sha256Writer;
 use tokenize::Batch;
 
 use crate::error::DataError;
@@ -32,7 +32,7 @@ pub const ROWS_PER_BATCH: usize = 4096;
 /// Writes a split, row by row, in bounded memory.
 pub struct Writer {
     path: PathBuf,
-    file: FileWriter<Hashed<BufWriter<File>>>,
+    file: FileWriter<Sha256Writer<BufWriter<File>>>,
     text: StringBuilder,
     label: Int32Builder,
     input_ids: ListBuilder<UInt32Builder>,
@@ -53,7 +53,7 @@ impl Writer {
     /// Creates the file; there must be none at `path`.
     pub fn create(path: &Path) -> Result<Self, DataError> {
         let file = File::create_new(path).map_err(|error| DataError::io(path, error))?;
-        let file = FileWriter::try_new(Hashed::new(BufWriter::with_capacity(1 << 20, file)), &schema())
+        let file = FileWriter::try_new(Sha256Writer::new(BufWriter::with_capacity(1 << 20, file)), &schema())
             .map_err(|source| DataError::Arrow { path: path.to_owned(), cause: source })?;
         Ok(Self {
             path: path.to_owned(),
@@ -97,10 +97,11 @@ impl Writer {
         let Self { path, file, .. } = self;
         let hashed = file.into_inner().map_err(|source| DataError::Arrow { path: path.clone(), cause: source })?;
         let io = |error| DataError::io(&path, error);
-        let written = Written { sha256: hex(&hashed.hasher.finalize()), bytes: hashed.bytes };
-        let file = hashed.inner.into_inner().map_err(|error| io(error.into_error()))?;
+        let bytes = hashed.bytes();
+        let (file, sha256) = hashed.finish();
+        let file = file.into_inner().map_err(|error| io(error.into_error()))?;
         file.sync_all().map_err(io)?;
-        Ok(written)
+        Ok(Written { sha256, bytes })
     }
 
     fn flush(&mut self) -> Result<(), DataError> {
@@ -252,37 +253,6 @@ fn token_field() -> Field {
 
 fn damaged(what: String) -> ArrowError {
     ArrowError::IpcError(format!("not a split as prepare-data writes it: {what}"))
-}
-
-/// Counts and hashes what passes through.
-struct Hashed<W> {
-    inner: W,
-    hasher: Sha256,
-    bytes: u64,
-}
-
-impl<W> Hashed<W> {
-    fn new(inner: W) -> Self {
-        Self { inner, hasher: Sha256::new(), bytes: 0 }
-    }
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(data)?;
-        self.hasher.update(&data[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -26,17 +26,10 @@ pub fn write_atomic(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
 /// # Errors
 /// As [`write_atomic`], and what `content` returns.
 pub fn write_atomic_with(path: &Path, content: impl FnOnce(&mut NewFile) -> io::Result<()>) -> Result<()> {
-    let unfinished = beside(path);
-    let write = || {
-        let mut file = NewFile::create(&unfinished)?;
+    put(path, |unfinished| {
+        let mut file = NewFile::create(unfinished)?;
         content(&mut file)?;
-        file.finish()?;
-        rename(&unfinished, path)?;
-        sync_folder(folder_of(path))
-    };
-    write().map_err(|error| {
-        let _ = fs::remove_file(&unfinished);
-        DiskError::at("write", path)(error)
+        file.finish()
     })
 }
 
@@ -46,23 +39,35 @@ pub fn write_atomic_with(path: &Path, content: impl FnOnce(&mut NewFile) -> io::
 /// # Errors
 /// As [`write_atomic`].
 pub fn link_atomic(file: &Path, path: &Path) -> Result<()> {
-    let unfinished = beside(path);
-    let link = || {
-        if let Err(error) = call(|| fs::hard_link(file, &unfinished)) {
+    put(path, |unfinished| {
+        if let Err(error) = call(|| fs::hard_link(file, unfinished)) {
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
                 return Err(error);
             }
-            let mut copy = NewFile::create(&unfinished)?;
+            let mut copy = NewFile::create(unfinished)?;
             io::copy(&mut File::open(file)?, &mut copy)?;
             copy.finish()?;
         }
-        rename(&unfinished, path)?;
-        sync_folder(folder_of(path))
-    };
-    let linked = link();
-    // A rename between two names of one file does nothing, so the first of them is then still there.
+        Ok(())
+    })
+}
+
+/// Puts a symbolic link to `target` at `path`, replacing what was there. A relative target counts from the link's folder.
+///
+/// # Errors
+/// As [`write_atomic`].
+#[cfg(unix)]
+pub fn symlink_atomic(target: &Path, path: &Path) -> Result<()> {
+    put(path, |unfinished| call(|| std::os::unix::fs::symlink(target, unfinished)))
+}
+
+/// Puts at `path` what `make` makes under another name beside it.
+fn put(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let unfinished = beside(path);
+    let made = make(&unfinished).and_then(|()| rename(&unfinished, path)).and_then(|()| sync_folder(folder_of(path)));
+    // After a failure it may be there, and after a rename between two names of one file, which does nothing, it still is.
     let _ = fs::remove_file(&unfinished);
-    linked.map_err(DiskError::at("write", path))
+    made.map_err(DiskError::at("write", path))
 }
 
 /// Removes a folder of files, file by file.
@@ -90,6 +95,14 @@ pub fn remove_folder(folder: &Path) -> io::Result<()> {
     // Without a thread they are closed here.
     let _ = Builder::new().name("free-space".to_owned()).spawn(move || drop(handles));
     Ok(())
+}
+
+/// Makes a folder, and those above it, where they are missing.
+///
+/// # Errors
+/// A folder that can't be made.
+pub fn create_folder_all(folder: &Path) -> Result<()> {
+    call(|| fs::create_dir_all(folder)).map_err(DiskError::at("make the folder", folder))
 }
 
 /// Makes a folder in one that is there.
@@ -140,12 +153,18 @@ pub(crate) fn try_exchange(_: &Path, _: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Makes the names in a folder last. Only Unix has that.
+/// Makes the names in a folder last. Only Unix has that, and there not every network file system.
 ///
 /// # Errors
 /// What the system says.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { call(|| File::open(folder)?.sync_all()) } else { Ok(()) }
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match call(|| File::open(folder)?.sync_all()) {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// The folder that a file or folder lies in.
@@ -218,6 +237,38 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "weights");
         assert!(link_atomic(&file, &path).is_err(), "what is gone can't be linked");
         assert_eq!(fs::read_to_string(&path).unwrap(), "weights");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symbolic_link_takes_the_place_of_one_that_leads_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("link");
+        symlink_atomic(Path::new("gone"), &path).unwrap();
+        fs::write(folder.path().join("blob"), "weights").unwrap();
+        symlink_atomic(Path::new("blob"), &path).unwrap();
+        assert_eq!(fs::read_link(&path).unwrap(), Path::new("blob"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "weights");
+        let calls = faults::count(|| symlink_atomic(Path::new("blob"), &path).unwrap());
+        for at in calls {
+            let broken = Fault { at, errno: 5, for_ever: false };
+            faults::with(broken, || symlink_atomic(Path::new("blob"), &path)).unwrap_err();
+            assert_eq!(names(folder.path()).len(), 2, "nothing is left beside it");
+        }
+    }
+
+    /// EINVAL and EOPNOTSUPP are how such a file system says it; others are failures.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_system_that_cannot_sync_folders_is_written_to_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        let calls = faults::count(|| write_atomic(&path, "").unwrap());
+        let at = *calls.last().unwrap();
+        for (errno, written) in [(22, true), (95, true), (5, false)] {
+            let outcome = faults::with(Fault { at, errno, for_ever: false }, || write_atomic(&path, ""));
+            assert_eq!(outcome.is_ok(), written, "{errno}");
+        }
     }
 
     #[test]

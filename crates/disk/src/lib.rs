@@ -25,14 +25,16 @@ mod sha256;
 mod staged_folder;
 mod thread;
 
+#[cfg(unix)]
+pub use atomic::symlink_atomic;
 pub use atomic::{
-    UNFINISHED, create_folder, exchange, folder_of, link_atomic, remove_folder, rename, sync_folder, write_atomic,
-    write_atomic_with,
+    UNFINISHED, create_folder, create_folder_all, exchange, folder_of, link_atomic, remove_folder, rename, sync_folder,
+    write_atomic, write_atomic_with,
 };
 pub use error::{DiskError, Result};
 pub use free_space::{free_bytes, human_bytes, is_full};
 pub use lock::{Lock, LockAttempt, LockState, try_lock};
 pub use new_file::NewFile;
-pub use sha256::{Sha256Writer, hex, sha256_bytes, sha256_file, sha256_hex, sha256_of};
+pub use sha256::{Sha256Hasher, Sha256Writer, hex, read_pieces, sha256_bytes, sha256_file, sha256_hex, sha256_of};
 pub use staged_folder::StagedFolder;
 pub use thread::{join, spawn};

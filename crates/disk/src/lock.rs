@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+use crate::atomic::{create_folder_all, folder_of};
 use crate::error::{DiskError, Result};
 
 /// What became of an attempt to lock an open file or folder.
@@ -57,11 +58,14 @@ pub enum LockAttempt {
 }
 
 impl Lock {
-    /// Waits for the lock file at `path`, which is made where it is missing; `waiting` is called when somebody has it.
+    /// Waits for the lock file at `path`, which is made with its folder where it is missing; `waiting` is called when
+    /// somebody has it. The file is never written to: Python's libraries lock files of the same names. Where the file
+    /// system has no locks nobody is waited for.
     ///
     /// # Errors
     /// A file that can't be made or locked.
     pub fn acquire(path: &Path, waiting: impl FnOnce()) -> Result<Self> {
+        create_folder_all(folder_of(path))?;
         let file = open(path)?;
         if try_lock(&file).map_err(DiskError::at("lock", path))? == LockState::Held {
             waiting();
@@ -124,7 +128,7 @@ mod tests {
     #[test]
     fn a_second_holder_waits_until_the_lock_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.lock");
+        let path = folder.path().join("locks/x.lock");
         let held = Lock::acquire(&path, || panic!("nobody has it")).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         let second = std::thread::spawn({

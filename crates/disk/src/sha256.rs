@@ -13,20 +13,29 @@ use crate::error::{DiskError, Result};
 /// # Errors
 /// A file that can't be read.
 pub fn sha256_file(path: &Path) -> Result<String> {
-    let sum = || {
+    let mut hasher = Sha256Hasher::default();
+    read_pieces(path, |piece| hasher.update(piece))?;
+    Ok(hasher.finish())
+}
+
+/// Gives the content of a file to `each` in order, piece by piece.
+///
+/// # Errors
+/// A file that can't be read.
+pub fn read_pieces(path: &Path, mut each: impl FnMut(&[u8])) -> Result<()> {
+    let mut read = || {
         let mut file = File::open(path)?;
-        let mut hasher = Sha256::new();
         let mut buffer = vec![0; 1 << 18];
         loop {
             match file.read(&mut buffer) {
-                Ok(0) => return Ok(hex(&hasher.finalize())),
-                Ok(length) => hasher.update(&buffer[..length]),
+                Ok(0) => return Ok(()),
+                Ok(length) => each(&buffer[..length]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
     };
-    sum().map_err(DiskError::at("read", path))
+    read().map_err(DiskError::at("read", path))
 }
 
 /// The sum of bytes in memory.
@@ -43,24 +52,51 @@ pub fn sha256_bytes(bytes: impl AsRef<[u8]>) -> [u8; 32] {
 ///
 /// # Errors
 /// What `content` returns.
-pub fn sha256_of(content: impl FnOnce(&mut Sha256Writer<io::Sink>) -> io::Result<()>) -> io::Result<String> {
-    let mut writer = Sha256Writer::new(io::sink());
-    content(&mut writer)?;
-    Ok(writer.finish().1)
+pub fn sha256_of(content: impl FnOnce(&mut Sha256Hasher) -> io::Result<()>) -> io::Result<String> {
+    let mut hasher = Sha256Hasher::default();
+    content(&mut hasher)?;
+    Ok(hasher.finish())
+}
+
+/// The sum of bytes that come piece by piece.
+#[derive(Debug, Clone, Default)]
+pub struct Sha256Hasher(Sha256);
+
+impl Sha256Hasher {
+    /// Adds a piece.
+    pub fn update(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.update(bytes);
+    }
+
+    /// The sum of all pieces.
+    pub fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+impl Write for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Hands bytes on to `inner` and keeps their sum.
 #[derive(Debug)]
 pub struct Sha256Writer<W> {
     inner: W,
-    hasher: Sha256,
+    hasher: Sha256Hasher,
     bytes: u64,
 }
 
 impl<W: Write> Sha256Writer<W> {
     /// A writer that has seen nothing yet.
     pub fn new(inner: W) -> Self {
-        Self { inner, hasher: Sha256::new(), bytes: 0 }
+        Self { inner, hasher: Sha256Hasher::default(), bytes: 0 }
     }
 
     /// How many bytes were written.
@@ -70,7 +106,7 @@ impl<W: Write> Sha256Writer<W> {
 
     /// What was written to, and the sum of what was written.
     pub fn finish(self) -> (W, String) {
-        (self.inner, hex(&self.hasher.finalize()))
+        (self.inner, self.hasher.finish())
     }
 }
 

@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{folder_of, rename, sync_folder, try_exchange};
+use crate::atomic::{create_folder_all, folder_of, rename, sync_folder, try_exchange};
 use crate::error::{DiskError, Result};
 use crate::lock::{LockState, try_lock};
 
@@ -44,7 +44,7 @@ impl StagedFolder {
             return Err(DiskError::at("make the folder", place)(unnamed));
         };
         let parent = folder_of(&place);
-        fs::create_dir_all(parent).map_err(DiskError::at("make the folder", parent))?;
+        create_folder_all(parent)?;
         clear_leftovers(&place, &name, marker);
         let beside = |what: &str| place.with_file_name(format!(".{name}.{what}-{}", std::process::id()));
         let (partial, aside) = (beside("partial"), beside("old"));

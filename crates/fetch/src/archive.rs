@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use disk::{DiskError, create_folder_all};
 use flate2::read::GzDecoder;
 
-use crate::cache::create_dir_all;
 use crate::error::{FetchError, Result};
 
 /// How large an archive's content may be before it counts as a bomb.
@@ -42,7 +42,7 @@ pub struct Wanted<'a> {
 /// [`FetchError::Archive`] for a hostile, damaged or too large archive and for a wanted member that is not in it.
 pub fn unpack_zip(archive: &Path, wanted: &[Wanted], into: &Path, limits: &Limits) -> Result<Vec<PathBuf>> {
     let refuse = Refuse(archive);
-    let file = File::open(archive).map_err(FetchError::io("read", archive))?;
+    let file = File::open(archive).map_err(DiskError::at("read", archive))?;
     let mut zip = zip::ZipArchive::new(file).map_err(|error| refuse.because(format!("not a readable zip: {error}")))?;
     if zip.len() > limits.members {
         return Err(refuse.because(format!("{} members, more than {}", zip.len(), limits.members)));
@@ -79,7 +79,7 @@ pub fn unpack_zip(archive: &Path, wanted: &[Wanted], into: &Path, limits: &Limit
 /// As [`unpack_zip`].
 pub fn unpack_tar_gz(archive: &Path, wanted: &[Wanted], into: &Path, limits: &Limits) -> Result<Vec<PathBuf>> {
     let refuse = Refuse(archive);
-    let file = File::open(archive).map_err(FetchError::io("read", archive))?;
+    let file = File::open(archive).map_err(DiskError::at("read", archive))?;
     // A tar has no directory: even a member that is passed over is unpacked, so the whole stream has the limit.
     // Headers and padding take at most 1.5 KB a member.
     let most = limits.total.saturating_add(2048 * limits.members as u64);
@@ -122,10 +122,10 @@ fn write_member(
 ) -> Result<PathBuf> {
     let path = into.join(file);
     if let Some(parent) = path.parent() {
-        create_dir_all(parent)?;
+        create_folder_all(parent)?;
     }
     let most = limits.member.min(*left);
-    let mut out = File::create(&path).map_err(FetchError::io("write", &path))?;
+    let mut out = File::create(&path).map_err(DiskError::at("write", &path))?;
     let mut member = member.take(most + 1);
     let mut buffer = vec![0; 1 << 16];
     let mut size = 0;
@@ -141,10 +141,10 @@ fn write_member(
         if size > most {
             return Err(refuse.because(format!("member {name:?} unpacks to more than {most} bytes")));
         }
-        out.write_all(&buffer[..n]).map_err(FetchError::io("write", &path))?;
+        out.write_all(&buffer[..n]).map_err(DiskError::at("write", &path))?;
     }
     *left -= size;
-    out.sync_all().map_err(FetchError::io("write", &path))?;
+    out.sync_all().map_err(DiskError::at("write", &path))?;
     Ok(path)
 }
 

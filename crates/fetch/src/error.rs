@@ -1,7 +1,8 @@
 //! What can go wrong between a name and a file, each with the way out.
 
-use std::io;
 use std::path::PathBuf;
+
+use disk::DiskError;
 
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, FetchError>;
@@ -11,15 +12,8 @@ pub type Result<T> = std::result::Result<T, FetchError>;
 #[non_exhaustive]
 pub enum FetchError {
     /// A file or folder of this machine could not be read or written.
-    #[error("cannot {doing} {}: {source}", path.display())]
-    Io {
-        /// What was being done: "read", "write", "create".
-        doing: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: io::Error,
-    },
+    #[error("{}: {}", .0, .0.source)]
+    Disk(#[from] DiskError),
 
     /// There is no home directory to put a cache into.
     #[error("no home directory, so no place for the cache (hint: set VERDICT_CACHE to a folder)")]
@@ -238,7 +232,7 @@ pub enum FetchError {
     },
 
     /// Neither the Hub nor the packaged archive could serve the default.
-    #[error("{hub}\nand the packaged checkpoint could not be had either: {packaged}")]
+    #[error("{hub}\nand the packaged model is not available either: {packaged}")]
     Nowhere {
         /// Why the Hub did not serve.
         hub: Box<FetchError>,
@@ -262,11 +256,6 @@ impl FetchError {
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             _ => false,
         }
-    }
-
-    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { doing, path, source }
     }
 }
 

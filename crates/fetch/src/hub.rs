@@ -12,6 +12,7 @@
 //! - a branch is resolved to its commit once and then kept (`refs/`), so that a model's files are all of one commit
 //!   and a second run asks the network nothing; take `NAME@REVISION` for another one.
 
+mod digest;
 mod repo;
 mod settings;
 mod store;
@@ -22,13 +23,14 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use disk::DiskError;
 use hf_hub::api::RepoInfo;
 
+use digest::Digest;
 pub use repo::{RepoKind, RepoRef};
 pub use settings::HubSettings;
-use store::{Store, is_commit, is_hex};
+use store::{Store, is_commit};
 
-use crate::cache::{git_sha1_file, sha256_file, sync_dir};
 use crate::error::{FetchError, Result};
 use crate::transfer::{Answer, Client, Request};
 
@@ -219,15 +221,15 @@ impl Hub {
             if let Err(first) = digest.check(&partial, &url) {
                 // A leftover of an older attempt, or bytes turned on the way: once more from the start.
                 tracing::warn!("{first}; fetching it again");
-                fs::remove_file(&partial).map_err(FetchError::io("remove", &partial))?;
+                fs::remove_file(&partial).map_err(DiskError::at("remove", &partial))?;
                 self.client.fill(request, self.ask(request)?, &partial, size, path)?;
                 if let Err(second) = digest.check(&partial, &url) {
                     let _ = fs::remove_file(&partial);
                     return Err(second);
                 }
             }
-            fs::rename(&partial, &blob).map_err(FetchError::io("move into", &blob))?;
-            sync_dir(blob.parent().unwrap_or(&blob));
+            let moved = disk::rename(&partial, &blob).and_then(|()| disk::sync_folder(disk::folder_of(&blob)));
+            moved.map_err(DiskError::at("write", &blob))?;
         }
         store.link(digest.etag(), commit, path)
     }
@@ -274,46 +276,6 @@ impl Hub {
 
     fn store<'a>(&self, repo: &'a RepoRef) -> Store<'a> {
         Store::new(&self.settings.cache, repo)
-    }
-}
-
-/// What the Hub says a file's content is.
-enum Digest {
-    Sha256(String),
-    GitSha1(String),
-}
-
-impl Digest {
-    /// From `X-Linked-Etag` (the large file behind a pointer) or else `ETag`.
-    fn of(answer: &Answer, url: &str) -> Result<Self> {
-        let stated = answer.hub_header("x-linked-etag").or_else(|| answer.hub_header("etag"));
-        let etag = stated.unwrap_or_default().trim_start_matches("W/").trim_matches('"').to_owned();
-        match etag.len() {
-            64 if is_hex(&etag) => Ok(Self::Sha256(etag)),
-            40 if is_hex(&etag) => Ok(Self::GitSha1(etag)),
-            _ => Err(FetchError::BadAnswer {
-                url: url.to_owned(),
-                problem: format!("its ETag {stated:?} is no digest, so the file could not be checked"),
-            }),
-        }
-    }
-
-    fn etag(&self) -> &str {
-        match self {
-            Self::Sha256(etag) | Self::GitSha1(etag) => etag,
-        }
-    }
-
-    fn check(&self, file: &std::path::Path, url: &str) -> Result<()> {
-        let (algorithm, found) = match self {
-            Self::Sha256(_) => ("sha256", sha256_file(file)?),
-            Self::GitSha1(_) => ("git sha1", git_sha1_file(file)?),
-        };
-        if found == self.etag() {
-            return Ok(());
-        }
-        let (what, expected) = (url.to_owned(), self.etag().to_owned());
-        Err(FetchError::WrongDigest { what, algorithm, expected, found })
     }
 }
 

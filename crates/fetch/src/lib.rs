@@ -5,15 +5,14 @@
 //! its publisher states one. Files are written beside their place, synced and renamed, so that a download that was
 //! cut off is never taken for a finished one, and a second call downloads nothing.
 //!
-//! - [`checkpoint()`]: a model folder by name, from a folder, the Hub or the packaged archive;
+//! - [`pretrained_model()`]: a model folder by name, from a folder, the Hub or the packaged archive;
 //! - [`hub`]: single files of a model or data set repository on the Hugging Face Hub;
 //! - [`stanford`]: the official archive of the Stanford Sentiment Treebank;
 //! - [`packaged`]: what serves where neither can be reached, fetched by `pip`;
-//! - [`archive`]: zip and tar.gz, opened without trust;
-//! - [`cache`]: where our own files lie.
+//! - [`archive`]: zip and tar.gz, opened without trust.
 //!
 //! ```no_run
-//! let model = fetch::checkpoint(None)?;
+//! let model = fetch::pretrained_model(None)?;
 //! if let Some(note) = &model.note {
 //!     eprintln!("{note}");
 //! }
@@ -22,15 +21,15 @@
 //! ```
 
 pub mod archive;
-pub mod cache;
-pub mod checkpoint;
+mod cache;
 mod error;
 pub mod hub;
 pub mod packaged;
+pub mod pretrained_model;
 pub mod stanford;
 mod transfer;
 
 pub use cache::cache_dir;
-pub use checkpoint::{Checkpoint, DEFAULT_MODEL, Origin, PACKAGED_MODEL, checkpoint};
 pub use error::{FetchError, Result};
 pub use hub::{Hub, RepoKind, RepoRef};
+pub use pretrained_model::{DEFAULT_MODEL, Origin, PACKAGED_MODEL, PretrainedModel, pretrained_model};

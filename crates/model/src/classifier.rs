@@ -15,6 +15,7 @@ use crate::inputs::{Inputs, Rows};
 use crate::layers::layer_norm::Upstream;
 use crate::layers::{embeddings, encoder_layer};
 use crate::parameters::{Gradients, Parameters};
+use crate::pass::{Backward, Forward};
 use crate::precision::Precision;
 use crate::weights::{self, LoadOptions, LoadReport};
 
@@ -79,34 +80,35 @@ impl SequenceClassifier {
 
     /// The logits without dropout: `[B, C]` fp32.
     pub fn forward(&self, inputs: &Inputs) -> Tensor {
-        let (parameters, Network { embeddings, layers, head }) = (&self.parameters, &self.network);
-        let mut hidden = embeddings.forward(inputs, parameters); // [T, D]
+        let pass = Forward { inputs, parameters: &self.parameters, dropout: None };
+        let Network { embeddings, layers, head } = &self.network;
+        let mut hidden = embeddings.forward(pass); // [T, D]
         for (index, layer) in layers.iter().enumerate() {
-            hidden = layer.forward(&hidden, inputs, self.rows_of(index), parameters);
+            hidden = layer.forward(&hidden, self.rows_of(index), pass);
         }
-        head.forward(&hidden, parameters, None).0
+        head.forward(&hidden, pass).0
     }
 
     /// The logits with dropout, `[B, C]` fp32, and the tape for [`backward`](Self::backward).
     pub fn forward_train<'a>(&self, inputs: &'a Inputs, dropout: &DropoutStream) -> (Tensor, Tape<'a>) {
-        let parameters = &self.parameters;
-        let (mut hidden, embeddings) = self.network.embeddings.forward_train(inputs, parameters, dropout); // [T, D]
+        let pass = Forward { inputs, parameters: &self.parameters, dropout: Some(dropout) };
+        let (mut hidden, embeddings) = self.network.embeddings.forward_train(pass); // [T, D]
         let mut layers = Vec::with_capacity(self.network.layers.len());
         for (index, layer) in self.network.layers.iter().enumerate() {
-            let (y, saved) = layer.forward_train(hidden, inputs, self.rows_of(index), parameters, dropout);
+            let (y, saved) = layer.forward_train(hidden, self.rows_of(index), pass);
             layers.push(saved);
             hidden = y;
         }
-        let (logits, head) = self.network.head.forward(&hidden, parameters, Some(dropout));
+        let (logits, head) = self.network.head.forward(&hidden, pass);
         (logits, Tape { inputs, embeddings, layers, head })
     }
 
     /// The gradient of every trainable parameter from that of the logits, `[B, C]` fp32.
     pub fn backward(&self, tape: Tape, dlogits: &Tensor) -> Gradients {
-        let (parameters, mut gradients) = (&self.parameters, Gradients::none_for(&self.parameters));
+        let parameters = &self.parameters;
         let Tape { inputs, embeddings, layers, head } = tape;
-        let dcls = self.network.head.backward(&head, dlogits, parameters, &mut gradients);
-        let dcls = dcls.to_kind(parameters.compute_kind()); // [B, D]
+        let mut pass = Backward { inputs, parameters, gradients: Gradients::none_for(parameters) };
+        let dcls = self.network.head.backward(&head, dlogits, &mut pass).to_kind(parameters.compute_kind()); // [B, D]
         let mut dhidden = Some(Upstream { dy: dcls, dy_residual: None });
 
         let embeddings_trainable = parameters.any_trainable(Role::Embedding);
@@ -117,13 +119,12 @@ impl SequenceClassifier {
                 break;
             }
             let input_wanted = lowest.is_some_and(|lowest| index > lowest) || embeddings_trainable;
-            let layer = &self.network.layers[index];
-            dhidden = layer.backward(saved, &dy, inputs, input_wanted, parameters, &mut gradients);
+            dhidden = self.network.layers[index].backward(saved, &dy, input_wanted, &mut pass);
         }
         if let (true, Some(dy)) = (embeddings_trainable, dhidden) {
-            self.network.embeddings.backward(&embeddings, &dy, inputs, parameters, &mut gradients);
+            self.network.embeddings.backward(&embeddings, &dy, &mut pass);
         }
-        gradients
+        pass.gradients
     }
 
     /// Writes `config.json` and `model.safetensors` (fp32) into `folder`, as transformers reads them.

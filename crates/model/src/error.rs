@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::device::CudaFindings;
+use crate::cuda_findings::CudaFindings;
 
 /// Errors of loading, checking and saving a model.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum ModelError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A file of a model that could not be written.
+    #[error("{}: {}", .0, .0.source)]
+    Disk(#[from] disk::DiskError),
     /// `config.json` doesn't describe a model that this crate knows.
     #[error("{path}: {message}", path = path.display())]
     Config {

@@ -5,10 +5,10 @@
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
-use crate::dropout::{DropoutStream, Site};
+use crate::dropout::Site;
 use crate::layers::layer_norm::times;
 use crate::layers::linear::Linear;
-use crate::parameters::{Gradients, Parameters};
+use crate::pass::{Backward, Forward};
 
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -31,34 +31,23 @@ pub(crate) struct Saved {
 }
 
 impl Head {
-    /// `[B, D]` to the logits, `[B, C]` fp32; without a stream, without dropout.
-    pub(crate) fn forward(
-        &self,
-        cls: &Tensor,
-        parameters: &Parameters,
-        dropout: Option<&DropoutStream>,
-    ) -> (Tensor, Saved) {
+    /// `[B, D]` to the logits, `[B, C]` fp32.
+    pub(crate) fn forward(&self, cls: &Tensor, pass: Forward) -> (Tensor, Saved) {
         let cls = cls.to_kind(Kind::Float);
-        let before = self.dense.forward(&cls, parameters); // [B, D]
+        let before = self.dense.forward(&cls, pass.parameters); // [B, D]
         let after = self.activation.forward_aten(&before);
-        let site = dropout.and_then(|dropout| dropout.site(self.dropout));
-        let logits = self.classifier.forward(&times(&after, site), parameters);
+        let site = pass.site(self.dropout);
+        let logits = self.classifier.forward(&times(&after, site), pass.parameters);
         (logits, Saved { cls, before, after, site })
     }
 
     /// The gradient of the hidden states, `[B, D]` fp32, from that of the logits.
-    pub(crate) fn backward(
-        &self,
-        saved: &Saved,
-        dlogits: &Tensor,
-        parameters: &Parameters,
-        gradients: &mut Gradients,
-    ) -> Tensor {
+    pub(crate) fn backward(&self, saved: &Saved, dlogits: &Tensor, pass: &mut Backward) -> Tensor {
         let Saved { cls, before, after, site } = saved;
-        self.classifier.backward_weights(&times(after, *site), dlogits, parameters, gradients);
-        let dafter = times(&self.classifier.backward_input(dlogits, parameters), *site);
+        self.classifier.backward_weights(&times(after, *site), dlogits, pass);
+        let dafter = times(&self.classifier.backward_input(dlogits, pass.parameters), *site);
         let dbefore = self.activation.backward_aten(&dafter, before); // [B, D]
-        self.dense.backward_weights(cls, &dbefore, parameters, gradients);
-        self.dense.backward_input(&dbefore, parameters)
+        self.dense.backward_weights(cls, &dbefore, pass);
+        self.dense.backward_input(&dbefore, pass.parameters)
     }
 }

@@ -230,10 +230,6 @@ impl Gradients {
         Self((0..parameters.len()).map(|_| None).collect())
     }
 
-    pub(crate) fn set(&mut self, id: ParameterId, gradient: Gradient) {
-        self.0[id.0] = Some(gradient);
-    }
-
     /// Adds another micro-batch's gradients to these. The sums are kept in fp32: bf16 would lose the small terms.
     pub fn accumulate(&mut self, other: Gradients, parameters: &Parameters) {
         for ((sum, term), parameter) in self.0.iter_mut().zip(other.0).zip(parameters.iter()) {

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use disk::write_atomic_with;
 use kernels::parallel;
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, TensorView};
@@ -135,22 +136,11 @@ fn masters(found: &[Found]) -> BTreeMap<String, Tensor> {
     found.iter().map(|(spec, ..)| spec.name.clone()).zip(tensors).collect()
 }
 
-/// Writes both files of a model folder. Each is written beside its place and renamed.
+/// Writes both files of a model folder. Each is there whole or not at all.
 pub(crate) fn save(folder: &Path, config: &Config, parameters: &Parameters) -> Result<(), ModelError> {
     let tensors = || parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
-    put(&folder.join(CONFIG_JSON), |out| out.write_all(config.to_json()?.as_bytes()))?;
-    put(&folder.join(MODEL_SAFETENSORS), |out| write_tensors(out, tensors().collect::<Vec<_>>()))
-}
-
-fn put(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), ModelError> {
-    let beside = path.with_extension("partial");
-    let write = || {
-        let mut out = BufWriter::new(File::create(&beside)?);
-        content(&mut out)?;
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&beside, path)
-    };
-    write().map_err(|source| ModelError::Io { path: path.to_owned(), source })
+    write_atomic_with(&folder.join(CONFIG_JSON), |out| out.write_all(config.to_json()?.as_bytes()))?;
+    Ok(write_atomic_with(&folder.join(MODEL_SAFETENSORS), |out| write_tensors(out, tensors().collect::<Vec<_>>()))?)
 }
 
 /// The safetensors file of a folder, or why there is none.

@@ -19,6 +19,8 @@ use crate::text::{self, MAX_RECORD};
 pub(crate) struct Opened {
     path: PathBuf,
     reader: Reader<Quotes<BufReader<File>>>,
+    record: StringRecord,
+    row: u64,
 }
 
 /// Opens a table whose fields are separated by `delimiter`.
@@ -30,39 +32,19 @@ pub(crate) fn open(path: &Path, delimiter: u8) -> Result<(Vec<Column>, Opened), 
     if columns.is_empty() {
         return Err(TableError::file(path, "no header: the first line must name the columns"));
     }
-    Ok((columns, Opened { path: path.to_owned(), reader }))
+    Ok((columns, Opened { path: path.to_owned(), reader, record: StringRecord::new(), row: 0 }))
 }
 
-/// The fields of some columns, row by row. Each is a text, an empty one too.
-pub(crate) struct Rows {
-    file: Opened,
-    columns: Vec<usize>,
-    record: StringRecord,
-    row: u64,
-}
-
-impl Rows {
-    pub(crate) fn new(file: Opened, columns: Vec<usize>) -> Self {
-        Self { file, columns, record: StringRecord::new(), row: 0 }
-    }
-
-    fn read(&mut self) -> Result<Option<Row>, TableError> {
-        let Opened { path, reader } = &mut self.file;
-        if !reader.read_record(&mut self.record).map_err(|error| refused(path, error))? {
+impl Opened {
+    /// The fields of these columns in the next row; each is a text, an empty one too.
+    pub(crate) fn row(&mut self, columns: &[usize]) -> Result<Option<Row>, TableError> {
+        if !self.reader.read_record(&mut self.record).map_err(|error| refused(&self.path, error))? {
             return Ok(None);
         }
         self.row += 1;
         // Every record has as many fields as the header.
-        let cells = self.columns.iter().map(|&column| Cell::Text(self.record[column].to_string())).collect();
+        let cells = columns.iter().map(|&column| Cell::Text(self.record[column].to_string())).collect();
         Ok(Some(Row { number: self.row, line: self.record.position().map(csv::Position::line), cells }))
-    }
-}
-
-impl Iterator for Rows {
-    type Item = Result<Row, TableError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.read().transpose()
     }
 }
 

@@ -45,14 +45,6 @@ pub enum TableError {
         /// The value and what to do.
         reason: String,
     },
-    /// A Parquet file that can't be read.
-    #[error("{}: not readable as Parquet: {} (hint: the file is damaged; fetch or write it again)", path.display(), plain(cause))]
-    Parquet {
-        /// The Parquet file.
-        path: PathBuf,
-        /// What the Parquet library said.
-        cause: parquet::errors::ParquetError,
-    },
 }
 
 impl TableError {
@@ -75,24 +67,6 @@ impl TableError {
     ) -> Self {
         Self::file(path, format!("{reason}; columns seen: {} (hint: {hint})", listed(seen)))
     }
-}
-
-/// What the Parquet library says, without the names that it gives to its own errors.
-fn plain(error: &parquet::errors::ParquetError) -> String {
-    let mut text = error.to_string();
-    let names = [
-        "External: ",
-        "Parquet argument error: ",
-        "Parquet error: ",
-        "EOF: ",
-        "Arrow: ",
-        "Ipc error: ",
-        "Parser error: ",
-    ];
-    while let Some(name) = names.iter().find(|name| text.starts_with(**name)) {
-        text.drain(..name.len());
-    }
-    text
 }
 
 /// A row of a file, as a person would look for it.

@@ -21,20 +21,37 @@ pub(crate) struct Opened {
     lines: Lines,
     /// The first object, and its line.
     first: Option<(u64, Members)>,
+    row: u64,
 }
 
 /// Opens a table of one object a line; blank lines hold no row. The first object says which columns there are.
 pub(crate) fn open(path: &Path) -> Result<(Vec<Column>, Opened), TableError> {
-    let mut file = Opened { path: path.to_owned(), lines: Lines::open(path, MAX_RECORD)?, first: None };
-    let Some(first) = file.next()? else { return Err(TableError::file(path, "nothing but blank lines")) };
+    let mut file = Opened { path: path.to_owned(), lines: Lines::open(path, MAX_RECORD)?, first: None, row: 0 };
+    let Some(first) = file.object()? else { return Err(TableError::file(path, "nothing but blank lines")) };
     let columns = first.1.iter().map(|(name, _)| Column { name: name.clone(), declared: None }).collect();
     file.first = Some(first);
     Ok((columns, file))
 }
 
 impl Opened {
+    /// The values of these names in the next object, which must have all of them; what else it has is passed over.
+    pub(crate) fn row(&mut self, names: &[String]) -> Result<Option<Row>, TableError> {
+        let Some((line, mut object)) = self.object()? else { return Ok(None) };
+        self.row += 1;
+        let mut cells = Vec::with_capacity(names.len());
+        for name in names {
+            let Some((_, value)) = object.iter_mut().find(|(known, _)| known == name) else {
+                let reason = format!("row {} has no column {name:?}, row 1 has", self.row);
+                let seen = object.iter().map(|(name, _)| name.as_str());
+                return Err(TableError::column(&self.path, &reason, seen, "write null where a row has no value"));
+            };
+            cells.push(cell(std::mem::take(value)));
+        }
+        Ok(Some(Row { number: self.row, line: Some(line), cells }))
+    }
+
     /// The next object, and its line.
-    fn next(&mut self) -> Result<Option<(u64, Members)>, TableError> {
+    fn object(&mut self) -> Result<Option<(u64, Members)>, TableError> {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
@@ -45,46 +62,6 @@ impl Opened {
             }
         }
         Ok(None)
-    }
-}
-
-/// The values of some names, object by object. Each object has all of them; what else it has is passed over.
-pub(crate) struct Rows {
-    file: Opened,
-    names: Vec<String>,
-    row: u64,
-}
-
-impl Rows {
-    pub(crate) fn new(file: Opened, names: Vec<String>) -> Self {
-        Self { file, names, row: 0 }
-    }
-
-    fn read(&mut self) -> Result<Option<Row>, TableError> {
-        let Some((line, mut object)) = self.file.next()? else { return Ok(None) };
-        self.row += 1;
-        let mut cells = Vec::with_capacity(self.names.len());
-        for name in &self.names {
-            match object.iter_mut().find(|(known, _)| known == name) {
-                Some((_, value)) => cells.push(cell(std::mem::take(value))),
-                None => return Err(self.absent(name, &object)),
-            }
-        }
-        Ok(Some(Row { number: self.row, line: Some(line), cells }))
-    }
-
-    fn absent(&self, name: &str, object: &Members) -> TableError {
-        let reason = format!("row {} has no column {name:?}, row 1 has", self.row);
-        let seen = object.iter().map(|(name, _)| name.as_str());
-        TableError::column(&self.file.path, &reason, seen, "write null where a row has no value")
-    }
-}
-
-impl Iterator for Rows {
-    type Item = Result<Row, TableError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.read().transpose()
     }
 }
 

@@ -60,7 +60,7 @@ enum Opened {
 
 /// The rows of a table, in order. After an error there are no more.
 pub struct Rows {
-    rows: Box<dyn Iterator<Item = Result<Row, TableError>> + Send>,
+    next: Box<dyn FnMut() -> Result<Option<Row>, TableError> + Send>,
     failed: bool,
 }
 
@@ -105,16 +105,21 @@ impl Table {
         let twice = |(at, column): (usize, &usize)| columns[..at].contains(column);
         assert!(!columns.iter().enumerate().any(twice), "a column is asked for twice: {columns:?}");
         assert!(columns.iter().all(|&column| column < self.columns.len()), "no such column: {columns:?}");
-        let columns = columns.to_vec();
-        let rows: Box<dyn Iterator<Item = Result<Row, TableError>> + Send> = match self.file {
-            Opened::Csv(file) => Box::new(csv::Rows::new(file, columns)),
-            Opened::JsonLines(file) => {
-                let names = columns.into_iter().map(|column| self.columns[column].name.clone()).collect();
-                Box::new(jsonl::Rows::new(file, names))
+        let next: Box<dyn FnMut() -> Result<Option<Row>, TableError> + Send> = match self.file {
+            Opened::Csv(mut file) => {
+                let columns = columns.to_vec();
+                Box::new(move || file.row(&columns))
             }
-            Opened::Parquet(file) => Box::new(parquet::Rows::new(file, &self.columns, columns)?),
+            Opened::JsonLines(mut file) => {
+                let names: Vec<String> = columns.iter().map(|&column| self.columns[column].name.clone()).collect();
+                Box::new(move || file.row(&names))
+            }
+            Opened::Parquet(file) => {
+                let mut rows = file.rows(&self.columns, columns)?;
+                Box::new(move || rows.row())
+            }
         };
-        Ok(Rows { rows, failed: false })
+        Ok(Rows { next, failed: false })
     }
 }
 
@@ -122,7 +127,7 @@ impl Iterator for Rows {
     type Item = Result<Row, TableError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = if self.failed { None } else { self.rows.next() };
+        let next = if self.failed { None } else { (self.next)().transpose() };
         self.failed |= matches!(next, Some(Err(_)));
         next
     }

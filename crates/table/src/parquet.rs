@@ -70,8 +70,24 @@ fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, TableError>) -> Resu
     })
 }
 
+/// A file that the library can't read, in its words but for the names that it gives to its own errors.
 fn broken(path: &Path, cause: ParquetError) -> TableError {
-    TableError::Parquet { path: path.into(), cause }
+    let text = cause.to_string();
+    let names = [
+        "External: ",
+        "Parquet argument error: ",
+        "Parquet error: ",
+        "EOF: ",
+        "Arrow: ",
+        "Ipc error: ",
+        "Parser error: ",
+    ];
+    let mut words = text.as_str();
+    while let Some(rest) = names.iter().find_map(|name| words.strip_prefix(name)) {
+        words = rest;
+    }
+    let hint = "(hint: the file is damaged; fetch or write it again)";
+    TableError::file(path, format!("not readable as Parquet: {words} {hint}"))
 }
 
 /// Whether the file begins, ends and has a footer as Parquet does: what the library says of the rest is for experts.
@@ -121,16 +137,17 @@ pub(crate) struct Rows {
     left: u64,
 }
 
-impl Rows {
-    pub(crate) fn new(file: Opened, all: &[Column], columns: Vec<usize>) -> Result<Self, TableError> {
-        let Opened { path, builder, headers, length } = file;
+impl Opened {
+    /// The values of these of `all` columns.
+    pub(crate) fn rows(self, all: &[Column], columns: &[usize]) -> Result<Rows, TableError> {
+        let Self { path, builder, headers, length } = self;
         for column in columns.iter().map(|&column| &all[column]) {
             if let Some(declared) = column.declared.as_ref().filter(|declared| declared.values == ValueType::Other) {
-                let reason = format!(
-                    "column {:?} is {}, not text, a number or a boolean (hint: leave it out)",
-                    column.name, declared.type_name
-                );
-                return Err(TableError::file(path, reason));
+                let (name, kind) = (&column.name, &declared.type_name);
+                return Err(TableError::file(
+                    path,
+                    format!("column {name:?} is {kind}, not text, a number or a boolean"),
+                ));
             }
         }
         // A batch has its columns in the file's order.
@@ -144,7 +161,22 @@ impl Rows {
             reader.map_err(|error| broken(&path, error))
         })?;
         let left = MAX_ROWS_BYTES.saturating_add(length.saturating_mul(MAX_ROWS_RATIO));
-        Ok(Self { path, reader, columns: places, batch: Vec::new().into_iter(), rows: 0, length, left })
+        Ok(Rows { path, reader, columns: places, batch: Vec::new().into_iter(), rows: 0, length, left })
+    }
+}
+
+impl Rows {
+    pub(crate) fn row(&mut self) -> Result<Option<Row>, TableError> {
+        loop {
+            if let Some(row) = self.batch.next() {
+                return Ok(Some(row));
+            }
+            let path = self.path.clone();
+            match guarded(&path, || self.read())? {
+                Some(rows) => self.batch = rows.into_iter(),
+                None => return Ok(None),
+            }
+        }
     }
 
     /// The rows of the next batch; `None` where there is none.
@@ -175,24 +207,6 @@ impl Rows {
             rows.push(Row { number: self.rows, line: None, cells: cells.collect::<Result<_, _>>()? });
         }
         Ok(Some(rows))
-    }
-}
-
-impl Iterator for Rows {
-    type Item = Result<Row, TableError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(row) = self.batch.next() {
-                return Some(Ok(row));
-            }
-            let path = self.path.clone();
-            match guarded(&path, || self.read()) {
-                Ok(Some(rows)) => self.batch = rows.into_iter(),
-                Ok(None) => return None,
-                Err(error) => return Some(Err(error)),
-            }
-        }
     }
 }
 

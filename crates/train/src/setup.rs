@@ -6,7 +6,7 @@ use data::DataError;
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{DiskError, human_bytes, sha256_file};
-use fetch::{Checkpoint, Origin};
+use fetch::{Origin, PretrainedModel};
 use model::{Config, DropoutOverrides, LoadOptions, LoadReport, SequenceClassifier, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
@@ -25,7 +25,7 @@ pub(crate) struct Setup {
     pub(crate) train: Examples,
     /// `None` where the data has no labelled validation split.
     pub(crate) validation: Option<Examples>,
-    pub(crate) pretrained: Checkpoint,
+    pub(crate) pretrained: PretrainedModel,
     /// `config.json` with the run's labels and dropout.
     pub(crate) model_config: Config,
     pub(crate) precision: model::Precision,
@@ -141,17 +141,17 @@ impl Setup {
 }
 
 /// The model asked for, and without one that of the data: its tokenizer made the ids.
-fn find_model(asked: Option<&str>, manifest: &Manifest) -> Result<Checkpoint> {
+fn find_model(asked: Option<&str>, manifest: &Manifest) -> Result<PretrainedModel> {
     if let Some(name) = asked {
-        return Ok(fetch::checkpoint(Some(name))?);
+        return Ok(fetch::pretrained_model(Some(name))?);
     }
     let source = &manifest.model;
     let name = match source.origin {
         Origin::Packaged => "packaged",
         _ => &source.name,
     };
-    let found = fetch::checkpoint(Some(name))?;
-    Ok(Checkpoint { note: source.note.clone().or(found.note), ..found })
+    let found = fetch::pretrained_model(Some(name))?;
+    Ok(PretrainedModel { note: source.note.clone().or(found.note), ..found })
 }
 
 /// A split that can't be trained on or scored.
@@ -163,7 +163,7 @@ pub(crate) fn unlabelled(split: &str, rows: usize, unlabelled: usize) -> TrainEr
 }
 
 /// Refuses data whose ids this model would read as other words, or can't read at all.
-fn check_fit(prepared: &Prepared, pretrained: &Checkpoint, model: &Config) -> Result<()> {
+fn check_fit(prepared: &Prepared, pretrained: &PretrainedModel, model: &Config) -> Result<()> {
     let manifest = &prepared.manifest;
     let misfit = |problem: String, max_length: usize| {
         Err(TrainError::Refused(format!(

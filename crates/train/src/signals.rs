@@ -3,14 +3,12 @@
 //! A signal only sets a number here, so that training stops where its state is whole: between two steps. A process that
 //! was started by another of ours is asked in the same way by the end of its standard input.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-
-use crate::error::{Result, TrainError};
 
 /// 0, or the number of the signal that came.
 static REQUESTED: AtomicUsize = AtomicUsize::new(0);
@@ -55,7 +53,7 @@ impl Signal {
 ///
 /// # Errors
 /// A system that doesn't let a signal be caught.
-pub fn install() -> Result<()> {
+pub fn install() -> io::Result<()> {
     static INSTALLED: Mutex<bool> = Mutex::new(false);
     let mut installed = INSTALLED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if *installed {
@@ -64,9 +62,9 @@ pub fn install() -> Result<()> {
     for signal in Signal::ALL {
         let number = signal.number();
         // Handlers run in this order: the first signal passes by the first of them and arms it.
-        flag::register_conditional_default(number, &AGAIN).map_err(cannot_be_caught)?;
-        flag::register_usize(number, &REQUESTED, number as usize).map_err(cannot_be_caught)?;
-        flag::register(number, &AGAIN).map_err(cannot_be_caught)?;
+        flag::register_conditional_default(number, &AGAIN)?;
+        flag::register_usize(number, &REQUESTED, number as usize)?;
+        flag::register(number, &AGAIN)?;
     }
     *installed = true;
     Ok(())
@@ -77,7 +75,7 @@ pub fn install() -> Result<()> {
 ///
 /// # Errors
 /// A system that has no more threads.
-pub fn stop_at_end_of_input() -> Result<()> {
+pub fn stop_at_end_of_input() -> io::Result<()> {
     let watch = || {
         let mut input = std::io::stdin().lock();
         loop {
@@ -89,11 +87,7 @@ pub fn stop_at_end_of_input() -> Result<()> {
         }
         REQUESTED.store(SIGTERM as usize, Ordering::SeqCst);
     };
-    std::thread::Builder::new().name("input".to_owned()).spawn(watch).map(drop).map_err(cannot_be_caught)
-}
-
-fn cannot_be_caught(error: std::io::Error) -> TrainError {
-    TrainError::Refused(format!("the system doesn't let SIGINT and SIGTERM be caught: {error}"))
+    std::thread::Builder::new().name("input".to_owned()).spawn(watch).map(drop)
 }
 
 /// The signal that has asked this process to stop, if one has.

@@ -108,7 +108,9 @@ impl<'a> Trainer<'a> {
             tracing::info!("{} is finished: there is nothing to do", self.folder.path().display());
             return Ok(self.folder);
         }
-        signals::install()?;
+        signals::install().map_err(|error| {
+            TrainError::Refused(format!("the system doesn't let SIGINT and SIGTERM be caught: {error}"))
+        })?;
         self.observers = Observers::of(&self.folder, self.config.evaluation.tensorboard)?;
         self.started = Instant::now();
         let start = self.start();

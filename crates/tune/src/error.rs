@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use disk::DiskError;
+
 use crate::space::SpaceError;
 use crate::{Direction, TrialState};
 
@@ -18,15 +20,8 @@ pub enum TuneError {
     Space(#[from] SpaceError),
 
     /// A file or folder of this machine could not be read or written.
-    #[error("cannot {doing} {}: {source}", path.display())]
-    Io {
-        /// What was being done: "read", "write", "create".
-        doing: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: io::Error,
-    },
+    #[error("{}: {}", .0, .0.source)]
+    Disk(#[from] DiskError),
 
     /// A line of the journal that is not one of Optuna's operations.
     #[error(
@@ -153,13 +148,6 @@ pub enum TuneError {
         /// The writer's reason.
         source: io::Error,
     },
-}
-
-impl TuneError {
-    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { doing, path, source }
-    }
 }
 
 fn names(found: &[String]) -> String {

@@ -70,7 +70,7 @@ impl Study {
     /// Opens a study, and makes the journal and the study in it where they aren't there. The folder must be.
     ///
     /// # Errors
-    /// [`TuneError::Io`]; [`TuneError::Damaged`]; [`TuneError::OtherDirection`] and [`TuneError::Objectives`] where the
+    /// [`TuneError::Disk`]; [`TuneError::Damaged`]; [`TuneError::OtherDirection`] and [`TuneError::Objectives`] where the
     /// study is there and optimises something else.
     pub fn open(path: &Path, name: &str, direction: Direction) -> Result<Self> {
         JournalFile::create(path)?;
@@ -101,7 +101,7 @@ impl Study {
     /// The names of all studies of a journal.
     ///
     /// # Errors
-    /// [`TuneError::Io`], [`TuneError::Damaged`].
+    /// [`TuneError::Disk`], [`TuneError::Damaged`].
     pub fn names(path: &Path) -> Result<Vec<String>> {
         Ok(Journal::open(path)?.replay().names())
     }
@@ -148,7 +148,7 @@ impl Study {
     /// Reads what others did.
     ///
     /// # Errors
-    /// [`TuneError::Io`], [`TuneError::Damaged`], [`TuneError::Replaced`], and [`TuneError::NoStudy`] where somebody
+    /// [`TuneError::Disk`], [`TuneError::Damaged`], [`TuneError::Replaced`], and [`TuneError::NoStudy`] where somebody
     /// deleted the study.
     pub fn sync(&mut self) -> Result<()> {
         self.journal.sync()?;

@@ -105,7 +105,7 @@ fn flags_of_train() {
         all.refused(name, &format!("train {data}{flags}"));
     }
     if !tch::Cuda::is_available() {
-        let found = Some(("can't be had: ", " (hint: "));
+        let found = Some(("is not available: ", " (hint: "));
         all.refused_whatever("a GPU where there is none", "train --data data --device cuda", found);
     }
     all.finish();

@@ -36,7 +36,8 @@ pub fn write(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, wi
 fn page(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner: Option<&Winner>) -> Result<String> {
     let best = study.best();
     let trials = trials(study);
-    let tested = winner.and_then(Winner::test).map(|_| EvaluationResult::read(&folder.best(), "test")).transpose()?;
+    let tested =
+        winner.and_then(Winner::test_score).map(|_| EvaluationResult::read(&folder.best(), "test")).transpose()?;
     let title = format!("Study {}", study.name());
     let subtitle = format!("{}: {} on {}", folder.path().display(), model(plan), plan.manifest.variant);
     let confusion_title = format!("{} on test", plan.manifest.dataset);
@@ -89,15 +90,15 @@ fn headline(study: &Study, plan: &Plan, winner: Option<&Winner>) -> Vec<Figure> 
     if let Some((best, value)) = study.best().and_then(|best| Some((best, best.value?))) {
         figures.push(figure(format!("Validation {}", plan.metric), shown(value), format!("trial {}", best.number)));
     }
-    if let Some(test) = winner.and_then(Winner::test) {
-        let looks = match winner.map_or(1, |winner| winner.looks.len()) {
+    if let Some(test) = winner.and_then(Winner::test_score) {
+        let times = match winner.map_or(1, |winner| winner.test_scores.len()) {
             1 => "scored once, at the end".to_owned(),
-            looks => format!("scored {looks} times"),
+            times => format!("scored {times} times"),
         };
         figures.push(figure(
             format!("Test {}", plan.metric),
             shown(test.value),
-            format!("{} texts, {looks}", test.examples),
+            format!("{} texts, {times}", test.examples),
         ));
     }
     let finished: Vec<&Trial> = study.trials().iter().filter(|trial| trial.state.is_finished()).collect();

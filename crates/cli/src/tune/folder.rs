@@ -7,14 +7,14 @@
 //! | `best.toml`, `best/` | the winner's configuration, and its run: the model |
 //! | `study.html`, `trials.csv`, `trials.json` | all of it to look at |
 //!
-//! Weights are kept of the best trial only; logs and figures of all.
+//! Weights are kept of the best trial only; logs and scores of all.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use disk::write_atomic;
+use disk::{StagedFolder, create_folder_all, write_atomic};
 use run::MODEL;
 use run::checkpoints::CHECKPOINTS;
 
@@ -30,8 +30,7 @@ pub struct StudyFolder {
 impl StudyFolder {
     /// Makes it where it isn't there.
     pub fn create(path: PathBuf) -> Result<Self> {
-        let trials = path.join("trials");
-        fs::create_dir_all(&trials).with_context(|| format!("can't make the folder {}", trials.display()))?;
+        create_folder_all(&path.join("trials"))?;
         Ok(Self { path })
     }
 
@@ -65,8 +64,8 @@ impl StudyFolder {
         self.path.join("best")
     }
 
-    /// Removes what a finished trial needs no more: its checkpoints, and its model unless `keep_model`.
-    pub fn thin_out(&self, number: u64, keep_model: bool) {
+    /// Removes the weights of a finished trial: its checkpoints, and its model unless `keep_model`.
+    pub fn remove_weights(&self, number: u64, keep_model: bool) {
         let run = self.run(number);
         let removed = [
             absent_is_fine(fs::remove_dir_all(run.join(CHECKPOINTS))),
@@ -77,10 +76,10 @@ impl StudyFolder {
         }
     }
 
-    /// Makes trial `number` the winner: its configuration and, where its model is there, its run under the fixed name
-    /// `best`. Files are second names of the trial's, not copies, where the file system can do that. Says whether there
-    /// is a model.
-    pub fn crown(&self, number: u64, configuration: &str) -> Result<bool> {
+    /// Publishes trial `number` as the best: its configuration and, where its model is there, its run under the fixed
+    /// name `best`. Files are second names of the trial's, not copies, where the file system can do that. Returns whether
+    /// there is a model.
+    pub fn publish_best(&self, number: u64, configuration: &str) -> Result<bool> {
         write_atomic(&self.file("best.toml"), configuration)?;
         let (run, best) = (self.run(number), self.best());
         if !run.join(MODEL).is_file() {
@@ -89,22 +88,19 @@ impl StudyFolder {
         if same_file(&run.join(MODEL), &best.join(MODEL)) {
             return Ok(true);
         }
-        let made = self.path.join(".unfinished-best");
-        let make = || -> io::Result<()> {
-            absent_is_fine(fs::remove_dir_all(&made))?;
-            fs::create_dir(&made)?;
+        let publish = || -> Result<()> {
+            let made = StagedFolder::create(&best, MODEL)?;
             for entry in fs::read_dir(&run)? {
                 let entry = entry?;
                 // Reports of earlier winners and locks stay behind; so do folders.
                 if entry.file_type()?.is_file() && !entry.file_name().to_string_lossy().starts_with('.') {
-                    let to = made.join(entry.file_name());
+                    let to = made.path().join(entry.file_name());
                     fs::hard_link(entry.path(), &to).or_else(|_| copy(&entry.path(), &to))?;
                 }
             }
-            absent_is_fine(fs::remove_dir_all(&best))?;
-            fs::rename(&made, &best)
+            Ok(made.publish()?)
         };
-        make().with_context(|| format!("can't put the model of trial {number} into {}", best.display()))?;
+        publish().with_context(|| format!("can't put the model of trial {number} into {}", best.display()))?;
         Ok(true)
     }
 }
@@ -112,7 +108,9 @@ impl StudyFolder {
 /// A copy with the time of the original, by which the same winner is known again.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::copy(from, to)?;
-    fs::File::options().write(true).open(to)?.set_modified(from.metadata()?.modified()?)
+    let copied = fs::File::options().write(true).open(to)?;
+    copied.set_modified(from.metadata()?.modified()?)?;
+    copied.sync_all()
 }
 
 fn absent_is_fine(outcome: io::Result<()>) -> io::Result<()> {
@@ -124,8 +122,8 @@ fn absent_is_fine(outcome: io::Result<()>) -> io::Result<()> {
 
 /// Whether two paths name the same bytes without looking at all of them: same length and time of change.
 fn same_file(one: &Path, other: &Path) -> bool {
-    let look = |path: &Path| path.metadata().ok().and_then(|file| Some((file.len(), file.modified().ok()?)));
-    matches!((look(one), look(other)), (Some(one), Some(other)) if one == other)
+    let state = |path: &Path| path.metadata().ok().and_then(|file| Some((file.len(), file.modified().ok()?)));
+    matches!((state(one), state(other)), (Some(one), Some(other)) if one == other)
 }
 
 #[cfg(test)]
@@ -149,25 +147,28 @@ mod tests {
     #[test]
     fn the_winner_has_a_place_of_its_own_and_gives_it_up() {
         let (_root, folder) = folder();
-        assert!(folder.crown(0, "epochs = 3").unwrap());
+        assert!(folder.publish_best(0, "epochs = 3").unwrap());
         assert_eq!(fs::read_to_string(folder.best().join(MODEL)).unwrap(), "zero");
         assert!(!folder.best().join(".lock").exists() && !folder.best().join(CHECKPOINTS).exists());
         fs::write(folder.best().join("evaluation-test.json"), "{}").unwrap();
-        assert!(folder.crown(0, "epochs = 3").unwrap());
-        assert!(folder.best().join("evaluation-test.json").exists(), "the same winner keeps its figures");
-        assert!(folder.crown(1, "epochs = 4").unwrap());
+        assert!(folder.publish_best(0, "epochs = 3").unwrap());
+        assert!(folder.best().join("evaluation-test.json").exists(), "the same winner keeps its scores");
+        assert!(folder.publish_best(1, "epochs = 4").unwrap());
         assert_eq!(fs::read_to_string(folder.best().join(MODEL)).unwrap(), "one");
         assert!(!folder.best().join("evaluation-test.json").exists(), "another one doesn't inherit them");
         assert_eq!(fs::read_to_string(folder.file("best.toml")).unwrap(), "epochs = 4");
-        assert!(!folder.crown(7, "epochs = 5").unwrap(), "a trial without a model");
+        let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["best", "best.toml", "trials"], "nothing unfinished is left");
+        assert!(!folder.publish_best(7, "epochs = 5").unwrap(), "a trial without a model");
     }
 
     #[test]
-    fn what_is_thinned_out_keeps_its_figures() {
+    fn a_trial_without_weights_keeps_its_scores() {
         let (_root, folder) = folder();
-        folder.thin_out(0, true);
-        folder.thin_out(1, false);
-        folder.thin_out(1, false);
+        folder.remove_weights(0, true);
+        folder.remove_weights(1, false);
+        folder.remove_weights(1, false);
         copy(&folder.run(0).join(MODEL), &folder.file("copy")).unwrap();
         assert!(same_file(&folder.run(0).join(MODEL), &folder.file("copy")));
         assert!(folder.run(0).join(MODEL).exists() && !folder.run(0).join(CHECKPOINTS).exists());

@@ -20,7 +20,7 @@ use tune::{Distribution, Param};
 
 use super::args::TuneArgs;
 use super::attributes::EPOCHS_PER_EVALUATION;
-use super::ground::Ground;
+use super::study_context::StudyContext;
 
 /// How many trials a study has where nobody says.
 const TRIALS: u64 = 20;
@@ -116,12 +116,12 @@ impl Plan {
     }
 
     /// What makes values comparable.
-    pub fn ground(&self, space: &Space) -> Ground {
+    pub fn context(&self, space: &Space) -> StudyContext {
         let model = self.model.as_deref().unwrap_or(&self.manifest.model.name);
         let mut fixed = space.fixed().clone();
         // Of no consequence but for the last digits.
         fixed.remove("threads");
-        Ground(BTreeMap::from([
+        StudyContext(BTreeMap::from([
             ("data", json!(self.manifest.fingerprint)),
             ("model", json!(model)),
             ("metric", json!(self.metric.to_string())),

@@ -86,7 +86,7 @@ impl TrialProcess {
     }
 
     /// Reads what the training told since, and says how it ended if it has.
-    pub fn look(&mut self) -> Result<Option<Ended>> {
+    pub fn poll(&mut self) -> Result<Option<Ended>> {
         // In this order: nothing is told after the end.
         let status = self.child.try_wait()?;
         self.log.follow().with_context(|| format!("can't read the log of {}", self.output.display()))?;

@@ -1,7 +1,7 @@
 //! Trials, one process each, until there are enough: what to try is asked of the sampler, whether to go on of the pruner,
 //! and everything that is known lies in the study, so that this process may end at any instant.
 //!
-//! A single thread looks at all running trials in turn. It never waits for one of them.
+//! A single thread polls all running trials in turn. It never waits for one of them.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -23,8 +23,8 @@ use super::plan::Plan;
 use super::process::{Ended, TrialProcess};
 use super::table::Table;
 
-/// Between two looks at the trials.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Between two polls of the trials.
+const POLL_EVERY: Duration = Duration::from_millis(50);
 /// Between two signs of life; the study wants one every 30 seconds.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
 /// So often a trial may lose its process, while this one lives, before it counts as failed.
@@ -107,7 +107,7 @@ impl Runner<'_> {
             let mut waits = false;
             for (index, place) in places.iter_mut().enumerate() {
                 if let Some(running) = place.take() {
-                    *place = self.look(running, index, end.is_some())?;
+                    *place = self.poll(running, index, end.is_some())?;
                 }
                 if place.is_none() && end.is_none() {
                     match self.next()? {
@@ -126,7 +126,7 @@ impl Runner<'_> {
             }
             let note = if waits { "; waiting for a trial of a worker that isn't heard of" } else { "" };
             self.table.state(self.study.trials(), self.study.best(), self.plan.trials, note);
-            sleep(LOOK_EVERY);
+            sleep(POLL_EVERY);
         }
         Ok(match end {
             Some(end) => end,
@@ -259,9 +259,9 @@ impl Runner<'_> {
     }
 
     /// Passes on what a trial told, and gives it up or brings it to its end where that is due.
-    fn look(&mut self, mut running: Running, place: usize, stopping: bool) -> Result<Option<Running>> {
+    fn poll(&mut self, mut running: Running, place: usize, stopping: bool) -> Result<Option<Running>> {
         let number = running.number;
-        let ended = running.process.look()?;
+        let ended = running.process.poll()?;
         match self.pass_on(&running) {
             Ok(false) => {}
             Ok(true) => {
@@ -362,17 +362,17 @@ impl Runner<'_> {
         self.study.set_trial_user_attrs(number, &attrs)?;
         self.study.finish(number, outcome)?;
         self.table.end(self.study.trial(number)?, word, epochs);
-        self.thin_out(number);
+        self.remove_weights(number);
         (self.after_trial)(self.study)
     }
 
-    /// Keeps weights of the best trial alone. Only what just ended can have changed which one that is.
-    fn thin_out(&self, ended: u64) {
+    /// Keeps the weights of the best trial alone. Only what just ended can have changed which one that is.
+    fn remove_weights(&self, ended: u64) {
         let best = self.study.best().map(|best| best.number);
-        self.folder.thin_out(ended, best == Some(ended));
+        self.folder.remove_weights(ended, best == Some(ended));
         if best == Some(ended) {
             let over = |trial: &&tune::Trial| trial.state.is_finished() && trial.number != ended;
-            self.study.trials().iter().filter(over).for_each(|trial| self.folder.thin_out(trial.number, false));
+            self.study.trials().iter().filter(over).for_each(|trial| self.folder.remove_weights(trial.number, false));
         }
     }
 }

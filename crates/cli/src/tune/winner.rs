@@ -1,4 +1,4 @@
-//! The end of a study: the best trial's model under a fixed name, its configuration, and its one look at the test split.
+//! The end of a study: the best trial's model under a fixed name, its configuration, and its score on the test split.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,7 +14,7 @@ use tune::{Study, Trial};
 use super::folder::StudyFolder;
 use super::plan::Plan;
 
-/// The attribute of the study with every look at the test split.
+/// The attribute of the study with all scores on the test split.
 const TEST: &str = "verdict:test";
 
 /// What the test split said of a trial's model.
@@ -24,7 +24,7 @@ pub struct TestScore {
     pub trial: u64,
     /// How many texts there were.
     pub examples: u64,
-    /// The figure that chose the trial on validation.
+    /// The metric that chose the trial on validation.
     pub value: f64,
 }
 
@@ -33,13 +33,13 @@ pub struct Winner {
     pub trial: Trial,
     /// Whether its model is here, and not on another machine or with Optuna.
     pub has_model: bool,
-    /// All looks at the test split so far, the winner's last.
-    pub looks: Vec<TestScore>,
+    /// All scores on the test split so far, the winner's last.
+    pub test_scores: Vec<TestScore>,
 }
 
 impl Winner {
-    /// Puts the best trial's model and configuration in their places. `None` where no trial is complete.
-    pub fn crown(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space) -> Result<Option<Self>> {
+    /// Puts the best trial's model and configuration into their places. `None` where no trial is complete.
+    pub fn publish(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space) -> Result<Option<Self>> {
         let Some(trial) = study.best().cloned() else { return Ok(None) };
         let path = folder.config(trial.number);
         let configuration = match std::fs::read_to_string(&path) {
@@ -54,22 +54,21 @@ impl Winner {
             study.name(),
             plan.metric,
         );
-        let has_model = folder.crown(trial.number, &(head + &configuration))?;
-        let looks = looks(study);
-        Ok(Some(Self { trial, has_model, looks }))
+        let has_model = folder.publish_best(trial.number, &(head + &configuration))?;
+        Ok(Some(Self { trial, has_model, test_scores: test_scores(study) }))
     }
 
-    /// The winner's score on the test split, where there was a look at it.
-    pub fn test(&self) -> Option<&TestScore> {
-        self.looks.iter().find(|look| look.trial == self.trial.number)
+    /// The winner's score on the test split, where it has one.
+    pub fn test_score(&self) -> Option<&TestScore> {
+        self.test_scores.iter().find(|score| score.trial == self.trial.number)
     }
 
     /// Scores the model on the test split, unless that was done. Says nothing where there is no labelled test split or
     /// no model.
-    pub fn look_at_test(&mut self, study: &mut Study, folder: &StudyFolder, plan: &Plan) -> Result<()> {
+    pub fn score_on_test(&mut self, study: &mut Study, folder: &StudyFolder, plan: &Plan) -> Result<()> {
         let labelled =
             plan.manifest.splits.get("test").is_some_and(|split| split.rows > 0 && split.labelled == split.rows);
-        if !labelled || !self.has_model || self.test().is_some() {
+        if !labelled || !self.has_model || self.test_score().is_some() {
             return Ok(());
         }
         let said = folder.file("trials/evaluation.txt");
@@ -82,18 +81,18 @@ impl Winner {
         let status = status.context("can't start this program again to evaluate")?;
         ensure!(status.success(), "scoring the test split failed; {} says why", said.display());
         let result = EvaluationResult::read(&folder.best(), "test")?;
-        self.looks.push(TestScore {
+        self.test_scores.push(TestScore {
             trial: self.trial.number,
             examples: result.report.examples,
             value: plan.metric.value(&result.report, result.loss),
         });
-        study.set_user_attr(TEST, &serde_json::to_value(&self.looks)?)?;
+        study.set_user_attr(TEST, &serde_json::to_value(&self.test_scores)?)?;
         Ok(())
     }
 }
 
-/// The looks at the test split that a study had.
-fn looks(study: &Study) -> Vec<TestScore> {
+/// The scores on the test split that a study has.
+fn test_scores(study: &Study) -> Vec<TestScore> {
     let noted = study.user_attrs().remove(TEST);
-    noted.and_then(|looks| serde_json::from_value(looks).ok()).unwrap_or_default()
+    noted.and_then(|scores| serde_json::from_value(scores).ok()).unwrap_or_default()
 }

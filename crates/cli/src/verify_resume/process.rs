@@ -13,13 +13,13 @@ use run::last_step;
 
 use super::watch::{self, LogState, Unfinished};
 
-/// Between two looks at the run. A look costs some microseconds.
-const LOOK_EVERY: Duration = Duration::from_micros(100);
+/// Between two polls of the run. One costs some microseconds.
+const POLL_EVERY: Duration = Duration::from_micros(100);
 const SIGKILL: i32 = 9;
 
 /// When a process shall be killed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Plan {
+pub enum KillPlan {
     /// Never.
     Undisturbed,
     /// This long after its log has this step.
@@ -107,12 +107,12 @@ impl<'a> Watched<'a> {
     ///
     /// # Errors
     /// An end by itself that isn't a good one; more time than `most`.
-    pub fn see_through(mut self, plan: Plan, most: Duration, seen: &mut Seen) -> Result<End> {
+    pub fn see_through(mut self, plan: KillPlan, most: Duration, seen: &mut Seen) -> Result<End> {
         loop {
             if let Some(status) = self.child.0.try_wait()? {
                 return self.ended(status);
             }
-            self.look(plan, seen);
+            self.poll(plan, seen);
             if self.due.is_some_and(|due| Instant::now() >= due) {
                 self.child.0.kill().context("can't kill the training process")?;
                 let status = self.child.0.wait()?;
@@ -122,19 +122,19 @@ impl<'a> Watched<'a> {
                 let waited = most.as_secs();
                 bail!("a training process has not ended after {waited} s{}", self.last_words());
             }
-            sleep(LOOK_EVERY);
+            sleep(POLL_EVERY);
         }
     }
 
-    /// One look at the run, and whether it is time now.
-    fn look(&mut self, plan: Plan, seen: &mut Seen) {
+    /// Polls the run, and notes when to kill it as soon as that is known.
+    fn poll(&mut self, plan: KillPlan, seen: &mut Seen) {
         let now = Instant::now();
-        if let Plan::AfterStart(delay) = plan {
+        if let KillPlan::AfterStart(delay) = plan {
             self.due = Some(self.started + delay);
         }
-        self.look_at_saves(plan, now, seen);
+        self.poll_saves(plan, now, seen);
         // Until a process that goes on has cut the log, the steps in it are those of the life before.
-        if (self.stepped && !matches!(plan, Plan::AfterStep(..))) || watch::log_state(self.run) == self.log_before {
+        if (self.stepped && !matches!(plan, KillPlan::AfterStep(..))) || watch::log_state(self.run) == self.log_before {
             return;
         }
         let Some(step) = last_step(self.run) else { return };
@@ -142,14 +142,14 @@ impl<'a> Watched<'a> {
             self.stepped = true;
             seen.startups.push(now - self.started);
         }
-        if let Plan::AfterStep(awaited, delay) = plan
+        if let KillPlan::AfterStep(awaited, delay) = plan
             && step >= awaited
         {
             self.due.get_or_insert(now + delay);
         }
     }
 
-    fn look_at_saves(&mut self, plan: Plan, now: Instant, seen: &mut Seen) {
+    fn poll_saves(&mut self, plan: KillPlan, now: Instant, seen: &mut Seen) {
         let unfinished = watch::unfinished_checkpoints(self.run);
         if let Some((save, began)) = &self.saving {
             if unfinished.contains(save) {
@@ -159,7 +159,7 @@ impl<'a> Watched<'a> {
             self.saving = None;
         }
         let Some(save) = unfinished.into_iter().find(|save| !self.unfinished_before.contains(save)) else { return };
-        if let Plan::AfterSaveBegins { skip, delay } = plan
+        if let KillPlan::AfterSaveBegins { skip, delay } = plan
             && self.saves_begun >= skip
         {
             self.due.get_or_insert(now + delay);
@@ -189,8 +189,11 @@ impl<'a> Watched<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The fields of a step's record beside its number, as a shell writes them between double quotes.
+    pub(crate) const STEP_FIELDS: &str = r#"\"total_steps\":30,\"epoch\":1.0,\"loss\":0.5,\"learning_rate\":1e-5,\"gradient_norm\":1.0,\"examples\":1,\"tokens\":1,\"examples_per_second\":1.0,\"tokens_per_second\":1.0,\"seconds\":1.0"#;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -198,7 +201,7 @@ mod tests {
         command
     }
 
-    fn see(script: &str, plan: Plan, most: Duration) -> (Result<End>, Seen) {
+    fn see(script: &str, plan: KillPlan, most: Duration) -> (Result<End>, Seen) {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         let mut command = shell(script);
@@ -215,23 +218,23 @@ mod tests {
 
     #[test]
     fn a_good_end_a_bad_one_and_none() {
-        assert!(matches!(see("true", Plan::Undisturbed, LONG).0, Ok(End::Done)));
-        let error = see("echo no such file; exit 3", Plan::Undisturbed, LONG).0.unwrap_err().to_string();
+        assert!(matches!(see("true", KillPlan::Undisturbed, LONG).0, Ok(End::Done)));
+        let error = see("echo no such file; exit 3", KillPlan::Undisturbed, LONG).0.unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.ends_with("no such file"), "{error}");
-        let error = see("exec sleep 30", Plan::Undisturbed, Duration::ZERO).0.unwrap_err().to_string();
+        let error = see("exec sleep 30", KillPlan::Undisturbed, Duration::ZERO).0.unwrap_err().to_string();
         assert!(error.contains("has not ended after 0 s"), "{error}");
     }
 
     #[test]
     fn somebody_elses_signal_is_not_ours() {
-        assert!(see("kill -9 $$", Plan::Undisturbed, LONG).0.is_err());
+        assert!(see("kill -9 $$", KillPlan::Undisturbed, LONG).0.is_err());
     }
 
     #[test]
     fn a_save_is_seen_begin_and_end_and_is_hit() {
-        let (end, seen) = see(&format!("{SAVE} {SAVE}"), Plan::Undisturbed, LONG);
+        let (end, seen) = see(&format!("{SAVE} {SAVE}"), KillPlan::Undisturbed, LONG);
         assert!(matches!(end, Ok(End::Done)) && seen.saves.len() == 2, "{seen:?}");
-        let plan = Plan::AfterSaveBegins { skip: 1, delay: Duration::ZERO };
+        let plan = KillPlan::AfterSaveBegins { skip: 1, delay: Duration::ZERO };
         let (end, seen) = see(&format!("{SAVE} {SAVE} exec sleep 30"), plan, LONG);
         assert!(matches!(end, Ok(End::Killed { inside_save: true, log_untouched: true })), "{end:?}");
         assert_eq!(seen.saves.len(), 1);
@@ -239,16 +242,18 @@ mod tests {
 
     #[test]
     fn a_step_is_awaited() {
-        let script = r#"mkdir run; for step in 1 2 3; do
-            echo "{\"event\":\"step\",\"step\":$step}" >> run/log.jsonl; sleep 0.02; done; exec sleep 30"#;
-        let (end, seen) = see(script, Plan::AfterStep(3, Duration::from_millis(1)), LONG);
+        let script = format!(
+            r#"mkdir run; for step in 1 2 3; do
+            echo "{{\"event\":\"step\",\"step\":$step,{STEP_FIELDS}}}" >> run/log.jsonl; sleep 0.02; done; exec sleep 30"#
+        );
+        let (end, seen) = see(&script, KillPlan::AfterStep(3, Duration::from_millis(1)), LONG);
         assert!(matches!(end, Ok(End::Killed { inside_save: false, log_untouched: false })), "{end:?}");
         assert_eq!(seen.startups.len(), 1);
     }
 
     #[test]
     fn before_anything_is_done() {
-        let (end, _) = see("exec sleep 30", Plan::AfterStart(Duration::from_millis(5)), LONG);
+        let (end, _) = see("exec sleep 30", KillPlan::AfterStart(Duration::from_millis(5)), LONG);
         assert!(matches!(end, Ok(End::Killed { inside_save: false, log_untouched: true })), "{end:?}");
     }
 }

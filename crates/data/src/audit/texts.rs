@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
+use disk::sha256_bytes;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use crate::record::{Record, Split, normalised};
 
@@ -100,7 +100,7 @@ pub(super) struct Seen<'a> {
 }
 
 fn name(text: &str) -> Name {
-    let digest = Sha256::digest(text);
+    let digest = sha256_bytes(text);
     let word = |at: usize| u64::from_be_bytes(std::array::from_fn(|byte| digest[8 * at + byte]));
     [word(0), word(1)]
 }

@@ -1,11 +1,10 @@
 //! Whether two preparations have the same inputs.
 
-use sha2::{Digest, Sha256};
+use disk::Sha256Hasher;
 use tokenize::Tokenizer;
 
 use crate::dataset::Loaded;
 use crate::manifest::ModelSource;
-use crate::store::hex;
 
 /// The form of the splits' files. It isn't the manifest's: a run stays tied to its data while only what is told about
 /// the data changes.
@@ -13,7 +12,7 @@ const SPLITS_FORM: u32 = 1;
 
 /// sha256 over everything that decides about the prepared directory, each part with its length before it.
 pub(super) fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Tokenizer) -> String {
-    let mut hasher = Sha256::new();
+    let mut hasher = Sha256Hasher::default();
     let mut add = |part: &str| {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
@@ -33,5 +32,5 @@ pub(super) fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Toke
             add(&record.label.map_or(String::new(), |label| label.to_string()));
         }
     }
-    hex(&hasher.finalize())
+    hasher.finish()
 }

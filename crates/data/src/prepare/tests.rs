@@ -243,7 +243,8 @@ fn data_of_the_first_form_is_prepared_anew() {
     let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
     manifest["audit_sha256"] = serde_json::Value::Null;
     fs::write(&path, manifest.to_string()).unwrap();
-    assert!(Prepared::open(&home.path("out/own")).is_ok(), "it can still be trained on");
+    let message = Prepared::open(&home.path("out/own")).unwrap_err().to_string();
+    assert!(message.contains("has format 1, and this program reads 2"), "{message}");
     let again = home.prepare(&["--max-length", "16"]).unwrap();
     assert!(!again.already && home.path("out/own/audit.json").is_file());
     assert_eq!(again.prepared.manifest, first.prepared.manifest);

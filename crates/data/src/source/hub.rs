@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use disk::sha256_file;
 use fetch::{FetchError, Hub, RepoRef};
 use table::TableError;
 
@@ -51,7 +52,7 @@ pub(super) fn trees(files: [PathBuf; 3], source: String) -> Result<Trees, DataEr
     let source_sha256 = Split::ALL
         .iter()
         .zip(&files)
-        .map(|(split, path)| Ok((format!("{}/0000.parquet", split.name()), super::digest(path)?)))
+        .map(|(split, path)| Ok((format!("{}/0000.parquet", split.name()), sha256_file(path)?)))
         .collect::<Result<_, DataError>>()?;
     Ok(Trees { train: next(), validation: next(), test: next(), source, source_sha256 })
 }

@@ -34,7 +34,7 @@ proptest! {
         let written = write(&path, &rows);
         let bytes = std::fs::read(&path).unwrap();
         prop_assert_eq!(written.bytes, bytes.len() as u64);
-        prop_assert_eq!(written.sha256, hex(&Sha256::digest(&bytes)));
+        prop_assert_eq!(written.sha256, disk::sha256_hex(&bytes));
         let examples = Examples::open(&path).unwrap();
         prop_assert_eq!(examples.token_counts(), rows.iter().map(|row| row.2.len() as u32).collect::<Vec<_>>());
         prop_assert_eq!(read(&examples).unwrap(), rows);

@@ -7,7 +7,6 @@ use data::audit::{AUDIT, Limits, audit};
 use data::manifest::{MANIFEST, Manifest, Prepared};
 use data::store::{Examples, ROWS_PER_BATCH, Writer};
 use data::{Loaded, Places, Record};
-use sha2::{Digest, Sha256};
 
 use crate::fuzz::{Bound, Form, Parser, Seed, check, folder};
 
@@ -121,7 +120,7 @@ fn audits() {
     let bound = Bound { per_byte: 64, fixed: 4 << 20 };
     check(&Parser { package: "data", name: "prepared::audits", bound }, seeds.into(), |bytes| {
         // The sum is made anew, so that the reader behind it is reached.
-        let sum: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = disk::sha256_hex(bytes);
         fs::write(folder.path().join(AUDIT), bytes).unwrap();
         fs::write(folder.path().join(MANIFEST), manifest(20, length, &sum).to_string()).unwrap();
         let prepared = Prepared::open(folder.path()).map_err(|error| error.to_string())?;

@@ -78,6 +78,15 @@ fn the_place_is_never_empty_while_it_is_replaced() {
 }
 
 #[test]
+fn nothing_of_the_older_folder_stays() {
+    let shelf = Shelf::new();
+    fs::write(shelf.put("own", "older").join("old"), "").unwrap();
+    shelf.staged("newer").publish().unwrap();
+    assert!(!shelf.own().join("old").exists());
+    assert_eq!((shelf.manifest().as_str(), shelf.names()), ("newer", vec!["own".to_owned()]));
+}
+
+#[test]
 fn a_file_system_that_cannot_exchange_gets_two_renames() {
     let shelf = Shelf::new();
     shelf.put("own", "older");

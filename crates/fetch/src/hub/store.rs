@@ -13,11 +13,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use disk::{Lock, create_folder_all, folder_of, symlink_atomic, write_atomic};
 use hf_hub::Cache;
 
 use super::RepoRef;
-use crate::cache::{Lock, create_dir_all, sync_dir, write_whole};
-use crate::error::{FetchError, Result};
+use crate::cache::lock;
+use crate::error::Result;
 
 /// One repository's folder in the cache.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl<'a> Store<'a> {
         if is_commit(self.repo.revision()) {
             return Ok(());
         }
-        write_whole(&self.folder().join("refs").join(self.repo.revision()), commit.as_bytes())
+        write_with_folder(&self.folder().join("refs").join(self.repo.revision()), commit)
     }
 
     pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
@@ -71,7 +72,7 @@ impl<'a> Store<'a> {
     }
 
     pub(super) fn set_absent(&self, commit: &str, path: &str) -> Result<()> {
-        write_whole(&self.folder().join(".no_exist").join(commit).join(path), b"")
+        write_with_folder(&self.folder().join(".no_exist").join(commit).join(path), "")
     }
 
     /// Everything that has been fetched of a commit.
@@ -88,13 +89,13 @@ impl<'a> Store<'a> {
 
     /// Where a blob grows. Python resumes the same file.
     pub(super) fn partial(&self, etag: &str) -> Result<PathBuf> {
-        create_dir_all(&self.folder().join("blobs"))?;
+        create_folder_all(&self.folder().join("blobs"))?;
         Ok(self.folder().join("blobs").join(format!("{etag}.incomplete")))
     }
 
     /// Python takes the same lock.
     pub(super) fn lock(&self, etag: &str) -> Result<Lock> {
-        Lock::acquire(&self.cache.path().join(".locks").join(self.name()).join(format!("{etag}.lock")))
+        lock(&self.cache.path().join(".locks").join(self.name()).join(format!("{etag}.lock")))
     }
 
     /// Makes a blob appear in the snapshot.
@@ -103,30 +104,17 @@ impl<'a> Store<'a> {
         if place.is_file() {
             return Ok(place);
         }
-        let parent = place.parent().unwrap_or(&place).to_owned();
-        create_dir_all(&parent)?;
+        create_folder_all(folder_of(&place))?;
         // From snapshots/COMMIT/a/b the blobs are as many steps up as the path has parts, and one for the commit.
         let up = "../".repeat(path.split('/').count() + 1);
-        link_file(Path::new(&format!("{up}blobs/{etag}")), &self.blob(etag), &place)
-            .map_err(FetchError::io("link", &place))?;
-        sync_dir(&parent);
+        symlink_atomic(Path::new(&format!("{up}blobs/{etag}")), &place)?;
         Ok(place)
     }
 }
 
-/// Links by way of a temporary name: another process may be at the same place, or a dangling link in it.
-#[cfg(unix)]
-fn link_file(relative: &Path, _blob: &Path, place: &Path) -> std::io::Result<()> {
-    let beside = place.with_extension(format!("link-{}", std::process::id()));
-    let _ = fs::remove_file(&beside);
-    std::os::unix::fs::symlink(relative, &beside)?;
-    fs::rename(&beside, place)
-}
-
-/// Links need a privilege on Windows, so there the file is copied.
-#[cfg(not(unix))]
-fn link_file(_relative: &Path, blob: &Path, place: &Path) -> std::io::Result<()> {
-    fs::copy(blob, place).map(drop)
+fn write_with_folder(path: &Path, content: &str) -> Result<()> {
+    create_folder_all(folder_of(path))?;
+    Ok(write_atomic(path, content)?)
 }
 
 fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) {

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use disk::DiskError;
+
 use crate::error::{FetchError, Result};
 
 /// `VERDICT_PYTHON`, else `python3`.
@@ -17,7 +19,7 @@ pub(super) fn download(python: &str, requirement: &str, sha256: &str, into: &Pat
     check_pip(python)?;
     // Digests can be given in a requirements file only.
     let list = into.join("requirements.txt");
-    fs::write(&list, format!("{requirement} --hash=sha256:{sha256}\n")).map_err(FetchError::io("write", &list))?;
+    fs::write(&list, format!("{requirement} --hash=sha256:{sha256}\n")).map_err(DiskError::at("write", &list))?;
     let target = into.join("archive");
 
     // First with short patience, so that without a network the answer is "no" in seconds. A server that is there but
@@ -36,7 +38,7 @@ pub(super) fn download(python: &str, requirement: &str, sha256: &str, into: &Pat
     if !output.status.success() {
         return Err(failed(last_words(&output)));
     }
-    let mut files = fs::read_dir(&target).map_err(FetchError::io("read", &target))?.flatten();
+    let mut files = fs::read_dir(&target).map_err(DiskError::at("read", &target))?.flatten();
     match (files.next(), files.next()) {
         (Some(archive), None) => Ok(archive.path()),
         (None, _) => Err(failed("it brought no file".to_owned())),

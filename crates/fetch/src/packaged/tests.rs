@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::cache::sha256_text;
+use disk::sha256_hex;
 
 /// A cache, an archive with the one file `a.txt`, and an interpreter whose pip delivers it.
 struct World {
@@ -23,7 +23,7 @@ impl World {
         zip.start_file("inside/a.txt", zip::write::SimpleFileOptions::default()).unwrap();
         zip.write_all(CONTENT.as_bytes()).unwrap();
         zip.finish().unwrap();
-        let files = vec![PinnedFile { member: "inside/a.txt", file: "a.txt", sha256: sha256_text(CONTENT).leak() }];
+        let files = vec![PinnedFile { member: "inside/a.txt", file: "a.txt", sha256: sha256_hex(CONTENT).leak() }];
         let package = Package {
             folder: "thing",
             what: "a thing",
@@ -150,7 +150,7 @@ fn without_pip_the_error_says_how_to_get_it() {
 #[test]
 fn leftovers_of_a_killed_process_are_removed() {
     let world = World::new();
-    let left = world.cache().join("packaged/.thing-abc");
+    let left = world.cache().join("packaged/.thing.partial-11");
     fs::create_dir_all(&left).unwrap();
     world.install(DELIVER).unwrap();
     assert!(!left.exists());

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use disk::DiskError;
 use indicatif::{ProgressBar, ProgressStyle};
 use ureq::http::header;
 
@@ -66,14 +67,14 @@ impl Client {
             pause(quiet);
         }
         partial.bar.finish_and_clear();
-        partial.file.sync_all().map_err(FetchError::io("write", path))
+        Ok(partial.file.sync_all().map_err(DiskError::at("write", path))?)
     }
 }
 
 impl<'a> Partial<'a> {
     fn open(path: &'a Path, size: Option<u64>, label: &str) -> Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(FetchError::io("write", path))?;
-        let have = file.metadata().map_err(FetchError::io("read", path))?.len();
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(DiskError::at("write", path))?;
+        let have = file.metadata().map_err(DiskError::at("read", path))?.len();
         let mut partial = Self { file, path, have, size, bar: progress_bar(size, label) };
         if size.is_none_or(|size| have > size) {
             partial.restart()?;
@@ -87,7 +88,7 @@ impl<'a> Partial<'a> {
 
     fn restart(&mut self) -> Result<()> {
         // The file is open for appending, so the next write goes to the new end.
-        self.file.set_len(0).map_err(FetchError::io("write", self.path))?;
+        self.file.set_len(0).map_err(DiskError::at("write", self.path))?;
         self.have = 0;
         Ok(())
     }
@@ -115,7 +116,7 @@ impl<'a> Partial<'a> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Ok(End::Broken(error.to_string())),
             };
-            self.file.write_all(&buffer[..n]).map_err(FetchError::io("write", self.path))?;
+            self.file.write_all(&buffer[..n]).map_err(DiskError::at("write", self.path))?;
             self.have += n as u64;
             self.bar.set_position(self.have);
             if self.size.is_some_and(|size| self.have > size) {

@@ -4,9 +4,10 @@ use std::fs;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use disk::sha256_hex;
 use fetch::{FetchError, RepoRef};
 
-use crate::server::{Behaviour, sha256};
+use crate::server::Behaviour;
 use crate::{World, hub, long_content, unfinished};
 
 const LARGE: Behaviour = Behaviour {
@@ -73,7 +74,7 @@ fn a_download_that_never_gets_on_is_given_up_and_the_next_run_goes_on() {
     assert!(message.contains("0 of 400000 bytes") && message.contains("hint"), "{message}");
     assert_nothing_ready(&world);
 
-    let partial = world.cache.path().join("models--name/blobs").join(format!("{}.incomplete", sha256(&content)));
+    let partial = world.cache.path().join("models--name/blobs").join(format!("{}.incomplete", sha256_hex(&content)));
     fs::write(&partial, &content[..250_000]).unwrap();
     world.server.change(|behaviour| behaviour.cut_after = None);
     world.server.seen();
@@ -93,7 +94,7 @@ fn turned_bytes_are_fetched_again_and_then_refused() {
     let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, FetchError::WrongDigest { .. }) && !error.is_unreachable(), "{message}");
-    assert!(message.contains("sha256") && message.contains(&sha256(&content)), "{message}");
+    assert!(message.contains("sha256") && message.contains(&sha256_hex(&content)), "{message}");
     assert_nothing_ready(&world);
     assert_eq!(unfinished(world.cache.path()), [""; 0]);
 }
@@ -112,7 +113,7 @@ fn a_spoiled_beginning_of_an_earlier_run_is_found_out() {
     let (world, repo, content) = large_world(LARGE);
     let blobs = world.cache.path().join("models--name/blobs");
     fs::create_dir_all(&blobs).unwrap();
-    fs::write(blobs.join(format!("{}.incomplete", sha256(&content))), [7; 5000]).unwrap();
+    fs::write(blobs.join(format!("{}.incomplete", sha256_hex(&content))), [7; 5000]).unwrap();
     let path = world.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 }

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use disk::sha256_hex;
 use fetch::{FetchError, RepoRef};
 
-use crate::server::{Behaviour, COMMIT, NEXT_COMMIT, git_sha1, sha256};
+use crate::server::{Behaviour, COMMIT, NEXT_COMMIT, git_sha1};
 use crate::{World, long_content, unfinished};
 
 #[test]
@@ -51,7 +52,7 @@ fn a_large_file_comes_from_the_storage_without_the_token() {
     let path = hub.file(&RepoRef::model("owner/name").unwrap(), "model.safetensors").unwrap();
 
     assert_eq!(fs::read(&path).unwrap(), content);
-    let blob = world.cache.path().join("models--owner--name/blobs").join(sha256(&content));
+    let blob = world.cache.path().join("models--owner--name/blobs").join(sha256_hex(&content));
     assert!(blob.is_file(), "the blob is not named by the linked digest");
     for seen in world.server.seen() {
         let expected = (!seen.storage).then(|| "Bearer hf_right".to_owned());

@@ -1,8 +1,8 @@
 //! The Hub's client against a server on this machine that speaks the Hub's API.
 
-mod checkpoint;
 mod faults;
 mod files;
+mod pretrained_model;
 mod server;
 mod stanford;
 
@@ -57,7 +57,7 @@ fn unfinished(cache: &Path) -> Vec<String> {
             let name = entry.file_name().to_string_lossy().into_owned();
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
-            } else if name.ends_with(".incomplete") || name.starts_with(".tmp") || name.contains(".link-") {
+            } else if name.ends_with(".incomplete") || name.starts_with(disk::UNFINISHED) {
                 found.push(name);
             }
         }

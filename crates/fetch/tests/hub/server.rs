@@ -7,8 +7,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use disk::{hex, sha256_hex};
+use sha1::{Digest, Sha1};
 
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 pub const NEXT_COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
@@ -156,7 +156,7 @@ fn hub(behaviour: &Behaviour, seen: &Seen, storage: &str) -> Answer {
                 .with("Location", &format!("{storage}/{page}/{name}?signature=x"))
                 .with("X-Repo-Commit", &behaviour.commit)
                 .with("X-Linked-Size", &content.len().to_string())
-                .with("X-Linked-Etag", &format!("\"{}\"", sha256(content)))
+                .with("X-Linked-Etag", &format!("\"{}\"", sha256_hex(content)))
                 .with("ETag", "\"something-else\"");
         }
         if behaviour.relative_redirect && seen.path.starts_with(&direct) {
@@ -236,17 +236,9 @@ impl Answer {
     }
 }
 
-pub fn sha256(content: &[u8]) -> String {
-    hex(&Sha256::digest(content))
-}
-
 pub fn git_sha1(content: &[u8]) -> String {
     let mut hasher = Sha1::new();
     hasher.update(format!("blob {}\0", content.len()));
     hasher.update(content);
     hex(&hasher.finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,7 +1,7 @@
 //! BERT (Devlin et al. 2018): the names and shapes of its parameters, and the layers that have them.
 
 use super::{Family, Network};
-use crate::builder::{Builder, Scope};
+use crate::builder::{Builder, Role, Scope};
 use crate::config::{Activation, Config};
 use crate::head::Head;
 use crate::layers::attention::Attention;
@@ -15,7 +15,7 @@ pub(super) const FAMILY: Family =
 
 fn build(config: &Config, builder: &mut Builder) -> Network {
     let (d, eps) = (config.hidden_size, config.layer_norm_eps);
-    let mut scope = builder.embedding("bert.embeddings");
+    let mut scope = builder.scope(Role::Embedding, "bert.embeddings");
     let mut table =
         |name: &str, rows, traits| scope.parameter(&format!("{name}_embeddings.weight"), &[rows, d], traits);
     let embeddings = Embeddings {
@@ -26,12 +26,13 @@ fn build(config: &Config, builder: &mut Builder) -> Network {
         dropout: config.hidden_dropout_prob,
     };
     let layers = 0..config.num_hidden_layers as usize;
-    let layers = layers.map(|i| layer(config, builder.layer(i, &format!("bert.encoder.layer.{i}")))).collect();
+    let layers =
+        layers.map(|i| layer(config, builder.scope(Role::Layer(i), &format!("bert.encoder.layer.{i}")))).collect();
     let head = Head {
-        dense: Linear::new(builder.head("bert.pooler.dense"), d, d),
+        dense: Linear::new(builder.scope(Role::Head, "bert.pooler.dense"), d, d),
         activation: Activation::Tanh,
         dropout: config.classifier_dropout_prob(),
-        classifier: Linear::new(builder.head("classifier").per_class(), d, config.num_classes()),
+        classifier: Linear::new(builder.scope(Role::Head, "classifier").per_class(), d, config.num_classes()),
     };
     Network { embeddings, layers, head }
 }
@@ -75,7 +76,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::builder::{ParameterSpec, Role};
+    use crate::builder::ParameterSpec;
 
     fn parameters(layers: usize) -> BTreeMap<String, ParameterSpec> {
         let text = format!(

@@ -14,11 +14,11 @@ use kernels::attention as kernel;
 use kernels::attention::{Projections, Shape, Vectors, VectorsMut};
 use tch::Tensor;
 
-use crate::dropout::{DropoutStream, Site};
+use crate::dropout::Site;
 use crate::inputs::{Inputs, Rows};
 use crate::layers::layer_norm::{self, LayerNorm, Sites, Upstream};
 use crate::layers::linear::Linear;
-use crate::parameters::{Gradients, Parameters};
+use crate::pass::{Backward, Forward};
 use crate::profile::{Phase, timed};
 use crate::tensor_slice::{Float, empty, is_cpu, slice, slice_mut, with_float};
 
@@ -82,8 +82,9 @@ enum Probabilities {
 
 impl Attention {
     /// `[T, D]` to `[R, D]`, without dropout and without a tape.
-    pub(crate) fn forward(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows, parameters: &Parameters) -> Tensor {
-        let (query_rows, projected) = self.project(hidden, inputs, rows, parameters);
+    pub(crate) fn forward(&self, hidden: &Tensor, rows: Rows, pass: Forward) -> Tensor {
+        let Forward { inputs, parameters, .. } = pass;
+        let (query_rows, projected) = self.project(hidden, rows, pass);
         let context = timed(Phase::Attention, || {
             if is_cpu(hidden) {
                 with_float!(hidden, T => self.context_kernel::<T>(&projected, inputs, None, false).0)
@@ -95,20 +96,13 @@ impl Attention {
     }
 
     /// `[T, D]` to `[R, D]`.
-    pub(crate) fn forward_train(
-        &self,
-        hidden: Tensor,
-        inputs: &Inputs,
-        rows: Rows,
-        parameters: &Parameters,
-        dropout: &DropoutStream,
-    ) -> (Tensor, Saved) {
-        let (query_rows, projected) = self.project(&hidden, inputs, rows, parameters);
-        let site = dropout.site(self.attention_dropout);
-        let (context, probabilities) = timed(Phase::Attention, || self.context(&projected, inputs, site));
-        let dense = self.output.forward(&context, parameters);
-        let sites = Sites { before: dropout.site(self.hidden_dropout), after: None };
-        let (y, norm) = self.norm.forward_train(dense, Some(&query_rows), sites, parameters);
+    pub(crate) fn forward_train(&self, hidden: Tensor, rows: Rows, pass: Forward) -> (Tensor, Saved) {
+        let (query_rows, projected) = self.project(&hidden, rows, pass);
+        let site = pass.site(self.attention_dropout);
+        let (context, probabilities) = timed(Phase::Attention, || self.context(&projected, pass.inputs, site));
+        let dense = self.output.forward(&context, pass.parameters);
+        let sites = Sites { before: pass.site(self.hidden_dropout), after: None };
+        let (y, norm) = self.norm.forward_train(dense, Some(&query_rows), sites, pass.parameters);
         (y, Saved { hidden, query_rows, projected, site, probabilities, context, norm })
     }
 
@@ -117,25 +111,24 @@ impl Attention {
         &self,
         saved: &Saved,
         upstream: &Upstream,
-        inputs: &Inputs,
         input_wanted: bool,
-        parameters: &Parameters,
-        gradients: &mut Gradients,
+        pass: &mut Backward,
     ) -> Option<Upstream> {
-        let dnorm = self.norm.backward(&saved.norm, upstream, parameters, gradients); // [R, D]
-        self.output.backward_weights(&saved.context, &dnorm.dense, parameters, gradients);
+        let &mut Backward { inputs, parameters, .. } = pass;
+        let dnorm = self.norm.backward(&saved.norm, upstream, pass); // [R, D]
+        self.output.backward_weights(&saved.context, &dnorm.dense, pass);
         let dcontext = self.output.backward_input(&dnorm.dense, parameters); // [R, D]
         match timed(Phase::Attention, || self.projections_backward(saved, &dcontext, inputs)) {
             Projected::Fused(dqkv) => {
-                self.qkv.backward_weights(&saved.hidden, &dqkv, parameters, gradients);
+                self.qkv.backward_weights(&saved.hidden, &dqkv, pass);
                 input_wanted.then(|| {
                     let dy = self.qkv.backward_input(&dqkv, parameters);
                     Upstream { dy, dy_residual: Some(dnorm.residual) }
                 })
             }
             Projected::Separate { query, key_value } => {
-                self.qkv.backward_weights_part(&saved.query_rows, &query, &QUERY, parameters, gradients);
-                self.qkv.backward_weights_part(&saved.hidden, &key_value, &KEY_VALUE, parameters, gradients);
+                self.qkv.backward_weights_part(&saved.query_rows, &query, &QUERY, pass);
+                self.qkv.backward_weights_part(&saved.hidden, &key_value, &KEY_VALUE, pass);
                 input_wanted.then(|| {
                     let dquery_rows = self.qkv.backward_input_part(&query, &QUERY, parameters).g_add_(&dnorm.residual);
                     let mut dy = self.qkv.backward_input_part(&key_value, &KEY_VALUE, parameters);
@@ -146,7 +139,8 @@ impl Attention {
     }
 
     /// `[T, D]` to the rows that have queries, `[R, D]`, and their queries and the keys and values of all.
-    fn project(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows, parameters: &Parameters) -> (Tensor, Projected) {
+    fn project(&self, hidden: &Tensor, rows: Rows, pass: Forward) -> (Tensor, Projected) {
+        let Forward { inputs, parameters, .. } = pass;
         match rows {
             Rows::All => (hidden.shallow_clone(), Projected::Fused(self.qkv.forward(hidden, parameters))),
             Rows::Cls => {

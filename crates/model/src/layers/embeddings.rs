@@ -4,11 +4,11 @@ use kernels::rows::{Groups, Lookup, gather, group_sums};
 use tch::{Kind, Tensor};
 
 use crate::builder::{GradientForm, Initial, ParameterId, Traits};
-use crate::dropout::DropoutStream;
 use crate::inputs::Inputs;
 use crate::layers::layer_norm::{self, LayerNorm, Sites, Upstream};
 use crate::layers::linear::column_sums;
-use crate::parameters::{Gradient, Gradients, Parameters};
+use crate::parameters::{Gradient, Parameters};
+use crate::pass::{Backward, Forward};
 use crate::profile::{Phase, timed};
 use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
 
@@ -32,19 +32,14 @@ pub(crate) type Saved = layer_norm::Saved;
 
 impl Embeddings {
     /// `T` token ids to `[T, D]`, without dropout and without a tape.
-    pub(crate) fn forward(&self, inputs: &Inputs, parameters: &Parameters) -> Tensor {
-        self.norm.forward(self.sum(inputs, parameters), None, parameters)
+    pub(crate) fn forward(&self, pass: Forward) -> Tensor {
+        self.norm.forward(self.sum(pass.inputs, pass.parameters), None, pass.parameters)
     }
 
     /// `T` token ids to `[T, D]`.
-    pub(crate) fn forward_train(
-        &self,
-        inputs: &Inputs,
-        parameters: &Parameters,
-        dropout: &DropoutStream,
-    ) -> (Tensor, Saved) {
-        let sites = Sites { before: None, after: dropout.site(self.dropout) };
-        self.norm.forward_train(self.sum(inputs, parameters), None, sites, parameters)
+    pub(crate) fn forward_train(&self, pass: Forward) -> (Tensor, Saved) {
+        let sites = Sites { before: None, after: pass.site(self.dropout) };
+        self.norm.forward_train(self.sum(pass.inputs, pass.parameters), None, sites, pass.parameters)
     }
 
     /// `[T, D]`. Single sentences only: every token is of type 0.
@@ -74,45 +69,38 @@ impl Embeddings {
     }
 
     /// Takes the gradient of the output, `[T, D]`.
-    pub(crate) fn backward(
-        &self,
-        saved: &Saved,
-        upstream: &Upstream,
-        inputs: &Inputs,
-        parameters: &Parameters,
-        gradients: &mut Gradients,
-    ) {
-        let dsum = self.norm.backward(saved, upstream, parameters, gradients).residual; // [T, D]
-        timed(Phase::Embeddings, || self.backward_tables(&dsum, inputs, parameters, gradients));
+    pub(crate) fn backward(&self, saved: &Saved, upstream: &Upstream, pass: &mut Backward) {
+        let dsum = self.norm.backward(saved, upstream, pass).residual; // [T, D]
+        timed(Phase::Embeddings, || self.backward_tables(&dsum, pass));
     }
 
     // Sums over many tokens are in fp32, or the small terms are lost.
-    fn backward_tables(&self, dsum: &Tensor, inputs: &Inputs, parameters: &Parameters, gradients: &mut Gradients) {
-        let trainable = |id: ParameterId| parameters.at(id).trainable();
-        let table_rows = |id: ParameterId| parameters.at(id).master().size()[0];
-        let width = dsum.size()[1];
-        if trainable(self.word) {
+    fn backward_tables(&self, dsum: &Tensor, pass: &mut Backward) {
+        let inputs = pass.inputs;
+        let parameters = pass.parameters;
+        let shape = |id: ParameterId| parameters.at(id).master().size();
+        if pass.wants(self.word) {
             let rows = inputs.unique_ids.size()[0];
             let values = if is_cpu(dsum) {
                 sum_groups(dsum, &inputs.tokens_by_id())
             } else {
                 sum_at(dsum, &inputs.indices().unique_inverse, rows)
             };
-            gradients.set(self.word, Gradient::Rows { ids: inputs.unique_ids.shallow_clone(), values });
+            pass.set(self.word, Gradient::Rows { ids: inputs.unique_ids.shallow_clone(), values });
         }
-        if trainable(self.position) {
-            let rows = table_rows(self.position);
+        if pass.wants(self.position) {
+            let rows = shape(self.position)[0];
             let dense = if is_cpu(dsum) {
                 sum_groups(dsum, &inputs.tokens_by_position(rows as usize))
             } else {
                 sum_at(dsum, &inputs.indices().position_ids, rows)
             };
-            gradients.set(self.position, Gradient::Dense(dense));
+            pass.set(self.position, Gradient::Dense(dense));
         }
-        if let Some(token_type) = self.token_type.filter(|&id| trainable(id)) {
-            let dense = Tensor::zeros([table_rows(token_type), width], (Kind::Float, dsum.device()));
+        if let Some(token_type) = self.token_type.filter(|&id| pass.wants(id)) {
+            let dense = Tensor::zeros(shape(token_type), (Kind::Float, dsum.device()));
             dense.get(0).copy_(&column_sums(dsum));
-            gradients.set(token_type, Gradient::Dense(dense));
+            pass.set(token_type, Gradient::Dense(dense));
         }
     }
 }
@@ -137,19 +125,20 @@ fn sum_at(values: &Tensor, group_of: &Tensor, groups: i64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::Builder;
+    use crate::builder::{Builder, Role};
+    use crate::parameters::Gradients;
     use tch::Device;
 
     #[test]
     fn an_architecture_may_lack_token_types() {
         let mut builder = Builder::default();
-        let mut scope = builder.embedding("tables");
+        let mut scope = builder.scope(Role::Embedding, "tables");
         let word = scope.parameter("word", &[9, 5], LARGE_TABLE);
         let position = scope.parameter("position", &[4, 5], TABLE);
         let token_type = scope.parameter("token_type", &[2, 5], TABLE);
-        let norm = LayerNorm::new(builder.embedding("norm"), 5, 1e-5);
+        let norm = LayerNorm::new(builder.scope(Role::Embedding, "norm"), 5, 1e-5);
         let with = Embeddings { word, position, token_type: Some(token_type), norm, dropout: 0.0 };
-        let norm = LayerNorm::new(builder.embedding("another norm"), 5, 1e-5);
+        let norm = LayerNorm::new(builder.scope(Role::Embedding, "another norm"), 5, 1e-5);
         let without = Embeddings { word, position, token_type: None, norm, dropout: 0.0 };
         let master = |spec: &crate::ParameterSpec| match spec.name.as_str() {
             "tables.token_type" => Tensor::zeros(&spec.shape, (Kind::Float, Device::Cpu)),
@@ -159,9 +148,10 @@ mod tests {
         let inputs = Inputs::new(&[7, 5, 3], &[0, 1, 3], Device::Cpu);
         assert!(with.sum(&inputs, &parameters).equal(&without.sum(&inputs, &parameters)));
         let dsum = Tensor::randn([3, 5], (Kind::Float, Device::Cpu));
-        let mut gradients = Gradients::none_for(&parameters);
-        without.backward_tables(&dsum, &inputs, &parameters, &mut gradients);
-        assert!(gradients.0[word.0].is_some() && gradients.0[token_type.0].is_none());
+        let gradients = Gradients::none_for(&parameters);
+        let mut pass = Backward { inputs: &inputs, parameters: &parameters, gradients };
+        without.backward_tables(&dsum, &mut pass);
+        assert!(pass.gradients.0[word.0].is_some() && pass.gradients.0[token_type.0].is_none());
     }
 
     #[test]

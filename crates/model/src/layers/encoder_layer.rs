@@ -3,12 +3,11 @@
 use tch::Tensor;
 
 use crate::config::Activation;
-use crate::dropout::DropoutStream;
-use crate::inputs::{Inputs, Rows};
+use crate::inputs::Rows;
 use crate::layers::attention::{self, Attention};
 use crate::layers::layer_norm::{self, LayerNorm, Sites, Upstream};
 use crate::layers::linear::Linear;
-use crate::parameters::{Gradients, Parameters};
+use crate::pass::{Backward, Forward};
 
 #[derive(Debug)]
 pub(crate) struct EncoderLayer {
@@ -24,21 +23,14 @@ pub(crate) struct Saved {
 
 impl EncoderLayer {
     /// `[T, D]` to `[R, D]`, without dropout and without a tape.
-    pub(crate) fn forward(&self, hidden: &Tensor, inputs: &Inputs, rows: Rows, parameters: &Parameters) -> Tensor {
-        self.feed_forward.forward(&self.attention.forward(hidden, inputs, rows, parameters), parameters)
+    pub(crate) fn forward(&self, hidden: &Tensor, rows: Rows, pass: Forward) -> Tensor {
+        self.feed_forward.forward(&self.attention.forward(hidden, rows, pass), pass)
     }
 
     /// `[T, D]` to `[R, D]`.
-    pub(crate) fn forward_train(
-        &self,
-        hidden: Tensor,
-        inputs: &Inputs,
-        rows: Rows,
-        parameters: &Parameters,
-        dropout: &DropoutStream,
-    ) -> (Tensor, Saved) {
-        let (attended, attention) = self.attention.forward_train(hidden, inputs, rows, parameters, dropout);
-        let (y, feed_forward) = self.feed_forward.forward_train(attended, parameters, dropout);
+    pub(crate) fn forward_train(&self, hidden: Tensor, rows: Rows, pass: Forward) -> (Tensor, Saved) {
+        let (attended, attention) = self.attention.forward_train(hidden, rows, pass);
+        let (y, feed_forward) = self.feed_forward.forward_train(attended, pass);
         (y, Saved { attention, feed_forward })
     }
 
@@ -47,13 +39,11 @@ impl EncoderLayer {
         &self,
         saved: Saved,
         upstream: &Upstream,
-        inputs: &Inputs,
         input_wanted: bool,
-        parameters: &Parameters,
-        gradients: &mut Gradients,
+        pass: &mut Backward,
     ) -> Option<Upstream> {
-        let dattended = self.feed_forward.backward(&saved.feed_forward, upstream, parameters, gradients);
-        self.attention.backward(&saved.attention, &dattended, inputs, input_wanted, parameters, gradients)
+        let dattended = self.feed_forward.backward(&saved.feed_forward, upstream, pass);
+        self.attention.backward(&saved.attention, &dattended, input_wanted, pass)
     }
 }
 
@@ -77,32 +67,27 @@ struct FeedForwardSaved {
 
 impl FeedForward {
     /// `[R, D]` to `[R, D]`, without dropout and without a tape.
-    fn forward(&self, x: &Tensor, parameters: &Parameters) -> Tensor {
+    fn forward(&self, x: &Tensor, Forward { parameters, .. }: Forward) -> Tensor {
         let after = self.activation.forward(&self.intermediate.forward(x, parameters)); // [R, I]
         self.norm.forward(self.output.forward(&after, parameters), Some(x), parameters)
     }
 
-    fn forward_train(&self, x: Tensor, parameters: &Parameters, dropout: &DropoutStream) -> (Tensor, FeedForwardSaved) {
+    fn forward_train(&self, x: Tensor, pass: Forward) -> (Tensor, FeedForwardSaved) {
+        let parameters = pass.parameters;
         let before = self.intermediate.forward(&x, parameters); // [R, I]
         let dense = self.output.forward(&self.activation.forward(&before), parameters); // [R, D]
-        let sites = Sites { before: dropout.site(self.dropout), after: None };
+        let sites = Sites { before: pass.site(self.dropout), after: None };
         let (y, norm) = self.norm.forward_train(dense, Some(&x), sites, parameters);
         (y, FeedForwardSaved { x, before, norm })
     }
 
-    fn backward(
-        &self,
-        saved: &FeedForwardSaved,
-        upstream: &Upstream,
-        parameters: &Parameters,
-        gradients: &mut Gradients,
-    ) -> Upstream {
-        let dnorm = self.norm.backward(&saved.norm, upstream, parameters, gradients); // [R, D]
-        let dafter = self.output.backward_input(&dnorm.dense, parameters); // [R, I]
+    fn backward(&self, saved: &FeedForwardSaved, upstream: &Upstream, pass: &mut Backward) -> Upstream {
+        let dnorm = self.norm.backward(&saved.norm, upstream, pass); // [R, D]
+        let dafter = self.output.backward_input(&dnorm.dense, pass.parameters); // [R, I]
         let (dbefore, after) = self.activation.backward(dafter, &saved.before);
-        self.output.backward_weights(&after, &dnorm.dense, parameters, gradients);
-        self.intermediate.backward_weights(&saved.x, &dbefore, parameters, gradients);
-        let dy = self.intermediate.backward_input(&dbefore, parameters);
+        self.output.backward_weights(&after, &dnorm.dense, pass);
+        self.intermediate.backward_weights(&saved.x, &dbefore, pass);
+        let dy = self.intermediate.backward_input(&dbefore, pass.parameters);
         Upstream { dy, dy_residual: Some(dnorm.residual) }
     }
 }

@@ -9,7 +9,8 @@ use tch::{Kind, Tensor};
 
 use crate::builder::{GradientForm, Initial, ParameterId, Scope, Traits};
 use crate::dropout::Site;
-use crate::parameters::{Gradient, Gradients, Parameters};
+use crate::parameters::{Gradient, Parameters};
+use crate::pass::Backward;
 use crate::profile::{Phase, timed};
 use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
 
@@ -148,14 +149,8 @@ impl LayerNorm {
     }
 
     /// The gradients of what went in from that of `y`; stores those of weight and bias.
-    pub(crate) fn backward(
-        &self,
-        saved: &Saved,
-        upstream: &Upstream,
-        parameters: &Parameters,
-        gradients: &mut Gradients,
-    ) -> Downstream {
-        let weight = parameters.at(self.weight).compute();
+    pub(crate) fn backward(&self, saved: &Saved, upstream: &Upstream, pass: &mut Backward) -> Downstream {
+        let weight = pass.parameters.at(self.weight).compute();
         let (downstream, dweight, dbias) = timed(Phase::Normalization, || {
             if is_cpu(&upstream.dy) {
                 backward_kernel(saved, upstream, weight)
@@ -163,11 +158,8 @@ impl LayerNorm {
                 backward_aten(saved, upstream, weight)
             }
         });
-        for (id, gradient) in [(self.weight, dweight), (self.bias, dbias)] {
-            if parameters.at(id).trainable() {
-                gradients.set(id, Gradient::Dense(gradient));
-            }
-        }
+        pass.set(self.weight, Gradient::Dense(dweight));
+        pass.set(self.bias, Gradient::Dense(dbias));
         downstream
     }
 }
@@ -230,7 +222,7 @@ mod tests {
     use tch::Device;
 
     use super::*;
-    use crate::builder::Builder;
+    use crate::builder::{Builder, Role};
     use crate::dropout::DropoutStream;
 
     #[test]
@@ -241,7 +233,7 @@ mod tests {
             for width in [5i64, 7, 16, 100, 384] {
                 let random = || Tensor::randn([37, width], (Kind::Float, Device::Cpu)).to_kind(kind);
                 let mut builder = Builder::default();
-                let norm = LayerNorm::new(builder.embedding("norm"), width, 1e-5);
+                let norm = LayerNorm::new(builder.scope(Role::Embedding, "norm"), width, 1e-5);
                 let master = |_: &_| Tensor::randn([width], (Kind::Float, Device::Cpu));
                 let parameters = Parameters::new(builder.finish(), Device::Cpu, kind, master);
                 let weight = parameters.at(norm.weight).compute();

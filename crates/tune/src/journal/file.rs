@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::lock;
+use disk::{DiskError, folder_of, sync_folder};
+
 use super::operation::BEGIN;
 use crate::error::{Result, TuneError};
 use crate::json;
@@ -41,21 +42,18 @@ impl JournalFile {
     /// Makes an empty journal where there is none.
     ///
     /// # Errors
-    /// [`TuneError::Io`].
+    /// [`TuneError::Disk`].
     pub(crate) fn create(path: &Path) -> Result<()> {
         match OpenOptions::new().write(true).create_new(true).open(path) {
-            Ok(_) => {
-                let folder = File::open(lock::folder_of(path)).and_then(|folder| folder.sync_all());
-                folder.map_err(TuneError::io("write", path))
-            }
+            Ok(_) => Ok(sync_folder(folder_of(path)).map_err(DiskError::at("write", path))?),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(TuneError::io("create", path)(error)),
+            Err(error) => Err(DiskError::at("create", path)(error).into()),
         }
     }
 
     /// Gives every line that was finished since the last time to `each`, which says what is wrong with it.
     pub(crate) fn read(&mut self, mut each: impl FnMut(&[u8]) -> std::result::Result<(), String>) -> Result<()> {
-        let io = |error| TuneError::io("read", &self.path)(error);
+        let io = |error| DiskError::at("read", &self.path)(error);
         let mut file = File::open(&self.path).map_err(io)?;
         // Journals are opened anew each time, so that one that was replaced is noticed and not written to for nothing.
         let mut known = vec![0; self.known.len()];
@@ -69,7 +67,7 @@ impl JournalFile {
         loop {
             line.clear();
             let read = reader.by_ref().take(MOST_BYTES).read_until(b'\n', &mut line);
-            read.map_err(|error| TuneError::io("read", &self.path)(error))?;
+            read.map_err(|error| DiskError::at("read", &self.path)(error))?;
             if line.last() != Some(&b'\n') {
                 if line.len() as u64 == MOST_BYTES {
                     return Err(self.damaged(format!("no end within {} MiB", MOST_BYTES >> 20)));
@@ -96,10 +94,10 @@ impl JournalFile {
     /// Appends lines and syncs. Only under the lock, and after everything was read under it.
     ///
     /// # Errors
-    /// [`TuneError::Io`]; nothing of the lines is there then, as far as the disk still obeys.
+    /// [`TuneError::Disk`]; nothing of the lines is there then, as far as the disk still obeys.
     pub(crate) fn append(&mut self, lines: &[String]) -> Result<()> {
         self.heal()?;
-        let io = |error| TuneError::io("append to", &self.path)(error);
+        let io = |error| DiskError::at("append to", &self.path)(error);
         let mut file = OpenOptions::new().append(true).open(&self.path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         if length > self.offset {
@@ -109,11 +107,11 @@ impl JournalFile {
         }
         let text = lines.join("\n") + "\n";
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
-        written.map_err(|error| {
+        Ok(written.map_err(|error| {
             // Part of a line would be cut off by the next writer anyway, whole lines of a batch would not.
             let _ = file.set_len(self.offset);
             io(error)
-        })
+        })?)
     }
 
     /// Puts blanks where unfinished lines stand in front of an operation.
@@ -121,7 +119,7 @@ impl JournalFile {
         if self.glued.is_empty() {
             return Ok(());
         }
-        let io = |error| TuneError::io("write", &self.path)(error);
+        let io = |error| DiskError::at("write", &self.path)(error);
         // A file that is opened for appending takes bytes only at its end.
         let file = OpenOptions::new().write(true).open(&self.path).map_err(io)?;
         for (offset, length) in &self.glued {

@@ -10,13 +10,15 @@
 //! The gate is a help and no promise. Where the file system has no locks, or whoever has it stands still for longer than
 //! the grace period, the lock file alone counts, as it does between us and Optuna.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use disk::{DiskError, LockState, try_lock};
+
 use super::worker::{kernel, unique};
-use crate::error::{Result, TuneError};
+use crate::error::Result;
 
 /// How long a lock file may stand unchanged before it is taken to be left behind. Optuna's.
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
@@ -40,20 +42,15 @@ pub(crate) fn path_of(journal: &Path) -> PathBuf {
     journal.with_added_extension("lock")
 }
 
-/// The folder that a file lies in.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 impl Lock {
     /// Waits for a journal, which must be there, and takes it.
     ///
     /// # Errors
-    /// [`TuneError::Io`] where the lock file can't be made or removed.
+    /// [`TuneError::Disk`] where the lock file can't be made or removed.
     pub(crate) fn acquire(journal: &Path, grace: Duration) -> Result<Self> {
         let gate = gate(journal, grace)?;
         let path = path_of(journal);
-        let io = |error| TuneError::io("lock", journal)(error);
+        let io = |error| DiskError::at("lock", journal)(error);
         let gated = if gate.is_some() { "gated" } else { "ungated" };
         let words = format!("verdict {gated} {} {} {}\n", kernel().unwrap_or("-"), std::process::id(), unique());
         let lock = Self { path, words, gate };
@@ -136,17 +133,17 @@ fn beside(lock: &Path) -> PathBuf {
 
 /// The gate of a journal, or none where there can't be one.
 fn gate(journal: &Path, grace: Duration) -> Result<Option<File>> {
-    let io = |error| TuneError::io("open", journal)(error);
+    let io = |error| DiskError::at("open", journal)(error);
     let file = OpenOptions::new().read(true).write(true).open(journal).map_err(io)?;
     let (begun, mut pause) = (Instant::now(), PAUSES.0);
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < grace => {
+        match try_lock(&file) {
+            Ok(LockState::Acquired) => return Ok(Some(file)),
+            Ok(LockState::Held) if begun.elapsed() < grace => {
                 std::thread::sleep(pause);
                 pause = PAUSES.1.min(pause * 2);
             }
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return Ok(None),
+            Ok(LockState::Held | LockState::Unsupported) | Err(_) => return Ok(None),
         }
     }
 }
@@ -189,7 +186,7 @@ impl Found {
 /// another, so it is first given a name under which nobody else looks.
 fn remove(path: &Path, found: &Found) -> io::Result<()> {
     let aside = beside(path);
-    match fs::rename(path, &aside) {
+    match disk::rename(path, &aside) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         renamed => renamed?,
     }

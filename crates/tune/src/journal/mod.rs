@@ -100,7 +100,7 @@ impl Journal {
     /// Reads what was appended since.
     ///
     /// # Errors
-    /// [`TuneError::Io`], [`TuneError::Damaged`], and [`TuneError::Replaced`] where the file isn't the one that was read.
+    /// [`TuneError::Disk`], [`TuneError::Damaged`], and [`TuneError::Replaced`] where the file isn't the one that was read.
     pub(crate) fn sync(&mut self) -> Result<()> {
         let replay = &mut self.replay;
         self.file.read(|line| {

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use disk::DiskError;
+
 use crate::{Begun, Direction, Distribution, Outcome, Param, ParamValue, Repeat, Study, Trial, TuneError};
 
 /// A folder in memory where there is one, because everything is synced.
@@ -250,7 +252,7 @@ fn a_file_that_is_not_the_one_that_was_read_is_noticed() {
     fs::write(&path, &whole).unwrap();
     let mut study = open(&path);
     fs::remove_file(&path).unwrap();
-    assert!(matches!(study.sync(), Err(TuneError::Io { doing: "read", .. })));
+    assert!(matches!(study.sync(), Err(TuneError::Disk(DiskError { action: "read", .. }))));
     assert!(study.report(0, 0, 0.0).is_err() && !path.exists());
 }
 
@@ -261,7 +263,7 @@ fn a_full_disk_leaves_no_half_line() {
         return eprintln!("SKIPPED: there is no /dev/full here");
     }
     let mut file = super::file::JournalFile::new(full);
-    assert!(matches!(file.append(&["{}".to_owned()]), Err(TuneError::Io { doing: "append to", .. })));
+    assert!(matches!(file.append(&["{}".to_owned()]), Err(TuneError::Disk(DiskError { action: "append to", .. }))));
 }
 
 /// A trial that Optuna would write with all its fields.

@@ -252,7 +252,7 @@ fn of_two_takers_whom_the_lock_let_write_the_first_has_it() {
 fn a_study_of_another_kind_is_refused() {
     let house = House::new();
     let error = Study::load(&house.path, "s").unwrap_err();
-    assert!(matches!(error, TuneError::Io { .. }), "{error}");
+    assert!(matches!(error, TuneError::Disk(_)), "{error}");
     drop(house.open());
     let error = Study::open(&house.path, "s", Direction::Minimize).unwrap_err().to_string();
     assert!(error.contains("is there to maximize, not to minimize"), "{error}");

@@ -133,16 +133,17 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
-    use crate::builder::Builder;
+    use crate::builder::{Builder, Role};
     use crate::dropout::DropoutStream;
     use crate::layers::attention::Probabilities;
     use crate::layers::layer_norm::LayerNorm;
     use crate::layers::linear::Linear;
     use crate::parameters::Parameters;
+    use crate::pass::Forward;
 
     fn attention() -> (Attention, Parameters) {
         let mut builder = Builder::default();
-        let mut scope = builder.layer(0, "attention");
+        let mut scope = builder.scope(Role::Layer(0), "attention");
         let attention = Attention {
             qkv: Linear::fused(scope.scope("self"), &["query", "key", "value"], 24, 24),
             output: Linear::new(scope.scope("output"), 24, 24),
@@ -171,7 +172,9 @@ mod tests {
         let inputs = Inputs::new(&(0..tokens).collect::<Vec<_>>(), cu_seqlens, Device::Cpu);
         let (attention, parameters) = attention();
         let hidden = Tensor::randn([inputs.row_count(), 24], (Kind::Float, Device::Cpu)) * 0.3;
-        let (_, saved) = attention.forward_train(hidden, &inputs, rows, &parameters, &DropoutStream::new(1, 2, 0));
+        let dropout = Some(&DropoutStream::new(1, 2, 0));
+        let pass = Forward { inputs: &inputs, parameters: &parameters, dropout };
+        let (_, saved) = attention.forward_train(hidden, rows, pass);
         let (context, probabilities) = attention.context_padded(&saved.projected, &inputs, saved.site);
         close(&saved.context, &context);
         let plain = attention.context_kernel::<f32>(&saved.projected, &inputs, None, false).0;

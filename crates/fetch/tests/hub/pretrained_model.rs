@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use fetch::checkpoint::hub_checkpoint;
+use fetch::pretrained_model::hub_model;
 use fetch::{FetchError, Origin};
 
 use crate::World;
@@ -19,7 +19,7 @@ const MODEL: [(&str, &[u8]); 5] = [
 #[test]
 fn a_model_brings_what_it_has_and_no_pickle() {
     let world = World::new("models/owner/tiny", "main", &MODEL, Behaviour::default());
-    let found = hub_checkpoint(&world.hub, "owner/tiny").unwrap();
+    let found = hub_model(&world.hub, "owner/tiny").unwrap();
     assert_eq!(found.name, "owner/tiny");
     assert_eq!(found.origin, Origin::Hub { revision: COMMIT.to_owned() });
     assert_eq!(found.note, None);
@@ -31,17 +31,17 @@ fn a_model_brings_what_it_has_and_no_pickle() {
     assert_eq!(files, ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]);
 
     world.server.seen();
-    assert_eq!(hub_checkpoint(&world.hub, "owner/tiny").unwrap(), found);
+    assert_eq!(hub_model(&world.hub, "owner/tiny").unwrap(), found);
     assert!(world.server.seen().is_empty(), "the second run asked the network");
     let offline = world.hub_with(|settings| settings.offline = true);
-    assert_eq!(hub_checkpoint(&offline, "owner/tiny").unwrap(), found);
+    assert_eq!(hub_model(&offline, "owner/tiny").unwrap(), found);
 }
 
 #[test]
 fn a_revision_is_honoured() {
     let world = World::new("models/owner/tiny", "refs/pr/3", &MODEL, Behaviour::default());
-    hub_checkpoint(&world.hub, "owner/tiny@refs/pr/3").unwrap();
-    let error = hub_checkpoint(&world.hub, "owner/tiny").unwrap_err();
+    hub_model(&world.hub, "owner/tiny@refs/pr/3").unwrap();
+    let error = hub_model(&world.hub, "owner/tiny").unwrap_err();
     assert!(matches!(error, FetchError::NoSuchRepo { .. }), "{error}");
 }
 
@@ -49,7 +49,7 @@ fn a_revision_is_honoured() {
 fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
     let files: [(&str, &[u8]); 3] = [("config.json", b"{}"), ("pytorch_model.bin", b"x"), ("vocab.txt", b"x")];
     let world = World::new("models/owner/old", "main", &files, Behaviour::default());
-    let error = hub_checkpoint(&world.hub, "owner/old").unwrap_err().to_string();
+    let error = hub_model(&world.hub, "owner/old").unwrap_err().to_string();
     for part in ["owner/old", "pytorch_model.bin", "save_pretrained", "NAME@REVISION"] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }
@@ -57,11 +57,11 @@ fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
 
     let files: [(&str, &[u8]); 3] = [("config.json", b"{}"), ("model.safetensors.index.json", b"{}"), ("a", b"x")];
     let world = World::new("models/owner/big", "main", &files, Behaviour::default());
-    let error = hub_checkpoint(&world.hub, "owner/big").unwrap_err();
+    let error = hub_model(&world.hub, "owner/big").unwrap_err();
     assert!(matches!(error, FetchError::Sharded { .. }), "{error}");
 
     let world = World::new("models/owner/bare", "main", &MODEL[..2], Behaviour::default());
-    let error = hub_checkpoint(&world.hub, "owner/bare").unwrap_err().to_string();
+    let error = hub_model(&world.hub, "owner/bare").unwrap_err().to_string();
     assert!(error.contains("tokenizer.json (or vocab.txt) missing"), "{error}");
 }
 
@@ -69,7 +69,7 @@ fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
 #[test]
 #[ignore = "a child process: started, with its own environment, by the test below, so `cargo test -p fetch` runs it"]
 fn from_the_environment() {
-    let found = fetch::checkpoint(Some("owner/tiny")).unwrap_or_else(|error| panic!("{error}"));
+    let found = fetch::pretrained_model(Some("owner/tiny")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(found.origin, Origin::Hub { revision: COMMIT.to_owned() });
     println!("FOLDER {}", found.folder.display());
 }
@@ -81,7 +81,7 @@ fn the_environment_leads_to_the_server_and_the_cache() {
     let hf_home = world.cache.path().join("hf-home");
     let run = |offline: &str| {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "checkpoint::from_the_environment", "--nocapture"])
+            .args(["--ignored", "--exact", "pretrained_model::from_the_environment", "--nocapture"])
             .env_remove("HF_HUB_CACHE")
             .env_remove("HUGGINGFACE_HUB_CACHE")
             .env("HF_ENDPOINT", &world.server.endpoint)

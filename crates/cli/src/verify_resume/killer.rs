@@ -9,7 +9,7 @@ use run::checkpoints::newest_complete;
 use run::last_step;
 use serde::Serialize;
 
-use super::process::{End, Plan, Seen, Watched};
+use super::process::{End, KillPlan, Seen, Watched};
 use super::random::SplitMix64;
 
 /// What the process was doing when it was killed.
@@ -36,7 +36,7 @@ impl Kind {
 
 /// One kill.
 #[derive(Debug, Clone, Serialize)]
-pub struct Death {
+pub struct Kill {
     /// The killed run, from 1.
     pub run: usize,
     /// What the process was doing.
@@ -54,7 +54,7 @@ pub struct Death {
 
 /// What is known from the undisturbed run.
 #[derive(Debug, Clone)]
-pub struct Course {
+pub struct Timeline {
     /// When each step was done, in seconds since training began.
     pub seconds: Vec<f64>,
     /// The steps after which a checkpoint is due, in order.
@@ -65,7 +65,7 @@ pub struct Course {
     pub most: Duration,
 }
 
-impl Course {
+impl Timeline {
     /// Of a training of these steps that saves at the end of every epoch, at its own end, and every so many steps.
     pub fn new(seconds: Vec<f64>, steps_per_epoch: u64, save_every: Option<u64>, most: Duration) -> Self {
         let (steps, every) = (seconds.len() as u64, save_every.unwrap_or(steps_per_epoch));
@@ -114,11 +114,11 @@ struct Situation {
 }
 
 /// The kills of one comparison.
-pub struct Reaper<'a> {
+pub struct Killer<'a> {
     /// Makes the command that trains into a folder, and goes on with what is there where the flag says so.
     pub command: &'a dyn Fn(&Path, bool) -> Command,
     /// The undisturbed run.
-    pub course: Course,
+    pub timeline: Timeline,
     /// How long starts and saves took.
     pub seen: Seen,
     /// Kills to place.
@@ -126,25 +126,25 @@ pub struct Reaper<'a> {
     /// Where the instants come from.
     pub random: SplitMix64,
     /// The kills so far.
-    pub deaths: Vec<Death>,
+    pub kills: Vec<Kill>,
 }
 
 /// Runs that may end in a row before a kill is placed.
 const MISSES: usize = 10;
 
-impl Reaper<'_> {
+impl Killer<'_> {
     /// Trains into `work/killed-1`, `work/killed-2` and so on, until all kills are placed and the last run has ended.
     ///
     /// # Errors
     /// A process that ends by itself in another way than well; runs too short to be killed.
-    pub fn reap(&mut self, work: &Path) -> Result<Vec<PathBuf>> {
+    pub fn run(&mut self, work: &Path) -> Result<Vec<PathBuf>> {
         let (mut runs, mut misses) = (Vec::new(), 0);
-        while self.deaths.len() < self.wanted {
-            let before = self.deaths.len();
+        while self.kills.len() < self.wanted {
+            let before = self.kills.len();
             let run = work.join(format!("killed-{}", runs.len() + 1));
             runs.push(run.clone());
             self.train(&run, runs.len())?;
-            misses = if self.deaths.len() > before { 0 } else { misses + 1 };
+            misses = if self.kills.len() > before { 0 } else { misses + 1 };
             if misses == MISSES {
                 bail!("{MISSES} runs in a row ended before they could be killed (hint: train for more steps)");
             }
@@ -158,21 +158,21 @@ impl Reaper<'_> {
         let output = run.with_extension("txt");
         loop {
             let checkpoint = newest_step(run);
-            let plan = if self.deaths.len() < self.wanted {
-                let of = |kind: Kind| self.deaths.iter().filter(|death| death.kind == kind).count();
-                let saves_wanted = of(Kind::Saving) * 5 < (self.deaths.len() + 1) * 2;
-                let recoveries_wanted = of(Kind::Recovering) * 8 < self.deaths.len();
-                plan(
+            let plan = if self.kills.len() < self.wanted {
+                let of = |kind: Kind| self.kills.iter().filter(|kill| kill.kind == kind).count();
+                let saves_wanted = of(Kind::Saving) * 5 < (self.kills.len() + 1) * 2;
+                let recoveries_wanted = of(Kind::Recovering) * 8 < self.kills.len();
+                plan_kill(
                     &mut self.random,
                     &Situation { resumed, checkpoint, stalled, saves_wanted, recoveries_wanted },
-                    &self.course,
+                    &self.timeline,
                     &self.seen,
                 )
             } else {
-                Plan::Undisturbed
+                KillPlan::Undisturbed
             };
             let process = Watched::start((self.command)(run, resumed), run, &output)?;
-            match process.see_through(plan, self.course.most, &mut self.seen)? {
+            match process.see_through(plan, self.timeline.most, &mut self.seen)? {
                 End::Done => return Ok(()),
                 End::Killed { log_untouched, inside_save } => {
                     let (logged_step, now) = (last_step(run).unwrap_or(0), newest_step(run));
@@ -181,17 +181,17 @@ impl Reaper<'_> {
                         () if inside_save && logged_step > 0 => Kind::Saving,
                         () => Kind::Training,
                     };
-                    self.deaths.push(Death {
+                    self.kills.push(Kill {
                         run: number,
                         kind,
                         logged_step,
                         checkpoint_step: now,
                         lost_steps: logged_step.saturating_sub(now),
-                        lost_saves: self.course.due_between(now, logged_step),
+                        lost_saves: self.timeline.due_between(now, logged_step),
                     });
                     eprintln!(
                         "kill {} of {}: run {number} {}, after step {logged_step}; the newest checkpoint is of step {now}",
-                        self.deaths.len(),
+                        self.kills.len(),
                         self.wanted,
                         kind.words()
                     );
@@ -208,35 +208,35 @@ fn newest_step(run: &Path) -> u64 {
 }
 
 /// When to kill the next process.
-fn plan(random: &mut SplitMix64, situation: &Situation, course: &Course, seen: &Seen) -> Plan {
+fn plan_kill(random: &mut SplitMix64, situation: &Situation, timeline: &Timeline, seen: &Seen) -> KillPlan {
     let Situation { resumed, checkpoint, stalled, .. } = *situation;
-    let remaining = course.steps().saturating_sub(checkpoint);
+    let remaining = timeline.steps().saturating_sub(checkpoint);
     let draw = random.unit();
     if remaining == 0 && stalled >= 2 {
-        return Plan::Undisturbed;
+        return KillPlan::Undisturbed;
     }
     let share = if resumed && situation.recoveries_wanted { 0.5 } else { 0.1 };
     let before_any_step = remaining == 0 || (stalled < 2 && draw < share);
     if before_any_step {
-        return Plan::AfterStart(random.up_to(median(&seen.startups, Duration::from_millis(200)).mul_f64(1.2)));
+        return KillPlan::AfterStart(random.up_to(median(&seen.startups, Duration::from_millis(200)).mul_f64(1.2)));
     }
     if stalled >= 3 {
         // Time enough for at least one more checkpoint, and for more of them the longer it takes.
-        let step = (checkpoint + course.interval * (stalled - 1)).min(course.steps());
-        return Plan::AfterStep(step, random.up_to(course.after(step)));
+        let step = (checkpoint + timeline.interval * (stalled - 1)).min(timeline.steps());
+        return KillPlan::AfterStep(step, random.up_to(timeline.after(step)));
     }
     if random.unit() < if situation.saves_wanted { 0.7 } else { 0.3 } {
-        let ahead = remaining.div_ceil(course.interval.max(1));
+        let ahead = remaining.div_ceil(timeline.interval.max(1));
         let skip = stalled + random.below(ahead.div_ceil(3).min(3));
         // A little more than a save takes: the end of one, and what is tidied up after it, shall be hit as well.
         let delay = random.up_to(median(&seen.saves, Duration::from_millis(3)).mul_f64(1.1));
-        return Plan::AfterSaveBegins { skip, delay };
+        return KillPlan::AfterSaveBegins { skip, delay };
     }
-    let span = (2 * course.interval).max(remaining / 3).min(remaining);
-    let (from, to) = (course.at(checkpoint), course.at(checkpoint + span));
+    let span = (2 * timeline.interval).max(remaining / 3).min(remaining);
+    let (from, to) = (timeline.at(checkpoint), timeline.at(checkpoint + span));
     let instant = from + (to - from) * random.unit();
-    let step = course.seconds.iter().filter(|&&seconds| seconds <= instant).count().max(1) as u64;
-    Plan::AfterStep(step, random.up_to(course.after(step)))
+    let step = timeline.seconds.iter().filter(|&&seconds| seconds <= instant).count().max(1) as u64;
+    KillPlan::AfterStep(step, random.up_to(timeline.after(step)))
 }
 
 /// The middle of some times.

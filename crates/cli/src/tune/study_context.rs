@@ -1,4 +1,4 @@
-//! What a study stands on: the data, the model, the figure and the fixed options that make its trials' values comparable.
+//! The context of a study: the data, the model, the metric and the fixed options that make its trials' values comparable.
 //!
 //! The first process writes it into the study; later ones are refused where theirs differs.
 
@@ -13,14 +13,14 @@ const PREFIX: &str = "verdict:";
 
 /// Names and values, such as `metric` and `accuracy`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ground(pub BTreeMap<&'static str, Value>);
+pub struct StudyContext(pub BTreeMap<&'static str, Value>);
 
-impl Ground {
-    /// Holds a study against this, and notes in the study what it doesn't say yet.
+impl StudyContext {
+    /// Refuses a study with another context, and notes in the study what it doesn't say yet.
     ///
     /// # Errors
     /// What differs, and what to do.
-    pub fn hold(&self, study: &mut Study) -> Result<()> {
+    pub fn check_compatible(&self, study: &mut Study) -> Result<()> {
         let noted = study.user_attrs();
         for (name, value) in &self.0 {
             let key = format!("{PREFIX}{name}");
@@ -53,13 +53,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_study_is_held_to_what_it_began_with() {
+    fn a_study_goes_on_only_in_the_context_it_began_in() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Study::open(&folder.path().join("study.jsonl"), "s", Direction::Maximize).unwrap();
-        let ground = |data: &str| Ground(BTreeMap::from([("data", json!(data)), ("metric", json!("accuracy"))]));
-        ground("abc").hold(&mut open()).unwrap();
-        ground("abc").hold(&mut open()).unwrap();
-        let error = ground("xyz").hold(&mut open()).unwrap_err().to_string();
+        let context = |data: &str| StudyContext(BTreeMap::from([("data", json!(data)), ("metric", json!("accuracy"))]));
+        context("abc").check_compatible(&mut open()).unwrap();
+        context("abc").check_compatible(&mut open()).unwrap();
+        let error = context("xyz").check_compatible(&mut open()).unwrap_err().to_string();
         assert!(error.contains("made with data abc, and now it is xyz") && error.contains("--study"), "{error}");
     }
 }
