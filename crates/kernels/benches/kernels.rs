@@ -19,8 +19,11 @@ fn main() {
     all::<Bf16>(&wanted);
 }
 
+/// Measures one kernel and prints it under a name.
+type Bench = fn(&str);
+
 fn all<T: Element>(wanted: &str) {
-    let benches: [(&str, fn(&str)); 9] = [
+    let benches: [(&str, Bench); 9] = [
         ("gelu", gelu::<T>),
         ("gelu_backward", gelu_backward::<T>),
         ("dropout_residual_norm", dropout_residual_norm::<T>),

@@ -3,7 +3,7 @@
 //! libtorch's handles share memory, and the borrow of one says nothing about the others. So [`checked_slice`] and
 //! [`checked_slice_mut`], which check device, format and layout, are unsafe: who calls them knows what else happens to that
 //! memory. The passes of this crate give a kernel tensors to read that nothing writes, and tensors to write that they have
-//! just made; [`slice`] and [`slice_mut`] are the same for them, and panic where a check fails.
+//! just made; [`slice()`] and [`slice_mut`] are the same for them, and panic where a check fails.
 
 use kernels::element::{Bf16, Element};
 use tch::{Device, Kind, Tensor};

@@ -28,7 +28,8 @@ options! {
         /// How much each class counts in the loss: none, balanced, or one number a class, such as 1.0,2.5
         class_weights: ClassWeights = ClassWeights::None,
             such_that("none, balanced, or one finite number of 0 or more for each class, not all 0", are_weights),
-            hint: "--class-weights balanced takes them from the data", placeholder: "WEIGHTS";
+            hint: "--class-weights balanced takes them from the data; in a file, numbers are a list: [1.0, 2.5]",
+            placeholder: "WEIGHTS";
         /// Leave the embeddings as they are
         freeze_embeddings: bool = false, any();
         /// Leave the lowest N layers as they are

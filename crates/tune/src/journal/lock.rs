@@ -46,7 +46,7 @@ impl Lock {
     /// Waits for a journal, which must be there, and takes it.
     ///
     /// # Errors
-    /// [`TuneError::Disk`] where the lock file can't be made or removed.
+    /// [`TuneError::Disk`](crate::TuneError::Disk) where the lock file can't be made or removed.
     pub(crate) fn acquire(journal: &Path, grace: Duration) -> Result<Self> {
         let gate = gate(journal, grace)?;
         let path = path_of(journal);
