@@ -11,7 +11,7 @@ mod verify_resume;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use data::prepare::PrepareArgs;
 use train::TrainArgs;
@@ -73,6 +73,13 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Doctor => doctor::run()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A process of this program that runs one of its commands.
+fn this_program(command: &str) -> Result<std::process::Command> {
+    let mut process = std::process::Command::new(std::env::current_exe().context("can't tell which program this is")?);
+    process.arg(command);
+    Ok(process)
 }
 
 fn model_limits(config: &model::Config) -> data::prepare::ModelLimits {

@@ -4,14 +4,11 @@
 //! kill before. What the two trainings leave behind must be the same to the bit, timings aside.
 
 mod compare;
-mod flat_json;
-mod killer;
+mod kill;
 mod process;
-mod random;
-mod watch;
 
-use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -21,13 +18,14 @@ use clap::Args;
 use data::manifest::{Prepared, newest_prepared};
 use disk::{create_folder_all, write_atomic};
 use model::device_name;
-use run::{Event, RUNS, read_log};
+use run::{Event, RUNS, StepRecord, read_log};
 use serde::Serialize;
 use train::{TrainArgs, TrainConfig};
 
-use killer::{Kill, Killer, Kind, Timeline};
-use process::{End, KillPlan, Seen, Watched};
-use random::SplitMix64;
+use crate::this_program;
+use compare::{Comparison, compare, predictions_of};
+use kill::{Kill, Killer, Kind, Random, Timeline, steps_of_saves};
+use process::{KillPlan, watch};
 
 /// The flags of `verify-resume`: those of `train`, and these.
 #[derive(Args)]
@@ -68,62 +66,43 @@ struct Report {
     deaths: Vec<Kill>,
 }
 
-/// One part of a run, held against the same part of the undisturbed run.
-#[derive(Serialize)]
-struct Comparison {
-    part: &'static str,
-    identical: bool,
-    /// File, place and both values, of each killed run that differs.
-    differences: Vec<String>,
-}
-
 /// Trains, kills, compares and shows.
 pub fn run(args: &VerifyResumeArgs) -> Result<()> {
     let started = Instant::now();
     let (config, split) = settle(args)?;
     let threads = config.threads.unwrap_or(1);
-    let work = Work::create()?;
-    let saved = work.path.join("train.toml");
+    let work = work_folder()?;
+    let saved = work.join("train.toml");
     write_atomic(&saved, config.to_toml())?;
-    let this = std::env::current_exe().context("can't tell which program this is")?;
     let train = |run: &Path, resume: bool| {
-        let mut command = Command::new(&this);
-        command.arg("train").arg("--config").arg(&saved).arg("--output").arg(run);
-        if resume {
-            command.arg("--resume");
-        }
-        command
+        let mut command = this_program("train")?;
+        command.arg("--config").arg(&saved).arg("--output").arg(run).args(resume.then_some("--resume"));
+        Ok(command)
     };
 
-    let reference = work.path.join("undisturbed");
-    eprintln!("training undisturbed, then with {} kills (seed {}); in {}", args.kills, args.kill_seed, work.shown());
-    let (timeline, seen) = undisturbed(train(&reference, false), &reference, &config)?;
-    let mut killer = Killer {
-        command: &train,
-        timeline,
-        seen,
-        wanted: args.kills as usize,
-        random: SplitMix64(args.kill_seed),
-        kills: Vec::new(),
-    };
-    let runs = killer.run(&work.path)?;
+    let reference = work.join("undisturbed");
+    eprintln!("training undisturbed, then with {} kills (seed {}); in {}", args.kills, args.kill_seed, work.display());
+    let timeline = undisturbed(train(&reference, false)?, &reference, &config)?;
+    let random = Random(args.kill_seed);
+    let mut killer = Killer { command: &train, timeline, wanted: args.kills as usize, random, kills: Vec::new() };
+    let runs = killer.run(&work)?;
 
-    let predict = |run: &Path| predictions(&this, run, &split, threads);
-    let comparisons = compare(&reference, &runs, &predict)?;
-    let count = |kind: Kind| killer.kills.iter().filter(|kill| kill.kind == kind).count();
-    let interval = killer.timeline.interval;
+    for run in runs.iter().chain([&reference]) {
+        predict(run, &split, threads)?;
+    }
+    let comparisons = compare(&reference, &runs)?;
     let most_saves_lost = killer.kills.iter().map(|kill| kill.lost_saves).max().unwrap_or(0);
     let report = Report {
         identical: comparisons.iter().all(|comparison| comparison.identical),
         lost_at_most_an_interval: most_saves_lost == 0,
         kills: killer.kills.len(),
-        kills_in_training: count(Kind::Training),
-        kills_inside_a_save: count(Kind::Saving),
-        kills_in_recovery: count(Kind::Recovering),
+        kills_in_training: killer.count(Kind::Training),
+        kills_inside_a_save: killer.count(Kind::Saving),
+        kills_in_recovery: killer.count(Kind::Recovering),
         kill_seed: args.kill_seed,
         killed_runs: runs.len(),
         steps: killer.timeline.steps(),
-        save_interval: interval,
+        save_interval: killer.timeline.interval(),
         most_steps_lost: killer.kills.iter().map(|kill| kill.lost_steps).max().unwrap_or(0),
         most_saves_lost,
         threads,
@@ -136,9 +115,13 @@ pub fn run(args: &VerifyResumeArgs) -> Result<()> {
     }
     show(&report);
     if !(report.identical && report.lost_at_most_an_interval) {
-        bail!("a killed and resumed training did not end as the undisturbed one; both are kept in {}", work.shown());
+        bail!("a killed and resumed training did not end as the undisturbed one; both are kept in {}", work.display());
     }
-    work.remove();
+    if let Err(error) = fs::remove_dir_all(&work) {
+        eprintln!("warning: {} can't be removed: {error}", work.display());
+    }
+    // Only where no other run is in it.
+    let _ = fs::remove_dir(RUNS);
     Ok(())
 }
 
@@ -172,91 +155,55 @@ fn settle(args: &VerifyResumeArgs) -> Result<(TrainConfig, String)> {
     Ok((config, split.to_owned()))
 }
 
-/// The folder of both trainings, beside the runs. It stays unless it is removed.
-struct Work {
-    path: PathBuf,
-}
-
-impl Work {
-    fn create() -> Result<Self> {
-        create_folder_all(Path::new(RUNS))?;
-        for number in 1.. {
-            let path = Path::new(RUNS).join(format!("verify-resume-{number}"));
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error).with_context(|| format!("can't make the folder {}", path.display())),
+/// A new folder for all trainings, beside the runs.
+fn work_folder() -> Result<PathBuf> {
+    create_folder_all(Path::new(RUNS))?;
+    let mut number = 1;
+    loop {
+        let path = Path::new(RUNS).join(format!("verify-resume-{number}"));
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            made => {
+                made.with_context(|| format!("can't make the folder {}", path.display()))?;
+                return Ok(path);
             }
         }
-        bail!("no name is free for a working folder under {RUNS}");
-    }
-
-    fn shown(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    /// Removes it, and the folder of the runs where nothing else is in that.
-    fn remove(self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
-            eprintln!("warning: {} can't be removed: {error}", self.path.display());
-        }
-        let _ = fs::remove_dir(RUNS);
     }
 }
 
 /// Trains without a kill, and learns how long what takes.
-fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<(Timeline, Seen)> {
-    let (began, mut seen) = (Instant::now(), Seen::default());
-    let process = Watched::start(command, run, &run.with_extension("txt"))?;
-    let End::Done = process.see_through(KillPlan::Undisturbed, Duration::MAX, &mut seen)? else {
-        bail!("the undisturbed training was killed");
-    };
-    let most = Duration::from_secs(60) + began.elapsed() * 20;
-    let (mut seconds, mut epoch) = (Vec::new(), None);
-    for event in read_log(run)? {
-        if let Event::Step(step) = event {
-            seconds.push(step.seconds);
-            epoch = epoch.or(Some(step.epoch));
-        }
-    }
-    let epoch =
-        epoch.filter(|epoch| *epoch > 0.0).with_context(|| format!("the log in {} holds no step", run.display()))?;
-    // A checkpoint is written at least at the end of every epoch, of which the first step is this share.
+fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<Timeline> {
+    let began = Instant::now();
+    let mut life = watch(command, run, KillPlan::Undisturbed, Duration::MAX)?;
+    let took = began.elapsed();
+    let step = |event| if let Event::Step(step) = event { Some(step) } else { None };
+    let steps: Vec<StepRecord> = read_log(run)?.into_iter().filter_map(step).collect();
+    let epoch = steps.first().map(|step| step.epoch).filter(|epoch| *epoch > 0.0);
+    let epoch = epoch.with_context(|| format!("the log in {} holds no step", run.display()))?;
+    eprintln!("undisturbed: {} steps in {:.1} s", steps.len(), took.as_secs_f64());
+    // The first step is this share of an epoch.
     let steps_per_epoch = (1.0 / epoch).round() as u64;
-    eprintln!("undisturbed: {} steps in {:.1} s", seconds.len(), began.elapsed().as_secs_f64());
-    Ok((Timeline::new(seconds, steps_per_epoch, config.checkpoint.save_every, most), seen))
+    life.saves.sort();
+    Ok(Timeline {
+        seconds: steps.iter().map(|step| step.seconds).collect(),
+        due: steps_of_saves(steps.len() as u64, steps_per_epoch, config.checkpoint.save_every),
+        startup: life.startup.unwrap_or(took),
+        // The median; what is too short to be seen takes a few milliseconds at most.
+        save: life.saves.get(life.saves.len() / 2).copied().unwrap_or(Duration::from_millis(3)),
+        most: Duration::from_secs(60) + took * 20,
+    })
 }
 
 /// Writes the answers of a run to a file beside it.
-fn predictions(this: &Path, run: &Path, split: &str, threads: usize) -> Result<PathBuf> {
-    let path = run.with_extension("jsonl");
+fn predict(run: &Path, split: &str, threads: usize) -> Result<()> {
+    let path = predictions_of(run);
     let file = fs::File::create(&path).with_context(|| path.display().to_string())?;
-    let flags = ["--split", split, "--json", "--precision", "fp32", "--device", "cpu"];
-    let mut command = Command::new(this);
-    command.args([OsStr::new("predict"), "--run".as_ref(), run.as_os_str()]).args(flags).stdout(file);
-    let status =
-        command.env("OMP_NUM_THREADS", threads.to_string()).status().context("can't start this program again")?;
+    let mut command = this_program("predict")?;
+    command.arg("--run").arg(run).args(["--split", split, "--json", "--precision", "fp32", "--device", "cpu"]);
+    let status = command.env("OMP_NUM_THREADS", threads.to_string()).stdout(file).status();
+    let status = status.context("can't start this program again")?;
     ensure!(status.success(), "predicting with {} failed ({status})", run.display());
-    Ok(path)
-}
-
-/// Every part of every killed run against the undisturbed one.
-fn compare(reference: &Path, runs: &[PathBuf], predict: &dyn Fn(&Path) -> Result<PathBuf>) -> Result<Vec<Comparison>> {
-    let parts = compare::PARTS.into_iter().chain([compare::PREDICTIONS]);
-    let mut comparisons: Vec<Comparison> =
-        parts.map(|part| Comparison { part, identical: true, differences: Vec::new() }).collect();
-    let answers = predict(reference)?;
-    for run in runs {
-        let mut outcomes = compare::runs(reference, run)?;
-        // A run that kept the same model to the bit may still answer from another configuration or tokenizer.
-        outcomes.push((compare::PREDICTIONS, compare::lines(&answers, &predict(run)?)?));
-        for (comparison, (_, difference)) in comparisons.iter_mut().zip(outcomes) {
-            let named = difference.map(|text| format!("{}: {text}", run.display()));
-            comparison.differences.extend(named);
-            comparison.identical = comparison.differences.is_empty();
-        }
-    }
-    Ok(comparisons)
+    Ok(())
 }
 
 fn show(report: &Report) {

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -14,6 +14,7 @@ use run::{LogFollower, RunError};
 use train::{TrainArgs, TrainError, signals};
 
 use super::folder::StudyFolder;
+use crate::this_program;
 
 /// The flags of `trial`, which only [`TrialProcess`] starts.
 #[derive(Args)]
@@ -76,8 +77,8 @@ impl TrialProcess {
         let output = folder.output(number);
         let file = File::options().create(true).append(true).open(&output);
         let file = file.with_context(|| format!("can't write {}", output.display()))?;
-        let mut command = Command::new(std::env::current_exe().context("can't tell which program this is")?);
-        command.arg("trial").arg("--config").arg(folder.config(number)).arg("--output").arg(folder.run(number));
+        let mut command = this_program("trial")?;
+        command.arg("--config").arg(folder.config(number)).arg("--output").arg(folder.run(number));
         command.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file);
         command.envs(gpu.map(|gpu| ("CUDA_VISIBLE_DEVICES", gpu)));
         let mut child = command.spawn().context("can't start this program again as a trial")?;

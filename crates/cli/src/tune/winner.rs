@@ -1,8 +1,6 @@
 //! The end of a study: the best trial's model under a fixed name, its configuration, and its score on the test split.
 
-use std::ffi::OsStr;
 use std::fs::File;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use run::EvaluationResult;
@@ -13,6 +11,7 @@ use tune::{Study, Trial};
 
 use super::folder::StudyFolder;
 use super::plan::Plan;
+use crate::this_program;
 
 /// The attribute of the study with all scores on the test split.
 const TEST: &str = "verdict:test";
@@ -73,10 +72,9 @@ impl Winner {
         }
         let said = folder.file("trials/evaluation.txt");
         let output = File::create(&said).with_context(|| format!("can't write {}", said.display()))?;
-        let mut command = Command::new(std::env::current_exe().context("can't tell which program this is")?);
-        let best = folder.best();
-        command.args([OsStr::new("evaluate"), "--run".as_ref(), best.as_os_str(), "--split".as_ref(), "test".as_ref()]);
-        command.arg("--data").arg(&plan.data).arg("--device").arg(plan.device.name());
+        let mut command = this_program("evaluate")?;
+        command.arg("--run").arg(folder.best()).arg("--data").arg(&plan.data);
+        command.args(["--split", "test", "--device", &plan.device.name()]);
         let status = command.stdout(output.try_clone()?).stderr(output).status();
         let status = status.context("can't start this program again to evaluate")?;
         ensure!(status.success(), "scoring the test split failed; {} says why", said.display());

@@ -1,244 +1,198 @@
-//! Two finished runs held against each other, to the bit and apart from timings.
+//! Finished runs held against the undisturbed one, to the bit and apart from timings.
 
-use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use disk::sha256_file;
 use run::checkpoints::newest_complete;
-use run::{Event, LOG, METRICS, MODEL, read_log};
+use run::{LOG, METRICS, MODEL, read_log};
+use serde::Serialize;
+use serde_json::Value;
 use tch::{Kind, Tensor};
 
-use super::flat_json::flatten;
-
-/// Keys whose values are times or follow from times: two runs of the same training differ in them.
-const TIMINGS: [&str; 4] = ["seconds", "examples_per_second", "tokens_per_second", "peak_memory_bytes"];
-/// The part of a checkpoint's `trainer.json` that says how long the logs are. They hold times, and a line for each process.
-const LENGTHS: &str = "logs.";
+/// Keys whose values are times or follow from times: two runs of the same training differ in them. `logs` says how long the
+/// logs are, which hold times, and a line for each process.
+const TIMINGS: [&str; 5] = ["seconds", "examples_per_second", "tokens_per_second", "peak_memory_bytes", "logs"];
 
 const OPTIMIZER: &str = "optimizer.safetensors";
 const TRAINER: &str = "trainer.json";
 
-/// What is compared, in the order of the table.
-pub const PARTS: [&str; 7] = [
-    "kept model",
-    "checkpoint, weights",
-    "checkpoint, optimizer",
-    "checkpoint, trainer",
-    "metrics",
-    "loss log, steps",
-    "loss log, evaluations",
+/// Where a run differs from the other: the place and both values. `None` where it doesn't.
+type Difference = Option<String>;
+type Compare = fn(&Path, &Path) -> Result<Difference>;
+
+/// What is compared of two runs, in the order of the table. A run that kept the same model to the bit may still answer
+/// from another configuration or tokenizer, so predictions are compared too.
+const PARTS: [(&str, Compare); 8] = [
+    ("kept model", |one, other| files(&one.join(MODEL), &other.join(MODEL), tensors)),
+    ("checkpoint, weights", |one, other| in_checkpoints(one, other, MODEL, tensors)),
+    ("checkpoint, optimizer", |one, other| in_checkpoints(one, other, OPTIMIZER, tensors)),
+    ("checkpoint, trainer", |one, other| in_checkpoints(one, other, TRAINER, documents)),
+    ("metrics", |one, other| files(&one.join(METRICS), &other.join(METRICS), documents)),
+    ("loss log, steps", |one, other| records(one, other, "step")),
+    ("loss log, evaluations", |one, other| records(one, other, "evaluation")),
+    ("predictions", |one, other| files(&predictions_of(one), &predictions_of(other), lines)),
 ];
-/// What is compared as well, of runs whose predictions are there.
-pub const PREDICTIONS: &str = "predictions";
 
-/// Where a run differs from the other: file, place and both values. `None` where it doesn't.
-pub type Difference = Option<String>;
+/// One part of the killed runs, held against the same part of the undisturbed run.
+#[derive(Serialize)]
+pub struct Comparison {
+    pub part: &'static str,
+    pub identical: bool,
+    /// File, place and both values, of each killed run that differs.
+    pub differences: Vec<String>,
+}
 
-/// A comparison's outcome for each of [`PARTS`].
+/// The file beside a run with its answers, which has to be there before the run is compared.
+pub fn predictions_of(run: &Path) -> PathBuf {
+    run.with_extension("jsonl")
+}
+
+/// Every part of every run against the undisturbed one.
 ///
 /// # Errors
 /// Files that can't be read.
-pub fn runs(one: &Path, other: &Path) -> Result<Vec<(&'static str, Difference)>> {
-    let checkpoints = (newest_complete(one), newest_complete(other));
-    let in_checkpoint = |name: &str, compare: fn(&Path, &Path) -> Result<Difference>| -> Result<Difference> {
-        match &checkpoints {
-            (Some((step, one)), Some((same_step, other))) if step == same_step => {
-                Ok(compare(&one.join(name), &other.join(name))?
-                    .map(|text| format!("checkpoint of step {step}, {text}")))
-            }
-            (one, other) => {
-                let step = |found: &Option<(u64, PathBuf)>| match found {
-                    Some((step, _)) => format!("step {step}"),
-                    None => "none".to_owned(),
-                };
-                Ok(Some(format!("newest checkpoint: {} and {}", step(one), step(other))))
-            }
+pub fn compare(undisturbed: &Path, runs: &[PathBuf]) -> Result<Vec<Comparison>> {
+    let compared = PARTS.into_iter().map(|(part, compare)| {
+        let mut differences = Vec::new();
+        for run in runs {
+            differences.extend(compare(undisturbed, run)?.map(|text| format!("{}: {text}", run.display())));
         }
+        Ok(Comparison { part, identical: differences.is_empty(), differences })
+    });
+    compared.collect()
+}
+
+fn in_checkpoints(one: &Path, other: &Path, name: &str, compare: Compare) -> Result<Difference> {
+    match (newest_complete(one), newest_complete(other)) {
+        (Some((step, one)), Some((same_step, other))) if step == same_step => {
+            let difference = files(&one.join(name), &other.join(name), compare)?;
+            Ok(difference.map(|text| format!("checkpoint of step {step}, {text}")))
+        }
+        (one, other) => {
+            let step = |found: Option<(u64, _)>| found.map_or("none".to_owned(), |(step, _)| format!("step {step}"));
+            Ok(Some(format!("newest checkpoint: {} and {}", step(one), step(other))))
+        }
+    }
+}
+
+/// Two files that both have to be there.
+fn files(one: &Path, other: &Path, compare: Compare) -> Result<Difference> {
+    let difference = if one.is_file() && other.is_file() {
+        compare(one, other).with_context(|| format!("comparing {} with {}", one.display(), other.display()))?
+    } else {
+        let word = |path: &Path| if path.is_file() { "there" } else { "missing" };
+        Some(format!("{} and {}", word(one), word(other)))
     };
-    let outcomes = [
-        tensors(&one.join(MODEL), &other.join(MODEL))?,
-        in_checkpoint(MODEL, tensors)?,
-        in_checkpoint(OPTIMIZER, tensors)?,
-        in_checkpoint(TRAINER, documents)?,
-        documents(&one.join(METRICS), &other.join(METRICS))?,
-        records(one, other, "step")?,
-        records(one, other, "evaluation")?,
-    ];
-    Ok(PARTS.into_iter().zip(outcomes).collect())
+    let name = one.file_name().unwrap_or_default().to_string_lossy();
+    Ok(difference.map(|text| format!("{name}: {text}")))
 }
 
-/// Two files of lines, byte by byte.
-///
-/// # Errors
-/// Files that can't be read.
-pub fn lines(one: &Path, other: &Path) -> Result<Difference> {
-    let Some(text) = both_there(one, other) else { return lines_of(one, &read(one)?, &read(other)?) };
-    Ok(Some(text))
+/// Lines, byte by byte.
+fn lines(one: &Path, other: &Path) -> Result<Difference> {
+    let (one, other) = (fs::read_to_string(one)?, fs::read_to_string(other)?);
+    let (one, other): (Vec<&str>, Vec<&str>) = (one.split('\n').collect(), other.split('\n').collect());
+    let shown = |line: Option<&&str>| line.map_or("nothing".to_owned(), |line| (*line).to_owned());
+    let differing = first_difference(&one, &other);
+    Ok(differing.map(|(index, a, b)| format!("line {}: {} and {}", index + 1, shown(a), shown(b))))
 }
 
-fn lines_of(path: &Path, one: &str, other: &str) -> Result<Difference> {
-    if one == other {
-        return Ok(None);
-    }
-    let (mut a, mut b) = (one.split('\n'), other.split('\n'));
-    for number in 1.. {
-        match (a.next(), b.next()) {
-            (None, None) => break,
-            (a, b) if a == b => {}
-            (a, b) => {
-                let shown = |line: Option<&str>| line.map_or("nothing".to_owned(), str::to_owned);
-                return Ok(Some(format!("{}, line {number}: {} and {}", name(path), shown(a), shown(b))));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// Two safetensors files, byte by byte; the first tensor that differs is named.
+/// Safetensors, byte by byte; the first tensor that differs is named.
 fn tensors(one: &Path, other: &Path) -> Result<Difference> {
-    if let Some(text) = both_there(one, other) {
-        return Ok(Some(text));
-    }
-    if same_bytes(one, other)? {
+    if sha256_file(one)? == sha256_file(other)? {
         return Ok(None);
     }
     let read = |path: &Path| -> Result<Vec<(String, Tensor)>> {
-        let mut list = Tensor::read_safetensors(path).with_context(|| path.display().to_string())?;
+        let mut list = Tensor::read_safetensors(path)?;
         list.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(list)
     };
-    let (a, b) = (read(one)?, read(other)?);
-    let names = |list: &[(String, Tensor)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    let file = name(one);
-    if names(&a) != names(&b) {
-        return Ok(Some(format!("{file}: {} and {} tensors, or other names", a.len(), b.len())));
+    let (one, other) = (read(one)?, read(other)?);
+    if !one.iter().map(|(name, _)| name).eq(other.iter().map(|(name, _)| name)) {
+        return Ok(Some(format!("{} and {} tensors, or other names", one.len(), other.len())));
     }
-    for ((tensor, a), (_, b)) in a.iter().zip(&b) {
-        if (a.kind(), a.size()) != (b.kind(), b.size()) {
-            let (a, b) = ((a.kind(), a.size()), (b.kind(), b.size()));
-            return Ok(Some(format!("{file}, tensor {tensor}: {a:?} and {b:?}")));
+    for ((name, a), (_, b)) in one.iter().zip(&other) {
+        let (a_shape, b_shape) = ((a.kind(), a.size()), (b.kind(), b.size()));
+        if a_shape != b_shape {
+            return Ok(Some(format!("tensor {name}: {a_shape:?} and {b_shape:?}")));
         }
         let numbers = |tensor: &Tensor| Vec::<f64>::try_from(tensor.to_kind(Kind::Double).reshape([-1]));
         let (a, b) = (numbers(a)?, numbers(b)?);
-        let differing = a.iter().zip(&b).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
-        if let Some(index) = a.iter().zip(&b).position(|(a, b)| a.to_bits() != b.to_bits()) {
-            let (a, b, all) = (a[index], b[index], a.len());
-            let text =
-                format!("{file}, tensor {tensor}: element {index} is {a:e} and {b:e}; {differing} of {all} differ");
-            return Ok(Some(text));
+        let differing: Vec<usize> = (0..a.len()).filter(|&at| a[at].to_bits() != b[at].to_bits()).collect();
+        if let Some(&at) = differing.first() {
+            let (a, b, differing, all) = (a[at], b[at], differing.len(), a.len());
+            return Ok(Some(format!("tensor {name}: element {at} is {a:e} and {b:e}; {differing} of {all} differ")));
         }
     }
-    Ok(Some(format!("{file}: the same tensors in other bytes (the header differs)")))
+    Ok(Some("the same tensors in other bytes (the header differs)".to_owned()))
 }
 
-fn same_bytes(one: &Path, other: &Path) -> Result<bool> {
-    let open = |path: &Path| File::open(path).with_context(|| path.display().to_string());
-    let (a, b) = (open(one)?, open(other)?);
-    if a.metadata()?.len() != b.metadata()?.len() {
-        return Ok(false);
-    }
-    let (mut a, mut b) = (BufReader::with_capacity(1 << 20, a), BufReader::with_capacity(1 << 20, b));
-    let (mut left, mut right) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    loop {
-        let count = a.read(&mut left)?;
-        if count == 0 {
-            return Ok(true);
-        }
-        b.read_exact(&mut right[..count])?;
-        if left[..count] != right[..count] {
-            return Ok(false);
-        }
-    }
-}
-
-/// Two JSON files, apart from timings.
+/// JSON, apart from timings.
 fn documents(one: &Path, other: &Path) -> Result<Difference> {
-    if let Some(text) = both_there(one, other) {
-        return Ok(Some(text));
-    }
-    let read = |path: &Path| flatten(&read(path)?).with_context(|| path.display().to_string());
-    Ok(values(&read(one)?, &read(other)?).map(|text| format!("{}, {text}", name(one))))
-}
-
-/// The first value that differs between two flat documents.
-fn values(one: &[(String, String)], other: &[(String, String)]) -> Difference {
-    let timeless = |path: &str| {
-        let key = path.rsplit('.').next().unwrap_or(path);
-        !TIMINGS.contains(&key) && !path.starts_with(LENGTHS)
-    };
-    let mut a = one.iter().filter(|(path, _)| timeless(path));
-    let mut b = other.iter().filter(|(path, _)| timeless(path));
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return None,
-            (a, b) if a == b => {}
-            (Some((path, a)), Some((same, b))) if path == same => return Some(format!("{path}: {a} and {b}")),
-            (a, b) => {
-                let shown = |pair: Option<&(String, String)>| {
-                    pair.map_or("nothing".to_owned(), |(path, value)| format!("{path} = {value}"))
-                };
-                return Some(format!("{} and {}", shown(a), shown(b)));
-            }
-        }
-    }
+    let read = |path: &Path| -> Result<Value> { Ok(serde_json::from_slice(&fs::read(path)?)?) };
+    Ok(values(&read(one)?, &read(other)?))
 }
 
 /// The records of one kind in two logs, apart from timings; those of steps must also be 1, 2, 3 and so on.
-fn records(one: &Path, other: &Path, event: &str) -> Result<Difference> {
-    if let Some(text) = both_there(&one.join(LOG), &other.join(LOG)) {
-        return Ok(Some(text));
+fn records(one: &Path, other: &Path, kind: &str) -> Result<Difference> {
+    let read = |run: &Path| -> Result<Vec<Value>> {
+        let records = read_log(run)?.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+        Ok(records.into_iter().filter(|record| record["event"] == kind).collect())
+    };
+    let (one, other) = (read(one)?, read(other)?);
+    let misplaced = (1..).zip(&other).find(|(due, record)| kind == "step" && record["step"] != *due);
+    if let Some((due, record)) = misplaced {
+        return Ok(Some(format!("{LOG}: step {due} is due, and step {} is there", record["step"])));
     }
-    let (a, b) = (records_of(one, event)?, records_of(other, event)?);
-    let file = LOG;
-    if event == "step" {
-        for (index, step) in b.iter().enumerate() {
-            let (awaited, found) = ((index + 1).to_string(), value(step, "step"));
-            if found != awaited {
-                return Ok(Some(format!("{file}: step {awaited} is due, and step {found} is there")));
+    for (a, b) in one.iter().zip(&other) {
+        if let Some(text) = values(a, b) {
+            return Ok(Some(format!("{LOG}, {kind} of step {}: {text}", a["step"])));
+        }
+    }
+    let (one, other) = (one.len(), other.len());
+    Ok((one != other).then(|| format!("{LOG}: {one} and {other} records of the kind {kind}")))
+}
+
+/// The first value that differs between two documents, apart from timings.
+fn values(one: &Value, other: &Value) -> Difference {
+    let flat = |document: &Value| {
+        let mut scalars = Vec::new();
+        flatten(String::new(), document, &mut scalars);
+        scalars
+    };
+    let (one, other) = (flat(one), flat(other));
+    Some(match first_difference(&one, &other)? {
+        (_, Some((path, a)), Some((same, b))) if path == same => format!("{path}: {a} and {b}"),
+        (_, a, b) => {
+            let shown = |found: Option<&(String, String)>| {
+                found.map_or("nothing".to_owned(), |(path, value)| format!("{path} = {value}"))
+            };
+            format!("{} and {}", shown(a), shown(b))
+        }
+    })
+}
+
+/// The scalars of a document with their paths (`best.value`, `history[3]`), as text: as numbers -0.0 would be 0.0. A
+/// number that is read is written again in the digits that tell it from every other.
+fn flatten(path: String, value: &Value, scalars: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            for (key, member) in members.iter().filter(|(key, _)| !TIMINGS.contains(&key.as_str())) {
+                flatten(if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, member, scalars);
             }
         }
-    }
-    for (a, b) in a.iter().zip(&b) {
-        if let Some(text) = values(a, b) {
-            return Ok(Some(format!("{file}, {event} of step {}: {text}", value(a, "step"))));
+        Value::Array(items) if !items.is_empty() => {
+            items.iter().enumerate().for_each(|(index, item)| flatten(format!("{path}[{index}]"), item, scalars));
         }
-    }
-    let (a, b) = (a.len(), b.len());
-    Ok((a != b).then(|| format!("{file}: {a} and {b} records of the kind {event}")))
-}
-
-/// The records of one kind, each as what is written of it: a number that is read is written again in the same digits.
-fn records_of(run: &Path, kind: &str) -> Result<Vec<Vec<(String, String)>>> {
-    let of_kind = |event: &Event| match event {
-        Event::Step(_) => kind == "step",
-        Event::Evaluation(_) => kind == "evaluation",
-        Event::Start(_) | Event::End(_) => false,
-    };
-    read_log(run)?.iter().filter(|event| of_kind(event)).map(|event| flatten(&serde_json::to_string(event)?)).collect()
-}
-
-fn value<'a>(record: &'a [(String, String)], key: &str) -> &'a str {
-    record.iter().find(|(path, _)| path == key).map_or("nothing", |(_, value)| value)
-}
-
-/// Which of two files is missing, where one is.
-fn both_there(one: &Path, other: &Path) -> Difference {
-    match (one.is_file(), other.is_file()) {
-        (true, true) => None,
-        (a, b) => {
-            let word = |there: bool| if there { "there" } else { "missing" };
-            Some(format!("{}: {} and {}", name(one), word(a), word(b)))
-        }
+        scalar => scalars.push((path, scalar.to_string())),
     }
 }
 
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| path.display().to_string())
+/// Where two lists first differ, and what is there in each.
+fn first_difference<'a, T: PartialEq>(one: &'a [T], other: &'a [T]) -> Option<(usize, Option<&'a T>, Option<&'a T>)> {
+    let mut pairs = (0..one.len().max(other.len())).map(|index| (index, one.get(index), other.get(index)));
+    pairs.find(|(_, a, b)| a != b)
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
-//! A training process and its run, watched from start to end, or to the instant at which it is killed.
+//! A training process, watched from outside: until it ends, or until the instant at which it is killed.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, bail};
-use run::last_step;
-
-use super::watch::{self, LogState, Unfinished};
+use anyhow::{Context, Result, ensure};
+use disk::UNFINISHED;
+use run::checkpoints::CHECKPOINTS;
+use run::{LOG, last_step};
 
 /// Between two polls of the run. One costs some microseconds.
 const POLL_EVERY: Duration = Duration::from_micros(100);
@@ -25,32 +26,29 @@ pub enum KillPlan {
     /// This long after its log has this step.
     AfterStep(u64, Duration),
     /// This long after the beginning of a save, the first `skip` saves left alone.
-    AfterSaveBegins { skip: u64, delay: Duration },
+    AfterSaveBegins { skip: usize, delay: Duration },
     /// This long after its start.
     AfterStart(Duration),
 }
 
-/// How a process ended.
-#[derive(Debug)]
-pub enum End {
-    /// By itself and well.
-    Done,
-    /// By the signal.
-    Killed {
-        /// Whether its log was still as it found it.
-        log_untouched: bool,
-        /// Whether it left an unfinished file or folder.
-        inside_save: bool,
-    },
+/// What was seen of a process.
+#[derive(Debug, Default)]
+pub struct Life {
+    /// From its start to the first step.
+    pub startup: Option<Duration>,
+    /// How long each save took that was finished.
+    pub saves: Vec<Duration>,
+    /// `None` where it ended by itself and well.
+    pub death: Option<Death>,
 }
 
-/// What was learnt by watching.
-#[derive(Debug, Default, Clone)]
-pub struct Seen {
-    /// From the start of a process to its first step.
-    pub startups: Vec<Duration>,
-    /// From the appearance to the completion of a checkpoint.
-    pub saves: Vec<Duration>,
+/// What a process that was killed left behind.
+#[derive(Debug, PartialEq)]
+pub struct Death {
+    /// Whether its log was still as it found it.
+    pub log_untouched: bool,
+    /// Whether it left an unfinished file or folder.
+    pub inside_save: bool,
 }
 
 /// Kills its process when it goes out of scope, so that none outlives an error here.
@@ -63,129 +61,108 @@ impl Drop for Guarded {
     }
 }
 
-/// A process in a run's folder.
-pub struct Watched<'a> {
-    child: Guarded,
-    run: &'a Path,
-    output: PathBuf,
-    started: Instant,
-    log_before: LogState,
-    unfinished_before: BTreeSet<Unfinished>,
-    stepped: bool,
-    saving: Option<(Unfinished, Instant)>,
-    saves_begun: u64,
-    due: Option<Instant>,
+/// Starts `command`, which trains into `run`, and watches it until it ends by itself or is killed as planned. What it
+/// prints is appended to a file beside the run.
+///
+/// # Errors
+/// A program that can't be started; an end by itself that isn't a good one; more time than `most`.
+pub fn watch(mut command: Command, run: &Path, plan: KillPlan, most: Duration) -> Result<Life> {
+    let output = run.with_extension("txt");
+    let said = File::options().create(true).append(true).open(&output);
+    let said = said.with_context(|| format!("can't write {}", output.display()))?;
+    command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
+    let (log_before, unfinished_before) = (log_state(run), unfinished(run));
+    let started = Instant::now();
+    let mut child = Guarded(command.spawn().context("can't start this program again as `train`")?);
+
+    let mut life = Life::default();
+    let mut save: Option<(Unfinished, Instant)> = None;
+    let mut due = match plan {
+        KillPlan::AfterStart(delay) => Some(started + delay),
+        _ => None,
+    };
+    let status = loop {
+        if let Some(status) = child.0.try_wait()? {
+            break status;
+        }
+        let now = Instant::now();
+        let checkpoints = unfinished_in(&run.join(CHECKPOINTS));
+        if let Some((_, began)) = save.take_if(|(save, _)| !checkpoints.contains(save)) {
+            life.saves.push(now - began);
+        }
+        if save.is_none() {
+            save = checkpoints.difference(&unfinished_before).next().map(|begun| (begun.clone(), now));
+        }
+        if let (KillPlan::AfterSaveBegins { skip, delay }, Some((_, began))) = (plan, &save)
+            && life.saves.len() >= skip
+        {
+            due.get_or_insert(*began + delay);
+        }
+        // Until a process that goes on has cut the log, the steps in it are those of the life before.
+        if (life.startup.is_none() || matches!(plan, KillPlan::AfterStep(..)))
+            && log_state(run) != log_before
+            && let Some(step) = last_step(run)
+        {
+            life.startup.get_or_insert(now - started);
+            if let KillPlan::AfterStep(awaited, delay) = plan
+                && step >= awaited
+            {
+                due.get_or_insert(now + delay);
+            }
+        }
+        if due.is_some_and(|due| Instant::now() >= due) {
+            child.0.kill().context("can't kill the training process")?;
+            break child.0.wait()?;
+        }
+        ensure!(
+            started.elapsed() <= most,
+            "a training process has not ended after {} s{}",
+            most.as_secs(),
+            last_words(&output)
+        );
+        sleep(POLL_EVERY);
+    };
+    if status.signal() == Some(SIGKILL) && due.is_some() {
+        life.death = Some(Death {
+            log_untouched: log_state(run) == log_before,
+            inside_save: !unfinished(run).is_subset(&unfinished_before),
+        });
+    } else {
+        ensure!(status.success(), "a training process ended by itself ({status}){}", last_words(&output));
+    }
+    Ok(life)
 }
 
-impl<'a> Watched<'a> {
-    /// Starts `command`, which trains into `run`; what it prints is appended to `output`.
-    ///
-    /// # Errors
-    /// A program that can't be started.
-    pub fn start(mut command: Command, run: &'a Path, output: &Path) -> Result<Self> {
-        let said = File::options().create(true).append(true).open(output);
-        let said = said.with_context(|| format!("can't write {}", output.display()))?;
-        command.stdin(std::process::Stdio::null()).stdout(said.try_clone()?).stderr(said);
-        let (log_before, unfinished_before) = (watch::log_state(run), watch::unfinished(run));
-        let started = Instant::now();
-        let child = Guarded(command.spawn().context("can't start this program again as `train`")?);
-        Ok(Self {
-            child,
-            run,
-            output: output.to_owned(),
-            started,
-            log_before,
-            unfinished_before,
-            stepped: false,
-            saving: None,
-            saves_begun: 0,
-            due: None,
-        })
-    }
+/// The end of what a process printed, for a message.
+fn last_words(output: &Path) -> String {
+    let text = fs::read_to_string(output).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(5)..].join("\n    ");
+    format!("; {} ends with\n    {tail}", output.display())
+}
 
-    /// Watches until it ends by itself, or kills it as planned.
-    ///
-    /// # Errors
-    /// An end by itself that isn't a good one; more time than `most`.
-    pub fn see_through(mut self, plan: KillPlan, most: Duration, seen: &mut Seen) -> Result<End> {
-        loop {
-            if let Some(status) = self.child.0.try_wait()? {
-                return self.ended(status);
-            }
-            self.poll(plan, seen);
-            if self.due.is_some_and(|due| Instant::now() >= due) {
-                self.child.0.kill().context("can't kill the training process")?;
-                let status = self.child.0.wait()?;
-                return self.ended(status);
-            }
-            if self.started.elapsed() > most {
-                let waited = most.as_secs();
-                bail!("a training process has not ended after {waited} s{}", self.last_words());
-            }
-            sleep(POLL_EVERY);
-        }
-    }
+/// What tells one state of a run's log from another: its length and the time of its last change.
+fn log_state(run: &Path) -> Option<(u64, SystemTime)> {
+    let metadata = fs::metadata(run.join(LOG)).ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
+}
 
-    /// Polls the run, and notes when to kill it as soon as that is known.
-    fn poll(&mut self, plan: KillPlan, seen: &mut Seen) {
-        let now = Instant::now();
-        if let KillPlan::AfterStart(delay) = plan {
-            self.due = Some(self.started + delay);
-        }
-        self.poll_saves(plan, now, seen);
-        // Until a process that goes on has cut the log, the steps in it are those of the life before.
-        if (self.stepped && !matches!(plan, KillPlan::AfterStep(..))) || watch::log_state(self.run) == self.log_before {
-            return;
-        }
-        let Some(step) = last_step(self.run) else { return };
-        if !self.stepped {
-            self.stepped = true;
-            seen.startups.push(now - self.started);
-        }
-        if let KillPlan::AfterStep(awaited, delay) = plan
-            && step >= awaited
-        {
-            self.due.get_or_insert(now + delay);
-        }
-    }
+/// A save that isn't finished: where it is, and what tells it from a later one of the same name.
+type Unfinished = (PathBuf, u64, Option<SystemTime>);
 
-    fn poll_saves(&mut self, plan: KillPlan, now: Instant, seen: &mut Seen) {
-        let unfinished = watch::unfinished_checkpoints(self.run);
-        if let Some((save, began)) = &self.saving {
-            if unfinished.contains(save) {
-                return;
-            }
-            seen.saves.push(now - *began);
-            self.saving = None;
-        }
-        let Some(save) = unfinished.into_iter().find(|save| !self.unfinished_before.contains(save)) else { return };
-        if let KillPlan::AfterSaveBegins { skip, delay } = plan
-            && self.saves_begun >= skip
-        {
-            self.due.get_or_insert(now + delay);
-        }
-        self.saves_begun += 1;
-        self.saving = Some((save, now));
-    }
+/// All that is unfinished in a run: checkpoints, and files beside the one that they shall replace.
+fn unfinished(run: &Path) -> BTreeSet<Unfinished> {
+    &unfinished_in(&run.join(CHECKPOINTS)) | &unfinished_in(run)
+}
 
-    fn ended(&self, status: ExitStatus) -> Result<End> {
-        if status.signal() == Some(SIGKILL) && self.due.is_some() {
-            let inside_save = watch::unfinished(self.run).difference(&self.unfinished_before).next().is_some();
-            return Ok(End::Killed { log_untouched: watch::log_state(self.run) == self.log_before, inside_save });
-        }
-        if !status.success() {
-            bail!("a training process ended by itself ({status}){}", self.last_words());
-        }
-        Ok(End::Done)
-    }
-
-    /// The end of what it printed, for a message.
-    fn last_words(&self) -> String {
-        let text = std::fs::read_to_string(&self.output).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        let tail = lines[lines.len().saturating_sub(5)..].join("\n    ");
-        format!("; {} ends with\n    {tail}", self.output.display())
-    }
+fn unfinished_in(folder: &Path) -> BTreeSet<Unfinished> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let unfinished = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED));
+    let identified = unfinished.filter_map(|entry| {
+        let metadata = entry.metadata().ok()?;
+        Some((entry.path(), metadata.ino(), metadata.created().ok()))
+    });
+    identified.collect()
 }
 
 #[cfg(test)]
@@ -195,20 +172,15 @@ pub(super) mod tests {
     /// The fields of a step's record beside its number, as a shell writes them between double quotes.
     pub(crate) const STEP_FIELDS: &str = r#"\"total_steps\":30,\"epoch\":1.0,\"loss\":0.5,\"learning_rate\":1e-5,\"gradient_norm\":1.0,\"examples\":1,\"tokens\":1,\"examples_per_second\":1.0,\"tokens_per_second\":1.0,\"seconds\":1.0"#;
 
-    fn shell(script: &str) -> Command {
+    fn see(script: &str, plan: KillPlan, most: Duration) -> Result<Life> {
+        let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
-        command.args(["-c", script]);
-        command
+        command.args(["-c", script]).current_dir(folder.path());
+        watch(command, &folder.path().join("run"), plan, most)
     }
 
-    fn see(script: &str, plan: KillPlan, most: Duration) -> (Result<End>, Seen) {
-        let folder = tempfile::tempdir().unwrap();
-        let run = folder.path().join("run");
-        let mut command = shell(script);
-        command.current_dir(folder.path());
-        let mut seen = Seen::default();
-        let watched = Watched::start(command, &run, &folder.path().join("said.txt")).unwrap();
-        (watched.see_through(plan, most, &mut seen), seen)
+    fn death(inside_save: bool, log_untouched: bool) -> Option<Death> {
+        Some(Death { log_untouched, inside_save })
     }
 
     const LONG: Duration = Duration::from_secs(20);
@@ -218,26 +190,25 @@ pub(super) mod tests {
 
     #[test]
     fn a_good_end_a_bad_one_and_none() {
-        assert!(matches!(see("true", KillPlan::Undisturbed, LONG).0, Ok(End::Done)));
-        let error = see("echo no such file; exit 3", KillPlan::Undisturbed, LONG).0.unwrap_err().to_string();
+        assert_eq!(see("true", KillPlan::Undisturbed, LONG).unwrap().death, None);
+        let error = see("echo no such file; exit 3", KillPlan::Undisturbed, LONG).unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.ends_with("no such file"), "{error}");
-        let error = see("exec sleep 30", KillPlan::Undisturbed, Duration::ZERO).0.unwrap_err().to_string();
+        let error = see("exec sleep 30", KillPlan::Undisturbed, Duration::ZERO).unwrap_err().to_string();
         assert!(error.contains("has not ended after 0 s"), "{error}");
     }
 
     #[test]
     fn somebody_elses_signal_is_not_ours() {
-        assert!(see("kill -9 $$", KillPlan::Undisturbed, LONG).0.is_err());
+        assert!(see("kill -9 $$", KillPlan::Undisturbed, LONG).is_err());
     }
 
     #[test]
     fn a_save_is_seen_begin_and_end_and_is_hit() {
-        let (end, seen) = see(&format!("{SAVE} {SAVE}"), KillPlan::Undisturbed, LONG);
-        assert!(matches!(end, Ok(End::Done)) && seen.saves.len() == 2, "{seen:?}");
+        let life = see(&format!("{SAVE} {SAVE}"), KillPlan::Undisturbed, LONG).unwrap();
+        assert!(life.death.is_none() && life.saves.len() == 2, "{life:?}");
         let plan = KillPlan::AfterSaveBegins { skip: 1, delay: Duration::ZERO };
-        let (end, seen) = see(&format!("{SAVE} {SAVE} exec sleep 30"), plan, LONG);
-        assert!(matches!(end, Ok(End::Killed { inside_save: true, log_untouched: true })), "{end:?}");
-        assert_eq!(seen.saves.len(), 1);
+        let life = see(&format!("{SAVE} {SAVE} exec sleep 30"), plan, LONG).unwrap();
+        assert_eq!((life.death, life.saves.len()), (death(true, true), 1));
     }
 
     #[test]
@@ -246,14 +217,36 @@ pub(super) mod tests {
             r#"mkdir run; for step in 1 2 3; do
             echo "{{\"event\":\"step\",\"step\":$step,{STEP_FIELDS}}}" >> run/log.jsonl; sleep 0.02; done; exec sleep 30"#
         );
-        let (end, seen) = see(&script, KillPlan::AfterStep(3, Duration::from_millis(1)), LONG);
-        assert!(matches!(end, Ok(End::Killed { inside_save: false, log_untouched: false })), "{end:?}");
-        assert_eq!(seen.startups.len(), 1);
+        let life = see(&script, KillPlan::AfterStep(3, Duration::from_millis(1)), LONG).unwrap();
+        assert!(life.death == death(false, false) && life.startup.is_some(), "{life:?}");
     }
 
     #[test]
     fn before_anything_is_done() {
-        let (end, _) = see("exec sleep 30", KillPlan::AfterStart(Duration::from_millis(5)), LONG);
-        assert!(matches!(end, Ok(End::Killed { inside_save: false, log_untouched: true })), "{end:?}");
+        let life = see("exec sleep 30", KillPlan::AfterStart(Duration::from_millis(5)), LONG).unwrap();
+        assert_eq!(life.death, death(false, true));
+    }
+
+    #[test]
+    fn a_log_that_was_cut_or_grew_is_in_another_state() {
+        let run = tempfile::tempdir().unwrap();
+        let none = log_state(run.path());
+        assert_eq!(none, log_state(run.path()));
+        fs::write(run.path().join(LOG), "a\n").unwrap();
+        let some = log_state(run.path());
+        assert_ne!(none, some);
+        fs::write(run.path().join(LOG), "a\nb\n").unwrap();
+        assert_ne!(some, log_state(run.path()));
+    }
+
+    #[test]
+    fn what_is_unfinished_is_found_in_both_places() {
+        let run = tempfile::tempdir().unwrap();
+        fs::create_dir_all(run.path().join(CHECKPOINTS).join(".unfinished-step-00000200")).unwrap();
+        fs::create_dir_all(run.path().join(CHECKPOINTS).join("step-00000100")).unwrap();
+        assert_eq!(unfinished(run.path()).len(), 1);
+        fs::write(run.path().join(".unfinished-model"), "").unwrap();
+        assert_eq!(unfinished(run.path()).len(), 2);
+        assert_eq!(unfinished_in(&run.path().join(CHECKPOINTS)).len(), 1);
     }
 }

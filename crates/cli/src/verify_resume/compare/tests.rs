@@ -1,6 +1,6 @@
 use super::*;
 
-/// Two runs with the same content: a model, a checkpoint of step 4, figures and a log.
+/// Two runs with the same content: a model, a checkpoint of step 4, figures, a log and answers.
 fn two_runs() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let paths = ["one", "other"].map(|name| folder.path().join(name));
@@ -17,6 +17,7 @@ fn two_runs() -> (tempfile::TempDir, PathBuf, PathBuf) {
         fs::write(checkpoint.join("SHA256SUMS"), "").unwrap();
         fs::write(run.join(METRICS), format!(r#"{{"steps": 4, "seconds": {seconds}, "loss": 0.5}}"#)).unwrap();
         fs::write(run.join(LOG), log(&["0.5", "0.25"], seconds)).unwrap();
+        fs::write(predictions_of(run), "a\nb\n").unwrap();
     }
     let [one, other] = paths;
     (folder, one, other)
@@ -45,8 +46,12 @@ fn write_tensors(path: &Path, numbers: &[f32]) {
 
 /// The differences of the two runs, each with its part.
 fn found(one: &Path, other: &Path) -> Vec<(&'static str, String)> {
-    let outcomes = runs(one, other).unwrap().into_iter();
-    outcomes.filter_map(|(part, difference)| Some((part, difference?))).collect()
+    let named = format!("{}: ", other.display());
+    let comparisons = compare(one, &[other.to_owned()]).unwrap().into_iter();
+    comparisons
+        .filter(|comparison| !comparison.identical)
+        .map(|comparison| (comparison.part, comparison.differences[0].strip_prefix(&named).unwrap().to_owned()))
+        .collect()
 }
 
 #[test]
@@ -63,7 +68,7 @@ fn one_bit_of_a_weight_is_found_and_both_values_are_told() {
         found(&one, &other),
         [(
             "kept model",
-            "model.safetensors, tensor a.weight: element 1 is 2e0 and 2.000000238418579e0; 1 of 3 differ".to_owned()
+            "model.safetensors: tensor a.weight: element 1 is 2e0 and 2.000000238418579e0; 1 of 3 differ".to_owned()
         )]
     );
     write_tensors(&other.join(MODEL), &[1.0, 2.0]);
@@ -85,18 +90,54 @@ fn a_checkpoint_of_another_step_differs_in_all_of_it() {
     let (_folder, one, other) = two_runs();
     fs::rename(other.join("checkpoints/step-00000004"), other.join("checkpoints/step-00000003")).unwrap();
     let found = found(&one, &other);
-    assert_eq!(found.iter().map(|(part, _)| *part).collect::<Vec<_>>(), PARTS[1..4]);
+    assert_eq!(
+        found.iter().map(|(part, _)| *part).collect::<Vec<_>>(),
+        PARTS[1..4].iter().map(|(part, _)| *part).collect::<Vec<_>>()
+    );
     assert_eq!(found[0].1, "newest checkpoint: step 4 and step 3");
 }
 
 #[test]
 fn documents_name_the_key() {
     let (_folder, one, other) = two_runs();
-    fs::write(other.join(METRICS), r#"{"steps": 4, "seconds": 9, "loss": 0.50}"#).unwrap();
+    fs::write(other.join(METRICS), r#"{"steps": 4, "seconds": 9, "loss": 0.5000000000000001}"#).unwrap();
     fs::write(other.join("checkpoints/step-00000004/trainer.json"), r#"{"step": 4, "best": null}"#).unwrap();
-    let found = found(&one, &other);
-    assert_eq!(found[0].1, "checkpoint of step 4, trainer.json, best.value = 0.5 and best = null");
-    assert_eq!(found[1].1, "metrics.json, loss: 0.5 and 0.50");
+    let differences = found(&one, &other);
+    assert_eq!(differences[0].1, "checkpoint of step 4, trainer.json: best.value = 0.5 and best = null");
+    assert_eq!(differences[1].1, "metrics.json: loss: 0.5 and 0.5000000000000001");
+    fs::write(other.join(METRICS), "{\"steps\": 4").unwrap();
+    assert!(compare(&one, &[other]).is_err(), "what is not JSON is an error");
+}
+
+#[test]
+fn every_scalar_has_its_path_and_its_text() {
+    let document =
+        r#" {"a": 0.10000000000000001, "b": {"c": [1, {"d": null}, []], "e": "x\"},y"}, "f": {}, "g":true } "#;
+    let expected = [
+        ("a", "0.1"),
+        ("b.c[0]", "1"),
+        ("b.c[1].d", "null"),
+        ("b.c[2]", "[]"),
+        ("b.e", r#""x\"},y""#),
+        ("f", "{}"),
+        ("g", "true"),
+    ];
+    let mut scalars = Vec::new();
+    flatten(String::new(), &serde_json::from_str(document).unwrap(), &mut scalars);
+    assert_eq!(scalars, expected.map(|(path, text)| (path.to_owned(), text.to_owned())));
+}
+
+#[test]
+fn numbers_are_compared_to_the_bit() {
+    let differ = |one: &str, other: &str| {
+        let [one, other] = [one, other].map(|text| serde_json::from_str(text).unwrap());
+        values(&one, &other)
+    };
+    assert_eq!(differ("[0.0]", "[-0.0]").unwrap(), "[0]: 0.0 and -0.0");
+    assert_eq!(differ("5e-324", "1e-323").unwrap(), ": 5e-324 and 1e-323");
+    assert!(differ("18446744073709551615", "18446744073709551614").is_some());
+    assert!(differ("1", "1.0").is_some() && differ("0.3", "0.30000000000000004").is_some());
+    assert_eq!(differ("[0.3, 1]", "[3e-1, 1]"), None);
 }
 
 #[test]
@@ -119,15 +160,13 @@ fn the_log_names_step_and_value() {
 }
 
 #[test]
-fn lines_are_compared_to_the_byte() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path
+fn predictions_are_compared_to_the_byte() {
+    let (_folder, one, other) = two_runs();
+    let differs = |text: &str| {
+        fs::write(predictions_of(&other), text).unwrap();
+        found(&one, &other)
     };
-    let one = write("one", "a\nb\n");
-    assert_eq!(lines(&one, &write("same", "a\nb\n")).unwrap(), None);
-    assert_eq!(lines(&one, &write("other", "a\nc\n")).unwrap().unwrap(), "one, line 2: b and c");
-    assert_eq!(lines(&one, &write("short", "a\n")).unwrap().unwrap(), "one, line 2: b and ");
+    assert_eq!(differs("a\nb\n"), []);
+    assert_eq!(differs("a\nc\n"), [("predictions", "one.jsonl: line 2: b and c".to_owned())]);
+    assert_eq!(differs("a\n"), [("predictions", "one.jsonl: line 2: b and ".to_owned())]);
 }
