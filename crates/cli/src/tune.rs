@@ -2,7 +2,7 @@
 //!
 //! The study lives in one append-only file (the crate `tune`); each trial is a process of its own. Reading order:
 //! `args`, `plan` (what the trials have in common), `study_context` (what makes their values comparable), `folder` (where
-//! things lie), `runner` (the loop), `process` and `log` (one trial), `table` (what one sees), `winner` (the end),
+//! things lie), `runner` (the loop), `process` (one trial), `table` (what one sees), `winner` (the end),
 //! `export` (what is left to look at).
 
 mod args;
