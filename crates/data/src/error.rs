@@ -5,52 +5,28 @@ use std::path::PathBuf;
 /// An error of this crate. Each says what was found, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// A file or folder could not be read or written.
     #[error("{}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the operating system said.
-        #[source]
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// An operation on a file of this project's own that failed.
     #[error("{}: {}", .0, .0.source)]
     Disk(#[from] disk::DiskError),
     /// Bad content at a place in a file.
     #[error("{}: {message}", path.display())]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// Row, column, value and what to do.
-        message: String,
-    },
+    Content { path: PathBuf, message: String },
     /// A model that can't be trained.
     #[error(transparent)]
     Model(Box<dyn std::error::Error + Send + Sync>),
     /// A person's file that can't be read, or a value in it that can't be used.
     #[error(transparent)]
     Table(#[from] table::TableError),
-    /// A tokenizer's files, or a text that it fails on.
     #[error(transparent)]
     Tokenize(#[from] tokenize::TokenizeError),
     /// A source that can't be reached or gave something else than was asked for.
     #[error("{source_name}: {source}")]
-    Fetch {
-        /// The source's name, as `--source` knows it.
-        source_name: &'static str,
-        /// What happened.
-        #[source]
-        source: fetch::FetchError,
-    },
+    Fetch { source_name: &'static str, source: fetch::FetchError },
     /// An Arrow file that can't be written or isn't as it was written.
     #[error("{}: {} (hint: prepare the data again)", path.display(), plain(cause))]
-    Arrow {
-        /// The Arrow file.
-        path: PathBuf,
-        /// What the Arrow library said.
-        cause: arrow::error::ArrowError,
-    },
+    Arrow { path: PathBuf, cause: arrow::error::ArrowError },
     /// A request that can't be met: names what was asked for and what to do instead.
     #[error("{0}")]
     Request(String),

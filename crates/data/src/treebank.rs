@@ -59,7 +59,6 @@ impl Tree {
 pub(crate) struct TreeError {
     /// Byte in the line, from 1.
     pub(crate) column: usize,
-    /// What was found there and what belongs there.
     pub(crate) reason: String,
 }
 

@@ -12,9 +12,7 @@ pub type Result<T, E = DiskError> = std::result::Result<T, E>;
 pub struct DiskError {
     /// The verb, such as `write` or `list the folder`.
     pub action: &'static str,
-    /// The file or folder.
     pub path: PathBuf,
-    /// The system's reason.
     pub source: io::Error,
 }
 

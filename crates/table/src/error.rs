@@ -8,43 +8,16 @@ use crate::excerpt::listed;
 /// An error of a table. Each says what was found, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// A file that could not be read.
     #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        #[source]
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// A file that as a whole isn't what it should be.
     #[error("{}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was found and what to do.
-        reason: String,
-    },
+    File { path: PathBuf, reason: String },
     /// A line that is not what its format asks for.
     #[error("{}: line {line}: {reason}", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line where it began, from 1.
-        line: u64,
-        /// What was found and what to do.
-        reason: String,
-    },
-    /// A value that can't be used.
+    Line { path: PathBuf, line: u64, reason: String },
     #[error("{place}, column {column:?}: {reason}")]
-    Value {
-        /// File and row.
-        place: Place,
-        /// The column.
-        column: String,
-        /// The value and what to do.
-        reason: String,
-    },
+    Value { place: Place, column: String, reason: String },
 }
 
 impl TableError {
