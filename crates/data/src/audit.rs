@@ -37,7 +37,6 @@ const EXAMPLE_CHARS: usize = 200;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
-    /// The data set's short name.
     pub dataset: String,
     /// Which form of the data set this is, spelled out with its sizes.
     pub variant: String,
@@ -48,11 +47,9 @@ pub struct Audit {
     pub max_length: Option<usize>,
     /// Rows dropped for their null or empty text.
     pub empty_dropped: usize,
-    /// The splits that have rows.
     pub splits: BTreeMap<Split, SplitAudit>,
     /// The limits, as shares from 0 to 1.
     pub limits: Limits,
-    /// What was found above its limit.
     pub exceeded: Vec<Exceeded>,
     /// Whether `--allow-leakage` said to go on all the same.
     pub allowed: bool,
@@ -62,13 +59,11 @@ pub struct Audit {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitAudit {
-    /// All rows.
     pub rows: usize,
     /// Rows of each class, in the order of the label indices.
     pub labels: Vec<LabelCount>,
     /// Rows of the commonest class over rows of the rarest; `None` where a class has no rows.
     pub largest_to_smallest: Option<f64>,
-    /// Rows without a label.
     pub unlabelled: usize,
     /// Rows whose normalised text an earlier row of the same split has.
     pub duplicates: usize,
@@ -80,7 +75,6 @@ pub struct SplitAudit {
     pub leaked: BTreeMap<Split, Leak>,
     /// Rows in which a whole training text of at least [`MIN_WORDS`] words stands as part of a longer text.
     pub containing: usize,
-    /// The first of these.
     pub containing_example: Option<Containing>,
     /// Rows cut to the maximum length.
     pub truncated: usize,
@@ -94,15 +88,11 @@ pub struct SplitAudit {
     pub characters: Lengths,
 }
 
-/// The rows of a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelCount {
-    /// The class's name.
     pub label: String,
-    /// Its rows.
     pub rows: usize,
-    /// Its share of the split's rows.
     pub share: f64,
 }
 
@@ -112,17 +102,14 @@ pub struct LabelCount {
 pub struct Conflict {
     /// The text as its first row has it, cut where it is long.
     pub text: String,
-    /// The rows that have it.
     pub rows: Vec<Mention>,
 }
 
-/// A row and its label.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mention {
     /// `reviews.csv row 17`; where the source's rows are not known, `train row 17`. Both count from 1.
     pub place: String,
-    /// The label's name.
     pub label: Option<String>,
 }
 
@@ -136,7 +123,6 @@ pub struct Leak {
     pub normalised: usize,
     /// Once normalised, and under another label there.
     pub other_label: usize,
-    /// The first of them.
     pub examples: Vec<Twin>,
 }
 
@@ -291,7 +277,6 @@ fn contain(found: &mut SplitAudit, split: Split, records: &[Record], known: &Kno
     });
 }
 
-/// The start of a text.
 fn cut(text: &str) -> String {
     let mut short: String = text.chars().take(EXAMPLE_CHARS).collect();
     if short.len() < text.len() {

@@ -27,19 +27,16 @@ pub enum Dataset {
     File(PathBuf),
 }
 
-/// Where a data set is taken from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SourceChoice {
     /// The Hub, then Stanford, then the packaged sentences.
     #[default]
     Auto,
-    /// The Hugging Face Hub.
     Hub,
     /// The official archive of the treebank.
     Stanford,
     /// The packaged movie-review sentences.
     Packaged,
-    /// A folder on this machine.
     Folder(PathBuf),
 }
 
@@ -48,7 +45,6 @@ pub const SPLIT_RATIO: f64 = 0.1;
 /// The seed of a single file's split where nothing else is asked for.
 pub const SPLIT_SEED: u64 = 0;
 
-/// How a data set is read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LoadOptions {
     /// Add every distinct labelled phrase of the training trees to the training split.
@@ -57,9 +53,7 @@ pub struct LoadOptions {
     pub text_column: Option<String>,
     /// The column with the label; `None` detects it.
     pub label_column: Option<String>,
-    /// A separate file for the validation split.
     pub validation_file: Option<PathBuf>,
-    /// A separate file for the test split.
     pub test_file: Option<PathBuf>,
     /// Share of a single file that becomes the validation split, and the same share again for test, in 0..0.5; `None`:
     /// [`SPLIT_RATIO`].
@@ -87,15 +81,12 @@ pub struct Loaded {
     pub licence: String,
     /// Lower-case hex sha256 of each source file, by file name.
     pub source_sha256: BTreeMap<String, String>,
-    /// Label names, in the order of the label indices.
     pub label_names: Vec<String>,
-    /// The training split.
     pub train: Vec<Record>,
     /// The validation split; may be empty.
     pub validation: Vec<Record>,
     /// The test split; may be empty or unlabelled.
     pub test: Vec<Record>,
-    /// Where each record stood.
     pub places: Places,
     /// Rows dropped for their null or empty text.
     pub empty_dropped: usize,
@@ -106,7 +97,6 @@ pub struct Loaded {
 /// Where the records of a data set stood, so that an example can be looked up.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Places {
-    /// The files' names.
     pub(crate) files: Vec<String>,
     /// For each split each record's file (an index into `files`) and its row there, from 1.
     pub(crate) rows: BTreeMap<Split, Vec<(usize, u64)>>,
@@ -124,7 +114,6 @@ impl Places {
 }
 
 impl Loaded {
-    /// The splits in reading order.
     pub fn splits(&self) -> [(Split, &[Record]); 3] {
         [
             (Split::Train, self.train.as_slice()),

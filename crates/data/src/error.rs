@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-/// An error of this crate. Each says what was found, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     #[error("{}: {source}", path.display())]
@@ -16,7 +15,6 @@ pub enum DataError {
     /// A model that can't be trained.
     #[error(transparent)]
     Model(Box<dyn std::error::Error + Send + Sync>),
-    /// A person's file that can't be read, or a value in it that can't be used.
     #[error(transparent)]
     Table(#[from] table::TableError),
     #[error(transparent)]
@@ -33,7 +31,6 @@ pub enum DataError {
 }
 
 impl DataError {
-    /// An [`std::io::Error`] with the path it happened to.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }
     }

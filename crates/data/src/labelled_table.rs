@@ -39,7 +39,6 @@ impl SourceFile {
     }
 }
 
-/// One file, read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LabelledTable {
     pub(crate) file: SourceFile,

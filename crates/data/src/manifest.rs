@@ -37,7 +37,6 @@ pub struct Manifest {
     pub format: u32,
     /// sha256 over all that went in: records, labels, origin, tokenizer and options. The same inputs have the same one.
     pub fingerprint: String,
-    /// The data set's short name.
     pub dataset: String,
     /// Which form of the data set this is.
     pub variant: String,
@@ -55,7 +54,6 @@ pub struct Manifest {
     pub vocab_size: usize,
     /// The most ids a text may have.
     pub max_length: usize,
-    /// Label names, in the order of the label indices.
     pub label_names: Vec<String>,
     /// The splits that have rows, by name.
     pub splits: BTreeMap<String, SplitManifest>,
@@ -81,7 +79,6 @@ pub struct ModelSource {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitManifest {
-    /// How many rows there are.
     pub rows: usize,
     /// How many of them have a label.
     pub labelled: usize,
@@ -95,14 +92,12 @@ pub struct SplitManifest {
     pub truncated: usize,
     /// `truncated` as a share of `rows`, 0 to 1.
     pub truncated_share: f64,
-    /// Size of the Arrow file in bytes.
     pub bytes: u64,
     /// Lower-case hex sha256 of the Arrow file.
     pub sha256: String,
 }
 
 impl Manifest {
-    /// Writes the manifest into a directory, whole or not at all.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), DataError> {
         let path = dir.join(MANIFEST);
         let text = serde_json::to_string_pretty(self).map_err(|error| DataError::io(&path, error.into()))?;
@@ -137,12 +132,9 @@ impl Manifest {
     }
 }
 
-/// A prepared directory.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// The directory.
     pub dir: PathBuf,
-    /// Its manifest.
     pub manifest: Manifest,
 }
 

@@ -33,9 +33,7 @@ const TEXTS_AT_ONCE: usize = 4096;
 /// What [`run`] left behind.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The prepared directory.
     pub prepared: Prepared,
-    /// What was found in the data.
     pub audit: Audit,
     /// Whether it was there already, made from the same inputs.
     pub already: bool,

@@ -3,7 +3,6 @@
 use disk::sha256_bytes;
 use serde::{Deserialize, Serialize};
 
-/// A text and its label, if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The text as it will be tokenized.
@@ -13,7 +12,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record with a label.
     pub fn labelled(text: impl Into<String>, label: u32) -> Self {
         Self { text: text.into(), label: Some(label) }
     }

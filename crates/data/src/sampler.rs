@@ -48,7 +48,6 @@ impl Sampler {
         Batches { rows, batch_size: self.batch_size }
     }
 
-    /// How many batches an epoch has.
     pub fn batches_per_epoch(&self) -> usize {
         self.token_counts.len().div_ceil(self.batch_size)
     }
@@ -80,7 +79,6 @@ impl Sampler {
     }
 }
 
-/// The batches of an epoch, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batches {
     rows: Vec<u32>,
@@ -88,22 +86,18 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// The rows of each batch.
     pub fn iter(&self) -> std::slice::Chunks<'_, u32> {
         self.rows.chunks(self.batch_size)
     }
 
-    /// How many batches there are.
     pub fn len(&self) -> usize {
         self.rows.len().div_ceil(self.batch_size)
     }
 
-    /// Whether there is no batch.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// All rows in order.
     pub fn rows(&self) -> &[u32] {
         &self.rows
     }

@@ -45,7 +45,6 @@ pub struct Writer {
 pub struct Written {
     /// Lower-case hex sha256 of the file.
     pub sha256: String,
-    /// Size in bytes.
     pub bytes: u64,
 }
 
@@ -65,7 +64,6 @@ impl Writer {
         })
     }
 
-    /// Adds a row.
     pub fn push(&mut self, text: &str, label: Option<u32>, input_ids: &[u32]) -> Result<(), DataError> {
         let label = label
             .map(|label| {
@@ -158,12 +156,10 @@ impl Examples {
         Self { vocab_size, ..self }
     }
 
-    /// How many rows there are.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -200,7 +196,6 @@ impl Examples {
         Ok(Batch { labels, ..Batch::from_ids(&sequences) })
     }
 
-    /// Label of a row, if it has one.
     pub fn label(&self, row: usize) -> Option<u32> {
         let (chunk, at) = self.locate(row);
         chunk.label(at)
@@ -218,7 +213,6 @@ impl Examples {
         })
     }
 
-    /// How many token ids a row has.
     pub fn token_count(&self, row: usize) -> usize {
         let (chunk, at) = self.locate(row);
         (chunk.starts[at + 1] - chunk.starts[at]) as usize

@@ -42,7 +42,6 @@ impl Tree {
         self.nodes.last().map_or(2, |root| root.label)
     }
 
-    /// The sentence.
     pub(crate) fn text(&self) -> String {
         self.tokens.join(" ")
     }
@@ -53,7 +52,6 @@ impl Tree {
     }
 }
 
-/// What is wrong with a line, and at which byte of it (from 1).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {reason}")]
 pub(crate) struct TreeError {
@@ -72,7 +70,6 @@ struct Open {
     children: usize,
 }
 
-/// Reads one tree.
 pub(crate) fn parse(line: &str) -> Result<Tree, TreeError> {
     let fail = |column: usize, reason: String| Err(TreeError { column, reason });
     if line.len() > MAX_LINE {
@@ -192,7 +189,6 @@ pub(crate) enum Classes {
     Two,
     /// Negative (0, 1), neutral (2) and positive (3, 4).
     Three,
-    /// All five.
     Five,
 }
 

@@ -3,10 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-/// The result of anything in this crate that can fail.
 pub type Result<T, E = DiskError> = std::result::Result<T, E>;
 
-/// What was tried, on which path, and what the system said.
 #[derive(Debug, thiserror::Error)]
 #[error("can't {action} {}", path.display())]
 pub struct DiskError {

@@ -18,10 +18,8 @@ pub struct Call {
     number: usize,
 }
 
-/// Which call fails, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
-    /// The call.
     pub at: Call,
     /// The system's error number: 28 for a full disk, 5 for a broken one.
     pub errno: i32,
@@ -56,7 +54,6 @@ thread_local! {
     static PART: RefCell<Option<Part>> = const { RefCell::new(None) };
 }
 
-/// One call to the file system.
 pub(crate) fn call<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     next()?;
     run()

@@ -9,7 +9,6 @@ use rustix::io::Errno;
 use crate::atomic::{create_folder_all, folder_of};
 use crate::error::{DiskError, Result};
 
-/// What became of an attempt to lock an open file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockState {
     /// It is locked by this handle now.
@@ -46,10 +45,8 @@ pub struct Lock {
     named: bool,
 }
 
-/// What became of an attempt to take a lock file.
 #[derive(Debug)]
 pub enum LockAttempt {
-    /// It is ours.
     Acquired(Lock),
     /// Another lock on it is alive; its process, where that has written its name yet.
     Held(Option<u32>),

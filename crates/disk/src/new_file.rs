@@ -16,7 +16,6 @@ const BLOCK: usize = 4 << 20;
 /// What memory, offset and length of a direct write must be multiples of, on any disk in use.
 const ALIGNMENT: usize = 4096;
 
-/// A file being written.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
@@ -74,7 +73,6 @@ impl Write for NewFile {
         Ok(taken)
     }
 
-    /// Writes what is gathered.
     fn flush(&mut self) -> io::Result<()> {
         self.bypass(self.filled == BLOCK);
         let mut done = self.start;

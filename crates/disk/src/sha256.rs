@@ -38,7 +38,6 @@ pub fn read_pieces(path: &Path, mut each: impl FnMut(&[u8])) -> Result<()> {
     read().map_err(DiskError::at("read", path))
 }
 
-/// The sum of bytes in memory.
 pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
     hex(&sha256_bytes(bytes))
 }
@@ -58,17 +57,14 @@ pub fn sha256_of(content: impl FnOnce(&mut Sha256Hasher) -> io::Result<()>) -> i
     Ok(hasher.finish())
 }
 
-/// The sum of bytes that come piece by piece.
 #[derive(Debug, Clone, Default)]
 pub struct Sha256Hasher(Sha256);
 
 impl Sha256Hasher {
-    /// Adds a piece.
     pub fn update(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.update(bytes);
     }
 
-    /// The sum of all pieces.
     pub fn finish(self) -> String {
         hex(&self.0.finalize())
     }
@@ -94,12 +90,10 @@ pub struct Sha256Writer<W> {
 }
 
 impl<W: Write> Sha256Writer<W> {
-    /// A writer that has seen nothing yet.
     pub fn new(inner: W) -> Self {
         Self { inner, hasher: Sha256Hasher::default(), bytes: 0 }
     }
 
-    /// How many bytes were written.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -123,7 +117,6 @@ impl<W: Write> Write for Sha256Writer<W> {
     }
 }
 
-/// Bytes in lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -52,7 +52,6 @@ impl StagedFolder {
         Ok(Self { partial, aside, place, _lock: lock })
     }
 
-    /// Where to put the files.
     pub fn path(&self) -> &Path {
         &self.partial
     }

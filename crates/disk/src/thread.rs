@@ -18,7 +18,6 @@ pub fn spawn<'scope, T: Send + 'scope>(
     started.map_err(|error| io::Error::new(error.kind(), format!("the system gives no thread to save on: {error}")))
 }
 
-/// What a thread's task returned, or its panic.
 pub fn join<T>(thread: ScopedJoinHandle<T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -17,18 +17,14 @@ use crate::error::{FetchError, Result};
 /// How large an archive's content may be before it counts as a bomb.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes of one unpacked member.
     pub member: u64,
     /// Bytes of all members together, those not wanted included where they have to be unpacked to be passed over.
     pub total: u64,
-    /// Number of members.
     pub members: usize,
 }
 
-/// A member to unpack and the name to give it.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// The name inside the archive.
     pub member: &'a str,
     /// The file name under the target folder; it may contain `/`.
     pub file: &'a str,

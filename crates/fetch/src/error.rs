@@ -4,14 +4,11 @@ use std::path::PathBuf;
 
 use disk::DiskError;
 
-/// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, FetchError>;
 
-/// Why a name could not be turned into checked files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// A file or folder of this machine could not be read or written.
     #[error("{}: {}", .0, .0.source)]
     Disk(#[from] DiskError),
 
@@ -46,7 +43,6 @@ pub enum FetchError {
     #[error("{repo} has no file {file} at revision {revision} on {host}")]
     NoSuchFile { host: String, repo: String, revision: String, file: String },
 
-    /// Any other status.
     #[error("{url} answered with status {status}{} (hint: try again later)", after_colon(message))]
     Status { url: String, status: u16, message: String },
 

@@ -65,7 +65,6 @@ impl Hub {
         Ok(Self { settings: settings.checked()?, client: Client::new() })
     }
 
-    /// How this Hub is reached.
     pub fn settings(&self) -> &HubSettings {
         &self.settings
     }
@@ -195,7 +194,6 @@ impl Hub {
         Ok(info)
     }
 
-    /// Fetches one file of a commit into the cache.
     fn download(&self, repo: &RepoRef, commit: &str, path: &str) -> Result<PathBuf> {
         let store = self.store(repo);
         let hf = repo.to_hf(commit);

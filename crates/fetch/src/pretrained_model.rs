@@ -34,24 +34,16 @@ pub struct PretrainedModel {
     pub folder: PathBuf,
     /// The model's id, or the folder as it was given.
     pub name: String,
-    /// Where the folder came from.
     pub origin: Origin,
     /// Why this model was taken instead of the one meant, to be shown to the person.
     pub note: Option<String>,
 }
 
-/// Where a model came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
-    /// A folder of this disk.
     Local,
-    /// The Hub.
-    Hub {
-        /// The commit.
-        revision: String,
-    },
-    /// The packaged archive.
+    Hub { revision: String },
     Packaged,
 }
 

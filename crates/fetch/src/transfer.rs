@@ -30,7 +30,6 @@ pub(crate) struct Client {
     agent: Agent,
 }
 
-/// What to ask for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub url: &'a str,
@@ -51,7 +50,6 @@ pub(crate) struct Answer {
     pub status: u16,
     /// Headers of all answers given by the first host, later ones over earlier ones.
     pub first_host: HeaderMap,
-    /// Headers of the last answer.
     pub headers: HeaderMap,
     body: Body,
 }
@@ -200,7 +198,6 @@ fn root_certificates() -> RootCerts {
     RootCerts::WebPki
 }
 
-/// Scheme, host and port.
 pub(crate) fn origin(url: &str) -> String {
     let end = url.find("://").map_or(0, |at| at + 3);
     let length = url[end..].find(['/', '?', '#']).map_or(url.len(), |at| end + at);

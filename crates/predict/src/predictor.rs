@@ -7,10 +7,8 @@ use serde::Serialize;
 use tch::{Device, Kind};
 use tokenize::{Batch, TokenizeError, Tokenizer, sequential_batches};
 
-/// Sentences a forward pass.
 const BATCH_SIZE: usize = 32;
 
-/// What can go wrong in opening a run and answering texts.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PredictError {
@@ -30,10 +28,8 @@ pub enum PredictError {
     #[error("{}: no JSON with a max_length of 3 or more, so it isn't known how long a text may be (hint: copy the run again; without \
         this file the model's own limit is taken)", path.display())]
     Description { path: PathBuf },
-    /// Something about the tokenizer's files, or a text that it can't read.
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
-    /// Something about the model's files.
     #[error(transparent)]
     Model(#[from] model::ModelError),
     /// Texts that can't be read or answers that can't be written.
@@ -45,10 +41,8 @@ pub enum PredictError {
     Torch(#[from] tch::TchError),
 }
 
-/// The answer to one text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Prediction {
-    /// The most probable class.
     pub label: String,
     /// The probability of every class by name, in the order of the class indices. They sum to 1.
     #[serde(serialize_with = "as_map")]
@@ -58,7 +52,6 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// The probability of [`label`](Self::label).
     pub fn probability(&self) -> f32 {
         self.probabilities.iter().find(|(name, _)| *name == self.label).map_or(0.0, |(_, p)| *p)
     }
@@ -110,12 +103,10 @@ impl Predictor {
         Ok(Self { model, tokenizer, label_names })
     }
 
-    /// The classes, in the order of their indices.
     pub fn label_names(&self) -> &[String] {
         &self.label_names
     }
 
-    /// The model.
     pub fn model(&self) -> &SequenceClassifier {
         &self.model
     }

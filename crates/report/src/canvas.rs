@@ -10,7 +10,6 @@ use crate::error::{ReportError, Result};
 use crate::fonts::{self, Weight};
 use crate::theme::PAPER;
 
-/// What is drawn on.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws an SVG picture of `width` x `height` pixels, with a title and a description for those who can't see it.
@@ -49,7 +48,6 @@ fn content(size: (u32, u32), draw: impl FnOnce(&Area) -> Result<()>) -> Result<S
     Ok(inside.to_owned())
 }
 
-/// The plotting library's error as ours.
 pub(crate) fn drawing<E>(error: DrawingAreaErrorKind<E>) -> ReportError
 where
     E: std::error::Error + Send + Sync + 'static,
@@ -88,7 +86,6 @@ fn printable(c: char) -> char {
     }
 }
 
-/// How a text looks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Type {
     /// Pixels an em.

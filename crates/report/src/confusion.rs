@@ -23,21 +23,17 @@ const LINE: i32 = 16;
 /// A confusion matrix to draw: rows are true classes, columns predicted ones.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfusionPlot<'a> {
-    /// The classes' names, in the order of rows and columns.
     pub labels: &'a [String],
     /// `counts[t][p]`: how often class `t` was predicted as `p`.
     pub counts: &'a [Vec<u64>],
-    /// What stands above the picture; may be empty.
     pub title: &'a str,
 }
 
-/// Where everything goes, in pixels.
 struct Layout {
     cell: i32,
     /// The upper left corner of the squares.
     left: i32,
     top: i32,
-    /// The whole picture.
     width: i32,
     height: i32,
     /// The columns' names, a list of lines each; upright where they're too long for their column.

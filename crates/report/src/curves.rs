@@ -18,10 +18,8 @@ const TITLE_HEIGHT: u32 = 34;
 /// More points than this don't show in a picture this wide.
 const MOST_POINTS: usize = 700;
 
-/// One optimizer step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
-    /// Its number, from 1.
     pub step: u64,
     /// The training loss of its batch.
     pub loss: f64,
@@ -29,12 +27,9 @@ pub struct Step {
     pub learning_rate: f64,
 }
 
-/// One evaluation on held-out data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// After which step.
     pub step: u64,
-    /// The mean loss.
     pub loss: f64,
     /// Scores by name; evaluations may differ in which they have.
     pub scores: Vec<(String, f64)>,
@@ -43,11 +38,8 @@ pub struct Evaluation {
 /// The curves to draw. Points that aren't finite numbers are left out.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Curves<'a> {
-    /// What stands above the picture; may be empty.
     pub title: &'a str,
-    /// The steps, in order.
     pub steps: &'a [Step],
-    /// The evaluations, in order.
     pub evaluations: &'a [Evaluation],
     /// The step whose model was kept, marked by a line.
     pub kept_step: Option<u64>,

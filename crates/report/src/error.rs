@@ -1,12 +1,9 @@
 //! Why something can't be drawn.
 
-/// This crate's result.
 pub type Result<T> = std::result::Result<T, ReportError>;
 
-/// Why a picture or a page can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A confusion matrix without classes.
     #[error("a confusion matrix without classes can't be drawn (hint: pass one label and one row for each class)")]
     NoClasses,
     #[error("row {row} of the confusion matrix has {found} counts, expected {classes}, one for each label")]

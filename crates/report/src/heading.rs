@@ -18,7 +18,6 @@ pub(crate) const HEADING_HEIGHT: i32 = 30;
 /// A swatch with the room around it.
 const SWATCH: i32 = 38;
 
-/// How an entry of the legend shows its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Swatch {
     Bar,
@@ -27,7 +26,6 @@ pub(crate) enum Swatch {
     Cross,
 }
 
-/// A name and its colour.
 pub(crate) struct Entry {
     pub name: String,
     pub color: RGBColor,

@@ -24,14 +24,12 @@ pub(crate) struct Mark<'a> {
 pub(crate) struct Marks(String);
 
 impl Marks {
-    /// A filled circle.
     pub(crate) fn dot(&mut self, mark: &Mark, (x, y): (f64, f64), radius: f64) {
         let fill = hex(mark.color);
         let _ = write!(self.0, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{fill}\"");
         self.finish("circle", mark);
     }
 
-    /// A hollow circle, its line `width` wide.
     pub(crate) fn ring(&mut self, mark: &Mark, (x, y): (f64, f64), radius: f64, width: f64) {
         let _ = write!(self.0, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"none\"");
         self.stroke(mark, width);
@@ -67,7 +65,6 @@ impl Marks {
         self.finish("polyline", mark);
     }
 
-    /// A filled rectangle, from its upper left corner.
     pub(crate) fn bar(&mut self, mark: &Mark, (x, y): (f64, f64), (width, height): (f64, f64)) {
         let fill = hex(mark.color);
         let _ = write!(
@@ -77,7 +74,6 @@ impl Marks {
         self.finish("rect", mark);
     }
 
-    /// All of them, as SVG elements.
     pub(crate) fn svg(&self) -> &str {
         &self.0
     }

@@ -11,10 +11,8 @@ pub(crate) mod parts;
 
 const STYLE: &str = include_str!("page/style.css");
 
-/// A headline number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
-    /// What it is.
     pub name: String,
     /// The number, as it should be read.
     pub value: String,
@@ -25,26 +23,18 @@ pub struct Figure {
 /// A row of scores: of an average, or of one class. Scores go from 0 to 1; NaN is shown as a dash.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoreRow {
-    /// The average's or the class's name.
     pub name: String,
-    /// Precision.
     pub precision: f64,
-    /// Recall.
     pub recall: f64,
-    /// F1.
     pub f1: f64,
     /// How many examples it's about.
     pub examples: u64,
 }
 
-/// A text and what the model says of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
-    /// The text.
     pub text: String,
-    /// Its true label, where it's known.
     pub truth: Option<String>,
-    /// The model's label.
     pub predicted: String,
     /// All labels with their probabilities, 0 to 1.
     pub probabilities: Vec<(String, f64)>,
@@ -53,27 +43,19 @@ pub struct Example {
 /// What the page shows. Whatever is empty or `None` is left out, so `..Page::default()` fills in the rest.
 #[derive(Debug, Clone, Default)]
 pub struct Page<'a> {
-    /// The page's title.
     pub title: &'a str,
     /// A line below it: run, date, device.
     pub subtitle: &'a str,
     /// What the reader must know first, like that a fallback stood in for the data or the weights.
     pub notes: &'a [String],
-    /// The headline numbers.
     pub headline: &'a [Figure],
-    /// Scores by average.
     pub averages: &'a [ScoreRow],
-    /// Scores by class.
     pub classes: &'a [ScoreRow],
-    /// The confusion matrix.
     pub confusion: Option<ConfusionPlot<'a>>,
-    /// The training curves.
     pub curves: Option<Curves<'a>>,
     /// Where data and weights came from: names and values.
     pub origins: &'a [(String, String)],
-    /// The configuration: names and values.
     pub configuration: &'a [(String, String)],
-    /// Example predictions.
     pub examples: &'a [Example],
 }
 
@@ -102,7 +84,6 @@ impl Page<'_> {
     }
 }
 
-/// The whole page around its sections.
 pub(crate) fn document(title: &str, subtitle: &str, main: &str) -> String {
     let title = escape(title);
     let subtitle = match subtitle {

@@ -18,24 +18,19 @@ mod view;
 
 use view::View;
 
-/// How a trial ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StudyOutcome {
     /// It ran to its end and has a final value.
     Complete,
     /// It was given up before its end, because others did better.
     Pruned,
-    /// It broke.
     Failed,
-    /// It hasn't ended yet.
     #[default]
     Running,
 }
 
-/// What a trial chose for a parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Setting {
-    /// A number.
     Number(f64),
     /// One of a few words.
     Word(String),
@@ -46,9 +41,7 @@ pub enum Setting {
 pub enum StudyScale {
     /// A number from `low` to `high`. The axis reaches further where a trial went further.
     Number {
-        /// The lowest.
         low: f64,
-        /// The highest.
         high: f64,
         /// Whether ratios matter and not differences; ignored where the parameter is nowhere above 0.
         log: bool,
@@ -57,21 +50,15 @@ pub enum StudyScale {
     Words(Vec<String>),
 }
 
-/// A parameter that was searched over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StudyParameter {
-    /// Its name.
     pub name: String,
-    /// What it could be.
     pub scale: StudyScale,
 }
 
-/// A trial: one training run with one choice of parameters.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StudyTrial {
-    /// Its number in the study.
     pub number: u64,
-    /// How it ended.
     pub outcome: StudyOutcome,
     /// The final value of the metric, or the last one before it was given up.
     pub value: Option<f64>,
@@ -81,9 +68,7 @@ pub struct StudyTrial {
     pub curve: Vec<(f64, f64)>,
     /// Seconds from the beginning of the study's first trial to its own.
     pub begun: f64,
-    /// Seconds that it took.
     pub seconds: f64,
-    /// Why it failed.
     pub error: Option<String>,
 }
 
@@ -92,25 +77,20 @@ pub struct StudyTrial {
 /// Values, curves, settings and times that aren't finite numbers are left out of the pictures.
 #[derive(Debug, Clone, Default)]
 pub struct StudyPage<'a> {
-    /// The page's title.
     pub title: &'a str,
     /// A line below it: study, date, device.
     pub subtitle: &'a str,
     /// What the reader must know first.
     pub notes: &'a [String],
-    /// The headline numbers.
     pub headline: &'a [Figure],
     /// What the values are, such as "accuracy". Scores from 0 to 1 that are maximized are shown in percent.
     pub metric: &'a str,
     /// Whether more is better.
     pub maximize: bool,
-    /// The parameters that were searched over.
     pub parameters: &'a [StudyParameter],
-    /// The trials, in any order.
     pub trials: &'a [StudyTrial],
     /// Parameters with their shares of the values' variation, which sum to 1, the largest first.
     pub importance: &'a [(String, f64)],
-    /// The number of the winning trial.
     pub winner: Option<u64>,
     /// Its configuration: names and values.
     pub winning: &'a [(String, String)],

@@ -2,11 +2,9 @@
 
 use plotters::style::RGBColor;
 
-/// Text and titles.
 pub(crate) const INK: RGBColor = RGBColor(0x1F, 0x23, 0x28);
 /// Ticks, units and other small print.
 pub(crate) const MUTED: RGBColor = RGBColor(0x59, 0x63, 0x6E);
-/// Grid lines.
 pub(crate) const GRID: RGBColor = RGBColor(0xDF, 0xE3, 0xE8);
 /// Behind everything.
 pub(crate) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);

@@ -2,7 +2,6 @@
 
 use crate::canvas::Type;
 
-/// A label on an axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tick {
     /// Where it stands: 0 is the axis's beginning, 1 its end.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use disk::{DiskError, UNFINISHED};
 
-/// The folder of the checkpoints in a run.
 pub const CHECKPOINTS: &str = "checkpoints";
 /// The file that a checkpoint's writing ends with: the sums of the others.
 pub const SUMS: &str = "SHA256SUMS";

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-/// The result of anything in this crate that can fail.
 pub type Result<T, E = RunError> = std::result::Result<T, E>;
 
-/// A folder that can't be trained into or isn't what it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("{} isn't empty and is not a verdict run: it holds \"{found}\" (hint: give another --output, or none for \
@@ -36,7 +34,6 @@ pub enum RunError {
     #[error("{} is not what this program writes", path.display())]
     Record { path: PathBuf, source: serde_json::Error },
 
-    /// A file operation that failed.
     #[error(transparent)]
     Disk(#[from] disk::DiskError),
 }

@@ -23,7 +23,6 @@ pub struct EvaluationResult {
     pub device: String,
     /// Mean cross-entropy.
     pub loss: f64,
-    /// How long the forward passes took.
     pub seconds: f64,
     /// The share of the first batch in that, into which one-off costs of the process fall.
     pub first_batch_seconds: f64,
@@ -36,7 +35,6 @@ pub struct EvaluationResult {
 }
 
 impl EvaluationResult {
-    /// Its file in the folder of a run.
     pub fn path(run: &Path, split: &str) -> PathBuf {
         run.join(format!("evaluation-{split}.json"))
     }

@@ -28,9 +28,7 @@ use crate::error::{Result, RunError};
 
 /// The folder of runs without `--output`, relative to the working directory.
 pub const RUNS: &str = "runs";
-/// The resolved configuration.
 pub const RUN_TOML: &str = "run.toml";
-/// The weights of the best model.
 pub const MODEL: &str = "model.safetensors";
 /// The model's configuration in a Hugging Face model folder.
 pub const CONFIG: &str = "config.json";
@@ -38,7 +36,6 @@ pub const CONFIG: &str = "config.json";
 pub const DATA: &str = "data.json";
 /// JSON lines, one an event of the run.
 pub const LOG: &str = "log.jsonl";
-/// The scores of the best model.
 pub const METRICS: &str = "metrics.json";
 /// The mean step by phase, of a run that was asked for it.
 pub const PROFILE: &str = "profile.json";
@@ -47,7 +44,6 @@ pub const EVENTS: &str = "events.out.tfevents.";
 /// The file that the process which trains into the folder keeps locked.
 const LOCK: &str = ".lock";
 
-/// The folder of one run.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
@@ -91,12 +87,10 @@ impl RunFolder {
         Self::own(path.to_owned())
     }
 
-    /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The place of a file in it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -251,7 +245,6 @@ pub fn slug(name: &str, otherwise: &str) -> String {
     if slug.is_empty() { otherwise.to_owned() } else { slug.to_owned() }
 }
 
-/// Whether a file of this name grows with the run.
 fn is_log(name: &str) -> bool {
     name == LOG || name.starts_with(EVENTS)
 }

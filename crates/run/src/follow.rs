@@ -12,18 +12,14 @@ use crate::folder::LOG;
 use crate::log::{Event, events};
 use crate::records::{End, EvaluationRecord, StepRecord};
 
-/// What the log of a run holds so far.
 #[derive(Debug)]
 pub struct LogFollower {
     path: PathBuf,
     /// How many bytes were read: whole lines only.
     read: u64,
     last_line: Vec<u8>,
-    /// The last step.
     pub step: Option<StepRecord>,
-    /// All evaluations, in order.
     pub evaluations: Vec<EvaluationRecord>,
-    /// The end, where it has come.
     pub end: Option<End>,
 }
 

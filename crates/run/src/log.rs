@@ -15,7 +15,6 @@ use crate::append_file::AppendFile;
 use crate::folder::LOG;
 use crate::records::{End, EvaluationRecord, Start, StepRecord};
 
-/// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -25,7 +24,6 @@ pub enum Event {
     End(End),
 }
 
-/// Appends events to the log of a run.
 #[derive(Debug)]
 pub struct LogWriter {
     log: AppendFile,

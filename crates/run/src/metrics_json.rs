@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::folder::{METRICS, RunFolder};
 use crate::records::{Best, EndReason};
 
-/// The content of `metrics.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunMetrics {
     pub reason: EndReason,
@@ -34,7 +33,6 @@ pub struct RunMetrics {
     pub validation: Option<ValidationMetrics>,
 }
 
-/// The best model's scores on the validation split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ValidationMetrics {
     pub loss: f64,

@@ -11,38 +11,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// What is known before the first step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Start {
-    /// The folder of the run.
     pub run: PathBuf,
-    /// The data set's name.
     pub dataset: String,
-    /// The model's name.
     pub model: String,
     /// The device in words, such as `cpu` or `cuda:0`.
     pub device: String,
     /// The number format of the computation: `fp32` or `bf16`.
     pub precision: String,
-    /// Parameters in all.
     pub parameters: u64,
-    /// Parameters that aren't frozen.
     pub trainable_parameters: u64,
-    /// Training examples an epoch.
     pub train_examples: u64,
-    /// Validation examples.
     pub validation_examples: u64,
-    /// Epochs asked for.
     pub epochs: u64,
     /// Optimizer steps already done, 0 unless the run goes on from a checkpoint.
     pub steps_done: u64,
-    /// Optimizer steps in all.
     pub total_steps: u64,
 }
 
-/// One optimizer step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Which step, from 1.
     pub step: u64,
-    /// Steps in all.
     pub total_steps: u64,
     /// Epochs done, with the fraction of the present one.
     pub epoch: f64,
@@ -54,7 +43,6 @@ pub struct StepRecord {
     /// Global norm of the gradients before clipping.
     #[serde(deserialize_with = "nan_for_null")]
     pub gradient_norm: f64,
-    /// Examples in the step.
     pub examples: u64,
     /// Tokens in the step, without padding.
     pub tokens: u64,
@@ -66,14 +54,11 @@ pub struct StepRecord {
     pub seconds: f64,
 }
 
-/// One pass over a split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationRecord {
     /// Epochs done, with the fraction of the present one.
     pub epoch: f64,
-    /// Optimizer steps done.
     pub step: u64,
-    /// The split, such as `validation`.
     pub split: String,
     /// Mean loss, without label smoothing or class weights.
     #[serde(deserialize_with = "nan_for_null")]
@@ -84,18 +69,13 @@ pub struct EvaluationRecord {
     /// The score that decides which model is the best, whichever it is.
     #[serde(deserialize_with = "nan_for_null")]
     pub value: f64,
-    /// How long the pass took, in seconds.
     pub seconds: f64,
-    /// Whether this is the best model so far.
     pub best: bool,
 }
 
-/// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct End {
-    /// Why.
     pub reason: EndReason,
-    /// Optimizer steps done.
     pub step: u64,
     /// Epochs done, with the fraction of the last one.
     pub epoch: f64,
@@ -105,31 +85,24 @@ pub struct End {
     pub best: Option<Best>,
 }
 
-/// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
-    /// All epochs are done.
     Finished,
     /// `--max-steps` are done.
     MaxSteps,
     /// `--early-stopping-patience` evaluations brought nothing better.
     EarlyStopping,
-    /// A signal stopped it.
     Interrupted,
 }
 
 /// The best model, by the evaluation that chose it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// The score that chose it.
     pub metric: String,
-    /// That score's value.
     #[serde(deserialize_with = "nan_for_null")]
     pub value: f64,
-    /// Optimizer steps it had seen.
     pub step: u64,
-    /// Epochs it had seen.
     pub epoch: f64,
 }
 
@@ -138,7 +111,6 @@ pub struct Best {
 pub struct Scores(pub Vec<(String, f64)>);
 
 impl Scores {
-    /// The score of that name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| *value)
     }

@@ -12,7 +12,6 @@ pub struct Column {
 /// What a schema says of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Declared {
-    /// The values that it holds.
     pub values: ValueType,
     /// The type by its name in the file's format, such as `Int64` or `List(Utf8)`.
     pub type_name: String,
@@ -23,13 +22,9 @@ pub struct Declared {
 /// The kinds of values of a column with a declared type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueType {
-    /// Texts.
     Text,
-    /// Whole numbers.
     Integer,
-    /// Other numbers.
     Float,
-    /// `true` and `false`.
     Bool,
     /// Lists, dates and whatever else can't be read as one value.
     Other,

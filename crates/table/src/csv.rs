@@ -15,7 +15,6 @@ use crate::error::TableError;
 use crate::row::{Cell, Row};
 use crate::text::{self, MAX_RECORD};
 
-/// A table whose header is read.
 pub(crate) struct Opened {
     path: PathBuf,
     reader: Reader<Quotes<BufReader<File>>>,

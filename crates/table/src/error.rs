@@ -5,12 +5,10 @@ use std::path::PathBuf;
 
 use crate::excerpt::listed;
 
-/// An error of a table. Each says what was found, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    /// A file that as a whole isn't what it should be.
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: String },
     /// A line that is not what its format asks for.
@@ -21,12 +19,10 @@ pub enum TableError {
 }
 
 impl TableError {
-    /// An [`std::io::Error`] with the path it happened to.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }
     }
 
-    /// A file that as a whole isn't what it should be.
     pub fn file(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::File { path: path.into(), reason: reason.into() }
     }
@@ -42,10 +38,8 @@ impl TableError {
     }
 }
 
-/// A row of a file, as a person would look for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file.
     pub path: PathBuf,
     /// The row, from 1; a header is not counted.
     pub row: u64,

@@ -21,7 +21,6 @@ pub fn excerpt(text: &str) -> String {
     short
 }
 
-/// The names of columns, as a message lists them.
 pub(crate) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     const LISTED: usize = 30;
     let count = names.len();

@@ -15,7 +15,6 @@ use crate::text::{Lines, MAX_RECORD};
 /// The members of an object, in its order.
 type Members = Vec<(String, Value)>;
 
-/// A table whose first object is read.
 pub(crate) struct Opened {
     path: PathBuf,
     lines: Lines,

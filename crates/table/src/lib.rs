@@ -51,7 +51,6 @@ pub struct Table {
     file: Opened,
 }
 
-/// An opened file of one of the formats.
 enum Opened {
     Csv(csv::Opened),
     JsonLines(jsonl::Opened),

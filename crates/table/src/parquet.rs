@@ -39,7 +39,6 @@ const MAX_ROWS_RATIO: u64 = 1024;
 /// Decoded bytes that one column of one row group may claim.
 const MAX_CHUNK: i64 = 2 << 30;
 
-/// A file whose footer is read.
 pub(crate) struct Opened {
     path: PathBuf,
     builder: ParquetRecordBatchReaderBuilder<File>,
@@ -48,7 +47,6 @@ pub(crate) struct Opened {
     length: u64,
 }
 
-/// Opens a file and reads its footer.
 pub(crate) fn open(path: &Path) -> Result<(Vec<Column>, Opened), TableError> {
     let mut file = open_regular(path)?;
     check_frame(path, &mut file)?;
@@ -128,7 +126,6 @@ pub(crate) struct Rows {
     reader: ParquetRecordBatchReader,
     /// The columns' names, and where each stands in a batch.
     columns: Vec<(String, usize)>,
-    /// The rows of a batch that aren't handed out yet.
     batch: std::vec::IntoIter<Row>,
     /// How many rows there were in all batches.
     rows: u64,

@@ -16,22 +16,18 @@ pub struct Row {
 /// A value. It displays as its file spells it, a missing one as nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
-    /// Null.
     Missing,
     /// A text; of a format whose values are all texts, each value.
     Text(String),
-    /// A whole number.
     Integer(i64),
     /// Any other number, and a whole one beyond 64 bits.
     Float(f64),
-    /// `true` or `false`.
     Bool(bool),
     /// A JSON array or object, as JSON.
     Nested(String),
 }
 
 impl Cell {
-    /// The kind of value, as a message names it.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Missing => "nothing",

@@ -12,7 +12,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Packs unlabelled sequences.
     pub fn from_ids(sequences: &[&[u32]]) -> Self {
         let tokens = sequences.iter().map(|ids| ids.len()).sum();
         let mut input_ids = Vec::with_capacity(tokens);
@@ -25,17 +24,14 @@ impl Batch {
         Self { input_ids, cu_seqlens, labels: vec![-1; sequences.len()] }
     }
 
-    /// How many sequences there are: `B`.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there is no sequence.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// How many tokens there are: `T`.
     pub fn tokens(&self) -> usize {
         self.input_ids.len()
     }

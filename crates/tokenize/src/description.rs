@@ -28,7 +28,6 @@ pub(crate) struct Description {
     pub(crate) path: PathBuf,
     /// Special token ids before a text.
     pub(crate) before: Vec<u32>,
-    /// Special token ids after a text.
     pub(crate) after: Vec<u32>,
     /// Normalizer, pre-tokenizer, added tokens and model, in `tokenizer.json`'s form.
     json: Value,

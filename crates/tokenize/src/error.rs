@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-/// An error of this crate. Each says what was found, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizeError {
     #[error("{}: {source}", path.display())]

@@ -36,7 +36,6 @@ const TEXTS_A_TURN: usize = 64;
 pub struct Encoded {
     /// Token ids with `[CLS]` and `[SEP]`; at most the tokenizer's `max_length` of them.
     pub ids: Vec<u32>,
-    /// Whether tokens were cut off.
     pub truncated: bool,
     /// How many ids there would have been without the cut.
     pub full_len: usize,
@@ -75,12 +74,10 @@ impl Tokenizer {
         })
     }
 
-    /// Encodes one text.
     pub fn encode(&self, text: &str) -> Result<Encoded, TokenizeError> {
         Ok(self.encode_all(&[text])?.remove(0))
     }
 
-    /// Encodes texts in parallel, in order.
     pub fn encode_batch(&self, texts: &[&str]) -> Result<Vec<Encoded>, TokenizeError> {
         let parts: Vec<_> = texts.par_chunks(TEXTS_A_TURN).map(|texts| self.encode_all(texts)).collect();
         let mut encoded = Vec::with_capacity(texts.len());

@@ -15,7 +15,6 @@ const LONGEST: usize = 64;
 /// White space between which words stand for themselves; other white space is left to the library.
 const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// Words and their ids.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
     known: HashMap<Box<str>, Range<u32>>,

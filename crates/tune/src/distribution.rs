@@ -9,50 +9,35 @@ use serde_json::Value;
 
 use crate::json;
 
-/// The values that a parameter may take.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Distribution {
-    /// A number between two, both included.
     Float {
-        /// The smallest value.
         low: f64,
-        /// The largest value.
         high: f64,
         /// Whether the logarithm is what is drawn evenly; `low` is then above 0 and there is no step.
         log: bool,
         /// The distance of one value to the next, counted from `low`.
         step: Option<f64>,
     },
-    /// A whole number between two, both included.
     Int {
-        /// The smallest value.
         low: i64,
-        /// The largest value.
         high: i64,
         /// Whether the logarithm is what is drawn evenly; `low` is then at least 1 and the step 1.
         log: bool,
         /// The distance of one value to the next, counted from `low`; at least 1.
         step: i64,
     },
-    /// One of some values without an order.
     Categorical {
-        /// The values, at least one.
         choices: Vec<ParamValue>,
     },
 }
 
-/// A parameter's value in its external form.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ParamValue {
-    /// No value, which is one of the choices.
     Null,
-    /// A truth value.
     Bool(bool),
-    /// A whole number.
     Int(i64),
-    /// A number.
     Float(f64),
-    /// A word.
     Str(String),
 }
 
@@ -104,7 +89,6 @@ impl Distribution {
         }
     }
 
-    /// Whether there is only one value to take.
     pub fn is_single(&self) -> bool {
         match self {
             Self::Float { low, high, step: None, .. } => low == high,

@@ -8,17 +8,14 @@ use disk::DiskError;
 use crate::space::SpaceError;
 use crate::{Direction, TrialState};
 
-/// The result of everything in this crate.
 pub type Result<T, E = TuneError> = std::result::Result<T, E>;
 
-/// Why a study could not be read, written or gone on with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TuneError {
     #[error(transparent)]
     Space(#[from] SpaceError),
 
-    /// A file or folder of this machine could not be read or written.
     #[error("{}: {}", .0, .0.source)]
     Disk(#[from] DiskError),
 

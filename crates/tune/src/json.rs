@@ -7,7 +7,6 @@ use serde_json::Value;
 const MARK: char = '\0';
 const SPECIAL: [(&str, f64); 3] = [("NaN", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
 
-/// Reads one JSON text.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     let first = match serde_json::from_slice(text) {
         Ok(value) => return Ok(value),
@@ -86,7 +85,6 @@ pub(crate) fn float(number: f64) -> String {
     serde_json::Number::from_f64(number).map_or_else(|| special().to_owned(), |number| number.to_string())
 }
 
-/// A text in quotes.
 pub(crate) fn string(text: &str) -> String {
     Value::from(text).to_string()
 }

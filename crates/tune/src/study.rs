@@ -35,7 +35,6 @@ pub struct Study {
     worker: Worker,
 }
 
-/// How a trial ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
     /// With a value.

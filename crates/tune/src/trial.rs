@@ -8,16 +8,12 @@ use serde_json::Value;
 
 use crate::distribution::{Distribution, ParamValue};
 
-/// Where a trial stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrialState {
     /// A worker has it.
     Running,
-    /// Done, with a value.
     Complete,
-    /// Stopped early because others did better.
     Pruned,
-    /// Ended by an error.
     Fail,
     /// Asked for and not begun.
     Waiting,
@@ -35,24 +31,18 @@ pub enum Direction {
 /// A parameter's value, and what it could have been.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {
-    /// What it could have been.
     pub distribution: Distribution,
-    /// The value in its internal form.
     pub internal: f64,
 }
 
-/// One configuration and what came of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
     /// The trial's place in its study, counted from 0.
     pub number: u64,
-    /// Where it stands.
     pub state: TrialState,
     /// What it reached: a complete trial's value, or the last intermediate one of a pruned trial.
     pub value: Option<f64>,
-    /// Its configuration.
     pub params: BTreeMap<String, Param>,
-    /// Values on the way, by step.
     pub intermediate: BTreeMap<u64, f64>,
     /// Whatever people keep with a trial.
     pub user_attrs: BTreeMap<String, Value>,
@@ -69,7 +59,6 @@ pub struct Trial {
 pub(crate) const FIXED_PARAMS: &str = "fixed_params";
 
 impl Trial {
-    /// A parameter's value in its external form.
     pub fn param(&self, name: &str) -> Option<ParamValue> {
         self.params.get(name).map(Param::value)
     }
@@ -111,7 +100,6 @@ impl Trial {
 }
 
 impl Param {
-    /// The value in its external form.
     pub fn value(&self) -> ParamValue {
         self.distribution.to_external(self.internal)
     }

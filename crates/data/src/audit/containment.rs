@@ -24,7 +24,6 @@ pub(super) struct KnownTexts<'a> {
     by_length: BTreeMap<usize, OfLength>,
 }
 
-/// The texts of one length.
 struct OfLength {
     /// Hash and row, in order.
     texts: Vec<(u64, u32)>,

@@ -14,7 +14,6 @@ const BINS: usize = 10;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lengths {
-    /// The shortest.
     pub min: usize,
     /// A quarter of the rows is no longer.
     pub p25: usize,
@@ -28,7 +27,6 @@ pub struct Lengths {
     pub p95: usize,
     /// 99 % are no longer.
     pub p99: usize,
-    /// The longest.
     pub max: usize,
     /// All lengths together over the rows.
     pub mean: f64,
@@ -40,11 +38,9 @@ pub struct Lengths {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bin {
-    /// The least length.
     pub from: usize,
     /// The greatest length; `None` in the last bin, if that is open.
     pub to: Option<usize>,
-    /// The rows.
     pub rows: usize,
 }
 
@@ -53,17 +49,14 @@ pub struct Bin {
 pub(crate) struct Tally(BTreeMap<usize, usize>);
 
 impl Tally {
-    /// Counts a row of this length.
     pub(crate) fn add(&mut self, length: usize) {
         *self.0.entry(length).or_default() += 1;
     }
 
-    /// The rows that are longer than `most`.
     pub(super) fn above(&self, most: usize) -> usize {
         self.0.range((Bound::Excluded(most), Bound::Unbounded)).map(|(_, rows)| rows).sum()
     }
 
-    /// The rows from `from` to `to`.
     fn between(&self, from: usize, to: usize) -> usize {
         self.0.range(from..=to).map(|(_, rows)| rows).sum()
     }

@@ -53,23 +53,17 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exceeded {
-    /// The split it was found in.
     pub split: Split,
     /// The split whose rows they are too, where that is what was found.
     pub also_in: Option<Split>,
-    /// The limit's flag.
     pub flag: String,
-    /// What these rows are.
     pub what: String,
-    /// How many rows it is.
     pub rows: usize,
     /// Of how many.
     pub of: usize,
     /// `rows` over `of`.
     pub share: f64,
-    /// The most that is accepted.
     pub limit: f64,
-    /// One of them.
     pub example: Option<String>,
 }
 

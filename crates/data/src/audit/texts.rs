@@ -52,12 +52,10 @@ impl<'a> Texts<'a> {
         self.distinct.is_empty()
     }
 
-    /// How many different texts there are.
     pub(super) fn count(&self) -> usize {
         self.distinct.len()
     }
 
-    /// The first row of each text.
     pub(super) fn first_rows(&self) -> impl Iterator<Item = usize> {
         self.distinct.iter().map(|&(_, row)| row as usize)
     }
@@ -89,9 +87,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// A text that another split has.
 pub(super) struct Seen<'a> {
-    /// Its first row there.
     pub(super) first: usize,
     /// Whether it stands there character by character.
     pub(super) exact: bool,

@@ -91,7 +91,6 @@ fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, DataError> 
     })
 }
 
-/// The rating and the text of a line.
 fn fields(line: &str) -> Result<(f64, &str), String> {
     let mut parts = line.splitn(3, '\t');
     let (Some(_id), Some(rating), Some(text)) = (parts.next(), parts.next(), parts.next()) else {

@@ -17,7 +17,6 @@ pub(super) const TREEBANK_FILES: [&str; 3] = ["train.txt", "dev.txt", "test.txt"
 const PUBLISHED: [usize; 3] = [8544, 1101, 2210];
 const PUBLISHED_BINARY: [usize; 3] = [6920, 872, 1821];
 
-/// The treebank, read.
 #[derive(Debug)]
 pub(super) struct Trees {
     pub(super) train: Vec<Tree>,
@@ -134,7 +133,6 @@ fn trees(path: &Path) -> Result<Vec<Tree>, DataError> {
     if trees.is_empty() { Err(DataError::content(path, "nothing but blank lines")) } else { Ok(trees) }
 }
 
-/// Reads the official archive.
 pub(super) fn from_stanford() -> Result<Trees, DataError> {
     let folder = fetch::stanford::treebank().map_err(|source| DataError::Fetch { source_name: "stanford", source })?;
     Ok(Trees { source: "nlp.stanford.edu, trainDevTestTrees_PTB.zip".into(), ..from_folder(&folder)? })

@@ -70,7 +70,6 @@ impl Columns {
         self.is_labelled(row).then(|| self.labels[row] as u32)
     }
 
-    /// The text of a row, if its bytes are one.
     pub(super) fn text(&self, row: usize) -> Option<&str> {
         let bound = |at: usize| usize::try_from(self.text_offsets[at]).ok();
         std::str::from_utf8(self.text.get(bound(row)?..bound(row + 1)?)?).ok()

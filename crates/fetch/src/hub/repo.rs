@@ -4,16 +4,12 @@ use hf_hub::{Repo, RepoType};
 
 use crate::error::{FetchError, Result};
 
-/// What a repository holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RepoKind {
-    /// Weights, configuration, tokenizer.
     Model,
-    /// Data files.
     Dataset,
 }
 
-/// A repository at a revision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RepoRef {
     kind: RepoKind,
@@ -58,7 +54,6 @@ impl RepoRef {
         Ok(Self { kind, id: id.to_owned(), revision: revision.to_owned() })
     }
 
-    /// What the repository holds.
     pub fn kind(&self) -> RepoKind {
         self.kind
     }
@@ -68,7 +63,6 @@ impl RepoRef {
         &self.id
     }
 
-    /// Branch, tag or commit, as it was given.
     pub fn revision(&self) -> &str {
         &self.revision
     }

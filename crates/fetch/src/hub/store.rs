@@ -20,7 +20,6 @@ use super::RepoRef;
 use crate::cache::lock;
 use crate::error::Result;
 
-/// One repository's folder in the cache.
 #[derive(Debug)]
 pub(super) struct Store<'a> {
     cache: Cache,
@@ -49,7 +48,6 @@ impl<'a> Store<'a> {
         Some(text.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 
-    /// Remembers what the revision stands for.
     pub(super) fn set_commit(&self, commit: &str) -> Result<()> {
         if is_commit(self.repo.revision()) {
             return Ok(());
@@ -61,7 +59,6 @@ impl<'a> Store<'a> {
         self.cache.repo(self.repo.to_hf(self.repo.revision())).pointer_path(commit)
     }
 
-    /// A file that has been fetched before.
     pub(super) fn file(&self, commit: &str, path: &str) -> Option<PathBuf> {
         Some(self.snapshot(commit).join(path)).filter(|path| path.is_file())
     }
@@ -75,7 +72,6 @@ impl<'a> Store<'a> {
         write_with_folder(&self.folder().join(".no_exist").join(commit).join(path), "")
     }
 
-    /// Everything that has been fetched of a commit.
     pub(super) fn files(&self, commit: &str) -> Vec<String> {
         let mut found = Vec::new();
         walk(&self.snapshot(commit), "", &mut found);

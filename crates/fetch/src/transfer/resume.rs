@@ -14,7 +14,6 @@ use crate::error::{FetchError, Result};
 /// Files of this size and more get a progress bar.
 const LARGE: u64 = 4 << 20;
 
-/// A file that is growing.
 struct Partial<'a> {
     file: File,
     path: &'a Path,
@@ -24,7 +23,6 @@ struct Partial<'a> {
     bar: ProgressBar,
 }
 
-/// How a body ended.
 enum End {
     Whole,
     Broken(String),

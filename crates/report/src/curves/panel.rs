@@ -19,12 +19,10 @@ const TICK: Type = Type::new(11.0, MUTED);
 
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
     /// A pale backdrop.
     Faint,
-    /// A line.
     Plain,
     /// A line with a dot at each point.
     Marked,
@@ -132,7 +130,6 @@ fn draw_line(chart: &mut Chart, line: &Line) -> Result<()> {
     Ok(())
 }
 
-/// A tick on the axis of steps: whole steps only.
 fn step(value: &f64) -> String {
     if value.fract().abs() < 1e-6 { format!("{value:.0}") } else { String::new() }
 }

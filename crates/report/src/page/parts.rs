@@ -12,7 +12,6 @@ pub(crate) fn notes(html: &mut String, notes: &[String]) {
     }
 }
 
-/// The large numbers.
 pub(crate) fn headline(html: &mut String, figures: &[Figure]) {
     if figures.is_empty() {
         return;
@@ -69,7 +68,6 @@ pub(crate) fn caption(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("<p class=\"caption\">{}</p>\n", escape(text)) }
 }
 
-/// Names and values.
 pub(crate) fn pairs(pairs: &[(String, String)]) -> String {
     if pairs.is_empty() {
         return String::new();

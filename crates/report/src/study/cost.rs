@@ -28,7 +28,6 @@ struct Span<'a> {
     row: usize,
 }
 
-/// The section's content.
 pub(super) fn html(view: &View) -> Result<String> {
     let spans = spans(view);
     if spans.is_empty() {
@@ -160,7 +159,6 @@ fn unit(end: f64) -> (f64, &'static str) {
     }
 }
 
-/// A time as people say it.
 fn duration(seconds: f64) -> String {
     let whole = seconds.round();
     if seconds < 60.0 {

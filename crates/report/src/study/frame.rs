@@ -10,9 +10,7 @@ use crate::heading::{HEADING_HEIGHT, MARGIN};
 use crate::theme::{GRID, MUTED};
 use crate::ticks::Tick;
 
-/// The width of a picture that takes the page's whole width.
 pub(super) const WIDTH: u32 = 880;
-/// The look of ticks.
 pub(super) const TICK: Type = Type::new(11.0, MUTED);
 
 /// The rectangle of the data, in pixels.
@@ -72,7 +70,6 @@ impl Frame {
     }
 }
 
-/// A thin straight line.
 pub(super) fn line(area: &Area, from: (f64, f64), to: (f64, f64), color: RGBColor) -> Result<()> {
     area.draw(&PathElement::new([pixel(from), pixel(to)], color.stroke_width(1))).map_err(drawing)
 }

@@ -16,7 +16,6 @@ const HEIGHT: u32 = 340;
 /// Without values there is only an axis.
 const LOW: u32 = 130;
 
-/// The section's content.
 pub(super) fn html(view: &View) -> Result<String> {
     let (Some(first), Some(last)) = (view.trials.first(), view.trials.last()) else {
         return Ok(parts::caption("No trial has begun yet."));
@@ -46,7 +45,6 @@ pub(super) fn html(view: &View) -> Result<String> {
     Ok(parts::figure(&svg) + &caption(view))
 }
 
-/// Ticks at whole numbers.
 fn numbers(first: f64, last: f64, place: impl Fn(f64) -> f64) -> Vec<Tick> {
     let numbers = ticks::round_numbers(first, last, 10).into_iter().filter(|number| number.fract().abs() < 1e-6);
     numbers.map(|number| Tick { place: place(number), text: format!("{number:.0}") }).collect()

@@ -23,7 +23,6 @@ const PERCENT_WIDTH: f64 = 64.0;
 /// From so many complete trials on the shares are worth their digits.
 const MANY: usize = 30;
 
-/// The section's content.
 pub(super) fn html(view: &View) -> Result<String> {
     let finite = view.page.importance.iter().filter(|(_, share)| share.is_finite());
     let shares: Vec<(&str, f64)> = finite.map(|(name, share)| (name.as_str(), share.clamp(0.0, 1.0))).collect();

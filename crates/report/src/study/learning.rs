@@ -24,7 +24,6 @@ struct Curve<'a> {
     points: Vec<(f64, f64)>,
 }
 
-/// The section's content.
 pub(super) fn html(view: &View) -> Result<String> {
     let curves = curves(view);
     let points = || curves.iter().flat_map(|curve| &curve.points);

@@ -37,7 +37,6 @@ struct Axis {
     ticks: Vec<Tick>,
 }
 
-/// The section's content.
 pub(super) fn html(view: &View) -> Result<String> {
     let Some(values) = view.values.as_ref().filter(|_| !view.page.parameters.is_empty()) else {
         return Ok(String::new());

@@ -83,12 +83,10 @@ impl Scale {
     }
 }
 
-/// What a trial chose for a parameter.
 pub(super) fn setting<'a>(trial: &'a StudyTrial, name: &str) -> Option<&'a Setting> {
     trial.params.iter().find(|(parameter, _)| parameter == name).map(|(_, setting)| setting)
 }
 
-/// A setting as text.
 pub(super) fn text(setting: &Setting) -> String {
     match setting {
         Setting::Number(number) => short(*number),

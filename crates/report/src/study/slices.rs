@@ -30,7 +30,6 @@ const INSET: f64 = 0.04;
 /// Dots of one word spread over this share of its part.
 const SPREAD: f64 = 0.5;
 
-/// The section's content.
 pub(super) fn html(view: &View) -> Result<String> {
     let Some(values) = &view.values else { return Ok(String::new()) };
     let svgs: Vec<String> =

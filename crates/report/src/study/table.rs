@@ -14,7 +14,6 @@ const MOST_ROWS: usize = 200;
 /// Longer errors are cut.
 const MOST_CHARACTERS: usize = 300;
 
-/// The section's content.
 pub(super) fn html(view: &View) -> String {
     if view.trials.is_empty() {
         return String::new();

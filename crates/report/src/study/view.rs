@@ -11,10 +11,8 @@ use crate::theme::{BEST, MUTED, SERIES};
 /// A page's trials, ready to draw.
 pub(super) struct View<'a> {
     pub page: &'a StudyPage<'a>,
-    /// By number.
     pub trials: Vec<&'a StudyTrial>,
     pub measure: Measure,
-    /// The axis of final values; `None` where no trial has one.
     pub values: Option<Values>,
 }
 
@@ -52,7 +50,6 @@ impl<'a> View<'a> {
         self.page.winner == Some(trial.number)
     }
 
-    /// How many trials ended so.
     pub(super) fn count(&self, outcome: StudyOutcome) -> usize {
         self.trials.iter().filter(|trial| trial.outcome == outcome).count()
     }
@@ -80,7 +77,6 @@ impl<'a> View<'a> {
         }
     }
 
-    /// How a trial is marked.
     pub(super) fn mark<'t>(&self, trial: &StudyTrial, opacity: f64, title: &'t str) -> Mark<'t> {
         if self.is_winner(trial) {
             return Mark { class: "winner", color: BEST, opacity: 1.0, title };
@@ -121,7 +117,6 @@ impl<'a> View<'a> {
     }
 }
 
-/// All outcomes, the usual one first.
 const OUTCOMES: [StudyOutcome; 4] =
     [StudyOutcome::Complete, StudyOutcome::Pruned, StudyOutcome::Failed, StudyOutcome::Running];
 
@@ -140,7 +135,6 @@ pub(super) fn word(outcome: StudyOutcome) -> &'static str {
     }
 }
 
-/// The colour of an outcome.
 pub(super) fn color(outcome: StudyOutcome) -> RGBColor {
     match outcome {
         StudyOutcome::Complete => SERIES[0],

@@ -2,7 +2,6 @@
 
 use crate::sampler::generator::Generator;
 
-/// A parameter of all trials.
 pub(super) struct Column {
     pub range: Range,
     /// For each trial the place in [0, 1], or the index of the choice; `None`: the trial lacks it.
@@ -12,13 +11,10 @@ pub(super) struct Column {
 /// All that a parameter can be.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Range {
-    /// The unit interval.
     Line,
-    /// So many choices.
     Choices(usize),
 }
 
-/// A box and its value.
 pub(super) struct Leaf {
     value: f64,
     sides: Vec<Side>,
@@ -27,9 +23,7 @@ pub(super) struct Leaf {
 /// A box along one parameter.
 #[derive(Clone)]
 enum Side {
-    /// From, to.
     Stretch(f64, f64),
-    /// Which choices.
     Choices(Vec<bool>),
 }
 

@@ -18,10 +18,8 @@ use crate::sampler::generator::{Generator, Purpose};
 use crate::trial::{Trial, TrialState};
 use forest::{Column, Range};
 
-/// How much an option mattered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Importance {
-    /// The option.
     pub name: String,
     /// Its share, in [0, 1]; all of them sum to 1.
     pub share: f64,

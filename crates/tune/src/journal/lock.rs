@@ -37,7 +37,6 @@ pub(crate) struct Lock {
     gate: Option<File>,
 }
 
-/// The lock file of a journal.
 pub(crate) fn path_of(journal: &Path) -> PathBuf {
     journal.with_added_extension("lock")
 }
@@ -148,7 +147,6 @@ fn gate(journal: &Path, grace: Duration) -> Result<Option<File>> {
     }
 }
 
-/// A lock file that was found.
 #[derive(Debug, PartialEq, Eq)]
 struct Found {
     /// What it says, nothing if it is Optuna's.
@@ -197,7 +195,6 @@ fn remove(path: &Path, found: &Found) -> io::Result<()> {
     fs::remove_file(&aside)
 }
 
-/// A wait for a lock file that may be left behind.
 struct Wait {
     grace: Duration,
     begun: Instant,

@@ -8,12 +8,9 @@ use crate::distribution::Distribution;
 use crate::json;
 use crate::trial::{Direction, Param, TrialState, time};
 
-/// A line of a journal.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Who wrote it.
     pub(crate) worker: String,
-    /// What it does.
     pub(crate) operation: Operation,
 }
 
@@ -69,11 +66,9 @@ pub(crate) enum Operation {
     },
     /// One that changes nothing here: it drops trials from memory elsewhere.
     Discard,
-    /// One of a later format.
     Unknown,
 }
 
-/// What a trial is created with.
 #[derive(Debug, Clone)]
 pub(crate) struct NewTrial {
     pub(crate) state: TrialState,
@@ -104,7 +99,6 @@ impl NewTrial {
 /// How every line begins, ours and Optuna's.
 pub(crate) const BEGIN: &[u8] = b"{\"op_code\":";
 
-/// Reads a line.
 pub(crate) fn parse(line: &[u8]) -> Result<Entry, String> {
     let Value::Object(fields) = json::parse(line).map_err(|reason| format!("no JSON ({reason})"))? else {
         return Err("no JSON object".to_owned());
@@ -190,7 +184,6 @@ impl Fields {
         }
     }
 
-    /// A list of numbers that may be missing or null.
     fn values(&self, key: &str) -> Result<Option<Vec<f64>>, String> {
         match self.0.get(key) {
             None | Some(Value::Null) => Some(None),
@@ -271,7 +264,6 @@ fn param(name: &str, distribution: &Value, internal: &Value) -> Result<Param, St
     Ok(Param { distribution, internal })
 }
 
-/// A line in the making.
 struct Line(Vec<(&'static str, String)>);
 
 impl Line {

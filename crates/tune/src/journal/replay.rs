@@ -9,7 +9,6 @@ use super::operation::{Entry, NewTrial, Operation};
 use super::worker::{WORKER, Worker};
 use crate::trial::{Param, Trial, TrialState};
 
-/// The state of all studies of a journal.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
     /// By id; deleted ones keep theirs.
@@ -24,7 +23,6 @@ pub(crate) struct Replay {
     unknown: u64,
 }
 
-/// One study of a journal.
 #[derive(Debug)]
 pub(crate) struct StudyState {
     pub(crate) name: String,
@@ -41,7 +39,6 @@ pub(crate) struct StudyState {
 /// What the journal says about a trial that isn't part of the trial.
 #[derive(Debug)]
 pub(crate) struct Owned {
-    /// The trial's id in the journal.
     pub(crate) id: u64,
     /// The worker it belongs to while it runs; none if that one gave it back.
     pub(crate) owner: Option<String>,
@@ -61,7 +58,6 @@ impl Replay {
         self.studies.get(usize::try_from(id).ok()?).filter(|study| !study.deleted)
     }
 
-    /// The names of all studies.
     pub(crate) fn names(&self) -> Vec<String> {
         self.studies.iter().filter(|study| !study.deleted).map(|study| study.name.clone()).collect()
     }

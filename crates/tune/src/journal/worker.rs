@@ -13,12 +13,9 @@ use serde_json::{Value, json};
 /// The system attribute in which workers say who they are.
 pub(crate) const WORKER: &str = "verdict:worker";
 
-/// A process that works on a study.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
-    /// Its worker id in the journal.
     pub id: String,
-    /// The machine's name.
     pub host: String,
     /// The process's number on that machine.
     pub pid: u32,
@@ -28,12 +25,9 @@ pub struct Worker {
     pub(crate) place: Option<String>,
 }
 
-/// Whether a worker lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
-    /// Its process is there.
     Alive,
-    /// Its process is gone.
     Dead,
     /// It is somewhere where its process can't be seen.
     Elsewhere,

@@ -50,7 +50,6 @@ impl Pruner for Median {
     }
 }
 
-/// The middle one, or the mean of the middle two.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;

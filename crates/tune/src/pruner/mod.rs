@@ -21,7 +21,6 @@ pub trait Pruner {
     fn should_prune(&self, trials: &[Trial], trial: &Trial, direction: Direction) -> bool;
 }
 
-/// No trial is given up.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Never;
 
@@ -31,10 +30,8 @@ impl Pruner for Never {
     }
 }
 
-/// The pruners by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PrunerKind {
-    /// No trial is given up.
     None,
     /// Those below the middle of the finished trials.
     Median,
@@ -44,7 +41,6 @@ pub enum PrunerKind {
 }
 
 impl PrunerKind {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::None, Self::Median, Self::Asha];
 
     /// The pruner, with its usual settings.

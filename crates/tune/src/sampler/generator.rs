@@ -1,7 +1,6 @@
 //! Random numbers as a pure function of keys: SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number
 //! generators", 2014), begun at a hash of seed, trial and purpose. Nothing of it is ever stored.
 
-/// A stream of random numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Generator {
     state: u64,

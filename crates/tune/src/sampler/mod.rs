@@ -55,10 +55,8 @@ pub trait Sampler {
     ) -> Result<Option<BTreeMap<String, Param>>, TuneError>;
 }
 
-/// The samplers by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SamplerKind {
-    /// Every combination.
     Grid,
     /// Each on its own, at random.
     Random,
@@ -70,7 +68,6 @@ pub enum SamplerKind {
 }
 
 impl SamplerKind {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::Grid, Self::Random, Self::Sobol, Self::Tpe];
 
     /// The sampler, with its usual settings. A grid goes in an order that the seed shuffles, so that the part of it

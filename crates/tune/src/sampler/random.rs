@@ -12,7 +12,6 @@ use crate::trial::{Direction, Param, Trial};
 /// factors.
 #[derive(Debug, Clone, Copy)]
 pub struct Random {
-    /// Which random numbers.
     pub seed: u64,
 }
 

@@ -315,7 +315,6 @@ pub(super) fn check_distribution(distribution: &Distribution) -> Result<(), Stri
     Ok(())
 }
 
-/// A value as the file has it.
 pub(super) fn shown(value: &ParamValue) -> String {
     match value {
         ParamValue::Null => "nothing".to_owned(),

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can be wrong with a space.
 #[derive(Debug, thiserror::Error)]
 pub enum SpaceError {
     #[error("can't read the search space {}", path.display())]
@@ -12,12 +11,10 @@ pub enum SpaceError {
     #[error("{}, line {line}{}: {message}", path.display(), key.as_ref().map_or(String::new(), |key| format!(", key \"{key}\"")))]
     File { path: PathBuf, line: usize, key: Option<String>, message: String },
 
-    /// A key that nothing has.
     #[error("{}, line {line}: {} is called \"{key}\" (hint: {hint})", path.display(),
         within.as_ref().map_or("no option".to_owned(), |within| format!("nothing in the range of \"{within}\"")))]
     UnknownKey { path: PathBuf, line: usize, key: String, within: Option<String>, hint: String },
 
-    /// A parameter that can't be.
     #[error("parameter \"{name}\": {message}")]
     Parameter { name: String, message: String },
 

@@ -41,19 +41,15 @@ use crate::trial::{Param, Trial};
 
 /// What may vary, as the caller knows it.
 pub struct Fields<'a> {
-    /// The names of all options.
     pub names: &'a [&'a str],
     /// Whether an option takes a value, and if not, why not and what to do. It is asked for every choice and both ends
     /// of a range; and with a fraction for a range that has whole ends, to learn whether the option takes fractions.
     pub check: &'a dyn Fn(&str, &toml::Value) -> Result<(), String>,
 }
 
-/// An option that varies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
-    /// Its name.
     pub name: String,
-    /// What it may be.
     pub distribution: Distribution,
     /// Into how many values a grid cuts its range, both ends included; `None`: by the steps of the range.
     pub points: Option<usize>,
@@ -78,9 +74,7 @@ impl Parameter {
 /// That another parameter is there and has one of some values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
-    /// The other parameter.
     pub name: String,
-    /// The values that make it true.
     pub values: Vec<ParamValue>,
 }
 

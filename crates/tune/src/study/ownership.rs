@@ -20,13 +20,10 @@ const SIGN: &str = "verdict:heartbeat";
 /// Who has a running trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
-    /// This worker.
     Me,
-    /// Another one that lives.
     Alive(Worker),
     /// One on another machine, or in another container, that was last heard of so long ago. It may be alive.
     Silent(Worker, Duration),
-    /// One that is dead.
     Dead(Worker),
     /// One that never said who it is: Optuna's.
     Stranger,

@@ -8,7 +8,6 @@ use crate::journal::Worker;
 use crate::journal::replay::{Owned, Replay, StudyState};
 use crate::trial::{Param, Trial};
 
-/// A study, and the rest of its journal.
 pub(super) struct View<'a> {
     pub(super) id: u64,
     pub(super) state: &'a StudyState,

@@ -20,7 +20,6 @@ use directions::DIRECTIONS;
 /// should learn from the others.
 #[derive(Debug, Clone, Copy)]
 pub struct Sobol {
-    /// Which scrambling.
     pub seed: u64,
 }
 

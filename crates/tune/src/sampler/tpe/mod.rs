@@ -32,7 +32,6 @@ use parzen::Density;
 /// as bad, so that workers side by side don't try the same place; one that failed doesn't count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tpe {
-    /// Which random numbers.
     pub seed: u64,
     /// So many trials finish before the others learn from them.
     pub startup_trials: usize,

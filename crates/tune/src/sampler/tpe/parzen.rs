@@ -9,7 +9,6 @@ use crate::distribution::Distribution;
 use crate::sampler::generator::Generator;
 use crate::space::{Parameter, Point, Space, on_step};
 
-/// The density.
 pub(super) struct Density<'a> {
     space: &'a Space,
     axes: Vec<Axis>,
