@@ -40,32 +40,6 @@ pub enum SourceChoice {
     Folder(PathBuf),
 }
 
-/// The share of a single file that becomes validation, and again test, where nothing else is asked for.
-pub const SPLIT_RATIO: f64 = 0.1;
-/// The seed of a single file's split where nothing else is asked for.
-pub const SPLIT_SEED: u64 = 0;
-
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LoadOptions {
-    /// Add every distinct labelled phrase of the training trees to the training split.
-    pub phrases: bool,
-    /// The column with the text; `None` detects it.
-    pub text_column: Option<String>,
-    /// The column with the label; `None` detects it.
-    pub label_column: Option<String>,
-    pub validation_file: Option<PathBuf>,
-    pub test_file: Option<PathBuf>,
-    /// Share of a single file that becomes the validation split, and the same share again for test, in 0..0.5; `None`:
-    /// [`SPLIT_RATIO`].
-    pub split_ratio: Option<f64>,
-    /// How a file's label values map to label names: `value=name` pairs in the order of the label indices.
-    pub label_map: Option<Vec<(String, String)>>,
-    /// Drop rows with a null or empty text and count them, where they would be refused otherwise.
-    pub drop_empty: bool,
-    /// Which of the equally good splits of a single file is taken; `None`: [`SPLIT_SEED`].
-    pub seed: Option<u64>,
-}
-
 /// A data set as read: three splits over one list of label names, and where they came from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
@@ -123,25 +97,27 @@ impl Loaded {
     }
 }
 
+/// The data sets that have a name.
+const NAMED: [(&str, Dataset); 7] = [
+    ("sst2", Dataset::Sst2),
+    ("sst3", Dataset::Sst3),
+    ("sst5", Dataset::Sst5),
+    ("glue-sst2", Dataset::GlueSst2),
+    ("reviews", Dataset::Reviews { classes: 2 }),
+    ("reviews3", Dataset::Reviews { classes: 3 }),
+    ("reviews5", Dataset::Reviews { classes: 5 }),
+];
+
 impl FromStr for Dataset {
     type Err = DataError;
 
     fn from_str(name: &str) -> Result<Self, DataError> {
-        Ok(match name {
-            "" => {
-                return Err(DataError::Request(
-                    "--dataset is empty: sst2, sst3, sst5, glue-sst2, reviews or a path".into(),
-                ));
-            }
-            "sst2" => Self::Sst2,
-            "sst3" => Self::Sst3,
-            "sst5" => Self::Sst5,
-            "glue-sst2" => Self::GlueSst2,
-            "reviews" => Self::Reviews { classes: 2 },
-            "reviews3" => Self::Reviews { classes: 3 },
-            "reviews5" => Self::Reviews { classes: 5 },
-            path => Self::File(PathBuf::from(path)),
-        })
+        if name.is_empty() {
+            let empty = "--dataset is empty: sst2, sst3, sst5, glue-sst2, reviews or a path";
+            return Err(DataError::Request(empty.into()));
+        }
+        let named = NAMED.into_iter().find(|(known, _)| *known == name);
+        Ok(named.map_or_else(|| Self::File(PathBuf::from(name)), |(_, dataset)| dataset))
     }
 }
 
@@ -149,13 +125,8 @@ impl Dataset {
     /// The name it is asked for by, or its path.
     pub fn name(&self) -> String {
         match self {
-            Self::Sst2 => "sst2".into(),
-            Self::Sst3 => "sst3".into(),
-            Self::Sst5 => "sst5".into(),
-            Self::GlueSst2 => "glue-sst2".into(),
-            Self::Reviews { classes: 2 } => "reviews".into(),
-            Self::Reviews { classes } => format!("reviews{classes}"),
             Self::File(path) => path.display().to_string(),
+            named => NAMED.iter().find(|(_, known)| known == named).map_or("reviews", |(name, _)| name).into(),
         }
     }
 }

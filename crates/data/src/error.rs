@@ -1,6 +1,6 @@
 //! What can go wrong between a source and a batch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -33,6 +33,11 @@ pub enum DataError {
 impl DataError {
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }
+    }
+
+    /// For `map_err`: what the Arrow library says of a file.
+    pub(crate) fn arrow(path: &Path) -> impl Fn(arrow::error::ArrowError) -> Self {
+        move |cause| Self::Arrow { path: path.to_owned(), cause }
     }
 
     /// Bad content of a file: `message` names row, column and value, and what to do.

@@ -37,46 +37,31 @@ fn refuse_twice(pairs: &[(String, String)]) -> Result<(), DataError> {
 #[derive(Debug, Default)]
 pub(crate) struct Sheet {
     pub(crate) files: Vec<SourceFile>,
-    pub(crate) train: Vec<LabelledRow>,
-    pub(crate) validation: Vec<LabelledRow>,
-    pub(crate) test: Vec<LabelledRow>,
+    splits: [Vec<LabelledRow>; 3],
 }
 
 impl Sheet {
-    fn split(&self, split: Split) -> &[LabelledRow] {
-        match split {
-            Split::Train => &self.train,
-            Split::Validation => &self.validation,
-            Split::Test => &self.test,
-        }
+    pub(crate) fn split(&self, split: Split) -> &[LabelledRow] {
+        &self.splits[split as usize]
     }
 
     /// Hands all of a file's rows to `split`.
     pub(crate) fn add(&mut self, split: Split, table: LabelledTable) {
         let file = self.files.len();
         self.files.push(table.file);
-        for row in table.rows {
-            self.push(split, LabelledRow { file, ..row });
-        }
+        self.splits[split as usize].extend(table.rows.into_iter().map(|row| LabelledRow { file, ..row }));
     }
 
-    /// Hands `row` to `split`.
-    pub(crate) fn push(&mut self, split: Split, row: LabelledRow) {
-        match split {
-            Split::Train => self.train.push(row),
-            Split::Validation => self.validation.push(row),
-            Split::Test => self.test.push(row),
+    /// Deals the rows of train out anew.
+    pub(crate) fn deal_train(&mut self, split_of: impl Fn(&LabelledRow) -> Split) {
+        for row in std::mem::take(&mut self.splits[Split::Train as usize]) {
+            self.splits[split_of(&row) as usize].push(row);
         }
     }
 
     /// The texts of a split, which its rows lose: a second copy of all would be as large as everything else.
     fn take_texts(&mut self, split: Split) -> impl Iterator<Item = String> {
-        let rows = match split {
-            Split::Train => &mut self.train,
-            Split::Validation => &mut self.validation,
-            Split::Test => &mut self.test,
-        };
-        rows.iter_mut().map(|row| row.text.take().unwrap_or_default())
+        self.splits[split as usize].iter_mut().map(|row| row.text.take().unwrap_or_default())
     }
 
     fn places(&self) -> Places {
@@ -87,7 +72,7 @@ impl Sheet {
     }
 
     fn rows(&self) -> impl Iterator<Item = &LabelledRow> {
-        self.train.iter().chain(&self.validation).chain(&self.test)
+        self.splits.iter().flatten()
     }
 
     fn refuse(&self, row: &LabelledRow, reason: String) -> DataError {
@@ -116,7 +101,7 @@ pub(crate) fn resolve(
 ) -> Result<Labelled, DataError> {
     match map {
         Some(map) => refuse_twice(map)?,
-        None => column::check_kinds(&sheet, sheet.train.iter())?,
+        None => column::check_kinds(&sheet, sheet.split(Split::Train).iter())?,
     }
     let unlabelled = unlabelled_test(&sheet, map)?;
     let classes = match (map, declared_names(&sheet, declared)) {
@@ -137,7 +122,10 @@ pub(crate) fn resolve(
     }));
     let validation = classes.apply(&mut sheet, Split::Validation)?;
     let test = if unlabelled {
-        notes.push(format!("test: {} rows without a label; they can be predicted, not scored", sheet.test.len()));
+        notes.push(format!(
+            "test: {} rows without a label; they can be predicted, not scored",
+            sheet.split(Split::Test).len()
+        ));
         sheet.take_texts(Split::Test).map(|text| Record { text, label: None }).collect()
     } else {
         classes.apply(&mut sheet, Split::Test)?
@@ -202,7 +190,7 @@ pub(crate) fn listed(rows: &[&LabelledRow]) -> String {
 fn declared_names(sheet: &Sheet, declared: Option<&[&str]>) -> Option<Vec<String>> {
     match declared {
         Some(names) => Some(names.iter().map(|name| name.to_string()).collect()),
-        None => sheet.train.first().and_then(|row| sheet.files[row.file].class_names.clone()),
+        None => sheet.split(Split::Train).first().and_then(|row| sheet.files[row.file].class_names.clone()),
     }
 }
 
@@ -236,7 +224,7 @@ impl Classes {
     /// From the training rows: sorted names, or numbers that are 0, 1, 2, ...
     fn learned(sheet: &Sheet) -> Result<Self, DataError> {
         let mut seen: BTreeMap<Value, &LabelledRow> = BTreeMap::new();
-        for row in &sheet.train {
+        for row in sheet.split(Split::Train) {
             seen.entry(column::value(sheet, row)?).or_insert(row);
             if seen.len() > MAX_CLASSES {
                 let reason = format!("more than {MAX_CLASSES} different labels (hint: is --label-column right?)");

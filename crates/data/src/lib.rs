@@ -10,6 +10,7 @@ mod dataset;
 mod error;
 mod labelled_table;
 mod labels;
+mod load_options;
 pub mod manifest;
 pub mod prepare;
 mod record;
@@ -19,6 +20,7 @@ pub mod store;
 mod thousands;
 mod treebank;
 
-pub use dataset::{Dataset, LoadOptions, Loaded, Places, SourceChoice};
+pub use dataset::{Dataset, Loaded, Places, SourceChoice};
 pub use error::DataError;
+pub use load_options::LoadOptions;
 pub use record::{Record, Split, is_blank};

@@ -65,7 +65,7 @@ pub fn run(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
 }
 
 fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<Outcome, DataError> {
-    let loaded = load(&args.dataset()?, &args.source, &args.load_options())?;
+    let loaded = load(&args.dataset()?, &args.source, &args.load_options)?;
     loaded.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(folder_name(&loaded.dataset)));
     directory::check(&output)?;

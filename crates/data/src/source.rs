@@ -11,8 +11,9 @@ use std::path::PathBuf;
 
 use disk::sha256_file;
 
-use crate::dataset::{Dataset, LoadOptions, Loaded, SourceChoice};
+use crate::dataset::{Dataset, Loaded, SourceChoice};
 use crate::error::DataError;
+use crate::load_options::LoadOptions;
 use crate::treebank::Classes;
 
 /// Reads `dataset` from `source`.

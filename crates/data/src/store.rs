@@ -53,7 +53,7 @@ impl Writer {
     pub fn create(path: &Path) -> Result<Self, DataError> {
         let file = File::create_new(path).map_err(|error| DataError::io(path, error))?;
         let file = FileWriter::try_new(Sha256Writer::new(BufWriter::with_capacity(1 << 20, file)), &schema())
-            .map_err(|source| DataError::Arrow { path: path.to_owned(), cause: source })?;
+            .map_err(DataError::arrow(path))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -93,7 +93,7 @@ impl Writer {
             self.flush()?;
         }
         let Self { path, file, .. } = self;
-        let hashed = file.into_inner().map_err(|source| DataError::Arrow { path: path.clone(), cause: source })?;
+        let hashed = file.into_inner().map_err(DataError::arrow(&path))?;
         let io = |error| DataError::io(&path, error);
         let bytes = hashed.bytes();
         let (file, sha256) = hashed.finish();
@@ -108,7 +108,7 @@ impl Writer {
             vec![Arc::new(self.text.finish()), Arc::new(self.label.finish()), Arc::new(self.input_ids.finish())];
         RecordBatch::try_new(schema(), columns)
             .and_then(|batch| self.file.write(&batch))
-            .map_err(|source| DataError::Arrow { path: self.path.clone(), cause: source })
+            .map_err(DataError::arrow(&self.path))
     }
 }
 
@@ -133,15 +133,15 @@ impl Examples {
         // SAFETY: nothing of this project changes such a file in place: it is written under another name and renamed.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|error| DataError::io(path, error))?;
         let buffer = Buffer::from(bytes::Bytes::from_owner(map));
-        let fail = |source| DataError::Arrow { path: path.to_owned(), cause: source };
+        let fail = DataError::arrow(path);
         let mut chunks = Vec::new();
         let mut len = 0;
-        for columns in layout::record_batches(&buffer).map_err(fail)? {
-            let columns = columns.map_err(fail)?;
+        for columns in layout::record_batches(&buffer).map_err(&fail)? {
+            let columns = columns.map_err(&fail)?;
             if len % ROWS_PER_BATCH != 0 || columns.rows == 0 || columns.rows > ROWS_PER_BATCH {
                 return Err(fail(damaged(format!("a record batch of {} rows after row {len}", columns.rows))));
             }
-            columns.check().map_err(fail)?;
+            columns.check().map_err(&fail)?;
             len += columns.rows;
             chunks.push(columns);
         }
@@ -207,10 +207,7 @@ impl Examples {
     /// Bytes that aren't a text.
     pub fn text(&self, row: usize) -> Result<&str, DataError> {
         let (chunk, at) = self.locate(row);
-        chunk.text(at).ok_or_else(|| DataError::Arrow {
-            path: self.path.to_path_buf(),
-            cause: damaged(format!("row {row} holds no text")),
-        })
+        chunk.text(at).ok_or_else(|| DataError::arrow(&self.path)(damaged(format!("row {row} holds no text"))))
     }
 
     pub fn token_count(&self, row: usize) -> usize {

@@ -104,12 +104,7 @@ impl Hub {
             return Ok(found);
         }
         if self.settings.offline {
-            return Err(FetchError::Offline {
-                repo: repo.id().to_owned(),
-                revision: repo.revision().to_owned(),
-                file: path.to_owned(),
-                cache: self.settings.cache.clone(),
-            });
+            return Err(self.offline(repo, path));
         }
         let commit = match &known {
             Some(commit) => commit.clone(),
@@ -171,12 +166,7 @@ impl Hub {
     /// Asks the API for the revision's commit and files, and notes the commit.
     fn resolve(&self, repo: &RepoRef) -> Result<RepoInfo> {
         if self.settings.offline {
-            return Err(FetchError::Offline {
-                repo: repo.id().to_owned(),
-                revision: repo.revision().to_owned(),
-                file: "the list of files".to_owned(),
-                cache: self.settings.cache.clone(),
-            });
+            return Err(self.offline(repo, "the list of files"));
         }
         let url = format!("{}/api/{}", self.settings.endpoint, repo.to_hf(repo.revision()).api_url());
         let answer = self.ask(Request { patience: API_PATIENCE, ..self.request(&url) })?;
@@ -246,6 +236,11 @@ impl Hub {
             dead().insert(host.clone(), reason.clone());
         }
         result
+    }
+
+    fn offline(&self, repo: &RepoRef, file: &str) -> FetchError {
+        let (repo, revision) = (repo.id().to_owned(), repo.revision().to_owned());
+        FetchError::Offline { repo, revision, file: file.to_owned(), cache: self.settings.cache.clone() }
     }
 
     /// What an answer other than 200 means.

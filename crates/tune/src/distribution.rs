@@ -11,25 +11,12 @@ use crate::json;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Distribution {
-    Float {
-        low: f64,
-        high: f64,
-        /// Whether the logarithm is what is drawn evenly; `low` is then above 0 and there is no step.
-        log: bool,
-        /// The distance of one value to the next, counted from `low`.
-        step: Option<f64>,
-    },
-    Int {
-        low: i64,
-        high: i64,
-        /// Whether the logarithm is what is drawn evenly; `low` is then at least 1 and the step 1.
-        log: bool,
-        /// The distance of one value to the next, counted from `low`; at least 1.
-        step: i64,
-    },
-    Categorical {
-        choices: Vec<ParamValue>,
-    },
+    /// With `log` the logarithm is drawn evenly, `low` is above 0, and there is no step. Steps count from `low`.
+    Float { low: f64, high: f64, log: bool, step: Option<f64> },
+    /// The same of whole numbers; the step is at least 1, and 1 with `log`.
+    Int { low: i64, high: i64, log: bool, step: i64 },
+    /// At least one choice.
+    Categorical { choices: Vec<ParamValue> },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -86,16 +73,6 @@ impl Distribution {
                 (low..=high).contains(&internal) && (internal - low) % *step as f64 == 0.0
             }
             Self::Categorical { choices } => index(internal).is_some_and(|index| index < choices.len()),
-        }
-    }
-
-    pub fn is_single(&self) -> bool {
-        match self {
-            Self::Float { low, high, step: None, .. } => low == high,
-            // A range of 0.2 to 0.3 is a step of 0.1 wide, although the difference of the two is a little less.
-            Self::Float { low, high, step: Some(step), .. } => (high - low) / step < 1.0 - STEP_TOLERANCE,
-            Self::Int { low, high, step, .. } => high.saturating_sub(*low) < *step,
-            Self::Categorical { choices } => choices.len() == 1,
         }
     }
 
@@ -331,9 +308,6 @@ mod tests {
         assert!(int(1, 9, false, 4).contains(5.0) && !int(1, 9, false, 4).contains(4.0));
         assert!(!int(1, 9, false, 4).contains(13.0) && !float(0.0, 1.0, false, None).contains(f64::NAN));
         assert!(choices().contains(5.0) && !choices().contains(6.0) && !choices().contains(-1.0));
-        assert!(float(1.0, 1.0, true, None).is_single() && !float(0.2, 0.3, false, Some(0.1)).is_single());
-        assert!(float(0.2, 0.25, false, Some(0.1)).is_single() && int(3, 5, false, 3).is_single());
-        assert!(!int(3, 6, false, 3).is_single() && !choices().is_single());
     }
 
     #[test]

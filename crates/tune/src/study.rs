@@ -59,9 +59,7 @@ pub enum Begun {
 /// Whether a configuration may be tried that was tried before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// It may not.
     Refuse,
-    /// It may.
     Allow,
 }
 
@@ -119,17 +117,14 @@ impl Study {
         Ok(Self { id, name: name.to_owned(), direction, worker, journal })
     }
 
-    /// The study's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether small values are good or large ones.
     pub fn direction(&self) -> Direction {
         self.direction
     }
 
-    /// The journal.
     pub fn path(&self) -> &Path {
         self.journal.path()
     }
@@ -137,11 +132,6 @@ impl Study {
     /// This process, as a worker of this study.
     pub fn worker(&self) -> &Worker {
         &self.worker
-    }
-
-    /// Lines of the journal that are of a kind not known here, and were passed over.
-    pub fn unknown_operations(&self) -> u64 {
-        self.journal.replay().unknown()
     }
 
     /// Reads what others did.
@@ -183,11 +173,6 @@ impl Study {
         let valued = complete.filter_map(|trial| Some((trial, trial.value.filter(|value| !value.is_nan())?)));
         let best = valued.reduce(|best, next| if self.direction.better(next.1, best.1) { next } else { best });
         best.map(|(trial, _)| trial)
-    }
-
-    /// The first trial, in whatever state, with exactly these values.
-    pub fn find_identical(&self, params: &BTreeMap<String, Param>) -> Option<&Trial> {
-        self.trials().iter().find(|trial| trial.has_params(params))
     }
 
     /// Begins trial `number`, which must be the next: with a `number` of [`trials`](Self::trials)`().len()` the

@@ -1,7 +1,8 @@
 //! From a file of one's own and a model folder of a few words to a prepared directory, and around it.
 
 use super::*;
-use crate::dataset::{Dataset, LoadOptions, SourceChoice};
+use crate::dataset::{Dataset, SourceChoice};
+use crate::load_options::LoadOptions;
 use crate::record::Split;
 use clap::Parser;
 use std::fs;
@@ -321,8 +322,8 @@ fn flags_are_parsed() {
         (plain.dataset.clone(), plain.source.clone(), plain.max_length),
         (Dataset::Sst2, SourceChoice::Auto, 512)
     );
-    assert_eq!(plain.load_options(), LoadOptions::default());
-    let mapped = args(&["--label-map", "0=negative, 1 = positive"]).unwrap().load_options().label_map.unwrap();
+    assert_eq!(plain.load_options, LoadOptions::default());
+    let mapped = args(&["--label-map", "0=negative, 1 = positive"]).unwrap().load_options.label_map.unwrap();
     assert_eq!(mapped, [("0".into(), "negative".into()), ("1".into(), "positive".into())]);
     assert!(args(&["--label-map", "negative"]).is_err());
     let reviews = args(&["--dataset", "reviews", "--classes", "5"]).unwrap().dataset().unwrap();

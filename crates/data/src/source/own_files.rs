@@ -6,10 +6,11 @@ use table::{ENDINGS, TableError, ending};
 
 use super::digests;
 use super::trees::TREEBANK_FILES;
-use crate::dataset::{LoadOptions, Loaded, SPLIT_RATIO, SPLIT_SEED};
+use crate::dataset::Loaded;
 use crate::error::DataError;
 use crate::labelled_table::{self, LabelledRow, LabelledTable, Wanted};
 use crate::labels::{self, Sheet, listed};
+use crate::load_options::{LoadOptions, SPLIT_RATIO, SPLIT_SEED};
 use crate::record::{Split, is_blank};
 use crate::thousands::listed_sizes;
 
@@ -172,18 +173,16 @@ impl Files {
         if self.has(Split::Validation) {
             return Ok("split by file".into());
         }
-        for row in std::mem::take(&mut sheet.train) {
-            let split = Split::of(row.text.as_deref().unwrap_or(""), seed, ratio, test);
-            sheet.push(split, row);
-        }
+        sheet.deal_train(|row| Split::of(row.text.as_deref().unwrap_or(""), seed, ratio, test));
+        let [train, validation, held_out] = Split::ALL.map(|split| sheet.split(split).len());
         let parts = if test > 0.0 { "validation and test" } else { "validation" };
-        if sheet.validation.is_empty() || sheet.test.is_empty() {
+        if validation == 0 || held_out == 0 {
             return Err(DataError::content(
                 &self.0[0].1,
                 format!(
                     "{} rows are too few to take {parts} from at --split-ratio {ratio} (hint: more rows, a larger \
                      ratio, another seed, or --validation-file and --test-file)",
-                    sheet.train.len() + sheet.validation.len() + if test > 0.0 { sheet.test.len() } else { 0 }
+                    train + validation + if test > 0.0 { held_out } else { 0 }
                 ),
             ));
         }

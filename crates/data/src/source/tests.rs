@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::load;
-use crate::dataset::{Dataset, LoadOptions, Loaded, SourceChoice};
+use crate::dataset::{Dataset, Loaded, SourceChoice};
+use crate::load_options::LoadOptions;
 use crate::record::Record;
 
 /// A folder for one test's files.

@@ -6,8 +6,9 @@ use std::path::Path;
 use table::{Lines, TableError};
 
 use super::{digests, disambiguation};
-use crate::dataset::{LoadOptions, Loaded, Places};
+use crate::dataset::{Loaded, Places};
 use crate::error::DataError;
+use crate::load_options::LoadOptions;
 use crate::thousands::{grouped, listed_sizes};
 use crate::treebank::{self, Classes, MAX_LINE, Tree};
 

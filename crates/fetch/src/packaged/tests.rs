@@ -23,14 +23,15 @@ impl World {
         zip.start_file("inside/a.txt", zip::write::SimpleFileOptions::default()).unwrap();
         zip.write_all(CONTENT.as_bytes()).unwrap();
         zip.finish().unwrap();
-        let files = vec![PinnedFile { member: "inside/a.txt", file: "a.txt", sha256: sha256_hex(CONTENT).leak() }];
+        let files = vec![("a.txt", &*sha256_hex(CONTENT).leak())];
         let package = Package {
             folder: "thing",
             what: "a thing",
             requirement: "thing==1.0",
             sha256: sha256_file(&archive).unwrap().leak(),
+            inside: "inside",
             files: files.leak(),
-            unpack: unpack_wheel,
+            inner_archive: None,
         };
         Self { folder, package }
     }
@@ -102,7 +103,7 @@ fn another_archive_and_another_content_are_refused() {
     world.assert_nothing_left();
 
     let mut world = World::new();
-    let files = vec![PinnedFile { sha256: world.package.sha256, ..world.package.files[0] }];
+    let files = vec![("a.txt", world.package.sha256)];
     world.package.files = files.leak();
     let error = world.install(DELIVER).unwrap_err().to_string();
     assert!(error.contains("a.txt") && error.contains("sha256"), "{error}");

@@ -17,56 +17,18 @@ pub(crate) struct Entry {
 /// What a line does. Studies and trials are named by their ids.
 #[derive(Debug)]
 pub(crate) enum Operation {
-    CreateStudy {
-        name: String,
-        directions: Vec<u64>,
-    },
-    DeleteStudy {
-        study: u64,
-    },
-    StudyUserAttr {
-        study: u64,
-        key: String,
-        value: Value,
-    },
-    StudySystemAttr {
-        study: u64,
-        key: String,
-        value: Value,
-    },
-    CreateTrial {
-        study: u64,
-        trial: Box<NewTrial>,
-    },
-    TrialParam {
-        trial: u64,
-        name: String,
-        param: Param,
-    },
-    TrialState {
-        trial: u64,
-        state: TrialState,
-        values: Option<Vec<f64>>,
-        time: Option<String>,
-    },
-    Intermediate {
-        trial: u64,
-        step: u64,
-        value: f64,
-    },
-    TrialUserAttr {
-        trial: u64,
-        key: String,
-        value: Value,
-    },
-    TrialSystemAttr {
-        trial: u64,
-        key: String,
-        value: Value,
-    },
-    /// One that changes nothing here: it drops trials from memory elsewhere.
-    Discard,
-    Unknown,
+    CreateStudy { name: String, directions: Vec<u64> },
+    DeleteStudy { study: u64 },
+    StudyUserAttr { study: u64, key: String, value: Value },
+    StudySystemAttr { study: u64, key: String, value: Value },
+    CreateTrial { study: u64, trial: Box<NewTrial> },
+    TrialParam { trial: u64, name: String, param: Param },
+    TrialState { trial: u64, state: TrialState, values: Option<Vec<f64>>, time: Option<String> },
+    Intermediate { trial: u64, step: u64, value: f64 },
+    TrialUserAttr { trial: u64, key: String, value: Value },
+    TrialSystemAttr { trial: u64, key: String, value: Value },
+    // What drops trials from memory elsewhere, and whatever a later format has.
+    Nothing,
 }
 
 #[derive(Debug, Clone)]
@@ -149,8 +111,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Entry, String> {
             let (key, value) = fields.attr("system_attr")?;
             Operation::TrialSystemAttr { trial: fields.id("trial_id")?, key, value }
         }
-        10 => Operation::Discard,
-        _ => Operation::Unknown,
+        _ => Operation::Nothing,
     };
     Ok(Entry { worker, operation })
 }

@@ -19,8 +19,6 @@ pub(crate) struct Replay {
     workers: HashMap<String, Worker>,
     /// When a line of a worker was last read, by worker id.
     seen: HashMap<String, Instant>,
-    /// Lines with operations that aren't known.
-    unknown: u64,
 }
 
 #[derive(Debug)]
@@ -72,11 +70,6 @@ impl Replay {
         self.seen.get(id).copied()
     }
 
-    /// How many lines had an operation that isn't known.
-    pub(crate) fn unknown(&self) -> u64 {
-        self.unknown
-    }
-
     /// Applies one line. What contradicts the lines before it changes nothing, as in Optuna.
     pub(crate) fn apply(&mut self, entry: Entry) {
         let Entry { worker, operation } = entry;
@@ -125,8 +118,7 @@ impl Replay {
                     trial.system_attrs.insert(key, value);
                 }
             }
-            Operation::Discard => {}
-            Operation::Unknown => self.unknown += 1,
+            Operation::Nothing => {}
         }
         self.seen.insert(worker, Instant::now());
     }

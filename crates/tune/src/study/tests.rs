@@ -121,8 +121,6 @@ fn configurations_are_not_repeated_unless_asked_for() {
     assert_eq!(try_begin(0, 0.25, Repeat::Refuse), Begun::Overtaken);
     assert_eq!(try_begin(1, 0.5, Repeat::Refuse), Begun::Identical(0));
     assert_eq!(try_begin(1, 0.5, Repeat::Allow), Begun::Started(1));
-    assert_eq!(other.find_identical(&params(0.5, 1.0)).unwrap().number, 0);
-    assert!(other.find_identical(&params(0.5, 0.0)).is_none());
     let recorded = other.record(2, params(0.5, 0.0), BTreeMap::new(), Outcome::Complete(0.1), Repeat::Refuse);
     assert_eq!(recorded.unwrap(), Begun::Started(2));
     study.sync().unwrap();

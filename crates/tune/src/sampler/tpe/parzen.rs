@@ -22,12 +22,8 @@ pub(super) struct Density<'a> {
 /// How far a parameter reaches.
 enum Axis {
     /// Numbers, with bounds as the bumps see them: logarithms where `log`, and half a step wider where there are steps.
-    Numbers {
-        low: f64,
-        high: f64,
-        log: bool,
-        step: Option<f64>,
-    },
+    Numbers { low: f64, high: f64, log: bool, step: Option<f64> },
+    /// How many there are.
     Choices(usize),
 }
 

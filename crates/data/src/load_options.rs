@@ -1,0 +1,57 @@
+//! What can be asked for about the reading of a data set, in code and on the command line.
+
+use std::path::PathBuf;
+
+/// The share of a single file that becomes validation, and again test, where nothing else is asked for.
+pub const SPLIT_RATIO: f64 = 0.1;
+/// The seed of a single file's split where nothing else is asked for.
+pub const SPLIT_SEED: u64 = 0;
+
+/// How a data set is read.
+#[derive(Debug, Clone, PartialEq, Default, clap::Args)]
+pub struct LoadOptions {
+    /// Add every labelled phrase of the training trees to the training split
+    #[arg(long)]
+    pub phrases: bool,
+    /// The column with the text, in a file of your own
+    #[arg(long, value_name = "NAME")]
+    pub text_column: Option<String>,
+    /// The column with the label, in a file of your own
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
+    /// A file of your own with the validation split
+    #[arg(long, value_name = "FILE", alias = "validation")]
+    pub validation_file: Option<PathBuf>,
+    /// A file of your own with the test split
+    #[arg(long, value_name = "FILE", alias = "test")]
+    pub test_file: Option<PathBuf>,
+    /// Above 0 and below 0.5; `None`: [`SPLIT_RATIO`].
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help = format!(
+        "Share of a single file that becomes validation, and the same share again test [default: {SPLIT_RATIO}]"))]
+    pub split_ratio: Option<f64>,
+    /// `None`: [`SPLIT_SEED`].
+    #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true, help = format!(
+        "Which of the equally good splits of a single file is taken [default: {SPLIT_SEED}]"))]
+    pub seed: Option<u64>,
+    /// What your labels mean, in the order of their indices: 0=negative,1=positive
+    #[arg(long, value_name = "VALUE=NAME,...", value_delimiter = ',', value_parser = label_pair)]
+    pub label_map: Option<Vec<(String, String)>>,
+    /// Drop rows without text, and count them, instead of refusing them
+    #[arg(long)]
+    pub drop_empty: bool,
+}
+
+/// A count. Zero and the rest of what is too small or too large is judged later, with the allowed range.
+pub(crate) fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.trim().parse().map_err(|_| "it must be a whole number without a sign".to_owned())
+}
+
+/// `value=name`, as in `--label-map 0=negative`.
+fn label_pair(pair: &str) -> Result<(String, String), String> {
+    match pair.split_once('=') {
+        Some((value, name)) if !value.trim().is_empty() && !name.trim().is_empty() => {
+            Ok((value.trim().to_owned(), name.trim().to_owned()))
+        }
+        _ => Err("a pair VALUE=NAME is needed, such as 0=negative".into()),
+    }
+}
