@@ -49,7 +49,6 @@ pub struct Loaded {
     pub variant: String,
     /// What sets it apart from data sets that go by the same name; `None` for a person's own files.
     pub disambiguation: Option<String>,
-    /// Where it came from.
     pub source: String,
     /// Its licence, or what is known of it.
     pub licence: String,

@@ -45,7 +45,6 @@ pub(crate) struct LabelledTable {
     pub(crate) rows: Vec<LabelledRow>,
 }
 
-/// Which columns to read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wanted<'a> {
     /// `None` detects it among [`TEXT_COLUMNS`].
@@ -112,7 +111,6 @@ pub(crate) fn read(path: &Path, wanted: Wanted<'_>) -> Result<LabelledTable, Dat
     Ok(LabelledTable { file, rows })
 }
 
-/// A file's columns.
 struct Columns<'a> {
     path: &'a Path,
     seen: &'a [Column],

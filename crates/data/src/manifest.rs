@@ -20,7 +20,6 @@ use crate::store::Examples;
 
 /// The form of the directory; one of another form is refused.
 pub(crate) const FORMAT: u32 = 2;
-/// The name of the manifest in a prepared directory.
 pub const MANIFEST: &str = "manifest.json";
 /// Where prepared directories lie unless `--output` says otherwise.
 pub(crate) const PREPARED: &str = "data/prepared";
@@ -29,7 +28,6 @@ pub(crate) const SPLITS: [&str; 3] = ["train", "validation", "test"];
 
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 
-/// What was prepared, from what, with what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -40,7 +38,6 @@ pub struct Manifest {
     pub dataset: String,
     /// Which form of the data set this is.
     pub variant: String,
-    /// Where it came from.
     pub source: String,
     /// Its licence, or what is known of it.
     pub licence: String,
@@ -63,7 +60,6 @@ pub struct Manifest {
     pub notes: Vec<String>,
 }
 
-/// A model's name and where its files came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSource {
@@ -75,7 +71,6 @@ pub struct ModelSource {
     pub note: Option<String>,
 }
 
-/// One split, counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitManifest {

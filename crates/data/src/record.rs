@@ -49,19 +49,14 @@ fn invisible(c: char) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Rows to learn from.
     Train,
-    /// Rows to choose a model by.
     Validation,
-    /// Rows to judge a model by.
     Test,
 }
 
 impl Split {
-    /// All three, in their usual order.
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
-    /// `train`, `validation` or `test`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",

@@ -77,7 +77,6 @@ fn refuse_misplaced(dataset: &Dataset, options: &LoadOptions) -> Result<(), Data
     }
 }
 
-/// One source of the treebank.
 type Attempt = fn() -> Result<trees::Trees, DataError>;
 
 /// The treebank from the first source that has it; where none is in reach, the packaged reviews, said loudly.

@@ -202,9 +202,6 @@ impl Examples {
     }
 
     /// Text of a row.
-    ///
-    /// # Errors
-    /// Bytes that aren't a text.
     pub fn text(&self, row: usize) -> Result<&str, DataError> {
         let (chunk, at) = self.locate(row);
         chunk.text(at).ok_or_else(|| DataError::arrow(&self.path)(damaged(format!("row {row} holds no text"))))

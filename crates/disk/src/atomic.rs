@@ -98,33 +98,20 @@ pub fn remove_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes a folder, and those above it, where they are missing.
-///
-/// # Errors
-/// A folder that can't be made.
 pub fn create_folder_all(folder: &Path) -> Result<()> {
     call(|| fs::create_dir_all(folder)).map_err(DiskError::at("make the folder", folder))
 }
 
 /// Makes a folder in one that is there.
-///
-/// # Errors
-/// What the system says.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
     call(|| fs::create_dir(folder))
 }
 
-/// Gives a file or folder another name.
-///
-/// # Errors
-/// What the system says.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     call(|| fs::rename(from, to))
 }
 
 /// Lets two folders change places, at once where the file system can.
-///
-/// # Errors
-/// What the system says.
 pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     if try_exchange(one, other)? {
         return Ok(());
@@ -154,9 +141,6 @@ pub(crate) fn try_exchange(_: &Path, _: &Path) -> io::Result<bool> {
 }
 
 /// Makes the names in a folder last. Only Unix has that, and there not every network file system.
-///
-/// # Errors
-/// What the system says.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());

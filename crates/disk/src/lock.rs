@@ -58,9 +58,6 @@ impl Lock {
     /// Waits for the lock file at `path`, which is made with its folder where it is missing; `waiting` is called when
     /// somebody has it. The file is never written to: Python's libraries lock files of the same names. Where the file
     /// system has no locks nobody is waited for.
-    ///
-    /// # Errors
-    /// A file that can't be made or locked.
     pub fn acquire(path: &Path, waiting: impl FnOnce()) -> Result<Self> {
         create_folder_all(folder_of(path))?;
         let file = open(path)?;
@@ -73,9 +70,6 @@ impl Lock {
 
     /// Takes the lock file at `path`, at once or not at all, and names this process in it. The name says nothing by
     /// itself: it is read only to tell who holds a lock that is held.
-    ///
-    /// # Errors
-    /// A file that can't be made, locked or written.
     pub fn try_acquire(path: &Path) -> Result<LockAttempt> {
         let mut file = open(path)?;
         let state = try_lock(&file).map_err(DiskError::at("lock", path))?;

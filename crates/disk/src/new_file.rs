@@ -30,9 +30,6 @@ pub struct NewFile {
 
 impl NewFile {
     /// Begins a file that isn't there yet.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = call(|| File::options().write(true).create_new(true).open(path))?;
         let memory = vec![0; BLOCK + ALIGNMENT];
@@ -41,9 +38,6 @@ impl NewFile {
     }
 
     /// Syncs the file. Without it nothing is promised about what was written.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         call(|| self.file.sync_all())?;

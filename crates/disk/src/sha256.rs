@@ -8,10 +8,6 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{DiskError, Result};
 
-/// The sum of a file's content.
-///
-/// # Errors
-/// A file that can't be read.
 pub fn sha256_file(path: &Path) -> Result<String> {
     let mut hasher = Sha256Hasher::default();
     read_pieces(path, |piece| hasher.update(piece))?;
@@ -19,9 +15,6 @@ pub fn sha256_file(path: &Path) -> Result<String> {
 }
 
 /// Gives the content of a file to `each` in order, piece by piece.
-///
-/// # Errors
-/// A file that can't be read.
 pub fn read_pieces(path: &Path, mut each: impl FnMut(&[u8])) -> Result<()> {
     let mut read = || {
         let mut file = File::open(path)?;
@@ -48,9 +41,6 @@ pub fn sha256_bytes(bytes: impl AsRef<[u8]>) -> [u8; 32] {
 }
 
 /// The sum of the bytes that `content` writes.
-///
-/// # Errors
-/// What `content` returns.
 pub fn sha256_of(content: impl FnOnce(&mut Sha256Hasher) -> io::Result<()>) -> io::Result<String> {
     let mut hasher = Sha256Hasher::default();
     content(&mut hasher)?;

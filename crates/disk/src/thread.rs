@@ -6,9 +6,6 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 use crate::faults;
 
 /// Begins `task` on a thread of its own.
-///
-/// # Errors
-/// A system that has no more threads.
 pub fn spawn<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &'static str,

@@ -13,7 +13,7 @@ use crate::error::{FetchError, Result};
 ///
 /// # Errors
 /// [`FetchError::NoHome`] when none of these is set.
-pub fn cache_dir() -> Result<PathBuf> {
+pub(crate) fn cache_dir() -> Result<PathBuf> {
     cache_dir_from(|name| env::var_os(name))
 }
 

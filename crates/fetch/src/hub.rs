@@ -27,7 +27,7 @@ use disk::DiskError;
 use hf_hub::api::RepoInfo;
 
 use digest::Digest;
-pub use repo::{RepoKind, RepoRef};
+pub use repo::RepoRef;
 pub use settings::HubSettings;
 use store::{Store, is_commit};
 

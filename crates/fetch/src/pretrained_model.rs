@@ -111,11 +111,7 @@ fn packaged_model() -> Result<PretrainedModel> {
     Ok(PretrainedModel { folder, name: PACKAGED_MODEL.to_owned(), origin: Origin::Packaged, note: None })
 }
 
-/// A folder of this disk as a model.
-///
-/// # Errors
-/// As [`pretrained_model()`].
-pub fn local_model(folder: &Path) -> Result<PretrainedModel> {
+fn local_model(folder: &Path) -> Result<PretrainedModel> {
     let entries = fs::read_dir(folder).map_err(DiskError::at("read", folder))?.flatten();
     let mut found: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     found.sort();

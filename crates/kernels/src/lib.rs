@@ -17,6 +17,8 @@
 //!
 //! Shape letters: `R` rows (tokens), `D` their width, `N` heads, `H` head size, `S` length of a sentence.
 
+#![warn(missing_docs)]
+
 pub mod activation;
 pub mod attention;
 pub mod columns;

@@ -25,68 +25,32 @@ impl fmt::Display for Side {
 
 /// Why something can't be scored. Rows count from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum MetricsError {
-    /// The two label lists differ in length.
     #[error(
         "{truth} true labels but {predicted} predicted ones (hint: score each example once, both lists in the same order)"
     )]
-    Lengths {
-        /// How many true labels there are.
-        truth: usize,
-        /// How many predicted labels there are.
-        predicted: usize,
-    },
-    /// A label names no class.
+    Lengths { truth: usize, predicted: usize },
     #[error(
         "row {row}: {side} label {label} is not a class index below {classes} (hint: labels count from 0, and a split \
          without labels can be predicted but not scored)"
     )]
-    Label {
-        /// The list it stands in.
-        side: Side,
-        /// Its place in that list.
-        row: usize,
-        /// The label.
-        label: u32,
-        /// How many classes there are.
-        classes: usize,
-    },
-    /// There is nothing to score.
+    Label { side: Side, row: usize, label: u32, classes: usize },
     #[error("no examples to score (hint: choose a split that has labelled rows)")]
     Empty,
-    /// There are no classes.
     #[error("a confusion matrix needs at least one class, 0 were given (hint: pass the number of label names)")]
     NoClasses,
-    /// A table of counts isn't as wide as it is high.
     #[error(
         "row {row} of the counts has {found} columns, expected {classes} (hint: one row and one column for each class)"
     )]
-    NotSquare {
-        /// The offending row.
-        row: usize,
-        /// How many columns it has.
-        found: usize,
-        /// How many rows there are.
-        classes: usize,
-    },
-    /// Counts whose sum is beyond all arithmetic.
+    NotSquare { row: usize, found: usize, classes: usize },
     #[error("the counts add up to more than 2^62 examples (hint: the file they came from is damaged)")]
     TooMany,
-    /// More or fewer names than classes.
     #[error("{found} label names for {classes} classes (hint: one name for each class, in the order of the indices)")]
-    Names {
-        /// How many names were given.
-        found: usize,
-        /// How many classes there are.
-        classes: usize,
-    },
-    /// A metric that doesn't exist.
+    Names { found: usize, classes: usize },
     #[error(
         "\"{found}\" is not a metric (hint: loss, accuracy, matthews, or precision, recall, f1, alone for the weighted \
          average or as in macro-f1 and micro-f1)"
     )]
-    UnknownMetric {
-        /// What was asked for.
-        found: String,
-    },
+    UnknownMetric { found: String },
 }

@@ -20,6 +20,8 @@
 //! Every value agrees with scikit-learn's to 1e-12 (`tests/fixtures/metrics`). Labels are class indices from 0; what
 //! the classes are called is only for people.
 
+#![warn(missing_docs)]
+
 mod classification;
 mod confusion;
 mod error;

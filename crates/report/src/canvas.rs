@@ -122,7 +122,6 @@ impl Type {
         area.draw_text(&clean(text), &self.style(horizontal), at).map_err(drawing)
     }
 
-    /// Writes `text` upwards.
     pub(crate) fn write_up(&self, area: &Area, text: &str, horizontal: HPos, at: (i32, i32)) -> Result<()> {
         let style = self.style(horizontal).transform(FontTransform::Rotate270);
         area.draw_text(&clean(text), &style, at).map_err(drawing)

@@ -32,7 +32,6 @@ pub(crate) struct Entry {
     pub swatch: Swatch,
 }
 
-/// Draws the line along the upper edge of `area`.
 pub(crate) fn draw(area: &Area, title: &str, entries: &[Entry]) -> Result<()> {
     let y = HEADING_HEIGHT / 2 + 2;
     HEADING.write(area, title, HPos::Left, (MARGIN, y))?;

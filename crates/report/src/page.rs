@@ -27,7 +27,6 @@ pub struct ScoreRow {
     pub precision: f64,
     pub recall: f64,
     pub f1: f64,
-    /// How many examples it's about.
     pub examples: u64,
 }
 
@@ -53,7 +52,6 @@ pub struct Page<'a> {
     pub classes: &'a [ScoreRow],
     pub confusion: Option<ConfusionPlot<'a>>,
     pub curves: Option<Curves<'a>>,
-    /// Where data and weights came from: names and values.
     pub origins: &'a [(String, String)],
     pub configuration: &'a [(String, String)],
     pub examples: &'a [Example],

@@ -9,7 +9,6 @@ use crate::fonts;
 /// Pixels of a PNG for each pixel of the SVG: sharp on dense screens and in print.
 pub(crate) const SCALE: u32 = 2;
 
-/// Rasterizes an SVG of ours.
 pub(crate) fn png(svg: &str) -> Result<Vec<u8>> {
     let options = Options { fontdb: fonts::database(svg), ..Options::default() };
     let tree = Tree::from_str(svg, &options)?;

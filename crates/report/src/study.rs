@@ -32,11 +32,9 @@ pub enum StudyOutcome {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Setting {
     Number(f64),
-    /// One of a few words.
     Word(String),
 }
 
-/// All that a parameter could be.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StudyScale {
     /// A number from `low` to `high`. The axis reaches further where a trial went further. With `log` ratios matter and
@@ -76,25 +74,19 @@ pub struct StudyPage<'a> {
     pub title: &'a str,
     /// A line below it: study, date, device.
     pub subtitle: &'a str,
-    /// What the reader must know first.
     pub notes: &'a [String],
     pub headline: &'a [Figure],
     /// What the values are, such as "accuracy". Scores from 0 to 1 that are maximized are shown in percent.
     pub metric: &'a str,
-    /// Whether more is better.
     pub maximize: bool,
     pub parameters: &'a [StudyParameter],
     pub trials: &'a [StudyTrial],
     /// Parameters with their shares of the values' variation, which sum to 1, the largest first.
     pub importance: &'a [(String, f64)],
     pub winner: Option<u64>,
-    /// Its configuration: names and values.
     pub winning: &'a [(String, String)],
-    /// Scores of the winner on the test split.
     pub test_scores: &'a [ScoreRow],
-    /// The winner's confusion matrix on the test split.
     pub confusion: Option<ConfusionPlot<'a>>,
-    /// Where data and weights came from: names and values.
     pub origins: &'a [(String, String)],
 }
 

@@ -64,6 +64,11 @@ pub(crate) fn texts(numbers: &[f64]) -> Vec<String> {
     numbers.iter().map(|number| format!("{number:.decimals$}")).collect()
 }
 
+/// Ticks at numbers, labelled by [`texts`]; `place` says where a number lies on the axis.
+pub(crate) fn labelled(numbers: &[f64], place: impl Fn(f64) -> f64) -> Vec<Tick> {
+    numbers.iter().zip(texts(numbers)).map(|(number, text)| Tick { place: place(*number), text }).collect()
+}
+
 /// The ticks whose labels, centred on an axis of `length` pixels, leave each other room.
 pub(crate) fn spaced(ticks: Vec<Tick>, length: f64, look: &Type) -> Vec<Tick> {
     let mut end = f64::NEG_INFINITY;

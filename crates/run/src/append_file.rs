@@ -17,9 +17,6 @@ pub struct AppendFile {
 
 impl AppendFile {
     /// Opens a file for appending, and makes it where there is none.
-    ///
-    /// # Errors
-    /// A file that can't be opened.
     pub fn open(path: &Path) -> disk::Result<Self> {
         let file = File::options().create(true).append(true).open(path).map_err(DiskError::at("open", path))?;
         Ok(Self { path: path.to_owned(), file: Some(file) })

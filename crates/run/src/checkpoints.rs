@@ -22,9 +22,6 @@ pub fn step_of(name: &str) -> Option<u64> {
 }
 
 /// The steps of the checkpoints in `folder` in order, good or not; none where there is no such folder.
-///
-/// # Errors
-/// A folder that can't be read.
 pub fn steps_in(folder: &Path) -> disk::Result<Vec<u64>> {
     let mut steps: Vec<u64> = names_in(folder)?.iter().filter_map(|name| step_of(name)).collect();
     steps.sort_unstable();
@@ -39,9 +36,6 @@ pub fn newest_complete(run: &Path) -> Option<(u64, PathBuf)> {
 }
 
 /// Removes what killed writers left in `folder`, and tells what that was.
-///
-/// # Errors
-/// A folder that can't be read, or what can't be removed.
 pub fn remove_unfinished(folder: &Path) -> disk::Result<Vec<PathBuf>> {
     let unfinished = names_in(folder)?.into_iter().filter(|name| name.starts_with(UNFINISHED));
     let paths: Vec<PathBuf> = unfinished.map(|name| folder.join(name)).collect();
@@ -52,11 +46,13 @@ pub fn remove_unfinished(folder: &Path) -> disk::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// The names in a folder, in no order.
+pub(crate) fn read_names(folder: &Path) -> io::Result<Vec<String>> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
 fn names_in(folder: &Path) -> disk::Result<Vec<String>> {
-    let list = || -> io::Result<_> {
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
-    };
-    match list() {
+    match read_names(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         names => names.map_err(DiskError::at("list the folder", folder)),
     }

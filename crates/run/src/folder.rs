@@ -23,7 +23,7 @@ use chrono::{DateTime, Utc};
 
 use disk::{DiskError, Lock, LockAttempt, UNFINISHED, write_atomic};
 
-use crate::checkpoints::{CHECKPOINTS, name_of, remove_unfinished, steps_in};
+use crate::checkpoints::{CHECKPOINTS, name_of, read_names, remove_unfinished, steps_in};
 use crate::error::{Result, RunError};
 
 /// The folder of runs without `--output`, relative to the working directory.
@@ -104,9 +104,6 @@ impl RunFolder {
     }
 
     /// How long the run's logs are, by name.
-    ///
-    /// # Errors
-    /// A folder that can't be read.
     pub fn log_lengths(&self) -> Result<BTreeMap<String, u64>> {
         let list = || -> io::Result<_> {
             let logs = names_in(&self.path)?.into_iter().filter(|name| is_log(name));
@@ -116,9 +113,6 @@ impl RunFolder {
     }
 
     /// Cuts the logs back to `lengths`: what was logged after a checkpoint will be logged again.
-    ///
-    /// # Errors
-    /// A log that can't be written.
     pub fn cut_logs(&self, lengths: &BTreeMap<String, u64>) -> Result<()> {
         for (name, length) in self.log_lengths()? {
             let path = self.file(&name);
@@ -138,9 +132,6 @@ impl RunFolder {
     }
 
     /// What the run's checkpoints take on the disk.
-    ///
-    /// # Errors
-    /// A folder that can't be read.
     pub fn checkpoint_bytes(&self) -> Result<u64> {
         let folder = self.file(CHECKPOINTS);
         let mut bytes = 0;
@@ -206,19 +197,13 @@ impl RunFolder {
 }
 
 /// The newest run with a usable model under [`RUNS`].
-///
-/// # Errors
-/// No such run.
 pub fn newest_run() -> Result<RunFolder> {
     newest_run_in(Path::new(RUNS))
 }
 
 /// The newest run with a usable model under `root`: the one whose model was saved last, and of equals the one whose
 /// name comes last (names begin with the time unless somebody chose another).
-///
-/// # Errors
-/// No such run.
-pub fn newest_run_in(root: &Path) -> Result<RunFolder> {
+fn newest_run_in(root: &Path) -> Result<RunFolder> {
     let none = || RunError::NoRun { root: root.to_owned() };
     let names = match names_in(root) {
         Ok(names) => names,
@@ -251,10 +236,7 @@ fn is_log(name: &str) -> bool {
 
 /// The names in a folder in order, without the lock and what killed processes left unfinished.
 fn names_in(folder: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
-    }
+    let mut names = read_names(folder)?;
     names.retain(|name| !name.starts_with(UNFINISHED) && name != LOCK);
     names.sort();
     Ok(names)

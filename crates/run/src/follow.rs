@@ -34,9 +34,6 @@ impl LogFollower {
     }
 
     /// Reads what is new. A log that isn't there yet is an empty one.
-    ///
-    /// # Errors
-    /// A log that can't be read.
     pub fn follow(&mut self) -> io::Result<()> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,

@@ -24,9 +24,7 @@ mod test_process;
 pub use append_file::AppendFile;
 pub use error::{Result, RunError};
 pub use evaluation::EvaluationResult;
-pub use folder::{
-    CONFIG, DATA, EVENTS, LOG, METRICS, MODEL, PROFILE, RUN_TOML, RUNS, RunFolder, newest_run, newest_run_in, slug,
-};
+pub use folder::{CONFIG, DATA, EVENTS, LOG, METRICS, MODEL, PROFILE, RUN_TOML, RUNS, RunFolder, newest_run, slug};
 pub use follow::LogFollower;
 pub use log::{Event, LogWriter, last_step, read_log};
 pub use metrics_json::{RunMetrics, ValidationMetrics};

@@ -31,9 +31,6 @@ pub struct LogWriter {
 
 impl LogWriter {
     /// Opens the log in the folder of a run; what is already in it stays.
-    ///
-    /// # Errors
-    /// A file that can't be opened.
     pub fn open(run: &Path) -> disk::Result<Self> {
         Ok(Self { log: AppendFile::open(&run.join(LOG))? })
     }
@@ -51,9 +48,6 @@ impl LogWriter {
 }
 
 /// All events in the log of a run, in order; none where there is no log.
-///
-/// # Errors
-/// A log that can't be read.
 pub fn read_log(run: &Path) -> disk::Result<Vec<Event>> {
     let path = run.join(LOG);
     match fs::read(&path) {

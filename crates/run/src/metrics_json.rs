@@ -42,9 +42,6 @@ pub struct ValidationMetrics {
 
 impl RunMetrics {
     /// Puts it into the folder of its run, which is finished by that.
-    ///
-    /// # Errors
-    /// A file that can't be written.
     pub fn write(&self, run: &RunFolder) -> Result<()> {
         let json = serde_json::to_string_pretty(self)
             .map_err(|error| DiskError::at("write", run.file(METRICS))(error.into()))?;

@@ -81,7 +81,6 @@ pub struct End {
     pub epoch: f64,
     /// Seconds of training in all, those before an interruption included.
     pub seconds: f64,
-    /// The best model, where an evaluation chose one.
     pub best: Option<Best>,
 }
 

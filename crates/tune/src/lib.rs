@@ -41,4 +41,4 @@ pub use distribution::{Distribution, ParamValue};
 pub use error::{Result, TuneError};
 pub use journal::Worker;
 pub use study::{Begun, HEARTBEAT, Holder, Outcome, Repeat, SILENCE, Study};
-pub use trial::{Direction, Param, Trial, TrialState};
+pub use trial::{Direction, Param, Params, Trial, TrialState};

@@ -23,7 +23,7 @@ use crate::journal::file::JournalFile;
 use crate::journal::operation::{self, NewTrial};
 use crate::journal::replay::Replay;
 use crate::journal::{Journal, WORKER, Worker};
-use crate::trial::{Direction, FIXED_PARAMS, Param, Trial, TrialState, now};
+use crate::trial::{Direction, FIXED_PARAMS, Param, Params, Trial, TrialState, now};
 
 /// A study in a journal, and this process as one of its workers.
 #[derive(Debug)]
@@ -37,11 +37,9 @@ pub struct Study {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
-    /// With a value.
     Complete(f64),
     /// Early, because others did better; its last intermediate value becomes its value, as in Optuna.
     Pruned,
-    /// By an error.
     Failed,
 }
 
@@ -149,10 +147,6 @@ impl Study {
         self.journal.replay().by_id(self.id).map_or(&[], |study| &study.trials)
     }
 
-    /// A trial.
-    ///
-    /// # Errors
-    /// [`TuneError::NoTrial`].
     pub fn trial(&self, number: u64) -> Result<&Trial> {
         self.view(self.journal.replay())?.trial(number).map(|(trial, _)| trial)
     }
@@ -184,7 +178,7 @@ impl Study {
     pub fn begin(
         &mut self,
         number: u64,
-        params: BTreeMap<String, Param>,
+        params: Params,
         user_attrs: BTreeMap<String, Value>,
         repeat: Repeat,
     ) -> Result<Begun> {
@@ -200,7 +194,7 @@ impl Study {
     pub fn record(
         &mut self,
         number: u64,
-        params: BTreeMap<String, Param>,
+        params: Params,
         user_attrs: BTreeMap<String, Value>,
         outcome: Outcome,
         repeat: Repeat,
@@ -269,7 +263,7 @@ impl Study {
     ///
     /// # Errors
     /// [`TuneError::BadParam`] as in [`begin`](Self::begin); those of [`report`](Self::report).
-    pub fn set_params(&mut self, number: u64, params: &BTreeMap<String, Param>) -> Result<()> {
+    pub fn set_params(&mut self, number: u64, params: &Params) -> Result<()> {
         self.update(number, "take parameters", |study, worker, _, id| {
             study.check(params)?;
             let line = |(name, param): (&String, &Param)| operation::trial_param(&worker.id, id, name, param);
@@ -363,7 +357,6 @@ impl Study {
 }
 
 impl Outcome {
-    /// The state that it leads to, and the value.
     fn ending(self, number: u64, last: Option<f64>) -> Result<(TrialState, Option<f64>)> {
         match self {
             Self::Complete(value) if value.is_nan() => Err(TuneError::NotANumber { number }),

@@ -11,21 +11,18 @@ use crate::distribution::{Distribution, ParamValue};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrialState {
     /// A worker has it.
-    Running,
-    Complete,
-    Pruned,
-    Fail,
+    Running = 0,
+    Complete = 1,
+    Pruned = 2,
+    Fail = 3,
     /// Asked for and not begun.
-    Waiting,
+    Waiting = 4,
 }
 
-/// Whether small values are good or large ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Small ones, as of a loss.
-    Minimize,
-    /// Large ones, as of an accuracy.
-    Maximize,
+    Minimize = 1,
+    Maximize = 2,
 }
 
 /// A parameter's value, and what it could have been.
@@ -35,6 +32,9 @@ pub struct Param {
     pub internal: f64,
 }
 
+/// Parameters by name.
+pub type Params = BTreeMap<String, Param>;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
     /// The trial's place in its study, counted from 0.
@@ -42,7 +42,7 @@ pub struct Trial {
     pub state: TrialState,
     /// What it reached: a complete trial's value, or the last intermediate one of a pruned trial.
     pub value: Option<f64>,
-    pub params: BTreeMap<String, Param>,
+    pub params: Params,
     pub intermediate: BTreeMap<u64, f64>,
     /// Whatever people keep with a trial.
     pub user_attrs: BTreeMap<String, Value>,
@@ -63,7 +63,6 @@ impl Trial {
         self.params.get(name).map(Param::value)
     }
 
-    /// The intermediate value of the last step.
     pub fn last_intermediate(&self) -> Option<f64> {
         self.intermediate.last_key_value().map(|(_, value)| *value)
     }
@@ -89,7 +88,7 @@ impl Trial {
     }
 
     /// Whether the trial has exactly these parameters with exactly these values. Their ranges don't matter.
-    pub fn has_params(&self, params: &BTreeMap<String, Param>) -> bool {
+    pub fn has_params(&self, params: &Params) -> bool {
         self.params.len() == params.len()
             && self
                 .params
@@ -113,13 +112,7 @@ impl TrialState {
 
     /// Optuna's number of the state.
     pub(crate) fn code(self) -> u64 {
-        match self {
-            Self::Running => 0,
-            Self::Complete => 1,
-            Self::Pruned => 2,
-            Self::Fail => 3,
-            Self::Waiting => 4,
-        }
+        self as u64
     }
 
     pub(crate) fn from_code(code: u64) -> Option<Self> {
@@ -142,6 +135,15 @@ impl fmt::Display for TrialState {
 }
 
 impl Direction {
+    /// A value as a loss: lower is better, whatever the direction, and not a number is worst.
+    pub(crate) fn loss(self, value: f64) -> f64 {
+        match self {
+            _ if value.is_nan() => f64::INFINITY,
+            Self::Minimize => value,
+            Self::Maximize => -value,
+        }
+    }
+
     /// Whether `a` is the better value. What is no number is never better, and nothing is better than it.
     pub fn better(self, a: f64, b: f64) -> bool {
         match self {
@@ -152,22 +154,14 @@ impl Direction {
 
     /// Optuna's number of the direction.
     pub(crate) fn code(self) -> u64 {
-        match self {
-            Self::Minimize => 1,
-            Self::Maximize => 2,
-        }
+        self as u64
     }
 
     pub(crate) fn from_code(code: u64) -> Option<Self> {
-        match code {
-            1 => Some(Self::Minimize),
-            2 => Some(Self::Maximize),
-            _ => None,
-        }
+        [Self::Minimize, Self::Maximize].into_iter().find(|direction| direction.code() == code)
     }
 }
 
-/// `minimize` or `maximize`.
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -9,7 +9,6 @@ use disk::{sha256_hex, write_atomic};
 use super::Audit;
 use crate::error::DataError;
 
-/// The name of the audit in a prepared directory.
 pub const AUDIT: &str = "audit.json";
 /// A thousand classes and all examples at their longest are far less.
 const MAX_BYTES: u64 = 16 << 20;

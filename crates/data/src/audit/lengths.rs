@@ -15,17 +15,11 @@ const BINS: usize = 10;
 #[serde(deny_unknown_fields)]
 pub struct Lengths {
     pub min: usize,
-    /// A quarter of the rows is no longer.
     pub p25: usize,
-    /// Half of the rows is no longer.
     pub median: usize,
-    /// Three quarters are no longer.
     pub p75: usize,
-    /// 90 % are no longer.
     pub p90: usize,
-    /// 95 % are no longer.
     pub p95: usize,
-    /// 99 % are no longer.
     pub p99: usize,
     pub max: usize,
     /// All lengths together over the rows.

@@ -122,7 +122,6 @@ impl Counts<'_> {
         self.rows.push(row);
     }
 
-    /// A count that has a limit.
     fn limited(&mut self, name: &str, flag: &str, most: f64, count: impl Fn(&SplitAudit) -> usize) {
         let audit = self.audit;
         self.row(name, &limit(most), |split, found| cell(count(found), found.rows, above(audit, split, flag, None)));
@@ -150,7 +149,6 @@ impl Counts<'_> {
         });
     }
 
-    /// The rows that `other` has too.
     fn leaks(&mut self, other: Split) {
         let audit = self.audit;
         let all = || audit.splits.values().filter_map(|found| found.leaked.get(&other));

@@ -5,13 +5,11 @@
 
 use crate::treebank::Classes;
 
-/// GLUE's form of the treebank.
 pub(super) const GLUE: &str = "This is GLUE's SST-2: 67,349 phrases to train on, whole sentences only in validation \
     (872) and test (1,821), and the test labels are hidden, so scores are on validation. It is not the treebank's own \
     two-class form (sst2: 6,920 training sentences, test labels public), nor the five-class SST-5 (sst5: 8,544 training \
     sentences). Its scores don't compare with theirs.";
 
-/// The packaged film reviews.
 pub(super) const REVIEWS: &str = "This is not the Stanford Sentiment Treebank, although most of its sentences are \
     sentences of it: the ratings are other people's and the splits are made here by hash. Don't score a model trained \
     on the one with the other, and don't hold its scores against SST's.";

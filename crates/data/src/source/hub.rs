@@ -22,7 +22,6 @@ const GLUE: &str = "stanfordnlp/sst2";
 const GLUE_FILES: [&str; 3] =
     ["data/train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"];
 
-/// The treebank's three splits as trees.
 pub(super) fn treebank() -> Result<Trees, DataError> {
     let (files, commit) = files(TREEBANK, TREEBANK_FILES)?;
     trees(files, format!("Hugging Face Hub, {TREEBANK} ({commit})"))
@@ -57,7 +56,6 @@ pub(super) fn trees(files: [PathBuf; 3], source: String) -> Result<Trees, DataEr
     Ok(Trees { train: next(), validation: next(), test: next(), source, source_sha256 })
 }
 
-/// GLUE's SST-2.
 pub(super) fn glue(drop_empty: bool) -> Result<Loaded, DataError> {
     let (files, commit) = files(GLUE, GLUE_FILES)?;
     glue_files(files, format!("Hugging Face Hub, {GLUE} ({commit})"), drop_empty)

@@ -32,7 +32,6 @@ pub(super) fn packaged(classes: u32) -> Result<Loaded, DataError> {
     read(&path, classes, "packaged with vaderSentiment 0.5".into())
 }
 
-/// Reads the sentences from the folder that holds their file.
 pub(super) fn from_folder(folder: &Path, classes: u32) -> Result<Loaded, DataError> {
     let path = folder.join(FILE);
     if !path.is_file() {
@@ -41,7 +40,6 @@ pub(super) fn from_folder(folder: &Path, classes: u32) -> Result<Loaded, DataErr
     read(&path, classes, format!("folder {}", folder.display()))
 }
 
-/// Reads the sentences in `classes` classes.
 fn read(path: &Path, classes: u32, source: String) -> Result<Loaded, DataError> {
     let label_names: &[&str] = match classes {
         2 => &["negative", "positive"],

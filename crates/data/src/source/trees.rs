@@ -12,7 +12,6 @@ use crate::load_options::LoadOptions;
 use crate::thousands::{grouped, listed_sizes};
 use crate::treebank::{self, Classes, MAX_LINE, Tree};
 
-/// The treebank's files, by split.
 pub(super) const TREEBANK_FILES: [&str; 3] = ["train.txt", "dev.txt", "test.txt"];
 /// Sentences in the three splits as published: all of them, and the ones that aren't neutral.
 const PUBLISHED: [usize; 3] = [8544, 1101, 2210];
@@ -87,7 +86,6 @@ impl Trees {
     }
 }
 
-/// Reads `train.txt`, `dev.txt` and `test.txt` of a folder.
 pub(super) fn from_folder(folder: &Path) -> Result<Trees, DataError> {
     if !folder.is_dir() {
         return Err(DataError::content(

@@ -41,7 +41,6 @@ pub(super) struct Columns {
     labels: ScalarBuffer<i32>,
     /// A bit a row; `None` where every row has a label.
     labelled: Option<Buffer>,
-    /// How many rows have no label.
     nulls: usize,
     /// Where each row's ids begin, and where the last one's end.
     pub(super) starts: ScalarBuffer<i32>,

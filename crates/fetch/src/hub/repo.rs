@@ -5,7 +5,7 @@ use hf_hub::{Repo, RepoType};
 use crate::error::{FetchError, Result};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RepoKind {
+enum RepoKind {
     Model,
     Dataset,
 }
@@ -52,10 +52,6 @@ impl RepoRef {
             check_part(part).map_err(|problem| bad(format!("revision: {problem}")))?;
         }
         Ok(Self { kind, id: id.to_owned(), revision: revision.to_owned() })
-    }
-
-    pub fn kind(&self) -> RepoKind {
-        self.kind
     }
 
     /// The id: `bert-base-uncased`, `stanfordnlp/sst`.

@@ -35,7 +35,7 @@ impl HubSettings {
     ///
     /// # Errors
     /// As [`HubSettings::from_env`].
-    pub fn from_vars(var: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
+    pub(crate) fn from_vars(var: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
         let first = |names: &[&str]| names.iter().find_map(|name| var(name).filter(|value| !value.is_empty()));
         let text = |names: &[&str]| first(names).and_then(|value| value.into_string().ok());
         let path = |names: &[&str]| first(names).map(|value| expand_home(value, &var));

@@ -56,7 +56,6 @@ pub(super) struct Panel {
     pub ticks: fn(&f64) -> String,
 }
 
-/// The title over all panels.
 pub(super) fn title(area: &Area, text: &str) -> Result<()> {
     if text.is_empty() {
         return Ok(());

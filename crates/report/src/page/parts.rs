@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use super::{Example, Figure, ScoreRow};
 use crate::canvas::escape;
 
-/// Boxes that can't be overlooked.
 pub(crate) fn notes(html: &mut String, notes: &[String]) {
     for note in notes {
         let _ = writeln!(html, "<p class=\"note\" role=\"note\"><strong>Note</strong> {}</p>", escape(note));
@@ -63,7 +62,6 @@ pub(crate) fn multiples<'a>(svgs: impl IntoIterator<Item = &'a String>) -> Strin
     html
 }
 
-/// Small print on a picture or a table.
 pub(crate) fn caption(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("<p class=\"caption\">{}</p>\n", escape(text)) }
 }

@@ -42,8 +42,7 @@ pub(super) fn html(view: &View) -> Result<String> {
     let frame = Frame::new(size, &labels, 44.0);
     let (unit, name) = unit(end);
     let numbers = ticks::round_numbers(start / unit, end / unit, 10);
-    let tick = |(number, text): (&f64, _)| Tick { place: between(start, end, number * unit), text };
-    let across = numbers.iter().zip(ticks::texts(&numbers)).map(tick).collect();
+    let across = ticks::labelled(&numbers, |number| between(start, end, number * unit));
     let across = ticks::spaced(across, frame.width(), &TICK);
 
     let mut marks = Marks::default();
@@ -118,7 +117,6 @@ fn write_labels(area: &Area, frame: &Frame, labels: &[Tick]) -> Result<()> {
     Ok(())
 }
 
-/// The sums as sentences.
 fn in_words(view: &View, spans: &[Span]) -> String {
     let sum = |wanted: &dyn Fn(StudyOutcome) -> bool| {
         let wanted = spans.iter().filter(|span| wanted(span.trial.outcome));

@@ -49,7 +49,6 @@ impl Frame {
         self.bottom - share * (self.bottom - self.top)
     }
 
-    /// Draws a grid with its labels.
     pub(super) fn draw(&self, area: &Area, across: &[Tick], up: &[Tick]) -> Result<()> {
         for tick in across {
             let x = self.x(tick.place);

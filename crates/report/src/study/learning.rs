@@ -12,7 +12,7 @@ use crate::heading::{self, Swatch};
 use crate::marks::{Mark, Marks};
 use crate::page::parts;
 use crate::theme::PAPER;
-use crate::ticks::{self, Tick};
+use crate::ticks;
 
 const HEIGHT: u32 = 360;
 /// All curves together get about so many points.
@@ -38,9 +38,8 @@ pub(super) fn html(view: &View) -> Result<String> {
     let up = values.ticks(6);
     let frame = Frame::new((WIDTH, HEIGHT), &up, 44.0);
     let numbers = ticks::round_numbers(first, last, 10);
-    let texts = ticks::texts(&numbers);
-    let tick = |(number, text): (&f64, _)| Tick { place: between(first, last, *number), text };
-    let across = ticks::spaced(numbers.iter().zip(texts).map(tick).collect(), frame.width(), &TICK);
+    let across = ticks::labelled(&numbers, |number| between(first, last, number));
+    let across = ticks::spaced(across, frame.width(), &TICK);
 
     let mut marks = Marks::default();
     let place = |&(epochs, value): &(f64, f64)| (between(first, last, epochs), values.place_beyond(value));

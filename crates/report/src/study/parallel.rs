@@ -30,7 +30,6 @@ const OUTSIDE: f64 = 66.0;
 /// Words on one axis, if there are more only some are written.
 const MOST_TICKS: usize = 16;
 
-/// An upright line with its labels.
 struct Axis {
     x: f64,
     name: Vec<String>,

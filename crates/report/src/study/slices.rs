@@ -86,7 +86,6 @@ fn picture(view: &View, values: &Values, parameter: &StudyParameter) -> Result<S
     )
 }
 
-/// The ticks below a picture.
 struct Across {
     ticks: Vec<Tick>,
     /// Whether they're words too long to lie side by side.

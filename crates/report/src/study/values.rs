@@ -11,12 +11,10 @@ const MUCH: f64 = 1.5;
 /// At most this share of the values may lie beyond the axis.
 const MOST_BEYOND: f64 = 0.25;
 
-/// What kind of number the values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Measure {
     /// Scores from 0 to 1, shown as 0 to 100 %.
     pub percent: bool,
-    /// Whether more is better.
     pub maximize: bool,
 }
 

@@ -38,7 +38,6 @@ impl Side {
         }
     }
 
-    /// Its share of the whole.
     fn size(&self) -> f64 {
         match self {
             Self::Stretch(from, to) => to - from,

@@ -16,7 +16,6 @@ const MOST_BYTES: u64 = 64 << 20;
 /// How much of what was read last is compared with the file the next time.
 const KNOWN: usize = 64;
 
-/// A journal's path and how far it was read.
 #[derive(Debug)]
 pub(crate) struct JournalFile {
     path: PathBuf,
@@ -40,9 +39,6 @@ impl JournalFile {
     }
 
     /// Makes an empty journal where there is none.
-    ///
-    /// # Errors
-    /// [`TuneError::Disk`].
     pub(crate) fn create(path: &Path) -> Result<()> {
         match OpenOptions::new().write(true).create_new(true).open(path) {
             Ok(_) => Ok(sync_folder(folder_of(path)).map_err(DiskError::at("write", path))?),

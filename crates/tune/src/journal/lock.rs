@@ -43,9 +43,6 @@ pub(crate) fn path_of(journal: &Path) -> PathBuf {
 
 impl Lock {
     /// Waits for a journal, which must be there, and takes it.
-    ///
-    /// # Errors
-    /// [`TuneError::Disk`](crate::TuneError::Disk) where the lock file can't be made or removed.
     pub(crate) fn acquire(journal: &Path, grace: Duration) -> Result<Self> {
         let gate = gate(journal, grace)?;
         let path = path_of(journal);

@@ -78,21 +78,16 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// A journal that is there; reads all of it.
-    ///
-    /// # Errors
-    /// As [`sync`](Self::sync).
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let mut journal = Self { file: JournalFile::new(path), replay: Replay::default() };
         journal.sync()?;
         Ok(journal)
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// What was read so far.
     pub(crate) fn replay(&self) -> &Replay {
         &self.replay
     }
@@ -111,9 +106,6 @@ impl Journal {
 
     /// Decides on the ground of everything that was appended so far what to append, and appends it, nobody else writing
     /// in between. What was appended is read back before this returns. `decide` may be asked more than once.
-    ///
-    /// # Errors
-    /// As [`sync`](Self::sync), and those of `decide`.
     pub(crate) fn transact<T>(&mut self, decide: impl Fn(&Replay) -> Result<(Vec<String>, T)>) -> Result<T> {
         for _ in 0..ATTEMPTS {
             let lock = Lock::acquire(self.file.path(), GRACE)?;

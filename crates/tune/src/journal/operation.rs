@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::distribution::Distribution;
 use crate::json;
-use crate::trial::{Direction, Param, TrialState, time};
+use crate::trial::{Direction, Param, Params, TrialState, time};
 
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -35,7 +35,7 @@ pub(crate) enum Operation {
 pub(crate) struct NewTrial {
     pub(crate) state: TrialState,
     pub(crate) values: Option<Vec<f64>>,
-    pub(crate) params: BTreeMap<String, Param>,
+    pub(crate) params: Params,
     pub(crate) user_attrs: BTreeMap<String, Value>,
     pub(crate) system_attrs: BTreeMap<String, Value>,
     pub(crate) intermediate: BTreeMap<u64, f64>,

@@ -45,7 +45,6 @@ pub(crate) struct Owned {
 }
 
 impl Replay {
-    /// The study of a name, with its id.
     pub(crate) fn study(&self, name: &str) -> Option<(u64, &StudyState)> {
         let (id, study) = self.studies.iter().enumerate().find(|(_, study)| !study.deleted && study.name == name)?;
         Some((id as u64, study))
@@ -60,12 +59,10 @@ impl Replay {
         self.studies.iter().filter(|study| !study.deleted).map(|study| study.name.clone()).collect()
     }
 
-    /// A worker that said who it is.
     pub(crate) fn worker(&self, id: &str) -> Option<&Worker> {
         self.workers.get(id)
     }
 
-    /// When a line of a worker was last read.
     pub(crate) fn last_seen(&self, id: &str) -> Option<Instant> {
         self.seen.get(id).copied()
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use disk::DiskError;
 
-use crate::{Begun, Direction, Distribution, Outcome, Param, ParamValue, Repeat, Study, Trial, TuneError};
+use crate::{Begun, Direction, Distribution, Outcome, Param, ParamValue, Params, Repeat, Study, Trial, TuneError};
 
 /// A folder in memory where there is one, because everything is synced.
 pub(crate) fn folder() -> tempfile::TempDir {
@@ -12,7 +12,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-fn params(rate: f64) -> BTreeMap<String, Param> {
+fn params(rate: f64) -> Params {
     let distribution = Distribution::Float { low: 0.0, high: 1.0, log: false, step: None };
     BTreeMap::from([("rate".to_owned(), Param { distribution, internal: rate })])
 }

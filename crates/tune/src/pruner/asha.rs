@@ -11,7 +11,7 @@
 //! With equal factors Optuna's `SuccessiveHalvingPruner` decides alike, but notes each rung in the study; here a trial's value at a rung is
 //! read from its values: the first at the rung's step or later. So one that leaps over several rungs has come to all.
 
-use super::{Pruner, loss};
+use super::Pruner;
 use crate::trial::{Direction, Trial};
 
 /// A trial stops at a rung unless it is among the best that have come there.
@@ -51,12 +51,12 @@ impl Pruner for Asha {
         // The rungs that this very step has reached.
         let mut reached = self.rungs(step);
         reached.retain(|rung| before.is_none_or(|before| before < *rung));
-        let own = loss(value, direction);
+        let own = direction.loss(value);
         reached.into_iter().any(|rung| {
             let others = trials.iter().filter(|other| other.number != trial.number);
             let others = others.filter_map(|other| other.intermediate.range(rung..).next());
             let numbers = others.map(|(_, value)| *value).filter(|value| !value.is_nan());
-            let mut losses: Vec<f64> = numbers.map(|value| loss(value, direction)).collect();
+            let mut losses: Vec<f64> = numbers.map(|value| direction.loss(value)).collect();
             losses.push(own);
             losses.sort_by(f64::total_cmp);
             let places = (losses.len() as u64 / self.reduction_factor.max(2)).max(1);

@@ -1,6 +1,6 @@
 //! The median rule, with the definitions of Optuna's `MedianPruner`.
 
-use super::{Pruner, loss};
+use super::Pruner;
 use crate::trial::{Direction, Trial, TrialState};
 
 /// A trial stops when the best it has had so far is worse than the median of the finished trials at its step.
@@ -40,13 +40,13 @@ impl Pruner for Median {
         if trial.intermediate.values().all(|value| value.is_nan()) {
             return true;
         }
-        let best = trial.intermediate.values().map(|value| loss(*value, direction)).fold(f64::INFINITY, f64::min);
+        let best = trial.intermediate.values().map(|value| direction.loss(*value)).fold(f64::INFINITY, f64::min);
         let there: Vec<f64> = complete.iter().filter_map(|other| other.intermediate.get(&step)).copied().collect();
         if there.len() < self.min_trials {
             return false;
         }
         let numbers = there.into_iter().filter(|value| !value.is_nan());
-        median(numbers.map(|value| loss(value, direction)).collect()).is_some_and(|median| best > median)
+        median(numbers.map(|value| direction.loss(value)).collect()).is_some_and(|median| best > median)
     }
 }
 

@@ -14,7 +14,6 @@ pub use median::Median;
 
 use crate::trial::{Direction, Trial};
 
-/// Decides which trials go on.
 pub trait Pruner {
     /// Whether `trial`, whose last intermediate value is at its greatest step, should stop. `trials` are all of the
     /// study's; `trial` itself may be among them.
@@ -69,27 +68,5 @@ impl FromStr for PrunerKind {
     fn from_str(word: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|kind| kind.to_string() == word.trim().to_lowercase());
         found.ok_or_else(|| format!("\"{word}\" is not one of none, median, asha"))
-    }
-}
-
-/// A value as a loss: lower is better, whatever the direction, and not a number is worst.
-fn loss(value: f64, direction: Direction) -> f64 {
-    match direction {
-        _ if value.is_nan() => f64::INFINITY,
-        Direction::Minimize => value,
-        Direction::Maximize => -value,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kind_is_read_as_it_is_shown() {
-        for kind in PrunerKind::ALL {
-            assert_eq!(kind.to_string().to_uppercase().parse(), Ok(kind));
-        }
-        assert_eq!("hyperband".parse::<PrunerKind>(), Err("\"hyperband\" is not one of none, median, asha".to_owned()));
     }
 }

@@ -1,12 +1,10 @@
 //! Every combination of the parameters' values, each once.
 
-use std::collections::BTreeMap;
-
 use super::generator::{Generator, Purpose};
 use super::{MOST_LISTED, Sampler};
-use crate::error::TuneError;
+use crate::error::Result;
 use crate::space::{Parameter, Point, Space, SpaceError, same, several};
-use crate::trial::{Direction, Param, Trial};
+use crate::trial::{Direction, Params, Trial};
 
 /// Every combination, each once: a trial gets the first that no other trial has.
 ///
@@ -19,13 +17,7 @@ pub struct Grid {
 }
 
 impl Sampler for Grid {
-    fn sample(
-        &self,
-        space: &Space,
-        trials: &[Trial],
-        _: u64,
-        _: Direction,
-    ) -> Result<Option<BTreeMap<String, Param>>, TuneError> {
+    fn sample(&self, space: &Space, trials: &[Trial], _: u64, _: Direction) -> Result<Option<Params>> {
         let mut grid = combinations(space, |parameter| parameter.clone())?;
         if let Some(seed) = self.shuffle {
             Generator::new(seed, 0, Purpose::Grid).shuffle(&mut grid);
@@ -41,7 +33,7 @@ impl Grid {
     ///
     /// # Errors
     /// A continuous range without `points`; more configurations than could be tried.
-    pub fn size(space: &Space) -> Result<usize, TuneError> {
+    pub fn size(space: &Space) -> Result<usize> {
         Ok(combinations(space, |parameter| parameter.clone())?.len())
     }
 }
@@ -76,6 +68,8 @@ fn combinations(space: &Space, cut: impl Fn(&Parameter) -> Parameter) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::distribution::{Distribution, ParamValue};
     use crate::trial::TrialState;

@@ -25,7 +25,6 @@ mod random;
 mod sobol;
 mod tpe;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -34,25 +33,18 @@ pub use random::Random;
 pub use sobol::Sobol;
 pub use tpe::Tpe;
 
-use crate::error::TuneError;
+use crate::error::Result;
 use crate::space::{Point, Space, same};
-use crate::trial::{Direction, Param, Trial};
+use crate::trial::{Direction, Params, Trial};
 use generator::Generator;
 
-/// Proposes configurations.
 pub trait Sampler {
     /// The parameters of trial `number`, given all trials so far. A pure function of seed, number and trials.
     /// `None`: there is nothing more to propose.
     ///
     /// # Errors
     /// A space that this sampler can't search.
-    fn sample(
-        &self,
-        space: &Space,
-        trials: &[Trial],
-        number: u64,
-        direction: Direction,
-    ) -> Result<Option<BTreeMap<String, Param>>, TuneError>;
+    fn sample(&self, space: &Space, trials: &[Trial], number: u64, direction: Direction) -> Result<Option<Params>>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

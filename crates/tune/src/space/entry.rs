@@ -8,10 +8,8 @@ use toml::Value;
 use super::{Condition, Fields, Parameter, SpaceError};
 use crate::distribution::{Distribution, ParamValue};
 
-/// What a table may say.
 const KEYS: [&str; 8] = ["low", "high", "log", "step", "points", "choices", "value", "when"];
 
-/// A key of the file with its place.
 pub(super) struct Entry<'a> {
     pub path: &'a Path,
     pub name: String,
@@ -21,7 +19,6 @@ pub(super) struct Entry<'a> {
     pub value: Value,
 }
 
-/// What a key means.
 pub(super) enum Kind {
     Fixed(Value),
     Varies { distribution: Distribution, points: Option<usize> },
@@ -36,6 +33,10 @@ impl Entry<'_> {
             key: Some(self.name.clone()),
             message: message.into(),
         }
+    }
+
+    fn fail<T>(&self, key: &str, message: impl Into<String>) -> Result<T, SpaceError> {
+        Err(self.wrong(Some(key), message))
     }
 
     pub fn read(&self, fields: &Fields<'_>) -> Result<Kind, SpaceError> {
@@ -59,22 +60,17 @@ impl Entry<'_> {
         match forms {
             [false, true, false] => {
                 if let Some(other) = others("choices") {
-                    return Err(self.wrong(
-                        Some(&other),
-                        format!("`choices` and `{other}` don't go together (hint: leave one out)"),
-                    ));
+                    return self
+                        .fail(&other, format!("`choices` and `{other}` don't go together (hint: leave one out)"));
                 }
                 match &table["choices"] {
                     Value::Array(choices) => self.choices(choices, fields),
-                    _ => Err(self.wrong(Some("choices"), "`choices` needs a list (hint: `choices = [16, 32]`)")),
+                    _ => self.fail("choices", "`choices` needs a list (hint: `choices = [16, 32]`)"),
                 }
             }
             [false, false, true] => {
                 if let Some(other) = others("value") {
-                    return Err(self.wrong(
-                        Some(&other),
-                        format!("`value` and `{other}` don't go together (hint: leave one out)"),
-                    ));
+                    return self.fail(&other, format!("`value` and `{other}` don't go together (hint: leave one out)"));
                 }
                 let value = &table["value"];
                 self.check(fields, Some("value"), value)?;
@@ -97,10 +93,10 @@ impl Entry<'_> {
         for choice in choices {
             self.check(fields, Some("choices"), choice)?;
             let Some(value) = scalar(choice) else {
-                return Err(self.wrong(
-                    Some("choices"),
+                return self.fail(
+                    "choices",
                     format!("a choice is a number, a text, true or false, and {choice} is none of them (hint: for the same list in all trials write `{{ value = [..] }}`)"),
-                ));
+                );
             };
             values.push(value);
         }
@@ -121,29 +117,25 @@ impl Entry<'_> {
         let number = |key: &str| match table.get(key) {
             Some(Value::Integer(number)) => Ok(Some(ParamValue::Int(*number))),
             Some(Value::Float(number)) if number.is_finite() => Ok(Some(ParamValue::Float(*number))),
-            Some(other) => {
-                Err(self.wrong(Some(key), format!("`{key}` needs a number, and {other} is given (hint: `{key} = 1`)")))
-            }
+            Some(other) => self.fail(key, format!("`{key}` needs a number, and {other} is given (hint: `{key} = 1`)")),
             None => Ok(None),
         };
         let log = match table.get("log") {
             None => false,
             Some(Value::Boolean(log)) => *log,
             Some(other) => {
-                return Err(self.wrong(
-                    Some("log"),
-                    format!("`log` needs true or false, and {other} is given (hint: `log = true`)"),
-                ));
+                return self
+                    .fail("log", format!("`log` needs true or false, and {other} is given (hint: `log = true`)"));
             }
         };
         let points = match table.get("points") {
             None => None,
             Some(Value::Integer(points @ 2..)) => usize::try_from(*points).ok(),
             Some(other) => {
-                return Err(self.wrong(
-                    Some("points"),
+                return self.fail(
+                    "points",
                     format!("`points` needs a whole number of 2 or more, and {other} is given (hint: `points = 5`)"),
-                ));
+                );
             }
         };
         let (Some(low), Some(high)) = (number("low")?, number("high")?) else {
@@ -192,7 +184,7 @@ impl Entry<'_> {
             None => return Ok(Vec::new()),
             Some(Value::Table(when)) if !when.is_empty() => when,
             Some(_) => {
-                return Err(self.wrong(Some("when"), "`when` needs a table (hint: `when = { optimizer = \"sgd\" }`)"));
+                return self.fail("when", "`when` needs a table (hint: `when = { optimizer = \"sgd\" }`)");
             }
         };
         let mut conditions = Vec::new();
@@ -201,25 +193,25 @@ impl Entry<'_> {
                 if let Value::Array(several) = wanted { several.as_slice() } else { std::slice::from_ref(wanted) };
             let values: Option<Vec<ParamValue>> = wanted.iter().map(scalar).collect();
             let Some(values) = values.filter(|values| !values.is_empty()) else {
-                return Err(self.wrong(
-                    Some("when"),
+                return self.fail(
+                    "when",
                     format!("a condition needs a value or a list of values (hint: `when = {{ {name} = \"sgd\" }}`)"),
-                ));
+                );
             };
             if let Some(parameter) = parameters.iter().find(|parameter| parameter.name == *name) {
                 conditions.push(self.condition(parameter, values)?);
             } else if let Some(value) = fixed.get(name) {
                 if !wanted.contains(value) {
-                    return Err(self.wrong(
-                        Some("when"),
+                    return self.fail(
+                        "when",
                         format!("`{name}` is always {value}, so this is never tried (hint: remove it, or give `{name}` its choices)"),
-                    ));
+                    );
                 }
             } else {
-                return Err(self.wrong(
-                    Some("when"),
+                return self.fail(
+                    "when",
                     format!("it depends on `{name}`, which this file doesn't set (hint: give `{name}` its choices)"),
-                ));
+                );
             }
         }
         Ok(conditions)
@@ -228,20 +220,20 @@ impl Entry<'_> {
     fn condition(&self, parameter: &Parameter, mut values: Vec<ParamValue>) -> Result<Condition, SpaceError> {
         let (name, distribution) = (&parameter.name, &parameter.distribution);
         if matches!(distribution, Distribution::Float { .. }) {
-            return Err(self.wrong(
-                Some("when"),
+            return self.fail(
+                "when",
                 format!("it depends on `{name}`, which is a range of fractions (hint: conditions need choices or whole numbers)"),
-            ));
+            );
         }
         for value in &mut values {
             if let (ParamValue::Int(number), None) = (&*value, distribution.to_internal(value)) {
                 *value = ParamValue::Float(*number as f64);
             }
             if !distribution.to_internal(value).is_some_and(|internal| distribution.contains(internal)) {
-                return Err(self.wrong(
-                    Some("when"),
+                return self.fail(
+                    "when",
                     format!("`{name}` is never {} (hint: it is one of {})", shown(value), shown_all(distribution)),
-                ));
+                );
             }
         }
         Ok(Condition { name: name.clone(), values })

@@ -31,13 +31,11 @@ mod error;
 mod file;
 mod unit;
 
-use std::collections::BTreeMap;
-
 pub use error::SpaceError;
 pub(crate) use unit::{count, from_unit, on_step, several};
 
 use crate::distribution::{Distribution, ParamValue};
-use crate::trial::{Param, Trial};
+use crate::trial::{Param, Params, Trial};
 
 /// What may vary, as the caller knows it.
 pub struct Fields<'a> {
@@ -78,7 +76,6 @@ pub struct Condition {
     pub values: Vec<ParamValue>,
 }
 
-/// Everything that can be tried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     parameters: Vec<Parameter>,
@@ -122,7 +119,7 @@ impl Space {
     }
 
     /// A trial's whole configuration: the fixed options and its parameters, as a configuration file has them.
-    pub fn settings(&self, params: &BTreeMap<String, Param>) -> toml::Table {
+    pub fn settings(&self, params: &Params) -> toml::Table {
         let mut settings = self.fixed.clone();
         for (name, param) in params {
             let value = match param.distribution.to_external(param.internal) {
@@ -139,7 +136,7 @@ impl Space {
 
     /// Whether these are the parameters of one of the space's configurations: each within its range, each there
     /// exactly where its conditions hold, and no others.
-    pub fn contains(&self, params: &BTreeMap<String, Param>) -> bool {
+    pub fn contains(&self, params: &Params) -> bool {
         let point = self.point(params);
         let there = point.iter().flatten().count();
         there == params.len() && (0..point.len()).all(|index| point[index].is_some() == self.is_active(index, &point))
@@ -169,7 +166,7 @@ impl Space {
     }
 
     /// The same as a trial has it.
-    pub(crate) fn params(&self, point: &[Option<f64>]) -> BTreeMap<String, Param> {
+    pub(crate) fn params(&self, point: &[Option<f64>]) -> Params {
         let param = |(parameter, internal): (&Parameter, &Option<f64>)| {
             Some((
                 parameter.name.clone(),
@@ -181,7 +178,7 @@ impl Space {
 
     /// The internal values, in this space, of what a trial has. Its own ranges may have been others: a value that isn't
     /// one of this space's is left out.
-    pub(crate) fn point(&self, params: &BTreeMap<String, Param>) -> Point {
+    pub(crate) fn point(&self, params: &Params) -> Point {
         let value = |parameter: &Parameter| {
             let param = params.get(&parameter.name)?;
             if param.distribution == parameter.distribution {

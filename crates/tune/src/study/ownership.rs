@@ -33,9 +33,6 @@ pub enum Holder {
 
 impl Study {
     /// Who has a trial; `None` for one that doesn't run.
-    ///
-    /// # Errors
-    /// [`TuneError::NoTrial`](crate::TuneError::NoTrial).
     pub fn holder(&self, number: u64) -> Result<Option<Holder>> {
         let view = self.view(self.journal.replay())?;
         let (trial, owned) = view.trial(number)?;
@@ -44,9 +41,6 @@ impl Study {
     }
 
     /// How often a trial changed hands because its worker was dead or gave it back.
-    ///
-    /// # Errors
-    /// [`TuneError::NoTrial`](crate::TuneError::NoTrial).
     pub fn takeovers(&self, number: u64) -> Result<u32> {
         self.view(self.journal.replay())?.trial(number).map(|(_, owned)| owned.takeovers)
     }

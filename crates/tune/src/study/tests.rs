@@ -23,7 +23,7 @@ impl House {
     }
 }
 
-fn params(rate: f64, batch: f64) -> BTreeMap<String, Param> {
+fn params(rate: f64, batch: f64) -> Params {
     let float = Distribution::Float { low: 0.0, high: 1.0, log: false, step: None };
     let choices = Distribution::Categorical { choices: vec![ParamValue::Int(16), ParamValue::Int(32)] };
     BTreeMap::from([

@@ -1,12 +1,11 @@
 //! A study as its journal has it at one moment: what is looked at before something is written.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Result, TuneError};
 use crate::journal::Worker;
 use crate::journal::replay::{Owned, Replay, StudyState};
-use crate::trial::{Param, Trial};
+use crate::trial::{Params, Trial};
 
 pub(super) struct View<'a> {
     pub(super) id: u64,
@@ -34,7 +33,7 @@ impl<'a> View<'a> {
     }
 
     /// Refuses values out of range and distributions that this study can't take.
-    pub(super) fn check(&self, params: &BTreeMap<String, Param>) -> Result<()> {
+    pub(super) fn check(&self, params: &Params) -> Result<()> {
         for (name, param) in params {
             let bad = |problem: &str| TuneError::BadParam { name: name.clone(), problem: problem.to_owned() };
             param.distribution.check().map_err(bad)?;

@@ -7,13 +7,11 @@
 
 mod directions;
 
-use std::collections::BTreeMap;
-
 use super::generator::{Generator, Purpose, mix};
 use super::{Sampler, fresh, random};
-use crate::error::TuneError;
+use crate::error::Result;
 use crate::space::{Point, Space, SpaceError, from_unit};
-use crate::trial::{Direction, Param, Trial};
+use crate::trial::{Direction, Params, Trial};
 use directions::DIRECTIONS;
 
 /// Points spread evenly over the space; the best choice for a number of trials known beforehand, when none of them
@@ -27,13 +25,7 @@ pub struct Sobol {
 pub(super) const MOST_PARAMETERS: usize = DIRECTIONS.len() + 1;
 
 impl Sampler for Sobol {
-    fn sample(
-        &self,
-        space: &Space,
-        trials: &[Trial],
-        number: u64,
-        _: Direction,
-    ) -> Result<Option<BTreeMap<String, Param>>, TuneError> {
+    fn sample(&self, space: &Space, trials: &[Trial], number: u64, _: Direction) -> Result<Option<Params>> {
         let found = space.parameters().len();
         if found > MOST_PARAMETERS {
             return Err(SpaceError::SobolDimensions { found, most: MOST_PARAMETERS }.into());
@@ -48,7 +40,6 @@ impl Sampler for Sobol {
     }
 }
 
-/// The configuration at point `number`.
 pub(super) fn point(space: &Space, seed: u64, number: u64) -> Point {
     let unit = |dimension: usize| {
         let bits = scrambled(sobol(number as u32, dimension), mix(seed) ^ mix(dimension as u64 + 1));

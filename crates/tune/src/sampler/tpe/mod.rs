@@ -17,13 +17,11 @@
 mod normal;
 mod parzen;
 
-use std::collections::BTreeMap;
-
 use super::generator::{Generator, Purpose};
 use super::{Sampler, fresh, random, sobol};
-use crate::error::TuneError;
+use crate::error::Result;
 use crate::space::{Point, Space, same};
-use crate::trial::{Direction, Param, Trial, TrialState};
+use crate::trial::{Direction, Params, Trial, TrialState};
 use parzen::Density;
 
 /// The tree-structured Parzen estimator.
@@ -45,20 +43,13 @@ pub struct Tpe {
 const MOST_BEST: usize = 25;
 
 impl Tpe {
-    /// With the usual settings.
     pub fn new(seed: u64) -> Self {
         Self { seed, startup_trials: 10, candidates: 64, best_share: 0.15 }
     }
 }
 
 impl Sampler for Tpe {
-    fn sample(
-        &self,
-        space: &Space,
-        trials: &[Trial],
-        number: u64,
-        direction: Direction,
-    ) -> Result<Option<BTreeMap<String, Param>>, TuneError> {
+    fn sample(&self, space: &Space, trials: &[Trial], number: u64, direction: Direction) -> Result<Option<Params>> {
         let mut generator = Generator::new(self.seed, number, Purpose::Tpe);
         let known = space.points(trials);
         let ranked = ranked(trials, direction);
@@ -102,11 +93,7 @@ impl Tpe {
 /// The places of the finished trials, the best first: the completed ones by value, then those given up, by how far they
 /// came and by their last value.
 fn ranked(trials: &[Trial], direction: Direction) -> Vec<usize> {
-    let loss = |value: Option<f64>| match (value, direction) {
-        (Some(value), Direction::Minimize) if !value.is_nan() => value,
-        (Some(value), Direction::Maximize) if !value.is_nan() => -value,
-        _ => f64::INFINITY,
-    };
+    let loss = |value: Option<f64>| direction.loss(value.unwrap_or(f64::NAN));
     let mut ranked: Vec<(u64, f64, usize)> = Vec::new();
     for (index, trial) in trials.iter().enumerate() {
         match trial.state {

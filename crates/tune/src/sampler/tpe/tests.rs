@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::distribution::{Distribution, ParamValue};
 use crate::space::Parameter;
