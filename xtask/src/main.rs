@@ -3,7 +3,6 @@
 //! This crate imports nothing of the workspace and nothing heavy: it calls commands. It is the first thing that is
 //! built on a new machine, before libtorch is there, and it brings libtorch.
 
-mod bench;
 mod cargo_config;
 mod command;
 mod doctor;
@@ -85,15 +84,15 @@ impl Task {
             Task::Setup => setup::run(arguments),
             Task::Doctor => doctor::run(arguments),
             Task::Quickstart => quickstart::run(arguments),
-            Task::PrepareData => product::prepare_data(arguments),
-            Task::Train => product::train(arguments),
-            Task::Tune => product::tune(arguments),
-            Task::Evaluate => product::evaluate(arguments),
-            Task::Predict => product::predict(arguments),
-            Task::VerifyResume => product::verify_resume(arguments),
+            Task::PrepareData => product::PREPARE_DATA.hand_over(arguments),
+            Task::Train => product::TRAIN.hand_over(arguments),
+            Task::Tune => product::TUNE.hand_over(arguments),
+            Task::Evaluate => product::EVALUATE.hand_over(arguments),
+            Task::Predict => product::PREDICT.hand_over(arguments),
+            Task::VerifyResume => product::VERIFY_RESUME.hand_over(arguments),
             Task::Test => test::run(arguments),
             Task::Torture => torture::run(arguments),
-            Task::Bench => bench::run(arguments),
+            Task::Bench => product::bench(arguments),
             Task::Help => {
                 println!("{HELP}");
                 Ok(ExitCode::SUCCESS)

@@ -1,11 +1,12 @@
-//! `prepare-data`, `train`, `tune`, `evaluate`, `predict`, `verify-resume`: set-up, then the product's own command with the same
-//! arguments.
+//! `prepare-data`, `train`, `tune`, `evaluate`, `predict`, `verify-resume`, `bench`: set-up, then the product's own command with
+//! the same arguments.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
+use crate::libtorch::Variant;
 use crate::{command, setup};
 
 /// A command of the product: its package and binary, and the words before the person's arguments.
@@ -51,7 +52,7 @@ impl Product {
     }
 
     /// Sets up, builds and becomes the command.
-    fn hand_over(self, arguments: &[String]) -> Result<ExitCode> {
+    pub fn hand_over(self, arguments: &[String]) -> Result<ExitCode> {
         let libtorch = setup::ensure(None)?;
         let mut command = self.command(&libtorch.folder);
         command.args(arguments);
@@ -59,32 +60,18 @@ impl Product {
     }
 }
 
-/// Runs the task `prepare-data`.
-pub fn prepare_data(arguments: &[String]) -> Result<ExitCode> {
-    PREPARE_DATA.hand_over(arguments)
-}
-
-/// Runs the task `train`.
-pub fn train(arguments: &[String]) -> Result<ExitCode> {
-    TRAIN.hand_over(arguments)
-}
-
-/// Runs the task `tune`.
-pub fn tune(arguments: &[String]) -> Result<ExitCode> {
-    TUNE.hand_over(arguments)
-}
-
-/// Runs the task `evaluate`.
-pub fn evaluate(arguments: &[String]) -> Result<ExitCode> {
-    EVALUATE.hand_over(arguments)
-}
-
-/// Runs the task `predict`.
-pub fn predict(arguments: &[String]) -> Result<ExitCode> {
-    PREDICT.hand_over(arguments)
-}
-
-/// Runs the task `verify-resume`.
-pub fn verify_resume(arguments: &[String]) -> Result<ExitCode> {
-    VERIFY_RESUME.hand_over(arguments)
+/// Runs the task `bench`: sets up, builds all that is measured, and becomes the benchmark. Its help needs none of that.
+pub fn bench(arguments: &[String]) -> Result<ExitCode> {
+    let has = |words: &[&str]| arguments.iter().any(|argument| words.contains(&argument.as_str()));
+    let mut cargo = command::cargo(None);
+    if !has(&["--help", "-h"]) {
+        let cuda = has(&["--device=cuda"]) || arguments.windows(2).any(|pair| pair == ["--device", "cuda"]);
+        let libtorch = setup::ensure(cuda.then_some(Variant::Cuda))?;
+        let mut build = command::cargo(Some(&libtorch.folder));
+        build.args("build --package cli --bin verdict --package tokenize --example tokenize_speed".split(' '));
+        command::must_succeed(build.args(["--package", "bench", "--bin", "bench"]))?;
+        cargo.env("LIBTORCH", &libtorch.folder).env("VERDICT_LIBTORCH_VERSION", &libtorch.version);
+    }
+    cargo.args(["run", "--quiet", "--package", "bench", "--bin", "bench", "--"]).args(arguments);
+    command::become_command(cargo)
 }

@@ -30,6 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "tune",
         ],
     ),
+    ("bench", &["data", "disk", "fetch", "run"]),
     ("workspace-hack", &[]),
     ("xtask", &[]),
 ];
@@ -38,7 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const WITHOUT_CODE: &str = "workspace-hack";
 
 /// Packages that build and test without libtorch.
-const WITHOUT_LIBTORCH: [&str; 12] = [
+const WITHOUT_LIBTORCH: [&str; 13] = [
     "disk",
     "fetch",
     "table",
@@ -49,6 +50,7 @@ const WITHOUT_LIBTORCH: [&str; 12] = [
     "report",
     "run",
     "tune",
+    "bench",
     "workspace-hack",
     "xtask",
 ];

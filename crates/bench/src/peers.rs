@@ -1,4 +1,4 @@
-//! The Python side: a virtual environment with pinned versions, and the scripts in `xtask/peers`.
+//! The Python side: a virtual environment with pinned versions, and the scripts in `peers`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,16 +6,15 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
-use crate::command::must_succeed;
-use crate::download::free_gigabytes;
+use crate::process::shown;
 
-const SCRIPTS: &str = "xtask/peers";
-const REQUIREMENTS: &str = "xtask/peers/requirements.txt";
+const SCRIPTS: &str = "crates/bench/peers";
+const REQUIREMENTS: &str = "crates/bench/peers/requirements.txt";
 const VENV: &str = "target/peers/venv";
 /// Left in the environment once it is complete: the requirements that it holds.
 const RECORD: &str = "requirements.txt";
 /// PyTorch with its CUDA libraries, and pip's downloads while they are unpacked.
-const GIGABYTES: f64 = 10.0;
+const BYTES: u64 = 10_000_000_000;
 
 /// Imports what the comparisons stand on, and says which versions there are of everything else. It also brings all of
 /// it into the page cache, so that the first measured start isn't slower than the others.
@@ -44,7 +43,7 @@ impl Peers {
     /// checkout's.
     ///
     /// # Errors
-    /// Why the peers can't be had.
+    /// Why the peers are not available.
     pub fn find(chosen: Option<&Path>) -> Result<Peers> {
         let python = match chosen {
             Some(folder) => folder.join("bin/python"),
@@ -85,9 +84,10 @@ fn own() -> Result<PathBuf> {
     if std::fs::read_to_string(&record).is_ok_and(|found| found == wanted) {
         return Ok(python);
     }
-    std::fs::create_dir_all(venv).with_context(|| format!("could not create {VENV}"))?;
-    if let Some(free) = free_gigabytes(venv).filter(|free| *free < GIGABYTES) {
-        bail!("{free:.1} GB are free and the peers need {GIGABYTES} (hint: VERDICT_PEERS=DIR names an environment)");
+    disk::create_folder_all(venv)?;
+    if let Some(free) = disk::free_bytes(venv).ok().filter(|free| *free < BYTES) {
+        let [free, needed] = [free, BYTES].map(disk::human_bytes);
+        bail!("{free} are free and the peers need {needed} (hint: VERDICT_PEERS=DIR names an environment)");
     }
     eprintln!("bench: installing the peers into {VENV} (once; 3 GB to download)");
     let interpreter = std::env::var_os("VERDICT_PYTHON").filter(|value| !value.is_empty());
@@ -96,6 +96,14 @@ fn own() -> Result<PathBuf> {
     let mut install = Command::new(&python);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS]);
     must_succeed(install.stdout(std::io::stderr()))?;
-    std::fs::write(&record, wanted).with_context(|| format!("could not write {}", record.display()))?;
+    disk::write_atomic(&record, wanted)?;
     Ok(python)
+}
+
+fn must_succeed(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("could not start `{}`", shown(command)))?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", shown(command));
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@ r"""The peers that our inference speed is held against: PyTorch through transfor
 It classifies the sentences of a CSV file (header text,label) with a fine-tuned model folder in Hugging Face layout and
 prints one JSON line:
 
-    python xtask/peers/inference.py --model RUN --sentences test.csv --engine torch-bf16
+    python crates/bench/peers/inference.py --model RUN --sentences test.csv --engine torch-bf16
 
 Engines: `torch-bf16` and `torch-fp32` are BertForSequenceClassification in inference mode; `onnx-fp32` and `onnx-int8` are
 ONNX Runtime on the exported model, the latter with dynamically quantised weights, on the CPU.

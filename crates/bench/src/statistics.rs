@@ -1,6 +1,7 @@
 //! What is said of a handful of measurements: their median and how far apart they lie.
 
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 /// One quantity, measured once a round.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -12,19 +13,19 @@ impl Series {
         median(&self.0)
     }
 
-    /// The smallest.
     pub fn min(&self) -> Option<f64> {
         self.0.iter().copied().reduce(f64::min)
     }
 
-    /// The largest.
     pub fn max(&self) -> Option<f64> {
         self.0.iter().copied().reduce(f64::max)
     }
+}
 
-    /// All of it.
-    pub fn to_json(&self) -> Value {
-        json!({ "median": self.median(), "min": self.min(), "max": self.max(), "values": self.0 })
+impl Serialize for Series {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json = json!({ "median": self.median(), "min": self.min(), "max": self.max(), "values": self.0 });
+        json.serialize(serializer)
     }
 }
 
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn json_keeps_every_value_in_its_order() {
-        let json = Series(vec![2.0, 1.0]).to_json();
+        let json = serde_json::to_value(Series(vec![2.0, 1.0])).unwrap();
         assert_eq!(json, json!({ "median": 1.5, "min": 1.0, "max": 2.0, "values": [2.0, 1.0] }));
     }
 }

@@ -4,75 +4,63 @@
 //! curve is held against itself.
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::Ground;
-use super::log;
-use super::results::Results;
-use super::table::{grid, number};
-use super::trainings::train_command;
+use crate::measuring::{Measuring, remove};
+use crate::table::{grid, number};
+use crate::timing::timing;
 
 const STEPS: usize = 30;
 const EXCLUDED: usize = 5;
 
 /// What it took with so many examples.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 struct Point {
     examples: usize,
     prepare_seconds: f64,
     prepare_peak_mib: Option<f64>,
-    first_step: Option<f64>,
-    step_ms: f64,
+    first_step_seconds: Option<f64>,
+    median_step_ms: f64,
     train_peak_mib: Option<f64>,
 }
 
-pub fn measure(ground: &Ground, results: &mut Results) {
-    let largest = if ground.options.quick { 100_000 } else { 1_000_000 };
+pub fn measure(measuring: &mut Measuring) -> Result<()> {
+    let largest = if measuring.options.quick { 100_000 } else { 1_000_000 };
     let sizes = [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|size| *size <= largest);
     let mut points = Vec::new();
     for examples in sizes {
-        let point = point(ground, results, examples).with_context(|| format!("{examples} examples"));
-        points.extend(results.attempt(true, point));
+        let point = point(measuring, examples).with_context(|| format!("{examples} examples"));
+        points.extend(measuring.results.attempt(true, point));
     }
-    results.more.push(render(&points));
-    results.details.insert("scaling".to_owned(), points.iter().copied().map(Point::to_json).collect());
+    measuring.results.more.push(render(&points));
+    measuring.results.details.insert("scaling".to_owned(), serde_json::to_value(points)?);
+    Ok(())
 }
 
-fn point(ground: &Ground, results: &mut Results, examples: usize) -> Result<Point> {
-    let (table, data) = (ground.folder.join("scaling.csv"), ground.folder.join("prepared/scaling"));
-    super::remove(&data)?;
-    ground.material.write_synthetic(&table, examples)?;
-    let mut prepare = ground.verdict(&["prepare", "--model", "packaged", "--allow-leakage"]);
+fn point(measuring: &mut Measuring, examples: usize) -> Result<Point> {
+    let (table, data) = (measuring.folder.join("scaling.csv"), measuring.folder.join("prepared/scaling"));
+    remove(&data)?;
+    measuring.material.write_synthetic(&table, examples)?;
+    let mut prepare = measuring.verdict(&["prepare", "--model", "packaged", "--allow-leakage"]);
     prepare.arg("--dataset").arg(&table).arg("--output").arg(&data);
-    prepare.arg("--validation-file").arg(ground.material.folder.join("validation.csv"));
-    let prepared = ground.measure(results, &format!("scaling, {examples} examples, prepare"), prepare, None)?;
+    prepare.arg("--validation-file").arg(measuring.material.folder.join("validation.csv"));
+    let prepared = measuring.measure(&format!("scaling, {examples} examples, prepare"), prepare, None)?;
 
-    let run = ground.run_folder("scaling")?;
-    let train = train_command(ground, &data, &run, STEPS);
-    let path = run.join("log.jsonl");
-    let trained = ground.measure(results, &format!("scaling, {examples} examples, train"), train, Some(&path))?;
-    let timing = log::timing(&path, EXCLUDED)?;
-    super::remove(&run)?;
-    super::remove(&data)?;
+    let run = measuring.run_folder("scaling")?;
+    let train = measuring.train(&data, &run, STEPS);
+    let trained = measuring.measure(&format!("scaling, {examples} examples, train"), train, Some(&run))?;
+    let median_step_ms = timing(&run, EXCLUDED)?.median_step_ms;
+    remove(&run)?;
+    remove(&data)?;
     std::fs::remove_file(&table).with_context(|| format!("could not remove {}", table.display()))?;
     Ok(Point {
         examples,
         prepare_seconds: prepared.seconds,
         prepare_peak_mib: prepared.peak_mib,
-        first_step: trained.first_step,
-        step_ms: timing.median_step_ms,
+        first_step_seconds: trained.first_step,
+        median_step_ms,
         train_peak_mib: trained.peak_mib,
     })
-}
-
-impl Point {
-    fn to_json(self) -> Value {
-        json!({
-            "examples": self.examples, "prepare_seconds": self.prepare_seconds,
-            "prepare_peak_mib": self.prepare_peak_mib, "first_step_seconds": self.first_step,
-            "median_step_ms": self.step_ms, "train_peak_mib": self.train_peak_mib,
-        })
-    }
 }
 
 fn render(points: &[Point]) -> String {
@@ -85,8 +73,8 @@ fn render(points: &[Point]) -> String {
             number(point.prepare_seconds),
             number(point.prepare_seconds / point.examples as f64 * 1e6),
             shown(point.prepare_peak_mib),
-            shown(point.first_step),
-            number(point.step_ms),
+            shown(point.first_step_seconds),
+            number(point.median_step_ms),
             shown(point.train_peak_mib),
         ]
     }));
@@ -103,8 +91,8 @@ mod tests {
             examples: 1_000,
             prepare_seconds: 0.5,
             prepare_peak_mib: Some(80.25),
-            first_step: Some(1.25),
-            step_ms: 110.0,
+            first_step_seconds: Some(1.25),
+            median_step_ms: 110.0,
             train_peak_mib: None,
         };
         let text = render(&[point, Point { examples: 1_000_000, prepare_seconds: 61.0, ..point }]);
@@ -117,6 +105,6 @@ mod tests {
                 "  1,000,000 examples  61.0        61.0           80.2       1.25              110       -",
             ]
         );
-        assert_eq!(point.to_json()["train_peak_mib"], Value::Null);
+        assert!(serde_json::to_value(point).unwrap()["train_peak_mib"].is_null());
     }
 }

@@ -1,7 +1,7 @@
 //! The results as a person reads them: one line a comparison, columns that line up.
 
-use super::results::{Row, Target};
-use super::statistics::Series;
+use crate::results::{Row, Target};
+use crate::statistics::Series;
 
 /// All comparisons, suite by suite.
 pub fn render(rows: &[Row]) -> String {
@@ -87,8 +87,8 @@ pub fn grid(lines: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::Peer;
     use super::*;
+    use crate::results::Peer;
 
     fn row(suite: &'static str, ours: &[f64], theirs: Option<&[f64]>, target: Option<Target>) -> Row {
         let theirs = theirs.map(|values| Peer { name: "Trainer".to_owned(), series: Series(values.to_vec()) });

@@ -1,6 +1,6 @@
 r"""The machine's limit for a training step: matrix products at the rate that it reaches, and one pass of the optimizer.
 
-    python xtask/peers/limits.py --model MODEL --tokens 400 --threads 2
+    python crates/bench/peers/limits.py --model MODEL --tokens 400 --threads 2
 
 The products are those of an encoder layer in bf16, forward (Y = X W'), for the inputs (dX = dY W) and for the weights
 (dW = dY' X). Each is timed with both layouts of its weight and the quicker one counts, because a program may store it

@@ -1,14 +1,14 @@
 //! The machine that is measured on, for the JSON file and the head of the table.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::options::Device;
-use crate::command::output_of;
+use crate::options::Device;
 
 /// What decides about speed here.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Machine {
     cpu: String,
     /// Physical ones.
@@ -41,11 +41,12 @@ impl Machine {
         let word = if self.cores == 1 { "core" } else { "cores" };
         format!("{}, {} {word}{memory}{gpu}, {}", self.cpu, self.cores, self.system)
     }
+}
 
-    pub fn to_json(&self) -> Value {
-        let Machine { cpu, cores, memory_gib, system, gpu } = self;
-        json!({ "cpu": cpu, "cores": cores, "memory_gib": memory_gib, "system": system, "gpu": gpu })
-    }
+/// What a command printed, trimmed; `None` where it is missing or failed.
+pub fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Physical cores that this process may use: two threads of one core share its arithmetic units.

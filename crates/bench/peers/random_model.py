@@ -1,6 +1,6 @@
 r"""Writes bert-base-uncased's configuration with random weights, and the tokenizer of another model folder beside it.
 
-    python xtask/peers/random_model.py --tokenizer MODEL --output DIR
+    python crates/bench/peers/random_model.py --tokenizer MODEL --output DIR
 
 How quick a model is doesn't depend on what its weights say, and its own weights needn't be fetched for it.
 """

@@ -6,9 +6,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-
-use super::log;
-use crate::command::shown;
+use run::LogFollower;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// How often a log is looked at while its first step is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -16,35 +17,46 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 const LAST_LINES: usize = 12;
 
 /// A process that ended well.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finished {
-    /// What it printed.
-    pub stdout: String,
+    /// What it printed: JSON, else a text.
+    pub output: Value,
     /// From its start to its end.
     pub seconds: f64,
-    /// The most memory that it held at once, in MiB; `None` where the system doesn't say.
+    /// The most memory that it held at once; `None` where the system doesn't say.
+    #[serde(rename = "peak_rss_mib")]
     pub peak_mib: Option<f64>,
     /// From its start to the first step in its log.
+    #[serde(rename = "first_step_seconds")]
     pub first_step: Option<f64>,
 }
 
-/// Runs a command to its end. `log` is the file of steps to watch; output goes through files in `scratch`, so that no
-/// full pipe holds the process up.
+impl Finished {
+    /// The figures that it printed.
+    ///
+    /// # Errors
+    /// It printed something else.
+    pub fn figures<T: DeserializeOwned>(&self) -> Result<T> {
+        T::deserialize(&self.output).with_context(|| format!("expected figures as JSON, found {}", self.output))
+    }
+}
+
+/// Runs a command to its end. `log` is the folder whose log is watched for its first step; output goes through files in
+/// `scratch`, so that no full pipe holds the process up.
 pub fn run(command: &mut Command, log: Option<&Path>, scratch: &Path) -> Result<Finished> {
-    std::fs::create_dir_all(scratch).with_context(|| format!("could not create {}", scratch.display()))?;
+    disk::create_folder_all(scratch)?;
     let (stdout, stderr) = (scratch.join("stdout.txt"), scratch.join("stderr.txt"));
     let create = |path: &Path| File::create(path).with_context(|| format!("could not write {}", path.display()));
     command.stdin(Stdio::null()).stdout(create(&stdout)?).stderr(create(&stderr)?);
     let began = Instant::now();
     let mut child = command.spawn().with_context(|| format!("could not start `{}`", shown(command)))?;
-    let mut first_step = None;
+    let (mut log, mut first_step) = (log.map(LogFollower::new), None);
     let end = loop {
-        let watching = log.filter(|_| first_step.is_none());
-        if let Some(end) = wait(&mut child, watching.is_none())? {
+        if let Some(end) = wait(&mut child, log.is_none())? {
             break end;
         }
-        if watching.is_some_and(log::has_a_step) {
-            first_step = Some(began.elapsed().as_secs_f64());
+        if log.as_mut().is_some_and(|log| log.follow().is_ok() && log.step.is_some()) {
+            (log, first_step) = (None, Some(began.elapsed().as_secs_f64()));
         } else {
             std::thread::sleep(LOOK_EVERY);
         }
@@ -54,9 +66,20 @@ pub fn run(command: &mut Command, log: Option<&Path>, scratch: &Path) -> Result<
         let said = std::fs::read(&stderr).unwrap_or_default();
         bail!("`{}` failed ({})\n{}", shown(command), end.status, last_lines(&String::from_utf8_lossy(&said)));
     }
-    let stdout = std::fs::read(&stdout).with_context(|| format!("could not read {}", stdout.display()))?;
-    let stdout = String::from_utf8_lossy(&stdout).into_owned();
-    Ok(Finished { stdout, seconds, peak_mib: end.peak_mib, first_step })
+    let text = std::fs::read(&stdout).with_context(|| format!("could not read {}", stdout.display()))?;
+    let text = String::from_utf8_lossy(&text);
+    let output = serde_json::from_str(text.trim()).unwrap_or_else(|_| Value::from(text.trim()));
+    Ok(Finished { output, seconds, peak_mib: end.peak_mib, first_step })
+}
+
+/// The command as one would type it.
+pub fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = std::iter::once(program).chain(command.get_args()).map(|word| word.to_string_lossy());
+    words
+        .map(|word| if word.contains(' ') { format!("'{word}'") } else { word.into_owned() })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn last_lines(text: &str) -> String {
@@ -120,8 +143,8 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         // More than a pipe holds.
         let finished =
-            run(&mut shell("sleep 0.2; head -c 200000 /dev/zero | tr '\\0' x"), None, scratch.path()).unwrap();
-        assert_eq!((finished.stdout.len(), finished.first_step), (200_000, None));
+            super::run(&mut shell("sleep 0.2; head -c 200000 /dev/zero | tr '\\0' x"), None, scratch.path()).unwrap();
+        assert_eq!((finished.output.as_str().map(str::len), finished.first_step), (Some(200_000), None));
         assert!((0.2..20.0).contains(&finished.seconds), "{}", finished.seconds);
         assert!(finished.peak_mib.is_some_and(|peak| peak > 0.1), "{:?}", finished.peak_mib);
     }
@@ -129,19 +152,31 @@ mod tests {
     #[test]
     fn the_first_step_is_seen_when_it_is_written() {
         let scratch = tempfile::tempdir().unwrap();
-        let log = scratch.path().join("log.jsonl");
-        let step = "{\"event\": \"step\", \"step\": 1, \"examples\": 2, \"tokens\": 9, \"seconds\": 0.5}";
+        let log = scratch.path().join(run::LOG);
+        // As the peer's script writes it.
+        let step = "{\"event\": \"step\", \"step\": 1, \"total_steps\": 9, \"epoch\": 0.1, \"loss\": null, \"learning_rate\": 1e-5, \
+                    \"gradient_norm\": null, \"examples\": 2, \"tokens\": 9, \"examples_per_second\": 4.0, \
+                    \"tokens_per_second\": 18.0, \"seconds\": 0.5}";
         let script =
             format!("sleep 0.2; echo '{{\"event\":\"start\"}}' > {0}; echo '{step}' >> {0}; sleep 0.5", log.display());
-        let finished = run(&mut shell(&script), Some(&log), scratch.path()).unwrap();
+        let finished = super::run(&mut shell(&script), Some(scratch.path()), scratch.path()).unwrap();
         let first = finished.first_step.unwrap();
         assert!((0.2..finished.seconds - 0.3).contains(&first), "{first} of {}", finished.seconds);
     }
 
     #[test]
+    fn figures_are_what_was_printed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let finished = super::run(&mut shell("echo '[1, 2]'"), None, scratch.path()).unwrap();
+        assert_eq!(finished.figures::<Vec<u32>>().unwrap(), [1, 2]);
+        let error = finished.figures::<String>().unwrap_err().to_string();
+        assert_eq!(error, "expected figures as JSON, found [1,2]");
+    }
+
+    #[test]
     fn a_failure_tells_its_last_words() {
         let scratch = tempfile::tempdir().unwrap();
-        let error = run(&mut shell("seq 1 40 >&2; exit 3"), None, scratch.path()).unwrap_err().to_string();
+        let error = super::run(&mut shell("seq 1 40 >&2; exit 3"), None, scratch.path()).unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.ends_with("\n39\n40") && !error.contains("\n28"), "{error}");
     }
 }

@@ -2,14 +2,15 @@
 
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use super::process::Finished;
-use super::statistics::Series;
-use crate::command::shown;
+use crate::process::{Finished, shown};
+use crate::statistics::Series;
 
 /// What is asked for, where something is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Target {
     /// Our median over theirs.
     RatioAtLeast(f64),
@@ -22,34 +23,39 @@ pub enum Target {
 }
 
 /// What the other side reached.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Peer {
     /// Which peer, in a word or two.
+    #[serde(rename = "peer")]
     pub name: String,
-    /// Once a round; empty where the peer can't be had.
+    /// Once a round; empty where the peer is not available.
+    #[serde(flatten)]
     pub series: Series,
 }
 
 /// One comparison.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// The suite's name.
     pub suite: &'static str,
     /// The model's name.
     pub model: String,
     /// What was measured.
     pub what: String,
-    /// Its unit.
     pub unit: &'static str,
-    /// Ours, once a round.
+    /// Once a round.
     pub ours: Series,
-    /// Theirs; `None` where there is nothing to compare with.
+    /// `None` where there is nothing to compare with.
     pub theirs: Option<Peer>,
-    /// The aim.
     pub target: Option<Target>,
 }
 
 impl Row {
+    /// Ours beside a peer.
+    pub fn against(mut self, name: &str, series: Series) -> Row {
+        self.theirs = Some(Peer { name: name.to_owned(), series });
+        self
+    }
+
     /// Our median over theirs.
     pub fn ratio(&self) -> Option<f64> {
         let theirs = self.theirs.as_ref()?.series.median()?;
@@ -65,50 +71,53 @@ impl Row {
             Target::OursAtMost(most) => self.ours.median()? <= most,
         })
     }
+}
 
-    fn to_json(&self) -> Value {
-        let theirs = self.theirs.as_ref().map(|peer| {
-            let mut json = peer.series.to_json();
-            json["peer"] = json!(peer.name);
-            json
-        });
-        let target = self.target.map(|target| match target {
-            Target::RatioAtLeast(least) => json!({ "ratio_at_least": least }),
-            Target::RatioAtMost(most) => json!({ "ratio_at_most": most }),
-            Target::OursAtLeast(least) => json!({ "ours_at_least": least }),
-            Target::OursAtMost(most) => json!({ "ours_at_most": most }),
-        });
-        json!({
-            "suite": self.suite, "model": self.model, "what": self.what, "unit": self.unit, "ours": self.ours.to_json(),
-            "theirs": theirs, "ratio": self.ratio(), "target": target, "met": self.met(),
-        })
-    }
+/// A process, and what it did.
+#[derive(Debug, Serialize)]
+struct Process {
+    what: String,
+    command: String,
+    #[serde(flatten)]
+    finished: Finished,
 }
 
 /// What came of all suites so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Results {
     /// The comparisons, in the order of the table.
+    #[serde(serialize_with = "judged")]
     pub rows: Vec<Row>,
     /// Tables of their own below the first, each ready to be printed.
+    #[serde(skip)]
     pub more: Vec<String>,
     /// What a reader has to know besides: what was left out, and why.
     pub notes: Vec<String>,
     /// Whether something of ours failed.
+    #[serde(skip)]
     pub failed: bool,
     /// What a suite found beyond its comparisons, by name.
     pub details: serde_json::Map<String, Value>,
-    processes: Vec<Value>,
+    processes: Vec<Process>,
+}
+
+/// Rows with what follows from them.
+fn judged<S: Serializer>(rows: &[Row], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Judged<'a> {
+        #[serde(flatten)]
+        row: &'a Row,
+        ratio: Option<f64>,
+        met: Option<bool>,
+    }
+    serializer.collect_seq(rows.iter().map(|row| Judged { row, ratio: row.ratio(), met: row.met() }))
 }
 
 impl Results {
     /// Keeps what a process did, with the command that started it.
     pub fn keep(&mut self, what: &str, command: &Command, finished: &Finished) {
-        let output = serde_json::from_str(finished.stdout.trim()).unwrap_or_else(|_| json!(finished.stdout.trim()));
-        self.processes.push(json!({
-            "what": what, "command": shown(command), "seconds": finished.seconds, "peak_rss_mib": finished.peak_mib,
-            "first_step_seconds": finished.first_step, "output": output,
-        }));
+        let (what, command) = (what.to_owned(), shown(command));
+        self.processes.push(Process { what, command, finished: finished.clone() });
     }
 
     /// Says something now and again below the table.
@@ -127,22 +136,12 @@ impl Results {
             })
             .ok()
     }
-
-    /// All of it with what is known of the circumstances.
-    pub fn to_json(&self, circumstances: Value) -> Value {
-        let rows: Vec<Value> = self.rows.iter().map(Row::to_json).collect();
-        let mut json = circumstances;
-        json["format"] = json!(1);
-        json["rows"] = json!(rows);
-        json["details"] = json!(self.details);
-        json["notes"] = json!(self.notes);
-        json["processes"] = json!(self.processes);
-        json
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn row(target: Option<Target>, theirs: &[f64]) -> Row {
@@ -175,11 +174,9 @@ mod tests {
         results.rows.push(row(Some(Target::RatioAtLeast(2.0)), &[10.0]));
         let mut command = Command::new("/usr/bin/python");
         command.args(["peers/trainer.py", "--steps", "3"]);
-        let finished =
-            Finished { stdout: "{\"peer\": 1}\n".to_owned(), seconds: 2.5, peak_mib: Some(7.0), first_step: None };
+        let finished = Finished { output: json!({ "peer": 1 }), seconds: 2.5, peak_mib: Some(7.0), first_step: None };
         results.keep("theirs", &command, &finished);
-        let json = results.to_json(json!({ "date": "today" }));
-        assert_eq!(json["date"], "today");
+        let json = serde_json::to_value(&results).unwrap();
         assert_eq!(json["rows"][0]["ours"]["values"], json!([30.0, 10.0, 20.0]));
         assert_eq!(json["rows"][0]["theirs"]["peer"], "Trainer");
         assert_eq!(json["rows"][0]["target"], json!({ "ratio_at_least": 2.0 }));

@@ -5,19 +5,19 @@ its best on the hardware at hand: bf16, padding to the longest of the batch, bat
 
 Speed, on the treebank folder (train.txt, dev.txt, test.txt) and a checkpoint in Hugging Face layout:
 
-    python xtask/peers/trainer.py --data DIR --dataset sst5 --model CHECKPOINT --steps 150 --warmup-steps-excluded 50
-    python xtask/peers/trainer.py --data DIR --dataset sst5 --random-config bert-base --tokenizer CHECKPOINT \
+    python crates/bench/peers/trainer.py --data DIR --dataset sst5 --model CHECKPOINT --steps 150 --warmup-steps-excluded 50
+    python crates/bench/peers/trainer.py --data DIR --dataset sst5 --random-config bert-base --tokenizer CHECKPOINT \
         --steps 60 --warmup-steps-excluded 10
 
 Accuracy, by the guide's hyperparameters:
 
-    python xtask/peers/trainer.py --data DIR --dataset sst5 --model CHECKPOINT --epochs 3 --evaluate --seed 42
+    python crates/bench/peers/trainer.py --data DIR --dataset sst5 --model CHECKPOINT --epochs 3 --evaluate --seed 42
 
 `--data` may instead be a folder with train.tsv and, for --evaluate, validation.tsv and test.tsv: UTF-8 lines of text,
 tab, label number, without a header. Or with train.csv and so on: quoted as RFC 4180 has it, with the header text,label.
 
-`--log FILE` gets a JSON line at the end of each step, at once, so that whoever started this process sees when the first
-one is over. `--save` saves a checkpoint where training ends, as the epochs of the guide do.
+`--log DIR` gets a log.jsonl with a line at the end of each step, at once, so that whoever started this process sees when
+the first one is over. Its form is that of our own trainings; the loss and the norm of a single step are not known here. `--save` saves a checkpoint where training ends, as the epochs of the guide do.
 
 Recipes: `best` as above; `fp32` is best without bf16; `dynamic` is fp32 with padding to the longest of a random batch;
 `guide` is what tutorials show: every sentence padded to 512 tokens, fp32, random batches. `--compile` adds
@@ -60,7 +60,7 @@ ap.add_argument("--max-length", type=int, default=512)
 ap.add_argument("--epochs", type=float, default=3.0)
 ap.add_argument("--steps", type=int, help="stop after this many steps instead of --epochs")
 ap.add_argument("--warmup-steps-excluded", type=int, default=5, help="first steps left out of the timing")
-ap.add_argument("--log", type=Path, help="file that gets a JSON line at the end of each step")
+ap.add_argument("--log", type=Path, help="folder that gets a log.jsonl with a line at the end of each step")
 ap.add_argument("--save", action="store_true", help="save a checkpoint at the end, as every epoch of the guide does")
 ap.add_argument("--evaluate", action="store_true", help="score the final model on the validation and test splits")
 ap.add_argument("--seed", type=int, default=42)
@@ -160,7 +160,10 @@ class Clock(TrainerCallback):
 
     def __init__(self, collator):
         self.collator, self.ends, self.peak = collator, [], 0
-        self.log = args.log.open("w", encoding="utf-8") if args.log else None
+        self.log, self.began = None, time.perf_counter()
+        if args.log:
+            args.log.mkdir(parents=True, exist_ok=True)
+            self.log = (args.log / "log.jsonl").open("w", encoding="utf-8")
 
     def on_step_end(self, _args, state, control, **kwargs):
         edge = state.global_step in (args.warmup_steps_excluded, state.max_steps)
@@ -170,8 +173,22 @@ class Clock(TrainerCallback):
         self.peak = peak_rss()
         if self.log:
             at = state.global_step - 1
-            record = {"event": "step", "step": at + 1, "seconds": self.ends[-1]}
-            record |= {"examples": self.collator.sentences[at], "tokens": self.collator.tokens[at]}
+            examples, tokens = self.collator.sentences[at], self.collator.tokens[at]
+            seconds = self.ends[-1] - (self.ends[-2] if at else self.began)
+            record = {
+                "event": "step",
+                "step": at + 1,
+                "total_steps": state.max_steps,
+                "epoch": state.epoch,
+                "loss": None,
+                "learning_rate": kwargs["lr_scheduler"].get_last_lr()[0],
+                "gradient_norm": None,
+                "examples": examples,
+                "tokens": tokens,
+                "examples_per_second": examples / seconds,
+                "tokens_per_second": tokens / seconds,
+                "seconds": self.ends[-1] - self.began,
+            }
             print(json.dumps(record), file=self.log, flush=True)
 
 

@@ -1,6 +1,6 @@
 r"""The peer that our tokenization is held against: the Python package `tokenizers`.
 
-    python xtask/peers/tokenization.py --model MODEL --texts FILE --threads 2
+    python crates/bench/peers/tokenization.py --model MODEL --texts FILE --threads 2
 
 FILE has a text a line. What is timed is `encode_batch`, which uses all threads, over pieces of 4,096 texts: the whole
 file at once is slower, since all its encodings are then alive together. `encode_batch_fast` leaves out the offsets of

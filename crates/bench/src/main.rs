@@ -1,0 +1,156 @@
+//! `cargo xtask bench`: this project against its Python peers, in turn, on the same data and machine.
+//!
+//! A suite starts processes, ours and theirs one after the other for as many rounds as asked, and turns what they report
+//! into [`results::Row`]s. Everything that is measured is a whole process as a person would start it; what of its time
+//! counts is said in each suite. Where a peer is not available, ours is measured alone, and that is said.
+
+mod inference;
+mod machine;
+mod material;
+mod measuring;
+mod models;
+mod options;
+mod peers;
+mod process;
+mod results;
+mod scaling;
+mod statistics;
+mod table;
+mod timing;
+mod tokenize;
+mod train;
+mod trainings;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use chrono::Utc;
+use clap::Parser;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use machine::{Machine, output_of};
+use material::Material;
+use measuring::{Measuring, remove};
+use options::{Device, Options, Suite};
+use peers::Peers;
+use results::Results;
+use trainings::Trainings;
+
+/// Everything that a benchmark makes, besides the peers.
+const FOLDER: &str = "target/bench";
+
+/// The JSON file: what was measured, and when, where and with what.
+#[derive(Serialize)]
+struct Record<'a> {
+    format: u32,
+    date: String,
+    command: String,
+    commit: Option<String>,
+    machine: &'a Machine,
+    device: Device,
+    threads: usize,
+    rounds: usize,
+    quick: bool,
+    versions: Versions<'a>,
+    #[serde(flatten)]
+    results: &'a Results,
+}
+
+#[derive(Serialize)]
+struct Versions<'a> {
+    rustc: Option<String>,
+    /// As `cargo xtask bench` says it.
+    libtorch: Option<String>,
+    peers: Option<&'a Map<String, Value>>,
+}
+
+fn main() -> ExitCode {
+    match run(Options::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: Options) -> Result<ExitCode> {
+    let chosen_peers = std::env::var_os("VERDICT_PEERS").filter(|value| !value.is_empty());
+    let chosen_peers = chosen_peers.map(std::path::absolute).transpose()?;
+    // Cargo says at run time where the package lies; the compiled-in path is that of another checkout where two of them
+    // share a target folder.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    std::env::set_current_dir(PathBuf::from(package).join("../..")).context("could not enter the checkout")?;
+
+    let mut results = Results::default();
+    let folder = PathBuf::from(FOLDER);
+    let material = Material::make(&material::treebank(options.data.as_deref())?, &folder.join("data"))?;
+    let peers = Peers::find(chosen_peers.as_deref());
+    let peers = peers.map_err(|error| results.note(format!("NO PEERS, so ours is measured alone: {error:#}"))).ok();
+    let machine = Machine::look(options.device);
+    let threads = options.threads.map_or(machine.cores, usize::from);
+    let programs = std::env::current_exe().context("could not find the folder of the programs")?;
+    let programs = programs.parent().unwrap_or(&programs).to_owned();
+    let mut measuring = Measuring { options, threads, folder, programs, peers, material, results };
+
+    let begin = Instant::now();
+    measure_all(&mut measuring)?;
+    remove(&measuring.folder.join("runs"))?;
+    show(&measuring, &machine)?;
+    eprintln!("bench: measured for {:.0} s", begin.elapsed().as_secs_f64());
+    Ok(if measuring.results.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn measure_all(measuring: &mut Measuring) -> Result<()> {
+    let models = models::prepare(measuring)?;
+    let mut trainings = Trainings::default();
+    for suite in measuring.options.suites() {
+        match suite {
+            Suite::Train => train::speed(measuring, &mut trainings, &models),
+            Suite::StartUp => train::start_up(measuring, &mut trainings, &models),
+            Suite::Memory => train::memory(measuring, &mut trainings, &models),
+            Suite::Inference => inference::measure(measuring, &models),
+            Suite::Tokenize => tokenize::measure(measuring, &models),
+            Suite::Scaling => scaling::measure(measuring)?,
+        }
+    }
+    Ok(())
+}
+
+/// Prints the table, and writes the JSON file into our folder and where else it was asked for.
+fn show(measuring: &Measuring, machine: &Machine) -> Result<()> {
+    let Measuring { options, results, threads, .. } = measuring;
+    let now = Utc::now();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let record = Record {
+        format: 1,
+        date: now.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        command: format!("cargo xtask bench {}", arguments.join(" ")).trim_end().to_owned(),
+        commit: output_of("git", &["describe", "--always", "--dirty"]),
+        machine,
+        device: options.device,
+        threads: *threads,
+        rounds: options.rounds(),
+        quick: options.quick,
+        versions: Versions {
+            rustc: output_of("rustc", &["--version"]),
+            libtorch: std::env::var("VERDICT_LIBTORCH_VERSION").ok(),
+            peers: measuring.peers.as_ref().map(|peers| &peers.versions),
+        },
+        results,
+    };
+    println!("{}\n{}, {threads} threads, {}\n", record.date, machine.line(), options.device.name());
+    println!("{}", table::render(&results.rows));
+    results.more.iter().for_each(|more| println!("{more}"));
+    results.notes.iter().for_each(|note| println!("note: {note}"));
+    let text = serde_json::to_string_pretty(&record)? + "\n";
+    let ours = measuring.folder.join(format!("{}.json", now.format("%Y%m%d%H%M%S")));
+    for path in [Some(&ours), options.json.as_ref()].into_iter().flatten() {
+        disk::write_atomic(path, &text)?;
+        eprintln!("bench: wrote {}", path.display());
+    }
+    Ok(())
+}

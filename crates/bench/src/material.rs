@@ -1,0 +1,144 @@
+//! What both sides work on: the treebank's sentences as files that both read, made once a benchmark.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use data::source::load;
+use data::{Dataset, LoadOptions, Record, SourceChoice};
+use serde::Serialize;
+
+/// Trainings evaluate at their end, which isn't measured here, so a few rows will do.
+const VALIDATION_ROWS: usize = 32;
+
+/// A row of a table.
+#[derive(Debug, PartialEq, Serialize)]
+struct Row {
+    text: String,
+    label: Option<u32>,
+}
+
+/// The files, and the sentences that more is made of.
+pub struct Material {
+    /// Has train.csv, validation.csv, test.csv and all.csv.
+    pub folder: PathBuf,
+    /// Those of the training split.
+    train: Vec<Record>,
+}
+
+impl Material {
+    /// Reads the treebank and writes the files.
+    ///
+    /// # Errors
+    /// A treebank that isn't there or isn't one.
+    pub fn make(treebank: &Path, folder: &Path) -> Result<Material> {
+        let treebank = load(&Dataset::Sst5, &SourceChoice::Folder(treebank.to_owned()), &LoadOptions::default())?;
+        disk::create_folder_all(folder)?;
+        let write = |name: &str, records: &mut dyn Iterator<Item = &Record>| {
+            write_table(
+                &folder.join(name),
+                records.map(|Record { text, label }| Row { text: text.clone(), label: *label }),
+            )
+        };
+        let (train, dev, test) = (treebank.train, treebank.validation, treebank.test);
+        write("train.csv", &mut train.iter())?;
+        write("validation.csv", &mut dev.iter().take(VALIDATION_ROWS))?;
+        write("test.csv", &mut test.iter())?;
+        write("all.csv", &mut train.iter().chain(&dev).chain(&test))?;
+        Ok(Material { folder: folder.to_owned(), train })
+    }
+
+    /// Writes `count` training sentences, again and again from the first, one a line.
+    pub fn write_texts(&self, path: &Path, count: usize) -> Result<()> {
+        let context = || format!("could not write {}", path.display());
+        let mut file = BufWriter::new(File::create(path).with_context(context)?);
+        for sentence in self.train.iter().cycle().take(count) {
+            writeln!(file, "{}", sentence.text).with_context(context)?;
+        }
+        file.flush().with_context(context)
+    }
+
+    /// Writes a table of `count` sentences that nobody wrote; see [`recombined`].
+    pub fn write_synthetic(&self, path: &Path, count: usize) -> Result<()> {
+        write_table(path, (0..count).map(|index| recombined(&self.train, index)))
+    }
+}
+
+/// The folder with the treebank: the one asked for, else the customary places.
+pub fn treebank(asked: Option<&Path>) -> Result<PathBuf> {
+    let folder = match (asked, std::env::var_os("VERDICT_SST")) {
+        (Some(folder), _) => folder.to_owned(),
+        (None, Some(folder)) => folder.into(),
+        (None, None) => "../shared/data/sst".into(),
+    };
+    if !folder.join("train.txt").is_file() {
+        bail!(
+            "{} has no train.txt of the treebank, and the benchmark works on its sentences (hint: --data DIR or \
+             VERDICT_SST; docs/data.md says where to get it)",
+            folder.display()
+        );
+    }
+    Ok(folder)
+}
+
+/// The sentence number `index` out of `index`-many: the first half of one and the second half of another, with the first
+/// one's label. Up to the square of their number no pair comes twice, and lengths are spread as the originals' are.
+fn recombined(sentences: &[Record], index: usize) -> Row {
+    let count = sentences.len();
+    let first = &sentences[index % count];
+    let second = &sentences[(index % count * 7919 + index / count * 104_729) % count];
+    let halves = |sentence: &Record| {
+        let words: Vec<String> = sentence.text.split(' ').map(str::to_owned).collect();
+        (words[..words.len().div_ceil(2)].join(" "), words[words.len().div_ceil(2)..].join(" "))
+    };
+    let text = format!("{} {}", halves(first).0, halves(second).1).trim_end().to_owned();
+    Row { text, label: first.label }
+}
+
+fn write_table(path: &Path, rows: impl Iterator<Item = Row>) -> Result<()> {
+    let context = || format!("could not write {}", path.display());
+    let mut table = csv::Writer::from_path(path).with_context(context)?;
+    for row in rows {
+        table.serialize(row).with_context(context)?;
+    }
+    table.flush().with_context(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn recombined_sentences_differ_and_stay_the_same() {
+        let sentence = |index: u32| Record::labelled(format!("a{index} b{index} c{index}"), index % 5);
+        let sentences: Vec<Record> = (0..10).map(sentence).collect();
+        assert_eq!(recombined(&sentences, 0).text, "a0 b0 c0");
+        assert_eq!(recombined(&sentences, 1).text, "a1 b1 c9");
+        assert_eq!(recombined(&sentences, 13), Row { text: "a3 b3 c6".into(), label: Some(3) });
+        let all: BTreeSet<String> = (0..100).map(|index| recombined(&sentences, index).text).collect();
+        assert_eq!(all.len(), 100);
+    }
+
+    #[test]
+    fn the_files_hold_what_their_names_say() {
+        let house = tempfile::tempdir().unwrap();
+        for (name, word) in [("train.txt", "-LRB-"), ("dev.txt", "two"), ("test.txt", "\"three\"")] {
+            std::fs::write(house.path().join(name), format!("(1 (2 {word}) (2 film))\n\n(4 (3 one))\n")).unwrap();
+        }
+        let folder = house.path().join("made");
+        let material = Material::make(&treebank(Some(house.path())).unwrap(), &folder).unwrap();
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        assert_eq!(read("train.csv"), "text,label\n( film,1\none,4\n");
+        assert_eq!(read("test.csv"), "text,label\n\"\"\"three\"\" film\",1\none,4\n");
+        assert_eq!(read("all.csv").lines().count(), 7);
+        material.write_texts(&folder.join("texts.txt"), 3).unwrap();
+        assert_eq!(read("texts.txt"), "( film\none\n( film\n");
+        material.write_synthetic(&folder.join("more.csv"), 4).unwrap();
+        assert_eq!(read("more.csv").lines().count(), 5);
+        let error = treebank(Some(&folder)).unwrap_err().to_string();
+        assert!(error.contains("--data DIR"), "{error}");
+    }
+}

@@ -1,0 +1,164 @@
+//! What a person asks of `cargo xtask bench`.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+
+/// A group of measurements, in the order in which they run: those that need the same trainings stand together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// samples a second: Hugging Face's Trainer at its best, in fp32, and as tutorials have it; the machine's limit
+    Train,
+    /// seconds from the start of the process to the end of the first step
+    StartUp,
+    /// peak memory of a training, its checkpoint included
+    Memory,
+    /// samples a second: PyTorch, ONNX Runtime
+    Inference,
+    /// texts a second: the Python package tokenizers
+    Tokenize,
+    /// 1,000 to 1,000,000 examples: preparing, starting, training, memory
+    Scaling,
+}
+
+/// Where both sides compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    Cpu,
+    Cuda,
+}
+
+impl Device {
+    /// As both sides' flags have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Device::Cpu => "cpu",
+            Device::Cuda => "cuda",
+        }
+    }
+}
+
+/// A model to measure with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelChoice {
+    /// The packaged all-MiniLM-L6-v2.
+    MiniLm,
+    /// bert-base-uncased's configuration with random weights.
+    BertBase,
+    /// A person's own folder.
+    Folder(PathBuf),
+}
+
+/// Measure this project against its Python peers, in turn, on the same data and machine.
+///
+/// Prints medians, spread and ratios. Builds what it needs; the peers go into a virtual environment under target/peers
+/// (6 GB, once). VERDICT_PEERS names one to take instead.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+pub struct Options {
+    /// What to measure [default: all of them]
+    #[arg(value_name = "SUITE")]
+    suites: Vec<Suite>,
+    /// MiniLM alone, fewer rounds and steps, up to 100,000 examples: under five minutes on two cores
+    #[arg(long)]
+    pub quick: bool,
+    /// How often each side is measured [default: 3, with --quick 2]
+    #[arg(long, value_name = "N")]
+    rounds: Option<NonZeroUsize>,
+    /// minilm, bert-base, or a model folder; can be given several times [default: minilm and bert-base]
+    #[arg(long = "model", value_name = "NAME|DIR", value_parser = model)]
+    models: Vec<ModelChoice>,
+    /// The treebank's train.txt, dev.txt and test.txt [default: $VERDICT_SST, else ../shared/data/sst]
+    #[arg(long, value_name = "DIR", value_parser = absolute)]
+    pub data: Option<PathBuf>,
+    /// Where both sides compute
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub device: Device,
+    /// Threads of both sides [default: one a physical core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// All raw values, besides the file in target/bench
+    #[arg(long, value_name = "FILE", value_parser = absolute)]
+    pub json: Option<PathBuf>,
+}
+
+impl Options {
+    /// Those that were asked for, else all, in the order in which they run.
+    pub fn suites(&self) -> Vec<Suite> {
+        let asked = |suite: &Suite| self.suites.is_empty() || self.suites.contains(suite);
+        Suite::value_variants().iter().copied().filter(asked).collect()
+    }
+
+    pub fn rounds(&self) -> usize {
+        self.rounds.map_or(if self.quick { 2 } else { 3 }, usize::from)
+    }
+
+    pub fn models(&self) -> Vec<ModelChoice> {
+        match (self.models.is_empty(), self.quick) {
+            (true, true) => vec![ModelChoice::MiniLm],
+            (true, false) => vec![ModelChoice::MiniLm, ModelChoice::BertBase],
+            (false, _) => self.models.clone(),
+        }
+    }
+}
+
+fn model(value: &str) -> io::Result<ModelChoice> {
+    Ok(match value {
+        "minilm" => ModelChoice::MiniLm,
+        "bert-base" => ModelChoice::BertBase,
+        folder => ModelChoice::Folder(absolute(folder)?),
+    })
+}
+
+/// The benchmark runs in the checkout's folder, wherever it was started.
+fn absolute(value: &str) -> io::Result<PathBuf> {
+    std::path::absolute(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, clap::Error> {
+        Options::try_parse_from(std::iter::once("bench").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn without_words_everything_is_measured() {
+        let all = parse("").unwrap();
+        assert_eq!((all.suites(), all.rounds(), all.device), (Suite::value_variants().to_vec(), 3, Device::Cpu));
+        assert_eq!(all.models(), [ModelChoice::MiniLm, ModelChoice::BertBase]);
+        let quick = parse("--quick").unwrap();
+        assert_eq!((quick.suites().len(), quick.rounds(), quick.models()), (6, 2, vec![ModelChoice::MiniLm]));
+    }
+
+    #[test]
+    fn suites_and_flags_come_in_any_order() {
+        let asked = parse("scaling --rounds=5 --model bert-base train --model /m --device cuda --threads 4 --json /j");
+        let asked = asked.unwrap();
+        assert_eq!(asked.suites(), [Suite::Train, Suite::Scaling]);
+        assert_eq!(asked.models(), [ModelChoice::BertBase, ModelChoice::Folder("/m".into())]);
+        assert_eq!((asked.rounds(), asked.device, asked.threads), (5, Device::Cuda, NonZeroUsize::new(4)));
+        assert_eq!(asked.json, Some("/j".into()));
+        assert!(parse("start-up --data here").unwrap().data.is_some_and(|path| path.is_absolute()));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (line, word) in [
+            ("training", "'training'"),
+            ("--quickly", "'--quickly'"),
+            ("--rounds", "--rounds <N>"),
+            ("--rounds 0", "'--rounds <N>'"),
+            ("--threads two", "'--threads <N>'"),
+            ("--device gpu", "possible values: cpu, cuda"),
+        ] {
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.contains(word), "{line}: {error}");
+        }
+    }
+}
