@@ -10,7 +10,7 @@ use crate::command::{output_of, root};
 use crate::libtorch::{Libtorch, VERSION, Variant, cache_folder};
 use crate::{cargo_config, download, setup};
 
-const HELP: &str = "\
+pub const HELP: &str = "\
 cargo xtask doctor
 
 Checks toolchain, compiler, python, libtorch, CUDA, disk, network and cache, then runs one real forward and backward.
@@ -30,13 +30,8 @@ enum Finding {
 
 /// Runs the task.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    match arguments.first().map(String::as_str) {
-        None => {}
-        Some("--help" | "-h") => {
-            println!("{HELP}");
-            return Ok(ExitCode::SUCCESS);
-        }
-        Some(other) => bail!("doctor has no flag {other:?}"),
+    if let Some(other) = arguments.first() {
+        bail!("doctor has no flag {other:?}");
     }
     let found = libtorch();
     let mut sound = true;

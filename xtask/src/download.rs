@@ -1,16 +1,12 @@
-//! Brings libtorch onto this machine: the official archive or, where its host is out of reach, the wheels of PyTorch.
+//! Brings libtorch onto this machine, once for all checkouts.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{output_of, status};
-use crate::libtorch::{Libtorch, VERSION, Variant, own_install, own_place};
-use crate::{extract, wheels};
-
-/// What the official archive puts where.
-const ARCHIVE: [&str; 3] = ["libtorch/include/=include/", "libtorch/lib/=lib/", "libtorch/build-version=build-version"];
+use crate::command::output_of;
+use crate::libtorch::{Libtorch, Variant, own_install, own_place};
+use crate::wheels;
 
 /// Downloads a variant into its place in the cache, or finds it there.
 ///
@@ -38,7 +34,7 @@ pub fn install(variant: Variant) -> Result<Libtorch> {
     let work = beside(&place, &format!("partial-{}", std::process::id()));
     std::fs::create_dir_all(&work).with_context(|| format!("could not create {}", work.display()))?;
     let made = check_space(cache, variant).and_then(|()| match variant {
-        Variant::Cpu => cpu(&work),
+        Variant::Cpu => wheels::cpu(&work),
         Variant::Cuda => wheels::cuda(&work),
     });
     let made = match made {
@@ -103,63 +99,6 @@ pub fn free_gigabytes(path: &Path) -> Option<f64> {
     let listing = output_of("df", &["-Pk", path.to_str()?])?;
     let kilobytes: f64 = listing.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
     Some(kilobytes * 1024.0 / 1e9)
-}
-
-fn cpu(work: &Path) -> Result<PathBuf> {
-    let made = work.join("libtorch");
-    if let Some(url) = official_archive() {
-        match from_archive(&url, work, &made) {
-            Ok(()) => return Ok(made),
-            Err(error) => eprintln!("no luck there ({error:#}); taking PyTorch's wheels instead"),
-        }
-        remove(&made)?;
-    }
-    wheels::cpu(work, &made)?;
-    Libtorch::open(&made).context("PyTorch's wheels do not hold what they should")?;
-    Ok(made)
-}
-
-/// The archive that the PyTorch project offers for this system, if it offers one.
-fn official_archive() -> Option<String> {
-    let host = "https://download.pytorch.org/libtorch/cpu";
-    match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("linux", "x86_64") => Some(format!("{host}/libtorch-shared-with-deps-{VERSION}%2Bcpu.zip")),
-        ("macos", "aarch64") => Some(format!("{host}/libtorch-macos-arm64-{VERSION}.zip")),
-        _ => None,
-    }
-}
-
-fn from_archive(url: &str, work: &Path, made: &Path) -> Result<()> {
-    eprintln!("fetching libtorch {VERSION} (cpu, about 0.2 GB) from {url}");
-    let file = work.join("libtorch.zip");
-    fetch(url, &file)?;
-    extract::members(&file, made, &ARCHIVE)?;
-    Libtorch::open(made)?;
-    std::fs::remove_file(&file).context("could not remove the archive")
-}
-
-/// Downloads one file with curl or, without it, with python; gives up on a silent host within seconds.
-fn fetch(url: &str, file: &Path) -> Result<()> {
-    let mut command = if output_of("curl", &["--version"]).is_some() {
-        // Slower than 50 kB/s for half a minute is as good as out of reach.
-        let flags = "--fail --location --silent --show-error --proto =https --connect-timeout 5 \
-                     --speed-limit 50000 --speed-time 30 --output";
-        let mut curl = Command::new("curl");
-        curl.args(flags.split_whitespace()).arg(file).arg(url);
-        curl
-    } else {
-        let script = "import shutil, sys, urllib.request as u\n\
-                      try: shutil.copyfileobj(u.urlopen(sys.argv[2], timeout=5), open(sys.argv[1], 'wb'))\n\
-                      except OSError as error: sys.exit(str(error))";
-        let mut python = extract::python()?;
-        python.args(["-c", script]).arg(file).arg(url);
-        python
-    };
-    let status = status(&mut command)?;
-    if !status.success() {
-        bail!("the download ended with {status}");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

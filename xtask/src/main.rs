@@ -3,6 +3,7 @@
 //! This crate imports nothing of the workspace and nothing heavy: it calls commands. It is the first thing that is
 //! built on a new machine, before libtorch is there, and it brings libtorch.
 
+mod arguments;
 mod cargo_config;
 mod command;
 mod doctor;
@@ -21,6 +22,8 @@ mod wheels;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+
+use product::{EVALUATE, PREDICT, PREPARE_DATA, TRAIN, TUNE, VERIFY_RESUME};
 
 const HELP: &str = "\
 cargo xtask TASK [ARGUMENTS]
@@ -41,70 +44,50 @@ cargo xtask TASK [ARGUMENTS]
 
 `cargo xtask TASK --help` shows the flags of a task.";
 
-/// What `cargo xtask` was asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Task {
-    Setup,
-    Doctor,
-    Quickstart,
-    PrepareData,
-    Train,
-    Tune,
-    Evaluate,
-    Predict,
-    VerifyResume,
-    Test,
-    Torture,
-    Bench,
-    Help,
+/// A task, as it is asked for.
+struct Task {
+    name: &'static str,
+    /// `None` where the command that it hands over to has its own.
+    help: Option<&'static str>,
+    run: fn(&[String]) -> Result<ExitCode>,
 }
 
-impl Task {
-    fn parse(name: Option<&str>) -> Result<Task> {
-        Ok(match name {
-            Some("setup") => Task::Setup,
-            Some("doctor") => Task::Doctor,
-            Some("quickstart") => Task::Quickstart,
-            Some("prepare-data") => Task::PrepareData,
-            Some("train") => Task::Train,
-            Some("tune") => Task::Tune,
-            Some("evaluate") => Task::Evaluate,
-            Some("predict") => Task::Predict,
-            Some("verify-resume") => Task::VerifyResume,
-            Some("test") => Task::Test,
-            Some("torture") => Task::Torture,
-            Some("bench") => Task::Bench,
-            None | Some("help" | "--help" | "-h") => Task::Help,
-            Some(other) => bail!("there is no task {other:?}\n\n{HELP}"),
-        })
-    }
+const TASKS: [Task; 12] = [
+    Task { name: "quickstart", help: Some(quickstart::HELP), run: quickstart::run },
+    Task { name: "prepare-data", help: None, run: |arguments| PREPARE_DATA.hand_over(arguments) },
+    Task { name: "train", help: None, run: |arguments| TRAIN.hand_over(arguments) },
+    Task { name: "tune", help: None, run: |arguments| TUNE.hand_over(arguments) },
+    Task { name: "evaluate", help: None, run: |arguments| EVALUATE.hand_over(arguments) },
+    Task { name: "predict", help: None, run: |arguments| PREDICT.hand_over(arguments) },
+    Task { name: "verify-resume", help: None, run: |arguments| VERIFY_RESUME.hand_over(arguments) },
+    Task { name: "setup", help: Some(setup::HELP), run: setup::run },
+    Task { name: "doctor", help: Some(doctor::HELP), run: doctor::run },
+    Task { name: "test", help: Some(test::HELP), run: test::run },
+    Task { name: "bench", help: None, run: product::bench },
+    Task { name: "torture", help: Some(torture::HELP), run: torture::run },
+];
 
-    fn run(self, arguments: &[String]) -> Result<ExitCode> {
-        match self {
-            Task::Setup => setup::run(arguments),
-            Task::Doctor => doctor::run(arguments),
-            Task::Quickstart => quickstart::run(arguments),
-            Task::PrepareData => product::PREPARE_DATA.hand_over(arguments),
-            Task::Train => product::TRAIN.hand_over(arguments),
-            Task::Tune => product::TUNE.hand_over(arguments),
-            Task::Evaluate => product::EVALUATE.hand_over(arguments),
-            Task::Predict => product::PREDICT.hand_over(arguments),
-            Task::VerifyResume => product::VERIFY_RESUME.hand_over(arguments),
-            Task::Test => test::run(arguments),
-            Task::Torture => torture::run(arguments),
-            Task::Bench => product::bench(arguments),
-            Task::Help => {
-                println!("{HELP}");
-                Ok(ExitCode::SUCCESS)
-            }
+fn run(arguments: &[String]) -> Result<ExitCode> {
+    let asks_for_help = |argument: &String| ["--help", "-h"].contains(&argument.as_str());
+    let Some((name, rest)) = arguments.split_first().filter(|(name, _)| *name != "help" && !asks_for_help(name)) else {
+        println!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let Some(task) = TASKS.iter().find(|task| task.name == name) else {
+        bail!("there is no task {name:?}\n\n{HELP}");
+    };
+    match task.help.filter(|_| rest.iter().any(asks_for_help)) {
+        Some(help) => {
+            println!("{help}");
+            Ok(ExitCode::SUCCESS)
         }
+        None => (task.run)(rest),
     }
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let task = Task::parse(arguments.first().map(String::as_str));
-    match task.and_then(|task| task.run(arguments.get(1..).unwrap_or_default())) {
+    match run(&arguments) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -118,12 +101,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_task_in_the_help_is_one_and_the_reverse_is_told() {
-        for line in HELP.lines().filter(|line| line.starts_with("  ")) {
-            let name = line.split_whitespace().next();
-            assert_ne!(Task::parse(name).unwrap(), Task::Help, "{line}");
-        }
-        let error = Task::parse(Some("tset")).unwrap_err().to_string();
+    fn every_task_is_in_the_help_and_the_reverse_is_told() {
+        let lines = HELP.lines().filter(|line| line.starts_with("  "));
+        let told: Vec<_> = lines.filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(told, TASKS.map(|task| task.name));
+        let error = run(&["tset".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("\"tset\"") && error.contains("quickstart"), "{error}");
     }
 }

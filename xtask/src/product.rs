@@ -17,19 +17,12 @@ pub struct Product {
     words: &'static [&'static str],
 }
 
-/// Reads a data set and writes it tokenized.
 pub const PREPARE_DATA: Product = verdict(&["prepare"]);
-/// Fine-tunes.
 pub const TRAIN: Product = Product { package: "train", binary: "train", words: &[] };
-/// Tries many configurations.
 pub const TUNE: Product = verdict(&["tune"]);
-/// Scores a run.
 pub const EVALUATE: Product = verdict(&["evaluate"]);
-/// Labels texts.
 pub const PREDICT: Product = verdict(&["predict"]);
-/// Kills a training, resumes it, and compares its end with an undisturbed one.
 pub const VERIFY_RESUME: Product = verdict(&["verify-resume"]);
-/// One forward and one backward of a real model.
 pub const DOCTOR: Product = verdict(&["doctor"]);
 
 const fn verdict(words: &'static [&'static str]) -> Product {

@@ -5,12 +5,13 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use crate::arguments::Words;
 use crate::command::{must_succeed, output_of, root, shown};
 use crate::libtorch::Variant;
 use crate::product::{EVALUATE, PREDICT, PREPARE_DATA, Product, TRAIN};
 use crate::setup;
 
-const HELP: &str = "\
+pub const HELP: &str = "\
 cargo xtask quickstart [FLAGS]
 
 Sets up libtorch, prepares a data set, fine-tunes, evaluates, and labels three example texts. Without flags it takes
@@ -47,9 +48,9 @@ impl Plan {
     fn parse(arguments: &[String]) -> Result<Plan> {
         let mut plan = Plan { dataset: "reviews".into(), ..Plan::default() };
         let (mut source, mut model, mut epochs) = (None, None, None);
-        let mut rest = arguments.iter().flat_map(|argument| split_at_equals(argument));
-        while let Some(flag) = rest.next() {
-            let mut value = || rest.next().with_context(|| format!("{flag} needs a value"));
+        let mut words = Words::new(arguments);
+        while let Some(flag) = words.next() {
+            let mut value = || words.value(&flag);
             match flag.as_str() {
                 "--cpu" => plan.setup = Some(Variant::Cpu),
                 "--cuda" => plan.setup = Some(Variant::Cuda),
@@ -90,20 +91,8 @@ impl Plan {
     }
 }
 
-/// `--epochs=3` -> `--epochs`, `3`.
-fn split_at_equals(argument: &str) -> Vec<String> {
-    match argument.split_once('=') {
-        Some((flag, value)) if flag.starts_with("--") => vec![flag.to_owned(), value.to_owned()],
-        _ => vec![argument.to_owned()],
-    }
-}
-
 /// Runs the task.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
-        println!("{HELP}");
-        return Ok(ExitCode::SUCCESS);
-    }
     let plan = Plan::parse(arguments)?;
     std::env::set_current_dir(root()).context("could not enter the checkout")?;
 

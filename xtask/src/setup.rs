@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use crate::libtorch::{Libtorch, Variant, own_install};
 use crate::{cargo_config, command, download, wheels};
 
-const HELP: &str = "\
+pub const HELP: &str = "\
 cargo xtask setup [--cpu|--cuda]
 
 Finds or downloads libtorch, and writes its place into .cargo/libtorch.toml, which every cargo command here reads.
@@ -26,10 +26,6 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
         let variant = match argument.as_str() {
             "--cpu" => Variant::Cpu,
             "--cuda" => Variant::Cuda,
-            "--help" | "-h" => {
-                println!("{HELP}");
-                return Ok(ExitCode::SUCCESS);
-            }
             other => bail!("setup has no flag {other:?} (hint: --cpu or --cuda)"),
         };
         if request.replace(variant).is_some_and(|before| before != variant) {

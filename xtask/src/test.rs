@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::{command, setup};
 
-const HELP: &str = "\
+pub const HELP: &str = "\
 cargo xtask test
 
 Sets up, then checks format, lints, tests (the house rules in xtask/src/tidy/ are among them), documentation and,
@@ -26,13 +26,8 @@ pub enum End {
 
 /// Runs the task.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    match arguments.first().map(String::as_str) {
-        None => {}
-        Some("--help" | "-h") => {
-            println!("{HELP}");
-            return Ok(ExitCode::SUCCESS);
-        }
-        Some(other) => bail!("test takes no argument, and {other:?} was given (hint: cargo test -p PACKAGE NAME)"),
+    if let Some(other) = arguments.first() {
+        bail!("test takes no argument, and {other:?} was given (hint: cargo test -p PACKAGE NAME)");
     }
     std::env::set_current_dir(command::root())?;
     let mut summary = Vec::new();

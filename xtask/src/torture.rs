@@ -9,10 +9,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
+use crate::arguments::Words;
 use crate::test::{End, table};
 use crate::{command, setup};
 
-const HELP: &str = "\
+pub const HELP: &str = "\
 cargo xtask torture [FLAGS]
 
 Kills training processes and studies at random instants and compares their end with that of undisturbed ones, lets every
@@ -34,17 +35,14 @@ struct Extent {
 impl Extent {
     fn parse(arguments: &[String]) -> Result<Extent> {
         let mut extent = Extent { kills: 1000, mutants: 100_000, seed: None };
-        let mut rest = arguments.iter().flat_map(|argument| match argument.split_once('=') {
-            Some((flag, value)) => vec![flag, value],
-            None => vec![argument.as_str()],
-        });
-        while let Some(flag) = rest.next() {
-            if !["--kills", "--mutants", "--seed"].contains(&flag) {
+        let mut words = Words::new(arguments);
+        while let Some(flag) = words.next() {
+            if !["--kills", "--mutants", "--seed"].contains(&flag.as_str()) {
                 bail!("torture has no flag {flag:?}\n\n{HELP}");
             }
-            let value = rest.next().with_context(|| format!("{flag} needs a value"))?;
+            let value = words.value(&flag)?;
             let number = value.parse().with_context(|| format!("{flag} {value}: it must be a whole number"))?;
-            match flag {
+            match flag.as_str() {
                 "--seed" => extent.seed = Some(number),
                 _ if number == 0 => bail!("{flag} 0 would test nothing (hint: 1 or more)"),
                 "--kills" => extent.kills = number,
@@ -72,10 +70,6 @@ const STEPS: [Step; 3] = [
 
 /// Runs the task.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
-        println!("{HELP}");
-        return Ok(ExitCode::SUCCESS);
-    }
     let extent = Extent::parse(arguments)?;
     let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
     let seed = extent.seed.unwrap_or_else(clock);

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::command::{output_of, status};
 use crate::extract;
@@ -42,9 +42,9 @@ const NVIDIA: [&str; 2] =
 /// The processor's part of PyTorch's wheels. The GPU's part is four fifths of their size.
 ///
 /// libtorch_cpu itself is linked against CUDA's runtime and profiling libraries there, which are small.
-pub fn cpu(work: &Path, made: &Path) -> Result<()> {
+pub fn cpu(work: &Path) -> Result<PathBuf> {
     eprintln!("fetching PyTorch {VERSION} through pip (0.55 GB, 0.45 GB of it are kept)");
-    let wheels = work.join("wheels");
+    let (wheels, made) = (work.join("wheels"), work.join("libtorch"));
     let requirements = work.join("requirements.txt");
     std::fs::write(&requirements, REQUIREMENTS)?;
     let mut pip = pip()?;
@@ -63,7 +63,7 @@ pub fn cpu(work: &Path, made: &Path) -> Result<()> {
         let wheel = entry?.path();
         let name = wheel.file_name().and_then(OsStr::to_str).unwrap_or_default();
         let rules: &[&str] = if name.starts_with("torch-") { &TORCH } else { &NVIDIA };
-        extract::members(&wheel, made, rules)?;
+        extract::members(&wheel, &made, rules)?;
     }
     std::fs::remove_dir_all(&wheels)?;
     if cfg!(target_os = "linux") {
@@ -72,7 +72,8 @@ pub fn cpu(work: &Path, made: &Path) -> Result<()> {
         std::os::unix::fs::symlink(library("torch_cpu"), link)?;
     }
     std::fs::write(made.join("build-version"), format!("{VERSION}\n"))?;
-    Ok(())
+    Libtorch::open(&made).context("PyTorch's wheels do not hold what they should")?;
+    Ok(made)
 }
 
 /// pip's names for systems whose wheels run here.
