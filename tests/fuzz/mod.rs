@@ -24,12 +24,13 @@ mod memory;
 mod mutator;
 mod structure;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 #[allow(unused_imports, reason = "not every test target needs all of it")]
@@ -70,11 +71,31 @@ impl Parser {
     }
 }
 
+/// While it lives, no other test does what takes much memory, which is measured for the whole process.
+pub struct Alone(Option<MutexGuard<'static, ()>>);
+
+thread_local! {
+    static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Waits until this test is alone; one that is already may ask again.
+pub fn alone() -> Alone {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let first = !IS_ALONE.replace(true);
+    Alone(first.then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner)))
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            IS_ALONE.set(false);
+        }
+    }
+}
+
 /// Holds `read` to its word on every mutant of the seeds; `read` says why it refuses a file.
 pub fn check(parser: &Parser, seeds: Vec<Seed>, mut read: impl FnMut(&[u8]) -> Result<(), String>) {
-    // Memory is measured for the whole process, so one parser at a time.
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     watch();
     let asked = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a whole number"));
     let seed = asked("VERDICT_SEED").unwrap_or(1);

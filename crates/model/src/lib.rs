@@ -45,6 +45,8 @@ pub mod profile;
 mod reference;
 mod tensor_file;
 pub mod tensor_slice;
+#[cfg(test)]
+mod test_tensors;
 mod weights;
 
 pub use allocator::untouched_zeros;

@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 use crate::config::Config;
 use crate::dropout::Site;
 use crate::inputs::Rows;
+use crate::test_tensors::normal;
 use crate::{DropoutOverrides, DropoutStream, Gradient, Inputs, Precision, Role, SequenceClassifier};
 
 /// Leaves for autograd, by name: fp32 copies of what the passes compute with.
@@ -139,15 +140,17 @@ fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64
     // Biases start at zero; to tell them from each other they must not be.
     for (index, parameter) in model.parameters().iter().enumerate() {
         let mut master = parameter.master().shallow_clone();
-        tch::manual_seed(index as i64);
-        let _ = master.g_add_(&(Tensor::randn_like(&master) * 0.1));
+        let noise = normal(&master.size(), index as u64);
+        let is_norm_or_bias = parameter.name().ends_with("bias") || parameter.name().contains("LayerNorm");
+        let value = if is_norm_or_bias { noise * 0.1 + &master } else { noise * 0.3 };
+        master.copy_(&value);
         parameter.sync();
     }
     let inputs = pack(sentences);
     let (ours, tape) = model.forward_train(&inputs, &DropoutStream::new(5, 6, 0));
     let leaves = Leaves::of(&model);
     let reference = logits(&leaves, &config, sentences, &DropoutStream::new(5, 6, 0));
-    let dlogits = Tensor::randn_like(&reference);
+    let dlogits = normal(&reference.size(), 1000);
     (&reference * &dlogits).sum(Kind::Float).backward();
     let gradients = model.backward(tape, &dlogits);
     let mut worst = 0f64;

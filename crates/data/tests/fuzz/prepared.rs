@@ -8,7 +8,7 @@ use data::manifest::{MANIFEST, Manifest, Prepared};
 use data::store::{Examples, ROWS_PER_BATCH, Writer};
 use data::{Loaded, Places, Record};
 
-use crate::fuzz::{Bound, Form, Parser, Seed, check, folder};
+use crate::fuzz::{Bound, Form, Parser, Seed, alone, check, folder};
 
 const VOCAB_SIZE: u32 = 40;
 
@@ -60,6 +60,7 @@ fn open(dir: &Path) -> Result<(), String> {
 
 #[test]
 fn arrow_files() {
+    let _alone = alone();
     let folder = folder();
     let path = folder.path().join("train.arrow");
     let seeds = [(3, true), (5, false), (60, true), (ROWS_PER_BATCH + 9, true)];
@@ -78,6 +79,7 @@ fn arrow_files() {
 
 #[test]
 fn manifests() {
+    let _alone = alone();
     let folder = folder();
     let bytes = arrow_file(&folder.path().join("train.arrow"), 20, true).len();
     let value = manifest(20, bytes, "00");
@@ -95,6 +97,7 @@ fn manifests() {
 
 #[test]
 fn audits() {
+    let _alone = alone();
     let folder = folder();
     let length = arrow_file(&folder.path().join("train.arrow"), 20, true).len();
     let record = |text: &str, label| Record { text: text.to_owned(), label };
