@@ -10,7 +10,7 @@ use data::sampler::{Batches, Sampler};
 use metrics::{ClassificationReport, Options};
 use model::device_name;
 use run::{
-    Best, End, EndReason, EvaluationRecord, METRICS, RunFolder, RunMetrics, Scores, Start, StepRecord,
+    Best, End, EndReason, EvaluationRecord, Event, METRICS, RunFolder, RunMetrics, Scores, Start, StepRecord,
     ValidationMetrics,
 };
 
@@ -19,7 +19,7 @@ use crate::error::{Result, TrainError};
 use crate::evaluate::evaluate;
 use crate::free_space;
 use crate::memory_estimate;
-use crate::observe::{Observer, Observers};
+use crate::observe::{Notice, Observers};
 use crate::options::TrainConfig;
 use crate::profile::Profile;
 use crate::schedule::Schedule;
@@ -114,7 +114,7 @@ impl<'a> Trainer<'a> {
         self.observers = Observers::of(&self.folder, self.config.evaluation.tensorboard)?;
         self.started = Instant::now();
         let start = self.start();
-        self.observers.on_start(&start);
+        self.observers.record(Event::Start(start));
         let reason = loop {
             // What is due after the step just done comes first, so that a run that goes on from a checkpoint takes it up.
             let better = self.evaluation_is_due() && self.evaluate()?;
@@ -181,7 +181,7 @@ impl<'a> Trainer<'a> {
     /// Scores the validation split; true if the model is the best so far. Stopped by a signal it has done nothing.
     fn evaluate(&mut self) -> Result<bool> {
         let Some(validation) = &self.setup.validation else { return Ok(false) };
-        self.observers.on_evaluation_start("validation");
+        self.observers.notify(&Notice::EvaluationStarts { split: "validation" });
         let labels = &self.setup.prepared.manifest.label_names;
         let batch_size = self.config.eval_batch_size;
         let evaluation = match evaluate(&self.step.model, validation, "validation", labels, batch_size) {
@@ -192,7 +192,7 @@ impl<'a> Trainer<'a> {
         let metric = self.config.evaluation.best_metric;
         let value = evaluation.value(metric);
         let better = self.best.as_ref().is_none_or(|model| metric.is_better(value, model.best.value));
-        self.observers.on_evaluation(&EvaluationRecord {
+        self.observers.record(Event::Evaluation(EvaluationRecord {
             epoch: self.epoch(),
             step: self.steps_done,
             split: "validation".to_owned(),
@@ -201,7 +201,7 @@ impl<'a> Trainer<'a> {
             value,
             seconds: evaluation.seconds,
             best: better,
-        });
+        }));
         if better {
             let best = Best { metric: metric.to_string(), value, step: self.steps_done, epoch: self.epoch() };
             self.best = Some(BestModel { best, loss: evaluation.loss, confusion: evaluation.confusion });
@@ -215,7 +215,7 @@ impl<'a> Trainer<'a> {
     fn finish(mut self, reason: EndReason) -> Result<RunFolder> {
         let end = self.end(reason);
         self.metrics(&end)?.write(&self.folder)?;
-        self.observers.on_end(&end);
+        self.observers.record(Event::End(end));
         if let Some(profile) = &self.profile {
             profile.write(&self.folder)?;
             eprint!("{}", profile.table());
@@ -293,7 +293,7 @@ impl<'a> Trainer<'a> {
 
     fn record_step(&mut self, result: &StepResult, learning_rate: f64, began: Instant) {
         let seconds = began.elapsed().as_secs_f64();
-        self.observers.on_step(&StepRecord {
+        self.observers.record(Event::Step(StepRecord {
             step: self.steps_done,
             total_steps: self.total_steps,
             epoch: self.epoch(),
@@ -305,7 +305,7 @@ impl<'a> Trainer<'a> {
             examples_per_second: result.examples as f64 / seconds,
             tokens_per_second: result.tokens as f64 / seconds,
             seconds: self.seconds(),
-        });
+        }));
     }
 }
 

@@ -5,29 +5,28 @@
 mod progress;
 mod tensorboard;
 
-use run::{End, EvaluationRecord, Event, LogWriter, RunFolder, Start, StepRecord};
-
-pub(crate) use progress::Progress;
-pub(crate) use tensorboard::TensorBoard;
+use run::{Event, LogWriter, RunFolder};
 
 use crate::error::Result;
+use progress::Progress;
+use tensorboard::TensorBoard;
 
-/// Receives the events of a training in order.
+/// What observers are told, in the order in which it happens.
+pub(crate) enum Notice<'a> {
+    /// What is also recorded in the log.
+    Record(&'a Event),
+    EvaluationStarts {
+        split: &'a str,
+    },
+    SaveStarts,
+    Saved {
+        step: u64,
+        seconds: f64,
+    },
+}
+
 pub(crate) trait Observer {
-    /// Before the first step.
-    fn on_start(&mut self, _start: &Start) {}
-    /// After each optimizer step.
-    fn on_step(&mut self, _step: &StepRecord) {}
-    /// Before each evaluation of a split.
-    fn on_evaluation_start(&mut self, _split: &str) {}
-    /// After each evaluation.
-    fn on_evaluation(&mut self, _evaluation: &EvaluationRecord) {}
-    /// Before each checkpoint.
-    fn on_save_start(&mut self, _step: u64) {}
-    /// After each checkpoint, which took so many seconds.
-    fn on_save(&mut self, _step: u64, _seconds: f64) {}
-    /// After everything else.
-    fn on_end(&mut self, _end: &End) {}
+    fn notify(&mut self, notice: &Notice<'_>);
 }
 
 /// Several observers as one.
@@ -40,70 +39,37 @@ impl Observers {
     /// # Errors
     /// A file that can't be opened in the run's folder.
     pub fn of(run: &RunFolder, tensorboard: bool) -> Result<Self> {
-        let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(Progress::on_stderr())];
-        observers.push(Box::new(LogWriter::open(run.path())?));
+        let mut observers: Vec<Box<dyn Observer>> =
+            vec![Box::new(Progress::on_stderr()), Box::new(LogWriter::open(run.path())?)];
         if tensorboard {
             observers.push(Box::new(TensorBoard::create(run)?));
         }
         Ok(Self(observers))
     }
-}
 
-impl Observer for Observers {
-    fn on_start(&mut self, start: &Start) {
-        self.0.iter_mut().for_each(|observer| observer.on_start(start));
+    pub fn notify(&mut self, notice: &Notice<'_>) {
+        self.0.iter_mut().for_each(|observer| observer.notify(notice));
     }
 
-    fn on_step(&mut self, step: &StepRecord) {
-        self.0.iter_mut().for_each(|observer| observer.on_step(step));
-    }
-
-    fn on_evaluation_start(&mut self, split: &str) {
-        self.0.iter_mut().for_each(|observer| observer.on_evaluation_start(split));
-    }
-
-    fn on_evaluation(&mut self, evaluation: &EvaluationRecord) {
-        self.0.iter_mut().for_each(|observer| observer.on_evaluation(evaluation));
-    }
-
-    fn on_save_start(&mut self, step: u64) {
-        self.0.iter_mut().for_each(|observer| observer.on_save_start(step));
-    }
-
-    fn on_save(&mut self, step: u64, seconds: f64) {
-        self.0.iter_mut().for_each(|observer| observer.on_save(step, seconds));
-    }
-
-    fn on_end(&mut self, end: &End) {
-        self.0.iter_mut().for_each(|observer| observer.on_end(end));
+    /// Tells what is recorded.
+    pub fn record(&mut self, event: Event) {
+        self.notify(&Notice::Record(&event));
     }
 }
 
 /// `log.jsonl`.
 impl Observer for LogWriter {
-    fn on_start(&mut self, start: &Start) {
-        self.write(&Event::Start(start.clone()));
-    }
-
-    fn on_step(&mut self, step: &StepRecord) {
-        self.write(&Event::Step(step.clone()));
-    }
-
-    fn on_evaluation(&mut self, evaluation: &EvaluationRecord) {
-        self.write(&Event::Evaluation(evaluation.clone()));
-    }
-
-    fn on_end(&mut self, end: &End) {
-        self.write(&Event::End(end.clone()));
+    fn notify(&mut self, notice: &Notice<'_>) {
+        if let Notice::Record(event) = notice {
+            self.write(event);
+        }
     }
 }
 
 /// Records for the tests of the observers.
 #[cfg(test)]
 mod samples {
-    use run::{Best, EndReason, Scores};
-
-    use super::*;
+    use run::{Best, End, EndReason, EvaluationRecord, Scores, Start, StepRecord};
 
     pub fn start() -> Start {
         Start {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 
-use run::{End, EndReason, EvaluationRecord, Start, StepRecord};
+use run::{End, EndReason, EvaluationRecord, Event, Start, StepRecord};
 
-use super::Observer;
+use super::{Notice, Observer};
 
 /// Seconds from which on a save is worth a line.
 const SLOW_SAVE: f64 = 2.0;
@@ -65,6 +65,30 @@ impl Progress {
 }
 
 impl Observer for Progress {
+    fn notify(&mut self, notice: &Notice<'_>) {
+        match notice {
+            Notice::Record(Event::Start(start)) => self.on_start(start),
+            Notice::Record(Event::Step(step)) => self.on_step(step),
+            Notice::Record(Event::Evaluation(evaluation)) => self.say(&describe_evaluation(evaluation)),
+            Notice::Record(Event::End(end)) => self.on_end(end),
+            Notice::EvaluationStarts { split } => self.bar_says(&format!("evaluating on {split}")),
+            Notice::SaveStarts => self.bar_says("saving"),
+            Notice::Saved { step, seconds } if *seconds >= SLOW_SAVE => {
+                self.say(&format!("step {step}: saved in {seconds:.1} s"));
+            }
+            Notice::Saved { .. } => {}
+        }
+    }
+}
+
+impl Progress {
+    /// Shows what is being done, where there is a bar.
+    fn bar_says(&self, what: &str) {
+        if let Form::Bar(bar) = &self.form {
+            bar.set_message(what.to_owned());
+        }
+    }
+
     fn on_start(&mut self, start: &Start) {
         self.epochs = start.epochs;
         if let Form::Bar(bar) = &self.form {
@@ -98,28 +122,6 @@ impl Observer for Progress {
                 ));
             }
             Form::Lines(_) => {}
-        }
-    }
-
-    fn on_evaluation_start(&mut self, split: &str) {
-        if let Form::Bar(bar) = &self.form {
-            bar.set_message(format!("evaluating on {split}"));
-        }
-    }
-
-    fn on_evaluation(&mut self, evaluation: &EvaluationRecord) {
-        self.say(&describe_evaluation(evaluation));
-    }
-
-    fn on_save_start(&mut self, _step: u64) {
-        if let Form::Bar(bar) = &self.form {
-            bar.set_message("saving");
-        }
-    }
-
-    fn on_save(&mut self, step: u64, seconds: f64) {
-        if seconds >= SLOW_SAVE {
-            self.say(&format!("step {step}: saved in {seconds:.1} s"));
         }
     }
 
@@ -256,7 +258,7 @@ mod tests {
             let seconds = number as f64 * 0.5;
             progress.on_step(&StepRecord { total_steps: total, seconds, ..samples::step(number) });
         }
-        progress.on_evaluation(&samples::evaluation());
+        progress.notify(&Notice::Record(&Event::Evaluation(samples::evaluation())));
         progress.on_end(&samples::end());
         String::from_utf8(paper.0.take()).unwrap().lines().map(str::to_owned).collect()
     }
@@ -293,8 +295,8 @@ mod tests {
         let paper = Paper::default();
         let mut progress = Progress::lines(paper.clone());
         for (step, seconds) in [(10, 0.7), (20, 2.25), (30, 1.99)] {
-            progress.on_save_start(step);
-            progress.on_save(step, seconds);
+            progress.notify(&Notice::SaveStarts);
+            progress.notify(&Notice::Saved { step, seconds });
         }
         assert_eq!(String::from_utf8(paper.0.take()).unwrap(), "step 20: saved in 2.2 s\n");
     }
@@ -318,9 +320,9 @@ mod tests {
         assert_eq!(bar.message(), "loss 0.5000, lr 1.50e-5, 32 examples/s");
         progress.on_step(&samples::step(434));
         assert_eq!(bar.prefix(), "epoch 2/3");
-        progress.on_evaluation_start("validation");
+        progress.notify(&Notice::EvaluationStarts { split: "validation" });
         assert_eq!(bar.message(), "evaluating on validation");
-        progress.on_save_start(434);
+        progress.notify(&Notice::SaveStarts);
         assert_eq!(bar.message(), "saving");
         progress.on_end(&End { best: None, ..samples::end() });
         assert!(bar.is_finished() && bar.position() == 434);

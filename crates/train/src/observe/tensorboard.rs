@@ -12,9 +12,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use run::{AppendFile, EVENTS, EvaluationRecord, RunFolder, StepRecord};
+use run::{AppendFile, EVENTS, EvaluationRecord, Event, RunFolder, StepRecord};
 
-use super::Observer;
+use super::{Notice, Observer};
 use crate::error::Result;
 
 /// What the first record of every file says.
@@ -46,12 +46,14 @@ impl TensorBoard {
 }
 
 impl Observer for TensorBoard {
-    fn on_step(&mut self, step: &StepRecord) {
-        self.write(step.step, &step_scalars(step));
-    }
-
-    fn on_evaluation(&mut self, evaluation: &EvaluationRecord) {
-        self.write(evaluation.step, &evaluation_scalars(evaluation));
+    fn notify(&mut self, notice: &Notice<'_>) {
+        match notice {
+            Notice::Record(Event::Step(step)) => self.write(step.step, &step_scalars(step)),
+            Notice::Record(Event::Evaluation(evaluation)) => {
+                self.write(evaluation.step, &evaluation_scalars(evaluation));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -198,8 +200,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(Some(folder.path()), "sst2", "tiny").unwrap();
         let mut board = TensorBoard::create(&run).unwrap();
-        board.on_step(&samples::step(1));
-        board.on_evaluation(&samples::evaluation());
+        board.notify(&Notice::Record(&Event::Step(samples::step(1))));
+        board.notify(&Notice::Record(&Event::Evaluation(samples::evaluation())));
 
         let logs = run.log_lengths().unwrap();
         let [name] = logs.keys().collect::<Vec<_>>()[..] else { panic!("one file: {logs:?}") };

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use model::tensor_bytes;
-use run::{EndReason, METRICS, RunFolder};
+use run::{EndReason, Event, METRICS, RunFolder};
 
 use super::Trainer;
 use crate::checkpoint::{FORMAT, LoadedCheckpoint, State};
 use crate::error::{Result, TrainError};
-use crate::observe::Observer;
+use crate::observe::Notice;
 use crate::signals::Signal;
 
 impl Trainer<'_> {
@@ -44,7 +44,7 @@ impl Trainer<'_> {
     /// Saves where the run stands; with `publish` its model becomes the run's.
     pub(super) fn save(&mut self, publish: bool) -> Result<()> {
         let began = Instant::now();
-        self.observers.on_save_start(self.steps_done);
+        self.observers.notify(&Notice::SaveStarts);
         if self.identity.base_weights_sha256.is_empty() {
             self.identity.base_weights_sha256 = self.setup.base_weights_sha256()?;
         }
@@ -64,7 +64,7 @@ impl Trainer<'_> {
         };
         self.retention.save(state, self.step.parameters(), &self.step.optimizer, publish)?;
         tracing::debug!("step {}: saved in {:?}", self.steps_done, began.elapsed());
-        self.observers.on_save(self.steps_done, began.elapsed().as_secs_f64());
+        self.observers.notify(&Notice::Saved { step: self.steps_done, seconds: began.elapsed().as_secs_f64() });
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl Trainer<'_> {
     pub(super) fn stop(mut self, signal: Signal) -> Result<RunFolder> {
         self.ensure_saved()?;
         let end = self.end(EndReason::Interrupted);
-        self.observers.on_end(&end);
+        self.observers.record(Event::End(end));
         let run = self.folder.path().to_owned();
         Err(TrainError::Interrupted { signal, run, step: self.steps_done })
     }
