@@ -25,7 +25,6 @@ pub enum Role {
 pub struct ParameterSpec {
     /// Hugging Face's name, for example `bert.encoder.layer.0.attention.self.query.weight`.
     pub name: String,
-    /// The shape.
     pub shape: Vec<i64>,
     /// Where in the model it is.
     pub role: Role,
@@ -46,7 +45,6 @@ impl ParameterSpec {
 /// What a layer says of its parameters, whatever the name and shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Traits {
-    /// Whether weight decay applies.
     pub(crate) decays: bool,
     /// Whether it computes in fp32 whatever the model's precision; in the head everything does.
     pub(crate) always_fp32: bool,
@@ -139,7 +137,6 @@ impl Scope<'_> {
         Self { per_class: true, ..self }
     }
 
-    /// Adds a parameter.
     pub(crate) fn parameter(&mut self, name: &str, shape: &[i64], traits: Traits) -> ParameterId {
         ParameterId(self.stack(&[name], shape, traits).first)
     }

@@ -1,23 +1,26 @@
 //! A model with a classification head: loading, the forward pass, and the explicit backward pass.
 
+use std::io::Write;
 use std::path::Path;
 
+use disk::write_atomic_with;
 use tch::{Device, Tensor};
 
 use crate::architecture::Network;
 use crate::builder::Role;
-use crate::config::Config;
+use crate::config::{CONFIG_JSON, Config};
 use crate::dropout::DropoutStream;
 use crate::error::ModelError;
 use crate::head;
-use crate::initializer::Initializer;
+use crate::initializer::fresh;
 use crate::inputs::{Inputs, Rows};
-use crate::layers::layer_norm::Upstream;
-use crate::layers::{embeddings, encoder_layer};
+use crate::layers::encoder_layer;
+use crate::layers::layer_norm::{self, Upstream};
 use crate::parameters::{Gradients, Parameters};
 use crate::pass::{Backward, Forward};
 use crate::precision::Precision;
-use crate::weights::{self, LoadOptions, LoadReport};
+use crate::tensor_file::write_tensors;
+use crate::weights::{self, LoadOptions, LoadReport, MODEL_SAFETENSORS};
 
 /// An encoder with a classification head.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ pub struct SequenceClassifier {
 #[derive(Debug)]
 pub struct Tape<'a> {
     inputs: &'a Inputs,
-    embeddings: embeddings::Saved,
+    embeddings: layer_norm::Saved,
     layers: Vec<encoder_layer::Saved>,
     head: head::Saved,
 }
@@ -57,8 +60,7 @@ impl SequenceClassifier {
     /// A model of random weights as Hugging Face initializes them: for tests and for measuring speed.
     pub fn random(config: Config, device: Device, precision: Precision, seed: u64) -> Self {
         let (specs, network) = config.build();
-        let initializer = Initializer::new(seed, config.initializer_range);
-        let master = |spec: &_| initializer.tensor(spec).to_device(device);
+        let master = |spec: &_| fresh(spec, seed, config.initializer_range).to_device(device);
         let parameters = Parameters::new(specs, device, precision.kind(), master);
         Self { config, parameters, network }
     }
@@ -68,7 +70,6 @@ impl SequenceClassifier {
         &self.config
     }
 
-    /// The ordered parameters.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
@@ -127,12 +128,15 @@ impl SequenceClassifier {
         pass.gradients
     }
 
-    /// Writes `config.json` and `model.safetensors` (fp32) into `folder`, as transformers reads them.
+    /// Writes `config.json` and `model.safetensors` (fp32) into `folder`, as transformers reads them. Each is there whole or
+    /// not at all.
     ///
     /// # Errors
     /// [`ModelError::Io`] and [`ModelError::Safetensors`].
     pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
-        weights::save(folder, &self.config, &self.parameters)
+        let tensors = self.parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
+        write_atomic_with(&folder.join(CONFIG_JSON), |out| out.write_all(self.config.to_json()?.as_bytes()))?;
+        Ok(write_atomic_with(&folder.join(MODEL_SAFETENSORS), |out| write_tensors(out, tensors))?)
     }
 
     // Only the classifier reads the last layer, and only its [CLS] rows.

@@ -13,14 +13,12 @@ pub const CONFIG_JSON: &str = "config.json";
 /// Everything in `config.json` that decides what a model computes. Other keys are carried along unchanged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
-    /// The family.
     #[serde(rename = "model_type")]
     pub architecture: Architecture,
     /// Size of the word embedding table.
     pub vocab_size: i64,
     /// `D`: width of the hidden states.
     pub hidden_size: i64,
-    /// Number of encoder layers.
     pub num_hidden_layers: i64,
     /// `N`: attention heads a layer.
     pub num_attention_heads: i64,
@@ -67,12 +65,10 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
-    /// BERT.
     Bert,
 }
 
 impl Architecture {
-    /// All of them.
     pub const ALL: [Architecture; 1] = [Architecture::Bert];
 
     /// The family of a `model_type`, or why it is none.
@@ -97,24 +93,10 @@ pub enum Activation {
     /// GELU's tanh approximation.
     #[serde(alias = "gelu_pytorch_tanh", alias = "gelu_fast")]
     GeluNew,
-    /// `max(x, 0)`.
     Relu,
-    /// `x * sigmoid(x)`.
     #[serde(alias = "swish")]
     Silu,
-    /// Hyperbolic tangent.
     Tanh,
-}
-
-/// Dropout probabilities that take the place of `config.json`'s.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DropoutOverrides {
-    /// In place of `hidden_dropout_prob`.
-    pub hidden: Option<f64>,
-    /// In place of `attention_probs_dropout_prob`.
-    pub attention: Option<f64>,
-    /// In place of `classifier_dropout`.
-    pub classifier: Option<f64>,
 }
 
 fn default_dropout() -> f64 {
@@ -136,7 +118,6 @@ impl Config {
         self.hidden_size / self.num_attention_heads
     }
 
-    /// Dropout before the classifier.
     pub fn classifier_dropout_prob(&self) -> f64 {
         self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
     }
@@ -156,13 +137,6 @@ impl Config {
         self.id2label = names.iter().enumerate().map(|(id, name)| (id.to_string(), name.clone())).collect();
         self.label2id = names.iter().enumerate().map(|(id, name)| (name.clone(), id as i64)).collect();
         self.other.remove("num_labels");
-    }
-
-    /// Puts the overrides in the place of the file's dropout probabilities.
-    pub fn override_dropout(&mut self, overrides: DropoutOverrides) {
-        self.hidden_dropout_prob = overrides.hidden.unwrap_or(self.hidden_dropout_prob);
-        self.attention_probs_dropout_prob = overrides.attention.unwrap_or(self.attention_probs_dropout_prob);
-        self.classifier_dropout = overrides.classifier.or(self.classifier_dropout);
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {

@@ -19,7 +19,6 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The device of the choice.
     ///
     /// # Errors
     /// [`ModelError::NoCuda`] where CUDA is chosen by name and not usable: never quietly the CPU.

@@ -10,31 +10,20 @@ use crate::cuda_findings::CudaFindings;
 pub enum ModelError {
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// A file of a model that could not be written.
     #[error("{}: {}", .0, .0.source)]
     Disk(#[from] disk::DiskError),
     /// `config.json` doesn't describe a model that this crate knows.
     #[error("{path}: {message}", path = path.display())]
     Config {
-        /// The file.
         path: PathBuf,
         /// What was found and what to do.
         message: String,
     },
     /// The weights file is not a readable safetensors file.
     #[error("{path}: not a usable safetensors file: {message}", path = path.display())]
-    Safetensors {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        message: String,
-    },
+    Safetensors { path: PathBuf, message: String },
     /// The only weights in the folder are pickles.
     #[error(
         "{path}: refused, because a pickle can run any code when it is opened (hint: convert it once in Python: \
@@ -42,14 +31,10 @@ pub enum ModelError {
          then use the model.safetensors it writes)",
         path = path.display()
     )]
-    Pickle {
-        /// The pickle file.
-        path: PathBuf,
-    },
+    Pickle { path: PathBuf },
     /// Names, shapes or types in the file don't fit the configuration.
     #[error("{path}: the tensors don't fit config.json{details}", path = path.display())]
     Mismatch {
-        /// The file.
         path: PathBuf,
         /// Lists of missing, misshapen and wrongly typed tensors, one a line.
         details: String,

@@ -83,7 +83,7 @@ pub struct PassSize {
 impl Config {
     /// Bytes of a training pass over a batch.
     pub fn training_pass(&self, precision: Precision, batch: BatchShape) -> PassSize {
-        let Letters { t, b, d, i, n, e } = self.letters(precision, batch);
+        let [t, b, d, i, n, e] = self.letters(precision, batch);
         let layers = self.num_hidden_layers as u64;
         let last = 3 * t * d + b * (6 * d + i);
         let sums = (layers - 1) * t * (n + 4) + b * (n + 4) + 2 * t;
@@ -95,29 +95,16 @@ impl Config {
 
     /// Bytes of a pass without a tape, as evaluation and prediction make it.
     pub fn forward_pass(&self, precision: Precision, batch: BatchShape) -> u64 {
-        let Letters { t, d, i, e, .. } = self.letters(precision, batch);
+        let [t, _, d, i, _, e] = self.letters(precision, batch);
         e * (4 * t * d + 2 * t * i) + indices(t)
     }
 
-    fn letters(&self, precision: Precision, batch: BatchShape) -> Letters {
-        Letters {
-            t: batch.tokens.next_multiple_of(ROW_BLOCK as u64),
-            b: batch.sentences,
-            d: self.hidden_size as u64,
-            i: self.intermediate_size as u64,
-            n: self.num_attention_heads as u64,
-            e: if precision == Precision::Fp32 { 4 } else { 2 },
-        }
+    /// `[T, B, D, I, N, e]`.
+    fn letters(&self, precision: Precision, batch: BatchShape) -> [u64; 6] {
+        let t = batch.tokens.next_multiple_of(ROW_BLOCK as u64);
+        let [d, i, n] = [self.hidden_size, self.intermediate_size, self.num_attention_heads].map(|size| size as u64);
+        [t, batch.sentences, d, i, n, if precision == Precision::Fp32 { 4 } else { 2 }]
     }
-}
-
-struct Letters {
-    t: u64,
-    b: u64,
-    d: u64,
-    i: u64,
-    n: u64,
-    e: u64,
 }
 
 /// The lists of `inputs.rs`, 8 bytes an element: ids, positions, distinct ids and where they are, and the two groups.

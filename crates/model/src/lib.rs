@@ -52,7 +52,7 @@ mod weights;
 pub use allocator::untouched_zeros;
 pub use builder::{ParameterSpec, Role};
 pub use classifier::{SequenceClassifier, Tape};
-pub use config::{Activation, Architecture, CONFIG_JSON, Config, DropoutOverrides};
+pub use config::{Activation, Architecture, CONFIG_JSON, Config};
 pub use cuda_findings::CudaFindings;
 pub use device::{DeviceChoice, device_name};
 pub use dropout::DropoutStream;

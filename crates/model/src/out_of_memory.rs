@@ -23,21 +23,16 @@ const SIGNS: [&str; 3] = ["CUDA out of memory", "CUDA error: out of memory", "CU
 pub fn catch_out_of_memory<T>(pass: impl FnOnce() -> Result<T, ModelError>) -> Result<Option<T>, ModelError> {
     keep_quiet_when_caught();
     // The caller throws away what a pass that failed was given, or gives it whole to the next attempt.
-    let caught = {
-        let _catching = Catching::begin();
-        panic::catch_unwind(AssertUnwindSafe(pass))
-    };
+    let before = CATCHING.replace(true);
+    let caught = panic::catch_unwind(AssertUnwindSafe(pass));
+    CATCHING.set(before);
     match caught {
         Ok(Ok(value)) => Ok(Some(value)),
-        Ok(Err(error)) if is_out_of_memory(&error) => Ok(None),
+        Ok(Err(ModelError::Torch(TchError::Torch(text)))) if says_so(&text) => Ok(None),
         Ok(Err(error)) => Err(error),
         Err(payload) if message(payload.as_ref()).is_some_and(says_so) => Ok(None),
         Err(payload) => panic::resume_unwind(payload),
     }
-}
-
-fn is_out_of_memory(error: &ModelError) -> bool {
-    matches!(error, ModelError::Torch(TchError::Torch(text)) if says_so(text))
 }
 
 fn says_so(text: &str) -> bool {
@@ -52,23 +47,6 @@ fn message(payload: &(dyn Any + Send)) -> Option<&str> {
 thread_local! {
     /// Whether this thread is inside of [`catch_out_of_memory`].
     static CATCHING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Marks the thread until it is dropped.
-struct Catching {
-    before: bool,
-}
-
-impl Catching {
-    fn begin() -> Self {
-        Self { before: CATCHING.replace(true) }
-    }
-}
-
-impl Drop for Catching {
-    fn drop(&mut self) {
-        CATCHING.set(self.before);
-    }
 }
 
 /// Nobody wants to read of a panic that is dealt with. Every other one is reported as before.

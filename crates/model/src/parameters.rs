@@ -27,14 +27,13 @@ impl Parameter {
         &self.spec.name
     }
 
-    /// The part of the model that it belongs to.
     pub fn role(&self) -> Role {
         self.spec.role
     }
 
     /// Whether weight decay applies: to everything but biases and norms.
     pub fn decays(&self) -> bool {
-        self.spec.traits.decays
+        self.spec.decays()
     }
 
     /// The fp32 weights: contiguous, updated in place by the optimizer.
@@ -110,12 +109,10 @@ impl Parameters {
         Self { list, stacks, device, compute_kind }
     }
 
-    /// The parameters in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
         self.list.iter()
     }
 
-    /// How many parameters (tensors) there are.
     pub fn len(&self) -> usize {
         self.list.len()
     }
@@ -125,12 +122,10 @@ impl Parameters {
         self.list.is_empty()
     }
 
-    /// The parameter of that name.
     pub fn get(&self, name: &str) -> Option<&Parameter> {
         self.list.iter().find(|parameter| parameter.name() == name)
     }
 
-    /// The device that all parameters lie on.
     pub fn device(&self) -> Device {
         self.device
     }

@@ -9,7 +9,6 @@ use tch::{Device, Kind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// IEEE single precision throughout.
     Fp32,
     /// bfloat16 weights and activations; statistics of norms and all sums in fp32.
     Bf16,
@@ -30,7 +29,6 @@ pub enum PrecisionChoice {
 }
 
 impl PrecisionChoice {
-    /// The number format of the choice on a device.
     pub fn on(self, device: Device) -> Precision {
         match self {
             Self::Auto => Precision::auto(device),

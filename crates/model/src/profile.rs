@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 /// What the time of a training step goes into. What belongs to none of these is the rest of the step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Products with weights, forward and backward.
     Gemm,
@@ -19,49 +19,23 @@ pub enum Phase {
     Activation,
     /// Look-ups in embedding tables and their gradients.
     Embeddings,
-    /// Gradients of biases.
     Biases,
-    /// The loss.
     Loss,
     /// The gradients' norm and the update of the weights.
     Optimizer,
-    /// Making batches.
     Data,
 }
 
-impl Phase {
-    /// All of them, in the order of this list.
-    pub const ALL: [Phase; 9] = [
-        Phase::Gemm,
-        Phase::Attention,
-        Phase::Normalization,
-        Phase::Activation,
-        Phase::Embeddings,
-        Phase::Biases,
-        Phase::Loss,
-        Phase::Optimizer,
-        Phase::Data,
-    ];
+/// The names of all phases in tables and files, in the order of [`Phase`].
+pub const PHASES: [&str; 9] =
+    ["gemm", "attention", "normalisation", "activation", "embeddings", "biases", "loss", "optimizer", "data"];
 
-    /// The name in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Phase::Gemm => "gemm",
-            Phase::Attention => "attention",
-            Phase::Normalization => "normalisation",
-            Phase::Activation => "activation",
-            Phase::Embeddings => "embeddings",
-            Phase::Biases => "biases",
-            Phase::Loss => "loss",
-            Phase::Optimizer => "optimizer",
-            Phase::Data => "data",
-        }
-    }
-}
+/// The time of each phase, in the order of [`PHASES`].
+pub type PhaseTimes = [Duration; PHASES.len()];
 
 thread_local! {
     static ON: Cell<bool> = const { Cell::new(false) };
-    static TOTALS: RefCell<[Duration; Phase::ALL.len()]> = const { RefCell::new([Duration::ZERO; Phase::ALL.len()]) };
+    static TOTALS: RefCell<PhaseTimes> = const { RefCell::new([Duration::ZERO; PHASES.len()]) };
 }
 
 /// Begins to time phases on this thread, from zero.
@@ -71,9 +45,8 @@ pub fn start() {
 }
 
 /// The time of each phase on this thread since [`start`], or since this was last asked.
-pub fn take() -> [(Phase, Duration); Phase::ALL.len()] {
-    let totals = TOTALS.take();
-    Phase::ALL.map(|phase| (phase, totals[phase as usize]))
+pub fn take() -> PhaseTimes {
+    TOTALS.take()
 }
 
 /// Runs `work` and adds its time to a phase, if this thread times phases. Timers don't nest: a phase inside of another
@@ -102,10 +75,10 @@ mod tests {
         start();
         timed(Phase::Loss, nap);
         let times = take();
-        for (phase, time) in times {
-            assert_eq!(time >= Duration::from_millis(3), phase == Phase::Loss, "{phase:?}");
+        for (name, time) in PHASES.iter().zip(times) {
+            assert_eq!(time >= Duration::from_millis(3), *name == "loss", "{name}");
         }
-        assert!(take().iter().all(|(_, time)| time.is_zero()));
+        assert!(take().iter().all(Duration::is_zero));
         ON.set(false);
     }
 }

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::dropout::Site;
 use crate::inputs::Rows;
 use crate::test_tensors::normal;
-use crate::{DropoutOverrides, DropoutStream, Gradient, Inputs, Precision, Role, SequenceClassifier};
+use crate::{DropoutStream, Gradient, Inputs, Precision, Role, SequenceClassifier};
 
 /// Leaves for autograd, by name: fp32 copies of what the passes compute with.
 struct Leaves(Vec<(String, Tensor)>);
@@ -183,7 +183,7 @@ fn equally_long_sentences_and_no_dropout_too() {
     let (logits, gradients) = compare(config("gelu"), &sentences, Precision::Fp32);
     assert!(logits < 1e-5 && gradients < 1e-4, "{logits:e} {gradients:e}");
     let mut plain = config("gelu");
-    plain.override_dropout(DropoutOverrides { hidden: Some(0.0), attention: Some(0.0), classifier: Some(0.0) });
+    (plain.hidden_dropout_prob, plain.attention_probs_dropout_prob, plain.classifier_dropout) = (0.0, 0.0, None);
     let (logits, gradients) = compare(plain, &sentences, Precision::Fp32);
     assert!(logits < 1e-5 && gradients < 1e-4, "{logits:e} {gradients:e}");
 }
@@ -209,7 +209,7 @@ fn a_sentence_alone_is_the_sentence_in_a_batch() {
 #[test]
 fn forward_and_forward_train_agree_without_dropout() {
     let mut config = config("gelu");
-    config.override_dropout(DropoutOverrides { hidden: Some(0.0), attention: Some(0.0), classifier: Some(0.0) });
+    (config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout) = (0.0, 0.0, None);
     let model = SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 3);
     let inputs = pack(&sentences(4, 9));
     let (trained, _) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use disk::write_atomic_with;
 use kernels::parallel;
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, TensorView};
@@ -18,12 +17,10 @@ use tch::{Device, Kind, Tensor};
 
 use crate::allocator;
 use crate::builder::{ParameterSpec, Role};
-use crate::config::{CONFIG_JSON, Config};
+use crate::config::Config;
 use crate::error::ModelError;
-use crate::initializer::Initializer;
-use crate::parameters::Parameters;
+use crate::initializer;
 use crate::precision::Precision;
-use crate::tensor_file::write_tensors;
 use crate::tensor_slice::bytes_mut;
 
 /// The file of weights, in a model's folder.
@@ -99,9 +96,9 @@ pub(crate) fn load(
     if options.device != Device::Cpu {
         tensors.values_mut().for_each(|tensor| *tensor = tensor.to_device(options.device));
     }
-    let initializer = Initializer::new(options.seed, config.initializer_range);
     for spec in fresh {
-        tensors.insert(spec.name.clone(), initializer.tensor(spec).to_device(options.device));
+        let tensor = initializer::fresh(spec, options.seed, config.initializer_range);
+        tensors.insert(spec.name.clone(), tensor.to_device(options.device));
     }
     Ok((tensors, report))
 }
@@ -134,13 +131,6 @@ fn masters(found: &[Found]) -> BTreeMap<String, Tensor> {
         .collect();
     parallel::for_each(pieces, |(from, to): (&[u8], &mut [u8])| to.copy_from_slice(from));
     found.iter().map(|(spec, ..)| spec.name.clone()).zip(tensors).collect()
-}
-
-/// Writes both files of a model folder. Each is there whole or not at all.
-pub(crate) fn save(folder: &Path, config: &Config, parameters: &Parameters) -> Result<(), ModelError> {
-    let tensors = || parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
-    write_atomic_with(&folder.join(CONFIG_JSON), |out| out.write_all(config.to_json()?.as_bytes()))?;
-    Ok(write_atomic_with(&folder.join(MODEL_SAFETENSORS), |out| write_tensors(out, tensors().collect::<Vec<_>>()))?)
 }
 
 /// The safetensors file of a folder, or why there is none.

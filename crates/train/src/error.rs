@@ -11,7 +11,6 @@ pub type Result<T, E = TrainError> = std::result::Result<T, E>;
 /// What can go wrong between the flags and the finished run.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// Something about the options.
     #[error(transparent)]
     Options(#[from] OptionsError),
 
@@ -22,27 +21,17 @@ pub enum TrainError {
         None => "no step was saved before".to_owned(),
     })]
     NotSaved {
-        /// The step.
         step: u64,
         /// The newest step that is saved.
         safe: Option<u64>,
-        /// The run's folder.
         run: PathBuf,
-        /// Why.
         source: Box<TrainError>,
     },
 
     /// A signal stopped the run; what it has learned is saved.
     #[error("stopped by {} after step {step}, which is saved (hint: cargo run -p train -- --resume {} goes on from \
         there)", signal.name(), run.display())]
-    Interrupted {
-        /// What stopped it.
-        signal: Signal,
-        /// The run's folder.
-        run: PathBuf,
-        /// Optimizer steps done.
-        step: u64,
-    },
+    Interrupted { signal: Signal, run: PathBuf, step: u64 },
 
     /// A pass over a split that a signal ended.
     #[error("stopped by a signal")]
@@ -57,9 +46,7 @@ pub enum TrainError {
     NotFinite {
         /// The step, from 1.
         step: u64,
-        /// Its loss.
         loss: f64,
-        /// Its gradient's global norm.
         gradient_norm: f64,
         /// Its rows in the training split.
         rows: Vec<usize>,
@@ -71,23 +58,18 @@ pub enum TrainError {
     #[error("{0}")]
     Refused(String),
 
-    /// Something about the run's folder.
     #[error(transparent)]
     Run(#[from] run::RunError),
 
-    /// A file operation that failed.
     #[error(transparent)]
     Disk(#[from] disk::DiskError),
 
-    /// Something about the data.
     #[error(transparent)]
     Data(#[from] data::DataError),
 
-    /// Something about finding a model.
     #[error(transparent)]
     Fetch(#[from] fetch::FetchError),
 
-    /// Something about a model's files.
     #[error(transparent)]
     Model(#[from] model::ModelError),
 
@@ -95,11 +77,9 @@ pub enum TrainError {
     #[error(transparent)]
     Metrics(#[from] metrics::MetricsError),
 
-    /// A record that can't be written as JSON.
     #[error("the record can't be written as JSON")]
     Json(#[from] serde_json::Error),
 
-    /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
 }

@@ -21,7 +21,6 @@ pub struct Evaluation {
     pub predictions: Vec<u32>,
     /// True against predicted classes.
     pub confusion: ConfusionMatrix,
-    /// All scores.
     pub report: ClassificationReport,
     /// Mean cross-entropy, without smoothing or class weights.
     pub loss: f64,
@@ -32,7 +31,6 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// The value of one metric.
     pub fn value(&self, metric: Metric) -> f64 {
         metric.value(&self.report, self.loss)
     }
@@ -96,7 +94,6 @@ fn log_probabilities(model: &SequenceClassifier, batch: &Batch) -> Result<Vec<Ve
     Ok(Vec::<Vec<f32>>::try_from(&log_p.to_device(tch::Device::Cpu))?)
 }
 
-/// The label of every row.
 fn labels(examples: &Examples, split: &str) -> Result<Vec<u32>> {
     let unlabelled = (0..examples.len()).filter(|&row| examples.label(row).is_none()).count();
     if unlabelled > 0 || examples.is_empty() {

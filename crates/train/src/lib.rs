@@ -1,7 +1,7 @@
 //! Fine-tuning: from a checked configuration and prepared data to the folder of a run.
 //!
 //! In reading order: [`options`] (flags and file become one checked [`TrainConfig`]), `resume` (which run goes on),
-//! [`train()`] (the parts put together), [`memory_estimate`] (what a run will need of it), `setup` (data
+//! [`train()`] (the parts put together), `memory_estimate` (what a run will need of it), `setup` (data
 //! and model, found and held against each other), `trainer` (when: the loop), `step` (what: from batches to changed
 //! weights), [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`]
 //! (predictions and scores), [`checkpoint`] (what a run goes on from), [`signals`] (asked to stop), `observe` (progress,
@@ -13,7 +13,7 @@ pub mod evaluate;
 mod free_space;
 pub mod logging;
 pub mod loss;
-pub mod memory_estimate;
+mod memory_estimate;
 mod micro_batches;
 mod observe;
 pub mod optim;

@@ -31,7 +31,6 @@ use crate::optim::state_shapes;
 use crate::options::{OptimizerKind, TrainConfig};
 
 pub use limits::{available, peak};
-pub use shortage::Shortage;
 
 /// Code and buffers of libtorch that are first touched by a pass, in bytes: measured, as is what oneDNN adds for bf16
 /// with the kernels that it makes at run time and its own order of the weights.
@@ -48,11 +47,9 @@ const ROWS_LOOKED_AT: usize = 1_000_000;
 /// A run, as far as its memory goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
-    /// The run's configuration.
     pub config: &'a TrainConfig,
     /// The model's, with the labels and dropout of the run.
     pub model: &'a model::Config,
-    /// What the passes compute in.
     pub precision: model::Precision,
     /// Tokens of each training row.
     pub train: &'a [u32],
@@ -125,7 +122,6 @@ impl Need {
         }
     }
 
-    /// All of it together.
     pub fn total(&self) -> u64 {
         let steady = self.weights + self.compute + self.optimizer;
         let passing = (self.gradients + self.activations).max(self.evaluation);
@@ -154,7 +150,7 @@ fn check_against(plan: &Plan, need: Need, process: u64, room: u64) -> Result<Nee
     if need.total() <= room {
         return Ok(need);
     }
-    Err(TrainError::Refused(Shortage::new(plan, need, process, room).to_string()))
+    Err(TrainError::Refused(shortage::describe(plan, &need, process, room)))
 }
 
 /// The heaviest batch of those that training will take.

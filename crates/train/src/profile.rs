@@ -1,11 +1,9 @@
 //! `--profile`: the mean step by phase, as a table and as `profile.json` in the run.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::profile::{self, Phase};
+use model::profile::{self, PHASES, PhaseTimes};
 use run::{PROFILE, RunFolder};
-use serde::Serialize;
 
 use crate::error::Result;
 
@@ -16,26 +14,24 @@ const WARM_UP: u64 = 5;
 #[derive(Debug)]
 pub(crate) struct Profile {
     seen: u64,
-    steps: u64,
     total: Duration,
-    phases: BTreeMap<Phase, Duration>,
+    phases: PhaseTimes,
 }
 
-/// What `profile.json` holds: milliseconds of the mean step.
-#[derive(Debug, Serialize)]
+/// Milliseconds of the mean step.
 struct Summary {
     /// How many steps the means are over.
     steps: u64,
     step_ms: f64,
     /// By phase, `other` being what belongs to none; they add up to the step.
-    phases: Vec<(String, f64)>,
+    phases: Vec<(&'static str, f64)>,
 }
 
 impl Profile {
     /// Begins to time phases on this thread.
     pub fn start() -> Self {
         profile::start();
-        Self { seen: 0, steps: 0, total: Duration::ZERO, phases: BTreeMap::new() }
+        Self { seen: 0, total: Duration::ZERO, phases: PhaseTimes::default() }
     }
 
     /// Time that belongs to no step (an evaluation's) is dropped.
@@ -47,35 +43,29 @@ impl Profile {
     pub fn after_step(&mut self, time: Duration) {
         let phases = profile::take();
         self.seen += 1;
-        if self.seen <= WARM_UP {
-            return;
-        }
-        self.steps += 1;
-        self.total += time;
-        for (phase, time) in phases {
-            *self.phases.entry(phase).or_default() += time;
+        if self.seen > WARM_UP {
+            self.total += time;
+            self.phases.iter_mut().zip(phases).for_each(|(sum, time)| *sum += time);
         }
     }
 
     fn summary(&self) -> Summary {
-        let ms = |time: Duration| time.as_secs_f64() * 1000.0 / self.steps.max(1) as f64;
-        let mut phases: Vec<(String, f64)> =
-            self.phases.iter().map(|(phase, time)| (phase.name().to_owned(), ms(*time))).collect();
+        let steps = self.seen.saturating_sub(WARM_UP);
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0 / steps.max(1) as f64;
+        let mut phases: Vec<_> = PHASES.into_iter().zip(self.phases.map(ms)).collect();
         let step_ms = ms(self.total);
         let known: f64 = phases.iter().map(|(_, ms)| ms).sum();
-        phases.push(("other".to_owned(), step_ms - known));
-        Summary { steps: self.steps, step_ms, phases }
+        phases.push(("other", step_ms - known));
+        Summary { steps, step_ms, phases }
     }
 
-    /// The table that is shown.
     pub fn table(&self) -> String {
         let summary = self.summary();
         if summary.steps == 0 {
             return format!("no profile: it leaves out the first {WARM_UP} steps, and there were no more\n");
         }
         let mut text = format!("mean of {} steps\n", summary.steps);
-        let rows = summary.phases.iter().map(|(name, ms)| (name.as_str(), *ms));
-        for (name, ms) in rows.chain([("step", summary.step_ms)]) {
+        for (name, ms) in summary.phases.into_iter().chain([("step", summary.step_ms)]) {
             text += &format!("{name:<14} {ms:>9.2} ms {:>6.1} %\n", 100.0 * ms / summary.step_ms);
         }
         text
@@ -87,7 +77,7 @@ impl Profile {
     /// A file that can't be written.
     pub fn write(&self, run: &RunFolder) -> Result<()> {
         let Summary { steps, step_ms, phases } = self.summary();
-        let phases: serde_json::Map<_, _> = phases.into_iter().map(|(name, ms)| (name, ms.into())).collect();
+        let phases: serde_json::Map<_, _> = phases.into_iter().map(|(name, ms)| (name.to_owned(), ms.into())).collect();
         let json = serde_json::json!({ "steps": steps, "step_ms": step_ms, "phases": phases });
         Ok(run.write(PROFILE, format!("{json:#}\n"))?)
     }
@@ -95,6 +85,8 @@ impl Profile {
 
 #[cfg(test)]
 mod tests {
+    use model::profile::Phase;
+
     use super::*;
 
     #[test]
@@ -114,7 +106,7 @@ mod tests {
         assert_eq!((summary.steps, summary.step_ms), (2, 50.0));
         let sum: f64 = summary.phases.iter().map(|(_, ms)| ms).sum();
         assert!((sum - 50.0).abs() < 1e-9);
-        let of = |name: &str| summary.phases.iter().find(|(other, _)| other == name).expect("a phase").1;
+        let of = |name: &str| summary.phases.iter().find(|(other, _)| *other == name).expect("a phase").1;
         assert!(of("gemm") == 0.0 && of("optimizer") >= 5.0 && of("other") <= 45.0);
         let table = profile.table();
         assert!(

@@ -7,14 +7,14 @@ use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{DiskError, human_bytes, sha256_file};
 use fetch::{Origin, PretrainedModel};
-use model::{Config, DropoutOverrides, LoadOptions, LoadReport, SequenceClassifier, device_name};
+use model::{Config, LoadOptions, LoadReport, SequenceClassifier, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 
 use crate::checkpoint::{Identity, Publication};
 use crate::error::{Result, TrainError};
 use crate::memory_estimate;
-use crate::options::{ClassWeights, TrainConfig};
+use crate::options::{ClassWeights, RegularizationOptions, TrainConfig};
 
 /// The tokenizer's files in a Hugging Face model folder.
 const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
@@ -65,7 +65,7 @@ impl Setup {
         config.regularization.check_layers(model_config.num_hidden_layers as usize)?;
         config.regularization.check_labels(&manifest.label_names)?;
         model_config.set_labels(&manifest.label_names);
-        model_config.override_dropout(dropout(config));
+        override_dropout(&mut model_config, &config.regularization);
         let precision = config.precision.on(device);
         if device == Device::Cpu {
             check_memory(config, &model_config, precision, (&train, validation.as_ref()))?;
@@ -192,12 +192,10 @@ fn check_fit(prepared: &Prepared, pretrained: &PretrainedModel, model: &Config) 
     Ok(())
 }
 
-fn dropout(config: &TrainConfig) -> DropoutOverrides {
-    DropoutOverrides {
-        hidden: config.regularization.hidden_dropout,
-        attention: config.regularization.attention_dropout,
-        classifier: config.regularization.classifier_dropout,
-    }
+fn override_dropout(model: &mut Config, asked: &RegularizationOptions) {
+    model.hidden_dropout_prob = asked.hidden_dropout.unwrap_or(model.hidden_dropout_prob);
+    model.attention_probs_dropout_prob = asked.attention_dropout.unwrap_or(model.attention_probs_dropout_prob);
+    model.classifier_dropout = asked.classifier_dropout.or(model.classifier_dropout);
 }
 
 /// Refuses a run that this machine's memory can't hold, before any weight is read.

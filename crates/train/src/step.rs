@@ -126,10 +126,10 @@ impl TrainStep {
             let dropout = DropoutStream::new(self.seed, done * passes as u64 + number as u64, 0);
             let (share, part) = self.forward_backward(batch, &dropout, total_weight)?;
             loss += share;
-            gradients = Some(match gradients.take() {
-                None => part,
-                Some(sum) => self.add(sum, part),
-            });
+            match &mut gradients {
+                None => gradients = Some(part),
+                Some(sum) => sum.accumulate(part, self.parameters()),
+            }
         }
         Ok((loss, gradients.unwrap_or(Gradients(Vec::new()))))
     }
@@ -148,11 +148,6 @@ impl TrainStep {
             timed(Phase::Loss, || self.loss.forward_backward(&logits, &batch.labels, total_weight));
         let gradients = self.model.backward(tape, &dlogits);
         Ok((f64::try_from(&loss)?, gradients))
-    }
-
-    fn add(&self, mut sum: Gradients, part: Gradients) -> Gradients {
-        sum.accumulate(part, self.parameters());
-        sum
     }
 }
 

@@ -28,8 +28,6 @@ pub(crate) struct Embeddings {
     pub(crate) dropout: f64,
 }
 
-pub(crate) type Saved = layer_norm::Saved;
-
 impl Embeddings {
     /// `T` token ids to `[T, D]`, without dropout and without a tape.
     pub(crate) fn forward(&self, pass: Forward) -> Tensor {
@@ -37,7 +35,7 @@ impl Embeddings {
     }
 
     /// `T` token ids to `[T, D]`.
-    pub(crate) fn forward_train(&self, pass: Forward) -> (Tensor, Saved) {
+    pub(crate) fn forward_train(&self, pass: Forward) -> (Tensor, layer_norm::Saved) {
         let sites = Sites { before: None, after: pass.site(self.dropout) };
         self.norm.forward_train(self.sum(pass.inputs, pass.parameters), None, sites, pass.parameters)
     }
@@ -69,7 +67,7 @@ impl Embeddings {
     }
 
     /// Takes the gradient of the output, `[T, D]`.
-    pub(crate) fn backward(&self, saved: &Saved, upstream: &Upstream, pass: &mut Backward) {
+    pub(crate) fn backward(&self, saved: &layer_norm::Saved, upstream: &Upstream, pass: &mut Backward) {
         let dsum = self.norm.backward(saved, upstream, pass).residual; // [T, D]
         timed(Phase::Embeddings, || self.backward_tables(&dsum, pass));
     }

@@ -96,12 +96,10 @@ impl LoadedCheckpoint {
         Ok(Some(found))
     }
 
-    /// The weights, by name.
     pub fn weights(&self) -> Result<Vec<(String, Tensor)>> {
         Ok(read_tensors(&self.path.join(WEIGHTS))?)
     }
 
-    /// The optimizer's state, by name.
     pub fn optimizer(&self) -> Result<Vec<(String, Tensor)>> {
         Ok(read_tensors(&self.path.join(OPTIMIZER))?)
     }

@@ -14,7 +14,6 @@
 //! Nothing random is stored: order, learning rate and dropout follow from the step.
 
 mod load;
-mod publication;
 mod retention;
 mod save;
 mod state;
@@ -23,10 +22,10 @@ use std::path::Path;
 
 use disk::{DiskError, UNFINISHED};
 pub(crate) use load::LoadedCheckpoint;
-pub(crate) use publication::{Publication, publish};
 pub(crate) use retention::Retention;
 use run::checkpoints::SUMS;
-use save::{Job, Tensors};
+pub(crate) use save::Publication;
+use save::{Job, Tensors, publish};
 pub(crate) use state::{BestModel, FORMAT, Identity, State};
 
 use crate::error::Result;

@@ -60,7 +60,6 @@ impl Retention {
         self.last == Some((step, evaluated))
     }
 
-    /// The folder of the last checkpoint.
     pub fn last(&self) -> Option<PathBuf> {
         self.last.map(|(step, _)| self.run.join(CHECKPOINTS).join(name_of(step)))
     }

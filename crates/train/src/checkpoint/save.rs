@@ -9,15 +9,19 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::thread::scope;
 
-use disk::{DiskError, NewFile, UNFINISHED, join, sha256_of, spawn};
+use disk::{DiskError, NewFile, UNFINISHED, join, link_atomic, sha256_of, spawn, write_atomic};
 use model::{Parameters, tensor_bytes, write_tensors};
+use run::MODEL;
 use run::checkpoints::{CHECKPOINTS, name_of, steps_in};
 use tch::Tensor;
 
-use super::{OPTIMIZER, Publication, STATE, SUMMED, SUMS, State, WEIGHTS, discard, publish};
+use super::{OPTIMIZER, STATE, SUMMED, SUMS, State, WEIGHTS, discard};
 use crate::error::{Result, TrainError};
 use crate::free_space;
 use crate::optim::Optimizer;
+
+/// The files that make a run folder a usable model besides its weights, by name.
+pub(crate) type Publication = Vec<(String, Vec<u8>)>;
 
 /// What training changes from step to step: the tensors themselves, not copies.
 #[derive(Debug)]
@@ -26,10 +30,8 @@ pub(crate) struct Tensors {
     pub(super) optimizer: Vec<(String, Tensor)>,
 }
 
-/// One save.
 #[derive(Debug)]
 pub(crate) struct Job<'a> {
-    /// The run's folder.
     pub run: &'a Path,
     pub tensors: Tensors,
     pub state: State,
@@ -131,6 +133,18 @@ impl Job<'_> {
         put(&folder.join(SUMS), sums_text(&sums).as_bytes())?;
         disk::sync_folder(folder)
     }
+}
+
+/// Makes a checkpoint's model the model of the run. The weights come last: with them the folder is a usable run.
+pub(super) fn publish(checkpoint: &Path, run: &Path, publication: &Publication) -> Result<()> {
+    for (name, bytes) in publication {
+        let path = run.join(name);
+        if fs::read(&path).is_ok_and(|there| there == *bytes) {
+            continue;
+        }
+        write_atomic(&path, bytes)?;
+    }
+    Ok(link_atomic(&checkpoint.join(WEIGHTS), &run.join(MODEL))?)
 }
 
 /// The content of `SHA256SUMS`: what `sha256sum` prints for the files.

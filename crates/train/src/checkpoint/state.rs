@@ -55,9 +55,7 @@ pub(crate) struct BestModel {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
-    /// sha256 of the training split.
     pub train_sha256: String,
-    /// sha256 of the validation split.
     pub validation_sha256: Option<String>,
     pub label_names: Vec<String>,
     pub tokenizer_sha256: String,
@@ -93,7 +91,6 @@ impl State {
         Ok(state)
     }
 
-    /// The step of the best model.
     pub fn best_step(&self) -> Option<u64> {
         self.best.as_ref().map(|model| model.best.step)
     }

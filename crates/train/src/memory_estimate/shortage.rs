@@ -1,37 +1,38 @@
 //! A run that doesn't fit: what it would need, what there is, and flags under which it would fit.
 
-use std::fmt;
+use disk::human_bytes;
 
 use super::{Need, Plan};
 use crate::options::TrainConfig;
-use disk::human_bytes;
 
-/// Why a run can't start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shortage {
-    /// The run's peak.
-    pub need: Need,
-    /// Bytes that can be had in all.
-    pub room: u64,
-    /// What to do, the best first.
-    pub hints: Vec<String>,
-}
-
-impl Shortage {
-    pub(super) fn new(plan: &Plan, need: Need, process: u64, room: u64) -> Self {
-        let mut hints: Vec<String> = flags_that_fit(plan, process, room).into_iter().collect();
-        if need.batch.longest > 128 {
-            hints.push(format!("prepare the data with a shorter --max-length than {}", need.batch.longest));
-        }
-        if hints.is_empty() {
-            hints.push("free some memory, or take a smaller model".to_owned());
-        }
-        Self { need, room, hints }
+/// Why a run of which the peak is `need` can't start where `room` bytes can be had in all.
+pub(super) fn describe(plan: &Plan, need: &Need, process: u64, room: u64) -> String {
+    let texts = format!("{} texts of up to {} tokens", need.batch.sentences, need.batch.longest);
+    let parts = [
+        ("weights", need.weights + need.compute),
+        ("optimizer", need.optimizer),
+        ("gradients", need.gradients),
+        (&format!("the pass over {texts}"), need.activations),
+        ("the process itself", need.process),
+    ];
+    let parts = parts.map(|(name, bytes)| format!("{name} {}", human_bytes(bytes))).join(", ");
+    let evaluation = match need.evaluation {
+        bytes if bytes > need.gradients + need.activations => format!("; the evaluation {}", human_bytes(bytes)),
+        _ => String::new(),
+    };
+    let mut hints: Vec<String> = flags_that_fit(plan, process, room).into_iter().collect();
+    if need.batch.longest > 128 {
+        hints.push(format!("prepare the data with a shorter --max-length than {}", need.batch.longest));
     }
+    if hints.is_empty() {
+        hints.push("free some memory, or take a smaller model".to_owned());
+    }
+    let (total, room, hints) = (human_bytes(need.total()), human_bytes(room), hints.join("; or "));
+    format!("training needs about {total} of memory, and {room} can be had: {parts}{evaluation} (hint: {hints})")
 }
 
 /// The flags with the largest batches under which the run would fit. As many examples make up a step as before.
-fn flags_that_fit(plan: &Plan, process: u64, room: u64) -> Option<String> {
+pub(super) fn flags_that_fit(plan: &Plan, process: u64, room: u64) -> Option<String> {
     let mut config = plan.config.clone();
     let fits = |config: &TrainConfig| Need::of(&Plan { config, ..*plan }, process).total() <= room;
     let evaluation_fits = |config: &TrainConfig| {
@@ -58,25 +59,4 @@ fn flags_that_fit(plan: &Plan, process: u64, room: u64) -> Option<String> {
         flags.push(format!("--eval-batch-size {}", config.eval_batch_size));
     }
     Some(flags.join(" "))
-}
-
-impl fmt::Display for Shortage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (need, room) = (&self.need, human_bytes(self.room));
-        write!(formatter, "training needs about {} of memory, and {room} can be had: ", human_bytes(need.total()))?;
-        let texts = format!("{} texts of up to {} tokens", need.batch.sentences, need.batch.longest);
-        let parts = [
-            ("weights", need.weights + need.compute),
-            ("optimizer", need.optimizer),
-            ("gradients", need.gradients),
-            (&format!("the pass over {texts}"), need.activations),
-            ("the process itself", need.process),
-        ];
-        let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {}", human_bytes(*bytes))).collect();
-        write!(formatter, "{}", parts.join(", "))?;
-        if need.evaluation > need.gradients + need.activations {
-            write!(formatter, "; the evaluation {}", human_bytes(need.evaluation))?;
-        }
-        write!(formatter, " (hint: {})", self.hints.join("; or "))
-    }
 }

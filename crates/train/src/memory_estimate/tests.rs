@@ -115,8 +115,8 @@ fn the_flags_that_are_named_do_fit() {
     let room = 6_000_000_000;
     let need = Need::of(&plan, 0);
     assert!(check_against(&plan, need, 0, room).is_err(), "it can't fit");
-    let shortage = Shortage::new(&plan, need, 0, room);
-    let words: Vec<&str> = shortage.hints[0].split(' ').collect();
+    let flags = shortage::flags_that_fit(&plan, 0, room).unwrap();
+    let words: Vec<&str> = flags.split(' ').collect();
     let value = |flag: &str| words[words.iter().position(|word| *word == flag).unwrap() + 1].parse::<usize>().unwrap();
     let better = TrainConfig {
         batch_size: value("--batch-size"),

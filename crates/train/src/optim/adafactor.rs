@@ -17,7 +17,6 @@ use tch::{Kind, Tensor};
 use super::Update;
 use crate::error::Result;
 
-/// Added to the squared gradient.
 const EPSILON: f64 = 1e-30;
 /// Exponent of the step in the decay of the averages.
 const DECAY_RATE: f64 = -0.8;

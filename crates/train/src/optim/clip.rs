@@ -49,12 +49,6 @@ enum Values<'a> {
     Bf16(&'a [Bf16]),
 }
 
-#[derive(Debug)]
-struct Job<'a> {
-    values: Values<'a>,
-    sum: &'a mut f64,
-}
-
 fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
     let mut pieces = Vec::new();
     for tensor in tensors {
@@ -68,17 +62,17 @@ fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
         }
     }
     let mut sums = vec![0.0; pieces.len()];
-    let jobs = pieces.into_iter().zip(&mut sums).map(|(values, sum)| Job { values, sum }).collect();
+    let jobs = pieces.into_iter().zip(&mut sums).collect();
     let isa = Isa::best();
     parallel::for_each(jobs, |job| run(job, isa));
     Ok(sums.iter().sum())
 }
 
-multiversion!(fn run(Job<'_>) = run_inline);
+multiversion!(fn run((Values<'_>, &mut f64)) = run_inline);
 
 #[inline(always)]
-fn run_inline<const ISA: u8>(job: Job) {
-    *job.sum = match job.values {
+fn run_inline<const ISA: u8>((values, sum): (Values, &mut f64)) {
+    *sum = match values {
         Values::Fp32(values) => sum_in_fp64(values),
         Values::Bf16(values) => sum_in_fp64(values),
     };

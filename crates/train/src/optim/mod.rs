@@ -211,7 +211,6 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Steps taken so far.
     pub fn steps(&self) -> u64 {
         self.steps
     }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A value, a pair of values, a key or a file that training can't take as configuration.
-#[allow(missing_docs, reason = "the messages say what the fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
     /// A value of the wrong kind, or outside what is allowed.
