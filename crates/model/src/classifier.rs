@@ -113,13 +113,12 @@ impl SequenceClassifier {
         let mut dhidden = Some(Upstream { dy: dcls, dy_residual: None });
 
         let embeddings_trainable = parameters.any_trainable(Role::Embedding);
-        let lowest = self.lowest_trainable_layer();
-        for (index, saved) in layers.into_iter().enumerate().rev() {
+        let trains = |layer: &usize| embeddings_trainable || parameters.any_trainable(Role::Layer(*layer));
+        // The lowest layer that the gradient must reach; above all of them where nothing below the head trains.
+        let lowest = (0..layers.len()).find(trains).unwrap_or(layers.len());
+        for (index, saved) in layers.into_iter().enumerate().skip(lowest).rev() {
             let Some(dy) = dhidden.take() else { break };
-            if lowest.is_none_or(|lowest| index < lowest) {
-                break;
-            }
-            let input_wanted = lowest.is_some_and(|lowest| index > lowest) || embeddings_trainable;
+            let input_wanted = index > lowest || embeddings_trainable;
             dhidden = self.network.layers[index].backward(saved, &dy, input_wanted, &mut pass);
         }
         if let (true, Some(dy)) = (embeddings_trainable, dhidden) {
@@ -142,14 +141,5 @@ impl SequenceClassifier {
     // Only the classifier reads the last layer, and only its [CLS] rows.
     fn rows_of(&self, index: usize) -> Rows {
         if index + 1 == self.network.layers.len() { Rows::Cls } else { Rows::All }
-    }
-
-    // The lowest layer that the backward pass must reach: 0 if the embeddings train, `None` if nothing below the
-    // head does.
-    fn lowest_trainable_layer(&self) -> Option<usize> {
-        if self.parameters.any_trainable(Role::Embedding) {
-            return Some(0);
-        }
-        (0..self.network.layers.len()).find(|&index| self.parameters.any_trainable(Role::Layer(index)))
     }
 }

@@ -20,11 +20,6 @@ impl Loss {
         Self { class_weights, label_smoothing }
     }
 
-    /// Plain cross-entropy, as evaluations report it.
-    pub fn plain() -> Self {
-        Self::new(None, 0.0)
-    }
-
     /// What a step's summed losses are divided by: the weights of its examples' classes.
     pub fn total_weight(&self, labels: &[i64]) -> f64 {
         match &self.class_weights {

@@ -63,21 +63,12 @@ impl LoadedCheckpoint {
         let unfinished = remove_unfinished(&folder)?;
         let steps = steps_in(&folder)?;
         let mut passed_over = Vec::new();
-        let mut found = None;
-        for step in steps.iter().rev() {
-            match Self::open(&folder.join(name_of(*step))) {
-                Ok(good) => {
-                    found = Some(good);
-                    break;
-                }
-                Err(error) => passed_over.push(error),
-            }
-        }
-        let Some(found) = found else {
+        let good = |step: u64| Self::open(&folder.join(name_of(step))).map_err(|error| passed_over.push(error)).ok();
+        let Some(found) = steps.into_iter().rev().find_map(good) else {
             if passed_over.is_empty() {
-                unfinished
-                    .iter()
-                    .for_each(|path| tracing::warn!("{}: a half-made checkpoint, removed", path.display()));
+                for path in unfinished {
+                    tracing::warn!("{}: a half-made checkpoint, removed", path.display());
+                }
                 return Ok(None);
             }
             let details: String = passed_over.iter().map(|error| format!("\n  {error}")).collect();

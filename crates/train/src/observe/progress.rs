@@ -57,31 +57,6 @@ impl Progress {
         }
     }
 
-    /// `loss 0.4712, lr 1.85e-5, 23 examples/s`
-    fn figures(&self, step: &StepRecord) -> String {
-        let (loss, speed) = (self.loss.value(), self.speed.value());
-        format!("loss {loss:.4}, lr {:.2e}, {} examples/s", step.learning_rate, rate(speed))
-    }
-}
-
-impl Observer for Progress {
-    fn notify(&mut self, notice: &Notice<'_>) {
-        match notice {
-            Notice::Record(Event::Start(start)) => self.on_start(start),
-            Notice::Record(Event::Step(step)) => self.on_step(step),
-            Notice::Record(Event::Evaluation(evaluation)) => self.say(&describe_evaluation(evaluation)),
-            Notice::Record(Event::End(end)) => self.on_end(end),
-            Notice::EvaluationStarts { split } => self.bar_says(&format!("evaluating on {split}")),
-            Notice::SaveStarts => self.bar_says("saving"),
-            Notice::Saved { step, seconds } if *seconds >= SLOW_SAVE => {
-                self.say(&format!("step {step}: saved in {seconds:.1} s"));
-            }
-            Notice::Saved { .. } => {}
-        }
-    }
-}
-
-impl Progress {
     /// Shows what is being done, where there is a bar.
     fn bar_says(&self, what: &str) {
         if let Form::Bar(bar) = &self.form {
@@ -104,7 +79,8 @@ impl Progress {
     fn on_step(&mut self, step: &StepRecord) {
         self.loss.add(step.loss);
         self.speed.add(step.examples_per_second);
-        let figures = self.figures(step);
+        let (loss, speed) = (self.loss.value(), rate(self.speed.value()));
+        let figures = format!("loss {loss:.4}, lr {:.2e}, {speed} examples/s", step.learning_rate);
         match &self.form {
             Form::Bar(bar) => {
                 bar.set_prefix(format!("epoch {}/{}", epoch_at(step, self.epochs), self.epochs));
@@ -132,6 +108,23 @@ impl Progress {
             bar.abandon(); // keeps the bar where it stopped
         }
         self.say(&describe_end(end));
+    }
+}
+
+impl Observer for Progress {
+    fn notify(&mut self, notice: &Notice<'_>) {
+        match notice {
+            Notice::Record(Event::Start(start)) => self.on_start(start),
+            Notice::Record(Event::Step(step)) => self.on_step(step),
+            Notice::Record(Event::Evaluation(evaluation)) => self.say(&describe_evaluation(evaluation)),
+            Notice::Record(Event::End(end)) => self.on_end(end),
+            Notice::EvaluationStarts { split } => self.bar_says(&format!("evaluating on {split}")),
+            Notice::SaveStarts => self.bar_says("saving"),
+            Notice::Saved { step, seconds } if *seconds >= SLOW_SAVE => {
+                self.say(&format!("step {step}: saved in {seconds:.1} s"));
+            }
+            Notice::Saved { .. } => {}
+        }
     }
 }
 

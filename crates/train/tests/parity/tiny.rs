@@ -70,7 +70,7 @@ fn logits_losses_and_gradients() {
     assert_eq!(serde_json::json!(batch.sentences), base["batch_0"]["input_ids"]);
     assert_eq!(serde_json::json!(batch.labels), base["batch_0"]["labels"]);
 
-    let (logits, loss, gradients) = pass(&model, &batch, &Loss::plain());
+    let (logits, loss, gradients) = pass(&model, &batch, &Loss::new(None, 0.0));
     let difference = worst(&logits, &floats(&base["logits"]));
     assert!(difference <= 1e-6, "logits: {difference:e}");
     assert!((loss - base["loss"].as_f64().expect("loss")).abs() <= 1e-6, "loss {loss}");
@@ -104,7 +104,7 @@ fn logits_losses_and_gradients() {
 fn the_gradient_of_every_loss_is_its_slope() {
     let logits = generator::weight(3, &[4, 3]) * 5.0;
     let labels = [0, 2, 1, 2];
-    for loss in [Loss::plain(), Loss::new(Some(vec![1.0, 2.0, 0.5]), 0.1)] {
+    for loss in [Loss::new(None, 0.0), Loss::new(Some(vec![1.0, 2.0, 0.5]), 0.1)] {
         let total = loss.total_weight(&labels);
         let (_, gradient) = loss.forward_backward(&logits, &labels, total);
         let leaf = logits.copy().set_requires_grad(true);
@@ -122,7 +122,7 @@ fn other_configurations() {
     for (variant, expected) in variants {
         let (model, names) = tiny(base, &expected["changes"]);
         let batch = generator::batch(0, model.config().id2label.len() as u64);
-        let (logits, loss, gradients) = pass(&model, &batch, &Loss::plain());
+        let (logits, loss, gradients) = pass(&model, &batch, &Loss::new(None, 0.0));
         let difference = worst(&logits, &floats(&expected["logits"]));
         assert!(difference <= 1e-5, "{variant}: logits {difference:e}");
         assert!((loss - expected["loss"].as_f64().expect("loss")).abs() <= 1e-5, "{variant}: loss {loss}");
@@ -153,7 +153,7 @@ fn fifty_steps_of_adamw() {
     let (losses, norms) = (floats(&expected["losses"]), floats(&expected["gradient_norms"]));
     let rates = floats(&expected["learning_rates"]);
     for step in 0..50 {
-        let (_, loss, gradients) = pass(&model, &generator::batch(step, 3), &Loss::plain());
+        let (_, loss, gradients) = pass(&model, &generator::batch(step, 3), &Loss::new(None, 0.0));
         let norm = clip::global_norm(&gradients).expect("a norm");
         let (at, learning_rate) = (step as usize, schedule.lr(step));
         assert!((loss - losses[at]).abs() <= 1e-4, "step {step}: loss {loss}, not {}", losses[at]);
@@ -162,7 +162,7 @@ fn fifty_steps_of_adamw() {
         let scale = StepScale { learning_rate, gradient_scale: clip::coefficient(norm, 1.0) };
         optimizer.step(model.parameters_mut(), &gradients, &scale).expect("a step");
     }
-    let (logits, ..) = pass(&model, &generator::batch(0, 3), &Loss::plain());
+    let (logits, ..) = pass(&model, &generator::batch(0, 3), &Loss::new(None, 0.0));
     let difference = worst(&logits, &floats(&expected["final_logits"]));
     assert!(difference <= 1e-4, "final logits: {difference:e}");
     for parameter in model.parameters().iter().filter(|p| !is_noise(p.name())) {
