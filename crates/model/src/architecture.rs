@@ -113,7 +113,7 @@ impl Config {
     pub(crate) fn build(&self) -> (Vec<ParameterSpec>, Network) {
         let mut builder = Builder::default();
         let network = (self.architecture.family().build)(self, &mut builder);
-        (builder.finish(), network)
+        (builder.specs, network)
     }
 }
 

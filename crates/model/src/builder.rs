@@ -26,7 +26,6 @@ pub struct ParameterSpec {
     /// Hugging Face's name, for example `bert.encoder.layer.0.attention.self.query.weight`.
     pub name: String,
     pub shape: Vec<i64>,
-    /// Where in the model it is.
     pub role: Role,
     pub(crate) traits: Traits,
     /// Whether there is a row for each class: a file's for another number of classes belongs to another task.
@@ -100,7 +99,7 @@ impl Stack {
 /// Gathers the parameters of a model in the order of its passes: embeddings, layers from the lowest up, head.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
-    specs: Vec<ParameterSpec>,
+    pub(crate) specs: Vec<ParameterSpec>,
     stacks: usize,
 }
 
@@ -108,11 +107,6 @@ impl Builder {
     /// A part of the model whose names begin with `prefix`.
     pub(crate) fn scope(&mut self, role: Role, prefix: &str) -> Scope<'_> {
         Scope { builder: self, prefix: prefix.to_owned(), role, per_class: false }
-    }
-
-    /// All parameters in order.
-    pub(crate) fn finish(self) -> Vec<ParameterSpec> {
-        self.specs
     }
 }
 

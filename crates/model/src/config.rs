@@ -30,7 +30,6 @@ pub struct Config {
     /// Dropout after embeddings, attention output and feed-forward output.
     #[serde(default = "default_dropout")]
     pub hidden_dropout_prob: f64,
-    /// Dropout of the attention probabilities.
     #[serde(default = "default_dropout")]
     pub attention_probs_dropout_prob: f64,
     /// Dropout before the classifier; the hidden dropout where it is not given.

@@ -45,7 +45,6 @@ impl DropoutStream {
 }
 
 impl Site {
-    /// The mask for kernels.
     pub(crate) fn mask(&self) -> Option<Mask> {
         Mask::new(self.key, self.p)
     }

@@ -20,7 +20,6 @@ use crate::inputs::ROW_BLOCK;
 use crate::precision::Precision;
 
 impl ParameterSpec {
-    /// Bytes of the fp32 master.
     pub fn master_bytes(&self) -> u64 {
         4 * self.elements()
     }

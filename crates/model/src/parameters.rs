@@ -122,10 +122,6 @@ impl Parameters {
         self.list.is_empty()
     }
 
-    pub fn get(&self, name: &str) -> Option<&Parameter> {
-        self.list.iter().find(|parameter| parameter.name() == name)
-    }
-
     pub fn device(&self) -> Device {
         self.device
     }
@@ -190,7 +186,6 @@ impl Parameters {
     }
 }
 
-/// The gradient of one parameter.
 #[derive(Debug)]
 pub enum Gradient {
     /// A tensor of the parameter's shape, contiguous, in bf16 or fp32.

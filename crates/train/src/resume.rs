@@ -17,7 +17,6 @@ pub(crate) struct Plan {
     pub begin: Begin,
 }
 
-/// Where training begins.
 pub(crate) enum Begin {
     /// At nothing, in the folder that the configuration names or in a new one.
     Fresh,

@@ -125,7 +125,6 @@ impl Setup {
         })
     }
 
-    /// The weight of each class in the loss.
     pub(crate) fn class_weights(&self, config: &TrainConfig) -> Option<Vec<f64>> {
         let counts = &self.prepared.manifest.splits["train"].label_counts;
         match &config.regularization.class_weights {

@@ -18,10 +18,10 @@ static AGAIN: AtomicBool = AtomicBool::new(false);
 /// A signal that asks a run to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGINT: Ctrl-C.
-    Interrupt,
-    /// SIGTERM: what `kill`, batch systems and container engines send.
-    Terminate,
+    /// Ctrl-C.
+    Interrupt = SIGINT as isize,
+    /// What `kill`, batch systems and container engines send.
+    Terminate = SIGTERM as isize,
 }
 
 impl Signal {
@@ -41,10 +41,7 @@ impl Signal {
     }
 
     fn number(self) -> i32 {
-        match self {
-            Self::Interrupt => SIGINT,
-            Self::Terminate => SIGTERM,
-        }
+        self as i32
     }
 }
 

@@ -26,7 +26,6 @@ pub(crate) struct TrainStep {
     pub(crate) micro_batch_parts: usize,
 }
 
-/// What became of a step.
 pub(crate) enum StepOutcome {
     Done(StepResult),
     /// The loss or the gradient's norm is no longer finite; nothing was updated with it.

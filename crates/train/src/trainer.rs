@@ -40,7 +40,6 @@ pub(crate) struct Trainer<'a> {
     order: Order,
     steps_per_epoch: u64,
     total_steps: u64,
-    /// Optimizer steps done.
     steps_done: u64,
     /// Whether the evaluation that is due after this step, if one is, has been done.
     evaluated: bool,

@@ -142,7 +142,7 @@ mod tests {
             "tables.token_type" => Tensor::zeros(&spec.shape, (Kind::Float, Device::Cpu)),
             _ => Tensor::randn(&spec.shape, (Kind::Float, Device::Cpu)),
         };
-        let parameters = Parameters::new(builder.finish(), Device::Cpu, Kind::Float, master);
+        let parameters = Parameters::new(builder.specs, Device::Cpu, Kind::Float, master);
         let inputs = Inputs::new(&[7, 5, 3], &[0, 1, 3], Device::Cpu);
         assert!(with.sum(&inputs, &parameters).equal(&without.sum(&inputs, &parameters)));
         let dsum = Tensor::randn([3, 5], (Kind::Float, Device::Cpu));

@@ -235,7 +235,7 @@ mod tests {
                 let mut builder = Builder::default();
                 let norm = LayerNorm::new(builder.scope(Role::Embedding, "norm"), width, 1e-5);
                 let master = |_: &_| Tensor::randn([width], (Kind::Float, Device::Cpu));
-                let parameters = Parameters::new(builder.finish(), Device::Cpu, kind, master);
+                let parameters = Parameters::new(builder.specs, Device::Cpu, kind, master);
                 let weight = parameters.at(norm.weight).compute();
                 let (dense, residual, dy, dy_residual) = (random(), random(), random(), random());
                 let sites = Sites { before: stream.site(0.2), after: stream.site(0.1) };

@@ -29,7 +29,6 @@ pub(crate) trait Observer {
     fn notify(&mut self, notice: &Notice<'_>);
 }
 
-/// Several observers as one.
 #[derive(Default)]
 pub(crate) struct Observers(Vec<Box<dyn Observer>>);
 
@@ -51,7 +50,6 @@ impl Observers {
         self.0.iter_mut().for_each(|observer| observer.notify(notice));
     }
 
-    /// Tells what is recorded.
     pub fn record(&mut self, event: Event) {
         self.notify(&Notice::Record(&event));
     }

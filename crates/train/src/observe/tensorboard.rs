@@ -124,7 +124,6 @@ fn varint(message: &mut Vec<u8>, mut number: u64) {
     message.push(number as u8);
 }
 
-/// The event with its frame.
 fn record(event: &[u8]) -> Vec<u8> {
     let length = (event.len() as u64).to_le_bytes();
     let (length_crc, event_crc) = (masked_crc(&length).to_le_bytes(), masked_crc(event).to_le_bytes());

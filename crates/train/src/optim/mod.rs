@@ -210,8 +210,4 @@ impl Optimizer {
         }
         Ok(())
     }
-
-    pub fn steps(&self) -> u64 {
-        self.steps
-    }
 }

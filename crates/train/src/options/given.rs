@@ -72,7 +72,6 @@ impl Given {
         self
     }
 
-    /// As one table.
     pub(super) fn table(&self) -> Table {
         self.0.iter().map(|(key, (value, _))| ((*key).to_owned(), value.clone())).collect()
     }

@@ -71,7 +71,6 @@ pub(super) fn any() -> Rule {
     }
 }
 
-/// Any text.
 pub(super) fn text(placeholder: &'static str) -> Rule {
     Rule { expected: "text".to_owned(), hint: "a file has it in quotes", placeholder, ..any() }
 }
@@ -112,7 +111,6 @@ pub(super) struct OptionSpec {
     pub flag: String,
     pub heading: &'static str,
     pub kind: Kind,
-    /// The words of a choice.
     pub words: Vec<PossibleValue>,
     pub rule: Rule,
     about: &'static str,

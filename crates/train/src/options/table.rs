@@ -14,7 +14,6 @@ pub(super) fn options() -> &'static [OptionSpec] {
     &OPTIONS
 }
 
-/// The option with this key.
 pub(super) fn option(key: &str) -> Option<&'static OptionSpec> {
     options().iter().find(|option| option.key == key)
 }

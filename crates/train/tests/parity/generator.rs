@@ -33,7 +33,7 @@ pub fn fill(model: &SequenceClassifier) -> Vec<String> {
     let mut names: Vec<String> = model.parameters().iter().map(|p| p.name().to_owned()).collect();
     names.sort();
     for (k, name) in (0..).zip(&names) {
-        let parameter = model.parameters().get(name).expect("listed above");
+        let parameter = model.parameters().iter().find(|parameter| parameter.name() == name).expect("listed above");
         let rule = if name.ends_with("LayerNorm.weight") { norm } else { weight };
         parameter.master().shallow_clone().copy_(&rule(k, &parameter.master().size()));
         parameter.sync();

@@ -154,7 +154,7 @@ mod tests {
             hidden_dropout: 0.1,
         };
         let master = |spec: &crate::ParameterSpec| Tensor::randn(&spec.shape, (Kind::Float, Device::Cpu));
-        (attention, Parameters::new(builder.finish(), Device::Cpu, Kind::Float, master))
+        (attention, Parameters::new(builder.specs, Device::Cpu, Kind::Float, master))
     }
 
     /// The kernel's rows behind the tokens are zeros, and not there in the reference.
