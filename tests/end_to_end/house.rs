@@ -12,19 +12,19 @@ const BLAME: [&str; 6] = ["awful", "dull", "cold", "clumsy", "boring", "weak"];
 const OTHER: [&str; 12] = ["the", "film", "is", "a", "story", "actor", "with", "an", "and", "plot", "scene", "ending"];
 
 /// A working directory with a tiny model in it, gone at the end of the test.
-pub struct House {
+pub(crate) struct House {
     folder: tempfile::TempDir,
 }
 
 /// What a process said.
-pub struct Said {
+pub(crate) struct Said {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
 impl Said {
-    pub fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let Output { status, stdout, stderr } = output;
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         Self { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
@@ -32,32 +32,32 @@ impl Said {
 }
 
 impl House {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let house = Self { folder: tempfile::tempdir().expect("a folder") };
         house.write_model("tiny", &[]);
         house
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    pub fn json(&self, name: &str) -> serde_json::Value {
+    pub(crate) fn json(&self, name: &str) -> serde_json::Value {
         serde_json::from_slice(&self.read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
         std::fs::write(path, text).expect("writes");
     }
 
     /// A random BERT of 4,000 weights with a vocabulary of the words above and `words`.
-    pub fn write_model(&self, name: &str, words: &[&str]) -> SequenceClassifier {
+    pub(crate) fn write_model(&self, name: &str, words: &[&str]) -> SequenceClassifier {
         let mut vocabulary = vec!["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ","];
         vocabulary.extend(PRAISE.iter().chain(&BLAME).chain(&OTHER).chain(words));
         let config = format!(
@@ -75,7 +75,7 @@ impl House {
     }
 
     /// `rows` distinct sentences a class, the class being that of the one telling word in each.
-    pub fn write_reviews(&self, name: &str, rows: usize) {
+    pub(crate) fn write_reviews(&self, name: &str, rows: usize) {
         let mut csv = "text,label\n".to_owned();
         for row in 0..rows {
             let word = |list: &[&'static str], step: usize| list[(row / step) % list.len()];
@@ -88,7 +88,7 @@ impl House {
     }
 
     /// The program in this folder, offline and on one thread.
-    pub fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
         command.args(line.split_whitespace()).current_dir(self.folder.path());
         command.env("OMP_NUM_THREADS", "1").env("HF_HUB_OFFLINE", "1").env_remove("RUST_LOG");
@@ -96,28 +96,28 @@ impl House {
     }
 
     /// Runs the program, with these variables set besides.
-    pub fn run_with(&self, set: &[(&str, &str)], line: &str) -> Said {
+    pub(crate) fn run_with(&self, set: &[(&str, &str)], line: &str) -> Said {
         Said::of(self.command(line).envs(set.iter().copied()).output().expect("the program starts"))
     }
 
-    pub fn run(&self, line: &str) -> Said {
+    pub(crate) fn run(&self, line: &str) -> Said {
         self.run_with(&[], line)
     }
 
     /// Runs what must succeed and returns its standard output.
-    pub fn done(&self, line: &str) -> String {
+    pub(crate) fn done(&self, line: &str) -> String {
         let said = self.run(line);
         assert_eq!(said.code, 0, "verdict {line}\n{}{}", said.out, said.err);
         said.out
     }
 
     /// Runs what must be refused and returns the error, with this folder left out.
-    pub fn refused(&self, line: &str) -> String {
+    pub(crate) fn refused(&self, line: &str) -> String {
         self.refusal(&self.run(line)).unwrap_or_else(|what| panic!("verdict {line}\n{what}"))
     }
 
     /// The error of what was refused, with this folder left out; else what was said instead of a refusal.
-    pub fn refusal(&self, said: &Said) -> Result<String, String> {
+    pub(crate) fn refusal(&self, said: &Said) -> Result<String, String> {
         let err = said.err.replace(&format!("{}/", self.folder.path().display()), "");
         match err.find("error: ") {
             Some(start) if matches!(said.code, 1 | 2) && said.out.is_empty() => Ok(err[start..].trim_end().to_owned()),
@@ -126,7 +126,7 @@ impl House {
     }
 
     /// The reviews, prepared for the tiny model in `data`.
-    pub fn prepared() -> Self {
+    pub(crate) fn prepared() -> Self {
         let house = Self::new();
         house.write_reviews("reviews.csv", 100);
         house.done("prepare --dataset reviews.csv --model tiny --max-length 32 --output data");
@@ -135,7 +135,7 @@ impl House {
 }
 
 /// Says aloud that a test didn't run. Not by `eprintln!`, which the test harness keeps to itself where a test passes.
-pub fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }

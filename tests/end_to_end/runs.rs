@@ -10,23 +10,23 @@ use serde_json::Value;
 use crate::house::{House, Said};
 
 /// A process of the program that is still going on.
-pub struct Running {
+pub(crate) struct Running {
     child: Option<Child>,
 }
 
 impl Running {
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().expect("running").id()
     }
 
     /// Sends a signal by name.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().expect("kill starts");
         assert!(sent.success(), "SIG{name} was not sent");
     }
 
     /// Waits for the end. A process that was ended by a signal has the code -1.
-    pub fn end(mut self) -> Said {
+    pub(crate) fn end(mut self) -> Said {
         Said::of(self.child.take().expect("running").wait_with_output().expect("ends"))
     }
 }
@@ -41,19 +41,19 @@ impl Drop for Running {
 }
 
 impl House {
-    pub fn start(&self, line: &str) -> Running {
+    pub(crate) fn start(&self, line: &str) -> Running {
         let mut command = self.command(line);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running { child: Some(command.spawn().expect("the program starts")) }
     }
 
     /// Waits until the log of a run holds a step.
-    pub fn wait_for_step(&self, run: &str, step: usize) {
+    pub(crate) fn wait_for_step(&self, run: &str, step: usize) {
         self.wait_for(run, "step", step);
     }
 
     /// Waits until the log of a run holds so many lines of a kind.
-    pub fn wait_for(&self, run: &str, kind: &str, count: usize) {
+    pub(crate) fn wait_for(&self, run: &str, kind: &str, count: usize) {
         let begun = Instant::now();
         while self.events(run, kind).len() < count {
             assert!(begun.elapsed() < Duration::from_secs(60), "{run} never came to {kind} {count}");
@@ -62,7 +62,7 @@ impl House {
     }
 
     /// Trains into `run` and kills the process once it has logged a step.
-    pub fn train_and_kill(&self, line: &str, run: &str, step: usize) {
+    pub(crate) fn train_and_kill(&self, line: &str, run: &str, step: usize) {
         let process = self.start(line);
         self.wait_for_step(run, step);
         process.signal("KILL");
@@ -70,7 +70,7 @@ impl House {
     }
 
     /// The whole lines of one kind in the log of a run, without times.
-    pub fn events(&self, run: &str, kind: &str) -> Vec<Value> {
+    pub(crate) fn events(&self, run: &str, kind: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.path(run).join("log.jsonl")).unwrap_or_default();
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut events: Vec<Value> = lines.filter(|line| line["event"] == kind).collect();
@@ -81,20 +81,20 @@ impl House {
     }
 
     /// The names of the finished checkpoints of a run, in order.
-    pub fn checkpoints(&self, run: &str) -> Vec<String> {
+    pub(crate) fn checkpoints(&self, run: &str) -> Vec<String> {
         let mut names = names(&self.path(run).join("checkpoints"));
         names.retain(|name| !name.starts_with('.'));
         names
     }
 
     /// The file of the newest checkpoint.
-    pub fn in_newest(&self, run: &str, file: &str) -> String {
+    pub(crate) fn in_newest(&self, run: &str, file: &str) -> String {
         let newest = self.checkpoints(run).pop().unwrap_or_else(|| panic!("{run} has no checkpoint"));
         format!("{run}/checkpoints/{newest}/{file}")
     }
 
     /// A copy of a run's folder as it was when only its first `checkpoints` checkpoints were there.
-    pub fn copy_run(&self, from: &str, to: &str, checkpoints: usize) {
+    pub(crate) fn copy_run(&self, from: &str, to: &str, checkpoints: usize) {
         copy(&self.path(from), &self.path(to));
         for later in &self.checkpoints(to)[checkpoints..] {
             fs::remove_dir_all(self.path(to).join("checkpoints").join(later)).expect("removes");
@@ -102,7 +102,7 @@ impl House {
     }
 
     /// Both runs ended the same: model, newest checkpoint, steps, evaluations, figures.
-    pub fn assert_same(&self, one: &str, other: &str) {
+    pub(crate) fn assert_same(&self, one: &str, other: &str) {
         let read = |run: &str, name: &str| self.read(&format!("{run}/{name}"));
         assert!(read(one, "model.safetensors") == read(other, "model.safetensors"), "{one}, {other}: kept models");
         assert_eq!(self.checkpoints(one).last(), self.checkpoints(other).last(), "{one}, {other}");
@@ -124,7 +124,7 @@ impl House {
 }
 
 /// The names in a folder, in order.
-pub fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut names: Vec<String> =
         entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();

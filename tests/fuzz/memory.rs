@@ -8,7 +8,7 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 /// The system's allocator with a count of the bytes asked for. A test target makes it its `#[global_allocator]`.
 #[allow(dead_code, reason = "a process that has an allocator of its own can't use it")]
-pub struct Counting;
+pub(crate) struct Counting;
 
 #[allow(dead_code, reason = "as for `Counting`")]
 fn grow(bytes: usize) {
@@ -47,7 +47,7 @@ unsafe impl GlobalAlloc for Counting {
 
 /// A way to measure.
 #[derive(Clone, Copy)]
-pub enum Meter {
+pub(super) enum Meter {
     /// [`Counting`] is the process's allocator: exact, to the byte.
     Counted,
     /// Somebody else allocates, libtorch for one. Then the pages that the process holds are what can be seen, and what
@@ -59,12 +59,12 @@ pub enum Meter {
 }
 
 impl Meter {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         if ALIVE.load(Relaxed) > 0 { Self::Counted } else { Self::Resident { before: status("VmRSS:") } }
     }
 
     /// Starts a measurement, which [`peak`](Self::peak) ends.
-    pub fn start(&self) -> usize {
+    pub(super) fn start(&self) -> usize {
         match self {
             Self::Counted => {
                 let alive = ALIVE.load(Relaxed);
@@ -80,7 +80,7 @@ impl Meter {
     }
 
     /// The most bytes in use at once since `start` gave `before`, beyond those.
-    pub fn peak(&self, before: usize) -> usize {
+    pub(super) fn peak(&self, before: usize) -> usize {
         match self {
             Self::Counted => PEAK.load(Relaxed).saturating_sub(before),
             Self::Resident { .. } => status("VmHWM:").saturating_sub(before),

@@ -34,9 +34,9 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 #[allow(unused_imports, reason = "not every test target needs all of it")]
-pub use memory::Counting;
+pub(crate) use memory::Counting;
 use memory::Meter;
-pub use mutator::{Form, Seed};
+pub(crate) use mutator::{Form, Seed};
 use mutator::{Random, mutant};
 
 /// The longest that reading a mutant may take.
@@ -45,7 +45,7 @@ const MOST_SECONDS: u64 = 10;
 const SHOWN: usize = 10;
 
 /// A reader under test.
-pub struct Parser {
+pub(crate) struct Parser {
     /// The package whose test it is.
     pub package: &'static str,
     /// The test function's name.
@@ -56,7 +56,7 @@ pub struct Parser {
 
 /// The most memory that reading a file may take at once: so many bytes for each byte of it, and so many besides.
 #[derive(Clone, Copy)]
-pub struct Bound {
+pub(crate) struct Bound {
     pub per_byte: usize,
     pub fixed: usize,
 }
@@ -72,14 +72,14 @@ impl Parser {
 }
 
 /// While it lives, no other test does what takes much memory, which is measured for the whole process.
-pub struct Alone(Option<MutexGuard<'static, ()>>);
+pub(crate) struct Alone(Option<MutexGuard<'static, ()>>);
 
 thread_local! {
     static IS_ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Waits until this test is alone; one that is already may ask again.
-pub fn alone() -> Alone {
+pub(crate) fn alone() -> Alone {
     static ALONE: Mutex<()> = Mutex::new(());
     let first = !IS_ALONE.replace(true);
     Alone(first.then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner)))
@@ -94,7 +94,7 @@ impl Drop for Alone {
 }
 
 /// Holds `read` to its word on every mutant of the seeds; `read` says why it refuses a file.
-pub fn check(parser: &Parser, seeds: Vec<Seed>, mut read: impl FnMut(&[u8]) -> Result<(), String>) {
+pub(crate) fn check(parser: &Parser, seeds: Vec<Seed>, mut read: impl FnMut(&[u8]) -> Result<(), String>) {
     let _alone = alone();
     watch();
     let asked = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a whole number"));
@@ -140,7 +140,7 @@ pub fn check(parser: &Parser, seeds: Vec<Seed>, mut read: impl FnMut(&[u8]) -> R
 /// A folder for the mutants of one parser: in memory where the system has such a place, because some readers sync what
 /// they write, and thousands of syncs take minutes.
 #[allow(dead_code, reason = "a reader of text needs no file")]
-pub fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     let memory = PathBuf::from("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     folder.expect("a temporary folder")

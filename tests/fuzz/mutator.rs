@@ -8,7 +8,7 @@ use super::structure;
 /// What kind of damage a seed is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(dead_code, reason = "not every package reads files of every form")]
-pub enum Form {
+pub(crate) enum Form {
     /// Bytes with lengths, offsets and counts among them.
     Binary,
     /// Lines: tables, trees, vocabularies.
@@ -20,7 +20,7 @@ pub enum Form {
 }
 
 /// A valid input.
-pub struct Seed {
+pub(crate) struct Seed {
     /// What is damaged.
     pub bytes: Vec<u8>,
     /// How.
@@ -31,18 +31,18 @@ pub struct Seed {
 
 impl Seed {
     /// A seed that is the file itself.
-    pub fn new(form: Form, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(form: Form, bytes: impl Into<Vec<u8>>) -> Self {
         Self { bytes: bytes.into(), form, pack: None }
     }
 
     /// A seed that becomes a file by `pack`, after it was damaged.
     #[allow(dead_code, reason = "only formats with an inside need it")]
-    pub fn packed(form: Form, bytes: impl Into<Vec<u8>>, pack: fn(Vec<u8>) -> Vec<u8>) -> Self {
+    pub(crate) fn packed(form: Form, bytes: impl Into<Vec<u8>>, pack: fn(Vec<u8>) -> Vec<u8>) -> Self {
         Self { pack: Some(pack), ..Self::new(form, bytes) }
     }
 
     /// The file of these, perhaps damaged, bytes.
-    pub fn file(&self, bytes: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn file(&self, bytes: Vec<u8>) -> Vec<u8> {
         match self.pack {
             Some(pack) => pack(bytes),
             None => bytes,
@@ -51,11 +51,11 @@ impl Seed {
 }
 
 /// SplitMix64: small, and the same on every machine.
-pub struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
     /// The numbers that belong to mutant `number` of a parser.
-    pub fn new(seed: u64, parser: &str, number: u64) -> Self {
+    pub(super) fn new(seed: u64, parser: &str, number: u64) -> Self {
         let mut random = Self(seed);
         for part in parser.bytes().map(u64::from).chain([number]) {
             random.0 = random.next() ^ part;
@@ -64,7 +64,7 @@ impl Random {
     }
 
     /// 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -73,17 +73,17 @@ impl Random {
     }
 
     /// A number below `end`, 0 for an `end` of 0.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 
     /// One of `all`, which has some.
-    pub fn one<T: Copy>(&mut self, all: &[T]) -> T {
+    pub(super) fn one<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())]
     }
 
     /// A part of something `length` long, short ones more often than long ones.
-    pub fn part(&mut self, length: usize) -> std::ops::Range<usize> {
+    pub(super) fn part(&mut self, length: usize) -> std::ops::Range<usize> {
         let most = length >> self.below(8);
         let size = 1 + self.below(most);
         let start = self.below(length.saturating_sub(size) + 1);
@@ -92,10 +92,10 @@ impl Random {
 }
 
 /// Beyond this a mutant grows no further: reading it would be slow and show nothing new.
-pub const MOST_BYTES: usize = 1 << 20;
+pub(super) const MOST_BYTES: usize = 1 << 20;
 
 /// A mutant of one of the seeds, as a file: one blow or a few.
-pub fn mutant(seeds: &[Seed], random: &mut Random) -> Vec<u8> {
+pub(super) fn mutant(seeds: &[Seed], random: &mut Random) -> Vec<u8> {
     let seed = &seeds[random.below(seeds.len())];
     let alike: Vec<&Seed> =
         seeds.iter().filter(|other| other.form == seed.form && other.pack.is_some() == seed.pack.is_some()).collect();

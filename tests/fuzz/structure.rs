@@ -97,7 +97,7 @@ const VALUES: [&str; 22] = [
 ];
 
 /// One blow against lines.
-pub fn lines(text: &str, random: &mut Random) -> String {
+pub(super) fn lines(text: &str, random: &mut Random) -> String {
     let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
     let (at, other) = (random.below(lines.len()), random.below(lines.len()));
     match random.below(10) {
@@ -131,13 +131,13 @@ pub fn lines(text: &str, random: &mut Random) -> String {
 }
 
 /// One blow against JSON: a member dropped or doubled, a value of another kind, a nest.
-pub fn json(text: &str, random: &mut Random) -> String {
+pub(super) fn json(text: &str, random: &mut Random) -> String {
     let (values, members) = spans(text, b':');
     values_and_members(text, &values, &members, random)
 }
 
 /// One blow against TOML.
-pub fn toml(text: &str, random: &mut Random) -> String {
+pub(super) fn toml(text: &str, random: &mut Random) -> String {
     match random.below(8) {
         0 => insert(text, 0, random.one(&["[table]\n", "[[rows]]\n", "a.b.c.d = 1\n", "\"\" = 0\n", "epochs = 1\n"])),
         1 => insert(text, 0, &format!("{} = 1\n", vec!["a"; 1 + random.below(2000)].join("."))),

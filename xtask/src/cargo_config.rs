@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// The file's place in a checkout.
-pub fn path(root: &Path) -> PathBuf {
+pub(crate) fn path(root: &Path) -> PathBuf {
     root.join(".cargo/libtorch.toml")
 }
 
 /// The folder that the file names, if there is a file and it names one.
-pub fn recorded(root: &Path) -> Option<PathBuf> {
+pub(crate) fn recorded(root: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(path(root)).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix("LIBTORCH = "))?;
     unquoted(value.trim()).map(PathBuf::from)
@@ -23,7 +23,7 @@ pub fn recorded(root: &Path) -> Option<PathBuf> {
 ///
 /// # Errors
 /// Where the path cannot be written into TOML or the file not into its place.
-pub fn record(root: &Path, libtorch: &Path) -> Result<bool> {
+pub(crate) fn record(root: &Path, libtorch: &Path) -> Result<bool> {
     // What else the file says was put there by hand, and stays as long as the place does.
     if recorded(root).is_some_and(|folder| folder == libtorch) {
         return Ok(false);

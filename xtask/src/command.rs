@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The folder of the workspace.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     // Cargo says at run time where the package lies; the compiled-in path would be that of another checkout where two
     // of them share a target folder.
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
@@ -21,7 +21,7 @@ pub fn root() -> PathBuf {
 /// This process was itself started by `cargo run`, which describes the package `xtask` in its environment. Some build
 /// scripts are run again when those variables change, so without this a command given by hand and the same command
 /// given here would take turns in rebuilding each other's work.
-pub fn cargo(libtorch: Option<&Path>) -> Command {
+pub(crate) fn cargo(libtorch: Option<&Path>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(describes_this_package) {
@@ -42,7 +42,7 @@ fn describes_this_package(name: &str) -> bool {
 }
 
 /// The command as one would type it, for messages.
-pub fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_stem().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
     words.map(quoted).collect::<Vec<_>>().join(" ")
@@ -55,12 +55,12 @@ fn quoted(word: &OsStr) -> String {
 }
 
 /// Runs a command to its end with our own input and output.
-pub fn status(command: &mut Command) -> Result<ExitStatus> {
+pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
     command.status().with_context(|| format!("could not start `{}`", shown(command)))
 }
 
 /// Runs a command to its end and fails where it fails.
-pub fn must_succeed(command: &mut Command) -> Result<()> {
+pub(crate) fn must_succeed(command: &mut Command) -> Result<()> {
     let status = status(command)?;
     if !status.success() {
         bail!("`{}` failed ({status})", shown(command));
@@ -69,13 +69,13 @@ pub fn must_succeed(command: &mut Command) -> Result<()> {
 }
 
 /// What a command printed, trimmed; `None` where it is missing or failed.
-pub fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The path of a program in cargo's JSON messages, by the name of its target.
-pub fn built_program(messages: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn built_program(messages: &str, name: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut built = messages.filter(|message| message["target"]["name"] == name);
     built.find_map(|message| message["executable"].as_str().map(PathBuf::from))
@@ -83,7 +83,7 @@ pub fn built_program(messages: &str, name: &str) -> Option<PathBuf> {
 
 /// Becomes the command, so that its exit code and its signals are its own.
 #[cfg(unix)]
-pub fn become_command(mut command: Command) -> Result<ExitCode> {
+pub(crate) fn become_command(mut command: Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
     let error = command.exec();
     Err(error).with_context(|| format!("could not start `{}`", shown(&command)))

@@ -10,7 +10,7 @@ use crate::command::{output_of, root};
 use crate::libtorch::{Libtorch, VERSION, Variant, cache_folder};
 use crate::{cargo_config, download, setup};
 
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 cargo xtask doctor
 
 Checks toolchain, compiler, python, libtorch, CUDA, disk, network and cache, then runs one real forward and backward.
@@ -29,7 +29,7 @@ enum Finding {
 }
 
 /// Runs the task.
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     if let Some(other) = arguments.first() {
         bail!("doctor has no flag {other:?}");
     }

@@ -12,7 +12,7 @@ use crate::wheels;
 ///
 /// One process at a time works on an install (an operating-system lock, which dies with its holder), in a folder
 /// beside the place, renamed into it once it is complete: an interrupted download is never taken for an install.
-pub fn install(variant: Variant) -> Result<Libtorch> {
+pub(crate) fn install(variant: Variant) -> Result<Libtorch> {
     let place = own_place(variant)?;
     let cache = place.parent().context("the cache is the root folder")?;
     std::fs::create_dir_all(cache).with_context(|| format!("could not create {}", cache.display()))?;
@@ -95,7 +95,7 @@ fn check_space(cache: &Path, variant: Variant) -> Result<()> {
 }
 
 /// Free space where a path lies, in 10^9 bytes; `None` where `df` cannot tell.
-pub fn free_gigabytes(path: &Path) -> Option<f64> {
+pub(crate) fn free_gigabytes(path: &Path) -> Option<f64> {
     let listing = output_of("df", &["-Pk", path.to_str()?])?;
     let kilobytes: f64 = listing.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
     Some(kilobytes * 1024.0 / 1e9)

@@ -13,7 +13,7 @@ const SCRIPT: &str = include_str!("extract.py");
 const MOST_BYTES: u64 = 3_000_000_000;
 
 /// Unpacks the members that the rules choose; `extract.py` says what a rule is and what is refused.
-pub fn members(archive: &Path, folder: &Path, rules: &[&str]) -> Result<()> {
+pub(crate) fn members(archive: &Path, folder: &Path, rules: &[&str]) -> Result<()> {
     at_most(MOST_BYTES, archive, folder, rules)
 }
 
@@ -30,7 +30,7 @@ fn at_most(bytes: u64, archive: &Path, folder: &Path, rules: &[&str]) -> Result<
 }
 
 /// Python, which set-up needs for downloads alone.
-pub fn python() -> Result<Command> {
+pub(crate) fn python() -> Result<Command> {
     if output_of("python3", &["--version"]).is_none() {
         bail!("python3 is needed to fetch libtorch (hint: apt-get install python3 python3-pip, or set LIBTORCH)");
     }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// The version that the crate `tch` of this workspace speaks to; the two move together.
-pub const VERSION: &str = "2.11.0";
+pub(crate) const VERSION: &str = "2.11.0";
 
 /// With or without CUDA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variant {
+pub(crate) enum Variant {
     /// For the processor alone.
     Cpu,
     /// For the processor and NVIDIA GPUs.
@@ -28,7 +28,7 @@ impl fmt::Display for Variant {
 
 /// A checked install of libtorch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Libtorch {
+pub(crate) struct Libtorch {
     /// The folder that holds `include` and `lib`.
     pub folder: PathBuf,
     /// The version as its own file says it, such as `2.11.0+cu130`.
@@ -39,7 +39,7 @@ pub struct Libtorch {
 
 impl Libtorch {
     /// Checks that a folder holds a complete libtorch of the right version.
-    pub fn open(folder: &Path) -> Result<Libtorch> {
+    pub(crate) fn open(folder: &Path) -> Result<Libtorch> {
         let here = folder.display();
         let version = version(folder)?;
         let plain = version.split('+').next().unwrap_or_default();
@@ -64,7 +64,7 @@ impl Libtorch {
     }
 
     /// Whether its C++ strings are those of today's compilers (the "C++11 ABI"), which is what `tch` expects.
-    pub fn has_cxx11_abi(&self) -> Result<bool> {
+    pub(crate) fn has_cxx11_abi(&self) -> Result<bool> {
         let path = self.folder.join("lib").join(library("c10"));
         let bytes = std::fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
         // A mangled name with std::__cxx11::basic_string; an old-ABI or libc++ build has none.
@@ -74,7 +74,7 @@ impl Libtorch {
 }
 
 /// The file name of a library on this system.
-pub fn library(name: &str) -> String {
+pub(crate) fn library(name: &str) -> String {
     format!("lib{name}.{}", if cfg!(target_os = "macos") { "dylib" } else { "so" })
 }
 
@@ -102,7 +102,7 @@ fn python_version(line: &str) -> Option<String> {
 }
 
 /// The folder for everything that is downloaded once for all checkouts.
-pub fn cache_folder() -> Result<PathBuf> {
+pub(crate) fn cache_folder() -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = variable("VERDICT_CACHE")
         .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("verdict")))
@@ -113,12 +113,12 @@ pub fn cache_folder() -> Result<PathBuf> {
 }
 
 /// The folder in the cache that our own install of a variant fills, whether or not it is there already.
-pub fn own_place(variant: Variant) -> Result<PathBuf> {
+pub(crate) fn own_place(variant: Variant) -> Result<PathBuf> {
     Ok(cache_folder()?.join(format!("libtorch-{VERSION}-{variant}")))
 }
 
 /// Opens our own install of a variant.
-pub fn own_install(variant: Variant) -> Result<Libtorch> {
+pub(crate) fn own_install(variant: Variant) -> Result<Libtorch> {
     let place = own_place(variant)?;
     Libtorch::open(&match variant {
         Variant::Cpu => place,
@@ -128,11 +128,11 @@ pub fn own_install(variant: Variant) -> Result<Libtorch> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Lays out a folder that passes for an install.
-    pub fn fake_install(folder: &Path, version: &str, cuda: bool) {
+    pub(crate) fn fake_install(folder: &Path, version: &str, cuda: bool) {
         let api = folder.join("include/torch/csrc/api/include/torch");
         std::fs::create_dir_all(&api).unwrap();
         std::fs::create_dir_all(folder.join("lib")).unwrap();

@@ -11,19 +11,19 @@ use crate::{command, setup};
 
 /// A command of the product: its package and binary, and the words before the person's arguments.
 #[derive(Debug, Clone, Copy)]
-pub struct Product {
+pub(crate) struct Product {
     package: &'static str,
     binary: &'static str,
     words: &'static [&'static str],
 }
 
-pub const PREPARE_DATA: Product = verdict(&["prepare"]);
-pub const TRAIN: Product = Product { package: "train", binary: "train", words: &[] };
-pub const TUNE: Product = verdict(&["tune"]);
-pub const EVALUATE: Product = verdict(&["evaluate"]);
-pub const PREDICT: Product = verdict(&["predict"]);
-pub const VERIFY_RESUME: Product = verdict(&["verify-resume"]);
-pub const DOCTOR: Product = verdict(&["doctor"]);
+pub(crate) const PREPARE_DATA: Product = verdict(&["prepare"]);
+pub(crate) const TRAIN: Product = Product { package: "train", binary: "train", words: &[] };
+pub(crate) const TUNE: Product = verdict(&["tune"]);
+pub(crate) const EVALUATE: Product = verdict(&["evaluate"]);
+pub(crate) const PREDICT: Product = verdict(&["predict"]);
+pub(crate) const VERIFY_RESUME: Product = verdict(&["verify-resume"]);
+pub(crate) const DOCTOR: Product = verdict(&["doctor"]);
 
 const fn verdict(words: &'static [&'static str]) -> Product {
     Product { package: "cli", binary: "verdict", words }
@@ -31,21 +31,21 @@ const fn verdict(words: &'static [&'static str]) -> Product {
 
 impl Product {
     /// The cargo command that builds and starts it, in the current folder.
-    pub fn command(self, libtorch: &Path) -> Command {
+    pub(crate) fn command(self, libtorch: &Path) -> Command {
         let mut cargo = command::cargo(Some(libtorch));
         cargo.args(["run", "--quiet", "--package", self.package, "--bin", self.binary, "--"]).args(self.words);
         cargo
     }
 
     /// The cargo command that builds it, with cargo's own account of what it does.
-    pub fn build(self, libtorch: &Path) -> Command {
+    pub(crate) fn build(self, libtorch: &Path) -> Command {
         let mut cargo = command::cargo(Some(libtorch));
         cargo.args(["build", "--package", self.package, "--bin", self.binary]);
         cargo
     }
 
     /// Sets up, builds and becomes the command.
-    pub fn hand_over(self, arguments: &[String]) -> Result<ExitCode> {
+    pub(crate) fn hand_over(self, arguments: &[String]) -> Result<ExitCode> {
         let libtorch = setup::ensure(None)?;
         let mut command = self.command(&libtorch.folder);
         command.args(arguments);
@@ -54,7 +54,7 @@ impl Product {
 }
 
 /// Runs the task `bench`: sets up, builds all that is measured, and becomes the benchmark. Its help needs none of that.
-pub fn bench(arguments: &[String]) -> Result<ExitCode> {
+pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
     let has = |words: &[&str]| arguments.iter().any(|argument| words.contains(&argument.as_str()));
     let mut cargo = command::cargo(None);
     if !has(&["--help", "-h"]) {

@@ -5,13 +5,13 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-use crate::arguments::Words;
+use crate::arguments::Arguments;
 use crate::command::{must_succeed, output_of, root, shown};
 use crate::libtorch::Variant;
 use crate::product::{EVALUATE, PREDICT, PREPARE_DATA, Product, TRAIN};
 use crate::setup;
 
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 cargo xtask quickstart [FLAGS]
 
 Sets up libtorch, prepares a data set, fine-tunes, evaluates, and labels three example texts. Without flags it takes
@@ -35,7 +35,7 @@ const RECORD: &str = "quickstart.txt";
 
 /// The person's flags, each where it belongs.
 #[derive(Debug, Default, PartialEq)]
-struct Plan {
+struct QuickstartFlags {
     setup: Option<Variant>,
     dataset: String,
     prepare: Vec<String>,
@@ -44,11 +44,11 @@ struct Plan {
     fresh: bool,
 }
 
-impl Plan {
-    fn parse(arguments: &[String]) -> Result<Plan> {
-        let mut plan = Plan { dataset: "reviews".into(), ..Plan::default() };
+impl QuickstartFlags {
+    fn parse(arguments: &[String]) -> Result<QuickstartFlags> {
+        let mut plan = QuickstartFlags { dataset: "reviews".into(), ..QuickstartFlags::default() };
         let (mut source, mut model, mut epochs) = (None, None, None);
-        let mut words = Words::new(arguments);
+        let mut words = Arguments::new(arguments);
         while let Some(flag) = words.next() {
             let mut value = || words.value(&flag);
             match flag.as_str() {
@@ -92,8 +92,8 @@ impl Plan {
 }
 
 /// Runs the task.
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    let plan = Plan::parse(arguments)?;
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    let plan = QuickstartFlags::parse(arguments)?;
     std::env::set_current_dir(root()).context("could not enter the checkout")?;
 
     step(1, "set-up");
@@ -193,8 +193,8 @@ fn new_run(dataset: &str) -> Result<PathBuf> {
 mod tests {
     use super::*;
 
-    fn plan(line: &str) -> Result<Plan> {
-        Plan::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    fn plan(line: &str) -> Result<QuickstartFlags> {
+        QuickstartFlags::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use crate::libtorch::{Libtorch, Variant, own_install};
 use crate::{cargo_config, command, download, wheels};
 
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 cargo xtask setup [--cpu|--cuda]
 
 Finds or downloads libtorch, and writes its place into .cargo/libtorch.toml, which every cargo command here reads.
@@ -20,7 +20,7 @@ It takes, in this order: the folder in the variable LIBTORCH, its own earlier in
 The download goes to $VERDICT_CACHE, else $XDG_CACHE_HOME/verdict, else ~/.cache/verdict.";
 
 /// Runs the task.
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let mut request = None;
     for argument in arguments {
         let variant = match argument.as_str() {
@@ -43,7 +43,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 /// Makes sure that cargo commands in this checkout find libtorch, and says where it lies.
 ///
 /// Every task that needs libtorch begins with this; once things stand it takes milliseconds and writes nothing.
-pub fn ensure(request: Option<Variant>) -> Result<Libtorch> {
+pub(crate) fn ensure(request: Option<Variant>) -> Result<Libtorch> {
     let root = command::root();
     let found = find(request, persons_choice(&root).as_deref(), cargo_config::recorded(&root).as_deref())?;
     if cargo_config::record(&root, &found.folder)? {
@@ -53,7 +53,7 @@ pub fn ensure(request: Option<Variant>) -> Result<Libtorch> {
 }
 
 /// The LIBTORCH of the person's shell. The one that cargo sets from our own file is none.
-pub fn persons_choice(root: &Path) -> Option<PathBuf> {
+pub(crate) fn persons_choice(root: &Path) -> Option<PathBuf> {
     let folder = std::env::var_os("LIBTORCH").filter(|value| !value.is_empty()).map(PathBuf::from)?;
     (Some(&folder) != cargo_config::recorded(root).as_ref()).then_some(folder)
 }

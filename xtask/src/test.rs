@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::{command, setup};
 
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 cargo xtask test
 
 Sets up, then checks format, lints, tests (the house rules in xtask/src/tidy/ are among them), documentation and,
@@ -15,7 +15,7 @@ where cargo-deny is installed, licences and sources of dependencies. Stops at th
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum CheckOutcome {
     /// Well.
     Passed,
     /// Badly.
@@ -25,7 +25,7 @@ pub enum End {
 }
 
 /// Runs the task.
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     if let Some(other) = arguments.first() {
         bail!("test takes no argument, and {other:?} was given (hint: cargo test -p PACKAGE NAME)");
     }
@@ -33,7 +33,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let mut summary = Vec::new();
     let begin = Instant::now();
     let libtorch = setup::ensure(None)?.folder;
-    summary.push(("set-up", End::Passed, begin.elapsed()));
+    summary.push(("set-up", CheckOutcome::Passed, begin.elapsed()));
 
     let cargo = |line: &str| {
         let mut cargo = command::cargo(Some(&libtorch));
@@ -56,11 +56,11 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     for (name, step) in steps {
         let (end, time) = take(name, step)?;
         summary.push((name, end, time));
-        if end == End::Failed {
+        if end == CheckOutcome::Failed {
             break;
         }
     }
-    let sound = summary.iter().all(|(_, end, _)| *end != End::Failed);
+    let sound = summary.iter().all(|(_, end, _)| *end != CheckOutcome::Failed);
     eprint!("\n{}", table(&summary));
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -70,24 +70,24 @@ fn deny(check: Command) -> Option<Command> {
     command::output_of("cargo", &["deny", "--version"]).map(|_| check)
 }
 
-fn take(name: &str, step: Option<Command>) -> Result<(End, Duration)> {
+fn take(name: &str, step: Option<Command>) -> Result<(CheckOutcome, Duration)> {
     let Some(mut step) = step else {
         eprintln!("\n==> {name}: SKIPPED, cargo-deny is not installed (cargo install --locked cargo-deny)");
-        return Ok((End::Skipped, Duration::ZERO));
+        return Ok((CheckOutcome::Skipped, Duration::ZERO));
     };
     eprintln!("\n==> {name}: {}", command::shown(&step));
     let begin = Instant::now();
     let passed = command::status(&mut step)?.success();
-    Ok((if passed { End::Passed } else { End::Failed }, begin.elapsed()))
+    Ok((if passed { CheckOutcome::Passed } else { CheckOutcome::Failed }, begin.elapsed()))
 }
 
 /// The steps, how each ended and how long it took.
-pub fn table(summary: &[(&str, End, Duration)]) -> String {
-    let line = |(name, end, time): &(&str, End, Duration)| {
+pub(crate) fn table(summary: &[(&str, CheckOutcome, Duration)]) -> String {
+    let line = |(name, end, time): &(&str, CheckOutcome, Duration)| {
         let word = match end {
-            End::Passed => "ok",
-            End::Failed => "FAILED",
-            End::Skipped => "SKIPPED",
+            CheckOutcome::Passed => "ok",
+            CheckOutcome::Failed => "FAILED",
+            CheckOutcome::Skipped => "SKIPPED",
         };
         format!("{name:<14} {word:<8} {:>7.1} s\n", time.as_secs_f64())
     };
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_summary_says_how_each_step_ended() {
         let second = Duration::from_millis(1250);
-        let text = table(&[("format", End::Passed, second), ("lints", End::Failed, second)]);
+        let text = table(&[("format", CheckOutcome::Passed, second), ("lints", CheckOutcome::Failed, second)]);
         assert_eq!(text, "format         ok           1.2 s\nlints          FAILED       1.2 s\n");
     }
 }

@@ -6,6 +6,7 @@ mod files;
 mod homes;
 mod packages;
 mod source;
+mod type_names;
 
 use std::process::Command;
 

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
-use crate::arguments::Words;
-use crate::test::{End, table};
+use crate::arguments::Arguments;
+use crate::test::{CheckOutcome, table};
 use crate::{command, setup};
 
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 cargo xtask torture [FLAGS]
 
 Kills training processes and studies at random instants and compares their end with that of undisturbed ones, lets every
@@ -25,17 +25,17 @@ file-system call of a save fail, truncates and flips every byte of a checkpoint,
 
 /// How far to go, and from where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Extent {
+struct TortureFlags {
     kills: u64,
     mutants: u64,
     /// `None`: from the clock.
     seed: Option<u64>,
 }
 
-impl Extent {
-    fn parse(arguments: &[String]) -> Result<Extent> {
-        let mut extent = Extent { kills: 1000, mutants: 100_000, seed: None };
-        let mut words = Words::new(arguments);
+impl TortureFlags {
+    fn parse(arguments: &[String]) -> Result<TortureFlags> {
+        let mut extent = TortureFlags { kills: 1000, mutants: 100_000, seed: None };
+        let mut words = Arguments::new(arguments);
         while let Some(flag) = words.next() {
             if !["--kills", "--mutants", "--seed"].contains(&flag.as_str()) {
                 bail!("torture has no flag {flag:?}\n\n{HELP}");
@@ -55,22 +55,22 @@ impl Extent {
 
 /// Some tests of the workspace: what they are called here, what follows `cargo test`, and a part of their names. All of
 /// the workspace, because a package tested alone has other features of its dependencies, and so a build of its own.
-struct Step {
+struct TortureStep {
     name: &'static str,
     targets: &'static str,
     filter: &'static str,
 }
 
 /// What is run, in this order.
-const STEPS: [Step; 3] = [
-    Step { name: "kills", targets: "--workspace --test end_to_end", filter: "torture" },
-    Step { name: "save path", targets: "--workspace --lib", filter: "checkpoint::tests" },
-    Step { name: "fuzz", targets: "--workspace --test fuzz", filter: "" },
+const STEPS: [TortureStep; 3] = [
+    TortureStep { name: "kills", targets: "--workspace --test end_to_end", filter: "torture" },
+    TortureStep { name: "save path", targets: "--workspace --lib", filter: "checkpoint::tests" },
+    TortureStep { name: "fuzz", targets: "--workspace --test fuzz", filter: "" },
 ];
 
 /// Runs the task.
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    let extent = Extent::parse(arguments)?;
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    let extent = TortureFlags::parse(arguments)?;
     let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
     let seed = extent.seed.unwrap_or_else(clock);
     let root = command::root();
@@ -78,7 +78,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let libtorch = setup::ensure(None)?.folder;
     eprintln!("torture: {} kills, {} mutants a parser, seed {seed}", extent.kills, extent.mutants);
 
-    let cargo = |step: &Step| {
+    let cargo = |step: &TortureStep| {
         let mut cargo = command::cargo(Some(&libtorch));
         cargo.arg("test").args(step.targets.split(' '));
         cargo
@@ -89,7 +89,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     for step in &STEPS {
         command::must_succeed(cargo(step).arg("--no-run"))?;
     }
-    summary.push(("build", End::Passed, begin.elapsed()));
+    summary.push(("build", CheckOutcome::Passed, begin.elapsed()));
     for step in &STEPS {
         let mut tests = cargo(step);
         tests.args((!step.filter.is_empty()).then_some(step.filter)).args(["--", "--nocapture"]);
@@ -98,15 +98,15 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
         let (end, time) = take(step.name, &mut tests)?;
         summary.push((step.name, end, time));
     }
-    let sound = summary.iter().all(|(_, end, _)| *end == End::Passed);
-    let Extent { kills, mutants, .. } = extent;
+    let sound = summary.iter().all(|(_, end, _)| *end == CheckOutcome::Passed);
+    let TortureFlags { kills, mutants, .. } = extent;
     eprint!("\n{}", table(&summary));
     eprintln!("again with: cargo xtask torture --kills {kills} --mutants {mutants} --seed {seed}");
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs one step and shows what it prints. A filter that no test answers to is a failure.
-fn take(name: &str, tests: &mut Command) -> Result<(End, Duration)> {
+fn take(name: &str, tests: &mut Command) -> Result<(CheckOutcome, Duration)> {
     let begin = Instant::now();
     eprintln!("\n==> {name}: {}", command::shown(tests));
     let mut child = tests.stdout(Stdio::piped()).spawn().context("could not start cargo")?;
@@ -120,8 +120,8 @@ fn take(name: &str, tests: &mut Command) -> Result<(End, Duration)> {
     if passed && run == 0 {
         eprintln!("{name}: no test was run");
     }
-    let (end, time) = (if passed && run > 0 { End::Passed } else { End::Failed }, begin.elapsed());
-    eprintln!("==> {name}: {}, {:.1} s", if end == End::Passed { "ok" } else { "FAILED" }, time.as_secs_f64());
+    let (end, time) = (if passed && run > 0 { CheckOutcome::Passed } else { CheckOutcome::Failed }, begin.elapsed());
+    eprintln!("==> {name}: {}, {:.1} s", if end == CheckOutcome::Passed { "ok" } else { "FAILED" }, time.as_secs_f64());
     Ok((end, time))
 }
 
@@ -136,15 +136,15 @@ fn tests_begun(line: &str) -> u64 {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Extent> {
-        Extent::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    fn parse(line: &str) -> Result<TortureFlags> {
+        TortureFlags::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
     fn numbers_are_taken_from_flags_in_any_order() {
-        assert_eq!(parse("").unwrap(), Extent { kills: 1000, mutants: 100_000, seed: None });
+        assert_eq!(parse("").unwrap(), TortureFlags { kills: 1000, mutants: 100_000, seed: None });
         let asked = parse("--seed 7 --kills=25 --mutants 2000").unwrap();
-        assert_eq!(asked, Extent { kills: 25, mutants: 2000, seed: Some(7) });
+        assert_eq!(asked, TortureFlags { kills: 25, mutants: 2000, seed: Some(7) });
         assert_eq!(parse("--seed 0").unwrap().seed, Some(0));
     }
 
@@ -173,9 +173,9 @@ mod tests {
     #[test]
     fn a_step_passes_only_where_tests_ran_and_passed() {
         for (script, expected) in [
-            ("echo running 2 tests", End::Passed),
-            ("echo running 0 tests", End::Failed),
-            ("echo running 2 tests; exit 101", End::Failed),
+            ("echo running 2 tests", CheckOutcome::Passed),
+            ("echo running 0 tests", CheckOutcome::Failed),
+            ("echo running 2 tests; exit 101", CheckOutcome::Failed),
         ] {
             assert_eq!(take("a step", Command::new("sh").args(["-c", script])).unwrap().0, expected, "{script}");
         }

@@ -42,7 +42,7 @@ const NVIDIA: [&str; 2] =
 /// The processor's part of PyTorch's wheels. The GPU's part is four fifths of their size.
 ///
 /// libtorch_cpu itself is linked against CUDA's runtime and profiling libraries there, which are small.
-pub fn cpu(work: &Path) -> Result<PathBuf> {
+pub(crate) fn cpu(work: &Path) -> Result<PathBuf> {
     eprintln!("fetching PyTorch {VERSION} through pip (0.55 GB, 0.45 GB of it are kept)");
     let (wheels, made) = (work.join("wheels"), work.join("libtorch"));
     let requirements = work.join("requirements.txt");
@@ -92,7 +92,7 @@ fn platforms() -> Result<Vec<String>> {
 }
 
 /// The whole of PyTorch with the CUDA libraries that it brings.
-pub fn cuda(work: &Path) -> Result<PathBuf> {
+pub(crate) fn cuda(work: &Path) -> Result<PathBuf> {
     if std::env::consts::OS != "linux" {
         bail!("libtorch with CUDA is set up on Linux alone (hint: cargo xtask setup --cpu)");
     }
@@ -109,7 +109,7 @@ pub fn cuda(work: &Path) -> Result<PathBuf> {
 }
 
 /// A PyTorch of the right version with CUDA that python3 already has.
-pub fn pytorch_of_python() -> Option<Libtorch> {
+pub(crate) fn pytorch_of_python() -> Option<Libtorch> {
     let script = "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])";
     let folder = output_of("python3", &["-c", script])?;
     Libtorch::open(Path::new(&folder)).ok().filter(|found| found.variant == Variant::Cuda)

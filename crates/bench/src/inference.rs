@@ -11,9 +11,9 @@ use run::EvaluationResult;
 use serde::Deserialize;
 
 use crate::measuring::{Measuring, remove};
-use crate::models::{Kind, Model};
+use crate::models::{Model, ModelKind};
 use crate::options::Device;
-use crate::results::{Results, Row, Target};
+use crate::results::{BenchComparison, Results, Target};
 use crate::statistics::Series;
 
 const BATCH: u64 = 32;
@@ -48,7 +48,7 @@ struct Exam<'a> {
     sentences: PathBuf,
 }
 
-pub fn measure(measuring: &mut Measuring, models: &[Model]) {
+pub(crate) fn measure(measuring: &mut Measuring, models: &[Model]) {
     for model in models {
         let done = measure_model(measuring, model).with_context(|| format!("inference with {}", model.name));
         measuring.results.attempt(true, done);
@@ -57,7 +57,7 @@ pub fn measure(measuring: &mut Measuring, models: &[Model]) {
 
 fn measure_model(measuring: &mut Measuring, model: &Model) -> Result<()> {
     let (device, quick) = (measuring.options.device, measuring.options.quick);
-    let few = device == Device::Cpu && (quick || model.kind != Kind::MiniLm);
+    let few = device == Device::Cpu && (quick || model.kind != ModelKind::MiniLm);
     let (file, data) = if few {
         ("test.csv", model.prepared.clone())
     } else {
@@ -98,7 +98,8 @@ fn measure_model(measuring: &mut Measuring, model: &Model) -> Result<()> {
         // An engine that this device doesn't have isn't a row.
         if !passes.is_empty() || target.is_some() {
             let (model, what, unit) = (model.name.clone(), precision.to_owned(), "samples/s");
-            let row = Row { suite: "inference", model, what, unit, ours: speed(ours), theirs: None, target };
+            let row =
+                BenchComparison { suite: "inference", model, what, unit, ours: speed(ours), theirs: None, target };
             measuring.results.rows.push(row.against(peer, speed(passes)));
         }
     }

@@ -9,7 +9,7 @@ use crate::options::Device;
 
 /// What decides about speed here.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Machine {
+pub(crate) struct Machine {
     cpu: String,
     /// Physical ones.
     pub cores: usize,
@@ -20,7 +20,7 @@ pub struct Machine {
 
 impl Machine {
     /// Asks the system.
-    pub fn look(device: Device) -> Machine {
+    pub(crate) fn look(device: Device) -> Machine {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = read("/proc/cpuinfo");
         let cpu = value_of(&cpuinfo, "model name").map(str::to_owned);
@@ -35,7 +35,7 @@ impl Machine {
     }
 
     /// In one line.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let memory = self.memory_gib.map_or(String::new(), |gib| format!(", {gib:.0} GiB"));
         let gpu = self.gpu.as_ref().map_or(String::new(), |gpu| format!(", {gpu}"));
         let word = if self.cores == 1 { "core" } else { "cores" };
@@ -44,7 +44,7 @@ impl Machine {
 }
 
 /// What a command printed, trimmed; `None` where it is missing or failed.
-pub fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

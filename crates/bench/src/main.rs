@@ -34,7 +34,7 @@ use serde_json::{Map, Value};
 use machine::{Machine, output_of};
 use material::Material;
 use measuring::{Measuring, remove};
-use options::{Device, Options, Suite};
+use options::{BenchArgs, Device, Suite};
 use peers::Peers;
 use results::Results;
 use trainings::Trainings;
@@ -44,7 +44,7 @@ const FOLDER: &str = "target/bench";
 
 /// The JSON file: what was measured, and when, where and with what.
 #[derive(Serialize)]
-struct Record<'a> {
+struct BenchReport<'a> {
     format: u32,
     date: String,
     command: String,
@@ -68,7 +68,7 @@ struct Versions<'a> {
 }
 
 fn main() -> ExitCode {
-    match run(Options::parse()) {
+    match run(BenchArgs::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: Options) -> Result<ExitCode> {
+fn run(options: BenchArgs) -> Result<ExitCode> {
     let chosen_peers = std::env::var_os("VERDICT_PEERS").filter(|value| !value.is_empty());
     let chosen_peers = chosen_peers.map(std::path::absolute).transpose()?;
     // Cargo says at run time where the package lies; the compiled-in path is that of another checkout where two of them
@@ -125,7 +125,7 @@ fn show(measuring: &Measuring, machine: &Machine) -> Result<()> {
     let Measuring { options, results, threads, .. } = measuring;
     let now = Utc::now();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let record = Record {
+    let record = BenchReport {
         format: 1,
         date: now.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
         command: format!("cargo xtask bench {}", arguments.join(" ")).trim_end().to_owned(),

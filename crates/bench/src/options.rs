@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// A group of measurements, in the order in which they run: those that need the same trainings stand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Suite {
+pub(crate) enum Suite {
     /// samples a second: Hugging Face's Trainer at its best, in fp32, and as tutorials have it; the machine's limit
     Train,
     /// seconds from the start of the process to the end of the first step
@@ -27,14 +27,14 @@ pub enum Suite {
 /// Where both sides compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Device {
+pub(crate) enum Device {
     Cpu,
     Cuda,
 }
 
 impl Device {
     /// As both sides' flags have it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Device::Cpu => "cpu",
             Device::Cuda => "cuda",
@@ -44,7 +44,7 @@ impl Device {
 
 /// A model to measure with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ModelChoice {
+pub(crate) enum ModelChoice {
     /// The packaged all-MiniLM-L6-v2.
     MiniLm,
     /// bert-base-uncased's configuration with random weights.
@@ -59,7 +59,7 @@ pub enum ModelChoice {
 /// (6 GB, once). VERDICT_PEERS names one to take instead.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
-pub struct Options {
+pub(crate) struct BenchArgs {
     /// What to measure [default: all of them]
     #[arg(value_name = "SUITE")]
     suites: Vec<Suite>,
@@ -86,18 +86,18 @@ pub struct Options {
     pub json: Option<PathBuf>,
 }
 
-impl Options {
+impl BenchArgs {
     /// Those that were asked for, else all, in the order in which they run.
-    pub fn suites(&self) -> Vec<Suite> {
+    pub(crate) fn suites(&self) -> Vec<Suite> {
         let asked = |suite: &Suite| self.suites.is_empty() || self.suites.contains(suite);
         Suite::value_variants().iter().copied().filter(asked).collect()
     }
 
-    pub fn rounds(&self) -> usize {
+    pub(crate) fn rounds(&self) -> usize {
         self.rounds.map_or(if self.quick { 2 } else { 3 }, usize::from)
     }
 
-    pub fn models(&self) -> Vec<ModelChoice> {
+    pub(crate) fn models(&self) -> Vec<ModelChoice> {
         match (self.models.is_empty(), self.quick) {
             (true, true) => vec![ModelChoice::MiniLm],
             (true, false) => vec![ModelChoice::MiniLm, ModelChoice::BertBase],
@@ -123,8 +123,8 @@ fn absolute(value: &str) -> io::Result<PathBuf> {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Options, clap::Error> {
-        Options::try_parse_from(std::iter::once("bench").chain(line.split_whitespace()))
+    fn parse(line: &str) -> Result<BenchArgs, clap::Error> {
+        BenchArgs::try_parse_from(std::iter::once("bench").chain(line.split_whitespace()))
     }
 
     #[test]

@@ -32,7 +32,7 @@ print(json.dumps(found))";
 
 /// A Python that has the peers.
 #[derive(Debug, Clone)]
-pub struct Peers {
+pub(crate) struct Peers {
     python: PathBuf,
     /// Version of each package that is there.
     pub versions: Map<String, Value>,
@@ -44,7 +44,7 @@ impl Peers {
     ///
     /// # Errors
     /// Why the peers are not available.
-    pub fn find(chosen: Option<&Path>) -> Result<Peers> {
+    pub(crate) fn find(chosen: Option<&Path>) -> Result<Peers> {
         let python = match chosen {
             Some(folder) => folder.join("bin/python"),
             None => own()?,
@@ -64,14 +64,14 @@ impl Peers {
     }
 
     /// A command that runs one of our scripts.
-    pub fn script(&self, name: &str) -> Command {
+    pub(crate) fn script(&self, name: &str) -> Command {
         let mut command = Command::new(&self.python);
         command.arg(Path::new(SCRIPTS).join(name));
         command
     }
 
     /// Whether a package is there.
-    pub fn has(&self, package: &str) -> bool {
+    pub(crate) fn has(&self, package: &str) -> bool {
         self.versions.contains_key(package)
     }
 }

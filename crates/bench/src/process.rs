@@ -18,7 +18,7 @@ const LAST_LINES: usize = 12;
 
 /// A process that ended well.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// What it printed: JSON, else a text.
     pub output: Value,
     /// From its start to its end.
@@ -36,14 +36,14 @@ impl Finished {
     ///
     /// # Errors
     /// It printed something else.
-    pub fn figures<T: DeserializeOwned>(&self) -> Result<T> {
+    pub(crate) fn figures<T: DeserializeOwned>(&self) -> Result<T> {
         T::deserialize(&self.output).with_context(|| format!("expected figures as JSON, found {}", self.output))
     }
 }
 
 /// Runs a command to its end. `log` is the folder whose log is watched for its first step; output goes through files in
 /// `scratch`, so that no full pipe holds the process up.
-pub fn run(command: &mut Command, log: Option<&Path>, scratch: &Path) -> Result<Finished> {
+pub(crate) fn run(command: &mut Command, log: Option<&Path>, scratch: &Path) -> Result<Finished> {
     disk::create_folder_all(scratch)?;
     let (stdout, stderr) = (scratch.join("stdout.txt"), scratch.join("stderr.txt"));
     let create = |path: &Path| File::create(path).with_context(|| format!("could not write {}", path.display()));
@@ -73,7 +73,7 @@ pub fn run(command: &mut Command, log: Option<&Path>, scratch: &Path) -> Result<
 }
 
 /// The command as one would type it.
-pub fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args()).map(|word| word.to_string_lossy());
     words
@@ -87,7 +87,7 @@ fn last_lines(text: &str) -> String {
     lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }
 
-struct End {
+struct ProcessEnd {
     status: ExitStatus,
     peak_mib: Option<f64>,
 }
@@ -97,7 +97,7 @@ struct End {
 /// `wait4` is the only call that tells the peak of one process; that of all children together, which is what
 /// `getrusage` tells, would be the largest of the whole benchmark.
 #[cfg(unix)]
-fn wait(child: &mut Child, block: bool) -> Result<Option<End>> {
+fn wait(child: &mut Child, block: bool) -> Result<Option<ProcessEnd>> {
     use std::os::unix::process::ExitStatusExt;
     let pid = libc::pid_t::try_from(child.id())?;
     let flags = if block { 0 } else { libc::WNOHANG };
@@ -110,7 +110,7 @@ fn wait(child: &mut Child, block: bool) -> Result<Option<End>> {
         if found == pid {
             let unit = if cfg!(target_os = "macos") { 1.0 } else { 1024.0 };
             let peak_mib = Some(usage.ru_maxrss as f64 * unit / f64::from(1 << 20));
-            return Ok(Some(End { status: ExitStatus::from_raw(status), peak_mib }));
+            return Ok(Some(ProcessEnd { status: ExitStatus::from_raw(status), peak_mib }));
         }
         if found == 0 {
             return Ok(None);
@@ -123,9 +123,9 @@ fn wait(child: &mut Child, block: bool) -> Result<Option<End>> {
 }
 
 #[cfg(not(unix))]
-fn wait(child: &mut Child, block: bool) -> Result<Option<End>> {
+fn wait(child: &mut Child, block: bool) -> Result<Option<ProcessEnd>> {
     let status = if block { Some(child.wait()?) } else { child.try_wait()? };
-    Ok(status.map(|status| End { status, peak_mib: None }))
+    Ok(status.map(|status| ProcessEnd { status, peak_mib: None }))
 }
 
 #[cfg(all(test, unix))]

@@ -11,7 +11,7 @@ use crate::statistics::Series;
 /// What is asked for, where something is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Target {
+pub(crate) enum Target {
     /// Our median over theirs.
     RatioAtLeast(f64),
     /// Our median over theirs.
@@ -24,7 +24,7 @@ pub enum Target {
 
 /// What the other side reached.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Which peer, in a word or two.
     #[serde(rename = "peer")]
     pub name: String,
@@ -35,7 +35,7 @@ pub struct Peer {
 
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub(crate) struct BenchComparison {
     pub suite: &'static str,
     /// The model's name.
     pub model: String,
@@ -49,21 +49,21 @@ pub struct Row {
     pub target: Option<Target>,
 }
 
-impl Row {
+impl BenchComparison {
     /// Ours beside a peer.
-    pub fn against(mut self, name: &str, series: Series) -> Row {
+    pub(crate) fn against(mut self, name: &str, series: Series) -> BenchComparison {
         self.theirs = Some(Peer { name: name.to_owned(), series });
         self
     }
 
     /// Our median over theirs.
-    pub fn ratio(&self) -> Option<f64> {
+    pub(crate) fn ratio(&self) -> Option<f64> {
         let theirs = self.theirs.as_ref()?.series.median()?;
         (theirs > 0.0).then_some(self.ours.median()? / theirs)
     }
 
     /// Whether the aim was reached; `None` without an aim or without what it takes to tell.
-    pub fn met(&self) -> Option<bool> {
+    pub(crate) fn met(&self) -> Option<bool> {
         Some(match self.target? {
             Target::RatioAtLeast(least) => self.ratio()? >= least,
             Target::RatioAtMost(most) => self.ratio()? <= most,
@@ -84,10 +84,10 @@ struct Process {
 
 /// What came of all suites so far.
 #[derive(Debug, Default, Serialize)]
-pub struct Results {
+pub(crate) struct Results {
     /// The comparisons, in the order of the table.
     #[serde(serialize_with = "judged")]
-    pub rows: Vec<Row>,
+    pub rows: Vec<BenchComparison>,
     /// Tables of their own below the first, each ready to be printed.
     #[serde(skip)]
     pub more: Vec<String>,
@@ -102,11 +102,11 @@ pub struct Results {
 }
 
 /// Rows with what follows from them.
-fn judged<S: Serializer>(rows: &[Row], serializer: S) -> Result<S::Ok, S::Error> {
+fn judged<S: Serializer>(rows: &[BenchComparison], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Judged<'a> {
         #[serde(flatten)]
-        row: &'a Row,
+        row: &'a BenchComparison,
         ratio: Option<f64>,
         met: Option<bool>,
     }
@@ -115,20 +115,20 @@ fn judged<S: Serializer>(rows: &[Row], serializer: S) -> Result<S::Ok, S::Error>
 
 impl Results {
     /// Keeps what a process did, with the command that started it.
-    pub fn keep(&mut self, what: &str, command: &Command, finished: &Finished) {
+    pub(crate) fn keep(&mut self, what: &str, command: &Command, finished: &Finished) {
         let (what, command) = (what.to_owned(), shown(command));
         self.processes.push(Process { what, command, finished: finished.clone() });
     }
 
     /// Says something now and again below the table.
-    pub fn note(&mut self, note: impl Into<String>) {
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
         let note = note.into();
         eprintln!("note: {note}");
         self.notes.push(note);
     }
 
     /// The value of what went well; of what didn't a note, and a failure where it was ours.
-    pub fn attempt<T>(&mut self, ours: bool, result: anyhow::Result<T>) -> Option<T> {
+    pub(crate) fn attempt<T>(&mut self, ours: bool, result: anyhow::Result<T>) -> Option<T> {
         result
             .map_err(|error| {
                 self.failed |= ours;
@@ -144,10 +144,10 @@ mod tests {
 
     use super::*;
 
-    fn row(target: Option<Target>, theirs: &[f64]) -> Row {
+    fn row(target: Option<Target>, theirs: &[f64]) -> BenchComparison {
         let theirs = Some(Peer { name: "Trainer".to_owned(), series: Series(theirs.to_vec()) });
         let ours = Series(vec![30.0, 10.0, 20.0]);
-        Row { suite: "train", model: "m".to_owned(), what: "w".to_owned(), unit: "u", ours, theirs, target }
+        BenchComparison { suite: "train", model: "m".to_owned(), what: "w".to_owned(), unit: "u", ours, theirs, target }
     }
 
     #[test]

@@ -15,7 +15,7 @@ const EXCLUDED: usize = 5;
 
 /// What it took with so many examples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Point {
+struct ScalingPoint {
     examples: usize,
     prepare_seconds: f64,
     prepare_peak_mib: Option<f64>,
@@ -24,7 +24,7 @@ struct Point {
     train_peak_mib: Option<f64>,
 }
 
-pub fn measure(measuring: &mut Measuring) -> Result<()> {
+pub(crate) fn measure(measuring: &mut Measuring) -> Result<()> {
     let largest = if measuring.options.quick { 100_000 } else { 1_000_000 };
     let sizes = [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|size| *size <= largest);
     let mut points = Vec::new();
@@ -37,7 +37,7 @@ pub fn measure(measuring: &mut Measuring) -> Result<()> {
     Ok(())
 }
 
-fn point(measuring: &mut Measuring, examples: usize) -> Result<Point> {
+fn point(measuring: &mut Measuring, examples: usize) -> Result<ScalingPoint> {
     let (table, data) = (measuring.folder.join("scaling.csv"), measuring.folder.join("prepared/scaling"));
     remove(&data)?;
     measuring.material.write_synthetic(&table, examples)?;
@@ -53,7 +53,7 @@ fn point(measuring: &mut Measuring, examples: usize) -> Result<Point> {
     remove(&run)?;
     remove(&data)?;
     std::fs::remove_file(&table).with_context(|| format!("could not remove {}", table.display()))?;
-    Ok(Point {
+    Ok(ScalingPoint {
         examples,
         prepare_seconds: prepared.seconds,
         prepare_peak_mib: prepared.peak_mib,
@@ -63,7 +63,7 @@ fn point(measuring: &mut Measuring, examples: usize) -> Result<Point> {
     })
 }
 
-fn render(points: &[Point]) -> String {
+fn render(points: &[ScalingPoint]) -> String {
     let header = ["scaling", "prepare, s", "us an example", "peak, MiB", "to first step, s", "step, ms", "peak, MiB"];
     let mut lines = vec![header.map(str::to_owned).to_vec()];
     let shown = |value: Option<f64>| value.map_or("-".to_owned(), number);
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_curve_is_a_table() {
-        let point = Point {
+        let point = ScalingPoint {
             examples: 1_000,
             prepare_seconds: 0.5,
             prepare_peak_mib: Some(80.25),
@@ -95,7 +95,7 @@ mod tests {
             median_step_ms: 110.0,
             train_peak_mib: None,
         };
-        let text = render(&[point, Point { examples: 1_000_000, prepare_seconds: 61.0, ..point }]);
+        let text = render(&[point, ScalingPoint { examples: 1_000_000, prepare_seconds: 61.0, ..point }]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines,

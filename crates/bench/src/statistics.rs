@@ -5,19 +5,19 @@ use serde_json::json;
 
 /// One quantity, measured once a round.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Series(pub Vec<f64>);
+pub(crate) struct Series(pub Vec<f64>);
 
 impl Series {
     /// The middle one, or the mean of the two in the middle; `None` of nothing.
-    pub fn median(&self) -> Option<f64> {
+    pub(crate) fn median(&self) -> Option<f64> {
         median(&self.0)
     }
 
-    pub fn min(&self) -> Option<f64> {
+    pub(crate) fn min(&self) -> Option<f64> {
         self.0.iter().copied().reduce(f64::min)
     }
 
-    pub fn max(&self) -> Option<f64> {
+    pub(crate) fn max(&self) -> Option<f64> {
         self.0.iter().copied().reduce(f64::max)
     }
 }
@@ -36,7 +36,7 @@ impl FromIterator<f64> for Series {
 }
 
 /// The middle value, or the mean of the two in the middle; `None` of nothing.
-pub fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

@@ -1,10 +1,10 @@
 //! The results as a person reads them: one line a comparison, columns that line up.
 
-use crate::results::{Row, Target};
+use crate::results::{BenchComparison, Target};
 use crate::statistics::Series;
 
 /// All comparisons, suite by suite.
-pub fn render(rows: &[Row]) -> String {
+pub(crate) fn render(rows: &[BenchComparison]) -> String {
     let header = ["", "", "ours", "theirs", "", "ratio", "target", ""];
     let mut cells: Vec<Vec<String>> = vec![header.map(str::to_owned).to_vec()];
     let mut suite = "";
@@ -18,7 +18,7 @@ pub fn render(rows: &[Row]) -> String {
     grid(&cells)
 }
 
-fn line(row: &Row) -> Vec<String> {
+fn line(row: &BenchComparison) -> Vec<String> {
     let (theirs, peer) = match &row.theirs {
         Some(peer) => (spread(&peer.series), peer.name.clone()),
         None => (String::new(), String::new()),
@@ -51,7 +51,7 @@ fn spread(series: &Series) -> String {
 }
 
 /// Three digits that count, or all of those before the point: `0.0123`, `1.23`, `12.3`, `123`, `12,345`.
-pub fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let digits = match value.abs() {
         size if size >= 99.95 || size == 0.0 => 0,
         size if size >= 9.995 => 1,
@@ -68,7 +68,7 @@ pub fn number(value: f64) -> String {
 }
 
 /// Cells in columns as wide as their widest; a line of one cell is a heading and counts for none.
-pub fn grid(lines: &[Vec<String>]) -> String {
+pub(crate) fn grid(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = lines.iter().filter(|line| line.len() > 1).filter_map(|line| line.get(column));
@@ -90,10 +90,10 @@ mod tests {
     use super::*;
     use crate::results::Peer;
 
-    fn row(suite: &'static str, ours: &[f64], theirs: Option<&[f64]>, target: Option<Target>) -> Row {
+    fn row(suite: &'static str, ours: &[f64], theirs: Option<&[f64]>, target: Option<Target>) -> BenchComparison {
         let theirs = theirs.map(|values| Peer { name: "Trainer".to_owned(), series: Series(values.to_vec()) });
         let (model, what, unit) = ("MiniLM-L6".to_owned(), "bf16".to_owned(), "samples/s");
-        Row { suite, model, what, unit, ours: Series(ours.to_vec()), theirs, target }
+        BenchComparison { suite, model, what, unit, ours: Series(ours.to_vec()), theirs, target }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::statistics::median;
 
 /// How quick a training was after its first steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Timing {
+pub(crate) struct Timing {
     pub samples_per_second: f64,
     /// Padding not counted.
     pub tokens_per_second: f64,
@@ -23,7 +23,7 @@ pub struct Timing {
 ///
 /// # Errors
 /// A log that can't be read, or too few steps in it.
-pub fn timing(run: &Path, excluded: usize) -> Result<Timing> {
+pub(crate) fn timing(run: &Path, excluded: usize) -> Result<Timing> {
     let step = |event| if let Event::Step(step) = event { Some(step) } else { None };
     let steps: Vec<StepRecord> = read_log(run)?.into_iter().filter_map(step).collect();
     let excluded = excluded.max(1);

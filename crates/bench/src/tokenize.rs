@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::measuring::Measuring;
 use crate::models::Model;
-use crate::results::{Row, Target};
+use crate::results::{BenchComparison, Target};
 use crate::statistics::Series;
 
 /// What one process reported, ours or theirs.
@@ -21,7 +21,7 @@ struct Pass {
 }
 
 /// Measures with the first model's tokenizer: those of the two default models are the same.
-pub fn measure(measuring: &mut Measuring, models: &[Model]) {
+pub(crate) fn measure(measuring: &mut Measuring, models: &[Model]) {
     if let Some(model) = models.first() {
         let done = measure_with(measuring, model).context("tokenization");
         measuring.results.attempt(true, done);
@@ -54,7 +54,7 @@ fn measure_with(measuring: &mut Measuring, model: &Model) -> Result<()> {
     }
     let speed = |passes: &[Pass]| -> Series { passes.iter().map(|pass| pass.texts / pass.seconds).collect() };
     let fast: Series = theirs.iter().filter_map(|pass| pass.fast_seconds.map(|seconds| pass.texts / seconds)).collect();
-    let row = Row {
+    let row = BenchComparison {
         suite: "tokenize",
         model: model.name.clone(),
         what: "encode_batch".to_owned(),
@@ -64,7 +64,7 @@ fn measure_with(measuring: &mut Measuring, model: &Model) -> Result<()> {
         target: None,
     };
     let target = Some(Target::RatioAtLeast(1.0));
-    measuring.results.rows.push(Row { target, ..row.clone().against("tokenizers", speed(&theirs)) });
+    measuring.results.rows.push(BenchComparison { target, ..row.clone().against("tokenizers", speed(&theirs)) });
     if !fast.0.is_empty() {
         measuring.results.rows.push(row.against("its encode_batch_fast", fast));
     }

@@ -2,22 +2,22 @@
 //! machine's limit; the time to the end of the first step; the most memory.
 
 use crate::measuring::Measuring;
-use crate::models::{Kind, Model};
+use crate::models::{Model, ModelKind};
 use crate::options::Device;
-use crate::results::{Row, Target};
+use crate::results::{BenchComparison, Target};
 use crate::statistics::Series;
 use crate::trainings::{Limit, Pairs, Recipe, Training, Trainings};
 
 /// Three epochs of SST-5 in 8 s are 5 ms a step.
 const CUDA_STEP_MS: f64 = 5.0;
 
-pub fn speed(measuring: &mut Measuring, trainings: &mut Trainings, models: &[Model]) {
+pub(crate) fn speed(measuring: &mut Measuring, trainings: &mut Trainings, models: &[Model]) {
     let device = measuring.options.device;
     for model in models {
         let best = trainings.pairs(measuring, model, Recipe::Best);
         // How many times as quick as Trainer's best we want to be.
         let least = match (device, model.kind) {
-            (Device::Cuda, Kind::BertBase) => Some(3.0),
+            (Device::Cuda, ModelKind::BertBase) => Some(3.0),
             _ => model.aim(device, 2.5, 2.0),
         };
         speed_rows(measuring, model, "bf16", "Trainer's best", &best, least);
@@ -30,7 +30,7 @@ pub fn speed(measuring: &mut Measuring, trainings: &mut Trainings, models: &[Mod
 
 /// Seconds from the start of the process to the end of the first training step, on the same clock for both. Trainer
 /// tokenizes the sentences in that time, as its script does at every start; ours were prepared before.
-pub fn start_up(measuring: &mut Measuring, trainings: &mut Trainings, models: &[Model]) {
+pub(crate) fn start_up(measuring: &mut Measuring, trainings: &mut Trainings, models: &[Model]) {
     for model in models {
         let Pairs { ours, theirs, .. } = trainings.any(measuring, model);
         let seconds =
@@ -42,14 +42,14 @@ pub fn start_up(measuring: &mut Measuring, trainings: &mut Trainings, models: &[
 }
 
 /// The most that a whole training process holds at once, the checkpoint at its end included.
-pub fn memory(measuring: &mut Measuring, trainings: &mut Trainings, models: &[Model]) {
+pub(crate) fn memory(measuring: &mut Measuring, trainings: &mut Trainings, models: &[Model]) {
     for model in models {
         let Pairs { ours, theirs, .. } = trainings.any(measuring, model);
         let peak = |trainings: &[Training]| -> Series { trainings.iter().filter_map(|one| one.peak_mib).collect() };
         let before_saving = theirs.iter().filter_map(|training| training.peak_before_saving_mib).collect();
         let most = model.aim(measuring.options.device, 0.7, 0.7).map(Target::RatioAtMost);
         let row = row("memory", model, "peak of a training", "MiB", peak(&ours), None);
-        measuring.results.rows.push(Row { target: most, ..row.clone().against("Trainer", peak(&theirs)) });
+        measuring.results.rows.push(BenchComparison { target: most, ..row.clone().against("Trainer", peak(&theirs)) });
         measuring.results.rows.push(row.against("Trainer before saving", before_saving));
     }
 }
@@ -61,8 +61,8 @@ fn row(
     unit: &'static str,
     ours: Series,
     target: Option<Target>,
-) -> Row {
-    Row { suite, model: model.name.clone(), what: what.to_owned(), unit, ours, theirs: None, target }
+) -> BenchComparison {
+    BenchComparison { suite, model: model.name.clone(), what: what.to_owned(), unit, ours, theirs: None, target }
 }
 
 /// Samples, and tokens beside them: the two sides draw other sentences, and a longer one costs more.
@@ -82,7 +82,7 @@ fn speed_rows(
     add("", "samples/s", |training| training.timing.samples_per_second, least.map(Target::RatioAtLeast));
     add("", "tokens/s", |training| training.timing.tokens_per_second, None);
     if measuring.options.device == Device::Cuda && precision == "bf16" {
-        let most = (model.kind == Kind::BertBase).then_some(Target::OursAtMost(CUDA_STEP_MS));
+        let most = (model.kind == ModelKind::BertBase).then_some(Target::OursAtMost(CUDA_STEP_MS));
         add(" step", "ms", |training| training.timing.seconds_per_step * 1000.0, most);
     }
 }
@@ -101,7 +101,7 @@ fn limit_row(measuring: &mut Measuring, model: &Model, pairs: &Pairs) {
 
 /// The tutorial's script against our best, which is what somebody who changes over gets.
 fn guide_row(measuring: &mut Measuring, trainings: &mut Trainings, model: &Model, best: &Pairs) {
-    if measuring.options.quick && model.kind != Kind::MiniLm {
+    if measuring.options.quick && model.kind != ModelKind::MiniLm {
         let note = format!("{}: the guide's own script is left out of --quick; a step takes a minute", model.name);
         return measuring.results.note(note);
     }

@@ -5,14 +5,14 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::measuring::{Measuring, remove};
-use crate::models::{Kind, Model};
+use crate::models::{Model, ModelKind};
 use crate::options::{Device, Suite};
 use crate::process::Finished;
 use crate::timing::{Timing, timing};
 
 /// How both sides train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recipe {
+pub(crate) enum Recipe {
     /// bf16, sentences of similar length together; Trainer at its best. Both sort blocks of 50 batches, longest first, so
     /// whole blocks are timed.
     Best,
@@ -37,7 +37,7 @@ impl Recipe {
 
 /// How far a training goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
+pub(crate) struct TrainingLength {
     steps: usize,
     /// First steps that aren't timed.
     excluded: usize,
@@ -46,7 +46,7 @@ pub struct Extent {
 
 /// A measured training.
 #[derive(Debug, Clone)]
-pub struct Training {
+pub(crate) struct Training {
     pub timing: Timing,
     pub first_step: Option<f64>,
     /// With the checkpoint at its end.
@@ -57,7 +57,7 @@ pub struct Training {
 
 /// What the machine can do at most, measured between the trainings by limits.py.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct Limit {
+pub(crate) struct Limit {
     gflops: f64,
     linear_flops_per_token: f64,
     optimizer_seconds: f64,
@@ -65,14 +65,14 @@ pub struct Limit {
 
 impl Limit {
     /// The least seconds that a step over this many tokens takes.
-    pub fn seconds(&self, tokens: f64) -> f64 {
+    pub(crate) fn seconds(&self, tokens: f64) -> f64 {
         self.linear_flops_per_token * tokens / (self.gflops * 1e9) + self.optimizer_seconds
     }
 }
 
 /// Both sides, as many times as there were rounds.
 #[derive(Debug, Clone, Default)]
-pub struct Pairs {
+pub(crate) struct Pairs {
     pub ours: Vec<Training>,
     pub theirs: Vec<Training>,
     pub limits: Vec<Limit>,
@@ -80,13 +80,13 @@ pub struct Pairs {
 
 /// Those that were run already.
 #[derive(Default)]
-pub struct Trainings {
+pub(crate) struct Trainings {
     done: Vec<(String, Recipe, Pairs)>,
 }
 
 impl Trainings {
     /// The trainings of a model by a recipe; runs them unless that was done.
-    pub fn pairs(&mut self, measuring: &mut Measuring, model: &Model, recipe: Recipe) -> Pairs {
+    pub(crate) fn pairs(&mut self, measuring: &mut Measuring, model: &Model, recipe: Recipe) -> Pairs {
         let known = |(name, done, _): &&(String, Recipe, Pairs)| *name == model.name && *done == recipe;
         if let Some((_, _, pairs)) = self.done.iter().find(known) {
             return pairs.clone();
@@ -97,25 +97,25 @@ impl Trainings {
     }
 
     /// Some trainings by the best recipe: the timed ones if they were run, else short ones.
-    pub fn any(&mut self, measuring: &mut Measuring, model: &Model) -> Pairs {
+    pub(crate) fn any(&mut self, measuring: &mut Measuring, model: &Model) -> Pairs {
         let timed = self.done.iter().any(|(name, recipe, _)| *name == model.name && *recipe == Recipe::Best);
         self.pairs(measuring, model, if timed { Recipe::Best } else { Recipe::Brief })
     }
 }
 
 /// How far, by recipe, device and patience.
-fn extent(measuring: &Measuring, model: &Model, recipe: Recipe) -> Extent {
+fn extent(measuring: &Measuring, model: &Model, recipe: Recipe) -> TrainingLength {
     let (quick, rounds) = (measuring.options.quick, measuring.options.rounds());
     let cuda = measuring.options.device == Device::Cuda;
     match recipe {
-        Recipe::Best if cuda => Extent { steps: 350, excluded: 50, rounds },
-        Recipe::Best if quick || model.kind != Kind::MiniLm => Extent { steps: 100, excluded: 50, rounds },
-        Recipe::Best => Extent { steps: 150, excluded: 50, rounds },
-        Recipe::Brief => Extent { steps: 20, excluded: 1, rounds },
-        Recipe::Fp32 if quick => Extent { steps: 20, excluded: 5, rounds: 1 },
-        Recipe::Fp32 => Extent { steps: 60, excluded: 10, rounds },
-        Recipe::Guide if quick => Extent { steps: 2, excluded: 1, rounds: 1 },
-        Recipe::Guide => Extent { steps: 3, excluded: 1, rounds: 1 },
+        Recipe::Best if cuda => TrainingLength { steps: 350, excluded: 50, rounds },
+        Recipe::Best if quick || model.kind != ModelKind::MiniLm => TrainingLength { steps: 100, excluded: 50, rounds },
+        Recipe::Best => TrainingLength { steps: 150, excluded: 50, rounds },
+        Recipe::Brief => TrainingLength { steps: 20, excluded: 1, rounds },
+        Recipe::Fp32 if quick => TrainingLength { steps: 20, excluded: 5, rounds: 1 },
+        Recipe::Fp32 => TrainingLength { steps: 60, excluded: 10, rounds },
+        Recipe::Guide if quick => TrainingLength { steps: 2, excluded: 1, rounds: 1 },
+        Recipe::Guide => TrainingLength { steps: 3, excluded: 1, rounds: 1 },
     }
 }
 
@@ -141,7 +141,13 @@ fn run(measuring: &mut Measuring, model: &Model, recipe: Recipe) -> Pairs {
     pairs
 }
 
-fn ours(measuring: &mut Measuring, model: &Model, recipe: Recipe, extent: Extent, what: &str) -> Result<Training> {
+fn ours(
+    measuring: &mut Measuring,
+    model: &Model,
+    recipe: Recipe,
+    extent: TrainingLength,
+    what: &str,
+) -> Result<Training> {
     let run = measuring.run_folder("train")?;
     let mut command = measuring.train(&model.prepared, &run, extent.steps);
     command.args(match recipe {
@@ -154,7 +160,13 @@ fn ours(measuring: &mut Measuring, model: &Model, recipe: Recipe, extent: Extent
     Ok(told(timing, &finished, None))
 }
 
-fn theirs(measuring: &mut Measuring, model: &Model, recipe: Recipe, extent: Extent, what: &str) -> Result<Training> {
+fn theirs(
+    measuring: &mut Measuring,
+    model: &Model,
+    recipe: Recipe,
+    extent: TrainingLength,
+    what: &str,
+) -> Result<Training> {
     let mut command = measuring.peer("trainer.py")?;
     let log = measuring.run_folder("peer")?;
     command.arg("--data").arg(&measuring.material.folder).arg("--model").arg(&model.folder).arg("--log").arg(&log);

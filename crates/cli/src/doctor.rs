@@ -10,7 +10,7 @@ const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 100, "hidden_size":
     "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 16}"#;
 
 /// Prints one line a device.
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     let gpus = (0..tch::Cuda::device_count()).map(|index| Device::Cuda(index as usize));
     for device in std::iter::once(Device::Cpu).chain(gpus) {
         let precision = Precision::auto(device);

@@ -16,7 +16,7 @@ use crate::run_report;
 
 /// The flags of `evaluate`.
 #[derive(Args)]
-pub struct EvaluateArgs {
+pub(crate) struct EvaluateArgs {
     /// Folder of the run [default: the newest under runs/]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
@@ -41,7 +41,7 @@ pub struct EvaluateArgs {
 }
 
 /// Scores, shows, draws and writes.
-pub fn run(args: &EvaluateArgs) -> Result<()> {
+pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     // Found out now, not after the work.
     if let Some(folder) =
         args.json.as_deref().and_then(|path| path.parent()).filter(|folder| !folder.as_os_str().is_empty())
@@ -118,7 +118,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 }
 
 /// The prepared data that a run was trained on, by its saved configuration.
-pub fn data_of(run: &RunFolder) -> Result<PathBuf> {
+pub(crate) fn data_of(run: &RunFolder) -> Result<PathBuf> {
     let config = TrainConfig::load(&run.file(RUN_TOML))?;
     config.data.with_context(|| format!("{} doesn't name its data (hint: --data DIR)", run.file(RUN_TOML).display()))
 }

@@ -13,7 +13,7 @@ use run::{RunFolder, newest_run};
 
 /// The flags of `predict`.
 #[derive(Args)]
-pub struct PredictArgs {
+pub(crate) struct PredictArgs {
     /// Texts to label
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
@@ -41,7 +41,7 @@ pub struct PredictArgs {
 }
 
 /// Labels what the flags name, a line a text on stdout.
-pub fn run(args: &PredictArgs) -> Result<()> {
+pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     if args.texts.is_empty() && args.file.is_none() && args.split.is_none() {
         bail!("no text to label (hint: predict \"A lovely film.\", or --file FILE, or --split NAME)");
     }
@@ -95,12 +95,12 @@ fn split_texts(args: &PredictArgs, run: &std::path::Path, split: &str) -> Result
 
 fn write_json(out: &mut impl Write, text: &str, prediction: &Prediction) -> std::io::Result<()> {
     #[derive(serde::Serialize)]
-    struct Line<'a> {
+    struct PredictionLine<'a> {
         text: &'a str,
         #[serde(flatten)]
         prediction: &'a Prediction,
     }
-    serde_json::to_writer(&mut *out, &Line { text, prediction })?;
+    serde_json::to_writer(&mut *out, &PredictionLine { text, prediction })?;
     writeln!(out)
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use data::manifest::Manifest;
 use data::store::Examples;
 use metrics::ClassificationReport;
-use report::{ConfusionPlot, Curves, Example, Figure, Page, ScoreRow, Step};
+use report::{ConfusionPlot, Curves, Example, Figure, Page, ScoreRow, StepPoint};
 use run::{EvaluationRecord, Event, RUN_TOML, RunFolder, StepRecord, read_log};
 use train::evaluate::Evaluation;
 
@@ -14,7 +14,7 @@ use train::evaluate::Evaluation;
 const EXAMPLES: usize = 6;
 
 /// An evaluation and what it was of.
-pub struct Scored<'a> {
+pub(crate) struct Scored<'a> {
     pub split: &'a str,
     pub evaluation: &'a Evaluation,
     pub labels: &'a [String],
@@ -25,7 +25,7 @@ pub struct Scored<'a> {
 }
 
 /// Writes `confusion-SPLIT.svg` and `.png`, `curves.svg` and `.png`, and `report-SPLIT.html`; returns their paths.
-pub fn write(run: &RunFolder, scored: &Scored) -> Result<Vec<PathBuf>> {
+pub(crate) fn write(run: &RunFolder, scored: &Scored) -> Result<Vec<PathBuf>> {
     let split = scored.split;
     let counts = scored.evaluation.confusion.counts();
     let title = format!("{} on {split}", scored.manifest.dataset);
@@ -37,12 +37,14 @@ pub fn write(run: &RunFolder, scored: &Scored) -> Result<Vec<PathBuf>> {
     let (mut steps, mut evaluations, mut best_step) = (Vec::new(), Vec::new(), None);
     for event in read_log(run.path())? {
         match event {
-            Event::Step(StepRecord { step, loss, learning_rate, .. }) => steps.push(Step { step, loss, learning_rate }),
+            Event::Step(StepRecord { step, loss, learning_rate, .. }) => {
+                steps.push(StepPoint { step, loss, learning_rate })
+            }
             Event::Evaluation(EvaluationRecord { step, loss, scores, best, .. }) => {
                 best_step = if best { Some(step) } else { best_step };
                 let score = |name: &str| (name.to_owned(), scores.get(name).unwrap_or(f64::NAN));
                 let scores = ["accuracy", "f1", "macro_f1"].map(score).to_vec();
-                evaluations.push(report::Evaluation { step, loss, scores });
+                evaluations.push(report::EvaluationPoint { step, loss, scores });
             }
             Event::Start(_) | Event::End(_) => {}
         }
@@ -97,7 +99,7 @@ fn headline(scored: &Scored) -> Vec<Figure> {
 }
 
 /// A row for each way to average.
-pub fn averages(report: &ClassificationReport) -> Vec<ScoreRow> {
+pub(crate) fn averages(report: &ClassificationReport) -> Vec<ScoreRow> {
     let rows = [("weighted", report.weighted), ("macro", report.macro_average), ("micro", report.micro)];
     let row = |(name, scores): (&str, metrics::Scores)| ScoreRow {
         name: name.to_owned(),

@@ -25,28 +25,28 @@ use anyhow::{Context, Result};
 use metrics::Direction as Better;
 use train::signals;
 use tune::space::Space;
-use tune::{Direction, Study, TrialState};
+use tune::{Study, StudyDirection, TrialState};
 
-pub use args::TuneArgs;
-pub use process::{TrialArgs, run as run_trial};
+pub(crate) use args::TuneArgs;
+pub(crate) use process::{TrialArgs, run as run_trial};
 
 use folder::{STUDIES, StudyFolder};
-use plan::Plan;
-use runner::{End, Runner};
-use table::{Table, short};
+use plan::StudyPlan;
+use runner::{Runner, StopReason};
+use table::{TrialTable, short};
 use winner::Winner;
 
 /// Between two writings of the page and the tables, in a study of quick trials.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
 /// Tunes, from nothing or from where the study is.
-pub fn run(args: &TuneArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
     if args.print_space {
         print!("{}", Space::beginner_file());
         return Ok(ExitCode::SUCCESS);
     }
-    let space = Plan::space(args)?;
-    let plan = Plan::new(args)?;
+    let space = StudyPlan::space(args)?;
+    let plan = StudyPlan::new(args)?;
     let folder = StudyFolder::create(args.study.clone().unwrap_or_else(|| Path::new(STUDIES).join(plan.name())))?;
     let mut study = open(&folder, &plan)?;
     plan.context(&space).check_compatible(&mut study)?;
@@ -65,7 +65,7 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode> {
         plan.shown()
     );
     let parameters = space.parameters().iter().map(|parameter| parameter.name.clone()).collect();
-    let mut table = Table::new(&plan.metric.to_string(), parameters);
+    let mut table = TrialTable::new(&plan.metric.to_string(), parameters);
     // What a process left that died between a trial's end and this.
     let best = study.best().map(|best| best.number);
     for trial in study.trials().iter().filter(|trial| trial.state.is_finished()) {
@@ -95,19 +95,19 @@ pub fn run(args: &TuneArgs) -> Result<ExitCode> {
     let end = end?;
 
     let mut winner = Winner::publish(&study, &folder, &plan, &space)?;
-    if let (Some(winner), End::Done | End::Time) = (&mut winner, end) {
+    if let (Some(winner), StopReason::Done | StopReason::Time) = (&mut winner, end) {
         winner.score_on_test(&mut study, &folder, &plan)?;
     }
     export::write(&study, &folder, &plan, &space, winner.as_ref())?;
     show(&study, &folder, &plan, winner.as_ref(), end);
     Ok(match end {
-        End::Signal(signal) => ExitCode::from(signal.exit_code()),
-        End::Done | End::Time | End::OthersRun(_) => ExitCode::SUCCESS,
+        StopReason::Signal(signal) => ExitCode::from(signal.exit_code()),
+        StopReason::Done | StopReason::Time | StopReason::OthersRun(_) => ExitCode::SUCCESS,
     })
 }
 
 /// The study in a folder's journal: the one that is there, whatever its name, or a new one.
-fn open(folder: &StudyFolder, plan: &Plan) -> Result<Study> {
+fn open(folder: &StudyFolder, plan: &StudyPlan) -> Result<Study> {
     let journal = folder.journal();
     let names = if journal.is_file() { Study::names(&journal)? } else { Vec::new() };
     let name = match &names[..] {
@@ -115,14 +115,14 @@ fn open(folder: &StudyFolder, plan: &Plan) -> Result<Study> {
         _ => plan.name(),
     };
     let direction = match plan.metric.direction() {
-        Better::Higher => Direction::Maximize,
-        Better::Lower => Direction::Minimize,
+        Better::Higher => StudyDirection::Maximize,
+        Better::Lower => StudyDirection::Minimize,
     };
     Study::open(&journal, &name, direction).with_context(|| format!("the study in {}", folder.path().display()))
 }
 
 /// The result, for a person, on stdout.
-fn show(study: &Study, folder: &StudyFolder, plan: &Plan, winner: Option<&Winner>, end: End) {
+fn show(study: &Study, folder: &StudyFolder, plan: &StudyPlan, winner: Option<&Winner>, end: StopReason) {
     let trials = study.trials();
     let count = |state: TrialState| trials.iter().filter(|trial| trial.state == state).count();
     let finished = trials.iter().filter(|trial| trial.state.is_finished()).count();
@@ -140,16 +140,16 @@ fn show(study: &Study, folder: &StudyFolder, plan: &Plan, winner: Option<&Winner
     }
     println!("files    {}, {}, {}", path("study.html"), path("trials.csv"), path("trials.json"));
     match end {
-        End::Done => {}
-        End::OthersRun(others) => {
+        StopReason::Done => {}
+        StopReason::OthersRun(others) => {
             println!("\n{others} trials run in other processes; the last of them brings the study to its end")
         }
-        End::Time => println!("\nThe time is over. The same command goes on for as long again."),
-        End::Signal(_) => println!("\nStopped. The same command goes on."),
+        StopReason::Time => println!("\nThe time is over. The same command goes on for as long again."),
+        StopReason::Signal(_) => println!("\nStopped. The same command goes on."),
     }
 }
 
-fn show_winner(winner: &Winner, folder: &StudyFolder, plan: &Plan, end: End) {
+fn show_winner(winner: &Winner, folder: &StudyFolder, plan: &StudyPlan, end: StopReason) {
     let trial = &winner.trial;
     let value = trial.value.unwrap_or(f64::NAN);
     println!("best     trial {}: {} {value:.4} on validation, by which it was chosen", trial.number, plan.metric);
@@ -164,7 +164,7 @@ fn show_winner(winner: &Winner, folder: &StudyFolder, plan: &Plan, end: End) {
             };
             println!("test     {} {:.4} on {} texts, {times}", plan.metric, test.value, test.examples);
         }
-        (None, End::Done | End::Time) if winner.has_model => {
+        (None, StopReason::Done | StopReason::Time) if winner.has_model => {
             println!("test     not scored: the data has no labelled test split")
         }
         (None, _) => println!("test     not scored yet: that is done once, at the end"),

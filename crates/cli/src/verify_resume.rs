@@ -24,12 +24,12 @@ use train::{TrainArgs, TrainConfig};
 
 use crate::this_program;
 use compare::{Comparison, compare, predictions_of};
-use kill::{Kill, Killer, Kind, Random, Timeline, steps_of_saves};
+use kill::{Kill, KillMoment, Killer, SeededRandom, Timeline, steps_of_saves};
 use process::{KillPlan, watch};
 
 /// The flags of `verify-resume`: those of `train`, and these.
 #[derive(Args)]
-pub struct VerifyResumeArgs {
+pub(crate) struct VerifyResumeArgs {
     #[command(flatten)]
     train: TrainArgs,
     /// How many processes are killed
@@ -67,7 +67,7 @@ struct Report {
 }
 
 /// Trains, kills, compares and shows.
-pub fn run(args: &VerifyResumeArgs) -> Result<()> {
+pub(crate) fn run(args: &VerifyResumeArgs) -> Result<()> {
     let started = Instant::now();
     let (config, split) = settle(args)?;
     let threads = config.threads.unwrap_or(1);
@@ -83,7 +83,7 @@ pub fn run(args: &VerifyResumeArgs) -> Result<()> {
     let reference = work.join("undisturbed");
     eprintln!("training undisturbed, then with {} kills (seed {}); in {}", args.kills, args.kill_seed, work.display());
     let timeline = undisturbed(train(&reference, false)?, &reference, &config)?;
-    let random = Random(args.kill_seed);
+    let random = SeededRandom(args.kill_seed);
     let mut killer = Killer { command: &train, timeline, wanted: args.kills as usize, random, kills: Vec::new() };
     let runs = killer.run(&work)?;
 
@@ -96,9 +96,9 @@ pub fn run(args: &VerifyResumeArgs) -> Result<()> {
         identical: comparisons.iter().all(|comparison| comparison.identical),
         lost_at_most_an_interval: most_saves_lost == 0,
         kills: killer.kills.len(),
-        kills_in_training: killer.count(Kind::Training),
-        kills_inside_a_save: killer.count(Kind::Saving),
-        kills_in_recovery: killer.count(Kind::Recovering),
+        kills_in_training: killer.count(KillMoment::Training),
+        kills_inside_a_save: killer.count(KillMoment::Saving),
+        kills_in_recovery: killer.count(KillMoment::Recovering),
         kill_seed: args.kill_seed,
         killed_runs: runs.len(),
         steps: killer.timeline.steps(),

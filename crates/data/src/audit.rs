@@ -23,7 +23,7 @@ pub(crate) use containment::MIN_WORDS;
 pub use file::AUDIT;
 pub(crate) use lengths::Tally;
 pub use lengths::{Bin, Lengths};
-pub use limits::{Exceeded, Limits};
+pub use limits::{AuditLimits, Exceeded};
 use texts::{Name, Texts};
 
 /// Examples of each kind that are kept of a split.
@@ -49,7 +49,7 @@ pub struct Audit {
     pub empty_dropped: usize,
     pub splits: BTreeMap<Split, SplitAudit>,
     /// The limits, as shares from 0 to 1.
-    pub limits: Limits,
+    pub limits: AuditLimits,
     pub exceeded: Vec<Exceeded>,
     /// Whether `--allow-leakage` said to go on all the same.
     pub allowed: bool,
@@ -151,7 +151,7 @@ pub struct Containing {
 }
 
 /// Counts what the texts and labels of a data set tell. A few passes over the text, none of them quadratic.
-pub fn audit(loaded: &Loaded, limits: Limits, allowed: bool) -> Audit {
+pub fn audit(loaded: &Loaded, limits: AuditLimits, allowed: bool) -> Audit {
     let texts = loaded.splits().map(|(split, records)| Texts::new(split, records));
     let [train, validation, _] = &texts;
     let known = KnownTexts::new(train.records, train.first_rows());

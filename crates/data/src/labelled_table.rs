@@ -46,7 +46,7 @@ pub(crate) struct LabelledTable {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct WantedColumns<'a> {
     /// `None` detects it among [`TEXT_COLUMNS`].
     pub(crate) text: Option<&'a str>,
     /// `None` detects it among [`LABEL_COLUMNS`].
@@ -62,7 +62,7 @@ const TEXT_COLUMNS: [&str; 10] =
 const LABEL_COLUMNS: [&str; 7] = ["label", "labels", "sentiment", "class", "target", "category", "polarity"];
 
 /// Reads the text and the label of each row.
-pub(crate) fn read(path: &Path, wanted: Wanted<'_>) -> Result<LabelledTable, DataError> {
+pub(crate) fn read(path: &Path, wanted: WantedColumns<'_>) -> Result<LabelledTable, DataError> {
     let table = Table::open(path)?;
     let columns = Columns { path, seen: table.columns() };
     let (text, label) = columns.choose(wanted)?;
@@ -118,7 +118,7 @@ struct Columns<'a> {
 
 impl Columns<'_> {
     /// The positions of the text's and the label's columns.
-    fn choose(&self, wanted: Wanted<'_>) -> Result<(usize, Option<usize>), TableError> {
+    fn choose(&self, wanted: WantedColumns<'_>) -> Result<(usize, Option<usize>), TableError> {
         let text = match wanted.text {
             Some(name) => self.named(name, "--text-column")?,
             None => self.detected("text", &TEXT_COLUMNS, "--text-column")?.ok_or_else(|| {

@@ -22,5 +22,5 @@ mod treebank;
 
 pub use dataset::{Dataset, Loaded, Places, SourceChoice};
 pub use error::DataError;
-pub use load_options::LoadOptions;
+pub use load_options::DatasetOptions;
 pub use record::{Record, Split, is_blank};

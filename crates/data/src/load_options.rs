@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 /// The share of a single file that becomes validation, and again test, where nothing else is asked for.
-pub const SPLIT_RATIO: f64 = 0.1;
+pub(crate) const SPLIT_RATIO: f64 = 0.1;
 /// The seed of a single file's split where nothing else is asked for.
-pub const SPLIT_SEED: u64 = 0;
+pub(crate) const SPLIT_SEED: u64 = 0;
 
 /// How a data set is read.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
-pub struct LoadOptions {
+pub struct DatasetOptions {
     /// Add every labelled phrase of the training trees to the training split
     #[arg(long)]
     pub phrases: bool,

@@ -66,7 +66,7 @@ pub struct ModelSource {
     /// A Hub id or a folder.
     pub name: String,
     /// Where its files came from.
-    pub origin: fetch::Origin,
+    pub origin: fetch::ModelOrigin,
     /// Why it is not the one that was asked for, where that is so.
     pub note: Option<String>,
 }

@@ -32,7 +32,7 @@ const TEXTS_AT_ONCE: usize = 4096;
 
 /// What [`run`] left behind.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct PreparedSummary {
     pub prepared: Prepared,
     pub audit: Audit,
     /// Whether it was there already, made from the same inputs.
@@ -56,7 +56,7 @@ pub struct ModelLimits {
 ///
 /// # Errors
 /// Any input that can't be used as asked. Nothing that was there before is changed then.
-pub fn run(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<Outcome, DataError> {
+pub fn run(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<PreparedSummary, DataError> {
     let outcome = prepare(args, limits_of)?;
     let text = summary::render(&outcome);
     // A reader that has gone away is no reason to call finished work failed.
@@ -64,7 +64,7 @@ pub fn run(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
     Ok(outcome)
 }
 
-fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<Outcome, DataError> {
+fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<PreparedSummary, DataError> {
     let loaded = load(&args.dataset()?, &args.source, &args.load_options)?;
     loaded.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(folder_name(&loaded.dataset)));
@@ -86,7 +86,7 @@ fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
         && (before.limits, before.allowed) == (audit.limits, audit.allowed)
     {
         prepared.touch()?;
-        return Ok(Outcome { prepared, audit: before, already: true });
+        return Ok(PreparedSummary { prepared, audit: before, already: true });
     }
     write(&output, &loaded, audit, model, &tokenizer, fingerprint)
 }
@@ -103,7 +103,7 @@ fn write(
     model: ModelSource,
     tokenizer: &Tokenizer,
     fingerprint: String,
-) -> Result<Outcome, DataError> {
+) -> Result<PreparedSummary, DataError> {
     let staging = StagedFolder::create(output, MANIFEST)?;
     let bar = progress(loaded.splits().iter().map(|(_, records)| records.len() as u64).sum());
     let mut splits = std::collections::BTreeMap::new();
@@ -138,7 +138,7 @@ fn write(
     // Somebody may have put other files there meanwhile.
     directory::check(staging.place())?;
     staging.publish()?;
-    Ok(Outcome { prepared: Prepared::open(output)?, audit, already: false })
+    Ok(PreparedSummary { prepared: Prepared::open(output)?, audit, already: false })
 }
 
 /// Writes a split; what was written, and how many ids each text had before any cut.

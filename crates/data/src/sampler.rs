@@ -14,7 +14,7 @@
 
 /// Deals the rows of a training split into batches, epoch after epoch.
 #[derive(Debug, Clone)]
-pub struct Sampler {
+pub struct BatchSampler {
     token_counts: Vec<u32>,
     batch_size: usize,
     seed: u64,
@@ -24,7 +24,7 @@ pub struct Sampler {
 /// A pool holds this many batches when there are rows enough for four pools.
 const POOL_BATCHES: usize = 50;
 
-impl Sampler {
+impl BatchSampler {
     /// A sampler over `token_counts.len()` rows.
     ///
     /// # Panics
@@ -41,7 +41,7 @@ impl Sampler {
     pub fn epoch(&self, epoch: u64) -> Batches {
         let count = u32::try_from(self.token_counts.len()).expect("no split has more rows than a u32 counts");
         let mut rows: Vec<u32> = (0..count).collect();
-        Generator::new(self.seed, epoch).shuffle(&mut rows);
+        SplitMix64::new(self.seed, epoch).shuffle(&mut rows);
         if self.group_by_length {
             self.group(&mut rows);
         }
@@ -104,11 +104,11 @@ impl Batches {
 }
 
 /// SplitMix64; see the module's documentation.
-struct Generator(u64);
+struct SplitMix64(u64);
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-impl Generator {
+impl SplitMix64 {
     fn new(seed: u64, epoch: u64) -> Self {
         Self(mix(mix(seed.wrapping_add(GOLDEN)).wrapping_add(epoch).wrapping_add(GOLDEN)))
     }
@@ -154,7 +154,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_row_comes_exactly_once(rows in 0usize..700, batch_size in 1usize..40, seed: u64, grouped: bool) {
-            let sampler = Sampler::new(counts(rows), batch_size, seed, grouped);
+            let sampler = BatchSampler::new(counts(rows), batch_size, seed, grouped);
             let batches = sampler.epoch(3);
             prop_assert_eq!(batches.len(), sampler.batches_per_epoch());
             prop_assert_eq!(batches.iter().len(), batches.len());
@@ -174,17 +174,17 @@ mod tests {
     #[test]
     fn epochs_and_seeds_differ_and_repeat() {
         for grouped in [false, true] {
-            let sampler = Sampler::new(counts(500), 16, 42, grouped);
-            assert_eq!(sampler.epoch(1), Sampler::new(counts(500), 16, 42, grouped).epoch(1));
+            let sampler = BatchSampler::new(counts(500), 16, 42, grouped);
+            assert_eq!(sampler.epoch(1), BatchSampler::new(counts(500), 16, 42, grouped).epoch(1));
             assert_ne!(sampler.epoch(0), sampler.epoch(1));
-            assert_ne!(sampler.epoch(0), Sampler::new(counts(500), 16, 43, grouped).epoch(0));
+            assert_ne!(sampler.epoch(0), BatchSampler::new(counts(500), 16, 43, grouped).epoch(0));
         }
     }
 
     #[test]
     fn the_generator_is_splitmix64() {
         // The first outputs from state 1234567, as the reference implementation gives them.
-        let mut generator = Generator(1_234_567);
+        let mut generator = SplitMix64(1_234_567);
         let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423_u64];
         assert_eq!(expected.map(|_| generator.next()), expected);
     }
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn grouping_starts_with_the_longest_and_keeps_like_lengths_together() {
         let counts = counts(5000);
-        let grouped = Sampler::new(counts.clone(), 16, 7, true).epoch(0);
+        let grouped = BatchSampler::new(counts.clone(), 16, 7, true).epoch(0);
         assert_eq!(counts[grouped.rows()[0] as usize], *counts.iter().max().unwrap());
         let padding = |batches: &Batches| -> u32 {
             let waste = |batch: &[u32]| {
@@ -201,18 +201,18 @@ mod tests {
             };
             batches.iter().map(waste).sum()
         };
-        let shuffled = Sampler::new(counts.clone(), 16, 7, false).epoch(0);
+        let shuffled = BatchSampler::new(counts.clone(), 16, 7, false).epoch(0);
         assert!(padding(&grouped) * 10 < padding(&shuffled), "{} {}", padding(&grouped), padding(&shuffled));
     }
 
     /// Worked out by another implementation of the module's rules; a resumed run relies on them.
     #[test]
     fn an_order_is_a_promise() {
-        let sampler = Sampler::new(vec![5; 10], 4, 42, false);
+        let sampler = BatchSampler::new(vec![5; 10], 4, 42, false);
         let expected: [&[u32]; 3] = [&[5, 1, 9, 6], &[7, 2, 4, 0], &[8, 3]];
         assert_eq!(sampler.epoch(0).iter().collect::<Vec<_>>(), expected);
         assert_eq!(sampler.epoch(1).rows(), [6, 2, 0, 7, 8, 3, 9, 5, 4, 1]);
-        let grouped = Sampler::new(vec![5; 10], 4, 42, true).epoch(0);
+        let grouped = BatchSampler::new(vec![5; 10], 4, 42, true).epoch(0);
         assert_eq!(grouped, sampler.epoch(0), "equal lengths: grouping changes nothing");
     }
 
@@ -220,8 +220,8 @@ mod tests {
     #[test]
     fn a_pool_is_a_stable_sort_from_long_to_short() {
         let counts = counts(1000);
-        let sampler = Sampler::new(counts.clone(), 4, 9, true);
-        let mut expected: Vec<u32> = Sampler::new(counts.clone(), 4, 9, false).epoch(2).rows().to_vec();
+        let sampler = BatchSampler::new(counts.clone(), 4, 9, true);
+        let mut expected: Vec<u32> = BatchSampler::new(counts.clone(), 4, 9, false).epoch(2).rows().to_vec();
         let pool = 50 * 4;
         let tokens = |row: &u32| counts[*row as usize];
         expected.chunks_mut(pool).for_each(|pool| pool.sort_by_key(|row| std::cmp::Reverse(tokens(row))));

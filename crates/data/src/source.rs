@@ -13,14 +13,14 @@ use disk::sha256_file;
 
 use crate::dataset::{Dataset, Loaded, SourceChoice};
 use crate::error::DataError;
-use crate::load_options::LoadOptions;
+use crate::load_options::DatasetOptions;
 use crate::treebank::Classes;
 
 /// Reads `dataset` from `source`.
 ///
 /// # Errors
 /// A data set that the source doesn't have or that can't be read, and options that mean nothing for it.
-pub fn load(dataset: &Dataset, source: &SourceChoice, options: &LoadOptions) -> Result<Loaded, DataError> {
+pub fn load(dataset: &Dataset, source: &SourceChoice, options: &DatasetOptions) -> Result<Loaded, DataError> {
     refuse_misplaced(dataset, options)?;
     match dataset {
         Dataset::Sst2 => treebank(Classes::Two, source, options),
@@ -54,7 +54,7 @@ pub fn load(dataset: &Dataset, source: &SourceChoice, options: &LoadOptions) -> 
 }
 
 /// Flags that mean nothing for this data set are a misunderstanding, and are said to be one.
-fn refuse_misplaced(dataset: &Dataset, options: &LoadOptions) -> Result<(), DataError> {
+fn refuse_misplaced(dataset: &Dataset, options: &DatasetOptions) -> Result<(), DataError> {
     let treebank = matches!(dataset, Dataset::Sst2 | Dataset::Sst3 | Dataset::Sst5);
     let file = matches!(dataset, Dataset::File(_));
     let tables = file || matches!(dataset, Dataset::GlueSst2);
@@ -80,7 +80,7 @@ fn refuse_misplaced(dataset: &Dataset, options: &LoadOptions) -> Result<(), Data
 type Attempt = fn() -> Result<trees::Trees, DataError>;
 
 /// The treebank from the first source that has it; where none is in reach, the packaged reviews, said loudly.
-fn treebank(classes: Classes, source: &SourceChoice, options: &LoadOptions) -> Result<Loaded, DataError> {
+fn treebank(classes: Classes, source: &SourceChoice, options: &DatasetOptions) -> Result<Loaded, DataError> {
     let mut notes = Vec::new();
     let attempts: &[(&str, Attempt)] = match source {
         SourceChoice::Folder(folder) => {

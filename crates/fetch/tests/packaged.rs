@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use disk::sha256_file;
-use fetch::{FetchError, Origin, PACKAGED_MODEL, packaged};
+use fetch::{FetchError, ModelOrigin, PACKAGED_MODEL, packaged};
 
 /// Past the test harness, which keeps the output of tests that pass to itself.
 fn skipped(why: &str) {
@@ -20,7 +20,7 @@ fn the_packaged_checkpoint_is_the_hubs_model() {
         }
         result => result.unwrap(),
     };
-    assert_eq!((found.name.as_str(), found.origin, found.note), (PACKAGED_MODEL, Origin::Packaged, None));
+    assert_eq!((found.name.as_str(), found.origin, found.note), (PACKAGED_MODEL, ModelOrigin::Packaged, None));
     let weights = sha256_file(&found.folder.join("model.safetensors")).unwrap();
     assert_eq!(weights, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db");
     for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"] {

@@ -4,12 +4,12 @@ use std::any::type_name;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use kernels::activation::{self, Activation};
-use kernels::attention::{self, Gradients, Projections, Shape, Vectors, VectorsMut};
+use kernels::activation::{self, ActivationFunction};
+use kernels::attention::{self, AttentionGradients, AttentionShape, Projections, Vectors, VectorsMut};
 use kernels::columns;
 use kernels::dropout::Mask;
 use kernels::element::{Bf16, Element};
-use kernels::norm::{self, Masks, Parameters, Saved};
+use kernels::norm::{self, Masks, NormParameters, SavedNorm};
 
 fn main() {
     // Cargo passes `--bench`, and a person may pass a part of a name.
@@ -73,20 +73,22 @@ fn values<T: Element>(len: usize) -> Vec<T> {
 
 fn gelu<T: Element>(name: &str) {
     let (x, mut y) = (values::<T>(ROWS * 4 * WIDTH), values::<T>(ROWS * 4 * WIDTH));
-    measure(name, bytes::<T>(2 * x.len()), || activation::forward(Activation::Gelu, black_box(&x), &mut y));
+    measure(name, bytes::<T>(2 * x.len()), || activation::forward(ActivationFunction::Gelu, black_box(&x), &mut y));
 }
 
 fn gelu_backward<T: Element>(name: &str) {
     let (x, mut dy, mut y) =
         (values::<T>(ROWS * 4 * WIDTH), values::<T>(ROWS * 4 * WIDTH), values::<T>(ROWS * 4 * WIDTH));
-    measure(name, bytes::<T>(4 * x.len()), || activation::backward(Activation::Gelu, black_box(&x), &mut dy, &mut y));
+    measure(name, bytes::<T>(4 * x.len()), || {
+        activation::backward(ActivationFunction::Gelu, black_box(&x), &mut dy, &mut y)
+    });
 }
 
 fn dropout_residual_norm<T: Element>(name: &str) {
     let n = ROWS * WIDTH;
     let (dense, residual, mut y, mut x) = (values::<T>(n), values::<T>(n), values::<T>(n), values::<T>(n));
     let (mut mean, mut rstd, weight) = (vec![0.0; ROWS], vec![0.0; ROWS], vec![1.0; WIDTH]);
-    let parameters = Parameters { weight: &weight, bias: &weight, eps: 1e-12 };
+    let parameters = NormParameters { weight: &weight, bias: &weight, eps: 1e-12 };
     let masks = Masks { before: Mask::new(1, 0.1), after: None };
     measure(name, bytes::<T>(4 * n), || {
         let saved = Some((&mut x[..], &mut mean[..], &mut rstd[..]));
@@ -102,9 +104,9 @@ fn dropout_residual_norm_backward<T: Element>(name: &str) {
     let (mut dweight, mut dbias) = (vec![0.0; WIDTH], vec![0.0; WIDTH]);
     let masks = Masks { before: Mask::new(1, 0.1), after: None };
     measure(name, bytes::<T>(5 * n), || {
-        let saved = Saved { x: &x[..], mean: &mean, rstd: &rstd };
+        let saved = SavedNorm { x: &x[..], mean: &mean, rstd: &rstd };
         let gradients =
-            norm::Gradients { x: &mut dx, dense: Some(&mut ddense), weight: &mut dweight, bias: &mut dbias };
+            norm::NormGradients { x: &mut dx, dense: Some(&mut ddense), weight: &mut dweight, bias: &mut dbias };
         norm::backward(black_box(&dy), Some(&dy_residual), saved, &weight, masks, gradients);
     });
 }
@@ -128,7 +130,7 @@ fn attention_forward<T: Element>(name: &str, sentences: usize) {
     let (qkv, mut context, mut log_sums) =
         (values::<T>(ROWS * 3 * WIDTH), values::<T>(ROWS * WIDTH), vec![0.0; ROWS * 12]);
     let limits = limits(sentences);
-    let shape = Shape { queries: &limits, keys: &limits, heads: 12, head_size: 64 };
+    let shape = AttentionShape { queries: &limits, keys: &limits, heads: 12, head_size: 64 };
     measure(name, bytes::<T>(4 * ROWS * WIDTH), || {
         attention::forward(projections(black_box(&qkv)), shape, Mask::new(1, 0.1), &mut context, Some(&mut log_sums));
     });
@@ -138,10 +140,13 @@ fn attention_backward<T: Element>(name: &str, sentences: usize) {
     let (qkv, dcontext, mut dqkv) =
         (values::<T>(ROWS * 3 * WIDTH), values::<T>(ROWS * WIDTH), values::<T>(ROWS * 3 * WIDTH));
     let (limits, log_sums) = (limits(sentences), vec![3.0; ROWS * 12]);
-    let shape = Shape { queries: &limits, keys: &limits, heads: 12, head_size: 64 };
+    let shape = AttentionShape { queries: &limits, keys: &limits, heads: 12, head_size: 64 };
     measure(name, bytes::<T>(7 * ROWS * WIDTH), || {
-        let gradients =
-            Gradients::Fused(VectorsMut { data: &mut dqkv, stride: 3 * WIDTH, offsets: &[0, WIDTH, 2 * WIDTH] });
+        let gradients = AttentionGradients::Fused(VectorsMut {
+            data: &mut dqkv,
+            stride: 3 * WIDTH,
+            offsets: &[0, WIDTH, 2 * WIDTH],
+        });
         attention::backward(projections(black_box(&qkv)), shape, Mask::new(1, 0.1), &log_sums, &dcontext, gradients);
     });
 }

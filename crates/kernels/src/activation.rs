@@ -11,7 +11,7 @@ const PIECE: usize = 1 << 14;
 
 /// Which function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
+pub enum ActivationFunction {
     /// `x Phi(x)` (Hendrycks and Gimpel 2016), exact.
     Gelu,
     /// Its approximation `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
@@ -28,11 +28,13 @@ pub enum Activation {
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn forward<T: Element>(activation: Activation, x: &[T], y: &mut [T]) {
+pub fn forward<T: Element>(activation: ActivationFunction, x: &[T], y: &mut [T]) {
     assert_eq!(x.len(), y.len());
     let isa = Isa::best();
     let pieces = x.chunks(PIECE).zip(y.chunks_mut(PIECE));
-    parallel::for_each(pieces.map(|(x, y)| Forward { activation, x, y }).collect(), |job| run_forward(job, isa));
+    parallel::for_each(pieces.map(|(x, y)| ActivationForward { activation, x, y }).collect(), |job| {
+        run_forward(job, isa)
+    });
 }
 
 /// The gradient of `x` from that of `y`, in the place of the latter, and `y` itself again: whoever needs both in the
@@ -40,52 +42,52 @@ pub fn forward<T: Element>(activation: Activation, x: &[T], y: &mut [T]) {
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn backward<T: Element>(activation: Activation, x: &[T], dy_to_dx: &mut [T], y: &mut [T]) {
+pub fn backward<T: Element>(activation: ActivationFunction, x: &[T], dy_to_dx: &mut [T], y: &mut [T]) {
     assert!(x.len() == y.len() && x.len() == dy_to_dx.len());
     let isa = Isa::best();
     let pieces = x.chunks(PIECE).zip(dy_to_dx.chunks_mut(PIECE)).zip(y.chunks_mut(PIECE));
-    let jobs = pieces.map(|((x, gradient), y)| Backward { activation, x, gradient, y }).collect();
+    let jobs = pieces.map(|((x, gradient), y)| ActivationBackward { activation, x, gradient, y }).collect();
     parallel::for_each(jobs, |job| run_backward(job, isa));
 }
 
-struct Forward<'a, T> {
-    activation: Activation,
+struct ActivationForward<'a, T> {
+    activation: ActivationFunction,
     x: &'a [T],
     y: &'a mut [T],
 }
 
-struct Backward<'a, T> {
-    activation: Activation,
+struct ActivationBackward<'a, T> {
+    activation: ActivationFunction,
     x: &'a [T],
     gradient: &'a mut [T],
     y: &'a mut [T],
 }
 
-multiversion!(fn run_forward<T: Element>(Forward<'_, T>) = forward_inline);
-multiversion!(fn run_backward<T: Element>(Backward<'_, T>) = backward_inline);
+multiversion!(fn run_forward<T: Element>(ActivationForward<'_, T>) = forward_inline);
+multiversion!(fn run_backward<T: Element>(ActivationBackward<'_, T>) = backward_inline);
 
 // The choice of the function lies outside of the loops, so that each is a plain one.
 #[inline(always)]
-fn forward_inline<T: Element, const ISA: u8>(job: Forward<T>) {
-    let Forward { activation, x, y } = job;
+fn forward_inline<T: Element, const ISA: u8>(job: ActivationForward<T>) {
+    let ActivationForward { activation, x, y } = job;
     match activation {
-        Activation::Gelu => each(x, y, |x| gelu::<ISA>(x).0),
-        Activation::GeluTanh => each(x, y, |x| gelu_tanh::<ISA>(x).0),
-        Activation::Relu => each(x, y, |x| relu(x).0),
-        Activation::Silu => each(x, y, |x| silu::<ISA>(x).0),
-        Activation::Tanh => each(x, y, |x| tanh_and_slope::<ISA>(x).0),
+        ActivationFunction::Gelu => each(x, y, |x| gelu::<ISA>(x).0),
+        ActivationFunction::GeluTanh => each(x, y, |x| gelu_tanh::<ISA>(x).0),
+        ActivationFunction::Relu => each(x, y, |x| relu(x).0),
+        ActivationFunction::Silu => each(x, y, |x| silu::<ISA>(x).0),
+        ActivationFunction::Tanh => each(x, y, |x| tanh_and_slope::<ISA>(x).0),
     }
 }
 
 #[inline(always)]
-fn backward_inline<T: Element, const ISA: u8>(job: Backward<T>) {
-    let Backward { activation, x, gradient, y } = job;
+fn backward_inline<T: Element, const ISA: u8>(job: ActivationBackward<T>) {
+    let ActivationBackward { activation, x, gradient, y } = job;
     match activation {
-        Activation::Gelu => each_backward(x, gradient, y, gelu::<ISA>),
-        Activation::GeluTanh => each_backward(x, gradient, y, gelu_tanh::<ISA>),
-        Activation::Relu => each_backward(x, gradient, y, relu),
-        Activation::Silu => each_backward(x, gradient, y, silu::<ISA>),
-        Activation::Tanh => each_backward(x, gradient, y, tanh_and_slope::<ISA>),
+        ActivationFunction::Gelu => each_backward(x, gradient, y, gelu::<ISA>),
+        ActivationFunction::GeluTanh => each_backward(x, gradient, y, gelu_tanh::<ISA>),
+        ActivationFunction::Relu => each_backward(x, gradient, y, relu),
+        ActivationFunction::Silu => each_backward(x, gradient, y, silu::<ISA>),
+        ActivationFunction::Tanh => each_backward(x, gradient, y, tanh_and_slope::<ISA>),
     }
 }
 
@@ -145,8 +147,13 @@ mod tests {
     use super::*;
     use crate::element::Bf16;
 
-    const ALL: [Activation; 5] =
-        [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu, Activation::Tanh];
+    const ALL: [ActivationFunction; 5] = [
+        ActivationFunction::Gelu,
+        ActivationFunction::GeluTanh,
+        ActivationFunction::Relu,
+        ActivationFunction::Silu,
+        ActivationFunction::Tanh,
+    ];
 
     #[test]
     fn slopes_are_those_of_the_values() {
@@ -164,7 +171,7 @@ mod tests {
             let (above, below) = (value(activation, 1e-3), value(activation, -1e-3));
             for i in 0..x.len() {
                 let slope = (above[i] - below[i]) / 2e-3;
-                let kink = activation == Activation::Relu && x[i].abs() <= 1e-3;
+                let kink = activation == ActivationFunction::Relu && x[i].abs() <= 1e-3;
                 assert!((dx[i] / 2.0 - slope).abs() < 2e-3 || kink, "{activation:?} at {}: {} {slope}", x[i], dx[i]);
             }
         }
@@ -174,11 +181,11 @@ mod tests {
     fn literal_values() {
         // torch.nn.functional's, in fp64, at -1 and 2.
         for (activation, expected) in [
-            (Activation::Gelu, [-0.158_655_25, 1.954_499_7]),
-            (Activation::GeluTanh, [-0.158_808, 1.954_597_7]),
-            (Activation::Relu, [0.0, 2.0]),
-            (Activation::Silu, [-0.268_941_43, 1.761_594_2]),
-            (Activation::Tanh, [-0.761_594_2, 0.964_027_6]),
+            (ActivationFunction::Gelu, [-0.158_655_25, 1.954_499_7]),
+            (ActivationFunction::GeluTanh, [-0.158_808, 1.954_597_7]),
+            (ActivationFunction::Relu, [0.0, 2.0]),
+            (ActivationFunction::Silu, [-0.268_941_43, 1.761_594_2]),
+            (ActivationFunction::Tanh, [-0.761_594_2, 0.964_027_6]),
         ] {
             let mut y = [0.0; 2];
             forward(activation, &[-1.0, 2.0], &mut y);
@@ -193,7 +200,7 @@ mod tests {
         for activation in ALL {
             let of = |isa| {
                 let mut y = vec![0.0; x.len()];
-                run_forward(Forward { activation, x: &x, y: &mut y }, isa);
+                run_forward(ActivationForward { activation, x: &x, y: &mut y }, isa);
                 y
             };
             let reference = of(Isa::BASELINE);

@@ -13,7 +13,7 @@ use crate::element::Element;
 use crate::isa::Isa;
 use crate::parallel::{self, Shared};
 
-use job::{Backward, Forward, run_backward, run_forward};
+use job::{AttentionBackward, AttentionForward, run_backward, run_forward};
 
 /// Vectors of all heads, row by row: element `h` of head `n` in row `r` at `r * stride + offset + n * H + h`.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ pub struct Projections<'a, T> {
 
 /// Which rows belong together, and how they divide into heads.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape<'a> {
+pub struct AttentionShape<'a> {
     /// Sentence `b` asks with rows `queries[b]..queries[b + 1]`.
     pub queries: &'a [usize],
     /// Sentence `b` is asked at rows `keys[b]..keys[b + 1]`.
@@ -50,7 +50,7 @@ pub struct Shape<'a> {
     pub head_size: usize,
 }
 
-impl Shape<'_> {
+impl AttentionShape<'_> {
     fn width(&self) -> usize {
         self.heads * self.head_size
     }
@@ -77,11 +77,11 @@ impl Shape<'_> {
     }
 
     /// Each head of each sentence: its number, and first row and number of rows of queries and keys.
-    fn heads_of_sentences(&self) -> impl Fn(usize) -> Place + Sync {
+    fn heads_of_sentences(&self) -> impl Fn(usize) -> SentenceHead + Sync {
         |index| {
             let (sentence, head) = (index / self.heads, index % self.heads);
             let rows = |limits: &[usize]| (limits[sentence], limits[sentence + 1] - limits[sentence]);
-            Place { head, queries: rows(self.queries), keys: rows(self.keys) }
+            SentenceHead { head, queries: rows(self.queries), keys: rows(self.keys) }
         }
     }
 
@@ -92,7 +92,7 @@ impl Shape<'_> {
 
 /// One head of one sentence.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct SentenceHead {
     head: usize,
     /// First row and number of rows.
     queries: (usize, usize),
@@ -106,7 +106,7 @@ struct Place {
 /// If a slice is too short, or the rows aren't cut into sentences.
 pub fn forward<T: Element>(
     projections: Projections<T>,
-    shape: Shape,
+    shape: AttentionShape,
     mask: Option<Mask>,
     context: &mut [T],
     log_sums: Option<&mut [f32]>,
@@ -119,7 +119,10 @@ pub fn forward<T: Element>(
     let place_of = shape.heads_of_sentences();
     parallel::for_each_index(shape.jobs(), |index| {
         let place = place_of(index);
-        run_forward(Forward { projections, shape, place, mask, context: &context, log_sums: log_sums.as_ref() }, isa);
+        run_forward(
+            AttentionForward { projections, shape, place, mask, context: &context, log_sums: log_sums.as_ref() },
+            isa,
+        );
     });
 }
 
@@ -136,7 +139,7 @@ pub struct VectorsMut<'a, T> {
 
 /// What [`backward`] writes: the gradients of queries, keys and values, in one slice or in two.
 #[derive(Debug)]
-pub enum Gradients<'a, T> {
+pub enum AttentionGradients<'a, T> {
     /// All three in one slice; three offsets.
     Fused(VectorsMut<'a, T>),
     /// Queries by themselves (one offset), then keys and values (two offsets).
@@ -149,11 +152,11 @@ pub enum Gradients<'a, T> {
 /// As [`forward`].
 pub fn backward<T: Element>(
     projections: Projections<T>,
-    shape: Shape,
+    shape: AttentionShape,
     mask: Option<Mask>,
     log_sums: &[f32],
     dcontext: &[T],
-    gradients: Gradients<T>,
+    gradients: AttentionGradients<T>,
 ) {
     shape.check(&projections);
     assert_eq!(dcontext.len(), shape.query_rows() * shape.width());
@@ -170,13 +173,13 @@ pub fn backward<T: Element>(
     let joint;
     let (first, second);
     let (query, key, value) = match gradients {
-        Gradients::Fused(vectors) => {
+        AttentionGradients::Fused(vectors) => {
             check(&vectors, 3, query_rows.max(key_rows));
             joint = Shared::new(vectors.data);
             let part = |index: usize| (&joint, vectors.stride, vectors.offsets[index]);
             (part(0), part(1), part(2))
         }
-        Gradients::Separate(queries, others) => {
+        AttentionGradients::Separate(queries, others) => {
             check(&queries, 1, query_rows);
             check(&others, 2, key_rows);
             (first, second) = (Shared::new(queries.data), Shared::new(others.data));
@@ -188,6 +191,6 @@ pub fn backward<T: Element>(
     let place_of = shape.heads_of_sentences();
     parallel::for_each_index(shape.jobs(), |index| {
         let place = place_of(index);
-        run_backward(Backward { projections, shape, place, mask, log_sums, dcontext, query, key, value }, isa);
+        run_backward(AttentionBackward { projections, shape, place, mask, log_sums, dcontext, query, key, value }, isa);
     });
 }

@@ -13,7 +13,7 @@ const ROWS: usize = 32;
 
 /// The norm's parameters, `D` each, and its epsilon.
 #[derive(Debug, Clone, Copy)]
-pub struct Parameters<'a> {
+pub struct NormParameters<'a> {
     /// Factors.
     pub weight: &'a [f32],
     /// Summands.
@@ -33,7 +33,7 @@ pub struct Masks {
 
 /// What [`backward`] needs of a forward pass.
 #[derive(Debug)]
-pub struct Saved<'a, T> {
+pub struct SavedNorm<'a, T> {
     /// `[R, D]`: the norm's input.
     pub x: &'a [T],
     /// `[R]`.
@@ -50,7 +50,7 @@ pub struct Saved<'a, T> {
 pub fn forward<T: Element>(
     dense: &[T],
     residual: Option<&[T]>,
-    parameters: Parameters,
+    parameters: NormParameters,
     masks: Masks,
     y: &mut [T],
     saved: Option<(&mut [T], &mut [f32], &mut [f32])>,
@@ -65,7 +65,7 @@ pub fn forward<T: Element>(
         x.chunks_mut(chunk).zip(mean.chunks_mut(ROWS)).zip(rstd.chunks_mut(ROWS))
     });
     let parts = dense.chunks(chunk).zip(y.chunks_mut(chunk)).enumerate();
-    let jobs = parts.map(|(part, (dense, y))| Forward {
+    let jobs = parts.map(|(part, (dense, y))| NormForward {
         first_row: part * ROWS,
         dense,
         residual: residual.map(|residual| &residual[part * chunk..][..dense.len()]),
@@ -79,7 +79,7 @@ pub fn forward<T: Element>(
 
 /// What [`backward`] writes.
 #[derive(Debug)]
-pub struct Gradients<'a, T> {
+pub struct NormGradients<'a, T> {
     /// `[R, D]`: of the norm's input, which is that of the residual.
     pub x: &'a mut [T],
     /// `[R, D]`: of `dense`. `None` where there is no dropout before the norm: then it is that of `x`.
@@ -99,10 +99,10 @@ pub struct Gradients<'a, T> {
 pub fn backward<T: Element>(
     dy: &[T],
     dy_residual: Option<&[T]>,
-    saved: Saved<T>,
+    saved: SavedNorm<T>,
     weight: &[f32],
     masks: Masks,
-    gradients: Gradients<T>,
+    gradients: NormGradients<T>,
 ) {
     let width = weight.len();
     assert!(width > 0 && dy.len().is_multiple_of(width) && gradients.x.len() == dy.len() && saved.x.len() == dy.len());
@@ -128,7 +128,7 @@ pub fn backward<T: Element>(
                 ddense.as_ref().map(|ddense| ddense.slice(start, len)),
             )
         };
-        let job = Backward {
+        let job = NormBackward {
             first_row,
             dy: &dy[start..start + len],
             dy_residual: dy_residual.map(|dy_residual| &dy_residual[start..start + len]),
@@ -152,21 +152,21 @@ pub fn backward<T: Element>(
     }
 }
 
-struct Forward<'a, T> {
+struct NormForward<'a, T> {
     first_row: usize,
     dense: &'a [T],
     residual: Option<&'a [T]>,
-    parameters: Parameters<'a>,
+    parameters: NormParameters<'a>,
     masks: Masks,
     y: &'a mut [T],
     saved: Option<(&'a mut [T], &'a mut [f32], &'a mut [f32])>,
 }
 
-multiversion!(fn run_forward<T: Element>(Forward<'_, T>) = forward_inline);
+multiversion!(fn run_forward<T: Element>(NormForward<'_, T>) = forward_inline);
 
 #[inline(always)]
-fn forward_inline<T: Element, const ISA: u8>(job: Forward<T>) {
-    let Forward { first_row, dense, residual, parameters, masks, y, mut saved } = job;
+fn forward_inline<T: Element, const ISA: u8>(job: NormForward<T>) {
+    let NormForward { first_row, dense, residual, parameters, masks, y, mut saved } = job;
     let width = parameters.weight.len();
     let (weight, bias) = (&parameters.weight[..width], &parameters.bias[..width]);
     let (mut x, mut mask) = (vec![0f32; width], vec![0f32; width]);
@@ -216,7 +216,7 @@ fn forward_inline<T: Element, const ISA: u8>(job: Forward<T>) {
     }
 }
 
-struct Backward<'a, T> {
+struct NormBackward<'a, T> {
     first_row: usize,
     dy: &'a [T],
     dy_residual: Option<&'a [T]>,
@@ -231,11 +231,11 @@ struct Backward<'a, T> {
     sums: (&'a mut [f32], &'a mut [f32]),
 }
 
-multiversion!(fn run_backward<T: Element>(Backward<'_, T>) = backward_inline);
+multiversion!(fn run_backward<T: Element>(NormBackward<'_, T>) = backward_inline);
 
 #[inline(always)]
-fn backward_inline<T: Element, const ISA: u8>(job: Backward<T>) {
-    let Backward { first_row, dy, dy_residual, x, mean, rstd, weight, masks, dx, mut ddense, sums } = job;
+fn backward_inline<T: Element, const ISA: u8>(job: NormBackward<T>) {
+    let NormBackward { first_row, dy, dy_residual, x, mean, rstd, weight, masks, dx, mut ddense, sums } = job;
     let width = weight.len();
     let (weight, dweight, dbias) = (&weight[..width], &mut sums.0[..width], &mut sums.1[..width]);
     let (mut d, mut xhat, mut mask) = (vec![0f32; width], vec![0f32; width], vec![0f32; width]);

@@ -103,7 +103,7 @@ mod avx512 {
                 let tall = (m - i).min(TALL);
                 // SAFETY: row i, column j and the tile behind them lie within the matrices, by the caller's word.
                 unsafe {
-                    let place = Place {
+                    let place = Operands {
                         a: a.as_ptr().add(i * strides.row),
                         strides,
                         b: b.as_ptr().add(j),
@@ -137,7 +137,7 @@ mod avx512 {
         }
     }
 
-    struct Place {
+    struct Operands {
         a: *const f32,
         strides: Strides,
         b: *const f32,
@@ -150,8 +150,8 @@ mod avx512 {
     /// # Safety
     /// A tile of `M` rows and `N` vectors at this place lies within the matrices.
     #[target_feature(enable = "avx512f")]
-    unsafe fn tile<const M: usize, const N: usize>(place: Place) {
-        let Place { a, strides, b, c, n, k, add } = place;
+    unsafe fn tile<const M: usize, const N: usize>(place: Operands) {
+        let Operands { a, strides, b, c, n, k, add } = place;
         // SAFETY: by the caller's word; loads and stores need no alignment.
         unsafe {
             let mut sums: [[__m512; N]; M] = [[_mm512_setzero_ps(); N]; M];

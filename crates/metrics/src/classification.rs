@@ -46,7 +46,7 @@ pub enum Labels {
 
 /// How a report is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Options {
+pub struct ReportOptions {
     /// The value of undefined scores.
     pub zero_division: ZeroDivision,
     /// The classes that enter the averages.
@@ -118,7 +118,7 @@ impl ClassificationReport {
     ///
     /// # Errors
     /// A number of names that isn't the number of classes.
-    pub fn new<S: AsRef<str>>(matrix: &ConfusionMatrix, label_names: &[S], options: Options) -> Result<Self> {
+    pub fn new<S: AsRef<str>>(matrix: &ConfusionMatrix, label_names: &[S], options: ReportOptions) -> Result<Self> {
         if label_names.len() != matrix.classes() {
             return Err(MetricsError::Names { found: label_names.len(), classes: matrix.classes() });
         }
@@ -208,11 +208,11 @@ fn matthews(correct: u64, support: &[u64], predicted: &[u64]) -> f64 {
 mod nan_is_null {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         if value.is_nan() { serializer.serialize_none() } else { serializer.serialize_f64(*value) }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
         Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
     }
 }
@@ -224,7 +224,11 @@ mod tests {
     fn report(zero_division: ZeroDivision) -> Result<ClassificationReport> {
         // "b" is never predicted, "c" never true, "d" neither.
         let matrix = ConfusionMatrix::from_pairs(&[0, 0, 1], &[0, 2, 0], 4)?;
-        ClassificationReport::new(&matrix, &["a", "b", "c", "d"], Options { zero_division, labels: Labels::Present })
+        ClassificationReport::new(
+            &matrix,
+            &["a", "b", "c", "d"],
+            ReportOptions { zero_division, labels: Labels::Present },
+        )
     }
 
     #[test]
@@ -257,7 +261,7 @@ mod tests {
     #[test]
     fn names_must_be_as_many_as_classes() -> Result<()> {
         let matrix = ConfusionMatrix::from_pairs(&[0], &[0], 2)?;
-        let error = ClassificationReport::new(&matrix, &["only"], Options::default()).unwrap_err();
+        let error = ClassificationReport::new(&matrix, &["only"], ReportOptions::default()).unwrap_err();
         assert_eq!(error, MetricsError::Names { found: 1, classes: 2 });
         Ok(())
     }

@@ -4,12 +4,12 @@
 //! [`ClassificationReport::new`]. A [`Metric`] names one number of the report, to choose the best model by.
 //!
 //! ```
-//! use metrics::{ClassificationReport, ConfusionMatrix, Metric, Options};
+//! use metrics::{ClassificationReport, ConfusionMatrix, Metric, ReportOptions};
 //!
 //! let truth = [0, 1, 1, 0];
 //! let predicted = [0, 1, 0, 0];
 //! let matrix = ConfusionMatrix::from_pairs(&truth, &predicted, 2)?;
-//! let report = ClassificationReport::new(&matrix, &["negative", "positive"], Options::default())?;
+//! let report = ClassificationReport::new(&matrix, &["negative", "positive"], ReportOptions::default())?;
 //! assert_eq!(report.accuracy, 0.75);
 //!
 //! let metric: Metric = "macro-f1".parse()?;
@@ -30,7 +30,7 @@ mod render;
 mod table;
 mod text;
 
-pub use classification::{Average, ClassScores, ClassificationReport, Labels, Options, Scores, ZeroDivision};
+pub use classification::{Average, ClassScores, ClassificationReport, Labels, ReportOptions, Scores, ZeroDivision};
 pub use confusion::ConfusionMatrix;
 pub use error::{MetricsError, Result, Side};
 pub use metric::{Direction, Metric};

@@ -139,7 +139,7 @@ impl From<Metric> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ConfusionMatrix, Options};
+    use crate::{ConfusionMatrix, ReportOptions};
 
     #[test]
     fn names_read_and_print() -> Result<(), MetricsError> {
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn picks_its_number_and_knows_its_direction() -> Result<(), MetricsError> {
         let matrix = ConfusionMatrix::from_pairs(&[0, 0, 0, 1], &[0, 0, 1, 1], 2)?;
-        let report = ClassificationReport::new(&matrix, &["a", "b"], Options::default())?;
+        let report = ClassificationReport::new(&matrix, &["a", "b"], ReportOptions::default())?;
         let value = |name: &str| name.parse::<Metric>().map(|metric| metric.value(&report, 0.3));
         assert_eq!(value("loss")?, 0.3);
         assert_eq!(value("accuracy")?, 0.75);

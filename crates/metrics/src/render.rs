@@ -13,7 +13,7 @@ const SHARE_WIDTH: usize = 6;
 const GAP: &str = "  ";
 
 /// One column of the matrix: what stands over it and how wide it is.
-struct Column {
+struct MatrixColumn {
     heading: String,
     width: usize,
 }
@@ -46,9 +46,9 @@ impl ConfusionMatrix {
 fn matrix(matrix: &ConfusionMatrix, names: &[&str], width: usize) -> String {
     let names: Vec<String> = names.iter().map(|label| name(label)).collect();
     let named = columns(matrix, names.clone());
-    let totals = Column { heading: "total".to_owned(), width: digits(matrix.total()).max("total".len()) };
+    let totals = MatrixColumn { heading: "total".to_owned(), width: digits(matrix.total()).max("total".len()) };
     let side = |rows: &[String]| rows.iter().map(|name| name.width()).max().unwrap_or(0).max("total".len());
-    let fits = |side: usize, columns: &[Column]| side + 3 + total_width(columns) + 4 + totals.width <= width;
+    let fits = |side: usize, columns: &[MatrixColumn]| side + 3 + total_width(columns) + 4 + totals.width <= width;
 
     let (rows, columns) = if fits(side(&names), &named) {
         (names, named)
@@ -75,19 +75,19 @@ fn matrix(matrix: &ConfusionMatrix, names: &[&str], width: usize) -> String {
     text
 }
 
-fn columns(matrix: &ConfusionMatrix, headings: Vec<String>) -> Vec<Column> {
+fn columns(matrix: &ConfusionMatrix, headings: Vec<String>) -> Vec<MatrixColumn> {
     let widest = |class: usize| matrix.rows().map(|row| digits(row[class])).max().unwrap_or(1);
     headings
         .into_iter()
         .enumerate()
-        .map(|(class, heading)| Column {
+        .map(|(class, heading)| MatrixColumn {
             width: heading.width().max(SHARE_WIDTH).max(widest(class)).max(digits(matrix.predicted()[class])),
             heading,
         })
         .collect()
 }
 
-fn total_width(columns: &[Column]) -> usize {
+fn total_width(columns: &[MatrixColumn]) -> usize {
     columns.iter().map(|column| column.width).sum::<usize>() + GAP.len() * columns.len().saturating_sub(1)
 }
 
@@ -97,9 +97,9 @@ fn block(
     matrix: &ConfusionMatrix,
     rows: &[String],
     side: usize,
-    all: &[Column],
+    all: &[MatrixColumn],
     range: std::ops::Range<usize>,
-    totals: &Column,
+    totals: &MatrixColumn,
 ) {
     let columns = &all[range.clone()];
     let closes = range.end == all.len();

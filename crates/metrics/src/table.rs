@@ -48,12 +48,12 @@ fn score(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ConfusionMatrix, MetricsError, Options};
+    use crate::{ConfusionMatrix, MetricsError, ReportOptions};
 
     #[test]
     fn the_report_is_a_table() -> Result<(), MetricsError> {
         let matrix = ConfusionMatrix::from_counts(&[vec![411, 37], vec![0, 1200]])?;
-        let report = ClassificationReport::new(&matrix, &["negative", "良い"], Options::default())?;
+        let report = ClassificationReport::new(&matrix, &["negative", "良い"], ReportOptions::default())?;
         let expected = "
                   precision     recall         F1  examples
 negative             1.0000     0.9174     0.9569       448

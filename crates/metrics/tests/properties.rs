@@ -1,6 +1,6 @@
 //! What must hold for any labels.
 
-use metrics::{Average, ClassificationReport, ConfusionMatrix, Labels, MetricsError, Options, ZeroDivision};
+use metrics::{Average, ClassificationReport, ConfusionMatrix, Labels, MetricsError, ReportOptions, ZeroDivision};
 use proptest::prelude::*;
 
 /// A number of classes and pairs of (true, predicted) labels.
@@ -14,7 +14,7 @@ fn matrix(classes: usize, pairs: &[(u32, u32)]) -> Result<ConfusionMatrix, Metri
     ConfusionMatrix::from_pairs(&truth, &predicted, classes)
 }
 
-fn report(classes: usize, pairs: &[(u32, u32)], options: Options) -> Result<ClassificationReport, MetricsError> {
+fn report(classes: usize, pairs: &[(u32, u32)], options: ReportOptions) -> Result<ClassificationReport, MetricsError> {
     let names: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
     ClassificationReport::new(&matrix(classes, pairs)?, &names, options)
 }
@@ -33,7 +33,7 @@ proptest! {
         prop_assert_eq!(matrix.predicted().iter().sum::<u64>(), n);
         prop_assert_eq!(matrix.correct(), pairs.iter().filter(|(t, p)| t == p).count() as u64);
 
-        let report = report(classes, &pairs, Options::default())?;
+        let report = report(classes, &pairs, ReportOptions::default())?;
         prop_assert!((-1.0..=1.0).contains(&report.matthews));
         let averages = [report.weighted, report.macro_average, report.micro];
         for scores in report.per_class.iter().map(|class| class.scores).chain(averages) {
@@ -45,7 +45,7 @@ proptest! {
 
     #[test]
     fn accuracy_is_micro_f1_and_weighted_recall((classes, pairs) in labelled()) {
-        let report = report(classes, &pairs, Options::default())?;
+        let report = report(classes, &pairs, ReportOptions::default())?;
         prop_assert!(close(report.micro.f1, report.accuracy));
         prop_assert!(close(report.micro.precision, report.accuracy));
         prop_assert!(close(report.weighted.recall, report.accuracy));
@@ -62,7 +62,7 @@ proptest! {
     fn renaming_classes_renames_scores((classes, pairs) in labelled(), shift in 0u32..8) {
         let rename = |label: u32| (label + shift) % classes as u32;
         let renamed: Vec<(u32, u32)> = pairs.iter().map(|&(t, p)| (rename(t), rename(p))).collect();
-        let (before, after) = (report(classes, &pairs, Options::default())?, report(classes, &renamed, Options::default())?);
+        let (before, after) = (report(classes, &pairs, ReportOptions::default())?, report(classes, &renamed, ReportOptions::default())?);
         prop_assert!(close(before.matthews, after.matthews));
         prop_assert!(close(before.macro_average.f1, after.macro_average.f1));
         prop_assert!(close(before.weighted.precision, after.weighted.precision));
@@ -74,7 +74,7 @@ proptest! {
     #[test]
     fn swapping_truth_and_prediction_swaps_precision_and_recall((classes, pairs) in labelled()) {
         let swapped: Vec<(u32, u32)> = pairs.iter().map(|&(t, p)| (p, t)).collect();
-        let (report, swapped) = (report(classes, &pairs, Options::default())?, report(classes, &swapped, Options::default())?);
+        let (report, swapped) = (report(classes, &pairs, ReportOptions::default())?, report(classes, &swapped, ReportOptions::default())?);
         prop_assert!(close(report.macro_average.precision, swapped.macro_average.recall));
         prop_assert!(close(report.macro_average.f1, swapped.macro_average.f1));
         prop_assert!(close(report.matthews, swapped.matthews));
@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn all_right_is_one_everywhere(classes in 1usize..8, truth in prop::collection::vec(0u32..100, 1..50)) {
         let pairs: Vec<(u32, u32)> = truth.iter().map(|t| (t % classes as u32, t % classes as u32)).collect();
-        let report = report(classes, &pairs, Options::default())?;
+        let report = report(classes, &pairs, ReportOptions::default())?;
         prop_assert_eq!(report.accuracy, 1.0);
         for average in [Average::Weighted, Average::Macro, Average::Micro] {
             prop_assert_eq!(report.average(average).f1, 1.0);
@@ -94,7 +94,7 @@ proptest! {
 
     #[test]
     fn a_class_that_never_occurs_matters_only_when_all_labels_count((classes, pairs) in labelled()) {
-        let with = |labels| Options { zero_division: ZeroDivision::Zero, labels };
+        let with = |labels| ReportOptions { zero_division: ZeroDivision::Zero, labels };
         let plain = report(classes, &pairs, with(Labels::Present))?;
         let more = report(classes + 1, &pairs, with(Labels::Present))?;
         prop_assert_eq!(plain.macro_average, more.macro_average);

@@ -5,7 +5,7 @@
 
 use std::error::Error;
 
-use metrics::{Average, ClassificationReport, ConfusionMatrix, Labels, Options, Scores, ZeroDivision};
+use metrics::{Average, ClassificationReport, ConfusionMatrix, Labels, ReportOptions, Scores, ZeroDivision};
 
 const EXPECTED: &str = include_str!("../../../tests/fixtures/metrics/scikit_learn.txt");
 const TOLERANCE: f64 = 1e-12;
@@ -50,10 +50,13 @@ fn case(number: u64) -> (u32, Vec<u32>, Vec<u32>) {
     (classes, labels.0, labels.1)
 }
 
-fn options(number: u64) -> Options {
+fn options(number: u64) -> ReportOptions {
     let zero_divisions = [ZeroDivision::Zero, ZeroDivision::One, ZeroDivision::Nan];
     let labels = [Labels::Present, Labels::All];
-    Options { zero_division: zero_divisions[(number / 8 % 3) as usize], labels: labels[(number / 24 % 2) as usize] }
+    ReportOptions {
+        zero_division: zero_divisions[(number / 8 % 3) as usize],
+        labels: labels[(number / 24 % 2) as usize],
+    }
 }
 
 fn ours(report: &ClassificationReport) -> Vec<f64> {

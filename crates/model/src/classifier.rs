@@ -13,7 +13,7 @@ use crate::dropout::DropoutStream;
 use crate::error::ModelError;
 use crate::head;
 use crate::initializer::fresh;
-use crate::inputs::{Inputs, Rows};
+use crate::inputs::{Inputs, RowSelection};
 use crate::layers::encoder_layer;
 use crate::layers::layer_norm::{self, Upstream};
 use crate::parameters::{Gradients, Parameters};
@@ -139,7 +139,7 @@ impl SequenceClassifier {
     }
 
     // Only the classifier reads the last layer, and only its [CLS] rows.
-    fn rows_of(&self, index: usize) -> Rows {
-        if index + 1 == self.network.layers.len() { Rows::Cls } else { Rows::All }
+    fn rows_of(&self, index: usize) -> RowSelection {
+        if index + 1 == self.network.layers.len() { RowSelection::Cls } else { RowSelection::All }
     }
 }

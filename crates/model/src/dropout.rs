@@ -9,7 +9,7 @@ use std::cell::Cell;
 use kernels::dropout::{Mask, mix64};
 use tch::{Device, Kind, Tensor};
 
-use crate::inputs::{Inputs, Rows};
+use crate::inputs::{Inputs, RowSelection};
 
 /// The source of all masks of one training step.
 #[derive(Debug)]
@@ -64,13 +64,13 @@ impl Site {
     pub(crate) fn attention_tensor(
         &self,
         inputs: &Inputs,
-        rows: Rows,
+        rows: RowSelection,
         heads: i64,
         kind: Kind,
         device: Device,
     ) -> Tensor {
         let (batch, longest) = (inputs.batch_size(), inputs.max_seqlen());
-        let queries = if rows == Rows::All { longest } else { 1 };
+        let queries = if rows == RowSelection::All { longest } else { 1 };
         let shape = [batch, heads, queries, longest];
         let Some(mask) = self.mask().filter(|_| device == Device::Cpu) else {
             return self.drawn(&shape, kind, device);

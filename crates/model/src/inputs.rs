@@ -37,7 +37,7 @@ pub struct Inputs {
 
 /// Which rows a layer computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rows {
+pub(crate) enum RowSelection {
     /// All `T` tokens.
     All,
     /// The `B` rows of `[CLS]`.
@@ -135,10 +135,10 @@ impl Inputs {
     }
 
     /// Where each sentence begins among these rows, and where the last one ends.
-    pub(crate) fn limits(&self, rows: Rows) -> &[usize] {
+    pub(crate) fn limits(&self, rows: RowSelection) -> &[usize] {
         match rows {
-            Rows::All => &self.cu_seqlens,
-            Rows::Cls => &self.cu_cls,
+            RowSelection::All => &self.cu_seqlens,
+            RowSelection::Cls => &self.cu_cls,
         }
     }
 
@@ -245,7 +245,10 @@ mod tests {
         assert_eq!(inputs.row_count(), 16);
         assert_eq!(inputs.position_ids, [0, 0, 1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(list(&inputs.indices().position_ids), [0, 0, 1, 2, 0, 1]);
-        assert_eq!((inputs.limits(Rows::All), inputs.limits(Rows::Cls)), (&[0, 1, 4, 6][..], &[0, 1, 2, 3][..]));
+        assert_eq!(
+            (inputs.limits(RowSelection::All), inputs.limits(RowSelection::Cls)),
+            (&[0, 1, 4, 6][..], &[0, 1, 2, 3][..])
+        );
         assert_eq!(list(&inputs.cls_rows), [0, 1, 4]);
         assert_eq!(list(&inputs.unique_ids), [5, 7, 9]);
         assert_eq!(list(&inputs.indices().unique_inverse), [1, 0, 2, 1, 2, 2]);

@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::config::Config;
 use crate::dropout::Site;
-use crate::inputs::Rows;
+use crate::inputs::RowSelection;
 use crate::test_tensors::normal;
 use crate::{DropoutStream, Gradient, Inputs, Precision, Role, SequenceClassifier};
 
@@ -42,7 +42,7 @@ fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &Dro
         let tensor = |site: Site| site.tensor(shape, Kind::Float, Device::Cpu);
         stream.site(p).map_or_else(|| ones(&shape), tensor)
     };
-    let draw_attention = |rows: Rows, shape: &[i64]| {
+    let draw_attention = |rows: RowSelection, shape: &[i64]| {
         let tensor = |site: Site| site.attention_tensor(&inputs, rows, heads, Kind::Float, Device::Cpu);
         stream.site(config.attention_probs_dropout_prob).map_or_else(|| ones(shape), tensor)
     };
@@ -69,7 +69,7 @@ fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &Dro
     for layer in 0..config.num_hidden_layers {
         let last = layer + 1 == config.num_hidden_layers;
         let (rows, queries) = if last { (batch, 1) } else { (total, longest) };
-        let query_rows = if last { Rows::Cls } else { Rows::All };
+        let query_rows = if last { RowSelection::Cls } else { RowSelection::All };
         let attention_mask = draw_attention(query_rows, &[batch, heads, queries, longest]);
         let attention_output_mask = draw([rows, d], config.hidden_dropout_prob);
         let output_mask = draw([rows, d], config.hidden_dropout_prob);

@@ -111,10 +111,10 @@ fn map(path: &Path) -> io::Result<Mmap> {
 }
 
 /// A parameter with its bytes in the file and their type.
-type Found<'a> = (&'a ParameterSpec, &'a TensorView<'a>, Kind);
+type FoundTensor<'a> = (&'a ParameterSpec, &'a TensorView<'a>, Kind);
 
 /// The tensors in fp32 on the CPU. A page of fresh memory costs more to get than to fill, so all threads do both.
-fn masters(found: &[Found]) -> BTreeMap<String, Tensor> {
+fn masters(found: &[FoundTensor]) -> BTreeMap<String, Tensor> {
     /// Bytes: large enough that taking the next piece costs nothing, small enough that all threads end together.
     const PIECE: usize = 4 << 20;
     let mut tensors: Vec<Tensor> = found

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use report::{ConfusionPlot, Curves, Evaluation, Example, Figure, Page, ScoreRow, Step};
+use report::{ConfusionPlot, Curves, EvaluationPoint, Example, Figure, Page, ScoreRow, StepPoint};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("which folder? (hint: samples FOLDER)")?);
@@ -51,19 +51,19 @@ fn counts(classes: usize) -> Vec<Vec<u64>> {
     (0..classes).map(|t| (0..classes).map(|p| count(t, p)).collect()).collect()
 }
 
-fn run(steps: u64) -> (Vec<Step>, Vec<Evaluation>) {
+fn run(steps: u64) -> (Vec<StepPoint>, Vec<EvaluationPoint>) {
     let share = |step: u64| step as f64 / steps as f64;
     let noise = |step: u64| (step as f64 * 12.9898).sin() * 43_758.545 % 1.0;
     let loss = |step: u64| 0.15 + 0.55 * (-3.0 * share(step)).exp() * (1.0 + 0.5 * noise(step));
     let rate = |step: u64| 2e-5 * (share(step) / 0.1).min((1.0 - share(step)) / 0.9);
-    let evaluation = |epoch: u64| Evaluation {
+    let evaluation = |epoch: u64| EvaluationPoint {
         step: steps * epoch / 3,
         loss: [0.31, 0.27, 0.29][epoch as usize - 1],
         scores: [("accuracy", 0.861), ("F1", 0.858), ("macro F1", 0.849), ("Matthews", 0.72)]
             .map(|(name, score)| (name.to_owned(), score + 0.012 * epoch as f64 - 0.003 * (epoch * epoch) as f64))
             .to_vec(),
     };
-    let step = |step| Step { step, loss: loss(step), learning_rate: rate(step) };
+    let step = |step| StepPoint { step, loss: loss(step), learning_rate: rate(step) };
     ((1..=steps).map(step).collect(), (1..=3).map(evaluation).collect())
 }
 

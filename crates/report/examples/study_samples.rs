@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use report::{
-    ConfusionPlot, Figure, ScoreRow, Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial,
+    ConfusionPlot, Figure, ParamSetting, ScoreRow, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial,
 };
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::fontdb::Database;
@@ -90,15 +90,15 @@ fn trial(number: u64, free: &mut [f64]) -> StudyTrial {
     let miss = (rate / 3e-5).ln().abs();
     let score = if diverged { 0.502 } else { 0.902 - 0.012 * miss * miss - 0.006 / epochs - 0.008 * noise(4) };
     let mut params = vec![
-        ("learning_rate".to_owned(), Setting::Number(rate)),
-        ("batch_size".to_owned(), Setting::Number(batch)),
-        ("epochs".to_owned(), Setting::Number(epochs)),
-        ("weight_decay".to_owned(), Setting::Number(1e-4 * (6.9 * noise(6)).exp())),
-        ("schedule".to_owned(), Setting::Word(schedule.to_owned())),
-        ("layerwise_decay".to_owned(), Setting::Number(0.8 + 0.2 * noise(7))),
+        ("learning_rate".to_owned(), ParamSetting::Number(rate)),
+        ("batch_size".to_owned(), ParamSetting::Number(batch)),
+        ("epochs".to_owned(), ParamSetting::Number(epochs)),
+        ("weight_decay".to_owned(), ParamSetting::Number(1e-4 * (6.9 * noise(6)).exp())),
+        ("schedule".to_owned(), ParamSetting::Word(schedule.to_owned())),
+        ("layerwise_decay".to_owned(), ParamSetting::Number(0.8 + 0.2 * noise(7))),
     ];
     if schedule != "constant" {
-        params.push(("warmup_proportion".to_owned(), Setting::Number(0.2 * noise(5))));
+        params.push(("warmup_proportion".to_owned(), ParamSetting::Number(0.2 * noise(5))));
     }
     let outcome = match number % 17 {
         11 => StudyOutcome::Failed,
@@ -160,11 +160,11 @@ fn odd() -> (Vec<StudyParameter>, Vec<StudyTrial>) {
         },
     };
     let setting = |trial: u64, index: usize| match index {
-        4 => Setting::Number(2e-5),
-        5 => Setting::Word(format!("word number {}", (40.0 * noise(trial, 40)) as u32)),
-        6 => Setting::Word("only".to_owned()),
-        7 => Setting::Number(1e7 * noise(trial, 41)),
-        _ => Setting::Number(2.0 * noise(trial, index as u64) - 1.0),
+        4 => ParamSetting::Number(2e-5),
+        5 => ParamSetting::Word(format!("word number {}", (40.0 * noise(trial, 40)) as u32)),
+        6 => ParamSetting::Word("only".to_owned()),
+        7 => ParamSetting::Number(1e7 * noise(trial, 41)),
+        _ => ParamSetting::Number(2.0 * noise(trial, index as u64) - 1.0),
     };
     let trial = |number: u64| {
         let loss = 0.3 + noise(number, 1).powi(2);

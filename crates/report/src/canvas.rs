@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontFamily, FontStyle, FontTransform, RGBColor, TextStyle};
 
 use crate::error::{ReportError, Result};
-use crate::fonts::{self, Weight};
+use crate::fonts::{self, FontWeight};
 use crate::theme::PAPER;
 
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -90,17 +90,17 @@ fn printable(c: char) -> char {
 pub(crate) struct Type {
     /// Pixels an em.
     pub size: f64,
-    pub weight: Weight,
+    pub weight: FontWeight,
     pub color: RGBColor,
 }
 
 impl Type {
     pub(crate) const fn new(size: f64, color: RGBColor) -> Self {
-        Self { size, weight: Weight::Regular, color }
+        Self { size, weight: FontWeight::Regular, color }
     }
 
     pub(crate) const fn bold(size: f64, color: RGBColor) -> Self {
-        Self { size, weight: Weight::Bold, color }
+        Self { size, weight: FontWeight::Bold, color }
     }
 
     pub(crate) fn width(&self, text: &str) -> f64 {
@@ -110,8 +110,8 @@ impl Type {
     /// The plotting library's form. It writes a 1.24th of the size it's told into the SVG.
     pub(crate) fn style(&self, horizontal: HPos) -> TextStyle<'static> {
         let style = match self.weight {
-            Weight::Regular => FontStyle::Normal,
-            Weight::Bold => FontStyle::Bold,
+            FontWeight::Regular => FontStyle::Normal,
+            FontWeight::Bold => FontStyle::Bold,
         };
         let font = plotters::style::FontDesc::new(FontFamily::SansSerif, self.size * 1.24, style);
         TextStyle { font, color: self.color.to_backend_color(), pos: Pos::new(horizontal, VPos::Center) }

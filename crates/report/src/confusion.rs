@@ -174,7 +174,7 @@ fn draw_cell(area: &Area, cell: i32, (x, y): (i32, i32), count: u64, support: u6
     number.size *= (room / number.width(&text)).min(1.0);
     let center = (x + (cell - GAP) / 2, y + (cell - GAP) / 2);
     if count == 0 {
-        number.weight = crate::fonts::Weight::Regular;
+        number.weight = crate::fonts::FontWeight::Regular;
         return number.write(area, &text, HPos::Center, center);
     }
     number.write(area, &text, HPos::Center, (center.0, center.1 - 8))?;

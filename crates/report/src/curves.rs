@@ -10,7 +10,7 @@ use crate::ticks;
 mod panel;
 pub(crate) mod series;
 
-use panel::{Line, Look, Panel};
+use panel::{Curve, Look, Panel};
 
 const WIDTH: u32 = 880;
 const PANEL_HEIGHT: u32 = 250;
@@ -19,7 +19,7 @@ const TITLE_HEIGHT: u32 = 34;
 const MOST_POINTS: usize = 700;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
+pub struct StepPoint {
     pub step: u64,
     /// The training loss of its batch.
     pub loss: f64,
@@ -28,7 +28,7 @@ pub struct Step {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Evaluation {
+pub struct EvaluationPoint {
     pub step: u64,
     pub loss: f64,
     /// Scores by name; evaluations may differ in which they have.
@@ -39,8 +39,8 @@ pub struct Evaluation {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Curves<'a> {
     pub title: &'a str,
-    pub steps: &'a [Step],
-    pub evaluations: &'a [Evaluation],
+    pub steps: &'a [StepPoint],
+    pub evaluations: &'a [EvaluationPoint],
     /// The step whose model was kept, marked by a line.
     pub kept_step: Option<u64>,
 }
@@ -88,9 +88,9 @@ impl Curves<'_> {
         let held_out = finite(self.evaluations.iter().map(|evaluation| (evaluation.step, evaluation.loss)));
         let smooth = series::smoothed(&losses);
         let loss = vec![
-            Line::new("", SERIES[0], Look::Faint, series::thinned(&losses, MOST_POINTS)),
-            Line::new("training, smoothed", SERIES[0], Look::Plain, series::thinned(&smooth, MOST_POINTS)),
-            Line::new("validation", SERIES[1], Look::Marked, held_out),
+            Curve::new("", SERIES[0], Look::Faint, series::thinned(&losses, MOST_POINTS)),
+            Curve::new("training, smoothed", SERIES[0], Look::Plain, series::thinned(&smooth, MOST_POINTS)),
+            Curve::new("validation", SERIES[1], Look::Marked, held_out),
         ];
         let rate = series::thinned(&rates, MOST_POINTS);
         let highest = rate.iter().fold(0.0, |highest: f64, (_, rate)| highest.max(rate.abs()));
@@ -100,7 +100,7 @@ impl Curves<'_> {
             Panel { title: "Validation scores", lines: self.scores(), ticks: ticks::decimal },
             Panel {
                 title: "Learning rate",
-                lines: vec![Line::new("", SERIES[2], Look::Plain, rate)],
+                lines: vec![Curve::new("", SERIES[2], Look::Plain, rate)],
                 ticks: ticks::scientific,
             },
         ]
@@ -114,7 +114,7 @@ impl Curves<'_> {
     }
 
     /// A line for each score's name, in the order the names first occur.
-    fn scores(&self) -> Vec<Line> {
+    fn scores(&self) -> Vec<Curve> {
         let mut names: Vec<&str> = Vec::new();
         for (name, _) in self.evaluations.iter().flat_map(|evaluation| &evaluation.scores) {
             if !names.contains(&name.as_str()) {
@@ -129,7 +129,7 @@ impl Curves<'_> {
         };
         // Validation's colour first: the loss above has the same.
         let colors = SERIES.iter().cycle().skip(1);
-        names.iter().zip(colors).map(|(name, &color)| Line::new(name, color, Look::Marked, points(name))).collect()
+        names.iter().zip(colors).map(|(name, &color)| Curve::new(name, color, Look::Marked, points(name))).collect()
     }
 }
 

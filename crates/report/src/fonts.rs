@@ -10,7 +10,7 @@ use skrifa::{FontRef, MetadataProvider};
 use unicode_width::UnicodeWidthChar;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Weight {
+pub(crate) enum FontWeight {
     Regular,
     Bold,
 }
@@ -53,23 +53,23 @@ fn embedded() -> Database {
 
 /// The fonts to rasterize `text` with: ours, and the machine's own only where ours lack a character (Chinese, emoji).
 pub(crate) fn database(text: &str) -> Arc<Database> {
-    let known = |c: char| c.is_ascii() || glyph(c, Weight::Regular).is_some();
+    let known = |c: char| c.is_ascii() || glyph(c, FontWeight::Regular).is_some();
     Arc::clone(if text.chars().all(known) { &EMBEDDED } else { &WITH_SYSTEM })
 }
 
 /// The width of `text` at `size` pixels an em. Characters that our fonts lack count a full em, or half of one where
 /// they take one column of a terminal.
-pub(crate) fn width(text: &str, size: f64, weight: Weight) -> f64 {
+pub(crate) fn width(text: &str, size: f64, weight: FontWeight) -> f64 {
     text.chars().map(|c| advance(c, weight)).sum::<f64>() * size
 }
 
 /// A character's advance in ems.
-fn advance(c: char, weight: Weight) -> f64 {
+fn advance(c: char, weight: FontWeight) -> f64 {
     glyph(c, weight).unwrap_or_else(|| 0.5 * c.width().unwrap_or(0) as f64)
 }
 
 /// A character's advance in ems, if our font has it.
-fn glyph(c: char, weight: Weight) -> Option<f64> {
+fn glyph(c: char, weight: FontWeight) -> Option<f64> {
     let face = FACES[weight as usize].as_ref()?;
     face.advances.advance_width(face.characters.map(c)?).map(f64::from)
 }
@@ -87,10 +87,10 @@ mod tests {
     #[test]
     fn widths_are_the_fonts() {
         // DejaVu Sans: "0" advances 1303 of 2048 units, "i" 569; bold "0" 1425.
-        assert!((width("0", 2048.0, Weight::Regular) - 1303.0).abs() < 0.5);
-        assert!((width("i0", 2048.0, Weight::Regular) - 1872.0).abs() < 0.5);
-        assert!((width("0", 2048.0, Weight::Bold) - 1425.0).abs() < 0.5);
-        assert_eq!(width("良い", 10.0, Weight::Regular), 20.0);
+        assert!((width("0", 2048.0, FontWeight::Regular) - 1303.0).abs() < 0.5);
+        assert!((width("i0", 2048.0, FontWeight::Regular) - 1872.0).abs() < 0.5);
+        assert!((width("0", 2048.0, FontWeight::Bold) - 1425.0).abs() < 0.5);
+        assert_eq!(width("良い", 10.0, FontWeight::Regular), 20.0);
     }
 
     #[test]

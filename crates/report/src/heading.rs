@@ -26,13 +26,13 @@ pub(crate) enum Swatch {
     Cross,
 }
 
-pub(crate) struct Entry {
+pub(crate) struct LegendEntry {
     pub name: String,
     pub color: RGBColor,
     pub swatch: Swatch,
 }
 
-pub(crate) fn draw(area: &Area, title: &str, entries: &[Entry]) -> Result<()> {
+pub(crate) fn draw(area: &Area, title: &str, entries: &[LegendEntry]) -> Result<()> {
     let y = HEADING_HEIGHT / 2 + 2;
     HEADING.write(area, title, HPos::Left, (MARGIN, y))?;
     let room = f64::from(area.dim_in_pixel().0) - 2.0 * f64::from(MARGIN) - HEADING.width(title) - 24.0;
@@ -51,7 +51,7 @@ pub(crate) fn draw(area: &Area, title: &str, entries: &[Entry]) -> Result<()> {
     Ok(())
 }
 
-fn draw_swatch(area: &Area, entry: &Entry, (x, y): (i32, i32)) -> Result<()> {
+fn draw_swatch(area: &Area, entry: &LegendEntry, (x, y): (i32, i32)) -> Result<()> {
     let (filled, middle) = (entry.color.filled(), (x - 11, y));
     match entry.swatch {
         Swatch::Bar => area.draw(&Rectangle::new([(x - 20, y - 1), (x - 6, y + 2)], filled)),

@@ -30,7 +30,7 @@ mod theme;
 mod ticks;
 
 pub use confusion::ConfusionPlot;
-pub use curves::{Curves, Evaluation, Step};
+pub use curves::{Curves, EvaluationPoint, StepPoint};
 pub use error::{ReportError, Result};
 pub use page::{Example, Figure, Page, ScoreRow};
-pub use study::{Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
+pub use study::{ParamSetting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};

@@ -16,7 +16,7 @@ mod table;
 mod values;
 mod view;
 
-use view::View;
+use view::PageView;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StudyOutcome {
@@ -30,7 +30,7 @@ pub enum StudyOutcome {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum Setting {
+pub enum ParamSetting {
     Number(f64),
     Word(String),
 }
@@ -57,7 +57,7 @@ pub struct StudyTrial {
     /// The final value of the metric, or the last one before it was given up.
     pub value: Option<f64>,
     /// What it chose. Parameters that depend on another one may be missing.
-    pub params: Vec<(String, Setting)>,
+    pub params: Vec<(String, ParamSetting)>,
     /// The metric over the epochs: (epochs, value).
     pub curve: Vec<(f64, f64)>,
     /// Seconds from the beginning of the study's first trial to its own.
@@ -96,7 +96,7 @@ impl StudyPage<'_> {
     /// # Errors
     /// What [`ConfusionPlot::svg`] refuses, or a failure of the plotting library.
     pub fn html(&self) -> Result<String> {
-        let view = View::new(self);
+        let view = PageView::new(self);
         let mut main = String::new();
         parts::notes(&mut main, self.notes);
         parts::headline(&mut main, self.headline);
@@ -123,7 +123,7 @@ impl StudyPage<'_> {
 }
 
 /// The winner's configuration, below its number and value.
-fn winning(view: &View) -> String {
+fn winning(view: &PageView) -> String {
     let pairs = parts::pairs(view.page.winning);
     match view.winner() {
         Some(winner) if !pairs.is_empty() => parts::caption(&view.words(winner)) + &pairs,

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use report::{ConfusionPlot, Curves, Example, Figure, Page, ScoreRow, Step};
+use report::{ConfusionPlot, Curves, Example, Figure, Page, ScoreRow, StepPoint};
 use resvg::usvg::roxmltree::{Document, Node};
 
 type Tested = Result<(), Box<dyn Error>>;
@@ -19,7 +19,7 @@ fn page_of(text: &str) -> Result<String, report::ReportError> {
         probabilities: vec![(text.clone(), 0.25), ("other".to_owned(), 0.75)],
     };
     let (labels, counts) = ([text.clone(), "other".to_owned()], [vec![5, 6], vec![0, 7]]);
-    let steps = [1, 2].map(|step| Step { step, loss: 0.5, learning_rate: 1e-5 });
+    let steps = [1, 2].map(|step| StepPoint { step, loss: 0.5, learning_rate: 1e-5 });
     Page {
         title: &text,
         subtitle: &text,

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use report::{ConfusionPlot, Curves, Evaluation, ReportError, Step};
+use report::{ConfusionPlot, Curves, EvaluationPoint, ReportError, StepPoint};
 use resvg::tiny_skia::Pixmap;
 use resvg::usvg::roxmltree::Document;
 
@@ -127,11 +127,11 @@ fn a_matrix_of_the_wrong_shape_is_refused() {
     }
 }
 
-fn run(steps: u64) -> (Vec<Step>, Vec<Evaluation>) {
+fn run(steps: u64) -> (Vec<StepPoint>, Vec<EvaluationPoint>) {
     let share = |step: u64| step as f64 / steps as f64;
     let loss = |step: u64| 1.1 * (-2.0 * share(step)).exp() + 0.2 * (step as f64 * 12.9898).sin().abs();
-    let step = |step| Step { step, loss: loss(step), learning_rate: 2e-5 * (1.0 - share(step)) };
-    let evaluation = |epoch: u64| Evaluation {
+    let step = |step| StepPoint { step, loss: loss(step), learning_rate: 2e-5 * (1.0 - share(step)) };
+    let evaluation = |epoch: u64| EvaluationPoint {
         step: steps * epoch / 3,
         loss: 0.5 - 0.1 * epoch as f64,
         scores: vec![("accuracy".to_owned(), 0.7 + 0.05 * epoch as f64), ("macro F1".to_owned(), 0.69)],
@@ -159,10 +159,10 @@ fn curves_have_a_panel_for_each_thing_measured() -> Tested {
 
 #[test]
 fn curves_of_little_are_drawn_and_of_nothing_refused() -> Tested {
-    let one = [Step { step: 1, loss: 0.7, learning_rate: 2e-5 }];
+    let one = [StepPoint { step: 1, loss: 0.7, learning_rate: 2e-5 }];
     let svg = Curves { steps: &one, ..Curves::default() }.svg()?;
     assert_eq!(size(&Document::parse(&svg)?)?, (880, 500), "loss and learning rate");
-    let lost = [Step { step: 1, loss: f64::NAN, learning_rate: f64::INFINITY }];
+    let lost = [StepPoint { step: 1, loss: f64::NAN, learning_rate: f64::INFINITY }];
     for steps in [&[][..], &lost] {
         let refused = Curves { steps, ..Curves::default() }.svg();
         assert!(matches!(refused, Err(ReportError::NoPoints)), "{refused:?}");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::folder::LOG;
 use crate::log::{Event, events};
-use crate::records::{End, EvaluationRecord, StepRecord};
+use crate::records::{EndRecord, EvaluationRecord, StepRecord};
 
 #[derive(Debug)]
 pub struct LogFollower {
@@ -20,7 +20,7 @@ pub struct LogFollower {
     last_line: Vec<u8>,
     pub step: Option<StepRecord>,
     pub evaluations: Vec<EvaluationRecord>,
-    pub end: Option<End>,
+    pub end: Option<EndRecord>,
 }
 
 impl LogFollower {

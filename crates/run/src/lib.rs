@@ -28,4 +28,4 @@ pub use folder::{CONFIG, DATA, EVENTS, LOG, METRICS, MODEL, PROFILE, RUN_TOML, R
 pub use follow::LogFollower;
 pub use log::{Event, LogWriter, last_step, read_log};
 pub use metrics_json::{RunMetrics, ValidationMetrics};
-pub use records::{Best, End, EndReason, EvaluationRecord, Scores, Start, StepRecord};
+pub use records::{Best, EndReason, EndRecord, EvaluationRecord, NamedScores, StartRecord, StepRecord};

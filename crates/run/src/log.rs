@@ -1,7 +1,7 @@
 //! `log.jsonl`: one JSON object a line, for whatever reads logs.
 //!
 //! The key `event` tells the kinds apart: `start`, `step`, `evaluation`, `end`; the other keys are the fields of
-//! [`Start`], [`StepRecord`], [`EvaluationRecord`] (its scores among them by name) and [`End`]. A line that isn't an event
+//! [`StartRecord`], [`StepRecord`], [`EvaluationRecord`] (its scores among them by name) and [`EndRecord`]. A line that isn't an event
 //! is passed over by every reader: it may be what a full disk or a power cut left of one.
 
 use std::fs::{self, File};
@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::append_file::AppendFile;
 use crate::folder::LOG;
-use crate::records::{End, EvaluationRecord, Start, StepRecord};
+use crate::records::{EndRecord, EvaluationRecord, StartRecord, StepRecord};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    Start(Start),
+    Start(StartRecord),
     Step(StepRecord),
     Evaluation(EvaluationRecord),
-    End(End),
+    End(EndRecord),
 }
 
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::records::{Best, EndReason, Scores};
+    use crate::records::{Best, EndReason, NamedScores};
 
     pub(crate) fn step(step: u64, seconds: f64) -> StepRecord {
         StepRecord {
@@ -100,14 +100,14 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn evaluation(step: u64, value: f64) -> EvaluationRecord {
-        let scores = Scores(vec![("f1".to_owned(), 0.8125), ("accuracy".to_owned(), value)]);
+        let scores = NamedScores(vec![("f1".to_owned(), 0.8125), ("accuracy".to_owned(), value)]);
         let split = "validation".to_owned();
         EvaluationRecord { epoch: 1.0, step, split, loss: 0.375, scores, value, seconds: 4.5, best: true }
     }
 
-    pub(crate) fn end() -> End {
+    pub(crate) fn end() -> EndRecord {
         let best = Best { metric: "accuracy".to_owned(), value: 0.875, step: 433, epoch: 1.0 };
-        End { reason: EndReason::EarlyStopping, step: 866, epoch: 2.0, seconds: 433.0, best: Some(best) }
+        EndRecord { reason: EndReason::EarlyStopping, step: 866, epoch: 2.0, seconds: 433.0, best: Some(best) }
     }
 
     pub(crate) fn line(event: Event) -> String {

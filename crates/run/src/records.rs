@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What is known before the first step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Start {
+pub struct StartRecord {
     pub run: PathBuf,
     pub dataset: String,
     pub model: String,
@@ -65,7 +65,7 @@ pub struct EvaluationRecord {
     pub loss: f64,
     /// Accuracy, precision, recall, F1 and the like by name, in the order to show them.
     #[serde(flatten)]
-    pub scores: Scores,
+    pub scores: NamedScores,
     /// The score that decides which model is the best, whichever it is.
     #[serde(deserialize_with = "nan_for_null")]
     pub value: f64,
@@ -74,7 +74,7 @@ pub struct EvaluationRecord {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct End {
+pub struct EndRecord {
     pub reason: EndReason,
     pub step: u64,
     /// Epochs done, with the fraction of the last one.
@@ -107,37 +107,37 @@ pub struct Best {
 
 /// Scores by name, in the order in which they are shown.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Scores(pub Vec<(String, f64)>);
+pub struct NamedScores(pub Vec<(String, f64)>);
 
-impl Scores {
+impl NamedScores {
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| *value)
     }
 }
 
-impl Serialize for Scores {
+impl Serialize for NamedScores {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
-impl<'de> Deserialize<'de> for Scores {
+impl<'de> Deserialize<'de> for NamedScores {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct InOrder;
 
         impl<'de> Visitor<'de> for InOrder {
-            type Value = Scores;
+            type Value = NamedScores;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("numbers by name")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scores, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NamedScores, A::Error> {
                 let mut scores = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Option<f64>>()? {
                     scores.push((name, value.unwrap_or(f64::NAN)));
                 }
-                Ok(Scores(scores))
+                Ok(NamedScores(scores))
             }
         }
 

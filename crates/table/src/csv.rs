@@ -51,7 +51,7 @@ fn refused(path: &Path, error: csv::Error) -> TableError {
     let line = error.position().map_or(1, csv::Position::line);
     let words = error.to_string();
     let reason = match error.into_kind() {
-        ErrorKind::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
+        ErrorKind::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<QuoteError>()) {
             Some(fault) => {
                 return TableError::Line { path: path.into(), line: fault.line, reason: fault.to_string() };
             }
@@ -71,13 +71,13 @@ fn refused(path: &Path, error: csv::Error) -> TableError {
 /// What [`Quotes`] stops at.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
-struct Fault {
+struct QuoteError {
     line: u64,
     reason: String,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum State {
+enum QuoteState {
     FieldStart,
     Plain,
     Quoted,
@@ -89,7 +89,7 @@ enum State {
 struct Quotes<R> {
     inner: R,
     delimiter: u8,
-    state: State,
+    state: QuoteState,
     line: u64,
     record_line: u64,
     quote_line: u64,
@@ -98,48 +98,50 @@ struct Quotes<R> {
 
 impl<R: Read> Quotes<R> {
     fn new(inner: R, delimiter: u8) -> Self {
-        Self { inner, delimiter, state: State::FieldStart, line: 1, record_line: 1, quote_line: 1, length: 0 }
+        Self { inner, delimiter, state: QuoteState::FieldStart, line: 1, record_line: 1, quote_line: 1, length: 0 }
     }
 
-    fn step(&mut self, byte: u8) -> Result<(), Fault> {
+    fn step(&mut self, byte: u8) -> Result<(), QuoteError> {
         let line_end = byte == b'\n' || byte == b'\r';
         self.state = match self.state {
-            State::FieldStart | State::Plain | State::Closing if line_end => State::FieldStart,
-            State::FieldStart | State::Plain | State::Closing if byte == self.delimiter => State::FieldStart,
-            State::FieldStart if byte == b'"' => {
-                self.quote_line = self.line;
-                State::Quoted
+            QuoteState::FieldStart | QuoteState::Plain | QuoteState::Closing if line_end => QuoteState::FieldStart,
+            QuoteState::FieldStart | QuoteState::Plain | QuoteState::Closing if byte == self.delimiter => {
+                QuoteState::FieldStart
             }
-            State::FieldStart | State::Plain => State::Plain,
-            State::Quoted if byte == b'"' => State::Closing,
-            State::Quoted => State::Quoted,
-            State::Closing if byte == b'"' => State::Quoted,
-            State::Closing => return Err(self.unbalanced("closes in the middle of its field")),
+            QuoteState::FieldStart if byte == b'"' => {
+                self.quote_line = self.line;
+                QuoteState::Quoted
+            }
+            QuoteState::FieldStart | QuoteState::Plain => QuoteState::Plain,
+            QuoteState::Quoted if byte == b'"' => QuoteState::Closing,
+            QuoteState::Quoted => QuoteState::Quoted,
+            QuoteState::Closing if byte == b'"' => QuoteState::Quoted,
+            QuoteState::Closing => return Err(self.unbalanced("closes in the middle of its field")),
         };
         self.line += u64::from(byte == b'\n');
         self.length += 1;
-        if line_end && self.state != State::Quoted {
+        if line_end && self.state != QuoteState::Quoted {
             self.record_line = self.line;
             self.length = 0;
         }
         if self.length <= MAX_RECORD {
             return Ok(());
         }
-        if self.state == State::Quoted {
+        if self.state == QuoteState::Quoted {
             return Err(self.unbalanced(&format!("is still open after {MAX_RECORD} bytes")));
         }
-        Err(Fault {
+        Err(QuoteError {
             line: self.record_line,
             reason: format!("a record of more than {MAX_RECORD} bytes, the most that is read (hint: split the text)"),
         })
     }
 
-    fn unbalanced(&self, what: &str) -> Fault {
+    fn unbalanced(&self, what: &str) -> QuoteError {
         let reason = format!(
             "a quote opens here and {what} (line {}) (hint: inside a quoted field a quote is written twice, \"\")",
             self.line
         );
-        Fault { line: self.quote_line, reason }
+        QuoteError { line: self.quote_line, reason }
     }
 }
 
@@ -148,7 +150,7 @@ impl<R: Read> Read for Quotes<R> {
         let read = self.inner.read(buffer)?;
         let outcome = buffer[..read].iter().try_for_each(|byte| self.step(*byte));
         let outcome = outcome.and_then(|()| match self.state {
-            State::Quoted if read == 0 && !buffer.is_empty() => Err(self.unbalanced("is never closed")),
+            QuoteState::Quoted if read == 0 && !buffer.is_empty() => Err(self.unbalanced("is never closed")),
             _ => Ok(()),
         });
         outcome.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;

@@ -59,7 +59,7 @@ pub(crate) fn largest(mut file: &File, about: &ParquetMetaData, mask: &Projectio
 }
 
 #[derive(Debug, PartialEq)]
-struct Page {
+struct ParquetPage {
     /// Size of the header itself.
     header: u64,
     packed: u64,
@@ -69,14 +69,14 @@ struct Page {
     delta: bool,
 }
 
-impl Page {
+impl ParquetPage {
     fn is_plausible(&self) -> bool {
         self.unpacked <= MAX_PAGE.saturating_add(self.packed.saturating_mul(MAX_RATIO))
     }
 }
 
 /// The header at `at`, if there is one before `end`, which comes later.
-fn header(file: &mut &File, at: u64, end: u64) -> Result<Option<Page>, ParquetError> {
+fn header(file: &mut &File, at: u64, end: u64) -> Result<Option<ParquetPage>, ParquetError> {
     let mut most = HEADER;
     loop {
         let mut bytes = Vec::new();
@@ -99,7 +99,7 @@ struct Compact<'a> {
 }
 
 impl Compact<'_> {
-    fn page(&mut self) -> Option<Page> {
+    fn page(&mut self) -> Option<ParquetPage> {
         let (mut id, mut sizes, mut delta) = (0, [None; 2], false);
         while let Some(kind) = self.field(&mut id)? {
             match id {
@@ -110,7 +110,7 @@ impl Compact<'_> {
             }
         }
         let size = |found: Option<i64>| u64::try_from(found?).ok();
-        Some(Page { header: self.at as u64, unpacked: size(sizes[0])?, packed: size(sizes[1])?, delta })
+        Some(ParquetPage { header: self.at as u64, unpacked: size(sizes[0])?, packed: size(sizes[1])?, delta })
     }
 
     /// Reads a struct for one of its fields: whether that is DELTA_LENGTH_BYTE_ARRAY (6) or DELTA_BYTE_ARRAY (7).
@@ -209,13 +209,13 @@ mod tests {
     const GOOD: [u8; 22] =
         [0x15, 0, 0x15, 0xC8, 1, 0x15, 100, 0x2C, 0x15, 2, 0x15, 0, 0x15, 6, 0x2C, 0x18, 2, b'a', b'b', 0, 0, 0];
 
-    fn page(bytes: &[u8]) -> Option<Page> {
+    fn page(bytes: &[u8]) -> Option<ParquetPage> {
         Compact { bytes, at: 0 }.page()
     }
 
     #[test]
     fn sizes_are_found_and_the_rest_is_passed_over() {
-        assert_eq!(page(&GOOD), Some(Page { header: 22, packed: 50, unpacked: 100, delta: false }));
+        assert_eq!(page(&GOOD), Some(ParquetPage { header: 22, packed: 50, unpacked: 100, delta: false }));
         let more = [&GOOD[..], &[1, 2, 3]].concat();
         assert_eq!(page(&more), page(&GOOD));
     }
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_page_may_unpack_to_much_but_not_to_anything() {
-        let plausible = |packed, unpacked| Page { header: 20, packed, unpacked, delta: false }.is_plausible();
+        let plausible = |packed, unpacked| ParquetPage { header: 20, packed, unpacked, delta: false }.is_plausible();
         assert!(plausible(100, 32 << 20) && plausible(2 << 20, 160 << 20));
         assert!(!plausible(100, 1 << 30) && !plausible(2 << 20, 161 << 20));
     }

@@ -121,7 +121,7 @@ fn check_frame(path: &Path, file: &mut File) -> Result<(), TableError> {
 }
 
 /// The values of some columns, row by row, a batch in memory at a time.
-pub(crate) struct Rows {
+pub(crate) struct ParquetRows {
     path: PathBuf,
     reader: ParquetRecordBatchReader,
     /// The columns' names, and where each stands in a batch.
@@ -136,7 +136,7 @@ pub(crate) struct Rows {
 
 impl Opened {
     /// The values of these of `all` columns.
-    pub(crate) fn rows(self, all: &[Column], columns: &[usize]) -> Result<Rows, TableError> {
+    pub(crate) fn rows(self, all: &[Column], columns: &[usize]) -> Result<ParquetRows, TableError> {
         let Self { path, builder, headers, length } = self;
         for column in columns.iter().map(|&column| &all[column]) {
             if let Some(declared) = column.declared.as_ref().filter(|declared| declared.values == ValueType::Other) {
@@ -158,11 +158,11 @@ impl Opened {
             reader.map_err(|error| broken(&path, error))
         })?;
         let left = MAX_ROWS_BYTES.saturating_add(length.saturating_mul(MAX_ROWS_RATIO));
-        Ok(Rows { path, reader, columns: places, batch: Vec::new().into_iter(), rows: 0, length, left })
+        Ok(ParquetRows { path, reader, columns: places, batch: Vec::new().into_iter(), rows: 0, length, left })
     }
 }
 
-impl Rows {
+impl ParquetRows {
     pub(crate) fn row(&mut self) -> Result<Option<Row>, TableError> {
         loop {
             if let Some(row) = self.batch.next() {

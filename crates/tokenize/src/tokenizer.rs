@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::description::Description;
 use crate::error::TokenizeError;
-use crate::words::{Pool, Words};
+use crate::words::{Pool, WordCache};
 
 /// A WordPiece tokenizer with its special tokens and a maximum length.
 pub struct Tokenizer {
@@ -96,7 +96,7 @@ impl Tokenizer {
         encoded
     }
 
-    fn encode_with(&self, text: &str, known: Option<&mut Words>) -> Result<Encoded, TokenizeError> {
+    fn encode_with(&self, text: &str, known: Option<&mut WordCache>) -> Result<Encoded, TokenizeError> {
         let most = self.max_length - self.before.len() - self.after.len();
         let mut ids = self.before.clone();
         let full = match known.filter(|_| self.words.as_ref().is_some_and(|pool| pool.reads(text))) {

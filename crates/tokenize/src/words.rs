@@ -16,12 +16,12 @@ const LONGEST: usize = 64;
 const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 
 #[derive(Debug, Default)]
-pub(crate) struct Words {
+pub(crate) struct WordCache {
     known: HashMap<Box<str>, Range<u32>>,
     ids: Vec<u32>,
 }
 
-impl Words {
+impl WordCache {
     /// Appends at most `most` of a text's ids, and says how many it has. What isn't known is asked of `library`.
     pub(crate) fn append<E>(
         &mut self,
@@ -65,7 +65,7 @@ impl Words {
 /// The words that threads know, each thread's for itself while it works.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    idle: Mutex<Vec<Words>>,
+    idle: Mutex<Vec<WordCache>>,
     /// Bytes with which an added token begins.
     starts: Box<[bool; 256]>,
 }
@@ -80,11 +80,11 @@ impl Pool {
         !text.bytes().any(|byte| self.starts[usize::from(byte)])
     }
 
-    pub(crate) fn take(&self) -> Words {
+    pub(crate) fn take(&self) -> WordCache {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    pub(crate) fn give(&self, words: Words) {
+    pub(crate) fn give(&self, words: WordCache) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(words);
     }
 }
@@ -100,7 +100,7 @@ mod tests {
             asked.set(asked.get() + 1);
             Ok(word.bytes().map(u32::from).collect())
         };
-        let (mut words, mut ids) = (Words::default(), vec![7]);
+        let (mut words, mut ids) = (WordCache::default(), vec![7]);
         assert_eq!(words.append(" ab  c\tab\n", 4, &mut ids, library), Ok(5));
         assert_eq!((ids.as_slice(), asked.get()), ([7, 97, 98, 99, 97].as_slice(), 2));
         assert_eq!(words.append("c c", 4, &mut ids, library), Ok(2));

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use data::store::Examples;
-use metrics::{ClassificationReport, ConfusionMatrix, Metric, Options};
+use metrics::{ClassificationReport, ConfusionMatrix, Metric, ReportOptions};
 use model::{Inputs, SequenceClassifier};
 use tch::Kind;
 use tokenize::{Batch, sequential_batches};
@@ -81,7 +81,7 @@ pub fn evaluate(
     let seconds = start.elapsed().as_secs_f64();
     let predictions: Vec<u32> = probabilities.iter().map(|row| argmax(row)).collect();
     let confusion = ConfusionMatrix::from_pairs(&truth, &predictions, label_names.len())?;
-    let report = ClassificationReport::new(&confusion, label_names, Options::default())?;
+    let report = ClassificationReport::new(&confusion, label_names, ReportOptions::default())?;
     let loss = loss / truth.len() as f64;
     let first_batch_seconds = first_batch.unwrap_or(seconds);
     Ok(Evaluation { probabilities, predictions, confusion, report, loss, seconds, first_batch_seconds })

@@ -8,13 +8,13 @@ use train::TrainArgs;
 /// Fine-tune a BERT on prepared data.
 #[derive(Parser)]
 #[command(name = "train", version)]
-struct Cli {
+struct TrainCli {
     #[command(flatten)]
     train: TrainArgs,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = TrainCli::parse();
     train::logging::init();
     match train::train(&cli.train) {
         Ok(run) => {

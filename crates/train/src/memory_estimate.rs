@@ -23,14 +23,14 @@
 mod limits;
 mod shortage;
 
-use data::sampler::Sampler;
+use data::sampler::BatchSampler;
 use model::{BatchShape, ParameterSpec};
 
 use crate::error::{Result, TrainError};
 use crate::optim::state_shapes;
 use crate::options::{OptimizerKind, TrainConfig};
 
-pub use limits::{available, peak};
+pub(crate) use limits::{available, peak};
 
 /// Code and buffers of libtorch that are first touched by a pass, in bytes: measured, as is what oneDNN adds for bf16
 /// with the kernels that it makes at run time and its own order of the weights.
@@ -46,7 +46,7 @@ const ROWS_LOOKED_AT: usize = 1_000_000;
 
 /// A run, as far as its memory goes.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub(crate) struct MemoryPlan<'a> {
     pub config: &'a TrainConfig,
     /// The model's, with the labels and dropout of the run.
     pub model: &'a model::Config,
@@ -59,7 +59,7 @@ pub struct Plan<'a> {
 
 /// The bytes of a run at its peak, by what they are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Need {
+pub(crate) struct Need {
     /// What the process had when it was asked, and code that it has yet to touch.
     pub process: u64,
     /// fp32 masters.
@@ -80,7 +80,7 @@ pub struct Need {
 
 impl Need {
     /// The peak of a run in a process that has `process` bytes by now.
-    pub fn of(plan: &Plan, process: u64) -> Self {
+    pub(crate) fn of(plan: &MemoryPlan, process: u64) -> Self {
         let parameters = plan.model.parameters();
         let trainable = || parameters.iter().filter(|parameter| !plan.config.regularization.freezes(parameter.role));
         let optimizer = trainable().map(|parameter| state_bytes(plan.config.optimizer.kind, parameter)).sum();
@@ -122,7 +122,7 @@ impl Need {
         }
     }
 
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         let steady = self.weights + self.compute + self.optimizer;
         let passing = (self.gradients + self.activations).max(self.evaluation);
         let passing = passing + (passing as f64 * HOLES) as u64;
@@ -136,7 +136,7 @@ impl Need {
 ///
 /// # Errors
 /// Too little memory, with a batch size that would do where there is one.
-pub fn check(plan: &Plan) -> Result<Need> {
+pub(crate) fn check(plan: &MemoryPlan) -> Result<Need> {
     let process = limits::resident().unwrap_or(0);
     let need = Need::of(plan, process);
     match available() {
@@ -146,7 +146,7 @@ pub fn check(plan: &Plan) -> Result<Need> {
 }
 
 /// The same with what can be had in all, `process` included.
-fn check_against(plan: &Plan, need: Need, process: u64, room: u64) -> Result<Need> {
+fn check_against(plan: &MemoryPlan, need: Need, process: u64, room: u64) -> Result<Need> {
     if need.total() <= room {
         return Ok(need);
     }
@@ -154,12 +154,12 @@ fn check_against(plan: &Plan, need: Need, process: u64, room: u64) -> Result<Nee
 }
 
 /// The heaviest batch of those that training will take.
-fn heaviest(plan: &Plan) -> BatchShape {
+fn heaviest(plan: &MemoryPlan) -> BatchShape {
     let TrainConfig { batch_size, gradient_accumulation_steps, seed, group_by_length, .. } = *plan.config;
     if plan.train.is_empty() {
         return BatchShape::default();
     }
-    let sampler = Sampler::new(plan.train.to_vec(), batch_size, seed, group_by_length);
+    let sampler = BatchSampler::new(plan.train.to_vec(), batch_size, seed, group_by_length);
     let steps_per_epoch = sampler.batches_per_epoch().div_ceil(gradient_accumulation_steps) as u64;
     let epochs = plan.config.epochs.min((ROWS_LOOKED_AT / plan.train.len()).max(1) as u64);
     let mut heaviest = (0, BatchShape::default());
@@ -189,7 +189,7 @@ fn longest(counts: &[u32], batch_size: usize) -> Vec<u32> {
 }
 
 /// How many micro-batches an optimizer step has at most.
-fn micro_batches(plan: &Plan) -> usize {
+fn micro_batches(plan: &MemoryPlan) -> usize {
     let batches = plan.train.len().div_ceil(plan.config.batch_size);
     plan.config.gradient_accumulation_steps.min(batches.max(1))
 }

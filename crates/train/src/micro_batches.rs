@@ -5,7 +5,7 @@
 ///
 /// # Panics
 /// If `parts` is 0.
-pub fn split(micro_batches: &[Vec<usize>], parts: usize) -> Vec<Vec<usize>> {
+pub(crate) fn split(micro_batches: &[Vec<usize>], parts: usize) -> Vec<Vec<usize>> {
     assert!(parts > 0, "a micro-batch can't be cut into no parts");
     let cut = |rows: &Vec<usize>| -> Vec<Vec<usize>> {
         let parts = parts.min(rows.len());

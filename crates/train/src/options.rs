@@ -48,7 +48,7 @@ pub use args::TrainArgs;
 pub use checkpoint::CheckpointOptions;
 pub use choices::{Choice, ClassWeights, OptimizerKind, ScheduleKind};
 pub use config::TrainConfig;
-pub use error::{OptionsError, Origin, Setting};
+pub use error::{GivenOption, OptionsError, ValueSource};
 pub use evaluation::EvaluationOptions;
 pub use given::Given;
 pub use optimizer::OptimizerOptions;

@@ -29,18 +29,18 @@ struct Summary {
 
 impl Profile {
     /// Begins to time phases on this thread.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         profile::start();
         Self { seen: 0, total: Duration::ZERO, phases: PhaseTimes::default() }
     }
 
     /// Time that belongs to no step (an evaluation's) is dropped.
-    pub fn before_step(&self) {
+    pub(crate) fn before_step(&self) {
         let _ = profile::take();
     }
 
     /// Takes the phases of a step that took `time` as a whole.
-    pub fn after_step(&mut self, time: Duration) {
+    pub(crate) fn after_step(&mut self, time: Duration) {
         let phases = profile::take();
         self.seen += 1;
         if self.seen > WARM_UP {
@@ -59,7 +59,7 @@ impl Profile {
         Summary { steps, step_ms, phases }
     }
 
-    pub fn table(&self) -> String {
+    pub(crate) fn table(&self) -> String {
         let summary = self.summary();
         if summary.steps == 0 {
             return format!("no profile: it leaves out the first {WARM_UP} steps, and there were no more\n");
@@ -75,7 +75,7 @@ impl Profile {
     ///
     /// # Errors
     /// A file that can't be written.
-    pub fn write(&self, run: &RunFolder) -> Result<()> {
+    pub(crate) fn write(&self, run: &RunFolder) -> Result<()> {
         let Summary { steps, step_ms, phases } = self.summary();
         let phases: serde_json::Map<_, _> = phases.into_iter().map(|(name, ms)| (name.to_owned(), ms.into())).collect();
         let json = serde_json::json!({ "steps": steps, "step_ms": step_ms, "phases": phases });

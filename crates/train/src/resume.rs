@@ -7,10 +7,10 @@ use run::{METRICS, RUN_TOML, RUNS, RunFolder};
 
 use crate::checkpoint::{Identity, LoadedCheckpoint};
 use crate::error::{Result, TrainError};
-use crate::options::{Given, OptionsError, Setting, TrainArgs, TrainConfig};
+use crate::options::{Given, GivenOption, OptionsError, TrainArgs, TrainConfig};
 
 /// What training was asked to do.
-pub(crate) struct Plan {
+pub(crate) struct TrainRequest {
     pub config: TrainConfig,
     /// What the configuration was made of.
     pub given: Given,
@@ -26,17 +26,17 @@ pub(crate) enum Begin {
     Resume(RunFolder, Box<LoadedCheckpoint>),
 }
 
-impl Plan {
+impl TrainRequest {
     /// # Errors
     /// A configuration that is refused; a path that holds no run; checkpoints of which none is good; a run that
     /// another process owns.
-    pub fn new(args: &TrainArgs) -> Result<Self> {
+    pub(crate) fn new(args: &TrainArgs) -> Result<Self> {
         let plan = |saved, begin| {
             let given = args.over(saved)?;
             Ok(Self { config: TrainConfig::new(&given)?, given, begin })
         };
         let Some(asked) = &args.resume else { return plan(Given::default(), Begin::Fresh) };
-        let Some(place) = Place::find(asked.as_deref(), args.output().as_deref())? else {
+        let Some(place) = ResumeFrom::find(asked.as_deref(), args.output().as_deref())? else {
             tracing::info!("nothing to resume: a new run begins");
             return plan(Given::default(), Begin::Fresh);
         };
@@ -76,12 +76,12 @@ pub(crate) fn check_compatible(
 }
 
 /// A run folder, and one of its checkpoints where exactly that one is meant.
-struct Place {
+struct ResumeFrom {
     run: PathBuf,
     checkpoint: Option<PathBuf>,
 }
 
-impl Place {
+impl ResumeFrom {
     /// What `--resume PATH` or, without PATH, `--output` or the newest unfinished run means; `None` where there is
     /// nothing.
     fn find(asked: Option<&Path>, output: Option<&Path>) -> Result<Option<Self>> {
@@ -94,7 +94,8 @@ impl Place {
             });
         };
         if let Some(output) = output.filter(|output| *output != asked) {
-            let both = [("resume", asked), ("output", output)].map(|(key, path)| Setting::flag(key, path.display()));
+            let both =
+                [("resume", asked), ("output", output)].map(|(key, path)| GivenOption::flag(key, path.display()));
             let why = "a resumed run goes on in its own folder";
             return Err(OptionsError::conflict(both, why, "leave --output out").into());
         }
@@ -142,7 +143,7 @@ mod tests {
     }
 
     fn found(asked: Option<&Path>, output: Option<&Path>) -> Result<Option<(PathBuf, Option<PathBuf>)>> {
-        Ok(Place::find(asked, output)?.map(|place| (place.run, place.checkpoint)))
+        Ok(ResumeFrom::find(asked, output)?.map(|place| (place.run, place.checkpoint)))
     }
 
     #[test]

@@ -6,7 +6,7 @@ use data::DataError;
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{DiskError, human_bytes, sha256_file};
-use fetch::{Origin, PretrainedModel};
+use fetch::{ModelOrigin, PretrainedModel};
 use model::{Config, LoadOptions, LoadReport, SequenceClassifier, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
@@ -146,7 +146,7 @@ fn find_model(asked: Option<&str>, manifest: &Manifest) -> Result<PretrainedMode
     }
     let source = &manifest.model;
     let name = match source.origin {
-        Origin::Packaged => "packaged",
+        ModelOrigin::Packaged => "packaged",
         _ => &source.name,
     };
     let found = fetch::pretrained_model(Some(name))?;
@@ -205,7 +205,7 @@ fn check_memory(
     (train, validation): (&Examples, Option<&Examples>),
 ) -> Result<()> {
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
-    let plan = memory_estimate::Plan { config, model, precision, train: &train, validation: &validation };
+    let plan = memory_estimate::MemoryPlan { config, model, precision, train: &train, validation: &validation };
     let need = memory_estimate::check(&plan)?;
     tracing::debug!("memory at most: {}", human_bytes(need.total()));
     Ok(())

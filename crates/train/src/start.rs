@@ -7,7 +7,7 @@ use run::{RUN_TOML, RunFolder};
 
 use crate::error::{Result, TrainError};
 use crate::options::TrainArgs;
-use crate::resume::{self, Begin, Plan};
+use crate::resume::{self, Begin, TrainRequest};
 use crate::setup::Setup;
 use crate::step::TrainStep;
 use crate::trainer::Trainer;
@@ -18,7 +18,7 @@ use crate::trainer::Trainer;
 /// Whatever keeps a run from starting, named before the first step; a loss that stops being finite; a checkpoint that
 /// can't be written; [`Interrupted`](crate::TrainError::Interrupted) after SIGINT or SIGTERM.
 pub fn train(args: &TrainArgs) -> Result<RunFolder> {
-    let Plan { config, given, begin } = Plan::new(args)?;
+    let TrainRequest { config, given, begin } = TrainRequest::new(args)?;
     let setup = Setup::new(&config).map_err(|error| match error {
         TrainError::Options(error) => given.locate(error).into(),
         other => other,

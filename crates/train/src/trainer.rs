@@ -6,12 +6,12 @@ mod tests;
 
 use std::time::Instant;
 
-use data::sampler::{Batches, Sampler};
-use metrics::{ClassificationReport, Options};
+use data::sampler::{BatchSampler, Batches};
+use metrics::{ClassificationReport, ReportOptions};
 use model::device_name;
 use run::{
-    Best, End, EndReason, EvaluationRecord, Event, METRICS, RunFolder, RunMetrics, Scores, Start, StepRecord,
-    ValidationMetrics,
+    Best, EndReason, EndRecord, EvaluationRecord, Event, METRICS, NamedScores, RunFolder, RunMetrics, StartRecord,
+    StepRecord, ValidationMetrics,
 };
 
 use crate::checkpoint::{BestModel, Identity, Retention};
@@ -53,7 +53,7 @@ pub(crate) struct Trainer<'a> {
 
 /// The batches of one epoch after another.
 struct Order {
-    sampler: Sampler,
+    sampler: BatchSampler,
     /// The epoch whose batches are at hand.
     dealt: Option<(u64, Batches)>,
 }
@@ -67,7 +67,7 @@ impl<'a> Trainer<'a> {
         identity: Identity,
     ) -> Result<Self> {
         let counts = setup.train.token_counts();
-        let sampler = Sampler::new(counts, config.batch_size, config.seed, config.group_by_length);
+        let sampler = BatchSampler::new(counts, config.batch_size, config.seed, config.group_by_length);
         let batches = sampler.batches_per_epoch() as u64;
         let steps_per_epoch = batches.div_ceil(config.gradient_accumulation_steps as u64);
         let asked = config.epochs * steps_per_epoch;
@@ -177,7 +177,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Scores the validation split; true if the model is the best so far. Stopped by a signal it has done nothing.
+    /// NamedScores the validation split; true if the model is the best so far. Stopped by a signal it has done nothing.
     fn evaluate(&mut self) -> Result<bool> {
         let Some(validation) = &self.setup.validation else { return Ok(false) };
         self.observers.notify(&Notice::EvaluationStarts { split: "validation" });
@@ -196,7 +196,7 @@ impl<'a> Trainer<'a> {
             step: self.steps_done,
             split: "validation".to_owned(),
             loss: evaluation.loss,
-            scores: Scores(evaluation.scores()),
+            scores: NamedScores(evaluation.scores()),
             value,
             seconds: evaluation.seconds,
             best: better,
@@ -222,12 +222,12 @@ impl<'a> Trainer<'a> {
         Ok(self.folder)
     }
 
-    fn metrics(&self, end: &End) -> Result<RunMetrics> {
+    fn metrics(&self, end: &EndRecord) -> Result<RunMetrics> {
         let (manifest, pretrained) = (&self.setup.prepared.manifest, &self.setup.pretrained);
         let rows = self.setup.train.len() as f64;
         let examples = (end.epoch * rows).min((end.step * self.config.batch_size as u64) as f64);
         let validation = |model: &BestModel| -> Result<ValidationMetrics> {
-            let report = ClassificationReport::new(&model.confusion, &manifest.label_names, Options::default())?;
+            let report = ClassificationReport::new(&model.confusion, &manifest.label_names, ReportOptions::default())?;
             Ok(ValidationMetrics { loss: model.loss, report })
         };
         Ok(RunMetrics {
@@ -250,8 +250,8 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    fn end(&self, reason: EndReason) -> End {
-        End {
+    fn end(&self, reason: EndReason) -> EndRecord {
+        EndRecord {
             reason,
             step: self.steps_done,
             epoch: self.epoch(),
@@ -268,13 +268,13 @@ impl<'a> Trainer<'a> {
         self.seconds_before + self.started.elapsed().as_secs_f64()
     }
 
-    fn start(&self) -> Start {
+    fn start(&self) -> StartRecord {
         let (parameters, manifest) = (self.step.parameters(), &self.setup.prepared.manifest);
         let count = |trainable_only: bool| -> u64 {
             let counted = parameters.iter().filter(|p| p.trainable() || !trainable_only);
             counted.map(|parameter| parameter.master().numel() as u64).sum()
         };
-        Start {
+        StartRecord {
             run: self.folder.path().to_owned(),
             dataset: manifest.dataset.clone(),
             model: self.setup.pretrained.name.clone(),

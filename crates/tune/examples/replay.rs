@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 use tune::pruner::{Asha, Median, Never, Pruner};
-use tune::{Direction, Trial, TrialState};
+use tune::{StudyDirection, Trial, TrialState};
 
 const ORDERS: u64 = 1000;
 
@@ -64,7 +64,7 @@ fn replay(order: &[&Training], rule: &dyn Pruner) -> (u64, f64) {
             taken = *step;
             trial.intermediate.insert(evaluation, *value);
             // At its end a trial isn't given up any more.
-            if *step < training.steps() && rule.should_prune(&trials, &trial, Direction::Maximize) {
+            if *step < training.steps() && rule.should_prune(&trials, &trial, StudyDirection::Maximize) {
                 trial.state = TrialState::Pruned;
                 break;
             }

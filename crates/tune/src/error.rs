@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use disk::DiskError;
 
 use crate::space::SpaceError;
-use crate::{Direction, TrialState};
+use crate::{StudyDirection, TrialState};
 
 pub type Result<T, E = TuneError> = std::result::Result<T, E>;
 
@@ -43,7 +43,7 @@ pub enum TuneError {
         "study \"{study}\" in {} is there to {found}, not to {wanted} its value (hint: take another study name)",
         path.display()
     )]
-    OtherDirection { path: PathBuf, study: String, found: Direction, wanted: Direction },
+    OtherDirection { path: PathBuf, study: String, found: StudyDirection, wanted: StudyDirection },
 
     #[error(
         "study \"{study}\" in {} has {objectives}; one value to minimize or maximize can be gone on with (hint: take \

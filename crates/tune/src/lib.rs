@@ -7,18 +7,18 @@
 //!
 //! ```
 //! use std::collections::BTreeMap;
-//! use tune::{Begun, Direction, Distribution, Outcome, Param, Repeat, Study};
+//! use tune::{Begun, StudyDirection, Distribution, TrialOutcome, Param, Repeat, Study};
 //!
 //! # fn main() -> Result<(), tune::TuneError> {
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("study.jsonl");
-//! let mut study = Study::open(&path, "sst5", Direction::Maximize)?;
+//! let mut study = Study::open(&path, "sst5", StudyDirection::Maximize)?;
 //! let distribution = Distribution::Float { low: 1e-6, high: 1e-3, log: true, step: None };
 //! let params = BTreeMap::from([("learning_rate".to_owned(), Param { distribution, internal: 1e-4 })]);
 //! let number = study.trials().len() as u64;
 //! if let Begun::Started(number) = study.begin(number, params, BTreeMap::new(), Repeat::Refuse)? {
 //!     study.report(number, 1, 0.44)?;
-//!     study.finish(number, Outcome::Complete(0.486))?;
+//!     study.finish(number, TrialOutcome::Complete(0.486))?;
 //! }
 //! assert_eq!(study.best().unwrap().value, Some(0.486));
 //! # Ok(())
@@ -40,5 +40,5 @@ mod trial;
 pub use distribution::{Distribution, ParamValue};
 pub use error::{Result, TuneError};
 pub use journal::Worker;
-pub use study::{Begun, HEARTBEAT, Holder, Outcome, Repeat, SILENCE, Study};
-pub use trial::{Direction, Param, Params, Trial, TrialState};
+pub use study::{Begun, HEARTBEAT, Holder, Repeat, SILENCE, Study, TrialOutcome};
+pub use trial::{Param, Params, StudyDirection, Trial, TrialState};

@@ -16,14 +16,14 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 pub use self::ownership::{HEARTBEAT, Holder, SILENCE};
-use self::view::{View, no_study};
+use self::view::{StudyView, no_study};
 use crate::distribution::ParamValue;
 use crate::error::{Result, TuneError};
 use crate::journal::file::JournalFile;
 use crate::journal::operation::{self, NewTrial};
 use crate::journal::replay::Replay;
 use crate::journal::{Journal, WORKER, Worker};
-use crate::trial::{Direction, FIXED_PARAMS, Param, Params, Trial, TrialState, now};
+use crate::trial::{FIXED_PARAMS, Param, Params, StudyDirection, Trial, TrialState, now};
 
 /// A study in a journal, and this process as one of its workers.
 #[derive(Debug)]
@@ -31,12 +31,12 @@ pub struct Study {
     journal: Journal,
     id: u64,
     name: String,
-    direction: Direction,
+    direction: StudyDirection,
     worker: Worker,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
+pub enum TrialOutcome {
     Complete(f64),
     /// Early, because others did better; its last intermediate value becomes its value, as in Optuna.
     Pruned,
@@ -67,7 +67,7 @@ impl Study {
     /// # Errors
     /// [`TuneError::Disk`]; [`TuneError::Damaged`]; [`TuneError::OtherDirection`] and [`TuneError::Objectives`] where the
     /// study is there and optimises something else.
-    pub fn open(path: &Path, name: &str, direction: Direction) -> Result<Self> {
+    pub fn open(path: &Path, name: &str, direction: StudyDirection) -> Result<Self> {
         JournalFile::create(path)?;
         let mut journal = Journal::open(path)?;
         let worker = Worker::new();
@@ -105,7 +105,7 @@ impl Study {
         let replay = journal.replay();
         let (id, state) = replay.study(name).ok_or_else(|| no_study(journal.path(), name, replay))?;
         let direction = match state.directions[..] {
-            [code] => Direction::from_code(code).ok_or_else(|| "no direction".to_owned()),
+            [code] => StudyDirection::from_code(code).ok_or_else(|| "no direction".to_owned()),
             _ => Err(format!("{} objectives", state.directions.len())),
         };
         let direction = direction.map_err(|objectives| {
@@ -119,7 +119,7 @@ impl Study {
         &self.name
     }
 
-    pub fn direction(&self) -> Direction {
+    pub fn direction(&self) -> StudyDirection {
         self.direction
     }
 
@@ -196,7 +196,7 @@ impl Study {
         number: u64,
         params: Params,
         user_attrs: BTreeMap<String, Value>,
-        outcome: Outcome,
+        outcome: TrialOutcome,
         repeat: Repeat,
     ) -> Result<Begun> {
         let (state, value) = outcome.ending(number, None)?;
@@ -307,7 +307,7 @@ impl Study {
     ///
     /// # Errors
     /// As [`report`](Self::report), and [`TuneError::NotANumber`] for a complete trial's value.
-    pub fn finish(&mut self, number: u64, outcome: Outcome) -> Result<()> {
+    pub fn finish(&mut self, number: u64, outcome: TrialOutcome) -> Result<()> {
         self.update(number, "be finished", |_, worker, trial, id| {
             let (state, value) = outcome.ending(number, trial.last_intermediate())?;
             Ok(vec![operation::trial_state(&worker.id, id, state, value, &now())])
@@ -322,16 +322,16 @@ impl Study {
         self.transact(|study, worker| Ok((vec![operation::study_user_attr(&worker.id, study.id, key, value)], ())))
     }
 
-    fn view<'a>(&self, replay: &'a Replay) -> Result<View<'a>> {
-        View::of(replay, self.id).ok_or_else(|| no_study(self.path(), &self.name, replay))
+    fn view<'a>(&self, replay: &'a Replay) -> Result<StudyView<'a>> {
+        StudyView::of(replay, self.id).ok_or_else(|| no_study(self.path(), &self.name, replay))
     }
 
     /// Appends what `decide` wants appended after it has seen everything that was appended so far.
-    fn transact<T>(&mut self, decide: impl Fn(&View, &Worker) -> Result<(Vec<String>, T)>) -> Result<T> {
+    fn transact<T>(&mut self, decide: impl Fn(&StudyView, &Worker) -> Result<(Vec<String>, T)>) -> Result<T> {
         let Self { journal, id, name, worker, .. } = self;
         let path = journal.path().to_owned();
         journal.transact(|replay| {
-            let view = View::of(replay, *id).ok_or_else(|| no_study(&path, name, replay))?;
+            let view = StudyView::of(replay, *id).ok_or_else(|| no_study(&path, name, replay))?;
             decide(&view, worker)
         })
     }
@@ -341,7 +341,7 @@ impl Study {
         &mut self,
         number: u64,
         doing: &'static str,
-        lines: impl Fn(&View, &Worker, &Trial, u64) -> Result<Vec<String>>,
+        lines: impl Fn(&StudyView, &Worker, &Trial, u64) -> Result<Vec<String>>,
     ) -> Result<()> {
         self.transact(|study, worker| {
             let (trial, owned) = study.trial(number)?;
@@ -356,7 +356,7 @@ impl Study {
     }
 }
 
-impl Outcome {
+impl TrialOutcome {
     fn ending(self, number: u64, last: Option<f64>) -> Result<(TrialState, Option<f64>)> {
         match self {
             Self::Complete(value) if value.is_nan() => Err(TuneError::NotANumber { number }),

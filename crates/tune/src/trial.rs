@@ -20,7 +20,7 @@ pub enum TrialState {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum StudyDirection {
     Minimize = 1,
     Maximize = 2,
 }
@@ -134,7 +134,7 @@ impl fmt::Display for TrialState {
     }
 }
 
-impl Direction {
+impl StudyDirection {
     /// A value as a loss: lower is better, whatever the direction, and not a number is worst.
     pub(crate) fn loss(self, value: f64) -> f64 {
         match self {
@@ -162,7 +162,7 @@ impl Direction {
     }
 }
 
-impl fmt::Display for Direction {
+impl fmt::Display for StudyDirection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Minimize => "minimize",
@@ -242,7 +242,7 @@ mod tests {
         let names: Vec<_> = (0..6).map_while(TrialState::from_code).map(|state| state.to_string()).collect();
         assert_eq!(names, ["RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING"]);
         assert!((0..5).all(|code| TrialState::from_code(code).unwrap().code() == code));
-        assert!((1..3).all(|code| Direction::from_code(code).unwrap().code() == code));
-        assert_eq!(Direction::from_code(0), None);
+        assert!((1..3).all(|code| StudyDirection::from_code(code).unwrap().code() == code));
+        assert_eq!(StudyDirection::from_code(0), None);
     }
 }

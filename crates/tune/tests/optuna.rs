@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use tune::{Begun, Direction, Distribution, Outcome, Param, ParamValue, Repeat, Study, Trial, TrialState};
+use tune::{Begun, Distribution, Param, ParamValue, Repeat, Study, StudyDirection, Trial, TrialOutcome, TrialState};
 
 /// The version that is installed where there is none.
 const OPTUNA: &str = "optuna==5.0.0";
@@ -94,7 +94,7 @@ impl Peer {
     }
 
     fn open(&self) -> Study {
-        Study::open(&self.path(), "s", Direction::Minimize).unwrap()
+        Study::open(&self.path(), "s", StudyDirection::Minimize).unwrap()
     }
 
     fn command(&self, command: &str, rest: &[&str]) -> Command {
@@ -259,16 +259,16 @@ fn work(study: &mut Study) {
         study.report(number, 20, f64::NAN).unwrap();
         study.report(number, 3, f64::NEG_INFINITY).unwrap();
         study.set_trial_system_attr(number, "note", &json!({"a": [null, 0.1, "x"]})).unwrap();
-        study.finish(number, Outcome::Complete(value)).unwrap();
+        study.finish(number, TrialOutcome::Complete(value)).unwrap();
     }
     let number = begin(study, params(2e-5 * (study.trials().len() + 1) as f64, 1.0));
     study.report(number, 5, 0.75).unwrap();
-    study.finish(number, Outcome::Pruned).unwrap();
+    study.finish(number, TrialOutcome::Pruned).unwrap();
     let number = begin(study, BTreeMap::from([param("rate", rate(), 1e-3 / (study.trials().len() + 1) as f64)]));
-    study.finish(number, Outcome::Failed).unwrap();
+    study.finish(number, TrialOutcome::Failed).unwrap();
     let number = study.trials().len() as u64;
     let done = params(3e-5 * (number + 1) as f64, 6.0);
-    study.record(number, done, BTreeMap::new(), Outcome::Complete(7.0), Repeat::Refuse).unwrap();
+    study.record(number, done, BTreeMap::new(), TrialOutcome::Complete(7.0), Repeat::Refuse).unwrap();
     let number = begin(study, params(4e-5 * (study.trials().len() + 1) as f64, 4.0));
     study.heartbeat().unwrap();
     study.report(number, 0, 1.0).unwrap();
@@ -313,7 +313,7 @@ fn what_optuna_began_goes_on_here_and_there() {
     let internal = rate().to_internal(&fixed["rate"]).unwrap();
     study.set_params(queued, &BTreeMap::from([param("rate", rate(), internal), param("kind", kinds(), 0.0)])).unwrap();
     study.report(queued, 1, 0.5).unwrap();
-    study.finish(queued, Outcome::Complete(-2.0)).unwrap();
+    study.finish(queued, TrialOutcome::Complete(-2.0)).unwrap();
     work(&mut study);
     let ours = peer.agree("read");
     assert_eq!(ours.trials().len(), theirs.len() + 7);
@@ -338,7 +338,7 @@ fn both_append_at_once_and_nothing_is_lost() {
         let (number, params) = (study.trials().len() as u64, BTreeMap::from([param("rate", unit.clone(), 0.5)]));
         let attrs = BTreeMap::from([("ours".to_owned(), json!(begun))]);
         if let Begun::Started(number) = study.begin(number, params, attrs, Repeat::Allow).unwrap() {
-            study.finish(number, Outcome::Complete(begun as f64)).unwrap();
+            study.finish(number, TrialOutcome::Complete(begun as f64)).unwrap();
             begun += 1;
         }
     }

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tune::{Begun, Direction, Distribution, Outcome, Param, Repeat, Study, TrialState};
+use tune::{Begun, Distribution, Param, Repeat, Study, StudyDirection, TrialOutcome, TrialState};
 
 const JOURNAL: &str = "VERDICT_TEST_JOURNAL";
 const NAME: &str = "VERDICT_TEST_WORKER";
@@ -17,7 +17,7 @@ const TRIALS: usize = 150;
 const KILLS: usize = 40;
 
 fn open(path: &Path) -> Study {
-    Study::open(path, "s", Direction::Maximize).unwrap()
+    Study::open(path, "s", StudyDirection::Maximize).unwrap()
 }
 
 fn params(value: f64) -> BTreeMap<String, Param> {
@@ -86,7 +86,7 @@ fn part_of_a_hundred_trials() {
     let (mut study, name) = part();
     for index in 0..100 {
         let number = begin(&mut study, f64::from(index), &format!("{name}-{index}"));
-        study.finish(number, Outcome::Complete(f64::from(index))).unwrap();
+        study.finish(number, TrialOutcome::Complete(f64::from(index))).unwrap();
     }
 }
 
@@ -109,7 +109,7 @@ fn part_of_working_until_there_are_enough() {
             study.report(number, step, step as f64).unwrap();
             say(&format!("reported {number} {step}"));
         }
-        study.finish(number, Outcome::Complete(number as f64)).unwrap();
+        study.finish(number, TrialOutcome::Complete(number as f64)).unwrap();
         say(&format!("finished {number}"));
     }
     say("done");
@@ -154,7 +154,7 @@ fn two_threads_append_two_hundred_operations_each() {
                 let mut study = open(path);
                 for index in 0..100 {
                     let number = begin(&mut study, f64::from(index), &format!("{name}-{index}"));
-                    study.finish(number, Outcome::Complete(f64::from(index))).unwrap();
+                    study.finish(number, TrialOutcome::Complete(f64::from(index))).unwrap();
                 }
             });
         }

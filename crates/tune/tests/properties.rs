@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tune::pruner::PrunerKind;
-use tune::sampler::{Random, Sampler, SamplerKind};
-use tune::space::{Parameter, Space};
-use tune::{Direction, Distribution, ParamValue, Trial, TrialState};
+use tune::sampler::{RandomSampler, Sampler, SamplerKind};
+use tune::space::{Hyperparameter, Space};
+use tune::{Distribution, ParamValue, StudyDirection, Trial, TrialState};
 
-const DIRECTIONS: [Direction; 2] = [Direction::Minimize, Direction::Maximize];
+const DIRECTIONS: [StudyDirection; 2] = [StudyDirection::Minimize, StudyDirection::Maximize];
 
 fn distribution() -> impl Strategy<Value = Distribution> {
     prop_oneof![
@@ -59,11 +59,11 @@ fn choice(index: usize) -> ParamValue {
 fn space() -> impl Strategy<Value = Space> {
     let parameter = (distribution(), any::<Option<(prop::sample::Index, prop::sample::Index)>>());
     prop::collection::vec(parameter, 1..7).prop_map(|drawn| {
-        let mut parameters: Vec<Parameter> = Vec::new();
+        let mut parameters: Vec<Hyperparameter> = Vec::new();
         for (index, (distribution, dependence)) in drawn.into_iter().enumerate() {
-            let mut parameter = Parameter::new(format!("p{index}"), distribution);
+            let mut parameter = Hyperparameter::new(format!("p{index}"), distribution);
             parameter.points = Some(3);
-            let parents: Vec<&Parameter> =
+            let parents: Vec<&Hyperparameter> =
                 parameters.iter().filter(|one| matches!(one.distribution, Distribution::Categorical { .. })).collect();
             if let (Some((which, value)), false) = (dependence, parents.is_empty()) {
                 let parent = which.get(&parents);
@@ -81,8 +81,8 @@ fn space() -> impl Strategy<Value = Space> {
 fn history(space: &Space, fates: &[(u8, f64)]) -> Vec<Trial> {
     let mut trials = Vec::new();
     for (number, (state, value)) in (0..).zip(fates) {
-        let random = Random { seed: 99 };
-        let Some(params) = random.sample(space, &trials, number, Direction::Minimize).unwrap() else { break };
+        let random = RandomSampler { seed: 99 };
+        let Some(params) = random.sample(space, &trials, number, StudyDirection::Minimize).unwrap() else { break };
         let state = match state % 5 {
             0 => TrialState::Running,
             1 => TrialState::Pruned,
@@ -139,19 +139,19 @@ proptest! {
         let mut trials: Vec<Trial> = Vec::new();
         let mut seen = BTreeSet::new();
         for number in 0..30 {
-            let Some(params) = sampler.sample(&space, &trials, number, Direction::Maximize).unwrap() else { break };
+            let Some(params) = sampler.sample(&space, &trials, number, StudyDirection::Maximize).unwrap() else { break };
             prop_assert!(seen.insert(shown(&space, &params)), "{} repeats {:?}", kind, params);
             trials.push(Trial { params, number, ..history(&space, &[(3, number as f64)]).remove(0) });
         }
-        let whole = |parameter: &Parameter| match &parameter.distribution {
+        let whole = |parameter: &Hyperparameter| match &parameter.distribution {
             Distribution::Float { low, high, step, .. } => step.is_some() || low == high,
             _ => true,
         };
         // A grid takes three values of each range only; the others go on while there is anything.
         if trials.len() < 30 && kind != SamplerKind::Grid {
             prop_assert!(space.parameters().iter().all(whole), "{} ended after {} trials", kind, trials.len());
-            let every: Vec<Parameter> =
-                space.parameters().iter().map(|one| Parameter { points: None, ..one.clone() }).collect();
+            let every: Vec<Hyperparameter> =
+                space.parameters().iter().map(|one| Hyperparameter { points: None, ..one.clone() }).collect();
             let every = Space::new(every, toml::Table::new()).unwrap();
             prop_assert_eq!(trials.len(), tune::sampler::Grid::size(&every).unwrap(), "{}", kind);
         }
@@ -172,15 +172,15 @@ proptest! {
         for kind in SamplerKind::ALL {
             let sampler = kind.sampler(seed);
             prop_assert_eq!(
-                sampler.sample(&space, &trials, number, Direction::Minimize).unwrap(),
-                sampler.sample(&space, &turned, number, Direction::Maximize).unwrap()
+                sampler.sample(&space, &trials, number, StudyDirection::Minimize).unwrap(),
+                sampler.sample(&space, &turned, number, StudyDirection::Maximize).unwrap()
             );
         }
         for pruner in PrunerKind::ALL.map(PrunerKind::pruner) {
             for (one, other) in trials.iter().zip(&turned) {
                 prop_assert_eq!(
-                    pruner.should_prune(&trials, one, Direction::Minimize),
-                    pruner.should_prune(&turned, other, Direction::Maximize)
+                    pruner.should_prune(&trials, one, StudyDirection::Minimize),
+                    pruner.should_prune(&turned, other, StudyDirection::Maximize)
                 );
             }
         }
@@ -201,10 +201,11 @@ proptest! {
 fn seeds_differ() {
     let line = Distribution::Float { low: 0.0, high: 1.0, log: false, step: None };
     let space =
-        Space::new(vec![Parameter { points: Some(9), ..Parameter::new("x", line) }], toml::Table::new()).unwrap();
+        Space::new(vec![Hyperparameter { points: Some(9), ..Hyperparameter::new("x", line) }], toml::Table::new())
+            .unwrap();
     for kind in SamplerKind::ALL {
         let first: BTreeSet<String> = (0..4)
-            .filter_map(|seed| kind.sampler(seed).sample(&space, &[], 0, Direction::Minimize).unwrap())
+            .filter_map(|seed| kind.sampler(seed).sample(&space, &[], 0, StudyDirection::Minimize).unwrap())
             .map(|params| shown(&space, &params))
             .collect();
         assert!(first.len() > 1, "{kind} begins alike with every seed");

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tune::importance::importance;
 use tune::pruner::{Asha, Median, Pruner};
-use tune::{Direction, Distribution, Param, ParamValue, Trial, TrialState};
+use tune::{Distribution, Param, ParamValue, StudyDirection, Trial, TrialState};
 
 /// Values by step; what is no number is `None`.
 type Values = BTreeMap<String, Option<f64>>;
@@ -30,8 +30,8 @@ fn trial(number: usize, state: TrialState, values: &Values) -> Trial {
     }
 }
 
-fn direction(word: &str) -> Direction {
-    if word == "maximize" { Direction::Maximize } else { Direction::Minimize }
+fn direction(word: &str) -> StudyDirection {
+    if word == "maximize" { StudyDirection::Maximize } else { StudyDirection::Minimize }
 }
 
 #[derive(Deserialize)]

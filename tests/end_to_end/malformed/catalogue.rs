@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use crate::house::House;
 
 /// The environment variable that has the stored texts written again.
-pub const UPDATE: &str = "VERDICT_UPDATE";
+pub(super) const UPDATE: &str = "VERDICT_UPDATE";
 
 /// Where the stored texts are.
-pub fn snapshots() -> PathBuf {
+pub(super) fn snapshots() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/snapshots")
 }
 
 /// What is done to a sound file.
-pub enum Edit<'a> {
+pub(super) enum Edit<'a> {
     /// Other bytes take its place; a file that wasn't there comes to be.
     Is(&'a [u8]),
     /// One piece of its text for another, wherever it stands.
@@ -29,7 +29,7 @@ pub enum Edit<'a> {
 }
 
 /// The cases of one group, in a folder of their own, and what was said to each.
-pub struct Catalogue {
+pub(super) struct Catalogue {
     group: &'static str,
     title: &'static str,
     house: House,
@@ -38,21 +38,21 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    pub fn new(group: &'static str, title: &'static str, house: House) -> Self {
+    pub(super) fn new(group: &'static str, title: &'static str, house: House) -> Self {
         Self { group, title, house, found: Vec::new(), faults: Vec::new() }
     }
 
-    pub fn house(&self) -> &House {
+    pub(super) fn house(&self) -> &House {
         &self.house
     }
 
     /// Runs a command that must be refused.
-    pub fn refused(&mut self, name: &str, line: &str) {
+    pub(super) fn refused(&mut self, name: &str, line: &str) {
         self.refused_whatever(name, line, None);
     }
 
     /// As [`refused`](Self::refused), where the words between two marks depend on the machine and are left out.
-    pub fn refused_whatever(&mut self, name: &str, line: &str, between: Option<(&str, &str)>) {
+    pub(super) fn refused_whatever(&mut self, name: &str, line: &str, between: Option<(&str, &str)>) {
         let said = self.house.run_with(&[("HF_HOME", "hf")], line);
         let error = match self.house.refusal(&said) {
             Ok(error) => error,
@@ -75,7 +75,7 @@ impl Catalogue {
     }
 
     /// The same with one file changed, which is put back afterwards.
-    pub fn with(&mut self, name: &str, file: &str, edit: Edit<'_>, line: &str) {
+    pub(super) fn with(&mut self, name: &str, file: &str, edit: Edit<'_>, line: &str) {
         let path = self.house.path(file);
         let before = std::fs::read(&path).ok();
         let sound = || before.clone().unwrap_or_else(|| panic!("{name}: there is no {file} to change"));
@@ -107,13 +107,13 @@ impl Catalogue {
     }
 
     /// Prepares a table that must be refused. `flags` come behind the usual ones.
-    pub fn table(&mut self, name: &str, file: &str, content: impl AsRef<[u8]>, flags: &str) {
+    pub(super) fn table(&mut self, name: &str, file: &str, content: impl AsRef<[u8]>, flags: &str) {
         let line = format!("prepare --dataset {file} --model tiny --max-length 32 {flags}");
         self.with(name, file, Edit::Is(content.as_ref()), line.trim_end());
     }
 
     /// Holds what was said against the stored text, or stores it.
-    pub fn finish(self) {
+    pub(super) fn finish(self) {
         let path = snapshots().join(format!("{}.txt", self.group));
         let mut text = format!("# {}\n", self.title);
         for (name, said) in &self.found {
@@ -150,7 +150,7 @@ impl Catalogue {
 }
 
 /// The cases of a stored text, by name.
-pub fn sections(text: &str) -> BTreeMap<String, String> {
+pub(super) fn sections(text: &str) -> BTreeMap<String, String> {
     let cases = text.split("\n## ").skip(1).filter_map(|case| case.split_once('\n'));
     cases.map(|(name, said)| (name.to_owned(), said.trim_matches('\n').to_owned())).collect()
 }

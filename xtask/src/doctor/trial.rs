@@ -9,7 +9,7 @@ use crate::libtorch::{Libtorch, Variant, library};
 use crate::product;
 
 /// Builds the binary and asks the loader which libtorch it takes.
-pub fn linked(libtorch: &Libtorch) -> Finding {
+pub(super) fn linked(libtorch: &Libtorch) -> Finding {
     eprintln!("building (minutes, the first time)");
     let mut build = product::DOCTOR.build(&libtorch.folder);
     match build.args(["--quiet", "--message-format=json"]).stderr(Stdio::inherit()).output() {
@@ -42,7 +42,7 @@ fn loader(binary: &str, libtorch: &Libtorch) -> Finding {
     }
 }
 
-pub fn training_step(libtorch: &Libtorch) -> Finding {
+pub(super) fn training_step(libtorch: &Libtorch) -> Finding {
     match product::DOCTOR.command(&libtorch.folder).stderr(Stdio::inherit()).output() {
         Ok(output) if output.status.success() => {
             Finding::Ok(String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; "))

@@ -17,7 +17,7 @@ const KNOWN: &[(&str, &[&str])] = &[];
 type Imports = BTreeMap<Module, BTreeMap<String, Module>>;
 
 /// A path, and the name under which a `use` declares it.
-type Mention = (Vec<String>, Option<String>);
+type UsePath = (Vec<String>, Option<String>);
 
 #[test]
 fn the_modules_of_a_crate_form_no_cycles() {
@@ -40,7 +40,7 @@ fn the_modules_of_a_crate_form_no_cycles() {
 
 /// The groups of modules beside each other in which each reaches each other.
 fn cycles(files: &BTreeMap<Module, Source>) -> BTreeSet<Vec<String>> {
-    let mentions: BTreeMap<&Module, Vec<Mention>> =
+    let mentions: BTreeMap<&Module, Vec<UsePath>> =
         files.iter().map(|(module, source)| (module, mentions(source.tokens.clone(), module))).collect();
     let mut imports = Imports::new();
     for (&module, mentions) in &mentions {
@@ -87,7 +87,7 @@ fn home(path: &[String], files: &BTreeMap<Module, Source>, imports: &Imports, ho
 }
 
 /// The paths that `tokens`, which stand in `here`, mention, each from the crate's root.
-fn mentions(tokens: TokenStream, here: &[String]) -> Vec<Mention> {
+fn mentions(tokens: TokenStream, here: &[String]) -> Vec<UsePath> {
     let mut found = Vec::new();
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut at = 0;

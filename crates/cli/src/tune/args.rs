@@ -11,7 +11,7 @@ use tune::sampler::SamplerKind;
 
 /// The flags of `tune`.
 #[derive(Args)]
-pub struct TuneArgs {
+pub(crate) struct TuneArgs {
     /// Prepared data [default: the newest under data/prepared]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

@@ -2,14 +2,14 @@
 //! `trials.csv`.
 
 /// Why it failed, in words.
-pub const ERROR: &str = "error";
+pub(super) const ERROR: &str = "error";
 /// Optimizer steps that were trained.
-pub const STEPS: &str = "steps";
+pub(super) const STEPS: &str = "steps";
 /// Epochs that were trained, with the fraction of the last one.
-pub const EPOCHS: &str = "epochs";
+pub(super) const EPOCHS: &str = "epochs";
 /// Seconds that a complete trial's training took, those before an interruption included.
-pub const SECONDS: &str = "training_seconds";
+pub(super) const SECONDS: &str = "training_seconds";
 /// How many epochs lie between one evaluation and the next.
-pub const EPOCHS_PER_EVALUATION: &str = "epochs_per_evaluation";
+pub(super) const EPOCHS_PER_EVALUATION: &str = "epochs_per_evaluation";
 /// The earlier trial with the same configuration, whose outcome this one was given without training.
-pub const SAME_AS: &str = "same_as_trial";
+pub(super) const SAME_AS: &str = "same_as_trial";

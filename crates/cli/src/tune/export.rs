@@ -2,16 +2,16 @@
 
 use anyhow::Result;
 use disk::write_atomic;
-use report::{ConfusionPlot, Figure, Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
+use report::{ConfusionPlot, Figure, ParamSetting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
 use run::EvaluationResult;
 use serde_json::Value;
 use tune::importance::importance;
-use tune::space::{Parameter, Space};
+use tune::space::{Hyperparameter, Space};
 use tune::{Distribution, ParamValue, Study, Trial, TrialState};
 
 use super::attributes::{EPOCHS, EPOCHS_PER_EVALUATION, ERROR};
 use super::folder::StudyFolder;
-use super::plan::Plan;
+use super::plan::StudyPlan;
 use super::table::{clock, short};
 use super::winner::Winner;
 use crate::run_report::averages;
@@ -23,7 +23,13 @@ const FOREST: u64 = 0;
 const FEW: u64 = 8;
 
 /// Writes `trials.csv`, `trials.json` and `study.html`; the winner is there at the end only.
-pub fn write(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner: Option<&Winner>) -> Result<()> {
+pub(super) fn write(
+    study: &Study,
+    folder: &StudyFolder,
+    plan: &StudyPlan,
+    space: &Space,
+    winner: Option<&Winner>,
+) -> Result<()> {
     let (mut csv, mut json) = (Vec::new(), Vec::new());
     tune::export::csv(study.trials(), &mut csv)?;
     tune::export::json(study, &mut json)?;
@@ -33,7 +39,13 @@ pub fn write(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, wi
     Ok(())
 }
 
-fn page(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner: Option<&Winner>) -> Result<String> {
+fn page(
+    study: &Study,
+    folder: &StudyFolder,
+    plan: &StudyPlan,
+    space: &Space,
+    winner: Option<&Winner>,
+) -> Result<String> {
     let best = study.best();
     let trials = trials(study);
     let tested =
@@ -54,7 +66,7 @@ fn page(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner:
         notes: &plan.manifest.notes,
         headline: &headline(study, plan, winner),
         metric: &plan.metric.to_string(),
-        maximize: study.direction() == tune::Direction::Maximize,
+        maximize: study.direction() == tune::StudyDirection::Maximize,
         parameters: &parameters,
         trials: &trials,
         importance: &importance,
@@ -76,11 +88,11 @@ fn page(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space, winner:
     Ok(page.html()?)
 }
 
-fn model(plan: &Plan) -> &str {
+fn model(plan: &StudyPlan) -> &str {
     plan.model.as_deref().unwrap_or(&plan.manifest.model.name)
 }
 
-fn headline(study: &Study, plan: &Plan, winner: Option<&Winner>) -> Vec<Figure> {
+fn headline(study: &Study, plan: &StudyPlan, winner: Option<&Winner>) -> Vec<Figure> {
     let figure = |name: String, value: String, detail: String| Figure { name, value, detail };
     let shown = |value: f64| match plan.metric {
         metrics::Metric::Loss | metrics::Metric::Matthews => format!("{value:.4}"),
@@ -110,7 +122,7 @@ fn headline(study: &Study, plan: &Plan, winner: Option<&Winner>) -> Vec<Figure> 
     figures
 }
 
-fn parameter(parameter: &Parameter) -> StudyParameter {
+fn parameter(parameter: &Hyperparameter) -> StudyParameter {
     let scale = match &parameter.distribution {
         Distribution::Float { low, high, log, .. } => StudyScale::Number { low: *low, high: *high, log: *log },
         // A few whole numbers are easier to read as words: no ticks between them, and dots beside each other.
@@ -135,10 +147,10 @@ fn trials(study: &Study) -> Vec<StudyTrial> {
             let epochs = attr(EPOCHS).and_then(Value::as_f64).unwrap_or(f64::INFINITY);
             let point = |(step, value): (&u64, &f64)| ((*step as f64 * spacing).min(epochs), *value);
             let setting = |param: &tune::Param| match (&param.distribution, param.value()) {
-                (Distribution::Categorical { .. }, value) => Setting::Word(value.to_string()),
-                (_, ParamValue::Int(number)) => Setting::Number(number as f64),
-                (_, ParamValue::Float(number)) => Setting::Number(number),
-                (_, value) => Setting::Word(value.to_string()),
+                (Distribution::Categorical { .. }, value) => ParamSetting::Word(value.to_string()),
+                (_, ParamValue::Int(number)) => ParamSetting::Number(number as f64),
+                (_, ParamValue::Float(number)) => ParamSetting::Number(number),
+                (_, value) => ParamSetting::Word(value.to_string()),
             };
             StudyTrial {
                 number: trial.number,

@@ -19,53 +19,53 @@ use run::MODEL;
 use run::checkpoints::CHECKPOINTS;
 
 /// The folder of studies without `--study`, relative to the working directory.
-pub const STUDIES: &str = "studies";
+pub(super) const STUDIES: &str = "studies";
 
 /// The folder of a study.
 #[derive(Debug, Clone)]
-pub struct StudyFolder {
+pub(super) struct StudyFolder {
     path: PathBuf,
 }
 
 impl StudyFolder {
     /// Makes it where it isn't there.
-    pub fn create(path: PathBuf) -> Result<Self> {
+    pub(super) fn create(path: PathBuf) -> Result<Self> {
         create_folder_all(&path.join("trials"))?;
         Ok(Self { path })
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub fn journal(&self) -> PathBuf {
+    pub(super) fn journal(&self) -> PathBuf {
         self.path.join("study.jsonl")
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// The run folder of a trial.
-    pub fn run(&self, number: u64) -> PathBuf {
+    pub(super) fn run(&self, number: u64) -> PathBuf {
         self.path.join(format!("trials/{number:04}"))
     }
 
-    pub fn config(&self, number: u64) -> PathBuf {
+    pub(super) fn config(&self, number: u64) -> PathBuf {
         self.path.join(format!("trials/{number:04}.toml"))
     }
 
-    pub fn output(&self, number: u64) -> PathBuf {
+    pub(super) fn output(&self, number: u64) -> PathBuf {
         self.path.join(format!("trials/{number:04}.txt"))
     }
 
     /// The winner's run folder.
-    pub fn best(&self) -> PathBuf {
+    pub(super) fn best(&self) -> PathBuf {
         self.path.join("best")
     }
 
     /// Removes the weights of a finished trial: its checkpoints, and its model unless `keep_model`.
-    pub fn remove_weights(&self, number: u64, keep_model: bool) {
+    pub(super) fn remove_weights(&self, number: u64, keep_model: bool) {
         let run = self.run(number);
         let removed = [
             absent_is_fine(fs::remove_dir_all(run.join(CHECKPOINTS))),
@@ -79,7 +79,7 @@ impl StudyFolder {
     /// Publishes trial `number` as the best: its configuration and, where its model is there, its run under the fixed
     /// name `best`. Files are second names of the trial's, not copies, where the file system can do that. Returns whether
     /// there is a model.
-    pub fn publish_best(&self, number: u64, configuration: &str) -> Result<bool> {
+    pub(super) fn publish_best(&self, number: u64, configuration: &str) -> Result<bool> {
         write_atomic(&self.file("best.toml"), configuration)?;
         let (run, best) = (self.run(number), self.best());
         if !run.join(MODEL).is_file() {

@@ -15,7 +15,7 @@ use toml::Table;
 use train::TrainConfig;
 use train::options::{self, Choice};
 use tune::sampler::SamplerKind;
-use tune::space::{Fields, Space};
+use tune::space::{Space, SpaceFields};
 use tune::{Distribution, Param};
 
 use super::args::TuneArgs;
@@ -36,7 +36,7 @@ const COST_OF_EVALUATING: f64 = 1.0 / 3.0;
 const NOT_IN_A_SPACE: [&str; 3] = ["data", "output", "best_metric"];
 
 /// What a study's trials have in common.
-pub struct Plan {
+pub(super) struct StudyPlan {
     pub data: PathBuf,
     pub manifest: Manifest,
     /// As asked for; `None`: the model that the data was prepared for.
@@ -53,8 +53,8 @@ pub struct Plan {
     gpus: Vec<String>,
 }
 
-impl Plan {
-    pub fn new(args: &TuneArgs) -> Result<Self> {
+impl StudyPlan {
+    pub(super) fn new(args: &TuneArgs) -> Result<Self> {
         let data = match &args.data {
             Some(dir) => dir.clone(),
             None => newest_prepared()?,
@@ -101,9 +101,9 @@ impl Plan {
     ///
     /// # Errors
     /// A file that can't be read, or says what training doesn't take, with the line; an option that no trial would read.
-    pub fn space(args: &TuneArgs) -> Result<Space> {
+    pub(super) fn space(args: &TuneArgs) -> Result<Space> {
         let names: Vec<&str> = options::keys().filter(|name| !NOT_IN_A_SPACE.contains(name)).collect();
-        let fields = Fields { names: &names, check: &options::check };
+        let fields = SpaceFields { names: &names, check: &options::check };
         let Some(path) = &args.space else { return Ok(Space::beginner(&fields)?) };
         let space = Space::load(path, &fields)?;
         let varied = space.parameters().iter().map(|parameter| parameter.name.as_str());
@@ -116,7 +116,7 @@ impl Plan {
     }
 
     /// What makes values comparable.
-    pub fn context(&self, space: &Space) -> StudyContext {
+    pub(super) fn context(&self, space: &Space) -> StudyContext {
         let model = self.model.as_deref().unwrap_or(&self.manifest.model.name);
         let mut fixed = space.fixed().clone();
         // Of no consequence but for the last digits.
@@ -130,13 +130,13 @@ impl Plan {
     }
 
     /// The name of a study of this data and model.
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let model = self.model.as_deref().unwrap_or(&self.manifest.model.name);
         format!("{}-{}", slug(&self.manifest.dataset, "data"), slug(model, "model"))
     }
 
     /// A trial's whole configuration, as `train --config` takes it.
-    pub fn configuration(&self, space: &Space, params: &BTreeMap<String, Param>) -> Table {
+    pub(super) fn configuration(&self, space: &Space, params: &BTreeMap<String, Param>) -> Table {
         let mut settings = space.settings(params);
         let mut set = |name: &str, value: toml::Value| {
             settings.entry(name).or_insert(value);
@@ -157,7 +157,7 @@ impl Plan {
     }
 
     /// What is kept with a trial from its begin.
-    pub fn attributes(&self, space: &Space, params: &BTreeMap<String, Param>) -> BTreeMap<String, Value> {
+    pub(super) fn attributes(&self, space: &Space, params: &BTreeMap<String, Param>) -> BTreeMap<String, Value> {
         let settings = self.configuration(space, params);
         let spacing = settings.get("eval_steps").and_then(toml::Value::as_integer).unwrap_or(1) as f64;
         let epochs = spacing / self.steps_per_epoch(&settings) as f64;
@@ -165,12 +165,12 @@ impl Plan {
     }
 
     /// The GPU of a worker's place; `None` without GPUs.
-    pub fn gpu(&self, place: usize) -> Option<&str> {
+    pub(super) fn gpu(&self, place: usize) -> Option<&str> {
         (!self.gpus.is_empty()).then(|| self.gpus[place % self.gpus.len()].as_str())
     }
 
     /// Where trials run, in words.
-    pub fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         let at_once = match self.workers {
             1 => "one trial at a time".to_owned(),
             workers => format!("{workers} trials side by side"),
@@ -230,7 +230,7 @@ fn gpus(visible: Option<&str>, count: i64) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use tune::ParamValue;
-    use tune::space::Parameter;
+    use tune::space::Hyperparameter;
 
     use super::*;
 
@@ -238,11 +238,11 @@ mod tests {
     fn an_option_that_no_trial_reads_is_told_from_one_that_some_read() {
         let optimizers = |words: &[&str]| {
             let choices = words.iter().map(|word| ParamValue::Str((*word).to_owned())).collect();
-            Parameter::new("optimizer", Distribution::Categorical { choices })
+            Hyperparameter::new("optimizer", Distribution::Categorical { choices })
         };
         let momentum = Distribution::Float { low: 0.8, high: 0.9, log: false, step: None };
-        let never = |optimizer: Option<Parameter>, fixed: &[(&str, &str)]| {
-            let parameters = optimizer.into_iter().chain([Parameter::new("momentum", momentum.clone())]).collect();
+        let never = |optimizer: Option<Hyperparameter>, fixed: &[(&str, &str)]| {
+            let parameters = optimizer.into_iter().chain([Hyperparameter::new("momentum", momentum.clone())]).collect();
             let fixed = fixed.iter().map(|(name, word)| ((*name).to_owned(), (*word).into())).collect();
             never_read("momentum", &Space::new(parameters, fixed).unwrap())
         };

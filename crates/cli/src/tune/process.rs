@@ -18,7 +18,7 @@ use crate::this_program;
 
 /// The flags of `trial`, which only [`TrialProcess`] starts.
 #[derive(Args)]
-pub struct TrialArgs {
+pub(crate) struct TrialArgs {
     #[arg(long)]
     config: PathBuf,
     #[arg(long)]
@@ -29,7 +29,7 @@ pub struct TrialArgs {
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Trains one trial, from its last checkpoint where it has one.
-pub fn run(args: &TrialArgs) -> Result<()> {
+pub(crate) fn run(args: &TrialArgs) -> Result<()> {
     signals::install()?;
     signals::stop_at_end_of_input()?;
     let output = args.output.to_str().with_context(|| format!("{} is not UTF-8", args.output.display()))?;
@@ -51,7 +51,7 @@ pub fn run(args: &TrialArgs) -> Result<()> {
 
 /// A trial that trains.
 #[derive(Debug)]
-pub struct TrialProcess {
+pub(super) struct TrialProcess {
     child: Child,
     input: Option<ChildStdin>,
     output: PathBuf,
@@ -60,7 +60,7 @@ pub struct TrialProcess {
 
 /// How a trial's process ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(super) enum Ended {
     /// All of it is trained.
     Done,
     /// It was asked to stop, and saved.
@@ -73,7 +73,7 @@ pub enum Ended {
 
 impl TrialProcess {
     /// Starts trial `number`, on `gpu` where one is named.
-    pub fn start(folder: &StudyFolder, number: u64, gpu: Option<&str>) -> Result<Self> {
+    pub(super) fn start(folder: &StudyFolder, number: u64, gpu: Option<&str>) -> Result<Self> {
         let output = folder.output(number);
         let file = File::options().create(true).append(true).open(&output);
         let file = file.with_context(|| format!("can't write {}", output.display()))?;
@@ -87,7 +87,7 @@ impl TrialProcess {
     }
 
     /// Reads what the training told since, and says how it ended if it has.
-    pub fn poll(&mut self) -> Result<Option<Ended>> {
+    pub(super) fn poll(&mut self) -> Result<Option<Ended>> {
         // In this order: nothing is told after the end.
         let status = self.child.try_wait()?;
         self.log.follow().with_context(|| format!("can't read the log of {}", self.output.display()))?;
@@ -101,12 +101,12 @@ impl TrialProcess {
     }
 
     /// Asks it to save and stop.
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.input = None;
     }
 
     /// Ends it at once: what it has done isn't wanted.
-    pub fn kill(mut self) -> Result<()> {
+    pub(super) fn kill(mut self) -> Result<()> {
         self.child.kill().and_then(|()| self.child.wait()).map(drop).context("can't end a trial's process")
     }
 

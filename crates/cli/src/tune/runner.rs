@@ -15,13 +15,13 @@ use train::signals::{self, Signal};
 use tune::pruner::Pruner;
 use tune::sampler::Sampler;
 use tune::space::Space;
-use tune::{Begun, Holder, Outcome, Param, Repeat, Study, TrialState, TuneError};
+use tune::{Begun, Holder, Param, Repeat, Study, TrialOutcome, TrialState, TuneError};
 
 use super::attributes::{EPOCHS, ERROR, SAME_AS, SECONDS, STEPS};
 use super::folder::StudyFolder;
-use super::plan::Plan;
+use super::plan::StudyPlan;
 use super::process::{Ended, TrialProcess};
-use super::table::Table;
+use super::table::TrialTable;
 
 /// Between two polls of the trials.
 const POLL_EVERY: Duration = Duration::from_millis(50);
@@ -40,7 +40,7 @@ const DEATHS: &str = "verdict:deaths";
 
 /// Why a runner came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(super) enum StopReason {
     /// All trials that were wanted, or that there are, are over.
     Done,
     /// The same, but for trials of other processes.
@@ -52,14 +52,14 @@ pub enum End {
 }
 
 /// Works on a study.
-pub struct Runner<'a> {
-    pub plan: &'a Plan,
+pub(super) struct Runner<'a> {
+    pub plan: &'a StudyPlan,
     pub space: &'a Space,
     pub sampler: &'a dyn Sampler,
     pub pruner: &'a dyn Pruner,
     pub folder: &'a StudyFolder,
     pub study: &'a mut Study,
-    pub table: &'a mut Table,
+    pub table: &'a mut TrialTable,
     /// Called after each trial that ended.
     pub after_trial: &'a dyn Fn(&Study) -> Result<()>,
 }
@@ -84,11 +84,11 @@ enum Next {
 }
 
 impl Runner<'_> {
-    /// Runs trials until [`End`].
+    /// Runs trials until [`StopReason`].
     ///
     /// # Errors
     /// A study that can't be written; a program that can't be started; trials that all fail.
-    pub fn run(&mut self) -> Result<End> {
+    pub(super) fn run(&mut self) -> Result<StopReason> {
         let began = Instant::now();
         let mut places: Vec<Option<Running>> = (0..self.plan.workers).map(|_| None).collect();
         let mut end = None;
@@ -96,8 +96,8 @@ impl Runner<'_> {
         loop {
             if end.is_none() {
                 end = match signals::requested() {
-                    Some(signal) => Some(End::Signal(signal)),
-                    None => self.plan.time.filter(|time| began.elapsed() >= *time).map(|_| End::Time),
+                    Some(signal) => Some(StopReason::Signal(signal)),
+                    None => self.plan.time.filter(|time| began.elapsed() >= *time).map(|_| StopReason::Time),
                 };
                 if end.is_some() {
                     self.table.say("stopping: running trials save and wait for the next start");
@@ -131,8 +131,8 @@ impl Runner<'_> {
         Ok(match end {
             Some(end) => end,
             None => match self.others() {
-                0 => End::Done,
-                others => End::OthersRun(others),
+                0 => StopReason::Done,
+                others => StopReason::OthersRun(others),
             },
         })
     }
@@ -190,9 +190,9 @@ impl Runner<'_> {
                 Begun::Identical(earlier) => {
                     let earlier = self.study.trial(earlier)?.clone();
                     let outcome = match (earlier.state, earlier.value) {
-                        (TrialState::Complete, Some(value)) => Outcome::Complete(value),
-                        (TrialState::Fail, _) => Outcome::Failed,
-                        (TrialState::Pruned, _) => Outcome::Pruned,
+                        (TrialState::Complete, Some(value)) => TrialOutcome::Complete(value),
+                        (TrialState::Fail, _) => TrialOutcome::Failed,
+                        (TrialState::Pruned, _) => TrialOutcome::Pruned,
                         _ => return Ok(Next::Wait),
                     };
                     let attrs = BTreeMap::from([(SAME_AS.to_owned(), json!(earlier.number))]);
@@ -268,7 +268,7 @@ impl Runner<'_> {
                 let (steps, epochs) = cost_so_far(&running);
                 running.process.kill()?;
                 let attrs = [(STEPS, json!(steps)), (EPOCHS, json!(epochs))];
-                self.finish(number, Outcome::Pruned, "given up", attrs.into())?;
+                self.finish(number, TrialOutcome::Pruned, "given up", attrs.into())?;
                 return Ok(None);
             }
             Err(TuneError::NotOwner { .. }) => {
@@ -291,7 +291,7 @@ impl Runner<'_> {
                 };
                 let attrs = [(STEPS, json!(end.step)), (EPOCHS, json!(end.epoch)), (SECONDS, json!(end.seconds))];
                 match end.best.as_ref().map(|best| best.value).filter(|value| !value.is_nan()) {
-                    Some(value) => self.finish(number, Outcome::Complete(value), "complete", attrs.into())?,
+                    Some(value) => self.finish(number, TrialOutcome::Complete(value), "complete", attrs.into())?,
                     None => self.fail(number, "its score is NaN")?,
                 }
             }
@@ -343,7 +343,7 @@ impl Runner<'_> {
 
     fn fail(&mut self, number: u64, why: &str) -> Result<()> {
         self.table.say(&format!("trial {number} failed: {why}"));
-        self.finish(number, Outcome::Failed, "failed", [(ERROR, json!(why))].into())?;
+        self.finish(number, TrialOutcome::Failed, "failed", [(ERROR, json!(why))].into())?;
         let trials = self.study.trials();
         let failed = trials.iter().filter(|trial| trial.state == TrialState::Fail).count();
         let others = trials.iter().any(|trial| matches!(trial.state, TrialState::Complete | TrialState::Pruned));
@@ -356,7 +356,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn finish(&mut self, number: u64, outcome: Outcome, word: &str, attrs: BTreeMap<&str, Value>) -> Result<()> {
+    fn finish(&mut self, number: u64, outcome: TrialOutcome, word: &str, attrs: BTreeMap<&str, Value>) -> Result<()> {
         let epochs = attrs.get(EPOCHS).and_then(Value::as_f64);
         let attrs = attrs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         self.study.set_trial_user_attrs(number, &attrs)?;

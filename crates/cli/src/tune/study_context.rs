@@ -13,14 +13,14 @@ const PREFIX: &str = "verdict:";
 
 /// Names and values, such as `metric` and `accuracy`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StudyContext(pub BTreeMap<&'static str, Value>);
+pub(super) struct StudyContext(pub BTreeMap<&'static str, Value>);
 
 impl StudyContext {
     /// Refuses a study with another context, and notes in the study what it doesn't say yet.
     ///
     /// # Errors
     /// What differs, and what to do.
-    pub fn check_compatible(&self, study: &mut Study) -> Result<()> {
+    pub(super) fn check_compatible(&self, study: &mut Study) -> Result<()> {
         let noted = study.user_attrs();
         for (name, value) in &self.0 {
             let key = format!("{PREFIX}{name}");
@@ -48,14 +48,14 @@ fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tune::Direction;
+    use tune::StudyDirection;
 
     use super::*;
 
     #[test]
     fn a_study_goes_on_only_in_the_context_it_began_in() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || Study::open(&folder.path().join("study.jsonl"), "s", Direction::Maximize).unwrap();
+        let open = || Study::open(&folder.path().join("study.jsonl"), "s", StudyDirection::Maximize).unwrap();
         let context = |data: &str| StudyContext(BTreeMap::from([("data", json!(data)), ("metric", json!("accuracy"))]));
         context("abc").check_compatible(&mut open()).unwrap();
         context("abc").check_compatible(&mut open()).unwrap();

@@ -13,7 +13,7 @@ use tune::{Param, ParamValue, Trial, TrialState};
 const WIDEST: usize = 10;
 
 /// The table.
-pub struct Table {
+pub(super) struct TrialTable {
     metric: String,
     parameters: Vec<String>,
     live: Option<Live>,
@@ -29,9 +29,9 @@ struct Live {
     width: usize,
 }
 
-impl Table {
+impl TrialTable {
     /// A table with a column for each of these parameters.
-    pub fn new(metric: &str, parameters: Vec<String>) -> Self {
+    pub(super) fn new(metric: &str, parameters: Vec<String>) -> Self {
         let live = stderr().is_terminal().then(|| {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
             let state = all.add(ProgressBar::new_spinner());
@@ -43,7 +43,7 @@ impl Table {
     }
 
     /// A line above what runs.
-    pub fn say(&self, line: &str) {
+    pub(super) fn say(&self, line: &str) {
         match &self.live {
             // A terminal that is gone is no reason to stop.
             Some(live) => drop(live.all.println(line)),
@@ -52,7 +52,7 @@ impl Table {
     }
 
     /// A trial that runs from here on, of so many steps once that is known.
-    pub fn begin(&mut self, number: u64, params: &BTreeMap<String, Param>, resumed: bool) {
+    pub(super) fn begin(&mut self, number: u64, params: &BTreeMap<String, Param>, resumed: bool) {
         self.header();
         let configuration = self.configuration(params);
         match &mut self.live {
@@ -72,7 +72,7 @@ impl Table {
     }
 
     /// How far a running trial is, and its last value.
-    pub fn progress(&self, number: u64, step: &StepRecord, value: Option<f64>) {
+    pub(super) fn progress(&self, number: u64, step: &StepRecord, value: Option<f64>) {
         let Some(bar) = self.live.as_ref().and_then(|live| live.running.get(&number)) else { return };
         let value = value.map_or_else(String::new, |value| format!(", {} {value:.4}", self.metric));
         bar.set_length(step.total_steps);
@@ -81,7 +81,7 @@ impl Table {
     }
 
     /// A row for a trial that ended or was interrupted: `word` says how.
-    pub fn end(&mut self, trial: &Trial, word: &str, epochs: Option<f64>) {
+    pub(super) fn end(&mut self, trial: &Trial, word: &str, epochs: Option<f64>) {
         if let Some(bar) = self.live.as_mut().and_then(|live| live.running.remove(&trial.number)) {
             bar.finish_and_clear();
         }
@@ -96,7 +96,7 @@ impl Table {
     }
 
     /// The line below everything.
-    pub fn state(&self, trials: &[Trial], best: Option<&Trial>, wanted: Option<u64>, note: &str) {
+    pub(super) fn state(&self, trials: &[Trial], best: Option<&Trial>, wanted: Option<u64>, note: &str) {
         let Some(live) = &self.live else { return };
         let count = |state: TrialState| trials.iter().filter(|trial| trial.state == state).count();
         let done = count(TrialState::Complete) + count(TrialState::Pruned) + count(TrialState::Fail);
@@ -111,7 +111,7 @@ impl Table {
     }
 
     /// Takes down what is drawn over again; the rows stay.
-    pub fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         if let Some(live) = self.live.take() {
             live.running.values().for_each(ProgressBar::finish_and_clear);
             live.state.finish_and_clear();
@@ -152,7 +152,7 @@ fn width(name: &str) -> usize {
 }
 
 /// A value in as few characters as a person needs; journals, files and tables for programs have all of them.
-pub fn short(value: &ParamValue) -> String {
+pub(super) fn short(value: &ParamValue) -> String {
     match value {
         ParamValue::Float(number) if *number != 0.0 && !(1e-3..1e4).contains(&number.abs()) => format!("{number:.2e}"),
         ParamValue::Float(number) => {
@@ -164,7 +164,7 @@ pub fn short(value: &ParamValue) -> String {
 }
 
 /// `1:02:03`, `2:03`.
-pub fn clock(time: Duration) -> String {
+pub(super) fn clock(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }

@@ -10,7 +10,7 @@ use tune::space::Space;
 use tune::{Study, Trial};
 
 use super::folder::StudyFolder;
-use super::plan::Plan;
+use super::plan::StudyPlan;
 use crate::this_program;
 
 /// The attribute of the study with all scores on the test split.
@@ -18,7 +18,7 @@ const TEST: &str = "verdict:test";
 
 /// What the test split said of a trial's model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TestScore {
+pub(super) struct TestScore {
     /// The trial.
     pub trial: u64,
     /// How many texts there were.
@@ -28,7 +28,7 @@ pub struct TestScore {
 }
 
 /// The best trial and what is there of it.
-pub struct Winner {
+pub(super) struct Winner {
     pub trial: Trial,
     /// Whether its model is here, and not on another machine or with Optuna.
     pub has_model: bool,
@@ -38,7 +38,12 @@ pub struct Winner {
 
 impl Winner {
     /// Puts the best trial's model and configuration into their places. `None` where no trial is complete.
-    pub fn publish(study: &Study, folder: &StudyFolder, plan: &Plan, space: &Space) -> Result<Option<Self>> {
+    pub(super) fn publish(
+        study: &Study,
+        folder: &StudyFolder,
+        plan: &StudyPlan,
+        space: &Space,
+    ) -> Result<Option<Self>> {
         let Some(trial) = study.best().cloned() else { return Ok(None) };
         let path = folder.config(trial.number);
         let configuration = match std::fs::read_to_string(&path) {
@@ -58,13 +63,13 @@ impl Winner {
     }
 
     /// The winner's score on the test split, where it has one.
-    pub fn test_score(&self) -> Option<&TestScore> {
+    pub(super) fn test_score(&self) -> Option<&TestScore> {
         self.test_scores.iter().find(|score| score.trial == self.trial.number)
     }
 
     /// Scores the model on the test split, unless that was done. Says nothing where there is no labelled test split or
     /// no model.
-    pub fn score_on_test(&mut self, study: &mut Study, folder: &StudyFolder, plan: &Plan) -> Result<()> {
+    pub(super) fn score_on_test(&mut self, study: &mut Study, folder: &StudyFolder, plan: &StudyPlan) -> Result<()> {
         let labelled =
             plan.manifest.splits.get("test").is_some_and(|split| split.rows > 0 && split.labelled == split.rows);
         if !labelled || !self.has_model || self.test_score().is_some() {

@@ -37,7 +37,7 @@ const PARTS: [(&str, Compare); 8] = [
 
 /// One part of the killed runs, held against the same part of the undisturbed run.
 #[derive(Serialize)]
-pub struct Comparison {
+pub(super) struct Comparison {
     pub part: &'static str,
     pub identical: bool,
     /// File, place and both values, of each killed run that differs.
@@ -45,7 +45,7 @@ pub struct Comparison {
 }
 
 /// The file beside a run with its answers, which has to be there before the run is compared.
-pub fn predictions_of(run: &Path) -> PathBuf {
+pub(super) fn predictions_of(run: &Path) -> PathBuf {
     run.with_extension("jsonl")
 }
 
@@ -53,7 +53,7 @@ pub fn predictions_of(run: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Files that can't be read.
-pub fn compare(undisturbed: &Path, runs: &[PathBuf]) -> Result<Vec<Comparison>> {
+pub(super) fn compare(undisturbed: &Path, runs: &[PathBuf]) -> Result<Vec<Comparison>> {
     let compared = PARTS.into_iter().map(|(part, compare)| {
         let mut differences = Vec::new();
         for run in runs {

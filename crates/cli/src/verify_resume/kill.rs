@@ -15,7 +15,7 @@ use super::process::{KillPlan, watch};
 /// What a process was doing when it was killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub(super) enum KillMoment {
     /// Training, evaluating, or ending.
     Training,
     /// Saving: it left an unfinished file or folder.
@@ -24,7 +24,7 @@ pub enum Kind {
     Recovering,
 }
 
-impl Kind {
+impl KillMoment {
     fn words(self) -> &'static str {
         match self {
             Self::Training => "in training",
@@ -35,14 +35,15 @@ impl Kind {
 }
 
 /// The kinds and how many of ten kills aim at each. Those that miss a save, which is short, hit training.
-const SHARES: [(Kind, f64); 3] = [(Kind::Training, 3.0), (Kind::Saving, 5.0), (Kind::Recovering, 2.0)];
+const SHARES: [(KillMoment, f64); 3] =
+    [(KillMoment::Training, 3.0), (KillMoment::Saving, 5.0), (KillMoment::Recovering, 2.0)];
 
 /// One kill.
 #[derive(Debug, Serialize)]
-pub struct Kill {
+pub(super) struct Kill {
     /// The killed run, from 1.
     pub run: usize,
-    pub kind: Kind,
+    pub kind: KillMoment,
     /// The last step in the log, 0 where there is none.
     pub logged_step: u64,
     /// The step of the newest checkpoint, 0 where there is none.
@@ -56,7 +57,7 @@ pub struct Kill {
 
 /// What is known from the undisturbed run.
 #[derive(Debug)]
-pub struct Timeline {
+pub(super) struct Timeline {
     /// When each step was done, in seconds since training began.
     pub seconds: Vec<f64>,
     /// The steps after which a checkpoint is due, in order.
@@ -71,12 +72,12 @@ pub struct Timeline {
 
 impl Timeline {
     /// Steps in all.
-    pub fn steps(&self) -> u64 {
+    pub(super) fn steps(&self) -> u64 {
         self.seconds.len() as u64
     }
 
     /// The most steps between two checkpoints that are due.
-    pub fn interval(&self) -> u64 {
+    pub(super) fn interval(&self) -> u64 {
         let before = std::iter::once(&0).chain(&self.due);
         self.due.iter().zip(before).map(|(step, before)| step - before).max().unwrap_or(1)
     }
@@ -95,16 +96,16 @@ impl Timeline {
 }
 
 /// The steps after which a training saves: at the end of every epoch, at its own end, and every so many steps.
-pub fn steps_of_saves(steps: u64, steps_per_epoch: u64, save_every: Option<u64>) -> Vec<u64> {
+pub(super) fn steps_of_saves(steps: u64, steps_per_epoch: u64, save_every: Option<u64>) -> Vec<u64> {
     let every = save_every.unwrap_or(steps_per_epoch);
     let is_due = |step: &u64| step.is_multiple_of(every) || step.is_multiple_of(steps_per_epoch) || *step == steps;
     (1..=steps).filter(is_due).collect()
 }
 
 /// Random numbers that a seed repeats on every machine: the digest of the seed, the digest of that, and so on.
-pub struct Random(pub u64);
+pub(super) struct SeededRandom(pub u64);
 
-impl Random {
+impl SeededRandom {
     /// A number in [0, 1).
     fn unit(&mut self) -> f64 {
         let [a, b, c, d, e, f, g, h, ..] = sha256_bytes(self.0.to_le_bytes());
@@ -119,13 +120,13 @@ impl Random {
 }
 
 /// The kills of one comparison.
-pub struct Killer<'a> {
+pub(super) struct Killer<'a> {
     /// Makes the command that trains into a folder, and goes on with what is there where the flag says so.
     pub command: &'a dyn Fn(&Path, bool) -> Result<Command>,
     pub timeline: Timeline,
     /// Kills to place.
     pub wanted: usize,
-    pub random: Random,
+    pub random: SeededRandom,
     /// The kills so far.
     pub kills: Vec<Kill>,
 }
@@ -138,7 +139,7 @@ impl Killer<'_> {
     ///
     /// # Errors
     /// A process that ends by itself in another way than well; runs too short to be killed.
-    pub fn run(&mut self, work: &Path) -> Result<Vec<PathBuf>> {
+    pub(super) fn run(&mut self, work: &Path) -> Result<Vec<PathBuf>> {
         let mut runs = Vec::new();
         while self.kills.len() < self.wanted {
             let run = work.join(format!("killed-{}", runs.len() + 1));
@@ -152,7 +153,7 @@ impl Killer<'_> {
         Ok(runs)
     }
 
-    pub fn count(&self, kind: Kind) -> usize {
+    pub(super) fn count(&self, kind: KillMoment) -> usize {
         self.kills.iter().filter(|kill| kill.kind == kind).count()
     }
 
@@ -166,11 +167,11 @@ impl Killer<'_> {
             let Some(death) = life.death else { return Ok(()) };
             let (logged_step, checkpoint_step) = (last_step(run).unwrap_or(0), newest_step(run));
             let kind = if resumed && (death.log_untouched || logged_step <= before) {
-                Kind::Recovering
+                KillMoment::Recovering
             } else if death.inside_save && logged_step > 0 {
-                Kind::Saving
+                KillMoment::Saving
             } else {
-                Kind::Training
+                KillMoment::Training
             };
             self.kills.push(Kill {
                 run: number,
@@ -200,7 +201,7 @@ impl Killer<'_> {
         if remaining == 0 && stalled >= 2 {
             return KillPlan::Undisturbed;
         }
-        if remaining == 0 || (aim == Kind::Recovering && stalled < 2) {
+        if remaining == 0 || (aim == KillMoment::Recovering && stalled < 2) {
             // A process that goes on takes a little longer to its first step than one that begins.
             return KillPlan::AfterStart(timeline.startup.mul_f64(1.2 * random.unit()));
         }
@@ -209,7 +210,7 @@ impl Killer<'_> {
             let step = (checkpoint + interval * (stalled - 1)).min(timeline.steps());
             return KillPlan::AfterStep(step, timeline.after(step).mul_f64(random.unit()));
         }
-        if aim == Kind::Saving {
+        if aim == KillMoment::Saving {
             let ahead = remaining.div_ceil(interval);
             let skip = (stalled + random.below(ahead.div_ceil(3).min(3))) as usize;
             // A little more than a save takes: the end of one, and what is tidied up after it, shall be hit as well.
@@ -220,9 +221,12 @@ impl Killer<'_> {
     }
 
     /// The kind to hit next: by chance, and all the likelier the farther it is behind its share of the kills.
-    fn aim(&mut self) -> Kind {
+    fn aim(&mut self) -> KillMoment {
         let behind = SHARES.map(|(kind, share)| (kind, (self.count(kind) as f64 + self.random.unit()) / share));
-        behind.into_iter().min_by(|(_, one), (_, other)| one.total_cmp(other)).map_or(Kind::Training, |(kind, _)| kind)
+        behind
+            .into_iter()
+            .min_by(|(_, one), (_, other)| one.total_cmp(other))
+            .map_or(KillMoment::Training, |(kind, _)| kind)
     }
 }
 

@@ -20,7 +20,7 @@ const SIGKILL: i32 = 9;
 
 /// When a process shall be killed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum KillPlan {
+pub(super) enum KillPlan {
     /// Never.
     Undisturbed,
     /// This long after its log has this step.
@@ -33,7 +33,7 @@ pub enum KillPlan {
 
 /// What was seen of a process.
 #[derive(Debug, Default)]
-pub struct Life {
+pub(super) struct WatchedProcess {
     /// From its start to the first step.
     pub startup: Option<Duration>,
     /// How long each save took that was finished.
@@ -44,7 +44,7 @@ pub struct Life {
 
 /// What a process that was killed left behind.
 #[derive(Debug, PartialEq)]
-pub struct Death {
+pub(super) struct Death {
     /// Whether its log was still as it found it.
     pub log_untouched: bool,
     /// Whether it left an unfinished file or folder.
@@ -66,7 +66,7 @@ impl Drop for Guarded {
 ///
 /// # Errors
 /// A program that can't be started; an end by itself that isn't a good one; more time than `most`.
-pub fn watch(mut command: Command, run: &Path, plan: KillPlan, most: Duration) -> Result<Life> {
+pub(super) fn watch(mut command: Command, run: &Path, plan: KillPlan, most: Duration) -> Result<WatchedProcess> {
     let output = run.with_extension("txt");
     let said = File::options().create(true).append(true).open(&output);
     let said = said.with_context(|| format!("can't write {}", output.display()))?;
@@ -75,7 +75,7 @@ pub fn watch(mut command: Command, run: &Path, plan: KillPlan, most: Duration) -
     let started = Instant::now();
     let mut child = Guarded(command.spawn().context("can't start this program again as `train`")?);
 
-    let mut life = Life::default();
+    let mut life = WatchedProcess::default();
     let mut save: Option<(Unfinished, Instant)> = None;
     let mut due = match plan {
         KillPlan::AfterStart(delay) => Some(started + delay),
@@ -172,7 +172,7 @@ pub(super) mod tests {
     /// The fields of a step's record beside its number, as a shell writes them between double quotes.
     pub(crate) const STEP_FIELDS: &str = r#"\"total_steps\":30,\"epoch\":1.0,\"loss\":0.5,\"learning_rate\":1e-5,\"gradient_norm\":1.0,\"examples\":1,\"tokens\":1,\"examples_per_second\":1.0,\"tokens_per_second\":1.0,\"seconds\":1.0"#;
 
-    fn see(script: &str, plan: KillPlan, most: Duration) -> Result<Life> {
+    fn see(script: &str, plan: KillPlan, most: Duration) -> Result<WatchedProcess> {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(folder.path());

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::record::{Record, normalised};
 
 /// Shorter runs say little: `one of the best films` stands in many reviews.
-pub const MIN_WORDS: usize = 5;
+pub(crate) const MIN_WORDS: usize = 5;
 /// Longer training texts are compared as whole texts only.
 const MAX_WORDS: usize = 64;
 const BASE: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -12,7 +12,7 @@ use crate::record::Split;
 #[derive(Debug, Clone, Copy, PartialEq, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Limits of the audit")]
 #[serde(deny_unknown_fields)]
-pub struct Limits {
+pub struct AuditLimits {
     /// Most of a split's rows that may be rows of another split too (validation in train; test in train or validation)
     // The treebank's own share is 0.2 %.
     #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_leaked, value_parser = read_share)]
@@ -35,7 +35,7 @@ pub struct Limits {
     pub max_imbalance: f64,
 }
 
-impl Default for Limits {
+impl Default for AuditLimits {
     /// Limits that no ordinary data set passes. Repeats, cuts and imbalance are ordinary, so they have none.
     fn default() -> Self {
         Self {
@@ -78,7 +78,7 @@ impl std::fmt::Display for Exceeded {
     }
 }
 
-impl Limits {
+impl AuditLimits {
     /// What `audit` found above a limit, in the order of the splits.
     pub(super) fn exceeded(&self, audit: &Audit) -> Vec<Exceeded> {
         let mut all = Vec::new();

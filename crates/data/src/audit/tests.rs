@@ -23,7 +23,7 @@ fn loaded(train: &[(&str, u32)], validation: &[(&str, u32)], test: &[(&str, Opti
 }
 
 fn audited(data: &Loaded) -> Audit {
-    audit(data, Limits::default(), false)
+    audit(data, AuditLimits::default(), false)
 }
 
 fn refusal(data: &Loaded) -> String {
@@ -123,11 +123,11 @@ fn fault_8_leakage_above_its_limit_is_refused_unless_allowed() {
          (validation row 1, train row 1); up to 5.0 % is accepted (--max-leaked 0.05) (hint: fix the data, raise the \
          limit, or --allow-leakage to go on all the same)"
     );
-    let allowed = audit(&leaking, Limits::default(), true);
+    let allowed = audit(&leaking, AuditLimits::default(), true);
     assert!(allowed.check().is_ok());
     let recorded = &allowed.exceeded[0];
     assert_eq!((recorded.flag.as_str(), recorded.rows, recorded.of, recorded.share), ("--max-leaked", 1, 2, 0.5));
-    let laxer = audit(&leaking, Limits { max_leaked: 0.5, ..Limits::default() }, false);
+    let laxer = audit(&leaking, AuditLimits { max_leaked: 0.5, ..AuditLimits::default() }, false);
     assert!(laxer.check().is_ok() && laxer.exceeded.is_empty(), "a share at its limit is accepted");
     assert!(audited(&loaded(&[("good", 1), ("bad", 0)], &[("better", 1)], &[])).check().is_ok());
 }
@@ -166,7 +166,7 @@ fn fault_8_conflicting_labels_above_their_limit_are_refused() {
 #[test]
 fn several_findings_are_said_at_once() {
     let data = loaded(&[("good", 1), ("Good", 1), ("good", 1), ("bad", 0)], &[("good", 1)], &[]);
-    let limits = Limits { max_duplicates: 0.1, max_imbalance: 0.7, ..Limits::default() };
+    let limits = AuditLimits { max_duplicates: 0.1, max_imbalance: 0.7, ..AuditLimits::default() };
     assert_eq!(
         audit(&data, limits, false).check().expect_err("three").to_string(),
         "the audit found 3 things above their limits:\n  \
@@ -183,13 +183,13 @@ fn a_limit_is_a_share() {
     #[derive(Parser)]
     struct Cli {
         #[command(flatten)]
-        limits: Limits,
+        limits: AuditLimits,
     }
     let limits = |more: &[&str]| Cli::try_parse_from(["prepare"].iter().chain(more)).map(|cli| cli.limits);
-    assert_eq!(limits(&[]).expect("defaults"), Limits::default());
+    assert_eq!(limits(&[]).expect("defaults"), AuditLimits::default());
     let flags = ["leaked", "containing", "conflicting", "duplicates", "truncated", "imbalance"];
     for flag in flags.map(|what| format!("--max-{what}")) {
-        assert_ne!(limits(&[&flag, "0.25"]).expect("a share"), Limits::default());
+        assert_ne!(limits(&[&flag, "0.25"]).expect("a share"), AuditLimits::default());
         for bad in ["1.01", "-0.1", "5", "nan", "inf", "5%", ""] {
             let Err(error) = limits(&[&format!("{flag}={bad}")]) else { panic!("{flag} {bad} is accepted") };
             let error = error.to_string();

@@ -1,7 +1,7 @@
 //! The manifest as a gate: what is not as it was written is refused.
 
 use super::*;
-use crate::audit::{Limits, audit};
+use crate::audit::{AuditLimits, audit};
 use crate::dataset::{Loaded, Places};
 use crate::record::Record;
 use crate::store::Writer;
@@ -32,7 +32,11 @@ fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
         source: "own.csv".into(),
         licence: "unknown".into(),
         source_sha256: BTreeMap::from([("own.csv".into(), "00".into())]),
-        model: ModelSource { name: "tiny".into(), origin: fetch::Origin::Hub { revision: "main".into() }, note: None },
+        model: ModelSource {
+            name: "tiny".into(),
+            origin: fetch::ModelOrigin::Hub { revision: "main".into() },
+            note: None,
+        },
         tokenizer_sha256: "t".into(),
         vocab_size: 7,
         max_length: 8,
@@ -62,7 +66,7 @@ fn small_audit() -> Audit {
         empty_dropped: 0,
         notes: Vec::new(),
     };
-    audit(&loaded, Limits::default(), false)
+    audit(&loaded, AuditLimits::default(), false)
 }
 
 fn edit_text(dir: &Path, from: &str, to: &str) {

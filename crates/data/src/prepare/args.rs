@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::audit::Limits;
+use crate::audit::AuditLimits;
 use crate::dataset::{Dataset, SourceChoice};
 use crate::error::DataError;
-use crate::load_options::{LoadOptions, whole};
+use crate::load_options::{DatasetOptions, whole};
 
 /// What to prepare, from where and how.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,13 +30,13 @@ pub struct PrepareArgs {
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
-    pub load_options: LoadOptions,
+    pub load_options: DatasetOptions,
     /// Go on although the audit found something above its limit; the audit keeps the record of it
     #[arg(long)]
     pub allow_leakage: bool,
     /// How much of what the audit finds is accepted
     #[command(flatten)]
-    pub limits: Limits,
+    pub limits: AuditLimits,
 }
 
 impl PrepareArgs {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Outcome, findings};
+use super::{PreparedSummary, findings};
 
 /// Provenance, what was found in the data, and what to run next.
-pub(super) fn render(outcome: &Outcome) -> String {
+pub(super) fn render(outcome: &PreparedSummary) -> String {
     let (manifest, dir) = (&outcome.prepared.manifest, outcome.prepared.dir.display());
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {

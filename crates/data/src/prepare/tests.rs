@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dataset::{Dataset, SourceChoice};
-use crate::load_options::LoadOptions;
+use crate::load_options::DatasetOptions;
 use crate::record::Split;
 use clap::Parser;
 use std::fs;
@@ -44,7 +44,7 @@ impl Home {
         fs::write(self.path("model/config.json"), json).unwrap();
     }
 
-    fn prepare(&self, more: &[&str]) -> Result<Outcome, DataError> {
+    fn prepare(&self, more: &[&str]) -> Result<PreparedSummary, DataError> {
         let place = |name| self.path(name).display().to_string();
         let (data, model, output) = (place("data"), place("model"), place("out/own"));
         let fixed = ["prepare", "--dataset", &data, "--model", &model, "--output", &output];
@@ -78,7 +78,7 @@ fn a_file_becomes_prepared_data() {
     assert_eq!(names, ["test", "train", "validation"]);
     assert_eq!(
         (manifest.vocab_size, manifest.max_length, manifest.model.origin.clone()),
-        (9, 16, fetch::Origin::Local)
+        (9, 16, fetch::ModelOrigin::Local)
     );
     let train = &manifest.splits["train"];
     assert_eq!((train.rows, train.labelled, train.tokens, train.longest, train.truncated), (30, 30, 150, 5, 0));
@@ -322,7 +322,7 @@ fn flags_are_parsed() {
         (plain.dataset.clone(), plain.source.clone(), plain.max_length),
         (Dataset::Sst2, SourceChoice::Auto, 512)
     );
-    assert_eq!(plain.load_options, LoadOptions::default());
+    assert_eq!(plain.load_options, DatasetOptions::default());
     let mapped = args(&["--label-map", "0=negative, 1 = positive"]).unwrap().load_options.label_map.unwrap();
     assert_eq!(mapped, [("0".into(), "negative".into()), ("1".into(), "positive".into())]);
     assert!(args(&["--label-map", "negative"]).is_err());

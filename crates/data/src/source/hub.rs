@@ -11,7 +11,7 @@ use super::trees::Trees;
 use super::{digests, disambiguation};
 use crate::dataset::Loaded;
 use crate::error::DataError;
-use crate::labelled_table::{self, LabelledRow, Wanted};
+use crate::labelled_table::{self, LabelledRow, WantedColumns};
 use crate::labels::{self, Sheet};
 use crate::record::Split;
 use crate::thousands::grouped;
@@ -29,7 +29,7 @@ pub(super) fn treebank() -> Result<Trees, DataError> {
 
 /// Reads three files of the Hub's schema: one column, `ptb_tree`.
 pub(super) fn trees(files: [PathBuf; 3], source: String) -> Result<Trees, DataError> {
-    let wanted = Wanted { text: Some("ptb_tree"), label: None, label_optional: true };
+    let wanted = WantedColumns { text: Some("ptb_tree"), label: None, label_optional: true };
     let mut splits = Vec::new();
     for path in &files {
         let table = labelled_table::read(path, wanted)?;
@@ -63,7 +63,7 @@ pub(super) fn glue(drop_empty: bool) -> Result<Loaded, DataError> {
 
 /// Reads three files of GLUE's schema: `idx`, `sentence`, `label`, the test split's labels all -1.
 pub(super) fn glue_files(files: [PathBuf; 3], source: String, drop_empty: bool) -> Result<Loaded, DataError> {
-    let wanted = Wanted { text: Some("sentence"), label: Some("label"), label_optional: false };
+    let wanted = WantedColumns { text: Some("sentence"), label: Some("label"), label_optional: false };
     let (mut sheet, mut notes, mut empty_dropped) = (Sheet::default(), Vec::new(), 0);
     for (split, path) in Split::ALL.into_iter().zip(&files) {
         let mut table = labelled_table::read(path, wanted)?;

@@ -8,14 +8,14 @@ use super::digests;
 use super::trees::TREEBANK_FILES;
 use crate::dataset::Loaded;
 use crate::error::DataError;
-use crate::labelled_table::{self, LabelledRow, LabelledTable, Wanted};
+use crate::labelled_table::{self, LabelledRow, LabelledTable, WantedColumns};
 use crate::labels::{self, Sheet, listed};
-use crate::load_options::{LoadOptions, SPLIT_RATIO, SPLIT_SEED};
+use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED};
 use crate::record::{Split, is_blank};
 use crate::thousands::listed_sizes;
 
 /// Reads a person's own file, or a folder with one file (or several shards) a split.
-pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Loaded, DataError> {
+pub(super) fn read(path: &Path, options: &DatasetOptions) -> Result<Loaded, DataError> {
     if !path.exists() && path.extension().is_none() {
         return Err(DataError::Request(format!(
             "--dataset {}: no data set has this name, and there is no such file or folder (hint: sst2, sst3, sst5, \
@@ -29,7 +29,7 @@ pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Loaded, DataErr
     let mut empty_dropped = 0;
     let mut sheet = Sheet::default();
     for (split, path) in &files.0 {
-        let wanted = Wanted {
+        let wanted = WantedColumns {
             text: options.text_column.as_deref(),
             label: options.label_column.as_deref(),
             label_optional: *split == Split::Test,
@@ -99,7 +99,7 @@ pub(super) fn refuse_blank(table: &mut LabelledTable, drop: bool, notes: &mut Ve
 struct Files(Vec<(Split, PathBuf)>);
 
 impl Files {
-    fn find(path: &Path, options: &LoadOptions) -> Result<Self, DataError> {
+    fn find(path: &Path, options: &DatasetOptions) -> Result<Self, DataError> {
         if !path.is_dir() {
             let own = [(Split::Validation, &options.validation_file), (Split::Test, &options.test_file)];
             let own = own.into_iter().filter_map(|(split, file)| Some((split, file.clone()?)));
@@ -153,7 +153,7 @@ impl Files {
     }
 
     /// Flags about how to split files that are split are a misunderstanding, and are said to be one.
-    fn refuse_splitting(&self, options: &LoadOptions) -> Result<(), DataError> {
+    fn refuse_splitting(&self, options: &DatasetOptions) -> Result<(), DataError> {
         let given = [("--split-ratio", options.split_ratio.is_some()), ("--seed", options.seed.is_some())];
         match given.into_iter().find(|(_, given)| *given && self.has(Split::Validation)) {
             Some((flag, _)) => Err(DataError::Request(format!(
@@ -164,7 +164,7 @@ impl Files {
     }
 
     /// Makes the splits that have no file of their own, by hash; says how the splits came about.
-    fn deal(&self, sheet: &mut Sheet, options: &LoadOptions) -> Result<String, DataError> {
+    fn deal(&self, sheet: &mut Sheet, options: &DatasetOptions) -> Result<String, DataError> {
         let (ratio, seed) = (options.split_ratio.unwrap_or(SPLIT_RATIO), options.seed.unwrap_or(SPLIT_SEED));
         if !(ratio > 0.0 && ratio < 0.5) {
             return Err(DataError::Request(format!("--split-ratio {ratio}: a share above 0 and below 0.5 is wanted")));

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::load;
 use crate::dataset::{Dataset, Loaded, SourceChoice};
-use crate::load_options::LoadOptions;
+use crate::load_options::DatasetOptions;
 use crate::record::Record;
 
 /// A folder for one test's files.
@@ -36,7 +36,7 @@ impl Desk {
     }
 
     /// Loads a file, or the folder itself for an empty name.
-    fn load(&self, name: &str, options: &LoadOptions) -> Result<Loaded, String> {
+    fn load(&self, name: &str, options: &DatasetOptions) -> Result<Loaded, String> {
         let path = if name.is_empty() { self.path().to_path_buf() } else { self.path().join(name) };
         load(&Dataset::File(path), &SourceChoice::Auto, options).map_err(|error| self.plain(&error.to_string()))
     }
@@ -61,9 +61,9 @@ impl Desk {
         self.load(name, &options).expect("accepted")
     }
 
-    fn beside_validation(&self) -> LoadOptions {
+    fn beside_validation(&self) -> DatasetOptions {
         let file = self.write("other/validation.csv", "text,label\nquite good,pos\nquite bad,neg\n");
-        LoadOptions { validation_file: Some(file), ..LoadOptions::default() }
+        DatasetOptions { validation_file: Some(file), ..DatasetOptions::default() }
     }
 }
 

@@ -8,7 +8,7 @@ use table::{Lines, TableError};
 use super::{digests, disambiguation};
 use crate::dataset::{Loaded, Places};
 use crate::error::DataError;
-use crate::load_options::LoadOptions;
+use crate::load_options::DatasetOptions;
 use crate::thousands::{grouped, listed_sizes};
 use crate::treebank::{self, Classes, MAX_LINE, Tree};
 
@@ -28,7 +28,12 @@ pub(super) struct Trees {
 
 impl Trees {
     /// The data set of the trees' roots, with the training phrases where they are asked for.
-    pub(super) fn load(self, classes: Classes, options: &LoadOptions, notes: Vec<String>) -> Result<Loaded, DataError> {
+    pub(super) fn load(
+        self,
+        classes: Classes,
+        options: &DatasetOptions,
+        notes: Vec<String>,
+    ) -> Result<Loaded, DataError> {
         let mut notes = notes;
         let splits = [&self.train, &self.validation, &self.test].map(|trees| treebank::sentences(trees, classes));
         let sizes = [splits[0].len(), splits[1].len(), splits[2].len()];

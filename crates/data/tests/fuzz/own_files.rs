@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use data::{Dataset, LoadOptions, SourceChoice};
+use data::{Dataset, DatasetOptions, SourceChoice};
 
 use crate::assert_sound;
 use crate::fuzz::{Bound, Form, Parser, Seed, check, folder};
@@ -18,11 +18,11 @@ fn read_each(name: &'static str, ending: &str, seeds: Vec<Seed>) {
     fs::write(&other, "text,label\nfine,1\npoor,0\n").unwrap();
     check(&Parser { package: "data", name, bound: BOUND }, seeds, |bytes| {
         fs::write(&path, bytes).unwrap();
-        let options = LoadOptions {
+        let options = DatasetOptions {
             validation_file: Some(other.clone()),
             test_file: Some(other.clone()),
             drop_empty: true,
-            ..LoadOptions::default()
+            ..DatasetOptions::default()
         };
         let loaded = data::source::load(&Dataset::File(path.clone()), &SourceChoice::Auto, &options)
             .map_err(|error| error.to_string())?;

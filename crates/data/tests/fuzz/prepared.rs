@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use data::audit::{AUDIT, Limits, audit};
+use data::audit::{AUDIT, AuditLimits, audit};
 use data::manifest::{MANIFEST, Manifest, Prepared};
 use data::store::{Examples, ROWS_PER_BATCH, Writer};
 use data::{Loaded, Places, Record};
@@ -117,7 +117,7 @@ fn audits() {
         notes: Vec::new(),
     };
     let seeds = [true, false].map(|allowed| {
-        let audit = audit(&loaded, Limits::default(), allowed);
+        let audit = audit(&loaded, AuditLimits::default(), allowed);
         Seed::new(Form::Json, serde_json::to_string_pretty(&audit).unwrap())
     });
     let bound = Bound { per_byte: 64, fixed: 4 << 20 };

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use data::{Dataset, LoadOptions, SourceChoice};
+use data::{Dataset, DatasetOptions, SourceChoice};
 
 use crate::assert_sound;
 use crate::fuzz::{Bound, Form, Parser, Seed, check, folder};
@@ -27,7 +27,7 @@ fn treebank() {
     check(&Parser { package: "data", name: "trees::treebank", bound: BOUND }, seeds, |bytes| {
         fs::write(folder.path().join("train.txt"), bytes).unwrap();
         // Phrases are read from the same trees, so half of the mutants ask for them.
-        let options = LoadOptions { phrases: bytes.len() % 2 == 0, ..LoadOptions::default() };
+        let options = DatasetOptions { phrases: bytes.len() % 2 == 0, ..DatasetOptions::default() };
         let source = SourceChoice::Folder(folder.path().to_owned());
         let loaded = data::source::load(&Dataset::Sst5, &source, &options).map_err(|error| error.to_string())?;
         assert_sound(&loaded);
@@ -47,7 +47,7 @@ fn reviews() {
     check(&Parser { package: "data", name: "trees::reviews", bound: BOUND }, seeds, |bytes| {
         fs::write(folder.path().join("movieReviewSnippets_GroundTruth.txt"), bytes).unwrap();
         let source = SourceChoice::Folder(folder.path().to_owned());
-        let loaded = data::source::load(&Dataset::Reviews { classes: 5 }, &source, &LoadOptions::default())
+        let loaded = data::source::load(&Dataset::Reviews { classes: 5 }, &source, &DatasetOptions::default())
             .map_err(|error| error.to_string())?;
         assert_sound(&loaded);
         Ok(())

@@ -3,7 +3,7 @@
 use super::*;
 use zip::write::SimpleFileOptions;
 
-const LIMITS: Limits = Limits { member: 1000, total: 1500, members: 5 };
+const LIMITS: ArchiveLimits = ArchiveLimits { member: 1000, total: 1500, members: 5 };
 
 fn make_zip(folder: &Path, members: &[(&str, &[u8])]) -> PathBuf {
     let path = folder.join("test.zip");
@@ -37,8 +37,8 @@ fn make_tar(folder: &Path, members: &[(&str, tar::EntryType, &[u8])]) -> PathBuf
     path
 }
 
-fn wanted(member: &str) -> [Wanted<'_>; 1] {
-    [Wanted { member, file: "out/a.txt" }]
+fn wanted(member: &str) -> [WantedMember<'_>; 1] {
+    [WantedMember { member, file: "out/a.txt" }]
 }
 
 fn refused(result: Result<Vec<PathBuf>>) -> String {
@@ -128,7 +128,7 @@ fn bombs_stop_at_the_limit() {
 fn total_and_number_are_limited_too() {
     let folder = tempfile::tempdir().unwrap();
     let zip = make_zip(folder.path(), &[("a", &[1; 900]), ("b", &[2; 900])]);
-    let both = [Wanted { member: "a", file: "a" }, Wanted { member: "b", file: "b" }];
+    let both = [WantedMember { member: "a", file: "a" }, WantedMember { member: "b", file: "b" }];
     let message = refused(unpack_zip(&zip, &both, folder.path(), &LIMITS));
     assert!(message.contains("\"b\" unpacks to more than 600 bytes"), "{message}");
 

@@ -23,7 +23,7 @@ struct Partial<'a> {
     bar: ProgressBar,
 }
 
-enum End {
+enum TransferOutcome {
     Whole,
     Broken(String),
 }
@@ -49,9 +49,9 @@ impl Client {
                 None => self.get(request, before),
             };
             let reason = match next.and_then(|answer| partial.append(request, answer)) {
-                Ok(End::Whole) if size.is_none() || partial.is_whole() => break,
-                Ok(End::Whole) => "the connection was closed".to_owned(),
-                Ok(End::Broken(reason)) => reason,
+                Ok(TransferOutcome::Whole) if size.is_none() || partial.is_whole() => break,
+                Ok(TransferOutcome::Whole) => "the connection was closed".to_owned(),
+                Ok(TransferOutcome::Broken(reason)) => reason,
                 Err(FetchError::Unreachable { reason, .. }) => reason,
                 Err(error) => return Err(error),
             };
@@ -92,7 +92,7 @@ impl<'a> Partial<'a> {
     }
 
     /// Appends one answer's body; a connection that breaks is no error yet.
-    fn append(&mut self, request: Request, answer: Answer) -> Result<End> {
+    fn append(&mut self, request: Request, answer: Answer) -> Result<TransferOutcome> {
         answer.refuse_web_page(request.url)?;
         match answer.status {
             // A server that doesn't know ranges sends everything again.
@@ -100,19 +100,19 @@ impl<'a> Partial<'a> {
             206 if continues_at(&answer) == Some(self.have) => {}
             206 | 416 => {
                 self.restart()?;
-                return Ok(End::Broken("it gave another range than the one asked for".to_owned()));
+                return Ok(TransferOutcome::Broken("it gave another range than the one asked for".to_owned()));
             }
-            status if is_passing(status) => return Ok(End::Broken(format!("status {status}"))),
+            status if is_passing(status) => return Ok(TransferOutcome::Broken(format!("status {status}"))),
             _ => return Err(answer.into_status_error(request.url)),
         }
         let mut body = answer.body.into_reader();
         let mut buffer = vec![0; 1 << 16];
         loop {
             let n = match body.read(&mut buffer) {
-                Ok(0) => return Ok(End::Whole),
+                Ok(0) => return Ok(TransferOutcome::Whole),
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Ok(End::Broken(error.to_string())),
+                Err(error) => return Ok(TransferOutcome::Broken(error.to_string())),
             };
             self.file.write_all(&buffer[..n]).map_err(DiskError::at("write", self.path))?;
             self.have += n as u64;
@@ -120,7 +120,7 @@ impl<'a> Partial<'a> {
             if self.size.is_some_and(|size| self.have > size) {
                 // Whatever this is, its beginning is not to be trusted either.
                 self.restart()?;
-                return Ok(End::Broken("it sent more bytes than announced".to_owned()));
+                return Ok(TransferOutcome::Broken("it sent more bytes than announced".to_owned()));
             }
         }
     }

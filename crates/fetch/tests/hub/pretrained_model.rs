@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use fetch::pretrained_model::hub_model;
-use fetch::{FetchError, Origin};
+use fetch::{FetchError, ModelOrigin};
 
 use crate::World;
 use crate::server::{Behaviour, COMMIT};
@@ -21,7 +21,7 @@ fn a_model_brings_what_it_has_and_no_pickle() {
     let world = World::new("models/owner/tiny", "main", &MODEL, Behaviour::default());
     let found = hub_model(&world.hub, "owner/tiny").unwrap();
     assert_eq!(found.name, "owner/tiny");
-    assert_eq!(found.origin, Origin::Hub { revision: COMMIT.to_owned() });
+    assert_eq!(found.origin, ModelOrigin::Hub { revision: COMMIT.to_owned() });
     assert_eq!(found.note, None);
     let mut files: Vec<_> = std::fs::read_dir(&found.folder)
         .unwrap()
@@ -70,7 +70,7 @@ fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
 #[ignore = "a child process: started, with its own environment, by the test below, so `cargo test -p fetch` runs it"]
 fn from_the_environment() {
     let found = fetch::pretrained_model(Some("owner/tiny")).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(found.origin, Origin::Hub { revision: COMMIT.to_owned() });
+    assert_eq!(found.origin, ModelOrigin::Hub { revision: COMMIT.to_owned() });
     println!("FOLDER {}", found.folder.display());
 }
 

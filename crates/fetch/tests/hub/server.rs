@@ -10,12 +10,12 @@ use std::thread;
 use disk::{hex, sha256_hex};
 use sha1::{Digest, Sha1};
 
-pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-pub const NEXT_COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const NEXT_COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
 
 /// What a test makes of the server.
 #[derive(Default, Clone)]
-pub struct Behaviour {
+pub(crate) struct Behaviour {
     /// `models/NAME` or `datasets/NAME`, revision, files with their content.
     pub repos: Vec<(String, String, BTreeMap<String, Vec<u8>>)>,
     /// The commit that every revision stands for; [`COMMIT`] when empty.
@@ -40,14 +40,14 @@ pub struct Behaviour {
 
 /// A request as it came in.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub storage: bool,
     pub path: String,
     pub range: Option<String>,
     pub authorization: Option<String>,
 }
 
-pub struct Server {
+pub(crate) struct Server {
     pub endpoint: String,
     state: Arc<State>,
 }
@@ -59,7 +59,7 @@ struct State {
 }
 
 impl Server {
-    pub fn start(behaviour: Behaviour) -> Self {
+    pub(crate) fn start(behaviour: Behaviour) -> Self {
         let hub = TcpListener::bind("127.0.0.1:0").unwrap();
         let storage = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
@@ -80,12 +80,12 @@ impl Server {
     }
 
     /// Changes what the server does from now on.
-    pub fn change(&self, change: impl FnOnce(&mut Behaviour)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Behaviour)) {
         change(&mut self.state.behaviour.lock().unwrap());
     }
 
     /// The requests since the last call.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.state.seen.lock().unwrap())
     }
 }
@@ -236,7 +236,7 @@ impl Answer {
     }
 }
 
-pub fn git_sha1(content: &[u8]) -> String {
+pub(crate) fn git_sha1(content: &[u8]) -> String {
     let mut hasher = Sha1::new();
     hasher.update(format!("blob {}\0", content.len()));
     hasher.update(content);

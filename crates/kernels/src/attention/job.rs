@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::{Place, Projections, Shape, Vectors};
+use super::{AttentionShape, Projections, SentenceHead, Vectors};
 use crate::dropout::Mask;
 use crate::element::Element;
 use crate::isa::{Isa, LANES, fma};
@@ -15,27 +15,27 @@ use crate::product::{Size, Strides, multiply, transpose};
 const BLOCK: usize = 32;
 
 /// Where a head's vectors are written: the slice, its stride and the offset of the first head.
-type Target<'a, T> = (&'a Shared<'a, T>, usize, usize);
+type HeadTarget<'a, T> = (&'a Shared<'a, T>, usize, usize);
 
-pub(super) struct Forward<'a, T> {
+pub(super) struct AttentionForward<'a, T> {
     pub projections: Projections<'a, T>,
-    pub shape: Shape<'a>,
-    pub place: Place,
+    pub shape: AttentionShape<'a>,
+    pub place: SentenceHead,
     pub mask: Option<Mask>,
     pub context: &'a Shared<'a, T>,
     pub log_sums: Option<&'a Shared<'a, f32>>,
 }
 
-pub(super) struct Backward<'a, T> {
+pub(super) struct AttentionBackward<'a, T> {
     pub projections: Projections<'a, T>,
-    pub shape: Shape<'a>,
-    pub place: Place,
+    pub shape: AttentionShape<'a>,
+    pub place: SentenceHead,
     pub mask: Option<Mask>,
     pub log_sums: &'a [f32],
     pub dcontext: &'a [T],
-    pub query: Target<'a, T>,
-    pub key: Target<'a, T>,
-    pub value: Target<'a, T>,
+    pub query: HeadTarget<'a, T>,
+    pub key: HeadTarget<'a, T>,
+    pub value: HeadTarget<'a, T>,
 }
 
 /// A thread's matrices, in memory that is used again. Rows have the width of the head or of the sentence, rounded up to
@@ -61,23 +61,23 @@ thread_local! {
 }
 
 /// Runs one job on this thread's scratch.
-pub(super) fn run_forward<T: Element>(job: Forward<T>, isa: Isa) {
+pub(super) fn run_forward<T: Element>(job: AttentionForward<T>, isa: Isa) {
     SCRATCH.with_borrow_mut(|scratch| forward((job, scratch), isa));
 }
 
 /// Runs one job on this thread's scratch.
-pub(super) fn run_backward<T: Element>(job: Backward<T>, isa: Isa) {
+pub(super) fn run_backward<T: Element>(job: AttentionBackward<T>, isa: Isa) {
     SCRATCH.with_borrow_mut(|scratch| backward((job, scratch), isa));
 }
 
 // The scratch is handed in: a closure inside of these would be compiled without the wider vectors.
-multiversion!(fn forward<T: Element>((Forward<'_, T>, &mut Scratch)) = forward_inline);
-multiversion!(fn backward<T: Element>((Backward<'_, T>, &mut Scratch)) = backward_inline);
+multiversion!(fn forward<T: Element>((AttentionForward<'_, T>, &mut Scratch)) = forward_inline);
+multiversion!(fn backward<T: Element>((AttentionBackward<'_, T>, &mut Scratch)) = backward_inline);
 
 #[inline(always)]
-fn forward_inline<T: Element, const ISA: u8>((job, scratch): (Forward<T>, &mut Scratch)) {
-    let Forward { projections, shape, place, mask, context, log_sums } = job;
-    let Place { head, queries: (first_query, queries), keys: (first_key, keys) } = place;
+fn forward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionForward<T>, &mut Scratch)) {
+    let AttentionForward { projections, shape, place, mask, context, log_sums } = job;
+    let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = place;
     let (size, width, length) = (shape.head_size, padded(shape.head_size), padded(keys));
     let part = head * size;
     let scale = 1.0 / (size as f32).sqrt();
@@ -122,9 +122,9 @@ fn forward_inline<T: Element, const ISA: u8>((job, scratch): (Forward<T>, &mut S
 }
 
 #[inline(always)]
-fn backward_inline<T: Element, const ISA: u8>((job, scratch): (Backward<T>, &mut Scratch)) {
-    let Backward { projections, shape, place, mask, log_sums, dcontext, query, key, value } = job;
-    let Place { head, queries: (first_query, queries), keys: (first_key, keys) } = place;
+fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward<T>, &mut Scratch)) {
+    let AttentionBackward { projections, shape, place, mask, log_sums, dcontext, query, key, value } = job;
+    let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = place;
     let (size, width, length) = (shape.head_size, padded(shape.head_size), padded(keys));
     let part = head * size;
     let scale = 1.0 / (size as f32).sqrt();
@@ -282,7 +282,7 @@ fn read<T: Element>(
 #[inline(always)]
 fn write<T: Element>(
     from: &[f32],
-    (to, stride, offset): Target<T>,
+    (to, stride, offset): HeadTarget<T>,
     (first, rows): (usize, usize),
     (part, size): (usize, usize),
     factor: f32,

@@ -10,7 +10,7 @@ fn random(seed: u64, len: usize) -> Vec<f32> {
 /// `context` and the gradients of query, key and value, by the definition, in fp64.
 fn reference(
     [query, key, value, dcontext]: [&[f32]; 4],
-    shape: Shape,
+    shape: AttentionShape,
     mask: Option<Mask>,
 ) -> (Vec<f64>, [Vec<f64>; 3]) {
     let width = shape.width();
@@ -78,7 +78,7 @@ fn beside<V: Copy>(parts: &[&Vec<V>], rows: usize, width: usize) -> Vec<V> {
 fn check<T: Element>(lengths: &[usize], ask: Option<usize>, (heads, head_size): (usize, usize), tolerance: f64) {
     let asking: Vec<usize> = lengths.iter().map(|&length| ask.unwrap_or(length)).collect();
     let (queries, keys) = (limits(&asking), limits(lengths));
-    let shape = Shape { queries: &queries, keys: &keys, heads, head_size };
+    let shape = AttentionShape { queries: &queries, keys: &keys, heads, head_size };
     let width = shape.width();
     let (query_rows, rows) = (queries[queries.len() - 1], keys[keys.len() - 1]);
     let [query, key, value] = [(1, query_rows), (2, rows), (3, rows)].map(|(seed, rows)| random(seed, rows * width));
@@ -102,9 +102,13 @@ fn check<T: Element>(lengths: &[usize], ask: Option<usize>, (heads, head_size): 
         close("context", &back(&context), &expected.0, tolerance);
         let (mut dfirst, mut dsecond) = (vec![T::default(); first.len()], vec![T::default(); second.len()]);
         let gradients = if joint {
-            Gradients::Fused(VectorsMut { data: &mut dfirst, stride: 3 * width, offsets: &[0, width, 2 * width] })
+            AttentionGradients::Fused(VectorsMut {
+                data: &mut dfirst,
+                stride: 3 * width,
+                offsets: &[0, width, 2 * width],
+            })
         } else {
-            Gradients::Separate(
+            AttentionGradients::Separate(
                 VectorsMut { data: &mut dfirst, stride: width, offsets: &[0] },
                 VectorsMut { data: &mut dsecond, stride: 2 * width, offsets: &[0, width] },
             )
@@ -135,7 +139,7 @@ fn values_and_gradients_are_those_of_the_definition() {
 #[test]
 fn large_scores_do_not_overflow() {
     let keys = [0, 2];
-    let shape = Shape { queries: &keys, keys: &keys, heads: 1, head_size: 1 };
+    let shape = AttentionShape { queries: &keys, keys: &keys, heads: 1, head_size: 1 };
     let data = [1e4_f32, -1e4];
     let vectors = Vectors { data: &data[..], stride: 1, offset: 0 };
     let mut context = [0.0; 2];
@@ -147,7 +151,7 @@ fn large_scores_do_not_overflow() {
 #[should_panic(expected = "values are no")]
 fn too_short_a_slice_is_a_bug() {
     let keys = [0, 2];
-    let shape = Shape { queries: &keys, keys: &keys, heads: 1, head_size: 2 };
+    let shape = AttentionShape { queries: &keys, keys: &keys, heads: 1, head_size: 2 };
     let vectors = Vectors { data: &[0f32; 3][..], stride: 2, offset: 0 };
     forward(Projections { query: vectors, key: vectors, value: vectors }, shape, None, &mut [0.0; 4], None);
 }

@@ -82,7 +82,7 @@ impl Case {
         let n = self.rows * self.width;
         let (mut y, mut x, mut mean, mut rstd) =
             (vec![T::default(); n], vec![T::default(); n], vec![0.0; self.rows], vec![0.0; self.rows]);
-        let parameters = Parameters { weight: &self.weight, bias: &self.bias, eps: 1e-5 };
+        let parameters = NormParameters { weight: &self.weight, bias: &self.bias, eps: 1e-5 };
         let (dense, residual) = (cast(&self.dense), cast(&self.residual));
         let saved = Some((&mut x[..], &mut mean[..], &mut rstd[..]));
         forward(&dense, Some(&residual), parameters, self.masks, &mut y, saved);
@@ -92,8 +92,8 @@ impl Case {
 
         let (mut dx, mut ddense) = (vec![T::default(); n], vec![T::default(); n]);
         let (mut dweight, mut dbias) = (vec![f32::NAN; self.width], vec![f32::NAN; self.width]);
-        let saved = Saved { x: &x, mean: &mean, rstd: &rstd };
-        let gradients = Gradients { x: &mut dx, dense: Some(&mut ddense), weight: &mut dweight, bias: &mut dbias };
+        let saved = SavedNorm { x: &x, mean: &mean, rstd: &rstd };
+        let gradients = NormGradients { x: &mut dx, dense: Some(&mut ddense), weight: &mut dweight, bias: &mut dbias };
         backward(&cast(&self.dy), Some(&cast(&self.dy_residual)), saved, &self.weight, self.masks, gradients);
 
         let reference = self.reference();
@@ -136,8 +136,8 @@ fn instruction_sets_agree() {
     let case = Case::new(20, 100, Masks { before: Mask::new(3, 0.1), after: None });
     let of = |isa| {
         let mut y = vec![0f32; case.dense.len()];
-        let parameters = Parameters { weight: &case.weight, bias: &case.bias, eps: 1e-5 };
-        let job = Forward {
+        let parameters = NormParameters { weight: &case.weight, bias: &case.bias, eps: 1e-5 };
+        let job = NormForward {
             first_row: 0,
             dense: &case.dense[..],
             residual: Some(&case.residual),

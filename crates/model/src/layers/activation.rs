@@ -55,13 +55,13 @@ impl Activation {
         }
     }
 
-    fn kernel(self) -> kernel::Activation {
+    fn kernel(self) -> kernel::ActivationFunction {
         match self {
-            Activation::Gelu => kernel::Activation::Gelu,
-            Activation::GeluNew => kernel::Activation::GeluTanh,
-            Activation::Relu => kernel::Activation::Relu,
-            Activation::Silu => kernel::Activation::Silu,
-            Activation::Tanh => kernel::Activation::Tanh,
+            Activation::Gelu => kernel::ActivationFunction::Gelu,
+            Activation::GeluNew => kernel::ActivationFunction::GeluTanh,
+            Activation::Relu => kernel::ActivationFunction::Relu,
+            Activation::Silu => kernel::ActivationFunction::Silu,
+            Activation::Tanh => kernel::ActivationFunction::Tanh,
         }
     }
 }

@@ -11,11 +11,11 @@ mod padded;
 use std::ops::Range;
 
 use kernels::attention as kernel;
-use kernels::attention::{Projections, Shape, Vectors, VectorsMut};
+use kernels::attention::{AttentionShape, Projections, Vectors, VectorsMut};
 use tch::Tensor;
 
 use crate::dropout::Site;
-use crate::inputs::{Inputs, Rows};
+use crate::inputs::{Inputs, RowSelection};
 use crate::layers::layer_norm::{self, LayerNorm, Sites, Upstream};
 use crate::layers::linear::Linear;
 use crate::pass::{Backward, Forward};
@@ -49,10 +49,10 @@ enum Projected {
 }
 
 impl Projected {
-    fn rows(&self) -> Rows {
+    fn rows(&self) -> RowSelection {
         match self {
-            Projected::Fused(_) => Rows::All,
-            Projected::Separate { .. } => Rows::Cls,
+            Projected::Fused(_) => RowSelection::All,
+            Projected::Separate { .. } => RowSelection::Cls,
         }
     }
 }
@@ -82,7 +82,7 @@ enum Probabilities {
 
 impl Attention {
     /// `[T, D]` to `[R, D]`, without dropout and without a tape.
-    pub(crate) fn forward(&self, hidden: &Tensor, rows: Rows, pass: Forward) -> Tensor {
+    pub(crate) fn forward(&self, hidden: &Tensor, rows: RowSelection, pass: Forward) -> Tensor {
         let Forward { inputs, parameters, .. } = pass;
         let (query_rows, projected) = self.project(hidden, rows, pass);
         let context = timed(Phase::Attention, || {
@@ -96,7 +96,7 @@ impl Attention {
     }
 
     /// `[T, D]` to `[R, D]`.
-    pub(crate) fn forward_train(&self, hidden: Tensor, rows: Rows, pass: Forward) -> (Tensor, Saved) {
+    pub(crate) fn forward_train(&self, hidden: Tensor, rows: RowSelection, pass: Forward) -> (Tensor, Saved) {
         let (query_rows, projected) = self.project(&hidden, rows, pass);
         let site = pass.site(self.attention_dropout);
         let (context, probabilities) = timed(Phase::Attention, || self.context(&projected, pass.inputs, site));
@@ -139,11 +139,11 @@ impl Attention {
     }
 
     /// `[T, D]` to the rows that have queries, `[R, D]`, and their queries and the keys and values of all.
-    fn project(&self, hidden: &Tensor, rows: Rows, pass: Forward) -> (Tensor, Projected) {
+    fn project(&self, hidden: &Tensor, rows: RowSelection, pass: Forward) -> (Tensor, Projected) {
         let Forward { inputs, parameters, .. } = pass;
         match rows {
-            Rows::All => (hidden.shallow_clone(), Projected::Fused(self.qkv.forward(hidden, parameters))),
-            Rows::Cls => {
+            RowSelection::All => (hidden.shallow_clone(), Projected::Fused(self.qkv.forward(hidden, parameters))),
+            RowSelection::Cls => {
                 let query_rows = hidden.index_select(0, &inputs.cls_rows); // [B, D]
                 let query = self.qkv.forward_part(&query_rows, &QUERY, parameters);
                 let key_value = self.qkv.forward_part(hidden, &KEY_VALUE, parameters);
@@ -173,10 +173,10 @@ impl Attention {
         }
     }
 
-    fn shape<'a>(&self, inputs: &'a Inputs, rows: Rows) -> Shape<'a> {
-        Shape {
+    fn shape<'a>(&self, inputs: &'a Inputs, rows: RowSelection) -> AttentionShape<'a> {
+        AttentionShape {
             queries: inputs.limits(rows),
-            keys: inputs.limits(Rows::All),
+            keys: inputs.limits(RowSelection::All),
             heads: self.heads as usize,
             head_size: self.head_size as usize,
         }
@@ -213,7 +213,7 @@ impl Attention {
     ) -> (Tensor, Tensor) {
         let shape = self.shape(inputs, projected.rows());
         let rows = shape.queries[shape.queries.len() - 1] as i64;
-        let query_rows = if projected.rows() == Rows::All { inputs.row_count() } else { rows };
+        let query_rows = if projected.rows() == RowSelection::All { inputs.row_count() } else { rows };
         let mut context = empty::<T>(&[query_rows, self.width() as i64]);
         let (owned, rest) = slice_mut::<T>(&mut context).split_at_mut(rows as usize * self.width());
         rest.fill(T::default());
@@ -252,13 +252,13 @@ impl Attention {
                 let offsets = [0, width, 2 * width];
                 let data = slice_mut(&mut dqkv);
                 clear_rest(data, 3);
-                run(kernel::Gradients::Fused(VectorsMut { data, stride: 3 * width, offsets: &offsets }));
+                run(kernel::AttentionGradients::Fused(VectorsMut { data, stride: 3 * width, offsets: &offsets }));
                 Projected::Fused(dqkv)
             }
             Projected::Separate { query, key_value } => {
                 let (mut dquery, mut dkv) = (empty::<T>(&query.size()), empty::<T>(&key_value.size()));
                 clear_rest(slice_mut(&mut dkv), 2);
-                run(kernel::Gradients::Separate(
+                run(kernel::AttentionGradients::Separate(
                     VectorsMut { data: slice_mut(&mut dquery), stride: width, offsets: &[0] },
                     VectorsMut { data: slice_mut(&mut dkv), stride: 2 * width, offsets: &[0, width] },
                 ));

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::config::Activation;
-use crate::inputs::Rows;
+use crate::inputs::RowSelection;
 use crate::layers::attention::{self, Attention};
 use crate::layers::layer_norm::{self, LayerNorm, Sites, Upstream};
 use crate::layers::linear::Linear;
@@ -23,12 +23,12 @@ pub(crate) struct Saved {
 
 impl EncoderLayer {
     /// `[T, D]` to `[R, D]`, without dropout and without a tape.
-    pub(crate) fn forward(&self, hidden: &Tensor, rows: Rows, pass: Forward) -> Tensor {
+    pub(crate) fn forward(&self, hidden: &Tensor, rows: RowSelection, pass: Forward) -> Tensor {
         self.feed_forward.forward(&self.attention.forward(hidden, rows, pass), pass)
     }
 
     /// `[T, D]` to `[R, D]`.
-    pub(crate) fn forward_train(&self, hidden: Tensor, rows: Rows, pass: Forward) -> (Tensor, Saved) {
+    pub(crate) fn forward_train(&self, hidden: Tensor, rows: RowSelection, pass: Forward) -> (Tensor, Saved) {
         let (attended, attention) = self.attention.forward_train(hidden, rows, pass);
         let (y, feed_forward) = self.feed_forward.forward_train(attended, pass);
         (y, Saved { attention, feed_forward })

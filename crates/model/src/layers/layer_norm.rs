@@ -4,7 +4,7 @@
 //! Weights, statistics and sums are fp32 at either precision; only activations are in the compute format. On the CPU all of
 //! it is one pass over memory ([`kernels::norm`]); elsewhere it is libtorch's operations.
 
-use kernels::norm::{self, Masks, Parameters as Constants};
+use kernels::norm::{self, Masks, NormParameters};
 use tch::{Kind, Tensor};
 
 use crate::builder::{GradientForm, Initial, ParameterId, Scope, Traits};
@@ -106,9 +106,9 @@ impl LayerNorm {
         })
     }
 
-    fn constants<'a>(&self, parameters: &'a Parameters) -> Constants<'a> {
+    fn constants<'a>(&self, parameters: &'a Parameters) -> NormParameters<'a> {
         let values = |id: ParameterId| slice(parameters.at(id).compute());
-        Constants { weight: values(self.weight), bias: values(self.bias), eps: self.eps as f32 }
+        NormParameters { weight: values(self.weight), bias: values(self.bias), eps: self.eps as f32 }
     }
 
     fn forward_kernel(
@@ -191,10 +191,10 @@ fn backward_kernel(saved: &Saved, upstream: &Upstream, weight: &Tensor) -> (Down
         norm::backward::<T>(
             slice(&upstream.dy),
             upstream.dy_residual.as_ref().map(slice::<T>),
-            norm::Saved { x: slice(&saved.x), mean: slice(&saved.mean), rstd: slice(&saved.rstd) },
+            norm::SavedNorm { x: slice(&saved.x), mean: slice(&saved.mean), rstd: slice(&saved.rstd) },
             slice(weight),
             saved.sites.masks(),
-            norm::Gradients {
+            norm::NormGradients {
                 x: slice_mut(&mut dx),
                 dense: dense.as_mut().map(slice_mut::<T>),
                 weight: slice_mut(&mut dweight),

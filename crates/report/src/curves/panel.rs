@@ -11,7 +11,7 @@ use plotters::style::{Color, RGBColor, ShapeStyle, TRANSPARENT};
 
 use crate::canvas::{Area, Type, drawing};
 use crate::error::Result;
-use crate::heading::{self, Entry, HEADING_HEIGHT, MARGIN, Swatch};
+use crate::heading::{self, HEADING_HEIGHT, LegendEntry, MARGIN, Swatch};
 use crate::theme::{GRID, INK, MUTED};
 
 const TITLE: Type = Type::bold(17.0, INK);
@@ -29,14 +29,14 @@ pub(super) enum Look {
 }
 
 /// Points over steps. Without a name it isn't in the legend.
-pub(super) struct Line {
+pub(super) struct Curve {
     pub name: String,
     pub color: RGBColor,
     pub look: Look,
     pub points: Vec<(f64, f64)>,
 }
 
-impl Line {
+impl Curve {
     pub(super) fn new(name: &str, color: RGBColor, look: Look, points: Vec<(f64, f64)>) -> Self {
         Self { name: name.to_owned(), color, look, points }
     }
@@ -52,7 +52,7 @@ impl Line {
 /// A chart with at least one line, each with at least one point.
 pub(super) struct Panel {
     pub title: &'static str,
-    pub lines: Vec<Line>,
+    pub lines: Vec<Curve>,
     pub ticks: fn(&f64) -> String,
 }
 
@@ -100,9 +100,9 @@ impl Panel {
 
     /// The title, and to its right a swatch and a name for each line.
     fn draw_heading(&self, area: &Area, kept: bool) -> Result<()> {
-        let entry = |name: &str, color| Entry { name: name.to_owned(), color, swatch: Swatch::Bar };
+        let entry = |name: &str, color| LegendEntry { name: name.to_owned(), color, swatch: Swatch::Bar };
         let named = self.lines.iter().filter(|line| !line.name.is_empty());
-        let mut entries: Vec<Entry> = named.map(|line| entry(&line.name, line.color)).collect();
+        let mut entries: Vec<LegendEntry> = named.map(|line| entry(&line.name, line.color)).collect();
         if kept && !entries.is_empty() {
             entries.push(entry("kept model", MUTED));
         }
@@ -120,7 +120,7 @@ impl Panel {
     }
 }
 
-fn draw_line(chart: &mut Chart, line: &Line) -> Result<()> {
+fn draw_line(chart: &mut Chart, line: &Curve) -> Result<()> {
     chart.draw_series(LineSeries::new(line.points.iter().copied(), line.stroke())).map_err(drawing)?;
     if line.look == Look::Marked || line.points.len() == 1 {
         let dots = line.points.iter().map(|&point| Circle::new(point, 4, line.color.filled()));
@@ -147,7 +147,7 @@ mod tests {
     fn a_flat_line_still_has_a_range() {
         let panel = |y: f64| Panel {
             title: "",
-            lines: vec![Line::new("", INK, Look::Plain, vec![(0.0, y), (1.0, y)])],
+            lines: vec![Curve::new("", INK, Look::Plain, vec![(0.0, y), (1.0, y)])],
             ticks: decimal,
         };
         for y in [0.0, 2e-5, -3.0, 1e9] {

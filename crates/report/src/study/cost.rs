@@ -6,7 +6,7 @@ use super::StudyOutcome::{self, Complete, Failed, Pruned, Running};
 use super::StudyTrial;
 use super::frame::{Frame, TICK, WIDTH, pixel};
 use super::values::{between, short};
-use super::view::{View, word};
+use super::view::{PageView, word};
 use crate::canvas::{self, Area};
 use crate::error::Result;
 use crate::heading::{self, Swatch};
@@ -21,14 +21,14 @@ const MOST_HEIGHT: f64 = 520.0;
 const HIGHEST_ROW: f64 = 18.0;
 
 /// A trial's time, in seconds since the study's beginning, and the row it's drawn in.
-struct Span<'a> {
+struct TrialSpan<'a> {
     trial: &'a StudyTrial,
     from: f64,
     to: f64,
     row: usize,
 }
 
-pub(super) fn html(view: &View) -> Result<String> {
+pub(super) fn html(view: &PageView) -> Result<String> {
     let spans = spans(view);
     if spans.is_empty() {
         return Ok(String::new());
@@ -78,12 +78,12 @@ pub(super) fn html(view: &View) -> Result<String> {
 }
 
 /// The times of all trials that have one, by their beginnings.
-fn spans<'a>(view: &View<'a>) -> Vec<Span<'a>> {
+fn spans<'a>(view: &PageView<'a>) -> Vec<TrialSpan<'a>> {
     let span = |&trial: &&'a StudyTrial| {
         let (from, to) = (trial.begun, trial.begun + trial.seconds);
-        (from.is_finite() && to.is_finite() && to >= from).then_some(Span { trial, from, to, row: 0 })
+        (from.is_finite() && to.is_finite() && to >= from).then_some(TrialSpan { trial, from, to, row: 0 })
     };
-    let mut spans: Vec<Span> = view.trials.iter().filter_map(span).collect();
+    let mut spans: Vec<TrialSpan> = view.trials.iter().filter_map(span).collect();
     spans.sort_by(|a, b| a.from.total_cmp(&b.from).then(a.trial.number.cmp(&b.trial.number)));
     let share = spans.len() > MOST_ROWS;
     let mut ends: Vec<f64> = Vec::new();
@@ -99,13 +99,13 @@ fn spans<'a>(view: &View<'a>) -> Vec<Span<'a>> {
 }
 
 /// Each row's trial, where each has a row for itself that is high enough for a number.
-fn row_labels(spans: &[Span], height: f64) -> Vec<Tick> {
+fn row_labels(spans: &[TrialSpan], height: f64) -> Vec<Tick> {
     if spans.len() > MOST_ROWS {
         return Vec::new();
     }
     let every = (12.0 / height).ceil() as usize;
     let rows = spans.len() as f64;
-    let label = |span: &Span| Tick { place: (span.row as f64 + 0.5) / rows, text: span.trial.number.to_string() };
+    let label = |span: &TrialSpan| Tick { place: (span.row as f64 + 0.5) / rows, text: span.trial.number.to_string() };
     spans.iter().step_by(every.max(1)).map(label).collect()
 }
 
@@ -117,7 +117,7 @@ fn write_labels(area: &Area, frame: &Frame, labels: &[Tick]) -> Result<()> {
     Ok(())
 }
 
-fn in_words(view: &View, spans: &[Span]) -> String {
+fn in_words(view: &PageView, spans: &[TrialSpan]) -> String {
     let sum = |wanted: &dyn Fn(StudyOutcome) -> bool| {
         let wanted = spans.iter().filter(|span| wanted(span.trial.outcome));
         wanted.map(|span| span.to - span.from).sum::<f64>()

@@ -3,10 +3,10 @@
 use super::StudyOutcome::{Complete, Failed, Pruned, Running};
 use super::frame::{Frame, TICK, WIDTH};
 use super::values::between;
-use super::view::{View, dot_size, value};
+use super::view::{PageView, dot_size, value};
 use crate::canvas;
 use crate::error::Result;
-use crate::heading::{self, Entry, Swatch};
+use crate::heading::{self, LegendEntry, Swatch};
 use crate::marks::{Mark, Marks};
 use crate::page::parts;
 use crate::theme::BEST;
@@ -16,7 +16,7 @@ const HEIGHT: u32 = 340;
 /// Without values there is only an axis.
 const LOW: u32 = 130;
 
-pub(super) fn html(view: &View) -> Result<String> {
+pub(super) fn html(view: &PageView) -> Result<String> {
     let (Some(first), Some(last)) = (view.trials.first(), view.trials.last()) else {
         return Ok(parts::caption("No trial has begun yet."));
     };
@@ -50,17 +50,17 @@ fn numbers(first: f64, last: f64, place: impl Fn(f64) -> f64) -> Vec<Tick> {
     numbers.map(|number| Tick { place: place(number), text: format!("{number:.0}") }).collect()
 }
 
-fn legend(view: &View) -> Vec<Entry> {
+fn legend(view: &PageView) -> Vec<LegendEntry> {
     let outcomes = [(Complete, Swatch::Dot), (Pruned, Swatch::Ring), (Failed, Swatch::Cross), (Running, Swatch::Ring)];
     let mut entries = view.legend(&view.trials, &outcomes, Swatch::Ring);
     if view.trials.iter().any(|trial| trial.outcome == Complete && value(trial).is_some()) {
-        entries.push(Entry { name: "best so far".to_owned(), color: BEST, swatch: Swatch::Bar });
+        entries.push(LegendEntry { name: "best so far".to_owned(), color: BEST, swatch: Swatch::Bar });
     }
     entries
 }
 
 /// The best value so far, as a line of steps to the last trial.
-fn draw_best(view: &View, marks: &mut Marks, frame: &Frame, place: impl Fn(f64) -> f64) {
+fn draw_best(view: &PageView, marks: &mut Marks, frame: &Frame, place: impl Fn(f64) -> f64) {
     let Some(values) = &view.values else { return };
     let mut points: Vec<(f64, f64)> = Vec::new();
     let mut best = f64::NEG_INFINITY;
@@ -78,7 +78,7 @@ fn draw_best(view: &View, marks: &mut Marks, frame: &Frame, place: impl Fn(f64) 
 }
 
 /// A dot for each trial that has a value; a cross on the axis for each that has none.
-fn draw_trials(view: &View, marks: &mut Marks, frame: &Frame, place: impl Fn(f64) -> f64) {
+fn draw_trials(view: &PageView, marks: &mut Marks, frame: &Frame, place: impl Fn(f64) -> f64) {
     let (radius, opacity) = dot_size(view.trials.len());
     for &trial in &view.trials {
         let (x, title) = (frame.x(place(trial.number as f64)), view.words(trial));
@@ -100,7 +100,7 @@ fn draw_trials(view: &View, marks: &mut Marks, frame: &Frame, place: impl Fn(f64
     }
 }
 
-fn caption(view: &View) -> String {
+fn caption(view: &PageView) -> String {
     let mut sentences = Vec::new();
     if view.count(Pruned) > 0 {
         sentences.push("Pruned trials are shown with the last value before they were given up.".to_owned());

@@ -4,7 +4,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::StudyOutcome;
 use super::frame::{WIDTH, pixel};
-use super::view::View;
+use super::view::PageView;
 use crate::canvas::{self, Type};
 use crate::error::Result;
 use crate::heading::MARGIN;
@@ -23,7 +23,7 @@ const PERCENT_WIDTH: f64 = 64.0;
 /// From so many complete trials on the shares are worth their digits.
 const MANY: usize = 30;
 
-pub(super) fn html(view: &View) -> Result<String> {
+pub(super) fn html(view: &PageView) -> Result<String> {
     let finite = view.page.importance.iter().filter(|(_, share)| share.is_finite());
     let shares: Vec<(&str, f64)> = finite.map(|(name, share)| (name.as_str(), share.clamp(0.0, 1.0))).collect();
     let Some(largest) = shares.iter().map(|(_, share)| *share).reduce(f64::max) else {

@@ -3,8 +3,8 @@
 use super::StudyOutcome::{Complete, Failed, Pruned, Running};
 use super::StudyTrial;
 use super::frame::{Frame, TICK, WIDTH};
-use super::values::{Values, between};
-use super::view::{View, value};
+use super::values::{ValueAxis, between};
+use super::view::{PageView, value};
 use crate::canvas;
 use crate::curves::series;
 use crate::error::Result;
@@ -24,12 +24,12 @@ struct Curve<'a> {
     points: Vec<(f64, f64)>,
 }
 
-pub(super) fn html(view: &View) -> Result<String> {
+pub(super) fn html(view: &PageView) -> Result<String> {
     let curves = curves(view);
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let complete = view.trials.iter().filter(|trial| trial.outcome == Complete).filter_map(|trial| value(trial));
     let all: Vec<f64> = points().map(|&(_, value)| value).collect();
-    let Some(values) = Values::new(view.measure, &all, &complete.collect::<Vec<_>>()) else {
+    let Some(values) = ValueAxis::new(view.measure, &all, &complete.collect::<Vec<_>>()) else {
         return Ok(String::new());
     };
     let first = points().map(|&(epochs, _)| epochs).fold(f64::INFINITY, f64::min);
@@ -65,7 +65,7 @@ pub(super) fn html(view: &View) -> Result<String> {
 }
 
 /// All curves in the order in which they're drawn: the winner over complete trials over the rest.
-fn curves<'a>(view: &View<'a>) -> Vec<Curve<'a>> {
+fn curves<'a>(view: &PageView<'a>) -> Vec<Curve<'a>> {
     let most = (MOST_POINTS / view.trials.len().max(1)).max(20);
     let curve = |trial: &'a StudyTrial| {
         let finite = trial.curve.iter().filter(|(epochs, value)| epochs.is_finite() && value.is_finite());
@@ -97,7 +97,7 @@ fn along_edges(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     along
 }
 
-fn draw(view: &View, marks: &mut Marks, curve: &Curve, points: &[(f64, f64)]) {
+fn draw(view: &PageView, marks: &mut Marks, curve: &Curve, points: &[(f64, f64)]) {
     let title = view.words(curve.trial);
     let crowd = (24.0 / view.count(Complete).max(1) as f64).clamp(0.2, 0.75);
     let (opacity, width) = match curve.trial.outcome {

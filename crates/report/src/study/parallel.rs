@@ -8,8 +8,8 @@ use super::StudyOutcome::{Complete, Pruned};
 use super::StudyTrial;
 use super::frame::{TICK, WIDTH, line, pixel};
 use super::scale::{self, Scale};
-use super::values::Values;
-use super::view::View;
+use super::values::ValueAxis;
+use super::view::PageView;
 use crate::canvas::{self, Area, Type, drawing};
 use crate::error::Result;
 use crate::heading::MARGIN;
@@ -36,7 +36,7 @@ struct Axis {
     ticks: Vec<Tick>,
 }
 
-pub(super) fn html(view: &View) -> Result<String> {
+pub(super) fn html(view: &PageView) -> Result<String> {
     let Some(values) = view.values.as_ref().filter(|_| !view.page.parameters.is_empty()) else {
         return Ok(String::new());
     };
@@ -108,7 +108,7 @@ fn name(name: &str, width: f64) -> Vec<String> {
 }
 
 /// The colours beside the axis of values.
-fn draw_shades(marks: &mut Marks, values: &Values, x: f64) {
+fn draw_shades(marks: &mut Marks, values: &ValueAxis, x: f64) {
     const STEPS: u32 = 50;
     let height = (BOTTOM - TOP) / f64::from(STEPS);
     for step in 0..STEPS {
@@ -121,7 +121,7 @@ fn draw_shades(marks: &mut Marks, values: &Values, x: f64) {
 }
 
 /// A trial's line: solid from one axis to the next, dashed past axes that it has no place on.
-fn draw_trial(view: &View, marks: &mut Marks, trial: &StudyTrial, color: RGBColor, points: &[Option<(f64, f64)>]) {
+fn draw_trial(view: &PageView, marks: &mut Marks, trial: &StudyTrial, color: RGBColor, points: &[Option<(f64, f64)>]) {
     let settings = trial.params.iter().map(|(name, setting)| format!(", {name} {}", scale::text(setting)));
     let title = settings.fold(view.words(trial), |title, setting| title + &setting);
     let crowd = (60.0 / view.trials.len() as f64).clamp(0.12, 0.85);

@@ -1,7 +1,7 @@
 //! The axis of a parameter: where a setting lies on it, and its ticks.
 
 use super::values::{between, short};
-use super::{Setting, StudyParameter, StudyScale, StudyTrial};
+use super::{ParamSetting, StudyParameter, StudyScale, StudyTrial};
 use crate::ticks::{self, Tick};
 
 /// All that a parameter could be or was, from 0 at the axis's beginning to 1 at its end.
@@ -30,8 +30,8 @@ impl Scale {
             }
             StudyScale::Number { low, high, log } => {
                 let seen = settings().filter_map(|setting| match setting {
-                    Setting::Number(number) => Some(*number),
-                    Setting::Word(_) => None,
+                    ParamSetting::Number(number) => Some(*number),
+                    ParamSetting::Word(_) => None,
                 });
                 let mut numbers: Vec<f64> = [*low, *high].into_iter().chain(seen).filter(|n| n.is_finite()).collect();
                 let log = *log && numbers.iter().any(|number| *number > 0.0);
@@ -46,15 +46,17 @@ impl Scale {
     }
 
     /// Where a setting lies; `None` for what has no place on this axis.
-    pub(super) fn place(&self, setting: &Setting) -> Option<f64> {
+    pub(super) fn place(&self, setting: &ParamSetting) -> Option<f64> {
         let place = match (self, setting) {
-            (Self::Linear { low, high }, Setting::Number(number)) => between(*low, *high, *number),
-            (Self::Log { low, high }, Setting::Number(number)) if *number > 0.0 => {
+            (Self::Linear { low, high }, ParamSetting::Number(number)) => between(*low, *high, *number),
+            (Self::Log { low, high }, ParamSetting::Number(number)) if *number > 0.0 => {
                 between(low.ln(), high.ln(), number.ln())
             }
-            (Self::Words(words), Setting::Word(word)) => middle(words.iter().position(|w| w == word)?, words.len()),
+            (Self::Words(words), ParamSetting::Word(word)) => {
+                middle(words.iter().position(|w| w == word)?, words.len())
+            }
             // Choices among numbers are words that are numbers.
-            (Self::Words(words), Setting::Number(number)) => {
+            (Self::Words(words), ParamSetting::Number(number)) => {
                 let same = |word: &String| word.parse() == Ok(*number) || *word == short(*number);
                 middle(words.iter().position(same)?, words.len())
             }
@@ -78,19 +80,19 @@ impl Scale {
         // One number, or two that aren't round, are best told as they are.
         let texts =
             if numbers.len() < 2 { numbers.iter().map(|n| short(*n)).collect() } else { ticks::texts(&numbers) };
-        let place = |number: &f64| self.place(&Setting::Number(*number)).unwrap_or(0.5);
+        let place = |number: &f64| self.place(&ParamSetting::Number(*number)).unwrap_or(0.5);
         numbers.iter().zip(texts).map(|(number, text)| Tick { place: place(number), text }).collect()
     }
 }
 
-pub(super) fn setting<'a>(trial: &'a StudyTrial, name: &str) -> Option<&'a Setting> {
+pub(super) fn setting<'a>(trial: &'a StudyTrial, name: &str) -> Option<&'a ParamSetting> {
     trial.params.iter().find(|(parameter, _)| parameter == name).map(|(_, setting)| setting)
 }
 
-pub(super) fn text(setting: &Setting) -> String {
+pub(super) fn text(setting: &ParamSetting) -> String {
     match setting {
-        Setting::Number(number) => short(*number),
-        Setting::Word(word) => word.clone(),
+        ParamSetting::Number(number) => short(*number),
+        ParamSetting::Word(word) => word.clone(),
     }
 }
 
@@ -102,9 +104,11 @@ fn middle(index: usize, parts: usize) -> f64 {
 mod tests {
     use super::*;
 
-    fn scale(scale: StudyScale, settings: &[Setting]) -> Scale {
-        let trial =
-            |setting: &Setting| StudyTrial { params: vec![("x".to_owned(), setting.clone())], ..StudyTrial::default() };
+    fn scale(scale: StudyScale, settings: &[ParamSetting]) -> Scale {
+        let trial = |setting: &ParamSetting| StudyTrial {
+            params: vec![("x".to_owned(), setting.clone())],
+            ..StudyTrial::default()
+        };
         let trials: Vec<StudyTrial> = settings.iter().map(trial).collect();
         Scale::new(&StudyParameter { name: "x".to_owned(), scale }, &trials.iter().collect::<Vec<_>>())
     }
@@ -116,7 +120,7 @@ mod tests {
     #[test]
     fn a_log_axis_goes_by_ratios() {
         let scale = scale(number(1e-6, 1e-4, true), &[]);
-        let place = |v| scale.place(&Setting::Number(v));
+        let place = |v| scale.place(&ParamSetting::Number(v));
         assert!((place(1e-5).unwrap() - 0.5).abs() < 1e-9);
         assert_eq!([0.0, -1.0, f64::NAN, f64::INFINITY].map(place), [None; 4]);
         let texts: Vec<String> = scale.ticks(5).into_iter().map(|tick| tick.text).collect();
@@ -125,8 +129,8 @@ mod tests {
 
     #[test]
     fn an_axis_reaches_as_far_as_the_trials() {
-        assert_eq!(scale(number(0.0, 1.0, false), &[Setting::Number(3.0)]), Scale::Linear { low: 0.0, high: 3.0 });
-        assert_eq!(scale(number(0.0, 1.0, true), &[Setting::Number(0.1)]), Scale::Log { low: 0.1, high: 1.0 });
+        assert_eq!(scale(number(0.0, 1.0, false), &[ParamSetting::Number(3.0)]), Scale::Linear { low: 0.0, high: 3.0 });
+        assert_eq!(scale(number(0.0, 1.0, true), &[ParamSetting::Number(0.1)]), Scale::Log { low: 0.1, high: 1.0 });
         assert_eq!(scale(number(-2.0, -1.0, true), &[]), Scale::Linear { low: -2.0, high: -1.0 });
         assert_eq!(scale(number(f64::NAN, f64::INFINITY, false), &[]), Scale::Linear { low: 0.0, high: 1.0 });
     }
@@ -134,11 +138,14 @@ mod tests {
     #[test]
     fn words_are_even_and_new_ones_come_last() {
         let known = StudyScale::Words(vec!["16".to_owned(), "32".to_owned()]);
-        let scale = scale(known, &[Setting::Number(32.0), Setting::Word("auto".to_owned()), Setting::Number(16.0)]);
+        let scale = scale(
+            known,
+            &[ParamSetting::Number(32.0), ParamSetting::Word("auto".to_owned()), ParamSetting::Number(16.0)],
+        );
         assert_eq!(scale, Scale::Words(["16", "32", "auto"].map(str::to_owned).into()));
-        assert_eq!(scale.place(&Setting::Number(32.0)), Some(0.5));
+        assert_eq!(scale.place(&ParamSetting::Number(32.0)), Some(0.5));
         assert_eq!(scale.ticks(2).len(), 2, "every second word");
-        assert_eq!(scale.place(&Setting::Word("else".to_owned())), None);
+        assert_eq!(scale.place(&ParamSetting::Word("else".to_owned())), None);
     }
 
     #[test]

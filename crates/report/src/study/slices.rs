@@ -6,8 +6,8 @@ use super::StudyOutcome::{Complete, Failed};
 use super::StudyParameter;
 use super::frame::{Frame, TICK, pixel};
 use super::scale::{self, Scale};
-use super::values::Values;
-use super::view::{View, dot_size};
+use super::values::ValueAxis;
+use super::view::{PageView, dot_size};
 use crate::canvas::{self, Area, Type};
 use crate::error::Result;
 use crate::heading::MARGIN;
@@ -30,7 +30,7 @@ const INSET: f64 = 0.04;
 /// Dots of one word spread over this share of its part.
 const SPREAD: f64 = 0.5;
 
-pub(super) fn html(view: &View) -> Result<String> {
+pub(super) fn html(view: &PageView) -> Result<String> {
     let Some(values) = &view.values else { return Ok(String::new()) };
     let svgs: Vec<String> =
         view.page.parameters.iter().map(|parameter| picture(view, values, parameter)).collect::<Result<_>>()?;
@@ -45,7 +45,7 @@ pub(super) fn html(view: &View) -> Result<String> {
     Ok(parts::multiples(&svgs) + &parts::caption(&(reading + ".")))
 }
 
-fn picture(view: &View, values: &Values, parameter: &StudyParameter) -> Result<String> {
+fn picture(view: &PageView, values: &ValueAxis, parameter: &StudyParameter) -> Result<String> {
     let scale = Scale::new(parameter, &view.trials);
     let (up, across) = (values.ticks(5), Across::new(&scale, values));
     let size = (WIDTH, HEIGHT + across.below.ceil() as u32);
@@ -94,7 +94,7 @@ struct Across {
 }
 
 impl Across {
-    fn new(scale: &Scale, values: &Values) -> Self {
+    fn new(scale: &Scale, values: &ValueAxis) -> Self {
         let width = Frame::new((WIDTH, HEIGHT), &values.ticks(5), LYING).width();
         let Scale::Words(words) = scale else {
             return Self { ticks: scale.ticks(4), standing: false, below: LYING };

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::StudyOutcome::{Complete, Failed, Pruned, Running};
 use super::values::short;
-use super::view::{View, value, word};
-use super::{Setting, StudyTrial, scale};
+use super::view::{PageView, value, word};
+use super::{ParamSetting, StudyTrial, scale};
 use crate::canvas::escape;
 use crate::page::parts;
 
@@ -14,7 +14,7 @@ const MOST_ROWS: usize = 200;
 /// Longer errors are cut.
 const MOST_CHARACTERS: usize = 300;
 
-pub(super) fn html(view: &View) -> String {
+pub(super) fn html(view: &PageView) -> String {
     if view.trials.is_empty() {
         return String::new();
     }
@@ -41,7 +41,7 @@ pub(super) fn html(view: &View) -> String {
 }
 
 /// Complete trials, then pruned, running and failed ones; the best first in each.
-fn order(view: &View, a: &StudyTrial, b: &StudyTrial) -> Ordering {
+fn order(view: &PageView, a: &StudyTrial, b: &StudyTrial) -> Ordering {
     let rank = |trial: &StudyTrial| match trial.outcome {
         Complete => 0,
         Pruned => 1,
@@ -53,7 +53,7 @@ fn order(view: &View, a: &StudyTrial, b: &StudyTrial) -> Ordering {
 }
 
 /// The parameters searched over, and after them what else trials have.
-fn names<'a>(view: &View<'a>) -> Vec<&'a str> {
+fn names<'a>(view: &PageView<'a>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
     let known = view.page.parameters.iter().map(|parameter| &parameter.name);
     for name in known.chain(view.trials.iter().flat_map(|trial| trial.params.iter().map(|(name, _)| name))) {
@@ -65,14 +65,14 @@ fn names<'a>(view: &View<'a>) -> Vec<&'a str> {
 }
 
 /// Whether a parameter's settings are words.
-fn holds_words(view: &View, name: &str) -> bool {
+fn holds_words(view: &PageView, name: &str) -> bool {
     view.trials
         .iter()
         .filter_map(|trial| scale::setting(trial, name))
-        .any(|setting| matches!(setting, Setting::Word(_)))
+        .any(|setting| matches!(setting, ParamSetting::Word(_)))
 }
 
-fn row(html: &mut String, view: &View, trial: &StudyTrial, names: &[&str], errors: bool) {
+fn row(html: &mut String, view: &PageView, trial: &StudyTrial, names: &[&str], errors: bool) {
     let winner = if view.is_winner(trial) { " class=\"winner\"" } else { "" };
     let outcome = if winner.is_empty() { word(trial.outcome) } else { "winner" };
     let value = value(trial).map_or_else(|| "–".to_owned(), |value| view.measure.text(value));
@@ -84,8 +84,8 @@ fn row(html: &mut String, view: &View, trial: &StudyTrial, names: &[&str], error
     );
     for name in names {
         let _ = match scale::setting(trial, name) {
-            Some(Setting::Number(number)) => write!(html, "<td>{}</td>", short(*number)),
-            Some(Setting::Word(word)) => write!(html, "<td class=\"word\" dir=\"auto\">{}</td>", escape(word)),
+            Some(ParamSetting::Number(number)) => write!(html, "<td>{}</td>", short(*number)),
+            Some(ParamSetting::Word(word)) => write!(html, "<td class=\"word\" dir=\"auto\">{}</td>", escape(word)),
             None => write!(html, "<td></td>"),
         };
     }

@@ -36,7 +36,7 @@ impl Measure {
 
 /// An axis of values that shows where most of them are. A few that are far worse lie on its edge.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Values {
+pub(super) struct ValueAxis {
     pub measure: Measure,
     low: f64,
     high: f64,
@@ -44,7 +44,7 @@ pub(super) struct Values {
     pub beyond: usize,
 }
 
-impl Values {
+impl ValueAxis {
     /// The axis for `all` values, which are finite, with an eye on those of `complete` trials; `None` without values.
     pub(super) fn new(measure: Measure, all: &[f64], complete: &[f64]) -> Option<Self> {
         let (mut low, mut high) = all
@@ -190,18 +190,18 @@ mod tests {
     #[test]
     fn the_axis_has_room_for_any_values() {
         for all in [&[0.5][..], &[0.0], &[-2.0, -2.0], &[f64::MIN, f64::MAX], &[5e-324], &[1e300, 1e300], &[1.0, 2.0]] {
-            let values = Values::new(LOSS, all, all).unwrap();
+            let values = ValueAxis::new(LOSS, all, all).unwrap();
             assert!(values.low < values.high && values.high.is_finite() && values.low.is_finite(), "{values:?}");
             assert!(all.iter().all(|v| (0.0..=1.0).contains(&values.place(*v))));
             assert!(values.ticks(5).iter().all(|tick| (0.0..=1.0).contains(&tick.place)), "{:?}", values.ticks(5));
         }
-        assert_eq!(Values::new(LOSS, &[], &[]), None);
+        assert_eq!(ValueAxis::new(LOSS, &[], &[]), None);
     }
 
     #[test]
     fn the_best_has_the_whole_share_whichever_way_is_better() {
         let values = [0.2, 0.5, 0.9];
-        let (score, loss) = (Values::new(SCORE, &values, &values), Values::new(LOSS, &values, &values));
+        let (score, loss) = (ValueAxis::new(SCORE, &values, &values), ValueAxis::new(LOSS, &values, &values));
         let (score, loss) = (score.unwrap(), loss.unwrap());
         assert!(score.share(0.9) > score.share(0.5) && score.share(0.5) > score.share(0.2));
         assert!(loss.share(0.2) > loss.share(0.5) && loss.share(0.5) > loss.share(0.9));
@@ -211,15 +211,15 @@ mod tests {
     fn a_few_that_are_far_worse_lie_on_the_edge() {
         let mut scores: Vec<f64> = (0..20).map(|trial| 0.9 - 0.001 * f64::from(trial)).collect();
         scores.push(0.5);
-        let values = Values::new(SCORE, &scores, &scores).unwrap();
+        let values = ValueAxis::new(SCORE, &scores, &scores).unwrap();
         assert_eq!((values.beyond, values.place(0.5)), (1, 0.0));
         assert!(values.low > 0.83 && values.beyond_in_words("value is").contains("below 84.00 %"), "{values:?}");
         let losses: Vec<f64> = scores.iter().map(|score| 1.0 - score).collect();
-        let values = Values::new(LOSS, &losses, &losses).unwrap();
+        let values = ValueAxis::new(LOSS, &losses, &losses).unwrap();
         assert_eq!((values.beyond, values.place(0.5)), (1, 1.0));
         assert!(values.high < 0.17 && values.beyond_in_words("").contains("upper"), "{values:?}");
 
         let halves: Vec<f64> = (0..20).map(|trial| if trial % 2 == 0 { 0.9 } else { 0.5 }).collect();
-        assert_eq!(Values::new(SCORE, &halves, &halves).unwrap().beyond, 0, "many aren't a few");
+        assert_eq!(ValueAxis::new(SCORE, &halves, &halves).unwrap().beyond, 0, "many aren't a few");
     }
 }

@@ -2,21 +2,21 @@
 
 use plotters::style::RGBColor;
 
-use super::values::{Measure, Values};
+use super::values::{Measure, ValueAxis};
 use super::{StudyOutcome, StudyPage, StudyTrial};
-use crate::heading::{Entry, Swatch};
+use crate::heading::{LegendEntry, Swatch};
 use crate::marks::Mark;
 use crate::theme::{BEST, MUTED, SERIES};
 
 /// A page's trials, ready to draw.
-pub(super) struct View<'a> {
+pub(super) struct PageView<'a> {
     pub page: &'a StudyPage<'a>,
     pub trials: Vec<&'a StudyTrial>,
     pub measure: Measure,
-    pub values: Option<Values>,
+    pub values: Option<ValueAxis>,
 }
 
-impl<'a> View<'a> {
+impl<'a> PageView<'a> {
     pub(super) fn new(page: &'a StudyPage<'a>) -> Self {
         let mut trials: Vec<&StudyTrial> = page.trials.iter().collect();
         trials.sort_by_key(|trial| trial.number);
@@ -27,7 +27,7 @@ impl<'a> View<'a> {
         let points = trials.iter().flat_map(|trial| &trial.curve).map(|&(_, value)| value).filter(|v| v.is_finite());
         let measured: Vec<f64> = all.iter().copied().chain(points).collect();
         let measure = Measure::of(&measured, page.maximize);
-        let values = Values::new(measure, &all, &complete);
+        let values = ValueAxis::new(measure, &all, &complete);
         Self { page, trials, measure, values }
     }
 
@@ -102,16 +102,20 @@ impl<'a> View<'a> {
         drawn: &[&StudyTrial],
         outcomes: &[(StudyOutcome, Swatch)],
         winner: Swatch,
-    ) -> Vec<Entry> {
+    ) -> Vec<LegendEntry> {
         let mut entries = Vec::new();
         for &(outcome, swatch) in outcomes {
             let count = drawn.iter().filter(|trial| trial.outcome == outcome).count();
             if count > 0 {
-                entries.push(Entry { name: format!("{} ({count})", word(outcome)), color: color(outcome), swatch });
+                entries.push(LegendEntry {
+                    name: format!("{} ({count})", word(outcome)),
+                    color: color(outcome),
+                    swatch,
+                });
             }
         }
         if drawn.iter().any(|trial| self.is_winner(trial)) {
-            entries.push(Entry { name: "winner".to_owned(), color: BEST, swatch: winner });
+            entries.push(LegendEntry { name: "winner".to_owned(), color: BEST, swatch: winner });
         }
         entries
     }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use report::{Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
+use report::{ParamSetting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
 use resvg::usvg::roxmltree::{Document, Node};
 
 mod odd_studies;
@@ -54,11 +54,14 @@ fn parameters() -> Vec<StudyParameter> {
 fn trial(number: u64, outcome: StudyOutcome) -> StudyTrial {
     let part = number as f64 / 1000.0;
     let mut params = vec![
-        ("rate".to_owned(), Setting::Number(1e-6 * 1e4f64.powf(part))),
-        ("schedule".to_owned(), Setting::Word(if number.is_multiple_of(2) { "linear" } else { "cosine" }.to_owned())),
+        ("rate".to_owned(), ParamSetting::Number(1e-6 * 1e4f64.powf(part))),
+        (
+            "schedule".to_owned(),
+            ParamSetting::Word(if number.is_multiple_of(2) { "linear" } else { "cosine" }.to_owned()),
+        ),
     ];
     if !number.is_multiple_of(5) {
-        params.push(("decay".to_owned(), Setting::Number(1.0 - part)));
+        params.push(("decay".to_owned(), ParamSetting::Number(1.0 - part)));
     }
     let failed = outcome == StudyOutcome::Failed;
     let value = 0.5 + 0.4 * part;

@@ -1,6 +1,6 @@
 //! Whatever a study holds, its page is well-formed and its marks lie inside their pictures.
 
-use report::{Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
+use report::{ParamSetting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
 use resvg::usvg::roxmltree::{Document, Node};
 
 use crate::{Tested, html, marks, number, parameters, picture, points, trial, twelve, xml};
@@ -59,7 +59,10 @@ fn numbers_that_are_none_are_left_out() -> Tested {
     for (&odd, number) in odd.iter().zip(20..) {
         trials.push(StudyTrial {
             value: Some(odd),
-            params: vec![("rate".to_owned(), Setting::Number(odd)), ("decay".to_owned(), Setting::Number(odd))],
+            params: vec![
+                ("rate".to_owned(), ParamSetting::Number(odd)),
+                ("decay".to_owned(), ParamSetting::Number(odd)),
+            ],
             curve: vec![(odd, 0.5), (1.0, odd), (2.0, 0.5)],
             begun: if odd.is_finite() { 0.0 } else { odd },
             seconds: odd,
@@ -88,7 +91,10 @@ fn equal_values_and_single_choices_have_a_place() -> Tested {
     for value in [0.0, 0.5, 1.0, -3.0, 1e300] {
         let same = |number| StudyTrial {
             value: Some(value),
-            params: vec![("one".to_owned(), Setting::Number(2e-5)), ("word".to_owned(), Setting::Word("w".to_owned()))],
+            params: vec![
+                ("one".to_owned(), ParamSetting::Number(2e-5)),
+                ("word".to_owned(), ParamSetting::Word("w".to_owned())),
+            ],
             curve: vec![(1.0, value)],
             begun: 0.0,
             seconds: 0.0,
@@ -118,7 +124,8 @@ fn twelve_parameters_with_long_names_make_a_wide_picture() -> Tested {
     let parameters: Vec<StudyParameter> = (0..12)
         .map(|index| StudyParameter { name: name(index), scale: StudyScale::Words((0..60).map(word).collect()) })
         .collect();
-    let params = |number: u64| (0..12).map(|index| (name(index), Setting::Word(word(number + index as u64)))).collect();
+    let params =
+        |number: u64| (0..12).map(|index| (name(index), ParamSetting::Word(word(number + index as u64)))).collect();
     let trials: Vec<StudyTrial> =
         (0..40).map(|number| StudyTrial { params: params(number), ..trial(number, StudyOutcome::Complete) }).collect();
     let html = html(&parameters, &trials, true)?;

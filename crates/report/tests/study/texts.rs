@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use report::{
-    ConfusionPlot, Figure, ScoreRow, Setting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial,
+    ConfusionPlot, Figure, ParamSetting, ScoreRow, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial,
 };
 use resvg::usvg::roxmltree::{Document, Node};
 
@@ -97,7 +97,8 @@ fn page_of(text: &str) -> report::Result<String> {
         StudyParameter { name: text.clone(), scale: StudyScale::Words(vec![text.clone(), "other".to_owned()]) },
         StudyParameter { name: format!("{text} 2"), scale: StudyScale::Number { low: 0.0, high: 1.0, log: false } },
     ];
-    let params = vec![(text.clone(), Setting::Word(text.clone())), (format!("{text} 2"), Setting::Number(0.5))];
+    let params =
+        vec![(text.clone(), ParamSetting::Word(text.clone())), (format!("{text} 2"), ParamSetting::Number(0.5))];
     let trials = [StudyOutcome::Complete, StudyOutcome::Failed].map(|outcome| StudyTrial {
         params: params.clone(),
         error: Some(text.clone()),

@@ -10,14 +10,14 @@ use run::checkpoints::{CHECKPOINTS, name_of, remove_unfinished, step_of, steps_i
 use tch::Tensor;
 
 use super::save::sums_text;
-use super::{OPTIMIZER, STATE, SUMMED, SUMS, State, WEIGHTS};
+use super::{OPTIMIZER, STATE, SUMMED, SUMS, TrainerState, WEIGHTS};
 use crate::error::{Result, TrainError};
 
 /// A checkpoint whose files are as they were written.
 #[derive(Debug)]
 pub(crate) struct LoadedCheckpoint {
     pub path: PathBuf,
-    pub state: State,
+    pub state: TrainerState,
 }
 
 impl LoadedCheckpoint {
@@ -25,7 +25,7 @@ impl LoadedCheckpoint {
     ///
     /// # Errors
     /// The file that isn't as it was written.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let damaged = |name: &str, problem: String| damaged(&path.join(name), &problem);
         let mut sums = [const { String::new() }; 3];
         for (name, sum) in SUMMED.into_iter().zip(&mut sums) {
@@ -45,7 +45,7 @@ impl LoadedCheckpoint {
         }
         let file = path.join(STATE);
         let text = fs::read(&file).map_err(DiskError::at("read", &file))?;
-        let state = State::parse(&text).map_err(|problem| damaged(STATE, problem))?;
+        let state = TrainerState::parse(&text).map_err(|problem| damaged(STATE, problem))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if step_of(&name).is_some_and(|step| step != state.step) {
             return Err(damaged(STATE, format!("is of step {}, in a folder named {name}", state.step)));
@@ -58,7 +58,7 @@ impl LoadedCheckpoint {
     ///
     /// # Errors
     /// Checkpoints of which none is good.
-    pub fn newest(run: &Path) -> Result<Option<Self>> {
+    pub(crate) fn newest(run: &Path) -> Result<Option<Self>> {
         let folder = run.join(CHECKPOINTS);
         let unfinished = remove_unfinished(&folder)?;
         let steps = steps_in(&folder)?;
@@ -87,11 +87,11 @@ impl LoadedCheckpoint {
         Ok(Some(found))
     }
 
-    pub fn weights(&self) -> Result<Vec<(String, Tensor)>> {
+    pub(crate) fn weights(&self) -> Result<Vec<(String, Tensor)>> {
         Ok(read_tensors(&self.path.join(WEIGHTS))?)
     }
 
-    pub fn optimizer(&self) -> Result<Vec<(String, Tensor)>> {
+    pub(crate) fn optimizer(&self) -> Result<Vec<(String, Tensor)>> {
         Ok(read_tensors(&self.path.join(OPTIMIZER))?)
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! RUN/checkpoints/step-00000100/model.safetensors      fp32 weights under Hugging Face's names
 //!                               optimizer.safetensors  the optimizer's averages
-//!                               trainer.json           the rest: see `State`
+//!                               trainer.json           the rest: see `TrainerState`
 //!                               SHA256SUMS             written last, as `sha256sum` writes it
 //! ```
 //!
@@ -25,8 +25,8 @@ pub(crate) use load::LoadedCheckpoint;
 pub(crate) use retention::Retention;
 use run::checkpoints::SUMS;
 pub(crate) use save::Publication;
-use save::{Job, Tensors, publish};
-pub(crate) use state::{BestModel, FORMAT, Identity, State};
+use save::{SaveJob, Tensors, publish};
+pub(crate) use state::{BestModel, FORMAT, Identity, TrainerState};
 
 use crate::error::Result;
 

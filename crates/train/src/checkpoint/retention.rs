@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use model::Parameters;
 use run::checkpoints::{CHECKPOINTS, name_of, steps_in};
 
-use super::{Job, LoadedCheckpoint, Publication, STATE, State, Tensors, publish};
+use super::{LoadedCheckpoint, Publication, STATE, SaveJob, Tensors, TrainerState, publish};
 use crate::error::Result;
 use crate::optim::Optimizer;
 
@@ -24,7 +24,7 @@ pub(crate) struct Retention {
 
 impl Retention {
     /// The checkpoints of a run that has none.
-    pub fn new(run: &Path, total: usize, publication: Publication) -> Self {
+    pub(crate) fn new(run: &Path, total: usize, publication: Publication) -> Self {
         Self { run: run.to_owned(), total, publication, history: Vec::new(), last: None }
     }
 
@@ -33,12 +33,12 @@ impl Retention {
     ///
     /// # Errors
     /// A folder that can't be read or written.
-    pub fn resume_from(&mut self, from: &LoadedCheckpoint) -> Result<()> {
+    pub(crate) fn resume_from(&mut self, from: &LoadedCheckpoint) -> Result<()> {
         let folder = self.run.join(CHECKPOINTS);
         for step in steps_in(&folder)?.into_iter().filter(|step| *step < from.state.step) {
             // What can't be read isn't worth a place among the last ones.
             let text = fs::read(folder.join(name_of(step)).join(STATE)).unwrap_or_default();
-            if let Ok(state) = State::parse(&text) {
+            if let Ok(state) = TrainerState::parse(&text) {
                 self.history.push((step, state.best_step()));
             }
         }
@@ -56,11 +56,11 @@ impl Retention {
     }
 
     /// Whether this very state is saved already.
-    pub fn has(&self, step: u64, evaluated: bool) -> bool {
+    pub(crate) fn has(&self, step: u64, evaluated: bool) -> bool {
         self.last == Some((step, evaluated))
     }
 
-    pub fn last(&self) -> Option<PathBuf> {
+    pub(crate) fn last(&self) -> Option<PathBuf> {
         self.last.map(|(step, _)| self.run.join(CHECKPOINTS).join(name_of(step)))
     }
 
@@ -68,13 +68,19 @@ impl Retention {
     ///
     /// # Errors
     /// Whatever the disk refuses; the run can then still go on from the checkpoint before.
-    pub fn save(&mut self, state: State, parameters: &Parameters, optimizer: &Optimizer, publish: bool) -> Result<()> {
+    pub(crate) fn save(
+        &mut self,
+        state: TrainerState,
+        parameters: &Parameters,
+        optimizer: &Optimizer,
+        publish: bool,
+    ) -> Result<()> {
         let last = Some((state.step, state.evaluated));
         self.history.retain(|(step, _)| *step != state.step);
         self.history.push((state.step, state.best_step()));
         let tensors = Tensors::of(parameters, optimizer);
         let publication = publish.then_some(&self.publication);
-        Job { run: &self.run, tensors, state, publication, keep: self.kept() }.run()?;
+        SaveJob { run: &self.run, tensors, state, publication, keep: self.kept() }.run()?;
         self.last = last;
         Ok(())
     }

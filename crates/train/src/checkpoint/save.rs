@@ -15,7 +15,7 @@ use run::MODEL;
 use run::checkpoints::{CHECKPOINTS, name_of, steps_in};
 use tch::Tensor;
 
-use super::{OPTIMIZER, STATE, SUMMED, SUMS, State, WEIGHTS, discard};
+use super::{OPTIMIZER, STATE, SUMMED, SUMS, TrainerState, WEIGHTS, discard};
 use crate::error::{Result, TrainError};
 use crate::free_space;
 use crate::optim::Optimizer;
@@ -31,10 +31,10 @@ pub(crate) struct Tensors {
 }
 
 #[derive(Debug)]
-pub(crate) struct Job<'a> {
+pub(crate) struct SaveJob<'a> {
     pub run: &'a Path,
     pub tensors: Tensors,
-    pub state: State,
+    pub state: TrainerState,
     /// What to put into the run's folder with the weights, where they are to be the run's model.
     pub publication: Option<&'a Publication>,
     /// The steps of the checkpoints that stay, this one among them.
@@ -43,7 +43,7 @@ pub(crate) struct Job<'a> {
 
 impl Tensors {
     /// Those of a run. They mustn't change until they are written.
-    pub fn of(parameters: &Parameters, optimizer: &Optimizer) -> Self {
+    pub(super) fn of(parameters: &Parameters, optimizer: &Optimizer) -> Self {
         let weights = parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
         let state = optimizer.state();
         Self {
@@ -63,12 +63,12 @@ fn shallow_clones<'a>(tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> V
     tensors.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
 }
 
-impl Job<'_> {
+impl SaveJob<'_> {
     /// Writes the checkpoint, publishes its model if that is asked for, and removes the checkpoints that needn't stay.
     ///
     /// # Errors
     /// Whatever the disk refuses. The checkpoints that were there are then still there, or this one is.
-    pub fn run(&self) -> Result<()> {
+    pub(super) fn run(&self) -> Result<()> {
         let folder = self.run.join(CHECKPOINTS);
         self.save_into(&folder).map_err(|source| TrainError::NotSaved {
             step: self.state.step,

@@ -17,7 +17,7 @@ pub(crate) const FORMAT: u32 = 2;
 /// Where a run stands after a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct State {
+pub(crate) struct TrainerState {
     pub format: u32,
     /// Optimizer steps done.
     pub step: u64,
@@ -70,7 +70,7 @@ pub(crate) struct Identity {
     pub threads: i32,
 }
 
-impl State {
+impl TrainerState {
     /// # Errors
     /// What isn't a state, in serde's words.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
@@ -91,17 +91,17 @@ impl State {
         Ok(state)
     }
 
-    pub fn best_step(&self) -> Option<u64> {
+    pub(crate) fn best_step(&self) -> Option<u64> {
         self.best.as_ref().map(|model| model.best.step)
     }
 
     /// The saved configuration as what was asked for.
-    pub fn given(&self) -> Result<Given, OptionsError> {
+    pub(crate) fn given(&self) -> Result<Given, OptionsError> {
         Given::saved(&self.config)
     }
 
     /// What differs now, a line each, in words; empty where nothing does.
-    pub fn differences(&self, config: &TrainConfig, identity: &Identity) -> Result<Vec<String>> {
+    pub(crate) fn differences(&self, config: &TrainConfig, identity: &Identity) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         let mut hold = |name: &str, then: &Value, now: &Value| {
             if then != now {
@@ -149,12 +149,12 @@ mod exact {
         Named(String),
     }
 
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         let number = if value.is_finite() { Number::Finite(*value) } else { Number::Named(value.to_string()) };
         number.serialize(serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
         match Number::deserialize(deserializer)? {
             Number::Finite(value) => Ok(value),
             Number::Named(name) => name.parse().map_err(D::Error::custom),

@@ -30,10 +30,10 @@ fn tensors(step: u64) -> Tensors {
     }
 }
 
-fn state(step: u64, best: u64) -> State {
+fn state(step: u64, best: u64) -> TrainerState {
     let best = Best { metric: "accuracy".to_owned(), value: 0.1 + 0.2, step: best, epoch: best as f64 / 7.0 };
     let confusion = metrics::ConfusionMatrix::from_counts(&[vec![3, 1], vec![0, step]]).unwrap();
-    State {
+    TrainerState {
         format: FORMAT,
         step,
         epoch: step / 7,
@@ -63,7 +63,7 @@ fn state(step: u64, best: u64) -> State {
 fn save_keeping(run: &Path, step: u64, keep: &[u64]) -> Result<()> {
     let publication = vec![("config.json".to_owned(), format!("{{\"step\": {step}}}").into_bytes())];
     let (tensors, state) = (tensors(step), state(step, step));
-    Job { run, tensors, state, publication: Some(&publication), keep: keep.to_vec() }.run()
+    SaveJob { run, tensors, state, publication: Some(&publication), keep: keep.to_vec() }.run()
 }
 
 fn save(run: &Path, step: u64) -> Result<()> {
@@ -262,11 +262,11 @@ fn sha256sum_can_check_a_checkpoint() {
 fn a_state_comes_back_to_the_bit_and_foreign_ones_are_refused() {
     let state = state(20, 10);
     let text = serde_json::to_vec(&state).unwrap();
-    assert_eq!(State::parse(&text).unwrap(), state);
+    assert_eq!(TrainerState::parse(&text).unwrap(), state);
     let refusal = |change: &dyn Fn(&mut Map<String, serde_json::Value>)| {
         let mut map: Map<_, _> = serde_json::from_slice(&text).unwrap();
         change(&mut map);
-        State::parse(&serde_json::to_vec(&map).unwrap()).unwrap_err()
+        TrainerState::parse(&serde_json::to_vec(&map).unwrap()).unwrap_err()
     };
     assert_eq!(refusal(&|map| map["format"] = 1.into()), "has format 1, and this program reads 2");
     assert!(refusal(&|map| drop(map.remove("step"))).contains("missing field `step`"));

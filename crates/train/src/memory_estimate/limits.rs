@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The bytes that this process can still take: the least of what the machine and its control groups have left. `None`
 /// where the system doesn't tell (anything but Linux).
-pub fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     available_under(Path::new("/"))
 }
 
@@ -15,7 +15,7 @@ pub(super) fn resident() -> Option<u64> {
 }
 
 /// The most memory that this process had at once, where the system tells.
-pub fn peak() -> Option<u64> {
+pub(crate) fn peak() -> Option<u64> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 

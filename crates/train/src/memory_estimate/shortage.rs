@@ -2,11 +2,11 @@
 
 use disk::human_bytes;
 
-use super::{Need, Plan};
+use super::{MemoryPlan, Need};
 use crate::options::TrainConfig;
 
 /// Why a run of which the peak is `need` can't start where `room` bytes can be had in all.
-pub(super) fn describe(plan: &Plan, need: &Need, process: u64, room: u64) -> String {
+pub(super) fn describe(plan: &MemoryPlan, need: &Need, process: u64, room: u64) -> String {
     let texts = format!("{} texts of up to {} tokens", need.batch.sentences, need.batch.longest);
     let parts = [
         ("weights", need.weights + need.compute),
@@ -32,11 +32,11 @@ pub(super) fn describe(plan: &Plan, need: &Need, process: u64, room: u64) -> Str
 }
 
 /// The flags with the largest batches under which the run would fit. As many examples make up a step as before.
-pub(super) fn flags_that_fit(plan: &Plan, process: u64, room: u64) -> Option<String> {
+pub(super) fn flags_that_fit(plan: &MemoryPlan, process: u64, room: u64) -> Option<String> {
     let mut config = plan.config.clone();
-    let fits = |config: &TrainConfig| Need::of(&Plan { config, ..*plan }, process).total() <= room;
+    let fits = |config: &TrainConfig| Need::of(&MemoryPlan { config, ..*plan }, process).total() <= room;
     let evaluation_fits = |config: &TrainConfig| {
-        let need = Need::of(&Plan { config, ..*plan }, process);
+        let need = Need::of(&MemoryPlan { config, ..*plan }, process);
         Need { gradients: 0, activations: 0, ..need }.total() <= room
     };
     while !evaluation_fits(&config) && config.eval_batch_size > 1 {

@@ -17,7 +17,7 @@ fn bert_base() -> model::Config {
 }
 
 fn need(config: &TrainConfig, precision: Precision, train: &[u32], validation: &[u32]) -> Need {
-    Need::of(&Plan { config, model: &bert_base(), precision, train, validation }, 150_000_000)
+    Need::of(&MemoryPlan { config, model: &bert_base(), precision, train, validation }, 150_000_000)
 }
 
 /// 109,486,085 parameters, 23,440,896 of them in the word embeddings, 38,400 in layer norms, 594,437 on top.
@@ -70,7 +70,7 @@ fn the_heaviest_batch_is_one_that_training_takes() {
     // Without grouping the long row comes where chance puts it: in some step of the epoch, whichever.
     let alone = |steps| TrainConfig { batch_size: 1, max_steps: Some(steps), ..TrainConfig::default() };
     assert_eq!(need(&alone(64), Precision::Fp32, &rows, &[]).batch.longest, 400);
-    let place = Sampler::new(rows.clone(), 1, 42, false).epoch(0).iter().position(|batch| batch == [63]).unwrap();
+    let place = BatchSampler::new(rows.clone(), 1, 42, false).epoch(0).iter().position(|batch| batch == [63]).unwrap();
     assert!(place > 0);
     assert_eq!(need(&alone(place as u64), Precision::Fp32, &rows, &[]).batch.longest, 10);
     assert_eq!(need(&alone(place as u64 + 1), Precision::Fp32, &rows, &[]).batch.longest, 400);
@@ -91,7 +91,8 @@ fn a_large_evaluation_counts_where_it_is_more() {
 fn what_fits_is_let_through_and_what_does_not_is_told_what_would() {
     let (config, model) = (TrainConfig { batch_size: 64, ..TrainConfig::default() }, bert_base());
     let rows = [256; 640];
-    let plan = Plan { config: &config, model: &model, precision: Precision::Fp32, train: &rows, validation: &rows };
+    let plan =
+        MemoryPlan { config: &config, model: &model, precision: Precision::Fp32, train: &rows, validation: &rows };
     let need = Need::of(&plan, 150_000_000);
     assert_eq!(check_against(&plan, need, 150_000_000, need.total()).unwrap(), need);
     let message = check_against(&plan, need, 150_000_000, need.total() - 1).unwrap_err().to_string();
@@ -111,7 +112,8 @@ fn the_flags_that_are_named_do_fit() {
     let (config, model) =
         (TrainConfig { batch_size: 120, eval_batch_size: 1024, ..TrainConfig::default() }, bert_base());
     let rows = vec![256; 2048];
-    let plan = Plan { config: &config, model: &model, precision: Precision::Bf16, train: &rows, validation: &rows };
+    let plan =
+        MemoryPlan { config: &config, model: &model, precision: Precision::Bf16, train: &rows, validation: &rows };
     let room = 6_000_000_000;
     let need = Need::of(&plan, 0);
     assert!(check_against(&plan, need, 0, room).is_err(), "it can't fit");
@@ -125,13 +127,14 @@ fn the_flags_that_are_named_do_fit() {
         ..TrainConfig::default()
     };
     assert_eq!(better.batch_size * better.gradient_accumulation_steps, 120);
-    assert!(Need::of(&Plan { config: &better, ..plan }, 0).total() <= room);
+    assert!(Need::of(&MemoryPlan { config: &better, ..plan }, 0).total() <= room);
 }
 
 #[test]
 fn where_nothing_fits_no_batch_size_is_promised() {
     let (config, model) = (TrainConfig::default(), bert_base());
-    let plan = Plan { config: &config, model: &model, precision: Precision::Fp32, train: &[20; 64], validation: &[] };
+    let plan =
+        MemoryPlan { config: &config, model: &model, precision: Precision::Fp32, train: &[20; 64], validation: &[] };
     let message = check_against(&plan, Need::of(&plan, 0), 0, 1_000_000_000).unwrap_err().to_string();
     assert!(message.ends_with("(hint: free some memory, or take a smaller model)"), "{message}");
 }

@@ -37,7 +37,7 @@ impl Observers {
     ///
     /// # Errors
     /// A file that can't be opened in the run's folder.
-    pub fn of(run: &RunFolder, tensorboard: bool) -> Result<Self> {
+    pub(crate) fn of(run: &RunFolder, tensorboard: bool) -> Result<Self> {
         let mut observers: Vec<Box<dyn Observer>> =
             vec![Box::new(Progress::on_stderr()), Box::new(LogWriter::open(run.path())?)];
         if tensorboard {
@@ -46,11 +46,11 @@ impl Observers {
         Ok(Self(observers))
     }
 
-    pub fn notify(&mut self, notice: &Notice<'_>) {
+    pub(crate) fn notify(&mut self, notice: &Notice<'_>) {
         self.0.iter_mut().for_each(|observer| observer.notify(notice));
     }
 
-    pub fn record(&mut self, event: Event) {
+    pub(crate) fn record(&mut self, event: Event) {
         self.notify(&Notice::Record(&event));
     }
 }
@@ -67,10 +67,10 @@ impl Observer for LogWriter {
 /// Records for the tests of the observers.
 #[cfg(test)]
 mod samples {
-    use run::{Best, End, EndReason, EvaluationRecord, Scores, Start, StepRecord};
+    use run::{Best, EndReason, EndRecord, EvaluationRecord, NamedScores, StartRecord, StepRecord};
 
-    pub fn start() -> Start {
-        Start {
+    pub(super) fn start() -> StartRecord {
+        StartRecord {
             run: "runs/a".into(),
             dataset: "sst2".to_owned(),
             model: "bert-base-uncased".to_owned(),
@@ -86,7 +86,7 @@ mod samples {
         }
     }
 
-    pub fn step(step: u64) -> StepRecord {
+    pub(super) fn step(step: u64) -> StepRecord {
         StepRecord {
             step,
             total_steps: 1299,
@@ -102,21 +102,21 @@ mod samples {
         }
     }
 
-    pub fn evaluation() -> EvaluationRecord {
+    pub(super) fn evaluation() -> EvaluationRecord {
         EvaluationRecord {
             epoch: 1.0,
             step: 433,
             split: "validation".to_owned(),
             loss: 0.375,
-            scores: Scores(vec![("accuracy".to_owned(), 0.875), ("f1".to_owned(), 0.8125)]),
+            scores: NamedScores(vec![("accuracy".to_owned(), 0.875), ("f1".to_owned(), 0.8125)]),
             value: 0.875,
             seconds: 4.5,
             best: true,
         }
     }
 
-    pub fn end() -> End {
-        End {
+    pub(super) fn end() -> EndRecord {
+        EndRecord {
             reason: EndReason::EarlyStopping,
             step: 866,
             epoch: 2.0,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{FormattedDuration, ProgressBar, ProgressStyle};
 
-use run::{End, EndReason, EvaluationRecord, Event, Start, StepRecord};
+use run::{EndReason, EndRecord, EvaluationRecord, Event, StartRecord, StepRecord};
 
 use super::{Notice, Observer};
 
@@ -31,7 +31,7 @@ enum Form {
 
 impl Progress {
     /// A bar where stderr is a terminal, lines elsewhere.
-    pub fn on_stderr() -> Self {
+    pub(super) fn on_stderr() -> Self {
         if stderr().is_terminal() {
             Self::with(Form::Bar(ProgressBar::new(0)))
         } else {
@@ -41,7 +41,7 @@ impl Progress {
 
     /// Lines to any writer.
     #[cfg(test)]
-    pub fn lines(writer: impl Write + 'static) -> Self {
+    pub(super) fn lines(writer: impl Write + 'static) -> Self {
         Self::with(Form::Lines(Box::new(writer)))
     }
 
@@ -64,7 +64,7 @@ impl Progress {
         }
     }
 
-    fn on_start(&mut self, start: &Start) {
+    fn on_start(&mut self, start: &StartRecord) {
         self.epochs = start.epochs;
         if let Form::Bar(bar) = &self.form {
             bar.set_style(bar_style());
@@ -101,7 +101,7 @@ impl Progress {
         }
     }
 
-    fn on_end(&mut self, end: &End) {
+    fn on_end(&mut self, end: &EndRecord) {
         if let Form::Bar(bar) = &self.form {
             bar.disable_steady_tick();
             bar.set_message("");
@@ -133,8 +133,9 @@ fn bar_style() -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn describe(start: &Start) -> String {
-    let Start { run, dataset, model, device, precision, train_examples, epochs, steps_done, total_steps, .. } = start;
+fn describe(start: &StartRecord) -> String {
+    let StartRecord { run, dataset, model, device, precision, train_examples, epochs, steps_done, total_steps, .. } =
+        start;
     let trained = match 100.0 * start.trainable_parameters as f64 / start.parameters.max(1) as f64 {
         share if start.trainable_parameters < start.parameters => {
             format!(", {share:.0} % of it trained")
@@ -157,7 +158,7 @@ fn describe_evaluation(evaluation: &EvaluationRecord) -> String {
     format!("epoch {epoch:.2}, step {step}: {split} loss {loss:.4}{scores}{best} ({seconds:.1} s)")
 }
 
-fn describe_end(end: &End) -> String {
+fn describe_end(end: &EndRecord) -> String {
     let why = match end.reason {
         EndReason::Finished => "finished",
         EndReason::MaxSteps => "stopped at --max-steps",
@@ -246,7 +247,7 @@ mod tests {
     fn lines(first: u64, total: u64) -> Vec<String> {
         let paper = Paper::default();
         let mut progress = Progress::lines(paper.clone());
-        progress.on_start(&Start { total_steps: total, steps_done: first - 1, ..samples::start() });
+        progress.on_start(&StartRecord { total_steps: total, steps_done: first - 1, ..samples::start() });
         for number in first..=total {
             let seconds = number as f64 * 0.5;
             progress.on_step(&StepRecord { total_steps: total, seconds, ..samples::step(number) });
@@ -317,15 +318,15 @@ mod tests {
         assert_eq!(bar.message(), "evaluating on validation");
         progress.notify(&Notice::SaveStarts);
         assert_eq!(bar.message(), "saving");
-        progress.on_end(&End { best: None, ..samples::end() });
+        progress.on_end(&EndRecord { best: None, ..samples::end() });
         assert!(bar.is_finished() && bar.position() == 434);
     }
 
     #[test]
     fn frozen_parameters_and_each_ending_are_told() {
-        let start = Start { parameters: 1_000_000, trainable_parameters: 250_000, ..samples::start() };
+        let start = StartRecord { parameters: 1_000_000, trainable_parameters: 250_000, ..samples::start() };
         assert!(describe(&start).contains("(1.0 M parameters, 25 % of it trained)"));
-        let end = |reason| describe_end(&End { reason, best: None::<Best>, ..samples::end() });
+        let end = |reason| describe_end(&EndRecord { reason, best: None::<Best>, ..samples::end() });
         assert_eq!(end(EndReason::Finished), "finished after 2.00 epochs, 866 steps, 00:07:13");
         assert!(end(EndReason::MaxSteps).starts_with("stopped at --max-steps after"));
         assert!(end(EndReason::Interrupted).starts_with("interrupted after"));

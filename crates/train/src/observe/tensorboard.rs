@@ -32,7 +32,7 @@ impl TensorBoard {
     ///
     /// # Errors
     /// A file that can't be made.
-    pub fn create(run: &RunFolder) -> Result<Self> {
+    pub(super) fn create(run: &RunFolder) -> Result<Self> {
         let now = now();
         let name = format!("{EVENTS}{}.{}.{}.0", now as u64, host_name(), std::process::id());
         let mut log = AppendFile::open(&run.file(&name))?;

@@ -19,7 +19,7 @@ use model::tensor_slice::{checked_slice, checked_slice_mut};
 use model::{Gradient, ModelError};
 use tch::{Device, Kind, Tensor};
 
-use super::adam_kernel::{self, Constants, Job, Piece, Rows, Span};
+use super::adam_kernel::{self, AdamJob, Constants, Piece, RowGradient, UpdateSpan};
 use super::{Update, Weight};
 use crate::error::{Result, TrainError};
 use crate::options::{OptimizerKind, OptimizerOptions};
@@ -119,7 +119,7 @@ impl Numbers {
 }
 
 /// Cuts one parameter of the CPU into jobs.
-fn push_jobs<'a>(update: &'a mut Update, constants: Constants, jobs: &mut Vec<Job<'a>>) -> Result<()> {
+fn push_jobs<'a>(update: &'a mut Update, constants: Constants, jobs: &mut Vec<AdamJob<'a>>) -> Result<()> {
     let Weight { name, master, compute, .. } = update.weight;
     let [exp_avg, exp_avg_sq] = update.slot.state.as_slice() else {
         return Err(TrainError::optimizer_state(&format!("\n  missing: the averages of {name}")));
@@ -127,7 +127,7 @@ fn push_jobs<'a>(update: &'a mut Update, constants: Constants, jobs: &mut Vec<Jo
     // SAFETY: the caller of `Optimizer::step` lent it the parameters and itself exclusively, every parameter and every
     // state tensor has memory of its own, and no libtorch operation runs until the jobs are done and dropped.
     let mut span = unsafe {
-        Span {
+        UpdateSpan {
             master: checked_slice_mut(master, name)?,
             exp_avg: checked_slice_mut(exp_avg, name)?,
             exp_avg_sq: checked_slice_mut(exp_avg_sq, name)?,
@@ -140,7 +140,7 @@ fn push_jobs<'a>(update: &'a mut Update, constants: Constants, jobs: &mut Vec<Jo
             let gradient = unsafe { checked_slice(gradient, name)? };
             update.slot.seen.add(None);
             for gradient in gradient.chunks(JOB_SIZE) {
-                jobs.push(Job { constants, span: span.take(gradient.len()), gradient: Piece::Bf16(gradient) });
+                jobs.push(AdamJob { constants, span: span.take(gradient.len()), gradient: Piece::Bf16(gradient) });
             }
         }
         Gradient::Dense(gradient) => {
@@ -148,7 +148,7 @@ fn push_jobs<'a>(update: &'a mut Update, constants: Constants, jobs: &mut Vec<Jo
             let gradient = unsafe { checked_slice(gradient, name)? };
             update.slot.seen.add(None);
             for gradient in gradient.chunks(JOB_SIZE) {
-                jobs.push(Job { constants, span: span.take(gradient.len()), gradient: Piece::Fp32(gradient) });
+                jobs.push(AdamJob { constants, span: span.take(gradient.len()), gradient: Piece::Fp32(gradient) });
             }
         }
         Gradient::Rows { ids, values } => {
@@ -167,8 +167,8 @@ fn push_row_jobs<'a>(
     seen: &'a [bool],
     ids: &'a [i64],
     values: &'a [f32],
-    (mut span, constants): (Span<'a>, Constants),
-    jobs: &mut Vec<Job<'a>>,
+    (mut span, constants): (UpdateSpan<'a>, Constants),
+    jobs: &mut Vec<AdamJob<'a>>,
 ) {
     let width = span.master.len() / seen.len().max(1);
     if width == 0 {
@@ -179,8 +179,8 @@ fn push_row_jobs<'a>(
     for (index, seen) in seen.chunks(rows_of_a_job).enumerate() {
         let first = index * rows_of_a_job;
         let end = ids.partition_point(|id| *id < (first + seen.len()) as i64);
-        let rows = Rows { first, width, ids: &ids[done..end], values: &values[done * width..end * width], seen };
-        jobs.push(Job { constants, span: span.take(seen.len() * width), gradient: Piece::Rows(rows) });
+        let rows = RowGradient { first, width, ids: &ids[done..end], values: &values[done * width..end * width], seen };
+        jobs.push(AdamJob { constants, span: span.take(seen.len() * width), gradient: Piece::Rows(rows) });
         done = end;
     }
 }

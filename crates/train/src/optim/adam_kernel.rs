@@ -49,7 +49,7 @@ pub(super) struct Constants {
 
 /// A stretch of one parameter, its averages, and the bf16 weights to write, if any. All of the same length.
 #[derive(Debug)]
-pub(super) struct Span<'a> {
+pub(super) struct UpdateSpan<'a> {
     pub master: &'a mut [f32],
     pub exp_avg: &'a mut [f32],
     pub exp_avg_sq: &'a mut [f32],
@@ -61,12 +61,12 @@ pub(super) struct Span<'a> {
 pub(super) enum Piece<'a> {
     Fp32(&'a [f32]),
     Bf16(&'a [Bf16]),
-    Rows(Rows<'a>),
+    Rows(RowGradient<'a>),
 }
 
 /// The gradient of whole rows of a table, of which most are absent.
 #[derive(Debug)]
-pub(super) struct Rows<'a> {
+pub(super) struct RowGradient<'a> {
     /// Number of the stretch's first row in the table.
     pub first: usize,
     /// Values in a row.
@@ -81,17 +81,17 @@ pub(super) struct Rows<'a> {
 
 /// A stretch to be updated.
 #[derive(Debug)]
-pub(super) struct Job<'a> {
+pub(super) struct AdamJob<'a> {
     pub constants: Constants,
-    pub span: Span<'a>,
+    pub span: UpdateSpan<'a>,
     pub gradient: Piece<'a>,
 }
 
-impl<'a> Span<'a> {
+impl<'a> UpdateSpan<'a> {
     /// Splits off the first `len` weights.
-    pub(super) fn take(&mut self, len: usize) -> Span<'a> {
+    pub(super) fn take(&mut self, len: usize) -> UpdateSpan<'a> {
         let front = |slice: &mut &'a mut [f32]| slice.split_off_mut(..len).expect("a stretch is cut within its length");
-        Span {
+        UpdateSpan {
             master: front(&mut self.master),
             exp_avg: front(&mut self.exp_avg),
             exp_avg_sq: front(&mut self.exp_avg_sq),
@@ -102,11 +102,11 @@ impl<'a> Span<'a> {
 
 multiversion!(
     /// Updates one stretch.
-    pub(super) fn run(Job<'_>) = run_inline
+    pub(super) fn run(AdamJob<'_>) = run_inline
 );
 
 #[inline(always)]
-fn run_inline<const ISA: u8>(job: Job) {
+fn run_inline<const ISA: u8>(job: AdamJob) {
     match job.gradient {
         Piece::Fp32(gradient) => update(&job.constants, job.span, gradient),
         Piece::Bf16(gradient) => update(&job.constants, job.span, gradient),
@@ -115,7 +115,7 @@ fn run_inline<const ISA: u8>(job: Job) {
 }
 
 #[inline(always)]
-fn update_rows(constants: &Constants, mut span: Span, rows: Rows) {
+fn update_rows(constants: &Constants, mut span: UpdateSpan, rows: RowGradient) {
     let absent = vec![Absent; rows.width];
     let untouched = constants.coupled_decay == 0.0;
     let mut present = rows.ids.iter().zip(rows.values.chunks_exact(rows.width)).peekable();
@@ -133,7 +133,7 @@ fn update_rows(constants: &Constants, mut span: Span, rows: Rows) {
 
 /// What [`update`] does to weights whose gradient and averages are zero, to the bit, without reading the averages.
 #[inline(always)]
-fn decay(keep: f32, span: Span) {
+fn decay(keep: f32, span: UpdateSpan) {
     for weight in span.master.iter_mut() {
         *weight *= keep;
     }
@@ -145,7 +145,7 @@ fn decay(keep: f32, span: Span) {
 }
 
 #[inline(always)]
-fn update<G: Element>(constants: &Constants, span: Span, gradient: &[G]) {
+fn update<G: Element>(constants: &Constants, span: UpdateSpan, gradient: &[G]) {
     let (master, master_rest) = span.master.as_chunks_mut::<LANES>();
     let (exp_avg, exp_avg_rest) = span.exp_avg.as_chunks_mut::<LANES>();
     let (exp_avg_sq, exp_avg_sq_rest) = span.exp_avg_sq.as_chunks_mut::<LANES>();

@@ -44,7 +44,7 @@ pub fn coefficient(norm: f64, max_norm: f64) -> f64 {
 }
 
 #[derive(Debug)]
-enum Values<'a> {
+enum GradientValues<'a> {
     Fp32(&'a [f32]),
     Bf16(&'a [Bf16]),
 }
@@ -55,9 +55,9 @@ fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
         // SAFETY: gradients are lent for this call and nothing writes to them.
         unsafe {
             if tensor.kind() == Kind::BFloat16 {
-                pieces.extend(checked_slice(tensor, "a gradient")?.chunks(JOB_SIZE).map(Values::Bf16));
+                pieces.extend(checked_slice(tensor, "a gradient")?.chunks(JOB_SIZE).map(GradientValues::Bf16));
             } else {
-                pieces.extend(checked_slice(tensor, "a gradient")?.chunks(JOB_SIZE).map(Values::Fp32));
+                pieces.extend(checked_slice(tensor, "a gradient")?.chunks(JOB_SIZE).map(GradientValues::Fp32));
             }
         }
     }
@@ -68,13 +68,13 @@ fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
     Ok(sums.iter().sum())
 }
 
-multiversion!(fn run((Values<'_>, &mut f64)) = run_inline);
+multiversion!(fn run((GradientValues<'_>, &mut f64)) = run_inline);
 
 #[inline(always)]
-fn run_inline<const ISA: u8>((values, sum): (Values, &mut f64)) {
+fn run_inline<const ISA: u8>((values, sum): (GradientValues, &mut f64)) {
     *sum = match values {
-        Values::Fp32(values) => sum_in_fp64(values),
-        Values::Bf16(values) => sum_in_fp64(values),
+        GradientValues::Fp32(values) => sum_in_fp64(values),
+        GradientValues::Bf16(values) => sum_in_fp64(values),
     };
 }
 

@@ -6,11 +6,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use toml::Value;
 
-use super::error::{OptionsError, Origin, Setting};
+use super::error::{GivenOption, OptionsError, ValueSource};
 use super::given::Given;
 use super::spec::OptionSpec;
 use super::table::{option, options};
-use super::value::Kind;
+use super::value::TomlKind;
 
 /// The flags of `train`. Those of the options are the keys of a `--config` file too, there in snake_case.
 #[derive(Debug, Clone, PartialEq, Default, Args)]
@@ -40,7 +40,7 @@ impl TrainArgs {
     /// A key that no option has; a value of the wrong kind.
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), OptionsError> {
         let value = option(key).and_then(|option| option.parse(text));
-        self.options.insert(key, value, text.to_owned(), Origin::Flag)
+        self.options.insert(key, value, text.to_owned(), ValueSource::Flag)
     }
 
     /// The folder of the run, where `--output` names one.
@@ -80,7 +80,7 @@ impl FromArgMatches for Given {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         for option in options() {
             if let Some((value, text)) = matches.get_one::<(Value, String)>(option.key) {
-                self.insert_read(value.clone(), Setting::flag(option.key, text));
+                self.insert_read(value.clone(), GivenOption::flag(option.key, text));
             }
         }
         Ok(())
@@ -98,21 +98,21 @@ fn argument(option: &'static OptionSpec) -> Arg {
     };
     let placeholder = match option.kind {
         _ if !option.rule.placeholder.is_empty() => option.rule.placeholder.to_owned(),
-        Kind::Whole => "N".to_owned(),
-        Kind::Number => "X".to_owned(),
-        Kind::Switch => "BOOL".to_owned(),
-        Kind::Text | Kind::Numbers => option.key.to_uppercase(),
+        TomlKind::Whole => "N".to_owned(),
+        TomlKind::Number => "X".to_owned(),
+        TomlKind::Switch => "BOOL".to_owned(),
+        TomlKind::Text | TomlKind::Numbers => option.key.to_uppercase(),
     };
     // clap wants names that last; this happens once or twice a process.
     let (flag, placeholder): (&str, &str) = (option.flag.clone().leak(), placeholder.leak());
     let help = format!("{} [default: {}]", option.help(), option.shown_default());
     let argument = Arg::new(option.key).long(flag).value_name(placeholder).help(help).value_parser(parser);
     let argument = match option.kind {
-        Kind::Switch => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        TomlKind::Switch => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
         // What isn't a good number is told so, and not taken for a flag that doesn't exist.
-        Kind::Number => argument.allow_hyphen_values(true),
-        Kind::Whole | Kind::Numbers => argument.allow_negative_numbers(true),
-        Kind::Text => argument.ignore_case(!option.words.is_empty()),
+        TomlKind::Number => argument.allow_hyphen_values(true),
+        TomlKind::Whole | TomlKind::Numbers => argument.allow_negative_numbers(true),
+        TomlKind::Text => argument.ignore_case(!option.words.is_empty()),
     };
     if option.heading.is_empty() { argument } else { argument.help_heading(option.heading) }
 }

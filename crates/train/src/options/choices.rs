@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use model::{DeviceChoice, PrecisionChoice};
 
-use super::value::{Kind, OptionValue};
+use super::value::{OptionValue, TomlKind};
 
 /// A choice among words. Case doesn't matter when a word is read.
 pub trait Choice: ValueEnum {
@@ -21,7 +21,7 @@ impl Choice for OptimizerKind {}
 impl Choice for ScheduleKind {}
 
 impl<T: Choice> OptionValue for T {
-    const KIND: Kind = Kind::Text;
+    const KIND: TomlKind = TomlKind::Text;
 
     fn words() -> Vec<PossibleValue> {
         T::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect()
@@ -93,7 +93,7 @@ pub enum ClassWeights {
 }
 
 impl OptionValue for ClassWeights {
-    const KIND: Kind = Kind::Numbers;
+    const KIND: TomlKind = TomlKind::Numbers;
 
     fn from_text(text: &str) -> Option<Self> {
         match text.trim().to_ascii_lowercase().as_str() {

@@ -9,26 +9,26 @@ use std::sync::Arc;
 pub enum OptionsError {
     /// A value of the wrong kind, or outside what is allowed.
     #[error("{setting} is not allowed: it must be {expected} (hint: {hint})")]
-    Value { setting: Box<Setting>, expected: String, hint: String },
+    Value { setting: Box<GivenOption>, expected: String, hint: String },
 
     /// Two options that exclude each other.
     #[error("{} and {} can't both be given: {why} (hint: {hint})", settings[0], settings[1])]
-    Conflict { settings: Box<[Setting; 2]>, why: String, hint: String },
+    Conflict { settings: Box<[GivenOption; 2]>, why: String, hint: String },
 
     /// An option that nothing in this run reads.
     #[error("{setting} has no effect: {why} (hint: leave it out)")]
-    Unread { setting: Box<Setting>, why: String },
+    Unread { setting: Box<GivenOption>, why: String },
 
     /// A key that no option has.
     #[error("{origin}no option is called \"{key}\"{}", match nearest {
         Some(nearest) => format!(" (hint: did you mean \"{nearest}\"?)"),
         None => " (hint: `train --help` lists them; in the file they are written in snake_case)".to_owned(),
     })]
-    UnknownKey { origin: Origin, key: String, nearest: Option<&'static str> },
+    UnknownKey { origin: ValueSource, key: String, nearest: Option<&'static str> },
 
     /// A `--config` file that isn't TOML, or isn't text.
     #[error("{origin}{message}")]
-    File { origin: Origin, message: String },
+    File { origin: ValueSource, message: String },
 
     /// A `--config` file that can't be read.
     #[error("can't read the configuration file {}", path.display())]
@@ -36,16 +36,16 @@ pub enum OptionsError {
 }
 
 impl OptionsError {
-    pub(crate) fn value(setting: Setting, expected: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn value(setting: GivenOption, expected: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Value { setting: Box::new(setting), expected: expected.into(), hint: hint.into() }
     }
 
-    pub(crate) fn conflict(settings: [Setting; 2], why: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn conflict(settings: [GivenOption; 2], why: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Conflict { settings: Box::new(settings), why: why.into(), hint: hint.into() }
     }
 
     /// The settings that the error is about.
-    pub(super) fn settings(&mut self) -> &mut [Setting] {
+    pub(super) fn settings(&mut self) -> &mut [GivenOption] {
         match self {
             Self::Value { setting, .. } | Self::Unread { setting, .. } => std::slice::from_mut(setting),
             Self::Conflict { settings, .. } => &mut settings[..],
@@ -56,24 +56,24 @@ impl OptionsError {
 
 /// An option as it was given.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Setting {
+pub struct GivenOption {
     pub(super) key: &'static str,
     /// The value, as it was written.
     pub(super) text: String,
-    pub(super) origin: Origin,
+    pub(super) origin: ValueSource,
 }
 
-impl Setting {
+impl GivenOption {
     /// By flag. [`Given::locate`](super::Given::locate) says where it was given in truth.
     pub(crate) fn flag(key: &'static str, text: impl ToString) -> Self {
-        Self { key, text: text.to_string(), origin: Origin::Flag }
+        Self { key, text: text.to_string(), origin: ValueSource::Flag }
     }
 }
 
-impl fmt::Display for Setting {
+impl fmt::Display for GivenOption {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
-            Origin::Flag => write!(formatter, "--{} {}", self.key.replace('_', "-"), self.text),
+            ValueSource::Flag => write!(formatter, "--{} {}", self.key.replace('_', "-"), self.text),
             origin => write!(formatter, "{origin}{} = {}", self.key, self.text),
         }
     }
@@ -81,7 +81,7 @@ impl fmt::Display for Setting {
 
 /// Where a value was given.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Origin {
+pub enum ValueSource {
     /// On the command line.
     Flag,
     /// In a file, on a line counted from 1.
@@ -91,7 +91,7 @@ pub enum Origin {
 }
 
 /// The beginning of a message about something there.
-impl fmt::Display for Origin {
+impl fmt::Display for ValueSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag => Ok(()),

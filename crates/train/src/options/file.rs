@@ -8,7 +8,7 @@ use serde::de::IntoDeserializer;
 use toml::Value;
 use toml::de::DeTable;
 
-use super::error::{OptionsError, Origin};
+use super::error::{OptionsError, ValueSource};
 use super::given::Given;
 
 impl Given {
@@ -19,18 +19,18 @@ impl Given {
         let text = String::from_utf8(bytes).map_err(|error| {
             let line = line_at(error.as_bytes(), error.utf8_error().valid_up_to());
             let message = "not UTF-8 text (hint: save it as UTF-8)".to_owned();
-            OptionsError::File { origin: Origin::File(path.into(), line), message }
+            OptionsError::File { origin: ValueSource::File(path.into(), line), message }
         })?;
         Self::parse(path, &text)
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, OptionsError> {
         let path: Arc<Path> = path.into();
-        let origin = |byte| Origin::File(path.clone(), line_at(text.as_bytes(), byte));
+        let origin = |byte| ValueSource::File(path.clone(), line_at(text.as_bytes(), byte));
         let table = DeTable::parse(text).map_err(|error| {
             let origin = origin(error.span().map_or(0, |span| span.start));
             // What isn't TOML is easier to see than to name.
-            let Origin::File(_, line) = origin else { unreachable!("it was made above") };
+            let ValueSource::File(_, line) = origin else { unreachable!("it was made above") };
             let found = text.lines().nth(line - 1).unwrap_or_default().trim();
             let hint = "`key = value` with the names of `train --help` in snake_case";
             OptionsError::File { message: format!("{}: `{found}` (hint: {hint})", error.message()), origin }

@@ -7,13 +7,13 @@ use std::path::Path;
 use serde_json::Map;
 use toml::{Table, Value};
 
-use super::error::{OptionsError, Origin, Setting};
+use super::error::{GivenOption, OptionsError, ValueSource};
 use super::spec::{OptionSpec, Reader};
 use super::table::{nearest, option, options, unread};
 
 /// Values of options by their keys, each with how and where it was written; the rest is left open.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Given(BTreeMap<&'static str, (Value, Setting)>);
+pub struct Given(BTreeMap<&'static str, (Value, GivenOption)>);
 
 impl Given {
     /// The configuration of a run as its checkpoint keeps it; `null` is a value that isn't set.
@@ -23,7 +23,7 @@ impl Given {
     pub(crate) fn saved(map: &Map<String, serde_json::Value>) -> Result<Self, OptionsError> {
         let mut given = Self::default();
         for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-            given.insert(key, serde_json::from_value(value.clone()).ok(), value.to_string(), Origin::Saved)?;
+            given.insert(key, serde_json::from_value(value.clone()).ok(), value.to_string(), ValueSource::Saved)?;
         }
         Ok(given)
     }
@@ -31,7 +31,7 @@ impl Given {
     /// The configuration in the file of a run that goes on.
     pub(crate) fn saved_in(path: &Path) -> Result<Self, OptionsError> {
         let mut given = Self::from_file(path)?;
-        given.0.values_mut().for_each(|(_, setting)| setting.origin = Origin::Saved);
+        given.0.values_mut().for_each(|(_, setting)| setting.origin = ValueSource::Saved);
         Ok(given)
     }
 
@@ -41,12 +41,12 @@ impl Given {
         key: &str,
         value: Option<Value>,
         text: String,
-        origin: Origin,
+        origin: ValueSource,
     ) -> Result<(), OptionsError> {
         let Some(option) = option(key) else {
             return Err(OptionsError::UnknownKey { origin, key: key.to_owned(), nearest: nearest(key) });
         };
-        let setting = Setting { key: option.key, text, origin };
+        let setting = GivenOption { key: option.key, text, origin };
         match value.and_then(|value| option.read(&value)) {
             Some(value) => self.insert_read(value, setting),
             None => return Err(OptionsError::value(setting, &option.rule.expected, option.hint())),
@@ -55,7 +55,7 @@ impl Given {
     }
 
     /// Adds a value that was read.
-    pub(super) fn insert_read(&mut self, value: Value, setting: Setting) {
+    pub(super) fn insert_read(&mut self, value: Value, setting: GivenOption) {
         self.0.insert(setting.key, (value, setting));
     }
 
@@ -105,10 +105,10 @@ impl Given {
         for option in options() {
             let Some((value, setting)) = self.0.get(option.key) else { continue };
             let asked_for = match setting.origin {
-                Origin::Flag => true,
-                Origin::Saved => false,
+                ValueSource::Flag => true,
+                ValueSource::Saved => false,
                 // A run's own file says every option. Its defaults aren't what somebody asked for.
-                Origin::File(..) => {
+                ValueSource::File(..) => {
                     let mut others = self.table();
                     others.remove(option.key);
                     option.value_in(&others).as_ref() != Some(value)

@@ -4,7 +4,7 @@ use model::Role;
 use toml::Value;
 
 use super::choices::ClassWeights;
-use super::error::{OptionsError, Setting};
+use super::error::{GivenOption, OptionsError};
 use super::spec::{Rule, any, number, options, such_that, whole};
 use super::value::OptionValue;
 
@@ -64,7 +64,7 @@ impl RegularizationOptions {
     /// The option that asks for too many, or both.
     pub fn check_layers(&self, layers: usize) -> Result<(), OptionsError> {
         let counts = [("freeze_layers", self.freeze_layers), ("reinit_layers", self.reinit_layers)];
-        let settings = counts.map(|(key, count)| Setting::flag(key, count));
+        let settings = counts.map(|(key, count)| GivenOption::flag(key, count));
         if let Some(which) = counts.iter().position(|(_, count)| *count > layers) {
             let expected = format!("from 0 to the model's {layers} layers");
             return Err(OptionsError::value(settings[which].clone(), expected, "give fewer"));
@@ -83,7 +83,7 @@ impl RegularizationOptions {
     pub fn check_labels(&self, label_names: &[String]) -> Result<(), OptionsError> {
         match &self.class_weights {
             ClassWeights::Values(weights) if weights.len() != label_names.len() => {
-                let setting = Setting::flag("class_weights", self.class_weights.to_text().unwrap_or_default());
+                let setting = GivenOption::flag("class_weights", self.class_weights.to_text().unwrap_or_default());
                 let names = label_names.join(", ");
                 let expected = format!("{} numbers, one for each of {names}", label_names.len());
                 Err(OptionsError::value(setting, expected, "write them in that order with commas between"))

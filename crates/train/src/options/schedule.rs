@@ -3,7 +3,7 @@
 use std::ops::Bound::{Excluded, Unbounded};
 
 use super::choices::ScheduleKind;
-use super::error::{OptionsError, Setting};
+use super::error::{GivenOption, OptionsError};
 use super::spec::{any, number, options, read_by, whole};
 
 options! {
@@ -32,9 +32,9 @@ impl ScheduleOptions {
 
     /// Whether the warm-up has one length, which fits the run.
     pub(super) fn check(&self, max_steps: Option<u64>) -> Result<(), OptionsError> {
-        let steps = Setting::flag("warmup_steps", self.warmup_steps);
+        let steps = GivenOption::flag("warmup_steps", self.warmup_steps);
         if self.warmup_steps > 0 && self.warmup_ratio > 0.0 {
-            let both = [steps, Setting::flag("warmup_ratio", self.warmup_ratio)];
+            let both = [steps, GivenOption::flag("warmup_ratio", self.warmup_ratio)];
             return Err(OptionsError::conflict(both, "both say how long the warm-up is", "leave one of them out"));
         }
         match max_steps {

@@ -17,7 +17,7 @@ use clap::builder::PossibleValue;
 use toml::{Table, Value};
 
 use super::choices::Choice;
-use super::value::{Kind, OptionValue};
+use super::value::{OptionValue, TomlKind};
 
 /// What is allowed and what is said about it.
 pub(super) struct Rule {
@@ -110,7 +110,7 @@ pub(super) struct OptionSpec {
     /// The flag without its two hyphens.
     pub flag: String,
     pub heading: &'static str,
-    pub kind: Kind,
+    pub kind: TomlKind,
     pub words: Vec<PossibleValue>,
     pub rule: Rule,
     about: &'static str,
@@ -120,7 +120,7 @@ pub(super) struct OptionSpec {
 
 impl OptionSpec {
     /// `resolve` gives the text of the option's value in the configuration that a table says.
-    pub fn new<T: OptionValue>(
+    pub(super) fn new<T: OptionValue>(
         key: &'static str,
         heading: &'static str,
         about: &'static str,
@@ -139,25 +139,25 @@ impl OptionSpec {
     }
 
     /// A value from a flag's text; `None` where it is of the wrong kind.
-    pub fn parse(&self, text: &str) -> Option<Value> {
-        let text = if self.kind == Kind::Text { text } else { text.trim() };
+    pub(super) fn parse(&self, text: &str) -> Option<Value> {
+        let text = if self.kind == TomlKind::Text { text } else { text.trim() };
         // Rust's numbers may begin with a plus.
-        let spelled = (self.spell)(text).filter(|_| self.kind != Kind::Whole || !text.starts_with('+'));
+        let spelled = (self.spell)(text).filter(|_| self.kind != TomlKind::Whole || !text.starts_with('+'));
         self.kind.value(&spelled?)
     }
 
     /// A value from a file in its one spelling; `None` where it is of the wrong kind.
-    pub fn read(&self, value: &Value) -> Option<Value> {
+    pub(super) fn read(&self, value: &Value) -> Option<Value> {
         self.parse(&self.kind.text(value)?)
     }
 
     /// The value in the configuration that a table says: the table's, or the default; `None` where it stays unset.
-    pub fn value_in(&self, table: &Table) -> Option<Value> {
+    pub(super) fn value_in(&self, table: &Table) -> Option<Value> {
         self.kind.value(&(self.resolve)(table)?)
     }
 
     /// That value in words, or what is done where it stays unset.
-    pub fn shown_in(&self, table: &Table) -> String {
+    pub(super) fn shown_in(&self, table: &Table) -> String {
         match self.value_in(table) {
             None => self.rule.unset.to_owned(),
             Some(Value::String(word)) => word,
@@ -167,7 +167,7 @@ impl OptionSpec {
     }
 
     /// The default in words, with those that differ by what reads the option.
-    pub fn shown_default(&self) -> String {
+    pub(super) fn shown_default(&self) -> String {
         let mut defaults = vec![self.shown_in(&Table::new())];
         if let Reader::With(key, values) = &self.rule.reader {
             for word in values {
@@ -181,19 +181,19 @@ impl OptionSpec {
     }
 
     /// What the option does, and what reads it.
-    pub fn help(&self) -> String {
+    pub(super) fn help(&self) -> String {
         match &self.rule.reader {
             Reader::With(key, values) => format!("{} [read by {key} = {}]", self.about.trim(), values.join(", ")),
             _ => self.about.trim().to_owned(),
         }
     }
 
-    pub fn hint(&self) -> String {
+    pub(super) fn hint(&self) -> String {
         self.rule.hint.replace("{default}", &self.shown_default())
     }
 
     /// What a value must be, and what to do about another one.
-    pub fn demand(&self) -> String {
+    pub(super) fn demand(&self) -> String {
         format!("it must be {} (hint: {})", self.rule.expected, self.hint())
     }
 }

@@ -8,7 +8,7 @@ use toml::Value;
 
 /// Which TOML values an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TomlKind {
     Whole,
     Number,
     Switch,
@@ -17,9 +17,9 @@ pub(super) enum Kind {
     Numbers,
 }
 
-impl Kind {
+impl TomlKind {
     /// The TOML value of a text that a type has written; `None` where TOML can't hold it.
-    pub fn value(self, text: &str) -> Option<Value> {
+    pub(super) fn value(self, text: &str) -> Option<Value> {
         match self {
             Self::Whole => text.parse().ok().map(Value::Integer),
             Self::Number => text.parse().ok().map(Value::Float),
@@ -33,7 +33,7 @@ impl Kind {
     }
 
     /// The text of a TOML value; `None` where the kind doesn't fit.
-    pub fn text(self, value: &Value) -> Option<String> {
+    pub(super) fn text(self, value: &Value) -> Option<String> {
         match (self, value) {
             (Self::Whole | Self::Number, Value::Integer(number)) => Some(number.to_string()),
             (Self::Number, Value::Float(number)) => Some(number.to_string()),
@@ -52,11 +52,11 @@ impl Kind {
 
 /// What can be the value of an option.
 pub(super) trait OptionValue: Sized {
-    const KIND: Kind;
+    const KIND: TomlKind;
 
     /// The words that there are, where it is a choice.
     fn words() -> Vec<PossibleValue> {
-        if Self::KIND == Kind::Switch { ["true", "false"].map(PossibleValue::new).into() } else { Vec::new() }
+        if Self::KIND == TomlKind::Switch { ["true", "false"].map(PossibleValue::new).into() } else { Vec::new() }
     }
 
     fn from_text(text: &str) -> Option<Self>;
@@ -69,7 +69,7 @@ pub(super) trait OptionValue: Sized {
 macro_rules! plain {
     ($($type:ty: $kind:ident),*) => { $(
         impl OptionValue for $type {
-            const KIND: Kind = Kind::$kind;
+            const KIND: TomlKind = TomlKind::$kind;
 
             fn from_text(text: &str) -> Option<Self> {
                 text.parse().ok()
@@ -85,7 +85,7 @@ macro_rules! plain {
 plain!(u64: Whole, usize: Whole, f64: Number, bool: Switch, String: Text, Metric: Text);
 
 impl OptionValue for PathBuf {
-    const KIND: Kind = Kind::Text;
+    const KIND: TomlKind = TomlKind::Text;
 
     fn from_text(text: &str) -> Option<Self> {
         Some(text.into())
@@ -98,7 +98,7 @@ impl OptionValue for PathBuf {
 
 /// An option that may be left open.
 impl<T: OptionValue> OptionValue for Option<T> {
-    const KIND: Kind = T::KIND;
+    const KIND: TomlKind = T::KIND;
 
     fn words() -> Vec<PossibleValue> {
         T::words()

@@ -7,7 +7,7 @@ use model::tensor_bytes;
 use run::{EndReason, Event, METRICS, RunFolder};
 
 use super::Trainer;
-use crate::checkpoint::{FORMAT, LoadedCheckpoint, State};
+use crate::checkpoint::{FORMAT, LoadedCheckpoint, TrainerState};
 use crate::error::{Result, TrainError};
 use crate::observe::Notice;
 use crate::signals::Signal;
@@ -48,7 +48,7 @@ impl Trainer<'_> {
         if self.identity.base_weights_sha256.is_empty() {
             self.identity.base_weights_sha256 = self.setup.base_weights_sha256()?;
         }
-        let state = State {
+        let state = TrainerState {
             format: FORMAT,
             step: self.steps_done,
             epoch: self.steps_done / self.steps_per_epoch,

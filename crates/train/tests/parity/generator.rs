@@ -11,11 +11,11 @@ fn bits(k: u64, i: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-pub fn uniform(k: u64, count: usize) -> Vec<f32> {
+pub(crate) fn uniform(k: u64, count: usize) -> Vec<f32> {
     (0..count as u64).map(|i| (bits(k, i) >> 40) as f32 * 2f32.powi(-24)).collect()
 }
 
-pub fn weight(k: u64, shape: &[i64]) -> Tensor {
+pub(crate) fn weight(k: u64, shape: &[i64]) -> Tensor {
     tensor(k, shape, |u| (u - 0.5) * 0.4)
 }
 
@@ -29,7 +29,7 @@ fn tensor(k: u64, shape: &[i64], rule: impl Fn(f32) -> f32) -> Tensor {
 }
 
 /// Overwrites every parameter and returns the names in stream order.
-pub fn fill(model: &SequenceClassifier) -> Vec<String> {
+pub(crate) fn fill(model: &SequenceClassifier) -> Vec<String> {
     let mut names: Vec<String> = model.parameters().iter().map(|p| p.name().to_owned()).collect();
     names.sort();
     for (k, name) in (0..).zip(&names) {
@@ -42,7 +42,7 @@ pub fn fill(model: &SequenceClassifier) -> Vec<String> {
 }
 
 /// The configuration of a fixture with some keys changed.
-pub fn config(base: &Value, changes: &Value) -> Config {
+pub(crate) fn config(base: &Value, changes: &Value) -> Config {
     let mut config = base.clone();
     config["model_type"] = json!("bert");
     for (key, value) in changes.as_object().into_iter().flatten() {
@@ -56,13 +56,13 @@ pub fn config(base: &Value, changes: &Value) -> Config {
     config
 }
 
-pub struct Batch {
+pub(crate) struct Batch {
     pub sentences: Vec<Vec<i64>>,
     pub labels: Vec<i64>,
 }
 
 /// Batch `t`: eight sentences.
-pub fn batch(t: u64, num_labels: u64) -> Batch {
+pub(crate) fn batch(t: u64, num_labels: u64) -> Batch {
     let mut batch = Batch { sentences: Vec::new(), labels: Vec::new() };
     for b in 0..8 {
         let r = |j: u64| bits(10_000 + t, 64 * b + j);

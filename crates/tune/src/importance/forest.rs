@@ -1,8 +1,8 @@
 //! A regression tree as its leaves: boxes that tile the space, each with the mean of the values in it.
 
-use crate::sampler::generator::Generator;
+use crate::sampler::generator::RandomGenerator;
 
-pub(super) struct Column {
+pub(super) struct Feature {
     pub range: Range,
     /// For each trial the place in [0, 1], or the index of the choice; `None`: the trial lacks it.
     pub values: Vec<Option<f64>>,
@@ -17,12 +17,12 @@ pub(super) enum Range {
 
 pub(super) struct Leaf {
     value: f64,
-    sides: Vec<Side>,
+    sides: Vec<FeatureRange>,
 }
 
 /// A box along one parameter.
 #[derive(Clone)]
-enum Side {
+enum FeatureRange {
     Stretch(f64, f64),
     Choices(Vec<bool>),
 }
@@ -30,7 +30,7 @@ enum Side {
 /// A node has at most this many ancestors.
 const MOST_DEPTH: usize = 64;
 
-impl Side {
+impl FeatureRange {
     fn whole(range: Range) -> Self {
         match range {
             Range::Line => Self::Stretch(0.0, 1.0),
@@ -48,7 +48,7 @@ impl Side {
 
 /// The leaves of a tree for as many rows as there are values, drawn with replacement. Each split is the one that lowers
 /// the squared error most, over all columns; a leaf is left when its values are equal.
-pub(super) fn grow(columns: &[Column], values: &[f64], generator: &mut Generator) -> Vec<Leaf> {
+pub(super) fn grow(columns: &[Feature], values: &[f64], generator: &mut RandomGenerator) -> Vec<Leaf> {
     if values.is_empty() {
         return Vec::new();
     }
@@ -67,7 +67,7 @@ pub(super) fn grow(columns: &[Column], values: &[f64], generator: &mut Generator
             .collect(),
         ranges: columns.iter().map(|column| column.range).collect(),
     };
-    let sides = columns.iter().map(|column| Side::whole(column.range)).collect();
+    let sides = columns.iter().map(|column| FeatureRange::whole(column.range)).collect();
     let mut leaves = Vec::new();
     let mut open = vec![((0..drawn.len()).collect::<Vec<usize>>(), sides, 0)];
     while let Some((rows, sides, depth)) = open.pop() {
@@ -91,7 +91,7 @@ struct Sample {
     ranges: Vec<Range>,
 }
 
-struct Split {
+struct TreeSplit {
     column: usize,
     left: Left,
 }
@@ -101,7 +101,7 @@ enum Left {
     Choices(Vec<bool>),
 }
 
-impl Split {
+impl TreeSplit {
     fn goes_left(&self, value: f64) -> bool {
         match &self.left {
             Left::Below(threshold) => value <= *threshold,
@@ -109,14 +109,14 @@ impl Split {
         }
     }
 
-    fn cut(&self, sides: Vec<Side>) -> (Vec<Side>, Vec<Side>) {
+    fn cut(&self, sides: Vec<FeatureRange>) -> (Vec<FeatureRange>, Vec<FeatureRange>) {
         let (mut left, mut right) = (sides.clone(), sides);
         match (&mut left[self.column], &mut right[self.column], &self.left) {
-            (Side::Stretch(_, to), Side::Stretch(from, _), Left::Below(threshold)) => {
+            (FeatureRange::Stretch(_, to), FeatureRange::Stretch(from, _), Left::Below(threshold)) => {
                 *to = *threshold;
                 *from = *threshold;
             }
-            (Side::Choices(ours), Side::Choices(theirs), Left::Choices(chosen)) => {
+            (FeatureRange::Choices(ours), FeatureRange::Choices(theirs), Left::Choices(chosen)) => {
                 for (index, chosen) in chosen.iter().enumerate() {
                     ours[index] &= chosen;
                     theirs[index] &= !chosen;
@@ -134,12 +134,12 @@ impl Sample {
     }
 
     /// The split with the least squared error; `None` where the values are equal or nothing tells the rows apart.
-    fn best_split(&self, rows: &[usize]) -> Option<Split> {
+    fn best_split(&self, rows: &[usize]) -> Option<TreeSplit> {
         let mean = self.mean(rows);
         if rows.iter().all(|row| self.values[*row] == self.values[rows[0]]) {
             return None;
         }
-        let mut best: Option<(f64, Split)> = None;
+        let mut best: Option<(f64, TreeSplit)> = None;
         for column in 0..self.columns.len() {
             let found = match self.ranges[column] {
                 Range::Line => self.best_threshold(rows, column, mean),
@@ -148,7 +148,7 @@ impl Sample {
             if let Some((gain, left)) = found
                 && best.as_ref().is_none_or(|(most, _)| gain > *most)
             {
-                best = Some((gain, Split { column, left }));
+                best = Some((gain, TreeSplit { column, left }));
             }
         }
         best.map(|(_, split)| split)
@@ -209,14 +209,14 @@ fn gain(left: f64, count: usize, rows: usize) -> f64 {
 }
 
 /// The variance of a tree's prediction over the whole space.
-pub(super) fn variance(columns: &[Column], leaves: &[Leaf]) -> f64 {
+pub(super) fn variance(columns: &[Feature], leaves: &[Leaf]) -> f64 {
     let size = |leaf: &Leaf| (0..columns.len()).map(|index| leaf.sides[index].size()).product::<f64>();
     let sizes: Vec<f64> = leaves.iter().map(size).collect();
     spread(leaves.iter().map(|leaf| leaf.value).zip(sizes))
 }
 
 /// The variance, along one parameter, of a tree's prediction averaged over all the others.
-pub(super) fn variance_along(columns: &[Column], leaves: &[Leaf], column: usize) -> f64 {
+pub(super) fn variance_along(columns: &[Feature], leaves: &[Leaf], column: usize) -> f64 {
     // A leaf adds its value to the average, weighted by its size in the other parameters, wherever its side reaches.
     let others = |leaf: &Leaf| {
         (0..columns.len()).filter(|index| *index != column).map(|index| leaf.sides[index].size()).product::<f64>()
@@ -225,7 +225,7 @@ pub(super) fn variance_along(columns: &[Column], leaves: &[Leaf], column: usize)
         Range::Choices(count) => {
             let mut averages = vec![0.0; count];
             for leaf in leaves {
-                if let Side::Choices(chosen) = &leaf.sides[column] {
+                if let FeatureRange::Choices(chosen) = &leaf.sides[column] {
                     let part = leaf.value * others(leaf);
                     averages.iter_mut().zip(chosen).filter(|(_, chosen)| **chosen).for_each(|(sum, _)| *sum += part);
                 }
@@ -235,7 +235,7 @@ pub(super) fn variance_along(columns: &[Column], leaves: &[Leaf], column: usize)
         Range::Line => {
             let mut changes: Vec<(f64, f64)> = Vec::with_capacity(2 * leaves.len());
             for leaf in leaves {
-                if let Side::Stretch(from, to) = leaf.sides[column] {
+                if let FeatureRange::Stretch(from, to) = leaf.sides[column] {
                     let part = leaf.value * others(leaf);
                     changes.extend([(from, part), (to, -part)]);
                 }

@@ -14,9 +14,9 @@ mod forest;
 use std::collections::BTreeSet;
 
 use crate::distribution::{Distribution, ParamValue};
-use crate::sampler::generator::{Generator, Purpose};
+use crate::sampler::generator::{Purpose, RandomGenerator};
 use crate::trial::{Trial, TrialState};
-use forest::{Column, Range};
+use forest::{Feature, Range};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Importance {
@@ -37,11 +37,11 @@ pub fn importance(trials: &[Trial], seed: u64) -> Vec<Importance> {
     let trials: Vec<&Trial> = trials.iter().filter(finished).collect();
     let values: Vec<f64> = trials.iter().filter_map(|trial| trial.value).collect();
     let names: BTreeSet<&String> = trials.iter().flat_map(|trial| trial.params.keys()).collect();
-    let columns: Vec<Column> = names.iter().map(|name| column(name, &trials)).collect();
+    let columns: Vec<Feature> = names.iter().map(|name| column(name, &trials)).collect();
 
     let mut shares = vec![0.0; columns.len()];
     for tree in 0..TREES {
-        let mut generator = Generator::new(seed, tree, Purpose::Forest);
+        let mut generator = RandomGenerator::new(seed, tree, Purpose::Forest);
         let leaves = forest::grow(&columns, &values, &mut generator);
         let total = forest::variance(&columns, &leaves);
         if total > 0.0 {
@@ -65,7 +65,7 @@ pub fn importance(trials: &[Trial], seed: u64) -> Vec<Importance> {
 
 /// A parameter's values, in the trials' order, and all that they could have been. Ranges that changed during the study
 /// are joined.
-fn column(name: &str, trials: &[&Trial]) -> Column {
+fn column(name: &str, trials: &[&Trial]) -> Feature {
     let params = trials.iter().map(|trial| trial.params.get(name));
     let distributions: Vec<&Distribution> = params.clone().flatten().map(|param| &param.distribution).collect();
     let is_choice = |distribution: &&Distribution| matches!(distribution, Distribution::Categorical { .. });
@@ -78,7 +78,7 @@ fn column(name: &str, trials: &[&Trial]) -> Column {
         });
         let unit = |number: f64| if high > low { (scale(number) - low) / (high - low) } else { 0.5 };
         let values = params.map(|param| Some(unit(param?.internal))).collect();
-        return Column { range: Range::Line, values };
+        return Feature { range: Range::Line, values };
     }
     // Choices of all trials, by value.
     let mut choices: Vec<ParamValue> = Vec::new();
@@ -98,7 +98,7 @@ fn column(name: &str, trials: &[&Trial]) -> Column {
             choices.iter().position(|choice| *choice == own).unwrap_or_default() as f64
         }));
     }
-    Column { range: Range::Choices(choices.len()), values }
+    Feature { range: Range::Choices(choices.len()), values }
 }
 
 fn is_log(distribution: &Distribution) -> bool {

@@ -33,7 +33,7 @@ fn trial(params: Vec<(&str, &Distribution, f64)>, value: f64) -> Trial {
 /// Random trials: what `make` makes of three units.
 fn trials(count: u64, make: impl Fn([f64; 3]) -> Trial) -> Vec<Trial> {
     let units = |number| {
-        let mut generator = Generator::new(17, number, Purpose::Random);
+        let mut generator = RandomGenerator::new(17, number, Purpose::Random);
         [generator.unit(), generator.unit(), generator.unit()]
     };
     (0..count).map(|number| make(units(number))).collect()

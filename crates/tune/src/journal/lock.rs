@@ -29,7 +29,7 @@ const SAY_AFTER: Duration = Duration::from_secs(10);
 
 /// A journal that nobody else writes to, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub(crate) struct JournalLock {
     path: PathBuf,
     /// What the lock file says if it is this one.
     words: String,
@@ -41,7 +41,7 @@ pub(crate) fn path_of(journal: &Path) -> PathBuf {
     journal.with_added_extension("lock")
 }
 
-impl Lock {
+impl JournalLock {
     /// Waits for a journal, which must be there, and takes it.
     pub(crate) fn acquire(journal: &Path, grace: Duration) -> Result<Self> {
         let gate = gate(journal, grace)?;
@@ -55,7 +55,7 @@ impl Lock {
             if lock.make().map_err(io)? {
                 return Ok(lock);
             }
-            let found = Found::at(&lock.path).map_err(io)?;
+            let found = FoundLock::at(&lock.path).map_err(io)?;
             let Some(found) = found else { continue };
             if lock.gate.is_some() && found.is_left_behind() {
                 tracing::info!("{}: removed, its process is gone", lock.path.display());
@@ -102,7 +102,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for JournalLock {
     fn drop(&mut self) {
         if self.is_held() {
             // If it can't be removed, it will be found left behind.
@@ -145,14 +145,14 @@ fn gate(journal: &Path, grace: Duration) -> Result<Option<File>> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Found {
+struct FoundLock {
     /// What it says, nothing if it is Optuna's.
     words: Vec<u8>,
     /// When it was last changed. Optuna looks at the time of what a link leads to, the journal, so that counts too.
     changed: Option<SystemTime>,
 }
 
-impl Found {
+impl FoundLock {
     /// `None` where there is no lock file any more.
     fn at(path: &Path) -> io::Result<Option<Self>> {
         let metadata = match fs::symlink_metadata(path) {
@@ -179,13 +179,13 @@ impl Found {
 
 /// Removes a lock file that was found. Between the finding and the removing somebody else may have removed it and made
 /// another, so it is first given a name under which nobody else looks.
-fn remove(path: &Path, found: &Found) -> io::Result<()> {
+fn remove(path: &Path, found: &FoundLock) -> io::Result<()> {
     let aside = beside(path);
     match disk::rename(path, &aside) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         renamed => renamed?,
     }
-    if Found::at(&aside)?.is_some_and(|now| now.words != found.words) {
+    if FoundLock::at(&aside)?.is_some_and(|now| now.words != found.words) {
         // Of the two who want the lock now one gets it; if it isn't this one's owner, it finds that out.
         let _ = fs::hard_link(&aside, path);
     }
@@ -197,7 +197,7 @@ struct Wait {
     begun: Instant,
     pause: Duration,
     said: bool,
-    last: Option<Found>,
+    last: Option<FoundLock>,
     unchanged: Instant,
 }
 
@@ -207,9 +207,9 @@ impl Wait {
     }
 
     /// Whether the lock file has stood unchanged for the grace period.
-    fn is_over(&mut self, path: &Path, found: &Found) -> bool {
+    fn is_over(&mut self, path: &Path, found: &FoundLock) -> bool {
         if self.last.as_ref() != Some(found) {
-            self.last = Some(Found { words: found.words.clone(), changed: found.changed });
+            self.last = Some(FoundLock { words: found.words.clone(), changed: found.changed });
             self.unchanged = Instant::now();
         }
         if self.begun.elapsed() > SAY_AFTER && !self.said {
@@ -244,7 +244,7 @@ mod tests {
     /// How long taking the lock took.
     fn taken(journal: &Path, grace: Duration) -> Duration {
         let begun = Instant::now();
-        drop(Lock::acquire(journal, grace).unwrap());
+        drop(JournalLock::acquire(journal, grace).unwrap());
         begun.elapsed()
     }
 
@@ -259,7 +259,7 @@ mod tests {
     fn a_lock_is_held_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(folder.path());
-        let lock = Lock::acquire(&journal, GRACE).unwrap();
+        let lock = JournalLock::acquire(&journal, GRACE).unwrap();
         assert!(lock.is_held());
         assert_eq!(names(folder.path()), ["study.jsonl", "study.jsonl.lock"]);
         let other = std::thread::spawn({
@@ -329,7 +329,7 @@ mod tests {
     fn a_lock_that_was_taken_away_is_left_to_who_took_it() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(folder.path());
-        let lock = Lock::acquire(&journal, GRACE).unwrap();
+        let lock = JournalLock::acquire(&journal, GRACE).unwrap();
         fs::remove_file(path_of(&journal)).unwrap();
         symlink(&journal, path_of(&journal)).unwrap();
         assert!(!lock.is_held());
@@ -343,7 +343,7 @@ mod tests {
         let journal = journal(folder.path());
         let path = path_of(&journal);
         fs::write(&path, "old").unwrap();
-        let found = Found::at(&path).unwrap().unwrap();
+        let found = FoundLock::at(&path).unwrap().unwrap();
         fs::write(&path, "new").unwrap();
         remove(&path, &found).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");

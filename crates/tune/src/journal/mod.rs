@@ -54,7 +54,7 @@ pub(crate) mod replay;
 mod worker;
 
 pub use worker::Worker;
-pub(crate) use worker::{Life, WORKER};
+pub(crate) use worker::{WORKER, WorkerState};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -62,7 +62,7 @@ pub(crate) mod tests;
 use std::path::Path;
 
 use self::file::JournalFile;
-use self::lock::{GRACE, Lock};
+use self::lock::{GRACE, JournalLock};
 use self::replay::Replay;
 use crate::error::{Result, TuneError};
 
@@ -108,7 +108,7 @@ impl Journal {
     /// in between. What was appended is read back before this returns. `decide` may be asked more than once.
     pub(crate) fn transact<T>(&mut self, decide: impl Fn(&Replay) -> Result<(Vec<String>, T)>) -> Result<T> {
         for _ in 0..ATTEMPTS {
-            let lock = Lock::acquire(self.file.path(), GRACE)?;
+            let lock = JournalLock::acquire(self.file.path(), GRACE)?;
             self.sync()?;
             let (lines, outcome) = decide(&self.replay)?;
             if lines.is_empty() {

@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::distribution::Distribution;
 use crate::json;
-use crate::trial::{Direction, Param, Params, TrialState, time};
+use crate::trial::{Param, Params, StudyDirection, TrialState, time};
 
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct JournalEntry {
     pub(crate) worker: String,
     pub(crate) operation: Operation,
 }
@@ -61,7 +61,7 @@ impl NewTrial {
 /// How every line begins, ours and Optuna's.
 pub(crate) const BEGIN: &[u8] = b"{\"op_code\":";
 
-pub(crate) fn parse(line: &[u8]) -> Result<Entry, String> {
+pub(crate) fn parse(line: &[u8]) -> Result<JournalEntry, String> {
     let Value::Object(fields) = json::parse(line).map_err(|reason| format!("no JSON ({reason})"))? else {
         return Err("no JSON object".to_owned());
     };
@@ -113,7 +113,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Entry, String> {
         }
         _ => Operation::Nothing,
     };
-    Ok(Entry { worker, operation })
+    Ok(JournalEntry { worker, operation })
 }
 
 /// The fields of a line, each with its error.
@@ -225,9 +225,9 @@ fn param(name: &str, distribution: &Value, internal: &Value) -> Result<Param, St
     Ok(Param { distribution, internal })
 }
 
-struct Line(Vec<(&'static str, String)>);
+struct OperationFields(Vec<(&'static str, String)>);
 
-impl Line {
+impl OperationFields {
     fn new(op_code: u8, worker: &str) -> Self {
         Self(vec![("op_code", op_code.to_string()), ("worker_id", json::string(worker))])
     }
@@ -255,14 +255,14 @@ fn attrs(attrs: &BTreeMap<String, Value>) -> String {
     json::object(attrs.iter().map(|(name, value)| (name.as_str(), value.to_string())))
 }
 
-pub(crate) fn create_study(worker: &str, name: &str, direction: Direction) -> String {
+pub(crate) fn create_study(worker: &str, name: &str, direction: StudyDirection) -> String {
     let directions = format!("[{}]", direction.code());
-    Line::new(0, worker).with("study_name", json::string(name)).with("directions", directions).done()
+    OperationFields::new(0, worker).with("study_name", json::string(name)).with("directions", directions).done()
 }
 
 pub(crate) fn study_user_attr(worker: &str, study: u64, key: &str, value: &Value) -> String {
     let attr = json::object([(key, value.to_string())]);
-    Line::new(2, worker).with("study_id", study.to_string()).with("user_attr", attr).done()
+    OperationFields::new(2, worker).with("study_id", study.to_string()).with("user_attr", attr).done()
 }
 
 pub(crate) fn create_trial(worker: &str, study: u64, trial: &NewTrial) -> String {
@@ -274,7 +274,7 @@ pub(crate) fn create_trial(worker: &str, study: u64, trial: &NewTrial) -> String
     let steps: Vec<_> =
         trial.intermediate.iter().map(|(step, value)| (step.to_string(), json::float(*value))).collect();
     let steps = steps.iter().map(|(step, value)| (step.as_str(), value.clone()));
-    let mut line = Line::new(4, worker)
+    let mut line = OperationFields::new(4, worker)
         .with("study_id", study.to_string())
         .with("datetime_start", optional(trial.started.as_ref()))
         .with("state", trial.state.code().to_string())
@@ -300,7 +300,7 @@ fn internal(param: &Param) -> String {
 }
 
 pub(crate) fn trial_param(worker: &str, trial: u64, name: &str, param: &Param) -> String {
-    Line::new(5, worker)
+    OperationFields::new(5, worker)
         .with("trial_id", trial.to_string())
         .with("param_name", json::string(name))
         .with("param_value_internal", internal(param))
@@ -311,7 +311,7 @@ pub(crate) fn trial_param(worker: &str, trial: u64, name: &str, param: &Param) -
 /// `time` is when the trial began, for one that runs now, or else when it ended.
 pub(crate) fn trial_state(worker: &str, trial: u64, state: TrialState, value: Option<f64>, time: &str) -> String {
     let key = if state == TrialState::Running { "datetime_start" } else { "datetime_complete" };
-    Line::new(6, worker)
+    OperationFields::new(6, worker)
         .with("trial_id", trial.to_string())
         .with("state", state.code().to_string())
         .with("values", list(value.map(|value| vec![value]).as_ref()))
@@ -320,7 +320,7 @@ pub(crate) fn trial_state(worker: &str, trial: u64, state: TrialState, value: Op
 }
 
 pub(crate) fn intermediate(worker: &str, trial: u64, step: u64, value: f64) -> String {
-    Line::new(7, worker)
+    OperationFields::new(7, worker)
         .with("trial_id", trial.to_string())
         .with("step", step.to_string())
         .with("intermediate_value", json::float(value))
@@ -329,10 +329,10 @@ pub(crate) fn intermediate(worker: &str, trial: u64, step: u64, value: f64) -> S
 
 pub(crate) fn trial_user_attr(worker: &str, trial: u64, key: &str, value: &Value) -> String {
     let attr = json::object([(key, value.to_string())]);
-    Line::new(8, worker).with("trial_id", trial.to_string()).with("user_attr", attr).done()
+    OperationFields::new(8, worker).with("trial_id", trial.to_string()).with("user_attr", attr).done()
 }
 
 pub(crate) fn trial_system_attr(worker: &str, trial: u64, key: &str, value: &Value) -> String {
     let attr = json::object([(key, value.to_string())]);
-    Line::new(9, worker).with("trial_id", trial.to_string()).with("system_attr", attr).done()
+    OperationFields::new(9, worker).with("trial_id", trial.to_string()).with("system_attr", attr).done()
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::operation::{Entry, NewTrial, Operation};
+use super::operation::{JournalEntry, NewTrial, Operation};
 use super::worker::{WORKER, Worker};
 use crate::trial::{Param, Trial, TrialState};
 
@@ -68,8 +68,8 @@ impl Replay {
     }
 
     /// Applies one line. What contradicts the lines before it changes nothing, as in Optuna.
-    pub(crate) fn apply(&mut self, entry: Entry) {
-        let Entry { worker, operation } = entry;
+    pub(crate) fn apply(&mut self, entry: JournalEntry) {
+        let JournalEntry { worker, operation } = entry;
         match operation {
             Operation::CreateStudy { name, directions } => self.create_study(name, directions),
             Operation::DeleteStudy { study } => {

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use disk::DiskError;
 
-use crate::{Begun, Direction, Distribution, Outcome, Param, ParamValue, Params, Repeat, Study, Trial, TuneError};
+use crate::{
+    Begun, Distribution, Param, ParamValue, Params, Repeat, Study, StudyDirection, Trial, TrialOutcome, TuneError,
+};
 
 /// A folder in memory where there is one, because everything is synced.
 pub(crate) fn folder() -> tempfile::TempDir {
@@ -18,7 +20,7 @@ fn params(rate: f64) -> Params {
 }
 
 fn open(path: &Path) -> Study {
-    Study::open(path, "s", Direction::Minimize).unwrap()
+    Study::open(path, "s", StudyDirection::Minimize).unwrap()
 }
 
 fn run(study: &mut Study, rate: f64) -> u64 {
@@ -26,7 +28,7 @@ fn run(study: &mut Study, rate: f64) -> u64 {
     let begun = study.begin(number, params(rate), BTreeMap::new(), Repeat::Refuse).unwrap();
     assert_eq!(begun, Begun::Started(number));
     study.report(number, 1, rate).unwrap();
-    study.finish(number, Outcome::Complete(rate)).unwrap();
+    study.finish(number, TrialOutcome::Complete(rate)).unwrap();
     number
 }
 
@@ -40,7 +42,7 @@ fn journal(folder: &Path) -> String {
     let number = study.claim().unwrap().unwrap();
     study.set_params(number, &params(0.25)).unwrap();
     study.report(number, 1, f64::NAN).unwrap();
-    study.finish(number, Outcome::Failed).unwrap();
+    study.finish(number, TrialOutcome::Failed).unwrap();
     fs::read_to_string(&path).unwrap()
 }
 
@@ -141,7 +143,7 @@ fn damage_in_the_middle_names_file_and_line() {
     let refused = |lines: &[&str], expected: &str| {
         let text = lines.join("\n") + "\n";
         fs::write(&path, &text).unwrap();
-        let error = Study::open(&path, "s", Direction::Minimize).unwrap_err();
+        let error = Study::open(&path, "s", StudyDirection::Minimize).unwrap_err();
         assert!(matches!(error, TuneError::Damaged { .. }), "{error}");
         assert!(error.to_string().contains("damaged.jsonl, line 3: "), "{error}");
         assert!(error.to_string().contains(expected), "{error} (not {expected})");
@@ -210,7 +212,7 @@ fn lines_that_contradict_earlier_ones_change_nothing() {
         fs::write(&path, format!("{whole}{line}\n")).unwrap();
         let study = open(&path);
         assert_eq!(format!("{:?}", study.trials()), before, "{line}");
-        assert_eq!(study.direction(), Direction::Minimize);
+        assert_eq!(study.direction(), StudyDirection::Minimize);
     }
 }
 
@@ -231,7 +233,7 @@ fn a_running_trial_is_not_claimed_again_and_takes_only_fitting_parameters() {
     fs::write(&path, fs::read_to_string(&path).unwrap() + &lines).unwrap();
     study.sync().unwrap();
     assert_eq!(study.trials(), before);
-    study.finish(0, Outcome::Pruned).unwrap();
+    study.finish(0, TrialOutcome::Pruned).unwrap();
     assert_eq!(study.trials()[0].value, None);
 }
 

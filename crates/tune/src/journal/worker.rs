@@ -26,7 +26,7 @@ pub struct Worker {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum WorkerState {
     Alive,
     Dead,
     /// It is somewhere where its process can't be seen.
@@ -41,18 +41,22 @@ impl Worker {
     }
 
     /// Whether its process still lives, as far as that can be seen from here.
-    pub(crate) fn life(&self) -> Life {
+    pub(crate) fn life(&self) -> WorkerState {
         if self.place.is_none() || self.place != place() {
-            return Life::Elsewhere;
+            return WorkerState::Elsewhere;
         }
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         if pid.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH)) {
-            return Life::Dead;
+            return WorkerState::Dead;
         }
         // The number may be another process's by now, or that of one that ended and waits to be asked how. Where /proc
         // hides the processes of other people, neither can be told.
         let seen = fs::metadata(format!("/proc/{}", self.pid)).is_ok();
-        if seen && self.start.is_some() && start(self.pid) != self.start { Life::Dead } else { Life::Alive }
+        if seen && self.start.is_some() && start(self.pid) != self.start {
+            WorkerState::Dead
+        } else {
+            WorkerState::Alive
+        }
     }
 
     /// As the attribute's value: who this is.
@@ -147,11 +151,11 @@ mod tests {
         if one.place.is_none() {
             return eprintln!("SKIPPED: this system doesn't say where a process is");
         }
-        assert_eq!(one.life(), Life::Alive);
-        assert_eq!(Worker { place: Some("other".to_owned()), ..one.clone() }.life(), Life::Elsewhere);
-        assert_eq!(Worker { place: None, ..one.clone() }.life(), Life::Elsewhere);
+        assert_eq!(one.life(), WorkerState::Alive);
+        assert_eq!(Worker { place: Some("other".to_owned()), ..one.clone() }.life(), WorkerState::Elsewhere);
+        assert_eq!(Worker { place: None, ..one.clone() }.life(), WorkerState::Elsewhere);
         // The same number, started at another time.
-        assert_eq!(Worker { start: one.start.map(|start| start - 1), ..one }.life(), Life::Dead);
+        assert_eq!(Worker { start: one.start.map(|start| start - 1), ..one }.life(), WorkerState::Dead);
     }
 
     #[test]
@@ -162,14 +166,14 @@ mod tests {
         }
         let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let other = Worker { pid: child.id(), start: start(child.id()), ..here };
-        assert_eq!(other.life(), Life::Alive);
+        assert_eq!(other.life(), WorkerState::Alive);
         child.kill().unwrap();
         while start(child.id()).is_some() {
             std::thread::yield_now();
         }
-        assert_eq!(other.life(), Life::Dead);
+        assert_eq!(other.life(), WorkerState::Dead);
         child.wait().unwrap();
-        assert_eq!(other.life(), Life::Dead);
+        assert_eq!(other.life(), WorkerState::Dead);
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! read from its values: the first at the rung's step or later. So one that leaps over several rungs has come to all.
 
 use super::Pruner;
-use crate::trial::{Direction, Trial};
+use crate::trial::{StudyDirection, Trial};
 
 /// A trial stops at a rung unless it is among the best that have come there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Asha {
 }
 
 impl Pruner for Asha {
-    fn should_prune(&self, trials: &[Trial], trial: &Trial, direction: Direction) -> bool {
+    fn should_prune(&self, trials: &[Trial], trial: &Trial, direction: StudyDirection) -> bool {
         let Some((&step, &value)) = trial.intermediate.last_key_value() else { return false };
         let before = trial.intermediate.range(..step).next_back().map(|(step, _)| *step);
         // The rungs that this very step has reached.
@@ -104,14 +104,14 @@ pub(super) mod tests {
         // Losses at step 1.
         let others: Vec<Trial> =
             [0.5, 0.1, 0.4, 0.2, 0.3].iter().zip(0..).map(|(loss, number)| running(number, &[9.0, *loss])).collect();
-        let stops = |value| Asha::default().should_prune(&others, &running(9, &[9.0, value]), Direction::Minimize);
+        let stops = |value| Asha::default().should_prune(&others, &running(9, &[9.0, value]), StudyDirection::Minimize);
         // Six have come, three may go on: 0.1, 0.2 and what is at most 0.3.
         assert!(!stops(0.05));
         assert!(!stops(0.3));
         assert!(stops(0.35));
         assert!(stops(f64::NAN));
         let third = Asha { reduction_factor: 3, ..Asha::default() };
-        let stops = |value| third.should_prune(&others, &running(9, &[9.0, value]), Direction::Minimize);
+        let stops = |value| third.should_prune(&others, &running(9, &[9.0, value]), StudyDirection::Minimize);
         assert!(!stops(0.2) && stops(0.25), "two of six");
     }
 
@@ -119,23 +119,23 @@ pub(super) mod tests {
     fn the_first_goes_on_and_then_only_a_better_one() {
         let rule = Asha::default();
         let first = running(0, &[0.0, 0.5]);
-        assert!(!rule.should_prune(&[], &first, Direction::Maximize));
+        assert!(!rule.should_prune(&[], &first, StudyDirection::Maximize));
         let others = [first];
-        assert!(rule.should_prune(&others, &running(1, &[0.0, 0.4]), Direction::Maximize));
-        assert!(!rule.should_prune(&others, &running(1, &[0.0, 0.6]), Direction::Maximize));
+        assert!(rule.should_prune(&others, &running(1, &[0.0, 0.4]), StudyDirection::Maximize));
+        assert!(!rule.should_prune(&others, &running(1, &[0.0, 0.6]), StudyDirection::Maximize));
     }
 
     #[test]
     fn between_rungs_nobody_stops_and_values_come_from_the_rung() {
         let rule = Asha::default();
         let others = [running(0, &[0.9, 0.1, 0.1, 0.1, 0.1])];
-        assert!(!rule.should_prune(&others, &running(1, &[0.5]), Direction::Minimize));
-        assert!(!rule.should_prune(&others, &running(1, &[0.5, 0.05, 0.8, 0.8]), Direction::Minimize));
-        assert!(rule.should_prune(&others, &running(1, &[0.5, 0.05, 0.8, 0.8, 0.2]), Direction::Minimize));
+        assert!(!rule.should_prune(&others, &running(1, &[0.5]), StudyDirection::Minimize));
+        assert!(!rule.should_prune(&others, &running(1, &[0.5, 0.05, 0.8, 0.8]), StudyDirection::Minimize));
+        assert!(rule.should_prune(&others, &running(1, &[0.5, 0.05, 0.8, 0.8, 0.2]), StudyDirection::Minimize));
         // A step that leaps over rungs reaches them all.
         let mut leaping = running(1, &[]);
         leaping.intermediate.insert(5, 0.2);
-        assert!(rule.should_prune(&others, &leaping, Direction::Minimize));
+        assert!(rule.should_prune(&others, &leaping, StudyDirection::Minimize));
     }
 
     #[test]
@@ -143,8 +143,8 @@ pub(super) mod tests {
         let mine = running(3, &[0.0, 0.5]);
         let others = [running(0, &[0.0, 0.4]), running(1, &[0.0, 0.6]), mine.clone()];
         // Three came, one place, and 0.4 has it; counted twice, the trial would have the second one.
-        assert!(Asha::default().should_prune(&others, &mine, Direction::Minimize));
+        assert!(Asha::default().should_prune(&others, &mine, StudyDirection::Minimize));
         let best = running(3, &[0.0, 0.3]);
-        assert!(!Asha::default().should_prune(&[others[0].clone(), best.clone()], &best, Direction::Minimize));
+        assert!(!Asha::default().should_prune(&[others[0].clone(), best.clone()], &best, StudyDirection::Minimize));
     }
 }

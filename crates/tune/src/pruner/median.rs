@@ -1,7 +1,7 @@
 //! The median rule, with the definitions of Optuna's `MedianPruner`.
 
 use super::Pruner;
-use crate::trial::{Direction, Trial, TrialState};
+use crate::trial::{StudyDirection, Trial, TrialState};
 
 /// A trial stops when the best it has had so far is worse than the median of the finished trials at its step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Default for Median {
 }
 
 impl Pruner for Median {
-    fn should_prune(&self, trials: &[Trial], trial: &Trial, direction: Direction) -> bool {
+    fn should_prune(&self, trials: &[Trial], trial: &Trial, direction: StudyDirection) -> bool {
         let Some((&step, _)) = trial.intermediate.last_key_value() else { return false };
         let complete: Vec<&Trial> = trials.iter().filter(|other| other.state == TrialState::Complete).collect();
         if complete.is_empty() || complete.len() < self.startup_trials || step < self.warmup_steps {
@@ -66,7 +66,7 @@ mod tests {
         crate::pruner::asha::tests::trial(9, state, values)
     }
 
-    const MINIMIZE: Direction = Direction::Minimize;
+    const MINIMIZE: StudyDirection = StudyDirection::Minimize;
 
     #[test]
     fn below_the_median_goes_on_and_above_it_stops() {
@@ -79,7 +79,7 @@ mod tests {
         // The best of all steps counts, not the last.
         assert!(!stops(&[0.2, 0.8]));
         assert!(stops(&[f64::NAN, f64::NAN]));
-        assert!(!rule.should_prune(&finished, &trial(TrialState::Running, &[0.95, 0.26]), Direction::Maximize));
+        assert!(!rule.should_prune(&finished, &trial(TrialState::Running, &[0.95, 0.26]), StudyDirection::Maximize));
     }
 
     #[test]

@@ -12,19 +12,19 @@ use std::str::FromStr;
 pub use asha::Asha;
 pub use median::Median;
 
-use crate::trial::{Direction, Trial};
+use crate::trial::{StudyDirection, Trial};
 
 pub trait Pruner {
     /// Whether `trial`, whose last intermediate value is at its greatest step, should stop. `trials` are all of the
     /// study's; `trial` itself may be among them.
-    fn should_prune(&self, trials: &[Trial], trial: &Trial, direction: Direction) -> bool;
+    fn should_prune(&self, trials: &[Trial], trial: &Trial, direction: StudyDirection) -> bool;
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Never;
 
 impl Pruner for Never {
-    fn should_prune(&self, _: &[Trial], _: &Trial, _: Direction) -> bool {
+    fn should_prune(&self, _: &[Trial], _: &Trial, _: StudyDirection) -> bool {
         false
     }
 }

@@ -2,7 +2,7 @@
 //! generators", 2014), begun at a hash of seed, trial and purpose. Nothing of it is ever stored.
 
 #[derive(Debug, Clone)]
-pub(crate) struct Generator {
+pub(crate) struct RandomGenerator {
     state: u64,
 }
 
@@ -19,7 +19,7 @@ pub(crate) enum Purpose {
     Forest = 5,
 }
 
-impl Generator {
+impl RandomGenerator {
     /// The stream of `purpose` for `seed` and `number`.
     pub(crate) fn new(seed: u64, number: u64, purpose: Purpose) -> Self {
         let state = mix(seed.wrapping_add(GOLDEN));
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn streams_are_repeatable_and_differ_by_each_key() {
-        let draw = |seed, number, purpose| Generator::new(seed, number, purpose).next();
+        let draw = |seed, number, purpose| RandomGenerator::new(seed, number, purpose).next();
         assert_eq!(draw(1, 2, Purpose::Tpe), draw(1, 2, Purpose::Tpe));
         let streams =
             [draw(1, 2, Purpose::Tpe), draw(2, 2, Purpose::Tpe), draw(1, 3, Purpose::Tpe), draw(1, 2, Purpose::Sobol)];
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn picks_follow_their_probabilities() {
-        let mut generator = Generator::new(7, 0, Purpose::Random);
+        let mut generator = RandomGenerator::new(7, 0, Purpose::Random);
         let mut counts = [0; 3];
         for _ in 0..10_000 {
             counts[generator.pick([0.5, 0.2, 0.3])] += 1;
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_shuffle_keeps_every_item() {
         let mut items: Vec<usize> = (0..50).collect();
-        Generator::new(3, 1, Purpose::Grid).shuffle(&mut items);
+        RandomGenerator::new(3, 1, Purpose::Grid).shuffle(&mut items);
         assert_ne!(items, (0..50).collect::<Vec<_>>());
         items.sort_unstable();
         assert_eq!(items, (0..50).collect::<Vec<_>>());

@@ -1,10 +1,10 @@
 //! Every combination of the parameters' values, each once.
 
-use super::generator::{Generator, Purpose};
+use super::generator::{Purpose, RandomGenerator};
 use super::{MOST_LISTED, Sampler};
 use crate::error::Result;
-use crate::space::{Parameter, Point, Space, SpaceError, same, several};
-use crate::trial::{Direction, Params, Trial};
+use crate::space::{Hyperparameter, Space, SpaceError, UnitPoint, same, several};
+use crate::trial::{Params, StudyDirection, Trial};
 
 /// Every combination, each once: a trial gets the first that no other trial has.
 ///
@@ -17,10 +17,10 @@ pub struct Grid {
 }
 
 impl Sampler for Grid {
-    fn sample(&self, space: &Space, trials: &[Trial], _: u64, _: Direction) -> Result<Option<Params>> {
+    fn sample(&self, space: &Space, trials: &[Trial], _: u64, _: StudyDirection) -> Result<Option<Params>> {
         let mut grid = combinations(space, |parameter| parameter.clone())?;
         if let Some(seed) = self.shuffle {
-            Generator::new(seed, 0, Purpose::Grid).shuffle(&mut grid);
+            RandomGenerator::new(seed, 0, Purpose::Grid).shuffle(&mut grid);
         }
         let known = space.points(trials);
         let next = grid.iter().find(|point| !known.iter().any(|other| same(other, point)));
@@ -39,12 +39,12 @@ impl Grid {
 }
 
 /// All configurations of a space without continuous ranges, whatever `points` say; none where that can't be listed.
-pub(super) fn every(space: &Space) -> Vec<Point> {
-    combinations(space, |parameter| Parameter { points: None, ..parameter.clone() }).unwrap_or_default()
+pub(super) fn every(space: &Space) -> Vec<UnitPoint> {
+    combinations(space, |parameter| Hyperparameter { points: None, ..parameter.clone() }).unwrap_or_default()
 }
 
-fn combinations(space: &Space, cut: impl Fn(&Parameter) -> Parameter) -> Result<Vec<Point>, SpaceError> {
-    let mut points: Vec<Point> = vec![Vec::new()];
+fn combinations(space: &Space, cut: impl Fn(&Hyperparameter) -> Hyperparameter) -> Result<Vec<UnitPoint>, SpaceError> {
+    let mut points: Vec<UnitPoint> = vec![Vec::new()];
     for (index, parameter) in space.parameters().iter().enumerate() {
         let parameter = cut(parameter);
         let values =
@@ -82,17 +82,17 @@ mod tests {
         let momentum = Distribution::Float { low: 0.8, high: 0.9, log: false, step: Some(0.05) };
         let rate = Distribution::Float { low: 1e-4, high: 1e-2, log: true, step: None };
         let parameters = vec![
-            Parameter::new("optimizer", words(&["adamw", "sgd"])),
-            Parameter { points: Some(3), ..Parameter::new("learning_rate", rate) },
-            Parameter::new("momentum", momentum).when("optimizer", [ParamValue::Str("sgd".to_owned())]),
+            Hyperparameter::new("optimizer", words(&["adamw", "sgd"])),
+            Hyperparameter { points: Some(3), ..Hyperparameter::new("learning_rate", rate) },
+            Hyperparameter::new("momentum", momentum).when("optimizer", [ParamValue::Str("sgd".to_owned())]),
         ];
         Space::new(parameters, toml::Table::new()).unwrap()
     }
 
-    fn all(grid: Grid) -> Vec<Point> {
+    fn all(grid: Grid) -> Vec<UnitPoint> {
         let space = space();
         let mut trials = Vec::new();
-        while let Some(params) = grid.sample(&space, &trials, trials.len() as u64, Direction::Minimize).unwrap() {
+        while let Some(params) = grid.sample(&space, &trials, trials.len() as u64, StudyDirection::Minimize).unwrap() {
             trials.push(Trial {
                 number: trials.len() as u64,
                 state: if trials.len() % 2 == 0 { TrialState::Complete } else { TrialState::Running },
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn every_combination_comes_once_and_what_is_not_there_multiplies_nothing() {
-        let expected: Vec<Point> = vec![
+        let expected: Vec<UnitPoint> = vec![
             vec![Some(0.0), Some(1e-4), None],
             vec![Some(0.0), Some(1e-3), None],
             vec![Some(0.0), Some(1e-2), None],
@@ -143,12 +143,12 @@ mod tests {
     #[test]
     fn what_no_grid_can_take_is_said() {
         let line = |low, high| Distribution::Float { low, high, log: false, step: None };
-        let space = Space::new(vec![Parameter::new("dropout", line(0.0, 0.5))], toml::Table::new()).unwrap();
+        let space = Space::new(vec![Hyperparameter::new("dropout", line(0.0, 0.5))], toml::Table::new()).unwrap();
         let error = Grid::size(&space).unwrap_err().to_string();
         assert!(error.starts_with("a grid can't take \"dropout\": its range is continuous (hint: "), "{error}");
 
         let wide = Distribution::Int { low: 0, high: 999, log: false, step: 1 };
-        let parameters = ["a", "b"].map(|name| Parameter::new(name, wide.clone()));
+        let parameters = ["a", "b"].map(|name| Hyperparameter::new(name, wide.clone()));
         let space = Space::new(parameters.into(), toml::Table::new()).unwrap();
         assert!(
             Grid::size(&space).unwrap_err().to_string().starts_with("the grid has more than 100000 configurations")

@@ -6,13 +6,13 @@
 //! ```
 //! use tune::sampler::{Sampler, Tpe};
 //! use tune::space::{Parameter, Space};
-//! use tune::{Direction, Distribution};
+//! use tune::{StudyDirection, Distribution};
 //!
 //! let rate = Distribution::Float { low: 1e-5, high: 3e-4, log: true, step: None };
-//! let space = Space::new(vec![Parameter::new("learning_rate", rate)], toml::Table::new())?;
-//! let first = Tpe::new(42).sample(&space, &[], 0, Direction::Maximize)?.unwrap();
+//! let space = Space::new(vec![Hyperparameter::new("learning_rate", rate)], toml::Table::new())?;
+//! let first = Tpe::new(42).sample(&space, &[], 0, StudyDirection::Maximize)?.unwrap();
 //! assert!(space.contains(&first));
-//! assert_eq!(Tpe::new(42).sample(&space, &[], 0, Direction::Maximize)?, Some(first));
+//! assert_eq!(Tpe::new(42).sample(&space, &[], 0, StudyDirection::Maximize)?, Some(first));
 //! # Ok::<(), tune::TuneError>(())
 //! ```
 //!
@@ -29,14 +29,14 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use grid::Grid;
-pub use random::Random;
+pub use random::RandomSampler;
 pub use sobol::Sobol;
 pub use tpe::Tpe;
 
 use crate::error::Result;
-use crate::space::{Point, Space, same};
-use crate::trial::{Direction, Params, Trial};
-use generator::Generator;
+use crate::space::{Space, UnitPoint, same};
+use crate::trial::{Params, StudyDirection, Trial};
+use generator::RandomGenerator;
 
 pub trait Sampler {
     /// The parameters of trial `number`, given all trials so far. A pure function of seed, number and trials.
@@ -44,7 +44,8 @@ pub trait Sampler {
     ///
     /// # Errors
     /// A space that this sampler can't search.
-    fn sample(&self, space: &Space, trials: &[Trial], number: u64, direction: Direction) -> Result<Option<Params>>;
+    fn sample(&self, space: &Space, trials: &[Trial], number: u64, direction: StudyDirection)
+    -> Result<Option<Params>>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,7 +68,7 @@ impl SamplerKind {
     pub fn sampler(self, seed: u64) -> Box<dyn Sampler + Send + Sync> {
         match self {
             Self::Grid => Box::new(Grid { shuffle: Some(seed) }),
-            Self::Random => Box::new(Random { seed }),
+            Self::Random => Box::new(RandomSampler { seed }),
             Self::Sobol => Box::new(Sobol { seed }),
             Self::Tpe => Box::new(Tpe::new(seed)),
         }
@@ -104,11 +105,11 @@ const MOST_LISTED: usize = 100_000;
 /// no other left.
 fn fresh(
     space: &Space,
-    known: &[Point],
-    generator: &mut Generator,
-    mut draw: impl FnMut(usize, &mut Generator) -> Point,
-) -> Option<Point> {
-    let is_new = |point: &Point| !known.iter().any(|other| same(other, point));
+    known: &[UnitPoint],
+    generator: &mut RandomGenerator,
+    mut draw: impl FnMut(usize, &mut RandomGenerator) -> UnitPoint,
+) -> Option<UnitPoint> {
+    let is_new = |point: &UnitPoint| !known.iter().any(|other| same(other, point));
     for attempt in 0..REDRAWS {
         let point = draw(attempt, generator);
         if is_new(&point) {

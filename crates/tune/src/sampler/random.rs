@@ -1,26 +1,26 @@
 //! Each parameter drawn on its own (Bergstra & Bengio, "Random search for hyper-parameter optimization", 2012).
 
-use super::generator::{Generator, Purpose};
+use super::generator::{Purpose, RandomGenerator};
 use super::{Sampler, fresh};
 use crate::error::Result;
-use crate::space::{Point, Space, from_unit};
-use crate::trial::{Direction, Params, Trial};
+use crate::space::{Space, UnitPoint, from_unit};
+use crate::trial::{Params, StudyDirection, Trial};
 
 /// Each parameter drawn on its own: choices and steps with equal chances, ranges evenly, logarithmic ranges evenly by
 /// factors.
 #[derive(Debug, Clone, Copy)]
-pub struct Random {
+pub struct RandomSampler {
     pub seed: u64,
 }
 
-impl Sampler for Random {
-    fn sample(&self, space: &Space, trials: &[Trial], number: u64, _: Direction) -> Result<Option<Params>> {
-        let mut generator = Generator::new(self.seed, number, Purpose::Random);
+impl Sampler for RandomSampler {
+    fn sample(&self, space: &Space, trials: &[Trial], number: u64, _: StudyDirection) -> Result<Option<Params>> {
+        let mut generator = RandomGenerator::new(self.seed, number, Purpose::Random);
         let point = fresh(space, &space.points(trials), &mut generator, |_, generator| draw(space, generator));
         Ok(point.map(|point| space.params(&point)))
     }
 }
 
-pub(super) fn draw(space: &Space, generator: &mut Generator) -> Point {
+pub(super) fn draw(space: &Space, generator: &mut RandomGenerator) -> UnitPoint {
     space.fill(|index| from_unit(&space.parameters()[index].distribution, generator.unit()))
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::{Condition, Fields, Parameter, SpaceError};
+use super::{Condition, Hyperparameter, SpaceError, SpaceFields};
 use crate::distribution::{Distribution, ParamValue};
 
 const KEYS: [&str; 8] = ["low", "high", "log", "step", "points", "choices", "value", "when"];
 
-pub(super) struct Entry<'a> {
+pub(super) struct SpaceEntry<'a> {
     pub path: &'a Path,
     pub name: String,
     pub line: usize,
@@ -19,14 +19,14 @@ pub(super) struct Entry<'a> {
     pub value: Value,
 }
 
-pub(super) enum Kind {
+pub(super) enum EntryKind {
     Fixed(Value),
     Varies { distribution: Distribution, points: Option<usize> },
 }
 
-impl Entry<'_> {
+impl SpaceEntry<'_> {
     /// An error at this key, or at a key in its table.
-    pub fn wrong(&self, key: Option<&str>, message: impl Into<String>) -> SpaceError {
+    pub(super) fn wrong(&self, key: Option<&str>, message: impl Into<String>) -> SpaceError {
         SpaceError::File {
             path: self.path.to_owned(),
             line: key.and_then(|key| self.inner.get(key)).copied().unwrap_or(self.line),
@@ -39,18 +39,18 @@ impl Entry<'_> {
         Err(self.wrong(Some(key), message))
     }
 
-    pub fn read(&self, fields: &Fields<'_>) -> Result<Kind, SpaceError> {
+    pub(super) fn read(&self, fields: &SpaceFields<'_>) -> Result<EntryKind, SpaceError> {
         match &self.value {
             Value::Array(choices) => self.choices(choices, fields),
             Value::Table(table) => self.table(table, fields),
             value => {
                 self.check(fields, None, value)?;
-                Ok(Kind::Fixed(value.clone()))
+                Ok(EntryKind::Fixed(value.clone()))
             }
         }
     }
 
-    fn table(&self, table: &toml::Table, fields: &Fields<'_>) -> Result<Kind, SpaceError> {
+    fn table(&self, table: &toml::Table, fields: &SpaceFields<'_>) -> Result<EntryKind, SpaceError> {
         if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
             let line = self.inner.get(key).copied().unwrap_or(self.line);
             return Err(SpaceError::unknown(self.path, line, key, Some(&self.name), &KEYS));
@@ -75,7 +75,7 @@ impl Entry<'_> {
                 let value = &table["value"];
                 self.check(fields, Some("value"), value)?;
                 if !table.contains_key("when") {
-                    return Ok(Kind::Fixed(value.clone()));
+                    return Ok(EntryKind::Fixed(value.clone()));
                 }
                 self.choices(std::slice::from_ref(value), fields)
             }
@@ -88,7 +88,7 @@ impl Entry<'_> {
         }
     }
 
-    fn choices(&self, choices: &[Value], fields: &Fields<'_>) -> Result<Kind, SpaceError> {
+    fn choices(&self, choices: &[Value], fields: &SpaceFields<'_>) -> Result<EntryKind, SpaceError> {
         let mut values = Vec::new();
         for choice in choices {
             self.check(fields, Some("choices"), choice)?;
@@ -110,10 +110,10 @@ impl Entry<'_> {
         }
         let distribution = Distribution::Categorical { choices: values };
         check_distribution(&distribution).map_err(|message| self.wrong(Some("choices"), message))?;
-        Ok(Kind::Varies { distribution, points: None })
+        Ok(EntryKind::Varies { distribution, points: None })
     }
 
-    fn range(&self, table: &toml::Table, fields: &Fields<'_>) -> Result<Kind, SpaceError> {
+    fn range(&self, table: &toml::Table, fields: &SpaceFields<'_>) -> Result<EntryKind, SpaceError> {
         let number = |key: &str| match table.get(key) {
             Some(Value::Integer(number)) => Ok(Some(ParamValue::Int(*number))),
             Some(Value::Float(number)) if number.is_finite() => Ok(Some(ParamValue::Float(*number))),
@@ -166,20 +166,24 @@ impl Entry<'_> {
             let between = step.map_or((low + high) / 2.0, |step| (low + step).min(*high));
             self.check(fields, None, &Value::Float(between))?;
         }
-        Ok(Kind::Varies { distribution, points })
+        Ok(EntryKind::Varies { distribution, points })
     }
 
     /// Whether a range with whole ends is one of whole numbers: the option refuses what lies between.
-    fn is_whole(&self, low: i64, high: i64, fields: &Fields<'_>) -> bool {
+    fn is_whole(&self, low: i64, high: i64, fields: &SpaceFields<'_>) -> bool {
         (fields.check)(&self.name, &Value::Float((low as f64 + high as f64) / 2.0)).is_err()
     }
 
-    fn check(&self, fields: &Fields<'_>, key: Option<&str>, value: &Value) -> Result<(), SpaceError> {
+    fn check(&self, fields: &SpaceFields<'_>, key: Option<&str>, value: &Value) -> Result<(), SpaceError> {
         (fields.check)(&self.name, value).map_err(|message| self.wrong(key, message))
     }
 
     /// What must hold for this key. Conditions on fixed options are decided here.
-    pub fn conditions(&self, parameters: &[Parameter], fixed: &toml::Table) -> Result<Vec<Condition>, SpaceError> {
+    pub(super) fn conditions(
+        &self,
+        parameters: &[Hyperparameter],
+        fixed: &toml::Table,
+    ) -> Result<Vec<Condition>, SpaceError> {
         let when = match self.value.as_table().and_then(|table| table.get("when")) {
             None => return Ok(Vec::new()),
             Some(Value::Table(when)) if !when.is_empty() => when,
@@ -217,7 +221,7 @@ impl Entry<'_> {
         Ok(conditions)
     }
 
-    fn condition(&self, parameter: &Parameter, mut values: Vec<ParamValue>) -> Result<Condition, SpaceError> {
+    fn condition(&self, parameter: &Hyperparameter, mut values: Vec<ParamValue>) -> Result<Condition, SpaceError> {
         let (name, distribution) = (&parameter.name, &parameter.distribution);
         if matches!(distribution, Distribution::Float { .. }) {
             return self.fail(

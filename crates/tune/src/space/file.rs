@@ -5,8 +5,8 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::entry::{Entry, Kind};
-use super::{Fields, Parameter, Space, SpaceError};
+use super::entry::{EntryKind, SpaceEntry};
+use super::{Hyperparameter, Space, SpaceError, SpaceFields};
 
 /// The space for those who don't know yet where to look.
 const DEFAULT: &str = include_str!("default.toml");
@@ -16,7 +16,7 @@ impl Space {
     ///
     /// # Errors
     /// A file that can't be read or isn't TOML; an unknown key; a value that can't be used. All name line and key.
-    pub fn load(path: &Path, fields: &Fields<'_>) -> Result<Self, SpaceError> {
+    pub fn load(path: &Path, fields: &SpaceFields<'_>) -> Result<Self, SpaceError> {
         let bytes = std::fs::read(path).map_err(|source| SpaceError::Io { path: path.to_owned(), source })?;
         let text = String::from_utf8(bytes).map_err(|error| SpaceError::File {
             path: path.to_owned(),
@@ -31,7 +31,7 @@ impl Space {
     ///
     /// # Errors
     /// An option that `fields` doesn't have.
-    pub fn beginner(fields: &Fields<'_>) -> Result<Self, SpaceError> {
+    pub fn beginner(fields: &SpaceFields<'_>) -> Result<Self, SpaceError> {
         Self::parse("the default space".as_ref(), DEFAULT, fields)
     }
 
@@ -44,7 +44,7 @@ impl Space {
     ///
     /// # Errors
     /// As [`Space::load`].
-    pub fn parse(path: &Path, text: &str, fields: &Fields<'_>) -> Result<Self, SpaceError> {
+    pub fn parse(path: &Path, text: &str, fields: &SpaceFields<'_>) -> Result<Self, SpaceError> {
         let not_toml = |error: toml::de::Error| {
             let line = line_at(text, error.span().map_or(0, |span| span.start));
             let found = text.lines().nth(line - 1).unwrap_or_default().trim();
@@ -77,22 +77,22 @@ impl Space {
                 _ => BTreeMap::new(),
             };
             let Some(value) = values.remove(name) else { continue };
-            entries.push(Entry { path, name: name.to_owned(), line, inner, value });
+            entries.push(SpaceEntry { path, name: name.to_owned(), line, inner, value });
         }
         build(&entries, fields)
     }
 }
 
-fn build(entries: &[Entry<'_>], fields: &Fields<'_>) -> Result<Space, SpaceError> {
+fn build(entries: &[SpaceEntry<'_>], fields: &SpaceFields<'_>) -> Result<Space, SpaceError> {
     let mut fixed = toml::Table::new();
     let mut parameters = Vec::new();
     for entry in entries {
         match entry.read(fields)? {
-            Kind::Fixed(value) => {
+            EntryKind::Fixed(value) => {
                 fixed.insert(entry.name.clone(), value);
             }
-            Kind::Varies { distribution, points } => {
-                parameters.push(Parameter { points, ..Parameter::new(&entry.name, distribution) });
+            EntryKind::Varies { distribution, points } => {
+                parameters.push(Hyperparameter { points, ..Hyperparameter::new(&entry.name, distribution) });
             }
         }
     }

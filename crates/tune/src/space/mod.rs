@@ -38,7 +38,7 @@ use crate::distribution::{Distribution, ParamValue};
 use crate::trial::{Param, Params, Trial};
 
 /// What may vary, as the caller knows it.
-pub struct Fields<'a> {
+pub struct SpaceFields<'a> {
     pub names: &'a [&'a str],
     /// Whether an option takes a value, and if not, why not and what to do. It is asked for every choice and both ends
     /// of a range; and with a fraction for a range that has whole ends, to learn whether the option takes fractions.
@@ -46,7 +46,7 @@ pub struct Fields<'a> {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Parameter {
+pub struct Hyperparameter {
     pub name: String,
     pub distribution: Distribution,
     /// Into how many values a grid cuts its range, both ends included; `None`: by the steps of the range.
@@ -55,7 +55,7 @@ pub struct Parameter {
     pub conditions: Vec<Condition>,
 }
 
-impl Parameter {
+impl Hyperparameter {
     /// A parameter that is always there.
     pub fn new(name: impl Into<String>, distribution: Distribution) -> Self {
         Self { name: name.into(), distribution, points: None, conditions: Vec::new() }
@@ -78,14 +78,14 @@ pub struct Condition {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
-    parameters: Vec<Parameter>,
+    parameters: Vec<Hyperparameter>,
     /// For each parameter its conditions: the place of the other one, and that one's internal values.
     conditions: Vec<Vec<(usize, Vec<f64>)>>,
     fixed: toml::Table,
 }
 
 /// The internal values of a configuration, in the order of the parameters; `None` where one isn't there.
-pub(crate) type Point = Vec<Option<f64>>;
+pub(crate) type UnitPoint = Vec<Option<f64>>;
 
 impl Space {
     /// A space of these parameters and fixed options. A parameter comes after those that it depends on; otherwise the
@@ -94,7 +94,7 @@ impl Space {
     /// # Errors
     /// A range that has no values; two parameters of one name; a condition on a parameter that isn't there or is never
     /// so; conditions that wait for each other.
-    pub fn new(parameters: Vec<Parameter>, fixed: toml::Table) -> Result<Self, SpaceError> {
+    pub fn new(parameters: Vec<Hyperparameter>, fixed: toml::Table) -> Result<Self, SpaceError> {
         for (index, parameter) in parameters.iter().enumerate() {
             let wrong = |message: String| SpaceError::Parameter { name: parameter.name.clone(), message };
             entry::check_distribution(&parameter.distribution).map_err(wrong)?;
@@ -109,7 +109,7 @@ impl Space {
     }
 
     /// The options that vary, each after those that it depends on.
-    pub fn parameters(&self) -> &[Parameter] {
+    pub fn parameters(&self) -> &[Hyperparameter] {
         &self.parameters
     }
 
@@ -155,7 +155,7 @@ impl Space {
     }
 
     /// The configuration whose parameters, where they are there, have the values that `draw` gives for their places.
-    pub(crate) fn fill(&self, mut draw: impl FnMut(usize) -> f64) -> Point {
+    pub(crate) fn fill(&self, mut draw: impl FnMut(usize) -> f64) -> UnitPoint {
         let mut point = vec![None; self.parameters.len()];
         for index in 0..point.len() {
             if self.is_active(index, &point) {
@@ -167,7 +167,7 @@ impl Space {
 
     /// The same as a trial has it.
     pub(crate) fn params(&self, point: &[Option<f64>]) -> Params {
-        let param = |(parameter, internal): (&Parameter, &Option<f64>)| {
+        let param = |(parameter, internal): (&Hyperparameter, &Option<f64>)| {
             Some((
                 parameter.name.clone(),
                 Param { distribution: parameter.distribution.clone(), internal: (*internal)? },
@@ -178,8 +178,8 @@ impl Space {
 
     /// The internal values, in this space, of what a trial has. Its own ranges may have been others: a value that isn't
     /// one of this space's is left out.
-    pub(crate) fn point(&self, params: &Params) -> Point {
-        let value = |parameter: &Parameter| {
+    pub(crate) fn point(&self, params: &Params) -> UnitPoint {
+        let value = |parameter: &Hyperparameter| {
             let param = params.get(&parameter.name)?;
             if param.distribution == parameter.distribution {
                 return Some(param.internal).filter(|internal| parameter.distribution.contains(*internal));
@@ -191,7 +191,7 @@ impl Space {
     }
 
     /// The configurations of all trials, in whatever state.
-    pub(crate) fn points(&self, trials: &[Trial]) -> Vec<Point> {
+    pub(crate) fn points(&self, trials: &[Trial]) -> Vec<UnitPoint> {
         trials.iter().map(|trial| self.point(&trial.params)).collect()
     }
 }
@@ -205,7 +205,7 @@ pub(crate) fn same(one: &[Option<f64>], other: &[Option<f64>]) -> bool {
 }
 
 /// The parameters in an order in which each comes after those that it depends on.
-fn parents_first(parameters: Vec<Parameter>) -> Result<Vec<Parameter>, SpaceError> {
+fn parents_first(parameters: Vec<Hyperparameter>) -> Result<Vec<Hyperparameter>, SpaceError> {
     for parameter in &parameters {
         for condition in &parameter.conditions {
             if !parameters.iter().any(|other| other.name == condition.name) {
@@ -219,7 +219,7 @@ fn parents_first(parameters: Vec<Parameter>) -> Result<Vec<Parameter>, SpaceErro
             }
         }
     }
-    let mut ordered: Vec<Parameter> = Vec::with_capacity(parameters.len());
+    let mut ordered: Vec<Hyperparameter> = Vec::with_capacity(parameters.len());
     let mut waiting = parameters;
     while !waiting.is_empty() {
         let is_there = |condition: &Condition| ordered.iter().any(|other| other.name == condition.name);
@@ -232,7 +232,7 @@ fn parents_first(parameters: Vec<Parameter>) -> Result<Vec<Parameter>, SpaceErro
 }
 
 /// A parameter's conditions by place and internal value.
-fn resolve(parameter: &Parameter, all: &[Parameter]) -> Result<Vec<(usize, Vec<f64>)>, SpaceError> {
+fn resolve(parameter: &Hyperparameter, all: &[Hyperparameter]) -> Result<Vec<(usize, Vec<f64>)>, SpaceError> {
     let mut resolved = Vec::new();
     for condition in &parameter.conditions {
         let wrong = |message: String| SpaceError::Parameter { name: parameter.name.clone(), message };

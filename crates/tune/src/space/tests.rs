@@ -34,7 +34,7 @@ fn check(name: &str, value: &Value) -> Result<(), String> {
 }
 
 fn parse(text: &str) -> Result<Space, SpaceError> {
-    Space::parse(Path::new("space.toml"), text, &Fields { names: &NAMES, check: &check })
+    Space::parse(Path::new("space.toml"), text, &SpaceFields { names: &NAMES, check: &check })
 }
 
 fn message(text: &str) -> String {
@@ -131,9 +131,9 @@ fn what_depends_comes_after_and_is_there_only_where_its_conditions_hold() {
 fn what_depends_on_what_is_not_there_is_not_there() {
     let choices = || Distribution::Categorical { choices: vec![word("a"), word("b")] };
     let parameters = vec![
-        Parameter::new("one", choices()),
-        Parameter::new("two", choices()).when("one", [word("a")]),
-        Parameter::new("three", choices()).when("two", [word("a")]),
+        Hyperparameter::new("one", choices()),
+        Hyperparameter::new("two", choices()).when("one", [word("a")]),
+        Hyperparameter::new("three", choices()).when("two", [word("a")]),
     ];
     let space = Space::new(parameters, toml::Table::new()).unwrap();
     assert_eq!(space.fill(|_| 0.0), [Some(0.0), Some(0.0), Some(0.0)]);
@@ -158,7 +158,7 @@ fn a_trial_of_another_range_is_understood_by_its_values() {
 
 #[test]
 fn the_default_space_reaches_what_small_models_need() {
-    let space = Space::beginner(&Fields { names: &NAMES, check: &check }).unwrap();
+    let space = Space::beginner(&SpaceFields { names: &NAMES, check: &check }).unwrap();
     let names: Vec<&str> = space.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
     assert_eq!(
         names,
@@ -256,7 +256,8 @@ fn impossible_conditions_are_refused_with_a_way_out() {
 fn what_is_not_toml_names_the_line() {
     let message = message("epochs = [2, 3]\nbatch_size 16\n");
     assert!(message.starts_with("space.toml, line 2: ") && message.contains("`batch_size 16`"), "{message}");
-    let error = Space::load(Path::new("nowhere/space.toml"), &Fields { names: &NAMES, check: &check }).unwrap_err();
+    let error =
+        Space::load(Path::new("nowhere/space.toml"), &SpaceFields { names: &NAMES, check: &check }).unwrap_err();
     assert_eq!(error.to_string(), "can't read the search space nowhere/space.toml");
 }
 
@@ -264,13 +265,16 @@ fn what_is_not_toml_names_the_line() {
 fn spaces_from_code_are_checked_too() {
     let line = |low, high| Distribution::Float { low, high, log: false, step: None };
     let error = |parameters| Space::new(parameters, toml::Table::new()).unwrap_err().to_string();
-    assert!(error(vec![Parameter::new("a", line(1.0, 0.0))]).starts_with("parameter \"a\": low 1.0 is above high 0.0"));
-    let twice = vec![Parameter::new("a", line(0.0, 1.0)), Parameter::new("a", line(0.0, 1.0))];
+    assert!(
+        error(vec![Hyperparameter::new("a", line(1.0, 0.0))]).starts_with("parameter \"a\": low 1.0 is above high 0.0")
+    );
+    let twice = vec![Hyperparameter::new("a", line(0.0, 1.0)), Hyperparameter::new("a", line(0.0, 1.0))];
     assert!(error(twice).starts_with("parameter \"a\": it is there twice"));
-    let lost = vec![Parameter::new("a", line(0.0, 1.0)).when("b", [word("x")])];
+    let lost = vec![Hyperparameter::new("a", line(0.0, 1.0)).when("b", [word("x")])];
     assert!(error(lost).starts_with("parameter \"a\": it depends on \"b\", which doesn't vary"));
     let choices = Distribution::Categorical { choices: vec![word("x")] };
-    let never = vec![Parameter::new("a", line(0.0, 1.0)).when("b", [word("y")]), Parameter::new("b", choices)];
+    let never =
+        vec![Hyperparameter::new("a", line(0.0, 1.0)).when("b", [word("y")]), Hyperparameter::new("b", choices)];
     assert!(error(never).contains("it depends on \"b\" being \"y\", which that never is (hint: it is one of \"x\")"));
 }
 
@@ -301,7 +305,8 @@ fn the_unit_interval_covers_a_range_evenly() {
 
 #[test]
 fn points_cut_a_range_with_both_its_ends() {
-    let cut = |distribution, points| several(&Parameter { points, ..Parameter::new("a", distribution) }, 1000);
+    let cut =
+        |distribution, points| several(&Hyperparameter { points, ..Hyperparameter::new("a", distribution) }, 1000);
     let log = Distribution::Float { low: 1e-4, high: 1e-2, log: true, step: None };
     let values = cut(log.clone(), Some(3)).unwrap();
     assert!(values[0] == 1e-4 && (values[1] - 1e-3).abs() < 1e-15 && values[2] == 1e-2, "{values:?}");

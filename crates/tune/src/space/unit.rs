@@ -1,6 +1,6 @@
 //! A range as a stretch of the unit interval, and as a row of values.
 
-use super::Parameter;
+use super::Hyperparameter;
 use crate::distribution::Distribution;
 
 /// The internal value at `unit`, in [0, 1): each value of a discrete range has an equal share, each factor of a
@@ -56,7 +56,7 @@ pub(crate) fn count(distribution: &Distribution) -> Option<u64> {
 
 /// The internal values of a parameter that a grid tries, in order; `None` where nothing says which ones of a continuum,
 /// or where there are more than `most`.
-pub(crate) fn several(parameter: &Parameter, most: usize) -> Option<Vec<f64>> {
+pub(crate) fn several(parameter: &Hyperparameter, most: usize) -> Option<Vec<f64>> {
     let every = count(&parameter.distribution);
     let points = match (parameter.points, every) {
         (Some(points), Some(every)) => points.min(every.try_into().unwrap_or(usize::MAX)),

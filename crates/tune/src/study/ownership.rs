@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Study, View};
+use super::{Study, StudyView};
 use crate::error::Result;
 use crate::journal::operation;
 use crate::journal::replay::{Owned, Replay};
-use crate::journal::{Life, WORKER, Worker};
+use crate::journal::{WORKER, Worker, WorkerState};
 use crate::trial::{Trial, TrialState, now};
 
 /// How often, at least, a worker with running trials calls [`Study::heartbeat`].
@@ -98,12 +98,12 @@ impl Study {
     }
 }
 
-fn running<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a Trial, &'a Owned)> {
+fn running<'a>(view: &StudyView<'a>) -> impl Iterator<Item = (&'a Trial, &'a Owned)> {
     view.state.trials.iter().zip(&view.state.owned).filter(|(trial, _)| trial.state == TrialState::Running)
 }
 
 /// The first running trial that nobody works on any more.
-fn abandoned<'a>(view: &View<'a>, worker: &Worker, silence: Duration) -> Option<(&'a Trial, &'a Owned)> {
+fn abandoned<'a>(view: &StudyView<'a>, worker: &Worker, silence: Duration) -> Option<(&'a Trial, &'a Owned)> {
     running(view)
         .find(|(_, owned)| matches!(holder(owned, worker, view.replay, silence), Holder::Dead(_) | Holder::Nobody))
 }
@@ -115,9 +115,9 @@ fn holder(owned: &Owned, me: &Worker, replay: &Replay, silence: Duration) -> Hol
     }
     let Some(worker) = replay.worker(id).cloned() else { return Holder::Stranger };
     match worker.life() {
-        Life::Alive => Holder::Alive(worker),
-        Life::Dead => Holder::Dead(worker),
-        Life::Elsewhere => {
+        WorkerState::Alive => Holder::Alive(worker),
+        WorkerState::Dead => Holder::Dead(worker),
+        WorkerState::Elsewhere => {
             // Counted from when this process read the line, so at the earliest from when it opened the study.
             let silent = replay.last_seen(id).map_or(Duration::ZERO, |seen| Instant::now() - seen);
             if silent >= silence { Holder::Dead(worker) } else { Holder::Silent(worker, silent) }

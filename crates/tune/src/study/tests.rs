@@ -19,7 +19,7 @@ impl House {
     }
 
     fn open(&self) -> Study {
-        Study::open(&self.path, "s", Direction::Maximize).unwrap()
+        Study::open(&self.path, "s", StudyDirection::Maximize).unwrap()
     }
 }
 
@@ -63,7 +63,7 @@ fn a_trial_from_begin_to_end() {
     study.set_trial_user_attrs(number, &BTreeMap::from([("run".to_owned(), json!("runs/0"))])).unwrap();
     study.set_trial_system_attr(number, "note", &json!({"a": [1]})).unwrap();
     study.set_user_attr("data", &json!("sst5")).unwrap();
-    study.finish(number, Outcome::Complete(0.75)).unwrap();
+    study.finish(number, TrialOutcome::Complete(0.75)).unwrap();
     let again = Study::load(&house.path, "s").unwrap();
     let trial = again.trial(0).unwrap();
     assert_eq!((trial.number, trial.state, trial.value), (0, TrialState::Complete, Some(0.75)));
@@ -71,7 +71,7 @@ fn a_trial_from_begin_to_end() {
     assert_eq!(trial.intermediate[&1], 0.25);
     assert!(trial.intermediate[&2].is_nan() && trial.duration().unwrap() >= 0.0);
     assert_eq!((&trial.user_attrs["run"], &trial.system_attrs["note"]["a"][0]), (&json!("runs/0"), &json!(1)));
-    assert_eq!((again.user_attrs()["data"].clone(), again.direction()), (json!("sst5"), Direction::Maximize));
+    assert_eq!((again.user_attrs()["data"].clone(), again.direction()), (json!("sst5"), StudyDirection::Maximize));
     assert_eq!(Study::names(&house.path).unwrap(), ["s"]);
 }
 
@@ -80,11 +80,11 @@ fn what_is_finished_stays_as_it_is() {
     let house = House::new();
     let mut study = house.open();
     let number = begin(&mut study, 0.5);
-    study.finish(number, Outcome::Failed).unwrap();
+    study.finish(number, TrialOutcome::Failed).unwrap();
     let before = study.trials().to_vec();
     for error in [
         study.report(number, 3, 0.5).unwrap_err(),
-        study.finish(number, Outcome::Complete(1.0)).unwrap_err(),
+        study.finish(number, TrialOutcome::Complete(1.0)).unwrap_err(),
         study.release(number).unwrap_err(),
         study.set_params(number, &params(0.1, 0.0)).unwrap_err(),
     ] {
@@ -101,13 +101,13 @@ fn a_pruned_trial_keeps_its_last_value_and_is_not_the_best() {
     let mut study = house.open();
     for (rate, value) in [(0.1, 0.5), (0.2, 0.7), (0.3, 0.7), (0.4, 0.6)] {
         let number = begin(&mut study, rate);
-        study.finish(number, Outcome::Complete(value)).unwrap();
+        study.finish(number, TrialOutcome::Complete(value)).unwrap();
     }
     let number = begin(&mut study, 0.9);
-    assert!(matches!(study.finish(number, Outcome::Complete(f64::NAN)), Err(TuneError::NotANumber { number: 4 })));
+    assert!(matches!(study.finish(number, TrialOutcome::Complete(f64::NAN)), Err(TuneError::NotANumber { number: 4 })));
     study.report(number, 1, 0.9).unwrap();
     study.report(number, 10, 0.95).unwrap();
-    study.finish(number, Outcome::Pruned).unwrap();
+    study.finish(number, TrialOutcome::Pruned).unwrap();
     assert_eq!(study.trial(number).unwrap().value, Some(0.95));
     assert_eq!(study.best().unwrap().number, 1, "the first of the equal ones");
 }
@@ -121,7 +121,7 @@ fn configurations_are_not_repeated_unless_asked_for() {
     assert_eq!(try_begin(0, 0.25, Repeat::Refuse), Begun::Overtaken);
     assert_eq!(try_begin(1, 0.5, Repeat::Refuse), Begun::Identical(0));
     assert_eq!(try_begin(1, 0.5, Repeat::Allow), Begun::Started(1));
-    let recorded = other.record(2, params(0.5, 0.0), BTreeMap::new(), Outcome::Complete(0.1), Repeat::Refuse);
+    let recorded = other.record(2, params(0.5, 0.0), BTreeMap::new(), TrialOutcome::Complete(0.1), Repeat::Refuse);
     assert_eq!(recorded.unwrap(), Begun::Started(2));
     study.sync().unwrap();
     assert_eq!(study.best().unwrap().number, 2);
@@ -160,7 +160,7 @@ fn a_queued_trial_goes_to_the_first_who_claims_it() {
     assert!(matches!(error, TuneError::NotOwner { number: 0, .. }), "{error}");
     assert_eq!(other.trial(0).unwrap().fixed_params(), fixed);
     other.set_params(0, &params(0.125, 0.0)).unwrap();
-    other.finish(0, Outcome::Complete(0.5)).unwrap();
+    other.finish(0, TrialOutcome::Complete(0.5)).unwrap();
     study.sync().unwrap();
     assert!(study.trial(0).unwrap().has_params(&params(0.125, 0.0)) && study.trial(0).unwrap().started.is_some());
 }
@@ -185,9 +185,9 @@ fn a_dead_workers_trial_is_taken_over_once() {
     assert_eq!((a.takeovers(number).unwrap(), a.takeovers(mine).unwrap()), (1, 0));
     assert_eq!(a.trial(number).unwrap().intermediate[&1], 0.5, "what was reported stays");
     // Whoever was only thought dead is told.
-    let error = gone.finish(number, Outcome::Complete(0.9)).unwrap_err().to_string();
+    let error = gone.finish(number, TrialOutcome::Complete(0.9)).unwrap_err().to_string();
     assert!(error.contains(&format!("belongs to {}", a.worker())), "{error}");
-    a.finish(number, Outcome::Complete(0.7)).unwrap();
+    a.finish(number, TrialOutcome::Complete(0.7)).unwrap();
     assert_eq!(b.take_over().unwrap(), None);
     assert_eq!(living.trial(mine).unwrap().state, TrialState::Running);
 }
@@ -252,7 +252,7 @@ fn a_study_of_another_kind_is_refused() {
     let error = Study::load(&house.path, "s").unwrap_err();
     assert!(matches!(error, TuneError::Disk(_)), "{error}");
     drop(house.open());
-    let error = Study::open(&house.path, "s", Direction::Minimize).unwrap_err().to_string();
+    let error = Study::open(&house.path, "s", StudyDirection::Minimize).unwrap_err().to_string();
     assert!(error.contains("is there to maximize, not to minimize"), "{error}");
     let error = Study::load(&house.path, "t").unwrap_err().to_string();
     assert!(error.contains("has no study \"t\"; it has \"s\""), "{error}");
@@ -260,7 +260,7 @@ fn a_study_of_another_kind_is_refused() {
     let unset = r#"{"op_code":0,"worker_id":"w","study_name":"unset","directions":[0]}"#;
     let text = std::fs::read_to_string(&house.path).unwrap() + two + "\n" + unset + "\n";
     std::fs::write(&house.path, text).unwrap();
-    let error = Study::open(&house.path, "two", Direction::Minimize).unwrap_err().to_string();
+    let error = Study::open(&house.path, "two", StudyDirection::Minimize).unwrap_err().to_string();
     assert!(error.contains("2 objectives"), "{error}");
     assert!(Study::load(&house.path, "unset").unwrap_err().to_string().contains("no direction"));
     assert_eq!(house.open().trials(), []);
@@ -270,10 +270,10 @@ fn a_study_of_another_kind_is_refused() {
 fn studies_of_one_journal_count_for_themselves() {
     let house = House::new();
     let mut one = house.open();
-    let mut two = Study::open(&house.path, "two", Direction::Minimize).unwrap();
+    let mut two = Study::open(&house.path, "two", StudyDirection::Minimize).unwrap();
     begin(&mut one, 0.5);
     let number = begin(&mut two, 0.5);
-    two.finish(number, Outcome::Complete(0.25)).unwrap();
+    two.finish(number, TrialOutcome::Complete(0.25)).unwrap();
     one.sync().unwrap();
     assert_eq!((number, one.trials().len(), two.trials().len()), (0, 1, 1));
     assert_eq!((one.trials()[0].value, two.trials()[0].value), (None, Some(0.25)));
@@ -297,7 +297,7 @@ fn a_table_and_an_object_of_all_trials() {
     study.report(number, 3, f64::INFINITY).unwrap();
     let note = BTreeMap::from([("note".to_owned(), json!("a, \"b\"\nc")), ("list".to_owned(), json!([1, null]))]);
     study.set_trial_user_attrs(number, &note).unwrap();
-    study.finish(number, Outcome::Complete(0.75)).unwrap();
+    study.finish(number, TrialOutcome::Complete(0.75)).unwrap();
     study.enqueue(&BTreeMap::new(), BTreeMap::new()).unwrap();
     let mut table = Vec::new();
     export::csv(study.trials(), &mut table).unwrap();

@@ -7,7 +7,7 @@ use crate::journal::Worker;
 use crate::journal::replay::{Owned, Replay, StudyState};
 use crate::trial::{Params, Trial};
 
-pub(super) struct View<'a> {
+pub(super) struct StudyView<'a> {
     pub(super) id: u64,
     pub(super) state: &'a StudyState,
     pub(super) replay: &'a Replay,
@@ -17,7 +17,7 @@ pub(super) fn no_study(path: &Path, name: &str, replay: &Replay) -> TuneError {
     TuneError::NoStudy { path: path.to_owned(), study: name.to_owned(), found: replay.names() }
 }
 
-impl<'a> View<'a> {
+impl<'a> StudyView<'a> {
     pub(super) fn of(replay: &'a Replay, id: u64) -> Option<Self> {
         Some(Self { id, state: replay.by_id(id)?, replay })
     }

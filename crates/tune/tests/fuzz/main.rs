@@ -8,8 +8,8 @@ use std::path::Path;
 
 use fuzz::{Bound, Form, Parser, Seed, check, folder};
 use tune::sampler::SamplerKind;
-use tune::space::{Fields, Space};
-use tune::{Begun, Direction, Distribution, Outcome, Param, ParamValue, Repeat, Study, TuneError};
+use tune::space::{Space, SpaceFields};
+use tune::{Begun, Distribution, Param, ParamValue, Repeat, Study, StudyDirection, TrialOutcome, TuneError};
 
 #[global_allocator]
 static ALLOCATOR: fuzz::Counting = fuzz::Counting;
@@ -29,12 +29,12 @@ fn params(rate: f64, kind: f64) -> BTreeMap<String, Param> {
 
 /// A journal of ours with every operation that we write, the same every time.
 fn ours(path: &Path) -> Result<Vec<u8>, TuneError> {
-    let mut study = Study::open(path, "s", Direction::Maximize)?;
+    let mut study = Study::open(path, "s", StudyDirection::Maximize)?;
     study.set_user_attr("note", &"x".into())?;
     for (number, value) in [(0, 0.5), (1, 0.25)] {
         study.begin(number, params(0.1 * value, number as f64), BTreeMap::new(), Repeat::Refuse)?;
         study.report(number, 1, value)?;
-        study.finish(number, Outcome::Complete(value))?;
+        study.finish(number, TrialOutcome::Complete(value))?;
     }
     let number = study.enqueue(&BTreeMap::from([("rate".to_owned(), ParamValue::Float(0.5))]), BTreeMap::new())?;
     study.claim()?;
@@ -43,7 +43,7 @@ fn ours(path: &Path) -> Result<Vec<u8>, TuneError> {
     study.set_trial_user_attrs(number, &BTreeMap::from([("a".to_owned(), vec![1, 2].into())]))?;
     study.heartbeat()?;
     study.release(number)?;
-    let mut other = Study::open(path, "s", Direction::Maximize)?;
+    let mut other = Study::open(path, "s", StudyDirection::Maximize)?;
     other.take_over()?;
     let text = std::fs::read_to_string(path).expect("the journal is there");
     let mut text = text.replace(&study.worker().id, "verdict-1").replace(&other.worker().id, "verdict-2");
@@ -74,13 +74,13 @@ fn read(path: &Path, bytes: &[u8]) -> Result<(), TuneError> {
         tune::export::csv(study.trials(), std::io::sink()).expect("a sink takes everything");
         tune::export::json(&study, std::io::sink()).expect("a sink takes everything");
     }
-    let direction = Study::load(path, "s").map_or(Direction::Maximize, |study| study.direction());
+    let direction = Study::load(path, "s").map_or(StudyDirection::Maximize, |study| study.direction());
     let mut study = Study::open(path, "s", direction)?;
     let before = format!("{:?}", study.trials());
     let number = study.trials().len() as u64;
     let begun = study.begin(number, BTreeMap::new(), BTreeMap::new(), Repeat::Allow).expect("it goes on");
     assert_eq!(begun, Begun::Started(number));
-    study.finish(number, Outcome::Complete(0.5)).expect("it goes on");
+    study.finish(number, TrialOutcome::Complete(0.5)).expect("it goes on");
     let again = Study::load(path, "s").expect("what was written is read");
     assert_eq!(again.trials().len() as u64, number + 1);
     assert_eq!(format!("{:?}", &again.trials()[..number as usize]), before, "earlier trials changed");
@@ -110,10 +110,11 @@ fn search(text: &str) -> Result<(), String> {
         ("learning_rate" | "warmup_ratio" | "momentum", toml::Value::Float(_) | toml::Value::Integer(_)) => Ok(()),
         _ => Err("another kind is needed".to_owned()),
     };
-    let fields = Fields { names: &names, check: &check };
+    let fields = SpaceFields { names: &names, check: &check };
     let space = Space::parse(Path::new("space.toml"), text, &fields).map_err(|error| error.to_string())?;
     for kind in [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Tpe] {
-        let sampled = kind.sampler(1).sample(&space, &[], 0, Direction::Minimize).map_err(|error| error.to_string())?;
+        let sampled =
+            kind.sampler(1).sample(&space, &[], 0, StudyDirection::Minimize).map_err(|error| error.to_string())?;
         let params = sampled.expect("an empty study leaves something to try");
         assert!(space.contains(&params), "{kind}: {params:?}");
         toml::to_string(&space.settings(&params)).expect("a configuration can be written");

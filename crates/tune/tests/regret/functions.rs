@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::f64::consts::{E, PI};
 
-use tune::space::{Parameter, Space};
+use tune::space::{Hyperparameter, Space};
 use tune::{Distribution, Param, ParamValue};
 
 /// A configuration by name: numbers, and the one text.
-pub type Values = BTreeMap<String, ParamValue>;
+pub(crate) type Values = BTreeMap<String, ParamValue>;
 
 /// A function to minimize.
-pub struct Function {
+pub(crate) struct Function {
     /// Its name in the fixture.
     pub name: &'static str,
     /// Where to look.
@@ -20,11 +20,11 @@ pub struct Function {
 }
 
 /// All six.
-pub fn functions() -> Vec<Function> {
+pub(crate) fn functions() -> Vec<Function> {
     vec![
         Function {
             name: "branin",
-            space: space(vec![Parameter::new("x1", line(-5.0, 10.0)), Parameter::new("x2", line(0.0, 15.0))]),
+            space: space(vec![Hyperparameter::new("x1", line(-5.0, 10.0)), Hyperparameter::new("x2", line(0.0, 15.0))]),
             value: branin,
         },
         Function { name: "hartmann-6", space: cube(0.0, 1.0, 6), value: hartmann },
@@ -36,11 +36,11 @@ pub fn functions() -> Vec<Function> {
 }
 
 /// What a sampler gave, by name.
-pub fn values(params: &BTreeMap<String, Param>) -> Values {
+pub(crate) fn values(params: &BTreeMap<String, Param>) -> Values {
     params.iter().map(|(name, param)| (name.clone(), param.distribution.to_external(param.internal))).collect()
 }
 
-fn space(parameters: Vec<Parameter>) -> Space {
+fn space(parameters: Vec<Hyperparameter>) -> Space {
     Space::new(parameters, Default::default()).expect("a space as good as its twin in Python")
 }
 
@@ -49,7 +49,7 @@ fn line(low: f64, high: f64) -> Distribution {
 }
 
 fn cube(low: f64, high: f64, dimensions: usize) -> Space {
-    space((1..=dimensions).map(|index| Parameter::new(format!("x{index}"), line(low, high))).collect())
+    space((1..=dimensions).map(|index| Hyperparameter::new(format!("x{index}"), line(low, high))).collect())
 }
 
 fn number(x: &Values, name: &str) -> f64 {
@@ -110,13 +110,13 @@ fn fine_tuning_space() -> Space {
     let choices = |choices: Vec<ParamValue>| Distribution::Categorical { choices };
     let log = |low, high| Distribution::Float { low, high, log: true, step: None };
     space(vec![
-        Parameter::new("optimizer", choices(["adamw", "sgd", "lion"].map(text).into())),
-        Parameter::new("learning_rate", log(1e-7, 1.0)),
-        Parameter::new("batch_size", choices([8, 16, 32, 64].map(ParamValue::Int).into())),
-        Parameter::new("epochs", Distribution::Int { low: 1, high: 8, log: false, step: 1 }),
-        Parameter::new("dropout", Distribution::Float { low: 0.0, high: 0.5, log: false, step: Some(0.05) }),
-        Parameter::new("weight_decay", log(1e-5, 1.0)).when("optimizer", [text("adamw")]),
-        Parameter::new("momentum", line(0.0, 0.99)).when("optimizer", [text("sgd")]),
+        Hyperparameter::new("optimizer", choices(["adamw", "sgd", "lion"].map(text).into())),
+        Hyperparameter::new("learning_rate", log(1e-7, 1.0)),
+        Hyperparameter::new("batch_size", choices([8, 16, 32, 64].map(ParamValue::Int).into())),
+        Hyperparameter::new("epochs", Distribution::Int { low: 1, high: 8, log: false, step: 1 }),
+        Hyperparameter::new("dropout", Distribution::Float { low: 0.0, high: 0.5, log: false, step: Some(0.05) }),
+        Hyperparameter::new("weight_decay", log(1e-5, 1.0)).when("optimizer", [text("adamw")]),
+        Hyperparameter::new("momentum", line(0.0, 0.99)).when("optimizer", [text("sgd")]),
     ])
 }
 

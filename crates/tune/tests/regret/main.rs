@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use functions::{Function, functions, values};
 use serde::Deserialize;
 use serde_json::Value;
-use tune::sampler::{Random, Sampler, Sobol, Tpe};
-use tune::{Direction, ParamValue, Trial, TrialState};
+use tune::sampler::{RandomSampler, Sampler, Sobol, Tpe};
+use tune::{ParamValue, StudyDirection, Trial, TrialState};
 
 const TRIALS: usize = 100;
 
@@ -50,7 +50,7 @@ fn expected() -> Vec<(Function, Expected)> {
 fn regret(function: &Function, minimum: f64, sampler: &dyn Sampler) -> f64 {
     let mut trials: Vec<Trial> = Vec::new();
     for number in 0..TRIALS as u64 {
-        let params = sampler.sample(&function.space, &trials, number, Direction::Minimize).unwrap().unwrap();
+        let params = sampler.sample(&function.space, &trials, number, StudyDirection::Minimize).unwrap().unwrap();
         let value = (function.value)(&values(&params));
         trials.push(Trial {
             number,
@@ -79,7 +79,7 @@ fn medians(function: &Function, expected: &Expected, seeds: u64) -> [f64; 3] {
         median((0..seeds).map(|seed| regret(function, expected.minimum, &*sampler(seed))).collect())
     };
     let theirs = median(expected.tpe.iter().map(|run| run[2]).collect());
-    [ours(|seed| Box::new(Tpe::new(seed))), theirs, ours(|seed| Box::new(Random { seed }))]
+    [ours(|seed| Box::new(Tpe::new(seed))), theirs, ours(|seed| Box::new(RandomSampler { seed }))]
 }
 
 #[test]

@@ -16,15 +16,21 @@ fn no_command(_: &Path, _: bool) -> Result<Command> {
     panic!("nothing is started")
 }
 
-fn killer(kinds: &[Kind]) -> Killer<'static> {
-    let kill =
-        |kind: &Kind| Kill { run: 1, kind: *kind, logged_step: 0, checkpoint_step: 0, lost_steps: 0, lost_saves: 0 };
+fn killer(kinds: &[KillMoment]) -> Killer<'static> {
+    let kill = |kind: &KillMoment| Kill {
+        run: 1,
+        kind: *kind,
+        logged_step: 0,
+        checkpoint_step: 0,
+        lost_steps: 0,
+        lost_saves: 0,
+    };
     let kills = kinds.iter().map(kill).collect();
-    Killer { command: &no_command, timeline: timeline(), wanted: 300, random: Random(7), kills }
+    Killer { command: &no_command, timeline: timeline(), wanted: 300, random: SeededRandom(7), kills }
 }
 
 /// What is planned for a run with this checkpoint, stalled for so many lives, after kills of these kinds.
-fn plans(checkpoint: u64, stalled: u64, kinds: &[Kind]) -> Vec<KillPlan> {
+fn plans(checkpoint: u64, stalled: u64, kinds: &[KillMoment]) -> Vec<KillPlan> {
     let mut killer = killer(kinds);
     (0..300).map(|_| killer.plan(checkpoint, stalled)).collect()
 }
@@ -58,7 +64,7 @@ fn a_resumed_run_is_killed_in_recovery_too_and_later_than_it_stands() {
 
 #[test]
 fn a_kind_that_was_hit_too_rarely_is_aimed_at() {
-    use Kind::{Recovering, Saving, Training};
+    use KillMoment::{Recovering, Saving, Training};
     for (hit, missed) in
         [([Training, Saving], Recovering), ([Training, Recovering], Saving), ([Saving, Recovering], Training)]
     {
@@ -102,12 +108,12 @@ fn a_step_takes_until_the_next_one() {
 #[test]
 fn a_seed_repeats_its_numbers_and_bounds_hold() {
     let numbers = |seed| {
-        let mut random = Random(seed);
+        let mut random = SeededRandom(seed);
         (0..1000).map(|_| random.below(7)).collect::<Vec<_>>()
     };
     assert!((0..7).all(|number| numbers(0).contains(&number)) && numbers(0).iter().all(|&number| number < 7));
     assert!(numbers(0) == numbers(0) && numbers(0) != numbers(1));
-    assert_eq!(Random(0).below(0), 0);
+    assert_eq!(SeededRandom(0).below(0), 0);
 }
 
 /// A trainer of 30 steps in shell that saves after every fifth, and goes on from its newest checkpoint.
@@ -139,13 +145,13 @@ fn kills_are_placed_of_every_kind_and_the_runs_still_end() {
         save: Duration::from_millis(12),
         most: Duration::from_secs(60),
     };
-    let mut killer = Killer { command: &command, timeline, wanted: 16, random: Random(3), kills: Vec::new() };
+    let mut killer = Killer { command: &command, timeline, wanted: 16, random: SeededRandom(3), kills: Vec::new() };
     let runs = killer.run(work.path()).unwrap();
     assert_eq!(killer.kills.len(), 16);
     for run in runs {
         assert_eq!((last_step(&run), newest_step(&run)), (Some(30), 30), "{}", run.display());
     }
-    let counts = [Kind::Training, Kind::Saving, Kind::Recovering].map(|kind| killer.count(kind));
+    let counts = [KillMoment::Training, KillMoment::Saving, KillMoment::Recovering].map(|kind| killer.count(kind));
     assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
     for kill in &killer.kills {
         assert!(kill.lost_saves <= 1 && kill.lost_steps <= 5, "{kill:?}");

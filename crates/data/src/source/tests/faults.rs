@@ -10,8 +10,8 @@ fn parsed(map: &str) -> Vec<(String, String)> {
     map.split(',').map(|part| pair(part).expect("VALUE=NAME")).collect()
 }
 
-fn mapped(desk: &Desk, map: &str) -> LoadOptions {
-    LoadOptions { label_map: Some(parsed(map)), ..desk.beside_validation() }
+fn mapped(desk: &Desk, map: &str) -> DatasetOptions {
+    DatasetOptions { label_map: Some(parsed(map)), ..desk.beside_validation() }
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn fault_1_labels_out_of_range() {
     );
     desk.write("own.csv", "text,label\ngood,1\nbad,-1\n");
     desk.write("validation.csv", "text,label\nfine,1\npoor,-1\n");
-    let options = LoadOptions {
+    let options = DatasetOptions {
         validation_file: Some(desk.path().join("validation.csv")),
         ..mapped(&desk, "-1=negative,1=positive")
     };
@@ -60,16 +60,16 @@ fn fault_1_a_test_split_without_labels_can_be_predicted_a_validation_split_canno
     desk.write("train.csv", "text,label\ngood,1\nbad,0\n");
     desk.write("validation.csv", "text,label\nfine,1\n");
     desk.write("test.csv", "text,label\nwhat,-1\nwho,-1\n");
-    let loaded = desk.load("", &LoadOptions::default()).expect("accepted");
+    let loaded = desk.load("", &DatasetOptions::default()).expect("accepted");
     assert_eq!(texts(&loaded.test), [("what", None), ("who", None)]);
     assert!(loaded.notes.contains(&"test: 2 rows without a label; they can be predicted, not scored".to_string()));
     desk.write("test.csv", "id,text\n1,what\n");
-    assert_eq!(texts(&desk.load("", &LoadOptions::default()).expect("accepted").test), [("what", None)]);
+    assert_eq!(texts(&desk.load("", &DatasetOptions::default()).expect("accepted").test), [("what", None)]);
     desk.write("test.csv", "text,label\nwhat,-1\nwho,1\n");
-    assert!(desk.load("", &LoadOptions::default()).expect_err("partly labelled").contains("in 1 of 2 rows of test"));
+    assert!(desk.load("", &DatasetOptions::default()).expect_err("partly labelled").contains("in 1 of 2 rows of test"));
     desk.write("test.csv", "text,label\nwhat,1\n");
     desk.write("validation.csv", "text,label\nfine,-1\n");
-    assert!(desk.load("", &LoadOptions::default()).expect_err("unlabelled").contains("1 of 1 rows of validation"));
+    assert!(desk.load("", &DatasetOptions::default()).expect_err("unlabelled").contains("1 of 1 rows of validation"));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn fault_2_null_or_empty_text() {
         desk.refusal("blank.jsonl", content),
         "blank.jsonl: row 1, column \"text\": null or empty text in 2 of 4 rows: rows 1, 2 (hint: --drop-empty)"
     );
-    let options = LoadOptions { drop_empty: true, ..desk.beside_validation() };
+    let options = DatasetOptions { drop_empty: true, ..desk.beside_validation() };
     let loaded = desk.load("blank.jsonl", &options).expect("dropped");
     assert_eq!(texts(&loaded.train), [("good", Some(1)), ("bad", Some(0))]);
     assert_eq!(
@@ -100,7 +100,8 @@ fn fault_2_dropped_rows_are_counted_and_the_others_keep_their_numbers() {
     desk.write("train.csv", "text,label\n\"\",pos\ngood,pos\n \t,neg\nbad,neg\n");
     desk.write("validation.csv", "text,label\n\u{200b},neg\nfine,pos\n");
     desk.write("test.csv", "text,label\npoor,neg\n");
-    let loaded = desk.load("", &LoadOptions { drop_empty: true, ..LoadOptions::default() }).expect("the rest is sound");
+    let loaded =
+        desk.load("", &DatasetOptions { drop_empty: true, ..DatasetOptions::default() }).expect("the rest is sound");
     assert_eq!(loaded.empty_dropped, 3);
     assert_eq!(texts(&loaded.train), [("good", Some(1)), ("bad", Some(0))]);
     let places = [0, 1].map(|record| loaded.places.name(Split::Train, record));
@@ -108,7 +109,7 @@ fn fault_2_dropped_rows_are_counted_and_the_others_keep_their_numbers() {
     assert_eq!(loaded.places.name(Split::Validation, 0), "validation.csv row 2");
     desk.write("validation.csv", "text,label\n\"\",neg\n");
     assert_eq!(
-        desk.load("", &LoadOptions { drop_empty: true, ..LoadOptions::default() }).expect_err("nothing is left"),
+        desk.load("", &DatasetOptions { drop_empty: true, ..DatasetOptions::default() }).expect_err("nothing is left"),
         "validation.csv: no row has a text (hint: --text-column)"
     );
 }
@@ -118,7 +119,7 @@ fn fault_4_byte_order_mark_line_ends_and_case_of_the_header_are_accepted() {
     let desk = Desk::new();
     let loaded = desk.accepted("windows.csv", b"\xEF\xBB\xBFText , LABEL\r\ngood,pos\r\nbad,neg\r\n");
     assert_eq!(texts(&loaded.train), [("good", Some(1)), ("bad", Some(0))]);
-    let options = LoadOptions { text_column: Some("tExT".into()), ..desk.beside_validation() };
+    let options = DatasetOptions { text_column: Some("tExT".into()), ..desk.beside_validation() };
     assert_eq!(desk.load("windows.csv", &options).expect("accepted").train, loaded.train);
     let loaded = desk.accepted(
         "mark.jsonl",
@@ -149,7 +150,7 @@ fn fault_4_a_missing_or_ambiguous_column_lists_the_columns() {
     );
     assert!(desk.refusal("d.csv", "text,stars\ngood,5\n").starts_with("d.csv: no column is called label, labels,"));
     assert!(desk.refusal("e.csv", "text,label,label\ngood,1,0\n").starts_with("e.csv: 2 columns are called \"label\""));
-    let options = LoadOptions { text_column: Some("txt".into()), ..LoadOptions::default() };
+    let options = DatasetOptions { text_column: Some("txt".into()), ..DatasetOptions::default() };
     desk.write("f.csv", SOUND);
     assert_eq!(
         desk.load("f.csv", &options).expect_err("no such column"),
@@ -180,11 +181,11 @@ fn fault_5_forty_one_rows_of_an_unknown_label() {
     desk.write("train.csv", SOUND);
     let neutral: String = (0..41).map(|row| format!("meh {row},neutral\n")).collect();
     desk.write("validation.csv", format!("text,label\nfine,pos\n{neutral}"));
-    let message = desk.load("", &LoadOptions::default()).expect_err("unlearned");
+    let message = desk.load("", &DatasetOptions::default()).expect_err("unlearned");
     assert!(message.contains("label \"neutral\" (41 rows) only in validation; train has neg, pos"), "{message}");
     desk.write("validation.csv", "text,label\nfine,pos\n");
     desk.write("test.csv", format!("text,label\nfine indeed,pos\n{neutral}"));
-    let message = desk.load("", &LoadOptions::default()).expect_err("unlearned");
+    let message = desk.load("", &DatasetOptions::default()).expect_err("unlearned");
     assert!(message.contains("label \"neutral\" (41 rows) only in test; train has neg, pos"), "{message}");
 }
 
@@ -194,11 +195,12 @@ fn fault_5_a_label_that_training_never_has() {
     desk.write("train.csv", SOUND);
     desk.write("validation.csv", "text,label\nmeh,neutral\nso,pos\nhm,neutral\n");
     assert_eq!(
-        desk.load("", &LoadOptions::default()).expect_err("unlearned"),
+        desk.load("", &DatasetOptions::default()).expect_err("unlearned"),
         "validation.csv: row 1 (line 2), column \"label\": label \"neutral\" (2 rows) only in validation; train has \
          neg, pos (hint: label some training rows so, or map it with --label-map)"
     );
-    let options = LoadOptions { label_map: Some(parsed("neg=neg,neutral=mixed,pos=pos")), ..LoadOptions::default() };
+    let options =
+        DatasetOptions { label_map: Some(parsed("neg=neg,neutral=mixed,pos=pos")), ..DatasetOptions::default() };
     assert_eq!(
         desk.load("", &options).expect_err("unlearned"),
         "label \"mixed\" (2 rows) only in validation; no training row has it (hint: label some training rows so, or \
@@ -211,7 +213,7 @@ fn fault_6_one_mapping_for_labels_that_mean_the_same() {
     let desk = Desk::new();
     desk.write("train.csv", "text,label\na,\"1\"\nb, 0.0\nc,1.0\n");
     desk.write("validation.jsonl", "{\"text\":\"d\",\"label\":1.0}\n{\"text\":\"e\",\"label\":0}\n");
-    let loaded = desk.load("", &LoadOptions::default()).expect("accepted");
+    let loaded = desk.load("", &DatasetOptions::default()).expect("accepted");
     assert_eq!(texts(&loaded.train), [("a", Some(1)), ("b", Some(0)), ("c", Some(1))]);
     assert_eq!(texts(&loaded.validation), [("d", Some(1)), ("e", Some(0))]);
     assert_eq!(loaded.notes[0], "labels: 0 = 0 (from \"0\", 1 row); 1 = 1 (from \"1\", 2 rows)");
@@ -239,7 +241,7 @@ fn fault_7_a_class_missing_from_a_split_moves_no_index() {
     let desk = Desk::new();
     desk.write("train.csv", "text,label\na,bad\nb,good\nc,mixed\n");
     desk.write("validation.csv", "text,label\nd,mixed\ne,mixed\n");
-    let loaded = desk.load("", &LoadOptions::default()).expect("accepted");
+    let loaded = desk.load("", &DatasetOptions::default()).expect("accepted");
     assert_eq!(loaded.label_names, ["bad", "good", "mixed"]);
     assert_eq!(texts(&loaded.validation), [("d", Some(2)), ("e", Some(2))]);
 }
@@ -347,7 +349,7 @@ fn fault_12_too_little() {
     );
     desk.write("few.csv", SOUND);
     assert_eq!(
-        desk.load("few.csv", &LoadOptions::default()).expect_err("too few"),
+        desk.load("few.csv", &DatasetOptions::default()).expect_err("too few"),
         "few.csv: 2 rows are too few to take validation and test from at --split-ratio 0.1 (hint: more rows, a larger \
          ratio, another seed, or --validation-file and --test-file)"
     );
@@ -355,6 +357,8 @@ fn fault_12_too_little() {
         desk.refusal("notes.txt", "hello").starts_with("notes.txt: the ending \"txt\" is not one that can be read")
     );
     assert!(
-        desk.load("absent.csv", &LoadOptions::default()).expect_err("absent").starts_with("absent.csv: No such file")
+        desk.load("absent.csv", &DatasetOptions::default())
+            .expect_err("absent")
+            .starts_with("absent.csv: No such file")
     );
 }

@@ -53,7 +53,7 @@ fn the_treebank_of_the_hub() {
         file("test", &["(3 fine)"]),
     ];
     let trees = hub::trees(files.clone(), "the Hub".into()).expect("trees");
-    let loaded = trees.load(Classes::Five, &LoadOptions::default(), Vec::new()).expect("a data set");
+    let loaded = trees.load(Classes::Five, &DatasetOptions::default(), Vec::new()).expect("a data set");
     assert_eq!(texts(&loaded.train), [("good film", Some(4)), ("so", Some(2))]);
     assert_eq!(texts(&loaded.validation), [("( bad", Some(0))]);
     let names: Vec<&str> = loaded.source_sha256.keys().map(String::as_str).collect();
@@ -110,7 +110,7 @@ fn a_persons_parquet_with_declared_names_and_shards() {
         Arc::new(Float64Array::from(vec![2.0])),
     );
     file("validation.parquet", strings(&["d"]), integers(&[0]));
-    let loaded = desk.load("", &LoadOptions::default()).expect("a data set");
+    let loaded = desk.load("", &DatasetOptions::default()).expect("a data set");
     assert_eq!(loaded.label_names, ["bad", "mixed", "good"]);
     assert_eq!(texts(&loaded.train), [("a", Some(0)), ("b", Some(2)), ("c", Some(2))]);
     assert!(loaded.notes.iter().any(|note| note.starts_with("no training row is labelled \"mixed\"")));
@@ -118,7 +118,7 @@ fn a_persons_parquet_with_declared_names_and_shards() {
     // Fault 10: shards of different schema.
     file("train-00001-of-00002.parquet", strings(&["c"]), strings(&["2"]));
     assert_eq!(
-        desk.load("", &LoadOptions::default()).expect_err("two types"),
+        desk.load("", &DatasetOptions::default()).expect_err("two types"),
         "train-00001-of-00002.parquet: row 1, column \"label\": \"2\" is text; 0 is a number at \
          train-00000-of-00002.parquet: row 1 (hint: write every label the same way)"
     );
@@ -126,12 +126,12 @@ fn a_persons_parquet_with_declared_names_and_shards() {
     assert!(matches!(arrow::array::Array::data_type(&lists), DataType::List(_)));
     file("train-00001-of-00002.parquet", strings(&["c"]), Arc::new(lists));
     assert_eq!(
-        desk.load("", &LoadOptions::default()).expect_err("a list"),
+        desk.load("", &DatasetOptions::default()).expect_err("a list"),
         "train-00001-of-00002.parquet: column \"label\" is List(Int64), not text, a number or a boolean (hint: \
          --label-column)"
     );
     file("train-00001-of-00002.parquet", integers(&[1]), integers(&[1]));
     assert!(
-        desk.load("", &LoadOptions::default()).expect_err("no text").contains("column \"text\" is Int64, not text")
+        desk.load("", &DatasetOptions::default()).expect_err("no text").contains("column \"text\" is Int64, not text")
     );
 }

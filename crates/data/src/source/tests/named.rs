@@ -26,7 +26,7 @@ fn a_folder_of_trees_is_the_treebank() {
         desk.write(name, content);
     }
     let source = SourceChoice::Folder(desk.path().into());
-    let options = LoadOptions::default();
+    let options = DatasetOptions::default();
     let loaded = load(&Dataset::Sst2, &source, &options).expect("a treebank");
     assert_eq!(texts(&loaded.train), [("good film", Some(1)), ("bad film", Some(0))]);
     assert_eq!(texts(&loaded.test), [("( bad", Some(0))]);
@@ -42,7 +42,7 @@ fn a_folder_of_trees_is_the_treebank() {
     assert_eq!(texts(&loaded.train)[2], ("a film", Some(1)));
 
     // `good` is a whole sentence of dev.txt, so it is no phrase to train on.
-    let with_phrases = LoadOptions { phrases: true, ..options.clone() };
+    let with_phrases = DatasetOptions { phrases: true, ..options.clone() };
     let loaded = load(&Dataset::Sst5, &source, &with_phrases).expect("a treebank");
     assert!(loaded.disambiguation.expect("named apart").starts_with("This is SST-5, the fine-grained form: 8,544"));
     assert_eq!(texts(&loaded.train)[3..], [("film", Some(2)), ("bad", Some(1)), ("a", Some(2))]);
@@ -72,7 +72,7 @@ fn reviews_are_cut_by_rating_and_split_by_hash() {
     let labels = |classes: u32| {
         let dataset = Dataset::Reviews { classes };
         let loaded =
-            load(&dataset, &SourceChoice::Folder(desk.path().into()), &LoadOptions::default()).expect("reviews");
+            load(&dataset, &SourceChoice::Folder(desk.path().into()), &DatasetOptions::default()).expect("reviews");
         assert_eq!(loaded.label_names.len(), classes as usize);
         let all = loaded.train.iter().chain(&loaded.validation).chain(&loaded.test);
         let mut rows: Vec<(usize, u32)> = all
@@ -91,7 +91,7 @@ fn reviews_are_cut_by_rating_and_split_by_hash() {
     assert_eq!(labels(5), [0, 0, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 4, 4]);
     desk.write("movieReviewSnippets_GroundTruth.txt", "1\t0.7\tgood\n2\t5\tbad\n");
     let folder = SourceChoice::Folder(desk.path().into());
-    let error = load(&Dataset::Reviews { classes: 2 }, &folder, &LoadOptions::default()).expect_err("a rating of 5");
+    let error = load(&Dataset::Reviews { classes: 2 }, &folder, &DatasetOptions::default()).expect_err("a rating of 5");
     assert_eq!(
         desk.plain(&error.to_string()),
         "movieReviewSnippets_GroundTruth.txt: line 2: rating \"5\" is not a number from -4 to 4"
@@ -121,19 +121,19 @@ fn a_single_file_is_split_by_hash_and_rows_added_move_no_others() {
     };
     desk.write("small.csv", format!("text,label\n{}", rows(0..200)));
     desk.write("large.csv", format!("text,label\n{}", rows(0..300)));
-    let options = LoadOptions { split_ratio: Some(0.2), ..LoadOptions::default() };
+    let options = DatasetOptions { split_ratio: Some(0.2), ..DatasetOptions::default() };
     let (small, large) =
         (desk.load("small.csv", &options).expect("small"), desk.load("large.csv", &options).expect("large"));
     assert_eq!(small.train.len() + small.validation.len() + small.test.len(), 200);
     assert!(small.validation.iter().all(|record| large.validation.contains(record)));
     assert!(small.test.iter().all(|record| large.test.contains(record)));
-    let other = desk.load("small.csv", &LoadOptions { seed: Some(1), ..options.clone() }).expect("another seed");
+    let other = desk.load("small.csv", &DatasetOptions { seed: Some(1), ..options.clone() }).expect("another seed");
     assert_ne!(small.test, other.test);
-    let with_test = LoadOptions { test_file: Some(desk.path().join("large.csv")), ..options.clone() };
+    let with_test = DatasetOptions { test_file: Some(desk.path().join("large.csv")), ..options.clone() };
     let loaded = desk.load("small.csv", &with_test).expect("a test file");
     assert_eq!(loaded.test.len(), 300);
     assert!(!loaded.validation.is_empty());
-    let wide = LoadOptions { split_ratio: Some(0.5), ..options };
+    let wide = DatasetOptions { split_ratio: Some(0.5), ..options };
     assert_eq!(
         desk.load("small.csv", &wide).expect_err("nothing would be left"),
         "--split-ratio 0.5: a share above 0 and below 0.5 is wanted"
@@ -144,22 +144,22 @@ fn a_single_file_is_split_by_hash_and_rows_added_move_no_others() {
 fn a_folder_needs_a_training_file_and_one_form_of_each_split() {
     let desk = Desk::new();
     desk.write("validation.csv", "text,label\nfine,pos\n");
-    assert!(desk.load("", &LoadOptions::default()).expect_err("no train").starts_with("FOLDER: no train.csv|tsv"));
+    assert!(desk.load("", &DatasetOptions::default()).expect_err("no train").starts_with("FOLDER: no train.csv|tsv"));
     desk.write("train.csv", "text,label\ngood,pos\nbad,neg\n");
     desk.write("train.jsonl", "{}");
     assert_eq!(
-        desk.load("", &LoadOptions::default()).expect_err("two forms"),
+        desk.load("", &DatasetOptions::default()).expect_err("two forms"),
         "FOLDER: train is here as .csv and .jsonl (hint: keep one)"
     );
 }
 
 #[test]
 fn flags_and_sources_that_do_not_fit_are_said_to() {
-    let refused = |dataset: &str, source: &str, options: &LoadOptions| {
+    let refused = |dataset: &str, source: &str, options: &DatasetOptions| {
         let dataset: Dataset = dataset.parse().expect("a data set");
         load(&dataset, &source.parse().expect("a source"), options).expect_err("refused").to_string()
     };
-    let plain = LoadOptions::default();
+    let plain = DatasetOptions::default();
     assert_eq!(
         refused("glue-sst2", "stanford", &plain),
         "--dataset glue-sst2 is only on the Hub (hint: --source hub; or --dataset sst2 --phrases, which is made from \
@@ -167,17 +167,17 @@ fn flags_and_sources_that_do_not_fit_are_said_to() {
     );
     assert!(refused("reviews", "hub", &plain).starts_with("--dataset reviews comes packaged"));
     assert!(refused("my.csv", "hub", &plain).contains("leave --source out"));
-    let phrases = LoadOptions { phrases: true, ..LoadOptions::default() };
+    let phrases = DatasetOptions { phrases: true, ..DatasetOptions::default() };
     assert_eq!(
         refused("reviews", "auto", &phrases),
         "--phrases is for the treebank: sst2, sst3, sst5, not for --dataset reviews (hint: leave it out)"
     );
     assert!(refused("sst2", "packaged", &phrases).starts_with("--phrases needs the treebank's trees"));
-    let ratio = LoadOptions { split_ratio: Some(0.1), ..LoadOptions::default() };
+    let ratio = DatasetOptions { split_ratio: Some(0.1), ..DatasetOptions::default() };
     assert!(refused("sst2", "auto", &ratio).starts_with("--split-ratio is for files of your own, not for"));
-    let seed = LoadOptions { seed: Some(0), ..LoadOptions::default() };
+    let seed = DatasetOptions { seed: Some(0), ..DatasetOptions::default() };
     assert!(refused("glue-sst2", "auto", &seed).starts_with("--seed is for files of your own, not for"));
-    let drop_empty = LoadOptions { drop_empty: true, ..LoadOptions::default() };
+    let drop_empty = DatasetOptions { drop_empty: true, ..DatasetOptions::default() };
     assert!(refused("reviews", "auto", &drop_empty).starts_with("--drop-empty is for files of your own and glue-sst2"));
 
     // Files that are split already need no ratio and no seed; a test split alone leaves validation to be taken.
@@ -191,5 +191,6 @@ fn flags_and_sources_that_do_not_fit_are_said_to() {
         let message = desk.load("", options).expect_err("refused");
         assert!(message.starts_with(&format!("{flag} is for a file that is to be split")), "{message}");
     }
-    desk.load("", &LoadOptions { drop_empty: true, ..LoadOptions::default() }).expect("files may have empty rows");
+    desk.load("", &DatasetOptions { drop_empty: true, ..DatasetOptions::default() })
+        .expect("files may have empty rows");
 }

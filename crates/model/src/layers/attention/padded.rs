@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::{Attention, Projected, Saved};
 use crate::dropout::Site;
-use crate::inputs::{Inputs, Rows};
+use crate::inputs::{Inputs, RowSelection};
 
 impl Attention {
     /// `[R, D]`, without dropout, by libtorch's fused attention.
@@ -52,8 +52,8 @@ impl Attention {
         let dquery = dscores.matmul(&key); // [B, N, Sq, H]
         let dkey = dscores.transpose(2, 3).matmul(&query); // [B, N, S, H]
         match rows {
-            Rows::All => Projected::Fused(self.merge(&[dquery, dkey, dvalue], inputs)),
-            Rows::Cls => Projected::Separate {
+            RowSelection::All => Projected::Fused(self.merge(&[dquery, dkey, dvalue], inputs)),
+            RowSelection::Cls => Projected::Separate {
                 query: dquery.reshape([inputs.batch_size(), self.heads * self.head_size]),
                 key_value: self.merge(&[dkey, dvalue], inputs),
             },
@@ -64,7 +64,7 @@ impl Attention {
         1.0 / (self.head_size as f64).sqrt()
     }
 
-    fn mask(&self, site: Option<Site>, inputs: &Inputs, rows: Rows, like: &Tensor) -> Option<Tensor> {
+    fn mask(&self, site: Option<Site>, inputs: &Inputs, rows: RowSelection, like: &Tensor) -> Option<Tensor> {
         site.map(|site| site.attention_tensor(inputs, rows, self.heads, like.kind(), like.device()))
     }
 
@@ -103,19 +103,19 @@ impl Attention {
     }
 
     /// `[B, N, Sq, H]` to `[R, D]`.
-    fn gather(&self, context: &Tensor, inputs: &Inputs, rows: Rows) -> Tensor {
+    fn gather(&self, context: &Tensor, inputs: &Inputs, rows: RowSelection) -> Tensor {
         let by_row = context.transpose(1, 2).reshape([-1, self.heads * self.head_size]); // [B * Sq, D]
         match rows {
-            Rows::All => inputs.padding().unpad(&by_row),
-            Rows::Cls => by_row,
+            RowSelection::All => inputs.padding().unpad(&by_row),
+            RowSelection::Cls => by_row,
         }
     }
 
     /// `[R, D]` to `[B, N, Sq, H]`: the adjoint of [`gather`](Self::gather).
-    fn scatter(&self, dcontext: &Tensor, inputs: &Inputs, rows: Rows) -> Tensor {
+    fn scatter(&self, dcontext: &Tensor, inputs: &Inputs, rows: RowSelection) -> Tensor {
         let by_slot = match rows {
-            Rows::All => inputs.padding().pad_with_zeros(dcontext),
-            Rows::Cls => dcontext.shallow_clone(),
+            RowSelection::All => inputs.padding().pad_with_zeros(dcontext),
+            RowSelection::Cls => dcontext.shallow_clone(),
         };
         by_slot.view([inputs.batch_size(), -1, self.heads, self.head_size]).transpose(1, 2).contiguous()
     }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     /// The kernel's pass, forward and backward, against the one of padded operations.
-    fn compare(cu_seqlens: &[i64], rows: Rows) {
+    fn compare(cu_seqlens: &[i64], rows: RowSelection) {
         tch::manual_seed(7);
         let tokens = cu_seqlens[cu_seqlens.len() - 1];
         let inputs = Inputs::new(&(0..tokens).collect::<Vec<_>>(), cu_seqlens, Device::Cpu);
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn padded_and_packed_agree() {
-        for rows in [Rows::All, Rows::Cls] {
+        for rows in [RowSelection::All, RowSelection::Cls] {
             compare(&[0, 5, 6, 23], rows);
             compare(&[0, 4, 8], rows);
         }

@@ -4,7 +4,7 @@
 use kernels::element::Bf16;
 use kernels::isa::Isa;
 
-use super::super::adam_kernel::{self, Constants, Job, Piece, Span};
+use super::super::adam_kernel::{self, AdamJob, Constants, Piece, UpdateSpan};
 use super::*;
 
 #[test]
@@ -103,13 +103,13 @@ fn every_instruction_set_gives_the_same_bits() {
             exp_avg_sq.iter_mut().for_each(|average| *average = average.abs());
             let mut compute = vec![Bf16(0); 1003];
             for piece in [Piece::Fp32(&gradient), Piece::Bf16(&[Bf16(0x3c21); 1003])] {
-                let span = Span {
+                let span = UpdateSpan {
                     master: &mut master,
                     exp_avg: &mut exp_avg,
                     exp_avg_sq: &mut exp_avg_sq,
                     compute: Some(&mut compute),
                 };
-                adam_kernel::run(Job { constants, span, gradient: piece }, isa);
+                adam_kernel::run(AdamJob { constants, span, gradient: piece }, isa);
             }
             let bits = [master, exp_avg, exp_avg_sq].concat().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
             (isa, bits, compute)

@@ -7,11 +7,11 @@
 
 mod directions;
 
-use super::generator::{Generator, Purpose, mix};
+use super::generator::{Purpose, RandomGenerator, mix};
 use super::{Sampler, fresh, random};
 use crate::error::Result;
-use crate::space::{Point, Space, SpaceError, from_unit};
-use crate::trial::{Direction, Params, Trial};
+use crate::space::{Space, SpaceError, UnitPoint, from_unit};
+use crate::trial::{Params, StudyDirection, Trial};
 use directions::DIRECTIONS;
 
 /// Points spread evenly over the space; the best choice for a number of trials known beforehand, when none of them
@@ -25,12 +25,12 @@ pub struct Sobol {
 pub(super) const MOST_PARAMETERS: usize = DIRECTIONS.len() + 1;
 
 impl Sampler for Sobol {
-    fn sample(&self, space: &Space, trials: &[Trial], number: u64, _: Direction) -> Result<Option<Params>> {
+    fn sample(&self, space: &Space, trials: &[Trial], number: u64, _: StudyDirection) -> Result<Option<Params>> {
         let found = space.parameters().len();
         if found > MOST_PARAMETERS {
             return Err(SpaceError::SobolDimensions { found, most: MOST_PARAMETERS }.into());
         }
-        let mut generator = Generator::new(self.seed, number, Purpose::Sobol);
+        let mut generator = RandomGenerator::new(self.seed, number, Purpose::Sobol);
         let point = fresh(space, &space.points(trials), &mut generator, |attempt, generator| match attempt {
             0 => point(space, self.seed, number),
             // Discrete parameters make neighbours the same; any other free place is as good.
@@ -40,7 +40,7 @@ impl Sampler for Sobol {
     }
 }
 
-pub(super) fn point(space: &Space, seed: u64, number: u64) -> Point {
+pub(super) fn point(space: &Space, seed: u64, number: u64) -> UnitPoint {
     let unit = |dimension: usize| {
         let bits = scrambled(sobol(number as u32, dimension), mix(seed) ^ mix(dimension as u64 + 1));
         // The bits below those of the sequence are a hash too, so that no value is rounded to 32 bits.

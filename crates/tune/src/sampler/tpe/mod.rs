@@ -17,11 +17,11 @@
 mod normal;
 mod parzen;
 
-use super::generator::{Generator, Purpose};
+use super::generator::{Purpose, RandomGenerator};
 use super::{Sampler, fresh, random, sobol};
 use crate::error::Result;
-use crate::space::{Point, Space, same};
-use crate::trial::{Direction, Params, Trial, TrialState};
+use crate::space::{Space, UnitPoint, same};
+use crate::trial::{Params, StudyDirection, Trial, TrialState};
 use parzen::Density;
 
 /// The tree-structured Parzen estimator.
@@ -49,8 +49,14 @@ impl Tpe {
 }
 
 impl Sampler for Tpe {
-    fn sample(&self, space: &Space, trials: &[Trial], number: u64, direction: Direction) -> Result<Option<Params>> {
-        let mut generator = Generator::new(self.seed, number, Purpose::Tpe);
+    fn sample(
+        &self,
+        space: &Space,
+        trials: &[Trial],
+        number: u64,
+        direction: StudyDirection,
+    ) -> Result<Option<Params>> {
+        let mut generator = RandomGenerator::new(self.seed, number, Purpose::Tpe);
         let known = space.points(trials);
         let ranked = ranked(trials, direction);
         let point = if ranked.len() < self.startup_trials.max(1) {
@@ -62,8 +68,8 @@ impl Sampler for Tpe {
             let count = (self.best_share * ranked.len() as f64).ceil() as usize;
             let (best, rest) = ranked.split_at(count.clamp(1, MOST_BEST.min(ranked.len())));
             let running = (0..trials.len()).filter(|index| trials[*index].state == TrialState::Running);
-            let best: Vec<&Point> = best.iter().map(|index| &known[*index]).collect();
-            let rest: Vec<&Point> = rest.iter().copied().chain(running).map(|index| &known[index]).collect();
+            let best: Vec<&UnitPoint> = best.iter().map(|index| &known[*index]).collect();
+            let rest: Vec<&UnitPoint> = rest.iter().copied().chain(running).map(|index| &known[index]).collect();
             let good = Density::new(space, &best, weights(best.len()));
             let bad = Density::new(space, &rest, vec![1.0; rest.len()]);
             fresh(space, &known, &mut generator, |_, generator| self.candidate(&good, &bad, &known, generator))
@@ -74,8 +80,14 @@ impl Sampler for Tpe {
 
 impl Tpe {
     /// The most promising of some candidates, among those that no trial has; any, where all are there already.
-    fn candidate(&self, good: &Density<'_>, bad: &Density<'_>, known: &[Point], generator: &mut Generator) -> Point {
-        let mut best: Option<(f64, Point)> = None;
+    fn candidate(
+        &self,
+        good: &Density<'_>,
+        bad: &Density<'_>,
+        known: &[UnitPoint],
+        generator: &mut RandomGenerator,
+    ) -> UnitPoint {
+        let mut best: Option<(f64, UnitPoint)> = None;
         for _ in 0..self.candidates {
             let point = good.draw(generator);
             if known.iter().any(|other| same(other, &point)) {
@@ -92,7 +104,7 @@ impl Tpe {
 
 /// The places of the finished trials, the best first: the completed ones by value, then those given up, by how far they
 /// came and by their last value.
-fn ranked(trials: &[Trial], direction: Direction) -> Vec<usize> {
+fn ranked(trials: &[Trial], direction: StudyDirection) -> Vec<usize> {
     let loss = |value: Option<f64>| direction.loss(value.unwrap_or(f64::NAN));
     let mut ranked: Vec<(u64, f64, usize)> = Vec::new();
     for (index, trial) in trials.iter().enumerate() {

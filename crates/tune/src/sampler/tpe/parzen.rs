@@ -6,21 +6,21 @@
 
 use super::normal;
 use crate::distribution::Distribution;
-use crate::sampler::generator::Generator;
-use crate::space::{Parameter, Point, Space, on_step};
+use crate::sampler::generator::RandomGenerator;
+use crate::space::{Hyperparameter, Space, UnitPoint, on_step};
 
 pub(super) struct Density<'a> {
     space: &'a Space,
-    axes: Vec<Axis>,
+    axes: Vec<Support>,
     /// The bumps' weights, the prior's last; they sum to 1.
     weights: Vec<f64>,
     /// For each bump and parameter the shape; `None`: the prior's.
-    bumps: Vec<Vec<Option<Shape>>>,
-    prior: Vec<Shape>,
+    bumps: Vec<Vec<Option<ParzenKernel>>>,
+    prior: Vec<ParzenKernel>,
 }
 
 /// How far a parameter reaches.
-enum Axis {
+enum Support {
     /// Numbers, with bounds as the bumps see them: logarithms where `log`, and half a step wider where there are steps.
     Numbers { low: f64, high: f64, log: bool, step: Option<f64> },
     /// How many there are.
@@ -28,7 +28,7 @@ enum Axis {
 }
 
 /// A bump along one parameter.
-enum Shape {
+enum ParzenKernel {
     /// A normal distribution of which a part, whose logarithm is `log_mass`, lies within the bounds. `log_height` is
     /// the logarithm of its density at the mean, up to a constant.
     Normal { mean: f64, deviation: f64, log_mass: f64, log_height: f64 },
@@ -41,10 +41,11 @@ const SHARPNESS: f64 = 0.8;
 
 impl<'a> Density<'a> {
     /// The density around `points`, with their weights; the prior's is 1.
-    pub(super) fn new(space: &'a Space, points: &[&Point], mut weights: Vec<f64>) -> Self {
-        let axes: Vec<Axis> = space.parameters().iter().map(Axis::new).collect();
-        let prior = axes.iter().map(Axis::prior).collect();
-        let mut bumps: Vec<Vec<Option<Shape>>> = (0..=points.len()).map(|_| Vec::with_capacity(axes.len())).collect();
+    pub(super) fn new(space: &'a Space, points: &[&UnitPoint], mut weights: Vec<f64>) -> Self {
+        let axes: Vec<Support> = space.parameters().iter().map(Support::new).collect();
+        let prior = axes.iter().map(Support::prior).collect();
+        let mut bumps: Vec<Vec<Option<ParzenKernel>>> =
+            (0..=points.len()).map(|_| Vec::with_capacity(axes.len())).collect();
         for (index, axis) in axes.iter().enumerate() {
             let seen: Vec<(usize, f64)> = points
                 .iter()
@@ -64,7 +65,7 @@ impl<'a> Density<'a> {
     }
 
     /// A configuration at random: from one bump, chosen by weight.
-    pub(super) fn draw(&self, generator: &mut Generator) -> Point {
+    pub(super) fn draw(&self, generator: &mut RandomGenerator) -> UnitPoint {
         let bump = &self.bumps[generator.pick(self.weights.iter().copied())];
         self.space.fill(|index| {
             let shape = bump[index].as_ref().unwrap_or(&self.prior[index]);
@@ -73,7 +74,7 @@ impl<'a> Density<'a> {
     }
 
     /// The logarithm of the density at a configuration, up to a constant that depends on which parameters it has.
-    pub(super) fn log_at(&self, point: &Point) -> f64 {
+    pub(super) fn log_at(&self, point: &UnitPoint) -> f64 {
         let there: Vec<(usize, f64)> =
             point.iter().enumerate().filter_map(|(index, value)| Some((index, (*value)?))).collect();
         let prior: Vec<f64> =
@@ -96,8 +97,8 @@ impl<'a> Density<'a> {
     }
 }
 
-impl Axis {
-    fn new(parameter: &Parameter) -> Self {
+impl Support {
+    fn new(parameter: &Hyperparameter) -> Self {
         match &parameter.distribution {
             Distribution::Float { low, high, log: true, .. } => {
                 Self::Numbers { low: low.ln(), high: high.ln(), log: true, step: None }
@@ -133,24 +134,24 @@ impl Axis {
         }
     }
 
-    fn prior(&self) -> Shape {
+    fn prior(&self) -> ParzenKernel {
         match self {
             Self::Numbers { low, high, .. } => self.normal((low + high) / 2.0, high - low),
             Self::Choices(count) => table(std::iter::repeat_n(1.0 / *count as f64, *count)),
         }
     }
 
-    fn normal(&self, mean: f64, deviation: f64) -> Shape {
+    fn normal(&self, mean: f64, deviation: f64) -> ParzenKernel {
         let Self::Numbers { low, high, .. } = self else { return self.prior() };
         // A range of one value has no width, and any width does for it.
         let deviation = if deviation > 0.0 { deviation } else { 1.0 };
         let mass = normal::mass((low - mean) / deviation, (high - mean) / deviation);
         let log_mass = if mass > 0.0 { mass.ln() } else { 0.0 };
-        Shape::Normal { mean, deviation, log_mass, log_height: -deviation.ln() - log_mass }
+        ParzenKernel::Normal { mean, deviation, log_mass, log_height: -deviation.ln() - log_mass }
     }
 
     /// The shapes around positions, in their order, for a density of `bumps` bumps.
-    fn around(&self, seen: &[(usize, f64)], bumps: usize) -> Vec<Shape> {
+    fn around(&self, seen: &[(usize, f64)], bumps: usize) -> Vec<ParzenKernel> {
         match self {
             Self::Choices(count) => {
                 let spread = 1.0 / bumps as f64;
@@ -172,24 +173,24 @@ impl Axis {
         }
     }
 
-    fn draw(&self, shape: &Shape, distribution: &Distribution, generator: &mut Generator) -> f64 {
+    fn draw(&self, shape: &ParzenKernel, distribution: &Distribution, generator: &mut RandomGenerator) -> f64 {
         match (self, shape) {
-            (Self::Numbers { low, high, log, .. }, Shape::Normal { mean, deviation, .. }) => {
+            (Self::Numbers { low, high, log, .. }, ParzenKernel::Normal { mean, deviation, .. }) => {
                 let (from, to) = (normal::cdf((low - mean) / deviation), normal::cdf((high - mean) / deviation));
                 let probability = (from + generator.unit() * (to - from)).clamp(1e-300, 1.0 - f64::EPSILON / 2.0);
                 let position = (mean + deviation * normal::quantile(probability)).clamp(*low, *high);
                 onto(distribution, if *log { position.exp() } else { position })
             }
-            (_, Shape::Table(probabilities)) => {
+            (_, ParzenKernel::Table(probabilities)) => {
                 generator.pick(probabilities.iter().map(|(probability, _)| *probability)) as f64
             }
             _ => 0.0,
         }
     }
 
-    fn log_density(&self, shape: &Shape, internal: f64) -> f64 {
+    fn log_density(&self, shape: &ParzenKernel, internal: f64) -> f64 {
         match (self, shape) {
-            (Self::Numbers { log, step, .. }, Shape::Normal { mean, deviation, log_mass, log_height }) => {
+            (Self::Numbers { log, step, .. }, ParzenKernel::Normal { mean, deviation, log_mass, log_height }) => {
                 let place = |number: f64| (if *log { number.ln() } else { number } - mean) / deviation;
                 match step {
                     None => log_height - 0.5 * place(internal).powi(2),
@@ -199,14 +200,14 @@ impl Axis {
                     }
                 }
             }
-            (_, Shape::Table(probabilities)) => probabilities[internal as usize].1,
+            (_, ParzenKernel::Table(probabilities)) => probabilities[internal as usize].1,
             _ => 0.0,
         }
     }
 }
 
-fn table(probabilities: impl Iterator<Item = f64>) -> Shape {
-    Shape::Table(probabilities.map(|probability| (probability, probability.ln())).collect())
+fn table(probabilities: impl Iterator<Item = f64>) -> ParzenKernel {
+    ParzenKernel::Table(probabilities.map(|probability| (probability, probability.ln())).collect())
 }
 
 /// The value of a range that is nearest to a number.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::distribution::{Distribution, ParamValue};
-use crate::space::Parameter;
+use crate::space::Hyperparameter;
 
 fn trial(number: u64, state: TrialState, value: Option<f64>, intermediate: &[(u64, f64)]) -> Trial {
     Trial {
@@ -35,8 +35,8 @@ fn completed_trials_come_before_those_given_up_and_farther_ones_before_others() 
         trial(7, TrialState::Pruned, None, &[(3, 0.6)]),
         trial(8, TrialState::Fail, None, &[(3, 0.0)]),
     ];
-    assert_eq!(ranked(&trials, Direction::Minimize), [5, 1, 3, 7, 4, 0, 6]);
-    assert_eq!(ranked(&trials, Direction::Maximize), [1, 5, 3, 4, 7, 0, 6]);
+    assert_eq!(ranked(&trials, StudyDirection::Minimize), [5, 1, 3, 7, 4, 0, 6]);
+    assert_eq!(ranked(&trials, StudyDirection::Maximize), [1, 5, 3, 4, 7, 0, 6]);
 }
 
 #[test]
@@ -56,15 +56,15 @@ fn a_density_integrates_to_one_over_each_kind_of_range() {
         words,
     ];
     for distribution in spaces {
-        let space = Space::new(vec![Parameter::new("x", distribution)], toml::Table::new()).unwrap();
+        let space = Space::new(vec![Hyperparameter::new("x", distribution)], toml::Table::new()).unwrap();
         let every = crate::sampler::grid::every(&space);
-        let points: Vec<&Point> = vec![&every[0], &every[2]];
+        let points: Vec<&UnitPoint> = vec![&every[0], &every[2]];
         let density = Density::new(&space, &points, vec![2.0, 1.0]);
         let sum: f64 = every.iter().map(|point| density.log_at(point).exp()).sum();
         assert!((sum - 1.0).abs() < 1e-9, "{sum} over {:?}", space.parameters()[0].distribution);
     }
     // A continuum, by the middle of many slices; the density leaves out the factor 1 / sqrt(2 pi).
-    let space = Space::new(vec![Parameter::new("x", line(-2.0, 3.0))], toml::Table::new()).unwrap();
+    let space = Space::new(vec![Hyperparameter::new("x", line(-2.0, 3.0))], toml::Table::new()).unwrap();
     let (one, other) = (vec![Some(-1.9)], vec![Some(2.0)]);
     let density = Density::new(&space, &[&one, &other], vec![1.0, 1.0]);
     let slice = |index: i32| density.log_at(&vec![Some(-2.0 + (f64::from(index) + 0.5) / 1000.0)]).exp() / 1000.0;
@@ -75,10 +75,10 @@ fn a_density_integrates_to_one_over_each_kind_of_range() {
 #[test]
 fn draws_follow_the_density() {
     let distribution = Distribution::Int { low: 0, high: 4, log: false, step: 1 };
-    let space = Space::new(vec![Parameter::new("x", distribution)], toml::Table::new()).unwrap();
+    let space = Space::new(vec![Hyperparameter::new("x", distribution)], toml::Table::new()).unwrap();
     let point = vec![Some(3.0)];
     let density = Density::new(&space, &[&point], vec![1.0]);
-    let mut generator = Generator::new(5, 0, Purpose::Tpe);
+    let mut generator = RandomGenerator::new(5, 0, Purpose::Tpe);
     let mut counts = [0.0; 5];
     for _ in 0..40_000 {
         counts[density.draw(&mut generator)[0].unwrap() as usize] += 1.0 / 40_000.0;
@@ -91,7 +91,7 @@ fn draws_follow_the_density() {
 
 #[test]
 fn running_trials_keep_others_away() {
-    let space = Space::new(vec![Parameter::new("x", line(0.0, 1.0))], toml::Table::new()).unwrap();
+    let space = Space::new(vec![Hyperparameter::new("x", line(0.0, 1.0))], toml::Table::new()).unwrap();
     let at = |number: u64, state, x: f64, value| Trial {
         params: space.params(&[Some(x)]),
         ..trial(number, state, value, &[])
@@ -100,7 +100,7 @@ fn running_trials_keep_others_away() {
         (0..20).map(|n| at(n, TrialState::Complete, n as f64 / 19.0, Some((n as f64 / 19.0 - 0.7).powi(2)))).collect();
     let near = |trials: &[Trial]| {
         let distance = |seed| {
-            let params = Tpe::new(seed).sample(&space, trials, 30, Direction::Minimize).unwrap().unwrap();
+            let params = Tpe::new(seed).sample(&space, trials, 30, StudyDirection::Minimize).unwrap().unwrap();
             (params["x"].internal - 0.7).abs()
         };
         (0..100).map(distance).filter(|distance| *distance < 0.05).count()
