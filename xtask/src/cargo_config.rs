@@ -1,7 +1,7 @@
-//! `.cargo/libtorch.toml`: tells every cargo command in this checkout where libtorch lies.
+//! `.cargo/libtorch.toml`: tells every cargo command in this checkout where libtorch is.
 //!
-//! The committed `.cargo/config.toml` includes it where it exists. It sets the variable LIBTORCH, which torch-sys
-//! compiles against and `build/libtorch.rs` turns into the rpath of our binaries. A LIBTORCH of the shell wins over it.
+//! The committed `.cargo/config.toml` includes it if it exists. It sets the variable LIBTORCH, which torch-sys
+//! compiles against and `build/libtorch.rs` turns into the rpath of our binaries. A LIBTORCH of the shell overrides it.
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +15,13 @@ pub(crate) fn path(root: &Path) -> PathBuf {
 /// The folder that the file names, if there is a file and it names one.
 pub(crate) fn recorded(root: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(path(root)).ok()?;
-    let value = text.lines().find_map(|line| line.strip_prefix("LIBTORCH = "))?;
-    unquoted(value.trim()).map(PathBuf::from)
+    let quoted = text.lines().find_map(|line| line.strip_prefix("LIBTORCH = "))?;
+    serde_json::from_str(quoted.trim()).ok()
 }
 
-/// Writes the file unless it names this folder already; tells whether it wrote.
-///
-/// # Errors
-/// Where the path cannot be written into TOML or the file not into its place.
+/// Writes the file unless it names this folder already; returns whether it wrote.
 pub(crate) fn record(root: &Path, libtorch: &Path) -> Result<bool> {
-    // What else the file says was put there by hand, and stays as long as the place does.
+    // Other settings in the file were added by hand, and stay as long as the path does.
     if recorded(root).is_some_and(|folder| folder == libtorch) {
         return Ok(false);
     }
@@ -33,31 +30,21 @@ pub(crate) fn record(root: &Path, libtorch: &Path) -> Result<bool> {
     let beside = place.with_extension(format!("toml.{}", std::process::id()));
     std::fs::write(&beside, text)
         .and_then(|()| std::fs::rename(&beside, &place))
-        .with_context(|| format!("could not write {}", place.display()))?;
+        .with_context(|| format!("failed to write {}", place.display()))?;
     Ok(true)
 }
 
 fn render(libtorch: &Path) -> Result<String> {
     let Some(folder) = libtorch.to_str() else {
-        bail!("{} is not UTF-8, so cargo cannot be told of it", libtorch.display());
+        bail!("{} is not UTF-8, which cargo needs", libtorch.display());
     };
     // A comma would end the rpath inside the linker's `-Wl,-rpath,PATH`, a line break would end a build script's line.
     if folder.contains(',') || folder.chars().any(char::is_control) {
-        bail!("{folder:?} has a comma or a control character in it, which linkers cannot take in a path");
+        bail!("{folder:?} has a comma or a control character in it, which linkers don't accept in a path");
     }
-    let quoted = folder.replace('\\', "\\\\").replace('"', "\\\"");
-    Ok(format!("# Written by `cargo xtask setup`, for this machine alone.\n[env]\nLIBTORCH = \"{quoted}\"\n"))
-}
-
-/// The inverse of the quoting above.
-fn unquoted(value: &str) -> Option<String> {
-    let inner = value.strip_prefix('"')?.strip_suffix('"')?;
-    let mut text = String::new();
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        text.push(if character == '\\' { characters.next()? } else { character });
-    }
-    Some(text)
+    // Without control characters a JSON string is a TOML string.
+    let quoted = serde_json::to_string(folder)?;
+    Ok(format!("# Written by `cargo xtask setup`, for this machine alone.\n[env]\nLIBTORCH = {quoted}\n"))
 }
 
 #[cfg(test)]
@@ -79,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_a_linker_would_misread_are_refused() {
+    fn paths_that_linkers_do_not_accept_are_refused() {
         for folder in ["/a,b/libtorch", "/a\nb"] {
             assert!(render(Path::new(folder)).is_err(), "{folder}");
         }

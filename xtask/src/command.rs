@@ -1,6 +1,7 @@
 //! Commands that the tasks call, and where they call them.
 
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
@@ -16,11 +17,11 @@ pub(crate) fn root() -> PathBuf {
     package.parent().map(Path::to_path_buf).unwrap_or(package)
 }
 
-/// A cargo command, as a person would start it from their shell.
+/// A cargo command, as a user would start it from a shell.
 ///
 /// This process was itself started by `cargo run`, which describes the package `xtask` in its environment. Some build
 /// scripts are run again when those variables change, so without this a command given by hand and the same command
-/// given here would take turns in rebuilding each other's work.
+/// given here would rebuild each other's work in turn.
 pub(crate) fn cargo(libtorch: Option<&Path>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
@@ -56,7 +57,7 @@ fn quoted(word: &OsStr) -> String {
 
 /// Runs a command to its end with our own input and output.
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
-    command.status().with_context(|| format!("could not start `{}`", shown(command)))
+    command.status().with_context(|| format!("failed to start `{}`", shown(command)))
 }
 
 /// Runs a command to its end and fails where it fails.
@@ -81,19 +82,10 @@ pub(crate) fn built_program(messages: &str, name: &str) -> Option<PathBuf> {
     built.find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-/// Becomes the command, so that its exit code and its signals are its own.
-#[cfg(unix)]
-pub(crate) fn become_command(mut command: Command) -> Result<ExitCode> {
-    use std::os::unix::process::CommandExt;
+/// Replaces this process by the command, so that its exit code and signals are the command's.
+pub(crate) fn exec(mut command: Command) -> Result<ExitCode> {
     let error = command.exec();
-    Err(error).with_context(|| format!("could not start `{}`", shown(&command)))
-}
-
-/// Runs the command and hands on its exit code.
-#[cfg(not(unix))]
-pub fn become_command(mut command: Command) -> Result<ExitCode> {
-    let code = status(&mut command)?.code().unwrap_or(1);
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+    Err(error).with_context(|| format!("failed to start `{}`", shown(&command)))
 }
 
 #[cfg(test)]
@@ -101,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_nested_cargo_keeps_the_persons_settings_and_drops_this_packages() {
+    fn a_nested_cargo_keeps_the_users_settings_and_drops_this_packages() {
         for dropped in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO", "OUT_DIR"] {
             assert!(describes_this_package(dropped), "{dropped}");
         }

@@ -1,4 +1,4 @@
-//! Brings libtorch onto this machine, once for all checkouts.
+//! Downloads libtorch onto this machine, once for all checkouts.
 
 use std::path::{Path, PathBuf};
 
@@ -15,40 +15,35 @@ use crate::wheels;
 pub(crate) fn install(variant: Variant) -> Result<Libtorch> {
     let place = own_place(variant)?;
     let cache = place.parent().context("the cache is the root folder")?;
-    std::fs::create_dir_all(cache).with_context(|| format!("could not create {}", cache.display()))?;
+    std::fs::create_dir_all(cache).with_context(|| format!("failed to create {}", cache.display()))?;
     let lock_path = beside(&place, "lock");
-    let lock = std::fs::File::create(&lock_path).with_context(|| format!("could not write {}", lock_path.display()))?;
+    let lock = std::fs::File::create(&lock_path).with_context(|| format!("failed to write {}", lock_path.display()))?;
     if lock.try_lock().is_err() {
-        eprintln!("another set-up is at work on {}; waiting for it", place.display());
-        lock.lock().with_context(|| format!("could not lock {}", lock_path.display()))?;
+        eprintln!("another set-up is working on {}; waiting for it", place.display());
+        lock.lock().with_context(|| format!("failed to lock {}", lock_path.display()))?;
     }
     if place.exists() {
         match own_install(variant) {
             Ok(found) => return Ok(found),
-            Err(error) => eprintln!("warning: {error:#}; it is installed again"),
+            Err(error) => eprintln!("warning: {error:#}; installing it again"),
         }
     }
 
     remove_leftovers(cache, &beside(&place, "partial-"))?;
     // Our own name in it: the pip of a killed set-up may live on and write into the folder that it was given.
     let work = beside(&place, &format!("partial-{}", std::process::id()));
-    std::fs::create_dir_all(&work).with_context(|| format!("could not create {}", work.display()))?;
+    std::fs::create_dir_all(&work).with_context(|| format!("failed to create {}", work.display()))?;
     let made = check_space(cache, variant).and_then(|()| match variant {
         Variant::Cpu => wheels::cpu(&work),
         Variant::Cuda => wheels::cuda(&work),
     });
-    let made = match made {
-        Ok(made) => made,
-        Err(error) => {
-            remove(&work)?;
-            return Err(error);
-        }
-    };
-    remove(&place)?;
-    std::fs::rename(&made, &place)
-        .with_context(|| format!("could not move {} to {}", made.display(), place.display()))?;
+    if let Ok(made) = &made {
+        remove(&place)?;
+        let context = || format!("failed to move {} to {}", made.display(), place.display());
+        std::fs::rename(made, &place).with_context(context)?;
+    }
     remove(&work)?;
-    own_install(variant)
+    made.and_then(|_| own_install(variant))
 }
 
 /// `libtorch-2.11.0-cpu` -> `libtorch-2.11.0-cpu.partial`; `with_extension` would take `0-cpu` for one.
@@ -57,10 +52,10 @@ fn beside(place: &Path, suffix: &str) -> PathBuf {
     place.with_file_name(format!("{name}.{suffix}"))
 }
 
-/// Removes what interrupted set-ups left; the lock says that none is at work now.
+/// Removes what interrupted set-ups left; the lock shows that none is running.
 fn remove_leftovers(cache: &Path, prefix: &Path) -> Result<()> {
     let prefix = prefix.to_string_lossy().into_owned();
-    let entries = std::fs::read_dir(cache).with_context(|| format!("could not list {}", cache.display()))?;
+    let entries = std::fs::read_dir(cache).with_context(|| format!("failed to list {}", cache.display()))?;
     for entry in entries.flatten().map(|entry| entry.path()) {
         if entry.to_string_lossy().starts_with(&prefix) {
             remove(&entry)?;
@@ -72,13 +67,13 @@ fn remove_leftovers(cache: &Path, prefix: &Path) -> Result<()> {
 fn remove(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("could not remove {}", folder.display()))
+            Err(error).with_context(|| format!("failed to remove {}", folder.display()))
         }
         _ => Ok(()),
     }
 }
 
-/// Refuses to begin what cannot end well.
+/// Refuses a download that does not fit on the disk.
 fn check_space(cache: &Path, variant: Variant) -> Result<()> {
     let needed = match variant {
         Variant::Cpu => 1.2,
@@ -86,15 +81,15 @@ fn check_space(cache: &Path, variant: Variant) -> Result<()> {
     };
     match free_gigabytes(cache) {
         Some(free) if free < needed => bail!(
-            "{} has {free:.1} GB free and the {variant} set-up needs {needed:.1} GB (hint: free some, or set VERDICT_CACHE \
-             to a folder on a larger disk)",
+            "expected {needed:.1} GB free in {} for the {variant} set-up, found {free:.1} GB (hint: free some, or set \
+             VERDICT_CACHE to a folder on a larger disk)",
             cache.display()
         ),
         _ => Ok(()),
     }
 }
 
-/// Free space where a path lies, in 10^9 bytes; `None` where `df` cannot tell.
+/// Free space on the disk of a path, in 10^9 bytes; `None` where `df` cannot tell.
 pub(crate) fn free_gigabytes(path: &Path) -> Option<f64> {
     let listing = output_of("df", &["-Pk", path.to_str()?])?;
     let kilobytes: f64 = listing.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! Unpacks chosen members of zip archives, through python's `zipfile`: xtask carries no archive library of its own.
+//! Unpacks chosen members of zip archives, with Python's `zipfile`: xtask has no archive library.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::command::output_of;
 
 const SCRIPT: &str = include_str!("extract.py");
 
-/// The CPU build unpacks to less than 0.6 GB on every system; an archive with more than this is not it.
+/// The CPU build unpacks to less than 0.6 GB on every system; a larger archive is something else.
 const MOST_BYTES: u64 = 3_000_000_000;
 
 /// Unpacks the members that the rules choose; `extract.py` says what a rule is and what is refused.
@@ -19,17 +19,15 @@ pub(crate) fn members(archive: &Path, folder: &Path, rules: &[&str]) -> Result<(
 
 fn at_most(bytes: u64, archive: &Path, folder: &Path, rules: &[&str]) -> Result<()> {
     let mut command = python()?;
-    command.args(["-c", SCRIPT]).arg(archive).arg(folder);
-    command.arg(bytes.to_string()).args(rules);
-    let output = command.output().context("could not start python3")?;
+    command.args(["-c", SCRIPT]).arg(archive).arg(folder).arg(bytes.to_string()).args(rules);
+    let output = command.output().context("failed to start python3")?;
     if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr);
-        bail!("could not unpack {}: {}", archive.display(), reason.trim());
+        bail!("failed to unpack {}: {}", archive.display(), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }
 
-/// Python, which set-up needs for downloads alone.
+/// Python, which set-up needs only for downloads.
 pub(crate) fn python() -> Result<Command> {
     if output_of("python3", &["--version"]).is_none() {
         bail!("python3 is needed to fetch libtorch (hint: apt-get install python3 python3-pip, or set LIBTORCH)");
@@ -93,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive_is_an_error() {
+    fn a_file_that_is_not_an_archive_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let page = folder.path().join("proxy.html");
         std::fs::write(&page, "<html>please sign in</html>").unwrap();

@@ -1,19 +1,19 @@
-//! What an install of libtorch is: where ours lies, and whether a folder holds one that fits.
+//! An install of libtorch: where ours is, and whether a folder holds a complete one of the right version.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// The version that the crate `tch` of this workspace speaks to; the two move together.
+/// The version that the crate `tch` of this workspace needs; the two change together.
 pub(crate) const VERSION: &str = "2.11.0";
 
 /// With or without CUDA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
-    /// For the processor alone.
+    /// For CPUs only.
     Cpu,
-    /// For the processor and NVIDIA GPUs.
+    /// For CPUs and NVIDIA GPUs.
     Cuda,
 }
 
@@ -44,7 +44,7 @@ impl Libtorch {
         let version = version(folder)?;
         let plain = version.split('+').next().unwrap_or_default();
         if plain != VERSION {
-            bail!("{here} holds libtorch {version}, and this project needs {VERSION}");
+            bail!("{here}: expected libtorch {VERSION}, found {version}");
         }
         let lib = folder.join("lib");
         for needed in [
@@ -55,7 +55,7 @@ impl Libtorch {
         ] {
             // `metadata` follows links: a link to nothing is as missing as no link.
             if std::fs::metadata(&needed).map(|found| found.len()).unwrap_or(0) == 0 {
-                bail!("{here} holds an incomplete libtorch: {} is missing or empty", needed.display());
+                bail!("{here}: the libtorch is incomplete, {} is missing or empty", needed.display());
             }
         }
         let cuda = lib.join(library("torch_cuda")).is_file();
@@ -66,7 +66,7 @@ impl Libtorch {
     /// Whether its C++ strings are those of today's compilers (the "C++11 ABI"), which is what `tch` expects.
     pub(crate) fn has_cxx11_abi(&self) -> Result<bool> {
         let path = self.folder.join("lib").join(library("c10"));
-        let bytes = std::fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
+        let bytes = std::fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
         // A mangled name with std::__cxx11::basic_string; an old-ABI or libc++ build has none.
         let marker: &[u8] = b"NSt7__cxx1112basic_string";
         Ok(bytes.windows(marker.len()).any(|window| window == marker))
@@ -90,7 +90,7 @@ fn version(folder: &Path) -> Result<String> {
     match python.lines().find_map(python_version) {
         Some(version) => Ok(version),
         None => bail!(
-            "{} holds no libtorch: neither a file build-version nor a version.py that says __version__",
+            "{} is not a libtorch: expected a file build-version, or a version.py with __version__",
             folder.display()
         ),
     }
@@ -107,12 +107,12 @@ pub(crate) fn cache_folder() -> Result<PathBuf> {
     let folder = variable("VERDICT_CACHE")
         .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("verdict")))
         .or_else(|| variable("HOME").map(|folder| folder.join(".cache/verdict")))
-        .context("no place for downloads: set VERDICT_CACHE, XDG_CACHE_HOME or HOME to a folder")?;
-    // The path goes into binaries, so it must mean the same from everywhere.
-    std::path::absolute(&folder).with_context(|| format!("{} is no usable path", folder.display()))
+        .context("there is no folder for downloads (hint: set VERDICT_CACHE)")?;
+    // The path goes into binaries, so it must be absolute.
+    std::path::absolute(&folder).with_context(|| format!("{} is not a usable path", folder.display()))
 }
 
-/// The folder in the cache that our own install of a variant fills, whether or not it is there already.
+/// The folder in the cache for our own install of a variant, which may be missing.
 pub(crate) fn own_place(variant: Variant) -> Result<PathBuf> {
     Ok(cache_folder()?.join(format!("libtorch-{VERSION}-{variant}")))
 }
@@ -122,7 +122,7 @@ pub(crate) fn own_install(variant: Variant) -> Result<Libtorch> {
     let place = own_place(variant)?;
     Libtorch::open(&match variant {
         Variant::Cpu => place,
-        // PyTorch's libraries find CUDA's by their place relative to it, so there everything lies as pip laid it.
+        // PyTorch's libraries find CUDA's by relative paths, so this install is laid out as pip does it.
         Variant::Cuda => place.join("torch"),
     })
 }
@@ -131,7 +131,7 @@ pub(crate) fn own_install(variant: Variant) -> Result<Libtorch> {
 pub(crate) mod tests {
     use super::*;
 
-    /// Lays out a folder that passes for an install.
+    /// Makes a folder that looks like an install.
     pub(crate) fn fake_install(folder: &Path, version: &str, cuda: bool) {
         let api = folder.join("include/torch/csrc/api/include/torch");
         std::fs::create_dir_all(&api).unwrap();
@@ -147,7 +147,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_complete_install_is_recognised_with_its_variant() {
+    fn a_complete_install_is_recognized_with_its_variant() {
         let folder = tempfile::tempdir().unwrap();
         fake_install(folder.path(), "2.11.0+cu130", true);
         let found = Libtorch::open(folder.path()).unwrap();

@@ -13,6 +13,7 @@ mod libtorch;
 mod product;
 mod quickstart;
 mod setup;
+mod steps;
 mod test;
 #[cfg(test)]
 mod tidy;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use arguments::Arguments;
 use product::{EVALUATE, PREDICT, PREPARE_DATA, TRAIN, TUNE, VERIFY_RESUME};
 
 const HELP: &str = "\
@@ -34,66 +36,60 @@ cargo xtask TASK [ARGUMENTS]
   tune ARGS             tries many configurations, and keeps the best model
   evaluate ARGS         scores a run on a split
   predict ARGS TEXT...  label and probabilities of texts
-  verify-resume ARGS    trains with ARGS twice, once killed and resumed again and again, and compares the ends
+  verify-resume ARGS    trains with ARGS twice, once killed and resumed again and again, and compares the results
 
-  setup [--cpu|--cuda]  brings libtorch and tells cargo where it lies; the tasks above do it by themselves
-  doctor                checks this machine, and says how to mend what is broken
+  setup [--cpu|--cuda]  installs libtorch and tells cargo where it is; the tasks above do it by themselves
+  doctor                checks this machine, and says how to fix what is broken
   test                  every check there is; CI runs exactly this
   bench [SUITE...]      measures against Python peers, --quick in five minutes (--help lists suites and flags)
   torture               kills, failing disks and damaged files, at length (--help lists its flags)
 
 `cargo xtask TASK --help` shows the flags of a task.";
 
-/// A task, as it is asked for.
-struct Task {
-    name: &'static str,
-    /// `None` where the command that it hands over to has its own.
-    help: Option<&'static str>,
-    run: fn(&[String]) -> Result<ExitCode>,
-}
+/// A task: its name, its help unless the command that it hands over to has its own, and what it does.
+type Task = (&'static str, Option<&'static str>, fn(Arguments) -> Result<ExitCode>);
 
 const TASKS: [Task; 12] = [
-    Task { name: "quickstart", help: Some(quickstart::HELP), run: quickstart::run },
-    Task { name: "prepare-data", help: None, run: |arguments| PREPARE_DATA.hand_over(arguments) },
-    Task { name: "train", help: None, run: |arguments| TRAIN.hand_over(arguments) },
-    Task { name: "tune", help: None, run: |arguments| TUNE.hand_over(arguments) },
-    Task { name: "evaluate", help: None, run: |arguments| EVALUATE.hand_over(arguments) },
-    Task { name: "predict", help: None, run: |arguments| PREDICT.hand_over(arguments) },
-    Task { name: "verify-resume", help: None, run: |arguments| VERIFY_RESUME.hand_over(arguments) },
-    Task { name: "setup", help: Some(setup::HELP), run: setup::run },
-    Task { name: "doctor", help: Some(doctor::HELP), run: doctor::run },
-    Task { name: "test", help: Some(test::HELP), run: test::run },
-    Task { name: "bench", help: None, run: product::bench },
-    Task { name: "torture", help: Some(torture::HELP), run: torture::run },
+    ("quickstart", Some(quickstart::HELP), quickstart::run),
+    ("prepare-data", None, |arguments| PREPARE_DATA.hand_over(arguments)),
+    ("train", None, |arguments| TRAIN.hand_over(arguments)),
+    ("tune", None, |arguments| TUNE.hand_over(arguments)),
+    ("evaluate", None, |arguments| EVALUATE.hand_over(arguments)),
+    ("predict", None, |arguments| PREDICT.hand_over(arguments)),
+    ("verify-resume", None, |arguments| VERIFY_RESUME.hand_over(arguments)),
+    ("setup", Some(setup::HELP), setup::run),
+    ("doctor", Some(doctor::HELP), doctor::run),
+    ("test", Some(test::HELP), test::run),
+    ("bench", None, product::bench),
+    ("torture", Some(torture::HELP), torture::run),
 ];
 
 fn run(arguments: &[String]) -> Result<ExitCode> {
     let asks_for_help = |argument: &String| ["--help", "-h"].contains(&argument.as_str());
-    let Some((name, rest)) = arguments.split_first().filter(|(name, _)| *name != "help" && !asks_for_help(name)) else {
-        println!("{HELP}");
-        return Ok(ExitCode::SUCCESS);
+    let (name, rest) = match arguments.split_first() {
+        Some((name, rest)) if name != "help" && !asks_for_help(name) => (name, rest),
+        _ => return print(HELP),
     };
-    let Some(task) = TASKS.iter().find(|task| task.name == name) else {
+    let Some((name, help, run)) = TASKS.iter().find(|(task, ..)| task == name) else {
         bail!("there is no task {name:?}\n\n{HELP}");
     };
-    match task.help.filter(|_| rest.iter().any(asks_for_help)) {
-        Some(help) => {
-            println!("{help}");
-            Ok(ExitCode::SUCCESS)
-        }
-        None => (task.run)(rest),
+    match help.filter(|_| rest.iter().any(asks_for_help)) {
+        Some(help) => print(help),
+        None => run(Arguments::new(name, rest)),
     }
+}
+
+fn print(help: &str) -> Result<ExitCode> {
+    println!("{help}");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    run(&arguments).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 #[cfg(test)]
@@ -101,10 +97,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_task_is_in_the_help_and_the_reverse_is_told() {
+    fn every_task_is_in_the_help_and_an_unknown_one_is_refused() {
         let lines = HELP.lines().filter(|line| line.starts_with("  "));
-        let told: Vec<_> = lines.filter_map(|line| line.split_whitespace().next()).collect();
-        assert_eq!(told, TASKS.map(|task| task.name));
+        let listed: Vec<_> = lines.filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(listed, TASKS.map(|(name, ..)| name));
         let error = run(&["tset".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("\"tset\"") && error.contains("quickstart"), "{error}");
     }

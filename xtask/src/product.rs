@@ -6,10 +6,11 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
+use crate::arguments::Arguments;
 use crate::libtorch::Variant;
 use crate::{command, setup};
 
-/// A command of the product: its package and binary, and the words before the person's arguments.
+/// A command of the product: its package and binary, and the words before the user's arguments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Product {
     package: &'static str,
@@ -37,24 +38,25 @@ impl Product {
         cargo
     }
 
-    /// The cargo command that builds it, with cargo's own account of what it does.
+    /// The cargo command that builds it, with cargo's own progress output.
     pub(crate) fn build(self, libtorch: &Path) -> Command {
         let mut cargo = command::cargo(Some(libtorch));
         cargo.args(["build", "--package", self.package, "--bin", self.binary]);
         cargo
     }
 
-    /// Sets up, builds and becomes the command.
-    pub(crate) fn hand_over(self, arguments: &[String]) -> Result<ExitCode> {
+    /// Sets up, builds, and replaces this process by the command.
+    pub(crate) fn hand_over(self, arguments: Arguments) -> Result<ExitCode> {
         let libtorch = setup::ensure(None)?;
         let mut command = self.command(&libtorch.folder);
-        command.args(arguments);
-        command::become_command(command)
+        command.args(arguments.rest());
+        command::exec(command)
     }
 }
 
-/// Runs the task `bench`: sets up, builds all that is measured, and becomes the benchmark. Its help needs none of that.
-pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
+/// Runs the task `bench`: sets up, builds all that is measured, and replaces this process by the benchmark. Its help needs none of that.
+pub(crate) fn bench(arguments: Arguments) -> Result<ExitCode> {
+    let arguments = arguments.rest();
     let has = |words: &[&str]| arguments.iter().any(|argument| words.contains(&argument.as_str()));
     let mut cargo = command::cargo(None);
     if !has(&["--help", "-h"]) {
@@ -66,5 +68,5 @@ pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
         cargo.env("LIBTORCH", &libtorch.folder).env("VERDICT_LIBTORCH_VERSION", &libtorch.version);
     }
     cargo.args(["run", "--quiet", "--package", "bench", "--bin", "bench", "--"]).args(arguments);
-    command::become_command(cargo)
+    command::exec(cargo)
 }

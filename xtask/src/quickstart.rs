@@ -1,7 +1,7 @@
 //! `cargo xtask quickstart`: from nothing to a fine-tuned, evaluated model, in five steps.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
@@ -14,8 +14,8 @@ use crate::setup;
 pub(crate) const HELP: &str = "\
 cargo xtask quickstart [FLAGS]
 
-Sets up libtorch, prepares a data set, fine-tunes, evaluates, and labels three example texts. Without flags it takes
-the packaged reviews and checkpoint, which need no more than the package registries, and trains for 3 epochs.
+Sets up libtorch, prepares a data set, fine-tunes, evaluates, and labels three example texts. Without flags it uses
+the packaged reviews and model, which need only the package registries, and trains for 3 epochs.
 
   --dataset NAME|PATH  --source NAME|DIR  --max-length N  --phrases    go to prepare-data
   --model ID|DIR                                                       goes to prepare-data and to train
@@ -33,8 +33,8 @@ const TEXTS: [&str; 3] = [
 /// Left in a run folder once its training has ended, so that the same quickstart finds it again.
 const RECORD: &str = "quickstart.txt";
 
-/// The person's flags, each where it belongs.
-#[derive(Debug, Default, PartialEq)]
+/// The user's flags, each with the command that it is for.
+#[derive(Debug, PartialEq)]
 struct QuickstartFlags {
     setup: Option<Variant>,
     dataset: String,
@@ -45,91 +45,78 @@ struct QuickstartFlags {
 }
 
 impl QuickstartFlags {
-    fn parse(arguments: &[String]) -> Result<QuickstartFlags> {
-        let mut plan = QuickstartFlags { dataset: "reviews".into(), ..QuickstartFlags::default() };
-        let (mut source, mut model, mut epochs) = (None, None, None);
-        let mut words = Arguments::new(arguments);
-        while let Some(flag) = words.next() {
-            let mut value = || words.value(&flag);
-            match flag.as_str() {
-                "--cpu" => plan.setup = Some(Variant::Cpu),
-                "--cuda" => plan.setup = Some(Variant::Cuda),
-                "--fresh" => plan.fresh = true,
-                "--dataset" => plan.dataset = value()?,
-                "--source" => source = Some(value()?),
-                "--model" => model = Some(value()?),
-                "--epochs" => epochs = Some(value()?),
-                "--split" => plan.split = Some(value()?),
-                "--max-length" => plan.prepare.extend([flag.clone(), value()?]),
-                "--phrases" => plan.prepare.push(flag),
-                "--data" | "--output" => {
-                    bail!("quickstart chooses {flag} itself (hint: use the single commands)")
-                }
-                _ => plan.train.push(flag),
+    fn parse(mut arguments: Arguments) -> Result<QuickstartFlags> {
+        for flag in ["--data", "--output"] {
+            if arguments.value(flag)?.is_some() {
+                bail!("quickstart chooses {flag} itself (hint: use the single commands)");
             }
         }
-        // The packaged reviews go with the packaged source; another data set is looked for wherever it can be had.
-        let default_source = if plan.dataset == "reviews" { "packaged" } else { "auto" };
-        let model = model.unwrap_or_else(|| "packaged".into());
-        let source = source.unwrap_or_else(|| default_source.into());
-        let epochs = epochs.unwrap_or_else(|| "3".into());
-        let common = ["--model".into(), model];
-        plan.prepare.extend(["--dataset".into(), plan.dataset.clone(), "--source".into(), source]);
-        plan.prepare.extend(common.clone());
-        plan.train.extend(common);
-        plan.train.extend(["--epochs".into(), epochs]);
-        if plan.split.is_none() && ["reviews", "sst2", "sst3", "sst5"].contains(&plan.dataset.as_str()) {
-            plan.split = Some("test".into());
+        let (setup, fresh) = (setup::variant(&mut arguments)?, arguments.flag("--fresh"));
+        let dataset = arguments.value("--dataset")?.unwrap_or_else(|| "reviews".into());
+        // The packaged reviews come from the packaged source; any other data set from the first source that has it.
+        let default_source = if dataset == "reviews" { "packaged" } else { "auto" };
+        let source = arguments.value("--source")?.unwrap_or_else(|| default_source.into());
+        let model = arguments.value("--model")?.unwrap_or_else(|| "packaged".into());
+        let epochs = arguments.value("--epochs")?.unwrap_or_else(|| "3".into());
+
+        let with_test = ["reviews", "sst2", "sst3", "sst5"].contains(&dataset.as_str());
+        let split = arguments.value("--split")?.or_else(|| with_test.then(|| "test".into()));
+        let mut prepare = Vec::new();
+        if let Some(max_length) = arguments.value("--max-length")? {
+            prepare.extend(["--max-length".into(), max_length]);
         }
-        Ok(plan)
+        prepare.extend(arguments.flag("--phrases").then(|| "--phrases".into()));
+        prepare.extend(["--dataset", &dataset, "--source", &source, "--model", &model].map(str::to_owned));
+        let mut train = arguments.rest();
+        train.extend(["--model", &model, "--epochs", &epochs].map(str::to_owned));
+        Ok(QuickstartFlags { setup, dataset, prepare, train, split, fresh })
     }
 
-    /// The data set's name, fit for a folder's.
+    /// The data set's name as a part of a folder's name.
     fn name(&self) -> String {
         let stem = Path::new(&self.dataset).file_stem().unwrap_or_default().to_string_lossy();
         stem.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
     }
 }
 
-/// Runs the task.
-pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
-    let plan = QuickstartFlags::parse(arguments)?;
-    std::env::set_current_dir(root()).context("could not enter the checkout")?;
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+    let flags = QuickstartFlags::parse(arguments)?;
+    std::env::set_current_dir(root()).context("failed to enter the checkout")?;
 
     step(1, "set-up");
-    let libtorch = setup::ensure(plan.setup)?.folder;
+    let libtorch = setup::ensure(flags.setup)?.folder;
     for product in [EVALUATE, TRAIN] {
         must_succeed(&mut product.build(&libtorch))?;
     }
     let start = |product: Product, arguments: &[String]| -> Result<()> {
-        let mut command: Command = product.command(&libtorch);
+        let mut command = product.command(&libtorch);
         eprintln!("$ {}", shown(command.args(arguments)));
         must_succeed(&mut command)
     };
 
     step(2, "data");
-    let prepared = Path::new("data/prepared").join(format!("quickstart-{}", plan.name()));
-    start(PREPARE_DATA, &with(&plan.prepare, "--output", &prepared))?;
+    let prepared = Path::new("data/prepared").join(format!("quickstart-{}", flags.name()));
+    start(PREPARE_DATA, &with(&flags.prepare, "--output", &prepared))?;
 
     step(3, "fine-tuning");
-    let arguments = with(&plan.train, "--data", &prepared);
+    let arguments = with(&flags.train, "--data", &prepared);
     let record = record(&arguments, &prepared)?;
-    let run = match finished(Path::new("runs"), &record).filter(|_| !plan.fresh) {
+    let run = match finished(Path::new("runs"), &record).filter(|_| !flags.fresh) {
         Some(run) => {
             eprintln!("{} is a finished run with these settings and this data (--fresh trains again)", run.display());
             run
         }
         None => {
-            let run = new_run(&plan.name())?;
+            let run = new_run(&flags.name())?;
             start(TRAIN, &with(&arguments, "--output", &run))?;
-            std::fs::write(run.join(RECORD), record)
-                .with_context(|| format!("could not write into {}", run.display()))?;
+            let context = || format!("failed to write into {}", run.display());
+            std::fs::write(run.join(RECORD), record).with_context(context)?;
             run
         }
     };
 
     step(4, "evaluation");
-    let split = plan.split.iter().flat_map(|split| ["--split".to_owned(), split.clone()]);
+    let split = flags.split.iter().flat_map(|split| ["--split".to_owned(), split.clone()]);
     start(EVALUATE, &with(&split.collect::<Vec<_>>(), "--run", &run))?;
 
     step(5, "predictions");
@@ -157,35 +144,31 @@ fn with(arguments: &[String], flag: &str, path: &Path) -> Vec<String> {
 /// What a training depends on: its arguments and the manifest of its data.
 fn record(arguments: &[String], prepared: &Path) -> Result<String> {
     let path = prepared.join("manifest.json");
-    let manifest = std::fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+    let manifest = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     Ok(format!("{}\n{manifest}", arguments.join("\n")))
 }
 
 /// The newest finished run with this record.
 fn finished(runs: &Path, record: &str) -> Option<PathBuf> {
-    let folders = std::fs::read_dir(runs).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    let same = |run: &PathBuf| {
-        run.join("model.safetensors").is_file()
-            && std::fs::read_to_string(run.join(RECORD)).is_ok_and(|old| old == record)
-    };
-    folders.filter(same).max()
+    let same = |run: &PathBuf| std::fs::read_to_string(run.join(RECORD)).is_ok_and(|old| old == record);
+    entries(runs).filter(|run| run.join("model.safetensors").is_file()).filter(same).max()
 }
 
-/// What a person opens to look at the results: pages and pictures.
+/// The pages and pictures in a run, in the order of their names.
 fn reports(run: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(run).into_iter().flatten().flatten();
-    let looks = |path: &PathBuf| {
-        let extension = path.extension().unwrap_or_default();
-        extension == "html" || extension == "png"
-    };
-    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(looks).collect();
-    found.sort();
-    found
+    let is_report = |path: &PathBuf| path.extension().is_some_and(|end| end == "html" || end == "png");
+    let mut reports: Vec<PathBuf> = entries(run).filter(is_report).collect();
+    reports.sort();
+    reports
 }
 
-/// A folder named as `train` names its own, with the time in UTC, so that they sort together.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// A folder named as `train` names its own: with the time in UTC, so that they sort together.
 fn new_run(dataset: &str) -> Result<PathBuf> {
-    let time = output_of("date", &["-u", "+%Y%m%d-%H%M%S"]).context("could not ask `date` for the time")?;
+    let time = output_of("date", &["-u", "+%Y%m%d-%H%M%S"]).context("failed to get the time from `date`")?;
     Ok(Path::new("runs").join(format!("{time}-{dataset}-quickstart")))
 }
 
@@ -193,33 +176,32 @@ fn new_run(dataset: &str) -> Result<PathBuf> {
 mod tests {
     use super::*;
 
-    fn plan(line: &str) -> Result<QuickstartFlags> {
-        QuickstartFlags::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    fn parse(line: &str) -> Result<QuickstartFlags> {
+        QuickstartFlags::parse(Arguments::typed("quickstart", line))
     }
 
     #[test]
-    fn without_flags_it_needs_the_packages_alone() {
-        let plan = plan("").unwrap();
-        assert_eq!(plan.prepare.join(" "), "--dataset reviews --source packaged --model packaged");
-        assert_eq!(plan.train.join(" "), "--model packaged --epochs 3");
-        assert_eq!((plan.split.as_deref(), plan.fresh, plan.setup), (Some("test"), false, None));
+    fn without_flags_it_needs_only_packages() {
+        let flags = parse("").unwrap();
+        assert_eq!(flags.prepare.join(" "), "--dataset reviews --source packaged --model packaged");
+        assert_eq!(flags.train.join(" "), "--model packaged --epochs 3");
+        assert_eq!((flags.split.as_deref(), flags.fresh, flags.setup), (Some("test"), false, None));
     }
 
     #[test]
     fn every_flag_goes_where_it_belongs() {
-        let plan =
-            plan("--dataset=glue-sst2 --model bert-base-uncased --seed 7 --max-length 64 --epochs 1 --fresh --cuda");
-        let plan = plan.unwrap();
+        let line = "--dataset=glue-sst2 --model bert-base-uncased --seed 7 --max-length 64 --epochs 1 --fresh --cuda";
+        let flags = parse(line).unwrap();
         let prepare = "--max-length 64 --dataset glue-sst2 --source auto --model bert-base-uncased";
-        assert_eq!(plan.prepare.join(" "), prepare);
-        assert_eq!(plan.train.join(" "), "--seed 7 --model bert-base-uncased --epochs 1");
-        assert_eq!((plan.split, plan.fresh, plan.setup), (None, true, Some(Variant::Cuda)));
+        assert_eq!(flags.prepare.join(" "), prepare);
+        assert_eq!(flags.train.join(" "), "--seed 7 --model bert-base-uncased --epochs 1");
+        assert_eq!((flags.split, flags.fresh, flags.setup), (None, true, Some(Variant::Cuda)));
     }
 
     #[test]
-    fn a_flag_without_value_and_a_folder_of_ones_own_are_told() {
-        assert!(plan("--dataset").unwrap_err().to_string().contains("--dataset needs a value"));
-        assert!(plan("--output x").unwrap_err().to_string().contains("--output"));
+    fn a_flag_without_value_and_a_chosen_folder_are_refused() {
+        assert!(parse("--dataset").unwrap_err().to_string().contains("--dataset needs a value"));
+        assert!(parse("--output x").unwrap_err().to_string().contains("--output"));
     }
 
     #[test]

@@ -1,37 +1,28 @@
-//! `cargo xtask setup`: brings libtorch and tells cargo where it lies.
+//! `cargo xtask setup`: installs libtorch and tells cargo where it is.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use crate::arguments::Arguments;
 use crate::libtorch::{Libtorch, Variant, own_install};
 use crate::{cargo_config, command, download, wheels};
 
 pub(crate) const HELP: &str = "\
 cargo xtask setup [--cpu|--cuda]
 
-Finds or downloads libtorch, and writes its place into .cargo/libtorch.toml, which every cargo command here reads.
-It takes, in this order: the folder in the variable LIBTORCH, its own earlier install, a download.
+Finds or downloads libtorch, and writes its path into .cargo/libtorch.toml, which every cargo command here reads.
+It uses, in this order: the folder in the variable LIBTORCH, its own earlier install, a download.
 
-  --cpu    the build for processors (0.45 GB)
+  --cpu    the build for CPUs (0.45 GB)
   --cuda   the build for NVIDIA GPUs: a PyTorch that python3 has, or a download of 2.5 GB
 
 The download goes to $VERDICT_CACHE, else $XDG_CACHE_HOME/verdict, else ~/.cache/verdict.";
 
-/// Runs the task.
-pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
-    let mut request = None;
-    for argument in arguments {
-        let variant = match argument.as_str() {
-            "--cpu" => Variant::Cpu,
-            "--cuda" => Variant::Cuda,
-            other => bail!("setup has no flag {other:?} (hint: --cpu or --cuda)"),
-        };
-        if request.replace(variant).is_some_and(|before| before != variant) {
-            bail!("--cpu and --cuda exclude each other");
-        }
-    }
+pub(crate) fn run(mut arguments: Arguments) -> Result<ExitCode> {
+    let request = variant(&mut arguments)?;
+    arguments.finish()?;
     let found = ensure(request)?;
     println!("libtorch {} ({}) at {}", found.version, found.variant, found.folder.display());
     if found.variant == Variant::Cpu && request.is_none() && command::output_of("nvidia-smi", &["-L"]).is_some() {
@@ -40,20 +31,30 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes sure that cargo commands in this checkout find libtorch, and says where it lies.
+/// The variant in `--cpu` or `--cuda`.
+pub(crate) fn variant(arguments: &mut Arguments) -> Result<Option<Variant>> {
+    match (arguments.flag("--cpu"), arguments.flag("--cuda")) {
+        (true, true) => bail!("--cpu and --cuda exclude each other"),
+        (true, false) => Ok(Some(Variant::Cpu)),
+        (false, true) => Ok(Some(Variant::Cuda)),
+        (false, false) => Ok(None),
+    }
+}
+
+/// Makes sure that cargo commands in this checkout find libtorch, and returns it.
 ///
-/// Every task that needs libtorch begins with this; once things stand it takes milliseconds and writes nothing.
+/// Every task that needs libtorch begins with this; once libtorch is installed it takes milliseconds and writes nothing.
 pub(crate) fn ensure(request: Option<Variant>) -> Result<Libtorch> {
     let root = command::root();
-    let found = find(request, persons_choice(&root).as_deref(), cargo_config::recorded(&root).as_deref())?;
+    let found = find(request, users_choice(&root).as_deref(), cargo_config::recorded(&root).as_deref())?;
     if cargo_config::record(&root, &found.folder)? {
         eprintln!("libtorch {} ({}) at {}", found.version, found.variant, found.folder.display());
     }
     Ok(found)
 }
 
-/// The LIBTORCH of the person's shell. The one that cargo sets from our own file is none.
-pub(crate) fn persons_choice(root: &Path) -> Option<PathBuf> {
+/// The LIBTORCH of the user's shell, as opposed to the one that cargo sets from our own file.
+pub(crate) fn users_choice(root: &Path) -> Option<PathBuf> {
     let folder = std::env::var_os("LIBTORCH").filter(|value| !value.is_empty()).map(PathBuf::from)?;
     (Some(&folder) != cargo_config::recorded(root).as_ref()).then_some(folder)
 }
@@ -64,7 +65,7 @@ fn find(request: Option<Variant>, choice: Option<&Path>, recorded: Option<&Path>
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
         let found = match Libtorch::open(&folder) {
             Ok(found) => found,
-            Err(error) => bail!("LIBTORCH: {error:#} (hint: unset LIBTORCH, and cargo xtask setup finds another)"),
+            Err(error) => bail!("LIBTORCH: {error:#} (hint: unset LIBTORCH, then cargo xtask setup)"),
         };
         if !fits(&found) {
             bail!(
@@ -78,17 +79,17 @@ fn find(request: Option<Variant>, choice: Option<&Path>, recorded: Option<&Path>
     if let Some(found) = recorded.and_then(|folder| Libtorch::open(folder).ok()).filter(fits) {
         return Ok(found);
     }
-    let wanted = request.unwrap_or(Variant::Cpu);
-    if let Ok(found) = own_install(wanted) {
+    let variant = request.unwrap_or(Variant::Cpu);
+    if let Ok(found) = own_install(variant) {
         return Ok(found);
     }
-    if wanted == Variant::Cuda
+    if variant == Variant::Cuda
         && let Some(found) = wheels::pytorch_of_python()
     {
-        eprintln!("taking the PyTorch {} that python3 has", found.version);
+        eprintln!("using the PyTorch {} that python3 has", found.version);
         return Ok(found);
     }
-    download::install(wanted)
+    download::install(variant)
 }
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ mod tests {
     use crate::libtorch::tests::fake_install;
 
     #[test]
-    fn the_persons_choice_comes_first_and_is_never_passed_over() {
+    fn the_users_choice_comes_first_and_is_never_passed_over() {
         let (chosen, recorded) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fake_install(chosen.path(), "2.11.0", false);
         fake_install(recorded.path(), "2.11.0", false);

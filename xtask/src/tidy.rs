@@ -1,6 +1,7 @@
-//! The rules of the house, as tests: what ARCHITECTURE.md calls an invariant and a compiler does not see.
+//! The project's rules as tests: the invariants of ARCHITECTURE.md that a compiler does not check.
 
 mod cycles;
+mod documents;
 mod features;
 mod files;
 mod homes;

@@ -5,25 +5,24 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 
 use crate::arguments::Arguments;
-use crate::test::{CheckOutcome, table};
+use crate::steps::{CheckOutcome, CheckSummary};
 use crate::{command, setup};
 
 pub(crate) const HELP: &str = "\
 cargo xtask torture [FLAGS]
 
-Kills training processes and studies at random instants and compares their end with that of undisturbed ones, lets every
-file-system call of a save fail, truncates and flips every byte of a checkpoint, and feeds each parser with damaged input.
+Kills training processes and studies at random instants and compares their results with those of undisturbed ones, lets
+every file-system call of a save fail, truncates and flips every byte of a checkpoint, and feeds each parser damaged input.
 
   --kills N      how many trainings are killed, and a tenth as many studies [default: 1000]
   --mutants M    damaged inputs for each parser [default: 100000]
   --seed S       where the random choices begin [default: the clock; it is printed]";
 
-/// How far to go, and from where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct TortureFlags {
     kills: u64,
@@ -33,102 +32,82 @@ struct TortureFlags {
 }
 
 impl TortureFlags {
-    fn parse(arguments: &[String]) -> Result<TortureFlags> {
-        let mut extent = TortureFlags { kills: 1000, mutants: 100_000, seed: None };
-        let mut words = Arguments::new(arguments);
-        while let Some(flag) = words.next() {
-            if !["--kills", "--mutants", "--seed"].contains(&flag.as_str()) {
-                bail!("torture has no flag {flag:?}\n\n{HELP}");
-            }
-            let value = words.value(&flag)?;
-            let number = value.parse().with_context(|| format!("{flag} {value}: it must be a whole number"))?;
-            match flag.as_str() {
-                "--seed" => extent.seed = Some(number),
-                _ if number == 0 => bail!("{flag} 0 would test nothing (hint: 1 or more)"),
-                "--kills" => extent.kills = number,
-                _ => extent.mutants = number,
-            }
+    fn parse(mut arguments: Arguments) -> Result<TortureFlags> {
+        let mut number = |flag: &str| {
+            let value = arguments.value(flag)?;
+            let number =
+                |value: String| value.parse().with_context(|| format!("{flag} {value}: expected a whole number"));
+            value.map(number).transpose()
+        };
+        let (kills, mutants, seed) = (number("--kills")?, number("--mutants")?, number("--seed")?);
+        if kills == Some(0) || mutants == Some(0) {
+            bail!("--kills 0 or --mutants 0 would test nothing (hint: 1 or more)");
         }
-        Ok(extent)
+        arguments.finish()?;
+        Ok(TortureFlags { kills: kills.unwrap_or(1000), mutants: mutants.unwrap_or(100_000), seed })
     }
 }
 
-/// Some tests of the workspace: what they are called here, what follows `cargo test`, and a part of their names. All of
-/// the workspace, because a package tested alone has other features of its dependencies, and so a build of its own.
-struct TortureStep {
-    name: &'static str,
-    targets: &'static str,
-    filter: &'static str,
-}
-
-/// What is run, in this order.
-const STEPS: [TortureStep; 3] = [
-    TortureStep { name: "kills", targets: "--workspace --test end_to_end", filter: "torture" },
-    TortureStep { name: "save path", targets: "--workspace --lib", filter: "checkpoint::tests" },
-    TortureStep { name: "fuzz", targets: "--workspace --test fuzz", filter: "" },
+/// Some tests of the workspace: their name here, what follows `cargo test`, and a part of their own names. All of the
+/// workspace, because a package tested alone has other features of its dependencies, and so a build of its own.
+const STEPS: [(&str, &str, Option<&str>); 3] = [
+    ("kills", "test --workspace --test end_to_end", Some("torture")),
+    ("save path", "test --workspace --lib", Some("checkpoint::tests")),
+    ("fuzz", "test --workspace --test fuzz", None),
 ];
 
-/// Runs the task.
-pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
-    let extent = TortureFlags::parse(arguments)?;
-    let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
-    let seed = extent.seed.unwrap_or_else(clock);
-    let root = command::root();
-    std::env::set_current_dir(&root)?;
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+    let TortureFlags { kills, mutants, seed } = TortureFlags::parse(arguments)?;
+    let seed = seed.unwrap_or_else(|| SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs()));
+    std::env::set_current_dir(command::root())?;
     let libtorch = setup::ensure(None)?.folder;
-    eprintln!("torture: {} kills, {} mutants a parser, seed {seed}", extent.kills, extent.mutants);
+    eprintln!("torture: {kills} kills, {mutants} mutants a parser, seed {seed}");
 
-    let cargo = |step: &TortureStep| {
+    let cargo = |line: &str| {
         let mut cargo = command::cargo(Some(&libtorch));
-        cargo.arg("test").args(step.targets.split(' '));
+        cargo.args(line.split(' '));
         cargo
     };
-    let mut summary = Vec::new();
+    let mut summary = CheckSummary::default();
     // Building first: a mistake in the last target should not show after an hour, and the times below are of tests only.
-    let begin = Instant::now();
-    for step in &STEPS {
-        command::must_succeed(cargo(step).arg("--no-run"))?;
+    summary.step("build", || {
+        STEPS.iter().try_for_each(|(_, line, _)| command::must_succeed(cargo(line).arg("--no-run")))?;
+        Ok(CheckOutcome::Passed)
+    })?;
+    for (name, line, filter) in STEPS {
+        let mut tests = cargo(line);
+        tests.args(filter).args(["--", "--nocapture"]).env("OMP_NUM_THREADS", "1");
+        for (variable, value) in [("VERDICT_SEED", seed), ("VERDICT_KILLS", kills), ("VERDICT_MUTANTS", mutants)] {
+            tests.env(variable, value.to_string());
+        }
+        summary.step(name, || run_tests(name, &mut tests))?;
     }
-    summary.push(("build", CheckOutcome::Passed, begin.elapsed()));
-    for step in &STEPS {
-        let mut tests = cargo(step);
-        tests.args((!step.filter.is_empty()).then_some(step.filter)).args(["--", "--nocapture"]);
-        tests.env("OMP_NUM_THREADS", "1").env("VERDICT_SEED", seed.to_string());
-        tests.env("VERDICT_KILLS", extent.kills.to_string()).env("VERDICT_MUTANTS", extent.mutants.to_string());
-        let (end, time) = take(step.name, &mut tests)?;
-        summary.push((step.name, end, time));
-    }
-    let sound = summary.iter().all(|(_, end, _)| *end == CheckOutcome::Passed);
-    let TortureFlags { kills, mutants, .. } = extent;
-    eprint!("\n{}", table(&summary));
+    let code = summary.finish();
     eprintln!("again with: cargo xtask torture --kills {kills} --mutants {mutants} --seed {seed}");
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code)
 }
 
-/// Runs one step and shows what it prints. A filter that no test answers to is a failure.
-fn take(name: &str, tests: &mut Command) -> Result<(CheckOutcome, Duration)> {
-    let begin = Instant::now();
+/// Runs one step and shows what it prints. A filter that matches no test is a failure.
+fn run_tests(name: &str, tests: &mut Command) -> Result<CheckOutcome> {
     eprintln!("\n==> {name}: {}", command::shown(tests));
-    let mut child = tests.stdout(Stdio::piped()).spawn().context("could not start cargo")?;
-    let mut run = 0;
+    let mut child = tests.stdout(Stdio::piped()).spawn().context("failed to start cargo")?;
+    let mut count = 0;
     for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
         let line = line?;
-        run += tests_begun(&line);
+        count += tests_started(&line);
         println!("{line}");
     }
     let passed = child.wait()?.success();
-    if passed && run == 0 {
+    if passed && count == 0 {
         eprintln!("{name}: no test was run");
     }
-    let (end, time) = (if passed && run > 0 { CheckOutcome::Passed } else { CheckOutcome::Failed }, begin.elapsed());
-    eprintln!("==> {name}: {}, {:.1} s", if end == CheckOutcome::Passed { "ok" } else { "FAILED" }, time.as_secs_f64());
-    Ok((end, time))
+    Ok(CheckOutcome::passed_if(passed && count > 0))
 }
 
-/// The number of a line such as `running 3 tests`.
-fn tests_begun(line: &str) -> u64 {
-    let number =
-        line.strip_prefix("running ").and_then(|rest| rest.strip_suffix(" tests").or(rest.strip_suffix(" test")));
+/// The number in a line such as `running 3 tests`.
+fn tests_started(line: &str) -> u64 {
+    let rest = line.strip_prefix("running ").unwrap_or_default();
+    let number = rest.strip_suffix(" tests").or(rest.strip_suffix(" test"));
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
@@ -137,7 +116,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<TortureFlags> {
-        TortureFlags::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        TortureFlags::parse(Arguments::typed("torture", line))
     }
 
     #[test]
@@ -154,8 +133,8 @@ mod tests {
             ("--kill 5", "\"--kill\""),
             ("5", "\"5\""),
             ("--kills", "--kills needs a value"),
-            ("--kills many", "--kills many: it must be a whole number"),
-            ("--seed -1", "--seed -1: it must be a whole number"),
+            ("--kills many", "--kills many: expected a whole number"),
+            ("--seed -1", "--seed -1: expected a whole number"),
             ("--mutants 0", "would test nothing"),
         ] {
             let error = parse(line).unwrap_err().to_string();
@@ -166,7 +145,7 @@ mod tests {
     #[test]
     fn a_run_without_a_test_is_noticed() {
         let lines = ["running 3 tests", "test a ... ok", "running 1 test", "running 0 tests", "running away"];
-        assert_eq!(lines.map(tests_begun), [3, 0, 1, 0, 0]);
+        assert_eq!(lines.map(tests_started), [3, 0, 1, 0, 0]);
     }
 
     #[cfg(unix)]
@@ -177,7 +156,7 @@ mod tests {
             ("echo running 0 tests", CheckOutcome::Failed),
             ("echo running 2 tests; exit 101", CheckOutcome::Failed),
         ] {
-            assert_eq!(take("a step", Command::new("sh").args(["-c", script])).unwrap().0, expected, "{script}");
+            assert_eq!(run_tests("a step", Command::new("sh").args(["-c", script])).unwrap(), expected, "{script}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! libtorch out of PyTorch's wheels, which pip fetches and holds to their digests.
+//! libtorch from PyTorch's wheels, which pip downloads and checks against their digests.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::command::{output_of, status};
 use crate::extract;
 use crate::libtorch::{Libtorch, VERSION, Variant, library};
 
-/// What is taken from PyTorch's wheels, and the digests that pip holds each file to.
+/// The wheels, with the digests that pip checks.
 const REQUIREMENTS: &str = "\
 torch==2.11.0 \
  --hash=sha256:7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a \
@@ -24,7 +24,7 @@ nvidia-cuda-runtime==13.0.96; sys_platform == \"linux\" \
  --hash=sha256:ef9bcbe90493a2b9d810e43d249adb3d02e98dd30200d86607d8d02687c43f55
 ";
 
-/// What torch's wheel puts where, without the GPU's and Python's part of it.
+/// What is unpacked from torch's wheel, and where to: all but the parts for GPUs and Python.
 const TORCH: [&str; 7] = [
     "torch/include/=include/",
     "torch/lib/=lib/",
@@ -39,11 +39,11 @@ const TORCH: [&str; 7] = [
 const NVIDIA: [&str; 2] =
     ["nvidia/cu13/lib/libcupti.so=lib/libcupti.so", "nvidia/cu13/lib/libcudart.so=lib/libcudart.so"];
 
-/// The processor's part of PyTorch's wheels. The GPU's part is four fifths of their size.
+/// The CPU part of PyTorch's wheels; the GPU part is four fifths of their size.
 ///
 /// libtorch_cpu itself is linked against CUDA's runtime and profiling libraries there, which are small.
 pub(crate) fn cpu(work: &Path) -> Result<PathBuf> {
-    eprintln!("fetching PyTorch {VERSION} through pip (0.55 GB, 0.45 GB of it are kept)");
+    eprintln!("downloading PyTorch {VERSION} through pip (0.55 GB to download, 0.45 GB on disk)");
     let (wheels, made) = (work.join("wheels"), work.join("libtorch"));
     let requirements = work.join("requirements.txt");
     std::fs::write(&requirements, REQUIREMENTS)?;
@@ -55,7 +55,7 @@ pub(crate) fn cpu(work: &Path) -> Result<PathBuf> {
     }
     pip.arg("--dest").arg(&wheels).arg("--requirement").arg(&requirements);
     if !status(pip.stdout(std::io::stderr()))?.success() {
-        bail!("pip could not download PyTorch; its reason is above (hint: cargo xtask doctor, or set LIBTORCH)");
+        bail!("pip failed to download PyTorch, see above (hint: cargo xtask doctor, or set LIBTORCH)");
     }
 
     eprintln!("unpacking");
@@ -67,16 +67,16 @@ pub(crate) fn cpu(work: &Path) -> Result<PathBuf> {
     }
     std::fs::remove_dir_all(&wheels)?;
     if cfg!(target_os = "linux") {
-        // The wheel's own libtorch.so wants the GPU's part; macOS has no such part, and its own file stays.
+        // The wheel's own libtorch.so needs the GPU part. On macOS there is none, and the file stays.
         let link = made.join("lib").join(library("torch"));
         std::os::unix::fs::symlink(library("torch_cpu"), link)?;
     }
     std::fs::write(made.join("build-version"), format!("{VERSION}\n"))?;
-    Libtorch::open(&made).context("PyTorch's wheels do not hold what they should")?;
+    Libtorch::open(&made).context("PyTorch's wheels are incomplete")?;
     Ok(made)
 }
 
-/// pip's names for systems whose wheels run here.
+/// pip's names of the platforms whose wheels run here.
 fn platforms() -> Result<Vec<String>> {
     let arch = std::env::consts::ARCH;
     match (std::env::consts::OS, arch) {
@@ -86,23 +86,23 @@ fn platforms() -> Result<Vec<String>> {
         }
         ("macos", "aarch64") => Ok(vec!["macosx_11_0_arm64".into()]),
         (system, _) => bail!(
-            "there is no prebuilt libtorch {VERSION} for {system} on {arch} (hint: build it, and set LIBTORCH to its folder)"
+            "a prebuilt libtorch {VERSION} for {system} on {arch} is not available (hint: build it, and set LIBTORCH to its folder)"
         ),
     }
 }
 
-/// The whole of PyTorch with the CUDA libraries that it brings.
+/// All of PyTorch with its CUDA libraries.
 pub(crate) fn cuda(work: &Path) -> Result<PathBuf> {
     if std::env::consts::OS != "linux" {
-        bail!("libtorch with CUDA is set up on Linux alone (hint: cargo xtask setup --cpu)");
+        bail!("libtorch with CUDA is available only on Linux (hint: cargo xtask setup --cpu)");
     }
-    eprintln!("fetching PyTorch {VERSION} with CUDA 13 through pip (about 2.5 GB, 5.5 GB unpacked)");
+    eprintln!("downloading PyTorch {VERSION} with CUDA 13 through pip (about 2.5 GB, 5.5 GB unpacked)");
     let made = work.join("site");
     let mut pip = pip()?;
     pip.args(["install", "--no-compile", "--only-binary=:all:", "--target"]).arg(&made);
     pip.arg(format!("torch=={VERSION}"));
     if !status(pip.stdout(std::io::stderr()))?.success() {
-        bail!("pip could not install PyTorch; its reason is above (hint: it needs python 3.10 to 3.14)");
+        bail!("pip failed to install PyTorch, see above (hint: it needs python 3.10 to 3.14)");
     }
     Libtorch::open(&made.join("torch"))?;
     Ok(made)

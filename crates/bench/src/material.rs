@@ -65,19 +65,16 @@ impl Material {
     }
 }
 
-/// The folder with the treebank: the one asked for, else the customary places.
-pub(crate) fn treebank(asked: Option<&Path>) -> Result<PathBuf> {
-    let folder = match (asked, std::env::var_os("VERDICT_SST")) {
-        (Some(folder), _) => folder.to_owned(),
-        (None, Some(folder)) => folder.into(),
-        (None, None) => "../shared/data/sst".into(),
+/// The folder with the treebank: `--data`, else the variable VERDICT_SST.
+pub(crate) fn treebank(data: Option<&Path>) -> Result<PathBuf> {
+    const HINT: &str = "hint: --data DIR or VERDICT_SST names a folder with the treebank's train.txt, dev.txt and \
+                        test.txt; docs/data.md says where to get it";
+    let variable = || std::env::var_os("VERDICT_SST").map(PathBuf::from);
+    let Some(folder) = data.map(Path::to_owned).or_else(variable) else {
+        bail!("the benchmark needs the sentences of the Stanford Sentiment Treebank ({HINT})");
     };
     if !folder.join("train.txt").is_file() {
-        bail!(
-            "{} has no train.txt of the treebank, and the benchmark works on its sentences (hint: --data DIR or \
-             VERDICT_SST; docs/data.md says where to get it)",
-            folder.display()
-        );
+        bail!("{} has no train.txt ({HINT})", folder.display());
     }
     Ok(folder)
 }

@@ -72,7 +72,7 @@ pub(crate) struct BenchArgs {
     /// minilm, bert-base, or a model folder; can be given several times [default: minilm and bert-base]
     #[arg(long = "model", value_name = "NAME|DIR", value_parser = model)]
     models: Vec<ModelChoice>,
-    /// The treebank's train.txt, dev.txt and test.txt [default: $VERDICT_SST, else ../shared/data/sst]
+    /// Folder with the treebank's train.txt, dev.txt and test.txt [default: $VERDICT_SST]
     #[arg(long, value_name = "DIR", value_parser = absolute)]
     pub data: Option<PathBuf>,
     /// Where both sides compute

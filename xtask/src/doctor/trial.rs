@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use super::Finding;
+use super::{Finding, fail, ok};
 use crate::command::{built_program, output_of};
 use crate::libtorch::{Libtorch, Variant, library};
 use crate::product;
 
-/// Builds the binary and asks the loader which libtorch it takes.
+/// Builds the binary and asks the loader which libtorch it uses.
 pub(super) fn linked(libtorch: &Libtorch) -> Finding {
     eprintln!("building (minutes, the first time)");
     let mut build = product::DOCTOR.build(&libtorch.folder);
@@ -17,40 +17,35 @@ pub(super) fn linked(libtorch: &Libtorch) -> Finding {
             let program = built_program(&String::from_utf8_lossy(&output.stdout), "verdict").unwrap_or_default();
             loader(&program.display().to_string(), libtorch)
         }
-        _ => Finding::Fail("the build failed".into(), "cargo build -p cli, and see above"),
+        _ => fail("the build failed", "see above, or run cargo build -p cli"),
     }
 }
 
 fn loader(binary: &str, libtorch: &Libtorch) -> Finding {
-    // The loader is asked without the paths that cargo adds for its children: as if the binary were started by hand.
+    // The loader is run without the paths that cargo adds for its children, as if the binary were started by hand.
     let listing = output_of("env", &["-u", "LD_LIBRARY_PATH", "ldd", binary]);
     let Some(listing) = listing.filter(|_| cfg!(target_os = "linux")) else {
-        return Finding::Ok(format!("{binary} (no `ldd` here to look closer)"));
+        return ok(format!("{binary} (no `ldd` here to look closer)"));
     };
-    let wanted = match libtorch.variant {
+    let name = match libtorch.variant {
         Variant::Cpu => library("torch_cpu"),
         Variant::Cuda => library("torch_cuda"),
     };
-    let found = listing.lines().find_map(|line| line.trim().strip_prefix(&format!("{wanted} => ")));
+    let found = listing.lines().find_map(|line| line.trim().strip_prefix(&format!("{name} => ")));
     let found = found.map(|rest| rest.split(" (").next().unwrap_or(rest));
     match found {
-        Some(path) if Path::new(path).exists() => Finding::Ok(format!("{binary} takes {path}")),
-        _ => Finding::Fail(
-            format!("{binary} does not find {wanted}"),
-            "touch build/libtorch.rs, then cargo xtask doctor",
-        ),
+        Some(path) if Path::new(path).exists() => ok(format!("{binary} uses {path}")),
+        _ => fail(format!("{binary} does not find {name}"), "touch build/libtorch.rs, then cargo xtask doctor"),
     }
 }
 
 pub(super) fn training_step(libtorch: &Libtorch) -> Finding {
     match product::DOCTOR.command(&libtorch.folder).stderr(Stdio::inherit()).output() {
-        Ok(output) if output.status.success() => {
-            Finding::Ok(String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; "))
-        }
+        Ok(output) if output.status.success() => ok(String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; ")),
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            Finding::Fail(format!("`verdict doctor` failed ({}) {text}", output.status), "cargo run -p cli -- doctor")
+            fail(format!("`verdict doctor` failed ({}) {text}", output.status), "cargo run -p cli -- doctor")
         }
-        Err(error) => Finding::Fail(format!("could not start cargo: {error}"), "cargo run -p cli -- doctor"),
+        Err(error) => fail(format!("failed to start cargo: {error}"), "cargo run -p cli -- doctor"),
     }
 }

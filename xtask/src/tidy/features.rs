@@ -9,8 +9,8 @@ use super::packages::metadata;
 use super::printed;
 use crate::command::{cargo, root};
 
-/// Built before everything else and kept small, with features of its own for the few crates that it needs.
-const APART: &str = "xtask";
+/// Built first and kept small, so that its few dependencies may have other features.
+const EXEMPT: &str = "xtask";
 
 /// The third-party crates that `cargo build` or, with `tests`, `cargo test` builds for `packages`, each with its features.
 fn built(packages: &[&str], tests: bool) -> BTreeSet<String> {
@@ -28,7 +28,7 @@ fn built(packages: &[&str], tests: bool) -> BTreeSet<String> {
 fn every_command_builds_third_party_crates_with_the_same_features() {
     let metadata = metadata();
     let packages = metadata["packages"].as_array().unwrap().iter().map(|package| package["name"].as_str().unwrap());
-    let packages: Vec<&str> = packages.filter(|package| *package != APART).collect();
+    let packages: Vec<&str> = packages.filter(|package| *package != EXEMPT).collect();
     let whole = built(&packages, true);
     let crates: BTreeSet<_> = whole.iter().map(|line| line.split(' ').take(2).collect::<Vec<_>>()).collect();
     let mut again: Vec<String> = Vec::new();
