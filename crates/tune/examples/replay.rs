@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::Value;
-use tune::pruner::{Asha, Median, Never, Pruner};
+use tune::pruner::{Asha, Median, NopPruner, Pruner};
 use tune::{StudyDirection, Trial, TrialState};
 
 const ORDERS: u64 = 1000;
@@ -107,7 +107,7 @@ fn main() -> ExitCode {
     println!("{:44} {:>7} {:>7} {:>8}", "", "steps", "behind", "<= 0.5");
     let asha = |spacing, reduction_factor| Asha { spacing, reduction_factor, ..Asha::default() };
     let rules: [(&str, &dyn Pruner); 6] = [
-        ("none", &Never),
+        ("none", &NopPruner),
         ("median", &Median::default()),
         ("asha: the better half at 1, 4, 16 (default)", &Asha::default()),
         ("asha: the better half at 1, 2, 4, 8, 16", &asha(2, 2)),

@@ -1,7 +1,7 @@
-//! What values a parameter may take, and the two forms of a value.
+//! The values that a parameter may take, and the two forms of a value.
 //!
-//! The external form is what a person writes: a number, a word, a truth value. The internal form is always a number: the
-//! value itself, or the index of a choice. Journals hold internal values beside their distribution, as Optuna does.
+//! The external form is what a configuration file has: a number, a string or a boolean. The internal form is always a
+//! number: the value itself, or the index of a choice. Journals hold internal values with their distribution, as Optuna's do.
 
 use std::fmt;
 
@@ -28,12 +28,12 @@ pub enum ParamValue {
     Str(String),
 }
 
-/// How far a value may lie beside a step, in steps. Optuna's.
+/// How far a value may be from a step, in steps, as in Optuna.
 const STEP_TOLERANCE: f64 = 1e-8;
 
 impl Distribution {
-    /// The internal form of a value: the number itself, or the index of a choice. `None` for a value of another kind, not
-    /// for one out of range, which [`contains`](Self::contains) tells.
+    /// The internal form of a value: the number itself, or the index of a choice. `None` for a value of another kind, but not
+    /// for one out of range: see [`contains`](Self::contains).
     pub fn to_internal(&self, value: &ParamValue) -> Option<f64> {
         let number = match value {
             ParamValue::Int(number) => Some(*number as f64),
@@ -76,8 +76,8 @@ impl Distribution {
         }
     }
 
-    /// Whether a study that has this parameter with this distribution can take it with `other` too: ranges may change,
-    /// kind, scale and choices may not. Optuna's rule; why not, where not.
+    /// Whether a study may have a parameter with this distribution and with `other`: ranges may change, but not kind,
+    /// scale and choices. This is Optuna's rule. The error is the reason.
     pub(crate) fn check_compatible(&self, other: &Self) -> Result<(), &'static str> {
         match (self, other) {
             (Self::Float { log: a, .. }, Self::Float { log: b, .. })
@@ -86,7 +86,7 @@ impl Distribution {
                     Ok(())
                 } else {
                     Err(
-                        "has been on another scale (logarithmic or not) in this study (hint: keep it, or begin another study)",
+                        "had another scale (logarithmic or linear) in this study (hint: keep it, or start another study)",
                     )
                 }
             }
@@ -95,31 +95,33 @@ impl Distribution {
                 if same {
                     Ok(())
                 } else {
-                    Err("has had other choices in this study (hint: keep them, or begin another study)")
+                    Err("had other choices in this study (hint: keep them, or start another study)")
                 }
             }
-            _ => Err("has been of another kind in this study (hint: keep it, or begin another study)"),
+            _ => Err("had another kind of distribution in this study (hint: keep it, or start another study)"),
         }
     }
 
-    /// What is wrong with this distribution, if something is.
+    /// Refuses a distribution that is not valid.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         match self {
-            Self::Float { low, high, .. } if low.is_nan() || high.is_nan() => Err("has a bound that is no number"),
-            Self::Float { low, high, .. } if low > high => Err("has a low end above its high end"),
+            Self::Float { low, high, .. } if low.is_nan() || high.is_nan() => Err("has a bound that is NaN"),
+            Self::Float { low, high, .. } if low > high => Err("has low above high"),
             Self::Float { log: true, step: Some(_), .. } => Err("is logarithmic and has a step"),
-            Self::Float { low, log: true, .. } if *low <= 0.0 => Err("is logarithmic and doesn't begin above 0"),
-            Self::Float { step: Some(step), .. } if step.is_nan() || *step <= 0.0 => Err("has a step not above 0"),
-            Self::Int { low, high, .. } if low > high => Err("has a low end above its high end"),
+            Self::Float { low, log: true, .. } if *low <= 0.0 => Err("is logarithmic, so low must be above 0"),
+            Self::Float { step: Some(step), .. } if step.is_nan() || *step <= 0.0 => {
+                Err("has a step that is not above 0")
+            }
+            Self::Int { low, high, .. } if low > high => Err("has low above high"),
             Self::Int { log: true, step, .. } if *step != 1 => Err("is logarithmic and has a step"),
-            Self::Int { low, log: true, .. } if *low < 1 => Err("is logarithmic and doesn't begin at 1 or above"),
-            Self::Int { step, .. } if *step < 1 => Err("has a step not above 0"),
+            Self::Int { low, log: true, .. } if *low < 1 => Err("is logarithmic, so low must be 1 or more"),
+            Self::Int { step, .. } if *step < 1 => Err("has a step that is not above 0"),
             Self::Categorical { choices } if choices.is_empty() => Err("has no choices"),
             _ => Ok(()),
         }
     }
 
-    /// Whether an internal value can be given its external form; it may lie out of range.
+    /// Whether an internal value has an external form; it may be out of range.
     pub(crate) fn can_represent(&self, internal: f64) -> bool {
         match self {
             Self::Float { .. } => !internal.is_nan(),
@@ -128,7 +130,7 @@ impl Distribution {
         }
     }
 
-    /// As Optuna writes it: a JSON text, which journals hold as a string.
+    /// JSON as Optuna writes it; journals hold it as a string.
     pub(crate) fn to_json(&self) -> String {
         let (name, attributes) = match self {
             Self::Float { low, high, log, step } => {
@@ -147,16 +149,16 @@ impl Distribution {
         format!("{{\"name\": \"{name}\", \"attributes\": {attributes}}}")
     }
 
-    /// From what Optuna writes, older names and the short form among it.
+    /// Reads JSON that Optuna wrote, also with older names and in the short form.
     pub(crate) fn from_json(text: &str) -> Result<Self, String> {
         let value = json::parse(text.as_bytes())?;
         let (name, fields) = match (&value["name"], &value["type"]) {
             (Value::String(name), _) => (name, &value["attributes"]),
             (_, Value::String(kind)) => (kind, &value),
-            _ => return Err("no name".to_owned()),
+            _ => return Err("\"name\" is missing".to_owned()),
         };
-        let float = |key: &str| json::number(&fields[key]).ok_or_else(|| format!("no number \"{key}\""));
-        let int = |key: &str| json::integer(&fields[key]).ok_or_else(|| format!("no whole number \"{key}\""));
+        let float = |key: &str| json::number(&fields[key]).ok_or_else(|| format!("\"{key}\" is not a number"));
+        let int = |key: &str| json::integer(&fields[key]).ok_or_else(|| format!("\"{key}\" is not a whole number"));
         let log = fields["log"].as_bool().unwrap_or(false);
         let optional = |key: &str| !fields[key].is_null();
         let distribution = match name.as_str() {
@@ -174,11 +176,11 @@ impl Distribution {
                 Self::Int { low: int("low")?, high: int("high")?, log, step }
             }
             "CategoricalDistribution" | "categorical" => {
-                let choices = fields["choices"].as_array().ok_or("no list \"choices\"")?;
+                let choices = fields["choices"].as_array().ok_or("\"choices\" is not a list")?;
                 let choices: Result<_, _> = choices.iter().map(ParamValue::from_json).collect();
                 Self::Categorical { choices: choices? }
             }
-            _ => return Err(format!("a kind \"{}\" that is not known", json::excerpt(name))),
+            _ => return Err(format!("unknown kind \"{}\"", json::excerpt(name))),
         };
         distribution.check()?;
         Ok(distribution)
@@ -190,7 +192,7 @@ fn index(internal: f64) -> Option<usize> {
 }
 
 impl ParamValue {
-    /// Whether Python takes the two for one: 1, 1.0 and true are, and so are two that are no number.
+    /// Whether the two are equal in Python, as 1, 1.0 and true are; NaN equals NaN.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let number = |value: &Self| match value {
             Self::Bool(truth) => Some(f64::from(u8::from(*truth))),
@@ -214,7 +216,7 @@ impl ParamValue {
         }
     }
 
-    /// As a JSON value; a number that JSON doesn't have becomes the word for it.
+    /// As a JSON value; a number that JSON lacks becomes a string.
     pub(crate) fn to_value(&self) -> Value {
         match self {
             Self::Null => Value::Null,
@@ -236,11 +238,11 @@ impl ParamValue {
             Value::Number(number) => match (number.as_i64(), number.as_f64()) {
                 (Some(whole), _) => Ok(Self::Int(whole)),
                 (None, Some(float)) => Ok(Self::Float(float)),
-                _ => Err("a number that is out of range".to_owned()),
+                _ => Err("the choice is a number out of range".to_owned()),
             },
             Value::String(text) => Ok(Self::Str(text.clone())),
             Value::Array(_) | Value::Object(_) => {
-                Err("a choice that is neither a number, a word, a truth value nor null".to_owned())
+                Err("the choice is not a number, a string, a boolean or null".to_owned())
             }
         }
     }
@@ -294,7 +296,7 @@ mod tests {
         for internal in [0.0, 1.0, 2.0, 4.0, 5.0] {
             assert_eq!(choices.to_internal(&choices.to_external(internal)), Some(internal));
         }
-        // What is no number is equal to nothing, and yet a choice; 1.0 is Python's 1.
+        // NaN can be a choice although it equals nothing; 1.0 is Python's 1.
         assert_eq!(choices.to_internal(&ParamValue::Float(f64::NAN)), Some(3.0));
         assert_eq!(choices.to_internal(&ParamValue::Float(1.0)), Some(1.0));
         assert_eq!(choices.to_internal(&ParamValue::Float(2.0)), None);

@@ -1,4 +1,4 @@
-//! What can go wrong with a study, each with the way out.
+//! Errors of a study, each with a hint.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,54 +20,53 @@ pub enum TuneError {
     Disk(#[from] DiskError),
 
     #[error(
-        "{}, line {line}: {problem} (hint: the file is damaged or not a study; copy it, then remove this line and \
-         everything that follows to go on from what came before)", path.display()
+        "{}, line {line}: {problem} (hint: the file is damaged or is not a study; to continue from the lines before, \
+         copy it and remove this line and all that follow)", path.display()
     )]
     Damaged { path: PathBuf, line: u64, problem: String },
 
-    /// The journal is not the file any more that was read before.
+    /// The journal is no longer the file that was read before.
     #[error("{} was replaced or cut off while it was in use (hint: run the same command again)", path.display())]
     Replaced { path: PathBuf },
 
-    /// The lock was lost again and again between taking it and writing.
+    /// The lock was lost several times between acquiring it and writing.
     #[error(
-        "the lock {} is taken away from this process again and again (hint: look for a process that removes it, or a \
-         disk on which a write takes longer than half a minute)", path.display()
+        "failed to keep the lock {}: another process removed it several times (hint: look for that process, or for a \
+         disk on which a write takes more than 30 s)", path.display()
     )]
     LockLost { path: PathBuf },
 
-    #[error("{} has no study \"{study}\"; it has {}", path.display(), names(found))]
+    #[error("{}: expected a study \"{study}\", found {}", path.display(), names(found))]
     NoStudy { path: PathBuf, study: String, found: Vec<String> },
 
     #[error(
-        "study \"{study}\" in {} is there to {found}, not to {wanted} its value (hint: take another study name)",
+        "study \"{study}\" in {}: expected the direction {expected}, found {found} (hint: use another study name)",
         path.display()
     )]
-    OtherDirection { path: PathBuf, study: String, found: StudyDirection, wanted: StudyDirection },
+    OtherDirection { path: PathBuf, study: String, found: StudyDirection, expected: StudyDirection },
 
     #[error(
-        "study \"{study}\" in {} has {objectives}; one value to minimize or maximize can be gone on with (hint: take \
-         another study name)", path.display()
+        "study \"{study}\" in {}: expected one objective, found {objectives} (hint: use another study name)", path.display()
     )]
     Objectives { path: PathBuf, study: String, objectives: String },
 
-    #[error("study \"{study}\" has no trial {number}; it has {count}")]
+    #[error("study \"{study}\" has no trial {number}, only {count} trials")]
     NoTrial { study: String, number: u64, count: u64 },
 
-    /// The trial is not in a state in which this can be done to it.
-    #[error("trial {number} is {state}, so it can't {doing}")]
-    WrongState { number: u64, state: TrialState, doing: &'static str },
+    /// The trial's state does not allow this.
+    #[error("trial {number} is {state}, so it can't {action}")]
+    WrongState { number: u64, state: TrialState, action: &'static str },
 
-    #[error("trial {number} belongs to {owner} now, because this process was taken for dead")]
+    #[error("trial {number} now belongs to {owner}, because this process was considered dead")]
     NotOwner { number: u64, owner: String },
 
     #[error("parameter \"{name}\" {problem}")]
     BadParam { name: String, problem: String },
 
-    #[error("trial {number} can't be complete with a value that is no number (hint: finish it as failed)")]
-    NotANumber { number: u64 },
+    #[error("trial {number} can't be complete with the value NaN (hint: finish it as failed)")]
+    NanValue { number: u64 },
 
-    #[error("cannot export the trials: {source}")]
+    #[error("failed to export the trials: {source}")]
     Export { source: io::Error },
 }
 

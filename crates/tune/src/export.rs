@@ -1,9 +1,8 @@
-//! All trials as a table or as JSON, for other programs.
+//! All trials as CSV or JSON, for other programs.
 //!
 //! The columns are those of Optuna's `trials_dataframe`: `number`, `value`, `datetime_start`, `datetime_complete`,
-//! `duration`, `params_NAME` for every parameter, `user_attrs_NAME` for every attribute, `state`. Times are written as the
-//! journal has them, in UTC; durations are seconds. What a trial doesn't have is empty in the table and missing, or null,
-//! in JSON.
+//! `duration`, `params_NAME` for every parameter, `user_attrs_NAME` for every attribute, `state`. Times are as in
+//! the journal, in UTC; durations are in seconds. A missing value is empty in the table and missing or null in JSON.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -18,7 +17,7 @@ use crate::trial::Trial;
 /// Writes the trials as comma-separated values with a header.
 ///
 /// # Errors
-/// [`TuneError::Export`] where `output` can't be written to.
+/// [`TuneError::Export`] if writing fails.
 pub fn csv(trials: &[Trial], output: impl Write) -> Result<()> {
     let params: BTreeSet<&String> = trials.iter().flat_map(|trial| trial.params.keys()).collect();
     let attrs: BTreeSet<&String> = trials.iter().flat_map(|trial| trial.user_attrs.keys()).collect();
@@ -48,17 +47,17 @@ pub fn csv(trials: &[Trial], output: impl Write) -> Result<()> {
     write().map_err(|error| TuneError::Export { source: io::Error::other(error) })
 }
 
-/// A text as it is, anything else as JSON.
+/// A string unquoted, anything else as JSON.
 fn cell(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Writes the study as one JSON object: `study`, `direction` and `trials`, a list of objects with the table's columns,
-/// parameters, attributes and `intermediate_values` as objects of their own. Numbers that JSON doesn't have are written
-/// as the words `NaN`, `inf` and `-inf`.
+/// parameters, attributes and `intermediate_values` as objects of their own. Numbers that JSON lacks are written as
+/// the strings `NaN`, `inf` and `-inf`.
 ///
 /// # Errors
-/// [`TuneError::Export`] where `output` can't be written to.
+/// [`TuneError::Export`] if writing fails.
 pub fn json(study: &Study, mut output: impl Write) -> Result<()> {
     let trials: Vec<Value> = study.trials().iter().map(object).collect();
     let whole = json!({"study": study.name(), "direction": study.direction().to_string(), "trials": trials});

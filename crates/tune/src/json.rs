@@ -1,6 +1,6 @@
-//! JSON as Python reads and writes it: with `NaN`, `Infinity` and `-Infinity`, which no other reader knows.
+//! JSON as Python writes it: with `NaN`, `Infinity` and `-Infinity`, which serde_json refuses to read and to write.
 //!
-//! A value of these three becomes a string with a mark in front, because a [`Value`] has no room for it as a number.
+//! Since a [`Value`] can't hold these numbers, each becomes a string that begins with a mark.
 
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ fn reason(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-/// The text with strings in the place of the three words that stand outside of strings.
+/// The text with marked strings in place of the three words outside strings.
 fn marked(text: &[u8]) -> Vec<u8> {
     let mut made = Vec::with_capacity(text.len() + 64);
     let (mut at, mut in_string) = (0, false);
@@ -53,18 +53,18 @@ pub(crate) fn special(value: &Value) -> Option<f64> {
     SPECIAL.iter().find(|(name, _)| *name == word).map(|(_, number)| *number)
 }
 
-/// A number, the three special ones among them.
+/// A number, including the three special ones.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| special(value))
 }
 
-/// A whole number, also one that is written with a point.
+/// A whole number, also in the form 3.0.
 pub(crate) fn integer(value: &Value) -> Option<i64> {
     let float = || value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 9e18);
     value.as_i64().or_else(|| float().map(|number| number as i64))
 }
 
-/// A value without marks: what was marked is left as the plain word.
+/// A value without marks: a marked string becomes the plain word.
 pub(crate) fn unmarked(mut value: Value) -> Value {
     match &mut value {
         Value::String(text) => {
@@ -79,7 +79,7 @@ pub(crate) fn unmarked(mut value: Value) -> Value {
     value
 }
 
-/// A number as Python reads it back to the bit.
+/// A number in a form that Python reads back to the same bits.
 pub(crate) fn float(number: f64) -> String {
     let special = || SPECIAL.iter().find(|(_, other)| number == *other).map_or("NaN", |(word, _)| word);
     serde_json::Number::from_f64(number).map_or_else(|| special().to_owned(), |number| number.to_string())
@@ -89,13 +89,13 @@ pub(crate) fn string(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// An object whose members are JSON texts already.
+/// An object of members that are JSON texts.
 pub(crate) fn object<'a>(members: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let members: Vec<_> = members.into_iter().map(|(name, json)| format!("{}:{json}", string(name))).collect();
     format!("{{{}}}", members.join(","))
 }
 
-/// The first characters of a text from outside, for an error message.
+/// The first characters of a text, escaped, for an error message.
 pub(crate) fn excerpt(text: &str) -> String {
     const SHOWN: usize = 40;
     let shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();

@@ -1,13 +1,13 @@
-//! Hyper-parameter studies that survive their processes and that others can open.
+//! Hyper-parameter studies in Optuna's journal format, which any number of processes may stop and continue.
 //!
 //! A [`Study`] is a name and a direction in an append-only file, the [`journal`], which is Optuna's: its Python library
-//! and its dashboard read what is written here, and a study that was begun there goes on here. A [`Trial`] is one
-//! configuration and what came of it. Several processes may work on one study at once; each trial belongs to one of
-//! them, and what a dead one left is taken over by another.
+//! and its dashboard read what is written here, and a study that was started there can be continued here. A [`Trial`] is
+//! one configuration with its result. Several processes may work on one study at once; each trial belongs to one of
+//! them, and another takes over the trials of a dead one.
 //!
 //! ```
 //! use std::collections::BTreeMap;
-//! use tune::{Begun, StudyDirection, Distribution, TrialOutcome, Param, Repeat, Study};
+//! use tune::{Distribution, Duplicates, Param, StartOutcome, Study, StudyDirection, TrialOutcome};
 //!
 //! # fn main() -> Result<(), tune::TuneError> {
 //! # let folder = tempfile::tempdir().unwrap();
@@ -16,7 +16,7 @@
 //! let distribution = Distribution::Float { low: 1e-6, high: 1e-3, log: true, step: None };
 //! let params = BTreeMap::from([("learning_rate".to_owned(), Param { distribution, internal: 1e-4 })]);
 //! let number = study.trials().len() as u64;
-//! if let Begun::Started(number) = study.begin(number, params, BTreeMap::new(), Repeat::Refuse)? {
+//! if let StartOutcome::Started(number) = study.start_trial(number, params, BTreeMap::new(), Duplicates::Refuse)? {
 //!     study.report(number, 1, 0.44)?;
 //!     study.finish(number, TrialOutcome::Complete(0.486))?;
 //! }
@@ -40,5 +40,5 @@ mod trial;
 pub use distribution::{Distribution, ParamValue};
 pub use error::{Result, TuneError};
 pub use journal::Worker;
-pub use study::{Begun, HEARTBEAT, Holder, Repeat, SILENCE, Study, TrialOutcome};
+pub use study::{Duplicates, HEARTBEAT_INTERVAL, StartOutcome, Study, TrialOutcome, TrialOwner, WORKER_TIMEOUT};
 pub use trial::{Param, Params, StudyDirection, Trial, TrialState};

@@ -1,8 +1,8 @@
 //! A study: its trials, and what a worker does to them.
 //!
-//! Everything that changes the study goes through its journal: under the lock, after reading what others did, and synced
-//! before the call returns. What isn't allowed any more by then (a trial that somebody finished, or took over) is an
-//! error and changes nothing. Reading never waits: [`trials`](Study::trials) are those of the last
+//! Everything that changes the study goes through its journal: under the lock, after reading what other workers did, and synced
+//! before the call returns. What is no longer allowed by then (on a trial that another worker finished or took over) is
+//! an error and changes nothing. Reading never waits: [`trials`](Study::trials) are those of the last
 //! [`sync`](Study::sync) or change.
 
 mod ownership;
@@ -15,7 +15,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-pub use self::ownership::{HEARTBEAT, Holder, SILENCE};
+pub use self::ownership::{HEARTBEAT_INTERVAL, TrialOwner, WORKER_TIMEOUT};
 use self::view::{StudyView, no_study};
 use crate::distribution::ParamValue;
 use crate::error::{Result, TuneError};
@@ -38,35 +38,35 @@ pub struct Study {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TrialOutcome {
     Complete(f64),
-    /// Early, because others did better; its last intermediate value becomes its value, as in Optuna.
+    /// Stopped early; its last intermediate value becomes its value, as in Optuna.
     Pruned,
     Failed,
 }
 
-/// What came of asking for a new trial.
+/// The result of [`Study::start_trial`] and [`Study::add_trial`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begun {
-    /// It is there, under this number.
+pub enum StartOutcome {
+    /// The trial was created, with this number.
     Started(u64),
-    /// It isn't: this earlier trial has the same configuration.
-    Identical(u64),
-    /// It isn't: others created trials in the meantime, so the configuration was chosen without knowing them.
-    Overtaken,
+    /// Nothing was created: this earlier trial has the same configuration.
+    Duplicate(u64),
+    /// Nothing was created: other workers created trials in the meantime, which the sampler did not know.
+    Outdated,
 }
 
-/// Whether a configuration may be tried that was tried before.
+/// Whether two trials may have the same configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
+pub enum Duplicates {
     Refuse,
     Allow,
 }
 
 impl Study {
-    /// Opens a study, and makes the journal and the study in it where they aren't there. The folder must be.
+    /// Opens a study; creates the journal and the study if they do not exist. The folder must exist.
     ///
     /// # Errors
     /// [`TuneError::Disk`]; [`TuneError::Damaged`]; [`TuneError::OtherDirection`] and [`TuneError::Objectives`] where the
-    /// study is there and optimises something else.
+    /// study exists and optimizes something else.
     pub fn open(path: &Path, name: &str, direction: StudyDirection) -> Result<Self> {
         JournalFile::create(path)?;
         let mut journal = Journal::open(path)?;
@@ -80,12 +80,12 @@ impl Study {
         let study = Self::find(journal, name, worker)?;
         if study.direction != direction {
             let (path, study, found) = (path.to_owned(), study.name, study.direction);
-            return Err(TuneError::OtherDirection { path, study, found, wanted: direction });
+            return Err(TuneError::OtherDirection { path, study, found, expected: direction });
         }
         Ok(study)
     }
 
-    /// Opens a study that is there, without writing anything.
+    /// Opens an existing study without writing anything.
     ///
     /// # Errors
     /// As [`open`](Self::open), and [`TuneError::NoStudy`].
@@ -105,7 +105,7 @@ impl Study {
         let replay = journal.replay();
         let (id, state) = replay.study(name).ok_or_else(|| no_study(journal.path(), name, replay))?;
         let direction = match state.directions[..] {
-            [code] => StudyDirection::from_code(code).ok_or_else(|| "no direction".to_owned()),
+            [code] => StudyDirection::from_code(code).ok_or_else(|| "one without a direction".to_owned()),
             _ => Err(format!("{} objectives", state.directions.len())),
         };
         let direction = direction.map_err(|objectives| {
@@ -132,17 +132,17 @@ impl Study {
         &self.worker
     }
 
-    /// Reads what others did.
+    /// Reads what other workers appended.
     ///
     /// # Errors
-    /// [`TuneError::Disk`], [`TuneError::Damaged`], [`TuneError::Replaced`], and [`TuneError::NoStudy`] where somebody
-    /// deleted the study.
+    /// [`TuneError::Disk`], [`TuneError::Damaged`], [`TuneError::Replaced`], and [`TuneError::NoStudy`] where the
+    /// study was deleted.
     pub fn sync(&mut self) -> Result<()> {
         self.journal.sync()?;
         self.view(self.journal.replay()).map(drop)
     }
 
-    /// All trials, by number.
+    /// All trials by number.
     pub fn trials(&self) -> &[Trial] {
         self.journal.replay().by_id(self.id).map_or(&[], |study| &study.trials)
     }
@@ -151,12 +151,12 @@ impl Study {
         self.view(self.journal.replay())?.trial(number).map(|(trial, _)| trial)
     }
 
-    /// What people keep with the study.
+    /// The user attributes of the study.
     pub fn user_attrs(&self) -> BTreeMap<String, Value> {
         self.journal.replay().by_id(self.id).map(|study| study.user_attrs.clone()).unwrap_or_default()
     }
 
-    /// What programs keep with the study.
+    /// The system attributes of the study, which are for programs.
     pub fn system_attrs(&self) -> BTreeMap<String, Value> {
         self.journal.replay().by_id(self.id).map(|study| study.system_attrs.clone()).unwrap_or_default()
     }
@@ -169,65 +169,65 @@ impl Study {
         best.map(|(trial, _)| trial)
     }
 
-    /// Begins trial `number`, which must be the next: with a `number` of [`trials`](Self::trials)`().len()` the
-    /// configuration was chosen with all trials known that there are.
+    /// Creates trial `number` as running. It must be the next: with a `number` of [`trials`](Self::trials)`().len()` the
+    /// configuration was chosen with all trials known.
     ///
     /// # Errors
-    /// [`TuneError::BadParam`] for a value out of its range, or a distribution that this study can't take; those of
+    /// [`TuneError::BadParam`] for a value out of its range, or a distribution that is incompatible with the study's; those of
     /// [`sync`](Self::sync).
-    pub fn begin(
+    pub fn start_trial(
         &mut self,
         number: u64,
         params: Params,
         user_attrs: BTreeMap<String, Value>,
-        repeat: Repeat,
-    ) -> Result<Begun> {
+        duplicates: Duplicates,
+    ) -> Result<StartOutcome> {
         let new = NewTrial { params, user_attrs, ..NewTrial::new(TrialState::Running) };
-        self.create(number, repeat, || NewTrial { started: Some(now()), ..new.clone() })
+        self.create(number, duplicates, || NewTrial { started: Some(now()), ..new.clone() })
     }
 
-    /// Adds trial `number` as one that is over already, by the rules of [`begin`](Self::begin): one that was run
-    /// elsewhere, or whose outcome is known without running it.
+    /// Adds trial `number` as finished, by the rules of [`start_trial`](Self::start_trial): one that was run elsewhere, or
+    /// whose outcome is known without running it.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin), and [`TuneError::NotANumber`].
-    pub fn record(
+    /// As [`start_trial`](Self::start_trial), and [`TuneError::NanValue`].
+    pub fn add_trial(
         &mut self,
         number: u64,
         params: Params,
         user_attrs: BTreeMap<String, Value>,
         outcome: TrialOutcome,
-        repeat: Repeat,
-    ) -> Result<Begun> {
-        let (state, value) = outcome.ending(number, None)?;
+        duplicates: Duplicates,
+    ) -> Result<StartOutcome> {
+        let (state, value) = outcome.final_state(number, None)?;
         let values = value.map(|value| vec![value]);
         let new = NewTrial { params, user_attrs, values, ..NewTrial::new(state) };
-        self.create(number, repeat, || NewTrial { started: Some(now()), completed: Some(now()), ..new.clone() })
+        self.create(number, duplicates, || NewTrial { started: Some(now()), completed: Some(now()), ..new.clone() })
     }
 
-    fn create(&mut self, number: u64, repeat: Repeat, new: impl Fn() -> NewTrial) -> Result<Begun> {
+    fn create(&mut self, number: u64, duplicates: Duplicates, new: impl Fn() -> NewTrial) -> Result<StartOutcome> {
         let params = new().params;
         self.transact(|study, worker| {
             if study.state.trials.len() as u64 != number {
-                return Ok((Vec::new(), Begun::Overtaken));
+                return Ok((Vec::new(), StartOutcome::Outdated));
             }
             let identical = study.state.trials.iter().find(|trial| trial.has_params(&params));
-            if let Some(trial) = identical.filter(|_| repeat == Repeat::Refuse) {
-                return Ok((Vec::new(), Begun::Identical(trial.number)));
+            if let Some(trial) = identical.filter(|_| duplicates == Duplicates::Refuse) {
+                return Ok((Vec::new(), StartOutcome::Duplicate(trial.number)));
             }
             study.check(&params)?;
             let mut new = new();
             new.system_attrs.insert(WORKER.to_owned(), worker.to_json());
-            Ok((vec![operation::create_trial(&worker.id, study.id, &new)], Begun::Started(number)))
+            Ok((vec![operation::create_trial(&worker.id, study.id, &new)], StartOutcome::Started(number)))
         })
     }
 
-    /// Puts a trial into the queue, for whoever next asks for one by [`claim`](Self::claim) or, in Optuna, at all. These
-    /// parameters must get these values, others are chosen when it begins. Returns its number.
+    /// Puts a trial into the queue, for the next worker that calls [`claim`](Self::claim) or, in Optuna, asks for a trial.
+    /// These parameters get these values, the others are sampled when it starts. Returns its number.
     ///
     /// # Errors
     /// Those of [`sync`](Self::sync).
-    pub fn enqueue(
+    pub fn enqueue_trial(
         &mut self,
         fixed: &BTreeMap<String, ParamValue>,
         user_attrs: BTreeMap<String, Value>,
@@ -241,8 +241,8 @@ impl Study {
         })
     }
 
-    /// Begins the first trial of the queue, if there is one. Its parameters are yet to be chosen, those of
-    /// [`fixed_params`](Trial::fixed_params) as they say, and set by [`set_params`](Self::set_params).
+    /// Starts the first trial of the queue, if there is one. Its parameters must then be set by
+    /// [`set_params`](Self::set_params), those of [`fixed_params`](Trial::fixed_params) to their fixed values.
     ///
     /// # Errors
     /// Those of [`sync`](Self::sync).
@@ -252,69 +252,69 @@ impl Study {
             let Some((trial, owned)) = waiting.into_iter().find(|(trial, _)| trial.state == TrialState::Waiting) else {
                 return Ok((Vec::new(), None));
             };
-            // In this order, or a process killed in between would have the trial and never have said who it is.
+            // In this order, or a process killed in between would own the trial without being identified.
             let who = operation::trial_system_attr(&worker.id, owned.id, WORKER, &worker.to_json());
             let state = operation::trial_state(&worker.id, owned.id, TrialState::Running, None, &now());
             Ok((vec![who, state], Some(trial.number)))
         })
     }
 
-    /// Sets parameters of a trial that this worker has.
+    /// Sets parameters of a trial that belongs to this worker.
     ///
     /// # Errors
-    /// [`TuneError::BadParam`] as in [`begin`](Self::begin); those of [`report`](Self::report).
+    /// [`TuneError::BadParam`] as in [`start_trial`](Self::start_trial); those of [`report`](Self::report).
     pub fn set_params(&mut self, number: u64, params: &Params) -> Result<()> {
-        self.update(number, "take parameters", |study, worker, _, id| {
+        self.update(number, "get parameters", |study, worker, _, id| {
             study.check(params)?;
             let line = |(name, param): (&String, &Param)| operation::trial_param(&worker.id, id, name, param);
             Ok(params.iter().map(line).collect())
         })
     }
 
-    /// Notes a value on the way of a trial that this worker has. A value that is no number is noted as such.
+    /// Reports an intermediate value of a trial that belongs to this worker. NaN is allowed.
     ///
     /// # Errors
-    /// [`TuneError::NoTrial`]; [`TuneError::WrongState`] for one that doesn't run any more; [`TuneError::NotOwner`] for
-    /// one that another worker took over; those of [`sync`](Self::sync).
+    /// [`TuneError::NoTrial`]; [`TuneError::WrongState`] for one that is not running; [`TuneError::NotOwner`] for one
+    /// that another worker took over; those of [`sync`](Self::sync).
     pub fn report(&mut self, number: u64, step: u64, value: f64) -> Result<()> {
         self.update(number, "report a value", |_, worker, _, id| {
             Ok(vec![operation::intermediate(&worker.id, id, step, value)])
         })
     }
 
-    /// Keeps something with a trial that this worker has.
+    /// Sets user attributes of a trial that belongs to this worker.
     ///
     /// # Errors
     /// As [`report`](Self::report).
     pub fn set_trial_user_attrs(&mut self, number: u64, attrs: &BTreeMap<String, Value>) -> Result<()> {
-        self.update(number, "take attributes", |_, worker, _, id| {
+        self.update(number, "get attributes", |_, worker, _, id| {
             let line = |(key, value): (&String, &Value)| operation::trial_user_attr(&worker.id, id, key, value);
             Ok(attrs.iter().map(line).collect())
         })
     }
 
-    /// Keeps something of a program's with a trial that this worker has.
+    /// Sets a system attribute of a trial that belongs to this worker.
     ///
     /// # Errors
     /// As [`report`](Self::report).
     pub fn set_trial_system_attr(&mut self, number: u64, key: &str, value: &Value) -> Result<()> {
-        self.update(number, "take attributes", |_, worker, _, id| {
+        self.update(number, "get attributes", |_, worker, _, id| {
             Ok(vec![operation::trial_system_attr(&worker.id, id, key, value)])
         })
     }
 
-    /// Ends a trial that this worker has. It is never run again.
+    /// Finishes a trial that belongs to this worker. It is never run again.
     ///
     /// # Errors
-    /// As [`report`](Self::report), and [`TuneError::NotANumber`] for a complete trial's value.
+    /// As [`report`](Self::report), and [`TuneError::NanValue`] for a complete trial's value.
     pub fn finish(&mut self, number: u64, outcome: TrialOutcome) -> Result<()> {
         self.update(number, "be finished", |_, worker, trial, id| {
-            let (state, value) = outcome.ending(number, trial.last_intermediate())?;
+            let (state, value) = outcome.final_state(number, trial.last_intermediate())?;
             Ok(vec![operation::trial_state(&worker.id, id, state, value, &now())])
         })
     }
 
-    /// Keeps something with the study.
+    /// Sets a user attribute of the study.
     ///
     /// # Errors
     /// Those of [`sync`](Self::sync).
@@ -326,7 +326,7 @@ impl Study {
         StudyView::of(replay, self.id).ok_or_else(|| no_study(self.path(), &self.name, replay))
     }
 
-    /// Appends what `decide` wants appended after it has seen everything that was appended so far.
+    /// Appends the lines that `decide` returns for everything that was appended so far.
     fn transact<T>(&mut self, decide: impl Fn(&StudyView, &Worker) -> Result<(Vec<String>, T)>) -> Result<T> {
         let Self { journal, id, name, worker, .. } = self;
         let path = journal.path().to_owned();
@@ -340,16 +340,16 @@ impl Study {
     fn update(
         &mut self,
         number: u64,
-        doing: &'static str,
+        action: &'static str,
         lines: impl Fn(&StudyView, &Worker, &Trial, u64) -> Result<Vec<String>>,
     ) -> Result<()> {
         self.transact(|study, worker| {
             let (trial, owned) = study.trial(number)?;
             if trial.state != TrialState::Running {
-                return Err(TuneError::WrongState { number, state: trial.state, doing });
+                return Err(TuneError::WrongState { number, state: trial.state, action });
             }
             if owned.owner.as_deref() != Some(&worker.id) {
-                return Err(TuneError::NotOwner { number, owner: study.owner_in_words(owned) });
+                return Err(TuneError::NotOwner { number, owner: study.describe_owner(owned) });
             }
             Ok((lines(study, worker, trial, owned.id)?, ()))
         })
@@ -357,9 +357,9 @@ impl Study {
 }
 
 impl TrialOutcome {
-    fn ending(self, number: u64, last: Option<f64>) -> Result<(TrialState, Option<f64>)> {
+    fn final_state(self, number: u64, last: Option<f64>) -> Result<(TrialState, Option<f64>)> {
         match self {
-            Self::Complete(value) if value.is_nan() => Err(TuneError::NotANumber { number }),
+            Self::Complete(value) if value.is_nan() => Err(TuneError::NanValue { number }),
             Self::Complete(value) => Ok((TrialState::Complete, Some(value))),
             Self::Pruned => Ok((TrialState::Pruned, last.filter(|value| !value.is_nan()))),
             Self::Failed => Ok((TrialState::Fail, None)),

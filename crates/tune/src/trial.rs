@@ -1,4 +1,4 @@
-//! One configuration of a study and what came of it.
+//! One configuration of a study with its result.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,12 +10,11 @@ use crate::distribution::{Distribution, ParamValue};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrialState {
-    /// A worker has it.
     Running = 0,
     Complete = 1,
     Pruned = 2,
     Fail = 3,
-    /// Asked for and not begun.
+    /// In the queue.
     Waiting = 4,
 }
 
@@ -25,7 +24,7 @@ pub enum StudyDirection {
     Maximize = 2,
 }
 
-/// A parameter's value, and what it could have been.
+/// A parameter's value in internal form, with its distribution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {
     pub distribution: Distribution,
@@ -40,22 +39,22 @@ pub struct Trial {
     /// The trial's place in its study, counted from 0.
     pub number: u64,
     pub state: TrialState,
-    /// What it reached: a complete trial's value, or the last intermediate one of a pruned trial.
+    /// The final value of a complete trial, or the last intermediate value of a pruned one.
     pub value: Option<f64>,
     pub params: Params,
     pub intermediate: BTreeMap<u64, f64>,
-    /// Whatever people keep with a trial.
+    /// Attributes that users set.
     pub user_attrs: BTreeMap<String, Value>,
-    /// What programs keep with a trial.
+    /// Attributes that programs set.
     pub system_attrs: BTreeMap<String, Value>,
-    /// When a worker began, as the journal has it: `2026-11-23T12:00:00.123456+00:00`. Without an offset, which older
-    /// journals lack, it is the writer's local time.
+    /// When it started, as in the journal: `2026-11-23T12:00:00.123456+00:00`. Without an offset, as in older journals,
+    /// it is local time.
     pub started: Option<String>,
-    /// When it was finished, written as `started` is.
+    /// When it finished, in the same form.
     pub completed: Option<String>,
 }
 
-/// The system attribute with the parameters that a waiting trial must be given.
+/// Optuna's system attribute with the fixed parameters of a queued trial.
 pub(crate) const FIXED_PARAMS: &str = "fixed_params";
 
 impl Trial {
@@ -67,20 +66,19 @@ impl Trial {
         self.intermediate.last_key_value().map(|(_, value)| *value)
     }
 
-    /// Seconds from its begin to its end, where both are known.
+    /// Seconds from its start to its end, if both are known.
     pub fn duration(&self) -> Option<f64> {
         let (started, completed) = (time(self.started.as_ref()?)?, time(self.completed.as_ref()?)?);
         (started.0 == completed.0).then(|| (completed.1 - started.1) as f64 / 1e6)
     }
 
-    /// Seconds from another trial's begin to this one's, where both are known.
-    pub fn begun_after(&self, other: &Self) -> Option<f64> {
+    /// Seconds from another trial's start to this one's, if both are known.
+    pub fn started_after(&self, other: &Self) -> Option<f64> {
         let (this, other) = (time(self.started.as_ref()?)?, time(other.started.as_ref()?)?);
         (this.0 == other.0).then(|| (this.1 - other.1) as f64 / 1e6)
     }
 
-    /// The values that whoever put this trial into the queue wants its parameters to have; those of a kind that no
-    /// parameter has are left out.
+    /// The parameters that were fixed when the trial was queued; those of a kind that no parameter has are left out.
     pub fn fixed_params(&self) -> BTreeMap<String, ParamValue> {
         let fixed = self.system_attrs.get(FIXED_PARAMS).and_then(Value::as_object);
         let fixed = fixed.into_iter().flatten();
@@ -105,7 +103,7 @@ impl Param {
 }
 
 impl TrialState {
-    /// Whether nothing more will happen to the trial.
+    /// Whether the trial has ended.
     pub fn is_finished(self) -> bool {
         !matches!(self, Self::Running | Self::Waiting)
     }
@@ -135,7 +133,7 @@ impl fmt::Display for TrialState {
 }
 
 impl StudyDirection {
-    /// A value as a loss: lower is better, whatever the direction, and not a number is worst.
+    /// A value as a loss: lower is better in either direction, and NaN is worst.
     pub(crate) fn loss(self, value: f64) -> f64 {
         match self {
             _ if value.is_nan() => f64::INFINITY,
@@ -144,7 +142,7 @@ impl StudyDirection {
         }
     }
 
-    /// Whether `a` is the better value. What is no number is never better, and nothing is better than it.
+    /// Whether `a` is the better value; false if one of them is NaN.
     pub fn better(self, a: f64, b: f64) -> bool {
         match self {
             Self::Minimize => a < b,
@@ -171,13 +169,13 @@ impl fmt::Display for StudyDirection {
     }
 }
 
-/// This instant, as Optuna writes it.
+/// The current time as Optuna writes it.
 pub(crate) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 
-/// Microseconds of a time in a journal, and whether it said how far from UTC it is. Two times can be compared if both do
-/// or neither does.
+/// A time of a journal in microseconds, and whether it has an offset from UTC. Two times can be compared if both have one
+/// or neither has.
 pub(crate) fn time(text: &str) -> Option<(bool, i64)> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some((true, time.timestamp_micros()));
@@ -213,13 +211,13 @@ mod tests {
         assert_eq!(trial(Some(utc), Some(local)).duration(), None);
         assert_eq!(trial(Some(utc), None).duration(), None);
         let later = trial(Some("2026-11-23T12:00:02.500001+00:00"), None);
-        assert_eq!(later.begun_after(&trial(Some(utc), None)), Some(2.5));
-        assert_eq!(later.begun_after(&trial(Some(local), None)), None);
+        assert_eq!(later.started_after(&trial(Some(utc), None)), Some(2.5));
+        assert_eq!(later.started_after(&trial(Some(local), None)), None);
         assert_eq!(time("yesterday"), None);
     }
 
     #[test]
-    fn this_instant_is_a_time() {
+    fn the_current_time_is_parsed() {
         let (utc, micros) = time(&now()).unwrap();
         assert!(utc && micros > 1_700_000_000_000_000);
         assert!(now().ends_with("+00:00"), "{}", now());

@@ -12,7 +12,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use tune::{Begun, Distribution, Param, ParamValue, Repeat, Study, StudyDirection, Trial, TrialOutcome, TrialState};
+use tune::{
+    Distribution, Duplicates, Param, ParamValue, StartOutcome, Study, StudyDirection, Trial, TrialOutcome, TrialState,
+};
 
 /// The version that is installed where there is none.
 const OPTUNA: &str = "optuna==5.0.0";
@@ -247,7 +249,7 @@ fn begin(study: &mut Study, params: BTreeMap<String, Param>) -> u64 {
     study.sync().unwrap();
     let number = study.trials().len() as u64;
     let attrs = BTreeMap::from([("run".to_owned(), json!(format!("runs/{number} ß\n\u{2028}")))]);
-    assert_eq!(study.begin(number, params, attrs, Repeat::Refuse).unwrap(), Begun::Started(number));
+    assert_eq!(study.start_trial(number, params, attrs, Duplicates::Refuse).unwrap(), StartOutcome::Started(number));
     number
 }
 
@@ -268,7 +270,7 @@ fn work(study: &mut Study) {
     study.finish(number, TrialOutcome::Failed).unwrap();
     let number = study.trials().len() as u64;
     let done = params(3e-5 * (number + 1) as f64, 6.0);
-    study.record(number, done, BTreeMap::new(), TrialOutcome::Complete(7.0), Repeat::Refuse).unwrap();
+    study.add_trial(number, done, BTreeMap::new(), TrialOutcome::Complete(7.0), Duplicates::Refuse).unwrap();
     let number = begin(study, params(4e-5 * (study.trials().len() + 1) as f64, 4.0));
     study.heartbeat().unwrap();
     study.report(number, 0, 1.0).unwrap();
@@ -282,7 +284,7 @@ fn optuna_reads_ours_and_goes_on() {
     work(&mut study);
     let fixed = [("rate", ParamValue::Float(0.0078125)), ("kind", ParamValue::Null)];
     let fixed = fixed.map(|(name, value)| (name.to_owned(), value)).into();
-    let queued = study.enqueue(&fixed, BTreeMap::new()).unwrap();
+    let queued = study.enqueue_trial(&fixed, BTreeMap::new()).unwrap();
     let before = peer.agree("read").trials().to_vec();
     assert_eq!(before[queued as usize].state, TrialState::Waiting);
 
@@ -337,7 +339,7 @@ fn both_append_at_once_and_nothing_is_lost() {
         study.sync().unwrap();
         let (number, params) = (study.trials().len() as u64, BTreeMap::from([param("rate", unit.clone(), 0.5)]));
         let attrs = BTreeMap::from([("ours".to_owned(), json!(begun))]);
-        if let Begun::Started(number) = study.begin(number, params, attrs, Repeat::Allow).unwrap() {
+        if let StartOutcome::Started(number) = study.start_trial(number, params, attrs, Duplicates::Allow).unwrap() {
             study.finish(number, TrialOutcome::Complete(begun as f64)).unwrap();
             begun += 1;
         }

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tune::{Begun, Distribution, Param, Repeat, Study, StudyDirection, TrialOutcome, TrialState};
+use tune::{Distribution, Duplicates, Param, StartOutcome, Study, StudyDirection, TrialOutcome, TrialState};
 
 const JOURNAL: &str = "VERDICT_TEST_JOURNAL";
 const NAME: &str = "VERDICT_TEST_WORKER";
@@ -31,10 +31,10 @@ fn begin(study: &mut Study, value: f64, mark: &str) -> u64 {
         study.sync().unwrap();
         let attrs = BTreeMap::from([("mark".to_owned(), json!(mark))]);
         let number = study.trials().len() as u64;
-        match study.begin(number, params(value), attrs, Repeat::Allow).unwrap() {
-            Begun::Started(number) => return number,
-            Begun::Overtaken => {}
-            Begun::Identical(_) => unreachable!("repeats are allowed"),
+        match study.start_trial(number, params(value), attrs, Duplicates::Allow).unwrap() {
+            StartOutcome::Started(number) => return number,
+            StartOutcome::Outdated => {}
+            StartOutcome::Duplicate(_) => unreachable!("repeats are allowed"),
         }
     }
 }

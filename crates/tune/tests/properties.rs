@@ -122,7 +122,7 @@ proptest! {
     fn proposals_lie_in_the_space(space in space(), fates in fates(), seed: u64, ahead in 0..50_u64) {
         let trials = history(&space, &fates);
         let number = trials.len() as u64 + ahead;
-        for (kind, direction) in SamplerKind::ALL.into_iter().flat_map(|kind| DIRECTIONS.map(|way| (kind, way))) {
+        for (kind, direction) in SamplerKind::all().into_iter().flat_map(|kind| DIRECTIONS.map(|way| (kind, way))) {
             let sampler = kind.sampler(seed);
             let proposed = sampler.sample(&space, &trials, number, direction).unwrap();
             prop_assert_eq!(&proposed, &sampler.sample(&space, &trials, number, direction).unwrap(), "{}", kind);
@@ -134,7 +134,7 @@ proptest! {
 
     #[test]
     fn a_finite_space_is_tried_to_its_end_and_nothing_twice(space in space(), seed: u64, kind in 0..4_usize) {
-        let kind = SamplerKind::ALL[kind];
+        let kind = SamplerKind::all()[kind];
         let sampler = kind.sampler(seed);
         let mut trials: Vec<Trial> = Vec::new();
         let mut seen = BTreeSet::new();
@@ -169,14 +169,14 @@ proptest! {
             })
             .collect();
         let number = trials.len() as u64;
-        for kind in SamplerKind::ALL {
+        for kind in SamplerKind::all() {
             let sampler = kind.sampler(seed);
             prop_assert_eq!(
                 sampler.sample(&space, &trials, number, StudyDirection::Minimize).unwrap(),
                 sampler.sample(&space, &turned, number, StudyDirection::Maximize).unwrap()
             );
         }
-        for pruner in PrunerKind::ALL.map(PrunerKind::pruner) {
+        for pruner in PrunerKind::all().map(PrunerKind::pruner) {
             for (one, other) in trials.iter().zip(&turned) {
                 prop_assert_eq!(
                     pruner.should_prune(&trials, one, StudyDirection::Minimize),
@@ -203,7 +203,7 @@ fn seeds_differ() {
     let space =
         Space::new(vec![Hyperparameter { points: Some(9), ..Hyperparameter::new("x", line) }], toml::Table::new())
             .unwrap();
-    for kind in SamplerKind::ALL {
+    for kind in SamplerKind::all() {
         let first: BTreeSet<String> = (0..4)
             .filter_map(|seed| kind.sampler(seed).sample(&space, &[], 0, StudyDirection::Minimize).unwrap())
             .map(|params| shown(&space, &params))

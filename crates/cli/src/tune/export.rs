@@ -163,7 +163,7 @@ fn trials(study: &Study) -> Vec<StudyTrial> {
                 value: trial.value.or_else(|| trial.last_intermediate()),
                 params: trial.params.iter().map(|(name, param)| (name.clone(), setting(param))).collect(),
                 curve: trial.intermediate.iter().map(point).collect(),
-                begun: first.and_then(|first| trial.begun_after(first)).unwrap_or(f64::NAN),
+                begun: first.and_then(|first| trial.started_after(first)).unwrap_or(f64::NAN),
                 seconds: trial.duration().unwrap_or(f64::NAN),
                 error: attr(ERROR).and_then(Value::as_str).map(str::to_owned),
             }

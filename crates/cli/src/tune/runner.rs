@@ -15,7 +15,7 @@ use train::signals::{self, Signal};
 use tune::pruner::Pruner;
 use tune::sampler::Sampler;
 use tune::space::Space;
-use tune::{Begun, Holder, Param, Repeat, Study, TrialOutcome, TrialState, TuneError};
+use tune::{StartOutcome, TrialOwner, Param, Duplicates, Study, TrialOutcome, TrialState, TuneError};
 
 use super::attributes::{EPOCHS, ERROR, SAME_AS, SECONDS, STEPS};
 use super::folder::StudyFolder;
@@ -140,7 +140,7 @@ impl Runner<'_> {
     /// How many trials run in other processes. Those of Optuna's workers aren't counted: they don't say whether they live.
     fn others(&self) -> usize {
         let trials = self.study.trials().iter().filter(|trial| trial.state == TrialState::Running);
-        trials.filter(|trial| matches!(self.study.holder(trial.number), Ok(Some(Holder::Alive(_))))).count()
+        trials.filter(|trial| matches!(self.study.owner(trial.number), Ok(Some(TrialOwner::Alive(_))))).count()
     }
 
     /// What to do next: what somebody left, what somebody asked for, or something new.
@@ -167,7 +167,7 @@ impl Runner<'_> {
             };
             let Some(params) = sampled else {
                 let silent =
-                    (0..number).any(|number| matches!(self.study.holder(number), Ok(Some(Holder::Silent(..)))));
+                    (0..number).any(|number| matches!(self.study.owner(number), Ok(Some(TrialOwner::Silent(..)))));
                 return Ok(if silent { Next::Wait } else { Next::Nothing });
             };
             let run = self.folder.run(number);
@@ -183,11 +183,11 @@ impl Runner<'_> {
                 );
             }
             let attrs = self.plan.attributes(self.space, &params);
-            match self.study.begin(number, params.clone(), attrs, Repeat::Refuse)? {
-                Begun::Started(number) => return Ok(Next::Trial { number, resumed: false }),
+            match self.study.start_trial(number, params.clone(), attrs, Duplicates::Refuse)? {
+                StartOutcome::Started(number) => return Ok(Next::Trial { number, resumed: false }),
                 // Others were quicker: the next choice knows theirs.
-                Begun::Overtaken => {}
-                Begun::Identical(earlier) => {
+                StartOutcome::Outdated => {}
+                StartOutcome::Duplicate(earlier) => {
                     let earlier = self.study.trial(earlier)?.clone();
                     let outcome = match (earlier.state, earlier.value) {
                         (TrialState::Complete, Some(value)) => TrialOutcome::Complete(value),
@@ -196,7 +196,7 @@ impl Runner<'_> {
                         _ => return Ok(Next::Wait),
                     };
                     let attrs = BTreeMap::from([(SAME_AS.to_owned(), json!(earlier.number))]);
-                    self.study.record(number, params, attrs, outcome, Repeat::Allow)?;
+                    self.study.add_trial(number, params, attrs, outcome, Duplicates::Allow)?;
                 }
             }
         }

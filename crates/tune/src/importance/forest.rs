@@ -4,11 +4,11 @@ use crate::sampler::generator::RandomGenerator;
 
 pub(super) struct Feature {
     pub range: Range,
-    /// For each trial the place in [0, 1], or the index of the choice; `None`: the trial lacks it.
+    /// For each trial the position in [0, 1], or the index of the choice; `None`: the trial lacks it.
     pub values: Vec<Option<f64>>,
 }
 
-/// All that a parameter can be.
+/// The kind of a parameter's range.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Range {
     Line,
@@ -23,31 +23,31 @@ pub(super) struct Leaf {
 /// A box along one parameter.
 #[derive(Clone)]
 enum FeatureRange {
-    Stretch(f64, f64),
+    Interval(f64, f64),
     Choices(Vec<bool>),
 }
 
 /// A node has at most this many ancestors.
-const MOST_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 impl FeatureRange {
     fn whole(range: Range) -> Self {
         match range {
-            Range::Line => Self::Stretch(0.0, 1.0),
+            Range::Line => Self::Interval(0.0, 1.0),
             Range::Choices(count) => Self::Choices(vec![true; count]),
         }
     }
 
     fn size(&self) -> f64 {
         match self {
-            Self::Stretch(from, to) => to - from,
+            Self::Interval(from, to) => to - from,
             Self::Choices(chosen) => chosen.iter().filter(|chosen| **chosen).count() as f64 / chosen.len() as f64,
         }
     }
 }
 
 /// The leaves of a tree for as many rows as there are values, drawn with replacement. Each split is the one that lowers
-/// the squared error most, over all columns; a leaf is left when its values are equal.
+/// the squared error most, over all columns; a node whose values are equal is a leaf.
 pub(super) fn grow(columns: &[Feature], values: &[f64], generator: &mut RandomGenerator) -> Vec<Leaf> {
     if values.is_empty() {
         return Vec::new();
@@ -71,7 +71,7 @@ pub(super) fn grow(columns: &[Feature], values: &[f64], generator: &mut RandomGe
     let mut leaves = Vec::new();
     let mut open = vec![((0..drawn.len()).collect::<Vec<usize>>(), sides, 0)];
     while let Some((rows, sides, depth)) = open.pop() {
-        match if depth < MOST_DEPTH { sample.best_split(&rows) } else { None } {
+        match if depth < MAX_DEPTH { sample.best_split(&rows) } else { None } {
             None => leaves.push(Leaf { value: sample.mean(&rows), sides }),
             Some(split) => {
                 let (left, right): (Vec<usize>, Vec<usize>) =
@@ -112,7 +112,7 @@ impl TreeSplit {
     fn cut(&self, sides: Vec<FeatureRange>) -> (Vec<FeatureRange>, Vec<FeatureRange>) {
         let (mut left, mut right) = (sides.clone(), sides);
         match (&mut left[self.column], &mut right[self.column], &self.left) {
-            (FeatureRange::Stretch(_, to), FeatureRange::Stretch(from, _), Left::Below(threshold)) => {
+            (FeatureRange::Interval(_, to), FeatureRange::Interval(from, _), Left::Below(threshold)) => {
                 *to = *threshold;
                 *from = *threshold;
             }
@@ -235,7 +235,7 @@ pub(super) fn variance_along(columns: &[Feature], leaves: &[Leaf], column: usize
         Range::Line => {
             let mut changes: Vec<(f64, f64)> = Vec::with_capacity(2 * leaves.len());
             for leaf in leaves {
-                if let FeatureRange::Stretch(from, to) = leaf.sides[column] {
+                if let FeatureRange::Interval(from, to) = leaf.sides[column] {
                     let part = leaf.value * others(leaf);
                     changes.extend([(from, part), (to, -part)]);
                 }

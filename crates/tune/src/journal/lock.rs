@@ -1,14 +1,14 @@
-//! The lock of a journal: Optuna's lock file, and in front of it a gate for our own processes.
+//! The lock of a journal: Optuna's lock file, and before it an operating-system lock among our own processes.
 //!
-//! Optuna takes a journal by making `JOURNAL.lock`, a symbolic link or an empty file, whichever of its two locks it was
-//! told to use; both fail where there is something of that name already, and so does ours, which is a file with a few
-//! words in it. A lock that stands unchanged for [`GRACE`] is taken to be left behind by a dead process and removed.
-//! Half a minute is long where processes are killed often, so our own first take the gate, a lock of the operating system
-//! on the journal that ends with its process by whatever means: a lock file that says it is ours and from this machine
-//! is then certainly left behind, or else its owner would have the gate, and it is removed at once.
+//! Optuna locks a journal by creating `JOURNAL.lock`, a symbolic link or an empty file, depending on which of its two locks
+//! is used; both fail if the name exists, and so does ours, which is a file with a line of text. A lock file that is
+//! unchanged for [`GRACE_PERIOD`] is considered stale, left by a dead process, and removed. Half a minute is long where
+//! processes are killed often, so our own first take an operating-system lock on the journal, which ends with its
+//! process: a lock file of ours from this machine is then certainly stale, since its owner would hold that lock, and it
+//! is removed at once.
 //!
-//! The gate is a help and no promise. Where the file system has no locks, or whoever has it stands still for longer than
-//! the grace period, the lock file alone counts, as it does between us and Optuna.
+//! The operating-system lock is only an optimization. Where the file system has none, or its owner is suspended for longer
+//! than the grace period, the lock file alone counts, as it does between us and Optuna.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -20,21 +20,21 @@ use disk::{DiskError, LockState, try_lock};
 use super::worker::{kernel, unique};
 use crate::error::Result;
 
-/// How long a lock file may stand unchanged before it is taken to be left behind. Optuna's.
-pub(crate) const GRACE: Duration = Duration::from_secs(30);
-/// The first and the longest pause before a lock is tried again.
+/// How long a lock file may be unchanged before it is considered stale, as in Optuna.
+pub(crate) const GRACE_PERIOD: Duration = Duration::from_secs(30);
+/// The first and the longest pause between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
-/// After so long a wait for somebody else's lock it is said that there is one.
-const SAY_AFTER: Duration = Duration::from_secs(10);
+/// After this long a wait a message says that another process has the lock.
+const MESSAGE_AFTER: Duration = Duration::from_secs(10);
 
-/// A journal that nobody else writes to, until this is dropped.
+/// The exclusive right to write to a journal, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct JournalLock {
     path: PathBuf,
-    /// What the lock file says if it is this one.
-    words: String,
-    /// Opened when it is closed, after the lock file is removed.
-    gate: Option<File>,
+    /// The text of the lock file if it is this one.
+    text: String,
+    /// The operating-system lock; dropped after the lock file is removed.
+    os_lock: Option<File>,
 }
 
 pub(crate) fn path_of(journal: &Path) -> PathBuf {
@@ -42,14 +42,14 @@ pub(crate) fn path_of(journal: &Path) -> PathBuf {
 }
 
 impl JournalLock {
-    /// Waits for a journal, which must be there, and takes it.
+    /// Waits for the lock of an existing journal.
     pub(crate) fn acquire(journal: &Path, grace: Duration) -> Result<Self> {
-        let gate = gate(journal, grace)?;
+        let os_lock = os_lock(journal, grace)?;
         let path = path_of(journal);
         let io = |error| DiskError::at("lock", journal)(error);
-        let gated = if gate.is_some() { "gated" } else { "ungated" };
-        let words = format!("verdict {gated} {} {} {}\n", kernel().unwrap_or("-"), std::process::id(), unique());
-        let lock = Self { path, words, gate };
+        let gated = if os_lock.is_some() { "gated" } else { "ungated" };
+        let text = format!("verdict {gated} {} {} {}\n", kernel().unwrap_or("-"), std::process::id(), unique());
+        let lock = Self { path, text, os_lock };
         let mut wait = Wait::new(grace);
         loop {
             if lock.make().map_err(io)? {
@@ -57,11 +57,11 @@ impl JournalLock {
             }
             let found = FoundLock::at(&lock.path).map_err(io)?;
             let Some(found) = found else { continue };
-            if lock.gate.is_some() && found.is_left_behind() {
+            if lock.os_lock.is_some() && found.is_stale() {
                 tracing::info!("{}: removed, its process is gone", lock.path.display());
                 remove(&lock.path, &found).map_err(io)?;
             } else if wait.is_over(&lock.path, &found) {
-                tracing::warn!("{}: removed, it stood there unchanged for {grace:?}", lock.path.display());
+                tracing::warn!("{}: removed, it was unchanged for {} s", lock.path.display(), grace.as_secs());
                 remove(&lock.path, &found).map_err(io)?;
             } else {
                 wait.pause();
@@ -69,33 +69,33 @@ impl JournalLock {
         }
     }
 
-    /// Whether the lock is still this one, and not taken away by somebody who thought its owner dead.
+    /// Whether the lock is still held, and was not taken away as stale.
     pub(crate) fn is_held(&self) -> bool {
-        fs::read_to_string(&self.path).is_ok_and(|words| words == self.words)
+        fs::read_to_string(&self.path).is_ok_and(|text| text == self.text)
     }
 
-    /// Makes the lock file, whole or not at all; whether it is there and this one's.
+    /// Creates the lock file atomically; returns whether it exists and is this one.
     fn make(&self) -> io::Result<bool> {
-        let unfinished = match (&self.gate, kernel()) {
-            // Behind the gate nobody else on this machine uses the name. It can be there from a killed process, as the
-            // second name of a lock, so it is not written to.
+        let unfinished = match (&self.os_lock, kernel()) {
+            // With the operating-system lock no other process on this machine uses the name. The file can exist from a
+            // killed process, as a hard link of a lock, so it is not written to.
             (Some(_), Some(kernel)) => self.path.with_added_extension(kernel),
             _ => beside(&self.path),
         };
         remove_file(&unfinished)?;
         let made = (|| {
-            write_new(&unfinished, &self.words)?;
+            write_new(&unfinished, &self.text)?;
             match fs::hard_link(&unfinished, &self.path) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    // Here files have one name each. For an instant this lock is empty, as Optuna's are always.
-                    write_new(&self.path, &self.words)
+                    // There are no hard links here. For an instant this lock is empty, as Optuna's always are.
+                    write_new(&self.path, &self.text)
                 }
                 linked => linked,
             }
         })();
         remove_file(&unfinished)?;
         match made {
-            // A server whose answer was lost makes the link and then says that it was there.
+            // A server whose answer was lost makes the link, and then reports that it exists.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(self.is_held()),
             made => made.map(|()| true),
         }
@@ -105,7 +105,7 @@ impl JournalLock {
 impl Drop for JournalLock {
     fn drop(&mut self) {
         if self.is_held() {
-            // If it can't be removed, it will be found left behind.
+            // If it can't be removed, it becomes stale.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -122,20 +122,20 @@ fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A name beside a lock file that no other thread or process uses. Whoever is killed before it is removed leaves it.
+/// A name beside a lock file that no other thread or process uses.
 fn beside(lock: &Path) -> PathBuf {
     lock.with_added_extension(unique())
 }
 
-/// The gate of a journal, or none where there can't be one.
-fn gate(journal: &Path, grace: Duration) -> Result<Option<File>> {
+/// The operating-system lock on a journal, or `None` if it is not available.
+fn os_lock(journal: &Path, grace: Duration) -> Result<Option<File>> {
     let io = |error| DiskError::at("open", journal)(error);
     let file = OpenOptions::new().read(true).write(true).open(journal).map_err(io)?;
-    let (begun, mut pause) = (Instant::now(), PAUSES.0);
+    let (started, mut pause) = (Instant::now(), PAUSES.0);
     loop {
         match try_lock(&file) {
             Ok(LockState::Acquired) => return Ok(Some(file)),
-            Ok(LockState::Held) if begun.elapsed() < grace => {
+            Ok(LockState::Held) if started.elapsed() < grace => {
                 std::thread::sleep(pause);
                 pause = PAUSES.1.min(pause * 2);
             }
@@ -146,47 +146,47 @@ fn gate(journal: &Path, grace: Duration) -> Result<Option<File>> {
 
 #[derive(Debug, PartialEq, Eq)]
 struct FoundLock {
-    /// What it says, nothing if it is Optuna's.
-    words: Vec<u8>,
-    /// When it was last changed. Optuna looks at the time of what a link leads to, the journal, so that counts too.
+    /// Its text, empty if it is Optuna's.
+    text: Vec<u8>,
+    /// When it was last changed; of a symbolic link the time of its target, the journal, as in Optuna.
     changed: Option<SystemTime>,
 }
 
 impl FoundLock {
-    /// `None` where there is no lock file any more.
+    /// `None` if there is no lock file any more.
     fn at(path: &Path) -> io::Result<Option<Self>> {
         let metadata = match fs::symlink_metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             metadata => metadata?,
         };
-        let mut words = Vec::new();
+        let mut text = Vec::new();
         if metadata.is_file() {
             match File::open(path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                file => file?.take(256).read_to_end(&mut words)?,
+                file => file?.take(256).read_to_end(&mut text)?,
             };
         }
         let behind = fs::metadata(path).and_then(|metadata| metadata.modified());
-        Ok(Some(Self { words, changed: behind.or_else(|_| metadata.modified()).ok() }))
+        Ok(Some(Self { text, changed: behind.or_else(|_| metadata.modified()).ok() }))
     }
 
-    /// Whether it is ours, from this machine, and made behind the gate.
-    fn is_left_behind(&self) -> bool {
+    /// Whether it is ours, from this machine, and was made with the operating-system lock held.
+    fn is_stale(&self) -> bool {
         let Some(kernel) = kernel() else { return false };
-        self.words.starts_with(format!("verdict gated {kernel} ").as_bytes())
+        self.text.starts_with(format!("verdict gated {kernel} ").as_bytes())
     }
 }
 
-/// Removes a lock file that was found. Between the finding and the removing somebody else may have removed it and made
-/// another, so it is first given a name under which nobody else looks.
+/// Removes a lock file that was found. Meanwhile another process may have removed it and created its own, so it is first
+/// renamed to a unique name.
 fn remove(path: &Path, found: &FoundLock) -> io::Result<()> {
     let aside = beside(path);
     match disk::rename(path, &aside) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         renamed => renamed?,
     }
-    if FoundLock::at(&aside)?.is_some_and(|now| now.words != found.words) {
-        // Of the two who want the lock now one gets it; if it isn't this one's owner, it finds that out.
+    if FoundLock::at(&aside)?.is_some_and(|now| now.text != found.text) {
+        // Another process's lock was moved: put it back, unless yet another one was created.
         let _ = fs::hard_link(&aside, path);
     }
     fs::remove_file(&aside)
@@ -194,27 +194,34 @@ fn remove(path: &Path, found: &FoundLock) -> io::Result<()> {
 
 struct Wait {
     grace: Duration,
-    begun: Instant,
+    started: Instant,
     pause: Duration,
-    said: bool,
+    has_warned: bool,
     last: Option<FoundLock>,
     unchanged: Instant,
 }
 
 impl Wait {
     fn new(grace: Duration) -> Self {
-        Self { grace, begun: Instant::now(), pause: PAUSES.0, said: false, last: None, unchanged: Instant::now() }
+        Self {
+            grace,
+            started: Instant::now(),
+            pause: PAUSES.0,
+            has_warned: false,
+            last: None,
+            unchanged: Instant::now(),
+        }
     }
 
-    /// Whether the lock file has stood unchanged for the grace period.
+    /// Whether the lock file was unchanged for the grace period.
     fn is_over(&mut self, path: &Path, found: &FoundLock) -> bool {
         if self.last.as_ref() != Some(found) {
-            self.last = Some(FoundLock { words: found.words.clone(), changed: found.changed });
+            self.last = Some(FoundLock { text: found.text.clone(), changed: found.changed });
             self.unchanged = Instant::now();
         }
-        if self.begun.elapsed() > SAY_AFTER && !self.said {
-            tracing::warn!("waiting for {}, which another process has", path.display());
-            self.said = true;
+        if self.started.elapsed() > MESSAGE_AFTER && !self.has_warned {
+            tracing::warn!("waiting for {}, which another process holds", path.display());
+            self.has_warned = true;
         }
         let over = self.unchanged.elapsed() > self.grace;
         if over {
@@ -243,9 +250,9 @@ mod tests {
 
     /// How long taking the lock took.
     fn taken(journal: &Path, grace: Duration) -> Duration {
-        let begun = Instant::now();
+        let started = Instant::now();
         drop(JournalLock::acquire(journal, grace).unwrap());
-        begun.elapsed()
+        started.elapsed()
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -259,12 +266,12 @@ mod tests {
     fn a_lock_is_held_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(folder.path());
-        let lock = JournalLock::acquire(&journal, GRACE).unwrap();
+        let lock = JournalLock::acquire(&journal, GRACE_PERIOD).unwrap();
         assert!(lock.is_held());
         assert_eq!(names(folder.path()), ["study.jsonl", "study.jsonl.lock"]);
         let other = std::thread::spawn({
             let journal = journal.clone();
-            move || taken(&journal, GRACE)
+            move || taken(&journal, GRACE_PERIOD)
         });
         std::thread::sleep(Duration::from_millis(100));
         drop(lock);
@@ -278,7 +285,7 @@ mod tests {
         let journal = journal(folder.path());
         let Some(kernel) = kernel() else { return eprintln!("SKIPPED: this system doesn't name its boot") };
         fs::write(path_of(&journal), format!("verdict gated {kernel} 1 x\n")).unwrap();
-        assert!(taken(&journal, GRACE) < GRACE / 2);
+        assert!(taken(&journal, GRACE_PERIOD) < GRACE_PERIOD / 2);
         assert_eq!(names(folder.path()), ["study.jsonl"]);
     }
 
@@ -293,14 +300,14 @@ mod tests {
             ("Optuna's link", &|| symlink(&journal, &lock).unwrap()),
             ("a link to nothing", &|| symlink("gone/study.jsonl", &lock).unwrap()),
             ("another machine's", &|| fs::write(&lock, "verdict gated other-boot 1 x\n").unwrap()),
-            ("without a gate", &|| {
+            ("without a os_lock", &|| {
                 fs::write(&lock, format!("verdict ungated {} 1 x\n", kernel().unwrap_or("-"))).unwrap();
             }),
         ];
         for (name, make) in others {
             make();
             let took = taken(&journal, grace);
-            assert!(took >= grace && took < GRACE, "{name}: {took:?}");
+            assert!(took >= grace && took < GRACE_PERIOD, "{name}: {took:?}");
             assert_eq!(names(folder.path()), ["study.jsonl"], "{name}");
         }
     }
@@ -329,7 +336,7 @@ mod tests {
     fn a_lock_that_was_taken_away_is_left_to_who_took_it() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(folder.path());
-        let lock = JournalLock::acquire(&journal, GRACE).unwrap();
+        let lock = JournalLock::acquire(&journal, GRACE_PERIOD).unwrap();
         fs::remove_file(path_of(&journal)).unwrap();
         symlink(&journal, path_of(&journal)).unwrap();
         assert!(!lock.is_held());

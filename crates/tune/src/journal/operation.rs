@@ -14,21 +14,58 @@ pub(crate) struct JournalEntry {
     pub(crate) operation: Operation,
 }
 
-/// What a line does. Studies and trials are named by their ids.
+/// An operation; studies and trials are given by id.
 #[derive(Debug)]
 pub(crate) enum Operation {
-    CreateStudy { name: String, directions: Vec<u64> },
-    DeleteStudy { study: u64 },
-    StudyUserAttr { study: u64, key: String, value: Value },
-    StudySystemAttr { study: u64, key: String, value: Value },
-    CreateTrial { study: u64, trial: Box<NewTrial> },
-    TrialParam { trial: u64, name: String, param: Param },
-    TrialState { trial: u64, state: TrialState, values: Option<Vec<f64>>, time: Option<String> },
-    Intermediate { trial: u64, step: u64, value: f64 },
-    TrialUserAttr { trial: u64, key: String, value: Value },
-    TrialSystemAttr { trial: u64, key: String, value: Value },
-    // What drops trials from memory elsewhere, and whatever a later format has.
-    Nothing,
+    CreateStudy {
+        name: String,
+        directions: Vec<u64>,
+    },
+    DeleteStudy {
+        study: u64,
+    },
+    StudyUserAttr {
+        study: u64,
+        key: String,
+        value: Value,
+    },
+    StudySystemAttr {
+        study: u64,
+        key: String,
+        value: Value,
+    },
+    CreateTrial {
+        study: u64,
+        trial: Box<NewTrial>,
+    },
+    TrialParam {
+        trial: u64,
+        name: String,
+        param: Param,
+    },
+    TrialState {
+        trial: u64,
+        state: TrialState,
+        values: Option<Vec<f64>>,
+        time: Option<String>,
+    },
+    Intermediate {
+        trial: u64,
+        step: u64,
+        value: f64,
+    },
+    TrialUserAttr {
+        trial: u64,
+        key: String,
+        value: Value,
+    },
+    TrialSystemAttr {
+        trial: u64,
+        key: String,
+        value: Value,
+    },
+    /// Optuna's operations on its own memory, and those of later formats.
+    Ignored,
 }
 
 #[derive(Debug, Clone)]
@@ -58,19 +95,22 @@ impl NewTrial {
     }
 }
 
-/// How every line begins, ours and Optuna's.
+/// The beginning of every line, ours and Optuna's.
 pub(crate) const BEGIN: &[u8] = b"{\"op_code\":";
 
 pub(crate) fn parse(line: &[u8]) -> Result<JournalEntry, String> {
-    let Value::Object(fields) = json::parse(line).map_err(|reason| format!("no JSON ({reason})"))? else {
-        return Err("no JSON object".to_owned());
+    let Value::Object(fields) =
+        json::parse(line).map_err(|reason| format!("not valid JSON ({reason})"))?
+    else {
+        return Err("expected a JSON object".to_owned());
     };
     let mut fields = Fields(fields);
     let worker = fields.text("worker_id")?;
-    let operation = match fields.get("op_code")?.as_i64().ok_or("\"op_code\" is no whole number")? {
+    let operation = match fields.get("op_code")?.as_i64().ok_or("\"op_code\" is not a whole number")? {
         0 => {
-            let directions = fields.get("directions")?.as_array().cloned().ok_or("\"directions\" is no list")?;
-            let known = |code: &Value| code.as_u64().filter(|code| *code <= 2).ok_or("an unknown direction");
+            let directions = fields.get("directions")?.as_array().cloned().ok_or("\"directions\" is not a list")?;
+            let known =
+                |code: &Value| code.as_u64().filter(|code| *code <= 2).ok_or("\"directions\" has an unknown direction");
             let directions: Result<_, _> = directions.iter().map(known).collect();
             Operation::CreateStudy { name: fields.text("study_name")?, directions: directions? }
         }
@@ -94,13 +134,14 @@ pub(crate) fn parse(line: &[u8]) -> Result<JournalEntry, String> {
             let key = if state == TrialState::Running { "datetime_start" } else { "datetime_complete" };
             let time = fields.time(key)?;
             if time.is_none() && state != TrialState::Waiting {
-                return Err(format!("no \"{key}\""));
+                return Err(format!("\"{key}\" is missing"));
             }
             let values = fields.values("values")?;
             Operation::TrialState { trial: fields.id("trial_id")?, state, values, time }
         }
         7 => {
-            let value = json::number(fields.get("intermediate_value")?).ok_or("\"intermediate_value\" is no number")?;
+            let value =
+                json::number(fields.get("intermediate_value")?).ok_or("\"intermediate_value\" is not a number")?;
             Operation::Intermediate { trial: fields.id("trial_id")?, step: fields.id("step")?, value }
         }
         8 => {
@@ -111,7 +152,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<JournalEntry, String> {
             let (key, value) = fields.attr("system_attr")?;
             Operation::TrialSystemAttr { trial: fields.id("trial_id")?, key, value }
         }
-        _ => Operation::Nothing,
+        _ => Operation::Ignored,
     };
     Ok(JournalEntry { worker, operation })
 }
@@ -121,19 +162,19 @@ struct Fields(Map<String, Value>);
 
 impl Fields {
     fn get(&self, key: &str) -> Result<&Value, String> {
-        self.0.get(key).ok_or_else(|| format!("no \"{key}\""))
+        self.0.get(key).ok_or_else(|| format!("\"{key}\" is missing"))
     }
 
     fn text(&self, key: &str) -> Result<String, String> {
-        self.get(key)?.as_str().map(str::to_owned).ok_or_else(|| format!("\"{key}\" is no text"))
+        self.get(key)?.as_str().map(str::to_owned).ok_or_else(|| format!("\"{key}\" is not a string"))
     }
 
     fn id(&self, key: &str) -> Result<u64, String> {
-        self.get(key)?.as_u64().ok_or_else(|| format!("\"{key}\" is no number of 0 or above"))
+        self.get(key)?.as_u64().ok_or_else(|| format!("\"{key}\" is not a whole number of 0 or more"))
     }
 
     fn state(&self, key: &str) -> Result<TrialState, String> {
-        TrialState::from_code(self.id(key)?).ok_or_else(|| format!("\"{key}\" is no state of a trial"))
+        TrialState::from_code(self.id(key)?).ok_or_else(|| format!("\"{key}\" is not a trial state"))
     }
 
     /// A time that may be missing or null.
@@ -141,7 +182,7 @@ impl Fields {
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if time(text).is_some() => Ok(Some(text.clone())),
-            Some(_) => Err(format!("\"{key}\" is no time")),
+            Some(_) => Err(format!("\"{key}\" is not a time")),
         }
     }
 
@@ -151,23 +192,25 @@ impl Fields {
             Some(Value::Array(values)) => values.iter().map(json::number).collect::<Option<_>>().map(Some),
             Some(_) => None,
         }
-        .ok_or_else(|| format!("\"{key}\" is no list of numbers"))
+        .ok_or_else(|| format!("\"{key}\" is not a list of numbers"))
     }
 
-    /// The one member of an object.
+    /// The only member of an object.
     fn attr(&mut self, key: &str) -> Result<(String, Value), String> {
         let members = self.object(key)?;
         let one = members.len() == 1;
         let member = members.into_iter().next().filter(|_| one);
-        member.map(|(key, value)| (key, json::unmarked(value))).ok_or_else(|| format!("\"{key}\" has not one member"))
+        member
+            .map(|(key, value)| (key, json::unmarked(value)))
+            .ok_or_else(|| format!("\"{key}\" is not an object with one member"))
     }
 
-    /// An object that may be missing; takes it out.
+    /// An object that may be missing; removes it.
     fn object(&mut self, key: &str) -> Result<Map<String, Value>, String> {
         match self.0.remove(key) {
             None => Ok(Map::new()),
             Some(Value::Object(members)) => Ok(members),
-            Some(_) => Err(format!("\"{key}\" is no object")),
+            Some(_) => Err(format!("\"{key}\" is not an object")),
         }
     }
 
@@ -175,11 +218,11 @@ impl Fields {
         let state = if self.0.contains_key("state") { self.state("state")? } else { TrialState::Running };
         let value = match self.0.get("value") {
             None | Some(Value::Null) => None,
-            Some(value) => Some(vec![json::number(value).ok_or("\"value\" is no number")?]),
+            Some(value) => Some(vec![json::number(value).ok_or("\"value\" is not a number")?]),
         };
         let values = self.values("values")?;
         if value.is_some() && values.is_some() {
-            return Err("both \"value\" and \"values\"".to_owned());
+            return Err("expected \"value\" or \"values\", found both".to_owned());
         }
         let distributions = self.object("distributions")?;
         let params = self.object("params")?.into_iter().map(|(name, internal)| {
@@ -190,7 +233,7 @@ impl Fields {
         let params = params.collect::<Result<_, _>>()?;
         let intermediate = self.object("intermediate_values")?.into_iter().map(|(step, value)| {
             let pair = step.parse().ok().zip(json::number(&value));
-            pair.ok_or_else(|| "\"intermediate_values\" has not a number for each step".to_owned())
+            pair.ok_or_else(|| "\"intermediate_values\" is not an object of numbers by step".to_owned())
         });
         let mut attrs = |key: &str| {
             let members = self.object(key)?.into_iter();
@@ -214,13 +257,13 @@ fn missing(name: &str) -> String {
 }
 
 fn param(name: &str, distribution: &Value, internal: &Value) -> Result<Param, String> {
-    let wrong = |problem: &str| format!("parameter \"{}\" has {problem}", json::excerpt(name));
-    let text = distribution.as_str().ok_or_else(|| wrong("a distribution that is no text"))?;
+    let wrong = |problem: &str| format!("parameter \"{}\": {problem}", json::excerpt(name));
+    let text = distribution.as_str().ok_or_else(|| wrong("the distribution is not a string"))?;
     let distribution =
-        Distribution::from_json(text).map_err(|problem| wrong(&format!("a distribution with {problem}")))?;
-    let internal = json::number(internal).ok_or_else(|| wrong("a value that is no number"))?;
+        Distribution::from_json(text).map_err(|problem| wrong(&format!("the distribution is not valid: {problem}")))?;
+    let internal = json::number(internal).ok_or_else(|| wrong("the value is not a number"))?;
     if !distribution.can_represent(internal) {
-        return Err(wrong("a value that its distribution can't have"));
+        return Err(wrong("the value is not one of its distribution"));
     }
     Ok(Param { distribution, internal })
 }
@@ -291,7 +334,7 @@ pub(crate) fn create_trial(worker: &str, study: u64, trial: &NewTrial) -> String
         .done()
 }
 
-/// An internal value as Optuna writes it: an index without a point.
+/// An internal value as Optuna writes it: an index as a whole number.
 fn internal(param: &Param) -> String {
     match param.distribution {
         Distribution::Categorical { .. } => format!("{:.0}", param.internal),
@@ -308,7 +351,7 @@ pub(crate) fn trial_param(worker: &str, trial: u64, name: &str, param: &Param) -
         .done()
 }
 
-/// `time` is when the trial began, for one that runs now, or else when it ended.
+/// `time` is when the trial started if `state` is running, else when it ended.
 pub(crate) fn trial_state(worker: &str, trial: u64, state: TrialState, value: Option<f64>, time: &str) -> String {
     let key = if state == TrialState::Running { "datetime_start" } else { "datetime_complete" };
     OperationFields::new(6, worker)

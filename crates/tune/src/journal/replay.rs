@@ -1,4 +1,4 @@
-//! What the operations of a journal give: Optuna's rules, and the owners of trials.
+//! The state that the operations of a journal lead to, by Optuna's rules, with the owners of trials.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -11,11 +11,11 @@ use crate::trial::{Param, Trial, TrialState};
 
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
-    /// By id; deleted ones keep theirs.
+    /// By id; deleted studies keep their id.
     studies: Vec<StudyState>,
     /// Study and number of each trial, by id.
     trials: Vec<(usize, usize)>,
-    /// Who the workers of ours said they are, by worker id.
+    /// The workers that identified themselves, by worker id.
     workers: HashMap<String, Worker>,
     /// When a line of a worker was last read, by worker id.
     seen: HashMap<String, Instant>,
@@ -29,18 +29,18 @@ pub(crate) struct StudyState {
     pub(crate) user_attrs: BTreeMap<String, Value>,
     pub(crate) system_attrs: BTreeMap<String, Value>,
     pub(crate) trials: Vec<Trial>,
-    /// What belongs to each trial besides.
-    pub(crate) owned: Vec<Owned>,
+    /// The ownership of each trial.
+    pub(crate) owned: Vec<Ownership>,
     deleted: bool,
 }
 
-/// What the journal says about a trial that isn't part of the trial.
+/// What the journal knows of a trial besides the trial itself.
 #[derive(Debug)]
-pub(crate) struct Owned {
+pub(crate) struct Ownership {
     pub(crate) id: u64,
-    /// The worker it belongs to while it runs; none if that one gave it back.
+    /// The worker that the trial belongs to while it runs; `None` if that one released it.
     pub(crate) owner: Option<String>,
-    /// How often it changed hands because its owner was dead or gave it back.
+    /// How often the trial was taken over because its owner was dead or released it.
     pub(crate) takeovers: u32,
 }
 
@@ -67,7 +67,7 @@ impl Replay {
         self.seen.get(id).copied()
     }
 
-    /// Applies one line. What contradicts the lines before it changes nothing, as in Optuna.
+    /// Applies one line. A line that contradicts those before it changes nothing, as in Optuna.
     pub(crate) fn apply(&mut self, entry: JournalEntry) {
         let JournalEntry { worker, operation } = entry;
         match operation {
@@ -106,7 +106,7 @@ impl Replay {
             }
             Operation::TrialSystemAttr { trial, key, value } => {
                 if key == WORKER {
-                    self.introduce(&value, &worker);
+                    self.identify(&value, &worker);
                 }
                 if let Some((trial, owned)) = self.unfinished(trial) {
                     if key == WORKER && trial.state == TrialState::Running {
@@ -115,7 +115,7 @@ impl Replay {
                     trial.system_attrs.insert(key, value);
                 }
             }
-            Operation::Nothing => {}
+            Operation::Ignored => {}
         }
         self.seen.insert(worker, Instant::now());
     }
@@ -124,16 +124,16 @@ impl Replay {
         self.studies.get_mut(usize::try_from(id).ok()?).filter(|study| !study.deleted)
     }
 
-    /// A trial that isn't finished. Those of deleted studies are among them, as in Optuna, and nobody sees them.
-    fn unfinished(&mut self, id: u64) -> Option<(&mut Trial, &mut Owned)> {
+    /// A trial that isn't finished; as in Optuna, also one of a deleted study.
+    fn unfinished(&mut self, id: u64) -> Option<(&mut Trial, &mut Ownership)> {
         let &(study, number) = self.trials.get(usize::try_from(id).ok()?)?;
         let StudyState { trials, owned, .. } = self.studies.get_mut(study)?;
         let trial = trials.get_mut(number).filter(|trial| !trial.state.is_finished())?;
         Some((trial, owned.get_mut(number)?))
     }
 
-    /// Notes who a worker says it is. Nobody speaks for another.
-    fn introduce(&mut self, value: &Value, worker: &str) {
+    /// Remembers how a worker identified itself. A worker can do this only for itself.
+    fn identify(&mut self, value: &Value, worker: &str) {
         if let Some(known) = Worker::from_json(value).filter(|known| known.id == worker) {
             self.workers.insert(worker.to_owned(), known);
         }
@@ -156,13 +156,13 @@ impl Replay {
 
     fn create_trial(&mut self, study: u64, new: NewTrial, worker: &str) {
         if let Some(value) = new.system_attrs.get(WORKER) {
-            self.introduce(value, worker);
+            self.identify(value, worker);
         }
         let id = self.trials.len() as u64;
         let Some(state) = self.existing(study) else { return };
         let number = state.trials.len();
         let owner = (new.state == TrialState::Running).then(|| worker.to_owned());
-        state.owned.push(Owned { id, owner, takeovers: 0 });
+        state.owned.push(Ownership { id, owner, takeovers: 0 });
         state.trials.push(Trial {
             number: number as u64,
             state: new.state,
@@ -197,7 +197,7 @@ fn single(values: Option<&[f64]>) -> Option<f64> {
 
 fn set_state(
     trial: &mut Trial,
-    owned: &mut Owned,
+    owned: &mut Ownership,
     state: TrialState,
     values: Option<Vec<f64>>,
     time: Option<String>,
@@ -218,8 +218,8 @@ fn set_state(
     }
 }
 
-/// Gives a running trial from its owner to the worker that wrote this, or to nobody.
-fn take_over(owned: &mut Owned, value: &Value, worker: &str) {
+/// Passes a running trial from its owner to the worker that wrote this line, or releases it.
+fn take_over(owned: &mut Ownership, value: &Value, worker: &str) {
     let from = value["from"].as_str();
     let released = value["id"].is_null() && from == Some(worker);
     let taken = value["id"].as_str() == Some(worker) && value.get("from").is_some();

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use disk::DiskError;
 
 use crate::{
-    Begun, Distribution, Param, ParamValue, Params, Repeat, Study, StudyDirection, Trial, TrialOutcome, TuneError,
+    Distribution, Duplicates, Param, ParamValue, Params, StartOutcome, Study, StudyDirection, Trial, TrialOutcome,
+    TuneError,
 };
 
-/// A folder in memory where there is one, because everything is synced.
+/// A folder in memory if possible, because everything is synced.
 pub(crate) fn folder() -> tempfile::TempDir {
     let memory = PathBuf::from("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
@@ -25,8 +26,8 @@ fn open(path: &Path) -> Study {
 
 fn run(study: &mut Study, rate: f64) -> u64 {
     let number = study.trials().len() as u64;
-    let begun = study.begin(number, params(rate), BTreeMap::new(), Repeat::Refuse).unwrap();
-    assert_eq!(begun, Begun::Started(number));
+    let begun = study.start_trial(number, params(rate), BTreeMap::new(), Duplicates::Refuse).unwrap();
+    assert_eq!(begun, StartOutcome::Started(number));
     study.report(number, 1, rate).unwrap();
     study.finish(number, TrialOutcome::Complete(rate)).unwrap();
     number
@@ -38,7 +39,7 @@ fn journal(folder: &Path) -> String {
     let mut study = open(&path);
     study.set_user_attr("ä", &"ö".into()).unwrap();
     run(&mut study, 0.5);
-    study.enqueue(&BTreeMap::from([("rate".to_owned(), ParamValue::Float(0.25))]), BTreeMap::new()).unwrap();
+    study.enqueue_trial(&BTreeMap::from([("rate".to_owned(), ParamValue::Float(0.25))]), BTreeMap::new()).unwrap();
     let number = study.claim().unwrap().unwrap();
     study.set_params(number, &params(0.25)).unwrap();
     study.report(number, 1, f64::NAN).unwrap();
@@ -54,7 +55,7 @@ fn trials(folder: &Path, lines: &[u8]) -> Option<String> {
     Some(format!("{:?}", study.trials()))
 }
 
-/// Every line must be an operation, for whoever reads JSON and nothing of ours.
+/// Every line must be an operation to a reader that knows only JSON.
 fn assert_sound(path: &Path) {
     let text = fs::read_to_string(path).unwrap();
     assert!(text.ends_with('\n'));
@@ -128,7 +129,7 @@ fn a_tail_of_zeros_after_a_power_cut_is_cut_off() {
     fs::write(&path, [whole.as_bytes(), &[0; 700]].concat()).unwrap();
     run(&mut open(&path), 0.75);
     assert_sound(&path);
-    // And if somebody appended first:
+    // And if another process appended first:
     fs::write(&path, [whole.as_bytes(), &[0; 700], b"{\"op_code\":10,\"worker_id\":\"w\"}\n"].concat()).unwrap();
     run(&mut open(&path), 0.75);
     assert_sound(&path);
@@ -152,21 +153,21 @@ fn damage_in_the_middle_names_file_and_line() {
     let good = lines[2].to_owned();
     let half = &good[..good.len() / 2];
     for (damage, expected) in [
-        ("", "no JSON (EOF while parsing a value)"),
-        (half, "no JSON"),
-        ("[]", "no JSON object"),
-        ("{}", "no \"worker_id\""),
-        ("{\"worker_id\":\"w\"}", "no \"op_code\""),
-        ("{\"op_code\":\"4\",\"worker_id\":\"w\"}", "\"op_code\" is no whole number"),
-        ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":-1}", "\"study_id\" is no number of 0 or above"),
-        ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"state\":9}", "\"state\" is no state of a trial"),
+        ("", "not valid JSON (EOF while parsing a value)"),
+        (half, "not valid JSON"),
+        ("[]", "expected a JSON object"),
+        ("{}", "\"worker_id\" is missing"),
+        ("{\"worker_id\":\"w\"}", "\"op_code\" is missing"),
+        ("{\"op_code\":\"4\",\"worker_id\":\"w\"}", "\"op_code\" is not a whole number"),
+        ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":-1}", "\"study_id\" is not a whole number of 0 or more"),
+        ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"state\":9}", "\"state\" is not a trial state"),
         ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"params\":{\"a\":1}}", "\"a\" has no distribution"),
-        ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":\"x\"}", "is no time"),
-        ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"value\":1,\"values\":[1]}", "both \"value\" and"),
-        ("{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":0,\"state\":1}", "no \"datetime_complete\""),
-        ("{\"op_code\":7,\"worker_id\":\"w\",\"trial_id\":0,\"step\":1,\"intermediate_value\":\"1\"}", "is no number"),
-        ("{\"op_code\":8,\"worker_id\":\"w\",\"trial_id\":0,\"user_attr\":{}}", "\"user_attr\" has not one member"),
-        ("{\"op_code\":0,\"worker_id\":\"w\",\"study_name\":\"x\",\"directions\":[3]}", "an unknown direction"),
+        ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":\"x\"}", "is not a time"),
+        ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"value\":1,\"values\":[1]}", "expected \"value\" or \"values\", found both"),
+        ("{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":0,\"state\":1}", "\"datetime_complete\" is missing"),
+        ("{\"op_code\":7,\"worker_id\":\"w\",\"trial_id\":0,\"step\":1,\"intermediate_value\":\"1\"}", "is not a number"),
+        ("{\"op_code\":8,\"worker_id\":\"w\",\"trial_id\":0,\"user_attr\":{}}", "\"user_attr\" is not an object with one member"),
+        ("{\"op_code\":0,\"worker_id\":\"w\",\"study_name\":\"x\",\"directions\":[3]}", "has an unknown direction"),
     ] {
         lines[2] = damage;
         refused(&lines, expected);
@@ -174,7 +175,7 @@ fn damage_in_the_middle_names_file_and_line() {
     // What follows an unfinished line must itself be an operation.
     let two = format!("{half}{{\"op_code\":5}}");
     lines[2] = &two;
-    refused(&lines, "no \"worker_id\"");
+    refused(&lines, "\"worker_id\" is missing");
 }
 
 #[test]
@@ -221,7 +222,7 @@ fn a_running_trial_is_not_claimed_again_and_takes_only_fitting_parameters() {
     let folder = folder();
     let path = folder.path().join("running.jsonl");
     let mut study = open(&path);
-    study.begin(0, params(0.5), BTreeMap::new(), Repeat::Refuse).unwrap();
+    study.start_trial(0, params(0.5), BTreeMap::new(), Duplicates::Refuse).unwrap();
     let before = study.trials().to_vec();
     let time = "\"2026-11-23T12:00:00.000001+00:00\"";
     let other = Distribution::Int { low: 0, high: 1, log: false, step: 1 }.to_json().replace('"', "\\\"");
@@ -262,7 +263,7 @@ fn a_file_that_is_not_the_one_that_was_read_is_noticed() {
 fn a_full_disk_leaves_no_half_line() {
     let full = Path::new("/dev/full");
     if !full.exists() {
-        return eprintln!("SKIPPED: there is no /dev/full here");
+        return eprintln!("SKIPPED: this system has no /dev/full");
     }
     let mut file = super::file::JournalFile::new(full);
     assert!(matches!(file.append(&["{}".to_owned()]), Err(TuneError::Disk(DiskError { action: "append to", .. }))));

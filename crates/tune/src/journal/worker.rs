@@ -1,4 +1,4 @@
-//! Who works on a study, and whether it still lives.
+//! A worker of a study, and whether its process is alive.
 
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use serde_json::{Value, json};
 
-/// The system attribute in which workers say who they are.
+/// The system attribute in which workers identify themselves.
 pub(crate) const WORKER: &str = "verdict:worker";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,19 +29,19 @@ pub struct Worker {
 pub(crate) enum WorkerState {
     Alive,
     Dead,
-    /// It is somewhere where its process can't be seen.
+    /// On another machine or in another container, where its process can't be seen.
     Elsewhere,
 }
 
 impl Worker {
-    /// This process, as a worker that nobody was before.
+    /// This process as a new worker.
     pub(crate) fn new() -> Self {
         let pid = std::process::id();
         Self { id: format!("verdict-{}", unique()), host: host(), pid, start: start(pid), place: place() }
     }
 
-    /// Whether its process still lives, as far as that can be seen from here.
-    pub(crate) fn life(&self) -> WorkerState {
+    /// Whether its process is alive, as far as that can be seen from here.
+    pub(crate) fn state(&self) -> WorkerState {
         if self.place.is_none() || self.place != place() {
             return WorkerState::Elsewhere;
         }
@@ -49,8 +49,8 @@ impl Worker {
         if pid.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH)) {
             return WorkerState::Dead;
         }
-        // The number may be another process's by now, or that of one that ended and waits to be asked how. Where /proc
-        // hides the processes of other people, neither can be told.
+        // The number may belong to another process by now, or to a zombie. Where /proc hides the processes of other
+        // users, neither can be seen.
         let seen = fs::metadata(format!("/proc/{}", self.pid)).is_ok();
         if seen && self.start.is_some() && start(self.pid) != self.start {
             WorkerState::Dead
@@ -59,24 +59,24 @@ impl Worker {
         }
     }
 
-    /// As the attribute's value: who this is.
+    /// The value of the attribute that identifies it.
     pub(crate) fn to_json(&self) -> Value {
         json!({"id": self.id, "host": self.host, "pid": self.pid, "start": self.start, "place": self.place})
     }
 
-    /// As the attribute's value that takes a trial over, from a worker or from nobody.
+    /// The value of the attribute that takes a trial over, from a worker or after a release.
     pub(crate) fn to_takeover(&self, from: Option<&str>) -> Value {
         let mut value = self.to_json();
         value["from"] = from.into();
         value
     }
 
-    /// As the attribute's value that gives a trial back.
+    /// The value of the attribute that releases a trial.
     pub(crate) fn to_release(&self) -> Value {
         json!({"id": null, "from": self.id})
     }
 
-    /// From an attribute's value, if it is one of ours.
+    /// From the value of the attribute, if it is in our form.
     pub(crate) fn from_json(value: &Value) -> Option<Self> {
         let text = |key: &str| value[key].as_str().map(str::to_owned);
         Some(Self {
@@ -89,17 +89,17 @@ impl Worker {
     }
 }
 
-/// In words: `process 4711 on atlas`.
+/// `process 4711 on atlas`.
 impl std::fmt::Display for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "process {} on {}", self.pid, self.host)
     }
 }
 
-/// A word that nobody says twice, here or on another machine.
+/// A string that is unique on all machines.
 pub(crate) fn unique() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    // The standard library seeds its hash tables with random numbers from the system; this is the way to them.
+    // The standard library seeds its hash tables with random numbers from the system; this reads one.
     static RANDOM: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -110,10 +110,10 @@ fn host() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
     name.filter(|name| !name.is_empty())
         .or_else(|| std::env::var("HOSTNAME").ok())
-        .unwrap_or_else(|| "a machine".to_owned())
+        .unwrap_or_else(|| "unknown host".to_owned())
 }
 
-/// A word for the kernel that runs here since it was started, on systems that have one.
+/// The boot id of the running kernel, on systems that have one.
 pub(crate) fn kernel() -> Option<&'static str> {
     static BOOT: LazyLock<Option<String>> = LazyLock::new(|| {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -122,13 +122,13 @@ pub(crate) fn kernel() -> Option<&'static str> {
     BOOT.as_deref()
 }
 
-/// Where process numbers mean the same as here: containers of one kernel may count their own.
+/// The kernel and the namespace of process numbers: containers on one kernel may have their own.
 fn place() -> Option<String> {
     let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
     Some(format!("{} {}", kernel()?, namespace.to_str()?))
 }
 
-/// When a living process was started, in ticks since the kernel was.
+/// When a living process was started, in ticks since boot.
 fn start(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is a name in parentheses, which may contain anything. The state is the third, the start the 22nd.
@@ -144,36 +144,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_lives_and_nobody_is_twice() {
+    fn this_process_is_alive_and_worker_ids_are_unique() {
         let (one, two) = (Worker::new(), Worker::new());
         assert_ne!(one.id, two.id);
         assert_eq!((one.pid, &one.place, one.start), (two.pid, &two.place, two.start));
         if one.place.is_none() {
-            return eprintln!("SKIPPED: this system doesn't say where a process is");
+            return eprintln!("SKIPPED: this system has no /proc");
         }
-        assert_eq!(one.life(), WorkerState::Alive);
-        assert_eq!(Worker { place: Some("other".to_owned()), ..one.clone() }.life(), WorkerState::Elsewhere);
-        assert_eq!(Worker { place: None, ..one.clone() }.life(), WorkerState::Elsewhere);
+        assert_eq!(one.state(), WorkerState::Alive);
+        assert_eq!(Worker { place: Some("other".to_owned()), ..one.clone() }.state(), WorkerState::Elsewhere);
+        assert_eq!(Worker { place: None, ..one.clone() }.state(), WorkerState::Elsewhere);
         // The same number, started at another time.
-        assert_eq!(Worker { start: one.start.map(|start| start - 1), ..one }.life(), WorkerState::Dead);
+        assert_eq!(Worker { start: one.start.map(|start| start - 1), ..one }.state(), WorkerState::Dead);
     }
 
     #[test]
-    fn a_process_is_dead_before_anybody_asked_how_it_ended() {
+    fn a_zombie_process_is_dead() {
         let here = Worker::new();
         if here.place.is_none() {
-            return eprintln!("SKIPPED: this system doesn't say where a process is");
+            return eprintln!("SKIPPED: this system has no /proc");
         }
         let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let other = Worker { pid: child.id(), start: start(child.id()), ..here };
-        assert_eq!(other.life(), WorkerState::Alive);
+        assert_eq!(other.state(), WorkerState::Alive);
         child.kill().unwrap();
         while start(child.id()).is_some() {
             std::thread::yield_now();
         }
-        assert_eq!(other.life(), WorkerState::Dead);
+        assert_eq!(other.state(), WorkerState::Dead);
         child.wait().unwrap();
-        assert_eq!(other.life(), WorkerState::Dead);
+        assert_eq!(other.state(), WorkerState::Dead);
     }
 
     #[test]

@@ -1,34 +1,34 @@
 //! Asynchronous successive halving (Li et al., "A system for massively parallel hyperparameter tuning", 2018).
 //!
-//! Rung r lies at step `min_resource * spacing^(r + min_early_stopping_rate)`. A trial that reaches a rung goes on if it is
-//! among the best `1 / reduction_factor` of all trials that have reached it so far, itself among them; rounded down, but
-//! the best always goes on. A value that is no number ends its trial, and doesn't count for others.
+//! Rung r is at step `min_resource * spacing^(r + min_early_stopping_rate)`. A trial that reaches a rung continues if it is
+//! among the best `1 / reduction_factor` of all trials that have reached it so far, itself included; rounded down, but
+//! the best always continues. NaN stops its trial, and is ignored for others.
 //!
 //! In the paper the two factors are one. Here they differ: on the sentences of SST-5, where early values are noisy, the
-//! better half at the steps 1, 4, 16 finds the best configurations far more often than the best third at 1, 3, 9, for half
-//! as much training again (docs/tuning.md has the numbers).
+//! better half at steps 1, 4, 16 finds the best configurations far more often than the best third at steps 1, 3, 9, for
+//! half as much training again (docs/tuning.md has the numbers).
 //!
-//! With equal factors Optuna's `SuccessiveHalvingPruner` decides alike, but notes each rung in the study; here a trial's value at a rung is
-//! read from its values: the first at the rung's step or later. So one that leaps over several rungs has come to all.
+//! With equal factors Optuna's `SuccessiveHalvingPruner` decides the same, but stores each rung in the study; here a
+//! trial's value at a rung is its first value at the rung's step or later. A trial that skips rungs has reached them all.
 
 use super::Pruner;
 use crate::trial::{StudyDirection, Trial};
 
-/// A trial stops at a rung unless it is among the best that have come there.
+/// A trial is pruned at a rung unless it is among the best that have reached it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asha {
     /// The step of the first rung, >= 1.
     pub min_resource: u64,
-    /// The factor from one rung's step to the next one's, >= 2.
+    /// The ratio of consecutive rungs' steps, >= 2.
     pub spacing: u64,
-    /// How many trials compete for one place on the next rung, >= 2.
+    /// One in this many trials continues at a rung, >= 2.
     pub reduction_factor: u64,
-    /// How many of the lowest rungs are left out.
+    /// The number of lowest rungs that are skipped.
     pub min_early_stopping_rate: u32,
 }
 
 impl Default for Asha {
-    /// Rungs at steps 1, 4, 16, and so on, each passed by the better half.
+    /// Rungs at steps 1, 4, 16, and so on, at which the better half continues.
     fn default() -> Self {
         Self { min_resource: 1, spacing: 4, reduction_factor: 2, min_early_stopping_rate: 0 }
     }
@@ -48,7 +48,7 @@ impl Pruner for Asha {
     fn should_prune(&self, trials: &[Trial], trial: &Trial, direction: StudyDirection) -> bool {
         let Some((&step, &value)) = trial.intermediate.last_key_value() else { return false };
         let before = trial.intermediate.range(..step).next_back().map(|(step, _)| *step);
-        // The rungs that this very step has reached.
+        // The rungs that this step has reached and the one before had not.
         let mut reached = self.rungs(step);
         reached.retain(|rung| before.is_none_or(|before| before < *rung));
         let own = direction.loss(value);
@@ -100,12 +100,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_better_half_of_those_who_came_goes_on() {
+    fn the_better_half_of_the_trials_at_a_rung_continues() {
         // Losses at step 1.
         let others: Vec<Trial> =
             [0.5, 0.1, 0.4, 0.2, 0.3].iter().zip(0..).map(|(loss, number)| running(number, &[9.0, *loss])).collect();
         let stops = |value| Asha::default().should_prune(&others, &running(9, &[9.0, value]), StudyDirection::Minimize);
-        // Six have come, three may go on: 0.1, 0.2 and what is at most 0.3.
+        // Six have reached the rung, three may continue: 0.1, 0.2 and values of at most 0.3.
         assert!(!stops(0.05));
         assert!(!stops(0.3));
         assert!(stops(0.35));
@@ -116,7 +116,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_first_goes_on_and_then_only_a_better_one() {
+    fn the_first_trial_continues_and_then_only_a_better_one() {
         let rule = Asha::default();
         let first = running(0, &[0.0, 0.5]);
         assert!(!rule.should_prune(&[], &first, StudyDirection::Maximize));
@@ -126,23 +126,23 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn between_rungs_nobody_stops_and_values_come_from_the_rung() {
+    fn between_rungs_no_trial_is_pruned_and_values_come_from_the_rung() {
         let rule = Asha::default();
         let others = [running(0, &[0.9, 0.1, 0.1, 0.1, 0.1])];
         assert!(!rule.should_prune(&others, &running(1, &[0.5]), StudyDirection::Minimize));
         assert!(!rule.should_prune(&others, &running(1, &[0.5, 0.05, 0.8, 0.8]), StudyDirection::Minimize));
         assert!(rule.should_prune(&others, &running(1, &[0.5, 0.05, 0.8, 0.8, 0.2]), StudyDirection::Minimize));
-        // A step that leaps over rungs reaches them all.
-        let mut leaping = running(1, &[]);
-        leaping.intermediate.insert(5, 0.2);
-        assert!(rule.should_prune(&others, &leaping, StudyDirection::Minimize));
+        // A step that skips rungs reaches them all.
+        let mut skipping = running(1, &[]);
+        skipping.intermediate.insert(5, 0.2);
+        assert!(rule.should_prune(&others, &skipping, StudyDirection::Minimize));
     }
 
     #[test]
     fn the_trial_itself_counts_once() {
         let mine = running(3, &[0.0, 0.5]);
         let others = [running(0, &[0.0, 0.4]), running(1, &[0.0, 0.6]), mine.clone()];
-        // Three came, one place, and 0.4 has it; counted twice, the trial would have the second one.
+        // Of three one continues, and 0.4 is it; if the trial were counted twice, two would continue.
         assert!(Asha::default().should_prune(&others, &mine, StudyDirection::Minimize));
         let best = running(3, &[0.0, 0.3]);
         assert!(!Asha::default().should_prune(&[others[0].clone(), best.clone()], &best, StudyDirection::Minimize));

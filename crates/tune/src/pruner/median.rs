@@ -1,18 +1,18 @@
-//! The median rule, with the definitions of Optuna's `MedianPruner`.
+//! The median rule, as in Optuna's `MedianPruner`.
 
 use super::Pruner;
 use crate::trial::{StudyDirection, Trial, TrialState};
 
-/// A trial stops when the best it has had so far is worse than the median of the finished trials at its step.
+/// A trial is pruned if its best value so far is worse than the median of the complete trials at its step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Median {
-    /// So many trials finish before any is given up.
+    /// No trial is pruned before this many are complete.
     pub startup_trials: usize,
-    /// No trial is given up before this step.
+    /// No trial is pruned before this step.
     pub warmup_steps: u64,
-    /// From the warm-up on the rule is asked once in so many steps, >= 1: at the first value in each such stretch.
+    /// After the warm-up the rule is applied once per interval of this many steps, >= 1: at the first value in each.
     pub interval_steps: u64,
-    /// So many finished trials must have a value at the step, >= 1.
+    /// At least this many complete trials must have a value at the step, >= 1.
     pub min_trials: usize,
 }
 
@@ -31,9 +31,9 @@ impl Pruner for Median {
             return false;
         }
         let interval = self.interval_steps.max(1);
-        let stretch = |step: u64| step.checked_sub(self.warmup_steps).map(|since| since / interval);
+        let interval_of = |step: u64| step.checked_sub(self.warmup_steps).map(|since| since / interval);
         let before = trial.intermediate.range(..step).next_back().map(|(step, _)| *step);
-        if before.is_some_and(|before| stretch(before) == stretch(step)) {
+        if before.is_some_and(|before| interval_of(before) == interval_of(step)) {
             return false;
         }
 
@@ -54,7 +54,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
     let lower = values[(values.len() - 1) / 2];
-    // As it is where both are the same infinity.
+    // Equal values may be infinite, whose difference is NaN.
     Some(if lower == upper { upper } else { lower + (upper - lower) / 2.0 })
 }
 
@@ -92,7 +92,7 @@ mod tests {
         assert!(!stops(Median { startup_trials: 3, ..rule }));
         assert!(!stops(Median { warmup_steps: 3, ..rule }));
         assert!(stops(Median { warmup_steps: 2, ..rule }));
-        // Steps 0 to 1, 2 to 3: step 2 begins a stretch; with 0 to 2 it doesn't.
+        // Steps 0 to 1, 2 to 3: step 2 starts an interval; with 0 to 2 it doesn't.
         assert!(stops(Median { interval_steps: 2, ..rule }));
         assert!(!stops(Median { interval_steps: 3, ..rule }));
         assert!(!stops(Median { min_trials: 3, ..rule }));

@@ -1,5 +1,5 @@
 //! Random numbers as a pure function of keys: SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number
-//! generators", 2014), begun at a hash of seed, trial and purpose. Nothing of it is ever stored.
+//! generators", 2014), seeded by a hash of seed, trial and purpose. Its state is never stored.
 
 #[derive(Debug, Clone)]
 pub(crate) struct RandomGenerator {
@@ -9,7 +9,7 @@ pub(crate) struct RandomGenerator {
 /// The step of the state; odd, and near 2^64 over the golden ratio.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// What a stream is for, so that two purposes never share their numbers.
+/// The use of a stream, so that two uses never share their numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
     Random = 1,
@@ -37,8 +37,7 @@ impl RandomGenerator {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Uniform in 0..n, for n above 0: Lemire's multiplication. Its bias is below n / 2^64, far beneath what any number
-    /// of trials could show.
+    /// Uniform in 0..n, for n above 0: Lemire's multiplication. Its bias is below n / 2^64.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }

@@ -1,15 +1,15 @@
-//! Every combination of the parameters' values, each once.
+//! Grid search: every combination of the parameters' values, each once.
 
 use super::generator::{Purpose, RandomGenerator};
-use super::{MOST_LISTED, Sampler};
+use super::{MAX_LISTED, Sampler};
 use crate::error::Result;
-use crate::space::{Hyperparameter, Space, SpaceError, UnitPoint, same, several};
+use crate::space::{Hyperparameter, Space, SpaceError, UnitPoint, grid_values, is_same_point};
 use crate::trial::{Params, StudyDirection, Trial};
 
-/// Every combination, each once: a trial gets the first that no other trial has.
+/// Grid search: a trial gets the first combination that no other trial has.
 ///
-/// Ranges are cut by their steps, or into as many values as their `points` say. A parameter that isn't there multiplies
-/// nothing.
+/// A range has the values of its steps, or as many as its `points` say. A parameter whose conditions don't hold has no
+/// values.
 #[derive(Debug, Clone, Copy)]
 pub struct Grid {
     /// The seed of the order; `None`: the last parameter changes fastest.
@@ -23,23 +23,23 @@ impl Sampler for Grid {
             RandomGenerator::new(seed, 0, Purpose::Grid).shuffle(&mut grid);
         }
         let known = space.points(trials);
-        let next = grid.iter().find(|point| !known.iter().any(|other| same(other, point)));
+        let next = grid.iter().find(|point| !known.iter().any(|other| is_same_point(other, point)));
         Ok(next.map(|point| space.params(point)))
     }
 }
 
 impl Grid {
-    /// How many configurations the grid has.
+    /// The number of configurations in the grid.
     ///
     /// # Errors
-    /// A continuous range without `points`; more configurations than could be tried.
+    /// A continuous range without `points`; too many configurations.
     pub fn size(space: &Space) -> Result<usize> {
         Ok(combinations(space, |parameter| parameter.clone())?.len())
     }
 }
 
-/// All configurations of a space without continuous ranges, whatever `points` say; none where that can't be listed.
-pub(super) fn every(space: &Space) -> Vec<UnitPoint> {
+/// All configurations of a space without continuous ranges, regardless of `points`; empty if they can't be listed.
+pub(super) fn all_points(space: &Space) -> Vec<UnitPoint> {
     combinations(space, |parameter| Hyperparameter { points: None, ..parameter.clone() }).unwrap_or_default()
 }
 
@@ -48,17 +48,17 @@ fn combinations(space: &Space, cut: impl Fn(&Hyperparameter) -> Hyperparameter) 
     for (index, parameter) in space.parameters().iter().enumerate() {
         let parameter = cut(parameter);
         let values =
-            several(&parameter, MOST_LISTED).ok_or_else(|| match crate::space::count(&parameter.distribution) {
+            grid_values(&parameter, MAX_LISTED).ok_or_else(|| match crate::space::count(&parameter.distribution) {
                 None => SpaceError::GridRange { name: parameter.name.clone() },
-                Some(_) => SpaceError::GridSize { most: MOST_LISTED },
+                Some(_) => SpaceError::GridSize { max: MAX_LISTED },
             })?;
         let mut longer = Vec::with_capacity(points.len());
         for point in points {
             let here: Vec<Option<f64>> =
                 if space.is_active(index, &point) { values.iter().copied().map(Some).collect() } else { vec![None] };
             longer.extend(here.into_iter().map(|value| [point.as_slice(), &[value]].concat()));
-            if longer.len() > MOST_LISTED {
-                return Err(SpaceError::GridSize { most: MOST_LISTED });
+            if longer.len() > MAX_LISTED {
+                return Err(SpaceError::GridSize { max: MAX_LISTED });
             }
         }
         points = longer;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn every_combination_comes_once_and_what_is_not_there_multiplies_nothing() {
+    fn every_combination_comes_once_and_inactive_parameters_add_none() {
         let expected: Vec<UnitPoint> = vec![
             vec![Some(0.0), Some(1e-4), None],
             vec![Some(0.0), Some(1e-3), None],
@@ -127,7 +127,7 @@ mod tests {
         let found = all(Grid { shuffle: None });
         assert_eq!(found.len(), expected.len());
         for (one, other) in found.iter().zip(&expected) {
-            assert!(same(one, other), "{one:?} is not {other:?}");
+            assert!(is_same_point(one, other), "{one:?} is not {other:?}");
         }
         assert_eq!(Grid::size(&space()).unwrap(), 12);
     }
@@ -141,11 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn what_no_grid_can_take_is_said() {
+    fn what_the_grid_does_not_support_is_refused() {
         let line = |low, high| Distribution::Float { low, high, log: false, step: None };
         let space = Space::new(vec![Hyperparameter::new("dropout", line(0.0, 0.5))], toml::Table::new()).unwrap();
         let error = Grid::size(&space).unwrap_err().to_string();
-        assert!(error.starts_with("a grid can't take \"dropout\": its range is continuous (hint: "), "{error}");
+        assert!(
+            error.starts_with("the grid sampler can't use \"dropout\": its range is continuous (hint: "),
+            "{error}"
+        );
 
         let wide = Distribution::Int { low: 0, high: 999, log: false, step: 1 };
         let parameters = ["a", "b"].map(|name| Hyperparameter::new(name, wide.clone()));

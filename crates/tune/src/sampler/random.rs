@@ -1,13 +1,13 @@
-//! Each parameter drawn on its own (Bergstra & Bengio, "Random search for hyper-parameter optimization", 2012).
+//! Random search (Bergstra & Bengio, "Random search for hyper-parameter optimization", 2012).
 
 use super::generator::{Purpose, RandomGenerator};
-use super::{Sampler, fresh};
+use super::{Sampler, unused_point};
 use crate::error::Result;
 use crate::space::{Space, UnitPoint, from_unit};
 use crate::trial::{Params, StudyDirection, Trial};
 
-/// Each parameter drawn on its own: choices and steps with equal chances, ranges evenly, logarithmic ranges evenly by
-/// factors.
+/// Draws each parameter independently: choices and steps with equal probability, ranges uniformly, logarithmic ranges
+/// log-uniformly.
 #[derive(Debug, Clone, Copy)]
 pub struct RandomSampler {
     pub seed: u64,
@@ -16,7 +16,7 @@ pub struct RandomSampler {
 impl Sampler for RandomSampler {
     fn sample(&self, space: &Space, trials: &[Trial], number: u64, _: StudyDirection) -> Result<Option<Params>> {
         let mut generator = RandomGenerator::new(self.seed, number, Purpose::Random);
-        let point = fresh(space, &space.points(trials), &mut generator, |_, generator| draw(space, generator));
+        let point = unused_point(space, &space.points(trials), &mut generator, |_, generator| draw(space, generator));
         Ok(point.map(|point| space.params(&point)))
     }
 }

@@ -1,4 +1,4 @@
-//! One key of a space's file: a value, choices, or a range, perhaps under conditions.
+//! One key of a search space's file: a value, choices or a range, with conditions if any.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub(super) struct SpaceEntry<'a> {
     pub path: &'a Path,
     pub name: String,
     pub line: usize,
-    /// The lines of the keys in its table.
+    /// The lines of the keys of its table.
     pub inner: BTreeMap<String, usize>,
     pub value: Value,
 }
@@ -60,17 +60,16 @@ impl SpaceEntry<'_> {
         match forms {
             [false, true, false] => {
                 if let Some(other) = others("choices") {
-                    return self
-                        .fail(&other, format!("`choices` and `{other}` don't go together (hint: leave one out)"));
+                    return self.fail(&other, format!("`choices` and `{other}` exclude each other (hint: remove one)"));
                 }
                 match &table["choices"] {
                     Value::Array(choices) => self.choices(choices, fields),
-                    _ => self.fail("choices", "`choices` needs a list (hint: `choices = [16, 32]`)"),
+                    _ => self.fail("choices", "`choices` must be a list (hint: `choices = [16, 32]`)"),
                 }
             }
             [false, false, true] => {
                 if let Some(other) = others("value") {
-                    return self.fail(&other, format!("`value` and `{other}` don't go together (hint: leave one out)"));
+                    return self.fail(&other, format!("`value` and `{other}` exclude each other (hint: remove one)"));
                 }
                 let value = &table["value"];
                 self.check(fields, Some("value"), value)?;
@@ -82,7 +81,7 @@ impl SpaceEntry<'_> {
             [true, false, false] => self.range(table, fields),
             [false, false, false] => Err(self.wrong(
                 None,
-                "neither a range, nor choices, nor a value (hint: `{ low = 1, high = 4 }`, `[16, 32]` or `16`)",
+                "expected a range, choices or a value (hint: `{ low = 1, high = 4 }`, `[16, 32]` or `16`)",
             )),
             _ => Err(self.wrong(None, "a range, choices and a value exclude each other (hint: keep one of them)")),
         }
@@ -95,12 +94,12 @@ impl SpaceEntry<'_> {
             let Some(value) = scalar(choice) else {
                 return self.fail(
                     "choices",
-                    format!("a choice is a number, a text, true or false, and {choice} is none of them (hint: for the same list in all trials write `{{ value = [..] }}`)"),
+                    format!("expected a number, a string, true or false as a choice, found {choice} (hint: for the same list in all trials write `{{ value = [..] }}`)"),
                 );
             };
             values.push(value);
         }
-        // 0 among fractions is a fraction.
+        // Among floats an integer is a float.
         if values.iter().any(|value| matches!(value, ParamValue::Float(_))) {
             for value in &mut values {
                 if let ParamValue::Int(number) = value {
@@ -117,7 +116,7 @@ impl SpaceEntry<'_> {
         let number = |key: &str| match table.get(key) {
             Some(Value::Integer(number)) => Ok(Some(ParamValue::Int(*number))),
             Some(Value::Float(number)) if number.is_finite() => Ok(Some(ParamValue::Float(*number))),
-            Some(other) => self.fail(key, format!("`{key}` needs a number, and {other} is given (hint: `{key} = 1`)")),
+            Some(other) => self.fail(key, format!("expected a number as `{key}`, found {other} (hint: `{key} = 1`)")),
             None => Ok(None),
         };
         let log = match table.get("log") {
@@ -125,7 +124,7 @@ impl SpaceEntry<'_> {
             Some(Value::Boolean(log)) => *log,
             Some(other) => {
                 return self
-                    .fail("log", format!("`log` needs true or false, and {other} is given (hint: `log = true`)"));
+                    .fail("log", format!("expected true or false as `log`, found {other} (hint: `log = true`)"));
             }
         };
         let points = match table.get("points") {
@@ -134,12 +133,12 @@ impl SpaceEntry<'_> {
             Some(other) => {
                 return self.fail(
                     "points",
-                    format!("`points` needs a whole number of 2 or more, and {other} is given (hint: `points = 5`)"),
+                    format!("expected a whole number of 2 or more as `points`, found {other} (hint: `points = 5`)"),
                 );
             }
         };
         let (Some(low), Some(high)) = (number("low")?, number("high")?) else {
-            return Err(self.wrong(None, "a range needs both ends (hint: `{ low = 1, high = 4 }`)"));
+            return Err(self.wrong(None, "a range needs `low` and `high` (hint: `{ low = 1, high = 4 }`)"));
         };
         for key in ["low", "high"] {
             self.check(fields, Some(key), &table[key])?;
@@ -161,7 +160,7 @@ impl SpaceEntry<'_> {
             },
         };
         check_distribution(&distribution).map_err(|message| self.wrong(None, message))?;
-        // The option may take the ends of a range and not what lies between them, such as 0.5 of an epoch.
+        // The option may accept the ends of a range but not the values between them, such as half an epoch.
         if let Distribution::Float { low, high, step, .. } = &distribution {
             let between = step.map_or((low + high) / 2.0, |step| (low + step).min(*high));
             self.check(fields, None, &Value::Float(between))?;
@@ -169,7 +168,7 @@ impl SpaceEntry<'_> {
         Ok(EntryKind::Varies { distribution, points })
     }
 
-    /// Whether a range with whole ends is one of whole numbers: the option refuses what lies between.
+    /// Whether a range between whole numbers is one of whole numbers only: the option refuses fractions.
     fn is_whole(&self, low: i64, high: i64, fields: &SpaceFields<'_>) -> bool {
         (fields.check)(&self.name, &Value::Float((low as f64 + high as f64) / 2.0)).is_err()
     }
@@ -178,7 +177,7 @@ impl SpaceEntry<'_> {
         (fields.check)(&self.name, value).map_err(|message| self.wrong(key, message))
     }
 
-    /// What must hold for this key. Conditions on fixed options are decided here.
+    /// The conditions of this key. Those on fixed options are decided here.
     pub(super) fn conditions(
         &self,
         parameters: &[Hyperparameter],
@@ -188,14 +187,14 @@ impl SpaceEntry<'_> {
             None => return Ok(Vec::new()),
             Some(Value::Table(when)) if !when.is_empty() => when,
             Some(_) => {
-                return self.fail("when", "`when` needs a table (hint: `when = { optimizer = \"sgd\" }`)");
+                return self.fail("when", "`when` must be a table (hint: `when = { optimizer = \"sgd\" }`)");
             }
         };
         let mut conditions = Vec::new();
-        for (name, wanted) in when {
-            let wanted =
-                if let Value::Array(several) = wanted { several.as_slice() } else { std::slice::from_ref(wanted) };
-            let values: Option<Vec<ParamValue>> = wanted.iter().map(scalar).collect();
+        for (name, expected) in when {
+            let expected =
+                if let Value::Array(several) = expected { several.as_slice() } else { std::slice::from_ref(expected) };
+            let values: Option<Vec<ParamValue>> = expected.iter().map(scalar).collect();
             let Some(values) = values.filter(|values| !values.is_empty()) else {
                 return self.fail(
                     "when",
@@ -205,16 +204,16 @@ impl SpaceEntry<'_> {
             if let Some(parameter) = parameters.iter().find(|parameter| parameter.name == *name) {
                 conditions.push(self.condition(parameter, values)?);
             } else if let Some(value) = fixed.get(name) {
-                if !wanted.contains(value) {
+                if !expected.contains(value) {
                     return self.fail(
                         "when",
-                        format!("`{name}` is always {value}, so this is never tried (hint: remove it, or give `{name}` its choices)"),
+                        format!("`{name}` is always {value}, so this is never used (hint: remove it, or give `{name}` choices)"),
                     );
                 }
             } else {
                 return self.fail(
                     "when",
-                    format!("it depends on `{name}`, which this file doesn't set (hint: give `{name}` its choices)"),
+                    format!("it depends on `{name}`, which this file doesn't set (hint: give `{name}` choices)"),
                 );
             }
         }
@@ -226,7 +225,7 @@ impl SpaceEntry<'_> {
         if matches!(distribution, Distribution::Float { .. }) {
             return self.fail(
                 "when",
-                format!("it depends on `{name}`, which is a range of fractions (hint: conditions need choices or whole numbers)"),
+                format!("it depends on `{name}`, which is a continuous range (hint: conditions need choices or whole numbers)"),
             );
         }
         for value in &mut values {
@@ -262,19 +261,19 @@ fn as_number(value: &ParamValue) -> f64 {
     }
 }
 
-/// With more steps in a range of fractions, two of them may be the same number.
-const MOST_STEPS: f64 = 1e6;
+/// With more steps in a range of floats, two of them may be the same number.
+const MAX_STEPS: f64 = 1e6;
 
-/// What is wrong with a distribution, and what to do.
+/// Refuses a distribution that is not valid, with a hint.
 pub(super) fn check_distribution(distribution: &Distribution) -> Result<(), String> {
     let (low, high, log, step) = match distribution {
         Distribution::Categorical { choices } => {
             if choices.is_empty() {
-                return Err("there are no choices (hint: `[16, 32]`)".to_owned());
+                return Err("expected at least one choice (hint: `[16, 32]`)".to_owned());
             }
             let twice = choices.iter().enumerate().find(|(index, choice)| choices[..*index].contains(choice));
             return match twice {
-                Some((_, choice)) => Err(format!("{} is among the choices twice (hint: leave one out)", shown(choice))),
+                Some((_, choice)) => Err(format!("the choice {} is given twice (hint: remove one)", shown(choice))),
                 None => Ok(()),
             };
         }
@@ -284,28 +283,28 @@ pub(super) fn check_distribution(distribution: &Distribution) -> Result<(), Stri
         }
     };
     if !(low.is_finite() && high.is_finite() && low <= high) {
-        return Err(format!("low {low:?} is above high {high:?} (hint: exchange them)"));
+        return Err(format!("low {low:?} is above high {high:?} (hint: swap them)"));
     }
     if log && low <= 0.0 {
         return Err(format!(
-            "a logarithmic range begins above 0, and low is {low:?} (hint: a small low, or `log = false`)"
+            "low must be above 0 in a logarithmic range, found {low:?} (hint: use a small low, or `log = false`)"
         ));
     }
     let Some(step) = step else { return Ok(()) };
     if step <= 0.0 || !step.is_finite() {
-        return Err(format!("step {step:?} is not above 0 (hint: leave it out for every value)"));
+        return Err(format!("step must be above 0, found {step:?} (hint: leave it out for a continuous range)"));
     }
     if log {
-        return Err("a logarithmic range has no steps (hint: leave out `step` or `log`)".to_owned());
+        return Err("a logarithmic range can't have steps (hint: remove `step` or `log`)".to_owned());
     }
     let steps = (high - low) / step;
     if (steps - steps.round()).abs() > 1e-8 {
         let last = super::on_step(low, high, step, steps.floor());
-        return Err(format!("steps of {step:?} from {low:?} don't meet {high:?} (hint: `high = {last:?}`)"));
+        return Err(format!("steps of {step:?} from {low:?} don't reach {high:?} (hint: `high = {last:?}`)"));
     }
-    if matches!(distribution, Distribution::Float { .. }) && steps > MOST_STEPS {
+    if matches!(distribution, Distribution::Float { .. }) && steps > MAX_STEPS {
         return Err(format!(
-            "from {low:?} to {high:?} there are more than a million steps of {step:?} (hint: leave out `step`)"
+            "steps of {step:?} from {low:?} to {high:?} are more than a million (hint: remove `step`)"
         ));
     }
     Ok(())
@@ -313,7 +312,7 @@ pub(super) fn check_distribution(distribution: &Distribution) -> Result<(), Stri
 
 pub(super) fn shown(value: &ParamValue) -> String {
     match value {
-        ParamValue::Null => "nothing".to_owned(),
+        ParamValue::Null => "null".to_owned(),
         ParamValue::Bool(value) => value.to_string(),
         ParamValue::Int(value) => value.to_string(),
         ParamValue::Float(value) => format!("{value:?}"),
@@ -321,7 +320,7 @@ pub(super) fn shown(value: &ParamValue) -> String {
     }
 }
 
-/// The values of choices or whole numbers.
+/// All values: choices, or the ends of a range.
 pub(super) fn shown_all(distribution: &Distribution) -> String {
     match distribution {
         Distribution::Categorical { choices } => choices.iter().map(shown).collect::<Vec<_>>().join(", "),

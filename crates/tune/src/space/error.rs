@@ -1,36 +1,36 @@
-//! What can be wrong with a space, or between a space and a sampler.
+//! Errors in a search space, or between a space and a sampler.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SpaceError {
-    #[error("can't read the search space {}", path.display())]
+    #[error("failed to read the search space {}", path.display())]
     Io { path: PathBuf, source: io::Error },
 
     #[error("{}, line {line}{}: {message}", path.display(), key.as_ref().map_or(String::new(), |key| format!(", key \"{key}\"")))]
     File { path: PathBuf, line: usize, key: Option<String>, message: String },
 
-    #[error("{}, line {line}: {} is called \"{key}\" (hint: {hint})", path.display(),
-        within.as_ref().map_or("no option".to_owned(), |within| format!("nothing in the range of \"{within}\"")))]
+    #[error("{}, line {line}: unknown {} \"{key}\" (hint: {hint})", path.display(),
+        within.as_ref().map_or("option".to_owned(), |within| format!("key of \"{within}\":")))]
     UnknownKey { path: PathBuf, line: usize, key: String, within: Option<String>, hint: String },
 
     #[error("parameter \"{name}\": {message}")]
     Parameter { name: String, message: String },
 
-    #[error("the conditions of {} wait for each other (hint: let one of them always be there)", quoted(names))]
+    #[error("the conditions of {} depend on each other (hint: make one of them unconditional)", quoted(names))]
     Cycle { names: Vec<String> },
 
     #[error(
-        "a grid can't take \"{name}\": its range is continuous (hint: give it `points = 5`, or a `step`, or use another sampler)"
+        "the grid sampler can't use \"{name}\": its range is continuous (hint: add `points = 5` or a `step`, or use another sampler)"
     )]
     GridRange { name: String },
 
-    #[error("the grid has more than {most} configurations (hint: fewer choices or points, or another sampler)")]
-    GridSize { most: usize },
+    #[error("the grid has more than {max} configurations (hint: fewer choices or points, or another sampler)")]
+    GridSize { max: usize },
 
-    #[error("the sobol sampler takes up to {most} parameters, and the space has {found} (hint: fix some, or use tpe)")]
-    SobolDimensions { found: usize, most: usize },
+    #[error("the sobol sampler supports up to {max} parameters, found {found} (hint: fix some, or use tpe)")]
+    SobolDimensions { found: usize, max: usize },
 }
 
 impl SpaceError {
@@ -44,7 +44,7 @@ impl SpaceError {
             within: within.map(str::to_owned),
             hint: match nearest.filter(|nearest| likeness(nearest) > 0.8) {
                 Some(nearest) => format!("did you mean \"{nearest}\"?"),
-                None => format!("these are known: {}", known.join(", ")),
+                None => format!("expected one of {}", known.join(", ")),
             },
         }
     }

@@ -1,4 +1,4 @@
-//! A space's file: read key by key, every error with its line.
+//! Reads the file of a search space key by key; every error has a line number.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,21 +8,21 @@ use toml::de::{DeTable, DeValue};
 use super::entry::{EntryKind, SpaceEntry};
 use super::{Hyperparameter, Space, SpaceError, SpaceFields};
 
-/// The space for those who don't know yet where to look.
+/// The default search space.
 const DEFAULT: &str = include_str!("default.toml");
 
 impl Space {
     /// The space that a file describes.
     ///
     /// # Errors
-    /// A file that can't be read or isn't TOML; an unknown key; a value that can't be used. All name line and key.
+    /// A file that can't be read or isn't TOML; an unknown key; a value that is not valid. All name line and key.
     pub fn load(path: &Path, fields: &SpaceFields<'_>) -> Result<Self, SpaceError> {
         let bytes = std::fs::read(path).map_err(|source| SpaceError::Io { path: path.to_owned(), source })?;
         let text = String::from_utf8(bytes).map_err(|error| SpaceError::File {
             path: path.to_owned(),
             line: 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count(),
             key: None,
-            message: "not UTF-8 text (hint: save it as UTF-8)".to_owned(),
+            message: "the file is not UTF-8 (hint: save it as UTF-8)".to_owned(),
         })?;
         Self::parse(path, &text, fields)
     }
@@ -31,12 +31,12 @@ impl Space {
     ///
     /// # Errors
     /// An option that `fields` doesn't have.
-    pub fn beginner(fields: &SpaceFields<'_>) -> Result<Self, SpaceError> {
+    pub fn default_space(fields: &SpaceFields<'_>) -> Result<Self, SpaceError> {
         Self::parse("the default space".as_ref(), DEFAULT, fields)
     }
 
-    /// The file of [`Space::beginner`], with its comments: a start for one's own.
-    pub fn beginner_file() -> &'static str {
+    /// The file of the default space with its comments, to start a new one from.
+    pub fn default_file() -> &'static str {
         DEFAULT
     }
 
@@ -103,13 +103,15 @@ fn build(entries: &[SpaceEntry<'_>], fields: &SpaceFields<'_>) -> Result<Space, 
         }
     }
     match (parameters.is_empty(), entries.first()) {
-        (true, Some(first)) => Err(first
-            .wrong(None, "every option has one value, so there is nothing to search (hint: `batch_size = [16, 32]`)")),
+        (true, Some(first)) => Err(first.wrong(
+            None,
+            "every option has only one value, so there is nothing to search (hint: `batch_size = [16, 32]`)",
+        )),
         _ => Space::new(parameters, fixed),
     }
 }
 
-/// The line of a byte, from 1.
+/// The line of a byte, counted from 1.
 fn line_at(text: &str, byte: usize) -> usize {
     1 + text.bytes().take(byte).filter(|&byte| byte == b'\n').count()
 }

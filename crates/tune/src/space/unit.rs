@@ -1,10 +1,10 @@
-//! A range as a stretch of the unit interval, and as a row of values.
+//! A distribution mapped onto the unit interval, and listed as values for a grid.
 
 use super::Hyperparameter;
 use crate::distribution::Distribution;
 
-/// The internal value at `unit`, in [0, 1): each value of a discrete range has an equal share, each factor of a
-/// logarithmic one too.
+/// The internal value at `unit`, in [0, 1): the values of a discrete range have equal shares, and so have equal
+/// factors in a logarithmic one.
 pub(crate) fn from_unit(distribution: &Distribution, unit: f64) -> f64 {
     match distribution {
         Distribution::Float { low, high, step: Some(step), .. } => {
@@ -16,7 +16,7 @@ pub(crate) fn from_unit(distribution: &Distribution, unit: f64) -> f64 {
         }
         Distribution::Float { low, high, .. } => (low + unit * (high - low)).clamp(*low, *high),
         Distribution::Int { low, high, log: true, .. } => {
-            // A number has the share of all factors that would be rounded to it.
+            // A whole number has the share of everything that is rounded to it.
             let (low, high) = (*low as f64, *high as f64);
             let (from, to) = ((low - 0.5).ln(), (high + 0.5).ln());
             (from + unit * (to - from)).exp().round().clamp(low, high)
@@ -38,12 +38,12 @@ pub(crate) fn on_step(low: f64, high: f64, step: f64, index: f64) -> f64 {
     short(low + index * step).clamp(low, high)
 }
 
-/// A value without the last digits that binary fractions add: 0.3 rather than 0.30000000000000004.
+/// A value without the digits that binary fractions add: 0.3 instead of 0.30000000000000004.
 fn short(value: f64) -> f64 {
     format!("{value:.13e}").parse().unwrap_or(value)
 }
 
-/// How many values there are; `None` where there is a continuum.
+/// The number of values; `None` for a continuous range.
 pub(crate) fn count(distribution: &Distribution) -> Option<u64> {
     match distribution {
         Distribution::Float { low, high, .. } if low == high => Some(1),
@@ -54,16 +54,16 @@ pub(crate) fn count(distribution: &Distribution) -> Option<u64> {
     }
 }
 
-/// The internal values of a parameter that a grid tries, in order; `None` where nothing says which ones of a continuum,
-/// or where there are more than `most`.
-pub(crate) fn several(parameter: &Hyperparameter, most: usize) -> Option<Vec<f64>> {
+/// The internal values of a parameter in a grid, in order; `None` for a continuous range without `points`, and for more
+/// than `max` values.
+pub(crate) fn grid_values(parameter: &Hyperparameter, max: usize) -> Option<Vec<f64>> {
     let every = count(&parameter.distribution);
     let points = match (parameter.points, every) {
         (Some(points), Some(every)) => points.min(every.try_into().unwrap_or(usize::MAX)),
         (Some(points), None) => points,
         (None, every) => every?.try_into().ok()?,
     };
-    if points > most {
+    if points > max {
         return None;
     }
     let share = |index: usize| if points > 1 { index as f64 / (points - 1) as f64 } else { 0.0 };

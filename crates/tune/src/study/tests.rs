@@ -34,13 +34,13 @@ fn params(rate: f64, batch: f64) -> Params {
 
 fn begin(study: &mut Study, rate: f64) -> u64 {
     let number = study.trials().len() as u64;
-    match study.begin(number, params(rate, 1.0), BTreeMap::new(), Repeat::Refuse).unwrap() {
-        Begun::Started(number) => number,
+    match study.start_trial(number, params(rate, 1.0), BTreeMap::new(), Duplicates::Refuse).unwrap() {
+        StartOutcome::Started(number) => number,
         other => panic!("{other:?}"),
     }
 }
 
-/// The same process as a worker on another machine: nobody can see whether it lives.
+/// The same process as a worker on another machine, whose process can't be seen.
 fn elsewhere(mut study: Study) -> Study {
     study.worker.place = Some("another machine".to_owned());
     study
@@ -104,7 +104,7 @@ fn a_pruned_trial_keeps_its_last_value_and_is_not_the_best() {
         study.finish(number, TrialOutcome::Complete(value)).unwrap();
     }
     let number = begin(&mut study, 0.9);
-    assert!(matches!(study.finish(number, TrialOutcome::Complete(f64::NAN)), Err(TuneError::NotANumber { number: 4 })));
+    assert!(matches!(study.finish(number, TrialOutcome::Complete(f64::NAN)), Err(TuneError::NanValue { number: 4 })));
     study.report(number, 1, 0.9).unwrap();
     study.report(number, 10, 0.95).unwrap();
     study.finish(number, TrialOutcome::Pruned).unwrap();
@@ -117,12 +117,14 @@ fn configurations_are_not_repeated_unless_asked_for() {
     let house = House::new();
     let (mut study, mut other) = (house.open(), house.open());
     begin(&mut study, 0.5);
-    let mut try_begin = |number, rate, repeat| other.begin(number, params(rate, 1.0), BTreeMap::new(), repeat).unwrap();
-    assert_eq!(try_begin(0, 0.25, Repeat::Refuse), Begun::Overtaken);
-    assert_eq!(try_begin(1, 0.5, Repeat::Refuse), Begun::Identical(0));
-    assert_eq!(try_begin(1, 0.5, Repeat::Allow), Begun::Started(1));
-    let recorded = other.record(2, params(0.5, 0.0), BTreeMap::new(), TrialOutcome::Complete(0.1), Repeat::Refuse);
-    assert_eq!(recorded.unwrap(), Begun::Started(2));
+    let mut try_begin =
+        |number, rate, duplicates| other.start_trial(number, params(rate, 1.0), BTreeMap::new(), duplicates).unwrap();
+    assert_eq!(try_begin(0, 0.25, Duplicates::Refuse), StartOutcome::Outdated);
+    assert_eq!(try_begin(1, 0.5, Duplicates::Refuse), StartOutcome::Duplicate(0));
+    assert_eq!(try_begin(1, 0.5, Duplicates::Allow), StartOutcome::Started(1));
+    let recorded =
+        other.add_trial(2, params(0.5, 0.0), BTreeMap::new(), TrialOutcome::Complete(0.1), Duplicates::Refuse);
+    assert_eq!(recorded.unwrap(), StartOutcome::Started(2));
     study.sync().unwrap();
     assert_eq!(study.best().unwrap().number, 2);
 }
@@ -134,13 +136,13 @@ fn parameters_that_do_not_fit_are_refused() {
     begin(&mut study, 0.5);
     let mut refused = |name: &str, distribution: Distribution, internal: f64| {
         let params = BTreeMap::from([(name.to_owned(), Param { distribution, internal })]);
-        let error = study.begin(1, params, BTreeMap::new(), Repeat::Refuse).unwrap_err();
+        let error = study.start_trial(1, params, BTreeMap::new(), Duplicates::Refuse).unwrap_err();
         assert!(matches!(error, TuneError::BadParam { .. }), "{error}");
         error.to_string()
     };
     let float = |low, high| Distribution::Float { low, high, log: false, step: None };
     assert!(refused("rate", float(0.0, 1.0), 1.5).contains("out of its range"));
-    assert!(refused("new", float(1.0, 0.0), 0.5).contains("low end above"));
+    assert!(refused("new", float(1.0, 0.0), 0.5).contains("low above high"));
     assert!(refused("rate", Distribution::Int { low: 0, high: 1, log: false, step: 1 }, 0.0).contains("another kind"));
     assert!(refused("batch", Distribution::Categorical { choices: vec![ParamValue::Null] }, 0.0).contains("choices"));
     study.sync().unwrap();
@@ -152,10 +154,10 @@ fn a_queued_trial_goes_to_the_first_who_claims_it() {
     let house = House::new();
     let (mut study, mut other) = (house.open(), house.open());
     let fixed = BTreeMap::from([("rate".to_owned(), ParamValue::Float(0.125))]);
-    assert_eq!(study.enqueue(&fixed, BTreeMap::new()).unwrap(), 0);
-    assert_eq!(study.holder(0).unwrap(), None);
+    assert_eq!(study.enqueue_trial(&fixed, BTreeMap::new()).unwrap(), 0);
+    assert_eq!(study.owner(0).unwrap(), None);
     assert_eq!((other.claim().unwrap(), study.claim().unwrap()), (Some(0), None));
-    assert_eq!(study.holder(0).unwrap(), Some(Holder::Alive(other.worker().clone())));
+    assert_eq!(study.owner(0).unwrap(), Some(TrialOwner::Alive(other.worker().clone())));
     let error = study.set_params(0, &params(0.125, 0.0)).unwrap_err();
     assert!(matches!(error, TuneError::NotOwner { number: 0, .. }), "{error}");
     assert_eq!(other.trial(0).unwrap().fixed_params(), fixed);
@@ -180,11 +182,11 @@ fn a_dead_workers_trial_is_taken_over_once() {
     };
     gone.report(number, 1, 0.5).unwrap();
     let (mut a, mut b) = (house.open(), house.open());
-    assert_eq!(a.holder(number).unwrap(), Some(Holder::Dead(gone.worker().clone())));
+    assert_eq!(a.owner(number).unwrap(), Some(TrialOwner::Dead(gone.worker().clone())));
     assert_eq!((a.take_over().unwrap(), b.take_over().unwrap()), (Some(number), None));
     assert_eq!((a.takeovers(number).unwrap(), a.takeovers(mine).unwrap()), (1, 0));
     assert_eq!(a.trial(number).unwrap().intermediate[&1], 0.5, "what was reported stays");
-    // Whoever was only thought dead is told.
+    // A worker that was wrongly considered dead gets an error.
     let error = gone.finish(number, TrialOutcome::Complete(0.9)).unwrap_err().to_string();
     assert!(error.contains(&format!("belongs to {}", a.worker())), "{error}");
     a.finish(number, TrialOutcome::Complete(0.7)).unwrap();
@@ -193,7 +195,7 @@ fn a_dead_workers_trial_is_taken_over_once() {
 }
 
 #[test]
-fn a_trial_that_is_given_back_is_anybodys() {
+fn a_released_trial_can_be_taken_over_by_any_worker() {
     let house = House::new();
     let (mut study, mut other) = (house.open(), house.open());
     let number = begin(&mut study, 0.5);
@@ -201,7 +203,7 @@ fn a_trial_that_is_given_back_is_anybodys() {
     study.release(number).unwrap();
     assert!(matches!(study.report(number, 1, 0.0), Err(TuneError::NotOwner { .. })));
     assert_eq!(other.take_over().unwrap(), Some(number));
-    assert_eq!(other.holder(number).unwrap(), Some(Holder::Me));
+    assert_eq!(other.owner(number).unwrap(), Some(TrialOwner::ThisWorker));
     other.release(number).unwrap();
     assert_eq!(study.take_over().unwrap(), Some(number));
     assert_eq!(study.takeovers(number).unwrap(), 2);
@@ -215,7 +217,7 @@ fn a_silent_worker_elsewhere_is_dead_after_a_while() {
     let mut study = house.open();
     let silence = std::time::Duration::from_secs(1);
     let pause = || std::thread::sleep(silence * 6 / 10);
-    assert!(matches!(study.holder(number).unwrap(), Some(Holder::Silent(..))));
+    assert!(matches!(study.owner(number).unwrap(), Some(TrialOwner::Silent(..))));
     pause();
     far.heartbeat().unwrap();
     assert_eq!(study.take_over_after(silence).unwrap(), None);
@@ -241,7 +243,7 @@ fn of_two_takers_whom_the_lock_let_write_the_first_has_it() {
     std::fs::write(&house.path, text).unwrap();
     for mut study in [first, a] {
         study.sync().unwrap();
-        assert_eq!(study.holder(number).unwrap(), Some(Holder::Alive(b.worker().clone())));
+        assert_eq!(study.owner(number).unwrap(), Some(TrialOwner::Alive(b.worker().clone())));
         assert_eq!(study.takeovers(number).unwrap(), 1);
     }
 }
@@ -253,16 +255,16 @@ fn a_study_of_another_kind_is_refused() {
     assert!(matches!(error, TuneError::Disk(_)), "{error}");
     drop(house.open());
     let error = Study::open(&house.path, "s", StudyDirection::Minimize).unwrap_err().to_string();
-    assert!(error.contains("is there to maximize, not to minimize"), "{error}");
+    assert!(error.contains("expected the direction minimize, found maximize"), "{error}");
     let error = Study::load(&house.path, "t").unwrap_err().to_string();
-    assert!(error.contains("has no study \"t\"; it has \"s\""), "{error}");
+    assert!(error.contains("expected a study \"t\", found \"s\""), "{error}");
     let two = r#"{"op_code":0,"worker_id":"w","study_name":"two","directions":[1,2]}"#;
     let unset = r#"{"op_code":0,"worker_id":"w","study_name":"unset","directions":[0]}"#;
     let text = std::fs::read_to_string(&house.path).unwrap() + two + "\n" + unset + "\n";
     std::fs::write(&house.path, text).unwrap();
     let error = Study::open(&house.path, "two", StudyDirection::Minimize).unwrap_err().to_string();
     assert!(error.contains("2 objectives"), "{error}");
-    assert!(Study::load(&house.path, "unset").unwrap_err().to_string().contains("no direction"));
+    assert!(Study::load(&house.path, "unset").unwrap_err().to_string().contains("without a direction"));
     assert_eq!(house.open().trials(), []);
 }
 
@@ -277,7 +279,7 @@ fn studies_of_one_journal_count_for_themselves() {
     one.sync().unwrap();
     assert_eq!((number, one.trials().len(), two.trials().len()), (0, 1, 1));
     assert_eq!((one.trials()[0].value, two.trials()[0].value), (None, Some(0.25)));
-    // Somebody deletes the first; the second keeps its trials, and the name is free again.
+    // The first study is deleted; the second keeps its trials, and the name is free again.
     let text = std::fs::read_to_string(&house.path).unwrap() + "{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":0}\n";
     std::fs::write(&house.path, text).unwrap();
     assert!(matches!(one.sync(), Err(TuneError::NoStudy { .. })));
@@ -298,7 +300,7 @@ fn a_table_and_an_object_of_all_trials() {
     let note = BTreeMap::from([("note".to_owned(), json!("a, \"b\"\nc")), ("list".to_owned(), json!([1, null]))]);
     study.set_trial_user_attrs(number, &note).unwrap();
     study.finish(number, TrialOutcome::Complete(0.75)).unwrap();
-    study.enqueue(&BTreeMap::new(), BTreeMap::new()).unwrap();
+    study.enqueue_trial(&BTreeMap::new(), BTreeMap::new()).unwrap();
     let mut table = Vec::new();
     export::csv(study.trials(), &mut table).unwrap();
     let mut rows = csv::Reader::from_reader(&table[..]);

@@ -1,10 +1,10 @@
-//! A study as its journal has it at one moment: what is looked at before something is written.
+//! The state of a study at one moment, which is checked before something is written.
 
 use std::path::Path;
 
 use crate::error::{Result, TuneError};
 use crate::journal::Worker;
-use crate::journal::replay::{Owned, Replay, StudyState};
+use crate::journal::replay::{Ownership, Replay, StudyState};
 use crate::trial::{Params, Trial};
 
 pub(super) struct StudyView<'a> {
@@ -22,7 +22,7 @@ impl<'a> StudyView<'a> {
         Some(Self { id, state: replay.by_id(id)?, replay })
     }
 
-    pub(super) fn trial(&self, number: u64) -> Result<(&'a Trial, &'a Owned)> {
+    pub(super) fn trial(&self, number: u64) -> Result<(&'a Trial, &'a Ownership)> {
         let pair = usize::try_from(number)
             .ok()
             .and_then(|index| Some((self.state.trials.get(index)?, self.state.owned.get(index)?)));
@@ -32,13 +32,13 @@ impl<'a> StudyView<'a> {
         })
     }
 
-    /// Refuses values out of range and distributions that this study can't take.
+    /// Refuses values out of range and distributions that are incompatible with the study's.
     pub(super) fn check(&self, params: &Params) -> Result<()> {
         for (name, param) in params {
             let bad = |problem: &str| TuneError::BadParam { name: name.clone(), problem: problem.to_owned() };
             param.distribution.check().map_err(bad)?;
             if !param.distribution.contains(param.internal) {
-                return Err(bad("has a value out of its range or beside its steps"));
+                return Err(bad("has a value that is out of its range or not on a step"));
             }
             let first = self.state.trials.iter().find_map(|trial| trial.params.get(name));
             first.map_or(Ok(()), |first| first.distribution.check_compatible(&param.distribution)).map_err(bad)?;
@@ -46,9 +46,9 @@ impl<'a> StudyView<'a> {
         Ok(())
     }
 
-    pub(super) fn owner_in_words(&self, owned: &Owned) -> String {
+    pub(super) fn describe_owner(&self, owned: &Ownership) -> String {
         match &owned.owner {
-            None => "nobody".to_owned(),
+            None => "no worker".to_owned(),
             Some(id) => self.replay.worker(id).map_or_else(|| format!("worker {id}"), Worker::to_string),
         }
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use fuzz::{Bound, Form, Parser, Seed, check, folder};
 use tune::sampler::SamplerKind;
 use tune::space::{Space, SpaceFields};
-use tune::{Begun, Distribution, Param, ParamValue, Repeat, Study, StudyDirection, TrialOutcome, TuneError};
+use tune::{Distribution, Duplicates, Param, ParamValue, StartOutcome, Study, StudyDirection, TrialOutcome, TuneError};
 
 #[global_allocator]
 static ALLOCATOR: fuzz::Counting = fuzz::Counting;
@@ -32,11 +32,12 @@ fn ours(path: &Path) -> Result<Vec<u8>, TuneError> {
     let mut study = Study::open(path, "s", StudyDirection::Maximize)?;
     study.set_user_attr("note", &"x".into())?;
     for (number, value) in [(0, 0.5), (1, 0.25)] {
-        study.begin(number, params(0.1 * value, number as f64), BTreeMap::new(), Repeat::Refuse)?;
+        study.start_trial(number, params(0.1 * value, number as f64), BTreeMap::new(), Duplicates::Refuse)?;
         study.report(number, 1, value)?;
         study.finish(number, TrialOutcome::Complete(value))?;
     }
-    let number = study.enqueue(&BTreeMap::from([("rate".to_owned(), ParamValue::Float(0.5))]), BTreeMap::new())?;
+    let number =
+        study.enqueue_trial(&BTreeMap::from([("rate".to_owned(), ParamValue::Float(0.5))]), BTreeMap::new())?;
     study.claim()?;
     study.set_params(number, &params(0.5, 3.0))?;
     study.report(number, 1, f64::NAN)?;
@@ -69,7 +70,7 @@ fn read(path: &Path, bytes: &[u8]) -> Result<(), TuneError> {
         for (index, trial) in study.trials().iter().enumerate() {
             assert_eq!(trial.number, index as u64);
             trial.params.values().for_each(|param| drop(param.value().to_string()));
-            study.holder(trial.number).expect("the trial is there");
+            study.owner(trial.number).expect("the trial is there");
         }
         tune::export::csv(study.trials(), std::io::sink()).expect("a sink takes everything");
         tune::export::json(&study, std::io::sink()).expect("a sink takes everything");
@@ -78,8 +79,8 @@ fn read(path: &Path, bytes: &[u8]) -> Result<(), TuneError> {
     let mut study = Study::open(path, "s", direction)?;
     let before = format!("{:?}", study.trials());
     let number = study.trials().len() as u64;
-    let begun = study.begin(number, BTreeMap::new(), BTreeMap::new(), Repeat::Allow).expect("it goes on");
-    assert_eq!(begun, Begun::Started(number));
+    let begun = study.start_trial(number, BTreeMap::new(), BTreeMap::new(), Duplicates::Allow).expect("it goes on");
+    assert_eq!(begun, StartOutcome::Started(number));
     study.finish(number, TrialOutcome::Complete(0.5)).expect("it goes on");
     let again = Study::load(path, "s").expect("what was written is read");
     assert_eq!(again.trials().len() as u64, number + 1);

@@ -1,8 +1,8 @@
-//! A density over configurations, made of one bump around each of some trials.
+//! A density over configurations, a mixture of one kernel around each of some trials.
 //!
-//! A bump is a product over the parameters: a normal distribution cut off at the ends of a range (in logarithms where the
-//! range is logarithmic; summed over a step's cell where it has steps), or a table over choices. One more bump, the
-//! prior, covers everything, so that no configuration is impossible. What a trial lacks has the prior's shape in its bump.
+//! A kernel is a product over the parameters: a normal distribution cut off at the ends of a range (in logarithms where the
+//! range is logarithmic; summed over a step's cell where it has steps), or a table over choices. One more kernel, the
+//! prior, covers everything, so that no configuration is impossible. A parameter that a trial lacks has the prior's shape.
 
 use super::normal;
 use crate::distribution::Distribution;
@@ -12,22 +12,22 @@ use crate::space::{Hyperparameter, Space, UnitPoint, on_step};
 pub(super) struct Density<'a> {
     space: &'a Space,
     axes: Vec<Support>,
-    /// The bumps' weights, the prior's last; they sum to 1.
+    /// The kernels' weights, the prior's last; they sum to 1.
     weights: Vec<f64>,
-    /// For each bump and parameter the shape; `None`: the prior's.
-    bumps: Vec<Vec<Option<ParzenKernel>>>,
+    /// For each kernel and parameter the shape; `None`: the prior's.
+    kernels: Vec<Vec<Option<ParzenKernel>>>,
     prior: Vec<ParzenKernel>,
 }
 
-/// How far a parameter reaches.
+/// The values of a parameter.
 enum Support {
-    /// Numbers, with bounds as the bumps see them: logarithms where `log`, and half a step wider where there are steps.
+    /// Numbers with bounds: logarithms where `log`, and half a step wider where there are steps.
     Numbers { low: f64, high: f64, log: bool, step: Option<f64> },
-    /// How many there are.
+    /// The number of choices.
     Choices(usize),
 }
 
-/// A bump along one parameter.
+/// The kernel along one parameter.
 enum ParzenKernel {
     /// A normal distribution of which a part, whose logarithm is `log_mass`, lies within the bounds. `log_height` is
     /// the logarithm of its density at the mean, up to a constant.
@@ -36,39 +36,39 @@ enum ParzenKernel {
     Table(Vec<(f64, f64)>),
 }
 
-/// A bump is this much narrower than the distance to its farther neighbour, which alone would smooth too much.
-const SHARPNESS: f64 = 0.8;
+/// The standard deviation of a kernel as a fraction of the distance to its farther neighbor.
+const BANDWIDTH_FACTOR: f64 = 0.8;
 
 impl<'a> Density<'a> {
     /// The density around `points`, with their weights; the prior's is 1.
     pub(super) fn new(space: &'a Space, points: &[&UnitPoint], mut weights: Vec<f64>) -> Self {
         let axes: Vec<Support> = space.parameters().iter().map(Support::new).collect();
         let prior = axes.iter().map(Support::prior).collect();
-        let mut bumps: Vec<Vec<Option<ParzenKernel>>> =
+        let mut kernels: Vec<Vec<Option<ParzenKernel>>> =
             (0..=points.len()).map(|_| Vec::with_capacity(axes.len())).collect();
         for (index, axis) in axes.iter().enumerate() {
             let seen: Vec<(usize, f64)> = points
                 .iter()
                 .enumerate()
-                .filter_map(|(bump, point)| Some((bump, axis.position(point[index]?))))
+                .filter_map(|(kernel, point)| Some((kernel, axis.position(point[index]?))))
                 .collect();
             let mut shapes = axis.around(&seen, points.len() + 1).into_iter();
-            let mut seen = seen.into_iter().map(|(bump, _)| bump).peekable();
-            for (place, bump) in bumps.iter_mut().enumerate() {
-                bump.push(if seen.next_if_eq(&place).is_some() { shapes.next() } else { None });
+            let mut seen = seen.into_iter().map(|(kernel, _)| kernel).peekable();
+            for (place, kernel) in kernels.iter_mut().enumerate() {
+                kernel.push(if seen.next_if_eq(&place).is_some() { shapes.next() } else { None });
             }
         }
         weights.push(1.0);
         let sum: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= sum);
-        Self { space, axes, weights, bumps, prior }
+        Self { space, axes, weights, kernels, prior }
     }
 
-    /// A configuration at random: from one bump, chosen by weight.
+    /// A configuration at random: from one kernel, chosen by weight.
     pub(super) fn draw(&self, generator: &mut RandomGenerator) -> UnitPoint {
-        let bump = &self.bumps[generator.pick(self.weights.iter().copied())];
+        let kernel = &self.kernels[generator.pick(self.weights.iter().copied())];
         self.space.fill(|index| {
-            let shape = bump[index].as_ref().unwrap_or(&self.prior[index]);
+            let shape = kernel[index].as_ref().unwrap_or(&self.prior[index]);
             self.axes[index].draw(shape, &self.space.parameters()[index].distribution, generator)
         })
     }
@@ -80,11 +80,11 @@ impl<'a> Density<'a> {
         let prior: Vec<f64> =
             there.iter().map(|(index, value)| self.axes[*index].log_density(&self.prior[*index], *value)).collect();
         let logs: Vec<f64> = self
-            .bumps
+            .kernels
             .iter()
             .zip(&self.weights)
-            .map(|(bump, weight)| {
-                let along = |((index, value), prior): (&(usize, f64), &f64)| match &bump[*index] {
+            .map(|(kernel, weight)| {
+                let along = |((index, value), prior): (&(usize, f64), &f64)| match &kernel[*index] {
                     Some(shape) => self.axes[*index].log_density(shape, *value),
                     None => *prior,
                 };
@@ -150,11 +150,11 @@ impl Support {
         ParzenKernel::Normal { mean, deviation, log_mass, log_height: -deviation.ln() - log_mass }
     }
 
-    /// The shapes around positions, in their order, for a density of `bumps` bumps.
-    fn around(&self, seen: &[(usize, f64)], bumps: usize) -> Vec<ParzenKernel> {
+    /// The shapes around positions, in their order, for a density of `kernels` kernels.
+    fn around(&self, seen: &[(usize, f64)], kernels: usize) -> Vec<ParzenKernel> {
         match self {
             Self::Choices(count) => {
-                let spread = 1.0 / bumps as f64;
+                let spread = 1.0 / kernels as f64;
                 let whole = 1.0 + spread * *count as f64;
                 let shape = |(_, choice): &(usize, f64)| {
                     table((0..*count).map(|index| (spread + f64::from(index == *choice as usize)) / whole))
@@ -163,10 +163,10 @@ impl Support {
             }
             Self::Numbers { low, high, .. } => {
                 let range = high - low;
-                let narrowest = range / (1.0 + bumps as f64).min(100.0);
+                let narrowest = range / (1.0 + kernels as f64).min(100.0);
                 let deviations = neighbours(seen, *low, *high);
                 let shape = |((_, mean), deviation): (&(usize, f64), f64)| {
-                    self.normal(*mean, SHARPNESS * deviation.clamp(narrowest, range))
+                    self.normal(*mean, BANDWIDTH_FACTOR * deviation.clamp(narrowest, range))
                 };
                 seen.iter().zip(deviations).map(shape).collect()
             }

@@ -57,7 +57,7 @@ fn a_density_integrates_to_one_over_each_kind_of_range() {
     ];
     for distribution in spaces {
         let space = Space::new(vec![Hyperparameter::new("x", distribution)], toml::Table::new()).unwrap();
-        let every = crate::sampler::grid::every(&space);
+        let every = crate::sampler::grid::all_points(&space);
         let points: Vec<&UnitPoint> = vec![&every[0], &every[2]];
         let density = Density::new(&space, &points, vec![2.0, 1.0]);
         let sum: f64 = every.iter().map(|point| density.log_at(point).exp()).sum();

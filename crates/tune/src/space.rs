@@ -1,15 +1,15 @@
-//! What is searched: options that vary, each with its [`Distribution`], options that don't, and which ones depend on
-//! which.
+//! The search space: options that vary, each with its [`Distribution`], options that are fixed, and conditions between
+//! them.
 //!
-//! A space is written as a configuration file whose values may be several:
+//! A space is written as a configuration file in which an option may have several values:
 //!
 //! ```
-//! use tune::space::{Fields, Space};
+//! use tune::space::{Space, SpaceFields};
 //!
 //! let file = r#"
-//!     seed = 7                                                   # stays as it is
+//!     seed = 7                                                   # fixed
 //!     batch_size = [16, 32]                                      # one of these
-//!     learning_rate = { low = 1e-5, high = 3e-4, log = true }    # a factor between neighbours rather than a difference
+//!     learning_rate = { low = 1e-5, high = 3e-4, log = true }    # logarithmic
 //!     warmup_ratio = { low = 0.0, high = 0.2, step = 0.05 }      # 0.0, 0.05, 0.1, 0.15 or 0.2
 //!     epochs = { low = 2, high = 4 }                             # 2, 3 or 4
 //!     optimizer = ["adamw", "sgd"]
@@ -17,10 +17,10 @@
 //! "#;
 //! let names = ["seed", "batch_size", "learning_rate", "warmup_ratio", "epochs", "optimizer", "momentum"];
 //! let whole = |name: &str, value: &toml::Value| match name {
-//!     "epochs" | "batch_size" if value.is_float() => Err("a whole number is needed".to_owned()),
+//!     "epochs" | "batch_size" if value.is_float() => Err("expected a whole number".to_owned()),
 //!     _ => Ok(()),
 //! };
-//! let space = Space::parse("space.toml".as_ref(), file, &Fields { names: &names, check: &whole })?;
+//! let space = Space::parse("space.toml".as_ref(), file, &SpaceFields { names: &names, check: &whole })?;
 //! assert_eq!(space.parameters().len(), 6);
 //! assert_eq!(space.fixed()["seed"].as_integer(), Some(7));
 //! # Ok::<(), tune::space::SpaceError>(())
@@ -32,16 +32,16 @@ mod file;
 mod unit;
 
 pub use error::SpaceError;
-pub(crate) use unit::{count, from_unit, on_step, several};
+pub(crate) use unit::{count, from_unit, grid_values, on_step};
 
 use crate::distribution::{Distribution, ParamValue};
 use crate::trial::{Param, Params, Trial};
 
-/// What may vary, as the caller knows it.
+/// The options that a space may have, as the caller knows them.
 pub struct SpaceFields<'a> {
     pub names: &'a [&'a str],
-    /// Whether an option takes a value, and if not, why not and what to do. It is asked for every choice and both ends
-    /// of a range; and with a fraction for a range that has whole ends, to learn whether the option takes fractions.
+    /// Checks a value of an option; the error is the reason with a hint. It is called for every choice and both ends of
+    /// a range; and with a fraction for a range between whole numbers, to find out whether the option accepts fractions.
     pub check: &'a dyn Fn(&str, &toml::Value) -> Result<(), String>,
 }
 
@@ -49,19 +49,19 @@ pub struct SpaceFields<'a> {
 pub struct Hyperparameter {
     pub name: String,
     pub distribution: Distribution,
-    /// Into how many values a grid cuts its range, both ends included; `None`: by the steps of the range.
+    /// The number of values in a grid, both ends included; `None`: by the steps of the range.
     pub points: Option<usize>,
-    /// What must hold for it to be there at all: every one of these.
+    /// A trial has the parameter only if all of these hold.
     pub conditions: Vec<Condition>,
 }
 
 impl Hyperparameter {
-    /// A parameter that is always there.
+    /// An unconditional parameter.
     pub fn new(name: impl Into<String>, distribution: Distribution) -> Self {
         Self { name: name.into(), distribution, points: None, conditions: Vec::new() }
     }
 
-    /// The same, only where the parameter `name` is one of `values`.
+    /// The same, only in trials whose parameter `name` has one of `values`.
     #[must_use]
     pub fn when(mut self, name: impl Into<String>, values: impl Into<Vec<ParamValue>>) -> Self {
         self.conditions.push(Condition { name: name.into(), values: values.into() });
@@ -69,7 +69,7 @@ impl Hyperparameter {
     }
 }
 
-/// That another parameter is there and has one of some values.
+/// Holds in a trial whose parameter `name` has one of `values`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
     pub name: String,
@@ -79,12 +79,12 @@ pub struct Condition {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     parameters: Vec<Hyperparameter>,
-    /// For each parameter its conditions: the place of the other one, and that one's internal values.
+    /// The conditions of each parameter: the index of the other one, and that one's internal values.
     conditions: Vec<Vec<(usize, Vec<f64>)>>,
     fixed: toml::Table,
 }
 
-/// The internal values of a configuration, in the order of the parameters; `None` where one isn't there.
+/// The internal values of a configuration, in the order of the parameters; `None` for one that it doesn't have.
 pub(crate) type UnitPoint = Vec<Option<f64>>;
 
 impl Space {
@@ -92,14 +92,14 @@ impl Space {
     /// order is kept.
     ///
     /// # Errors
-    /// A range that has no values; two parameters of one name; a condition on a parameter that isn't there or is never
-    /// so; conditions that wait for each other.
+    /// A range without values; two parameters of one name; a condition on a parameter that doesn't exist or never has that
+    /// value; conditions that depend on each other.
     pub fn new(parameters: Vec<Hyperparameter>, fixed: toml::Table) -> Result<Self, SpaceError> {
         for (index, parameter) in parameters.iter().enumerate() {
             let wrong = |message: String| SpaceError::Parameter { name: parameter.name.clone(), message };
             entry::check_distribution(&parameter.distribution).map_err(wrong)?;
             if fixed.contains_key(&parameter.name) || parameters[..index].iter().any(|one| one.name == parameter.name) {
-                return Err(wrong("it is there twice (hint: leave one out)".to_owned()));
+                return Err(wrong("it is given twice (hint: remove one)".to_owned()));
             }
         }
         let parameters = parents_first(parameters)?;
@@ -134,27 +134,27 @@ impl Space {
         settings
     }
 
-    /// Whether these are the parameters of one of the space's configurations: each within its range, each there
-    /// exactly where its conditions hold, and no others.
+    /// Whether these are the parameters of one of the space's configurations: each within its range, each present exactly
+    /// if its conditions hold, and no others.
     pub fn contains(&self, params: &Params) -> bool {
         let point = self.point(params);
         let there = point.iter().flatten().count();
         there == params.len() && (0..point.len()).all(|index| point[index].is_some() == self.is_active(index, &point))
     }
 
-    /// How many configurations there are at most; `None` where a range is continuous, or the number is beyond counting.
-    /// Parameters that aren't always there make them fewer.
-    pub(crate) fn bound(&self) -> Option<u64> {
+    /// An upper bound of the number of configurations; `None` if a range is continuous, or the number overflows. With
+    /// conditional parameters there are fewer.
+    pub(crate) fn max_size(&self) -> Option<u64> {
         let mut counts = self.parameters.iter().map(|parameter| count(&parameter.distribution));
         counts.try_fold(1_u64, |product, count| product.checked_mul(count?))
     }
 
-    /// Whether the conditions of a parameter hold, given those before it.
+    /// Whether the conditions of a parameter hold, given the parameters before it.
     pub(crate) fn is_active(&self, index: usize, point: &[Option<f64>]) -> bool {
         self.conditions[index].iter().all(|(other, values)| point[*other].is_some_and(|value| values.contains(&value)))
     }
 
-    /// The configuration whose parameters, where they are there, have the values that `draw` gives for their places.
+    /// The configuration whose active parameters have the values that `draw` returns for their index.
     pub(crate) fn fill(&self, mut draw: impl FnMut(usize) -> f64) -> UnitPoint {
         let mut point = vec![None; self.parameters.len()];
         for index in 0..point.len() {
@@ -165,7 +165,7 @@ impl Space {
         point
     }
 
-    /// The same as a trial has it.
+    /// A point as the parameters of a trial.
     pub(crate) fn params(&self, point: &[Option<f64>]) -> Params {
         let param = |(parameter, internal): (&Hyperparameter, &Option<f64>)| {
             Some((
@@ -176,8 +176,8 @@ impl Space {
         self.parameters.iter().zip(point).filter_map(param).collect()
     }
 
-    /// The internal values, in this space, of what a trial has. Its own ranges may have been others: a value that isn't
-    /// one of this space's is left out.
+    /// The parameters of a trial as a point of this space. The trial's ranges may have been others: a value that is not in
+    /// this space is left out.
     pub(crate) fn point(&self, params: &Params) -> UnitPoint {
         let value = |parameter: &Hyperparameter| {
             let param = params.get(&parameter.name)?;
@@ -190,21 +190,21 @@ impl Space {
         self.parameters.iter().map(value).collect()
     }
 
-    /// The configurations of all trials, in whatever state.
+    /// The configurations of all trials, in any state.
     pub(crate) fn points(&self, trials: &[Trial]) -> Vec<UnitPoint> {
         trials.iter().map(|trial| self.point(&trial.params)).collect()
     }
 }
 
-/// Whether two configurations are the same, but for what is lost when a number is written and read.
-pub(crate) fn same(one: &[Option<f64>], other: &[Option<f64>]) -> bool {
+/// Whether two configurations are equal up to rounding errors.
+pub(crate) fn is_same_point(one: &[Option<f64>], other: &[Option<f64>]) -> bool {
     one.iter().zip(other).all(|pair| match pair {
         (Some(one), Some(other)) => (one - other).abs() <= 1e-12 * one.abs().max(other.abs()),
         (one, other) => one.is_none() && other.is_none(),
     })
 }
 
-/// The parameters in an order in which each comes after those that it depends on.
+/// Sorts parameters so that each comes after those that it depends on.
 fn parents_first(parameters: Vec<Hyperparameter>) -> Result<Vec<Hyperparameter>, SpaceError> {
     for parameter in &parameters {
         for condition in &parameter.conditions {
@@ -212,7 +212,7 @@ fn parents_first(parameters: Vec<Hyperparameter>) -> Result<Vec<Hyperparameter>,
                 return Err(SpaceError::Parameter {
                     name: parameter.name.clone(),
                     message: format!(
-                        "it depends on \"{}\", which doesn't vary (hint: give \"{0}\" its choices)",
+                        "it depends on \"{}\", which doesn't vary (hint: give \"{0}\" choices)",
                         condition.name
                     ),
                 });
@@ -231,7 +231,7 @@ fn parents_first(parameters: Vec<Hyperparameter>) -> Result<Vec<Hyperparameter>,
     Ok(ordered)
 }
 
-/// A parameter's conditions by place and internal value.
+/// A parameter's conditions by index and internal value.
 fn resolve(parameter: &Hyperparameter, all: &[Hyperparameter]) -> Result<Vec<(usize, Vec<f64>)>, SpaceError> {
     let mut resolved = Vec::new();
     for condition in &parameter.conditions {
@@ -240,7 +240,7 @@ fn resolve(parameter: &Hyperparameter, all: &[Hyperparameter]) -> Result<Vec<(us
         let distribution = &all[place].distribution;
         if matches!(distribution, Distribution::Float { .. }) {
             return Err(wrong(format!(
-                "it depends on \"{}\", which is a range of fractions (hint: conditions need choices or whole numbers)",
+                "it depends on \"{}\", which is a continuous range (hint: conditions need choices or whole numbers)",
                 condition.name
             )));
         }
@@ -250,7 +250,7 @@ fn resolve(parameter: &Hyperparameter, all: &[Hyperparameter]) -> Result<Vec<(us
                 Some(internal) => values.push(internal),
                 None => {
                     return Err(wrong(format!(
-                        "it depends on \"{}\" being {}, which that never is (hint: it is one of {})",
+                        "it depends on \"{}\" being {}, which it never is (hint: expected one of {})",
                         condition.name,
                         entry::shown(value),
                         entry::shown_all(distribution)

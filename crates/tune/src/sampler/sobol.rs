@@ -1,39 +1,38 @@
-//! Points spread evenly over the space: Sobol's sequence, scrambled.
+//! Quasi-random search: points of Sobol's sequence, scrambled, which cover the space evenly.
 //!
-//! Trial `n` takes point `n` of the sequence; any 2^k trials in a row from a multiple of 2^k on fall one into each of
-//! 2^k equal slices of every parameter, and evenly into boxes of several. The scrambling is Owen's ("Randomly permuted
+//! Trial `n` takes point `n` of the sequence; of 2^k consecutive trials that start at a multiple of 2^k, one falls into
+//! each of 2^k equal slices of every parameter, and boxes of several parameters are covered evenly. The scrambling is Owen's ("Randomly permuted
 //! (t, m, s)-nets and (t, s)-sequences", 1995): each bit is flipped, or not, by a hash of seed, dimension and the bits
-//! before it. It keeps those counts, and gives each seed points of its own.
+//! before it. It keeps those counts, and gives different points for each seed.
 
 mod directions;
 
 use super::generator::{Purpose, RandomGenerator, mix};
-use super::{Sampler, fresh, random};
+use super::{Sampler, random, unused_point};
 use crate::error::Result;
 use crate::space::{Space, SpaceError, UnitPoint, from_unit};
 use crate::trial::{Params, StudyDirection, Trial};
 use directions::DIRECTIONS;
 
-/// Points spread evenly over the space; the best choice for a number of trials known beforehand, when none of them
-/// should learn from the others.
+/// Covers the space evenly; the best choice for a fixed number of trials that don't learn from each other.
 #[derive(Debug, Clone, Copy)]
 pub struct Sobol {
     pub seed: u64,
 }
 
-/// One dimension a parameter.
-pub(super) const MOST_PARAMETERS: usize = DIRECTIONS.len() + 1;
+/// One dimension per parameter.
+pub(super) const MAX_PARAMETERS: usize = DIRECTIONS.len() + 1;
 
 impl Sampler for Sobol {
     fn sample(&self, space: &Space, trials: &[Trial], number: u64, _: StudyDirection) -> Result<Option<Params>> {
         let found = space.parameters().len();
-        if found > MOST_PARAMETERS {
-            return Err(SpaceError::SobolDimensions { found, most: MOST_PARAMETERS }.into());
+        if found > MAX_PARAMETERS {
+            return Err(SpaceError::SobolDimensions { found, max: MAX_PARAMETERS }.into());
         }
         let mut generator = RandomGenerator::new(self.seed, number, Purpose::Sobol);
-        let point = fresh(space, &space.points(trials), &mut generator, |attempt, generator| match attempt {
+        let point = unused_point(space, &space.points(trials), &mut generator, |attempt, generator| match attempt {
             0 => point(space, self.seed, number),
-            // Discrete parameters make neighbours the same; any other free place is as good.
+            // With discrete parameters neighbors may be equal; any unused point is as good.
             _ => random::draw(space, generator),
         });
         Ok(point.map(|point| space.params(&point)))
@@ -88,7 +87,7 @@ mod tests {
     use super::*;
 
     /// Points in all dimensions, by scipy, which counts in Gray code.
-    const SCIPY: &str = include_str!("../../../../../tests/fixtures/tune/sobol.txt");
+    const SCIPY: &str = include_str!("../../../../tests/fixtures/tune/sobol.txt");
 
     #[test]
     fn unscrambled_points_are_those_of_scipy() {
@@ -97,7 +96,7 @@ mod tests {
         for line in lines {
             let numbers: Vec<u32> = line.split(' ').map(|number| number.parse().unwrap()).collect();
             let gray = numbers[0] ^ (numbers[0] >> 1);
-            let found: Vec<u32> = (0..MOST_PARAMETERS).map(|dimension| sobol(gray, dimension) >> 2).collect();
+            let found: Vec<u32> = (0..MAX_PARAMETERS).map(|dimension| sobol(gray, dimension) >> 2).collect();
             assert_eq!(found, numbers[1..], "point {}", numbers[0]);
         }
     }
@@ -105,7 +104,7 @@ mod tests {
     #[test]
     fn scrambling_keeps_one_point_in_each_slice() {
         for seed in 0..5 {
-            for dimension in 0..MOST_PARAMETERS {
+            for dimension in 0..MAX_PARAMETERS {
                 for block in 0..4 {
                     let mut hit = [false; 64];
                     for number in block * 64..(block + 1) * 64 {
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn seeds_give_points_of_their_own() {
+    fn each_seed_gives_other_points() {
         let first = |seed| scrambled(sobol(0, 0), mix(seed) ^ mix(1));
         assert_ne!(first(1), first(2));
     }

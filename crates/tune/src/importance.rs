@@ -1,13 +1,12 @@
-//! How much each option mattered: the share of the value's variance that it explains by itself.
+//! The importance of each parameter: the share of the value's variance that it explains by itself.
 //!
 //! Functional ANOVA over a random forest (Hutter, Hoos & Leyton-Brown, "An efficient approach for assessing
 //! hyperparameter importance", 2014). Each tree cuts the space into boxes with one value each; averaged over all other
-//! parameters that is a step function of one parameter, whose variance is held against the tree's. What only
-//! combinations explain is nobody's share; the shares are scaled so that they sum to 1.
+//! parameters that is a step function of one parameter, whose variance is divided by the tree's. What only
+//! combinations explain is not counted; the shares are scaled so that they sum to 1.
 //!
-//! Ranges are measured as they are searched: logarithmic ones by factors. A parameter that a trial lacks gets a random
-//! value in its place, a new one for each tree, so that whether it is there tells nothing: that is the merit of the
-//! option it depends on.
+//! Ranges are measured as they are sampled: logarithmic ones in logarithms. A parameter that a trial lacks gets a random
+//! value, a new one for each tree, so that its presence has no influence: that belongs to the parameter it depends on.
 
 mod forest;
 
@@ -28,8 +27,8 @@ pub struct Importance {
 /// As many trees as Optuna grows.
 const TREES: u64 = 64;
 
-/// The options of the completed trials, the most important first. Empty where nothing can be said: fewer than two
-/// trials, or equal values only.
+/// The importance of the parameters of the complete trials, the highest first. Empty if it is unknown: with fewer than
+/// two trials, or only equal values.
 ///
 /// A pure function of trials and seed.
 pub fn importance(trials: &[Trial], seed: u64) -> Vec<Importance> {
@@ -63,8 +62,7 @@ pub fn importance(trials: &[Trial], seed: u64) -> Vec<Importance> {
     found
 }
 
-/// A parameter's values, in the trials' order, and all that they could have been. Ranges that changed during the study
-/// are joined.
+/// A parameter's values, in the order of the trials, and its range. Ranges that changed during the study are joined.
 fn column(name: &str, trials: &[&Trial]) -> Feature {
     let params = trials.iter().map(|trial| trial.params.get(name));
     let distributions: Vec<&Distribution> = params.clone().flatten().map(|param| &param.distribution).collect();
@@ -105,7 +103,7 @@ fn is_log(distribution: &Distribution) -> bool {
     matches!(distribution, Distribution::Float { log: true, .. } | Distribution::Int { log: true, .. })
 }
 
-/// The ends of a range; of one with steps half a step further, so that each of its values has the same room.
+/// The ends of a range; with steps half a step wider, so that each value has an equal share.
 fn bounds(distribution: &Distribution) -> (f64, f64) {
     match distribution {
         Distribution::Float { low, high, step, .. } => {
