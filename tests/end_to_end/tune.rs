@@ -46,7 +46,7 @@ fn a_study_ends_in_a_model_that_its_configuration_trains_again() {
     let best = trials.iter().map(|trial| trial["value"].as_f64().expect("complete")).fold(0.0, f64::max);
     let winner = trials.iter().find(|trial| trial["value"] == best).expect("one is the best");
     assert!(out.contains(&format!("best     trial {}: accuracy {best:.4} on validation", winner["number"])), "{out}");
-    assert!(out.contains("scored once, after the choice"), "{out}");
+    assert!(out.contains("scored once, after the selection"), "{out}");
 
     // The winner is a run like any other: its test score is what evaluate says, and texts can be labelled with it.
     let scored = house.json("s/best/evaluation-test.json")["accuracy"].clone();
@@ -74,7 +74,7 @@ fn a_study_ends_in_a_model_that_its_configuration_trains_again() {
     let before = outcomes(&house, "s");
     let again = house.done(line);
     assert_eq!(outcomes(&house, "s"), before);
-    assert!(again.contains("scored once, after the choice"), "{again}");
+    assert!(again.contains("scored once, after the selection"), "{again}");
     house.done(&line.replace("--trials 4", "--trials 6"));
     let after = outcomes(&house, "s");
     assert_eq!(after[..4], before[..]);
@@ -139,7 +139,7 @@ fn when_the_time_is_over_running_trials_wait_for_more() {
     house.write("long.toml", "learning_rate = { low = 1e-4, high = 1e-2, log = true }\nepochs = 60\n");
     let line = "tune --data data --space long.toml --sampler random --pruner none --study s";
     let out = house.done(&format!("{line} --time 1.5s"));
-    assert!(out.contains("The time is over"), "{out}");
+    assert!(out.contains("The time limit is reached"), "{out}");
     let count = |state: &str| trials(&house, "s").iter().filter(|trial| trial["state"] == state).count();
     assert_eq!(count("RUNNING"), 1, "the one that was stopped");
     let begun = trials(&house, "s").len();
@@ -252,7 +252,7 @@ fn what_cannot_be_tuned_is_refused() {
         ("--time 2", "a time such as 90s, 45m, 2h"),
         ("--trials 0", "--trials"),
         ("--workers 0", "--workers"),
-        ("--space gone.toml", "can't read the search space gone.toml"),
+        ("--space gone.toml", "failed to read the search space gone.toml"),
     ] {
         let error = house.refused(&format!("tune --data data --study s {line}"));
         assert!(error.contains(words), "{line}: {error}");
@@ -260,11 +260,8 @@ fn what_cannot_be_tuned_is_refused() {
     let error = house.refused("tune --data gone");
     assert!(error.contains("gone"), "{error}");
     for (space, words) in [
-        (
-            "learnig_rate = [1e-4]",
-            "line 1: no option is called \"learnig_rate\" (hint: did you mean \"learning_rate\"?)",
-        ),
-        ("data = [\"a\", \"b\"]", "no option is called \"data\""),
+        ("learnig_rate = [1e-4]", "line 1: unknown option \"learnig_rate\" (hint: did you mean \"learning_rate\"?)"),
+        ("data = [\"a\", \"b\"]", "unknown option \"data\""),
         ("learning_rate = { low = 1e-4, high = 3.0 }", "key \"learning_rate\""),
         ("epochs = 3", "nothing to search"),
         ("epochs = { low = 1.5, high = 3 }", "key \"epochs\""),
@@ -277,11 +274,15 @@ fn what_cannot_be_tuned_is_refused() {
     let error = house.refused("tune --data data --study s --space space.toml --trials 2 --metric loss");
     assert!(error.contains("hint"), "{error}");
     let error = house.refused("tune --data data --study s --space space.toml --trials 2 --metric macro-f1");
-    assert!(error.contains("metric accuracy, and now it is macro-f1") && error.contains("--study"), "{error}");
+    assert!(
+        error.contains("expected metric accuracy as in its earlier trials, found macro-f1")
+            && error.contains("--study"),
+        "{error}"
+    );
     // Runs of a study that is gone are not taken for those of a new one.
     std::fs::remove_file(house.path("s/study.jsonl")).expect("removes");
     let error = house.refused("tune --data data --study s --space space.toml");
-    assert!(error.contains("s/trials/0000 is there already, and the study doesn't know of it"), "{error}");
+    assert!(error.contains("s/trials/0000 exists, but the study has no such trial"), "{error}");
     // Trials that all fail end the study, with the reason.
     house.write("long.toml", "freeze_layers = [3, 4]\nlearning_rate = { low = 1e-4, high = 1e-3 }");
     let error = house.refused("tune --data data --study f --space long.toml");

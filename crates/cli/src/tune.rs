@@ -1,9 +1,8 @@
-//! `verdict tune`: many trainings, the best of them by the validation split, and everything about them kept.
+//! `verdict tune`: runs the trials of a hyper-parameter study and keeps the best model by the validation split.
 //!
-//! The study lives in one append-only file (the crate `tune`); each trial is a process of its own. Reading order:
-//! `args`, `plan` (what the trials have in common), `study_context` (what makes their values comparable), `folder` (where
-//! things lie), `runner` (the loop), `process` (one trial), `table` (what one sees), `winner` (the end),
-//! `export` (what is left to look at).
+//! The study is one append-only file (the crate `tune`); each trial is a process. Reading order: `args`, `plan` (the settings
+//! of all trials), `study_context` (what makes their values comparable), `folder` (the files of a study), `runner` (the
+//! loop), `process` (one trial), `table` (the progress output), `winner` (the best trial), `export` (page and tables).
 
 mod args;
 mod attributes;
@@ -36,13 +35,13 @@ use runner::{Runner, StopReason};
 use table::{TrialTable, short};
 use winner::Winner;
 
-/// Between two writings of the page and the tables, in a study of quick trials.
-const WRITE_EVERY: Duration = Duration::from_secs(5);
+/// The page and the tables are written at most this often.
+const EXPORT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Tunes, from nothing or from where the study is.
+/// Starts or continues a study.
 pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
     if args.print_space {
-        print!("{}", Space::beginner_file());
+        print!("{}", Space::default_file());
         return Ok(ExitCode::SUCCESS);
     }
     let space = StudyPlan::space(args)?;
@@ -53,8 +52,8 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
     signals::install()?;
 
     let (sampler, pruner) = (args.sampler.sampler(args.seed), args.pruner.pruner());
-    let there = study.trials().iter().filter(|trial| trial.state.is_finished()).count();
-    let so_far = if there == 0 { String::new() } else { format!(", {there} trials already there") };
+    let finished = study.trials().iter().filter(|trial| trial.state.is_finished()).count();
+    let so_far = if finished == 0 { String::new() } else { format!(", {finished} trials finished before") };
     eprintln!(
         "study {} ({} on {}): sampler {}, pruner {}; {}{so_far}",
         folder.path().display(),
@@ -62,18 +61,18 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
         plan.manifest.dataset,
         args.sampler,
         args.pruner,
-        plan.shown()
+        plan.describe_workers()
     );
     let parameters = space.parameters().iter().map(|parameter| parameter.name.clone()).collect();
     let mut table = TrialTable::new(&plan.metric.to_string(), parameters);
-    // What a process left that died between a trial's end and this.
+    // A process may have died between the end of a trial and the removal of its weights.
     let best = study.best().map(|best| best.number);
     for trial in study.trials().iter().filter(|trial| trial.state.is_finished()) {
         folder.remove_weights(trial.number, best == Some(trial.number));
     }
     let written = Cell::new(None::<Instant>);
     let write_all = |study: &Study| {
-        if written.get().is_some_and(|written| written.elapsed() < WRITE_EVERY) {
+        if written.get().is_some_and(|written| written.elapsed() < EXPORT_INTERVAL) {
             return Ok(());
         }
         export::write(study, &folder, &plan, &space, None)?;
@@ -99,14 +98,14 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
         winner.score_on_test(&mut study, &folder, &plan)?;
     }
     export::write(&study, &folder, &plan, &space, winner.as_ref())?;
-    show(&study, &folder, &plan, winner.as_ref(), end);
+    print_result(&study, &folder, &plan, winner.as_ref(), end);
     Ok(match end {
         StopReason::Signal(signal) => ExitCode::from(signal.exit_code()),
         StopReason::Done | StopReason::Time | StopReason::OthersRun(_) => ExitCode::SUCCESS,
     })
 }
 
-/// The study in a folder's journal: the one that is there, whatever its name, or a new one.
+/// The study in a folder's journal: the existing one, whatever its name, or a new one.
 fn open(folder: &StudyFolder, plan: &StudyPlan) -> Result<Study> {
     let journal = folder.journal();
     let names = if journal.is_file() { Study::names(&journal)? } else { Vec::new() };
@@ -121,58 +120,63 @@ fn open(folder: &StudyFolder, plan: &StudyPlan) -> Result<Study> {
     Study::open(&journal, &name, direction).with_context(|| format!("the study in {}", folder.path().display()))
 }
 
-/// The result, for a person, on stdout.
-fn show(study: &Study, folder: &StudyFolder, plan: &StudyPlan, winner: Option<&Winner>, end: StopReason) {
+/// Prints the result to stdout.
+fn print_result(study: &Study, folder: &StudyFolder, plan: &StudyPlan, winner: Option<&Winner>, end: StopReason) {
     let trials = study.trials();
     let count = |state: TrialState| trials.iter().filter(|trial| trial.state == state).count();
     let finished = trials.iter().filter(|trial| trial.state.is_finished()).count();
     let path = |name: &str| folder.file(name).display().to_string();
     println!();
     println!(
-        "study    {}: {finished} trials, {} given up early, {} failed",
+        "study    {}: {finished} trials, {} pruned, {} failed",
         folder.path().display(),
         count(TrialState::Pruned),
         count(TrialState::Fail)
     );
     match winner {
-        None => println!("best     no trial is complete"),
-        Some(winner) => show_winner(winner, folder, plan, end),
+        None => println!("best     none: no trial is complete"),
+        Some(winner) => print_winner(winner, folder, plan, end),
     }
     println!("files    {}, {}, {}", path("study.html"), path("trials.csv"), path("trials.json"));
     match end {
         StopReason::Done => {}
         StopReason::OthersRun(others) => {
-            println!("\n{others} trials run in other processes; the last of them brings the study to its end")
+            println!("\n{others} trials are running in other processes; the last of these finishes the study")
         }
-        StopReason::Time => println!("\nThe time is over. The same command goes on for as long again."),
-        StopReason::Signal(_) => println!("\nStopped. The same command goes on."),
+        StopReason::Time => {
+            println!("\nThe time limit is reached. The same command continues the study for as long again.")
+        }
+        StopReason::Signal(_) => println!("\nStopped. The same command continues the study."),
     }
 }
 
-fn show_winner(winner: &Winner, folder: &StudyFolder, plan: &StudyPlan, end: StopReason) {
+fn print_winner(winner: &Winner, folder: &StudyFolder, plan: &StudyPlan, end: StopReason) {
     let trial = &winner.trial;
     let value = trial.value.unwrap_or(f64::NAN);
-    println!("best     trial {}: {} {value:.4} on validation, by which it was chosen", trial.number, plan.metric);
+    println!("best     trial {}: {} {value:.4} on validation, which selected it", trial.number, plan.metric);
     for (name, param) in &trial.params {
         println!("           {name} = {}", short(&param.value()));
     }
     match (winner.test_score(), end) {
         (Some(test), _) => {
             let times = match winner.test_scores.len() {
-                1 => "scored once, after the choice".to_owned(),
-                times => format!("scored {times} times in this study: each makes the next worth less"),
+                1 => "scored once, after the selection".to_owned(),
+                times => format!("scored {times} times in this study, which makes it less reliable"),
             };
             println!("test     {} {:.4} on {} texts, {times}", plan.metric, test.value, test.examples);
         }
         (None, StopReason::Done | StopReason::Time) if winner.has_model => {
             println!("test     not scored: the data has no labelled test split")
         }
-        (None, _) => println!("test     not scored yet: that is done once, at the end"),
+        (None, _) => println!("test     not scored yet: this is done once, at the end"),
     }
     if winner.has_model {
         println!("model    {}", folder.best().display());
     } else {
-        println!("model    not here: trial {} was trained elsewhere; the configuration below trains it", trial.number);
+        println!(
+            "model    not available: trial {} was trained elsewhere; the configuration below trains it again",
+            trial.number
+        );
     }
     println!("config   {}", folder.file("best.toml").display());
 }

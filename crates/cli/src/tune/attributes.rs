@@ -1,15 +1,14 @@
-//! The names under which things are kept with a trial, besides its parameters and values. They are columns of
-//! `trials.csv`.
+//! The user attributes of a trial, which are columns of `trials.csv`.
 
-/// Why it failed, in words.
+/// Why the trial failed.
 pub(super) const ERROR: &str = "error";
 /// Optimizer steps that were trained.
 pub(super) const STEPS: &str = "steps";
 /// Epochs that were trained, with the fraction of the last one.
 pub(super) const EPOCHS: &str = "epochs";
-/// Seconds that a complete trial's training took, those before an interruption included.
+/// Seconds that a complete trial's training took, including those before an interruption.
 pub(super) const SECONDS: &str = "training_seconds";
-/// How many epochs lie between one evaluation and the next.
+/// The number of epochs between two evaluations.
 pub(super) const EPOCHS_PER_EVALUATION: &str = "epochs_per_evaluation";
-/// The earlier trial with the same configuration, whose outcome this one was given without training.
+/// The earlier trial with the same configuration, whose result was copied without training.
 pub(super) const SAME_AS: &str = "same_as_trial";

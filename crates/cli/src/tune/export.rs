@@ -1,4 +1,4 @@
-//! What a study leaves to look at: a page, a table and JSON.
+//! Exports a study: an HTML page, a CSV table and JSON.
 
 use anyhow::Result;
 use disk::write_atomic;
@@ -16,13 +16,13 @@ use super::table::{clock, short};
 use super::winner::Winner;
 use crate::run_report::averages;
 
-/// Seed of the forest that importance is read from: any, but the same each time.
-const FOREST: u64 = 0;
+/// The seed for computing importance.
+const IMPORTANCE_SEED: u64 = 0;
 
-/// Up to so many whole numbers are drawn as words.
-const FEW: u64 = 8;
+/// Ranges of fewer whole numbers than this are drawn as categories.
+const MIN_NUMBERS: u64 = 8;
 
-/// Writes `trials.csv`, `trials.json` and `study.html`; the winner is there at the end only.
+/// Writes `trials.csv`, `trials.json` and `study.html`; the winner is known only at the end.
 pub(super) fn write(
     study: &Study,
     folder: &StudyFolder,
@@ -55,7 +55,7 @@ fn page(
     let confusion_title = format!("{} on test", plan.manifest.dataset);
     let parameters: Vec<StudyParameter> = space.parameters().iter().map(parameter).collect();
     let importance: Vec<(String, f64)> =
-        importance(study.trials(), FOREST).into_iter().map(|found| (found.name, found.share)).collect();
+        importance(study.trials(), IMPORTANCE_SEED).into_iter().map(|found| (found.name, found.share)).collect();
     let winning: Vec<(String, String)> = match (winner, best) {
         (Some(_), Some(best)) => settings(space, best),
         _ => Vec::new(),
@@ -115,7 +115,7 @@ fn headline(study: &Study, plan: &StudyPlan, winner: Option<&Winner>) -> Vec<Fig
     }
     let finished: Vec<&Trial> = study.trials().iter().filter(|trial| trial.state.is_finished()).collect();
     let pruned = finished.iter().filter(|trial| trial.state == TrialState::Pruned).count();
-    figures.push(figure("Trials".to_owned(), finished.len().to_string(), format!("{pruned} given up early")));
+    figures.push(figure("Trials".to_owned(), finished.len().to_string(), format!("{pruned} pruned")));
     let seconds: f64 = finished.iter().filter_map(|trial| trial.duration()).sum();
     let time = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
     figures.push(figure("Time".to_owned(), clock(time), "of all trials together".to_owned()));
@@ -125,8 +125,8 @@ fn headline(study: &Study, plan: &StudyPlan, winner: Option<&Winner>) -> Vec<Fig
 fn parameter(parameter: &Hyperparameter) -> StudyParameter {
     let scale = match &parameter.distribution {
         Distribution::Float { low, high, log, .. } => StudyScale::Number { low: *low, high: *high, log: *log },
-        // A few whole numbers are easier to read as words: no ticks between them, and dots beside each other.
-        Distribution::Int { low, high, step, .. } if high.abs_diff(*low) / step.unsigned_abs() < FEW => {
+        // A few whole numbers are easier to read as categories: without ticks between them, and with dots side by side.
+        Distribution::Int { low, high, step, .. } if high.abs_diff(*low) / step.unsigned_abs() < MIN_NUMBERS => {
             StudyScale::Words((*low..=*high).step_by(*step as usize).map(|number| number.to_string()).collect())
         }
         Distribution::Int { low, high, log, .. } => {
@@ -139,8 +139,8 @@ fn parameter(parameter: &Hyperparameter) -> StudyParameter {
 
 fn trials(study: &Study) -> Vec<StudyTrial> {
     let first = study.trials().iter().find(|trial| trial.started.is_some());
-    let begun = study.trials().iter().filter(|trial| trial.started.is_some() && !trial.params.is_empty());
-    begun
+    let started = study.trials().iter().filter(|trial| trial.started.is_some() && !trial.params.is_empty());
+    started
         .map(|trial| {
             let attr = |name: &str| trial.user_attrs.get(name);
             let spacing = attr(EPOCHS_PER_EVALUATION).and_then(Value::as_f64).unwrap_or(1.0);
@@ -171,7 +171,7 @@ fn trials(study: &Study) -> Vec<StudyTrial> {
         .collect()
 }
 
-/// A trial's options, those that every trial has among them.
+/// A trial's options, including the fixed ones.
 fn settings(space: &Space, trial: &Trial) -> Vec<(String, String)> {
     let chosen = trial.params.iter().map(|(name, param)| (name.clone(), short(&param.value())));
     chosen.chain(space.fixed().iter().map(|(name, value)| (name.clone(), value.to_string()))).collect()

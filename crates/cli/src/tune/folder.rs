@@ -1,13 +1,13 @@
-//! Where a study lives.
+//! The folder of a study.
 //!
 //! | file | what it is |
 //! | --- | --- |
 //! | `study.jsonl` | the study itself, in Optuna's journal format |
-//! | `trials/0007/` | the run of trial 7; `trials/0007.toml` is its configuration, `0007.txt` what it said |
+//! | `trials/0007/` | the run of trial 7; `trials/0007.toml` is its configuration, `0007.txt` its output |
 //! | `best.toml`, `best/` | the winner's configuration, and its run: the model |
-//! | `study.html`, `trials.csv`, `trials.json` | all of it to look at |
+//! | `study.html`, `trials.csv`, `trials.json` | the study as a page and as tables |
 //!
-//! Weights are kept of the best trial only; logs and scores of all.
+//! Only the weights of the best trial are kept, but logs and metrics of all.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -21,14 +21,13 @@ use run::checkpoints::CHECKPOINTS;
 /// The folder of studies without `--study`, relative to the working directory.
 pub(super) const STUDIES: &str = "studies";
 
-/// The folder of a study.
 #[derive(Debug, Clone)]
 pub(super) struct StudyFolder {
     path: PathBuf,
 }
 
 impl StudyFolder {
-    /// Makes it where it isn't there.
+    /// Creates it unless it exists.
     pub(super) fn create(path: PathBuf) -> Result<Self> {
         create_folder_all(&path.join("trials"))?;
         Ok(Self { path })
@@ -68,17 +67,17 @@ impl StudyFolder {
     pub(super) fn remove_weights(&self, number: u64, keep_model: bool) {
         let run = self.run(number);
         let removed = [
-            absent_is_fine(fs::remove_dir_all(run.join(CHECKPOINTS))),
-            if keep_model { Ok(()) } else { absent_is_fine(fs::remove_file(run.join(MODEL))) },
+            ignore_not_found(fs::remove_dir_all(run.join(CHECKPOINTS))),
+            if keep_model { Ok(()) } else { ignore_not_found(fs::remove_file(run.join(MODEL))) },
         ];
         for error in removed.into_iter().filter_map(Result::err) {
-            eprintln!("warning: weights of trial {number} can't be removed from {}: {error}", run.display());
+            eprintln!("warning: failed to remove the weights of trial {number} from {}: {error}", run.display());
         }
     }
 
-    /// Publishes trial `number` as the best: its configuration and, where its model is there, its run under the fixed
-    /// name `best`. Files are second names of the trial's, not copies, where the file system can do that. Returns whether
-    /// there is a model.
+    /// Publishes trial `number` as the best: its configuration and, if its model exists, its run under the fixed name
+    /// `best`. Files are hard links to the trial's if the file system supports them, else copies. Returns whether the
+    /// model exists.
     pub(super) fn publish_best(&self, number: u64, configuration: &str) -> Result<bool> {
         write_atomic(&self.file("best.toml"), configuration)?;
         let (run, best) = (self.run(number), self.best());
@@ -92,7 +91,7 @@ impl StudyFolder {
             let made = StagedFolder::create(&best, MODEL)?;
             for entry in fs::read_dir(&run)? {
                 let entry = entry?;
-                // Reports of earlier winners and locks stay behind; so do folders.
+                // Without locks and folders.
                 if entry.file_type()?.is_file() && !entry.file_name().to_string_lossy().starts_with('.') {
                     let to = made.path().join(entry.file_name());
                     fs::hard_link(entry.path(), &to).or_else(|_| copy(&entry.path(), &to))?;
@@ -100,12 +99,12 @@ impl StudyFolder {
             }
             Ok(made.publish()?)
         };
-        publish().with_context(|| format!("can't put the model of trial {number} into {}", best.display()))?;
+        publish().with_context(|| format!("failed to copy the model of trial {number} to {}", best.display()))?;
         Ok(true)
     }
 }
 
-/// A copy with the time of the original, by which the same winner is known again.
+/// A copy with the modification time of the original, by which the same winner is recognized.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::copy(from, to)?;
     let copied = fs::File::options().write(true).open(to)?;
@@ -113,14 +112,14 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     copied.sync_all()
 }
 
-fn absent_is_fine(outcome: io::Result<()>) -> io::Result<()> {
+fn ignore_not_found(outcome: io::Result<()>) -> io::Result<()> {
     match outcome {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         outcome => outcome,
     }
 }
 
-/// Whether two paths name the same bytes without looking at all of them: same length and time of change.
+/// Whether two files are probably the same: they have the same length and modification time.
 fn same_file(one: &Path, other: &Path) -> bool {
     let state = |path: &Path| path.metadata().ok().and_then(|file| Some((file.len(), file.modified().ok()?)));
     matches!((state(one), state(other)), (Some(one), Some(other)) if one == other)
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_winner_has_a_place_of_its_own_and_gives_it_up() {
+    fn the_best_trial_is_published_and_replaced() {
         let (_root, folder) = folder();
         assert!(folder.publish_best(0, "epochs = 3").unwrap());
         assert_eq!(fs::read_to_string(folder.best().join(MODEL)).unwrap(), "zero");

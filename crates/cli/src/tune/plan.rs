@@ -1,4 +1,4 @@
-//! What a study's trials have in common, and the configuration of each.
+//! The settings that all trials of a study share, and the configuration of each trial.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,32 +22,32 @@ use super::args::TuneArgs;
 use super::attributes::EPOCHS_PER_EVALUATION;
 use super::study_context::StudyContext;
 
-/// How many trials a study has where nobody says.
-const TRIALS: u64 = 20;
-/// A CPU with so many cores is worth a worker more: one training uses fewer well.
-const CORES_A_WORKER: usize = 8;
-/// Evaluations an epoch, so that a bad trial is known early. Fewer where they would take more than a quarter of the time
-/// of training, a validation row costing about a third of a training row.
-const EVALUATIONS: f64 = 4.0;
-const MOST_TIME_EVALUATING: f64 = 0.25;
+/// The default number of trials.
+const DEFAULT_TRIALS: u64 = 20;
+/// One worker per this many CPU cores: one training can't use more efficiently.
+const CORES_PER_WORKER: usize = 8;
+/// Evaluations per epoch, so that a bad trial is pruned early. Fewer if they would take more than a quarter of the training
+/// time, where a validation row costs about a third of a training row.
+const EVALUATIONS_PER_EPOCH: f64 = 4.0;
+const MAX_EVALUATION_TIME: f64 = 0.25;
 const COST_OF_EVALUATING: f64 = 1.0 / 3.0;
 
-/// Options that the space may not touch: the values would be of different things, or lie in other places.
+/// Options that a space can't contain: values would not be comparable, or files would be elsewhere.
 const NOT_IN_A_SPACE: [&str; 3] = ["data", "output", "best_metric"];
 
-/// What a study's trials have in common.
+/// The settings that all trials of a study share.
 pub(super) struct StudyPlan {
     pub data: PathBuf,
     pub manifest: Manifest,
-    /// As asked for; `None`: the model that the data was prepared for.
+    /// `None`: the model that the data was prepared for.
     pub model: Option<String>,
     pub metric: Metric,
-    /// How many trials the study shall have; `None`: as many as there are, or as the time allows.
+    /// The number of trials; `None`: as many as the sampler has, or as the time allows.
     pub trials: Option<u64>,
     pub time: Option<Duration>,
     pub workers: usize,
     pub device: DeviceChoice,
-    /// CPU threads a trial.
+    /// CPU threads per trial.
     threads: usize,
     /// The GPUs, as `CUDA_VISIBLE_DEVICES` names them.
     gpus: Vec<String>,
@@ -63,8 +63,8 @@ impl StudyPlan {
         match manifest.splits.get("validation") {
             Some(split) if split.rows > 0 && split.labelled == split.rows => {}
             _ => bail!(
-                "{} has no labelled validation split, and trials can be compared on nothing else (hint: prepare the data \
-                 with one: `cargo xtask prepare-data --help`)",
+                "{} has no labeled validation split, which is needed to compare trials (hint: prepare the data with one, see \
+                 `cargo xtask prepare-data --help`)",
                 data.display()
             ),
         }
@@ -75,13 +75,13 @@ impl StudyPlan {
         let cores = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
         let workers = match args.workers {
             Some(workers) => usize::from(workers),
-            None if gpus.is_empty() => (cores / CORES_A_WORKER).max(1),
+            None if gpus.is_empty() => (cores / CORES_PER_WORKER).max(1),
             None => gpus.len(),
         };
         let trials = match (args.trials, args.sampler) {
             (Some(trials), _) => Some(trials),
             (None, SamplerKind::Grid) => None,
-            (None, _) => args.time.is_none().then_some(TRIALS),
+            (None, _) => args.time.is_none().then_some(DEFAULT_TRIALS),
         };
         Ok(Self {
             data,
@@ -97,19 +97,19 @@ impl StudyPlan {
         })
     }
 
-    /// The space that was asked for.
+    /// The search space of `--space`, or the default one.
     ///
     /// # Errors
-    /// A file that can't be read, or says what training doesn't take, with the line; an option that no trial would read.
+    /// A file that can't be read; a value that training does not accept, with its line; an option that no trial reads.
     pub(super) fn space(args: &TuneArgs) -> Result<Space> {
         let names: Vec<&str> = options::keys().filter(|name| !NOT_IN_A_SPACE.contains(name)).collect();
         let fields = SpaceFields { names: &names, check: &options::check };
-        let Some(path) = &args.space else { return Ok(Space::beginner(&fields)?) };
+        let Some(path) = &args.space else { return Ok(Space::default_space(&fields)?) };
         let space = Space::load(path, &fields)?;
         let varied = space.parameters().iter().map(|parameter| parameter.name.as_str());
         for name in varied.chain(space.fixed().keys().map(String::as_str)) {
             if let Some(why) = never_read(name, &space) {
-                bail!("{}: {name} has no effect: {why} (hint: leave it out)", path.display());
+                bail!("{}: {name} has no effect: {why} (hint: remove it)", path.display());
             }
         }
         Ok(space)
@@ -119,7 +119,7 @@ impl StudyPlan {
     pub(super) fn context(&self, space: &Space) -> StudyContext {
         let model = self.model.as_deref().unwrap_or(&self.manifest.model.name);
         let mut fixed = space.fixed().clone();
-        // Of no consequence but for the last digits.
+        // It changes only the last digits of a value.
         fixed.remove("threads");
         StudyContext(BTreeMap::from([
             ("data", json!(self.manifest.fingerprint)),
@@ -129,7 +129,7 @@ impl StudyPlan {
         ]))
     }
 
-    /// The name of a study of this data and model.
+    /// The default name of a study of this data and model.
     pub(super) fn name(&self) -> String {
         let model = self.model.as_deref().unwrap_or(&self.manifest.model.name);
         format!("{}-{}", slug(&self.manifest.dataset, "data"), slug(model, "model"))
@@ -150,13 +150,13 @@ impl StudyPlan {
         }
         let spacing = self.evaluation_spacing(&settings) as i64;
         settings.entry("eval_steps").or_insert(spacing.into());
-        // What the space says for all trials concerns those that read it.
+        // A fixed option of the space may be one that this trial does not read.
         let all = settings.clone();
         settings.retain(|name, _| options::unread(name, &all).is_none());
         settings
     }
 
-    /// What is kept with a trial from its begin.
+    /// The user attributes of a trial from its start.
     pub(super) fn attributes(&self, space: &Space, params: &BTreeMap<String, Param>) -> BTreeMap<String, Value> {
         let settings = self.configuration(space, params);
         let spacing = settings.get("eval_steps").and_then(toml::Value::as_integer).unwrap_or(1) as f64;
@@ -164,16 +164,16 @@ impl StudyPlan {
         BTreeMap::from([(EPOCHS_PER_EVALUATION.to_owned(), json!(epochs))])
     }
 
-    /// The GPU of a worker's place; `None` without GPUs.
-    pub(super) fn gpu(&self, place: usize) -> Option<&str> {
-        (!self.gpus.is_empty()).then(|| self.gpus[place % self.gpus.len()].as_str())
+    /// The GPU of a worker; `None` without GPUs.
+    pub(super) fn gpu(&self, worker: usize) -> Option<&str> {
+        (!self.gpus.is_empty()).then(|| self.gpus[worker % self.gpus.len()].as_str())
     }
 
-    /// Where trials run, in words.
-    pub(super) fn shown(&self) -> String {
+    /// The number of parallel trials and their devices, for the first line of output.
+    pub(super) fn describe_workers(&self) -> String {
         let at_once = match self.workers {
             1 => "one trial at a time".to_owned(),
-            workers => format!("{workers} trials side by side"),
+            workers => format!("{workers} trials in parallel"),
         };
         match self.gpus.len() {
             0 => format!("{at_once}, {} CPU thread{} each", self.threads, if self.threads == 1 { "" } else { "s" }),
@@ -192,11 +192,11 @@ impl StudyPlan {
         batches.div_ceil(number("gradient_accumulation_steps", default.gradient_accumulation_steps)).max(1)
     }
 
-    /// Optimizer steps between evaluations.
+    /// Optimizer steps between two evaluations.
     fn evaluation_spacing(&self, settings: &Table) -> u64 {
-        let affordable = MOST_TIME_EVALUATING * self.rows("train") as f64
+        let affordable = MAX_EVALUATION_TIME * self.rows("train") as f64
             / (COST_OF_EVALUATING * self.rows("validation").max(1) as f64);
-        self.steps_per_epoch(settings).div_ceil(affordable.floor().clamp(1.0, EVALUATIONS) as u64)
+        self.steps_per_epoch(settings).div_ceil(affordable.floor().clamp(1.0, EVALUATIONS_PER_EPOCH) as u64)
     }
 
     fn rows(&self, split: &str) -> usize {
@@ -204,7 +204,7 @@ impl StudyPlan {
     }
 }
 
-/// Why no trial of a space reads an option, such as `momentum` where `optimizer` is never sgd; `None` where one does.
+/// Why no trial of a space reads an option, such as `momentum` if `optimizer` is never sgd; `None` if one does.
 fn never_read(name: &str, space: &Space) -> Option<String> {
     let decides = options::decided_by(name)?;
     let varied = space.parameters().iter().find(|parameter| parameter.name == decides);
@@ -219,7 +219,7 @@ fn never_read(name: &str, space: &Space) -> Option<String> {
     reasons.pop()
 }
 
-/// The names of the GPUs that a process may see: those of the variable, where it is set, else their numbers.
+/// The names of the visible GPUs: those of the variable if it is set, else their numbers.
 fn gpus(visible: Option<&str>, count: i64) -> Vec<String> {
     let count = usize::try_from(count).unwrap_or(0);
     let named = visible.into_iter().flat_map(|list| list.split(',')).map(|name| name.trim().to_owned());
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_option_that_no_trial_reads_is_told_from_one_that_some_read() {
+    fn an_option_that_no_trial_reads_is_found() {
         let optimizers = |words: &[&str]| {
             let choices = words.iter().map(|word| ParamValue::Str((*word).to_owned())).collect();
             Hyperparameter::new("optimizer", Distribution::Categorical { choices })
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn gpus_are_those_that_may_be_seen() {
+    fn gpus_are_those_that_are_visible() {
         assert_eq!(gpus(None, 2), ["0", "1"]);
         assert_eq!(gpus(Some("3, 1"), 2), ["3", "1"]);
         assert_eq!(gpus(Some("2,-1,0"), 1), ["2"]);

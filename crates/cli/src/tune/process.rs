@@ -1,7 +1,7 @@
-//! A trial's process: a `train` of its own, so that all its memory comes back, watched through its log.
+//! The process of a trial: a separate `train`, so that all its memory is freed, followed through its log.
 //!
-//! Its standard input is a pipe that nobody writes to. Closing it asks the training to save and stop, and the system
-//! closes it where this process dies, so that no training outlives its study unseen.
+//! Its standard input is a pipe that is never written to. Closing it tells the training to save and stop; the system also
+//! closes it if this process dies, so that no training outlives its study.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -25,22 +25,22 @@ pub(crate) struct TrialArgs {
     output: PathBuf,
 }
 
-/// How long a trial waits for the folder of a training that is still saving.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a trial waits for a run folder that another training still uses.
+const FOLDER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Trains one trial, from its last checkpoint where it has one.
+/// Trains one trial, from its last checkpoint if it has one.
 pub(crate) fn run(args: &TrialArgs) -> Result<()> {
     signals::install()?;
     signals::stop_at_end_of_input()?;
     let output = args.output.to_str().with_context(|| format!("{} is not UTF-8", args.output.display()))?;
     let mut args = TrainArgs { config: Some(args.config.clone()), resume: Some(None), ..TrainArgs::default() };
     args.set("output", output)?;
-    let began = Instant::now();
+    let started = Instant::now();
     loop {
         match train::train(&args) {
-            // The training of a study that was killed ends by itself, as soon as it has saved.
+            // The training of a killed study ends by itself when it has saved.
             Err(TrainError::Run(RunError::InUse { .. }))
-                if began.elapsed() < PATIENCE && signals::requested().is_none() =>
+                if started.elapsed() < FOLDER_TIMEOUT && signals::requested().is_none() =>
             {
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &TrialArgs) -> Result<()> {
     }
 }
 
-/// A trial that trains.
+/// A running trial.
 #[derive(Debug)]
 pub(super) struct TrialProcess {
     child: Child,
@@ -60,61 +60,61 @@ pub(super) struct TrialProcess {
 
 /// How a trial's process ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// All of it is trained.
+pub(super) enum TrialExit {
+    /// The training is complete.
     Done,
-    /// It was asked to stop, and saved.
+    /// It was told to stop, and saved.
     Stopped,
-    /// By an error, in its own words.
+    /// With this error message.
     Failed(String),
-    /// By something from outside: a signal, such as that of a system without memory.
+    /// By a signal, such as when the system runs out of memory.
     Killed(String),
 }
 
 impl TrialProcess {
-    /// Starts trial `number`, on `gpu` where one is named.
+    /// Starts trial `number`, on `gpu` if one is given.
     pub(super) fn start(folder: &StudyFolder, number: u64, gpu: Option<&str>) -> Result<Self> {
         let output = folder.output(number);
         let file = File::options().create(true).append(true).open(&output);
-        let file = file.with_context(|| format!("can't write {}", output.display()))?;
+        let file = file.with_context(|| format!("failed to write {}", output.display()))?;
         let mut command = this_program("trial")?;
         command.arg("--config").arg(folder.config(number)).arg("--output").arg(folder.run(number));
         command.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file);
         command.envs(gpu.map(|gpu| ("CUDA_VISIBLE_DEVICES", gpu)));
-        let mut child = command.spawn().context("can't start this program again as a trial")?;
+        let mut child = command.spawn().context("failed to start the trial's process")?;
         let input = child.stdin.take();
         Ok(Self { child, input, output, log: LogFollower::new(&folder.run(number)) })
     }
 
-    /// Reads what the training told since, and says how it ended if it has.
-    pub(super) fn poll(&mut self) -> Result<Option<Ended>> {
-        // In this order: nothing is told after the end.
+    /// Reads the new lines of the log; returns how the process ended if it has.
+    pub(super) fn poll(&mut self) -> Result<Option<TrialExit>> {
+        // In this order: nothing is logged after the end.
         let status = self.child.try_wait()?;
-        self.log.follow().with_context(|| format!("can't read the log of {}", self.output.display()))?;
+        self.log.follow().with_context(|| format!("failed to read the log of {}", self.output.display()))?;
         let Some(status) = status else { return Ok(None) };
         Ok(Some(match status.code() {
-            Some(0) => Ended::Done,
-            Some(code) if code > 128 => Ended::Stopped,
-            Some(_) => Ended::Failed(self.last_error()),
-            None => Ended::Killed(status.to_string()),
+            Some(0) => TrialExit::Done,
+            Some(code) if code > 128 => TrialExit::Stopped,
+            Some(_) => TrialExit::Failed(self.last_error()),
+            None => TrialExit::Killed(status.to_string()),
         }))
     }
 
-    /// Asks it to save and stop.
+    /// Tells it to save and stop.
     pub(super) fn stop(&mut self) {
         self.input = None;
     }
 
-    /// Ends it at once: what it has done isn't wanted.
+    /// Kills it without saving.
     pub(super) fn kill(mut self) -> Result<()> {
-        self.child.kill().and_then(|()| self.child.wait()).map(drop).context("can't end a trial's process")
+        self.child.kill().and_then(|()| self.child.wait()).map(drop).context("failed to kill a trial's process")
     }
 
     fn last_error(&self) -> String {
         let text = std::fs::read(&self.output).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let last = |wanted: &dyn Fn(&&str) -> bool| text.lines().rev().map(str::trim).find(wanted);
+        let last = |matches: &dyn Fn(&&str) -> bool| text.lines().rev().map(str::trim).find(matches);
         let line = last(&|line| line.starts_with("error: ")).or_else(|| last(&|line| !line.is_empty()));
-        line.unwrap_or("it ended without a word").trim_start_matches("error: ").to_owned()
+        line.unwrap_or("the process failed without a message").trim_start_matches("error: ").to_owned()
     }
 }

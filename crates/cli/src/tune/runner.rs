@@ -1,7 +1,7 @@
-//! Trials, one process each, until there are enough: what to try is asked of the sampler, whether to go on of the pruner,
-//! and everything that is known lies in the study, so that this process may end at any instant.
+//! Runs trials, one process each: the sampler chooses their configurations, the pruner stops them early. All state is in
+//! the study, so that this process may end at any time.
 //!
-//! A single thread polls all running trials in turn. It never waits for one of them.
+//! A single thread polls all running trials in turn, and never waits for one of them.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -15,43 +15,43 @@ use train::signals::{self, Signal};
 use tune::pruner::Pruner;
 use tune::sampler::Sampler;
 use tune::space::Space;
-use tune::{StartOutcome, TrialOwner, Param, Duplicates, Study, TrialOutcome, TrialState, TuneError};
+use tune::{Duplicates, Param, StartOutcome, Study, TrialOutcome, TrialOwner, TrialState, TuneError};
 
 use super::attributes::{EPOCHS, ERROR, SAME_AS, SECONDS, STEPS};
 use super::folder::StudyFolder;
 use super::plan::StudyPlan;
-use super::process::{Ended, TrialProcess};
+use super::process::{TrialExit, TrialProcess};
 use super::table::TrialTable;
 
 /// Between two polls of the trials.
-const POLL_EVERY: Duration = Duration::from_millis(50);
-/// Between two signs of life; the study wants one every 30 seconds.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
-/// So often a trial may lose its process, while this one lives, before it counts as failed.
-const MOST_LOSSES: u32 = 3;
-/// So often it may lose the process of the study too, each time without having come farther: a trial that takes the
-/// whole machine's memory would otherwise end every start of the study.
-const MOST_DEATHS: u64 = 10;
-/// With so many failed trials and no other, something is wrong with all of them.
-const MOST_FAILURES: usize = 3;
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Between two heartbeats; the study needs one every 30 seconds.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+/// A trial fails when its process was killed this often while this one is alive.
+const MAX_RESTARTS: u32 = 3;
+/// A trial fails when the study's process died with it more often than this without progress: a trial that uses up the
+/// machine's memory would otherwise end every start of the study.
+const MAX_DEATHS: u64 = 10;
+/// The study stops when the first trials, this many, all failed.
+const MAX_FAILURES: usize = 3;
 
 /// The attribute that counts how often a trial's workers died, and at which step.
 const DEATHS: &str = "verdict:deaths";
 
-/// Why a runner came to its end.
+/// Why a runner stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopReason {
-    /// All trials that were wanted, or that there are, are over.
+    /// All trials are finished.
     Done,
-    /// The same, but for trials of other processes.
+    /// All but this many trials, which run in other processes.
     OthersRun(usize),
-    /// The time is over.
+    /// The time limit is reached.
     Time,
-    /// Somebody asked.
+    /// This signal was received.
     Signal(Signal),
 }
 
-/// Works on a study.
+/// Runs the trials of a study.
 pub(super) struct Runner<'a> {
     pub plan: &'a StudyPlan,
     pub space: &'a Space,
@@ -60,7 +60,7 @@ pub(super) struct Runner<'a> {
     pub folder: &'a StudyFolder,
     pub study: &'a mut Study,
     pub table: &'a mut TrialTable,
-    /// Called after each trial that ended.
+    /// Called after each finished trial.
     pub after_trial: &'a dyn Fn(&Study) -> Result<()>,
 }
 
@@ -68,17 +68,17 @@ pub(super) struct Runner<'a> {
 struct Running {
     number: u64,
     process: TrialProcess,
-    /// How often its process was lost here.
-    losses: u32,
+    /// How often its process was restarted.
+    restarts: u32,
 }
 
-/// What there is for a free place.
+/// What a free worker does next.
 enum Next {
     Trial {
         number: u64,
         resumed: bool,
     },
-    /// Nothing now, perhaps later: somebody else's trial may yet be left to us.
+    /// Nothing now, but perhaps later: another worker may turn out to be dead.
     Wait,
     Nothing,
 }
@@ -89,61 +89,61 @@ impl Runner<'_> {
     /// # Errors
     /// A study that can't be written; a program that can't be started; trials that all fail.
     pub(super) fn run(&mut self) -> Result<StopReason> {
-        let began = Instant::now();
-        let mut places: Vec<Option<Running>> = (0..self.plan.workers).map(|_| None).collect();
+        let started = Instant::now();
+        let mut slots: Vec<Option<Running>> = (0..self.plan.workers).map(|_| None).collect();
         let mut end = None;
         let mut heartbeat = Instant::now();
         loop {
             if end.is_none() {
                 end = match signals::requested() {
                     Some(signal) => Some(StopReason::Signal(signal)),
-                    None => self.plan.time.filter(|time| began.elapsed() >= *time).map(|_| StopReason::Time),
+                    None => self.plan.time.filter(|time| started.elapsed() >= *time).map(|_| StopReason::Time),
                 };
                 if end.is_some() {
-                    self.table.say("stopping: running trials save and wait for the next start");
-                    places.iter_mut().flatten().for_each(|running| running.process.stop());
+                    self.table.print_line("stopping: running trials save, and are resumed by the next start");
+                    slots.iter_mut().flatten().for_each(|running| running.process.stop());
                 }
             }
             let mut waits = false;
-            for (index, place) in places.iter_mut().enumerate() {
-                if let Some(running) = place.take() {
-                    *place = self.poll(running, index, end.is_some())?;
+            for (worker, slot) in slots.iter_mut().enumerate() {
+                if let Some(running) = slot.take() {
+                    *slot = self.poll(running, worker, end.is_some())?;
                 }
-                if place.is_none() && end.is_none() {
+                if slot.is_none() && end.is_none() {
                     match self.next()? {
-                        Next::Trial { number, resumed } => *place = self.begin(number, resumed, index)?,
+                        Next::Trial { number, resumed } => *slot = self.start(number, resumed, worker)?,
                         Next::Wait => waits = true,
                         Next::Nothing => {}
                     }
                 }
             }
-            if places.iter().all(Option::is_none) && !waits {
+            if slots.iter().all(Option::is_none) && !waits {
                 break;
             }
-            if heartbeat.elapsed() >= HEARTBEAT_EVERY {
+            if heartbeat.elapsed() >= HEARTBEAT_INTERVAL {
                 self.study.heartbeat()?;
                 heartbeat = Instant::now();
             }
-            let note = if waits { "; waiting for a trial of a worker that isn't heard of" } else { "" };
-            self.table.state(self.study.trials(), self.study.best(), self.plan.trials, note);
-            sleep(POLL_EVERY);
+            let note = if waits { "; waiting for a worker that does not respond" } else { "" };
+            self.table.summary(self.study.trials(), self.study.best(), self.plan.trials, note);
+            sleep(POLL_INTERVAL);
         }
         Ok(match end {
             Some(end) => end,
-            None => match self.others() {
+            None => match self.running_elsewhere() {
                 0 => StopReason::Done,
                 others => StopReason::OthersRun(others),
             },
         })
     }
 
-    /// How many trials run in other processes. Those of Optuna's workers aren't counted: they don't say whether they live.
-    fn others(&self) -> usize {
+    /// The number of trials in other living processes, except Optuna's workers, which can't be checked.
+    fn running_elsewhere(&self) -> usize {
         let trials = self.study.trials().iter().filter(|trial| trial.state == TrialState::Running);
         trials.filter(|trial| matches!(self.study.owner(trial.number), Ok(Some(TrialOwner::Alive(_))))).count()
     }
 
-    /// What to do next: what somebody left, what somebody asked for, or something new.
+    /// The next trial: one of a dead worker, one from the queue, or a new one.
     fn next(&mut self) -> Result<Next> {
         if let Some(number) = self.study.take_over()? {
             return Ok(Next::Trial { number, resumed: true });
@@ -156,13 +156,13 @@ impl Runner<'_> {
             .transpose()?
             .flatten()
         {
-            return self.choose_for(number);
+            return self.start_queued(number);
         }
         loop {
             let trials = self.study.trials();
             let number = trials.len() as u64;
             let sampled = match self.plan.trials {
-                Some(wanted) if number >= wanted => None,
+                Some(total) if number >= total => None,
                 _ => self.sampler.sample(self.space, trials, number, self.study.direction())?,
             };
             let Some(params) = sampled else {
@@ -177,15 +177,15 @@ impl Runner<'_> {
                     continue;
                 }
                 bail!(
-                    "{} is there already, and the study doesn't know of it (hint: was study.jsonl removed or replaced? \
-                     Remove the old trials too, or begin another study with --study DIR)",
+                    "{} exists, but the study has no such trial (hint: if study.jsonl was removed or replaced, remove the old \
+                     trials too, or start another study with --study DIR)",
                     run.display()
                 );
             }
             let attrs = self.plan.attributes(self.space, &params);
             match self.study.start_trial(number, params.clone(), attrs, Duplicates::Refuse)? {
                 StartOutcome::Started(number) => return Ok(Next::Trial { number, resumed: false }),
-                // Others were quicker: the next choice knows theirs.
+                // Another process was faster: sample again, with its trial known.
                 StartOutcome::Outdated => {}
                 StartOutcome::Duplicate(earlier) => {
                     let earlier = self.study.trial(earlier)?.clone();
@@ -202,8 +202,8 @@ impl Runner<'_> {
         }
     }
 
-    /// The parameters of a trial that somebody put into the queue: theirs, and chosen ones where they left some open.
-    fn choose_for(&mut self, number: u64) -> Result<Next> {
+    /// Sets the parameters of a trial from the queue: the fixed ones, and sampled ones for the rest.
+    fn start_queued(&mut self, number: u64) -> Result<Next> {
         let trial = self.study.trial(number)?.clone();
         let sampled = self.sampler.sample(self.space, self.study.trials(), number, self.study.direction())?;
         let mut params = sampled.unwrap_or_default();
@@ -217,7 +217,7 @@ impl Runner<'_> {
             match fits {
                 Some(param) => drop(params.insert(name, param)),
                 None => {
-                    let why = format!("the queue wants {name} = {value}, which the space doesn't have");
+                    let why = format!("the queued trial has {name} = {value}, which is not in the search space");
                     self.fail(number, &why)?;
                     return self.next();
                 }
@@ -228,51 +228,53 @@ impl Runner<'_> {
         Ok(Next::Trial { number, resumed: false })
     }
 
-    /// How often in a row a trial was left by somebody who died before it had come farther than the time before.
-    fn deaths(&mut self, number: u64) -> Result<u64> {
+    /// How often in a row a worker of this trial died without progress.
+    fn count_deaths(&mut self, number: u64) -> Result<u64> {
         let mut log = LogFollower::new(&self.folder.run(number));
-        log.follow().with_context(|| format!("can't read the log of trial {number}"))?;
+        log.follow().with_context(|| format!("failed to read the log of trial {number}"))?;
         let step = log.step.map_or(0, |step| step.step);
-        let noted = self.study.trial(number)?.system_attrs.get(DEATHS).cloned().unwrap_or_default();
-        let farther = noted["step"].as_u64().is_some_and(|before| step > before);
-        let count = if farther { 1 } else { noted["count"].as_u64().unwrap_or(0) + 1 };
+        let stored = self.study.trial(number)?.system_attrs.get(DEATHS).cloned().unwrap_or_default();
+        let has_progressed = stored["step"].as_u64().is_some_and(|before| step > before);
+        let count = if has_progressed { 1 } else { stored["count"].as_u64().unwrap_or(0) + 1 };
         self.study.set_trial_system_attr(number, DEATHS, &json!({"step": step, "count": count}))?;
         Ok(count)
     }
 
-    /// Starts the process of a trial. None where the trial was lost too often.
-    fn begin(&mut self, number: u64, resumed: bool, place: usize) -> Result<Option<Running>> {
-        if resumed && self.deaths(number)? > MOST_DEATHS {
-            self.fail(number, "every process that worked on it died, and always as early")?;
+    /// Starts the process of a trial. `None` if its workers died too often.
+    fn start(&mut self, number: u64, resumed: bool, worker: usize) -> Result<Option<Running>> {
+        if resumed && self.count_deaths(number)? > MAX_DEATHS {
+            self.fail(number, "its workers died again and again without progress")?;
             return Ok(None);
         }
         let trial = self.study.trial(number)?;
         self.table.begin(number, &trial.params, resumed);
         let config = self.folder.config(number);
-        // That of the first start stays: another number of threads would be another training.
+        // The configuration of the first start stays: another number of threads would give another result.
         if !config.is_file() {
             let settings = self.plan.configuration(self.space, &trial.params);
-            write_atomic(&config, toml::to_string(&settings).context("a configuration that TOML can't hold")?)?;
+            write_atomic(&config, toml::to_string(&settings).context("failed to write a configuration as TOML")?)?;
         }
-        let process = TrialProcess::start(self.folder, number, self.plan.gpu(place))?;
-        Ok(Some(Running { number, process, losses: 0 }))
+        let process = TrialProcess::start(self.folder, number, self.plan.gpu(worker))?;
+        Ok(Some(Running { number, process, restarts: 0 }))
     }
 
-    /// Passes on what a trial told, and gives it up or brings it to its end where that is due.
-    fn poll(&mut self, mut running: Running, place: usize, stopping: bool) -> Result<Option<Running>> {
+    /// Reports a trial's progress, and prunes or finishes it if necessary.
+    fn poll(&mut self, mut running: Running, worker: usize, stopping: bool) -> Result<Option<Running>> {
         let number = running.number;
         let ended = running.process.poll()?;
-        match self.pass_on(&running) {
+        match self.report_evaluations(&running) {
             Ok(false) => {}
             Ok(true) => {
-                let (steps, epochs) = cost_so_far(&running);
+                let (steps, epochs) = trained_so_far(&running);
                 running.process.kill()?;
                 let attrs = [(STEPS, json!(steps)), (EPOCHS, json!(epochs))];
-                self.finish(number, TrialOutcome::Pruned, "given up", attrs.into())?;
+                self.finish(number, TrialOutcome::Pruned, "pruned", attrs.into())?;
                 return Ok(None);
             }
             Err(TuneError::NotOwner { .. }) => {
-                self.table.say(&format!("trial {number} goes on elsewhere: this process was taken for dead"));
+                self.table.print_line(&format!(
+                    "trial {number} was taken over by another worker, which considered this process dead"
+                ));
                 running.process.kill()?;
                 return Ok(None);
             }
@@ -284,9 +286,9 @@ impl Runner<'_> {
         }
         match ended {
             None => return Ok(Some(running)),
-            Some(Ended::Done) => {
+            Some(TrialExit::Done) => {
                 let Some(end) = &running.process.log.end else {
-                    self.fail(number, "its log has no end")?;
+                    self.fail(number, "its log is incomplete")?;
                     return Ok(None);
                 };
                 let attrs = [(STEPS, json!(end.step)), (EPOCHS, json!(end.epoch)), (SECONDS, json!(end.seconds))];
@@ -295,40 +297,40 @@ impl Runner<'_> {
                     None => self.fail(number, "its score is NaN")?,
                 }
             }
-            Some(Ended::Failed(why)) => self.fail(number, &why)?,
-            // A signal of a terminal goes to both, and may come to a process that doesn't know yet what to do with it.
-            Some(Ended::Stopped | Ended::Killed(_)) if stopping || signals::requested().is_some() => {
-                let (_, epochs) = cost_so_far(&running);
+            Some(TrialExit::Failed(why)) => self.fail(number, &why)?,
+            // A terminal sends its signal to both processes, and the trial may get it before its handler is installed.
+            Some(TrialExit::Stopped | TrialExit::Killed(_)) if stopping || signals::requested().is_some() => {
+                let (_, epochs) = trained_so_far(&running);
                 self.study.release(number)?;
                 self.table.end(self.study.trial(number)?, "interrupted", Some(epochs));
             }
-            Some(Ended::Stopped) => return self.again(running, place, "asked to stop by somebody else"),
-            Some(Ended::Killed(how)) => return self.again(running, place, &format!("ended by {how}")),
+            Some(TrialExit::Stopped) => return self.restart(running, worker, "stopped by another process"),
+            Some(TrialExit::Killed(how)) => return self.restart(running, worker, &format!("killed ({how})")),
         }
         Ok(None)
     }
 
-    /// Starts a process anew that was lost, but not for ever.
-    fn again(&mut self, lost: Running, place: usize, how: &str) -> Result<Option<Running>> {
-        let (number, losses) = (lost.number, lost.losses + 1);
-        if losses == MOST_LOSSES {
-            let hint = "(hint: where memory is short, fewer --workers)";
-            self.fail(number, &format!("its process was {how}, {losses} times {hint}"))?;
+    /// Restarts a trial's process, but not endlessly.
+    fn restart(&mut self, lost: Running, worker: usize, how: &str) -> Result<Option<Running>> {
+        let (number, restarts) = (lost.number, lost.restarts + 1);
+        if restarts == MAX_RESTARTS {
+            let hint = "(hint: use fewer --workers if memory is short)";
+            self.fail(number, &format!("its process was {how}, {restarts} times {hint}"))?;
             return Ok(None);
         }
-        self.table.say(&format!("trial {number}: its process was {how}; it goes on from its checkpoint"));
-        let process = TrialProcess::start(self.folder, number, self.plan.gpu(place))?;
-        Ok(Some(Running { number, process, losses }))
+        self.table.print_line(&format!("trial {number}: its process was {how}; restarting from its checkpoint"));
+        let process = TrialProcess::start(self.folder, number, self.plan.gpu(worker))?;
+        Ok(Some(Running { number, process, restarts }))
     }
 
-    /// Reports new evaluations to the study; true where one of them, not the last one, ends the trial.
-    fn pass_on(&mut self, running: &Running) -> tune::Result<bool> {
+    /// Reports new evaluations to the study; returns whether the trial should be pruned.
+    fn report_evaluations(&mut self, running: &Running) -> tune::Result<bool> {
         for (step, evaluation) in (1..).zip(&running.process.log.evaluations) {
             if self.study.trial(running.number)?.intermediate.contains_key(&step) {
                 continue;
             }
             self.study.report(running.number, step, evaluation.value)?;
-            // At its end there is nothing left to save, and a value to lose.
+            // At the end of the training pruning would save nothing and lose the final value.
             let last_step = &running.process.log.step;
             if last_step.as_ref().is_some_and(|last| evaluation.step >= last.total_steps) {
                 continue;
@@ -342,14 +344,14 @@ impl Runner<'_> {
     }
 
     fn fail(&mut self, number: u64, why: &str) -> Result<()> {
-        self.table.say(&format!("trial {number} failed: {why}"));
+        self.table.print_line(&format!("trial {number} failed: {why}"));
         self.finish(number, TrialOutcome::Failed, "failed", [(ERROR, json!(why))].into())?;
         let trials = self.study.trials();
         let failed = trials.iter().filter(|trial| trial.state == TrialState::Fail).count();
         let others = trials.iter().any(|trial| matches!(trial.state, TrialState::Complete | TrialState::Pruned));
-        if failed >= MOST_FAILURES && !others {
+        if failed >= MAX_FAILURES && !others {
             bail!(
-                "the first {failed} trials all failed, the last one so: {why} (hint: what they said is in {})",
+                "the first {failed} trials all failed, the last one with: {why} (hint: their output is in {})",
                 self.folder.output(number).with_file_name("").display()
             );
         }
@@ -366,18 +368,22 @@ impl Runner<'_> {
         (self.after_trial)(self.study)
     }
 
-    /// Keeps the weights of the best trial alone. Only what just ended can have changed which one that is.
+    /// Keeps only the weights of the best trial. Only the trial that just ended can have become the best.
     fn remove_weights(&self, ended: u64) {
         let best = self.study.best().map(|best| best.number);
         self.folder.remove_weights(ended, best == Some(ended));
         if best == Some(ended) {
-            let over = |trial: &&tune::Trial| trial.state.is_finished() && trial.number != ended;
-            self.study.trials().iter().filter(over).for_each(|trial| self.folder.remove_weights(trial.number, false));
+            let finished = |trial: &&tune::Trial| trial.state.is_finished() && trial.number != ended;
+            self.study
+                .trials()
+                .iter()
+                .filter(finished)
+                .for_each(|trial| self.folder.remove_weights(trial.number, false));
         }
     }
 }
 
-/// Optimizer steps and epochs that a trial has trained.
-fn cost_so_far(running: &Running) -> (u64, f64) {
+/// The optimizer steps and epochs that a trial has trained.
+fn trained_so_far(running: &Running) -> (u64, f64) {
     running.process.log.step.as_ref().map_or((0, 0.0), |step| (step.step, step.epoch))
 }

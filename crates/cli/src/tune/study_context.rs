@@ -1,6 +1,6 @@
-//! The context of a study: the data, the model, the metric and the fixed options that make its trials' values comparable.
+//! The context of a study: the data, the model, the metric and the fixed options, without which values are not comparable.
 //!
-//! The first process writes it into the study; later ones are refused where theirs differs.
+//! The first process writes it into the study; later ones are refused if theirs differs.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 use tune::Study;
 
-/// Begins the names of all attributes that are ours.
+/// The prefix of all our attributes.
 const PREFIX: &str = "verdict:";
 
 /// Names and values, such as `metric` and `accuracy`.
@@ -16,20 +16,17 @@ const PREFIX: &str = "verdict:";
 pub(super) struct StudyContext(pub BTreeMap<&'static str, Value>);
 
 impl StudyContext {
-    /// Refuses a study with another context, and notes in the study what it doesn't say yet.
-    ///
-    /// # Errors
-    /// What differs, and what to do.
+    /// Refuses a study with another context, and adds to the study what it lacks.
     pub(super) fn check_compatible(&self, study: &mut Study) -> Result<()> {
-        let noted = study.user_attrs();
+        let stored = study.user_attrs();
         for (name, value) in &self.0 {
             let key = format!("{PREFIX}{name}");
-            match noted.get(&key) {
+            match stored.get(&key) {
                 None => study.set_user_attr(&key, value)?,
                 Some(found) if found == value => {}
                 Some(found) => bail!(
-                    "{}: its trials were made with {name} {}, and now it is {}, so their values can't be compared (hint: \
-                     --study DIR begins another study)",
+                    "{}: expected {name} {} as in its earlier trials, found {}, so values are not comparable (hint: --study DIR \
+                     starts another study)",
                     study.path().display(),
                     shown(found),
                     shown(value)
@@ -40,7 +37,7 @@ impl StudyContext {
     }
 }
 
-/// A text without quotes, anything else as JSON.
+/// A string without quotes, anything else as JSON.
 fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -53,13 +50,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_study_goes_on_only_in_the_context_it_began_in() {
+    fn a_study_is_continued_only_in_its_context() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Study::open(&folder.path().join("study.jsonl"), "s", StudyDirection::Maximize).unwrap();
         let context = |data: &str| StudyContext(BTreeMap::from([("data", json!(data)), ("metric", json!("accuracy"))]));
         context("abc").check_compatible(&mut open()).unwrap();
         context("abc").check_compatible(&mut open()).unwrap();
         let error = context("xyz").check_compatible(&mut open()).unwrap_err().to_string();
-        assert!(error.contains("made with data abc, and now it is xyz") && error.contains("--study"), "{error}");
+        assert!(
+            error.contains("expected data abc as in its earlier trials, found xyz") && error.contains("--study"),
+            "{error}"
+        );
     }
 }

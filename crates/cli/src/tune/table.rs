@@ -1,4 +1,4 @@
-//! A study on stderr: a table of finished trials that grows, and below it, on a terminal, what runs now.
+//! The progress of a study on stderr: a table of finished trials and, on a terminal, the running ones below it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,23 +9,22 @@ use indicatif::{FormattedDuration, MultiProgress, ProgressBar, ProgressDrawTarge
 use run::StepRecord;
 use tune::{Param, ParamValue, Trial, TrialState};
 
-/// The widest a parameter's column gets.
-const WIDEST: usize = 10;
+/// The maximum width of a parameter's column.
+const MAX_WIDTH: usize = 10;
 
-/// The table.
 pub(super) struct TrialTable {
     metric: String,
     parameters: Vec<String>,
-    live: Option<Live>,
+    live: Option<LiveLines>,
     has_header: bool,
 }
 
-/// What is drawn over again, on a terminal.
-struct Live {
+/// The lines that are redrawn on a terminal.
+struct LiveLines {
     all: MultiProgress,
     running: BTreeMap<u64, ProgressBar>,
     state: ProgressBar,
-    began: Instant,
+    started: Instant,
     width: usize,
 }
 
@@ -37,21 +36,21 @@ impl TrialTable {
             let state = all.add(ProgressBar::new_spinner());
             state.set_style(style("{msg}"));
             let width = console::Term::stderr().size_checked().map_or(usize::MAX, |(_, columns)| usize::from(columns));
-            Live { all, running: BTreeMap::new(), state, began: Instant::now(), width }
+            LiveLines { all, running: BTreeMap::new(), state, started: Instant::now(), width }
         });
         Self { metric: metric.to_owned(), parameters, live, has_header: false }
     }
 
-    /// A line above what runs.
-    pub(super) fn say(&self, line: &str) {
+    /// Prints a line above the running trials.
+    pub(super) fn print_line(&self, line: &str) {
         match &self.live {
-            // A terminal that is gone is no reason to stop.
+            // A closed terminal does not stop the study.
             Some(live) => drop(live.all.println(line)),
             None => eprintln!("{line}"),
         }
     }
 
-    /// A trial that runs from here on, of so many steps once that is known.
+    /// Adds a running trial.
     pub(super) fn begin(&mut self, number: u64, params: &BTreeMap<String, Param>, resumed: bool) {
         self.header();
         let configuration = self.configuration(params);
@@ -60,18 +59,18 @@ impl TrialTable {
                 let bar = live.all.insert_before(&live.state, ProgressBar::new(1));
                 bar.set_style(style("{prefix} {bar:20} {msg}"));
                 bar.set_prefix(format!("{number:>5}"));
-                bar.set_message("starts");
+                bar.set_message("starting");
                 live.running.insert(number, bar);
             }
             None => {
-                let word = if resumed { "goes on" } else { "begins" };
+                let word = if resumed { "resumed" } else { "started" };
                 let none = "";
                 eprintln!("{number:>5}  {word:<12} {none:>9}  {none:>7}  {none:>7}  {configuration}");
             }
         }
     }
 
-    /// How far a running trial is, and its last value.
+    /// Shows the progress of a running trial, and its last value.
     pub(super) fn progress(&self, number: u64, step: &StepRecord, value: Option<f64>) {
         let Some(bar) = self.live.as_ref().and_then(|live| live.running.get(&number)) else { return };
         let value = value.map_or_else(String::new, |value| format!(", {} {value:.4}", self.metric));
@@ -80,7 +79,7 @@ impl TrialTable {
         bar.set_message(format!("epoch {:.2}, loss {:.3}{value}", step.epoch, step.loss));
     }
 
-    /// A row for a trial that ended or was interrupted: `word` says how.
+    /// A row for a trial that ended or was interrupted, as `word` says.
     pub(super) fn end(&mut self, trial: &Trial, word: &str, epochs: Option<f64>) {
         if let Some(bar) = self.live.as_mut().and_then(|live| live.running.remove(&trial.number)) {
             bar.finish_and_clear();
@@ -95,22 +94,22 @@ impl TrialTable {
         self.row(&(line + &self.configuration(&trial.params)));
     }
 
-    /// The line below everything.
-    pub(super) fn state(&self, trials: &[Trial], best: Option<&Trial>, wanted: Option<u64>, note: &str) {
+    /// The last line: a summary of the study.
+    pub(super) fn summary(&self, trials: &[Trial], best: Option<&Trial>, total: Option<u64>, note: &str) {
         let Some(live) = &self.live else { return };
         let count = |state: TrialState| trials.iter().filter(|trial| trial.state == state).count();
         let done = count(TrialState::Complete) + count(TrialState::Pruned) + count(TrialState::Fail);
-        let of = wanted.map_or_else(String::new, |wanted| format!(" of {wanted}"));
-        let mut line = format!("      {done}{of} trials, {} given up early", count(TrialState::Pruned));
+        let of = total.map_or_else(String::new, |total| format!(" of {total}"));
+        let mut line = format!("      {done}{of} trials, {} pruned", count(TrialState::Pruned));
         if let Some((best, value)) = best.and_then(|best| Some((best.number, best.value?))) {
             let _ = write!(line, "; best: {} {value:.4} (trial {best})", self.metric);
         }
-        let _ = write!(line, "; {}{note}", FormattedDuration(live.began.elapsed()));
+        let _ = write!(line, "; {}{note}", FormattedDuration(live.started.elapsed()));
         live.state.set_message(line);
         live.state.tick();
     }
 
-    /// Takes down what is drawn over again; the rows stay.
+    /// Removes the redrawn lines; the rows stay.
     pub(super) fn close(&mut self) {
         if let Some(live) = self.live.take() {
             live.running.values().for_each(ProgressBar::finish_and_clear);
@@ -124,19 +123,19 @@ impl TrialTable {
         }
         let metric = cut(&self.metric, 9);
         let line = format!("{:>5}  {:<12} {metric:>9}  {:>7}  {:>7}  ", "trial", "", "trained", "time");
-        let names = self.parameters.iter().map(|name| format!("{:<1$}", cut(name, WIDEST), width(name)));
+        let names = self.parameters.iter().map(|name| format!("{:<1$}", cut(name, MAX_WIDTH), width(name)));
         self.row(&(line + &names.collect::<Vec<_>>().join("  ")));
     }
 
     fn row(&self, line: &str) {
         let width = self.live.as_ref().map_or(usize::MAX, |live| live.width);
-        self.say(&cut(line.trim_end(), width));
+        self.print_line(&cut(line.trim_end(), width));
     }
 
     fn configuration(&self, params: &BTreeMap<String, Param>) -> String {
         let cell = |name: &String| {
             let text = params.get(name).map_or_else(|| "-".to_owned(), |param| short(&param.value()));
-            format!("{:<1$}", cut(&text, WIDEST), width(name))
+            format!("{:<1$}", cut(&text, MAX_WIDTH), width(name))
         };
         self.parameters.iter().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned()
     }
@@ -146,12 +145,12 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// A column's width: that of its name, but no less than a number needs.
+/// A column's width: that of its name, but at least that of a number.
 fn width(name: &str) -> usize {
-    name.chars().count().clamp(8, WIDEST)
+    name.chars().count().clamp(8, MAX_WIDTH)
 }
 
-/// A value in as few characters as a person needs; journals, files and tables for programs have all of them.
+/// A value with few digits; journals and files have all digits.
 pub(super) fn short(value: &ParamValue) -> String {
     match value {
         ParamValue::Float(number) if *number != 0.0 && !(1e-3..1e4).contains(&number.abs()) => format!("{number:.2e}"),
@@ -170,7 +169,7 @@ pub(super) fn clock(time: Duration) -> String {
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
-/// The first `width` characters, the last of them a mark where there were more.
+/// The first `width` characters, with `…` as the last if the text is longer.
 fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -183,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_short_and_still_tell_each_other_apart() {
+    fn values_are_short_and_distinguishable() {
         let shown = |number| short(&ParamValue::Float(number));
         assert_eq!(
             [6.136259e-5, 3e-4, 0.1, 0.0, 0.75, 12345.0].map(shown),

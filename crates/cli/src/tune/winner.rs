@@ -1,4 +1,4 @@
-//! The end of a study: the best trial's model under a fixed name, its configuration, and its score on the test split.
+//! The best trial of a study: its model under a fixed name, its configuration, and its score on the test split.
 
 use std::fs::File;
 
@@ -16,28 +16,27 @@ use crate::this_program;
 /// The attribute of the study with all scores on the test split.
 const TEST: &str = "verdict:test";
 
-/// What the test split said of a trial's model.
+/// The score of a trial's model on the test split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct TestScore {
-    /// The trial.
     pub trial: u64,
-    /// How many texts there were.
+    /// The number of texts.
     pub examples: u64,
-    /// The metric that chose the trial on validation.
+    /// The metric that selected the trial on validation.
     pub value: f64,
 }
 
-/// The best trial and what is there of it.
+/// The best trial.
 pub(super) struct Winner {
     pub trial: Trial,
-    /// Whether its model is here, and not on another machine or with Optuna.
+    /// False if it was trained on another machine or by Optuna.
     pub has_model: bool,
     /// All scores on the test split so far, the winner's last.
     pub test_scores: Vec<TestScore>,
 }
 
 impl Winner {
-    /// Puts the best trial's model and configuration into their places. `None` where no trial is complete.
+    /// Publishes the best trial's model and configuration. `None` if no trial is complete.
     pub(super) fn publish(
         study: &Study,
         folder: &StudyFolder,
@@ -53,7 +52,7 @@ impl Winner {
         let value = trial.value.unwrap_or(f64::NAN);
         let head = format!(
             "# Trial {} of the study {}: {} {value} on validation.\n# `cargo run -p train -- --config FILE` trains it again: \
-             with as many threads to the same bits.\n\n",
+             to the same bits with the same number of threads.\n\n",
             trial.number,
             study.name(),
             plan.metric,
@@ -62,27 +61,28 @@ impl Winner {
         Ok(Some(Self { trial, has_model, test_scores: test_scores(study) }))
     }
 
-    /// The winner's score on the test split, where it has one.
+    /// The winner's score on the test split, if it has one.
     pub(super) fn test_score(&self) -> Option<&TestScore> {
         self.test_scores.iter().find(|score| score.trial == self.trial.number)
     }
 
-    /// Scores the model on the test split, unless that was done. Says nothing where there is no labelled test split or
-    /// no model.
+    /// Scores the model on the test split unless that was done. Does nothing without a labeled test split or without a
+    /// model.
     pub(super) fn score_on_test(&mut self, study: &mut Study, folder: &StudyFolder, plan: &StudyPlan) -> Result<()> {
         let labelled =
             plan.manifest.splits.get("test").is_some_and(|split| split.rows > 0 && split.labelled == split.rows);
         if !labelled || !self.has_model || self.test_score().is_some() {
             return Ok(());
         }
-        let said = folder.file("trials/evaluation.txt");
-        let output = File::create(&said).with_context(|| format!("can't write {}", said.display()))?;
+        let output_path = folder.file("trials/evaluation.txt");
+        let output =
+            File::create(&output_path).with_context(|| format!("failed to write {}", output_path.display()))?;
         let mut command = this_program("evaluate")?;
         command.arg("--run").arg(folder.best()).arg("--data").arg(&plan.data);
         command.args(["--split", "test", "--device", &plan.device.name()]);
         let status = command.stdout(output.try_clone()?).stderr(output).status();
-        let status = status.context("can't start this program again to evaluate")?;
-        ensure!(status.success(), "scoring the test split failed; {} says why", said.display());
+        let status = status.context("failed to start `evaluate`")?;
+        ensure!(status.success(), "failed to score the test split (hint: see {})", output_path.display());
         let result = EvaluationResult::read(&folder.best(), "test")?;
         self.test_scores.push(TestScore {
             trial: self.trial.number,
@@ -94,8 +94,8 @@ impl Winner {
     }
 }
 
-/// The scores on the test split that a study has.
+/// The scores on the test split that a study has stored.
 fn test_scores(study: &Study) -> Vec<TestScore> {
-    let noted = study.user_attrs().remove(TEST);
-    noted.and_then(|scores| serde_json::from_value(scores).ok()).unwrap_or_default()
+    let stored = study.user_attrs().remove(TEST);
+    stored.and_then(|scores| serde_json::from_value(scores).ok()).unwrap_or_default()
 }
