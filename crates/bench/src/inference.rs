@@ -1,8 +1,8 @@
-//! Inference: samples a second over a split, sorted by length, in batches of 32.
+//! Inference: samples per second over a split, sorted by length, in batches of 32.
 //!
-//! Both sides report the seconds of their forward passes, without loading and tokenization, and those of the first batch
-//! apart: one-off costs fall into it, so it is left out on both sides. Both answer the same sentences with the same
-//! fine-tuned weights, and in fp32 they must agree.
+//! Both sides report the seconds of their forward passes, without loading and tokenization, and separately those of the
+//! first batch, which is excluded because it has one-time costs. Both classify the same sentences with the same fine-tuned
+//! weights, and in fp32 they must agree.
 
 use std::path::PathBuf;
 
@@ -10,15 +10,15 @@ use anyhow::{Context, Result};
 use run::EvaluationResult;
 use serde::Deserialize;
 
-use crate::measuring::{Measuring, remove};
+use crate::context::{BenchContext, remove};
 use crate::models::{Model, ModelKind};
 use crate::options::Device;
 use crate::results::{BenchComparison, Results, Target};
 use crate::statistics::Series;
 
 const BATCH: u64 = 32;
-/// In fp32 both sides compute the same up to rounding: at most one sentence in 500 may be that close between classes.
-const SAME_ACCURACY: f64 = 0.002;
+/// In fp32 both sides differ only by rounding: at most one sentence in 500 may get another label.
+const ACCURACY_TOLERANCE: f64 = 0.002;
 
 /// A pass over the sentences, as inference.py reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -30,15 +30,15 @@ struct Pass {
 }
 
 impl Pass {
-    /// Without the first batch; `None` where there was no other.
+    /// Without the first batch; `None` if it is the only one.
     fn samples_per_second(&self) -> Option<f64> {
         let samples = self.rows.checked_sub(BATCH).filter(|rows| *rows > 0)?;
         Some(samples as f64 / (self.seconds - self.first_batch_seconds))
     }
 }
 
-/// What is answered, and by which weights.
-struct Exam<'a> {
+/// The sentences to classify, and the model.
+struct InferenceTask<'a> {
     model: &'a Model,
     /// The fine-tuned model's folder.
     run: PathBuf,
@@ -48,27 +48,24 @@ struct Exam<'a> {
     sentences: PathBuf,
 }
 
-pub(crate) fn measure(measuring: &mut Measuring, models: &[Model]) {
+pub(crate) fn measure(context: &mut BenchContext, models: &[Model]) {
     for model in models {
-        let done = measure_model(measuring, model).with_context(|| format!("inference with {}", model.name));
-        measuring.results.attempt(true, done);
+        let done = measure_model(context, model).with_context(|| format!("inference with {}", model.name));
+        context.results.record(true, done);
     }
 }
 
-fn measure_model(measuring: &mut Measuring, model: &Model) -> Result<()> {
-    let (device, quick) = (measuring.options.device, measuring.options.quick);
+fn measure_model(context: &mut BenchContext, model: &Model) -> Result<()> {
+    let (device, quick) = (context.options.device, context.options.quick);
     let few = device == Device::Cpu && (quick || model.kind != ModelKind::MiniLm);
-    let (file, data) = if few {
-        ("test.csv", model.prepared.clone())
-    } else {
-        ("all.csv", model.prepare(measuring, "all", "all.csv")?)
-    };
+    let (file, data) =
+        if few { ("test.csv", model.prepared.clone()) } else { ("all.csv", model.prepare(context, "all", "all.csv")?) };
     // Fine-tuned weights: evaluation takes a run, and a run is a model folder that Python opens.
-    let run = measuring.run_folder("inference")?;
-    let train = measuring.train(&model.prepared, &run, 1);
-    measuring.measure(&format!("{}, a run to answer with", model.name), train, None)?;
+    let run = context.run_folder("inference")?;
+    let train = context.train(&model.prepared, &run, 1);
+    context.measure(&format!("{}, a run for inference", model.name), train, None)?;
 
-    let exam = Exam { model, run, data, sentences: measuring.material.folder.join(file) };
+    let task = InferenceTask { model, run, data, sentences: context.corpus.folder.join(file) };
     let (mut bf16, mut fp32) = (Vec::new(), Vec::new());
     let mut peers: [(&str, &str, Vec<Pass>); 4] = [
         ("torch-bf16", "torch bf16", Vec::new()),
@@ -76,79 +73,79 @@ fn measure_model(measuring: &mut Measuring, model: &Model) -> Result<()> {
         ("onnx-fp32", "ONNX Runtime fp32", Vec::new()),
         ("onnx-int8", "ONNX Runtime int8", Vec::new()),
     ];
-    for round in 1..=measuring.options.rounds() {
-        bf16.extend(ours(measuring, &exam, "bf16", round));
+    for round in 1..=context.options.rounds() {
+        bf16.extend(ours(context, &task, "bf16", round));
         for (engine, _, passes) in &mut peers {
-            // What has no aim is measured once in a hurry.
-            let hurry = quick && round > 1;
-            if *engine != "torch-bf16" && hurry {
+            // With --quick, engines without a target are measured once.
+            let skip = quick && round > 1;
+            if *engine != "torch-bf16" && skip {
                 continue;
             }
-            passes.extend(theirs(measuring, &exam, engine, round));
-            if *engine == "torch-bf16" && !hurry {
-                fp32.extend(ours(measuring, &exam, "fp32", round));
+            passes.extend(theirs(context, &task, engine, round));
+            if *engine == "torch-bf16" && !skip {
+                fp32.extend(ours(context, &task, "fp32", round));
             }
         }
     }
-    let least = model.aim(device, 1.5, 1.4).map(Target::RatioAtLeast);
+    let least = model.target(device, 1.5, 1.4).map(Target::RatioAtLeast);
     let speed = |passes: &[Pass]| -> Series { passes.iter().filter_map(Pass::samples_per_second).collect() };
     for (engine, peer, passes) in &peers {
         let (precision, ours) = if engine.ends_with("fp32") { ("fp32", &fp32) } else { ("bf16", &bf16) };
         let target = least.filter(|_| *engine == "torch-bf16");
-        // An engine that this device doesn't have isn't a row.
+        // An engine that is not available on this device has no row.
         if !passes.is_empty() || target.is_some() {
             let (model, what, unit) = (model.name.clone(), precision.to_owned(), "samples/s");
             let row =
                 BenchComparison { suite: "inference", model, what, unit, ours: speed(ours), theirs: None, target };
-            measuring.results.rows.push(row.against(peer, speed(passes)));
+            context.results.rows.push(row.against(peer, speed(passes)));
         }
     }
-    compare(&mut measuring.results, model, &fp32, &peers[1].2);
-    remove(&exam.run)
+    check_same_accuracy(&mut context.results, model, &fp32, &peers[1].2);
+    remove(&task.run)
 }
 
-/// Speed of wrong answers is worth nothing.
-fn compare(results: &mut Results, model: &Model, ours: &[Pass], theirs: &[Pass]) {
+/// The two sides must give the same predictions.
+fn check_same_accuracy(results: &mut Results, model: &Model, ours: &[Pass], theirs: &[Pass]) {
     if let (Some(ours), Some(theirs)) = (ours.first(), theirs.first())
-        && (ours.accuracy - theirs.accuracy).abs() > SAME_ACCURACY
+        && (ours.accuracy - theirs.accuracy).abs() > ACCURACY_TOLERANCE
     {
         let (ours, theirs) = (ours.accuracy, theirs.accuracy);
         results.failed = true;
-        results.note(format!("{}: THE ANSWERS DIFFER: accuracy {ours:.4} in fp32, torch {theirs:.4}", model.name));
+        results.note(format!("{}: THE PREDICTIONS DIFFER: accuracy {ours:.4} in fp32, torch {theirs:.4}", model.name));
     }
 }
 
-fn ours(measuring: &mut Measuring, exam: &Exam<'_>, precision: &str, round: usize) -> Option<Pass> {
-    let mut command = measuring.verdict(&["evaluate", "--split", "test", "--precision", precision]);
-    command.args(["--batch-size", &BATCH.to_string(), "--device", measuring.options.device.name()]);
-    command.arg("--run").arg(&exam.run).arg("--data").arg(&exam.data);
-    let what = format!("{} inference {precision}, round {round}, ours", exam.model.name);
-    let pass = measuring.measure(&what, command, None).and_then(|_| {
-        let EvaluationResult { seconds, first_batch_seconds, report, .. } = EvaluationResult::read(&exam.run, "test")?;
+fn ours(context: &mut BenchContext, task: &InferenceTask<'_>, precision: &str, round: usize) -> Option<Pass> {
+    let mut command = context.verdict(&["evaluate", "--split", "test", "--precision", precision]);
+    command.args(["--batch-size", &BATCH.to_string(), "--device", context.options.device.name()]);
+    command.arg("--run").arg(&task.run).arg("--data").arg(&task.data);
+    let what = format!("{} inference {precision}, round {round}, ours", task.model.name);
+    let pass = context.measure(&what, command, None).and_then(|_| {
+        let EvaluationResult { seconds, first_batch_seconds, report, .. } = EvaluationResult::read(&task.run, "test")?;
         Ok(Pass { rows: report.examples, seconds, first_batch_seconds, accuracy: report.accuracy })
     });
-    measuring.results.attempt(true, pass)
+    context.results.record(true, pass)
 }
 
-fn theirs(measuring: &mut Measuring, exam: &Exam<'_>, engine: &str, round: usize) -> Option<Pass> {
-    let peers = measuring.peers.as_ref()?;
+fn theirs(context: &mut BenchContext, task: &InferenceTask<'_>, engine: &str, round: usize) -> Option<Pass> {
+    let peers = context.peers.as_ref()?;
     let onnx = engine.starts_with("onnx");
-    if onnx && measuring.options.device == Device::Cuda {
+    if onnx && context.options.device == Device::Cuda {
         return None;
     }
     if onnx && !(peers.has("onnx") && peers.has("onnxruntime")) {
         if round == 1 {
-            let note = format!("{engine} is left out: the peers' environment has no onnx and onnxruntime");
-            measuring.results.note(note);
+            let note = format!("{engine} is skipped: the peers' environment lacks onnx or onnxruntime");
+            context.results.note(note);
         }
         return None;
     }
-    let mut command = measuring.peer("inference.py").ok()?;
-    command.arg("--model").arg(&exam.run).arg("--sentences").arg(&exam.sentences).args(["--engine", engine]);
+    let mut command = context.peer("inference.py").ok()?;
+    command.arg("--model").arg(&task.run).arg("--sentences").arg(&task.sentences).args(["--engine", engine]);
     command.args(["--batch-size", &BATCH.to_string()]);
-    let what = format!("{} inference {engine}, round {round}, theirs", exam.model.name);
-    let pass = measuring.measure(&what, command, None).and_then(|finished| finished.figures().context("inference.py"));
-    measuring.results.attempt(false, pass)
+    let what = format!("{} inference {engine}, round {round}, theirs", task.model.name);
+    let pass = context.measure(&what, command, None).and_then(|finished| finished.figures().context("inference.py"));
+    context.results.record(false, pass)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The machine that is measured on, for the JSON file and the head of the table.
+//! The machine, for the JSON file and the head of the table.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::options::Device;
 
-/// What decides about speed here.
+/// The properties of the machine that determine speed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Machine {
     cpu: String,
-    /// Physical ones.
+    /// Physical cores.
     pub cores: usize,
     memory_gib: Option<f64>,
     system: String,
@@ -19,8 +19,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Asks the system.
-    pub(crate) fn look(device: Device) -> Machine {
+    pub(crate) fn detect(device: Device) -> Machine {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = read("/proc/cpuinfo");
         let cpu = value_of(&cpuinfo, "model name").map(str::to_owned);
@@ -43,7 +42,7 @@ impl Machine {
     }
 }
 
-/// What a command printed, trimmed; `None` where it is missing or failed.
+/// The output of a command, trimmed; `None` if it is missing or failed.
 pub(crate) fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -58,7 +57,7 @@ fn cores(cpuinfo: &str) -> usize {
     }
 }
 
-/// Different pairs of socket and core; 0 where they aren't told.
+/// The number of pairs of socket and core; 0 if they are not listed.
 fn physical(cpuinfo: &str) -> usize {
     let both = |processor: &str| {
         Some((value_of(processor, "physical id")?.to_owned(), value_of(processor, "core id")?.to_owned()))
@@ -66,7 +65,7 @@ fn physical(cpuinfo: &str) -> usize {
     cpuinfo.split("\n\n").filter_map(both).collect::<BTreeSet<_>>().len()
 }
 
-/// The value behind `key :`, of the first line with it.
+/// The value of the first line `key : value`.
 fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let pair = |line: &'a str| line.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
     text.lines().filter_map(pair).find(|(name, _)| *name == key).map(|(_, value)| value)
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_says_what_there_is() {
+    fn the_line_describes_the_machine() {
         let machine = Machine {
             cpu: "A CPU".into(),
             cores: 2,

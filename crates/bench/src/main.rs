@@ -1,13 +1,13 @@
 //! `cargo xtask bench`: this project against its Python peers, in turn, on the same data and machine.
 //!
 //! A suite starts processes, ours and theirs one after the other for as many rounds as asked, and turns what they report
-//! into [`results::Row`]s. Everything that is measured is a whole process as a person would start it; what of its time
-//! counts is said in each suite. Where a peer is not available, ours is measured alone, and that is said.
+//! into [`results::BenchComparison`]s. What is measured is a whole process as a user would start it; each suite says which
+//! part of its time counts. If a peer is not available, ours is measured alone, with a note.
 
+mod context;
+mod corpus;
 mod inference;
 mod machine;
-mod material;
-mod measuring;
 mod models;
 mod options;
 mod peers;
@@ -31,15 +31,15 @@ use clap::Parser;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use context::{BenchContext, remove};
+use corpus::Corpus;
 use machine::{Machine, output_of};
-use material::Material;
-use measuring::{Measuring, remove};
 use options::{BenchArgs, Device, Suite};
 use peers::Peers;
 use results::Results;
 use trainings::Trainings;
 
-/// Everything that a benchmark makes, besides the peers.
+/// The folder of everything that a benchmark writes, except the peers.
 const FOLDER: &str = "target/bench";
 
 /// The JSON file: what was measured, and when, where and with what.
@@ -62,7 +62,7 @@ struct BenchReport<'a> {
 #[derive(Serialize)]
 struct Versions<'a> {
     rustc: Option<String>,
-    /// As `cargo xtask bench` says it.
+    /// From `cargo xtask bench`.
     libtorch: Option<String>,
     peers: Option<&'a Map<String, Value>>,
 }
@@ -83,46 +83,46 @@ fn run(options: BenchArgs) -> Result<ExitCode> {
     // Cargo says at run time where the package lies; the compiled-in path is that of another checkout where two of them
     // share a target folder.
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    std::env::set_current_dir(PathBuf::from(package).join("../..")).context("could not enter the checkout")?;
+    std::env::set_current_dir(PathBuf::from(package).join("../..")).context("failed to enter the checkout")?;
 
     let mut results = Results::default();
     let folder = PathBuf::from(FOLDER);
-    let material = Material::make(&material::treebank(options.data.as_deref())?, &folder.join("data"))?;
+    let corpus = Corpus::make(&corpus::treebank(options.data.as_deref())?, &folder.join("data"))?;
     let peers = Peers::find(chosen_peers.as_deref());
-    let peers = peers.map_err(|error| results.note(format!("NO PEERS, so ours is measured alone: {error:#}"))).ok();
-    let machine = Machine::look(options.device);
+    let peers = peers.map_err(|error| results.note(format!("NO PEERS, only ours is measured: {error:#}"))).ok();
+    let machine = Machine::detect(options.device);
     let threads = options.threads.map_or(machine.cores, usize::from);
-    let programs = std::env::current_exe().context("could not find the folder of the programs")?;
+    let programs = std::env::current_exe().context("failed to find the folder of the programs")?;
     let programs = programs.parent().unwrap_or(&programs).to_owned();
-    let mut measuring = Measuring { options, threads, folder, programs, peers, material, results };
+    let mut context = BenchContext { options, threads, folder, programs, peers, corpus, results };
 
     let begin = Instant::now();
-    measure_all(&mut measuring)?;
-    remove(&measuring.folder.join("runs"))?;
-    show(&measuring, &machine)?;
+    measure_all(&mut context)?;
+    remove(&context.folder.join("runs"))?;
+    show(&context, &machine)?;
     eprintln!("bench: measured for {:.0} s", begin.elapsed().as_secs_f64());
-    Ok(if measuring.results.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if context.results.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn measure_all(measuring: &mut Measuring) -> Result<()> {
-    let models = models::prepare(measuring)?;
+fn measure_all(context: &mut BenchContext) -> Result<()> {
+    let models = models::prepare(context)?;
     let mut trainings = Trainings::default();
-    for suite in measuring.options.suites() {
+    for suite in context.options.suites() {
         match suite {
-            Suite::Train => train::speed(measuring, &mut trainings, &models),
-            Suite::StartUp => train::start_up(measuring, &mut trainings, &models),
-            Suite::Memory => train::memory(measuring, &mut trainings, &models),
-            Suite::Inference => inference::measure(measuring, &models),
-            Suite::Tokenize => tokenize::measure(measuring, &models),
-            Suite::Scaling => scaling::measure(measuring)?,
+            Suite::Train => train::speed(context, &mut trainings, &models),
+            Suite::StartUp => train::start_up(context, &mut trainings, &models),
+            Suite::Memory => train::memory(context, &mut trainings, &models),
+            Suite::Inference => inference::measure(context, &models),
+            Suite::Tokenize => tokenize::measure(context, &models),
+            Suite::Scaling => scaling::measure(context)?,
         }
     }
     Ok(())
 }
 
-/// Prints the table, and writes the JSON file into our folder and where else it was asked for.
-fn show(measuring: &Measuring, machine: &Machine) -> Result<()> {
-    let Measuring { options, results, threads, .. } = measuring;
+/// Prints the table, and writes the JSON file into our folder and to `--json`.
+fn show(context: &BenchContext, machine: &Machine) -> Result<()> {
+    let BenchContext { options, results, threads, .. } = context;
     let now = Utc::now();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let record = BenchReport {
@@ -138,7 +138,7 @@ fn show(measuring: &Measuring, machine: &Machine) -> Result<()> {
         versions: Versions {
             rustc: output_of("rustc", &["--version"]),
             libtorch: std::env::var("VERDICT_LIBTORCH_VERSION").ok(),
-            peers: measuring.peers.as_ref().map(|peers| &peers.versions),
+            peers: context.peers.as_ref().map(|peers| &peers.versions),
         },
         results,
     };
@@ -147,7 +147,7 @@ fn show(measuring: &Measuring, machine: &Machine) -> Result<()> {
     results.more.iter().for_each(|more| println!("{more}"));
     results.notes.iter().for_each(|note| println!("note: {note}"));
     let text = serde_json::to_string_pretty(&record)? + "\n";
-    let ours = measuring.folder.join(format!("{}.json", now.format("%Y%m%d%H%M%S")));
+    let ours = context.folder.join(format!("{}.json", now.format("%Y%m%d%H%M%S")));
     for path in [Some(&ours), options.json.as_ref()].into_iter().flatten() {
         disk::write_atomic(path, &text)?;
         eprintln!("bench: wrote {}", path.display());

@@ -1,4 +1,4 @@
-//! What a person asks of `cargo xtask bench`.
+//! The command-line arguments of `cargo xtask bench`.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -24,7 +24,7 @@ pub(crate) enum Suite {
     Scaling,
 }
 
-/// Where both sides compute.
+/// The device of both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Device {
@@ -33,7 +33,7 @@ pub(crate) enum Device {
 }
 
 impl Device {
-    /// As both sides' flags have it.
+    /// The name in both sides' flags.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Device::Cpu => "cpu",
@@ -49,21 +49,21 @@ pub(crate) enum ModelChoice {
     MiniLm,
     /// bert-base-uncased's configuration with random weights.
     BertBase,
-    /// A person's own folder.
+    /// A folder given by the user.
     Folder(PathBuf),
 }
 
 /// Measure this project against its Python peers, in turn, on the same data and machine.
 ///
-/// Prints medians, spread and ratios. Builds what it needs; the peers go into a virtual environment under target/peers
-/// (6 GB, once). VERDICT_PEERS names one to take instead.
+/// Prints medians, ranges and ratios. Builds what it needs; the peers go into a virtual environment under target/peers
+/// (6 GB, once), unless VERDICT_PEERS names another one.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 pub(crate) struct BenchArgs {
-    /// What to measure [default: all of them]
+    /// What to measure [default: all]
     #[arg(value_name = "SUITE")]
     suites: Vec<Suite>,
-    /// MiniLM alone, fewer rounds and steps, up to 100,000 examples: under five minutes on two cores
+    /// Only MiniLM, fewer rounds and steps, up to 100,000 examples: under five minutes on two cores
     #[arg(long)]
     pub quick: bool,
     /// How often each side is measured [default: 3, with --quick 2]
@@ -75,22 +75,22 @@ pub(crate) struct BenchArgs {
     /// Folder with the treebank's train.txt, dev.txt and test.txt [default: $VERDICT_SST]
     #[arg(long, value_name = "DIR", value_parser = absolute)]
     pub data: Option<PathBuf>,
-    /// Where both sides compute
+    /// The device of both sides
     #[arg(long, value_enum, default_value = "cpu")]
     pub device: Device,
-    /// Threads of both sides [default: one a physical core]
+    /// Threads of both sides [default: one per physical core]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// All raw values, besides the file in target/bench
+    /// Also write all raw values to this file, as to the one in target/bench
     #[arg(long, value_name = "FILE", value_parser = absolute)]
     pub json: Option<PathBuf>,
 }
 
 impl BenchArgs {
-    /// Those that were asked for, else all, in the order in which they run.
+    /// The chosen suites, or all, in the order in which they run.
     pub(crate) fn suites(&self) -> Vec<Suite> {
-        let asked = |suite: &Suite| self.suites.is_empty() || self.suites.contains(suite);
-        Suite::value_variants().iter().copied().filter(asked).collect()
+        let is_chosen = |suite: &Suite| self.suites.is_empty() || self.suites.contains(suite);
+        Suite::value_variants().iter().copied().filter(is_chosen).collect()
     }
 
     pub(crate) fn rounds(&self) -> usize {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_arguments_are_refused() {
         for (line, word) in [
             ("training", "'training'"),
             ("--quickly", "'--quickly'"),

@@ -11,13 +11,13 @@ use crate::process::shown;
 const SCRIPTS: &str = "crates/bench/peers";
 const REQUIREMENTS: &str = "crates/bench/peers/requirements.txt";
 const VENV: &str = "target/peers/venv";
-/// Left in the environment once it is complete: the requirements that it holds.
+/// The file in a complete environment with its requirements.
 const RECORD: &str = "requirements.txt";
-/// PyTorch with its CUDA libraries, and pip's downloads while they are unpacked.
+/// The space for PyTorch with its CUDA libraries and for pip's downloads.
 const BYTES: u64 = 10_000_000_000;
 
-/// Imports what the comparisons stand on, and says which versions there are of everything else. It also brings all of
-/// it into the page cache, so that the first measured start isn't slower than the others.
+/// Imports the required packages and prints the versions of all. It also brings them into the page cache, so that the
+/// first measured start isn't slower than the others.
 const VERSIONS: &str = "\
 import importlib.metadata, json, torch, transformers, accelerate
 from transformers import BertForSequenceClassification, Trainer
@@ -30,34 +30,33 @@ for name in names:
         pass
 print(json.dumps(found))";
 
-/// A Python that has the peers.
+/// A Python with the peers installed.
 #[derive(Debug, Clone)]
 pub(crate) struct Peers {
     python: PathBuf,
-    /// Version of each package that is there.
+    /// The versions of the installed packages.
     pub versions: Map<String, Value>,
 }
 
 impl Peers {
-    /// The environment that was chosen, else our own, which is made where there is none. The current folder is the
-    /// checkout's.
-    ///
-    /// # Errors
-    /// Why the peers are not available.
+    /// The chosen environment, or our own, which is created if it is missing. The current folder must be the checkout.
     pub(crate) fn find(chosen: Option<&Path>) -> Result<Peers> {
         let python = match chosen {
             Some(folder) => folder.join("bin/python"),
             None => own()?,
         };
         if !python.is_file() {
-            bail!("VERDICT_PEERS: there is no {} (hint: name a virtual environment)", python.display());
+            bail!(
+                "VERDICT_PEERS: {} does not exist (hint: give the folder of a virtual environment)",
+                python.display()
+            );
         }
         eprintln!("bench: importing the peers");
         let output = Command::new(&python).args(["-c", VERSIONS]).output();
-        let output = output.with_context(|| format!("could not start {}", python.display()))?;
+        let output = output.with_context(|| format!("failed to start {}", python.display()))?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            bail!("{} lacks a peer: {}", python.display(), said.trim().lines().last().unwrap_or_default());
+            let output = String::from_utf8_lossy(&output.stderr);
+            bail!("{} lacks a peer: {}", python.display(), output.trim().lines().last().unwrap_or_default());
         }
         let versions = serde_json::from_slice(&output.stdout).context("the peers' versions are not JSON")?;
         Ok(Peers { python, versions })
@@ -70,24 +69,27 @@ impl Peers {
         command
     }
 
-    /// Whether a package is there.
+    /// Whether a package is installed.
     pub(crate) fn has(&self, package: &str) -> bool {
         self.versions.contains_key(package)
     }
 }
 
-/// Our own environment's Python; installs what the requirements ask for unless that is there.
+/// Our own environment's Python; installs the requirements unless they are installed.
 fn own() -> Result<PathBuf> {
-    let wanted = std::fs::read_to_string(REQUIREMENTS).with_context(|| format!("could not read {REQUIREMENTS}"))?;
+    let requirements =
+        std::fs::read_to_string(REQUIREMENTS).with_context(|| format!("failed to read {REQUIREMENTS}"))?;
     let venv = Path::new(VENV);
     let (python, record) = (venv.join("bin/python"), venv.join(RECORD));
-    if std::fs::read_to_string(&record).is_ok_and(|found| found == wanted) {
+    if std::fs::read_to_string(&record).is_ok_and(|found| found == requirements) {
         return Ok(python);
     }
     disk::create_folder_all(venv)?;
     if let Some(free) = disk::free_bytes(venv).ok().filter(|free| *free < BYTES) {
         let [free, needed] = [free, BYTES].map(disk::human_bytes);
-        bail!("{free} are free and the peers need {needed} (hint: VERDICT_PEERS=DIR names an environment)");
+        bail!(
+            "expected {needed} of free disk space for the peers, found {free} (hint: VERDICT_PEERS=DIR names an environment)"
+        );
     }
     eprintln!("bench: installing the peers into {VENV} (once; 3 GB to download)");
     let interpreter = std::env::var_os("VERDICT_PYTHON").filter(|value| !value.is_empty());
@@ -96,12 +98,12 @@ fn own() -> Result<PathBuf> {
     let mut install = Command::new(&python);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS]);
     must_succeed(install.stdout(std::io::stderr()))?;
-    disk::write_atomic(&record, wanted)?;
+    disk::write_atomic(&record, requirements)?;
     Ok(python)
 }
 
 fn must_succeed(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("could not start `{}`", shown(command)))?;
+    let status = command.status().with_context(|| format!("failed to start `{}`", shown(command)))?;
     if !status.success() {
         bail!("`{}` failed ({status})", shown(command));
     }

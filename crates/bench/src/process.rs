@@ -1,4 +1,4 @@
-//! One measured process: how long it took, the most memory it held, and when its first training step was over.
+//! One measured process: its duration, its peak memory, and the end of its first training step.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,19 +11,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// How often a log is looked at while its first step is waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// Lines of a failed process that are shown.
+/// How often a log is read until it has the first step.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// The number of lines of a failed process's output in the error.
 const LAST_LINES: usize = 12;
 
-/// A process that ended well.
+/// A process that succeeded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Finished {
-    /// What it printed: JSON, else a text.
+    /// Its output: JSON, or a string.
     pub output: Value,
     /// From its start to its end.
     pub seconds: f64,
-    /// The most memory that it held at once; `None` where the system doesn't say.
+    /// Its peak memory; `None` if the system doesn't report it.
     #[serde(rename = "peak_rss_mib")]
     pub peak_mib: Option<f64>,
     /// From its start to the first step in its log.
@@ -32,47 +32,44 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// The figures that it printed.
-    ///
-    /// # Errors
-    /// It printed something else.
+    /// The JSON that it printed.
     pub(crate) fn figures<T: DeserializeOwned>(&self) -> Result<T> {
-        T::deserialize(&self.output).with_context(|| format!("expected figures as JSON, found {}", self.output))
+        T::deserialize(&self.output).with_context(|| format!("expected JSON, found {}", self.output))
     }
 }
 
 /// Runs a command to its end. `log` is the folder whose log is watched for its first step; output goes through files in
-/// `scratch`, so that no full pipe holds the process up.
+/// `scratch`, so that a full pipe can't block the process.
 pub(crate) fn run(command: &mut Command, log: Option<&Path>, scratch: &Path) -> Result<Finished> {
     disk::create_folder_all(scratch)?;
     let (stdout, stderr) = (scratch.join("stdout.txt"), scratch.join("stderr.txt"));
-    let create = |path: &Path| File::create(path).with_context(|| format!("could not write {}", path.display()));
+    let create = |path: &Path| File::create(path).with_context(|| format!("failed to write {}", path.display()));
     command.stdin(Stdio::null()).stdout(create(&stdout)?).stderr(create(&stderr)?);
-    let began = Instant::now();
-    let mut child = command.spawn().with_context(|| format!("could not start `{}`", shown(command)))?;
+    let started = Instant::now();
+    let mut child = command.spawn().with_context(|| format!("failed to start `{}`", shown(command)))?;
     let (mut log, mut first_step) = (log.map(LogFollower::new), None);
     let end = loop {
         if let Some(end) = wait(&mut child, log.is_none())? {
             break end;
         }
         if log.as_mut().is_some_and(|log| log.follow().is_ok() && log.step.is_some()) {
-            (log, first_step) = (None, Some(began.elapsed().as_secs_f64()));
+            (log, first_step) = (None, Some(started.elapsed().as_secs_f64()));
         } else {
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
     };
-    let seconds = began.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
     if !end.status.success() {
-        let said = std::fs::read(&stderr).unwrap_or_default();
-        bail!("`{}` failed ({})\n{}", shown(command), end.status, last_lines(&String::from_utf8_lossy(&said)));
+        let output = std::fs::read(&stderr).unwrap_or_default();
+        bail!("`{}` failed ({})\n{}", shown(command), end.status, last_lines(&String::from_utf8_lossy(&output)));
     }
-    let text = std::fs::read(&stdout).with_context(|| format!("could not read {}", stdout.display()))?;
+    let text = std::fs::read(&stdout).with_context(|| format!("failed to read {}", stdout.display()))?;
     let text = String::from_utf8_lossy(&text);
     let output = serde_json::from_str(text.trim()).unwrap_or_else(|_| Value::from(text.trim()));
     Ok(Finished { output, seconds, peak_mib: end.peak_mib, first_step })
 }
 
-/// The command as one would type it.
+/// The command as typed in a shell.
 pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args()).map(|word| word.to_string_lossy());
@@ -92,10 +89,9 @@ struct ProcessEnd {
     peak_mib: Option<f64>,
 }
 
-/// How the process ended, or `None` where it hasn't and `block` doesn't ask to wait for it.
+/// How the process ended; `None` if it is running and `block` is false.
 ///
-/// `wait4` is the only call that tells the peak of one process; that of all children together, which is what
-/// `getrusage` tells, would be the largest of the whole benchmark.
+/// `wait4` is the only call that reports the peak of one process; `getrusage` reports the largest of all children.
 #[cfg(unix)]
 fn wait(child: &mut Child, block: bool) -> Result<Option<ProcessEnd>> {
     use std::os::unix::process::ExitStatusExt;
@@ -117,7 +113,7 @@ fn wait(child: &mut Child, block: bool) -> Result<Option<ProcessEnd>> {
         }
         let error = std::io::Error::last_os_error();
         if error.kind() != std::io::ErrorKind::Interrupted {
-            return Err(error).context("could not wait for a process");
+            return Err(error).context("failed to wait for a process");
         }
     }
 }
@@ -170,7 +166,7 @@ mod tests {
         let finished = super::run(&mut shell("echo '[1, 2]'"), None, scratch.path()).unwrap();
         assert_eq!(finished.figures::<Vec<u32>>().unwrap(), [1, 2]);
         let error = finished.figures::<String>().unwrap_err().to_string();
-        assert_eq!(error, "expected figures as JSON, found [1,2]");
+        assert_eq!(error, "expected JSON, found [1,2]");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Everything that a benchmark found, for the table and for the JSON file.
+//! The results of a benchmark, for the table and for the JSON file.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::process::{Finished, shown};
 use crate::statistics::Series;
 
-/// What is asked for, where something is.
+/// A target of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Target {
@@ -22,13 +22,12 @@ pub(crate) enum Target {
     OursAtMost(f64),
 }
 
-/// What the other side reached.
+/// The results of a peer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Peer {
-    /// Which peer, in a word or two.
     #[serde(rename = "peer")]
     pub name: String,
-    /// Once a round; empty where the peer is not available.
+    /// One value per round; empty if the peer is not available.
     #[serde(flatten)]
     pub series: Series,
 }
@@ -37,20 +36,18 @@ pub(crate) struct Peer {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct BenchComparison {
     pub suite: &'static str,
-    /// The model's name.
     pub model: String,
-    /// What was measured.
     pub what: String,
     pub unit: &'static str,
-    /// Once a round.
+    /// One value per round.
     pub ours: Series,
-    /// `None` where there is nothing to compare with.
+    /// `None` if there is nothing to compare with.
     pub theirs: Option<Peer>,
     pub target: Option<Target>,
 }
 
 impl BenchComparison {
-    /// Ours beside a peer.
+    /// Adds the results of a peer.
     pub(crate) fn against(mut self, name: &str, series: Series) -> BenchComparison {
         self.theirs = Some(Peer { name: name.to_owned(), series });
         self
@@ -62,7 +59,7 @@ impl BenchComparison {
         (theirs > 0.0).then_some(self.ours.median()? / theirs)
     }
 
-    /// Whether the aim was reached; `None` without an aim or without what it takes to tell.
+    /// Whether the target was met; `None` without a target or without results.
     pub(crate) fn met(&self) -> Option<bool> {
         Some(match self.target? {
             Target::RatioAtLeast(least) => self.ratio()? >= least,
@@ -73,7 +70,7 @@ impl BenchComparison {
     }
 }
 
-/// A process, and what it did.
+/// A process with its results.
 #[derive(Debug, Serialize)]
 struct Process {
     what: String,
@@ -82,53 +79,53 @@ struct Process {
     finished: Finished,
 }
 
-/// What came of all suites so far.
+/// The results of all suites so far.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Results {
     /// The comparisons, in the order of the table.
-    #[serde(serialize_with = "judged")]
+    #[serde(serialize_with = "with_ratio")]
     pub rows: Vec<BenchComparison>,
-    /// Tables of their own below the first, each ready to be printed.
+    /// Further tables below the first, as text.
     #[serde(skip)]
     pub more: Vec<String>,
-    /// What a reader has to know besides: what was left out, and why.
+    /// Notes for the reader, such as what was skipped and why.
     pub notes: Vec<String>,
     /// Whether something of ours failed.
     #[serde(skip)]
     pub failed: bool,
-    /// What a suite found beyond its comparisons, by name.
+    /// Further results of suites, by name.
     pub details: serde_json::Map<String, Value>,
     processes: Vec<Process>,
 }
 
-/// Rows with what follows from them.
-fn judged<S: Serializer>(rows: &[BenchComparison], serializer: S) -> Result<S::Ok, S::Error> {
+/// Rows with their ratio and whether the target was met.
+fn with_ratio<S: Serializer>(rows: &[BenchComparison], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
-    struct Judged<'a> {
+    struct RowWithRatio<'a> {
         #[serde(flatten)]
         row: &'a BenchComparison,
         ratio: Option<f64>,
         met: Option<bool>,
     }
-    serializer.collect_seq(rows.iter().map(|row| Judged { row, ratio: row.ratio(), met: row.met() }))
+    serializer.collect_seq(rows.iter().map(|row| RowWithRatio { row, ratio: row.ratio(), met: row.met() }))
 }
 
 impl Results {
-    /// Keeps what a process did, with the command that started it.
-    pub(crate) fn keep(&mut self, what: &str, command: &Command, finished: &Finished) {
+    /// Adds the results of a process, with its command.
+    pub(crate) fn add_process(&mut self, what: &str, command: &Command, finished: &Finished) {
         let (what, command) = (what.to_owned(), shown(command));
         self.processes.push(Process { what, command, finished: finished.clone() });
     }
 
-    /// Says something now and again below the table.
+    /// Prints a note, now and below the table.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         let note = note.into();
         eprintln!("note: {note}");
         self.notes.push(note);
     }
 
-    /// The value of what went well; of what didn't a note, and a failure where it was ours.
-    pub(crate) fn attempt<T>(&mut self, ours: bool, result: anyhow::Result<T>) -> Option<T> {
+    /// The value of a success; an error becomes a note, and a failure of the benchmark if it was ours.
+    pub(crate) fn record<T>(&mut self, ours: bool, result: anyhow::Result<T>) -> Option<T> {
         result
             .map_err(|error| {
                 self.failed |= ours;
@@ -175,7 +172,7 @@ mod tests {
         let mut command = Command::new("/usr/bin/python");
         command.args(["peers/trainer.py", "--steps", "3"]);
         let finished = Finished { output: json!({ "peer": 1 }), seconds: 2.5, peak_mib: Some(7.0), first_step: None };
-        results.keep("theirs", &command, &finished);
+        results.add_process("theirs", &command, &finished);
         let json = serde_json::to_value(&results).unwrap();
         assert_eq!(json["rows"][0]["ours"]["values"], json!([30.0, 10.0, 20.0]));
         assert_eq!(json["rows"][0]["theirs"]["peer"], "Trainer");
@@ -191,11 +188,11 @@ mod tests {
     #[test]
     fn only_our_own_failures_fail_the_benchmark() {
         let mut results = Results::default();
-        assert_eq!(results.attempt::<()>(false, Err(anyhow::anyhow!("no network"))), None);
+        assert_eq!(results.record::<()>(false, Err(anyhow::anyhow!("no network"))), None);
         assert!(!results.failed);
-        assert_eq!(results.attempt::<()>(true, Err(anyhow::anyhow!("a bug"))), None);
+        assert_eq!(results.record::<()>(true, Err(anyhow::anyhow!("a bug"))), None);
         assert!(results.failed);
-        assert_eq!(results.attempt(true, Ok(3)), Some(3));
+        assert_eq!(results.record(true, Ok(3)), Some(3));
         assert_eq!(results.notes, ["FAILED: no network", "FAILED: a bug"]);
     }
 }

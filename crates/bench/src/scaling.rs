@@ -1,19 +1,18 @@
 //! Scaling: the cost of an example must not grow with their number, and memory must not grow with the data.
 //!
-//! The examples are the treebank's sentences recombined, always the same ones, and gone afterwards. There is no peer: the
-//! curve is held against itself.
+//! The examples are synthetic sentences, always the same ones, which are removed afterwards. There is no peer.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::measuring::{Measuring, remove};
+use crate::context::{BenchContext, remove};
 use crate::table::{grid, number};
 use crate::timing::timing;
 
 const STEPS: usize = 30;
 const EXCLUDED: usize = 5;
 
-/// What it took with so many examples.
+/// The measurements with this number of examples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 struct ScalingPoint {
     examples: usize,
@@ -24,35 +23,35 @@ struct ScalingPoint {
     train_peak_mib: Option<f64>,
 }
 
-pub(crate) fn measure(measuring: &mut Measuring) -> Result<()> {
-    let largest = if measuring.options.quick { 100_000 } else { 1_000_000 };
+pub(crate) fn measure(context: &mut BenchContext) -> Result<()> {
+    let largest = if context.options.quick { 100_000 } else { 1_000_000 };
     let sizes = [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|size| *size <= largest);
     let mut points = Vec::new();
     for examples in sizes {
-        let point = point(measuring, examples).with_context(|| format!("{examples} examples"));
-        points.extend(measuring.results.attempt(true, point));
+        let point = point(context, examples).with_context(|| format!("{examples} examples"));
+        points.extend(context.results.record(true, point));
     }
-    measuring.results.more.push(render(&points));
-    measuring.results.details.insert("scaling".to_owned(), serde_json::to_value(points)?);
+    context.results.more.push(render(&points));
+    context.results.details.insert("scaling".to_owned(), serde_json::to_value(points)?);
     Ok(())
 }
 
-fn point(measuring: &mut Measuring, examples: usize) -> Result<ScalingPoint> {
-    let (table, data) = (measuring.folder.join("scaling.csv"), measuring.folder.join("prepared/scaling"));
+fn point(context: &mut BenchContext, examples: usize) -> Result<ScalingPoint> {
+    let (table, data) = (context.folder.join("scaling.csv"), context.folder.join("prepared/scaling"));
     remove(&data)?;
-    measuring.material.write_synthetic(&table, examples)?;
-    let mut prepare = measuring.verdict(&["prepare", "--model", "packaged", "--allow-leakage"]);
+    context.corpus.write_synthetic(&table, examples)?;
+    let mut prepare = context.verdict(&["prepare", "--model", "packaged", "--allow-leakage"]);
     prepare.arg("--dataset").arg(&table).arg("--output").arg(&data);
-    prepare.arg("--validation-file").arg(measuring.material.folder.join("validation.csv"));
-    let prepared = measuring.measure(&format!("scaling, {examples} examples, prepare"), prepare, None)?;
+    prepare.arg("--validation-file").arg(context.corpus.folder.join("validation.csv"));
+    let prepared = context.measure(&format!("scaling, {examples} examples, prepare"), prepare, None)?;
 
-    let run = measuring.run_folder("scaling")?;
-    let train = measuring.train(&data, &run, STEPS);
-    let trained = measuring.measure(&format!("scaling, {examples} examples, train"), train, Some(&run))?;
+    let run = context.run_folder("scaling")?;
+    let train = context.train(&data, &run, STEPS);
+    let trained = context.measure(&format!("scaling, {examples} examples, train"), train, Some(&run))?;
     let median_step_ms = timing(&run, EXCLUDED)?.median_step_ms;
     remove(&run)?;
     remove(&data)?;
-    std::fs::remove_file(&table).with_context(|| format!("could not remove {}", table.display()))?;
+    std::fs::remove_file(&table).with_context(|| format!("failed to remove {}", table.display()))?;
     Ok(ScalingPoint {
         examples,
         prepare_seconds: prepared.seconds,
@@ -64,7 +63,7 @@ fn point(measuring: &mut Measuring, examples: usize) -> Result<ScalingPoint> {
 }
 
 fn render(points: &[ScalingPoint]) -> String {
-    let header = ["scaling", "prepare, s", "us an example", "peak, MiB", "to first step, s", "step, ms", "peak, MiB"];
+    let header = ["scaling", "prepare, s", "us/example", "peak, MiB", "to first step, s", "step, ms", "peak, MiB"];
     let mut lines = vec![header.map(str::to_owned).to_vec()];
     let shown = |value: Option<f64>| value.map_or("-".to_owned(), number);
     lines.extend(points.iter().map(|point| {
@@ -100,9 +99,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "scaling               prepare, s  us an example  peak, MiB  to first step, s  step, ms  peak, MiB",
-                "  1,000 examples      0.500       500            80.2       1.25              110       -",
-                "  1,000,000 examples  61.0        61.0           80.2       1.25              110       -",
+                "scaling               prepare, s  us/example  peak, MiB  to first step, s  step, ms  peak, MiB",
+                "  1,000 examples      0.500       500         80.2       1.25              110       -",
+                "  1,000,000 examples  61.0        61.0        80.2       1.25              110       -",
             ]
         );
         assert!(serde_json::to_value(point).unwrap()["train_peak_mib"].is_null());

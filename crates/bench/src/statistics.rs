@@ -1,14 +1,13 @@
-//! What is said of a handful of measurements: their median and how far apart they lie.
+//! The median and the range of a few measurements.
 
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-/// One quantity, measured once a round.
+/// One quantity, measured once per round.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Series(pub Vec<f64>);
 
 impl Series {
-    /// The middle one, or the mean of the two in the middle; `None` of nothing.
     pub(crate) fn median(&self) -> Option<f64> {
         median(&self.0)
     }
@@ -35,7 +34,7 @@ impl FromIterator<f64> for Series {
     }
 }
 
-/// The middle value, or the mean of the two in the middle; `None` of nothing.
+/// The middle value, or the mean of the two middle values; `None` if there are none.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

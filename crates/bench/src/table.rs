@@ -1,4 +1,4 @@
-//! The results as a person reads them: one line a comparison, columns that line up.
+//! The results as a table: one line per comparison, in aligned columns.
 
 use crate::results::{BenchComparison, Target};
 use crate::statistics::Series;
@@ -39,7 +39,7 @@ fn line(row: &BenchComparison) -> Vec<String> {
     [format!("  {}", row.model), what, spread(&row.ours), theirs, peer, ratio, target, met.to_owned()].to_vec()
 }
 
-/// `142 (138..145)`, or `142` where there is only one.
+/// `142 (138..145)`, or `142` for a single value.
 fn spread(series: &Series) -> String {
     let (Some(median), Some(min), Some(max)) = (series.median(), series.min(), series.max()) else {
         return "-".to_owned();
@@ -50,7 +50,7 @@ fn spread(series: &Series) -> String {
     format!("{} ({}..{})", number(median), number(min), number(max))
 }
 
-/// Three digits that count, or all of those before the point: `0.0123`, `1.23`, `12.3`, `123`, `12,345`.
+/// Three significant digits, or all before the decimal point: `0.0123`, `1.23`, `12.3`, `123`, `12,345`.
 pub(crate) fn number(value: f64) -> String {
     let digits = match value.abs() {
         size if size >= 99.95 || size == 0.0 => 0,
@@ -67,7 +67,7 @@ pub(crate) fn number(value: f64) -> String {
     format!("{sign}{}{rest}", groups.join(","))
 }
 
-/// Cells in columns as wide as their widest; a line of one cell is a heading and counts for none.
+/// Cells in aligned columns; a line of one cell is a heading and does not widen a column.
 pub(crate) fn grid(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

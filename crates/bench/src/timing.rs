@@ -1,4 +1,4 @@
-//! How quick a training was, by its log: both sides write one of the same form, a record a step.
+//! The speed of a training from its log, which both sides write in the same form with one record per step.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use run::{Event, StepRecord, read_log};
 
 use crate::statistics::median;
 
-/// How quick a training was after its first steps.
+/// The speed of a training after its first steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Timing {
     pub samples_per_second: f64,
-    /// Padding not counted.
+    /// Without padding.
     pub tokens_per_second: f64,
     pub tokens_per_step: f64,
     pub seconds_per_step: f64,
@@ -19,7 +19,7 @@ pub(crate) struct Timing {
 }
 
 /// The timing of the steps after the first `excluded` ones, from the end of the last excluded one to the end of the last:
-/// whatever happens between two steps counts.
+/// everything between two steps counts.
 ///
 /// # Errors
 /// A log that can't be read, or too few steps in it.
@@ -28,7 +28,11 @@ pub(crate) fn timing(run: &Path, excluded: usize) -> Result<Timing> {
     let steps: Vec<StepRecord> = read_log(run)?.into_iter().filter_map(step).collect();
     let excluded = excluded.max(1);
     if steps.len() <= excluded {
-        bail!("{}: {} steps, and {excluded} of them are left out of the timing", run.display(), steps.len());
+        bail!(
+            "{}: expected more than the {excluded} steps that are excluded from the timing, found {}",
+            run.display(),
+            steps.len()
+        );
     }
     let timed = &steps[excluded..];
     let seconds = timed[timed.len() - 1].seconds - steps[excluded - 1].seconds;
@@ -80,9 +84,9 @@ mod tests {
             median_step_ms: 500.0,
         };
         assert_eq!(timing(run.path(), 1).unwrap(), expected);
-        assert_eq!(timing(run.path(), 0).unwrap(), expected, "nobody knows when the first step began");
+        assert_eq!(timing(run.path(), 0).unwrap(), expected, "the log does not say when the first step started");
         assert_eq!(timing(run.path(), 2).unwrap().samples_per_second, 24.0);
         let error = timing(run.path(), 4).unwrap_err().to_string();
-        assert!(error.contains("4 steps, and 4 of them are left out"), "{error}");
+        assert!(error.contains("expected more than the 4 steps that are excluded from the timing, found 4"), "{error}");
     }
 }

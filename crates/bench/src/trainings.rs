@@ -1,26 +1,26 @@
-//! Trainings of both sides in turn. Several suites look at the same ones: speed, the first step and memory are all
-//! measured on every training, so each is run once.
+//! Trainings of both sides in turn. Speed, the first step and memory are measured on every training, so suites share
+//! them, and each is run once.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::measuring::{Measuring, remove};
+use crate::context::{BenchContext, remove};
 use crate::models::{Model, ModelKind};
 use crate::options::{Device, Suite};
 use crate::process::Finished;
 use crate::timing::{Timing, timing};
 
-/// How both sides train.
+/// The configuration of both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recipe {
     /// bf16, sentences of similar length together; Trainer at its best. Both sort blocks of 50 batches, longest first, so
     /// whole blocks are timed.
     Best,
-    /// The same, only long enough to see the first step and the most memory.
+    /// The same, but only long enough for the first step and peak memory.
     Brief,
     /// fp32, random batches.
     Fp32,
-    /// Theirs alone, as tutorials have it: padded to 512 tokens, fp32.
+    /// Only theirs, as in tutorials: padded to 512 tokens, fp32.
     Guide,
 }
 
@@ -35,11 +35,11 @@ impl Recipe {
     }
 }
 
-/// How far a training goes.
+/// The length of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TrainingLength {
     steps: usize,
-    /// First steps that aren't timed.
+    /// The first steps, which aren't timed.
     excluded: usize,
     rounds: usize,
 }
@@ -51,11 +51,11 @@ pub(crate) struct Training {
     pub first_step: Option<f64>,
     /// With the checkpoint at its end.
     pub peak_mib: Option<f64>,
-    /// Theirs says it; ours saves while it goes on training.
+    /// Only theirs.
     pub peak_before_saving_mib: Option<f64>,
 }
 
-/// What the machine can do at most, measured between the trainings by limits.py.
+/// The limit of the machine, measured between the trainings by limits.py.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub(crate) struct Limit {
     gflops: f64,
@@ -64,13 +64,13 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    /// The least seconds that a step over this many tokens takes.
+    /// The shortest possible time of a step over this many tokens, in seconds.
     pub(crate) fn seconds(&self, tokens: f64) -> f64 {
         self.linear_flops_per_token * tokens / (self.gflops * 1e9) + self.optimizer_seconds
     }
 }
 
-/// Both sides, as many times as there were rounds.
+/// The trainings of both sides, one per round.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pairs {
     pub ours: Vec<Training>,
@@ -78,7 +78,7 @@ pub(crate) struct Pairs {
     pub limits: Vec<Limit>,
 }
 
-/// Those that were run already.
+/// The trainings that were already run.
 #[derive(Default)]
 pub(crate) struct Trainings {
     done: Vec<(String, Recipe, Pairs)>,
@@ -86,27 +86,27 @@ pub(crate) struct Trainings {
 
 impl Trainings {
     /// The trainings of a model by a recipe; runs them unless that was done.
-    pub(crate) fn pairs(&mut self, measuring: &mut Measuring, model: &Model, recipe: Recipe) -> Pairs {
+    pub(crate) fn pairs(&mut self, context: &mut BenchContext, model: &Model, recipe: Recipe) -> Pairs {
         let known = |(name, done, _): &&(String, Recipe, Pairs)| *name == model.name && *done == recipe;
         if let Some((_, _, pairs)) = self.done.iter().find(known) {
             return pairs.clone();
         }
-        let pairs = run(measuring, model, recipe);
+        let pairs = run(context, model, recipe);
         self.done.push((model.name.clone(), recipe, pairs.clone()));
         pairs
     }
 
     /// Some trainings by the best recipe: the timed ones if they were run, else short ones.
-    pub(crate) fn any(&mut self, measuring: &mut Measuring, model: &Model) -> Pairs {
+    pub(crate) fn any(&mut self, context: &mut BenchContext, model: &Model) -> Pairs {
         let timed = self.done.iter().any(|(name, recipe, _)| *name == model.name && *recipe == Recipe::Best);
-        self.pairs(measuring, model, if timed { Recipe::Best } else { Recipe::Brief })
+        self.pairs(context, model, if timed { Recipe::Best } else { Recipe::Brief })
     }
 }
 
-/// How far, by recipe, device and patience.
-fn extent(measuring: &Measuring, model: &Model, recipe: Recipe) -> TrainingLength {
-    let (quick, rounds) = (measuring.options.quick, measuring.options.rounds());
-    let cuda = measuring.options.device == Device::Cuda;
+/// The length by recipe, device and `--quick`.
+fn length(context: &BenchContext, model: &Model, recipe: Recipe) -> TrainingLength {
+    let (quick, rounds) = (context.options.quick, context.options.rounds());
+    let cuda = context.options.device == Device::Cuda;
     match recipe {
         Recipe::Best if cuda => TrainingLength { steps: 350, excluded: 50, rounds },
         Recipe::Best if quick || model.kind != ModelKind::MiniLm => TrainingLength { steps: 100, excluded: 50, rounds },
@@ -119,72 +119,72 @@ fn extent(measuring: &Measuring, model: &Model, recipe: Recipe) -> TrainingLengt
     }
 }
 
-fn run(measuring: &mut Measuring, model: &Model, recipe: Recipe) -> Pairs {
-    let extent = extent(measuring, model, recipe);
+fn run(context: &mut BenchContext, model: &Model, recipe: Recipe) -> Pairs {
+    let length = length(context, model, recipe);
     let mut pairs = Pairs::default();
-    for round in 1..=extent.rounds {
-        let what = |side: &str| format!("{} {}, round {round} of {}, {side}", model.name, recipe.name(), extent.rounds);
+    for round in 1..=length.rounds {
+        let what = |side: &str| format!("{} {}, round {round} of {}, {side}", model.name, recipe.name(), length.rounds);
         if recipe != Recipe::Guide {
-            let ours = ours(measuring, model, recipe, extent, &what("ours"));
-            pairs.ours.extend(measuring.results.attempt(true, ours));
+            let ours = ours(context, model, recipe, length, &what("ours"));
+            pairs.ours.extend(context.results.record(true, ours));
         }
-        if measuring.peers.is_none() {
+        if context.peers.is_none() {
             continue;
         }
-        let theirs = theirs(measuring, model, recipe, extent, &what("theirs"));
-        pairs.theirs.extend(measuring.results.attempt(false, theirs));
-        if recipe == Recipe::Best && measuring.options.suites().contains(&Suite::Train) {
-            let limit = limit(measuring, model, &what("limit"));
-            pairs.limits.extend(measuring.results.attempt(false, limit));
+        let theirs = theirs(context, model, recipe, length, &what("theirs"));
+        pairs.theirs.extend(context.results.record(false, theirs));
+        if recipe == Recipe::Best && context.options.suites().contains(&Suite::Train) {
+            let limit = limit(context, model, &what("limit"));
+            pairs.limits.extend(context.results.record(false, limit));
         }
     }
     pairs
 }
 
 fn ours(
-    measuring: &mut Measuring,
+    context: &mut BenchContext,
     model: &Model,
     recipe: Recipe,
-    extent: TrainingLength,
+    length: TrainingLength,
     what: &str,
 ) -> Result<Training> {
-    let run = measuring.run_folder("train")?;
-    let mut command = measuring.train(&model.prepared, &run, extent.steps);
+    let run = context.run_folder("train")?;
+    let mut command = context.train(&model.prepared, &run, length.steps);
     command.args(match recipe {
         Recipe::Fp32 => ["--precision", "fp32"].as_slice(),
         _ => ["--precision", "bf16", "--group-by-length"].as_slice(),
     });
-    let finished = measuring.measure(what, command, Some(&run))?;
-    let timing = timing(&run, extent.excluded)?;
+    let finished = context.measure(what, command, Some(&run))?;
+    let timing = timing(&run, length.excluded)?;
     remove(&run)?;
-    Ok(told(timing, &finished, None))
+    Ok(training(timing, &finished, None))
 }
 
 fn theirs(
-    measuring: &mut Measuring,
+    context: &mut BenchContext,
     model: &Model,
     recipe: Recipe,
-    extent: TrainingLength,
+    length: TrainingLength,
     what: &str,
 ) -> Result<Training> {
-    let mut command = measuring.peer("trainer.py")?;
-    let log = measuring.run_folder("peer")?;
-    command.arg("--data").arg(&measuring.material.folder).arg("--model").arg(&model.folder).arg("--log").arg(&log);
-    command.args(["--steps", &extent.steps.to_string(), "--warmup-steps-excluded", &extent.excluded.to_string()]);
+    let mut command = context.peer("trainer.py")?;
+    let log = context.run_folder("peer")?;
+    command.arg("--data").arg(&context.corpus.folder).arg("--model").arg(&model.folder).arg("--log").arg(&log);
+    command.args(["--steps", &length.steps.to_string(), "--warmup-steps-excluded", &length.excluded.to_string()]);
     command.args(match recipe {
         Recipe::Best | Recipe::Brief => ["--recipe", "best", "--save"].as_slice(),
         Recipe::Fp32 => ["--recipe", "dynamic"].as_slice(),
         Recipe::Guide => ["--recipe", "guide"].as_slice(),
     });
-    if recipe == Recipe::Best && measuring.options.device == Device::Cuda {
+    if recipe == Recipe::Best && context.options.device == Device::Cuda {
         command.arg("--compile");
     }
-    let finished = measuring.measure(what, command, Some(&log))?;
+    let finished = context.measure(what, command, Some(&log))?;
     let peak_before_saving = finished.output["peak_rss_before_saving_mib"].as_f64();
-    Ok(told(timing(&log, extent.excluded)?, &finished, peak_before_saving))
+    Ok(training(timing(&log, length.excluded)?, &finished, peak_before_saving))
 }
 
-fn told(timing: Timing, finished: &Finished, peak_before_saving_mib: Option<f64>) -> Training {
+fn training(timing: Timing, finished: &Finished, peak_before_saving_mib: Option<f64>) -> Training {
     let Finished { first_step, peak_mib, .. } = *finished;
     eprintln!(
         "       {:.1} samples/s, {:.0} tokens/s, first step after {:.2} s, {:.0} MiB",
@@ -196,10 +196,10 @@ fn told(timing: Timing, finished: &Finished, peak_before_saving_mib: Option<f64>
     Training { timing, first_step, peak_mib, peak_before_saving_mib }
 }
 
-fn limit(measuring: &mut Measuring, model: &Model, what: &str) -> Result<Limit> {
-    let mut command = measuring.peer("limits.py")?;
+fn limit(context: &mut BenchContext, model: &Model, what: &str) -> Result<Limit> {
+    let mut command = context.peer("limits.py")?;
     command.arg("--model").arg(&model.folder);
-    measuring.measure(what, command, None)?.figures().context("limits.py")
+    context.measure(what, command, None)?.figures().context("limits.py")
 }
 
 #[cfg(test)]

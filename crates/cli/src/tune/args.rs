@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(seconds("2h"), Ok(7200));
         assert_eq!(seconds(" 1h30m "), Ok(5400));
         assert_eq!(seconds("0.5d"), Ok(43_200));
-        for wrong in ["", "2", "h", "2 hours", "-1h", "0s", "1e9h", "2µ", "1..5h", "99999999999999999999d"] {
+        for invalid in ["", "2", "h", "2 hours", "-1h", "0s", "1e9h", "2µ", "1..5h", "99999999999999999999d"] {
             assert!(duration(invalid).is_err(), "{invalid}");
         }
     }

@@ -1,4 +1,4 @@
-//! What both sides work on: the treebank's sentences as files that both read, made once a benchmark.
+//! The corpus: the treebank's sentences as files that both sides read, written once per benchmark.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,30 +9,26 @@ use data::source::load;
 use data::{Dataset, DatasetOptions, Record, SourceChoice};
 use serde::Serialize;
 
-/// Trainings evaluate at their end, which isn't measured here, so a few rows will do.
+/// Trainings evaluate at their end, which isn't measured, so a few rows are enough.
 const VALIDATION_ROWS: usize = 32;
 
-/// A row of a table.
 #[derive(Debug, PartialEq, Serialize)]
 struct TextRow {
     text: String,
     label: Option<u32>,
 }
 
-/// The files, and the sentences that more is made of.
-pub(crate) struct Material {
-    /// Has train.csv, validation.csv, test.csv and all.csv.
+/// The files, and the training sentences.
+pub(crate) struct Corpus {
+    /// It holds train.csv, validation.csv, test.csv and all.csv.
     pub folder: PathBuf,
-    /// Those of the training split.
+    /// The training split.
     train: Vec<Record>,
 }
 
-impl Material {
+impl Corpus {
     /// Reads the treebank and writes the files.
-    ///
-    /// # Errors
-    /// A treebank that isn't there or isn't one.
-    pub(crate) fn make(treebank: &Path, folder: &Path) -> Result<Material> {
+    pub(crate) fn make(treebank: &Path, folder: &Path) -> Result<Corpus> {
         let treebank = load(&Dataset::Sst5, &SourceChoice::Folder(treebank.to_owned()), &DatasetOptions::default())?;
         disk::create_folder_all(folder)?;
         let write = |name: &str, records: &mut dyn Iterator<Item = &Record>| {
@@ -46,12 +42,12 @@ impl Material {
         write("validation.csv", &mut dev.iter().take(VALIDATION_ROWS))?;
         write("test.csv", &mut test.iter())?;
         write("all.csv", &mut train.iter().chain(&dev).chain(&test))?;
-        Ok(Material { folder: folder.to_owned(), train })
+        Ok(Corpus { folder: folder.to_owned(), train })
     }
 
-    /// Writes `count` training sentences, again and again from the first, one a line.
+    /// Writes `count` training sentences, one per line, cyclically from the first.
     pub(crate) fn write_texts(&self, path: &Path, count: usize) -> Result<()> {
-        let context = || format!("could not write {}", path.display());
+        let context = || format!("failed to write {}", path.display());
         let mut file = BufWriter::new(File::create(path).with_context(context)?);
         for sentence in self.train.iter().cycle().take(count) {
             writeln!(file, "{}", sentence.text).with_context(context)?;
@@ -59,7 +55,7 @@ impl Material {
         file.flush().with_context(context)
     }
 
-    /// Writes a table of `count` sentences that nobody wrote; see [`recombined`].
+    /// Writes a table of `count` synthetic sentences; see [`recombined`].
     pub(crate) fn write_synthetic(&self, path: &Path, count: usize) -> Result<()> {
         write_table(path, (0..count).map(|index| recombined(&self.train, index)))
     }
@@ -79,8 +75,8 @@ pub(crate) fn treebank(data: Option<&Path>) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The sentence number `index` out of `index`-many: the first half of one and the second half of another, with the first
-/// one's label. Up to the square of their number no pair comes twice, and lengths are spread as the originals' are.
+/// Synthetic sentence number `index`: the first half of one sentence and the second half of another, with the first one's
+/// label. No pair is repeated up to the square of their number, and lengths are distributed as in the original.
 fn recombined(sentences: &[Record], index: usize) -> TextRow {
     let count = sentences.len();
     let first = &sentences[index % count];
@@ -94,7 +90,7 @@ fn recombined(sentences: &[Record], index: usize) -> TextRow {
 }
 
 fn write_table(path: &Path, rows: impl Iterator<Item = TextRow>) -> Result<()> {
-    let context = || format!("could not write {}", path.display());
+    let context = || format!("failed to write {}", path.display());
     let mut table = csv::Writer::from_path(path).with_context(context)?;
     for row in rows {
         table.serialize(row).with_context(context)?;
@@ -121,19 +117,19 @@ mod tests {
 
     #[test]
     fn the_files_hold_what_their_names_say() {
-        let house = tempfile::tempdir().unwrap();
+        let source = tempfile::tempdir().unwrap();
         for (name, word) in [("train.txt", "-LRB-"), ("dev.txt", "two"), ("test.txt", "\"three\"")] {
-            std::fs::write(house.path().join(name), format!("(1 (2 {word}) (2 film))\n\n(4 (3 one))\n")).unwrap();
+            std::fs::write(source.path().join(name), format!("(1 (2 {word}) (2 film))\n\n(4 (3 one))\n")).unwrap();
         }
-        let folder = house.path().join("made");
-        let material = Material::make(&treebank(Some(house.path())).unwrap(), &folder).unwrap();
+        let folder = source.path().join("made");
+        let corpus = Corpus::make(&treebank(Some(source.path())).unwrap(), &folder).unwrap();
         let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
         assert_eq!(read("train.csv"), "text,label\n( film,1\none,4\n");
         assert_eq!(read("test.csv"), "text,label\n\"\"\"three\"\" film\",1\none,4\n");
         assert_eq!(read("all.csv").lines().count(), 7);
-        material.write_texts(&folder.join("texts.txt"), 3).unwrap();
+        corpus.write_texts(&folder.join("texts.txt"), 3).unwrap();
         assert_eq!(read("texts.txt"), "( film\none\n( film\n");
-        material.write_synthetic(&folder.join("more.csv"), 4).unwrap();
+        corpus.write_synthetic(&folder.join("more.csv"), 4).unwrap();
         assert_eq!(read("more.csv").lines().count(), 5);
         let error = treebank(Some(&folder)).unwrap_err().to_string();
         assert!(error.contains("--data DIR"), "{error}");
