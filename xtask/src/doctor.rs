@@ -20,32 +20,23 @@ Ends with exit code 1 where something that is needed is broken; below each such 
 /// The oldest Rust that builds the workspace; the same as `rust-version` in Cargo.toml.
 const RUST: (u32, u32) = (1, 95);
 
-/// What a check found, and how to fix it.
+/// What a check found, and how to fix it: `ok`, `warn` for what only some uses need, or `FAIL`.
 struct Finding {
-    severity: Severity,
+    severity: &'static str,
     text: String,
     remedy: &'static str,
 }
 
-#[derive(PartialEq)]
-enum Severity {
-    Ok,
-    /// Something that only some uses need.
-    Warn,
-    /// Something that everything needs.
-    Fail,
-}
-
 fn ok(text: impl Into<String>) -> Finding {
-    Finding { severity: Severity::Ok, text: text.into(), remedy: "" }
+    Finding { severity: "ok", text: text.into(), remedy: "" }
 }
 
 fn warn(text: impl Into<String>, remedy: &'static str) -> Finding {
-    Finding { severity: Severity::Warn, text: text.into(), remedy }
+    Finding { severity: "warn", text: text.into(), remedy }
 }
 
 fn fail(text: impl Into<String>, remedy: &'static str) -> Finding {
-    Finding { severity: Severity::Fail, text: text.into(), remedy }
+    Finding { severity: "FAIL", text: text.into(), remedy }
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -78,26 +69,18 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
 /// Prints one aligned line, and the remedy below it; false where the finding is a failure.
 fn print(name: &str, finding: &Finding) -> bool {
     let Finding { severity, text, remedy } = finding;
-    let word = match severity {
-        Severity::Ok => "ok",
-        Severity::Warn => "warn",
-        Severity::Fail => "FAIL",
-    };
-    println!("{word:<5} {name:<14} {text}");
+    println!("{severity:<5} {name:<14} {text}");
     if !remedy.is_empty() {
         println!("{:<20} -> {remedy}", "");
     }
-    *severity != Severity::Fail
+    *severity != "FAIL"
 }
 
 fn rust() -> Finding {
-    let remedy = "rustup update stable";
-    let Some(rustc) = output_of("rustc", &["--version"]) else {
-        return fail("rustc is not found", "install Rust with rustup (rustup.rs)");
-    };
-    match release(&rustc) {
-        Some(version) if version >= RUST => ok(rustc),
-        _ => fail(format!("{rustc}, expected {}.{} or newer", RUST.0, RUST.1), remedy),
+    match output_of("rustc", &["--version"]) {
+        None => fail("rustc is not found", "install Rust with rustup (rustup.rs)"),
+        Some(rustc) if release(&rustc) >= Some(RUST) => ok(rustc),
+        Some(rustc) => fail(format!("{rustc}, expected {}.{} or newer", RUST.0, RUST.1), "rustup update stable"),
     }
 }
 
@@ -110,12 +93,10 @@ fn release(line: &str) -> Option<(u32, u32)> {
 fn compiler() -> Finding {
     let own = std::env::var("CXX").ok();
     let names = own.as_deref().map_or_else(|| vec!["c++", "g++", "clang++"], |name| vec![name]);
-    for name in &names {
-        if let Some(text) = output_of(name, &["--version"]) {
-            return ok(text.lines().next().unwrap_or(name).to_owned());
-        }
+    match names.iter().find_map(|name| output_of(name, &["--version"])) {
+        Some(version) => ok(version.lines().next().unwrap_or_default()),
+        None => fail(format!("{} is not found", names.join(" or ")), "apt-get install g++"),
     }
-    fail(format!("none of {} starts", names.join(", ")), "apt-get install g++")
 }
 
 fn python() -> Finding {
@@ -135,7 +116,7 @@ fn libtorch() -> Result<Libtorch> {
     let root = root();
     match setup::users_choice(&root).or_else(|| cargo_config::recorded(&root)) {
         Some(folder) => Libtorch::open(&folder),
-        None => bail!("not set up in this checkout"),
+        None => bail!("libtorch is not set up in this checkout"),
     }
 }
 
@@ -166,7 +147,7 @@ fn cuda(libtorch: Option<&Libtorch>) -> Finding {
         (Some(gpus), Some(Variant::Cuda)) => ok(format!("GPU, driver, memory: {gpus}")),
         (Some(gpus), _) => warn(format!("{gpus}; this libtorch can't use it"), "cargo xtask setup --cuda"),
         (None, Some(Variant::Cuda)) => {
-            let text = "libtorch is built for CUDA, and nvidia-smi finds no driver: training runs on the CPU";
+            let text = "libtorch is built for CUDA, but nvidia-smi finds no driver: training runs on the CPU";
             warn(text, "install NVIDIA's driver (for CUDA 13: 580 or newer), or cargo xtask setup --cpu")
         }
         (None, _) => ok("no NVIDIA GPU: training runs on the CPU"),
@@ -179,7 +160,7 @@ fn disk() -> Finding {
             warn(format!("{free:.1} GB free; a build takes about 4"), "free some space, or cargo clean")
         }
         Some(free) => ok(format!("{free:.1} GB free at {}", root().display())),
-        None => warn("`df` does not tell the free space", "check that 4 GB are free, which a build takes"),
+        None => warn("`df` does not report the free space", "check that 4 GB are free, which a build takes"),
     }
 }
 

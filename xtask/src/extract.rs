@@ -30,7 +30,7 @@ fn at_most(bytes: u64, archive: &Path, folder: &Path, rules: &[&str]) -> Result<
 /// Python, which set-up needs only for downloads.
 pub(crate) fn python() -> Result<Command> {
     if output_of("python3", &["--version"]).is_none() {
-        bail!("python3 is needed to fetch libtorch (hint: apt-get install python3 python3-pip, or set LIBTORCH)");
+        bail!("python3 is needed to download libtorch (hint: apt-get install python3 python3-pip, or set LIBTORCH)");
     }
     Ok(Command::new("python3"))
 }

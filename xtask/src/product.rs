@@ -1,5 +1,4 @@
-//! `prepare-data`, `train`, `tune`, `evaluate`, `predict`, `verify-resume`, `bench`: set-up, then the product's own command with
-//! the same arguments.
+//! The tasks that set up libtorch and then run the product's own command with the same arguments.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -47,14 +46,13 @@ impl Product {
 
     /// Sets up, builds, and replaces this process by the command.
     pub(crate) fn hand_over(self, arguments: Arguments) -> Result<ExitCode> {
-        let libtorch = setup::ensure(None)?;
-        let mut command = self.command(&libtorch.folder);
+        let mut command = self.command(&setup::ensure(None)?.folder);
         command.args(arguments.rest());
         command::exec(command)
     }
 }
 
-/// Runs the task `bench`: sets up, builds all that is measured, and replaces this process by the benchmark. Its help needs none of that.
+/// The task `bench`: sets up, builds what is measured, and replaces this process by the benchmark. Its help needs no set-up.
 pub(crate) fn bench(arguments: Arguments) -> Result<ExitCode> {
     let arguments = arguments.rest();
     let has = |words: &[&str]| arguments.iter().any(|argument| words.contains(&argument.as_str()));

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -47,16 +46,11 @@ pub(crate) fn cpu(work: &Path) -> Result<PathBuf> {
     let (wheels, made) = (work.join("wheels"), work.join("libtorch"));
     let requirements = work.join("requirements.txt");
     std::fs::write(&requirements, REQUIREMENTS)?;
-    let mut pip = pip()?;
+    let platforms = platforms()?;
+    let platforms = platforms.iter().flat_map(|platform| ["--platform", platform]);
     let flags = "download --no-deps --only-binary=:all: --python-version 3.11 --implementation cp";
-    pip.args(flags.split_whitespace());
-    for platform in platforms()? {
-        pip.args(["--platform", &platform]);
-    }
-    pip.arg("--dest").arg(&wheels).arg("--requirement").arg(&requirements);
-    if !status(pip.stdout(std::io::stderr()))?.success() {
-        bail!("pip failed to download PyTorch, see above (hint: cargo xtask doctor, or set LIBTORCH)");
-    }
+    let flags = flags.split(' ').chain(platforms).map(OsStr::new);
+    pip(flags.chain(["--dest".as_ref(), wheels.as_os_str(), "--requirement".as_ref(), requirements.as_os_str()]))?;
 
     eprintln!("unpacking");
     for entry in std::fs::read_dir(&wheels)? {
@@ -98,12 +92,9 @@ pub(crate) fn cuda(work: &Path) -> Result<PathBuf> {
     }
     eprintln!("downloading PyTorch {VERSION} with CUDA 13 through pip (about 2.5 GB, 5.5 GB unpacked)");
     let made = work.join("site");
-    let mut pip = pip()?;
-    pip.args(["install", "--no-compile", "--only-binary=:all:", "--target"]).arg(&made);
-    pip.arg(format!("torch=={VERSION}"));
-    if !status(pip.stdout(std::io::stderr()))?.success() {
-        bail!("pip failed to install PyTorch, see above (hint: it needs python 3.10 to 3.14)");
-    }
+    let torch = format!("torch=={VERSION}");
+    let flags = ["install", "--no-compile", "--only-binary=:all:", &torch, "--target"].map(OsStr::new);
+    pip(flags.into_iter().chain([made.as_os_str()]))?;
     Libtorch::open(&made.join("torch"))?;
     Ok(made)
 }
@@ -115,11 +106,15 @@ pub(crate) fn pytorch_of_python() -> Option<Libtorch> {
     Libtorch::open(Path::new(&folder)).ok().filter(|found| found.variant == Variant::Cuda)
 }
 
-fn pip() -> Result<Command> {
+/// Runs pip.
+fn pip(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<()> {
     let mut command = extract::python()?;
     if output_of("python3", &["-m", "pip", "--version"]).is_none() {
-        bail!("python3 has no pip, which fetches libtorch (hint: apt-get install python3-pip, or set LIBTORCH)");
+        bail!("python3 has no pip, which downloads libtorch (hint: apt-get install python3-pip, or set LIBTORCH)");
     }
-    command.args(["-m", "pip", "--disable-pip-version-check"]);
-    Ok(command)
+    command.args(["-m", "pip", "--disable-pip-version-check"]).args(arguments);
+    if !status(command.stdout(std::io::stderr()))?.success() {
+        bail!("pip failed to get PyTorch, see above (hint: it needs python 3.10 to 3.14; or set LIBTORCH)");
+    }
+    Ok(())
 }

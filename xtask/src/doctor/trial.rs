@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use super::{Finding, fail, ok};
 use crate::command::{built_program, output_of};
-use crate::libtorch::{Libtorch, Variant, library};
+use crate::libtorch::{Libtorch, library};
 use crate::product;
 
 /// Builds the binary and asks the loader which libtorch it uses.
@@ -25,12 +25,9 @@ fn loader(binary: &str, libtorch: &Libtorch) -> Finding {
     // The loader is run without the paths that cargo adds for its children, as if the binary were started by hand.
     let listing = output_of("env", &["-u", "LD_LIBRARY_PATH", "ldd", binary]);
     let Some(listing) = listing.filter(|_| cfg!(target_os = "linux")) else {
-        return ok(format!("{binary} (no `ldd` here to look closer)"));
+        return ok(format!("{binary} (not checked further: `ldd` is not available)"));
     };
-    let name = match libtorch.variant {
-        Variant::Cpu => library("torch_cpu"),
-        Variant::Cuda => library("torch_cuda"),
-    };
+    let name = library(&format!("torch_{}", libtorch.variant));
     let found = listing.lines().find_map(|line| line.trim().strip_prefix(&format!("{name} => ")));
     let found = found.map(|rest| rest.split(" (").next().unwrap_or(rest));
     match found {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::command::root;
 
-const MOST_LINES: usize = 450;
+const MAX_LINES: usize = 450;
 
 /// Our files with this extension in some folders of the repository.
 pub(super) fn files(folders: &[&str], extension: &str) -> Vec<PathBuf> {
@@ -31,8 +31,8 @@ fn files_are_short_and_say_what_they_are() {
     for path in sources {
         let text = std::fs::read_to_string(&path).unwrap();
         let (lines, stem) = (text.lines().count(), path.file_stem().unwrap());
-        if lines > MOST_LINES {
-            faults.push(format!("{}: expected at most {MOST_LINES} lines, found {lines}", path.display()));
+        if lines > MAX_LINES {
+            faults.push(format!("{}: expected at most {MAX_LINES} lines, found {lines}", path.display()));
         }
         if !text.starts_with("//!") && stem != "tests" {
             faults.push(format!("{} does not begin with a `//!` comment", path.display()));

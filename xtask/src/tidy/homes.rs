@@ -1,4 +1,4 @@
-//! What is done in one package only.
+//! Code that only one package may contain.
 
 use super::source::{modules, packages};
 use crate::command::root;

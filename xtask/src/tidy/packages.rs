@@ -1,4 +1,4 @@
-//! Who imports whom among our own packages, and who links libtorch.
+//! The dependencies between our own packages, and which of them link libtorch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
