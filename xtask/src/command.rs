@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
-    // Cargo says at run time where the package lies; the compiled-in path would be that of another checkout where two
+    // Cargo says at run time where the package is; the compiled-in path would be that of another checkout where two
     // of them share a target folder.
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let package = package.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));

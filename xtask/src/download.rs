@@ -8,10 +8,10 @@ use crate::command::output_of;
 use crate::libtorch::{Libtorch, Variant, own_install, own_place};
 use crate::wheels;
 
-/// Downloads a variant into its place in the cache, or finds it there.
+/// Downloads a variant into the cache, or finds it there.
 ///
-/// One process at a time works on an install (an operating-system lock, which dies with its holder), in a folder
-/// beside the place, renamed into it once it is complete: an interrupted download is never taken for an install.
+/// One process at a time works on an install (an operating-system lock, which ends with its process), in a folder that is
+/// renamed once it is complete: an interrupted download is never mistaken for an install.
 pub(crate) fn install(variant: Variant) -> Result<Libtorch> {
     let place = own_place(variant)?;
     let cache = place.parent().context("the cache is the root folder")?;
@@ -30,7 +30,7 @@ pub(crate) fn install(variant: Variant) -> Result<Libtorch> {
     }
 
     remove_leftovers(cache, &beside(&place, "partial-"))?;
-    // Our own name in it: the pip of a killed set-up may live on and write into the folder that it was given.
+    // A name of our own: the pip of a killed set-up may still be running and write into its folder.
     let work = beside(&place, &format!("partial-{}", std::process::id()));
     std::fs::create_dir_all(&work).with_context(|| format!("failed to create {}", work.display()))?;
     let made = check_space(cache, variant).and_then(|()| match variant {
@@ -46,7 +46,7 @@ pub(crate) fn install(variant: Variant) -> Result<Libtorch> {
     made.and_then(|_| own_install(variant))
 }
 
-/// `libtorch-2.11.0-cpu` -> `libtorch-2.11.0-cpu.partial`; `with_extension` would take `0-cpu` for one.
+/// `libtorch-2.11.0-cpu` -> `libtorch-2.11.0-cpu.partial`; `with_extension` would replace `0-cpu`.
 fn beside(place: &Path, suffix: &str) -> PathBuf {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     place.with_file_name(format!("{name}.{suffix}"))

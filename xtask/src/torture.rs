@@ -49,7 +49,7 @@ impl TortureFlags {
 }
 
 /// Some tests of the workspace: their name here, what follows `cargo test`, and a part of their own names. All of the
-/// workspace, because a package tested alone has other features of its dependencies, and so a build of its own.
+/// workspace, because a package tested alone has other features of its dependencies, and so a separate build.
 const STEPS: [(&str, &str, Option<&str>); 3] = [
     ("kills", "test --workspace --test end_to_end", Some("torture")),
     ("save path", "test --workspace --lib", Some("checkpoint::tests")),

@@ -28,7 +28,7 @@ def main():
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.manual_seed(0)
-    # Beside its place until it is whole: a folder that is there is a complete one.
+    # Written under another name first, so that a folder of this name is complete.
     staging = args.output.with_name(args.output.name + ".part")
     shutil.rmtree(staging, ignore_errors=True)
     BertForSequenceClassification(BertConfig(num_labels=5)).save_pretrained(staging)

@@ -16,7 +16,7 @@ Accuracy, by the guide's hyperparameters:
 `--data` may instead be a folder with train.tsv and, for --evaluate, validation.tsv and test.tsv: UTF-8 lines of text,
 tab, label number, without a header. Or with train.csv and so on: quoted as RFC 4180 has it, with the header text,label.
 
-`--log DIR` gets a log.jsonl with a line at the end of each step, at once, so that whoever started this process sees when
+`--log DIR` gets a log.jsonl with a line at the end of each step, at once, so that the process that started this one sees when
 the first one is over. Its form is that of our own trainings; the loss and the norm of a single step are not known here. `--save` saves a checkpoint where training ends, as the epochs of the guide do.
 
 Recipes: `best` as above; `fp32` is best without bf16; `dynamic` is fp32 with padding to the longest of a random batch;

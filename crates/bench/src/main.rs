@@ -80,7 +80,7 @@ fn main() -> ExitCode {
 fn run(options: BenchArgs) -> Result<ExitCode> {
     let chosen_peers = std::env::var_os("VERDICT_PEERS").filter(|value| !value.is_empty());
     let chosen_peers = chosen_peers.map(std::path::absolute).transpose()?;
-    // Cargo says at run time where the package lies; the compiled-in path is that of another checkout where two of them
+    // Cargo says at run time where the package is; the compiled-in path is that of another checkout where two of them
     // share a target folder.
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     std::env::set_current_dir(PathBuf::from(package).join("../..")).context("failed to enter the checkout")?;

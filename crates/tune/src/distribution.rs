@@ -11,7 +11,7 @@ use crate::json;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Distribution {
-    /// With `log` the logarithm is drawn evenly, `low` is above 0, and there is no step. Steps count from `low`.
+    /// With `log` the logarithm is drawn uniformly, `low` is above 0, and `step` is `None`. Steps count from `low`.
     Float { low: f64, high: f64, log: bool, step: Option<f64> },
     /// The same of whole numbers; the step is at least 1, and 1 with `log`.
     Int { low: i64, high: i64, log: bool, step: i64 },

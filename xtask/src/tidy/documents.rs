@@ -35,7 +35,7 @@ fn documents_and_defaults_name_no_path_outside_the_repository() {
 
 /// In commands of the documents each `--flag` must at least be a word of the source: a field, an option or a string.
 #[test]
-fn documents_name_only_flags_that_there_are() {
+fn documents_name_only_flags_that_exist() {
     let sources = packages().into_values().flat_map(|src| files(&[src.to_str().unwrap()], "rs"));
     let source: String = sources.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let words = source.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));

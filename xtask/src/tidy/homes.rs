@@ -5,11 +5,11 @@ use crate::command::root;
 
 /// Code without its blanks, the only folder that may hold it, and what is done there.
 const HOMES: &[(&str, &str, &str)] = &[
-    ("fs::rename(", "crates/disk/", "a file or folder is written beside its place, synced and renamed"),
-    (".persist(", "crates/disk/", "a file or folder is written beside its place, synced and renamed"),
-    ("renameat", "crates/disk/", "two folders change places, or the reason says which file system can't do it"),
+    ("fs::rename(", "crates/disk/", "a file or folder is written under another name, synced and renamed"),
+    (".persist(", "crates/disk/", "a file or folder is written under another name, synced and renamed"),
+    ("renameat", "crates/disk/", "two folders are exchanged, or an error names the file system that can't do it"),
     ("sha2::", "crates/disk/", "a digest is taken and written down"),
-    (".try_lock(", "crates/disk/", "a lock is taken, waited for, and says who holds it"),
+    (".try_lock(", "crates/disk/", "a lock is acquired, with a message while it waits"),
     ("(LOG)", "crates/run/", "a run's log is read by the types that write it"),
     ("\"log.jsonl\"", "crates/run/", "a run's log is read by the types that write it"),
 ];
@@ -20,7 +20,7 @@ const EXCEPTION: (&str, &str) = ("crates/cli/src/verify_resume/process.rs", "(LO
 #[test]
 fn what_has_a_home_is_done_nowhere_else() {
     let mut found = Vec::new();
-    // xtask has a few of its own, so that it builds fast.
+    // xtask may have its own, so that it builds fast.
     for (_, src) in packages().into_iter().filter(|(package, _)| package != "xtask") {
         for source in modules(&src).into_values() {
             let code: String = source.tokens.to_string().split_whitespace().collect();

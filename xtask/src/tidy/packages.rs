@@ -79,7 +79,7 @@ fn packages_without_tensors_stay_without_libtorch() {
 }
 
 #[test]
-fn packages_with_libtorch_tell_the_linker_where_it_lies() {
+fn packages_with_libtorch_tell_the_linker_where_it_is() {
     for package in metadata()["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
         let targets = package["targets"].as_array().unwrap();

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_lock_is_given_its_grace() {
+    fn another_processs_lock_is_respected_for_the_grace_period() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(folder.path());
         let lock = path_of(&journal);

@@ -99,9 +99,7 @@ impl NewTrial {
 pub(crate) const BEGIN: &[u8] = b"{\"op_code\":";
 
 pub(crate) fn parse(line: &[u8]) -> Result<JournalEntry, String> {
-    let Value::Object(fields) =
-        json::parse(line).map_err(|reason| format!("not valid JSON ({reason})"))?
-    else {
+    let Value::Object(fields) = json::parse(line).map_err(|reason| format!("not valid JSON ({reason})"))? else {
         return Err("expected a JSON object".to_owned());
     };
     let mut fields = Fields(fields);

@@ -26,8 +26,8 @@ fn open(path: &Path) -> Study {
 
 fn run(study: &mut Study, rate: f64) -> u64 {
     let number = study.trials().len() as u64;
-    let begun = study.start_trial(number, params(rate), BTreeMap::new(), Duplicates::Refuse).unwrap();
-    assert_eq!(begun, StartOutcome::Started(number));
+    let outcome = study.start_trial(number, params(rate), BTreeMap::new(), Duplicates::Refuse).unwrap();
+    assert_eq!(outcome, StartOutcome::Started(number));
     study.report(number, 1, rate).unwrap();
     study.finish(number, TrialOutcome::Complete(rate)).unwrap();
     number
@@ -94,7 +94,7 @@ fn cut_off_at_every_byte_a_study_goes_on() {
 }
 
 #[test]
-fn what_somebody_appended_to_an_unfinished_line_is_read_and_mended() {
+fn an_operation_appended_to_an_unfinished_line_is_read_and_repaired() {
     let folder = folder();
     let whole = journal(folder.path());
     let path = folder.path().join("glued.jsonl");
@@ -105,7 +105,7 @@ fn what_somebody_appended_to_an_unfinished_line_is_read_and_mended() {
         let expected = trials(folder.path(), &[whole_lines(cut), line.as_bytes()].concat()).unwrap();
         fs::write(&path, [cut, line.as_bytes()].concat()).unwrap();
         assert_eq!(format!("{:?}", Study::load(&path, "s").unwrap().trials()), expected, "{length}");
-        // Two know of it, and one of them mends it first.
+        // Two processes have read it, and one of them repairs it first.
         let (mut study, mut other) = (open(&path), open(&path));
         assert_eq!(format!("{:?}", study.trials()), expected, "{length}");
         run(&mut study, 0.75);
@@ -163,10 +163,19 @@ fn damage_in_the_middle_names_file_and_line() {
         ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"state\":9}", "\"state\" is not a trial state"),
         ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"params\":{\"a\":1}}", "\"a\" has no distribution"),
         ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"datetime_start\":\"x\"}", "is not a time"),
-        ("{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"value\":1,\"values\":[1]}", "expected \"value\" or \"values\", found both"),
+        (
+            "{\"op_code\":4,\"worker_id\":\"w\",\"study_id\":0,\"value\":1,\"values\":[1]}",
+            "expected \"value\" or \"values\", found both",
+        ),
         ("{\"op_code\":6,\"worker_id\":\"w\",\"trial_id\":0,\"state\":1}", "\"datetime_complete\" is missing"),
-        ("{\"op_code\":7,\"worker_id\":\"w\",\"trial_id\":0,\"step\":1,\"intermediate_value\":\"1\"}", "is not a number"),
-        ("{\"op_code\":8,\"worker_id\":\"w\",\"trial_id\":0,\"user_attr\":{}}", "\"user_attr\" is not an object with one member"),
+        (
+            "{\"op_code\":7,\"worker_id\":\"w\",\"trial_id\":0,\"step\":1,\"intermediate_value\":\"1\"}",
+            "is not a number",
+        ),
+        (
+            "{\"op_code\":8,\"worker_id\":\"w\",\"trial_id\":0,\"user_attr\":{}}",
+            "\"user_attr\" is not an object with one member",
+        ),
         ("{\"op_code\":0,\"worker_id\":\"w\",\"study_name\":\"x\",\"directions\":[3]}", "has an unknown direction"),
     ] {
         lines[2] = damage;

@@ -180,7 +180,9 @@ fn unknown_keys_are_refused_with_the_nearest() {
         message("epochs = { low = 1, hihg = 3 }"),
         "space.toml, line 1: unknown key of \"epochs\": \"hihg\" (hint: did you mean \"high\"?)"
     );
-    assert!(message("[epochs]\nlow = 1\nhigh = 3\nscale = 2").starts_with("space.toml, line 4: unknown key of \"epochs\""));
+    assert!(
+        message("[epochs]\nlow = 1\nhigh = 3\nscale = 2").starts_with("space.toml, line 4: unknown key of \"epochs\"")
+    );
 }
 
 #[test]
@@ -200,7 +202,10 @@ fn values_that_the_option_refuses_are_refused_with_their_line() {
 #[test]
 fn more_steps_than_numbers_are_refused() {
     let message = message("learning_rate = { low = 0.0, high = 0.9, step = 1e-7 }");
-    assert!(message.contains("steps of 1e-7 from 0.0 to 0.9 are more than a million (hint: remove `step`)"), "{message}");
+    assert!(
+        message.contains("steps of 1e-7 from 0.0 to 0.9 are more than a million (hint: remove `step`)"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -226,7 +231,10 @@ fn impossible_ranges_are_refused_with_a_hint() {
         let message = message(&format!("# an epoch\nepochs = {range}\n"));
         assert!(message.starts_with("space.toml, line 2, key \"epochs\": ") && message.contains(found), "{message}");
     }
-    assert!(message("weight_decay = { low = 0.0, high = 0.1, log = true }").contains("low must be above 0 in a logarithmic range, found 0.0"));
+    assert!(
+        message("weight_decay = { low = 0.0, high = 0.1, log = true }")
+            .contains("low must be above 0 in a logarithmic range, found 0.0")
+    );
 }
 
 #[test]
