@@ -12,18 +12,33 @@ use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
 use crate::column::Column;
 use crate::error::TableError;
+use crate::format::{FileFormat, OpenFile, Opened, RowIter};
 use crate::row::{Cell, Row};
 use crate::text::{self, MAX_RECORD};
 
-pub(crate) struct Opened {
+pub(crate) const CSV: FileFormat = FileFormat {
+    name: "CSV",
+    endings: &["csv"],
+    about: "a header, then rows; a field that holds a comma, a quote or a line end is in double quotes, and a quote \
+            inside it is written twice (RFC 4180)",
+    open: |path| open(path, b','),
+};
+
+pub(crate) const TSV: FileFormat = FileFormat {
+    name: "TSV",
+    endings: &["tsv", "tab"],
+    about: "the same, separated by tabs",
+    open: |path| open(path, b'\t'),
+};
+
+struct CsvFile {
     path: PathBuf,
     reader: Reader<Quotes<BufReader<File>>>,
     record: StringRecord,
     row: u64,
 }
 
-/// Opens a table whose fields are separated by `delimiter`.
-pub(crate) fn open(path: &Path, delimiter: u8) -> Result<(Vec<Column>, Opened), TableError> {
+fn open(path: &Path, delimiter: u8) -> Result<Opened, TableError> {
     let bytes = Quotes::new(text::open(path)?, delimiter);
     let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
     let header = reader.headers().map_err(|error| refused(path, error))?;
@@ -31,18 +46,25 @@ pub(crate) fn open(path: &Path, delimiter: u8) -> Result<(Vec<Column>, Opened), 
     if columns.is_empty() {
         return Err(TableError::file(path, "no header: the first line must name the columns"));
     }
-    Ok((columns, Opened { path: path.to_owned(), reader, record: StringRecord::new(), row: 0 }))
+    Ok((columns, Box::new(CsvFile { path: path.to_owned(), reader, record: StringRecord::new(), row: 0 })))
 }
 
-impl Opened {
-    /// The fields of these columns in the next row; each is a text, an empty one too.
-    pub(crate) fn row(&mut self, columns: &[usize]) -> Result<Option<Row>, TableError> {
+impl OpenFile for CsvFile {
+    fn rows(mut self: Box<Self>, _columns: &[Column], selected: &[usize]) -> Result<RowIter, TableError> {
+        let selected = selected.to_vec();
+        Ok(Box::new(std::iter::from_fn(move || self.row(&selected).transpose())))
+    }
+}
+
+impl CsvFile {
+    /// The fields of the selected columns in the next row. Each is a text, even if it is empty.
+    fn row(&mut self, selected: &[usize]) -> Result<Option<Row>, TableError> {
         if !self.reader.read_record(&mut self.record).map_err(|error| refused(&self.path, error))? {
             return Ok(None);
         }
         self.row += 1;
         // Every record has as many fields as the header.
-        let cells = columns.iter().map(|&column| Cell::Text(self.record[column].to_string())).collect();
+        let cells = selected.iter().map(|&column| Cell::Text(self.record[column].to_string())).collect();
         Ok(Some(Row { number: self.row, line: self.record.position().map(csv::Position::line), cells }))
     }
 }
@@ -155,5 +177,40 @@ impl<R: Read> Read for Quotes<R> {
         });
         outcome.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use crate::tests::{read, refused, texts_of};
+
+    const SOUND: &str =
+        "id,text,label\n1,\"a \"\"fine\"\" film, really\",pos\n2,dull,neg\n3,\"two\nlines\",pos\n4,é 👍,neg\n";
+
+    #[test]
+    fn changed_csv_never_panics() {
+        assert!((500..3999).contains(&refused("sound.csv", SOUND.as_bytes(), 4000)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn what_a_csv_writer_writes_is_read_back(texts in prop::collection::vec("[a-z,\"\n\ré👍 ;]{1,12}", 1..20)) {
+            let desk = TempDir::new().expect("a temporary folder");
+            for (name, delimiter) in [("a.csv", b','), ("a.tsv", b'\t')] {
+                let path = desk.path().join(name);
+                let mut writer = ::csv::WriterBuilder::new().delimiter(delimiter).from_path(&path).expect("a writer");
+                writer.write_record(["text", "label"]).expect("written");
+                for text in &texts {
+                    writer.write_record([text.as_str(), "1"]).expect("written");
+                }
+                writer.flush().expect("flushed");
+                prop_assert_eq!(&texts_of(read(&path).expect("a table")), &texts);
+            }
+        }
     }
 }

@@ -9,32 +9,48 @@ use serde_json::Value;
 use crate::column::Column;
 use crate::error::TableError;
 use crate::excerpt::quoted;
+use crate::format::{FileFormat, OpenFile, Opened, RowIter};
 use crate::row::{Cell, Row};
 use crate::text::{Lines, MAX_RECORD};
 
 /// The members of an object, in its order.
 type Members = Vec<(String, Value)>;
 
-pub(crate) struct Opened {
+pub(crate) const JSON_LINES: FileFormat = FileFormat {
+    name: "JSONL",
+    endings: &["jsonl", "ndjson", "json"],
+    about: "one object a line; the first one names the columns",
+    open,
+};
+
+struct JsonLinesFile {
     path: PathBuf,
     lines: Lines,
-    /// The first object, and its line.
+    /// The first object and its line, until it is read as a row.
     first: Option<(u64, Members)>,
     row: u64,
 }
 
-/// Opens a table of one object a line; blank lines hold no row. The first object says which columns there are.
-pub(crate) fn open(path: &Path) -> Result<(Vec<Column>, Opened), TableError> {
-    let mut file = Opened { path: path.to_owned(), lines: Lines::open(path, MAX_RECORD)?, first: None, row: 0 };
+/// Blank lines hold no row. The first object names the columns.
+fn open(path: &Path) -> Result<Opened, TableError> {
+    let lines = Lines::open(path, MAX_RECORD)?;
+    let mut file = JsonLinesFile { path: path.to_owned(), lines, first: None, row: 0 };
     let Some(first) = file.object()? else { return Err(TableError::file(path, "nothing but blank lines")) };
     let columns = first.1.iter().map(|(name, _)| Column { name: name.clone(), declared: None }).collect();
     file.first = Some(first);
-    Ok((columns, file))
+    Ok((columns, Box::new(file)))
 }
 
-impl Opened {
-    /// The values of these names in the next object, which must have all of them; what else it has is passed over.
-    pub(crate) fn row(&mut self, names: &[String]) -> Result<Option<Row>, TableError> {
+impl OpenFile for JsonLinesFile {
+    fn rows(mut self: Box<Self>, columns: &[Column], selected: &[usize]) -> Result<RowIter, TableError> {
+        let names: Vec<String> = selected.iter().map(|&column| columns[column].name.clone()).collect();
+        Ok(Box::new(std::iter::from_fn(move || self.row(&names).transpose())))
+    }
+}
+
+impl JsonLinesFile {
+    /// The values of these names in the next object, which must have all of them; others are ignored.
+    fn row(&mut self, names: &[String]) -> Result<Option<Row>, TableError> {
         let Some((line, mut object)) = self.object()? else { return Ok(None) };
         self.row += 1;
         let mut cells = Vec::with_capacity(names.len());
@@ -146,5 +162,36 @@ impl<'de> Deserialize<'de> for Object {
             }
         }
         deserializer.deserialize_map(Read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use crate::tests::{read, refused, texts_of};
+
+    const SOUND: &str = "{\"text\": \"a \\u00e9 film\", \"label\": 1, \"more\": {\"a\": [1, 2.5e3, null]}}\n\
+                         {\"text\": \"dull\", \"label\": 0}\n{\"text\": \"\\ud83d\\ude00\", \"label\": 1}\n";
+
+    #[test]
+    fn changed_jsonl_never_panics() {
+        assert!((500..3999).contains(&refused("sound.jsonl", SOUND.as_bytes(), 4000)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn what_json_writes_is_read_back(texts in prop::collection::vec(any::<String>(), 1..20)) {
+            let desk = TempDir::new().expect("a temporary folder");
+            let path = desk.path().join("a.jsonl");
+            let lines: Vec<String> = texts.iter().map(|text| serde_json::json!({"text": text, "label": 1}).to_string()).collect();
+            fs::write(&path, lines.join("\n")).expect("written");
+            prop_assert_eq!(&texts_of(read(&path).expect("a table")), &texts);
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! People's files as rows with named columns: CSV, TSV, JSON lines and Parquet.
+//! Users' files as rows with named columns, in the formats of [`FORMATS`].
 //!
-//! [`Table::open`] finds out a file's format and its [`Column`]s and reads no row. [`Table::rows`] then yields the cells of
-//! the columns that are asked for, row by row, so that a file of any size is read in bounded memory; each [`Row`] knows
-//! where it stood, so that whatever is wrong with it later can be named by file, row and column. A file is somebody's
-//! input: bytes that aren't what its name says are an error with the place and what to do, and never a panic.
+//! [`Table::open`] detects a file's format and its [`Column`]s and reads no row. [`Table::rows`] then yields the cells of
+//! the requested columns, row by row, so that a file of any size is read in bounded memory. Each [`Row`] has its row and
+//! line number, so that later errors can name file, row and column. Files are untrusted input: malformed content is an
+//! error with its place and a hint, never a panic.
 //!
-//! What a column means is the caller's business: there are no labels and no data sets here.
+//! This crate knows neither labels nor data sets.
 //!
 //! ```
 //! use table::{Cell, Table};
@@ -28,6 +28,7 @@ mod column;
 mod csv;
 mod error;
 mod excerpt;
+mod format;
 mod jsonl;
 mod pages;
 mod parquet;
@@ -39,27 +40,19 @@ use std::path::Path;
 pub use column::{Column, Declared, ValueType};
 pub use error::{Place, TableError};
 pub use excerpt::{excerpt, quoted};
+pub use format::{FORMATS, FileFormat};
 pub use row::{Cell, Row};
 pub use text::Lines;
-
-/// The endings of the files that [`Table::open`] reads.
-pub const ENDINGS: [&str; 7] = ["csv", "tsv", "tab", "jsonl", "ndjson", "json", "parquet"];
 
 /// A file whose columns are known and of which no row has been read.
 pub struct Table {
     columns: Vec<Column>,
-    file: Opened,
-}
-
-enum Opened {
-    Csv(csv::Opened),
-    JsonLines(jsonl::Opened),
-    Parquet(parquet::Opened),
+    file: Box<dyn format::OpenFile>,
 }
 
 /// The rows of a table, in order. After an error there are no more.
 pub struct Rows {
-    next: Box<dyn FnMut() -> Result<Option<Row>, TableError> + Send>,
+    rows: format::RowIter,
     failed: bool,
 }
 
@@ -69,22 +62,8 @@ impl Table {
     /// # Errors
     /// An ending of no known format, and a file that isn't what its ending says.
     pub fn open(path: &Path) -> Result<Self, TableError> {
-        let (columns, file) = match ending(path).as_str() {
-            "csv" => csv::open(path, b',').map(|(columns, file)| (columns, Opened::Csv(file))),
-            "tsv" | "tab" => csv::open(path, b'\t').map(|(columns, file)| (columns, Opened::Csv(file))),
-            "jsonl" | "ndjson" | "json" => jsonl::open(path).map(|(columns, file)| (columns, Opened::JsonLines(file))),
-            "parquet" => parquet::open(path).map(|(columns, file)| (columns, Opened::Parquet(file))),
-            "" => {
-                Err(TableError::file(path, "no ending says its format (hint: name it .csv, .tsv, .jsonl or .parquet)"))
-            }
-            other => Err(TableError::file(
-                path,
-                format!(
-                    "the ending {other:?} is not one that can be read: .csv, .tsv, .jsonl, .parquet (hint: save it as \
-                     one of these, or rename it where it is one)"
-                ),
-            )),
-        }?;
+        let format = FileFormat::of(path).ok_or_else(|| format::unknown(path))?;
+        let (columns, file) = (format.open)(path)?;
         Ok(Self { columns, file })
     }
 
@@ -104,21 +83,7 @@ impl Table {
         let twice = |(at, column): (usize, &usize)| columns[..at].contains(column);
         assert!(!columns.iter().enumerate().any(twice), "a column is asked for twice: {columns:?}");
         assert!(columns.iter().all(|&column| column < self.columns.len()), "no such column: {columns:?}");
-        let next: Box<dyn FnMut() -> Result<Option<Row>, TableError> + Send> = match self.file {
-            Opened::Csv(mut file) => {
-                let columns = columns.to_vec();
-                Box::new(move || file.row(&columns))
-            }
-            Opened::JsonLines(mut file) => {
-                let names: Vec<String> = columns.iter().map(|&column| self.columns[column].name.clone()).collect();
-                Box::new(move || file.row(&names))
-            }
-            Opened::Parquet(file) => {
-                let mut rows = file.rows(&self.columns, columns)?;
-                Box::new(move || rows.row())
-            }
-        };
-        Ok(Rows { next, failed: false })
+        Ok(Rows { rows: self.file.rows(&self.columns, columns)?, failed: false })
     }
 }
 
@@ -126,7 +91,7 @@ impl Iterator for Rows {
     type Item = Result<Row, TableError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = if self.failed { None } else { (self.next)().transpose() };
+        let next = if self.failed { None } else { self.rows.next() };
         self.failed |= matches!(next, Some(Err(_)));
         next
     }

@@ -22,6 +22,7 @@ use crate::catch_panic::catch_panic;
 use crate::column::{Column, Declared, ValueType};
 use crate::error::{Place, TableError};
 use crate::excerpt::quoted;
+use crate::format::{FileFormat, OpenFile, Opened, RowIter};
 use crate::pages;
 use crate::row::{Cell, Row};
 use crate::text::{LFS_POINTER, MAX_RECORD, open_regular};
@@ -39,7 +40,15 @@ const MAX_ROWS_RATIO: u64 = 1024;
 /// Decoded bytes that one column of one row group may claim.
 const MAX_CHUNK: i64 = 2 << 30;
 
-pub(crate) struct Opened {
+pub(crate) const PARQUET: FileFormat = FileFormat {
+    name: "Parquet",
+    endings: &["parquet"],
+    about: "columns of text, numbers or booleans, as data sets on the Hub have them; names of classes in its schema are \
+            used",
+    open,
+};
+
+struct ParquetFile {
     path: PathBuf,
     builder: ParquetRecordBatchReaderBuilder<File>,
     /// The same file, for the headers of its pages.
@@ -47,7 +56,7 @@ pub(crate) struct Opened {
     length: u64,
 }
 
-pub(crate) fn open(path: &Path) -> Result<(Vec<Column>, Opened), TableError> {
+fn open(path: &Path) -> Result<Opened, TableError> {
     let mut file = open_regular(path)?;
     check_frame(path, &mut file)?;
     let io = |error| TableError::io(path, error);
@@ -58,7 +67,7 @@ pub(crate) fn open(path: &Path) -> Result<(Vec<Column>, Opened), TableError> {
         Ok(builder)
     })?;
     let columns = columns(builder.schema());
-    Ok((columns, Opened { path: path.to_owned(), builder, headers, length }))
+    Ok((columns, Box::new(ParquetFile { path: path.to_owned(), builder, headers, length })))
 }
 
 /// What `work` gives. It stays on this thread, and what it leaves half-done in a panic is never used again.
@@ -121,7 +130,7 @@ fn check_frame(path: &Path, file: &mut File) -> Result<(), TableError> {
 }
 
 /// The values of some columns, row by row, a batch in memory at a time.
-pub(crate) struct ParquetRows {
+struct ParquetRows {
     path: PathBuf,
     reader: ParquetRecordBatchReader,
     /// The columns' names, and where each stands in a batch.
@@ -134,11 +143,10 @@ pub(crate) struct ParquetRows {
     left: u64,
 }
 
-impl Opened {
-    /// The values of these of `all` columns.
-    pub(crate) fn rows(self, all: &[Column], columns: &[usize]) -> Result<ParquetRows, TableError> {
-        let Self { path, builder, headers, length } = self;
-        for column in columns.iter().map(|&column| &all[column]) {
+impl OpenFile for ParquetFile {
+    fn rows(self: Box<Self>, columns: &[Column], selected: &[usize]) -> Result<RowIter, TableError> {
+        let Self { path, builder, headers, length } = *self;
+        for column in selected.iter().map(|&column| &columns[column]) {
             if let Some(declared) = column.declared.as_ref().filter(|declared| declared.values == ValueType::Other) {
                 let (name, kind) = (&column.name, &declared.type_name);
                 return Err(TableError::file(
@@ -148,22 +156,24 @@ impl Opened {
             }
         }
         // A batch has its columns in the file's order.
-        let place = |column: usize| columns.iter().filter(|&&other| other < column).count();
-        let places = columns.iter().map(|&column| (all[column].name.clone(), place(column))).collect();
+        let position = |column: usize| selected.iter().filter(|&&other| other < column).count();
+        let positions = selected.iter().map(|&column| (columns[column].name.clone(), position(column))).collect();
         let reader = guarded(&path, || {
-            let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
+            let mask = ProjectionMask::roots(builder.parquet_schema(), selected.iter().copied());
             let largest = pages::largest(&headers, builder.metadata(), &mask).map_err(|error| broken(&path, error))?;
             let batch_rows = BATCH_ROWS.min((BATCH_BYTES / largest.max(1)) as usize).max(1);
             let reader = builder.with_projection(mask).with_batch_size(batch_rows).build();
             reader.map_err(|error| broken(&path, error))
         })?;
         let left = MAX_ROWS_BYTES.saturating_add(length.saturating_mul(MAX_ROWS_RATIO));
-        Ok(ParquetRows { path, reader, columns: places, batch: Vec::new().into_iter(), rows: 0, length, left })
+        let batch = Vec::new().into_iter();
+        let mut rows = ParquetRows { path, reader, columns: positions, batch, rows: 0, length, left };
+        Ok(Box::new(std::iter::from_fn(move || rows.row().transpose())))
     }
 }
 
 impl ParquetRows {
-    pub(crate) fn row(&mut self) -> Result<Option<Row>, TableError> {
+    fn row(&mut self) -> Result<Option<Row>, TableError> {
         loop {
             if let Some(row) = self.batch.next() {
                 return Ok(Some(row));
@@ -302,3 +312,6 @@ fn cell(values: &ArrayRef, row: usize) -> Result<Cell, String> {
 fn missing(name: &str) -> ParquetError {
     ParquetError::General(format!("column {name:?} is in the schema and not in the data"))
 }
+
+#[cfg(test)]
+mod tests;

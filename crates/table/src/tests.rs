@@ -1,21 +1,18 @@
-//! Sound files, changed byte by byte: a table or an error, and nothing else.
+//! What the tests of the formats share, and what holds for all formats.
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use ::parquet::arrow::ArrowWriter;
-use ::parquet::basic::{Compression, Encoding, ZstdLevel};
-use ::parquet::file::properties::WriterProperties;
-use arrow::array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{ArrayRef, ListArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::Int64Type;
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{Cell, Row, Table, TableError};
 
 /// All rows of the columns `text` and `label`.
-fn read(path: &Path) -> Result<Vec<Row>, TableError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Row>, TableError> {
     let table = Table::open(path)?;
     let named = |name: &str| table.columns().iter().position(|column| column.name == name);
     let (Some(text), Some(label)) = (named("text"), named("label")) else {
@@ -24,7 +21,7 @@ fn read(path: &Path) -> Result<Vec<Row>, TableError> {
     table.rows(&[text, label])?.collect()
 }
 
-fn texts_of(rows: Vec<Row>) -> Vec<String> {
+pub(crate) fn texts_of(rows: Vec<Row>) -> Vec<String> {
     rows.into_iter().map(|row| row.cells[0].to_string()).collect()
 }
 
@@ -68,7 +65,7 @@ impl Noise {
 }
 
 /// Reads `mutants` changes of a file; how many were refused.
-fn refused(name: &str, sound: &[u8], mutants: usize) -> usize {
+pub(crate) fn refused(name: &str, sound: &[u8], mutants: usize) -> usize {
     let desk = TempDir::new().expect("a temporary folder");
     let path = desk.path().join(name);
     fs::write(&path, sound).expect("written");
@@ -89,84 +86,6 @@ fn refused(name: &str, sound: &[u8], mutants: usize) -> usize {
         }
     }
     refused
-}
-
-const CSV: &str =
-    "id,text,label\n1,\"a \"\"fine\"\" film, really\",pos\n2,dull,neg\n3,\"two\nlines\",pos\n4,é 👍,neg\n";
-const JSONL: &str = "{\"text\": \"a \\u00e9 film\", \"label\": 1, \"more\": {\"a\": [1, 2.5e3, null]}}\n\
-                     {\"text\": \"dull\", \"label\": 0}\n{\"text\": \"\\ud83d\\ude00\", \"label\": 1}\n";
-
-#[test]
-fn changed_csv_never_panics() {
-    assert!((500..3999).contains(&refused("sound.csv", CSV.as_bytes(), 4000)));
-}
-
-#[test]
-fn changed_jsonl_never_panics() {
-    assert!((500..3999).contains(&refused("sound.jsonl", JSONL.as_bytes(), 4000)));
-}
-
-fn parquet(compression: Compression, dictionary: bool) -> Vec<u8> {
-    let texts: ArrayRef =
-        Arc::new(StringArray::from_iter((0..40).map(|i| (i % 9 != 5).then(|| format!("text {}", i % 7)))));
-    let labels: ArrayRef = Arc::new(Int64Array::from_iter_values((0..40).map(|i| i % 2)));
-    let batch = RecordBatch::try_from_iter([("text", texts), ("label", labels)]).expect("a batch");
-    let properties =
-        WriterProperties::builder().set_compression(compression).set_dictionary_enabled(dictionary).build();
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).expect("a writer");
-    writer.write(&batch).expect("written");
-    writer.close().expect("closed");
-    bytes
-}
-
-#[test]
-fn changed_parquet_never_panics() {
-    let forms = [
-        (Compression::UNCOMPRESSED, true),
-        (Compression::UNCOMPRESSED, false),
-        (Compression::SNAPPY, true),
-        (Compression::ZSTD(ZstdLevel::default()), false),
-    ];
-    for (compression, dictionary) in forms {
-        assert!(refused("sound.parquet", &parquet(compression, dictionary), 3000) > 500);
-    }
-}
-
-#[test]
-fn a_small_parquet_file_of_endless_equal_rows_is_refused() {
-    let rows = 1_200_000;
-    let text: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n("same", rows)));
-    let label: ArrayRef = Arc::new(Int64Array::from_iter_values(std::iter::repeat_n(1, rows)));
-    let batch = RecordBatch::try_from_iter([("text", text), ("label", label)]).unwrap();
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("bomb.parquet");
-    fs::write(&path, &bytes).unwrap();
-    let message = read(&path).unwrap_err().to_string();
-    assert!(message.contains(&format!("rows and more, too many for a file of {} bytes", bytes.len())), "{message}");
-}
-
-/// Such a page says inside its packed bytes how many texts it has, and the library believes it.
-#[test]
-fn delta_encoded_texts_are_refused_with_the_way_out() {
-    let text: ArrayRef = Arc::new(StringArray::from_iter_values(["good", "goodness"]));
-    let label: ArrayRef = Arc::new(Int64Array::from_iter_values([1, 0]));
-    let batch = RecordBatch::try_from_iter([("text", text), ("label", label)]).unwrap();
-    let properties = WriterProperties::builder()
-        .set_dictionary_enabled(false)
-        .set_column_encoding("text".into(), Encoding::DELTA_BYTE_ARRAY)
-        .build();
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("delta.parquet");
-    let mut writer = ArrowWriter::try_new(fs::File::create(&path).unwrap(), batch.schema(), Some(properties)).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-    let message = read(&path).unwrap_err().to_string();
-    assert!(message.contains("delta-encoded texts") && message.contains("write the file again"), "{message}");
 }
 
 /// Each format has the kinds of values that it can tell apart, and a row knows where it stood.
@@ -211,43 +130,4 @@ fn values_are_what_their_files_say() {
     assert_eq!(table.columns()[1].declared.as_ref().unwrap().type_name, "List(Int64)");
     let message = table.rows(&[1]).err().unwrap().to_string();
     assert!(message.contains("column \"list\" is List(Int64), not text"), "{message}");
-}
-
-#[test]
-fn a_cut_off_parquet_file_is_named() {
-    let desk = TempDir::new().expect("a temporary folder");
-    let path = desk.path().join("cut.parquet");
-    let sound = parquet(Compression::SNAPPY, true);
-    fs::write(&path, &sound[..sound.len() - 100]).expect("written");
-    let error = read(&path).expect_err("cut off").to_string();
-    assert!(error.contains("cut.parquet: Parquet's mark at its end is missing ("), "{error}");
-    assert!(error.ends_with(" it is cut off (hint: fetch it again)"), "{error}");
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn what_a_csv_writer_writes_is_read_back(texts in prop::collection::vec("[a-z,\"\n\ré👍 ;]{1,12}", 1..20)) {
-        let desk = TempDir::new().expect("a temporary folder");
-        for (name, delimiter) in [("a.csv", b','), ("a.tsv", b'\t')] {
-            let path = desk.path().join(name);
-            let mut writer = ::csv::WriterBuilder::new().delimiter(delimiter).from_path(&path).expect("a writer");
-            writer.write_record(["text", "label"]).expect("written");
-            for text in &texts {
-                writer.write_record([text.as_str(), "1"]).expect("written");
-            }
-            writer.flush().expect("flushed");
-            prop_assert_eq!(&texts_of(read(&path).expect("a table")), &texts);
-        }
-    }
-
-    #[test]
-    fn what_json_writes_is_read_back(texts in prop::collection::vec(any::<String>(), 1..20)) {
-        let desk = TempDir::new().expect("a temporary folder");
-        let path = desk.path().join("a.jsonl");
-        let lines: Vec<String> = texts.iter().map(|text| serde_json::json!({"text": text, "label": 1}).to_string()).collect();
-        fs::write(&path, lines.join("\n")).expect("written");
-        prop_assert_eq!(&texts_of(read(&path).expect("a table")), &texts);
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use table::{ENDINGS, TableError, ending};
+use table::{FileFormat, TableError, ending};
 
 use super::digests;
 use super::trees::TREEBANK_FILES;
@@ -19,8 +19,9 @@ pub(super) fn read(path: &Path, options: &DatasetOptions) -> Result<Loaded, Data
     if !path.exists() && path.extension().is_none() {
         return Err(DataError::Request(format!(
             "--dataset {}: no data set has this name, and there is no such file or folder (hint: sst2, sst3, sst5, \
-             glue-sst2, reviews, or the path of a CSV, TSV, JSONL or Parquet file)",
-            path.display()
+             glue-sst2, reviews, or the path of a {} file)",
+            path.display(),
+            FileFormat::names()
         )));
     }
     let files = Files::find(path, options)?;
@@ -139,10 +140,7 @@ impl Files {
         if files.first().is_none_or(|(split, _)| *split != Split::Train) {
             return Err(DataError::content(
                 path,
-                format!(
-                    "no train.{} in this folder (hint: --dataset wants train, validation and test files in it)",
-                    ENDINGS.join("|")
-                ),
+                format!("no training file in this folder (hint: name it {})", FileFormat::file_names("train")),
             ));
         }
         Ok(Self(files))
@@ -192,9 +190,7 @@ impl Files {
 
 /// The split that a file's name says it is: `train.csv`, `validation-00000-of-00002.parquet`, `dev.jsonl`.
 fn split_of(path: &Path) -> Option<Split> {
-    if !ENDINGS.contains(&ending(path).as_str()) {
-        return None;
-    }
+    FileFormat::of(path)?;
     let stem = path.file_stem()?.to_str()?.to_lowercase();
     match stem.split(['-', '_', '.']).next()? {
         "train" | "training" => Some(Split::Train),

@@ -354,7 +354,7 @@ fn fault_12_too_little() {
          ratio, another seed, or --validation-file and --test-file)"
     );
     assert!(
-        desk.refusal("notes.txt", "hello").starts_with("notes.txt: the ending \"txt\" is not one that can be read")
+        desk.refusal("notes.txt", "hello").starts_with("notes.txt: expected a name that ends in .csv, ")
     );
     assert!(
         desk.load("absent.csv", &DatasetOptions::default())

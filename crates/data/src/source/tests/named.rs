@@ -144,7 +144,11 @@ fn a_single_file_is_split_by_hash_and_rows_added_move_no_others() {
 fn a_folder_needs_a_training_file_and_one_form_of_each_split() {
     let desk = Desk::new();
     desk.write("validation.csv", "text,label\nfine,pos\n");
-    assert!(desk.load("", &DatasetOptions::default()).expect_err("no train").starts_with("FOLDER: no train.csv|tsv"));
+    assert!(
+        desk.load("", &DatasetOptions::default())
+            .expect_err("no train")
+            .starts_with("FOLDER: no training file in this folder (hint: name it train.csv, ")
+    );
     desk.write("train.csv", "text,label\ngood,pos\nbad,neg\n");
     desk.write("train.jsonl", "{}");
     assert_eq!(
