@@ -29,7 +29,8 @@ pub(crate) struct Corpus {
 impl Corpus {
     /// Reads the treebank and writes the files.
     pub(crate) fn make(treebank: &Path, folder: &Path) -> Result<Corpus> {
-        let treebank = load(&Dataset::Sst5, &SourceChoice::Folder(treebank.to_owned()), &DatasetOptions::default())?;
+        let treebank =
+            load(&"sst5".parse::<Dataset>()?, &SourceChoice::Folder(treebank.to_owned()), &DatasetOptions::default())?;
         disk::create_folder_all(folder)?;
         let write = |name: &str, records: &mut dyn Iterator<Item = &Record>| {
             write_table(

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Loaded, Places};
+use crate::loaded::{Loaded, Places};
 use crate::record::{Record, Split, normalised};
 use containment::KnownTexts;
 pub(crate) use containment::MIN_WORDS;

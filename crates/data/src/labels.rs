@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use table::{Cell, TableError};
 
-use crate::dataset::Places;
 use crate::error::DataError;
 use crate::labelled_table::{LabelledRow, LabelledTable, SourceFile};
+use crate::loaded::Places;
 use crate::record::{Record, Split};
 pub(crate) use column::Value;
 

@@ -6,11 +6,11 @@
 //! [`sampler`] deals rows into batches. [`prepare`] is the whole of it as one command.
 
 pub mod audit;
-mod dataset;
 mod error;
 mod labelled_table;
 mod labels;
 mod load_options;
+mod loaded;
 pub mod manifest;
 pub mod prepare;
 mod record;
@@ -18,9 +18,9 @@ pub mod sampler;
 pub mod source;
 pub mod store;
 mod thousands;
-mod treebank;
 
-pub use dataset::{Dataset, Loaded, Places, SourceChoice};
 pub use error::DataError;
 pub use load_options::DatasetOptions;
+pub use loaded::{Loaded, Places};
 pub use record::{Record, Split, is_blank};
+pub use source::{Dataset, SourceChoice};

@@ -10,6 +10,9 @@ pub(crate) const SPLIT_SEED: u64 = 0;
 /// How a data set is read.
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
 pub struct DatasetOptions {
+    /// Number of classes, for data sets that come in several forms, such as reviews
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, allow_negative_numbers = true)]
+    pub classes: Option<u32>,
     /// Add every labelled phrase of the training trees to the training split
     #[arg(long)]
     pub phrases: bool,
@@ -39,6 +42,27 @@ pub struct DatasetOptions {
     /// Drop rows without text, and count them, instead of refusing them
     #[arg(long)]
     pub drop_empty: bool,
+}
+
+impl DatasetOptions {
+    /// The flags that differ from their defaults.
+    pub(crate) fn given_flags(&self) -> Vec<&'static str> {
+        let Self { classes, phrases, text_column, label_column, label_map, .. } = self;
+        let Self { validation_file, test_file, split_ratio, seed, drop_empty, .. } = self;
+        let flags = [
+            ("--classes", classes.is_some()),
+            ("--phrases", *phrases),
+            ("--text-column", text_column.is_some()),
+            ("--label-column", label_column.is_some()),
+            ("--label-map", label_map.is_some()),
+            ("--validation-file", validation_file.is_some()),
+            ("--test-file", test_file.is_some()),
+            ("--split-ratio", split_ratio.is_some()),
+            ("--seed", seed.is_some()),
+            ("--drop-empty", *drop_empty),
+        ];
+        flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
+    }
 }
 
 /// A count. Zero and the rest of what is too small or too large is judged later, with the allowed range.

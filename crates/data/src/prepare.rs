@@ -16,8 +16,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokenize::Tokenizer;
 
 use crate::audit::{Audit, Tally, audit};
-use crate::dataset::Loaded;
 use crate::error::DataError;
+use crate::loaded::Loaded;
 use crate::manifest::{self, MANIFEST, Manifest, ModelSource, PREPARED, Prepared, SplitManifest};
 use crate::record::Record;
 use crate::source::load;
@@ -65,7 +65,7 @@ pub fn run(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
 }
 
 fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<PreparedSummary, DataError> {
-    let loaded = load(&args.dataset()?, &args.source, &args.load_options)?;
+    let loaded = load(&args.dataset, &args.source, &args.load_options)?;
     loaded.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(folder_name(&loaded.dataset)));
     directory::check(&output)?;

@@ -1,15 +1,10 @@
-//! The file formats. A format is one file of this crate and one line in [`FORMATS`]; help texts, error messages and
-//! documentation list the formats from this table.
+//! What a file format declares.
 
 use std::path::Path;
 
 use crate::column::Column;
 use crate::error::TableError;
 use crate::row::Row;
-use crate::{csv, ending, jsonl, parquet};
-
-/// All formats that can be read, in the order in which messages list them.
-pub static FORMATS: [FileFormat; 4] = [csv::CSV, csv::TSV, jsonl::JSON_LINES, parquet::PARQUET];
 
 /// A file format, declared by the file that reads it.
 pub struct FileFormat {
@@ -30,77 +25,4 @@ pub(crate) type RowIter = Box<dyn Iterator<Item = Result<Row, TableError>> + Sen
 pub(crate) trait OpenFile: Send {
     /// The cells of the selected columns, which are positions in `columns`.
     fn rows(self: Box<Self>, columns: &[Column], selected: &[usize]) -> Result<RowIter, TableError>;
-}
-
-impl FileFormat {
-    /// The format that the ending of a file's name stands for.
-    pub fn of(path: &Path) -> Option<&'static Self> {
-        let ending = ending(path);
-        FORMATS.iter().find(|format| format.endings.contains(&ending.as_str()))
-    }
-
-    /// `CSV, TSV, JSONL or Parquet`.
-    pub fn names() -> String {
-        alternatives(FORMATS.iter().map(|format| format.name.to_owned()))
-    }
-
-    /// The file names to suggest for a stem: `train.csv, train.tsv, train.jsonl or train.parquet`.
-    pub fn file_names(stem: &str) -> String {
-        alternatives(FORMATS.iter().map(|format| format!("{stem}.{}", format.endings[0])))
-    }
-}
-
-/// `a, b or c`.
-fn alternatives(names: impl Iterator<Item = String>) -> String {
-    let names: Vec<String> = names.collect();
-    match names.as_slice() {
-        [] => String::new(),
-        [only] => only.clone(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
-    }
-}
-
-/// The error for a file whose ending is that of no format.
-pub(crate) fn unknown(path: &Path) -> TableError {
-    let expected = FileFormat::file_names("");
-    let reason = match ending(path).as_str() {
-        "" => format!("expected a name that ends in {expected}, found no ending (hint: rename the file)"),
-        other => format!(
-            "expected a name that ends in {expected}, found {other:?} (hint: save it as one of these, or rename it if it \
-             is one)"
-        ),
-    };
-    TableError::file(path, reason)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_ending_stands_for_one_format() {
-        let endings: Vec<&str> = FORMATS.iter().flat_map(|format| format.endings).copied().collect();
-        for (at, ending) in endings.iter().enumerate() {
-            assert!(!endings[..at].contains(ending), "{ending} is in two formats");
-            assert_eq!(*ending, ending.to_lowercase());
-            let format = FileFormat::of(Path::new(&format!("a.{}", ending.to_uppercase()))).unwrap();
-            assert!(format.endings.contains(ending));
-        }
-        assert!(FORMATS.iter().all(|format| !format.endings.is_empty()));
-    }
-
-    #[test]
-    fn an_unknown_ending_lists_the_formats() {
-        let message = |name: &str| unknown(Path::new(name)).to_string();
-        assert_eq!(
-            message("reviews.xlsx"),
-            format!(
-                "reviews.xlsx: expected a name that ends in {}, found \"xlsx\" (hint: save it as one of these, or rename \
-                 it if it is one)",
-                FileFormat::file_names("")
-            )
-        );
-        assert!(message("reviews").contains("found no ending"));
-        assert_eq!(alternatives(["a", "b", "c"].map(str::to_owned).into_iter()), "a, b or c");
-    }
 }

@@ -29,6 +29,7 @@ mod csv;
 mod error;
 mod excerpt;
 mod format;
+mod formats;
 mod jsonl;
 mod pages;
 mod parquet;
@@ -40,7 +41,8 @@ use std::path::Path;
 pub use column::{Column, Declared, ValueType};
 pub use error::{Place, TableError};
 pub use excerpt::{excerpt, quoted};
-pub use format::{FORMATS, FileFormat};
+pub use format::FileFormat;
+pub use formats::FORMATS;
 pub use row::{Cell, Row};
 pub use text::Lines;
 
@@ -62,7 +64,7 @@ impl Table {
     /// # Errors
     /// An ending of no known format, and a file that isn't what its ending says.
     pub fn open(path: &Path) -> Result<Self, TableError> {
-        let format = FileFormat::of(path).ok_or_else(|| format::unknown(path))?;
+        let format = FileFormat::of(path).ok_or_else(|| formats::unknown(path))?;
         let (columns, file) = (format.open)(path)?;
         Ok(Self { columns, file })
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::audit::{AuditLimits, audit};
-use crate::dataset::{Loaded, Places};
+use crate::loaded::{Loaded, Places};
 use crate::record::Record;
 use crate::store::Writer;
 

@@ -3,7 +3,7 @@
 use disk::Sha256Hasher;
 use tokenize::Tokenizer;
 
-use crate::dataset::Loaded;
+use crate::loaded::Loaded;
 use crate::manifest::ModelSource;
 
 /// The form of the splits' files. It isn't the manifest's: a run stays tied to its data while only what is told about

@@ -1,29 +1,32 @@
-//! A person's own tables: a file, or a folder with the files of each split.
+//! The user's own files: a table, or a folder with the files of each split.
 
 use std::path::{Path, PathBuf};
 
 use table::{FileFormat, TableError, ending};
 
-use super::digests;
-use super::trees::TREEBANK_FILES;
-use crate::dataset::Loaded;
+use super::{digests, treebank};
 use crate::error::DataError;
 use crate::labelled_table::{self, LabelledRow, LabelledTable, WantedColumns};
 use crate::labels::{self, Sheet, listed};
 use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED};
+use crate::loaded::Loaded;
 use crate::record::{Split, is_blank};
 use crate::thousands::listed_sizes;
 
-/// Reads a person's own file, or a folder with one file (or several shards) a split.
+/// The flags that files of the user take, of those that not all data sets take.
+pub(super) const FLAGS: &[&str] = &[
+    "--text-column",
+    "--label-column",
+    "--label-map",
+    "--validation-file",
+    "--test-file",
+    "--split-ratio",
+    "--seed",
+    "--drop-empty",
+];
+
+/// Reads the user's own file, or a folder with one file (or several shards) a split.
 pub(super) fn read(path: &Path, options: &DatasetOptions) -> Result<Loaded, DataError> {
-    if !path.exists() && path.extension().is_none() {
-        return Err(DataError::Request(format!(
-            "--dataset {}: no data set has this name, and there is no such file or folder (hint: sst2, sst3, sst5, \
-             glue-sst2, reviews, or the path of a {} file)",
-            path.display(),
-            FileFormat::names()
-        )));
-    }
     let files = Files::find(path, options)?;
     files.refuse_splitting(options)?;
     let mut notes = Vec::new();
@@ -113,7 +116,7 @@ impl Files {
                 path.display()
             )));
         }
-        if TREEBANK_FILES.iter().all(|name| path.join(name).is_file()) {
+        if treebank::FILES.iter().all(|name| path.join(name).is_file()) {
             return Err(DataError::content(path, "this folder is the treebank (hint: --dataset sst2 --source DIR)"));
         }
         let entries = std::fs::read_dir(path).map_err(|error| DataError::io(path, error))?;
@@ -199,3 +202,6 @@ fn split_of(path: &Path) -> Option<Split> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,8 @@ fn treebank() {
         // Phrases are read from the same trees, so half of the mutants ask for them.
         let options = DatasetOptions { phrases: bytes.len() % 2 == 0, ..DatasetOptions::default() };
         let source = SourceChoice::Folder(folder.path().to_owned());
-        let loaded = data::source::load(&Dataset::Sst5, &source, &options).map_err(|error| error.to_string())?;
+        let loaded = data::source::load(&"sst5".parse::<Dataset>().unwrap(), &source, &options)
+            .map_err(|error| error.to_string())?;
         assert_sound(&loaded);
         Ok(())
     });
@@ -47,7 +48,7 @@ fn reviews() {
     check(&Parser { package: "data", name: "trees::reviews", bound: BOUND }, seeds, |bytes| {
         fs::write(folder.path().join("movieReviewSnippets_GroundTruth.txt"), bytes).unwrap();
         let source = SourceChoice::Folder(folder.path().to_owned());
-        let loaded = data::source::load(&Dataset::Reviews { classes: 5 }, &source, &DatasetOptions::default())
+        let loaded = data::source::load(&"reviews5".parse::<Dataset>().unwrap(), &source, &DatasetOptions::default())
             .map_err(|error| error.to_string())?;
         assert_sound(&loaded);
         Ok(())

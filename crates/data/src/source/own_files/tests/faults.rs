@@ -1,7 +1,8 @@
 //! The faults of data, numbered as the project's list numbers them.
 
-use super::*;
+use crate::load_options::DatasetOptions;
 use crate::record::Split;
+use crate::source::tests::{Desk, texts};
 
 const SOUND: &str = "text,label\ngood,pos\nbad,neg\n";
 
@@ -353,9 +354,7 @@ fn fault_12_too_little() {
         "few.csv: 2 rows are too few to take validation and test from at --split-ratio 0.1 (hint: more rows, a larger \
          ratio, another seed, or --validation-file and --test-file)"
     );
-    assert!(
-        desk.refusal("notes.txt", "hello").starts_with("notes.txt: expected a name that ends in .csv, ")
-    );
+    assert!(desk.refusal("notes.txt", "hello").starts_with("notes.txt: expected a name that ends in .csv, "));
     assert!(
         desk.load("absent.csv", &DatasetOptions::default())
             .expect_err("absent")

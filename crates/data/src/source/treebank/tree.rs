@@ -15,14 +15,14 @@ use table::quoted;
 use crate::record::{Record, is_blank};
 
 /// The longest line that is read, in bytes. The treebank's longest has 700.
-pub(crate) const MAX_LINE: usize = 64 * 1024;
+pub(super) const MAX_LINE: usize = 64 * 1024;
 /// The deepest nesting that is read. The treebank's deepest has 30. A line's phrases together are as many times as long
 /// as the line, so this bounds their memory too.
-pub(crate) const MAX_DEPTH: usize = 128;
+pub(super) const MAX_DEPTH: usize = 128;
 
 /// One sentence with the label of every node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tree {
+pub(super) struct Tree {
     tokens: Vec<String>,
     /// In the order in which nodes close, so the root comes last.
     nodes: Vec<Node>,
@@ -38,26 +38,26 @@ struct Node {
 
 impl Tree {
     /// The root's label, 0 to 4.
-    pub(crate) fn label(&self) -> u8 {
+    pub(super) fn label(&self) -> u8 {
         self.nodes.last().map_or(2, |root| root.label)
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         self.tokens.join(" ")
     }
 
     /// Every node's text and label, leaves first, the whole sentence last.
-    pub(crate) fn phrases(&self) -> impl Iterator<Item = (String, u8)> {
+    pub(super) fn phrases(&self) -> impl Iterator<Item = (String, u8)> {
         self.nodes.iter().map(|node| (self.tokens[node.start..node.end].join(" "), node.label))
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {reason}")]
-pub(crate) struct TreeError {
+pub(super) struct TreeError {
     /// Byte in the line, from 1.
-    pub(crate) column: usize,
-    pub(crate) reason: String,
+    pub(super) column: usize,
+    pub(super) reason: String,
 }
 
 /// A node whose bracket is open.
@@ -70,7 +70,7 @@ struct Open {
     children: usize,
 }
 
-pub(crate) fn parse(line: &str) -> Result<Tree, TreeError> {
+pub(super) fn parse(line: &str) -> Result<Tree, TreeError> {
     let fail = |column: usize, reason: String| Err(TreeError { column, reason });
     if line.len() > MAX_LINE {
         return fail(1, format!("a line of {} bytes; a tree has at most {MAX_LINE}", line.len()));
@@ -184,7 +184,7 @@ fn unescape(word: &str) -> String {
 
 /// How many classes the treebank's five are folded into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Classes {
+pub(super) enum Classes {
     /// Negative (0, 1) and positive (3, 4); 2 is left out.
     Two,
     /// Negative (0, 1), neutral (2) and positive (3, 4).
@@ -193,17 +193,8 @@ pub(crate) enum Classes {
 }
 
 impl Classes {
-    /// The names of the classes, in the order of their indices.
-    pub(crate) fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Two => &["negative", "positive"],
-            Self::Three => &["negative", "neutral", "positive"],
-            Self::Five => &["very negative", "negative", "neutral", "positive", "very positive"],
-        }
-    }
-
     /// The class of a treebank label (0 to 4); `None` where it is left out.
-    pub(crate) fn of(self, label: u8) -> Option<u32> {
+    pub(super) fn of(self, label: u8) -> Option<u32> {
         match self {
             Self::Two if label == 2 => None,
             Self::Two => Some(u32::from(label > 2)),
@@ -214,23 +205,23 @@ impl Classes {
 }
 
 /// The sentences of `trees` with their roots' classes.
-pub(crate) fn sentences(trees: &[Tree], classes: Classes) -> Vec<Record> {
+pub(super) fn sentences(trees: &[Tree], classes: Classes) -> Vec<Record> {
     trees.iter().filter_map(|tree| Some(Record::labelled(tree.text(), classes.of(tree.label())?))).collect()
 }
 
 /// The phrases that `--phrases` adds to the training sentences.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Phrases {
+pub(super) struct Phrases {
     /// Each distinct text once, in the order of first appearance; none is one of the training sentences.
-    pub(crate) records: Vec<Record>,
+    pub(super) records: Vec<Record>,
     /// Phrases left out because they are a whole sentence of another split.
-    pub(crate) held_out: usize,
+    pub(super) held_out: usize,
     /// Phrases that the trees label in more than one way; the commonest class is kept, on a tie the first seen.
-    pub(crate) ambiguous: usize,
+    pub(super) ambiguous: usize,
 }
 
 /// Every distinct labelled phrase of the training trees that is neither a training sentence nor one of `held_out`.
-pub(crate) fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Phrases {
+pub(super) fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Phrases {
     let sentences: HashSet<String> = train.iter().map(Tree::text).collect();
     let foreign: HashSet<String> = held_out.iter().map(|tree| crate::record::normalised(&tree.text())).collect();
     // Each phrase with its place in the order of first appearance, and how often it has each class.
