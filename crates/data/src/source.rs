@@ -8,6 +8,7 @@ mod hub;
 mod named;
 mod own_files;
 mod reviews;
+mod split_tables;
 mod treebank;
 
 use std::collections::BTreeMap;

@@ -4,12 +4,10 @@ use std::path::PathBuf;
 
 use super::choice::Source;
 use super::named::{LoadRequest, NamedDataset};
-use super::{TWO_CLASSES, digests, hub, own_files};
+use super::{TWO_CLASSES, hub, split_tables};
 use crate::error::DataError;
-use crate::labelled_table::{self, WantedColumns};
-use crate::labels::{self, Sheet};
+use crate::labelled_table::WantedColumns;
 use crate::loaded::Loaded;
-use crate::record::Split;
 use crate::thousands::grouped;
 
 pub(super) static DATASETS: [NamedDataset; 1] = [SST2];
@@ -41,34 +39,14 @@ fn download(request: &LoadRequest<'_>) -> Result<Loaded, DataError> {
 
 /// Reads three files with GLUE's columns: `idx`, `sentence`, `label`, the test split's labels all -1.
 fn read(files: [PathBuf; 3], source: String, drop_empty: bool) -> Result<Loaded, DataError> {
-    let wanted = WantedColumns { text: Some("sentence"), label: Some("label"), label_optional: false };
-    let (mut sheet, mut notes, mut empty_dropped) = (Sheet::default(), Vec::new(), 0);
-    for (split, path) in Split::ALL.into_iter().zip(&files) {
-        let mut table = labelled_table::read(path, wanted)?;
-        empty_dropped += own_files::refuse_blank(&mut table, drop_empty, &mut notes)?;
-        sheet.add(split, table);
-    }
-    let mut labelled = labels::resolve(sheet, None, Some(SST2.label_names))?;
-    notes.append(&mut labelled.notes);
-    let [train, validation, test] = [&labelled.train, &labelled.validation, &labelled.test].map(|s| grouped(s.len()));
-    Ok(Loaded {
-        dataset: SST2.name.into(),
-        variant: format!(
-            "GLUE SST-2: {train} training phrases, {validation} validation sentences, {test} unlabelled test sentences; \
-             not the treebank's own 6,920/872/1,821 sentences"
-        ),
-        disambiguation: Some(DISAMBIGUATION.into()),
-        source,
-        licence: SST2.licence.into(),
-        source_sha256: digests(&files)?,
-        label_names: labelled.names,
-        train: labelled.train,
-        validation: labelled.validation,
-        test: labelled.test,
-        places: labelled.places,
-        empty_dropped,
-        notes,
-    })
+    let columns = WantedColumns { text: Some("sentence"), label: Some("label"), label_optional: false };
+    let loaded = split_tables::load(&SST2, files, columns, source, drop_empty)?;
+    let [train, validation, test] = loaded.splits().map(|(_, records)| grouped(records.len()));
+    let variant = format!(
+        "GLUE SST-2: {train} training phrases, {validation} validation sentences, {test} unlabelled test sentences; not \
+         the treebank's own 6,920/872/1,821 sentences"
+    );
+    Ok(Loaded { variant, disambiguation: Some(DISAMBIGUATION.into()), ..loaded })
 }
 
 #[cfg(test)]

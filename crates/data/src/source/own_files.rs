@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use table::{FileFormat, TableError, ending};
+use table::{FileFormat, ending};
 
+use super::split_tables::refuse_blank;
 use super::{digests, treebank};
 use crate::error::DataError;
-use crate::labelled_table::{self, LabelledRow, LabelledTable, WantedColumns};
-use crate::labels::{self, Sheet, listed};
+use crate::labelled_table::{self, WantedColumns};
+use crate::labels::{self, Sheet};
 use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED};
 use crate::loaded::Loaded;
-use crate::record::{Split, is_blank};
+use crate::record::Split;
 use crate::thousands::listed_sizes;
 
 /// The flags that files of the user take, of those that not all data sets take.
@@ -62,41 +63,6 @@ pub(super) fn read(path: &Path, options: &DatasetOptions) -> Result<Loaded, Data
         empty_dropped,
         notes,
     })
-}
-
-/// Rows whose text is null or blank: refused with their list, or dropped; how many were.
-pub(super) fn refuse_blank(table: &mut LabelledTable, drop: bool, notes: &mut Vec<String>) -> Result<usize, DataError> {
-    let blank = |row: &LabelledRow| row.text.as_deref().is_none_or(is_blank);
-    let found: Vec<&LabelledRow> = table.rows.iter().filter(|row| blank(row)).collect();
-    let dropped = found.len();
-    let Some(first) = found.first() else {
-        return Ok(0);
-    };
-    if !drop {
-        let refused = TableError::Value {
-            place: table.file.place(first),
-            column: table.file.text_column.clone(),
-            reason: format!(
-                "null or empty text in {} of {} rows: {} (hint: --drop-empty)",
-                found.len(),
-                table.rows.len(),
-                listed(&found)
-            ),
-        };
-        return Err(refused.into());
-    }
-    notes.push(format!(
-        "{}: {} of {} rows dropped, their text is null or empty: {}",
-        table.file.path.display(),
-        found.len(),
-        table.rows.len(),
-        listed(&found)
-    ));
-    table.rows.retain(|row| !blank(row));
-    if table.rows.is_empty() {
-        return Err(DataError::content(&table.file.path, "no row has a text (hint: --text-column)"));
-    }
-    Ok(dropped)
 }
 
 /// The files of a data set and the split that each is.

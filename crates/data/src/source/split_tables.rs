@@ -1,0 +1,83 @@
+//! Named data sets that come as three tables with a text and a label in each row, one table a split.
+
+use std::path::PathBuf;
+
+use table::TableError;
+
+use super::digests;
+use super::named::NamedDataset;
+use crate::error::DataError;
+use crate::labelled_table::{self, LabelledRow, LabelledTable, WantedColumns};
+use crate::labels::{self, Sheet, listed};
+use crate::loaded::Loaded;
+use crate::record::{Split, is_blank};
+use crate::thousands::listed_sizes;
+
+/// Reads the files of train, validation and test. Their labels are the numbers of the data set's label names.
+pub(super) fn load(
+    dataset: &NamedDataset,
+    files: [PathBuf; 3],
+    columns: WantedColumns<'_>,
+    source: String,
+    drop_empty: bool,
+) -> Result<Loaded, DataError> {
+    let (mut sheet, mut notes, mut empty_dropped) = (Sheet::default(), Vec::new(), 0);
+    for (split, path) in Split::ALL.into_iter().zip(&files) {
+        let mut table = labelled_table::read(path, columns)?;
+        empty_dropped += refuse_blank(&mut table, drop_empty, &mut notes)?;
+        sheet.add(split, table);
+    }
+    let labelled = labels::resolve(sheet, None, Some(dataset.label_names))?;
+    notes.extend(labelled.notes);
+    let sizes = [&labelled.train, &labelled.validation, &labelled.test].map(Vec::len);
+    Ok(Loaded {
+        dataset: dataset.name.into(),
+        variant: format!("{}: {} rows", dataset.name, listed_sizes(sizes)),
+        disambiguation: None,
+        source,
+        licence: dataset.licence.into(),
+        source_sha256: digests(&files)?,
+        label_names: labelled.names,
+        train: labelled.train,
+        validation: labelled.validation,
+        test: labelled.test,
+        places: labelled.places,
+        empty_dropped,
+        notes,
+    })
+}
+
+/// Rows whose text is null or blank: refused with their list, or dropped; how many were.
+pub(super) fn refuse_blank(table: &mut LabelledTable, drop: bool, notes: &mut Vec<String>) -> Result<usize, DataError> {
+    let blank = |row: &LabelledRow| row.text.as_deref().is_none_or(is_blank);
+    let found: Vec<&LabelledRow> = table.rows.iter().filter(|row| blank(row)).collect();
+    let dropped = found.len();
+    let Some(first) = found.first() else {
+        return Ok(0);
+    };
+    if !drop {
+        let refused = TableError::Value {
+            place: table.file.place(first),
+            column: table.file.text_column.clone(),
+            reason: format!(
+                "null or empty text in {} of {} rows: {} (hint: --drop-empty)",
+                found.len(),
+                table.rows.len(),
+                listed(&found)
+            ),
+        };
+        return Err(refused.into());
+    }
+    notes.push(format!(
+        "{}: {} of {} rows dropped, their text is null or empty: {}",
+        table.file.path.display(),
+        found.len(),
+        table.rows.len(),
+        listed(&found)
+    ));
+    table.rows.retain(|row| !blank(row));
+    if table.rows.is_empty() {
+        return Err(DataError::content(&table.file.path, "no row has a text (hint: --text-column)"));
+    }
+    Ok(dropped)
+}
