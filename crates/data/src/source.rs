@@ -1,5 +1,5 @@
 //! Data sets, and loading them from where they come from. A family of data sets is one file of `source/` and one line in
-//! the table of `source/dataset.rs`.
+//! [`FAMILIES`].
 
 mod choice;
 mod dataset;
@@ -27,6 +27,9 @@ pub use named::NamedDataset;
 
 pub(crate) use dataset::DEFAULT;
 use named::LoadRequest;
+
+/// The data sets that have a name. Help texts, error messages and documentation list the data sets from this table.
+static FAMILIES: &[&[NamedDataset]] = &[&treebank::DATASETS, &glue::DATASETS, &reviews::DATASETS];
 
 const TWO_CLASSES: &[&str] = &["negative", "positive"];
 const THREE_CLASSES: &[&str] = &["negative", "neutral", "positive"];

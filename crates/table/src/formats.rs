@@ -1,14 +1,10 @@
-//! The file formats that can be read. A format is one file of this crate and one line in [`FORMATS`]; help texts, error
-//! messages and documentation list the formats from this table.
+//! Finding and listing formats.
 
 use std::path::Path;
 
 use crate::error::TableError;
 use crate::format::FileFormat;
-use crate::{csv, ending, jsonl, parquet};
-
-/// All formats, in the order in which messages list them.
-pub static FORMATS: [FileFormat; 4] = [csv::CSV, csv::TSV, jsonl::JSON_LINES, parquet::PARQUET];
+use crate::{FORMATS, ending};
 
 impl FileFormat {
     /// The format that the ending of a file's name stands for.

@@ -42,9 +42,12 @@ pub use column::{Column, Declared, ValueType};
 pub use error::{Place, TableError};
 pub use excerpt::{excerpt, quoted};
 pub use format::FileFormat;
-pub use formats::FORMATS;
 pub use row::{Cell, Row};
 pub use text::Lines;
+
+/// The formats that can be read. A format is one file of this crate and one line here; help texts, error messages and
+/// documentation list the formats from this table.
+pub static FORMATS: &[FileFormat] = &[csv::CSV, csv::TSV, jsonl::JSON_LINES, parquet::PARQUET];
 
 /// A file whose columns are known and of which no row has been read.
 pub struct Table {

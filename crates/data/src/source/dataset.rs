@@ -6,12 +6,8 @@ use std::str::FromStr;
 use table::FileFormat;
 
 use super::named::{NamedDataset, joined};
-use super::{glue, own_files, reviews, treebank};
+use super::{FAMILIES, own_files};
 use crate::error::DataError;
-
-/// The data sets that have a name, a line for each file that declares some. Help texts, error messages and
-/// documentation list the data sets from this table.
-pub(crate) static FAMILIES: [&[NamedDataset]; 3] = [&treebank::DATASETS, &glue::DATASETS, &reviews::DATASETS];
 
 /// The data set without `--dataset`.
 pub(crate) const DEFAULT: &str = "sst2";

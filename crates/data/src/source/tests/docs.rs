@@ -5,9 +5,8 @@ use std::fs;
 
 use table::{FORMATS, FileFormat};
 
-use crate::source::dataset::{DEFAULT, FAMILIES};
 use crate::source::named::NamedDataset;
-use crate::source::{Dataset, Source};
+use crate::source::{DEFAULT, Dataset, FAMILIES, Source};
 use crate::thousands::grouped;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
