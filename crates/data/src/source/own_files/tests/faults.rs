@@ -354,7 +354,7 @@ fn fault_12_too_little() {
         "few.csv: 2 rows are too few to take validation and test from at --split-ratio 0.1 (hint: more rows, a larger \
          ratio, another seed, or --validation-file and --test-file)"
     );
-    assert!(desk.refusal("notes.txt", "hello").starts_with("notes.txt: expected a name that ends in .csv, "));
+    assert!(desk.refusal("notes.ini", "hello").starts_with("notes.ini: expected a name that ends in .csv, "));
     assert!(
         desk.load("absent.csv", &DatasetOptions::default())
             .expect_err("absent")
