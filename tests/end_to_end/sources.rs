@@ -27,7 +27,7 @@ fn without_a_network_the_default_falls_back_and_says_so() {
         manifest["notes"].as_array().expect("notes").iter().filter_map(|note| note.as_str()).collect();
     assert!(notes.iter().any(|note| note.starts_with("NOT THE TREEBANK")), "{notes:?}");
     let model = manifest["model"]["note"].as_str().expect("a note");
-    assert!(model.starts_with("bert-base-uncased is not to be had"), "{model}");
+    assert!(model.starts_with("bert-base-uncased is not available"), "{model}");
     for note in notes.iter().chain([&model]) {
         assert!(said.err.contains(note) || said.out.contains(note), "not said aloud: {note}\n{}", said.err);
     }

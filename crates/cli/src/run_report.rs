@@ -129,7 +129,7 @@ fn origins(scored: &Scored) -> Vec<(String, String)> {
         ("source", manifest.source.clone()),
         ("licence", manifest.licence.clone()),
         ("model", scored.trained_on.model.name.clone()),
-        ("model's origin", format!("{:?}", scored.trained_on.model.origin)),
+        ("model's origin", scored.trained_on.model.origin.to_string()),
         ("longest text", format!("{} tokens", manifest.max_length)),
     ]
     .map(|(name, value)| (name.to_owned(), value))

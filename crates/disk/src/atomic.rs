@@ -10,10 +10,10 @@ use crate::error::{DiskError, Result};
 use crate::faults::call;
 use crate::new_file::NewFile;
 
-/// How the names of unfinished files and folders begin. One that a killed process left behind means nothing.
+/// Prefix of the names of unfinished files and folders. Those that a killed process left behind can be removed.
 pub const UNFINISHED: &str = ".unfinished-";
 
-/// Puts `bytes` at `path`, replacing what was there: at every instant either the old or the new content is there whole.
+/// Writes `bytes` to `path`, replacing what was there: readers see either the whole old content or the whole new one.
 ///
 /// # Errors
 /// A folder that can't be written to, a full disk; the old content then stays.
@@ -21,7 +21,7 @@ pub fn write_atomic(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     write_atomic_with(path, |file| file.write_all(bytes.as_ref()))
 }
 
-/// Puts what `content` writes at `path`, as [`write_atomic`] does.
+/// Writes to `path` what `content` writes, as [`write_atomic`] does.
 ///
 /// # Errors
 /// As [`write_atomic`], and what `content` returns.
@@ -33,8 +33,8 @@ pub fn write_atomic_with(path: &Path, content: impl FnOnce(&mut NewFile) -> io::
     })
 }
 
-/// Gives `file` the second name `path`, replacing what was there. Where the file system knows no second names the
-/// content is copied.
+/// Makes `path` a hard link to `file`, replacing what was there. Without hard links in the file system the content is
+/// copied.
 ///
 /// # Errors
 /// As [`write_atomic`].
@@ -72,8 +72,8 @@ fn put(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
 
 /// Removes a folder of files, file by file.
 ///
-/// A file's space is given back when its last handle is closed, and a disk that is told of every free block takes 0.1 s
-/// for a gigabyte. Nobody has to wait for that: the handles are closed on a thread of their own.
+/// A file's space is given back when its last handle is closed, which takes 0.1 s for a gigabyte on a disk that
+/// discards free blocks. Callers don't wait for that: the handles are closed on a thread of their own.
 ///
 /// # Errors
 /// What the system says; some of the files may be gone then.
@@ -97,12 +97,12 @@ pub fn remove_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a folder, and those above it, where they are missing.
+/// Creates a folder and those above it if they are missing.
 pub fn create_folder_all(folder: &Path) -> Result<()> {
-    call(|| fs::create_dir_all(folder)).map_err(DiskError::at("make the folder", folder))
+    call(|| fs::create_dir_all(folder)).map_err(DiskError::at("create the folder", folder))
 }
 
-/// Makes a folder in one that is there.
+/// Creates a folder in an existing one.
 pub fn create_folder(folder: &Path) -> io::Result<()> {
     call(|| fs::create_dir(folder))
 }
@@ -111,20 +111,19 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     call(|| fs::rename(from, to))
 }
 
-/// Lets two folders change places, at once where the file system can.
+/// Exchanges two folders, atomically if the file system can.
 pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     if try_exchange(one, other)? {
         return Ok(());
     }
-    // For an instant neither has its name; the content of both is there, and older ones are.
+    // For an instant `other` is missing; both contents still exist.
     let aside = beside(other);
     rename(other, &aside)?;
     rename(one, other)?;
     rename(&aside, one)
 }
 
-/// Lets two folders change places at once, so that nobody sees either place empty. False, and nothing is changed, where
-/// the kernel (ENOSYS, EOPNOTSUPP) or the file system (EINVAL) has no such exchange.
+/// Exchanges two folders atomically, so that neither path is ever missing. False, and nothing is changed, if the kernel (ENOSYS, EOPNOTSUPP) or the file system (EINVAL) has no such exchange.
 #[cfg(target_os = "linux")]
 pub(crate) fn try_exchange(one: &Path, other: &Path) -> io::Result<bool> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -140,7 +139,7 @@ pub(crate) fn try_exchange(_: &Path, _: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Makes the names in a folder last. Only Unix has that, and there not every network file system.
+/// Makes sure that the names in a folder survive a power cut. Only Unix has that, except some network file systems.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
@@ -155,7 +154,7 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A name of its own for what will be at `path`.
+/// A unique temporary name beside `path`.
 fn beside(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -192,7 +191,7 @@ mod tests {
         assert!(calls.len() >= 5, "create, write, sync, rename, sync of the folder: {calls:?}");
         for (number, &at) in calls.iter().enumerate() {
             let full = faults::with(Fault { at, errno: 28, for_ever: false }, || write_atomic(&path, "new"));
-            assert_eq!(full.unwrap_err().to_string(), format!("can't write {}", path.display()));
+            assert_eq!(full.unwrap_err().to_string(), format!("failed to write {}", path.display()));
             let content = fs::read_to_string(&path).unwrap();
             // Only the last call, the folder's sync, comes after the rename.
             assert_eq!(content, if number + 1 == calls.len() { "new" } else { "good" }, "call {number}");

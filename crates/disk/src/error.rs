@@ -6,7 +6,7 @@ use std::path::PathBuf;
 pub type Result<T, E = DiskError> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
-#[error("can't {action} {}", path.display())]
+#[error("failed to {action} {}", path.display())]
 pub struct DiskError {
     /// The verb, such as `write` or `list the folder`.
     pub action: &'static str,

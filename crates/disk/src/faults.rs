@@ -2,7 +2,7 @@
 //! it has started. Calls are numbered by thread, so that their names don't depend on who is faster.
 //!
 //! This is compiled into the product: the tests of every crate above use it, and a feature for it would build all of
-//! them twice. Where no test has asked for faults it costs a look at a thread's own variable beside a system call.
+//! them twice. Without injected faults it costs one read of a thread-local variable per system call.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -31,19 +31,19 @@ pub struct Fault {
 struct FaultPlan {
     calls: Vec<Call>,
     fault: Option<Fault>,
-    struck: bool,
+    has_failed: bool,
     /// Files with content that isn't known to have reached the disk, by inode.
     unsynced: BTreeSet<u64>,
 }
 
-/// A plan, and which of its threads this one is.
+/// A plan, and the name of this thread in it.
 #[derive(Clone, Default)]
-struct Part {
+struct ThreadFaults {
     plan: Arc<Mutex<FaultPlan>>,
     thread: &'static str,
 }
 
-impl Part {
+impl ThreadFaults {
     fn plan(&self) -> MutexGuard<'_, FaultPlan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,7 +51,7 @@ impl Part {
 
 thread_local! {
     /// `None` outside of such tests.
-    static PART: RefCell<Option<Part>> = const { RefCell::new(None) };
+    static PART: RefCell<Option<ThreadFaults>> = const { RefCell::new(None) };
 }
 
 pub(crate) fn call<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
@@ -59,7 +59,7 @@ pub(crate) fn call<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     run()
 }
 
-/// Counts a call, and fails it if its time has come.
+/// Counts a call, and fails it if it is the chosen one.
 pub(crate) fn next() -> io::Result<()> {
     PART.with_borrow(|part| {
         let Some(part) = part else { return Ok(()) };
@@ -68,8 +68,8 @@ pub(crate) fn next() -> io::Result<()> {
         let call = Call { thread: part.thread, number };
         plan.calls.push(call);
         let Some(fault) = plan.fault else { return Ok(()) };
-        plan.struck |= call == fault.at;
-        let fails = call == fault.at || (plan.struck && fault.for_ever);
+        plan.has_failed |= call == fault.at;
+        let fails = call == fault.at || (plan.has_failed && fault.for_ever);
         if fails { Err(io::Error::from_raw_os_error(fault.errno)) } else { Ok(()) }
     })
 }
@@ -105,7 +105,8 @@ fn inode(_: &Metadata) -> u64 {
 
 /// A task for a new thread, whose calls belong to the plan of this one.
 pub(crate) fn on_thread<T>(name: &'static str, task: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    let part = PART.with_borrow(|part| part.as_ref().map(|part| Part { thread: name, plan: Arc::clone(&part.plan) }));
+    let part =
+        PART.with_borrow(|part| part.as_ref().map(|part| ThreadFaults { thread: name, plan: Arc::clone(&part.plan) }));
     move || {
         PART.replace(part);
         task()
@@ -114,7 +115,7 @@ pub(crate) fn on_thread<T>(name: &'static str, task: impl FnOnce() -> T) -> impl
 
 /// The calls that `run` makes, thread by thread.
 pub fn count(run: impl FnOnce()) -> Vec<Call> {
-    PART.set(Some(Part::default()));
+    PART.set(Some(ThreadFaults::default()));
     run();
     let part = PART.take().unwrap_or_default();
     let mut calls = std::mem::take(&mut part.plan().calls);
@@ -125,7 +126,7 @@ pub fn count(run: impl FnOnce()) -> Vec<Call> {
 /// What `run` makes of a fault. What it left unsynced is remembered on this thread for [`lose_unsynced`].
 pub fn with<T>(fault: Fault, run: impl FnOnce() -> T) -> T {
     let plan = Arc::new(Mutex::new(FaultPlan { fault: Some(fault), ..FaultPlan::default() }));
-    PART.set(Some(Part { plan, thread: "" }));
+    PART.set(Some(ThreadFaults { plan, thread: "" }));
     let result = run();
     PART.with_borrow(|part| part.iter().for_each(|part| part.plan().fault = None));
     result

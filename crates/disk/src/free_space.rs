@@ -11,11 +11,11 @@ use rustix::io::Errno;
 /// What the system says where it can't tell.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let system = rustix::fs::statvfs(path)?;
-    // Blocks are counted in fragments; those kept for the superuser aren't ours.
+    // Blocks are counted in fragments; those reserved for the superuser don't count.
     Ok(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
-/// Whether an operation failed for want of space: a full disk, a quota, a file larger than is allowed.
+/// Whether an operation failed for lack of space: a full disk, a quota, a file larger than is allowed.
 pub fn is_full(error: &io::Error) -> bool {
     // A quota and a size limit have kinds of their own, but not on every system.
     let full = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG].map(|errno| Some(errno.raw_os_error()));

@@ -1,8 +1,8 @@
-//! Files that are there whole or not at all, for every crate that writes one.
+//! Atomic writes, locks, sha256 sums and free space, for every crate that writes files.
 //!
 //! A file that matters is written beside its place, synced and renamed ([`write_atomic`]); a folder that matters is
-//! filled beside its place and put there in one step ([`StagedFolder`]); what may belong to one process alone is locked
-//! ([`Lock`]); what must be known again is named by its sha256 ([`sha256_file`]).
+//! filled beside its place and put there in one step ([`StagedFolder`]); what only one process may use is locked
+//! ([`Lock`]); content is identified by its sha256 ([`sha256_file`]).
 //!
 //! ```
 //! let folder = tempfile::tempdir()?;

@@ -1,4 +1,4 @@
-//! One owner at a time: locks that the operating system holds, so that they end with their process, however it ends.
+//! Locks of the operating system, which end with their process, however it ends.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
@@ -36,8 +36,8 @@ pub fn try_lock(file: &File) -> io::Result<LockState> {
     }
 }
 
-/// A lock file, locked until this is dropped. The file itself stays: were it removed, somebody who had just opened it
-/// would lock what no longer has a name.
+/// A lock file, locked until this is dropped. The file itself stays: if it were removed, a process that had
+/// just opened it would lock a file without a name.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -55,9 +55,9 @@ pub enum LockAttempt {
 }
 
 impl Lock {
-    /// Waits for the lock file at `path`, which is made with its folder where it is missing; `waiting` is called when
-    /// somebody has it. The file is never written to: Python's libraries lock files of the same names. Where the file
-    /// system has no locks nobody is waited for.
+    /// Waits for the lock file at `path`, which is made with its folder where it is missing; `waiting` is called if
+    /// another process has it. The file is never written to: Python's libraries lock files of the same names. Without
+    /// locks in the file system it doesn't wait.
     pub fn acquire(path: &Path, waiting: impl FnOnce()) -> Result<Self> {
         create_folder_all(folder_of(path))?;
         let file = open(path)?;
@@ -85,7 +85,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         if self.named {
-            // The name goes before the lock does, or the next owner could be told by ours for an instant.
+            // The name is removed before the lock, so that the next owner is never reported under this process's name.
             let _ = name_holder(&mut self.file, "");
         }
         let _ = self.file.unlock();

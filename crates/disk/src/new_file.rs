@@ -19,7 +19,7 @@ const ALIGNMENT: usize = 4096;
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
-    /// The next block, in memory that begins at a multiple of [`ALIGNMENT`].
+    /// The next block, in memory that starts at a multiple of [`ALIGNMENT`].
     memory: Vec<u8>,
     start: usize,
     filled: usize,
@@ -29,7 +29,7 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Begins a file that isn't there yet.
+    /// Creates a file that doesn't exist yet.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = call(|| File::options().write(true).create_new(true).open(path))?;
         let memory = vec![0; BLOCK + ALIGNMENT];
@@ -37,7 +37,7 @@ impl NewFile {
         Ok(Self { file, memory, start, filled: 0, direct: false, may_be_direct: true })
     }
 
-    /// Syncs the file. Without it nothing is promised about what was written.
+    /// Syncs the file. Without it, written content may be lost.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         call(|| self.file.sync_all())?;
@@ -45,10 +45,10 @@ impl NewFile {
         Ok(())
     }
 
-    fn bypass(&mut self, wanted: bool) {
-        if self.may_be_direct && wanted != self.direct {
-            match bypass_page_cache(&self.file, wanted) {
-                Ok(()) => self.direct = wanted,
+    fn bypass(&mut self, direct: bool) {
+        if self.may_be_direct && direct != self.direct {
+            match bypass_page_cache(&self.file, direct) {
+                Ok(()) => self.direct = direct,
                 Err(_) => self.may_be_direct = false,
             }
         }
@@ -83,7 +83,7 @@ impl Write for NewFile {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => done += written,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Larger blocks are asked for, or the one before was written in part.
+                // The disk needs larger blocks, or the previous one was written in part.
                 Err(error) if self.direct && error.kind() == ErrorKind::InvalidInput => {
                     self.bypass(false);
                     self.may_be_direct = false;
@@ -97,15 +97,15 @@ impl Write for NewFile {
 }
 
 #[cfg(target_os = "linux")]
-fn bypass_page_cache(file: &File, wanted: bool) -> io::Result<()> {
+fn bypass_page_cache(file: &File, direct: bool) -> io::Result<()> {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     let mut flags = fcntl_getfl(file)?;
-    flags.set(OFlags::DIRECT, wanted);
+    flags.set(OFlags::DIRECT, direct);
     Ok(fcntl_setfl(file, flags)?)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn bypass_page_cache(_file: &File, _wanted: bool) -> io::Result<()> {
+fn bypass_page_cache(_file: &File, _direct: bool) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 

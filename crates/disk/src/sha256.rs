@@ -138,6 +138,6 @@ mod tests {
         std::fs::write(&path, "abc").unwrap();
         assert_eq!(sha256_file(&path).unwrap(), ABC);
         let error = sha256_file(&folder.path().join("gone")).unwrap_err();
-        assert!(error.to_string().starts_with("can't read ") && error.to_string().ends_with("gone"), "{error}");
+        assert!(error.to_string().starts_with("failed to read ") && error.to_string().ends_with("gone"), "{error}");
     }
 }

@@ -1,12 +1,12 @@
-//! Making a folder appear all at once.
+//! Publishing a folder in one step.
 //!
 //! It is filled under a hidden name beside its place, synced, and put there by one rename. An older folder is exchanged
 //! with the new one in a single step, so the place is never empty. Where the file system can't exchange, the older one
 //! steps aside first; killed between those two renames, the process leaves both beside the empty place, and the next
 //! [`StagedFolder::create`] puts the older one back before it does anything else.
 //!
-//! Whoever fills a folder holds a lock on it, which dies with its process. That is how leftovers of killed processes are
-//! told from the work of a living one.
+//! The process that fills a folder holds a lock on it, which ends with the process. An unlocked folder is therefore the
+//! leftover of a killed process.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -41,14 +41,14 @@ impl StagedFolder {
         };
         let Some(name) = place.file_name().map(|name| name.to_string_lossy().into_owned()) else {
             let unnamed = io::Error::new(ErrorKind::InvalidInput, "expected a path that ends with a folder's name");
-            return Err(DiskError::at("make the folder", place)(unnamed));
+            return Err(DiskError::at("create the folder", place)(unnamed));
         };
         let parent = folder_of(&place);
         create_folder_all(parent)?;
         clear_leftovers(&place, &name, marker);
         let beside = |what: &str| place.with_file_name(format!(".{name}.{what}-{}", std::process::id()));
         let (partial, aside) = (beside("partial"), beside("old"));
-        let lock = create_locked(&partial).map_err(DiskError::at("make the folder", &partial))?;
+        let lock = create_locked(&partial).map_err(DiskError::at("create the folder", &partial))?;
         Ok(Self { partial, aside, place, _lock: lock })
     }
 
@@ -56,13 +56,13 @@ impl StagedFolder {
         &self.partial
     }
 
-    /// Where the folder will be: the place that was asked for, a link followed.
+    /// Where the folder will be published: the requested path, with a link resolved.
     pub fn place(&self) -> &Path {
         &self.place
     }
 
     /// Puts the folder in its place. What was there lies under this one's hidden name then, until it is dropped. Files
-    /// in the folder must have been synced by whoever wrote them.
+    /// in the folder must be synced already.
     ///
     /// # Errors
     /// A folder that can't be synced or renamed; what was there is then still there.
@@ -86,7 +86,7 @@ impl StagedFolder {
     fn replace_in_two_steps(&self) -> io::Result<()> {
         rename(&self.place, &self.aside)?;
         rename(&self.partial, &self.place).inspect_err(|_| {
-            // What made the second rename fail is worth more to a person than what makes this one fail.
+            // The error of the second rename matters more than that of this one.
             let _ = rename(&self.aside, &self.place);
         })
     }
@@ -95,13 +95,13 @@ impl StagedFolder {
 impl Drop for StagedFolder {
     fn drop(&mut self) {
         for path in [&self.partial, &self.aside] {
-            // Nothing depends on their going: a hidden folder is never taken for one that is in its place.
+            // Best effort: a hidden folder that stays is harmless.
             let _ = fs::remove_dir_all(path);
         }
     }
 }
 
-/// A new folder whose lock is ours.
+/// Creates a folder and locks it.
 fn create_locked(path: &Path) -> io::Result<File> {
     loop {
         fs::create_dir(path)?;
@@ -109,9 +109,9 @@ fn create_locked(path: &Path) -> io::Result<File> {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             other => other?,
         };
-        // Without locks a leftover is never known to be one and stays; that is all.
+        // Without locks, leftovers are not recognized and stay.
         let _ = folder.lock();
-        // Somebody who cleared up may have taken it for a leftover before it was locked.
+        // Another process may have removed it as a leftover before it was locked.
         if path.is_dir() {
             return Ok(folder);
         }
@@ -127,12 +127,12 @@ fn clear_leftovers(place: &Path, name: &str, marker: &str) {
     let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     for found in &names {
         let Some(process) = number(found, &partial).or_else(|| number(found, &old)) else { continue };
-        // Held until the folder is gone, so that nobody else clears it meanwhile.
+        // Held until the folder is gone, so that no other process clears it at the same time.
         let partial = place.with_file_name(format!("{partial}{process}"));
         let lock = File::open(&partial);
         let alive = match lock.as_ref().map(try_lock) {
             Ok(Ok(LockState::Held)) => true,
-            // Without locks nobody knows; only our own number's can't be another's.
+            // Without locks this is unknown, except for the number of this process.
             Ok(Ok(LockState::Unsupported) | Err(_)) => process != std::process::id(),
             Ok(Ok(LockState::Acquired)) | Err(_) => false,
         };

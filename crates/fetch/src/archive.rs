@@ -1,8 +1,8 @@
-//! Zip and tar.gz files from elsewhere, opened without trust.
+//! Zip and tar.gz files from untrusted sources.
 //!
-//! Every member's name is judged, wanted or not: an archive with an absolute name, a `..`, a link or a device is
-//! refused as a whole, since whoever made it meant harm or made a mistake. Sizes are counted while unpacking and not
-//! taken from the archive's own statements, so a bomb stops at the limit. Members are picked by name and written under
+//! Every member's name is checked, requested or not: an archive with an absolute name, a `..`, a link or a device is
+//! refused as a whole. Sizes are counted while unpacking and not taken from the archive's headers, so a bomb stops at
+//! the limit. Members are picked by name and written under
 //! names that the caller gives: nothing from the archive ever becomes part of a path.
 
 use std::fs::File;
@@ -18,27 +18,27 @@ use crate::error::{FetchError, Result};
 #[derive(Debug, Clone, Copy)]
 pub struct ArchiveLimits {
     pub member: u64,
-    /// Bytes of all members together, those not wanted included where they have to be unpacked to be passed over.
+    /// Bytes of all members together, also of skipped members that have to be unpacked.
     pub total: u64,
     pub members: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct WantedMember<'a> {
+pub struct RequestedMember<'a> {
     pub member: &'a str,
     /// The file name under the target folder; it may contain `/`.
     pub file: &'a str,
 }
 
-/// Unpacks the wanted members of a zip file into the folder `into`.
+/// Unpacks the requested members of a zip file into the folder `into`.
 ///
 /// Give it a fresh temporary folder: on an error some members may have been written already.
 ///
 /// # Errors
-/// [`FetchError::Archive`] for a hostile, damaged or too large archive and for a wanted member that is not in it.
+/// [`FetchError::Archive`] for a hostile, damaged or too large archive and for a requested member that is not in it.
 pub fn unpack_zip(
     archive: &Path,
-    wanted: &[WantedMember],
+    wanted: &[RequestedMember],
     into: &Path,
     limits: &ArchiveLimits,
 ) -> Result<Vec<PathBuf>> {
@@ -72,7 +72,7 @@ pub fn unpack_zip(
     Ok(written)
 }
 
-/// Unpacks the wanted members of a gzip-compressed tar file into the folder `into`.
+/// Unpacks the requested members of a gzip-compressed tar file into the folder `into`.
 ///
 /// Give it a fresh temporary folder: on an error some members may have been written already.
 ///
@@ -80,13 +80,13 @@ pub fn unpack_zip(
 /// As [`unpack_zip`].
 pub fn unpack_tar_gz(
     archive: &Path,
-    wanted: &[WantedMember],
+    wanted: &[RequestedMember],
     into: &Path,
     limits: &ArchiveLimits,
 ) -> Result<Vec<PathBuf>> {
     let refuse = Refuse(archive);
     let file = File::open(archive).map_err(DiskError::at("read", archive))?;
-    // A tar has no directory: even a member that is passed over is unpacked, so the whole stream has the limit.
+    // A tar has no directory: even a skipped member is unpacked, so the whole stream has the limit.
     // Headers and padding take at most 1.5 KB a member.
     let most = limits.total.saturating_add(2048 * limits.members as u64);
     let stream = Bounded { inner: GzDecoder::new(io::BufReader::new(file)), left: most };
@@ -136,7 +136,7 @@ fn write_member(
     let mut buffer = vec![0; 1 << 16];
     let mut size = 0;
     loop {
-        // Reading is the archive's fault, writing this machine's: the two errors must not be confused.
+        // A failed read is the archive's error, a failed write this machine's.
         let n = match member.read(&mut buffer) {
             Ok(0) => break,
             Ok(n) => n,
@@ -154,9 +154,9 @@ fn write_member(
     Ok(path)
 }
 
-/// Why a member's name must not be trusted, if so.
+/// An error if a member's name is unsafe.
 fn judge_name(name: &str) -> std::result::Result<(), String> {
-    // Backslashes and drive letters are separators elsewhere: an archive that needs them here is not ours to open.
+    // Backslashes and drive letters are separators on other systems, so such names are refused.
     let drive = name.as_bytes().get(1) == Some(&b':');
     if name.starts_with(['/', '\\']) || drive {
         Err(format!("member {name:?} has an absolute name"))

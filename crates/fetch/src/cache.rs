@@ -1,4 +1,4 @@
-//! Where our own files lie, and the lock that keeps two processes from fetching the same one.
+//! Where files that don't come from the Hub are kept, and the lock that keeps two processes from fetching the same one.
 
 use std::env;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! What can go wrong between a name and a file, each with the way out.
+//! Errors of this crate, with hints.
 
 use std::path::PathBuf;
 
@@ -15,17 +15,17 @@ pub enum FetchError {
     #[error("no home directory, so no place for the cache (hint: set VERDICT_CACHE to a folder)")]
     NoHome,
 
-    #[error("\"{name}\" is not {wanted}: {problem}")]
-    BadName { name: String, wanted: &'static str, problem: String },
+    #[error("\"{name}\" is not {expected}: {problem}")]
+    BadName { name: String, expected: &'static str, problem: String },
 
-    /// No answer came: no network, no such host, connection refused, or silence.
+    /// No answer: no network, no such host, connection refused, or a timeout.
     #[error(
         "{host} cannot be reached: {reason} (hint: check the network and HTTPS_PROXY; for the Hugging Face Hub a \
          mirror can be named by HF_ENDPOINT; `packaged` needs neither)"
     )]
     Unreachable { host: String, reason: String },
 
-    /// `HF_HUB_OFFLINE` forbids to ask the Hub, and the file is not in the cache.
+    /// `HF_HUB_OFFLINE` forbids requests to the Hub, and the file is not in the cache.
     #[error(
         "{file} of {repo} at revision {revision} is not in the cache {} and HF_HUB_OFFLINE is set (hint: unset it, or \
          run once with a network)", cache.display()
@@ -46,33 +46,33 @@ pub enum FetchError {
     #[error("{url} answered with status {status}{} (hint: try again later)", after_colon(message))]
     Status { url: String, status: u16, message: String },
 
-    /// A web page came where a file was asked for: a proxy's or a hotel's log-in page.
+    /// A web page instead of the file, such as the login page of a proxy.
     #[error(
-        "{url} gave a web page instead of a file; a proxy or a log-in page stands between (hint: open the address in \
-         a browser, or set HTTPS_PROXY)"
+        "{url} returned a web page instead of a file, probably from a proxy or a login page (hint: open the address \
+         in a browser, or set HTTPS_PROXY)"
     )]
     WebPage { url: String },
 
-    /// An answer that does not say what the Hub always says.
-    #[error("{url} did not answer as the Hub does: {problem} (hint: check HF_ENDPOINT)")]
+    /// An answer without the fields that the Hub always sends.
+    #[error("{url} did not answer like the Hugging Face Hub: {problem} (hint: check HF_ENDPOINT)")]
     BadAnswer { url: String, problem: String },
 
-    /// The body ended early again and again.
+    /// The body ended early, in several attempts.
     #[error(
-        "{url} was cut off after {received} of {} bytes: {reason} (hint: run the same command again, it goes on where \
-         this one stopped)", expected.map_or("an unknown number of".to_owned(), |n| n.to_string())
+        "{url} was cut off after {received} of {} bytes: {reason} (hint: run the same command again, it continues \
+         where this one stopped)", expected.map_or("an unknown number of".to_owned(), |n| n.to_string())
     )]
     CutOff { url: String, received: u64, expected: Option<u64>, reason: String },
 
     /// A file's content is not what its publisher or this project says it is.
     #[error(
-        "{what} is not the file it should be: {algorithm} {found} instead of {expected}; it was not kept (hint: try \
-         again, and check for a proxy that rewrites downloads)"
+        "{what}: expected {algorithm} {expected}, found {found}; the file was discarded (hint: try again, and \
+         check for a proxy that rewrites downloads)"
     )]
     WrongDigest { what: String, algorithm: &'static str, expected: String, found: String },
 
     /// An archive that cannot be read, or should not be.
-    #[error("{} was refused: {problem}; nothing of it was kept", archive.display())]
+    #[error("{} was refused: {problem}; nothing was unpacked", archive.display())]
     Archive { archive: PathBuf, problem: String },
 
     #[error(
@@ -107,11 +107,11 @@ pub enum FetchError {
     NotAModel { place: String, missing: String, found: Vec<String> },
 
     #[error("{hub}\nand the packaged model is not available either: {packaged}")]
-    Nowhere { hub: Box<FetchError>, packaged: Box<FetchError> },
+    NoModelAvailable { hub: Box<FetchError>, packaged: Box<FetchError> },
 }
 
 impl FetchError {
-    /// Whether the source itself is out of reach (no network, offline by wish, a proxy's page, a server in trouble),
+    /// Whether the source itself is not reachable (no network, offline mode, a proxy's page, a server error),
     /// so that another source may be tried. A wrong name, a refusal or a wrong digest is not: those must be seen.
     pub fn is_unreachable(&self) -> bool {
         match self {
@@ -121,7 +121,7 @@ impl FetchError {
             | Self::CutOff { .. }
             | Self::NoPip { .. }
             | Self::Pip { .. }
-            | Self::Nowhere { .. } => true,
+            | Self::NoModelAvailable { .. } => true,
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             _ => false,
         }

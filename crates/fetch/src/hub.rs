@@ -5,11 +5,11 @@
 //! doesn't check what it got against the size and the digest that the Hub states, appends a server's full answer to a
 //! partial file, and sends the token on to the host of a redirect. So the transfer is ours (`transfer.rs`):
 //!
-//! - a connection that isn't there is given up after 4 seconds, and a Hub that couldn't be reached is not tried again
+//! - a connection attempt ends after 4 seconds, and a Hub that was not reachable is not tried again
 //!   in this process; a body is waited for as long as it moves, and continued where it stopped;
 //! - size and digest are checked before a blob gets its name: sha256 for large files, git's SHA-1 for the others,
 //!   both from the Hub's ETag;
-//! - a branch is resolved to its commit once and then kept (`refs/`), so that a model's files are all of one commit
+//! - a branch is resolved to its commit once and remembered (`refs/`), so that a model's files are all of one commit
 //!   and a second run asks the network nothing; take `NAME@REVISION` for another one.
 
 mod digest;
@@ -34,11 +34,11 @@ use store::{Store, is_commit};
 use crate::error::{FetchError, Result};
 use crate::transfer::{Answer, Client, Request};
 
-/// Endpoints that could not be reached, and why: the next file of the same run shall not wait again.
-static DEAD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
-/// The API answers small questions; who is silent that long isn't there.
-const API_PATIENCE: Duration = Duration::from_secs(10);
-/// The answer for a repository with very many files is a few megabytes.
+/// Endpoints that were not reachable, and why, so that later files in this process fail at once.
+static UNREACHABLE_ENDPOINTS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+/// Timeout of requests to the API, whose answers are small.
+const API_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest answer that is read. For a repository with very many files it is a few megabytes.
 const API_ANSWER: u64 = 64 << 20;
 
 /// The Hugging Face Hub, or a mirror of it.
@@ -75,7 +75,7 @@ impl Hub {
     /// [`FetchError::Unreachable`] or [`FetchError::WebPage`] with the reason.
     pub fn reach(&self) -> Result<()> {
         let url = format!("{}/api/models?limit=1", self.settings.endpoint);
-        self.ask(Request { patience: API_PATIENCE, ..self.request(&url) })?.refuse_web_page(&url)
+        self.ask(Request { timeout: API_TIMEOUT, ..self.request(&url) })?.refuse_web_page(&url)
     }
 
     /// A file that the repository has to have, from the cache or else from the Hub.
@@ -85,7 +85,7 @@ impl Hub {
     /// token is needed, [`FetchError::Offline`] when only the cache may be used, and those of the transfer.
     pub fn file(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
         match self.file_of_known_commit(repo, path) {
-            // The branch may have moved on, or been written anew, since its commit was noted.
+            // The branch may have moved since its commit was noted.
             Err(error @ FetchError::NoSuchFile { .. }) if !is_commit(repo.revision()) => {
                 let noted = self.store(repo).commit();
                 let now = self.resolve(repo)?.sha;
@@ -95,7 +95,7 @@ impl Hub {
         }
     }
 
-    /// A file of the commit that was noted for the revision, or of today's if none was.
+    /// A file of the commit that was noted for the revision, or of the current one if none was.
     fn file_of_known_commit(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
         check_path(path)?;
         let store = self.store(repo);
@@ -140,7 +140,7 @@ impl Hub {
         }
     }
 
-    /// The commit that the repository's revision stands for.
+    /// The commit of the repository's revision.
     ///
     /// # Errors
     /// As [`Hub::file`].
@@ -169,7 +169,7 @@ impl Hub {
             return Err(self.offline(repo, "the list of files"));
         }
         let url = format!("{}/api/{}", self.settings.endpoint, repo.to_hf(repo.revision()).api_url());
-        let answer = self.ask(Request { patience: API_PATIENCE, ..self.request(&url) })?;
+        let answer = self.ask(Request { timeout: API_TIMEOUT, ..self.request(&url) })?;
         answer.refuse_web_page(&url)?;
         if answer.status != 200 {
             return Err(self.refusal(answer, repo, None, &url));
@@ -178,7 +178,7 @@ impl Hub {
         let text = answer.text(API_ANSWER).map_err(|error| bad(error.to_string()))?;
         let info: RepoInfo = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
         if !is_commit(&info.sha) {
-            return Err(bad(format!("{:?} is no commit", info.sha)));
+            return Err(bad(format!("{:?} is not a commit", info.sha)));
         }
         self.store(repo).set_commit(&info.sha)?;
         Ok(info)
@@ -222,9 +222,9 @@ impl Hub {
         store.link(digest.etag(), commit, path)
     }
 
-    /// Asks, unless this endpoint has been found dead before.
+    /// Sends a request, unless this endpoint was not reachable before.
     fn ask(&self, request: Request) -> Result<Answer> {
-        let dead = || DEAD.lock().unwrap_or_else(PoisonError::into_inner);
+        let dead = || UNREACHABLE_ENDPOINTS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(reason) = dead().get(&self.settings.endpoint) {
             let reason = format!("{reason} (tried before)");
             return Err(FetchError::Unreachable { host: self.settings.endpoint.clone(), reason });
@@ -277,7 +277,7 @@ fn check_path(path: &str) -> Result<()> {
     let bad = path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains(['\\', '\0']);
     if bad {
         let problem = "it is empty, absolute or has an empty, `.` or `..` part".to_owned();
-        return Err(FetchError::BadName { name: path.to_owned(), wanted: "a path inside a repository", problem });
+        return Err(FetchError::BadName { name: path.to_owned(), expected: "a path inside a repository", problem });
     }
     Ok(())
 }

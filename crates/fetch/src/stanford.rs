@@ -1,9 +1,9 @@
 //! The Stanford Sentiment Treebank from Stanford's own archive, `trainDevTestTrees_PTB.zip`.
 //!
 //! Socher et al. 2013, "Recursive Deep Models for Semantic Compositionality Over a Sentiment Treebank". The archive has
-//! three files of one bracketed tree a line. Stanford states no digest for it, so the archive is held together by its
-//! own checksums and by the shape of its lines; where its content is not the one that this project's figures were
-//! measured with, that is said.
+//! three files of one bracketed tree a line. Stanford states no digest for it, so the archive's
+//! own checksums and the shape of its lines are checked; content other than that of the documented results is a
+//! warning.
 
 use std::env;
 use std::fs::File;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use disk::{DiskError, StagedFolder, sha256_file, sha256_hex};
 
-use crate::archive::{ArchiveLimits, WantedMember, unpack_zip};
+use crate::archive::{ArchiveLimits, RequestedMember, unpack_zip};
 use crate::cache::{cache_dir, lock};
 use crate::error::{FetchError, Result};
 use crate::transfer::{Client, Request};
@@ -56,7 +56,7 @@ pub fn treebank_from(url: &str, cache: &Path) -> Result<PathBuf> {
         return Ok(place);
     }
     tracing::info!("fetching the treebank from {url}");
-    // The lock makes this name ours, and what an earlier process left there is continued only by a fresh download.
+    // This process holds the lock, and what an earlier process left there is continued only by a fresh download.
     let archive = shelf.join(format!("{name}.zip.incomplete"));
     let _ = std::fs::remove_file(&archive);
     let result = download(url, &archive).and_then(|()| unpack(&archive, &place));
@@ -83,21 +83,21 @@ fn download(url: &str, archive: &Path) -> Result<()> {
 fn unpack(archive: &Path, place: &Path) -> Result<()> {
     let content = StagedFolder::create(place, FILES[0].0)?;
     let members = FILES.map(|(file, _)| format!("trees/{file}"));
-    let wanted: Vec<WantedMember> =
-        members.iter().zip(FILES).map(|(member, (file, _))| WantedMember { member, file }).collect();
+    let wanted: Vec<RequestedMember> =
+        members.iter().zip(FILES).map(|(member, (file, _))| RequestedMember { member, file }).collect();
     for path in unpack_zip(archive, &wanted, content.path(), &LIMITS)? {
         if !looks_like_trees(&path)? {
             let name = path.file_name().unwrap_or_default().display().to_string();
             return Err(FetchError::Archive {
                 archive: archive.to_owned(),
-                problem: format!("the first line of {name} is no bracketed tree"),
+                problem: format!("the first line of {name} is not a bracketed tree"),
             });
         }
     }
     Ok(content.publish()?)
 }
 
-/// Parsing is the reader's work; a file of another kind shall not get into the cache.
+/// Parsing is the reader's work; this only keeps files of another kind out of the cache.
 fn looks_like_trees(path: &Path) -> Result<bool> {
     let mut line = Vec::new();
     let file = File::open(path).map_err(DiskError::at("read", path))?;

@@ -1,8 +1,8 @@
-//! HTTP as the downloads need it: short patience for a connection, long patience for a body.
+//! HTTP for downloads: a short timeout for a connection, a long one for a body.
 //!
 //! `ureq` speaks HTTP and TLS. On top of it: redirects are followed here, one by one, so that the Hub's headers of the
 //! first answers are kept and its token never travels to another host; a body that ends early is continued with a
-//! `Range` request; a web page is not taken for a file.
+//! `Range` request; a web page in place of a file is an error.
 
 mod resume;
 
@@ -16,11 +16,11 @@ use ureq::{Agent, Body};
 
 use crate::error::{FetchError, Result};
 
-/// Patience for the name's resolution and for the connection, each: without a network the answer is "no" in seconds.
+/// Timeout for resolving the name and for connecting, each: without a network both fail within seconds.
 const CONNECT: Duration = Duration::from_secs(4);
-/// Patience for the first byte of an answer and for each further read: a slow download goes on as long as it moves.
+/// Timeout for the first byte of an answer and for each further read, so a slow download continues while it moves.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Requests in a row that may bring nothing before a download is given up.
+/// Requests in a row without any byte before a download fails.
 const QUIET_ATTEMPTS: u32 = 4;
 const MAX_REDIRECTS: usize = 10;
 
@@ -35,13 +35,13 @@ pub(crate) struct Request<'a> {
     pub url: &'a str,
     /// Sent to the URL's own host only.
     pub token: Option<&'a str>,
-    /// Patience for the first byte of an answer.
-    pub patience: Duration,
+    /// Timeout for the first byte of an answer.
+    pub timeout: Duration,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn new(url: &'a str, token: Option<&'a str>) -> Self {
-        Self { url, token, patience: SILENCE }
+        Self { url, token, timeout: SILENCE }
     }
 }
 
@@ -93,7 +93,7 @@ impl Answer {
         Ok(())
     }
 
-    /// Any status that no one had a better word for.
+    /// The error for a status without an error of its own.
     pub(crate) fn into_status_error(self, url: &str) -> FetchError {
         let message = self.hub_header("x-error-message").unwrap_or_default().to_owned();
         FetchError::Status { url: url.to_owned(), status: self.status, message }
@@ -124,7 +124,7 @@ impl Client {
         let mut first_host = HeaderMap::new();
         for _ in 0..=MAX_REDIRECTS {
             let at_home = origin(&url) == home;
-            let mut call = self.agent.get(&url).config().timeout_recv_response(Some(request.patience)).build();
+            let mut call = self.agent.get(&url).config().timeout_recv_response(Some(request.timeout)).build();
             if let Some(token) = request.token.filter(|_| at_home) {
                 call = call.header(header::AUTHORIZATION, format!("Bearer {token}"));
             }
@@ -157,7 +157,7 @@ impl Client {
             if !is_passing(answer.status) || attempt + 1 >= QUIET_ATTEMPTS {
                 return Ok(answer);
             }
-            tracing::info!("{} answered with status {}; asking again", request.url, answer.status);
+            tracing::info!("{} answered with status {}; retrying", request.url, answer.status);
             pause(attempt);
         }
         unreachable!("the loop returns on its last attempt")
@@ -224,7 +224,7 @@ fn join(base: &str, location: &str) -> String {
 fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::HostNotFound => "no such host, or no name server".to_owned(),
-        ureq::Error::Timeout(what) => format!("no answer in time ({what})"),
+        ureq::Error::Timeout(what) => format!("no answer before the timeout ({what})"),
         ureq::Error::Io(error) => error.to_string(),
         other => other.to_string(),
     }

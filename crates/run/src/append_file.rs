@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use disk::DiskError;
 
-/// A file that records are appended to, each by one write: a step takes thousands of times as long as that, so nothing
-/// is held back, and a killed run loses nothing and leaves no half record.
+/// A file that records are appended to, each by one write: that is thousands of times faster than a step, so
+/// nothing is buffered, and a killed run loses no record and leaves no half of one.
 #[derive(Debug)]
 pub struct AppendFile {
     path: PathBuf,
@@ -16,17 +16,20 @@ pub struct AppendFile {
 }
 
 impl AppendFile {
-    /// Opens a file for appending, and makes it where there is none.
+    /// Opens a file for appending; creates it if it is missing.
     pub fn open(path: &Path) -> disk::Result<Self> {
         let file = File::options().create(true).append(true).open(path).map_err(DiskError::at("open", path))?;
         Ok(Self { path: path.to_owned(), file: Some(file) })
     }
 
-    /// Appends one record. The first that can't be written is reported, and it and the later ones are left out.
+    /// Appends one record. The first failure is reported; that record and all later ones are dropped.
     pub fn append(&mut self, record: &[u8]) {
         let Some(file) = &mut self.file else { return };
         if let Err(error) = file.write_all(record) {
-            tracing::warn!("{}: {error}; nothing more is logged there, training goes on", self.path.display());
+            tracing::warn!(
+                "{}: {error}; no further records are written to it; training continues",
+                self.path.display()
+            );
             self.file = None;
         }
     }
@@ -50,7 +53,7 @@ mod tests {
     fn a_folder_that_is_gone_is_an_error_and_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let error = AppendFile::open(&folder.path().join("gone/log")).err().map(|error| error.to_string());
-        assert!(error.is_some_and(|error| error.starts_with("can't open") && error.ends_with("gone/log")));
+        assert!(error.is_some_and(|error| error.starts_with("failed to open") && error.ends_with("gone/log")));
     }
 
     /// /dev/full takes no byte, as a full disk does.

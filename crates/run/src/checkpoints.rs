@@ -1,4 +1,4 @@
-//! Where a run's checkpoints lie and what they are called. What is in one is training's to know.
+//! Paths and names of a run's checkpoints. Their contents are defined by `train`.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -21,7 +21,7 @@ pub fn step_of(name: &str) -> Option<u64> {
     digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-/// The steps of the checkpoints in `folder` in order, good or not; none where there is no such folder.
+/// The steps of the checkpoints in `folder` in order, complete or not; none if there is no such folder.
 pub fn steps_in(folder: &Path) -> disk::Result<Vec<u64>> {
     let mut steps: Vec<u64> = names_in(folder)?.iter().filter_map(|name| step_of(name)).collect();
     steps.sort_unstable();
@@ -35,7 +35,7 @@ pub fn newest_complete(run: &Path) -> Option<(u64, PathBuf)> {
     checkpoints.into_iter().find(|(_, path)| path.join(SUMS).is_file())
 }
 
-/// Removes what killed writers left in `folder`, and tells what that was.
+/// Removes unfinished files of killed processes from `folder`; returns their paths.
 pub fn remove_unfinished(folder: &Path) -> disk::Result<Vec<PathBuf>> {
     let unfinished = names_in(folder)?.into_iter().filter(|name| name.starts_with(UNFINISHED));
     let paths: Vec<PathBuf> = unfinished.map(|name| folder.join(name)).collect();

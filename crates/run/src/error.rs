@@ -1,4 +1,4 @@
-//! What can be wrong with the folder of a run.
+//! Errors of this crate, with hints.
 
 use std::path::PathBuf;
 
@@ -14,8 +14,8 @@ pub enum RunError {
         again)", path.display())]
     Finished { path: PathBuf },
 
-    #[error("{} holds a run that was stopped, saved up to step {step} (hint: --resume {} goes on from there; another \
-        --output, or deleting that folder, starts anew)", path.display(), path.display())]
+    #[error("{} holds a run that was stopped, saved up to step {step} (hint: --resume {} continues from there; another \
+        --output, or deleting that folder, starts a new run)", path.display(), path.display())]
     HasCheckpoints { path: PathBuf, step: u64 },
 
     /// A run folder that another process writes to; its PID, where that is known.
@@ -31,7 +31,7 @@ pub enum RunError {
         end; without --run the newest is taken)", path.display())]
     NotARun { path: PathBuf, missing: &'static str },
 
-    #[error("{} is not what this program writes", path.display())]
+    #[error("{} was not written by verdict, or is damaged", path.display())]
     Record { path: PathBuf, source: serde_json::Error },
 
     #[error(transparent)]

@@ -1,13 +1,13 @@
-//! Where a run lives: a folder that is a Hugging Face model folder plus the run's own files.
+//! The folder of a run: a Hugging Face model folder plus the run's own files.
 //!
 //! | file | what it is |
 //! | --- | --- |
-//! | `run.toml` | the resolved configuration; marks the folder as ours |
+//! | `run.toml` | the resolved configuration; marks the folder as a verdict run |
 //! | `model.safetensors`, `config.json`, the tokenizer's files | the best model; marks the run as usable |
 //! | `log.jsonl`, `events.out.tfevents.*` | what was observed |
 //! | `data.json` | the manifest of the data that the model was trained on |
 //! | `metrics.json` | the scores of the best model; marks the run as finished |
-//! | `checkpoints/` | what training needs to go on |
+//! | `checkpoints/` | what training needs to resume |
 //! | `.lock` | held by the process that trains into the folder |
 //!
 //! Paths inside are relative, so a folder can be moved or copied.
@@ -37,9 +37,9 @@ pub const DATA: &str = "data.json";
 /// JSON lines, one an event of the run.
 pub const LOG: &str = "log.jsonl";
 pub const METRICS: &str = "metrics.json";
-/// The mean step by phase, of a run that was asked for it.
+/// The mean duration of a step by phase, of a run with `--profile`.
 pub const PROFILE: &str = "profile.json";
-/// How the names of TensorBoard's files begin.
+/// Prefix of the names of TensorBoard's files.
 pub const EVENTS: &str = "events.out.tfevents.";
 /// The file that the process which trains into the folder keeps locked.
 const LOCK: &str = ".lock";
@@ -63,7 +63,7 @@ impl RunFolder {
     /// process owns.
     pub fn create(output: Option<&Path>, dataset: &str, model: &str) -> Result<Self> {
         match output {
-            Some(path) => Self::take(path),
+            Some(path) => Self::create_at(path),
             None => Self::create_under(Path::new(RUNS), &run_name(SystemTime::now(), dataset, model)),
         }
     }
@@ -79,12 +79,12 @@ impl RunFolder {
         }
     }
 
-    /// A run that was begun, to go on with. What killed writes left in it is removed.
+    /// The folder of an unfinished run, to resume it. Unfinished files of killed processes are removed.
     ///
     /// # Errors
     /// A folder that another process owns.
-    pub fn take_over(path: &Path) -> Result<Self> {
-        Self::own(path.to_owned())
+    pub fn open_to_resume(path: &Path) -> Result<Self> {
+        Self::lock(path.to_owned())
     }
 
     pub fn path(&self) -> &Path {
@@ -123,7 +123,7 @@ impl RunFolder {
                     cut.map_err(DiskError::at("shorten", &path))?;
                 }
                 Some(kept) if *kept > length => {
-                    tracing::warn!("{}: the end of it is lost, {} bytes", path.display(), kept - length);
+                    tracing::warn!("{}: its last {} bytes are missing", path.display(), kept - length);
                 }
                 Some(_) => {}
             }
@@ -143,43 +143,43 @@ impl RunFolder {
         Ok(bytes)
     }
 
-    fn own(path: PathBuf) -> Result<Self> {
+    fn lock(path: PathBuf) -> Result<Self> {
         let lock = match Lock::try_acquire(&path.join(LOCK))? {
             LockAttempt::Acquired(lock) => lock,
             LockAttempt::Held(holder) => return Err(RunError::InUse { path, holder }),
             LockAttempt::Unsupported(lock) => {
                 let folder = path.display();
-                tracing::warn!("{folder} is on a file system without locks: see to it that only one run writes there");
+                tracing::warn!("{folder} is on a file system without locks: make sure that only one run writes there");
                 lock
             }
         };
-        // Nobody else writes here now, so what is unfinished was left by somebody who was killed.
+        // No other process writes here now, so unfinished files are left over from a killed one.
         remove_unfinished(&path)?;
         Ok(Self { path, _lock: Some(Arc::new(lock)) })
     }
 
     /// A new folder: where the name is taken (two runs in one second), it gets a number.
     fn create_under(root: &Path, name: &str) -> Result<Self> {
-        fs::create_dir_all(root).map_err(DiskError::at("make the folder", root))?;
+        fs::create_dir_all(root).map_err(DiskError::at("create the folder", root))?;
         let mut path = root.join(name);
         for number in 2.. {
             match fs::create_dir(&path) {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => path = root.join(format!("{name}-{number}")),
-                Err(error) => return Err(DiskError::at("make the folder", path)(error).into()),
+                Err(error) => return Err(DiskError::at("create the folder", path)(error).into()),
             }
         }
-        Self::own(path)
+        Self::lock(path)
     }
 
-    fn take(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).map_err(DiskError::at("make the folder", path))?;
+    fn create_at(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).map_err(DiskError::at("create the folder", path))?;
         let names = names_in(path).map_err(DiskError::at("list the folder", path))?;
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
         if !names.is_empty() && !has(RUN_TOML) {
             return Err(RunError::NotEmpty { path: path.to_owned(), found: names[0].clone() });
         }
-        let run = Self::own(path.to_owned())?;
+        let run = Self::lock(path.to_owned())?;
         let checkpoints = path.join(CHECKPOINTS);
         if let Some(step) = steps_in(&checkpoints)?.pop().filter(|_| !has(METRICS)) {
             return Err(RunError::HasCheckpoints { path: path.to_owned(), step });
@@ -202,7 +202,7 @@ pub fn newest_run() -> Result<RunFolder> {
 }
 
 /// The newest run with a usable model under `root`: the one whose model was saved last, and of equals the one whose
-/// name comes last (names begin with the time unless somebody chose another).
+/// name comes last (names start with the time unless `--output` gave another).
 fn newest_run_in(root: &Path) -> Result<RunFolder> {
     let none = || RunError::NoRun { root: root.to_owned() };
     let names = match names_in(root) {
@@ -359,7 +359,7 @@ mod tests {
     #[ignore = "another process: started by the tests below, so `cargo test -p run` runs it"]
     fn another_process() {
         let folder = std::env::var_os(LOCKED).expect("a folder to lock");
-        let _run = RunFolder::take_over(Path::new(&folder)).unwrap();
+        let _run = RunFolder::open_to_resume(Path::new(&folder)).unwrap();
         TestProcess::say_ready();
         TestProcess::live_until_killed();
     }
@@ -373,7 +373,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let other = owned_by_another_process(folder.path());
         for _ in 0..2 {
-            let message = RunFolder::take_over(folder.path()).unwrap_err().to_string();
+            let message = RunFolder::open_to_resume(folder.path()).unwrap_err().to_string();
             assert!(message.contains(&format!("is in use by process {}", other.id())), "{message}");
             assert!(message.contains("--output"), "{message}");
         }
@@ -387,13 +387,13 @@ mod tests {
         let pid = other.id().to_string();
         other.kill();
         assert_eq!(fs::read_to_string(&lock).unwrap(), pid, "SIGKILL leaves the file as it was");
-        let run = RunFolder::take_over(folder.path()).unwrap();
+        let run = RunFolder::open_to_resume(folder.path()).unwrap();
         assert_eq!(fs::read_to_string(&lock).unwrap(), std::process::id().to_string());
-        let message = RunFolder::take_over(folder.path()).unwrap_err().to_string();
+        let message = RunFolder::open_to_resume(folder.path()).unwrap_err().to_string();
         assert!(message.contains(&std::process::id().to_string()), "one process can't own it twice: {message}");
         drop(run);
         assert_eq!(fs::read_to_string(&lock).unwrap(), "");
-        RunFolder::take_over(folder.path()).unwrap();
+        RunFolder::open_to_resume(folder.path()).unwrap();
     }
 
     #[test]

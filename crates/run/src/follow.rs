@@ -1,8 +1,7 @@
 //! A run's `log.jsonl`, followed while it grows.
 //!
-//! A run that goes on from a checkpoint cuts its log back first, so what was read may be gone later. The last line that
-//! was read tells: it holds timings, so it never comes again by chance. Where it isn't there any more, everything is read
-//! anew.
+//! A run that resumes from a checkpoint truncates its log first, so lines that were read may be gone later. The last line
+//! that was read shows it: it has timings, so no other line is equal to it. If it is gone, the whole log is read again.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};

@@ -1,8 +1,8 @@
-//! The folder of one training, and every record in it: what is written here is read by the same types.
+//! The folder of one training, and every record in it: the same types write and read them.
 //!
 //! | file | written by | type |
 //! | --- | --- | --- |
-//! | `run.toml` | training, at its start | the resolved options, `train`'s to know |
+//! | `run.toml` | training, at its start | the resolved options, defined by `train` |
 //! | `log.jsonl` | training, line by line | [`Event`], read by [`read_log`] and [`LogFollower`] |
 //! | `metrics.json` | training, at its end | [`RunMetrics`] |
 //! | `evaluation-SPLIT.json` | `evaluate` | [`EvaluationResult`] |

@@ -1,8 +1,8 @@
-//! `log.jsonl`: one JSON object a line, for whatever reads logs.
+//! `log.jsonl`: one JSON object a line.
 //!
 //! The key `event` tells the kinds apart: `start`, `step`, `evaluation`, `end`; the other keys are the fields of
 //! [`StartRecord`], [`StepRecord`], [`EvaluationRecord`] (its scores among them by name) and [`EndRecord`]. A line that isn't an event
-//! is passed over by every reader: it may be what a full disk or a power cut left of one.
+//! is skipped by every reader: it may be half a line after a full disk or a power cut.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -35,19 +35,19 @@ impl LogWriter {
         Ok(Self { log: AppendFile::open(&run.join(LOG))? })
     }
 
-    /// Appends one event. A log that can't be written is reported once and falls silent.
+    /// Appends one event. A failed write is reported once, and nothing more is written.
     pub fn write(&mut self, event: &Event) {
         match serde_json::to_vec(event) {
             Ok(mut line) => {
                 line.push(b'\n');
                 self.log.append(&line);
             }
-            Err(error) => tracing::warn!("a record is left out of {LOG}: {error}"),
+            Err(error) => tracing::warn!("a record could not be written to {LOG}: {error}"),
         }
     }
 }
 
-/// All events in the log of a run, in order; none where there is no log.
+/// All events in the log of a run, in order; none if there is no log.
 pub fn read_log(run: &Path) -> disk::Result<Vec<Event>> {
     let path = run.join(LOG);
     match fs::read(&path) {

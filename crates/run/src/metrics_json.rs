@@ -41,7 +41,7 @@ pub struct ValidationMetrics {
 }
 
 impl RunMetrics {
-    /// Puts it into the folder of its run, which is finished by that.
+    /// Writes `metrics.json` into the run folder, which marks the run as finished.
     pub fn write(&self, run: &RunFolder) -> Result<()> {
         let json = serde_json::to_string_pretty(self)
             .map_err(|error| DiskError::at("write", run.file(METRICS))(error.into()))?;

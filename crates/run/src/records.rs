@@ -23,7 +23,7 @@ pub struct StartRecord {
     pub train_examples: u64,
     pub validation_examples: u64,
     pub epochs: u64,
-    /// Optimizer steps already done, 0 unless the run goes on from a checkpoint.
+    /// Optimizer steps already done: 0 unless the run resumes from a checkpoint.
     pub steps_done: u64,
     pub total_steps: u64,
 }

@@ -57,7 +57,7 @@ mod tests {
     fn each_cause_is_told_once() {
         let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "permission denied");
         let outer = TrainError::from(disk::DiskError::at("write", "run/run.toml")(refused()));
-        assert_eq!(explain(&outer), "can't write run/run.toml: permission denied");
+        assert_eq!(explain(&outer), "failed to write run/run.toml: permission denied");
         let told = TrainError::Data(data::DataError::io("train.csv", refused()));
         assert_eq!(explain(&told).matches("permission denied").count(), 1, "{}", explain(&told));
     }

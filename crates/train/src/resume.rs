@@ -40,7 +40,7 @@ impl TrainRequest {
             tracing::info!("nothing to resume: a new run begins");
             return plan(Given::default(), Begin::Fresh);
         };
-        let folder = RunFolder::take_over(&place.run)?;
+        let folder = RunFolder::open_to_resume(&place.run)?;
         let found = match &place.checkpoint {
             Some(path) => Some(LoadedCheckpoint::open(path)?),
             None => LoadedCheckpoint::newest(&place.run)?,

@@ -129,7 +129,7 @@ fn treebank() {
         ("a word beside nodes", "(3 (2 It) works)"),
         ("nested 600 deep", &deep),
         ("a line of 70,000 bytes", &long),
-        ("nothing but blank lines", " \n\n"),
+        ("only blank lines", " \n\n"),
     ] {
         let text = if tree.trim().is_empty() { tree.to_owned() } else { format!("{good}{tree}\n") };
         all.with(name, "sst/train.txt", Edit::Is(text.as_bytes()), line);

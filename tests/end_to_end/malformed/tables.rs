@@ -96,7 +96,7 @@ fn json_lines() {
     all.table("a control character in a text", "a.jsonl", behind("{\"text\": \"a\u{1}b\", \"label\": 0}"), "");
     all.table("Latin-1", "a.jsonl", b"{\"text\": \"caf\xE9\", \"label\": 0}\n", "");
     all.table("a line of 5 MiB", "a.jsonl", behind(&format!("{{\"text\": \"{}", "a".repeat(5 * MIB))), "");
-    all.table("nothing but blank lines", "a.jsonl", "\n  \n\n", "");
+    all.table("only blank lines", "a.jsonl", "\n  \n\n", "");
     all.table("nothing at all", "a.jsonl", "", "");
     let line = "prepare --dataset folder --model tiny --max-length 32";
     all.house().write("folder/train.csv", "text,label\nfine,1\n");

@@ -99,7 +99,7 @@ fn another_error_of_the_exchange_leaves_the_older_data() {
     let shelf = Shelf::new();
     shelf.put("own", "older");
     let error = shelf.staged("newer").publish_by(|_, _| Err(io::Error::from_raw_os_error(28))).unwrap_err().to_string();
-    assert!(error.starts_with("can't write ") && error.ends_with("own"), "{error}");
+    assert!(error.starts_with("failed to write ") && error.ends_with("own"), "{error}");
     assert_eq!((shelf.manifest().as_str(), shelf.names()), ("older", vec!["own".to_owned()]));
 }
 

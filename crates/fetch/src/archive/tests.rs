@@ -37,8 +37,8 @@ fn make_tar(folder: &Path, members: &[(&str, tar::EntryType, &[u8])]) -> PathBuf
     path
 }
 
-fn wanted(member: &str) -> [WantedMember<'_>; 1] {
-    [WantedMember { member, file: "out/a.txt" }]
+fn wanted(member: &str) -> [RequestedMember<'_>; 1] {
+    [RequestedMember { member, file: "out/a.txt" }]
 }
 
 fn refused(result: Result<Vec<PathBuf>>) -> String {
@@ -128,7 +128,7 @@ fn bombs_stop_at_the_limit() {
 fn total_and_number_are_limited_too() {
     let folder = tempfile::tempdir().unwrap();
     let zip = make_zip(folder.path(), &[("a", &[1; 900]), ("b", &[2; 900])]);
-    let both = [WantedMember { member: "a", file: "a" }, WantedMember { member: "b", file: "b" }];
+    let both = [RequestedMember { member: "a", file: "a" }, RequestedMember { member: "b", file: "b" }];
     let message = refused(unpack_zip(&zip, &both, folder.path(), &LIMITS));
     assert!(message.contains("\"b\" unpacks to more than 600 bytes"), "{message}");
 

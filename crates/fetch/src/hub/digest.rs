@@ -25,7 +25,7 @@ impl Digest {
             40 if is_hex(&etag) => Ok(Self::GitSha1(etag)),
             _ => Err(FetchError::BadAnswer {
                 url: url.to_owned(),
-                problem: format!("its ETag {stated:?} is no digest, so the file could not be checked"),
+                problem: format!("its ETag {stated:?} is not a digest, so the file could not be checked"),
             }),
         }
     }

@@ -37,7 +37,7 @@ impl RepoRef {
     fn parse(kind: RepoKind, name: &str) -> Result<Self> {
         let bad = |problem: String| FetchError::BadName {
             name: name.to_owned(),
-            wanted: "the id of a repository on the Hub (NAME or OWNER/NAME, with @REVISION or without)",
+            expected: "the id of a repository on the Hub (NAME or OWNER/NAME, with @REVISION or without)",
             problem,
         };
         let (id, revision) = name.split_once('@').unwrap_or((name, "main"));
@@ -63,7 +63,7 @@ impl RepoRef {
         &self.revision
     }
 
-    /// The repository's path on the Hub's web site: a data set's id stands after `datasets/`.
+    /// The repository's path on the Hub's web site: a data set's id comes after `datasets/`.
     pub fn page(&self) -> String {
         self.to_hf(&self.revision).url()
     }
@@ -84,7 +84,7 @@ fn check_part(part: &str) -> std::result::Result<(), String> {
         return Err("a part of it is empty".to_owned());
     }
     if part.starts_with(['.', '-']) || part.contains("..") {
-        return Err(format!("{part:?} begins with `.` or `-` or has `..` in it"));
+        return Err(format!("{part:?} starts with `.` or `-` or has `..` in it"));
     }
     match part.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))) {
         Some(c) => Err(format!("{c:?} is not allowed in it")),

@@ -1,4 +1,4 @@
-//! Where the Hub is, where its cache is and who asks: the environment variables of Hugging Face's own tools.
+//! The Hub's address, cache and token: the environment variables of Hugging Face's own tools.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -55,19 +55,19 @@ impl HubSettings {
         Self { endpoint, cache, token, offline }.checked()
     }
 
-    /// The Hub's official endpoint with a cache of one's own, without a token.
+    /// The Hub's official endpoint with a given cache, without a token.
     pub fn with_cache(cache: impl Into<PathBuf>) -> Self {
         Self { endpoint: OFFICIAL.to_owned(), cache: cache.into(), token: None, offline: false }
     }
 
     pub(crate) fn checked(mut self) -> Result<Self> {
-        let bad = |name: &str, wanted, problem: &str| {
-            Err(FetchError::BadName { name: name.to_owned(), wanted, problem: problem.to_owned() })
+        let bad = |name: &str, expected, problem: &str| {
+            Err(FetchError::BadName { name: name.to_owned(), expected, problem: problem.to_owned() })
         };
         self.endpoint.truncate(self.endpoint.trim_end_matches('/').len());
         let host = self.endpoint.strip_prefix("https://").or_else(|| self.endpoint.strip_prefix("http://"));
         if host.is_none_or(str::is_empty) || self.endpoint.contains(char::is_whitespace) {
-            return bad(&self.endpoint, "an address for HF_ENDPOINT", "it has to begin with https:// or http://");
+            return bad(&self.endpoint, "an address for HF_ENDPOINT", "it must start with https:// or http://");
         }
         // A line break in a header would be refused much later and with less to go by.
         if self.token.as_ref().is_some_and(|token| !token.chars().all(|c| c.is_ascii_graphic())) {
@@ -77,7 +77,7 @@ impl HubSettings {
     }
 }
 
-/// A token is nothing to print.
+/// Without the token.
 impl std::fmt::Debug for HubSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HubSettings")

@@ -4,7 +4,7 @@
 //! models--OWNER--NAME/
 //!   blobs/ETAG                    a file's content, named by its digest
 //!   blobs/ETAG.incomplete         the beginning of one
-//!   refs/REVISION                 the commit that a branch or tag stood for
+//!   refs/REVISION                 the commit of a branch or tag
 //!   snapshots/COMMIT/PATH         a link to the blob
 //!   .no_exist/COMMIT/PATH         known not to be in the repository
 //! .locks/models--OWNER--NAME/ETAG.lock
@@ -39,7 +39,7 @@ impl<'a> Store<'a> {
         self.cache.path().join(self.name())
     }
 
-    /// The commit that the revision stood for when it was last asked for.
+    /// The revision's commit when it was last requested.
     pub(super) fn commit(&self) -> Option<String> {
         if is_commit(self.repo.revision()) {
             return Some(self.repo.revision().to_owned());

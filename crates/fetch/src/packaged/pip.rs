@@ -1,4 +1,4 @@
-//! `python3 -m pip download`, with an end to its patience.
+//! `python3 -m pip download`, with timeouts.
 
 use std::env;
 use std::fs;
@@ -22,8 +22,8 @@ pub(super) fn download(python: &str, requirement: &str, sha256: &str, into: &Pat
     fs::write(&list, format!("{requirement} --hash=sha256:{sha256}\n")).map_err(DiskError::at("write", &list))?;
     let target = into.join("archive");
 
-    // First with short patience, so that without a network the answer is "no" in seconds. A server that is there but
-    // slow, or a source archive that the build environment of today can't describe, gets another try.
+    // First with a short timeout, so that it fails within seconds without a network. A server that is there but
+    // slow, or a source archive that needs a build environment, gets another try.
     let quick: &[&str] = &["--timeout", "5", "--retries", "1"];
     let patient: &[&str] = &["--timeout", "60", "--retries", "5"];
     let mut output = run(python, &list, &target, quick)?;
@@ -41,8 +41,8 @@ pub(super) fn download(python: &str, requirement: &str, sha256: &str, into: &Pat
     let mut files = fs::read_dir(&target).map_err(DiskError::at("read", &target))?.flatten();
     match (files.next(), files.next()) {
         (Some(archive), None) => Ok(archive.path()),
-        (None, _) => Err(failed("it brought no file".to_owned())),
-        (Some(_), Some(_)) => Err(failed("it brought more than one file".to_owned())),
+        (None, _) => Err(failed("it downloaded no file".to_owned())),
+        (Some(_), Some(_)) => Err(failed("it downloaded more than one file".to_owned())),
     }
 }
 

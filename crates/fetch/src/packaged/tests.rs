@@ -119,7 +119,7 @@ fn pips_own_reason_is_told() {
     assert!(message.contains("thing==1.0: No matching distribution found"), "{message}");
     world.assert_nothing_left();
     let message = world.install("true").unwrap_err().to_string();
-    assert!(message.contains("brought no file"), "{message}");
+    assert!(message.contains("downloaded no file"), "{message}");
 }
 
 #[test]

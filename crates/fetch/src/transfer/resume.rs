@@ -30,7 +30,7 @@ enum TransferOutcome {
 
 impl Client {
     /// Streams a file into `path`, keeping what is there already, until it has `size` bytes. `first` is an answer with
-    /// status 200 that was asked for from the start.
+    /// status 200 to a request for the whole file.
     pub(crate) fn fill(
         &self,
         request: Request,
@@ -61,7 +61,7 @@ impl Client {
                 let url = request.url.to_owned();
                 return Err(FetchError::CutOff { url, received, expected: size, reason });
             }
-            tracing::info!("{label}: {reason} at byte {received}; going on from there");
+            tracing::info!("{label}: {reason} at byte {received}; continuing from there");
             pause(quiet);
         }
         partial.bar.finish_and_clear();
@@ -91,7 +91,7 @@ impl<'a> Partial<'a> {
         Ok(())
     }
 
-    /// Appends one answer's body; a connection that breaks is no error yet.
+    /// Appends one answer's body; a broken connection is not an error yet.
     fn append(&mut self, request: Request, answer: Answer) -> Result<TransferOutcome> {
         answer.refuse_web_page(request.url)?;
         match answer.status {
@@ -100,7 +100,7 @@ impl<'a> Partial<'a> {
             206 if continues_at(&answer) == Some(self.have) => {}
             206 | 416 => {
                 self.restart()?;
-                return Ok(TransferOutcome::Broken("it gave another range than the one asked for".to_owned()));
+                return Ok(TransferOutcome::Broken("it returned a different range than requested".to_owned()));
             }
             status if is_passing(status) => return Ok(TransferOutcome::Broken(format!("status {status}"))),
             _ => return Err(answer.into_status_error(request.url)),
@@ -118,7 +118,7 @@ impl<'a> Partial<'a> {
             self.have += n as u64;
             self.bar.set_position(self.have);
             if self.size.is_some_and(|size| self.have > size) {
-                // Whatever this is, its beginning is not to be trusted either.
+                // This is another file, so its beginning is wrong too.
                 self.restart()?;
                 return Ok(TransferOutcome::Broken("it sent more bytes than announced".to_owned()));
             }

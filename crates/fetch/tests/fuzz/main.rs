@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use fetch::archive::{ArchiveLimits, WantedMember, unpack_tar_gz, unpack_zip};
+use fetch::archive::{ArchiveLimits, RequestedMember, unpack_tar_gz, unpack_zip};
 use fetch::hub::HubSettings;
 use fetch::{FetchError, Hub, RepoRef};
 use fuzz::{Bound, Form, Parser, Seed, check, folder};
@@ -18,12 +18,14 @@ static ALLOCATOR: fuzz::Counting = fuzz::Counting;
 
 const LIMITS: ArchiveLimits = ArchiveLimits { member: 1 << 16, total: 1 << 17, members: 8 };
 const BOUND: Bound = Bound { per_byte: 64, fixed: 2 << 20 };
-const WANTED: [WantedMember<'static>; 2] =
-    [WantedMember { member: "x/train.txt", file: "train.txt" }, WantedMember { member: "x/dev.txt", file: "dev.txt" }];
+const WANTED: [RequestedMember<'static>; 2] = [
+    RequestedMember { member: "x/train.txt", file: "train.txt" },
+    RequestedMember { member: "x/dev.txt", file: "dev.txt" },
+];
 const FILES: [(&str, &str); 3] =
     [("x/train.txt", "(3 (2 It) (4 works))\n"), ("x/dev.txt", "(1 no)\n"), ("x/readme", "not wanted")];
 
-type Unpack = fn(&Path, &[WantedMember], &Path, &ArchiveLimits) -> Result<Vec<PathBuf>, FetchError>;
+type Unpack = fn(&Path, &[RequestedMember], &Path, &ArchiveLimits) -> Result<Vec<PathBuf>, FetchError>;
 
 /// Unpacks, and looks at what came out: the wanted files and no others, none larger than allowed.
 fn unpack(how: Unpack, folder: &Path, bytes: &[u8]) -> Result<(), String> {

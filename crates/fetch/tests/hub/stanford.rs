@@ -54,7 +54,7 @@ fn what_is_not_the_treebank_leaves_nothing_behind() {
     let mut cut = zip(&TREES);
     cut.truncate(200);
     for (content, reason) in [
-        (zip(&text), "dev.txt is no bracketed tree"),
+        (zip(&text), "dev.txt is not a bracketed tree"),
         (zip(&TREES[..2]), "\"trees/test.txt\" is missing"),
         (zip(&hostile), "points outside"),
         (cut, "not a readable zip"),

@@ -80,7 +80,7 @@ impl SaveJob<'_> {
 
     fn save_into(&self, folder: &Path) -> Result<()> {
         if !folder.is_dir() {
-            disk::create_folder(folder).map_err(DiskError::at("make the folder", folder))?;
+            disk::create_folder(folder).map_err(DiskError::at("create the folder", folder))?;
         }
         free_space::check(folder, self.tensors.bytes())?;
         let place = folder.join(name_of(self.state.step));
