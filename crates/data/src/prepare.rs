@@ -170,7 +170,7 @@ fn write_split(
                 *count += 1;
                 split.labelled += 1;
             }
-            lengths.add(encoded.full_len);
+            lengths.add(encoded.untruncated_len);
             split.tokens += encoded.ids.len() as u64;
             split.longest = split.longest.max(encoded.ids.len());
             split.truncated += usize::from(encoded.truncated);

@@ -1,7 +1,7 @@
-//! Readers of other people's formats, on bytes that their authors did not expect.
+//! Panics of third-party readers as errors.
 //!
-//! A Parquet file is outside data, and the library that reads it panics on some damaged ones. That panic is an error of the
-//! file, so it becomes one, and the panic's own words stay off the terminal.
+//! The Parquet library panics on some damaged files. Such a panic becomes an error of the file, and its message is not
+//! printed.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,8 +11,8 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `work` returns, or what it panicked with. `work` stays on this thread and must leave nothing half-done behind
-/// that is used again.
+/// What `work` returns, or its panic's message. `work` must stay on this thread, and state that it changed must not be
+/// used after a panic.
 pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -1,15 +1,15 @@
-//! What a file says of its columns before any of its rows is read.
+//! What a file declares about its columns.
 
 /// A column, as the file declares it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
     /// Its name; two columns of a file may have the same one.
     pub name: String,
-    /// What the file's schema says; `None` in formats without a schema, where each value speaks for itself.
+    /// What the file's schema says; `None` in formats without a schema, where each value has its own type.
     pub declared: Option<Declared>,
 }
 
-/// What a schema says of a column.
+/// What a schema says about a column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Declared {
     pub values: ValueType,
@@ -26,6 +26,6 @@ pub enum ValueType {
     Integer,
     Float,
     Bool,
-    /// Lists, dates and whatever else can't be read as one value.
+    /// Lists, dates and other types that can't be read as one value.
     Other,
 }

@@ -1,8 +1,8 @@
 //! Comma- and tab-separated tables with a header, quoted as RFC 4180 has it.
 //!
-//! The `csv` crate parses; it takes a quote that never closes, or that closes in the middle of a field, as it comes.
-//! Both swallow rows without a word, so [`Quotes`] watches the bytes on their way to it and stops at either, with the
-//! line where it began. It also bounds a record, so an open quote can't pull a whole file into memory.
+//! The `csv` crate parses. It accepts a quote that never closes or that closes in the middle of a field, and both hide
+//! rows without an error. So [`Quotes`] checks the bytes on their way to it and stops at either, with the line where the
+//! quote opened. It also bounds a record, so an open quote can't pull a whole file into memory.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -82,7 +82,7 @@ fn refused(path: &Path, error: csv::Error) -> TableError {
         ErrorKind::UnequalLengths { expected_len, len, .. } => {
             let what = if len > expected_len { "the separator" } else { "a line end" };
             format!(
-                "{len} fields where the header has {expected_len} (hint: a text that holds {what} belongs in quotes)"
+                "{len} fields where the header has {expected_len} (hint: a text that holds {what} must be in quotes)"
             )
         }
         _ => words,

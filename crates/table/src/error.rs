@@ -1,4 +1,4 @@
-//! What can be wrong with a file, and where.
+//! Errors of this crate, with the place in the file.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub enum TableError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: String },
-    /// A line that is not what its format asks for.
+    /// A malformed line.
     #[error("{}: line {line}: {reason}", path.display())]
     Line { path: PathBuf, line: u64, reason: String },
     #[error("{place}, column {column:?}: {reason}")]
@@ -27,7 +27,7 @@ impl TableError {
         Self::File { path: path.into(), reason: reason.into() }
     }
 
-    /// A column that isn't there, or isn't there once; `seen` are the names of those that are.
+    /// A column that is missing or ambiguous; `seen` are the names of all columns.
     pub fn column<'a>(
         path: impl Into<PathBuf>,
         reason: &str,
@@ -43,7 +43,7 @@ pub struct Place {
     pub path: PathBuf,
     /// The row, from 1; a header is not counted.
     pub row: u64,
-    /// The line on which the row begins, from 1; `None` in files that have no lines.
+    /// The line on which the row starts, from 1; `None` in files that have no lines.
     pub line: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Outside text as a message shows it: short, on one line, with nothing in it that a terminal would obey.
+//! Outside text in messages: short, on one line, without control characters.
 
 /// Characters of a text that a message shows.
 const SHOWN: usize = 40;

@@ -35,7 +35,7 @@ struct JsonLinesFile {
 fn open(path: &Path) -> Result<Opened, TableError> {
     let lines = Lines::open(path, MAX_RECORD)?;
     let mut file = JsonLinesFile { path: path.to_owned(), lines, first: None, row: 0 };
-    let Some(first) = file.object()? else { return Err(TableError::file(path, "nothing but blank lines")) };
+    let Some(first) = file.object()? else { return Err(TableError::file(path, "only blank lines")) };
     let columns = first.1.iter().map(|(name, _)| Column { name: name.clone(), declared: None }).collect();
     file.first = Some(first);
     Ok((columns, Box::new(file)))
@@ -88,18 +88,18 @@ fn parse(path: &Path, line: u64, content: &str) -> Result<Members, TableError> {
     match serde_json::from_str::<Object>(content) {
         Ok(object) => Ok(object.0),
         Err(error) => {
-            let begin = content.trim_start();
-            if !begin.starts_with('{') {
-                return fail(format!("not a JSON object; it begins {} (hint: one object a line)", quoted(begin)));
+            let start = content.trim_start();
+            if !start.starts_with('{') {
+                return fail(format!("not a JSON object; it starts with {} (hint: one object a line)", quoted(start)));
             }
-            let (reason, hint) = explained(content.trim_start(), &error);
+            let (reason, hint) = explain(content.trim_start(), &error);
             fail(format!("not a JSON object, column {}: {reason} (hint: {hint})", error.column()))
         }
     }
 }
 
-/// The JSON parser's words for a line that begins as an object, or ours where a person can be told more, and what to do.
-fn explained(content: &str, error: &serde_json::Error) -> (String, &'static str) {
+/// Why a line that starts as an object is not JSON, and a hint.
+fn explain(content: &str, error: &serde_json::Error) -> (String, &'static str) {
     let at = content.as_bytes().get(error.column().saturating_sub(1)..).unwrap_or_default();
     if error.is_eof() {
         let hint = "is the file cut off? an object over several lines: `jq -c . FILE > FILE.jsonl`";

@@ -86,7 +86,7 @@ impl Table {
     /// If a position is not below the number of columns, or is there twice.
     pub fn rows(self, columns: &[usize]) -> Result<Rows, TableError> {
         let twice = |(at, column): (usize, &usize)| columns[..at].contains(column);
-        assert!(!columns.iter().enumerate().any(twice), "a column is asked for twice: {columns:?}");
+        assert!(!columns.iter().enumerate().any(twice), "a column is requested twice: {columns:?}");
         assert!(columns.iter().all(|&column| column < self.columns.len()), "no such column: {columns:?}");
         Ok(Rows { rows: self.file.rows(&self.columns, columns)?, failed: false })
     }

@@ -1,8 +1,8 @@
 //! What the pages of a Parquet file claim to unpack to, read before the library makes room for it.
 //!
 //! A page's header states its unpacked size, and the library reserves that much before it unpacks a byte; a thousand
-//! bytes of file can ask for 2 GiB. Nothing in the library's interface tells the size beforehand, so the headers
-//! (structs of the Thrift compact protocol) are walked here. Only what is asked for is read, the rest is skipped.
+//! bytes of file can ask for 2 GiB. The library's interface doesn't expose the size beforehand, so the headers
+//! (structs of the Thrift compact protocol) are walked here. Only the needed fields are read.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -37,7 +37,7 @@ pub(crate) fn largest(mut file: &File, about: &ParquetMetaData, mask: &Projectio
                 })?;
                 if page.delta {
                     return Err(ParquetError::General(format!(
-                        "column {} has delta-encoded texts, whose counts can't be held against anything (hint: write \
+                        "column {} has delta-encoded texts, whose sizes can't be checked (hint: write \
                          the file again with plain or dictionary encoding, as pandas and pyarrow do by themselves)",
                         column.column_path()
                     )));
@@ -65,7 +65,7 @@ struct ParquetPage {
     packed: u64,
     unpacked: u64,
     /// Whether its texts are delta-encoded. The library reserves room for as many as such a page says it has, before
-    /// it looks for them; the number stands inside the packed bytes, where it can be anything.
+    /// it looks for them; the number is inside the packed bytes and can be anything.
     delta: bool,
 }
 

@@ -1,9 +1,8 @@
 //! Parquet, as the Hub keeps data sets: one file or shard, some of its columns.
 //!
-//! A Parquet file is a program of sorts for its reader, so it isn't trusted: what its footer claims is held against the
-//! file's own length before a page is touched, so is what its pages claim to unpack to and what its rows add up to;
-//! batches are small, a text is bounded, and a panic of the library on bytes it did not expect is an error here like any
-//! other.
+//! Files are untrusted. What the footer claims is checked against the file's length before a page is read, and so are
+//! the unpacked sizes of pages and the total size of rows. Batches are small, a text is bounded, and a panic of the
+//! library on malformed bytes becomes an error.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -33,8 +32,8 @@ const TRAILER: u64 = 8;
 const BATCH_ROWS: usize = 1024;
 /// The most that a batch's texts may take. Each row may repeat all of the longest page, its dictionary for one.
 const BATCH_BYTES: u64 = 256 << 20;
-/// What the rows may take in memory: so much in any case, and so much for each byte of the file. A few bytes can stand
-/// for millions of equal rows, and no data set is made of those.
+/// What the rows may take in memory: so much in any case, and so much for each byte of the file. A few bytes can
+/// encode millions of equal rows, which no real data set has.
 const MAX_ROWS_BYTES: u64 = 64 << 20;
 const MAX_ROWS_RATIO: u64 = 1024;
 /// Decoded bytes that one column of one row group may claim.
@@ -70,14 +69,14 @@ fn open(path: &Path) -> Result<Opened, TableError> {
     Ok((columns, Box::new(ParquetFile { path: path.to_owned(), builder, headers, length })))
 }
 
-/// What `work` gives. It stays on this thread, and what it leaves half-done in a panic is never used again.
+/// Runs `work` on this thread and returns a panic as an error. What it leaves half-done is not used again.
 fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableError> {
     catch_panic(work).unwrap_or_else(|found| {
         Err(broken(path, ParquetError::General(format!("its pages contradict one another: {found}"))))
     })
 }
 
-/// A file that the library can't read, in its words but for the names that it gives to its own errors.
+/// The library's error without the names of its error kinds.
 fn broken(path: &Path, cause: ParquetError) -> TableError {
     let text = cause.to_string();
     let names = [
@@ -97,7 +96,7 @@ fn broken(path: &Path, cause: ParquetError) -> TableError {
     TableError::file(path, format!("not readable as Parquet: {words} {hint}"))
 }
 
-/// Whether the file begins, ends and has a footer as Parquet does: what the library says of the rest is for experts.
+/// Checks the file's start, end and footer, for which the library has no clear messages.
 fn check_frame(path: &Path, file: &mut File) -> Result<(), TableError> {
     let io = |error| TableError::io(path, error);
     let refuse = |what: String| Err(TableError::file(path, what));
@@ -108,8 +107,8 @@ fn check_frame(path: &Path, file: &mut File) -> Result<(), TableError> {
         return refuse("a Git LFS pointer, not the data itself (hint: `git lfs pull` fetches it)".into());
     }
     if !head.starts_with(MAGIC) {
-        let begin = String::from_utf8_lossy(&head);
-        return refuse(format!("not Parquet: it begins {} (hint: name the file by what it is)", quoted(&begin)));
+        let start = String::from_utf8_lossy(&head);
+        return refuse(format!("not Parquet: it starts with {} (hint: name the file by what it is)", quoted(&start)));
     }
     let cut_off =
         format!("Parquet's mark at its end is missing ({length} bytes); it is cut off (hint: fetch it again)");
@@ -133,7 +132,7 @@ fn check_frame(path: &Path, file: &mut File) -> Result<(), TableError> {
 struct ParquetRows {
     path: PathBuf,
     reader: ParquetRecordBatchReader,
-    /// The columns' names, and where each stands in a batch.
+    /// The columns' names, and the position of each in a batch.
     columns: Vec<(String, usize)>,
     batch: std::vec::IntoIter<Row>,
     /// How many rows there were in all batches.

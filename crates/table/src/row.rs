@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-/// The cells of one row, and where they stood.
+/// The cells of one row, and its place in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// From 1, the header not counted.
     pub number: u64,
-    /// Where the row begins, from 1; `None` in formats without lines.
+    /// The line on which the row starts, from 1; `None` in formats without lines.
     pub line: Option<u64>,
-    /// In the order in which the columns were asked for.
+    /// In the order of the requested columns.
     pub cells: Vec<Cell>,
 }
 
-/// A value. It displays as its file spells it, a missing one as nothing.
+/// A value. Its display form is that of the file; a missing one is empty.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     Missing,

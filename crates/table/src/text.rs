@@ -10,7 +10,7 @@ use crate::error::TableError;
 pub(crate) const MAX_RECORD: usize = 4 * 1024 * 1024;
 
 const CHUNK: usize = 64 * 1024;
-/// How a file begins that stands for a large one in a Git repository.
+/// The start of a Git LFS pointer, the placeholder of a large file in a Git repository.
 pub(crate) const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -107,11 +107,11 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         .iter()
         .any(|tag| text.len() >= tag.len() && text[..tag.len()].eq_ignore_ascii_case(tag.as_bytes()))
     {
-        return Some("a web page, not data (hint: the address may want a login, or a link to the raw file)");
+        return Some("a web page, not data (hint: the address may need a login, or a link to the raw file)");
     }
     let head = &head[..head.len().min(4096)];
     if head.iter().all(|byte| *byte == 0) && !head.is_empty() {
-        return Some("nothing but zero bytes, as a broken copy leaves them (hint: fetch or write the file again)");
+        return Some("only zero bytes, as a broken copy leaves them (hint: fetch or write the file again)");
     }
     let zeros = |from: usize| head.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
     let half = head.len() / 2;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokenize::Tokenizer;
 
-const TEXTS_AT_ONCE: usize = 4096;
+const TEXTS_PER_CHUNK: usize = 4096;
 const MAX_LENGTH: usize = 512;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -20,9 +20,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let content = std::fs::read_to_string(file)?;
     let texts: Vec<&str> = content.lines().collect();
     // Threads are started by the first call.
-    tokenizer.encode_batch(&texts[..texts.len().min(TEXTS_AT_ONCE)])?;
+    tokenizer.encode_batch(&texts[..texts.len().min(TEXTS_PER_CHUNK)])?;
     let (mut spent, mut tokens) = (Duration::ZERO, 0);
-    for texts in texts.chunks(TEXTS_AT_ONCE) {
+    for texts in texts.chunks(TEXTS_PER_CHUNK) {
         let began = Instant::now();
         let encoded = tokenizer.encode_batch(texts)?;
         spent += began.elapsed();

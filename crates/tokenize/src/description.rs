@@ -1,7 +1,7 @@
 //! A model folder's tokenizer files as one checked JSON description.
 //!
-//! The files come from outside, and the library that reads them was written for files that people mean well by. So only
-//! the parts that BERT tokenizers are made of are let through, and each number in them is bounded.
+//! The files are untrusted, and the `tokenizers` library doesn't expect malicious ones. So only the parts that BERT
+//! tokenizers consist of are accepted, and each number in them is bounded.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -15,7 +15,7 @@ use crate::special_tokens::special_tokens;
 
 /// The largest tokenizer file that is read: a hundred times bert-base's.
 const MAX_BYTES: u64 = 64 << 20;
-/// WordPiece takes time quadratic in the length of a word, so a file may not raise BERT's 100 at will.
+/// WordPiece takes time quadratic in the length of a word, so a file may not raise BERT's 100 without limit.
 const MAX_WORD_CHARS: u64 = 10_000;
 
 const NORMALIZERS: &[&str] =
@@ -60,7 +60,7 @@ impl Description {
         });
         let checked = check(&fields).and_then(|()| special_tokens(fields.remove("post_processor").as_ref()));
         let (before, after) = checked.map_err(|message| TokenizeError::content(&path, message))?;
-        normalise_as_configured(&mut fields, &config, &config_path)?;
+        normalize_as_configured(&mut fields, &config, &config_path)?;
         Ok(Self { path, before, after, json: Value::Object(fields) })
     }
 
@@ -72,8 +72,8 @@ impl Description {
         self.before.iter().chain(&self.after).copied()
     }
 
-    /// The bytes with which added tokens begin, where a text's ids are otherwise those of the words between its blanks:
-    /// with BERT's own normaliser and pre-tokenizer, and added tokens that are looked for in the text as it stands.
+    /// The first bytes of added tokens, if a text's ids are otherwise those of its words: with BERT's own normalizer and
+    /// pre-tokenizer, and added tokens that are matched before normalization.
     pub(crate) fn added_token_starts(&self) -> Option<Box<[bool; 256]>> {
         let kind = |name: &str| self.json.get(name)?.get("type")?.as_str();
         if (kind("normalizer"), kind("pre_tokenizer")) != (Some("BertNormalizer"), Some("BertPreTokenizer")) {
@@ -82,8 +82,8 @@ impl Description {
         let mut starts = Box::new([false; 256]);
         for token in self.json.get("added_tokens").and_then(Value::as_array).into_iter().flatten() {
             let content = token.get("content").and_then(Value::as_str)?;
-            let as_it_stands = token.get("normalized") == Some(&Value::Bool(false));
-            starts[usize::from(*content.as_bytes().first().filter(|_| as_it_stands)?)] = true;
+            let before_normalization = token.get("normalized") == Some(&Value::Bool(false));
+            starts[usize::from(*content.as_bytes().first().filter(|_| before_normalization)?)] = true;
         }
         Some(starts)
     }
@@ -109,7 +109,7 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, TokenizeError> {
 fn parse(path: &Path) -> Result<Map<String, Value>, TokenizeError> {
     match serde_json::from_slice(&read_bounded(path)?) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(TokenizeError::content(path, "holds no JSON object")),
+        Ok(_) => Err(TokenizeError::content(path, "is not a JSON object")),
         Err(error) => Err(TokenizeError::content(path, format!("is not valid JSON: {error} (hint: fetch it again)"))),
     }
 }
@@ -125,14 +125,14 @@ fn from_vocabulary(
     {
         return Err(TokenizeError::content(
             config_path,
-            format!("tokenizer_class is {class:?}, which splits text otherwise than BertTokenizer (hint: --model)"),
+            format!("tokenizer_class is {class:?}, which splits text differently from BertTokenizer (hint: --model)"),
         ));
     }
     let bytes = read_bounded(path)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         TokenizeError::content(path, format!("is not UTF-8 at byte {} (hint: fetch it again)", error.valid_up_to()))
     })?;
-    // Nothing but the end of the line is taken off: a token may be white space.
+    // Only the end of the line is removed: a token may be white space.
     let vocabulary: Map<String, Value> =
         text.lines().enumerate().map(|(id, token)| (token.to_owned(), Value::from(id))).collect();
     let id = |token: &str| {
@@ -163,12 +163,12 @@ fn from_vocabulary(
     });
     match description {
         Value::Object(fields) => Ok(fields),
-        _ => Err(TokenizeError::content(path, "holds no vocabulary")),
+        _ => Err(TokenizeError::content(path, "has no vocabulary")),
     }
 }
 
 /// `tokenizer_config.json` has the last word on normalisation, as it has in transformers.
-fn normalise_as_configured(
+fn normalize_as_configured(
     fields: &mut Map<String, Value>,
     config: &Map<String, Value>,
     config_path: &Path,
@@ -190,7 +190,10 @@ fn normalise_as_configured(
             Some(value @ Value::Bool(_)) => drop(normalizer.insert(field.into(), value.clone())),
             Some(Value::Null) if nullable => drop(normalizer.insert(field.into(), Value::Null)),
             Some(other) => {
-                return Err(TokenizeError::content(config_path, format!("{key} is {other}: true or false is needed")));
+                return Err(TokenizeError::content(
+                    config_path,
+                    format!("{key}: expected true or false, found {other}"),
+                ));
             }
         }
     }
@@ -203,7 +206,7 @@ fn check(fields: &Map<String, Value>) -> Result<(), String> {
     if let Some(kind) = model.get("type")
         && kind.as_str() != Some("WordPiece")
     {
-        return Err(format!("model type is {kind}: BERT's tokenizers are \"WordPiece\" (hint: --model)"));
+        return Err(format!("expected a \"WordPiece\" model, found {kind} (hint: --model)"));
     }
     let vocabulary = model.get("vocab").and_then(Value::as_object).ok_or("model has no \"vocab\" object")?;
     let mut tokens = HashMap::with_capacity(vocabulary.len());
@@ -212,7 +215,7 @@ fn check(fields: &Map<String, Value>) -> Result<(), String> {
             return Err(format!("tokens {other:?} and {token:?} both have id {id}: each needs its own"));
         }
         if id.as_u64().is_none_or(|id| id > i32::MAX as u64) {
-            return Err(format!("token {token:?} has id {id}: a whole number from 0 to {} is needed", i32::MAX));
+            return Err(format!("token {token:?}: expected an id from 0 to {}, found {id}", i32::MAX));
         }
     }
     let unknown = model.get("unk_token").and_then(Value::as_str).ok_or("model has no \"unk_token\"")?;
@@ -222,7 +225,7 @@ fn check(fields: &Map<String, Value>) -> Result<(), String> {
     if let Some(chars) = model.get("max_input_chars_per_word")
         && chars.as_u64().is_none_or(|chars| !(1..=MAX_WORD_CHARS).contains(&chars))
     {
-        return Err(format!("max_input_chars_per_word is {chars}: 1 to {MAX_WORD_CHARS} is supported"));
+        return Err(format!("max_input_chars_per_word: expected 1 to {MAX_WORD_CHARS}, found {chars}"));
     }
     check_kinds(fields, "normalizer", "normalizers", NORMALIZERS)?;
     check_kinds(fields, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)
@@ -233,11 +236,11 @@ fn check_kinds(fields: &Map<String, Value>, name: &str, members: &str, known: &[
     let component = match fields.get(name) {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Object(component)) => component,
-        Some(other) => return Err(format!("{name} is {other}: an object is needed")),
+        Some(other) => return Err(format!("{name}: expected an object, found {other}")),
     };
     let kind = component.get("type").and_then(Value::as_str).unwrap_or("missing");
     if !known.contains(&kind) {
-        return Err(format!("{name} type is {kind:?}: a BERT tokenizer has one of {}", known.join(", ")));
+        return Err(format!("{name} type: expected one of {}, found {kind:?}", known.join(", ")));
     }
     if kind == "Sequence" {
         for member in component.get(members).and_then(Value::as_array).into_iter().flatten() {

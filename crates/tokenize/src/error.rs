@@ -10,7 +10,7 @@ pub enum TokenizeError {
     #[error("{}: {message}", path.display())]
     Content { path: PathBuf, message: String },
     /// A tokenizer file that the library can't use, or a text that it fails on.
-    #[error("{}: can't be used: {source} (hint: fetch the model again, or name another with --model)", path.display())]
+    #[error("{}: not usable: {source} (hint: fetch the model again, or name another with --model)", path.display())]
     Library { path: PathBuf, source: tokenizers::Error },
     #[error(
         "--max-length {max_length} leaves no room for text beside the {special_tokens} special tokens: at least {} is \

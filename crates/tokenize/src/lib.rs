@@ -1,8 +1,8 @@
 //! Text to token ids, exactly as Hugging Face's fast BERT tokenizer makes them, and ids to token-packed batches.
 //!
 //! A [`Tokenizer`] is read from a model folder and gives each text its [`Encoded`] ids; a [`Batch`] lays the ids of several
-//! texts end to end, with no padding between them, as the model reads them. Whoever has a model folder and texts needs
-//! nothing else: there is no data set here, no network and no tensor.
+//! texts end to end, with no padding between them, as the model reads them. This crate needs
+//! only a model folder and texts: it knows no data sets, no network and no tensors.
 //!
 //! ```no_run
 //! let tokenizer = tokenize::Tokenizer::from_folder("models/bert-base-uncased".as_ref(), 512)?;

@@ -46,5 +46,5 @@ pub(crate) fn special_tokens(post_processor: Option<&Value>) -> Result<(Vec<u32>
 
 fn token_id(value: Option<&Value>) -> Result<u32, String> {
     let id = value.and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
-    id.ok_or_else(|| "post_processor has a special token whose id is no whole number".into())
+    id.ok_or_else(|| "post_processor has a special token whose id is not a whole number".into())
 }

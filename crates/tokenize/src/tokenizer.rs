@@ -1,9 +1,9 @@
 //! A WordPiece tokenizer, as a model folder describes it.
 //!
-//! A model folder brings its tokenizer as `tokenizer.json`, or, when it is older, as `vocab.txt`. Both become one
+//! A model folder has its tokenizer as `tokenizer.json` or, in older ones, as `vocab.txt`. Both become one
 //! description, which is checked before the `tokenizers` library sees it, and both obey `tokenizer_config.json` where
-//! that states a normalisation. The library normalises, splits and looks words up. Special tokens, truncation and the
-//! absence of padding are ours: what a `tokenizer.json` says about the latter two is left out. (The packaged MiniLM cuts
+//! that states a normalisation. The library normalises, splits and looks words up. Special tokens and truncation
+//! are added here, and nothing is padded: what a `tokenizer.json` says about the latter two is left out. (The packaged MiniLM cuts
 //! at 128 tokens and pads to 128; none of that may reach the data.)
 
 use std::path::{Path, PathBuf};
@@ -24,12 +24,12 @@ pub struct Tokenizer {
     after: Vec<u32>,
     vocab_size: usize,
     max_length: usize,
-    /// What is known of words, where a text's ids are those of its words.
+    /// Ids of known words, if a text's ids are those of its words.
     words: Option<Pool>,
 }
 
-/// Texts that a thread takes at a time.
-const TEXTS_A_TURN: usize = 64;
+/// Texts that a thread tokenizes at a time.
+const TEXTS_PER_TASK: usize = 64;
 
 /// One text as token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Encoded {
     pub ids: Vec<u32>,
     pub truncated: bool,
     /// How many ids there would have been without the cut.
-    pub full_len: usize,
+    pub untruncated_len: usize,
 }
 
 impl Tokenizer {
@@ -79,7 +79,7 @@ impl Tokenizer {
     }
 
     pub fn encode_batch(&self, texts: &[&str]) -> Result<Vec<Encoded>, TokenizeError> {
-        let parts: Vec<_> = texts.par_chunks(TEXTS_A_TURN).map(|texts| self.encode_all(texts)).collect();
+        let parts: Vec<_> = texts.par_chunks(TEXTS_PER_TASK).map(|texts| self.encode_all(texts)).collect();
         let mut encoded = Vec::with_capacity(texts.len());
         for part in parts {
             encoded.append(&mut part?);
@@ -109,7 +109,7 @@ impl Tokenizer {
         };
         ids.extend_from_slice(&self.after);
         let special_tokens = self.before.len() + self.after.len();
-        Ok(Encoded { ids, truncated: full > most, full_len: full + special_tokens })
+        Ok(Encoded { ids, truncated: full > most, untruncated_len: full + special_tokens })
     }
 
     /// The ids of a text as the library finds them.

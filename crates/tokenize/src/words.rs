@@ -1,18 +1,18 @@
-//! The ids of words that came before.
+//! A cache of the ids of words.
 //!
-//! BERT's normaliser works character by character but for runs of combining marks, and its pre-tokenizer splits at white
+//! BERT's normalizer works character by character but for runs of combining marks, and its pre-tokenizer splits at white
 //! space. So between two blanks a text's ids depend on nothing outside: a text is its words, and words repeat. Looking
 //! one up takes a thousandth of what the library takes for it. What a `tokenizer.json` adds besides the vocabulary may
-//! stand anywhere in a text, so texts in which such a token could begin go to the library whole.
+//! be anywhere in a text, so texts in which such a token could start go to the library whole.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// The words that are kept of each thread, and the longest of them in bytes: some megabytes.
-const MOST_WORDS: usize = 1 << 16;
-const LONGEST: usize = 64;
-/// White space between which words stand for themselves; other white space is left to the library.
+/// The number of words that each thread remembers, and their maximum length in bytes: some megabytes in all.
+const MAX_WORDS: usize = 1 << 16;
+const MAX_WORD_BYTES: usize = 64;
+/// White space that separates words; other white space is left to the library.
 const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(crate) struct WordCache {
 }
 
 impl WordCache {
-    /// Appends at most `most` of a text's ids, and says how many it has. What isn't known is asked of `library`.
+    /// Appends at most `most` of a text's ids, and says how many it has. Unknown words go to `library`.
     pub(crate) fn append<E>(
         &mut self,
         text: &str,
@@ -43,7 +43,7 @@ impl WordCache {
             }
             let ids = library(word)?;
             put(&ids);
-            if word.len() <= LONGEST {
+            if word.len() <= MAX_WORD_BYTES {
                 self.keep(word, &ids);
             }
         }
@@ -51,7 +51,7 @@ impl WordCache {
     }
 
     fn keep(&mut self, word: &str, ids: &[u32]) {
-        if self.known.len() == MOST_WORDS {
+        if self.known.len() == MAX_WORDS {
             self.known.clear();
             self.ids.clear();
         }
@@ -66,7 +66,7 @@ impl WordCache {
 #[derive(Debug)]
 pub(crate) struct Pool {
     idle: Mutex<Vec<WordCache>>,
-    /// Bytes with which an added token begins.
+    /// The first bytes of added tokens.
     starts: Box<[bool; 256]>,
 }
 
@@ -75,7 +75,7 @@ impl Pool {
         Self { idle: Mutex::default(), starts }
     }
 
-    /// Whether no added token can begin in `text`.
+    /// Whether no added token can start in `text`.
     pub(crate) fn reads(&self, text: &str) -> bool {
         !text.bytes().any(|byte| self.starts[usize::from(byte)])
     }
@@ -105,11 +105,11 @@ mod tests {
         assert_eq!((ids.as_slice(), asked.get()), ([7, 97, 98, 99, 97].as_slice(), 2));
         assert_eq!(words.append("c c", 4, &mut ids, library), Ok(2));
         assert_eq!((ids.len(), asked.get()), (7, 2));
-        for number in 0..2 * MOST_WORDS {
+        for number in 0..2 * MAX_WORDS {
             words.append(&number.to_string(), 9, &mut Vec::new(), library).unwrap();
-            assert!(words.known.len() <= MOST_WORDS);
+            assert!(words.known.len() <= MAX_WORDS);
         }
-        assert_eq!(words.append(&"x".repeat(LONGEST + 1), 2, &mut ids, library), Ok(LONGEST + 1));
-        assert!(!words.known.contains_key("x".repeat(LONGEST + 1).as_str()));
+        assert_eq!(words.append(&"x".repeat(MAX_WORD_BYTES + 1), 2, &mut ids, library), Ok(MAX_WORD_BYTES + 1));
+        assert!(!words.known.contains_key("x".repeat(MAX_WORD_BYTES + 1).as_str()));
     }
 }

@@ -125,7 +125,7 @@ fn the_packaged_truncation_and_padding_stay_out() {
     let Some(tokenizer) = tokenizer() else { return };
     assert_eq!(tokenizer.encode("good").unwrap().ids, [101, 2204, 102]);
     let long = tokenizer.encode(&"good ".repeat(600)).unwrap();
-    assert_eq!((long.ids.len(), long.truncated, long.full_len), (MAX_LENGTH, true, 602));
+    assert_eq!((long.ids.len(), long.truncated, long.untruncated_len), (MAX_LENGTH, true, 602));
     assert_eq!(long.ids.last(), Some(&102), "[SEP] is kept");
 }
 

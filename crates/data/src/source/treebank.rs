@@ -216,7 +216,7 @@ fn trees(path: &Path) -> Result<Vec<Tree>, DataError> {
             reason: error.to_string(),
         })?);
     }
-    if trees.is_empty() { Err(DataError::content(path, "nothing but blank lines")) } else { Ok(trees) }
+    if trees.is_empty() { Err(DataError::content(path, "only blank lines")) } else { Ok(trees) }
 }
 
 fn from_stanford() -> Result<Trees, DataError> {

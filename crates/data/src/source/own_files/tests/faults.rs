@@ -343,7 +343,7 @@ fn fault_12_too_little() {
     assert_eq!(desk.refusal("empty.csv", ""), "empty.csv: the file is empty (0 bytes)");
     assert_eq!(desk.refusal("empty.parquet", ""), "empty.parquet: the file is empty (0 bytes)");
     assert_eq!(desk.refusal("header.csv", "text,label\n"), "header.csv: no rows, only the names of its columns");
-    assert_eq!(desk.refusal("blank.jsonl", "\n \n"), "blank.jsonl: nothing but blank lines");
+    assert_eq!(desk.refusal("blank.jsonl", "\n \n"), "blank.jsonl: only blank lines");
     assert_eq!(
         desk.refusal("one.csv", "text,label\ngood,pos\nfine,pos\n"),
         "one.csv: train has one class, \"pos\" (2 rows); two are needed (hint: is --label-column right?)"
