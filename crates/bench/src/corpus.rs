@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn recombined_sentences_differ_and_stay_the_same() {
-        let sentence = |index: u32| Record::labelled(format!("a{index} b{index} c{index}"), index % 5);
+        let sentence = |index: u32| Record::labeled(format!("a{index} b{index} c{index}"), index % 5);
         let sentences: Vec<Record> = (0..10).map(sentence).collect();
         assert_eq!(recombined(&sentences, 0).text, "a0 b0 c0");
         assert_eq!(recombined(&sentences, 1).text, "a1 b1 c9");

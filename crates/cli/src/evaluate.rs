@@ -163,7 +163,7 @@ fn find_data(args: &EvaluateArgs, run: &RunFolder, trained_on: &Manifest) -> Res
 }
 
 fn default_split(manifest: &Manifest) -> Result<String> {
-    let labelled = |name: &&str| manifest.splits.get(*name).is_some_and(|split| split.labelled == split.rows);
+    let labelled = |name: &&str| manifest.splits.get(*name).is_some_and(|split| split.labeled == split.rows);
     match ["test", "validation"].iter().find(|name| labelled(name)) {
         Some(name) => Ok((*name).to_owned()),
         None => bail!("the data has neither a labelled test nor a labelled validation split (hint: --split train)"),

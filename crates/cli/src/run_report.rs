@@ -127,7 +127,7 @@ fn origins(scored: &Scored) -> Vec<(String, String)> {
     [
         ("data set", manifest.variant.clone()),
         ("source", manifest.source.clone()),
-        ("licence", manifest.licence.clone()),
+        ("licence", manifest.license.clone()),
         ("model", scored.trained_on.model.name.clone()),
         ("model's origin", scored.trained_on.model.origin.to_string()),
         ("longest text", format!("{} tokens", manifest.max_length)),

@@ -1,9 +1,9 @@
-//! What a person should know of a data set before training on it, counted: labels and their balance, repeated and
-//! conflicting texts, text of one split inside another, lengths, and what the model will not see of them.
+//! Counts what users should know about a data set before training on it: labels and their balance, repeated and
+//! conflicting texts, texts of one split inside another, lengths and truncation.
 //!
-//! Texts are compared as they stand and [`normalised`]. [`audit`] counts what the texts alone tell; token lengths join
-//! once there are tokens (`Audit::add_tokens`). What passes its limit is listed in [`Audit::exceeded`], and
-//! [`Audit::check`] refuses it unless it was allowed. The whole of it lies in every prepared directory as `audit.json`.
+//! Texts are compared exactly and [`normalized`]. [`audit`] counts what the texts show; token lengths are added after
+//! tokenization (`Audit::add_tokens`). What exceeds its limit is listed in [`Audit::exceeded`], and [`Audit::check`]
+//! refuses it unless it was allowed. Every prepared directory has its audit as `audit.json`.
 
 mod containment;
 mod file;
@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::loaded::{Loaded, Places};
-use crate::record::{Record, Split, normalised};
+use crate::record::{Record, Split, normalized};
 use containment::KnownTexts;
 pub(crate) use containment::MIN_WORDS;
 pub use file::AUDIT;
@@ -26,14 +26,14 @@ pub use lengths::{Bin, Lengths};
 pub use limits::{AuditLimits, Exceeded};
 use texts::{Name, Texts};
 
-/// Examples of each kind that are kept of a split.
+/// Examples of each kind per split.
 const EXAMPLES: usize = 5;
-/// Rows that are named of one conflicting text.
+/// Rows that are listed per conflicting text.
 const MENTIONS: usize = 8;
-/// Characters of an example's text that are kept.
+/// Maximum characters of an example's text.
 const EXAMPLE_CHARS: usize = 200;
 
-/// What was found in a data set, and which limits it was held against.
+/// What was found in a data set, and the limits that were applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
@@ -51,7 +51,7 @@ pub struct Audit {
     /// The limits, as shares from 0 to 1.
     pub limits: AuditLimits,
     pub exceeded: Vec<Exceeded>,
-    /// Whether `--allow-leakage` said to go on all the same.
+    /// Whether `--allow-leakage` was given.
     pub allowed: bool,
 }
 
@@ -64,16 +64,17 @@ pub struct SplitAudit {
     pub labels: Vec<LabelCount>,
     /// Rows of the commonest class over rows of the rarest; `None` where a class has no rows.
     pub largest_to_smallest: Option<f64>,
-    pub unlabelled: usize,
-    /// Rows whose normalised text an earlier row of the same split has.
+    #[serde(rename = "unlabelled")]
+    pub unlabeled: usize,
+    /// Rows whose normalized text an earlier row of the same split has.
     pub duplicates: usize,
-    /// Rows whose normalised text another row of the same split has under another label.
+    /// Rows whose normalized text another row of the same split has under another label.
     pub conflicting: usize,
     /// The first texts with two labels.
     pub conflicts: Vec<Conflict>,
     /// Rows that are rows of another split too: of train, and for test of validation as well.
     pub leaked: BTreeMap<Split, Leak>,
-    /// Rows in which a whole training text of at least [`MIN_WORDS`] words stands as part of a longer text.
+    /// Rows in which a whole training text of at least [`MIN_WORDS`] words is part of a longer text.
     pub containing: usize,
     pub containing_example: Option<Containing>,
     /// Rows cut to the maximum length.
@@ -119,9 +120,10 @@ pub struct Mention {
 pub struct Leak {
     /// Character by character.
     pub exact: usize,
-    /// Once normalised; includes the exact ones.
-    pub normalised: usize,
-    /// Once normalised, and under another label there.
+    /// Once normalized; includes the exact ones.
+    #[serde(rename = "normalised")]
+    pub normalized: usize,
+    /// Once normalized, and under another label there.
     pub other_label: usize,
     pub examples: Vec<Twin>,
 }
@@ -146,7 +148,7 @@ pub struct Containing {
     pub place: String,
     /// That row's text, cut where it is long.
     pub text: String,
-    /// The training text, normalised.
+    /// The training text, normalized.
     pub training_text: String,
 }
 
@@ -211,7 +213,7 @@ fn within(own: &Texts, names: &[String], places: &Places) -> SplitAudit {
     for record in records {
         match record.label.and_then(|label| counts.get_mut(label as usize)) {
             Some(count) => *count += 1,
-            None => found.unlabelled += 1,
+            None => found.unlabeled += 1,
         }
     }
     // The first texts with two labels, in the order of their first rows, and the places of their rows.
@@ -230,7 +232,7 @@ fn within(own: &Texts, names: &[String], places: &Places) -> SplitAudit {
         }
     }
     found.conflicts = conflicts.into_iter().map(|(_, conflict)| conflict).collect();
-    if found.unlabelled < found.rows {
+    if found.unlabeled < found.rows {
         let (least, most) = (counts.iter().min().copied(), counts.iter().max().copied());
         found.largest_to_smallest =
             least.zip(most).filter(|(least, _)| *least > 0).map(|(l, m)| rounded(m as f64 / l as f64));
@@ -249,11 +251,11 @@ fn against(split: Split, records: &[Record], other: &Texts, places: &Places) -> 
     let mut leak = Leak::default();
     for (row, seen) in other.shared(records) {
         let record = &records[row];
-        leak.normalised += 1;
+        leak.normalized += 1;
         leak.exact += usize::from(seen.exact);
-        // A split without labels contradicts nobody.
-        let labelled = seen.labels.iter().any(Option::is_some);
-        leak.other_label += usize::from(labelled && record.label.is_some() && !seen.labels.contains(&record.label));
+        // A split without labels has no conflicts.
+        let labeled = seen.labels.iter().any(Option::is_some);
+        leak.other_label += usize::from(labeled && record.label.is_some() && !seen.labels.contains(&record.label));
         if leak.examples.len() < EXAMPLES {
             let (here, there) = (places.name(split, row), places.name(other.split, seen.first));
             leak.examples.push(Twin { text: cut(&record.text), here, there });
@@ -264,7 +266,7 @@ fn against(split: Split, records: &[Record], other: &Texts, places: &Places) -> 
 
 /// Counts the rows that hold a training text as a part.
 fn contain(found: &mut SplitAudit, split: Split, records: &[Record], known: &KnownTexts, places: &Places) {
-    let part = |record: &Record| known.part_of(&normalised(&record.text));
+    let part = |record: &Record| known.part_of(&normalized(&record.text));
     let rows: Vec<usize> =
         records.par_iter().enumerate().filter_map(|(row, record)| part(record).map(|_| row)).collect();
     found.containing = rows.len();

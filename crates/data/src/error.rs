@@ -1,4 +1,4 @@
-//! What can go wrong between a source and a batch.
+//! Errors of this crate.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 pub enum DataError {
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    /// An operation on a file of this project's own that failed.
+    /// A failed operation on one of the program's own files.
     #[error("{}: {}", .0, .0.source)]
     Disk(#[from] disk::DiskError),
     /// Bad content at a place in a file.
@@ -19,13 +19,13 @@ pub enum DataError {
     Table(#[from] table::TableError),
     #[error(transparent)]
     Tokenize(#[from] tokenize::TokenizeError),
-    /// A source that can't be reached or gave something else than was asked for.
+    /// A source that is not reachable or returned something else than requested.
     #[error("{source_name}: {source}")]
     Fetch { source_name: &'static str, source: fetch::FetchError },
     /// An Arrow file that can't be written or isn't as it was written.
     #[error("{}: {} (hint: prepare the data again)", path.display(), plain(cause))]
     Arrow { path: PathBuf, cause: arrow::error::ArrowError },
-    /// A request that can't be met: names what was asked for and what to do instead.
+    /// A request that can't be fulfilled, with a hint what to do instead.
     #[error("{0}")]
     Request(String),
 }

@@ -1,7 +1,7 @@
-//! People's own tables, read for two columns: the text and the label.
+//! Tables, read for two columns: the text and the label.
 //!
-//! Only the two are kept in memory, and each row remembers where it stood, so that whatever is wrong with it later can be
-//! named by file, row and column.
+//! Only these two are kept in memory. Each row has its place in the file, so that later errors can name file, row and
+//! column.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +9,21 @@ use table::{Cell, Column, Place, Table, TableError, ValueType, quoted};
 
 use crate::error::DataError;
 
-/// A row's text and label, and where it stood.
+/// A row's text and label, and its place in the file.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct LabelledRow {
+pub(crate) struct LabeledRow {
     /// Index of the file among those of its data set.
     pub(crate) file: usize,
     /// From 1, the header not counted.
     pub(crate) row: u64,
-    /// Where the row begins, from 1; `None` for Parquet.
+    /// The line on which the row starts, from 1; `None` for Parquet.
     pub(crate) line: Option<u64>,
     pub(crate) text: Option<String>,
-    /// As its file has it; [`Cell::Missing`] where a text is blank.
+    /// As in its file; [`Cell::Missing`] where a text is blank.
     pub(crate) label: Cell,
 }
 
-/// What is known of a file beyond its rows.
+/// A file without its rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SourceFile {
     pub(crate) path: PathBuf,
@@ -34,24 +34,24 @@ pub(crate) struct SourceFile {
 }
 
 impl SourceFile {
-    pub(crate) fn place(&self, row: &LabelledRow) -> Place {
+    pub(crate) fn place(&self, row: &LabeledRow) -> Place {
         Place { path: self.path.clone(), row: row.row, line: row.line }
     }
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct LabelledTable {
+pub(crate) struct LabeledTable {
     pub(crate) file: SourceFile,
-    pub(crate) rows: Vec<LabelledRow>,
+    pub(crate) rows: Vec<LabeledRow>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct WantedColumns<'a> {
+pub(crate) struct ColumnRequest<'a> {
     /// `None` detects it among [`TEXT_COLUMNS`].
     pub(crate) text: Option<&'a str>,
     /// `None` detects it among [`LABEL_COLUMNS`].
     pub(crate) label: Option<&'a str>,
-    /// A file without a label column is unlabelled rather than refused.
+    /// A file without a label column is unlabeled rather than refused.
     pub(crate) label_optional: bool,
 }
 
@@ -62,7 +62,7 @@ const TEXT_COLUMNS: [&str; 10] =
 const LABEL_COLUMNS: [&str; 7] = ["label", "labels", "sentiment", "class", "target", "category", "polarity"];
 
 /// Reads the text and the label of each row.
-pub(crate) fn read(path: &Path, wanted: WantedColumns<'_>) -> Result<LabelledTable, DataError> {
+pub(crate) fn read(path: &Path, wanted: ColumnRequest<'_>) -> Result<LabeledTable, DataError> {
     let table = Table::open(path)?;
     let columns = Columns { path, seen: table.columns() };
     let (text, label) = columns.choose(wanted)?;
@@ -76,7 +76,7 @@ pub(crate) fn read(path: &Path, wanted: WantedColumns<'_>) -> Result<LabelledTab
         class_names: label.and_then(declared).and_then(|declared| declared.class_names),
     };
     let asked: Vec<usize> = std::iter::once(text).chain(label).collect();
-    let mut rows: Vec<LabelledRow> = Vec::new();
+    let mut rows: Vec<LabeledRow> = Vec::new();
     for row in table.rows(&asked)? {
         let table::Row { number, line, cells } = row?;
         let place = || Place { path: path.into(), row: number, line };
@@ -103,12 +103,12 @@ pub(crate) fn read(path: &Path, wanted: WantedColumns<'_>) -> Result<LabelledTab
             }
             other => other,
         };
-        rows.push(LabelledRow { file: 0, row: number, line, text, label });
+        rows.push(LabeledRow { file: 0, row: number, line, text, label });
     }
     if rows.is_empty() {
         return Err(DataError::content(path, "no rows, only the names of its columns"));
     }
-    Ok(LabelledTable { file, rows })
+    Ok(LabeledTable { file, rows })
 }
 
 struct Columns<'a> {
@@ -118,7 +118,7 @@ struct Columns<'a> {
 
 impl Columns<'_> {
     /// The positions of the text's and the label's columns.
-    fn choose(&self, wanted: WantedColumns<'_>) -> Result<(usize, Option<usize>), TableError> {
+    fn choose(&self, wanted: ColumnRequest<'_>) -> Result<(usize, Option<usize>), TableError> {
         let text = match wanted.text {
             Some(name) => self.named(name, "--text-column")?,
             None => self.detected("text", &TEXT_COLUMNS, "--text-column")?.ok_or_else(|| {
@@ -170,7 +170,7 @@ impl Columns<'_> {
         }
     }
 
-    /// The one column whose name is among `names`; more than one is not for us to choose from.
+    /// The column whose name is among `names`; more than one is an error.
     fn detected(&self, what: &str, names: &[&str], flag: &str) -> Result<Option<usize>, TableError> {
         let found = self.positions(|column| names.contains(&folded(column).as_str()));
         match found[..] {

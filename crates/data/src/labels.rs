@@ -1,6 +1,6 @@
 //! From the labels that files hold to class indices: one recorded mapping, made from the training split alone.
 //!
-//! Names are sorted; numbers must be 0, 1, 2, ... as they stand, because a label set that starts at 1, skips a number or
+//! Names are sorted; numbers must be 0, 1, 2, ... without gaps, because a label set that starts at 1, skips a number or
 //! holds -1 usually means something else than it seems. `--label-map` says what it means.
 
 mod column;
@@ -10,18 +10,18 @@ use std::collections::BTreeMap;
 use table::{Cell, TableError};
 
 use crate::error::DataError;
-use crate::labelled_table::{LabelledRow, LabelledTable, SourceFile};
+use crate::labeled_table::{LabeledRow, LabeledTable, SourceFile};
 use crate::loaded::Places;
 use crate::record::{Record, Split};
 pub(crate) use column::Value;
 
 /// More names than this are not classes: the column holds something else.
 const MAX_CLASSES: usize = 1000;
-/// LabelledRow numbers that a message lists before it says how many more there are.
+/// Row numbers that a message lists before it says how many more there are.
 const LISTED: usize = 10;
 
 /// Refuses a map with two names for one value.
-fn refuse_twice(pairs: &[(String, String)]) -> Result<(), DataError> {
+fn refuse_duplicates(pairs: &[(String, String)]) -> Result<(), DataError> {
     for (index, (value, name)) in pairs.iter().enumerate() {
         let earlier = pairs[..index].iter().find(|(known, _)| Value::of_text(known) == Value::of_text(value));
         if let Some((_, before)) = earlier {
@@ -33,27 +33,27 @@ fn refuse_twice(pairs: &[(String, String)]) -> Result<(), DataError> {
     Ok(())
 }
 
-/// The rows of a data set's files, dealt out to splits.
+/// The rows of a data set's files by split.
 #[derive(Debug, Default)]
-pub(crate) struct Sheet {
+pub(crate) struct SplitRows {
     pub(crate) files: Vec<SourceFile>,
-    splits: [Vec<LabelledRow>; 3],
+    splits: [Vec<LabeledRow>; 3],
 }
 
-impl Sheet {
-    pub(crate) fn split(&self, split: Split) -> &[LabelledRow] {
+impl SplitRows {
+    pub(crate) fn split(&self, split: Split) -> &[LabeledRow] {
         &self.splits[split as usize]
     }
 
-    /// Hands all of a file's rows to `split`.
-    pub(crate) fn add(&mut self, split: Split, table: LabelledTable) {
+    /// Adds all rows of a file to `split`.
+    pub(crate) fn add(&mut self, split: Split, table: LabeledTable) {
         let file = self.files.len();
         self.files.push(table.file);
-        self.splits[split as usize].extend(table.rows.into_iter().map(|row| LabelledRow { file, ..row }));
+        self.splits[split as usize].extend(table.rows.into_iter().map(|row| LabeledRow { file, ..row }));
     }
 
-    /// Deals the rows of train out anew.
-    pub(crate) fn deal_train(&mut self, split_of: impl Fn(&LabelledRow) -> Split) {
+    /// Distributes the rows of train over the splits.
+    pub(crate) fn resplit_train(&mut self, split_of: impl Fn(&LabeledRow) -> Split) {
         for row in std::mem::take(&mut self.splits[Split::Train as usize]) {
             self.splits[split_of(&row) as usize].push(row);
         }
@@ -71,11 +71,11 @@ impl Sheet {
         Places { files: self.files.iter().map(name).collect(), rows: Split::ALL.map(rows).into() }
     }
 
-    fn rows(&self) -> impl Iterator<Item = &LabelledRow> {
+    fn rows(&self) -> impl Iterator<Item = &LabeledRow> {
         self.splits.iter().flatten()
     }
 
-    fn refuse(&self, row: &LabelledRow, reason: String) -> DataError {
+    fn refuse(&self, row: &LabeledRow, reason: String) -> DataError {
         let file = &self.files[row.file];
         let column = file.label_column.clone().unwrap_or_default();
         TableError::Value { place: file.place(row), column, reason }.into()
@@ -84,7 +84,7 @@ impl Sheet {
 
 /// A data set whose labels are class indices.
 #[derive(Debug)]
-pub(crate) struct Labelled {
+pub(crate) struct Labeled {
     pub(crate) names: Vec<String>,
     pub(crate) train: Vec<Record>,
     pub(crate) validation: Vec<Record>,
@@ -93,62 +93,63 @@ pub(crate) struct Labelled {
     pub(crate) notes: Vec<String>,
 }
 
-/// Maps every label to its class. What is wrong within train is said before what doesn't fit it. `declared` are the names of classes 0, 1, ... where the source states them.
+/// Maps every label to its class. Errors within train are reported before those of the other splits. `declared` are the
+/// names of classes 0, 1, ... if the source states them.
 pub(crate) fn resolve(
-    mut sheet: Sheet,
+    mut split_rows: SplitRows,
     map: Option<&[(String, String)]>,
     declared: Option<&[&str]>,
-) -> Result<Labelled, DataError> {
+) -> Result<Labeled, DataError> {
     match map {
-        Some(map) => refuse_twice(map)?,
-        None => column::check_kinds(&sheet, sheet.split(Split::Train).iter())?,
+        Some(map) => refuse_duplicates(map)?,
+        None => column::check_kinds(&split_rows, split_rows.split(Split::Train).iter())?,
     }
-    let unlabelled = unlabelled_test(&sheet, map)?;
-    let classes = match (map, declared_names(&sheet, declared)) {
+    let unlabeled = unlabeled_test(&split_rows, map)?;
+    let classes = match (map, declared_names(&split_rows, declared)) {
         (Some(map), _) => Classes::mapped(map),
         (None, Some(names)) => Classes::declared(names),
-        (None, None) => Classes::learned(&sheet)?,
+        (None, None) => Classes::learned(&split_rows)?,
     };
     if map.is_none() {
-        column::check_kinds(&sheet, sheet.rows())?;
+        column::check_kinds(&split_rows, split_rows.rows())?;
     }
-    let train = classes.apply(&mut sheet, Split::Train)?;
+    let train = classes.apply(&mut split_rows, Split::Train)?;
     let mut counts = vec![0_usize; classes.names.len()];
     train.iter().filter_map(|record| record.label).for_each(|label| counts[label as usize] += 1);
     let mut notes = vec![classes.note(&counts)];
-    refuse_one_class(&sheet, &classes, &counts)?;
+    refuse_one_class(&split_rows, &classes, &counts)?;
     notes.extend(classes.names.iter().zip(&counts).filter(|(_, count)| **count == 0).map(|(name, _)| {
-        format!("no training row is labelled {name:?}; its class keeps its place and can't be learned")
+        format!("no training row is labelled {name:?}; its class stays in the label list and is not learned")
     }));
-    let validation = classes.apply(&mut sheet, Split::Validation)?;
-    let test = if unlabelled {
+    let validation = classes.apply(&mut split_rows, Split::Validation)?;
+    let test = if unlabeled {
         notes.push(format!(
             "test: {} rows without a label; they can be predicted, not scored",
-            sheet.split(Split::Test).len()
+            split_rows.split(Split::Test).len()
         ));
-        sheet.take_texts(Split::Test).map(|text| Record { text, label: None }).collect()
+        split_rows.take_texts(Split::Test).map(|text| Record { text, label: None }).collect()
     } else {
-        classes.apply(&mut sheet, Split::Test)?
+        classes.apply(&mut split_rows, Split::Test)?
     };
     for (split, records) in [(Split::Validation, &validation), (Split::Test, &test)] {
         refuse_unlearned(&classes, &counts, split, records)?;
     }
-    let places = sheet.places();
-    Ok(Labelled { names: classes.names, train, validation, test, places, notes })
+    let places = split_rows.places();
+    Ok(Labeled { names: classes.names, train, validation, test, places, notes })
 }
 
 /// Refuses rows without a label, but for a test split that has none at all; whether it is one.
-fn unlabelled_test(sheet: &Sheet, map: Option<&[(String, String)]>) -> Result<bool, DataError> {
+fn unlabeled_test(split_rows: &SplitRows, map: Option<&[(String, String)]>) -> Result<bool, DataError> {
     let minus_one_is_a_class =
         map.is_some_and(|map| map.iter().any(|(value, _)| Value::of_text(value) == Value::Number(-1)));
     for split in Split::ALL {
-        let rows = sheet.split(split);
-        let without = |row: &&LabelledRow| match Value::of(&row.label) {
+        let rows = split_rows.split(split);
+        let without = |row: &&LabeledRow| match Value::of(&row.label) {
             Some(Value::Number(-1)) => !minus_one_is_a_class,
             Some(_) => false,
             None => !matches!(row.label, Cell::Float(_)),
         };
-        let bare: Vec<&LabelledRow> = rows.iter().filter(without).collect();
+        let bare: Vec<&LabeledRow> = rows.iter().filter(without).collect();
         let Some(first) = bare.first() else { continue };
         if split == Split::Test && bare.len() == rows.len() {
             return Ok(true);
@@ -160,7 +161,7 @@ fn unlabelled_test(sheet: &Sheet, map: Option<&[(String, String)]>) -> Result<bo
         } else {
             "label the rows or remove them"
         };
-        return Err(sheet.refuse(
+        return Err(split_rows.refuse(
             first,
             format!(
                 "{what} in {} of {} rows of {}: {} (hint: {hint})",
@@ -175,7 +176,7 @@ fn unlabelled_test(sheet: &Sheet, map: Option<&[(String, String)]>) -> Result<bo
 }
 
 /// `rows 3, 4, 9 and 31 more`.
-pub(crate) fn listed(rows: &[&LabelledRow]) -> String {
+pub(crate) fn listed(rows: &[&LabeledRow]) -> String {
     let shown: Vec<String> = rows.iter().take(LISTED).map(|row| row.row.to_string()).collect();
     let more = rows.len() - shown.len();
     let word = if rows.len() == 1 { "row" } else { "rows" };
@@ -187,10 +188,10 @@ pub(crate) fn listed(rows: &[&LabelledRow]) -> String {
 }
 
 /// The source's own names, else those that the training files declare.
-fn declared_names(sheet: &Sheet, declared: Option<&[&str]>) -> Option<Vec<String>> {
+fn declared_names(split_rows: &SplitRows, declared: Option<&[&str]>) -> Option<Vec<String>> {
     match declared {
         Some(names) => Some(names.iter().map(|name| name.to_string()).collect()),
-        None => sheet.split(Split::Train).first().and_then(|row| sheet.files[row.file].class_names.clone()),
+        None => split_rows.split(Split::Train).first().and_then(|row| split_rows.files[row.file].class_names.clone()),
     }
 }
 
@@ -222,37 +223,37 @@ impl Classes {
     }
 
     /// From the training rows: sorted names, or numbers that are 0, 1, 2, ...
-    fn learned(sheet: &Sheet) -> Result<Self, DataError> {
-        let mut seen: BTreeMap<Value, &LabelledRow> = BTreeMap::new();
-        for row in sheet.split(Split::Train) {
-            seen.entry(column::value(sheet, row)?).or_insert(row);
+    fn learned(split_rows: &SplitRows) -> Result<Self, DataError> {
+        let mut seen: BTreeMap<Value, &LabeledRow> = BTreeMap::new();
+        for row in split_rows.split(Split::Train) {
+            seen.entry(column::value(split_rows, row)?).or_insert(row);
             if seen.len() > MAX_CLASSES {
                 let reason = format!("more than {MAX_CLASSES} different labels (hint: is --label-column right?)");
-                return Err(sheet.refuse(row, reason));
+                return Err(split_rows.refuse(row, reason));
             }
         }
-        column::check_spelling(sheet, &seen)?;
-        column::check_numbers(sheet, &seen)?;
+        column::check_spelling(split_rows, &seen)?;
+        column::check_numbers(split_rows, &seen)?;
         let names = seen.keys().map(ToString::to_string).collect();
         let values = seen.into_keys().zip(0..).collect();
         Ok(Self { names, values, given: false })
     }
 
     /// The records of a split, whose rows keep everything but their texts.
-    fn apply(&self, sheet: &mut Sheet, split: Split) -> Result<Vec<Record>, DataError> {
-        let mut labels = Vec::with_capacity(sheet.split(split).len());
-        for row in sheet.split(split) {
-            let value = column::value(sheet, row)?;
+    fn apply(&self, split_rows: &mut SplitRows, split: Split) -> Result<Vec<Record>, DataError> {
+        let mut labels = Vec::with_capacity(split_rows.split(split).len());
+        for row in split_rows.split(split) {
+            let value = column::value(split_rows, row)?;
             let Some(label) = self.values.get(&value) else {
-                return Err(self.unknown(sheet, split, row, &value));
+                return Err(self.unknown(split_rows, split, row, &value));
             };
             labels.push(Some(*label));
         }
-        Ok(sheet.take_texts(split).zip(labels).map(|(text, label)| Record { text, label }).collect())
+        Ok(split_rows.take_texts(split).zip(labels).map(|(text, label)| Record { text, label }).collect())
     }
 
-    fn unknown(&self, sheet: &Sheet, split: Split, row: &LabelledRow, value: &Value) -> DataError {
-        let count = sheet.split(split).iter().filter(|row| Value::of(&row.label).as_ref() == Some(value)).count();
+    fn unknown(&self, split_rows: &SplitRows, split: Split, row: &LabeledRow, value: &Value) -> DataError {
+        let count = split_rows.split(split).iter().filter(|row| Value::of(&row.label).as_ref() == Some(value)).count();
         let known: Vec<String> = self.values.keys().take(20).map(ToString::to_string).collect();
         let known = known.join(", ");
         let reason = if self.given {
@@ -265,7 +266,7 @@ impl Classes {
                 split.name()
             )
         };
-        sheet.refuse(row, reason)
+        split_rows.refuse(row, reason)
     }
 
     fn note(&self, counts: &[usize]) -> String {
@@ -279,15 +280,15 @@ impl Classes {
     }
 }
 
-fn refuse_one_class(sheet: &Sheet, classes: &Classes, counts: &[usize]) -> Result<(), DataError> {
+fn refuse_one_class(split_rows: &SplitRows, classes: &Classes, counts: &[usize]) -> Result<(), DataError> {
     let with_rows: Vec<usize> = (0..counts.len()).filter(|class| counts[*class] > 0).collect();
-    let path = || sheet.files.first().map(|file| file.path.clone()).unwrap_or_default();
+    let path = || split_rows.files.first().map(|file| file.path.clone()).unwrap_or_default();
     match with_rows[..] {
         [] => Err(DataError::content(path(), "train has no rows (hint: a smaller --split-ratio)")),
         [only] => Err(DataError::content(
             path(),
             format!(
-                "train has one class, {:?} ({}); two are needed (hint: is --label-column right?)",
+                "train has one class, {:?} ({}); at least two are needed (hint: is --label-column right?)",
                 classes.names[only],
                 column::rows(counts[only])
             ),

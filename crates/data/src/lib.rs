@@ -1,13 +1,12 @@
 //! From sources to prepared data, without libtorch.
 //!
-//! The way of the data, one module a word: a data set is found at a [`source`] and read into records (the treebank's trees
-//! by `treebank`, anybody's own files and labels by `labelled_table` and `labels`); an [`mod@audit`] counts what would spoil
-//! an evaluation; a [`tokenize::Tokenizer`] turns text into ids, which a [`store`] keeps in Arrow beside a [`manifest`];
-//! [`sampler`] deals rows into batches. [`prepare`] is the whole of it as one command.
+//! A data set is loaded from a [`source`] into records (users' own files and labels by `labeled_table` and `labels`); an
+//! [`mod@audit`] counts what would distort an evaluation; a [`tokenize::Tokenizer`] turns text into ids, which a [`store`] writes as Arrow beside a [`manifest`];
+//! [`sampler`] groups rows into batches. [`prepare`] does all of this as one command.
 
 pub mod audit;
 mod error;
-mod labelled_table;
+mod labeled_table;
 mod labels;
 mod load_options;
 mod loaded;

@@ -1,10 +1,10 @@
-//! What can be asked for about the reading of a data set, in code and on the command line.
+//! Options for reading a data set, in code and on the command line.
 
 use std::path::PathBuf;
 
-/// The share of a single file that becomes validation, and again test, where nothing else is asked for.
+/// The share of a single file that becomes validation, and again test, by default.
 pub(crate) const SPLIT_RATIO: f64 = 0.1;
-/// The seed of a single file's split where nothing else is asked for.
+/// The seed of a single file's split by default.
 pub(crate) const SPLIT_SEED: u64 = 0;
 
 /// How a data set is read.
@@ -13,7 +13,7 @@ pub struct DatasetOptions {
     /// Number of classes, for data sets that come in several forms, such as reviews
     #[arg(long, value_name = "N", value_parser = whole::<u32>, allow_negative_numbers = true)]
     pub classes: Option<u32>,
-    /// Add every labelled phrase of the training trees to the training split
+    /// Add every labeled phrase of the training trees to the training split
     #[arg(long)]
     pub phrases: bool,
     /// The column with the text, in a file of your own
@@ -34,12 +34,12 @@ pub struct DatasetOptions {
     pub split_ratio: Option<f64>,
     /// `None`: [`SPLIT_SEED`].
     #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true, help = format!(
-        "Which of the equally good splits of a single file is taken [default: {SPLIT_SEED}]"))]
+        "Seed of the split of a single file [default: {SPLIT_SEED}]"))]
     pub seed: Option<u64>,
-    /// What your labels mean, in the order of their indices: 0=negative,1=positive
+    /// Names of your labels, in the order of their numbers: 0=negative,1=positive
     #[arg(long, value_name = "VALUE=NAME,...", value_delimiter = ',', value_parser = label_pair)]
     pub label_map: Option<Vec<(String, String)>>,
-    /// Drop rows without text, and count them, instead of refusing them
+    /// Drop rows without text and count them, instead of failing
     #[arg(long)]
     pub drop_empty: bool,
 }
@@ -65,9 +65,9 @@ impl DatasetOptions {
     }
 }
 
-/// A count. Zero and the rest of what is too small or too large is judged later, with the allowed range.
+/// A whole number. Its range is checked later, where the error can name the allowed range.
 pub(crate) fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.trim().parse().map_err(|_| "it must be a whole number without a sign".to_owned())
+    text.trim().parse().map_err(|_| "expected a whole number without a sign".to_owned())
 }
 
 /// `value=name`, as in `--label-map 0=negative`.
@@ -76,6 +76,6 @@ fn label_pair(pair: &str) -> Result<(String, String), String> {
         Some((value, name)) if !value.trim().is_empty() && !name.trim().is_empty() => {
             Ok((value.trim().to_owned(), name.trim().to_owned()))
         }
-        _ => Err("a pair VALUE=NAME is needed, such as 0=negative".into()),
+        _ => Err("expected VALUE=NAME, such as 0=negative".into()),
     }
 }

@@ -11,27 +11,27 @@ pub struct Loaded {
     pub dataset: String,
     /// Which form of the data set this is, spelled out with its sizes.
     pub variant: String,
-    /// What sets it apart from data sets that go by the same name; `None` for a person's own files.
+    /// What sets it apart from data sets that go by the same name; `None` for the user's own files.
     pub disambiguation: Option<String>,
     pub source: String,
-    /// Its licence, or what is known of it.
-    pub licence: String,
+    /// Its license, or what is known of it.
+    pub license: String,
     /// Lower-case hex sha256 of each source file, by file name.
     pub source_sha256: BTreeMap<String, String>,
     pub label_names: Vec<String>,
     pub train: Vec<Record>,
     /// The validation split; may be empty.
     pub validation: Vec<Record>,
-    /// The test split; may be empty or unlabelled.
+    /// The test split; may be empty or unlabeled.
     pub test: Vec<Record>,
     pub places: Places,
     /// Rows dropped for their null or empty text.
     pub empty_dropped: usize,
-    /// What a person should be told: fallbacks taken, rows dropped, values mapped.
+    /// Notes for the user: fallbacks, dropped rows, mapped values.
     pub notes: Vec<String>,
 }
 
-/// Where the records of a data set stood, so that an example can be looked up.
+/// The files and rows that records come from, so that an example can be looked up.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Places {
     pub(crate) files: Vec<String>,
@@ -40,7 +40,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// `reviews.csv row 17`, or `train row 17` where the rows of the source are not known. Both count from 1.
+    /// `reviews.csv row 17`, or `train row 17` if the source's rows are unknown. Both count from 1.
     pub fn name(&self, split: Split, record: usize) -> String {
         let known = self.rows.get(&split).and_then(|rows| rows.get(record));
         match known.and_then(|&(file, row)| Some((self.files.get(file)?, row))) {

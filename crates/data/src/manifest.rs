@@ -1,9 +1,9 @@
-//! What a prepared directory is: its manifest, and the way in.
+//! The manifest of a prepared directory, and opening one.
 //!
 //! A prepared directory holds one Arrow file a split ([`crate::store`]), `audit.json` ([`mod@crate::audit`]), and
 //! `manifest.json`, which is written last: a directory without it was never finished. The manifest says where the data
-//! came from and which tokenizer made the ids, so that a run can be judged, and refused where it doesn't fit, without
-//! the sources.
+//! came from and which tokenizer made the ids, so that a run can be checked against it without the
+//! sources.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,7 +21,7 @@ use crate::store::Examples;
 /// The form of the directory; one of another form is refused.
 pub(crate) const FORMAT: u32 = 2;
 pub const MANIFEST: &str = "manifest.json";
-/// Where prepared directories lie unless `--output` says otherwise.
+/// The folder of prepared directories without `--output`.
 pub(crate) const PREPARED: &str = "data/prepared";
 /// The splits that a prepared directory may have, in reading order.
 pub(crate) const SPLITS: [&str; 3] = ["train", "validation", "test"];
@@ -33,14 +33,15 @@ const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 pub struct Manifest {
     /// [`FORMAT`] of the program that wrote it.
     pub format: u32,
-    /// sha256 over all that went in: records, labels, origin, tokenizer and options. The same inputs have the same one.
+    /// sha256 over all inputs: records, labels, origin, tokenizer and options. The same inputs have the same one.
     pub fingerprint: String,
     pub dataset: String,
     /// Which form of the data set this is.
     pub variant: String,
     pub source: String,
-    /// Its licence, or what is known of it.
-    pub licence: String,
+    /// Its license, or what is known of it.
+    #[serde(rename = "licence")]
+    pub license: String,
     /// Lower-case hex sha256 of each source file, by name.
     pub source_sha256: BTreeMap<String, String>,
     /// The model whose tokenizer made the ids.
@@ -56,7 +57,7 @@ pub struct Manifest {
     pub splits: BTreeMap<String, SplitManifest>,
     /// Lower-case hex sha256 of `audit.json`.
     pub audit_sha256: String,
-    /// What a person was told: fallbacks taken, rows dropped, values mapped.
+    /// Notes for the user: fallbacks, dropped rows, mapped values.
     pub notes: Vec<String>,
 }
 
@@ -67,7 +68,7 @@ pub struct ModelSource {
     pub name: String,
     /// Where its files came from.
     pub origin: fetch::ModelOrigin,
-    /// Why it is not the one that was asked for, where that is so.
+    /// Why it is not the requested model, if it isn't.
     pub note: Option<String>,
 }
 
@@ -76,7 +77,8 @@ pub struct ModelSource {
 pub struct SplitManifest {
     pub rows: usize,
     /// How many of them have a label.
-    pub labelled: usize,
+    #[serde(rename = "labelled")]
+    pub labeled: usize,
     /// How many rows each label has, in the order of `label_names`.
     pub label_counts: Vec<usize>,
     /// Token ids of all rows together.
@@ -151,7 +153,10 @@ impl Prepared {
         let prepared = Self { dir: dir.to_owned(), manifest: Manifest::read(&path)? };
         for (name, split) in &prepared.manifest.splits {
             if !SPLITS.contains(&name.as_str()) {
-                return Err(DataError::content(&path, format!("names a split {name:?}: {} can be", SPLITS.join(", "))));
+                return Err(DataError::content(
+                    &path,
+                    format!("expected the splits {}, found {name:?}", SPLITS.join(", ")),
+                ));
             }
             let file = prepared.file(name);
             let bytes = match file.metadata() {
@@ -188,8 +193,8 @@ impl Prepared {
     /// Opens a split: `train`, `validation` or `test`.
     ///
     /// # Errors
-    /// A split that is not there, and a file that doesn't hold what the manifest says. Token ids are held against the
-    /// vocabulary when their row is asked for.
+    /// A split that is not there, and a file that doesn't hold what the manifest says. Token ids are checked against
+    /// the vocabulary when their row is read.
     pub fn split(&self, name: &str) -> Result<Examples, DataError> {
         let Some(split) = self.manifest.splits.get(name) else {
             let have: Vec<&str> = self.manifest.splits.keys().map(String::as_str).collect();
@@ -207,7 +212,7 @@ impl Prepared {
         for row in 0..examples.len() {
             let tokens = examples.token_count(row);
             if tokens == 0 || tokens > most {
-                return fail(format!("row {row}: {tokens} tokens, where 1 to {most} can be"));
+                return fail(format!("row {row}: expected 1 to {most} tokens, found {tokens}"));
             }
             if let Some(label) = examples.label(row).filter(|&label| label as usize >= labels) {
                 return fail(format!("row {row}: label {label} is not below the number of labels {labels}"));
@@ -223,14 +228,14 @@ impl Prepared {
             let path = self.file(name);
             let found = sha256_file(&path)?;
             if found != split.sha256 {
-                let message = format!("sha256 is {found}, not {} (hint: prepare the data again)", split.sha256);
+                let message = format!("expected sha256 {}, found {found} (hint: prepare the data again)", split.sha256);
                 return Err(DataError::content(path, message));
             }
         }
         Ok(())
     }
 
-    /// Makes this the directory that was prepared last: what a person asked for last is what training takes.
+    /// Marks this as the directory that was prepared last, which training uses by default.
     pub(crate) fn touch(&self) -> Result<(), DataError> {
         let path = self.dir.join(MANIFEST);
         let touched = File::options().append(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
@@ -267,7 +272,7 @@ fn newest_under(root: &Path) -> Result<PathBuf, DataError> {
         .filter_map(|dir| Some((finished(&dir)?, dir)))
         .max()
         .map(|(_, dir)| dir)
-        .ok_or_else(|| DataError::content(root, "holds no prepared data (hint: cargo xtask prepare-data)"))
+        .ok_or_else(|| DataError::content(root, "has no prepared data (hint: cargo xtask prepare-data)"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The whole way from a name to a prepared directory, as one command.
+//! The `prepare` command: from a data set's name to a prepared directory.
 //!
-//! [`run`] resolves the model and the data set, audits, tokenizes, and writes. What goes in decides about a fingerprint;
-//! when a directory with the same one is there already, nothing is written.
+//! [`run`] resolves the model and the data set, audits, tokenizes, and writes. The inputs determine a fingerprint;
+//! if a directory with the same one exists already, nothing is written.
 
 mod args;
 mod directory;
@@ -26,23 +26,22 @@ pub use args::PrepareArgs;
 use disk::StagedFolder;
 use fingerprint::fingerprint;
 
-/// Texts that are tokenized together and then written: as many as keep all cores busy, few enough to be nothing beside
-/// the records themselves.
-const TEXTS_AT_ONCE: usize = 4096;
+/// Texts that are tokenized together and then written: enough to keep all cores busy, few enough to need little memory.
+const TEXTS_PER_CHUNK: usize = 4096;
 
 /// What [`run`] left behind.
 #[derive(Debug, Clone)]
 pub struct PreparedSummary {
     pub prepared: Prepared,
     pub audit: Audit,
-    /// Whether it was there already, made from the same inputs.
-    pub already: bool,
+    /// Whether it existed already, made from the same inputs.
+    pub already_prepared: bool,
 }
 
-/// A model's limits, or why it is none that can be trained.
+/// A model's limits, or why it can't be trained.
 pub type ModelResult = Result<ModelLimits, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What a model can take. Its `config.json` says so, which this crate doesn't read.
+/// What a model can process, from its `config.json`, which this crate doesn't read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelLimits {
     /// How many token ids it has embeddings for.
@@ -51,15 +50,15 @@ pub struct ModelLimits {
     pub positions: usize,
 }
 
-/// Prepares a data set; tells on stderr what happens and on stdout what came out. `limits_of` reads a model's folder and
-/// refuses a model that can't be trained: better said now than when the data is ready.
+/// Prepares a data set; progress goes to stderr and the summary to stdout. `limits_of` reads a model's folder and
+/// refuses a model that can't be trained, before any work is done.
 ///
 /// # Errors
-/// Any input that can't be used as asked. Nothing that was there before is changed then.
+/// Any input that can't be used as requested. Existing files are not changed then.
 pub fn run(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<PreparedSummary, DataError> {
     let outcome = prepare(args, limits_of)?;
     let text = summary::render(&outcome);
-    // A reader that has gone away is no reason to call finished work failed.
+    // A closed stdout doesn't make finished work fail.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     Ok(outcome)
 }
@@ -86,12 +85,12 @@ fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
         && (before.limits, before.allowed) == (audit.limits, audit.allowed)
     {
         prepared.touch()?;
-        return Ok(PreparedSummary { prepared, audit: before, already: true });
+        return Ok(PreparedSummary { prepared, audit: before, already_prepared: true });
     }
     write(&output, &loaded, audit, model, &tokenizer, fingerprint)
 }
 
-/// Refuses what is above its limit, and shows all that was found, so that a person knows what to fix.
+/// Refuses what is above its limit and prints all findings, so that users know what to fix.
 fn refuse(audit: &Audit) -> Result<(), DataError> {
     audit.check().inspect_err(|_| eprint!("{}", findings::render(audit)))
 }
@@ -123,7 +122,7 @@ fn write(
         dataset: loaded.dataset.clone(),
         variant: loaded.variant.clone(),
         source: loaded.source.clone(),
-        licence: loaded.licence.clone(),
+        license: loaded.license.clone(),
         source_sha256: loaded.source_sha256.clone(),
         model,
         tokenizer_sha256: tokenizer.sha256().to_owned(),
@@ -135,10 +134,10 @@ fn write(
         notes: loaded.notes.clone(),
     };
     manifest.write(staging.path())?;
-    // Somebody may have put other files there meanwhile.
+    // Another process may have written files there in the meantime.
     directory::check(staging.place())?;
     staging.publish()?;
-    Ok(PreparedSummary { prepared: Prepared::open(output)?, audit, already: false })
+    Ok(PreparedSummary { prepared: Prepared::open(output)?, audit, already_prepared: false })
 }
 
 /// Writes a split; what was written, and how many ids each text had before any cut.
@@ -153,7 +152,7 @@ fn write_split(
     let mut writer = Writer::create(path)?;
     let mut split = SplitManifest {
         rows: records.len(),
-        labelled: 0,
+        labeled: 0,
         label_counts: vec![0; labels],
         tokens: 0,
         longest: 0,
@@ -162,13 +161,13 @@ fn write_split(
         bytes: 0,
         sha256: String::new(),
     };
-    for records in records.chunks(TEXTS_AT_ONCE) {
+    for records in records.chunks(TEXTS_PER_CHUNK) {
         let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
         for (record, encoded) in records.iter().zip(tokenizer.encode_batch(&texts)?) {
             writer.push(&record.text, record.label, &encoded.ids)?;
             if let Some(count) = record.label.and_then(|label| split.label_counts.get_mut(label as usize)) {
                 *count += 1;
-                split.labelled += 1;
+                split.labeled += 1;
             }
             lengths.add(encoded.untruncated_len);
             split.tokens += encoded.ids.len() as u64;
@@ -194,7 +193,7 @@ fn folder_name(dataset: &str) -> String {
     if name.is_empty() { "own".into() } else { name.into() }
 }
 
-/// Whether the ids will fit the model: better said now than by an index error in training.
+/// Checks that the ids fit the model, which would be an index error in training.
 fn check_model(folder: &Path, limits: ModelLimits, tokenizer: &Tokenizer) -> Result<(), DataError> {
     let ModelLimits { vocab_size, positions } = limits;
     if tokenizer.max_length() > positions {
@@ -211,7 +210,7 @@ fn check_model(folder: &Path, limits: ModelLimits, tokenizer: &Tokenizer) -> Res
     Ok(())
 }
 
-/// A bar on stderr; nothing where stderr is no terminal.
+/// A progress bar on stderr, if stderr is a terminal.
 fn progress(texts: u64) -> ProgressBar {
     let style =
         ProgressStyle::with_template("tokenizing {wide_bar} {human_pos}/{human_len} texts  {per_sec}  {eta} left")

@@ -1,4 +1,4 @@
-//! One labelled text, the unit that every reader yields, and when two texts count as the same.
+//! A labeled text, which every reader yields, and when two texts count as the same.
 
 use disk::sha256_bytes;
 use serde::{Deserialize, Serialize};
@@ -12,14 +12,14 @@ pub struct Record {
 }
 
 impl Record {
-    pub fn labelled(text: impl Into<String>, label: u32) -> Self {
+    pub fn labeled(text: impl Into<String>, label: u32) -> Self {
         Self { text: text.into(), label: Some(label) }
     }
 }
 
 /// The form in which two texts are the same text: lower case, control and zero-width characters removed, runs of white
 /// space (no-break spaces too) as one space, trimmed. A text is empty when this is.
-pub(crate) fn normalised(text: &str) -> String {
+pub(crate) fn normalized(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         let start = out.len();
@@ -35,7 +35,7 @@ pub(crate) fn normalised(text: &str) -> String {
     out
 }
 
-/// Whether [`normalised`] leaves nothing of `text`.
+/// Whether [`normalized`] leaves nothing of `text`.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || invisible(c))
 }
@@ -67,10 +67,10 @@ impl Split {
 
     /// The split of a text, by hash: equal texts never straddle splits, and adding rows moves none of the others.
     ///
-    /// With `h` the first eight bytes of sha256(`"{seed}\n"` + [`normalised`] text), big-endian, over 2^64: test below
+    /// With `h` the first eight bytes of sha256(`"{seed}\n"` + [`normalized`] text), big-endian, over 2^64: test below
     /// `test`, validation below `test + validation`, else train.
     pub(crate) fn of(text: &str, seed: u64, validation: f64, test: f64) -> Self {
-        let digest = sha256_bytes(format!("{seed}\n{}", normalised(text)));
+        let digest = sha256_bytes(format!("{seed}\n{}", normalized(text)));
         let mut first = [0_u8; 8];
         first.copy_from_slice(&digest[..8]);
         let share = u64::from_be_bytes(first) as f64 / 2_f64.powi(64);

@@ -1,7 +1,7 @@
 //! Which rows make up which batch.
 //!
-//! The order of an epoch is a pure function of `(seed, epoch)`, so a run that is resumed, or dealt out over several
-//! processes, finds the same batches again and nothing random is ever stored.
+//! The order of an epoch is a pure function of `(seed, epoch)`, so a run that is resumed, or distributed over several
+//! processes, has the same batches again and nothing random is ever stored.
 //!
 //! The generator is SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014). Its state
 //! starts at `mix(mix(seed + GOLDEN) + epoch + GOLDEN)`; a row is drawn by Lemire's multiplication method with
@@ -12,7 +12,7 @@
 //! count, longest first. Batches then hold texts of like length, while a pool is still a random draw from the whole. The
 //! pool that has the longest text is moved to the front, so that memory runs out in the first step or never.
 
-/// Deals the rows of a training split into batches, epoch after epoch.
+/// Groups the rows of a training split into batches, epoch after epoch.
 #[derive(Debug, Clone)]
 pub struct BatchSampler {
     token_counts: Vec<u32>,

@@ -4,9 +4,9 @@
 //! has [`ROWS_PER_BATCH`] rows, the last one fewer, so a row is found by one division. Nothing is compressed: what is
 //! handed out are views of the map, and a split larger than memory can be read.
 //!
-//! The file is somebody's input when it comes back. [`Examples::open`] checks every length, label and list offset, which
+//! A file is untrusted when it is read. [`Examples::open`] checks every length, label and list offset, which
 //! are eight bytes a row; it touches no text and no token id, so that a million rows open as a thousand do. Those are
-//! checked when a row is asked for, and damage in them is an error then.
+//! checked when a row is read, and damage in them is an error then.
 
 mod layout;
 
@@ -127,7 +127,7 @@ impl Examples {
     ///
     /// # Errors
     /// A file that is cut off, damaged, or not of this form is refused, whatever its bytes are; damage inside a text or
-    /// a list of ids is told when that row is asked for.
+    /// a list of ids is an error when that row is read.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let file = File::open(path).map_err(|error| DataError::io(path, error))?;
         // SAFETY: nothing of this project changes such a file in place: it is written under another name and renamed.
@@ -151,7 +151,7 @@ impl Examples {
         Ok(Self { path: path.into(), chunks, len, vocab_size: usize::MAX })
     }
 
-    /// From here on a token id that isn't below `vocab_size` is refused when its row is asked for.
+    /// From here on a token id that isn't below `vocab_size` is an error when its row is read.
     pub(crate) fn with_vocab_size(self, vocab_size: usize) -> Self {
         Self { vocab_size, ..self }
     }

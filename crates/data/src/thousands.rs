@@ -1,4 +1,4 @@
-//! Counts as people read them.
+//! Numbers with thousands separators.
 
 /// `6,920`.
 pub(crate) fn grouped(count: usize) -> String {

@@ -45,10 +45,10 @@ impl Setup {
         let prepared = Prepared::open(&dir)?;
         let manifest = &prepared.manifest;
         let train = prepared.split("train")?;
-        let labelled = |split: &str| manifest.splits.get(split).is_some_and(|split| split.labelled == split.rows);
+        let labelled = |split: &str| manifest.splits.get(split).is_some_and(|split| split.labeled == split.rows);
         if !labelled("train") {
             let split = &manifest.splits["train"];
-            return Err(unlabelled("train", split.rows, split.rows - split.labelled));
+            return Err(unlabelled("train", split.rows, split.rows - split.labeled));
         }
         if train.len() < config.batch_size {
             return Err(TrainError::Refused(format!(

@@ -61,7 +61,7 @@ impl StudyPlan {
         };
         let manifest = Prepared::open(&data)?.manifest;
         match manifest.splits.get("validation") {
-            Some(split) if split.rows > 0 && split.labelled == split.rows => {}
+            Some(split) if split.rows > 0 && split.labeled == split.rows => {}
             _ => bail!(
                 "{} has no labeled validation split, which is needed to compare trials (hint: prepare the data with one, see \
                  `cargo xtask prepare-data --help`)",

@@ -70,7 +70,7 @@ impl Winner {
     /// model.
     pub(super) fn score_on_test(&mut self, study: &mut Study, folder: &StudyFolder, plan: &StudyPlan) -> Result<()> {
         let labelled =
-            plan.manifest.splits.get("test").is_some_and(|split| split.rows > 0 && split.labelled == split.rows);
+            plan.manifest.splits.get("test").is_some_and(|split| split.rows > 0 && split.labeled == split.rows);
         if !labelled || !self.has_model || self.test_score().is_some() {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Whether one of many texts stands inside another one, word for word.
+//! Whether one of many texts is inside another one, word for word.
 //!
 //! Every run of words gets a polynomial hash that comes from two prefix hashes in constant time (Karp & Rabin 1987), and
 //! a hit is confirmed word for word. Runs are tried only in lengths that occur, so a text of `n` words costs at most
@@ -10,9 +10,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rayon::prelude::*;
 
-use crate::record::{Record, normalised};
+use crate::record::{Record, normalized};
 
-/// Shorter runs say little: `one of the best films` stands in many reviews.
+/// Shorter runs say little: `one of the best films` is in many reviews.
 pub(crate) const MIN_WORDS: usize = 5;
 /// Longer training texts are compared as whole texts only.
 const MAX_WORDS: usize = 64;
@@ -38,7 +38,7 @@ impl<'a> KnownTexts<'a> {
     pub(super) fn new(records: &'a [Record], rows: impl Iterator<Item = usize>) -> Self {
         let rows: Vec<u32> = rows.filter_map(|row| u32::try_from(row).ok()).collect();
         let hash = |row: u32| {
-            let text = normalised(&records[row as usize].text);
+            let text = normalized(&records[row as usize].text);
             let words: Vec<&str> = text.split(' ').collect();
             let fits = (MIN_WORDS..=MAX_WORDS).contains(&words.len());
             fits.then(|| (words.len() as u8, prefixes(&words)[words.len()], row))
@@ -54,7 +54,7 @@ impl<'a> KnownTexts<'a> {
         }
     }
 
-    /// One of the texts, normalised, that stands in `text`, which is longer than it.
+    /// One of the texts, normalized, that is in `text`, which is longer than it.
     pub(super) fn part_of(&self, text: &str) -> Option<String> {
         let words: Vec<&str> = text.split(' ').collect();
         let prefixes = prefixes(&words);
@@ -68,7 +68,7 @@ impl<'a> KnownTexts<'a> {
             for start in 0..=words.len() - length {
                 let hash = prefixes[start + length].wrapping_sub(prefixes[start].wrapping_mul(power));
                 let run = &words[start..start + length];
-                let found = known.rows(hash).map(|row| normalised(&self.records[row].text));
+                let found = known.rows(hash).map(|row| normalized(&self.records[row].text));
                 if let Some(found) = found.into_iter().find(|text| text.split(' ').eq(run.iter().copied())) {
                     return Some(found);
                 }

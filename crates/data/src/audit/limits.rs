@@ -1,4 +1,4 @@
-//! How much of what an audit finds is accepted.
+//! Limits for what an audit finds.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub struct AuditLimits {
 }
 
 impl Default for AuditLimits {
-    /// Limits that no ordinary data set passes. Repeats, cuts and imbalance are ordinary, so they have none.
+    /// Limits that ordinary data sets stay below. Repeats, truncation and imbalance are ordinary, so they have none.
     fn default() -> Self {
         Self {
             max_leaked: 0.05,
@@ -49,7 +49,7 @@ impl Default for AuditLimits {
     }
 }
 
-/// Something that was found in more rows than its limit accepts.
+/// A finding in more rows than its limit accepts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exceeded {
@@ -83,7 +83,7 @@ impl AuditLimits {
     pub(super) fn exceeded(&self, audit: &Audit) -> Vec<Exceeded> {
         let mut all = Vec::new();
         for (&split, found) in &audit.splits {
-            let mut hold = |also_in, flag: &str, limit: f64, rows: usize, what: String, example: Option<String>| {
+            let mut check = |also_in, flag: &str, limit: f64, rows: usize, what: String, example: Option<String>| {
                 let share = share(rows, found.rows);
                 if share > limit {
                     let (flag, of, share) = (flag.to_owned(), found.rows, rounded(share));
@@ -92,28 +92,29 @@ impl AuditLimits {
             };
             for (&other, leak) in &found.leaked {
                 let what = match other {
-                    Split::Train => "are training rows too, so the score would flatter".to_owned(),
-                    other => format!("are {} rows too, so the score would flatter", other.name()),
+                    Split::Train => "are training rows too, so the score would be too high".to_owned(),
+                    other => format!("are {} rows too, so the score would be too high", other.name()),
                 };
                 let example = leak.examples.first();
                 let example = example.map(|twin| format!("{} ({}, {})", quoted(&twin.text), twin.here, twin.there));
-                hold(Some(other), "--max-leaked", self.max_leaked, leak.normalised, what, example);
+                check(Some(other), "--max-leaked", self.max_leaked, leak.normalized, what, example);
             }
-            let what = format!("hold a whole training text of {MIN_WORDS} words or more, so the score would flatter");
+            let what =
+                format!("hold a whole training text of {MIN_WORDS} words or more, so the score would be too high");
             let example = found.containing_example.as_ref();
             let example = example.map(|example| format!("{} ({})", quoted(&example.training_text), example.place));
-            hold(None, "--max-containing", self.max_containing, found.containing, what, example);
+            check(None, "--max-containing", self.max_containing, found.containing, what, example);
             let what = "share their text with a row of another label".into();
-            hold(None, "--max-conflicting", self.max_conflicting, found.conflicting, what, conflict(found));
+            check(None, "--max-conflicting", self.max_conflicting, found.conflicting, what, conflict(found));
             let what = "repeat an earlier row".into();
-            hold(None, "--max-duplicates", self.max_duplicates, found.duplicates, what, None);
+            check(None, "--max-duplicates", self.max_duplicates, found.duplicates, what, None);
             let what = format!("are cut to {} tokens", audit.max_length.unwrap_or_default());
-            hold(None, "--max-truncated", self.max_truncated, found.truncated, what, None);
+            check(None, "--max-truncated", self.max_truncated, found.truncated, what, None);
             if split == Split::Train
                 && let Some(most) = found.labels.iter().max_by_key(|label| label.rows)
             {
-                let what = format!("are of one class, {:?}", most.label);
-                hold(None, "--max-imbalance", self.max_imbalance, most.rows, what, None);
+                let what = format!("are of one class, {}", quoted(&most.label));
+                check(None, "--max-imbalance", self.max_imbalance, most.rows, what, None);
             }
         }
         all
@@ -130,7 +131,7 @@ fn conflict(found: &SplitAudit) -> Option<String> {
 impl Audit {
     /// Refuses a data set with anything above its limit, unless that was allowed.
     pub fn check(&self) -> Result<(), DataError> {
-        let advice = "(hint: fix the data, raise the limit, or --allow-leakage to go on all the same)";
+        let advice = "(hint: fix the data, raise the limit, or --allow-leakage to continue anyway)";
         match self.exceeded.as_slice() {
             [] => Ok(()),
             _ if self.allowed => Ok(()),

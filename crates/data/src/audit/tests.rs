@@ -4,17 +4,17 @@ use super::*;
 use clap::Parser;
 
 fn loaded(train: &[(&str, u32)], validation: &[(&str, u32)], test: &[(&str, Option<u32>)]) -> Loaded {
-    let labelled = |rows: &[(&str, u32)]| rows.iter().map(|(text, label)| Record::labelled(*text, *label)).collect();
+    let labeled = |rows: &[(&str, u32)]| rows.iter().map(|(text, label)| Record::labeled(*text, *label)).collect();
     Loaded {
         dataset: "small".into(),
         variant: "small, by hand".into(),
         disambiguation: Some("not large".into()),
         source: String::new(),
-        licence: String::new(),
+        license: String::new(),
         source_sha256: Default::default(),
         label_names: vec!["negative".into(), "positive".into()],
-        train: labelled(train),
-        validation: labelled(validation),
+        train: labeled(train),
+        validation: labeled(validation),
         test: test.iter().map(|(text, label)| Record { text: text.to_string(), label: *label }).collect(),
         places: Places::default(),
         empty_dropped: 4,
@@ -50,7 +50,7 @@ fn everything_is_counted_once_and_in_its_split() {
     assert_eq!(found.empty_dropped, 4);
 
     let train = &found.splits[&Split::Train];
-    assert_eq!((train.rows, train.unlabelled, train.duplicates, train.conflicting), (5, 0, 2, 3));
+    assert_eq!((train.rows, train.unlabeled, train.duplicates, train.conflicting), (5, 0, 2, 3));
     let negative = LabelCount { label: "negative".into(), rows: 3, share: 0.6 };
     let positive = LabelCount { label: "positive".into(), rows: 2, share: 0.4 };
     assert_eq!((train.labels.as_slice(), train.largest_to_smallest), ([negative, positive].as_slice(), Some(1.5)));
@@ -66,20 +66,20 @@ fn everything_is_counted_once_and_in_its_split() {
     assert_eq!((validation.rows, validation.duplicates, validation.largest_to_smallest), (3, 0, None));
     let examples =
         vec![twin("a fine film", "validation row 1", "train row 1"), twin("Dull", "validation row 2", "train row 4")];
-    let leak = Leak { exact: 1, normalised: 2, other_label: 1, examples };
+    let leak = Leak { exact: 1, normalized: 2, other_label: 1, examples };
     assert_eq!(validation.leaked, BTreeMap::from([(Split::Train, leak)]));
 
     let test = &found.splits[&Split::Test];
-    assert_eq!((test.rows, test.unlabelled, test.labels.len(), test.containing), (3, 3, 0, 1));
+    assert_eq!((test.rows, test.unlabeled, test.labels.len(), test.containing), (3, 3, 0, 1));
     let of_train = Leak {
         exact: 1,
-        normalised: 1,
+        normalized: 1,
         other_label: 0,
         examples: vec![twin("it was a very long evening", "test row 2", "train row 5")],
     };
     let of_validation = Leak {
         exact: 0,
-        normalised: 1,
+        normalized: 1,
         other_label: 0,
         examples: vec![twin("Fresh", "test row 3", "validation row 3")],
     };
@@ -110,7 +110,7 @@ fn lengths_in_tokens_join_later_and_count_what_is_cut() {
     assert_eq!(
         found.check().expect_err("too many are cut").to_string(),
         "train: 2 of 4 rows (50.0 %) are cut to 8 tokens; up to 40.0 % is accepted (--max-truncated 0.4) (hint: fix \
-         the data, raise the limit, or --allow-leakage to go on all the same)"
+         the data, raise the limit, or --allow-leakage to continue anyway)"
     );
 }
 
@@ -119,9 +119,9 @@ fn fault_8_leakage_above_its_limit_is_refused_unless_allowed() {
     let leaking = loaded(&[("good", 1), ("bad", 0)], &[("Good", 1), ("worse", 0)], &[]);
     assert_eq!(
         refusal(&leaking),
-        "validation: 1 of 2 rows (50.0 %) are training rows too, so the score would flatter, such as \"Good\" \
+        "validation: 1 of 2 rows (50.0 %) are training rows too, so the score would be too high, such as \"Good\" \
          (validation row 1, train row 1); up to 5.0 % is accepted (--max-leaked 0.05) (hint: fix the data, raise the \
-         limit, or --allow-leakage to go on all the same)"
+         limit, or --allow-leakage to continue anyway)"
     );
     let allowed = audit(&leaking, AuditLimits::default(), true);
     assert!(allowed.check().is_ok());
@@ -136,7 +136,7 @@ fn fault_8_leakage_above_its_limit_is_refused_unless_allowed() {
 fn fault_8_validation_rows_inside_test_are_leakage_too() {
     let data = loaded(&[("good", 1), ("bad", 0)], &[("fine", 1)], &[("Fine", Some(1)), ("poor", Some(0))]);
     assert!(refusal(&data).starts_with(
-        "test: 1 of 2 rows (50.0 %) are validation rows too, so the score would flatter, such as \"Fine\" (test row 1, \
+        "test: 1 of 2 rows (50.0 %) are validation rows too, so the score would be too high, such as \"Fine\" (test row 1, \
          validation row 1); up to 5.0 % is accepted (--max-leaked 0.05)"
     ));
 }
@@ -147,7 +147,7 @@ fn fault_8_training_phrases_inside_test_sentences_are_refused_above_their_limit(
     let test: Vec<(&str, Option<u32>)> = test.iter().map(|text| (text.as_str(), Some(0))).collect();
     let train = [("it was a very long evening", 0), ("a fine film", 1)];
     assert!(refusal(&loaded(&train, &[], &test)).starts_with(
-        "test: 4 of 4 rows (100.0 %) hold a whole training text of 5 words or more, so the score would flatter, such \
+        "test: 4 of 4 rows (100.0 %) hold a whole training text of 5 words or more, so the score would be too high, such \
          as \"it was a very long evening\" (test row 1); up to 20.0 % is accepted (--max-containing 0.2)"
     ));
 }
@@ -172,9 +172,9 @@ fn several_findings_are_said_at_once() {
         "the audit found 3 things above their limits:\n  \
          train: 2 of 4 rows (50.0 %) repeat an earlier row; up to 10.0 % is accepted (--max-duplicates 0.1)\n  \
          train: 3 of 4 rows (75.0 %) are of one class, \"positive\"; up to 70.0 % is accepted (--max-imbalance 0.7)\n  \
-         validation: 1 of 1 rows (100.0 %) are training rows too, so the score would flatter, such as \"good\" \
+         validation: 1 of 1 rows (100.0 %) are training rows too, so the score would be too high, such as \"good\" \
          (validation row 1, train row 1); up to 5.0 % is accepted (--max-leaked 0.05)\n\
-         (hint: fix the data, raise the limit, or --allow-leakage to go on all the same)"
+         (hint: fix the data, raise the limit, or --allow-leakage to continue anyway)"
     );
 }
 
@@ -224,7 +224,7 @@ fn the_run_search_agrees_with_looking_everywhere() {
         (0..length).map(|_| next()).collect::<Vec<_>>().join(" ")
     };
     let needles: Vec<String> = (1..40).map(|seed| text(seed, 3 + seed % 5)).collect();
-    let records: Vec<Record> = needles.iter().map(|needle| Record::labelled(needle, 0)).collect();
+    let records: Vec<Record> = needles.iter().map(|needle| Record::labeled(needle, 0)).collect();
     let known = KnownTexts::new(&records, 0..records.len());
     let mut found = 0;
     for seed in 100..400 {

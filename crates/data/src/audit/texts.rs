@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use disk::sha256_bytes;
 use rayon::prelude::*;
 
-use crate::record::{Record, Split, normalised};
+use crate::record::{Record, Split, normalized};
 
 /// A text's name: the start of its sha256.
 pub(super) type Name = [u64; 2];
 
-/// A split's texts, normalised.
+/// A split's texts, normalized.
 pub(super) struct Texts<'a> {
     pub(super) split: Split,
     pub(super) records: &'a [Record],
@@ -27,7 +27,7 @@ pub(super) struct Texts<'a> {
 impl<'a> Texts<'a> {
     pub(super) fn new(split: Split, records: &'a [Record]) -> Self {
         let mut distinct: Vec<(Name, u32)> =
-            records.par_iter().zip(0..u32::MAX).map(|(record, row)| (name(&normalised(&record.text)), row)).collect();
+            records.par_iter().zip(0..u32::MAX).map(|(record, row)| (name(&normalized(&record.text)), row)).collect();
         distinct.par_sort_unstable();
         let mut mixed = HashMap::new();
         for same in distinct.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
@@ -65,7 +65,7 @@ impl<'a> Texts<'a> {
         if self.mixed.is_empty() {
             return Vec::new();
         }
-        let name = |record: &Record| Some(name(&normalised(&record.text))).filter(|name| self.mixed.contains_key(name));
+        let name = |record: &Record| Some(name(&normalized(&record.text))).filter(|name| self.mixed.contains_key(name));
         let rows = self.records.par_iter().enumerate();
         rows.filter_map(|(row, record)| Some((row, name(record)?))).collect()
     }
@@ -73,7 +73,7 @@ impl<'a> Texts<'a> {
     /// The rows of `records` whose texts are here too, with what is here, in order.
     pub(super) fn shared(&self, records: &[Record]) -> Vec<(usize, Seen<'_>)> {
         let find = |record: &Record| {
-            let name = name(&normalised(&record.text));
+            let name = name(&normalized(&record.text));
             let at = self.distinct.binary_search_by_key(&name, |(name, _)| *name).ok()?;
             let first = self.distinct[at].1 as usize;
             let exact = self.exact.binary_search(&self::name(&record.text)).is_ok();
@@ -89,7 +89,7 @@ impl<'a> Texts<'a> {
 
 pub(super) struct Seen<'a> {
     pub(super) first: usize,
-    /// Whether it stands there character by character.
+    /// Whether it is the same character by character.
     pub(super) exact: bool,
     /// Every label that it has there.
     pub(super) labels: &'a [Option<u32>],

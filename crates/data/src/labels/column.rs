@@ -5,9 +5,9 @@ use std::fmt;
 
 use table::{Cell, ending, quoted};
 
-use super::Sheet;
+use super::SplitRows;
 use crate::error::DataError;
-use crate::labelled_table::LabelledRow;
+use crate::labeled_table::LabeledRow;
 
 /// A label as it counts: `" pos "` is `pos`; `1`, `1.0`, `"1"` and `"1.0"` are all 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,26 +67,29 @@ pub(super) fn rows(count: usize) -> String {
 }
 
 /// The row's label, or the error that names it.
-pub(super) fn value(sheet: &Sheet, row: &LabelledRow) -> Result<Value, DataError> {
+pub(super) fn value(split_rows: &SplitRows, row: &LabeledRow) -> Result<Value, DataError> {
     Value::of(&row.label).ok_or_else(|| {
         let found = match &row.label {
             Cell::Float(number) => number.to_string(),
             other => other.kind().to_string(),
         };
-        sheet.refuse(row, format!("label {found} {}", not_a_class(&row.label)))
+        split_rows.refuse(row, format!("label {found} {}", not_a_class(&row.label)))
     })
 }
 
 /// Refuses a column whose type changes, within a file or between files of one format, and one that mixes numbers with
-/// words. A given mapping names every value, so it isn't asked for there.
-pub(super) fn check_kinds<'a>(sheet: &Sheet, rows: impl Iterator<Item = &'a LabelledRow>) -> Result<(), DataError> {
-    let mut typed: BTreeMap<String, &LabelledRow> = BTreeMap::new();
-    let mut number_at: Option<&LabelledRow> = None;
-    let mut word_at: Option<&LabelledRow> = None;
+/// words. A given mapping names every value, so this isn't checked then.
+pub(super) fn check_kinds<'a>(
+    split_rows: &SplitRows,
+    rows: impl Iterator<Item = &'a LabeledRow>,
+) -> Result<(), DataError> {
+    let mut typed: BTreeMap<String, &LabeledRow> = BTreeMap::new();
+    let mut number_at: Option<&LabeledRow> = None;
+    let mut word_at: Option<&LabeledRow> = None;
     for row in rows.filter(|row| row.label != Cell::Missing) {
-        let first = typed.entry(ending(&sheet.files[row.file].path)).or_insert(row);
+        let first = typed.entry(ending(&split_rows.files[row.file].path)).or_insert(row);
         if first.label.kind() != row.label.kind() {
-            return Err(sheet.refuse(
+            return Err(split_rows.refuse(
                 row,
                 format!(
                     "{} is {}; {} is {} at {} (hint: write every label the same way)",
@@ -94,24 +97,24 @@ pub(super) fn check_kinds<'a>(sheet: &Sheet, rows: impl Iterator<Item = &'a Labe
                     row.label.kind(),
                     spelled(&first.label),
                     first.label.kind(),
-                    sheet.files[first.file].place(first)
+                    split_rows.files[first.file].place(first)
                 ),
             ));
         }
         match Value::of(&row.label) {
             Some(Value::Word(word)) if number(word.trim()).is_none() => word_at = word_at.or(Some(row)),
-            Some(Value::Word(_)) => return Err(not_whole(sheet, row)),
+            Some(Value::Word(_)) => return Err(not_whole(split_rows, row)),
             Some(Value::Number(_)) => number_at = number_at.or(Some(row)),
-            None => return Err(not_whole(sheet, row)),
+            None => return Err(not_whole(split_rows, row)),
         }
         if let (Some(number), Some(word)) = (number_at, word_at) {
-            return Err(sheet.refuse(
+            return Err(split_rows.refuse(
                 word,
                 format!(
                     "{} is a word; {} is a number at {} (hint: write every label the same way)",
                     spelled(&word.label),
                     spelled(&number.label),
-                    sheet.files[number.file].place(number)
+                    split_rows.files[number.file].place(number)
                 ),
             ));
         }
@@ -119,8 +122,8 @@ pub(super) fn check_kinds<'a>(sheet: &Sheet, rows: impl Iterator<Item = &'a Labe
     Ok(())
 }
 
-fn not_whole(sheet: &Sheet, row: &LabelledRow) -> DataError {
-    sheet.refuse(row, format!("{} {}", spelled(&row.label), not_a_class(&row.label)))
+fn not_whole(split_rows: &SplitRows, row: &LabeledRow) -> DataError {
+    split_rows.refuse(row, format!("{} {}", spelled(&row.label), not_a_class(&row.label)))
 }
 
 /// Why a number can't be a label.
@@ -145,11 +148,11 @@ fn spelled(cell: &Cell) -> String {
 }
 
 /// Refuses `Positive` beside `positive`: one of them is probably the other.
-pub(super) fn check_spelling(sheet: &Sheet, seen: &BTreeMap<Value, &LabelledRow>) -> Result<(), DataError> {
-    let mut folded: BTreeMap<String, (&Value, &LabelledRow)> = BTreeMap::new();
+pub(super) fn check_spelling(split_rows: &SplitRows, seen: &BTreeMap<Value, &LabeledRow>) -> Result<(), DataError> {
+    let mut folded: BTreeMap<String, (&Value, &LabeledRow)> = BTreeMap::new();
     for (value, row) in seen {
         if let Some((other, first)) = folded.insert(value.to_string().to_lowercase(), (value, row)) {
-            return Err(sheet.refuse(
+            return Err(split_rows.refuse(
                 row,
                 format!(
                     "label \"{value}\" differs from \"{other}\" (row {}) only in case (hint: spell them alike, or \
@@ -163,7 +166,7 @@ pub(super) fn check_spelling(sheet: &Sheet, seen: &BTreeMap<Value, &LabelledRow>
 }
 
 /// Refuses numbers that are not 0, 1, 2, ...: a gap, a 1-based set, a negative one.
-pub(super) fn check_numbers(sheet: &Sheet, seen: &BTreeMap<Value, &LabelledRow>) -> Result<(), DataError> {
+pub(super) fn check_numbers(split_rows: &SplitRows, seen: &BTreeMap<Value, &LabeledRow>) -> Result<(), DataError> {
     for (index, (value, row)) in seen.iter().enumerate() {
         let Value::Number(number) = value else {
             return Ok(());
@@ -178,7 +181,7 @@ pub(super) fn check_numbers(sheet: &Sheet, seen: &BTreeMap<Value, &LabelledRow>)
             _ => format!("label {} is missing", index),
         };
         let example: Vec<String> = all.iter().take(3).map(|value| format!("{value}=NAME")).collect();
-        return Err(sheet.refuse(
+        return Err(split_rows.refuse(
             row,
             format!(
                 "{problem}; labels found: {}; numbers must be 0, 1, 2, ... (hint: --label-map {},...)",

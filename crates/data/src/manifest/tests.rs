@@ -15,7 +15,7 @@ fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
     let written = writer.finish().unwrap();
     let train = SplitManifest {
         rows: 2,
-        labelled: 2,
+        labeled: 2,
         label_counts: vec![1, 1],
         tokens: 6,
         longest: 3,
@@ -30,7 +30,7 @@ fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
         dataset: "own".into(),
         variant: "two rows".into(),
         source: "own.csv".into(),
-        licence: "unknown".into(),
+        license: "unknown".into(),
         source_sha256: BTreeMap::from([("own.csv".into(), "00".into())]),
         model: ModelSource {
             name: "tiny".into(),
@@ -56,10 +56,10 @@ fn small_audit() -> Audit {
         variant: "two rows".into(),
         disambiguation: None,
         source: "own.csv".into(),
-        licence: "unknown".into(),
+        license: "unknown".into(),
         source_sha256: BTreeMap::new(),
         label_names: vec!["negative".into(), "positive".into()],
-        train: vec![Record::labelled("good", 1), Record::labelled("bad", 0)],
+        train: vec![Record::labeled("good", 1), Record::labeled("bad", 0)],
         validation: Vec::new(),
         test: Vec::new(),
         places: Places::default(),
@@ -172,7 +172,7 @@ fn a_split_holds_what_the_manifest_says() {
     let few_words = prepared(|manifest| manifest.vocab_size = 6);
     let train = Prepared::open(few_words.path()).unwrap().split("train").unwrap();
     assert!(train.input_ids(1).unwrap_err().to_string().contains("train.arrow: row 1: token id 6"));
-    assert!(split_refusal(|manifest| manifest.max_length = 2).contains("row 0: 3 tokens"));
+    assert!(split_refusal(|manifest| manifest.max_length = 2).contains("row 0: expected 1 to 2 tokens, found 3"));
     let fewer = prepared(|manifest| drop(manifest.label_names.pop()));
     assert!(refusal(fewer.path()).contains("manifest.json: train: counts 2 labels and names 1"));
     let fewer_labels = |manifest: &mut Manifest| {

@@ -1,4 +1,4 @@
-//! What can be asked for on the command line.
+//! The command line of `prepare`.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,6 @@ use crate::audit::AuditLimits;
 use crate::load_options::{DatasetOptions, whole};
 use crate::source::{self, Dataset, SourceChoice};
 
-/// What to prepare, from where and how.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PrepareArgs {
     #[arg(long, value_name = "NAME|PATH", default_value = source::DEFAULT, help = Dataset::help())]
@@ -14,10 +13,10 @@ pub struct PrepareArgs {
     #[arg(long, value_name = "NAME|DIR", default_value = "auto", help = SourceChoice::help())]
     pub source: SourceChoice,
     /// The model whose tokenizer is used: a Hub id or a folder; without it bert-base-uncased, or the packaged
-    /// checkpoint where the Hub can't be reached
+    /// model if the Hub is not reachable
     #[arg(long, value_name = "ID|DIR")]
     pub model: Option<String>,
-    /// Most tokens of a text, the two special ones included; longer texts are cut
+    /// Maximum tokens of a text, with the two special ones; longer texts are truncated
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = whole::<usize>, allow_negative_numbers = true)]
     pub max_length: usize,
     /// Where the prepared data goes; without it, a folder of the data set's name in data/prepared
@@ -25,10 +24,9 @@ pub struct PrepareArgs {
     pub output: Option<PathBuf>,
     #[command(flatten)]
     pub load_options: DatasetOptions,
-    /// Go on although the audit found something above its limit; the audit keeps the record of it
+    /// Continue although the audit found something above its limit; audit.json records it
     #[arg(long)]
     pub allow_leakage: bool,
-    /// How much of what the audit finds is accepted
     #[command(flatten)]
     pub limits: AuditLimits,
 }

@@ -25,7 +25,7 @@ pub(super) fn check(output: &Path) -> Result<(), DataError> {
         if !ours {
             return Err(DataError::content(
                 output,
-                format!("holds {name:?}, which is no prepared data; nothing was changed (hint: another --output)"),
+                format!("holds {name:?}, which is not prepared data; nothing was changed (hint: another --output)"),
             ));
         }
     }

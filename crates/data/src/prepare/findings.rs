@@ -141,8 +141,8 @@ impl Counts<'_> {
                 cell(found.labels.iter().skip(CLASSES).map(|label| label.rows).sum(), found.rows, false)
             });
         }
-        if self.audit.splits.values().any(|found| found.unlabelled > 0) {
-            self.row("  without a label", "", |_, found| cell(found.unlabelled, found.rows, false));
+        if self.audit.splits.values().any(|found| found.unlabeled > 0) {
+            self.row("  without a label", "", |_, found| cell(found.unlabeled, found.rows, false));
         }
         self.row("  largest to smallest class", "", |_, found| {
             found.largest_to_smallest.map_or("-".into(), |ratio| format!("{ratio:.2}"))
@@ -159,9 +159,9 @@ impl Counts<'_> {
             found.leaked.get(&other).map_or(String::new(), |leak| cell(count(leak), found.rows, above))
         };
         self.row(&format!("also in {}", other.name()), &limit(audit.limits.max_leaked), |split, found| {
-            leak(found, |leak| leak.normalised, above(audit, split, "--max-leaked", Some(other)))
+            leak(found, |leak| leak.normalized, above(audit, split, "--max-leaked", Some(other)))
         });
-        if all().any(|leak| leak.normalised > 0) {
+        if all().any(|leak| leak.normalized > 0) {
             self.row("  letter by letter", "", |_, found| leak(found, |leak| leak.exact, false));
             self.row("  with another label", "", |_, found| leak(found, |leak| leak.other_label, false));
         }
@@ -176,7 +176,7 @@ fn limit(share: f64) -> String {
     if share >= 1.0 { "none".into() } else { percent(share) }
 }
 
-/// The unit that lengths are told in: tokens once there are any.
+/// The unit of lengths: tokens after tokenization.
 fn unit(found: &SplitAudit) -> (&'static str, &Lengths) {
     found.tokens.as_ref().map_or(("words", &found.words), |tokens| ("tokens", tokens))
 }

@@ -19,7 +19,7 @@ pub(super) fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Toke
     };
     add(&format!("format {SPLITS_FORM} version {}", env!("CARGO_PKG_VERSION")));
     add(&format!("{:?} {} {}", model.origin, tokenizer.sha256(), tokenizer.max_length()));
-    for part in [&loaded.dataset, &loaded.variant, &loaded.source, &loaded.licence, &model.name] {
+    for part in [&loaded.dataset, &loaded.variant, &loaded.source, &loaded.license, &model.name] {
         add(part);
     }
     loaded.source_sha256.iter().for_each(|(name, sha256)| add(&format!("{name}\n{sha256}")));

@@ -1,4 +1,4 @@
-//! What came out, for a person to read.
+//! The summary of a prepared data set on stdout.
 
 use std::fmt::Write;
 
@@ -11,10 +11,10 @@ pub(super) fn render(outcome: &PreparedSummary) -> String {
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(text, "{label:<9}{value}");
     };
-    let when = if outcome.already { ": already prepared from the same inputs" } else { "" };
+    let when = if outcome.already_prepared { ": already prepared from the same inputs" } else { "" };
     line("prepared", &format!("{dir} ({}){when}", manifest.dataset));
     line("source", &manifest.source);
-    line("licence", &manifest.licence);
+    line("licence", &manifest.license);
     let model = &manifest.model;
     line(
         "model",

@@ -71,7 +71,7 @@ impl Home {
 fn a_file_becomes_prepared_data() {
     let home = Home::new();
     let outcome = home.prepare(&["--max-length", "16"]).unwrap();
-    assert!(!outcome.already);
+    assert!(!outcome.already_prepared);
     assert_eq!(home.out(), ["own"]);
     let manifest = &outcome.prepared.manifest;
     let names: Vec<&str> = manifest.splits.keys().map(String::as_str).collect();
@@ -81,7 +81,7 @@ fn a_file_becomes_prepared_data() {
         (9, 16, fetch::ModelOrigin::Local)
     );
     let train = &manifest.splits["train"];
-    assert_eq!((train.rows, train.labelled, train.tokens, train.longest, train.truncated), (30, 30, 150, 5, 0));
+    assert_eq!((train.rows, train.labeled, train.tokens, train.longest, train.truncated), (30, 30, 150, 5, 0));
     assert_eq!(train.label_counts, [15, 15]);
 
     outcome.prepared.verify().unwrap();
@@ -99,20 +99,20 @@ fn the_same_inputs_are_prepared_once() {
     let first = home.prepare(&["--max-length", "16"]).unwrap();
     let written = fs::metadata(home.path("out/own/train.arrow")).unwrap().modified().unwrap();
     let second = home.prepare(&["--max-length", "16"]).unwrap();
-    assert!(second.already);
+    assert!(second.already_prepared);
     assert_eq!(second.prepared.manifest, first.prepared.manifest);
     assert_eq!(fs::metadata(home.path("out/own/train.arrow")).unwrap().modified().unwrap(), written);
     assert!(summary::render(&second).contains("already prepared from the same inputs"));
 
     let cut = home.prepare(&["--max-length", "4"]).unwrap();
-    assert!(!cut.already);
+    assert!(!cut.already_prepared);
     let train = &cut.prepared.manifest.splits["train"];
     assert_eq!((train.truncated, train.truncated_share, train.longest), (30, 1.0, 4));
     assert_eq!(home.out(), ["own"], "the older one is gone, and nothing is left beside");
     assert!(summary::render(&cut).contains("30 (100.0 %)"), "{}", summary::render(&cut));
 
     fs::remove_file(home.path("out/own/test.arrow")).unwrap();
-    assert!(!home.prepare(&["--max-length", "4"]).unwrap().already, "a damaged directory is made anew");
+    assert!(!home.prepare(&["--max-length", "4"]).unwrap().already_prepared, "a damaged directory is made anew");
 }
 
 /// The lines of a page, whatever their spacing.
@@ -169,11 +169,11 @@ fn a_refusal_by_the_audit_writes_nothing_and_allowing_it_is_recorded() {
     let page = summary::render(&outcome);
     assert!(page.contains("30 (100.0 %) !") && page.contains("ALLOWED by --allow-leakage"), "{page}");
     assert!(page.contains("test: \"good number0 film\": test.csv row 1, also train.csv row 1"), "{page}");
-    assert!(home.prepare(&["--max-length", "16", "--allow-leakage"]).unwrap().already);
+    assert!(home.prepare(&["--max-length", "16", "--allow-leakage"]).unwrap().already_prepared);
 
     // Other limits are another audit of the same data.
     let laxer = home.prepare(&["--max-length", "16", "--max-leaked", "1"]).unwrap();
-    assert!(!laxer.already && laxer.audit.exceeded.is_empty());
+    assert!(!laxer.already_prepared && laxer.audit.exceeded.is_empty());
     assert_eq!(laxer.prepared.manifest.fingerprint, outcome.prepared.manifest.fingerprint);
     assert_eq!(laxer.prepared.audit().unwrap().limits.max_leaked, 1.0);
 }
@@ -247,7 +247,7 @@ fn data_of_the_first_form_is_prepared_anew() {
     let message = Prepared::open(&home.path("out/own")).unwrap_err().to_string();
     assert!(message.contains("has format 1, and this program reads 2"), "{message}");
     let again = home.prepare(&["--max-length", "16"]).unwrap();
-    assert!(!again.already && home.path("out/own/audit.json").is_file());
+    assert!(!again.already_prepared && home.path("out/own/audit.json").is_file());
     assert_eq!(again.prepared.manifest, first.prepared.manifest);
 }
 
@@ -258,7 +258,7 @@ fn another_label_is_another_input() {
     let train = fs::read_to_string(home.path("data/train.csv")).unwrap();
     fs::write(home.path("data/train.csv"), train.replacen("pos", "neg", 1)).unwrap();
     let outcome = home.prepare(&["--max-length", "16"]).unwrap();
-    assert!(!outcome.already);
+    assert!(!outcome.already_prepared);
     let mut counts = outcome.prepared.manifest.splits["train"].label_counts.clone();
     counts.sort_unstable();
     assert_eq!(counts, [14, 16]);

@@ -6,7 +6,7 @@ use super::choice::Source;
 use super::named::{LoadRequest, NamedDataset};
 use super::{TWO_CLASSES, hub, split_tables};
 use crate::error::DataError;
-use crate::labelled_table::WantedColumns;
+use crate::labeled_table::ColumnRequest;
 use crate::loaded::Loaded;
 use crate::thousands::grouped;
 
@@ -17,7 +17,7 @@ const SST2: NamedDataset = NamedDataset {
     about: "GLUE's selection: phrases to train on, sentences to test on; the test labels are hidden",
     label_names: TWO_CLASSES,
     rows: [67_349, 872, 1_821],
-    licence: "not stated by its publisher; GLUE, Wang et al. 2019, after Socher et al. 2013",
+    license: "not stated by its publisher; GLUE, Wang et al. 2019, after Socher et al. 2013",
     flags: &["--drop-empty"],
     downloads: &[(Source::Hub, download)],
     folder: None,
@@ -39,7 +39,7 @@ fn download(request: &LoadRequest<'_>) -> Result<Loaded, DataError> {
 
 /// Reads three files with GLUE's columns: `idx`, `sentence`, `label`, the test split's labels all -1.
 fn read(files: [PathBuf; 3], source: String, drop_empty: bool) -> Result<Loaded, DataError> {
-    let columns = WantedColumns { text: Some("sentence"), label: Some("label"), label_optional: false };
+    let columns = ColumnRequest { text: Some("sentence"), label: Some("label"), label_optional: false };
     let loaded = split_tables::load(&SST2, files, columns, source, drop_empty)?;
     let [train, validation, test] = loaded.splits().map(|(_, records)| grouped(records.len()));
     let variant = format!(

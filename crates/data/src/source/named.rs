@@ -17,7 +17,7 @@ pub struct NamedDataset {
     pub(crate) label_names: &'static [&'static str],
     /// Rows of train, validation and test, as published.
     pub(crate) rows: [usize; 3],
-    pub(crate) licence: &'static str,
+    pub(crate) license: &'static str,
     /// The flags that this data set takes, of those that not all data sets take.
     pub(crate) flags: &'static [&'static str],
     /// Where it can be downloaded, in the order in which `--source auto` tries.

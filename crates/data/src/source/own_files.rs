@@ -7,8 +7,8 @@ use table::{FileFormat, ending};
 use super::split_tables::refuse_blank;
 use super::{digests, treebank};
 use crate::error::DataError;
-use crate::labelled_table::{self, WantedColumns};
-use crate::labels::{self, Sheet};
+use crate::labeled_table::{self, ColumnRequest};
+use crate::labels::{self, SplitRows};
 use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED};
 use crate::loaded::Loaded;
 use crate::record::Split;
@@ -32,34 +32,34 @@ pub(super) fn read(path: &Path, options: &DatasetOptions) -> Result<Loaded, Data
     files.refuse_splitting(options)?;
     let mut notes = Vec::new();
     let mut empty_dropped = 0;
-    let mut sheet = Sheet::default();
+    let mut split_rows = SplitRows::default();
     for (split, path) in &files.0 {
-        let wanted = WantedColumns {
+        let wanted = ColumnRequest {
             text: options.text_column.as_deref(),
             label: options.label_column.as_deref(),
             label_optional: *split == Split::Test,
         };
-        let mut table = labelled_table::read(path, wanted)?;
+        let mut table = labeled_table::read(path, wanted)?;
         empty_dropped += refuse_blank(&mut table, options.drop_empty, &mut notes)?;
-        sheet.add(*split, table);
+        split_rows.add(*split, table);
     }
-    let how = files.deal(&mut sheet, options)?;
-    let labelled = labels::resolve(sheet, options.label_map.as_deref(), None)?;
-    notes.extend(labelled.notes);
-    let sizes = listed_sizes([labelled.train.len(), labelled.validation.len(), labelled.test.len()]);
+    let how = files.make_missing_splits(&mut split_rows, options)?;
+    let labeled = labels::resolve(split_rows, options.label_map.as_deref(), None)?;
+    notes.extend(labeled.notes);
+    let sizes = listed_sizes([labeled.train.len(), labeled.validation.len(), labeled.test.len()]);
     let paths: Vec<PathBuf> = files.0.into_iter().map(|(_, path)| path).collect();
     Ok(Loaded {
         dataset: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         variant: format!("{}: {sizes} rows, {how}", path.display()),
         disambiguation: None,
         source: path.display().to_string(),
-        licence: "your own".into(),
+        license: "your own".into(),
         source_sha256: digests(&paths)?,
-        label_names: labelled.names,
-        train: labelled.train,
-        validation: labelled.validation,
-        test: labelled.test,
-        places: labelled.places,
+        label_names: labeled.names,
+        train: labeled.train,
+        validation: labeled.validation,
+        test: labeled.test,
+        places: labeled.places,
         empty_dropped,
         notes,
     })
@@ -119,29 +119,31 @@ impl Files {
         self.0.iter().any(|(of, _)| *of == split)
     }
 
-    /// Flags about how to split files that are split are a misunderstanding, and are said to be one.
+    /// Flags about splitting are an error if the data has its splits already.
     fn refuse_splitting(&self, options: &DatasetOptions) -> Result<(), DataError> {
         let given = [("--split-ratio", options.split_ratio.is_some()), ("--seed", options.seed.is_some())];
         match given.into_iter().find(|(_, given)| *given && self.has(Split::Validation)) {
             Some((flag, _)) => Err(DataError::Request(format!(
-                "{flag} is for a file that is to be split, and this data has a validation file (hint: leave it out)"
+                "{flag} is for a file without a validation split, and this data has a validation file (hint: leave it out)"
             ))),
             None => Ok(()),
         }
     }
 
-    /// Makes the splits that have no file of their own, by hash; says how the splits came about.
-    fn deal(&self, sheet: &mut Sheet, options: &DatasetOptions) -> Result<String, DataError> {
+    /// Makes the splits that have no file of their own, by hash; returns a description of the splits.
+    fn make_missing_splits(&self, split_rows: &mut SplitRows, options: &DatasetOptions) -> Result<String, DataError> {
         let (ratio, seed) = (options.split_ratio.unwrap_or(SPLIT_RATIO), options.seed.unwrap_or(SPLIT_SEED));
         if !(ratio > 0.0 && ratio < 0.5) {
-            return Err(DataError::Request(format!("--split-ratio {ratio}: a share above 0 and below 0.5 is wanted")));
+            return Err(DataError::Request(format!(
+                "--split-ratio: expected a fraction above 0 and below 0.5, found {ratio}"
+            )));
         }
         let test = if self.has(Split::Validation) || self.has(Split::Test) { 0.0 } else { ratio };
         if self.has(Split::Validation) {
             return Ok("split by file".into());
         }
-        sheet.deal_train(|row| Split::of(row.text.as_deref().unwrap_or(""), seed, ratio, test));
-        let [train, validation, held_out] = Split::ALL.map(|split| sheet.split(split).len());
+        split_rows.resplit_train(|row| Split::of(row.text.as_deref().unwrap_or(""), seed, ratio, test));
+        let [train, validation, held_out] = Split::ALL.map(|split| split_rows.split(split).len());
         let parts = if test > 0.0 { "validation and test" } else { "validation" };
         if validation == 0 || held_out == 0 {
             return Err(DataError::content(

@@ -9,7 +9,7 @@
 //! | 3 | negative `r <= -1`, neutral between, positive `r >= 1` | 4,575 / 1,432 / 4,598 |
 //! | 5 | very negative `r <= -2`, negative `r <= -1`, neutral between, positive `r >= 1`, very positive `r >= 2` | 2,052 / 2,523 / 1,432 / 2,411 / 2,187 |
 //!
-//! There is no split of old. Ours is by hash of the text (see [`crate::record::Split::of`], seed 0): 80 % train, 10 %
+//! The file has no splits. They are made by hash of the text (see [`crate::record::Split::of`], seed 0): 80 % train, 10 %
 //! validation, 10 % test, the same on every machine, and equal texts stay together.
 
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ const REVIEWS: NamedDataset = NamedDataset {
     about: "",
     label_names: &[],
     rows: [8_438, 1_116, 1_051],
-    licence: "MIT (Hutto & Gilbert 2014)",
+    license: "MIT (Hutto & Gilbert 2014)",
     flags: &["--classes"],
     downloads: &[(Source::Packaged, |request| packaged(request.dataset))],
     folder: Some(FolderFiles { files: &[FILE], load: |folder, request| from_folder(folder, request.dataset) }),
@@ -89,7 +89,7 @@ fn read(path: &Path, dataset: &NamedDataset, source: String) -> Result<Loaded, D
         match class(rating, classes) {
             Some(label) => {
                 let split = Split::of(text, 0, 0.1, 0.1) as usize;
-                splits[split].push(Record::labelled(text, label));
+                splits[split].push(Record::labeled(text, label));
             }
             None => left_out += 1,
         }
@@ -105,7 +105,7 @@ fn read(path: &Path, dataset: &NamedDataset, source: String) -> Result<Loaded, D
         variant: format!("movie-review sentences rated by people, {classes} classes: {sizes} by hash of the text"),
         disambiguation: Some(DISAMBIGUATION.into()),
         source,
-        licence: dataset.licence.into(),
+        license: dataset.license.into(),
         source_sha256: digests(&[PathBuf::from(path)])?,
         label_names: dataset.label_names.iter().map(|name| name.to_string()).collect(),
         train,

@@ -7,8 +7,8 @@ use table::TableError;
 use super::digests;
 use super::named::NamedDataset;
 use crate::error::DataError;
-use crate::labelled_table::{self, LabelledRow, LabelledTable, WantedColumns};
-use crate::labels::{self, Sheet, listed};
+use crate::labeled_table::{self, ColumnRequest, LabeledRow, LabeledTable};
+use crate::labels::{self, SplitRows, listed};
 use crate::loaded::Loaded;
 use crate::record::{Split, is_blank};
 use crate::thousands::listed_sizes;
@@ -17,40 +17,40 @@ use crate::thousands::listed_sizes;
 pub(super) fn load(
     dataset: &NamedDataset,
     files: [PathBuf; 3],
-    columns: WantedColumns<'_>,
+    columns: ColumnRequest<'_>,
     source: String,
     drop_empty: bool,
 ) -> Result<Loaded, DataError> {
-    let (mut sheet, mut notes, mut empty_dropped) = (Sheet::default(), Vec::new(), 0);
+    let (mut split_rows, mut notes, mut empty_dropped) = (SplitRows::default(), Vec::new(), 0);
     for (split, path) in Split::ALL.into_iter().zip(&files) {
-        let mut table = labelled_table::read(path, columns)?;
+        let mut table = labeled_table::read(path, columns)?;
         empty_dropped += refuse_blank(&mut table, drop_empty, &mut notes)?;
-        sheet.add(split, table);
+        split_rows.add(split, table);
     }
-    let labelled = labels::resolve(sheet, None, Some(dataset.label_names))?;
-    notes.extend(labelled.notes);
-    let sizes = [&labelled.train, &labelled.validation, &labelled.test].map(Vec::len);
+    let labeled = labels::resolve(split_rows, None, Some(dataset.label_names))?;
+    notes.extend(labeled.notes);
+    let sizes = [&labeled.train, &labeled.validation, &labeled.test].map(Vec::len);
     Ok(Loaded {
         dataset: dataset.name.into(),
         variant: format!("{}: {} rows", dataset.name, listed_sizes(sizes)),
         disambiguation: None,
         source,
-        licence: dataset.licence.into(),
+        license: dataset.license.into(),
         source_sha256: digests(&files)?,
-        label_names: labelled.names,
-        train: labelled.train,
-        validation: labelled.validation,
-        test: labelled.test,
-        places: labelled.places,
+        label_names: labeled.names,
+        train: labeled.train,
+        validation: labeled.validation,
+        test: labeled.test,
+        places: labeled.places,
         empty_dropped,
         notes,
     })
 }
 
 /// Rows whose text is null or blank: refused with their list, or dropped; how many were.
-pub(super) fn refuse_blank(table: &mut LabelledTable, drop: bool, notes: &mut Vec<String>) -> Result<usize, DataError> {
-    let blank = |row: &LabelledRow| row.text.as_deref().is_none_or(is_blank);
-    let found: Vec<&LabelledRow> = table.rows.iter().filter(|row| blank(row)).collect();
+pub(super) fn refuse_blank(table: &mut LabeledTable, drop: bool, notes: &mut Vec<String>) -> Result<usize, DataError> {
+    let blank = |row: &LabeledRow| row.text.as_deref().is_none_or(is_blank);
+    let found: Vec<&LabeledRow> = table.rows.iter().filter(|row| blank(row)).collect();
     let dropped = found.len();
     let Some(first) = found.first() else {
         return Ok(0);

@@ -113,7 +113,7 @@ fn every_data_set_declares_what_is_needed() {
     let known: Vec<String> = command.get_arguments().filter_map(|arg| Some(format!("--{}", arg.get_long()?))).collect();
     let mut names = Vec::new();
     for dataset in NamedDataset::all() {
-        assert!(!dataset.name.is_empty() && !dataset.about.is_empty() && !dataset.licence.is_empty());
+        assert!(!dataset.name.is_empty() && !dataset.about.is_empty() && !dataset.license.is_empty());
         assert!(!names.contains(&dataset.name), "{} is there twice", dataset.name);
         names.push(dataset.name);
         assert!(dataset.label_names.len() >= 2, "{}", dataset.name);
@@ -215,7 +215,7 @@ fn flags_and_sources_that_do_not_fit_are_said_to() {
     desk.write("validation.csv", format!("text,label\n{rows}"));
     for (options, flag) in [(&ratio, "--split-ratio"), (&seed, "--seed")] {
         let message = desk.load("", options).expect_err("refused");
-        assert!(message.starts_with(&format!("{flag} is for a file that is to be split")), "{message}");
+        assert!(message.starts_with(&format!("{flag} is for a file without a validation split")), "{message}");
     }
     desk.load("", &DatasetOptions { drop_empty: true, ..DatasetOptions::default() })
         .expect("files may have empty rows");

@@ -13,7 +13,7 @@ use super::choice::Source;
 use super::named::{FolderFiles, LoadRequest, NamedDataset};
 use super::{FIVE_CLASSES, THREE_CLASSES, TWO_CLASSES, digests, hub, reviews};
 use crate::error::DataError;
-use crate::labelled_table::{self, LabelledRow, WantedColumns};
+use crate::labeled_table::{self, ColumnRequest, LabeledRow};
 use crate::load_options::DatasetOptions;
 use crate::loaded::{Loaded, Places};
 use crate::record::Split;
@@ -48,7 +48,7 @@ const TREEBANK: NamedDataset = NamedDataset {
     about: "",
     label_names: &[],
     rows: [8_544, 1_101, 2_210],
-    licence: "not stated by its authors; Socher et al. 2013, cite when used",
+    license: "not stated by its authors; Socher et al. 2013, cite when used",
     flags: &["--phrases"],
     downloads: &[
         (Source::Hub, |request| from_hub()?.load(request.dataset, request.options)),
@@ -114,7 +114,7 @@ struct Trees {
 }
 
 impl Trees {
-    /// The labelled sentences, with the training phrases if they are requested.
+    /// The labeled sentences, with the training phrases if they are requested.
     fn load(self, dataset: &NamedDataset, options: &DatasetOptions) -> Result<Loaded, DataError> {
         let classes = classes(dataset);
         let mut notes = Vec::new();
@@ -123,7 +123,7 @@ impl Trees {
         let seen: BTreeSet<Option<u32>> = splits[0].iter().map(|record| record.label).collect();
         if seen.len() < 2 {
             return Err(DataError::Request(format!(
-                "{}: train has {} sentences in {} of {} classes, and two are needed (hint: is this the whole treebank? \
+                "{}: train has {} sentences in {} of {} classes, at least two are needed (hint: is this the whole treebank? \
                  with two classes neutral sentences are left out)",
                 self.source,
                 grouped(sizes[0]),
@@ -160,7 +160,7 @@ impl Trees {
             variant,
             disambiguation: Some(disambiguation),
             source: self.source,
-            licence: dataset.licence.into(),
+            license: dataset.license.into(),
             source_sha256: self.source_sha256,
             label_names: dataset.label_names.iter().map(|name| name.to_string()).collect(),
             train,
@@ -231,14 +231,14 @@ fn from_hub() -> Result<Trees, DataError> {
 
 /// Reads three Parquet files with one column, `ptb_tree`.
 fn read_parquet(files: [PathBuf; 3], source: String) -> Result<Trees, DataError> {
-    let wanted = WantedColumns { text: Some("ptb_tree"), label: None, label_optional: true };
+    let wanted = ColumnRequest { text: Some("ptb_tree"), label: None, label_optional: true };
     let mut splits = Vec::new();
     for path in &files {
-        let table = labelled_table::read(path, wanted)?;
+        let table = labeled_table::read(path, wanted)?;
         let mut split = Vec::with_capacity(table.rows.len());
         for row in table.rows {
             let tree = tree::parse(row.text.as_deref().unwrap_or("")).map_err(|error| TableError::Value {
-                place: table.file.place(&LabelledRow { text: None, ..row }),
+                place: table.file.place(&LabeledRow { text: None, ..row }),
                 column: table.file.text_column.clone(),
                 reason: error.to_string(),
             })?;

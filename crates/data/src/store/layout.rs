@@ -1,7 +1,7 @@
 //! The form of an Arrow IPC file, checked before any of its bytes are believed.
 //!
 //! The library slices buffers by the lengths that a file states, panics where those don't fit, and validates every text
-//! when it opens a record batch. So the one layout that the writer produces is read here: every length is held against
+//! when it opens a record batch. So the one layout that the writer produces is read here: every length is checked against
 //! the file, and the columns are views of it.
 
 use arrow::buffer::{Buffer, ScalarBuffer};
@@ -29,7 +29,7 @@ const STARTS: usize = 6;
 const IDS: usize = 8;
 /// Buffers of four-byte values: offsets of the texts, labels, offsets of the lists, ids.
 const FOUR_BYTE_BUFFERS: [usize; 4] = [TEXT_OFFSETS, LABELS, STARTS, IDS];
-/// Where the writer lets record batches and buffers begin: at multiples of this.
+/// The writer aligns record batches and buffers to multiples of this.
 const ALIGNMENT: usize = 8;
 
 /// The columns of one record batch, as views of the map.
@@ -40,9 +40,9 @@ pub(super) struct Columns {
     text: Buffer,
     labels: ScalarBuffer<i32>,
     /// A bit a row; `None` where every row has a label.
-    labelled: Option<Buffer>,
+    labeled: Option<Buffer>,
     nulls: usize,
-    /// Where each row's ids begin, and where the last one's end.
+    /// Where each row's ids start, and where the last row's end.
     pub(super) starts: ScalarBuffer<i32>,
     pub(super) input_ids: ScalarBuffer<u32>,
 }
@@ -53,20 +53,20 @@ impl Columns {
         let starts = &self.starts[..=self.rows];
         let in_order = starts[0] >= 0 && starts.windows(2).all(|pair| pair[0] <= pair[1]);
         if !in_order || starts[self.rows] as usize > self.input_ids.len() {
-            return Err(damaged("token ids that begin after they end".into()));
+            return Err(damaged("token ids that start after they end".into()));
         }
-        let unlabelled = (0..self.rows).filter(|&row| !self.is_labelled(row)).count();
-        if self.labelled.is_some() && unlabelled != self.nulls {
-            return Err(damaged(format!("{unlabelled} rows without a label, and {} said to be so", self.nulls)));
+        let unlabeled = (0..self.rows).filter(|&row| !self.is_labeled(row)).count();
+        if self.labeled.is_some() && unlabeled != self.nulls {
+            return Err(damaged(format!("expected {} rows without a label, found {unlabeled}", self.nulls)));
         }
-        match (0..self.rows).filter(|&row| self.is_labelled(row)).map(|row| self.labels[row]).find(|&label| label < 0) {
+        match (0..self.rows).filter(|&row| self.is_labeled(row)).map(|row| self.labels[row]).find(|&label| label < 0) {
             Some(label) => Err(damaged(format!("label {label}"))),
             None => Ok(()),
         }
     }
 
     pub(super) fn label(&self, row: usize) -> Option<u32> {
-        self.is_labelled(row).then(|| self.labels[row] as u32)
+        self.is_labeled(row).then(|| self.labels[row] as u32)
     }
 
     pub(super) fn text(&self, row: usize) -> Option<&str> {
@@ -74,8 +74,8 @@ impl Columns {
         std::str::from_utf8(self.text.get(bound(row)?..bound(row + 1)?)?).ok()
     }
 
-    fn is_labelled(&self, row: usize) -> bool {
-        self.labelled.as_ref().is_none_or(|bits| bits[row / 8] >> (row % 8) & 1 == 1)
+    fn is_labeled(&self, row: usize) -> bool {
+        self.labeled.as_ref().is_none_or(|bits| bits[row / 8] >> (row % 8) & 1 == 1)
     }
 }
 
@@ -103,7 +103,7 @@ fn first_line(error: &impl std::fmt::Display) -> String {
     error.to_string().lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
 }
 
-/// Whether the columns are ours, by name and type.
+/// Checks the columns' names and types.
 fn check_schema(footer: &Footer<'_>) -> Result<(), ArrowError> {
     if footer.schema().is_some_and(|schema| schema.endianness() != Endianness::Little) {
         return Err(damaged("numbers in another byte order".into()));
@@ -113,7 +113,9 @@ fn check_schema(footer: &Footer<'_>) -> Result<(), ArrowError> {
         fields.into_iter().flatten().map(|field| (field.name(), field.type_type())).collect();
     let expected = [(Some("text"), Type::Utf8), (Some("label"), Type::Int), (Some("input_ids"), Type::List)];
     if found != expected {
-        return Err(damaged(format!("columns {found:?}, not {expected:?}")));
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.unwrap_or("without a name")).collect();
+        let names = names.join(", ");
+        return Err(damaged(format!("expected the columns text, label and input_ids with their types, found {names}")));
     }
     if footer.dictionaries().is_some_and(|blocks| !blocks.is_empty()) {
         return Err(damaged("dictionaries".into()));
@@ -123,13 +125,13 @@ fn check_schema(footer: &Footer<'_>) -> Result<(), ArrowError> {
 
 /// The columns of one record batch, when all that it says about itself lies inside its bytes.
 fn columns(block: &Block, buffer: &Buffer, footer_start: usize) -> Result<Columns, ArrowError> {
-    let outside = || damaged(format!("a record batch outside the file: {block:?}"));
+    let outside = || damaged(format!("a record batch outside the file, at {}", block.offset()));
     let size = |value: i64| usize::try_from(value).map_err(|_| outside());
     let (start, metadata, body) =
         (size(block.offset())?, size(block.metaDataLength().into())?, size(block.bodyLength())?);
     let length = metadata.checked_add(body).ok_or_else(outside)?;
     if !start.is_multiple_of(ALIGNMENT) || !metadata.is_multiple_of(ALIGNMENT) {
-        return Err(damaged(format!("a record batch off its place: {block:?}")));
+        return Err(damaged(format!("a record batch at an unaligned position, {start}")));
     }
     // A message starts with a continuation mark and its length, four bytes each.
     if metadata < 16 || start.checked_add(length).is_none_or(|end| end > footer_start) {
@@ -141,7 +143,8 @@ fn columns(block: &Block, buffer: &Buffer, footer_start: usize) -> Result<Column
     }
     let message = root_as_message(&data[8..metadata])
         .map_err(|error| damaged(format!("a record batch's header: {}", first_line(&error))))?;
-    let header = message.header_as_record_batch().ok_or_else(|| damaged("a message that is no record batch".into()))?;
+    let header =
+        message.header_as_record_batch().ok_or_else(|| damaged("a message that is not a record batch".into()))?;
     if header.compression().is_some() {
         return Err(damaged("a compressed record batch".into()));
     }
@@ -183,14 +186,14 @@ fn columns(block: &Block, buffer: &Buffer, footer_start: usize) -> Result<Column
     if let Some((at, bytes)) = enough.into_iter().find(|&(at, bytes)| buffers[at].1 < bytes) {
         return Err(damaged(format!("buffer {at} of {} bytes where {bytes} are needed", buffers[at].1)));
     }
-    // All of these were held against `body` above, and `metadata + body` against the file.
+    // All of these were checked against `body` above, and `metadata + body` against the file.
     let view = |at: usize| data.slice_with_length(metadata + buffers[at].0 as usize, buffers[at].1 as usize);
     Ok(Columns {
         rows: size(rows)?,
         text_offsets: view(TEXT_OFFSETS).into(),
         text: view(TEXT),
         labels: view(LABELS).into(),
-        labelled: (nulls > 0).then(|| view(LABEL_VALIDITY)),
+        labeled: (nulls > 0).then(|| view(LABEL_VALIDITY)),
         nulls: size(nulls)?,
         starts: view(STARTS).into(),
         input_ids: ScalarBuffer::<u32>::from(view(IDS)).slice(0, size(ids)?),

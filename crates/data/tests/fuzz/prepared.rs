@@ -12,12 +12,12 @@ use crate::fuzz::{Bound, Form, Parser, Seed, alone, check, folder};
 
 const VOCAB_SIZE: u32 = 40;
 
-fn arrow_file(path: &Path, rows: usize, labelled: bool) -> Vec<u8> {
+fn arrow_file(path: &Path, rows: usize, labeled: bool) -> Vec<u8> {
     let _ = fs::remove_file(path);
     let mut writer = Writer::create(path).unwrap();
     for row in 0..rows {
         let ids: Vec<u32> = (0..1 + row % 7).map(|at| (row + at) as u32 % VOCAB_SIZE).collect();
-        let label = (labelled && row % 5 != 3).then_some((row % 2) as u32);
+        let label = (labeled && row % 5 != 3).then_some((row % 2) as u32);
         writer.push(&format!("row {row} \u{E9}"), label, &ids).unwrap();
     }
     writer.finish().unwrap();
@@ -64,7 +64,7 @@ fn arrow_files() {
     let folder = folder();
     let path = folder.path().join("train.arrow");
     let seeds = [(3, true), (5, false), (60, true), (ROWS_PER_BATCH + 9, true)];
-    let seeds = seeds.map(|(rows, labelled)| Seed::new(Form::Binary, arrow_file(&path, rows, labelled)));
+    let seeds = seeds.map(|(rows, labeled)| Seed::new(Form::Binary, arrow_file(&path, rows, labeled)));
     let bound = Bound { per_byte: 8, fixed: 4 << 20 };
     check(&Parser { package: "data", name: "prepared::arrow_files", bound }, seeds.into(), |bytes| {
         fs::write(&path, bytes).unwrap();
@@ -106,7 +106,7 @@ fn audits() {
         variant: "by hand".into(),
         disambiguation: Some("not large".into()),
         source: String::new(),
-        licence: String::new(),
+        license: String::new(),
         source_sha256: Default::default(),
         label_names: vec!["negative".into(), "positive".into()],
         train: vec![record("a fine film", Some(1)), record("A fine  film", Some(0)), record("dull", Some(0))],

@@ -33,7 +33,7 @@ fn a_single_file_is_split_by_hash_and_rows_added_move_no_others() {
     let wide = DatasetOptions { split_ratio: Some(0.5), ..options };
     assert_eq!(
         desk.load("small.csv", &wide).expect_err("nothing would be left"),
-        "--split-ratio 0.5: a share above 0 and below 0.5 is wanted"
+        "--split-ratio: expected a fraction above 0 and below 0.5, found 0.5"
     );
 }
 

@@ -49,7 +49,7 @@ fn a_folder_of_trees_is_the_treebank() {
     );
     desk.write("dev.txt", "(3 good)\n(3 (7 bad))\n");
     let error = load(&dataset("sst2"), &source, &options).expect_err("a broken tree");
-    assert_eq!(desk.plain(&error.to_string()), "dev.txt: line 2: column 5: \"7\" where a label, 0 to 4, belongs");
+    assert_eq!(desk.plain(&error.to_string()), "dev.txt: line 2: column 5: expected a label from 0 to 4, found \"7\"");
     fs::remove_file(desk.path().join("dev.txt")).expect("removed");
     let error = load(&dataset("sst2"), &source, &options).expect_err("a file is missing");
     assert_eq!(
@@ -79,6 +79,6 @@ fn the_treebank_of_the_hub() {
     let error = read_parquet(files, "the Hub".into()).expect_err("a broken tree").to_string();
     assert_eq!(
         desk.plain(&error),
-        "ptb/validation/0000.parquet: row 2, column \"ptb_tree\": column 5: \"9\" where a label, 0 to 4, belongs"
+        "ptb/validation/0000.parquet: row 2, column \"ptb_tree\": column 5: expected a label from 0 to 4, found \"9\""
     );
 }

@@ -28,7 +28,7 @@ pub(super) struct Tree {
     nodes: Vec<Node>,
 }
 
-/// A labelled run of tokens, `start..end`.
+/// A labeled run of tokens, `start..end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Node {
     label: u8,
@@ -91,10 +91,10 @@ pub(super) fn parse(line: &str) -> Result<Tree, TreeError> {
                     return fail(column, format!("nested deeper than {MAX_DEPTH}"));
                 }
                 let Some((_, label)) = pieces.next() else {
-                    return fail(column, "the line ends where a label, 0 to 4, belongs".into());
+                    return fail(column, "expected a label from 0 to 4, found the end of the line".into());
                 };
                 let Some(label) = label_of(label) else {
-                    return fail(column + 1, format!("{} where a label, 0 to 4, belongs", quoted(label)));
+                    return fail(column + 1, format!("expected a label from 0 to 4, found {}", quoted(label)));
                 };
                 open.push(Open { label, start: tree.tokens.len(), column, leaf: false, children: 0 });
             }
@@ -112,7 +112,7 @@ pub(super) fn parse(line: &str) -> Result<Tree, TreeError> {
             }
             word => match open.last_mut() {
                 None => {
-                    return fail(column, format!("{} where a tree, \"(\", begins", quoted(word)));
+                    return fail(column, format!("expected \"(\", the start of a tree, found {}", quoted(word)));
                 }
                 Some(node) if node.leaf || node.children > 0 => {
                     return fail(column, format!("{} beside other content of its node", quoted(word)));
@@ -206,7 +206,7 @@ impl Classes {
 
 /// The sentences of `trees` with their roots' classes.
 pub(super) fn sentences(trees: &[Tree], classes: Classes) -> Vec<Record> {
-    trees.iter().filter_map(|tree| Some(Record::labelled(tree.text(), classes.of(tree.label())?))).collect()
+    trees.iter().filter_map(|tree| Some(Record::labeled(tree.text(), classes.of(tree.label())?))).collect()
 }
 
 /// The phrases that `--phrases` adds to the training sentences.
@@ -220,10 +220,10 @@ pub(super) struct Phrases {
     pub(super) ambiguous: usize,
 }
 
-/// Every distinct labelled phrase of the training trees that is neither a training sentence nor one of `held_out`.
+/// Every distinct labeled phrase of the training trees that is neither a training sentence nor one of `held_out`.
 pub(super) fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Phrases {
     let sentences: HashSet<String> = train.iter().map(Tree::text).collect();
-    let foreign: HashSet<String> = held_out.iter().map(|tree| crate::record::normalised(&tree.text())).collect();
+    let foreign: HashSet<String> = held_out.iter().map(|tree| crate::record::normalized(&tree.text())).collect();
     // Each phrase with its place in the order of first appearance, and how often it has each class.
     let mut votes: HashMap<String, (usize, Vec<(u32, usize)>)> = HashMap::new();
     for (text, label) in train.iter().flat_map(Tree::phrases) {
@@ -244,7 +244,7 @@ pub(super) fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Ph
     let mut votes: Vec<_> = votes.into_iter().collect();
     votes.sort_unstable_by_key(|(_, (place, _))| *place);
     for (text, (_, seen)) in votes {
-        if foreign.contains(&crate::record::normalised(&text)) {
+        if foreign.contains(&crate::record::normalized(&text)) {
             found.held_out += 1;
             continue;
         }
@@ -255,7 +255,7 @@ pub(super) fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Ph
                 best = vote;
             }
         }
-        found.records.push(Record::labelled(text, best.0));
+        found.records.push(Record::labeled(text, best.0));
     }
     found
 }

@@ -264,7 +264,7 @@ fn fault_9_quotes_line_ends_and_length() {
     );
     assert_eq!(
         desk.refusal("fields.csv", "text,label\n\"a\nb\",pos\nwell, no,neg\n"),
-        "fields.csv: line 4: 3 fields where the header has 2 (hint: a text that holds the separator belongs in quotes)"
+        "fields.csv: line 4: 3 fields where the header has 2 (hint: a text that holds the separator must be in quotes)"
     );
     let huge = format!("text,label\ngood,pos\n{},neg\n", "x".repeat(5 << 20));
     assert_eq!(
@@ -346,7 +346,7 @@ fn fault_12_too_little() {
     assert_eq!(desk.refusal("blank.jsonl", "\n \n"), "blank.jsonl: only blank lines");
     assert_eq!(
         desk.refusal("one.csv", "text,label\ngood,pos\nfine,pos\n"),
-        "one.csv: train has one class, \"pos\" (2 rows); two are needed (hint: is --label-column right?)"
+        "one.csv: train has one class, \"pos\" (2 rows); at least two are needed (hint: is --label-column right?)"
     );
     desk.write("few.csv", SOUND);
     assert_eq!(

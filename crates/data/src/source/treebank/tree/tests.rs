@@ -45,12 +45,12 @@ fn escapes_are_undone_and_a_no_break_space_stays_in_its_token() {
 #[test]
 fn what_is_no_tree_is_refused_with_its_column() {
     assert_eq!(reason(""), "column 1: no tree on this line");
-    assert_eq!(reason("good"), "column 1: \"good\" where a tree, \"(\", begins");
-    assert_eq!(reason("(5 good)"), "column 2: \"5\" where a label, 0 to 4, belongs");
-    assert_eq!(reason("(-1 good)"), "column 2: \"-1\" where a label, 0 to 4, belongs");
-    assert_eq!(reason("(good)"), "column 2: \"good\" where a label, 0 to 4, belongs");
+    assert_eq!(reason("good"), "column 1: expected \"(\", the start of a tree, found \"good\"");
+    assert_eq!(reason("(5 good)"), "column 2: expected a label from 0 to 4, found \"5\"");
+    assert_eq!(reason("(-1 good)"), "column 2: expected a label from 0 to 4, found \"-1\"");
+    assert_eq!(reason("(good)"), "column 2: expected a label from 0 to 4, found \"good\"");
     assert_eq!(reason("(3"), "column 1: an opening bracket that is never closed");
-    assert_eq!(reason("("), "column 1: the line ends where a label, 0 to 4, belongs");
+    assert_eq!(reason("("), "column 1: expected a label from 0 to 4, found the end of the line");
     assert_eq!(reason("(3 (2 so) (3 good)"), "column 1: an opening bracket that is never closed");
     assert_eq!(reason("(3)"), "column 1: a node without words");
     assert_eq!(reason("(3 good))"), "column 9: \")\" after the tree's last bracket; one tree a line");
@@ -89,7 +89,7 @@ fn phrases_are_distinct_and_never_a_held_out_sentence() {
     let held_out = [parse("(2 Film)").expect("a tree")];
     let found = phrases(&train, Classes::Five, &held_out);
     let texts: Vec<(&str, Option<u32>)> = found.records.iter().map(|r| (r.text.as_str(), r.label)).collect();
-    // `good` is labelled 3 three times and 1 once; `film` is a sentence of another split.
+    // `good` is labeled 3 three times and 1 once; `film` is a sentence of another split.
     assert_eq!(texts, [("good", Some(3)), (".", Some(2)), ("film .", Some(2)), ("!", Some(2)), ("good !", Some(3))]);
     assert_eq!((found.held_out, found.ambiguous), (1, 1));
 }
