@@ -24,12 +24,12 @@ pub use file::AUDIT;
 pub(crate) use lengths::Tally;
 pub use lengths::{Bin, Lengths};
 pub use limits::{AuditLimits, Exceeded};
-use texts::{Name, Texts};
+use texts::{TextHash, Texts};
 
 /// Examples of each kind per split.
-const EXAMPLES: usize = 5;
+const MAX_EXAMPLES: usize = 5;
 /// Rows that are listed per conflicting text.
-const MENTIONS: usize = 8;
+const MAX_CONFLICT_ROWS: usize = 8;
 /// Maximum characters of an example's text.
 const EXAMPLE_CHARS: usize = 200;
 
@@ -217,15 +217,15 @@ fn within(own: &Texts, names: &[String], places: &Places) -> SplitAudit {
         }
     }
     // The first texts with two labels, in the order of their first rows, and the places of their rows.
-    let mut conflicts: Vec<(Name, Conflict)> = Vec::new();
+    let mut conflicts: Vec<(TextHash, Conflict)> = Vec::new();
     for (row, name) in own.conflicting() {
         found.conflicting += 1;
         let label = records[row].label.and_then(|label| names.get(label as usize)).cloned();
         let mention = || Mention { place: places.name(own.split, row), label };
         let known = conflicts.iter().position(|(known, _)| *known == name);
         match known {
-            Some(at) if conflicts[at].1.rows.len() < MENTIONS => conflicts[at].1.rows.push(mention()),
-            None if conflicts.len() < EXAMPLES => {
+            Some(at) if conflicts[at].1.rows.len() < MAX_CONFLICT_ROWS => conflicts[at].1.rows.push(mention()),
+            None if conflicts.len() < MAX_EXAMPLES => {
                 conflicts.push((name, Conflict { text: cut(&records[row].text), rows: vec![mention()] }));
             }
             Some(_) | None => {}
@@ -256,7 +256,7 @@ fn against(split: Split, records: &[Record], other: &Texts, places: &Places) -> 
         // A split without labels has no conflicts.
         let labeled = seen.labels.iter().any(Option::is_some);
         leak.other_label += usize::from(labeled && record.label.is_some() && !seen.labels.contains(&record.label));
-        if leak.examples.len() < EXAMPLES {
+        if leak.examples.len() < MAX_EXAMPLES {
             let (here, there) = (places.name(split, row), places.name(other.split, seen.first));
             leak.examples.push(Twin { text: cut(&record.text), here, there });
         }

@@ -11,7 +11,7 @@ pub(crate) const SPLIT_SEED: u64 = 0;
 #[derive(Debug, Clone, PartialEq, Default, clap::Args)]
 pub struct DatasetOptions {
     /// Number of classes, for data sets that come in several forms, such as reviews
-    #[arg(long, value_name = "N", value_parser = whole::<u32>, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = parse_whole_number::<u32>, allow_negative_numbers = true)]
     pub classes: Option<u32>,
     /// Add every labeled phrase of the training trees to the training split
     #[arg(long)]
@@ -33,7 +33,7 @@ pub struct DatasetOptions {
         "Share of a single file that becomes validation, and the same share again test [default: {SPLIT_RATIO}]"))]
     pub split_ratio: Option<f64>,
     /// `None`: [`SPLIT_SEED`].
-    #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_negative_numbers = true, help = format!(
+    #[arg(long, value_name = "N", value_parser = parse_whole_number::<u64>, allow_negative_numbers = true, help = format!(
         "Seed of the split of a single file [default: {SPLIT_SEED}]"))]
     pub seed: Option<u64>,
     /// Names of your labels, in the order of their numbers: 0=negative,1=positive
@@ -66,7 +66,7 @@ impl DatasetOptions {
 }
 
 /// A whole number. Its range is checked later, where the error can name the allowed range.
-pub(crate) fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+pub(crate) fn parse_whole_number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|_| "expected a whole number without a sign".to_owned())
 }
 

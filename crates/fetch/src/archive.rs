@@ -52,7 +52,7 @@ pub fn unpack_zip(
     for index in 0..zip.len() {
         let member = zip.by_index_raw(index).map_err(|error| refuse.because(error.to_string()))?;
         let name = member.name().map_err(|error| refuse.because(error.to_string()))?.into_owned();
-        judge_name(&name).map_err(|problem| refuse.because(problem))?;
+        check_name(&name).map_err(|problem| refuse.because(problem))?;
         // The type bits of the Unix mode: 0 (not stated), a regular file or a directory.
         if member.unix_mode().is_some_and(|mode| !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000)) {
             return Err(refuse.because(format!("member {name:?} is a link or a device")));
@@ -103,7 +103,7 @@ pub fn unpack_tar_gz(
         let name = std::str::from_utf8(&member.path_bytes())
             .map_err(|_| refuse.because("a member's name is not UTF-8".to_owned()))?
             .to_owned();
-        judge_name(&name).map_err(|problem| refuse.because(problem))?;
+        check_name(&name).map_err(|problem| refuse.because(problem))?;
         let kind = member.header().entry_type();
         if !(kind.is_file() || kind.is_dir() || kind.is_pax_global_extensions()) {
             return Err(refuse.because(format!("member {name:?} is a link or a device")));
@@ -155,7 +155,7 @@ fn write_member(
 }
 
 /// An error if a member's name is unsafe.
-fn judge_name(name: &str) -> std::result::Result<(), String> {
+fn check_name(name: &str) -> std::result::Result<(), String> {
     // Backslashes and drive letters are separators on other systems, so such names are refused.
     let drive = name.as_bytes().get(1) == Some(&b':');
     if name.starts_with(['/', '\\']) || drive {

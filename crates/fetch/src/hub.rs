@@ -205,12 +205,12 @@ impl Hub {
         if !blob.is_file() {
             tracing::info!("fetching {path} of {} from {}{}", repo.id(), self.settings.endpoint, in_megabytes(size));
             let partial = store.partial(digest.etag())?;
-            self.client.fill(request, answer, &partial, size, path)?;
+            self.client.download_into(request, answer, &partial, size, path)?;
             if let Err(first) = digest.check(&partial, &url) {
                 // A leftover of an older attempt, or bytes turned on the way: once more from the start.
                 tracing::warn!("{first}; fetching it again");
                 fs::remove_file(&partial).map_err(DiskError::at("remove", &partial))?;
-                self.client.fill(request, self.ask(request)?, &partial, size, path)?;
+                self.client.download_into(request, self.ask(request)?, &partial, size, path)?;
                 if let Err(second) = digest.check(&partial, &url) {
                     let _ = fs::remove_file(&partial);
                     return Err(second);
@@ -224,16 +224,16 @@ impl Hub {
 
     /// Sends a request, unless this endpoint was not reachable before.
     fn ask(&self, request: Request) -> Result<Answer> {
-        let dead = || UNREACHABLE_ENDPOINTS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(reason) = dead().get(&self.settings.endpoint) {
+        let unreachable = || UNREACHABLE_ENDPOINTS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reason) = unreachable().get(&self.settings.endpoint) {
             let reason = format!("{reason} (tried before)");
             return Err(FetchError::Unreachable { host: self.settings.endpoint.clone(), reason });
         }
-        let result = self.client.get_patiently(request);
+        let result = self.client.get_with_retries(request);
         if let Err(FetchError::Unreachable { host, reason }) = &result
             && *host == self.settings.endpoint
         {
-            dead().insert(host.clone(), reason.clone());
+            unreachable().insert(host.clone(), reason.clone());
         }
         result
     }

@@ -265,7 +265,7 @@ mod tests {
         );
     }
 
-    fn dead_hub() -> Result<Hub> {
+    fn unreachable_hub() -> Result<Hub> {
         // Nothing listens on port 1.
         let endpoint = "http://127.0.0.1:1".to_owned();
         Hub::new(HubSettings { endpoint, ..HubSettings::with_cache("/nonexistent") })
@@ -279,7 +279,7 @@ mod tests {
             origin: ModelOrigin::Packaged,
             note: None,
         };
-        let found = default_model(dead_hub, || Ok(stand_in.clone())).unwrap();
+        let found = default_model(unreachable_hub, || Ok(stand_in.clone())).unwrap();
         let note = found.note.clone().unwrap();
         for part in [DEFAULT_MODEL, PACKAGED_MODEL, "127.0.0.1:1", "--model"] {
             assert!(note.contains(part), "{part} is not in: {note}");
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(PretrainedModel { note: None, ..found }, stand_in);
 
         let no_pip = || Err(FetchError::NoPip { python: "python3".to_owned(), reason: "gone".to_owned() });
-        let error = default_model(dead_hub, no_pip).unwrap_err().to_string();
+        let error = default_model(unreachable_hub, no_pip).unwrap_err().to_string();
         assert!(error.contains("127.0.0.1:1") && error.contains("python3-pip"), "{error}");
     }
 }

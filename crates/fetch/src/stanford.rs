@@ -71,13 +71,13 @@ pub fn treebank_from(url: &str, cache: &Path) -> Result<PathBuf> {
 fn download(url: &str, archive: &Path) -> Result<()> {
     let client = Client::new();
     let request = Request::new(url, None);
-    let answer = client.get_patiently(request)?;
+    let answer = client.get_with_retries(request)?;
     answer.refuse_web_page(url)?;
     if answer.status != 200 {
         return Err(answer.into_status_error(url));
     }
     let size = answer.file_size();
-    client.fill(request, answer, archive, size, "trainDevTestTrees_PTB.zip")
+    client.download_into(request, answer, archive, size, "trainDevTestTrees_PTB.zip")
 }
 
 fn unpack(archive: &Path, place: &Path) -> Result<()> {

@@ -17,11 +17,11 @@ use ureq::{Agent, Body};
 use crate::error::{FetchError, Result};
 
 /// Timeout for resolving the name and for connecting, each: without a network both fail within seconds.
-const CONNECT: Duration = Duration::from_secs(4);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Timeout for the first byte of an answer and for each further read, so a slow download continues while it moves.
-const SILENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests in a row without any byte before a download fails.
-const QUIET_ATTEMPTS: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 const MAX_REDIRECTS: usize = 10;
 
 /// A connection pool with our timeouts.
@@ -41,7 +41,7 @@ pub(crate) struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(crate) fn new(url: &'a str, token: Option<&'a str>) -> Self {
-        Self { url, token, timeout: SILENCE }
+        Self { url, token, timeout: READ_TIMEOUT }
     }
 }
 
@@ -103,9 +103,9 @@ impl Answer {
 impl Client {
     pub(crate) fn new() -> Self {
         let config = Agent::config_builder()
-            .timeout_resolve(Some(CONNECT))
-            .timeout_connect(Some(CONNECT))
-            .timeout_per_read(Some(SILENCE))
+            .timeout_resolve(Some(CONNECT_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_per_read(Some(READ_TIMEOUT))
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -151,10 +151,10 @@ impl Client {
     }
 
     /// As [`Client::get`] from the start, asking again when the server is busy or in trouble.
-    pub(crate) fn get_patiently(&self, request: Request) -> Result<Answer> {
+    pub(crate) fn get_with_retries(&self, request: Request) -> Result<Answer> {
         for attempt in 0.. {
             let answer = self.get(request, 0)?;
-            if !is_passing(answer.status) || attempt + 1 >= QUIET_ATTEMPTS {
+            if !is_temporary(answer.status) || attempt + 1 >= MAX_ATTEMPTS {
                 return Ok(answer);
             }
             tracing::info!("{} answered with status {}; retrying", request.url, answer.status);
@@ -165,7 +165,7 @@ impl Client {
 }
 
 /// A server that is busy or in trouble, and may not be in a moment.
-fn is_passing(status: u16) -> bool {
+fn is_temporary(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 

@@ -6,12 +6,12 @@ pub struct Column {
     /// Its name; two columns of a file may have the same one.
     pub name: String,
     /// What the file's schema says; `None` in formats without a schema, where each value has its own type.
-    pub declared: Option<Declared>,
+    pub declared: Option<DeclaredType>,
 }
 
 /// What a schema says about a column.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Declared {
+pub struct DeclaredType {
     pub values: ValueType,
     /// The type by its name in the file's format, such as `Int64` or `List(Utf8)`.
     pub type_name: String,

@@ -38,7 +38,7 @@ mod text;
 
 use std::path::Path;
 
-pub use column::{Column, Declared, ValueType};
+pub use column::{Column, DeclaredType, ValueType};
 pub use error::{Place, TableError};
 pub use excerpt::{excerpt, quoted};
 pub use format::FileFormat;

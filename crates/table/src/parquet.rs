@@ -18,7 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::catch_panic::catch_panic;
-use crate::column::{Column, Declared, ValueType};
+use crate::column::{Column, DeclaredType, ValueType};
 use crate::error::{Place, TableError};
 use crate::excerpt::quoted;
 use crate::format::{FileFormat, OpenFile, Opened, RowIter};
@@ -60,9 +60,9 @@ fn open(path: &Path) -> Result<Opened, TableError> {
     check_frame(path, &mut file)?;
     let io = |error| TableError::io(path, error);
     let (length, headers) = (file.metadata().map_err(io)?.len(), file.try_clone().map_err(io)?);
-    let builder = guarded(path, || {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(path, error))?;
-        plausible(builder.metadata(), length).map_err(|error| broken(path, error))?;
+    let builder = without_panic(path, || {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| unreadable(path, error))?;
+        check_metadata(builder.metadata(), length).map_err(|error| unreadable(path, error))?;
         Ok(builder)
     })?;
     let columns = columns(builder.schema());
@@ -70,14 +70,14 @@ fn open(path: &Path) -> Result<Opened, TableError> {
 }
 
 /// Runs `work` on this thread and returns a panic as an error. What it leaves half-done is not used again.
-fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableError> {
+fn without_panic<T>(path: &Path, work: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableError> {
     catch_panic(work).unwrap_or_else(|found| {
-        Err(broken(path, ParquetError::General(format!("its pages contradict one another: {found}"))))
+        Err(unreadable(path, ParquetError::General(format!("its pages contradict one another: {found}"))))
     })
 }
 
 /// The library's error without the names of its error kinds.
-fn broken(path: &Path, cause: ParquetError) -> TableError {
+fn unreadable(path: &Path, cause: ParquetError) -> TableError {
     let text = cause.to_string();
     let names = [
         "External: ",
@@ -157,12 +157,13 @@ impl OpenFile for ParquetFile {
         // A batch has its columns in the file's order.
         let position = |column: usize| selected.iter().filter(|&&other| other < column).count();
         let positions = selected.iter().map(|&column| (columns[column].name.clone(), position(column))).collect();
-        let reader = guarded(&path, || {
+        let reader = without_panic(&path, || {
             let mask = ProjectionMask::roots(builder.parquet_schema(), selected.iter().copied());
-            let largest = pages::largest(&headers, builder.metadata(), &mask).map_err(|error| broken(&path, error))?;
+            let largest =
+                pages::largest(&headers, builder.metadata(), &mask).map_err(|error| unreadable(&path, error))?;
             let batch_rows = BATCH_ROWS.min((BATCH_BYTES / largest.max(1)) as usize).max(1);
             let reader = builder.with_projection(mask).with_batch_size(batch_rows).build();
-            reader.map_err(|error| broken(&path, error))
+            reader.map_err(|error| unreadable(&path, error))
         })?;
         let left = MAX_ROWS_BYTES.saturating_add(length.saturating_mul(MAX_ROWS_RATIO));
         let batch = Vec::new().into_iter();
@@ -178,7 +179,7 @@ impl ParquetRows {
                 return Ok(Some(row));
             }
             let path = self.path.clone();
-            match guarded(&path, || self.read())? {
+            match without_panic(&path, || self.read())? {
                 Some(rows) => self.batch = rows.into_iter(),
                 None => return Ok(None),
             }
@@ -189,17 +190,17 @@ impl ParquetRows {
     fn read(&mut self) -> Result<Option<Vec<Row>>, TableError> {
         let path = &self.path;
         let Some(batch) = self.reader.next() else { return Ok(None) };
-        let batch = batch.map_err(|error| broken(path, error.into()))?;
+        let batch = batch.map_err(|error| unreadable(path, error.into()))?;
         let row = size_of::<Row>() + self.columns.len() * size_of::<Cell>();
         let size = batch.num_rows() * row + batch.get_array_memory_size();
         self.left = self.left.checked_sub(size as u64).ok_or_else(|| {
             let what = format!("{} rows and more, too many for a file of {} bytes", self.rows, self.length);
-            broken(path, ParquetError::General(what))
+            unreadable(path, ParquetError::General(what))
         })?;
         let mut columns = Vec::with_capacity(self.columns.len());
         for (name, at) in &self.columns {
-            let column = batch.columns().get(*at).ok_or_else(|| broken(path, missing(name)))?;
-            columns.push((name, plain(column).map_err(|error| broken(path, error.into()))?));
+            let column = batch.columns().get(*at).ok_or_else(|| unreadable(path, missing(name)))?;
+            columns.push((name, plain(column).map_err(|error| unreadable(path, error.into()))?));
         }
         let mut rows = Vec::with_capacity(batch.num_rows());
         for at in 0..batch.num_rows() {
@@ -217,7 +218,7 @@ impl ParquetRows {
 }
 
 /// Whether what the footer claims can be true of a file of this length.
-fn plausible(metadata: &ParquetMetaData, length: u64) -> Result<(), ParquetError> {
+fn check_metadata(metadata: &ParquetMetaData, length: u64) -> Result<(), ParquetError> {
     let refuse = |what: String| Err(ParquetError::General(what));
     for (number, group) in metadata.row_groups().iter().enumerate() {
         if group.num_rows() < 0 {
@@ -253,7 +254,7 @@ fn columns(schema: &Schema) -> Vec<Column> {
         let names = about.as_ref()?.get("info")?.get("features")?.get(column)?.get("names")?.as_array()?;
         names.iter().map(|name| name.as_str().map(str::to_string)).collect()
     };
-    let declared = |kind: &DataType, name: &str| Declared {
+    let declared = |kind: &DataType, name: &str| DeclaredType {
         values: value_type(kind),
         type_name: kind.to_string(),
         class_names: class_names(name),

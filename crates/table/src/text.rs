@@ -46,7 +46,7 @@ fn check(path: &Path, file: &mut File) -> Result<u64, TableError> {
         let read = file.read(&mut buffer[held..]).map_err(|error| TableError::io(path, error))?;
         let piece = &buffer[..held + read];
         if offset == 0 && held == 0 {
-            if let Some(reason) = foreign(piece) {
+            if let Some(reason) = other_format(piece) {
                 return Err(encoding(path, 0, 1, reason));
             }
             if piece.starts_with(BYTE_ORDER_MARK) {
@@ -89,7 +89,7 @@ fn newlines(bytes: &[u8]) -> u64 {
 }
 
 /// What the first bytes say the file is, when that isn't UTF-8 text.
-fn foreign(head: &[u8]) -> Option<&'static str> {
+fn other_format(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") {
         return Some("UTF-16 (a byte-order mark says so), not UTF-8 (hint: `iconv -f UTF-16 -t UTF-8 FILE`)");
     }

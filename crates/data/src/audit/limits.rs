@@ -15,23 +15,23 @@ use crate::record::Split;
 pub struct AuditLimits {
     /// Most of a split's rows that may be rows of another split too (validation in train; test in train or validation)
     // The treebank's own share is 0.2 %.
-    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_leaked, value_parser = read_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_leaked, value_parser = parse_fraction)]
     pub max_leaked: f64,
     /// Most of the validation or test rows that may hold a whole training text of five words or more
     // With --phrases the treebank's own share is 3 %.
-    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_containing, value_parser = read_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_containing, value_parser = parse_fraction)]
     pub max_containing: f64,
     /// Most of a split's rows that may share their text with a row of another label
-    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_conflicting, value_parser = read_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_conflicting, value_parser = parse_fraction)]
     pub max_conflicting: f64,
     /// Most of a split's rows that may repeat the text of an earlier one; 1 accepts all
-    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_duplicates, value_parser = read_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_duplicates, value_parser = parse_fraction)]
     pub max_duplicates: f64,
     /// Most of a split's rows that may be cut to --max-length; 1 accepts all
-    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_truncated, value_parser = read_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_truncated, value_parser = parse_fraction)]
     pub max_truncated: f64,
     /// Most of the training rows that one class may have: 0.9 refuses more than nine of ten in one class; 1 accepts all
-    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_imbalance, value_parser = read_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_imbalance, value_parser = parse_fraction)]
     pub max_imbalance: f64,
 }
 
@@ -148,7 +148,7 @@ impl Audit {
 }
 
 /// A share on the command line.
-fn read_share(text: &str) -> Result<f64, String> {
+fn parse_fraction(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "expected a fraction between 0 and 1 (hint: 5 % is 0.05)".into())
 }

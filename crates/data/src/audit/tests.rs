@@ -207,9 +207,9 @@ fn examples_are_few_and_short() {
     let rows: Vec<(&str, u32)> = rows.iter().map(|(text, label)| (text.as_str(), *label)).collect();
     let found = audited(&loaded(&rows, &rows, &[]));
     let (train, validation) = (&found.splits[&Split::Train], &found.splits[&Split::Validation]);
-    assert_eq!((train.conflicting, train.conflicts.len(), train.conflicts[0].rows.len()), (40, EXAMPLES, 4));
+    assert_eq!((train.conflicting, train.conflicts.len(), train.conflicts[0].rows.len()), (40, MAX_EXAMPLES, 4));
     assert_eq!(train.conflicts[0].text.chars().count(), EXAMPLE_CHARS + 3);
-    assert_eq!(validation.leaked[&Split::Train].examples.len(), EXAMPLES);
+    assert_eq!(validation.leaked[&Split::Train].examples.len(), MAX_EXAMPLES);
 }
 
 #[test]

@@ -10,23 +10,23 @@ use rayon::prelude::*;
 use crate::record::{Record, Split, normalized};
 
 /// A text's name: the start of its sha256.
-pub(super) type Name = [u64; 2];
+pub(super) type TextHash = [u64; 2];
 
 /// A split's texts, normalized.
 pub(super) struct Texts<'a> {
     pub(super) split: Split,
     pub(super) records: &'a [Record],
     /// Each text and the first row that has it, by name.
-    distinct: Vec<(Name, u32)>,
+    distinct: Vec<(TextHash, u32)>,
     /// The labels of texts that have several, in the order of their rows.
-    mixed: HashMap<Name, Vec<Option<u32>>>,
+    mixed: HashMap<TextHash, Vec<Option<u32>>>,
     /// The names of the texts as they stand, in order.
-    exact: Vec<Name>,
+    exact: Vec<TextHash>,
 }
 
 impl<'a> Texts<'a> {
     pub(super) fn new(split: Split, records: &'a [Record]) -> Self {
-        let mut distinct: Vec<(Name, u32)> =
+        let mut distinct: Vec<(TextHash, u32)> =
             records.par_iter().zip(0..u32::MAX).map(|(record, row)| (name(&normalized(&record.text)), row)).collect();
         distinct.par_sort_unstable();
         let mut mixed = HashMap::new();
@@ -43,7 +43,7 @@ impl<'a> Texts<'a> {
         }
         distinct.dedup_by_key(|(name, _)| *name);
         distinct.shrink_to_fit();
-        let mut exact: Vec<Name> = records.par_iter().map(|record| name(&record.text)).collect();
+        let mut exact: Vec<TextHash> = records.par_iter().map(|record| name(&record.text)).collect();
         exact.par_sort_unstable();
         Self { split, records, distinct, mixed, exact }
     }
@@ -61,7 +61,7 @@ impl<'a> Texts<'a> {
     }
 
     /// The rows whose text has several labels, with its name, in order.
-    pub(super) fn conflicting(&self) -> Vec<(usize, Name)> {
+    pub(super) fn conflicting(&self) -> Vec<(usize, TextHash)> {
         if self.mixed.is_empty() {
             return Vec::new();
         }
@@ -95,7 +95,7 @@ pub(super) struct Seen<'a> {
     pub(super) labels: &'a [Option<u32>],
 }
 
-fn name(text: &str) -> Name {
+fn name(text: &str) -> TextHash {
     let digest = sha256_bytes(text);
     let word = |at: usize| u64::from_be_bytes(std::array::from_fn(|byte| digest[8 * at + byte]));
     [word(0), word(1)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::audit::AuditLimits;
-use crate::load_options::{DatasetOptions, whole};
+use crate::load_options::{DatasetOptions, parse_whole_number};
 use crate::source::{self, Dataset, SourceChoice};
 
 #[derive(Debug, Clone, clap::Args)]
@@ -17,7 +17,7 @@ pub struct PrepareArgs {
     #[arg(long, value_name = "ID|DIR")]
     pub model: Option<String>,
     /// Maximum tokens of a text, with the two special ones; longer texts are truncated
-    #[arg(long, value_name = "N", default_value_t = 512, value_parser = whole::<usize>, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = parse_whole_number::<usize>, allow_negative_numbers = true)]
     pub max_length: usize,
     /// Where the prepared data goes; without it, a folder of the data set's name in data/prepared
     #[arg(long, value_name = "DIR")]

@@ -8,7 +8,7 @@ use crate::manifest::ModelSource;
 
 /// The form of the splits' files. It isn't the manifest's: a run stays tied to its data while only what is told about
 /// the data changes.
-const SPLITS_FORM: u32 = 1;
+const SPLIT_FILE_FORMAT: u32 = 1;
 
 /// sha256 over everything that decides about the prepared directory, each part with its length before it.
 pub(super) fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Tokenizer) -> String {
@@ -17,7 +17,7 @@ pub(super) fn fingerprint(loaded: &Loaded, model: &ModelSource, tokenizer: &Toke
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     };
-    add(&format!("format {SPLITS_FORM} version {}", env!("CARGO_PKG_VERSION")));
+    add(&format!("format {SPLIT_FILE_FORMAT} version {}", env!("CARGO_PKG_VERSION")));
     add(&format!("{:?} {} {}", model.origin, tokenizer.sha256(), tokenizer.max_length()));
     for part in [&loaded.dataset, &loaded.variant, &loaded.source, &loaded.license, &model.name] {
         add(part);

@@ -30,13 +30,13 @@ pub(super) fn download(python: &str, requirement: &str, sha256: &str, into: &Pat
     if !output.status.success() && is_slow(&output) {
         output = run(python, &list, &target, patient)?;
     }
-    if !output.status.success() && is_build_trouble(&output) {
+    if !output.status.success() && is_build_error(&output) {
         output = run(python, &list, &target, &[patient, &["--no-build-isolation"]].concat())?;
     }
     let failed =
         |reason: String| FetchError::Pip { python: python.to_owned(), requirement: requirement.to_owned(), reason };
     if !output.status.success() {
-        return Err(failed(last_words(&output)));
+        return Err(failed(error_lines(&output)));
     }
     let mut files = fs::read_dir(&target).map_err(DiskError::at("read", &target))?.flatten();
     match (files.next(), files.next()) {
@@ -53,7 +53,7 @@ fn check_pip(python: &str) -> Result<()> {
         .stdin(Stdio::null())
         .output()
         .map_err(|error| no_pip(error.to_string()))?;
-    if output.status.success() { Ok(()) } else { Err(no_pip(last_words(&output))) }
+    if output.status.success() { Ok(()) } else { Err(no_pip(error_lines(&output))) }
 }
 
 fn run(python: &str, list: &Path, target: &Path, more: &[&str]) -> Result<Output> {
@@ -76,7 +76,7 @@ fn is_slow(output: &Output) -> bool {
     says(output, &["Read timed out", "ReadTimeoutError", "IncompleteRead", "timed out while downloading"])
 }
 
-fn is_build_trouble(output: &Output) -> bool {
+fn is_build_error(output: &Output) -> bool {
     says(output, &["build dependencies", "subprocess-exited-with-error", "metadata-generation-failed"])
 }
 
@@ -86,7 +86,7 @@ fn says(output: &Output, phrases: &[&str]) -> bool {
 }
 
 /// What pip said why: its ERROR lines, else its last line.
-fn last_words(output: &Output) -> String {
+fn error_lines(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let errors: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("ERROR: ")).collect();
     let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());

@@ -8,11 +8,11 @@ use disk::DiskError;
 use indicatif::{ProgressBar, ProgressStyle};
 use ureq::http::header;
 
-use super::{Answer, Client, QUIET_ATTEMPTS, Request, is_passing, pause};
+use super::{Answer, Client, MAX_ATTEMPTS, Request, is_temporary, pause};
 use crate::error::{FetchError, Result};
 
 /// Files of this size and more get a progress bar.
-const LARGE: u64 = 4 << 20;
+const PROGRESS_BAR_MIN_BYTES: u64 = 4 << 20;
 
 struct Partial<'a> {
     file: File,
@@ -31,7 +31,7 @@ enum TransferOutcome {
 impl Client {
     /// Streams a file into `path`, keeping what is there already, until it has `size` bytes. `first` is an answer with
     /// status 200 to a request for the whole file.
-    pub(crate) fn fill(
+    pub(crate) fn download_into(
         &self,
         request: Request,
         first: Answer,
@@ -57,7 +57,7 @@ impl Client {
             };
             let received = partial.have;
             quiet = if received > before { 0 } else { quiet + 1 };
-            if quiet >= QUIET_ATTEMPTS {
+            if quiet >= MAX_ATTEMPTS {
                 let url = request.url.to_owned();
                 return Err(FetchError::CutOff { url, received, expected: size, reason });
             }
@@ -102,7 +102,7 @@ impl<'a> Partial<'a> {
                 self.restart()?;
                 return Ok(TransferOutcome::Broken("it returned a different range than requested".to_owned()));
             }
-            status if is_passing(status) => return Ok(TransferOutcome::Broken(format!("status {status}"))),
+            status if is_temporary(status) => return Ok(TransferOutcome::Broken(format!("status {status}"))),
             _ => return Err(answer.into_status_error(request.url)),
         }
         let mut body = answer.body.into_reader();
@@ -134,7 +134,7 @@ fn continues_at(answer: &Answer) -> Option<u64> {
 
 /// Drawn on a terminal only: indicatif hides it anywhere else.
 fn progress_bar(size: Option<u64>, label: &str) -> ProgressBar {
-    let Some(size) = size.filter(|size| *size >= LARGE) else {
+    let Some(size) = size.filter(|size| *size >= PROGRESS_BAR_MIN_BYTES) else {
         return ProgressBar::hidden();
     };
     let bar = ProgressBar::new(size).with_message(label.to_owned());
