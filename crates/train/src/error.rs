@@ -1,8 +1,11 @@
 //! What can go wrong in training, and what to do about it.
 
+mod options;
+
 use std::path::PathBuf;
 
-use crate::options::OptionsError;
+pub use options::{GivenOption, OptionsError, ValueSource};
+
 use crate::signals::Signal;
 
 /// The result of anything in this crate that can fail.

@@ -27,8 +27,7 @@ use data::sampler::BatchSampler;
 use model::{BatchShape, ParameterSpec};
 
 use crate::error::{Result, TrainError};
-use crate::optim::state_shapes;
-use crate::options::{OptimizerKind, TrainConfig};
+use crate::options::TrainConfig;
 
 pub(crate) use limits::{available, peak};
 
@@ -83,7 +82,8 @@ impl Need {
     pub(crate) fn of(plan: &MemoryPlan, process: u64) -> Self {
         let parameters = plan.model.parameters();
         let trainable = || parameters.iter().filter(|parameter| !plan.config.regularization.freezes(parameter.role));
-        let optimizer = trainable().map(|parameter| state_bytes(plan.config.optimizer.kind, parameter)).sum();
+        let kind = plan.config.optimizer.kind;
+        let optimizer = trainable().map(|parameter| kind.state_bytes(&parameter.shape)).sum();
         let weights = parameters.iter().map(ParameterSpec::master_bytes).sum();
         let libraries = match plan.precision {
             model::Precision::Fp32 => LIBRARIES,
@@ -105,7 +105,7 @@ impl Need {
             _ => 2 * own + added().map(ParameterSpec::master_bytes).sum::<u64>() + table,
         };
         let largest = trainable().map(ParameterSpec::master_bytes).max().unwrap_or(0);
-        let updating = largest * copies_in_update(plan.config.optimizer.kind);
+        let updating = largest * kind.update_copies();
         let evaluation = match longest(plan.validation, plan.config.eval_batch_size) {
             none if none.is_empty() => 0,
             counts => plan.model.forward_pass(plan.precision, BatchShape::of(counts)),
@@ -197,21 +197,6 @@ fn micro_batches(plan: &MemoryPlan) -> usize {
 /// How many rows of a table a batch can touch.
 fn distinct(batch: BatchShape, table: &ParameterSpec) -> u64 {
     batch.tokens.min(table.shape[0] as u64)
-}
-
-fn state_bytes(kind: OptimizerKind, parameter: &ParameterSpec) -> u64 {
-    let elements = |shape: Vec<i64>| shape.iter().product::<i64>() as u64;
-    state_shapes(kind, &parameter.shape).into_iter().map(|shape| 4 * elements(shape)).sum()
-}
-
-/// How many fp32 tensors of a parameter's size its update has at once. Adam's is one pass without any.
-fn copies_in_update(kind: OptimizerKind) -> u64 {
-    match kind {
-        OptimizerKind::AdamW | OptimizerKind::Adam => 0,
-        OptimizerKind::Sgd => 2,
-        OptimizerKind::Lion => 3,
-        OptimizerKind::Adafactor => 4,
-    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,6 @@ mod args;
 mod checkpoint;
 mod choices;
 mod config;
-mod error;
 mod evaluation;
 mod file;
 mod given;
@@ -44,11 +43,12 @@ use std::path::Path;
 use serde_json::Map;
 use toml::Table;
 
+pub use crate::error::{GivenOption, OptionsError, ValueSource};
+
 pub use args::TrainArgs;
 pub use checkpoint::CheckpointOptions;
-pub use choices::{Choice, ClassWeights, OptimizerKind, ScheduleKind};
+pub use choices::{Choice, ClassWeights};
 pub use config::TrainConfig;
-pub use error::{GivenOption, OptionsError, ValueSource};
 pub use evaluation::EvaluationOptions;
 pub use given::Given;
 pub use optimizer::OptimizerOptions;

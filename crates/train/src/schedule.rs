@@ -15,8 +15,7 @@
 //! | inverse-sqrt | the same | `p * sqrt(s / (s + step - w))` with `s = w`, or 10,000 where `w` is 0 |
 //!
 //! ```
-//! use train::options::ScheduleKind;
-//! use train::schedule::Schedule;
+//! use train::schedule::{Schedule, ScheduleKind};
 //!
 //! let schedule = Schedule { kind: ScheduleKind::Linear, peak: 2e-5, power: 1.0, warmup_steps: 10, total_steps: 100 };
 //! assert_eq!(schedule.lr(0), 0.0);
@@ -27,13 +26,30 @@
 
 use std::f64::consts::PI;
 
-use crate::options::{ScheduleKind, ScheduleOptions};
+use clap::ValueEnum;
 
 /// Where the polynomial decay ends (`lr_end` of transformers), as a rate, not as a share of the peak.
 pub const POLYNOMIAL_END: f64 = 1e-7;
 
 /// The time scale of the inverse square root where there is no warm-up to take it from.
 const DEFAULT_TIMESCALE: u64 = 10_000;
+
+/// The shape of the learning rate after warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ScheduleKind {
+    /// Falls in a straight line to zero.
+    #[default]
+    Linear,
+    /// Falls to zero along half a cosine.
+    Cosine,
+    /// Falls to zero as a power of what is left.
+    Polynomial,
+    /// Stays.
+    Constant,
+    /// Falls with the square root of the step.
+    #[value(aliases = ["inverse_sqrt", "inversesqrt"])]
+    InverseSqrt,
+}
 
 /// A learning rate for every step of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,12 +67,6 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule that is asked for, in a run of `total_steps`.
-    pub fn new(options: &ScheduleOptions, peak: f64, total_steps: u64) -> Self {
-        let (kind, power) = (options.kind, options.polynomial_power);
-        Self { kind, peak, power, warmup_steps: options.warmup(total_steps), total_steps }
-    }
-
     /// The learning rate of update number `step`, counted from 0. Steps past the end are answered too.
     pub fn lr(&self, step: u64) -> f64 {
         if step < self.warmup_steps {
@@ -91,9 +101,10 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use clap::ValueEnum;
     use serde_json::Value;
+
+    use super::*;
+    use crate::options::ScheduleOptions;
 
     fn fixture() -> Value {
         let text = include_str!("../../../tests/fixtures/schedules/schedules.json");
@@ -130,7 +141,7 @@ mod tests {
             let total_steps = case["total_steps"].as_u64().expect("steps");
             let warmup_ratio = case["ratio"].as_f64().expect("a ratio");
             let options = ScheduleOptions { warmup_ratio, ..ScheduleOptions::default() };
-            assert_eq!(Some(Schedule::new(&options, 1.0, total_steps).warmup_steps), case["warmup_steps"].as_u64());
+            assert_eq!(Some(options.schedule(1.0, total_steps).warmup_steps), case["warmup_steps"].as_u64());
         }
     }
 

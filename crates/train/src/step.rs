@@ -51,7 +51,7 @@ impl TrainStep {
     ) -> Result<Self> {
         Ok(Self {
             loss: Loss::new(class_weights, config.regularization.label_smoothing),
-            optimizer: Optimizer::new(model.parameters(), &config.optimizer)?,
+            optimizer: Optimizer::new(model.parameters(), &config.optimizer.settings())?,
             model,
             seed: config.seed,
             batch_size: config.batch_size,

@@ -74,7 +74,7 @@ impl<'a> Trainer<'a> {
         let total_steps = config.max_steps.map_or(asked, |most| most.min(asked));
         let publication = setup.publication()?;
         let trainer = Self {
-            schedule: Schedule::new(&config.schedule, config.optimizer.learning_rate, total_steps),
+            schedule: config.schedule.schedule(config.optimizer.learning_rate, total_steps),
             retention: Retention::new(folder.path(), config.checkpoint.save_total, publication),
             observers: Observers::default(),
             order: Order { sampler, dealt: None },

@@ -6,6 +6,7 @@ use std::path::Path;
 use model::Precision;
 
 use super::*;
+use crate::optim::OptimizerKind;
 use crate::options::{OptimizerOptions, RegularizationOptions};
 
 /// BERT-base with five classes.
@@ -41,7 +42,13 @@ fn weights_optimizer_and_gradients_of_bert_base() {
     assert_eq!(more(Precision::Bf16, &bf16), 4 * (WORDS + MATRICES) + 4 * WORDS);
     let one_batch = need(&summed, Precision::Fp32, &rows[..16], &[]);
     assert_eq!(one_batch.gradients, fp32.gradients, "there is nothing to add to it");
-    let sgd = TrainConfig { optimizer: OptimizerOptions { kind: OptimizerKind::Sgd, ..Default::default() }, ..config };
+    let sgd = TrainConfig {
+        optimizer: OptimizerOptions {
+            kind: <OptimizerKind as clap::ValueEnum>::from_str("sgd", false).unwrap(),
+            ..Default::default()
+        },
+        ..config
+    };
     assert_eq!(need(&sgd, Precision::Fp32, &rows, &[]).optimizer, 4 * PARAMETERS);
 }
 

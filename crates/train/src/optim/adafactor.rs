@@ -14,7 +14,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::Update;
+use super::{OptimizerSpec, Update};
 use crate::error::Result;
 
 const EPSILON: f64 = 1e-30;
@@ -23,17 +23,23 @@ const DECAY_RATE: f64 = -0.8;
 /// The update's largest root mean square.
 const CLIP_THRESHOLD: f64 = 1.0;
 
-/// Row and column means of a matrix, the full average of a vector.
-pub(super) fn state_shapes(shape: &[i64]) -> Vec<Vec<i64>> {
-    match shape {
+pub(super) const ADAFACTOR: OptimizerSpec = OptimizerSpec {
+    name: "adafactor",
+    aliases: &[],
+    summary: "Adafactor: second moments kept as rows and columns (Shazeer & Stern 2018)",
+    reads: &[],
+    defaults: &[],
+    state: |shape| match shape {
         [front @ .., rows, columns] => {
-            vec![[front, &[*rows]].concat(), [front, &[*columns]].concat()]
+            vec![("exp_avg_sq_row", [front, &[*rows]].concat()), ("exp_avg_sq_col", [front, &[*columns]].concat())]
         }
-        _ => vec![shape.to_vec()],
-    }
-}
+        _ => vec![("exp_avg_sq", shape.to_vec())],
+    },
+    update_copies: 4,
+    step: |updates, _, steps| updates.iter_mut().try_for_each(|update| step(update, steps)),
+};
 
-pub(super) fn step(update: &mut Update, steps: u64) -> Result<()> {
+fn step(update: &mut Update, steps: u64) -> Result<()> {
     let gradient = update.dense_gradient()?;
     let beta2 = 1.0 - (steps as f64).powf(DECAY_RATE);
     let square = gradient.f_square()?.f_add_scalar_(EPSILON)?;
@@ -64,5 +70,15 @@ fn inverse_root(state: &[Tensor]) -> Result<Tensor> {
             Ok(share.f_rsqrt()?.f_unsqueeze(-1)?.f_mul(&columns.f_unsqueeze(-2)?.f_rsqrt()?)?)
         }
         _ => Ok(state[0].f_rsqrt()?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::assert_twenty_steps_equal_the_reference;
+
+    #[test]
+    fn twenty_steps_equal_the_reference() {
+        assert_twenty_steps_equal_the_reference("adafactor");
     }
 }

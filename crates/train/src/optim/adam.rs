@@ -20,9 +20,36 @@ use model::{Gradient, ModelError};
 use tch::{Device, Kind, Tensor};
 
 use super::adam_kernel::{self, AdamJob, Constants, Piece, RowGradient, UpdateSpan};
-use super::{Update, Weight};
+use super::{OptimizerSettings, OptimizerSpec, Update, Weight};
 use crate::error::{Result, TrainError};
-use crate::options::{OptimizerKind, OptimizerOptions};
+
+pub(super) const ADAMW: OptimizerSpec = OptimizerSpec {
+    name: "adamw",
+    aliases: &["adam-w", "adam_w"],
+    summary: "Adam with decoupled weight decay (Loshchilov & Hutter 2019)",
+    reads: &["beta1", "beta2", "epsilon"],
+    defaults: &[],
+    state: |shape| vec![("exp_avg", shape.to_vec()), ("exp_avg_sq", shape.to_vec())],
+    update_copies: 0,
+    step: |updates, settings, steps| step(updates, settings, steps, Decay::Decoupled),
+};
+
+pub(super) const ADAM: OptimizerSpec = OptimizerSpec {
+    name: "adam",
+    aliases: &[],
+    summary: "Adam with weight decay inside the gradient (Kingma & Ba 2015)",
+    step: |updates, settings, steps| step(updates, settings, steps, Decay::Coupled),
+    ..ADAMW
+};
+
+/// Where weight decay acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decay {
+    /// On the weight, as in AdamW.
+    Decoupled,
+    /// In the gradient, as in Adam.
+    Coupled,
+}
 
 /// Weights in a job: some ten microseconds of work, so that threads end at about the same time.
 const JOB_SIZE: usize = 1 << 16;
@@ -57,10 +84,10 @@ impl SeenRows {
     }
 }
 
-pub(super) fn step(updates: &mut [Update], options: &OptimizerOptions, steps: u64) -> Result<()> {
+fn step(updates: &mut [Update], settings: &OptimizerSettings, steps: u64, decay: Decay) -> Result<()> {
     let mut jobs = Vec::new();
     for update in updates {
-        let numbers = Numbers::new(update, options, steps);
+        let numbers = Numbers::new(update, settings, steps, decay);
         if update.weight.master.device() == Device::Cpu {
             push_jobs(update, numbers.constants(), &mut jobs)?;
         } else {
@@ -86,11 +113,13 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    pub(super) fn new(update: &Update, options: &OptimizerOptions, steps: u64) -> Self {
-        let &OptimizerOptions { beta1, beta2, epsilon, .. } = options;
-        let decay = update.slot.weight_decay;
-        let (coupled_decay, decoupled_decay) =
-            if options.kind == OptimizerKind::Adam { (decay, 0.0) } else { (0.0, decay) };
+    pub(super) fn new(update: &Update, settings: &OptimizerSettings, steps: u64, decay: Decay) -> Self {
+        let &OptimizerSettings { beta1, beta2, epsilon, .. } = settings;
+        let weight_decay = update.slot.weight_decay;
+        let (coupled_decay, decoupled_decay) = match decay {
+            Decay::Coupled => (weight_decay, 0.0),
+            Decay::Decoupled => (0.0, weight_decay),
+        };
         Self {
             gradient_scale: update.gradient_scale,
             coupled_decay,
@@ -216,4 +245,19 @@ pub(super) fn step_by_operations(update: &mut Update, numbers: &Numbers) -> Resu
     let change = exp_avg.f_mul_scalar(numbers.step_size)?.f_div_(&denominator)?;
     let _ = master.f_mul_scalar_(numbers.keep)?.f_sub_(&change)?;
     update.write_compute()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::assert_twenty_steps_equal_the_reference;
+
+    #[test]
+    fn twenty_steps_of_adamw_equal_the_reference() {
+        assert_twenty_steps_equal_the_reference("adamw");
+    }
+
+    #[test]
+    fn twenty_steps_of_adam_equal_the_reference() {
+        assert_twenty_steps_equal_the_reference("adam");
+    }
 }

@@ -6,14 +6,34 @@
 //! m = beta2 * m + (1 - beta2) * gradient
 //! ```
 
-use super::Update;
+use super::{OptimizerSettings, OptimizerSpec, Update};
 use crate::error::Result;
-use crate::options::OptimizerOptions;
 
-pub(super) fn step(update: &mut Update, options: &OptimizerOptions) -> Result<()> {
+pub(super) const LION: OptimizerSpec = OptimizerSpec {
+    name: "lion",
+    aliases: &[],
+    summary: "Lion: the sign of an interpolated momentum (Chen et al. 2023)",
+    reads: &["beta1", "beta2"],
+    defaults: &[("beta2", 0.99)],
+    state: |shape| vec![("exp_avg", shape.to_vec())],
+    update_copies: 3,
+    step: |updates, settings, _| updates.iter_mut().try_for_each(|update| step(update, settings)),
+};
+
+fn step(update: &mut Update, settings: &OptimizerSettings) -> Result<()> {
     let gradient = update.dense_gradient()?;
     let average = &mut update.slot.state[0];
-    let direction = average.f_lerp(&gradient, 1.0 - options.beta1)?.f_sign_()?;
-    let _ = average.f_lerp_(&gradient, 1.0 - options.beta2)?;
+    let direction = average.f_lerp(&gradient, 1.0 - settings.beta1)?.f_sign_()?;
+    let _ = average.f_lerp_(&gradient, 1.0 - settings.beta2)?;
     update.apply(&direction, update.slot.weight_decay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::assert_twenty_steps_equal_the_reference;
+
+    #[test]
+    fn twenty_steps_equal_the_reference() {
+        assert_twenty_steps_equal_the_reference("lion");
+    }
 }

@@ -6,17 +6,46 @@
 //! w = w - learning_rate * b
 //! ```
 
-use super::Update;
+use super::{OptimizerSettings, OptimizerSpec, Update};
 use crate::error::Result;
-use crate::options::OptimizerOptions;
 
-pub(super) fn step(update: &mut Update, options: &OptimizerOptions) -> Result<()> {
+pub(super) const SGD: OptimizerSpec = OptimizerSpec {
+    name: "sgd",
+    aliases: &[],
+    summary: "Stochastic gradient descent with momentum",
+    reads: &["momentum"],
+    defaults: &[],
+    state: |shape| vec![("momentum_buffer", shape.to_vec())],
+    update_copies: 2,
+    step: |updates, settings, _| updates.iter_mut().try_for_each(|update| step(update, settings)),
+};
+
+fn step(update: &mut Update, settings: &OptimizerSettings) -> Result<()> {
     let mut gradient = update.dense_gradient()?;
     if update.slot.weight_decay != 0.0 {
         let _ = gradient.f_add_(&update.weight.master.f_mul_scalar(update.slot.weight_decay)?)?;
     }
     let buffer = &mut update.slot.state[0];
-    let _ = buffer.f_mul_scalar_(options.momentum)?.f_add_(&gradient)?;
+    let _ = buffer.f_mul_scalar_(settings.momentum)?.f_add_(&gradient)?;
     let direction = buffer.shallow_clone();
     update.apply(&direction, 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{assert_close, assert_twenty_steps_equal_the_reference, two_steps};
+
+    #[test]
+    fn twenty_steps_equal_the_reference() {
+        assert_twenty_steps_equal_the_reference("sgd");
+    }
+
+    /// By hand: the gradients with decay are 0.6 and -0.45, then 0.344 and 0.8045; the buffers 0.6 and -0.45, then 0.884 and
+    /// 0.3995.
+    #[test]
+    fn two_steps_are_those_of_the_formula() {
+        let [first, second] = two_steps("sgd");
+        assert_close(&first, &[0.94, -1.955], "step 1");
+        assert_close(&second, &[0.8516, -1.99495], "step 2");
+    }
 }

@@ -4,17 +4,16 @@ use std::collections::HashMap;
 
 use tch::{Kind, Tensor};
 
-use super::{Optimizer, adafactor, adam};
+use super::{Optimizer, adam};
 use crate::error::{Result, TrainError};
-use crate::options::OptimizerKind;
 
 impl Optimizer {
     /// The state of every trainable parameter in order, under names like `classifier.weight.exp_avg`.
     pub fn state(&self) -> Vec<(String, &Tensor)> {
         let mut state = Vec::new();
         for slot in &self.slots {
-            let names = names(self.options.kind, slot.state.len());
-            state.extend(names.iter().zip(&slot.state).map(|(name, tensor)| (format!("{}.{name}", slot.name), tensor)));
+            let named = slot.state_names.iter().zip(&slot.state);
+            state.extend(named.map(|(name, tensor)| (format!("{}.{name}", slot.name), tensor)));
         }
         state
     }
@@ -50,25 +49,5 @@ impl Optimizer {
             slot.seen = adam::SeenRows::of(&slot.state)?;
             Ok(())
         })
-    }
-}
-
-/// The names of a parameter's state tensors, of which there are `count`.
-pub(super) fn names(kind: OptimizerKind, count: usize) -> &'static [&'static str] {
-    match kind {
-        OptimizerKind::AdamW | OptimizerKind::Adam => &["exp_avg", "exp_avg_sq"],
-        OptimizerKind::Sgd => &["momentum_buffer"],
-        OptimizerKind::Lion => &["exp_avg"],
-        OptimizerKind::Adafactor if count == 1 => &["exp_avg_sq"],
-        OptimizerKind::Adafactor => &["exp_avg_sq_row", "exp_avg_sq_col"],
-    }
-}
-
-/// The shapes of a parameter's state tensors.
-pub(crate) fn shapes(kind: OptimizerKind, shape: &[i64]) -> Vec<Vec<i64>> {
-    match kind {
-        OptimizerKind::AdamW | OptimizerKind::Adam => vec![shape.to_vec(); 2],
-        OptimizerKind::Sgd | OptimizerKind::Lion => vec![shape.to_vec()],
-        OptimizerKind::Adafactor => adafactor::state_shapes(shape),
     }
 }

@@ -6,11 +6,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use toml::Value;
 
-use super::error::{GivenOption, OptionsError, ValueSource};
 use super::given::Given;
 use super::spec::OptionSpec;
 use super::table::{option, options};
 use super::value::TomlKind;
+use crate::error::{GivenOption, OptionsError, ValueSource};
 
 /// The flags of `train`. Those of the options are the keys of a `--config` file too, there in snake_case.
 #[derive(Debug, Clone, PartialEq, Default, Args)]

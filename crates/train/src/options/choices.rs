@@ -5,6 +5,8 @@ use clap::builder::PossibleValue;
 use model::{DeviceChoice, PrecisionChoice};
 
 use super::value::{OptionValue, TomlKind};
+use crate::optim::OptimizerKind;
+use crate::schedule::ScheduleKind;
 
 /// A choice among words. Case doesn't matter when a word is read.
 pub trait Choice: ValueEnum {
@@ -34,50 +36,6 @@ impl<T: Choice> OptionValue for T {
     fn to_text(&self) -> Option<String> {
         Some(self.name())
     }
-}
-
-/// The rule that turns gradients into updates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum OptimizerKind {
-    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
-    #[default]
-    #[value(name = "adamw", aliases = ["adam-w", "adam_w"])]
-    AdamW,
-    /// Adam with weight decay inside the gradient (Kingma & Ba 2015).
-    Adam,
-    /// Stochastic gradient descent with momentum.
-    Sgd,
-    /// Adafactor: second moments kept as rows and columns (Shazeer & Stern 2018).
-    Adafactor,
-    /// Lion: the sign of an interpolated momentum (Chen et al. 2023).
-    Lion,
-}
-
-impl OptimizerKind {
-    /// The customary decay of the second average: 0.99 for Lion, 0.999 for the rest.
-    pub fn default_beta2(self) -> f64 {
-        match self {
-            Self::Lion => 0.99,
-            Self::AdamW | Self::Adam | Self::Sgd | Self::Adafactor => 0.999,
-        }
-    }
-}
-
-/// The shape of the learning rate after warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ScheduleKind {
-    /// Falls in a straight line to zero.
-    #[default]
-    Linear,
-    /// Falls to zero along half a cosine.
-    Cosine,
-    /// Falls to zero as a power of what is left.
-    Polynomial,
-    /// Stays.
-    Constant,
-    /// Falls with the square root of the step.
-    #[value(aliases = ["inverse_sqrt", "inversesqrt"])]
-    InverseSqrt,
 }
 
 /// How much an example of each class counts in the loss.
@@ -121,7 +79,7 @@ mod tests {
         assert_eq!(OptionValue::from_text("BF16"), Some(PrecisionChoice::Bf16));
         assert_eq!(OptionValue::from_text("Float32"), Some(PrecisionChoice::Fp32));
         assert_eq!(OptionValue::from_text("CUDA"), Some(DeviceChoice::Cuda));
-        assert_eq!(OptionValue::from_text("AdamW"), Some(OptimizerKind::AdamW));
+        assert_eq!(OptionValue::from_text("AdamW"), Some(OptimizerKind::default()));
         assert_eq!(OptionValue::from_text("Inverse_Sqrt"), Some(ScheduleKind::InverseSqrt));
         for kind in OptimizerKind::value_variants() {
             assert_eq!(OptionValue::from_text(&kind.name()), Some(*kind));

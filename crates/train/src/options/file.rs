@@ -8,8 +8,8 @@ use serde::de::IntoDeserializer;
 use toml::Value;
 use toml::de::DeTable;
 
-use super::error::{OptionsError, ValueSource};
 use super::given::Given;
+use crate::error::{OptionsError, ValueSource};
 
 impl Given {
     /// Reads a file; unknown keys and values of the wrong kind are refused with their line.
@@ -54,7 +54,8 @@ fn line_at(text: &[u8], byte: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{ClassWeights, ScheduleKind, TrainConfig};
+    use crate::options::{ClassWeights, TrainConfig};
+    use crate::schedule::ScheduleKind;
     use model::PrecisionChoice;
 
     fn parse(text: &str) -> Result<TrainConfig, OptionsError> {

@@ -7,9 +7,9 @@ use std::path::Path;
 use serde_json::Map;
 use toml::{Table, Value};
 
-use super::error::{GivenOption, OptionsError, ValueSource};
 use super::spec::{OptionSpec, Reader};
 use super::table::{nearest, option, options, unread};
+use crate::error::{GivenOption, OptionsError, ValueSource};
 
 /// Values of options by their keys, each with how and where it was written; the rest is left open.
 #[derive(Debug, Clone, Default, PartialEq)]

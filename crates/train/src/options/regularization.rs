@@ -4,9 +4,9 @@ use model::Role;
 use toml::Value;
 
 use super::choices::ClassWeights;
-use super::error::{GivenOption, OptionsError};
 use super::spec::{Rule, any, number, options, such_that, whole};
 use super::value::OptionValue;
+use crate::error::{GivenOption, OptionsError};
 
 /// The share of activations that are dropped.
 fn dropout() -> Rule {

@@ -2,9 +2,9 @@
 
 use std::ops::Bound::{Excluded, Unbounded};
 
-use super::choices::ScheduleKind;
-use super::error::{GivenOption, OptionsError};
 use super::spec::{any, number, options, read_by, whole};
+use crate::error::{GivenOption, OptionsError};
+use crate::schedule::{Schedule, ScheduleKind};
 
 options! {
     /// How the learning rate changes from step to step.
@@ -22,6 +22,12 @@ options! {
 }
 
 impl ScheduleOptions {
+    /// The schedule of a run of `total_steps` with the learning rate `peak`.
+    pub fn schedule(&self, peak: f64, total_steps: u64) -> Schedule {
+        let warmup_steps = self.warmup(total_steps);
+        Schedule { kind: self.kind, peak, power: self.polynomial_power, warmup_steps, total_steps }
+    }
+
     /// The steps of warm-up in a run of `total_steps`; a share of them is rounded up to a whole step.
     pub fn warmup(&self, total_steps: u64) -> u64 {
         match self.warmup_steps {

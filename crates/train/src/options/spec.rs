@@ -4,8 +4,8 @@
 //! the type; the default; a [`Rule`] with the values that are allowed; and other fields of the rule:
 //!
 //! ```text
-//! /// Momentum
-//! momentum: f64 = 0.9, number(0.0..1.0), reader: read_by("optimizer", &[OptimizerKind::Sgd]);
+//! /// Power of the decay
+//! polynomial_power: f64 = 1.0, number(0.5..=3.0), reader: read_by("schedule", &[ScheduleKind::Polynomial]);
 //! ```
 //!
 //! `field as key: ...` is for a field whose key has another name. A default may depend on the fields above it.

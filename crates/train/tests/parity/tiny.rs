@@ -8,7 +8,6 @@ use tch::{Device, Kind, Tensor};
 use train::loss::Loss;
 use train::optim::{Optimizer, StepScale, clip};
 use train::options::{OptimizerOptions, ScheduleOptions};
-use train::schedule::Schedule;
 
 use crate::generator::{self, Batch};
 use crate::{fixture, fixtures, floats, worst};
@@ -148,8 +147,9 @@ fn fifty_steps_of_adamw() {
     let mut model = model;
     let start: BTreeMap<String, Tensor> =
         model.parameters().iter().map(|p| (p.name().to_owned(), p.master().copy())).collect();
-    let schedule = Schedule::new(&ScheduleOptions { warmup_steps: 5, ..Default::default() }, 1e-3, 50);
-    let mut optimizer = Optimizer::new(model.parameters(), &OptimizerOptions::default()).expect("an optimizer");
+    let schedule = ScheduleOptions { warmup_steps: 5, ..Default::default() }.schedule(1e-3, 50);
+    let mut optimizer =
+        Optimizer::new(model.parameters(), &OptimizerOptions::default().settings()).expect("an optimizer");
     let (losses, norms) = (floats(&expected["losses"]), floats(&expected["gradient_norms"]));
     let rates = floats(&expected["learning_rates"]);
     for step in 0..50 {

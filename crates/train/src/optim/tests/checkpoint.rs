@@ -4,9 +4,9 @@ use super::*;
 
 #[test]
 fn saved_state_continues_as_if_never_stopped() {
-    for kind in KINDS {
+    for kind in OPTIMIZERS.iter().copied() {
         let model = Model::table_and_bias(Kind::BFloat16);
-        let mut optimizer = model.optimizer(&options(kind));
+        let mut optimizer = model.optimizer(&settings(kind));
         let gradients = |step| {
             let (ids, values) = row_gradient(step);
             [Some(Gradient::Rows { ids, values }), dense(generated(2000 + step, &[77]))]
@@ -22,7 +22,7 @@ fn saved_state_continues_as_if_never_stopped() {
         steps(&mut optimizer, &model, 4..9);
 
         let resumed_model = Model::new(masters, Kind::BFloat16);
-        let mut resumed = resumed_model.optimizer(&options(kind));
+        let mut resumed = resumed_model.optimizer(&settings(kind));
         resumed.load_state(4, &saved).expect("the state fits");
         steps(&mut resumed, &resumed_model, 4..9);
         assert_eq!(resumed.steps, optimizer.steps);
@@ -38,7 +38,7 @@ fn saved_state_continues_as_if_never_stopped() {
 #[test]
 fn state_that_does_not_fit_is_listed_and_changes_nothing() {
     let model = Model::table_and_bias(Kind::Float);
-    let mut optimizer = model.optimizer(&options(OptimizerKind::AdamW));
+    let mut optimizer = model.optimizer(&settings(kind("adamw")));
     let mut saved: Vec<(String, Tensor)> =
         optimizer.state().into_iter().map(|(name, tensor)| (name, tensor.ones_like())).collect();
     saved[0].1 = Tensor::ones([3000, 47], (Kind::Float, CPU));

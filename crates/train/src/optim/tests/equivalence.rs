@@ -9,12 +9,12 @@ use super::*;
 
 #[test]
 fn row_gradients_equal_dense_ones_to_the_bit() {
-    for (kind, precision) in KINDS.into_iter().flat_map(|kind| [(kind, Kind::Float), (kind, Kind::BFloat16)]) {
+    for (kind, precision) in OPTIMIZERS.iter().copied().flat_map(|kind| [(kind, Kind::Float), (kind, Kind::BFloat16)]) {
         for weight_decay in [0.0, 0.1] {
-            let options = OptimizerOptions { weight_decay, ..options(kind) };
+            let settings = OptimizerSettings { weight_decay, ..settings(kind) };
             let (by_rows, by_tables) = (Model::table_and_bias(precision), Model::table_and_bias(precision));
             let (mut rows_optimizer, mut tables_optimizer) =
-                (by_rows.optimizer(&options), by_tables.optimizer(&options));
+                (by_rows.optimizer(&settings), by_tables.optimizer(&settings));
             for step in 0..8 {
                 let (ids, values) = row_gradient(step);
                 let table = Gradient::Rows { ids, values };
@@ -39,17 +39,17 @@ fn row_gradients_equal_dense_ones_to_the_bit() {
 
 #[test]
 fn one_pass_over_memory_equals_plain_operations() {
-    for kind in [OptimizerKind::AdamW, OptimizerKind::Adam] {
+    for (kind, decay) in [(kind("adamw"), adam::Decay::Decoupled), (kind("adam"), adam::Decay::Coupled)] {
         let (one_pass, operations) = (Model::table_and_bias(Kind::BFloat16), Model::table_and_bias(Kind::BFloat16));
-        let options = options(kind);
-        let (mut ours, mut theirs) = (one_pass.optimizer(&options), operations.optimizer(&options));
+        let settings = settings(kind);
+        let (mut ours, mut theirs) = (one_pass.optimizer(&settings), operations.optimizer(&settings));
         for step in 0..20 {
             let (ids, values) = row_gradient(step);
             let bias = generated(2000 + step, &[77]).to_kind(Kind::BFloat16);
             let gradients = [Some(Gradient::Rows { ids, values }), dense(bias)];
             ours.step_over(&one_pass.weights(), &gradients, &scale(step)).expect("a step");
             for update in &mut theirs.updates(&operations.weights(), &gradients, &scale(step)) {
-                let numbers = adam::Numbers::new(update, &options, step + 1);
+                let numbers = adam::Numbers::new(update, &settings, step + 1, decay);
                 adam::step_by_operations(update, &numbers).expect("a step");
             }
         }
@@ -64,9 +64,9 @@ fn one_pass_over_memory_equals_plain_operations() {
 
 #[test]
 fn bf16_weights_follow_their_masters_and_bf16_gradients_count_in_full() {
-    for kind in KINDS {
+    for kind in OPTIMIZERS.iter().copied() {
         let (rounded, exact) = (Model::table_and_bias(Kind::BFloat16), Model::table_and_bias(Kind::Float));
-        let (mut ours, mut theirs) = (rounded.optimizer(&options(kind)), exact.optimizer(&options(kind)));
+        let (mut ours, mut theirs) = (rounded.optimizer(&settings(kind)), exact.optimizer(&settings(kind)));
         for step in 0..3 {
             let make = |stream, shape: &[i64]| generated(stream + step, shape).to_kind(Kind::BFloat16);
             let (table, bias) = (make(100, &[3000, 48]), make(200, &[77]));

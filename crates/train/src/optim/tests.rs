@@ -1,4 +1,5 @@
-//! Every optimizer against its reference, what each is asked to refuse, and the helpers of all optimizer tests.
+//! What holds for every optimizer, and the helpers of all optimizer tests. Each optimizer's file has the test against its
+//! reference.
 
 mod checkpoint;
 mod equivalence;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use tch::{Device, Kind};
 
 use super::*;
-use crate::options::Choice;
+use crate::options::{Choice, TrainArgs, TrainConfig};
 
 const CPU: Device = Device::Cpu;
 const TABLE: &str = "bert.embeddings.word_embeddings.weight";
@@ -48,9 +49,9 @@ impl Model {
         self.names.iter().map(String::as_str).zip(&self.masters).enumerate().map(weight).collect()
     }
 
-    fn optimizer(&self, options: &OptimizerOptions) -> Optimizer {
+    fn optimizer(&self, settings: &OptimizerSettings) -> Optimizer {
         let weights: Vec<_> = self.weights().into_iter().map(|weight| (weight, true)).collect();
-        Optimizer::over(&weights, options).expect("an optimizer")
+        Optimizer::over(&weights, settings).expect("an optimizer")
     }
 
     /// A table of 3,000 rows, three jobs' worth, and a vector whose length isn't a whole number of blocks.
@@ -60,16 +61,21 @@ impl Model {
     }
 }
 
-fn options(kind: OptimizerKind) -> OptimizerOptions {
-    OptimizerOptions { kind, beta2: kind.default_beta2(), weight_decay: 0.1, ..OptimizerOptions::default() }
+fn kind(name: &str) -> OptimizerKind {
+    *OPTIMIZERS.iter().find(|kind| kind.name() == name).expect("an optimizer")
+}
+
+/// An optimizer with its default options, and weight decay.
+fn settings(kind: OptimizerKind) -> OptimizerSettings {
+    let mut args = TrainArgs::default();
+    args.set("optimizer", &kind.name()).expect("an optimizer");
+    args.set("weight_decay", "0.1").expect("a number");
+    TrainConfig::from_args(&args).expect("a configuration").optimizer.settings()
 }
 
 fn scale(step: u64) -> StepScale {
     StepScale { learning_rate: 0.001 * (1 + step % 5) as f64, gradient_scale: 0.5 }
 }
-
-const KINDS: [OptimizerKind; 5] =
-    [OptimizerKind::AdamW, OptimizerKind::Adam, OptimizerKind::Sgd, OptimizerKind::Adafactor, OptimizerKind::Lion];
 
 /// `weight(stream, shape)` of tests/fixtures/bert/generator.py, which states the rule.
 fn generated(stream: u64, shape: &[i64]) -> Tensor {
@@ -100,7 +106,7 @@ fn assert_same_bits(ours: &Tensor, theirs: &Tensor, what: &str) {
 }
 
 /// The largest difference is at most 1e-6 of the largest value.
-fn assert_close(ours: &[f32], theirs: &[f32], what: &str) {
+pub(super) fn assert_close(ours: &[f32], theirs: &[f32], what: &str) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
     let largest = theirs.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     for (a, b) in ours.iter().zip(theirs) {
@@ -115,10 +121,9 @@ fn row_gradient(step: u64) -> (Tensor, Tensor) {
     (Tensor::from_slice(&ids), values)
 }
 
-/// Reference: tests/fixtures/optimizers/make_optimizers.py.
-#[test]
-fn twenty_steps_equal_the_reference() {
-    let fixture: Value = serde_json::from_str(include_str!("../../../../../tests/fixtures/optimizers/optimizers.json"))
+/// Twenty steps of an optimizer, held against those of tests/fixtures/optimizers/make_optimizers.py.
+pub(super) fn assert_twenty_steps_equal_the_reference(name: &str) {
+    let fixture: Value = serde_json::from_str(include_str!("../../../../tests/fixtures/optimizers/optimizers.json"))
         .expect("the fixture is JSON");
     let shapes: Vec<(String, Vec<i64>)> = fixture["parameters"]
         .as_array()
@@ -130,37 +135,49 @@ fn twenty_steps_equal_the_reference() {
             (entry["name"].as_str().expect("a name").to_owned(), shape)
         })
         .collect();
-    for kind in KINDS {
-        let reference = &fixture["optimizers"][kind.name()];
-        let start =
-            |(index, (name, shape)): (usize, &(String, Vec<i64>))| (name.clone(), generated(index as u64, shape));
-        let model = Model::new(shapes.iter().enumerate().map(start).collect(), Kind::Float);
-        let mut optimizer = model.optimizer(&options(kind));
-        for step in 0..20 {
-            let gradient = |index: usize| generated(100 * (step + 1) + index as u64, &shapes[index].1) * 0.05;
-            let gradients: Vec<_> = (0..shapes.len()).map(|index| dense(gradient(index))).collect();
-            optimizer.step_over(&model.weights(), &gradients, &scale(step)).expect("a step");
-            let Some(expected) = reference[(step + 1).to_string()].as_object() else {
-                continue;
-            };
-            let mut found: HashMap<String, Vec<f32>> =
-                optimizer.state().into_iter().map(|(name, tensor)| (name, values(tensor))).collect();
-            found.extend(model.names.iter().cloned().zip(model.masters.iter().map(values)));
-            assert_eq!(found.len(), expected.len(), "{kind:?}: weights and state");
-            for (name, numbers) in expected {
-                let numbers: Vec<f32> =
-                    numbers.as_array().expect("numbers").iter().map(|n| n.as_f64().expect("a number") as f32).collect();
-                assert_close(&found[name], &numbers, &format!("{kind:?}, step {}, {name}", step + 1));
-            }
+    let reference = &fixture["optimizers"][name];
+    let start = |(index, (name, shape)): (usize, &(String, Vec<i64>))| (name.clone(), generated(index as u64, shape));
+    let model = Model::new(shapes.iter().enumerate().map(start).collect(), Kind::Float);
+    let mut optimizer = model.optimizer(&settings(kind(name)));
+    let mut compared = 0;
+    for step in 0..20 {
+        let gradient = |index: usize| generated(100 * (step + 1) + index as u64, &shapes[index].1) * 0.05;
+        let gradients: Vec<_> = (0..shapes.len()).map(|index| dense(gradient(index))).collect();
+        optimizer.step_over(&model.weights(), &gradients, &scale(step)).expect("a step");
+        let Some(expected) = reference[(step + 1).to_string()].as_object() else {
+            continue;
+        };
+        let mut found: HashMap<String, Vec<f32>> =
+            optimizer.state().into_iter().map(|(name, tensor)| (name, values(tensor))).collect();
+        found.extend(model.names.iter().cloned().zip(model.masters.iter().map(values)));
+        assert_eq!(found.len(), expected.len(), "weights and state");
+        for (name, numbers) in expected {
+            let numbers: Vec<f32> =
+                numbers.as_array().expect("numbers").iter().map(|n| n.as_f64().expect("a number") as f32).collect();
+            assert_close(&found[name], &numbers, &format!("step {}, {name}", step + 1));
         }
-        assert_eq!(optimizer.steps, 20);
+        compared += 1;
     }
+    assert_eq!((optimizer.steps, compared), (20, 2));
+}
+
+/// The weights of one parameter of two elements, 1 and -2, after each step with the gradients 0.5 and -0.25, then 0.25
+/// and 1. The learning rate is 0.1, and weight decay 0.1.
+pub(super) fn two_steps(name: &str) -> [Vec<f32>; 2] {
+    let start = Tensor::from_slice(&[1.0_f32, -2.0]);
+    let model = Model::new(vec![("classifier.weight".to_owned(), start)], Kind::Float);
+    let mut optimizer = model.optimizer(&settings(kind(name)));
+    [[0.5_f32, -0.25], [0.25, 1.0]].map(|gradient| {
+        let scale = StepScale { learning_rate: 0.1, gradient_scale: 1.0 };
+        optimizer.step_over(&model.weights(), &[dense(Tensor::from_slice(&gradient))], &scale).expect("a step");
+        values(&model.masters[0])
+    })
 }
 
 #[test]
 fn a_row_that_was_seen_once_comes_to_rest_at_zero() {
     let model = Model::table_and_bias(Kind::Float);
-    let mut optimizer = model.optimizer(&options(OptimizerKind::AdamW));
+    let mut optimizer = model.optimizer(&settings(kind("adamw")));
     for step in 0..900 {
         let id = Tensor::from_slice(&[if step == 0 { 5_i64 } else { 6 }]);
         let rows = Gradient::Rows { ids: id, values: generated(step, &[1, 48]) };
@@ -176,7 +193,7 @@ fn frozen_parameters_have_no_state_and_take_no_gradient() {
     let model = Model::table_and_bias(Kind::Float);
     let weights = model.weights();
     let mut optimizer =
-        Optimizer::over(&[(weights[0], false), (weights[1], true)], &options(OptimizerKind::AdamW)).expect("one");
+        Optimizer::over(&[(weights[0], false), (weights[1], true)], &settings(kind("adamw"))).expect("one");
     assert_eq!(optimizer.state().len(), 2);
     let before = model.masters[0].copy();
     let bias = || dense(generated(2, &[77]));
@@ -191,7 +208,7 @@ fn frozen_parameters_have_no_state_and_take_no_gradient() {
 #[test]
 fn gradients_that_do_not_fit_are_refused() {
     let model = Model::table_and_bias(Kind::Float);
-    let mut optimizer = model.optimizer(&options(OptimizerKind::AdamW));
+    let mut optimizer = model.optimizer(&settings(kind("adamw")));
     let rows = |ids: &[i64], width| {
         let values = Tensor::zeros([ids.len() as i64, width], (Kind::Float, CPU));
         Some(Gradient::Rows { ids: Tensor::from_slice(ids), values })
@@ -220,7 +237,7 @@ fn lower_layers_move_less_under_layer_decay() {
     let names = [TABLE, "bert.encoder.layer.0.output.dense.weight", "classifier.weight"];
     let model =
         Model::new(names.map(|name| (name.to_owned(), Tensor::zeros([2, 2], (Kind::Float, CPU)))).into(), Kind::Float);
-    let mut optimizer = model.optimizer(&OptimizerOptions { layer_decay: 0.5, ..options(OptimizerKind::Sgd) });
+    let mut optimizer = model.optimizer(&OptimizerSettings { layer_decay: 0.5, ..settings(kind("sgd")) });
     let gradients = names.map(|_| dense(Tensor::ones([2, 2], (Kind::Float, CPU))));
     let scale = StepScale { learning_rate: 1.0, gradient_scale: 1.0 };
     optimizer.step_over(&model.weights(), &gradients, &scale).expect("a step");
@@ -240,8 +257,8 @@ fn a_step_treats_each_role_of_a_model_as_its_own() {
     for parameter in model.parameters().iter() {
         let _ = parameter.master().shallow_clone().fill_(1.0);
     }
-    let options = OptimizerOptions { layer_decay: 0.5, weight_decay: 0.5, ..options(OptimizerKind::Sgd) };
-    let mut optimizer = Optimizer::new(model.parameters(), &options).expect("an optimizer");
+    let settings = OptimizerSettings { layer_decay: 0.5, weight_decay: 0.5, ..settings(kind("sgd")) };
+    let mut optimizer = Optimizer::new(model.parameters(), &settings).expect("an optimizer");
     let gradient =
         |parameter: &Parameter| parameter.trainable().then(|| Gradient::Dense(parameter.master().ones_like()));
     let gradients = Gradients(model.parameters().iter().map(gradient).collect());

@@ -6,6 +6,9 @@
 //! transformers' `Adafactor` with `scale_parameter=False, relative_step=False`, and of the Lion paper; fixtures made by
 //! `tests/fixtures/optimizers/make_optimizers.py` hold each against its reference.
 //!
+//! Each optimizer is one file: what help says of it, the options that it reads and its defaults of them, its state, its step
+//! and its tests, as an `OptimizerSpec` (`spec.rs`). A line in the table below makes it known to everything else.
+//!
 //! Adam and AdamW make one pass over the memory of a CPU (`adam.rs`). Everything else is plain libtorch operations.
 //!
 //! Invariant: what an optimizer remembers between steps is its step count and the tensors of [`Optimizer::state`].
@@ -18,6 +21,7 @@ pub mod clip;
 pub mod layer_decay;
 mod lion;
 mod sgd;
+mod spec;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -25,10 +29,19 @@ mod tests;
 use model::{Gradient, Gradients, ModelError, Parameter, Parameters, Role};
 use tch::Tensor;
 
-pub(crate) use state::shapes as state_shapes;
+use spec::OptimizerSpec;
+pub use spec::{OptimizerKind, OptimizerSettings};
 
 use crate::error::Result;
-use crate::options::{OptimizerKind, OptimizerOptions};
+
+/// All optimizers, the default first, in the order in which help and errors list them.
+const OPTIMIZERS: &[OptimizerKind] = &[
+    OptimizerKind(&adam::ADAMW),
+    OptimizerKind(&adam::ADAM),
+    OptimizerKind(&sgd::SGD),
+    OptimizerKind(&adafactor::ADAFACTOR),
+    OptimizerKind(&lion::LION),
+];
 
 /// What changes from step to step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,7 +114,8 @@ struct Slot {
     name: String,
     weight_decay: f64,
     rate_multiplier: f64,
-    /// fp32 tensors in the order of [`state::names`]; none for a frozen parameter.
+    state_names: Vec<&'static str>,
+    /// fp32 tensors, one for each name; none for a frozen parameter.
     state: Vec<Tensor>,
     /// Which rows of `state` may differ from zero. Only Adam asks.
     seen: adam::SeenRows,
@@ -110,35 +124,37 @@ struct Slot {
 /// An optimizer and its state for every trainable parameter.
 #[derive(Debug)]
 pub struct Optimizer {
-    options: OptimizerOptions,
+    settings: OptimizerSettings,
     steps: u64,
     slots: Vec<Slot>,
 }
 
 impl Optimizer {
     /// An optimizer at step 0, with zeroed state for every parameter that is trainable now.
-    pub fn new(parameters: &Parameters, options: &OptimizerOptions) -> Result<Self> {
+    pub fn new(parameters: &Parameters, settings: &OptimizerSettings) -> Result<Self> {
         let weights: Vec<_> = parameters.iter().map(|parameter| (parameter.into(), parameter.trainable())).collect();
-        Self::over(&weights, options)
+        Self::over(&weights, settings)
     }
 
-    fn over(weights: &[(Weight, bool)], options: &OptimizerOptions) -> Result<Self> {
+    fn over(weights: &[(Weight, bool)], settings: &OptimizerSettings) -> Result<Self> {
         let roles: Vec<Role> = weights.iter().map(|(weight, _)| weight.role).collect();
-        let multipliers = layer_decay::rate_multipliers(&roles, options.layer_decay);
+        let multipliers = layer_decay::rate_multipliers(&roles, settings.layer_decay);
         let mut slots = Vec::with_capacity(weights.len());
         for ((weight, trainable), rate_multiplier) in weights.iter().zip(multipliers) {
             let shape = weight.master.size();
-            let shapes = if *trainable { state::shapes(options.kind, &shape) } else { Vec::new() };
-            let zeros = |shape: &Vec<i64>| model::untouched_zeros(shape, weight.master.device());
+            let state = if *trainable { (settings.kind.0.state)(&shape) } else { Vec::new() };
+            let zeros = |shape: Vec<i64>| model::untouched_zeros(&shape, weight.master.device());
+            let (state_names, state) = state.into_iter().map(|(name, shape)| (name, zeros(shape))).unzip();
             slots.push(Slot {
                 name: weight.name.to_owned(),
-                weight_decay: if weight.decays { options.weight_decay } else { 0.0 },
+                weight_decay: if weight.decays { settings.weight_decay } else { 0.0 },
                 rate_multiplier,
-                state: shapes.iter().map(zeros).collect(),
+                state_names,
+                state,
                 seen: adam::SeenRows::none(&shape),
             });
         }
-        Ok(Self { options: options.clone(), steps: 0, slots })
+        Ok(Self { settings: *settings, steps: 0, slots })
     }
 
     /// Changes every parameter that has a gradient. The caller has made sure that the gradients are finite
@@ -150,14 +166,9 @@ impl Optimizer {
 
     fn step_over(&mut self, weights: &[Weight], gradients: &[Option<Gradient>], scale: &StepScale) -> Result<()> {
         self.check(weights, gradients)?;
-        let (options, steps) = (self.options.clone(), self.steps + 1);
+        let (settings, steps) = (self.settings, self.steps + 1);
         let mut updates = self.updates(weights, gradients, scale);
-        match options.kind {
-            OptimizerKind::AdamW | OptimizerKind::Adam => adam::step(&mut updates, &options, steps),
-            OptimizerKind::Sgd => updates.iter_mut().try_for_each(|update| sgd::step(update, &options)),
-            OptimizerKind::Adafactor => updates.iter_mut().try_for_each(|update| adafactor::step(update, steps)),
-            OptimizerKind::Lion => updates.iter_mut().try_for_each(|update| lion::step(update, &options)),
-        }?;
+        (settings.kind.0.step)(&mut updates, &settings, steps)?;
         self.steps = steps;
         Ok(())
     }

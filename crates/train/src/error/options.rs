@@ -45,7 +45,7 @@ impl OptionsError {
     }
 
     /// The settings that the error is about.
-    pub(super) fn settings(&mut self) -> &mut [GivenOption] {
+    pub(crate) fn settings(&mut self) -> &mut [GivenOption] {
         match self {
             Self::Value { setting, .. } | Self::Unread { setting, .. } => std::slice::from_mut(setting),
             Self::Conflict { settings, .. } => &mut settings[..],
@@ -57,14 +57,14 @@ impl OptionsError {
 /// An option as it was given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GivenOption {
-    pub(super) key: &'static str,
+    pub(crate) key: &'static str,
     /// The value, as it was written.
-    pub(super) text: String,
-    pub(super) origin: ValueSource,
+    pub(crate) text: String,
+    pub(crate) origin: ValueSource,
 }
 
 impl GivenOption {
-    /// By flag. [`Given::locate`](super::Given::locate) says where it was given in truth.
+    /// By flag. [`Given::locate`](crate::options::Given::locate) says where it was given in truth.
     pub(crate) fn flag(key: &'static str, text: impl ToString) -> Self {
         Self { key, text: text.to_string(), origin: ValueSource::Flag }
     }
