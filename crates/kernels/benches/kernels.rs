@@ -12,17 +12,17 @@ use kernels::element::{Bf16, Element};
 use kernels::norm::{self, Masks, NormParameters, SavedNorm};
 
 fn main() {
-    // Cargo passes `--bench`, and a person may pass a part of a name.
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
+    // Cargo passes `--bench`, and a user may pass part of a name.
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
     println!("{:52}{:>12}{:>12}{:>10}", "", "fastest", "median", "GB/s");
-    all::<f32>(&wanted);
-    all::<Bf16>(&wanted);
+    all::<f32>(&filter);
+    all::<Bf16>(&filter);
 }
 
 /// Measures one kernel and prints it under a name.
 type Bench = fn(&str);
 
-fn all<T: Element>(wanted: &str) {
+fn all<T: Element>(filter: &str) {
     let benches: [(&str, Bench); 9] = [
         ("gelu", gelu::<T>),
         ("gelu_backward", gelu_backward::<T>),
@@ -37,7 +37,7 @@ fn all<T: Element>(wanted: &str) {
     let element = type_name::<T>().rsplit("::").next().unwrap_or_default();
     for (name, bench) in benches {
         let name = format!("{name}, {element}");
-        if name.contains(wanted) {
+        if name.contains(filter) {
             bench(&name);
         }
     }
@@ -117,7 +117,7 @@ fn column_sums<T: Element>(name: &str) {
 }
 
 /// Where the sentences begin and end: sixteen of 25 tokens (the treebank's mean), or one of 400.
-fn limits(sentences: usize) -> Vec<usize> {
+fn cu_seqlens(sentences: usize) -> Vec<usize> {
     (0..=sentences).map(|sentence| sentence * (ROWS / sentences)).collect()
 }
 
@@ -129,8 +129,8 @@ fn projections<T: Element>(qkv: &[T]) -> Projections<'_, T> {
 fn attention_forward<T: Element>(name: &str, sentences: usize) {
     let (qkv, mut context, mut log_sums) =
         (values::<T>(ROWS * 3 * WIDTH), values::<T>(ROWS * WIDTH), vec![0.0; ROWS * 12]);
-    let limits = limits(sentences);
-    let shape = AttentionShape { queries: &limits, keys: &limits, heads: 12, head_size: 64 };
+    let cu_seqlens = cu_seqlens(sentences);
+    let shape = AttentionShape { cu_seqlens_q: &cu_seqlens, cu_seqlens_k: &cu_seqlens, heads: 12, head_size: 64 };
     measure(name, bytes::<T>(4 * ROWS * WIDTH), || {
         attention::forward(projections(black_box(&qkv)), shape, Mask::new(1, 0.1), &mut context, Some(&mut log_sums));
     });
@@ -139,8 +139,8 @@ fn attention_forward<T: Element>(name: &str, sentences: usize) {
 fn attention_backward<T: Element>(name: &str, sentences: usize) {
     let (qkv, dcontext, mut dqkv) =
         (values::<T>(ROWS * 3 * WIDTH), values::<T>(ROWS * WIDTH), values::<T>(ROWS * 3 * WIDTH));
-    let (limits, log_sums) = (limits(sentences), vec![3.0; ROWS * 12]);
-    let shape = AttentionShape { queries: &limits, keys: &limits, heads: 12, head_size: 64 };
+    let (cu_seqlens, log_sums) = (cu_seqlens(sentences), vec![3.0; ROWS * 12]);
+    let shape = AttentionShape { cu_seqlens_q: &cu_seqlens, cu_seqlens_k: &cu_seqlens, heads: 12, head_size: 64 };
     measure(name, bytes::<T>(7 * ROWS * WIDTH), || {
         let gradients = AttentionGradients::Fused(VectorsMut {
             data: &mut dqkv,

@@ -7,9 +7,9 @@ use crate::multiversion;
 use crate::parallel;
 
 /// Values that one thread takes at a time.
-const PIECE: usize = 1 << 14;
+const VALUES_PER_JOB: usize = 1 << 14;
 
-/// Which function.
+/// An activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActivationFunction {
     /// `x Phi(x)` (Hendrycks and Gimpel 2016), exact.
@@ -31,21 +31,21 @@ pub enum ActivationFunction {
 pub fn forward<T: Element>(activation: ActivationFunction, x: &[T], y: &mut [T]) {
     assert_eq!(x.len(), y.len());
     let isa = Isa::best();
-    let pieces = x.chunks(PIECE).zip(y.chunks_mut(PIECE));
+    let pieces = x.chunks(VALUES_PER_JOB).zip(y.chunks_mut(VALUES_PER_JOB));
     parallel::for_each(pieces.map(|(x, y)| ActivationForward { activation, x, y }).collect(), |job| {
         run_forward(job, isa)
     });
 }
 
-/// The gradient of `x` from that of `y`, in the place of the latter, and `y` itself again: whoever needs both in the
-/// backward pass need not keep `y`.
+/// The gradient of `x` from that of `y`, in the place of the latter, and `y` itself again, so that a
+/// backward pass that needs both need not keep `y`.
 ///
 /// # Panics
 /// If the lengths differ.
 pub fn backward<T: Element>(activation: ActivationFunction, x: &[T], dy_to_dx: &mut [T], y: &mut [T]) {
     assert!(x.len() == y.len() && x.len() == dy_to_dx.len());
     let isa = Isa::best();
-    let pieces = x.chunks(PIECE).zip(dy_to_dx.chunks_mut(PIECE)).zip(y.chunks_mut(PIECE));
+    let pieces = x.chunks(VALUES_PER_JOB).zip(dy_to_dx.chunks_mut(VALUES_PER_JOB)).zip(y.chunks_mut(VALUES_PER_JOB));
     let jobs = pieces.map(|((x, gradient), y)| ActivationBackward { activation, x, gradient, y }).collect();
     parallel::for_each(jobs, |job| run_backward(job, isa));
 }

@@ -40,10 +40,10 @@ pub struct Projections<'a, T> {
 /// Which rows belong together, and how they divide into heads.
 #[derive(Debug, Clone, Copy)]
 pub struct AttentionShape<'a> {
-    /// Sentence `b` asks with rows `queries[b]..queries[b + 1]`.
-    pub queries: &'a [usize],
-    /// Sentence `b` is asked at rows `keys[b]..keys[b + 1]`.
-    pub keys: &'a [usize],
+    /// `cu_seqlens` of the queries: sentence `b` has the query rows `cu_seqlens_q[b]..cu_seqlens_q[b + 1]`.
+    pub cu_seqlens_q: &'a [usize],
+    /// `cu_seqlens` of keys and values: sentence `b` has the rows `cu_seqlens_k[b]..cu_seqlens_k[b + 1]`.
+    pub cu_seqlens_k: &'a [usize],
     /// `N`.
     pub heads: usize,
     /// `H`.
@@ -60,20 +60,27 @@ impl AttentionShape<'_> {
             assert!(limits.first() == Some(&0) && limits.is_sorted(), "{limits:?} does not cut rows into sentences");
             limits[limits.len() - 1]
         };
-        let (queries, keys) = (rows(self.queries), rows(self.keys));
-        assert!(self.queries.len() == self.keys.len() && self.heads > 0 && self.head_size > 0);
+        let (queries, keys) = (rows(self.cu_seqlens_q), rows(self.cu_seqlens_k));
+        assert!(self.cu_seqlens_q.len() == self.cu_seqlens_k.len() && self.heads > 0 && self.head_size > 0);
         for (vectors, rows) in [(projections.query, queries), (projections.key, keys), (projections.value, keys)] {
             self.check_vectors(vectors.data.len(), (vectors.stride, vectors.offset), rows);
         }
     }
 
     fn check_vectors(&self, len: usize, (stride, offset): (usize, usize), rows: usize) {
-        assert!(stride >= offset + self.width(), "rows of {stride} hold no {} from {offset} on", self.width());
-        assert!(rows == 0 || len >= (rows - 1) * stride + offset + self.width(), "{len} values are no {rows} rows");
+        assert!(
+            stride >= offset + self.width(),
+            "expected rows of at least {} values from {offset} on, found {stride}",
+            self.width()
+        );
+        assert!(
+            rows == 0 || len >= (rows - 1) * stride + offset + self.width(),
+            "{len} values are fewer than {rows} rows"
+        );
     }
 
     fn query_rows(&self) -> usize {
-        self.queries[self.queries.len() - 1]
+        self.cu_seqlens_q[self.cu_seqlens_q.len() - 1]
     }
 
     /// Each head of each sentence: its number, and first row and number of rows of queries and keys.
@@ -81,12 +88,12 @@ impl AttentionShape<'_> {
         |index| {
             let (sentence, head) = (index / self.heads, index % self.heads);
             let rows = |limits: &[usize]| (limits[sentence], limits[sentence + 1] - limits[sentence]);
-            SentenceHead { head, queries: rows(self.queries), keys: rows(self.keys) }
+            SentenceHead { head, queries: rows(self.cu_seqlens_q), keys: rows(self.cu_seqlens_k) }
         }
     }
 
     fn jobs(&self) -> usize {
-        (self.queries.len() - 1) * self.heads
+        (self.cu_seqlens_q.len() - 1) * self.heads
     }
 }
 
@@ -99,7 +106,7 @@ struct SentenceHead {
     keys: (usize, usize),
 }
 
-/// Writes `context`, `[Rq, N * H]`, and, where it is wanted for [`backward`], `log_sums`, `[Rq, N]`: the logarithm of each
+/// Writes `context`, `[Rq, N * H]`, and, where [`backward`] will need it, `log_sums`, `[Rq, N]`: the logarithm of each
 /// softmax's sum. `mask` drops out probabilities; its row is `query row * N + head`, its column the key within the sentence.
 ///
 /// # Panics
@@ -116,11 +123,11 @@ pub fn forward<T: Element>(
     assert!(log_sums.as_ref().is_none_or(|sums| sums.len() == shape.query_rows() * shape.heads));
     let isa = Isa::best();
     let (context, log_sums) = (Shared::new(context), log_sums.map(Shared::new));
-    let place_of = shape.heads_of_sentences();
+    let sentence_head = shape.heads_of_sentences();
     parallel::for_each_index(shape.jobs(), |index| {
-        let place = place_of(index);
+        let at = sentence_head(index);
         run_forward(
-            AttentionForward { projections, shape, place, mask, context: &context, log_sums: log_sums.as_ref() },
+            AttentionForward { projections, shape, at, mask, context: &context, log_sums: log_sums.as_ref() },
             isa,
         );
     });
@@ -161,7 +168,7 @@ pub fn backward<T: Element>(
     shape.check(&projections);
     assert_eq!(dcontext.len(), shape.query_rows() * shape.width());
     assert_eq!(log_sums.len(), shape.query_rows() * shape.heads);
-    let (query_rows, key_rows) = (shape.query_rows(), shape.keys[shape.keys.len() - 1]);
+    let (query_rows, key_rows) = (shape.query_rows(), shape.cu_seqlens_k[shape.cu_seqlens_k.len() - 1]);
     let check = |vectors: &VectorsMut<T>, offsets: usize, rows| {
         assert_eq!(vectors.offsets.len(), offsets);
         let parts = vectors.offsets.windows(2).all(|pair| pair[0] + shape.width() <= pair[1]);
@@ -188,9 +195,9 @@ pub fn backward<T: Element>(
         }
     };
     let isa = Isa::best();
-    let place_of = shape.heads_of_sentences();
+    let sentence_head = shape.heads_of_sentences();
     parallel::for_each_index(shape.jobs(), |index| {
-        let place = place_of(index);
-        run_backward(AttentionBackward { projections, shape, place, mask, log_sums, dcontext, query, key, value }, isa);
+        let at = sentence_head(index);
+        run_backward(AttentionBackward { projections, shape, at, mask, log_sums, dcontext, query, key, value }, isa);
     });
 }

@@ -6,7 +6,7 @@ use crate::multiversion;
 use crate::parallel;
 
 /// Columns that one thread sums at a time.
-const STRIP: usize = 8 * LANES;
+const COLUMNS_PER_JOB: usize = 8 * LANES;
 
 /// The sum of each column of `values`, `[R, D]` with `D = sums.len()`, in fp32.
 ///
@@ -14,10 +14,10 @@ const STRIP: usize = 8 * LANES;
 /// If `values` isn't a whole number of rows.
 pub fn sums<T: Element>(values: &[T], sums: &mut [f32]) {
     let width = sums.len();
-    assert!(width > 0 && values.len().is_multiple_of(width), "{} values are no rows of {width}", values.len());
+    assert!(width > 0 && values.len().is_multiple_of(width), "{} values are not whole rows of {width}", values.len());
     let isa = Isa::best();
-    let strips = sums.chunks_mut(STRIP).enumerate();
-    let jobs = strips.map(|(strip, sums)| Job { values, width, first: strip * STRIP, sums }).collect();
+    let strips = sums.chunks_mut(COLUMNS_PER_JOB).enumerate();
+    let jobs = strips.map(|(strip, sums)| Job { values, width, first: strip * COLUMNS_PER_JOB, sums }).collect();
     parallel::for_each(jobs, |job| run(job, isa));
 }
 
@@ -32,12 +32,12 @@ multiversion!(fn run<T: Element>(Job<'_, T>) = run_inline);
 
 #[inline(always)]
 fn run_inline<T: Element, const ISA: u8>(job: Job<T>) {
-    let mut totals = [0.0_f32; STRIP];
+    let mut totals = [0.0_f32; COLUMNS_PER_JOB];
     let len = job.sums.len();
     for row in job.values.chunks_exact(job.width) {
         let part = &row[job.first..job.first + len];
-        if len == STRIP {
-            for lane in 0..STRIP {
+        if len == COLUMNS_PER_JOB {
+            for lane in 0..COLUMNS_PER_JOB {
                 totals[lane] += part[lane].to_f32();
             }
         } else {

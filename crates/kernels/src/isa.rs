@@ -1,6 +1,6 @@
 //! Which vector instructions this processor has, and loops compiled for each of them.
 //!
-//! Loops are written once, in plain Rust, inlined into one function for each instruction set and vectorised there by the
+//! Loops are written once, in plain Rust, inlined into one function for each instruction set and vectorized there by the
 //! compiler. Which set a copy is compiled for is known to it as a constant, so that it may use fused multiply-add where
 //! there is one.
 
@@ -14,8 +14,8 @@ pub const AVX2: u8 = 1;
 /// 512-bit vectors and fused multiply-add.
 pub const AVX512: u8 = 2;
 
-/// An instruction set that loops are compiled for and that this processor has: nothing else can make one, so that who holds
-/// one may run its loops.
+/// An instruction set that loops are compiled for and that this processor has: only [`Isa::available`] makes them, so
+/// holding one means that its loops may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(u8);
 

@@ -6,7 +6,7 @@
 //!
 //! - [`norm`]: dropout, residual and layer norm together, and their gradients.
 //! - [`attention`]: attention over packed sentences without padding, probabilities recomputed for the gradient.
-//! - [`activation`]: GELU and its kin.
+//! - [`activation`]: GELU and other activation functions.
 //! - [`columns`]: column sums, which are the gradients of biases.
 //! - [`rows`]: sums of embedding tables' rows, and the gradients that rows collect.
 //! - [`dropout`]: masks as pure functions of key, row and column.

@@ -9,14 +9,14 @@ use crate::multiversion;
 use crate::parallel::{self, Shared};
 
 /// Rows whose share of the gradients of weight and bias is summed by one thread. The sums' bits depend on it.
-const ROWS: usize = 32;
+const ROWS_PER_JOB: usize = 32;
 
 /// The norm's parameters, `D` each, and its epsilon.
 #[derive(Debug, Clone, Copy)]
 pub struct NormParameters<'a> {
-    /// Factors.
+    /// Scale.
     pub weight: &'a [f32],
-    /// Summands.
+    /// Shift.
     pub bias: &'a [f32],
     /// Added to the variance.
     pub eps: f32,
@@ -42,8 +42,8 @@ pub struct SavedNorm<'a, T> {
     pub rstd: &'a [f32],
 }
 
-/// `y = dropout(norm(dropout(dense) + residual))`, all `[R, D]`. `x_for_later`, `mean` and `rstd` are what
-/// [`backward`] wants; without a gradient they may be `None`.
+/// `y = dropout(norm(dropout(dense) + residual))`, all `[R, D]`. `saved` receives
+/// `x`, `mean` and `rstd` for [`backward`]; without a gradient it may be `None`.
 ///
 /// # Panics
 /// If lengths don't fit each other.
@@ -59,14 +59,14 @@ pub fn forward<T: Element>(
     assert!(width > 0 && parameters.bias.len() == width && dense.len().is_multiple_of(width));
     assert!(y.len() == dense.len() && residual.is_none_or(|residual| residual.len() == dense.len()));
     let isa = Isa::best();
-    let chunk = ROWS * width;
+    let chunk = ROWS_PER_JOB * width;
     let mut saved = saved.map(|(x, mean, rstd)| {
         assert!(x.len() == dense.len() && mean.len() == dense.len() / width && rstd.len() == mean.len());
-        x.chunks_mut(chunk).zip(mean.chunks_mut(ROWS)).zip(rstd.chunks_mut(ROWS))
+        x.chunks_mut(chunk).zip(mean.chunks_mut(ROWS_PER_JOB)).zip(rstd.chunks_mut(ROWS_PER_JOB))
     });
     let parts = dense.chunks(chunk).zip(y.chunks_mut(chunk)).enumerate();
     let jobs = parts.map(|(part, (dense, y))| NormForward {
-        first_row: part * ROWS,
+        first_row: part * ROWS_PER_JOB,
         dense,
         residual: residual.map(|residual| &residual[part * chunk..][..dense.len()]),
         parameters,
@@ -90,7 +90,7 @@ pub struct NormGradients<'a, T> {
     pub bias: &'a mut [f32],
 }
 
-/// Gradients from that of `y`, which is `dy`, plus `dy_residual` where it reaches `y` on two ways.
+/// Gradients from that of `y`, which is `dy`, plus `dy_residual` where `y` is read a second time, as a residual.
 ///
 /// With `g = dy * weight` and `xhat = (x - mean) * rstd`, `dx = rstd * (g - mean(g) - xhat * mean(g * xhat))`.
 ///
@@ -111,13 +111,13 @@ pub fn backward<T: Element>(
     assert!(gradients.weight.len() == width && gradients.bias.len() == width);
     assert!(gradients.dense.as_ref().is_none_or(|dense| dense.len() == dy.len()));
     let isa = Isa::best();
-    let chunk = ROWS * width;
+    let chunk = ROWS_PER_JOB * width;
     let parts = dy.len().div_ceil(chunk);
     let mut sums = vec![0.0_f32; parts * 2 * width];
     let (dx, partial) = (Shared::new(gradients.x), Shared::new(&mut sums));
     let ddense = gradients.dense.map(Shared::new);
     parallel::for_each_index(parts, |part| {
-        let (start, first_row) = (part * chunk, part * ROWS);
+        let (start, first_row) = (part * chunk, part * ROWS_PER_JOB);
         let len = chunk.min(dy.len() - start);
         let rows = first_row..first_row + len / width;
         // SAFETY: each part's rows and sums are its own.
@@ -189,7 +189,7 @@ fn forward_inline<T: Element, const ISA: u8>(job: NormForward<T>) {
                 x[j] += residual[j].to_f32();
             }
         }
-        // The backward pass reads the rounded input, so the forward pass normalises it.
+        // The backward pass reads the rounded input, so the forward pass normalizes it.
         for value in x.iter_mut() {
             *value = T::from_f32(*value).to_f32();
         }

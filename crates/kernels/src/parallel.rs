@@ -79,7 +79,7 @@ struct Team<'a> {
 }
 
 extern "C" fn member(data: *mut c_void) {
-    // SAFETY: `on_threads` passes a `Team` that outlives the call and that nobody changes.
+    // SAFETY: `on_threads` passes a `Team` that outlives the call and is never changed.
     let team = unsafe { &*data.cast::<Team>() };
     // A panic must not cross OpenMP's frames.
     if let Err(panic) = catch_unwind(AssertUnwindSafe(team.work))
@@ -140,7 +140,7 @@ impl<'a, T> Shared<'a, T> {
     /// `len` elements from `start` on.
     ///
     /// # Safety
-    /// While the result lives, nobody else has a slice with any of these elements.
+    /// While the result lives, there is no other slice with any of these elements.
     ///
     /// # Panics
     /// If they don't lie within the slice.
@@ -148,7 +148,7 @@ impl<'a, T> Shared<'a, T> {
     #[expect(clippy::mut_from_ref, reason = "that is what it is for; the caller vouches for disjoint parts")]
     pub(crate) unsafe fn slice(&self, start: usize, len: usize) -> &mut [T] {
         assert!(start <= self.len && len <= self.len - start, "{len} from {start} on are not within {}", self.len);
-        // SAFETY: within the slice that this was made of, by the line above; not shared, by the caller's word.
+        // SAFETY: within the slice that this was made of, by the line above; not shared, by the caller's contract.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(start), len) }
     }
 }
@@ -182,7 +182,7 @@ mod tests {
     fn no_part_lies_outside() {
         let mut values = [1, 2, 3];
         let shared = Shared::new(&mut values);
-        // SAFETY: nobody else has a part.
+        // SAFETY: there is no other part.
         let _ = unsafe { shared.slice(2, 2) };
     }
 }

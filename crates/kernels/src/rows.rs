@@ -6,7 +6,7 @@ use crate::multiversion;
 use crate::parallel;
 
 /// Rows that one thread takes at a time.
-const PIECE: usize = 16;
+const ROWS_PER_JOB: usize = 16;
 
 /// Rows by group: group `g` has the rows `members[starts[g]..starts[g + 1]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +65,8 @@ pub fn gather<T: Element>(first: Lookup<T>, second: Lookup<T>, constant: &[T], s
     let width = constant.len();
     assert!(width > 0 && sums.len() == first.rows.len() * width && first.rows.len() == second.rows.len());
     let isa = Isa::best();
-    let pieces = sums.chunks_mut(PIECE * width).enumerate();
-    let jobs = pieces.map(|(piece, sums)| Gather { start: piece * PIECE, first, second, constant, sums });
+    let pieces = sums.chunks_mut(ROWS_PER_JOB * width).enumerate();
+    let jobs = pieces.map(|(piece, sums)| Gather { start: piece * ROWS_PER_JOB, first, second, constant, sums });
     parallel::for_each(jobs.collect(), |job| run_gather(job, isa));
 }
 
@@ -100,8 +100,8 @@ fn gather_inline<T: Element, const ISA: u8>(job: Gather<T>) {
 pub fn group_sums<T: Element>(values: &[T], groups: &Groups, width: usize, sums: &mut [f32]) {
     assert!(width > 0 && values.len() == groups.members.len() * width && sums.len() == groups.len() * width);
     let isa = Isa::best();
-    let pieces = sums.chunks_mut(PIECE * width).enumerate();
-    let jobs = pieces.map(|(piece, sums)| GroupSums { start: piece * PIECE, values, groups, width, sums });
+    let pieces = sums.chunks_mut(ROWS_PER_JOB * width).enumerate();
+    let jobs = pieces.map(|(piece, sums)| GroupSums { start: piece * ROWS_PER_JOB, values, groups, width, sums });
     parallel::for_each(jobs.collect(), |job| run_group_sums(job, isa));
 }
 

@@ -12,7 +12,7 @@ use crate::parallel::Shared;
 use crate::product::{Size, Strides, multiply, transpose};
 
 /// Queries whose scores exist at a time.
-const BLOCK: usize = 32;
+const QUERY_BLOCK: usize = 32;
 
 /// Where a head's vectors are written: the slice, its stride and the offset of the first head.
 type HeadTarget<'a, T> = (&'a Shared<'a, T>, usize, usize);
@@ -20,7 +20,7 @@ type HeadTarget<'a, T> = (&'a Shared<'a, T>, usize, usize);
 pub(super) struct AttentionForward<'a, T> {
     pub projections: Projections<'a, T>,
     pub shape: AttentionShape<'a>,
-    pub place: SentenceHead,
+    pub at: SentenceHead,
     pub mask: Option<Mask>,
     pub context: &'a Shared<'a, T>,
     pub log_sums: Option<&'a Shared<'a, f32>>,
@@ -29,7 +29,7 @@ pub(super) struct AttentionForward<'a, T> {
 pub(super) struct AttentionBackward<'a, T> {
     pub projections: Projections<'a, T>,
     pub shape: AttentionShape<'a>,
-    pub place: SentenceHead,
+    pub at: SentenceHead,
     pub mask: Option<Mask>,
     pub log_sums: &'a [f32],
     pub dcontext: &'a [T],
@@ -76,18 +76,18 @@ multiversion!(fn backward<T: Element>((AttentionBackward<'_, T>, &mut Scratch)) 
 
 #[inline(always)]
 fn forward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionForward<T>, &mut Scratch)) {
-    let AttentionForward { projections, shape, place, mask, context, log_sums } = job;
-    let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = place;
+    let AttentionForward { projections, shape, at, mask, context, log_sums } = job;
+    let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = at;
     let (size, width, length) = (shape.head_size, padded(shape.head_size), padded(keys));
-    let part = head * size;
+    let head_offset = head * size;
     let scale = 1.0 / (size as f32).sqrt();
-    read::<T>(projections.key, (first_key, keys), (part, size), 1.0, &mut scratch.key);
+    read::<T>(projections.key, (first_key, keys), (head_offset, size), 1.0, &mut scratch.key);
     transpose::<ISA>(&scratch.key, (keys, size), sized(&mut scratch.key_transposed, size * length));
-    read::<T>(projections.value, (first_key, keys), (part, size), 1.0, &mut scratch.value);
-    for start in (0..queries).step_by(BLOCK) {
-        let block = BLOCK.min(queries - start);
+    read::<T>(projections.value, (first_key, keys), (head_offset, size), 1.0, &mut scratch.value);
+    for start in (0..queries).step_by(QUERY_BLOCK) {
+        let block = QUERY_BLOCK.min(queries - start);
         let first = first_query + start;
-        read::<T>(projections.query, (first, block), (part, size), scale, &mut scratch.query);
+        read::<T>(projections.query, (first, block), (head_offset, size), scale, &mut scratch.query);
         let scores = sized(&mut scratch.scores, block * length);
         let by_row = Strides { row: width, column: 1 };
         multiply::<ISA>(
@@ -117,31 +117,31 @@ fn forward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionForward<T
         let out = sized(&mut scratch.out, block * width);
         let by_row = Strides { row: length, column: 1 };
         multiply::<ISA>(Size { m: block, n: width, k: keys }, scores, by_row, &scratch.value, out, false);
-        write(out, (context, shape.width(), 0), (first, block), (part, size), 1.0);
+        write(out, (context, shape.width(), 0), (first, block), (head_offset, size), 1.0);
     }
 }
 
 #[inline(always)]
 fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward<T>, &mut Scratch)) {
-    let AttentionBackward { projections, shape, place, mask, log_sums, dcontext, query, key, value } = job;
-    let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = place;
+    let AttentionBackward { projections, shape, at, mask, log_sums, dcontext, query, key, value } = job;
+    let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = at;
     let (size, width, length) = (shape.head_size, padded(shape.head_size), padded(keys));
-    let part = head * size;
+    let head_offset = head * size;
     let scale = 1.0 / (size as f32).sqrt();
-    read::<T>(projections.key, (first_key, keys), (part, size), 1.0, &mut scratch.key);
+    read::<T>(projections.key, (first_key, keys), (head_offset, size), 1.0, &mut scratch.key);
     transpose::<ISA>(&scratch.key, (keys, size), sized(&mut scratch.key_transposed, size * length));
-    read::<T>(projections.value, (first_key, keys), (part, size), 1.0, &mut scratch.value);
+    read::<T>(projections.value, (first_key, keys), (head_offset, size), 1.0, &mut scratch.value);
     transpose::<ISA>(&scratch.value, (keys, size), sized(&mut scratch.value_transposed, size * length));
     let dkey = sized(&mut scratch.dkey, keys * width);
     let dvalue = sized(&mut scratch.dvalue, keys * width);
     dkey.fill(0.0);
     dvalue.fill(0.0);
     let dcontext = Vectors { data: dcontext, stride: shape.width(), offset: 0 };
-    for start in (0..queries).step_by(BLOCK) {
-        let block = BLOCK.min(queries - start);
+    for start in (0..queries).step_by(QUERY_BLOCK) {
+        let block = QUERY_BLOCK.min(queries - start);
         let first = first_query + start;
-        read::<T>(projections.query, (first, block), (part, size), scale, &mut scratch.query);
-        read::<T>(dcontext, (first, block), (part, size), 1.0, &mut scratch.dcontext);
+        read::<T>(projections.query, (first, block), (head_offset, size), scale, &mut scratch.query);
+        read::<T>(dcontext, (first, block), (head_offset, size), 1.0, &mut scratch.dcontext);
         let scores = sized(&mut scratch.scores, block * length);
         let dscores = sized(&mut scratch.dscores, block * length);
         let by_row = Strides { row: width, column: 1 };
@@ -151,7 +151,7 @@ fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward
         let rows = scores.chunks_exact_mut(length).zip(dscores.chunks_exact_mut(length));
         for (i, (p, dp)) in rows.enumerate() {
             let row = (first + i) * shape.heads + head;
-            // What is behind the keys is finite, and nobody reads what becomes of it.
+            // The padding behind the keys is finite, and its results are never read.
             let log_sum = log_sums[row];
             for p in p.iter_mut() {
                 *p = exp::<ISA>(*p - log_sum);
@@ -183,28 +183,28 @@ fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward
         let out = sized(&mut scratch.out, block * width);
         let by_row = Strides { row: length, column: 1 };
         multiply::<ISA>(Size { m: block, n: width, k: keys }, dscores, by_row, &scratch.key, out, false);
-        write(out, query, (first, block), (part, size), scale);
+        write(out, query, (first, block), (head_offset, size), scale);
     }
-    write(dkey, key, (first_key, keys), (part, size), 1.0);
-    write(dvalue, value, (first_key, keys), (part, size), 1.0);
+    write(dkey, key, (first_key, keys), (head_offset, size), 1.0);
+    write(dvalue, value, (first_key, keys), (head_offset, size), 1.0);
 }
 
 /// Turns scores, whole blocks of lanes, into probabilities; returns the logarithm of the sum of their exponentials.
 #[inline(always)]
 fn softmax<const ISA: u8>(scores: &mut [f32]) -> f32 {
     let blocks = scores.as_chunks_mut::<LANES>().0;
-    let mut most = [f32::NEG_INFINITY; LANES];
+    let mut max = [f32::NEG_INFINITY; LANES];
     for block in blocks.iter() {
         for lane in 0..LANES {
-            most[lane] = if block[lane] > most[lane] { block[lane] } else { most[lane] };
+            max[lane] = if block[lane] > max[lane] { block[lane] } else { max[lane] };
         }
     }
-    let most = fold(most, |a, b| if a > b { a } else { b });
+    let max = fold(max, |a, b| if a > b { a } else { b });
     let mut sums = [0f32; LANES];
     for block in blocks.iter_mut() {
         let mut values = *block;
         for value in &mut values {
-            *value = exp::<ISA>(*value - most);
+            *value = exp::<ISA>(*value - max);
         }
         for lane in 0..LANES {
             sums[lane] += values[lane];
@@ -218,10 +218,10 @@ fn softmax<const ISA: u8>(scores: &mut [f32]) -> f32 {
             *value *= factor;
         }
     }
-    most + sum.ln()
+    max + sum.ln()
 }
 
-/// Of whole blocks of lanes.
+/// The dot product of two vectors of whole blocks of lanes.
 #[inline(always)]
 fn dot<const ISA: u8>(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; LANES];
@@ -263,13 +263,13 @@ fn sized(scratch: &mut Vec<f32>, len: usize) -> &mut [f32] {
 fn read<T: Element>(
     from: Vectors<T>,
     (first, rows): (usize, usize),
-    (part, size): (usize, usize),
+    (head_offset, size): (usize, usize),
     factor: f32,
     to: &mut Vec<f32>,
 ) {
     let width = padded(size);
     for (row, to) in sized(to, rows * width).chunks_exact_mut(width).enumerate() {
-        let from = &from.data[(first + row) * from.stride + from.offset + part..][..size];
+        let from = &from.data[(first + row) * from.stride + from.offset + head_offset..][..size];
         let (used, unused) = to.split_at_mut(size);
         for (to, from) in used.iter_mut().zip(from) {
             *to = from.to_f32() * factor;
@@ -284,13 +284,13 @@ fn write<T: Element>(
     from: &[f32],
     (to, stride, offset): HeadTarget<T>,
     (first, rows): (usize, usize),
-    (part, size): (usize, usize),
+    (head_offset, size): (usize, usize),
     factor: f32,
 ) {
     let width = padded(size);
     for (row, from) in from.chunks_exact(width).take(rows).enumerate() {
         // SAFETY: this head of this row is this job's alone, and is written through one slice at a time.
-        let to = unsafe { to.slice((first + row) * stride + offset + part, size) };
+        let to = unsafe { to.slice((first + row) * stride + offset + head_offset, size) };
         for (to, from) in to.iter_mut().zip(from) {
             *to = T::from_f32(from * factor);
         }

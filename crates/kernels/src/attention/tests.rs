@@ -17,9 +17,9 @@ fn reference(
     let scale = 1.0 / (shape.head_size as f64).sqrt();
     let mut context = vec![0.0; query.len()];
     let mut gradients = [vec![0.0; query.len()], vec![0.0; key.len()], vec![0.0; key.len()]];
-    for sentence in 0..shape.queries.len() - 1 {
-        let keys: Vec<usize> = (shape.keys[sentence]..shape.keys[sentence + 1]).collect();
-        for row in shape.queries[sentence]..shape.queries[sentence + 1] {
+    for sentence in 0..shape.cu_seqlens_q.len() - 1 {
+        let keys: Vec<usize> = (shape.cu_seqlens_k[sentence]..shape.cu_seqlens_k[sentence + 1]).collect();
+        for row in shape.cu_seqlens_q[sentence]..shape.cu_seqlens_q[sentence + 1] {
             for head in 0..shape.heads {
                 let at = |row: usize, h: usize| row * width + head * shape.head_size + h;
                 let dot = |a: &[f32], i: usize, b: &[f32], j: usize| {
@@ -50,7 +50,7 @@ fn reference(
     (context, gradients)
 }
 
-fn close(what: &str, ours: &[f32], reference: &[f64], tolerance: f64) {
+fn assert_close(what: &str, ours: &[f32], reference: &[f64], tolerance: f64) {
     assert_eq!(ours.len(), reference.len());
     let scale = reference.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
     for (ours, reference) in ours.iter().zip(reference) {
@@ -59,14 +59,14 @@ fn close(what: &str, ours: &[f32], reference: &[f64], tolerance: f64) {
     }
 }
 
-fn limits(lengths: &[usize]) -> Vec<usize> {
-    let mut limits = vec![0];
-    lengths.iter().for_each(|length| limits.push(limits[limits.len() - 1] + length));
-    limits
+fn cu_seqlens(lengths: &[usize]) -> Vec<usize> {
+    let mut cu_seqlens = vec![0];
+    lengths.iter().for_each(|length| cu_seqlens.push(cu_seqlens[cu_seqlens.len() - 1] + length));
+    cu_seqlens
 }
 
 /// Rows of several matrices side by side.
-fn beside<V: Copy>(parts: &[&Vec<V>], rows: usize, width: usize) -> Vec<V> {
+fn concat_columns<V: Copy>(parts: &[&Vec<V>], rows: usize, width: usize) -> Vec<V> {
     let mut all = Vec::new();
     for row in 0..rows {
         parts.iter().for_each(|part| all.extend_from_slice(&part[row * width..][..width]));
@@ -74,11 +74,16 @@ fn beside<V: Copy>(parts: &[&Vec<V>], rows: usize, width: usize) -> Vec<V> {
     all
 }
 
-/// All of it on `T`, with queries, keys and values in one slice where every row asks, and apart otherwise.
-fn check<T: Element>(lengths: &[usize], ask: Option<usize>, (heads, head_size): (usize, usize), tolerance: f64) {
-    let asking: Vec<usize> = lengths.iter().map(|&length| ask.unwrap_or(length)).collect();
-    let (queries, keys) = (limits(&asking), limits(lengths));
-    let shape = AttentionShape { queries: &queries, keys: &keys, heads, head_size };
+/// All of it on `T`, with queries, keys and values in one slice where every row is a query, and separate otherwise.
+fn check<T: Element>(
+    lengths: &[usize],
+    query_length: Option<usize>,
+    (heads, head_size): (usize, usize),
+    tolerance: f64,
+) {
+    let query_lengths: Vec<usize> = lengths.iter().map(|&length| query_length.unwrap_or(length)).collect();
+    let (queries, keys) = (cu_seqlens(&query_lengths), cu_seqlens(lengths));
+    let shape = AttentionShape { cu_seqlens_q: &queries, cu_seqlens_k: &keys, heads, head_size };
     let width = shape.width();
     let (query_rows, rows) = (queries[queries.len() - 1], keys[keys.len() - 1]);
     let [query, key, value] = [(1, query_rows), (2, rows), (3, rows)].map(|(seed, rows)| random(seed, rows * width));
@@ -87,9 +92,9 @@ fn check<T: Element>(lengths: &[usize], ask: Option<usize>, (heads, head_size): 
     let back = |values: &[T]| values.iter().map(|x| x.to_f32()).collect::<Vec<f32>>();
     for mask in [None, Mask::new(11, 0.25)] {
         let expected = reference([&query, &key, &value, &dcontext], shape, mask);
-        let joint = ask.is_none();
-        let first = cast(&if joint { beside(&[&query, &key, &value], rows, width) } else { query.clone() });
-        let second = cast(&beside(&[&key, &value], rows, width));
+        let joint = query_length.is_none();
+        let first = cast(&if joint { concat_columns(&[&query, &key, &value], rows, width) } else { query.clone() });
+        let second = cast(&concat_columns(&[&key, &value], rows, width));
         let projections = if joint {
             let part = |index| Vectors { data: &first[..], stride: 3 * width, offset: index * width };
             Projections { query: part(0), key: part(1), value: part(2) }
@@ -99,7 +104,7 @@ fn check<T: Element>(lengths: &[usize], ask: Option<usize>, (heads, head_size): 
         };
         let (mut context, mut log_sums) = (vec![T::default(); query_rows * width], vec![0.0; query_rows * heads]);
         forward(projections, shape, mask, &mut context, Some(&mut log_sums));
-        close("context", &back(&context), &expected.0, tolerance);
+        assert_close("context", &back(&context), &expected.0, tolerance);
         let (mut dfirst, mut dsecond) = (vec![T::default(); first.len()], vec![T::default(); second.len()]);
         let gradients = if joint {
             AttentionGradients::Fused(VectorsMut {
@@ -116,10 +121,15 @@ fn check<T: Element>(lengths: &[usize], ask: Option<usize>, (heads, head_size): 
         backward(projections, shape, mask, &log_sums, &cast(&dcontext), gradients);
         let [dquery, dkey, dvalue] = &expected.1;
         if joint {
-            close("all gradients", &back(&dfirst), &beside(&[dquery, dkey, dvalue], rows, width), tolerance);
+            assert_close(
+                "all gradients",
+                &back(&dfirst),
+                &concat_columns(&[dquery, dkey, dvalue], rows, width),
+                tolerance,
+            );
         } else {
-            close("query's gradient", &back(&dfirst), dquery, tolerance);
-            close("other gradients", &back(&dsecond), &beside(&[dkey, dvalue], rows, width), tolerance);
+            assert_close("query's gradient", &back(&dfirst), dquery, tolerance);
+            assert_close("other gradients", &back(&dsecond), &concat_columns(&[dkey, dvalue], rows, width), tolerance);
         }
     }
 }
@@ -139,7 +149,7 @@ fn values_and_gradients_are_those_of_the_definition() {
 #[test]
 fn large_scores_do_not_overflow() {
     let keys = [0, 2];
-    let shape = AttentionShape { queries: &keys, keys: &keys, heads: 1, head_size: 1 };
+    let shape = AttentionShape { cu_seqlens_q: &keys, cu_seqlens_k: &keys, heads: 1, head_size: 1 };
     let data = [1e4_f32, -1e4];
     let vectors = Vectors { data: &data[..], stride: 1, offset: 0 };
     let mut context = [0.0; 2];
@@ -148,10 +158,10 @@ fn large_scores_do_not_overflow() {
 }
 
 #[test]
-#[should_panic(expected = "values are no")]
+#[should_panic(expected = "values are fewer than")]
 fn too_short_a_slice_is_a_bug() {
     let keys = [0, 2];
-    let shape = AttentionShape { queries: &keys, keys: &keys, heads: 1, head_size: 2 };
+    let shape = AttentionShape { cu_seqlens_q: &keys, cu_seqlens_k: &keys, heads: 1, head_size: 2 };
     let vectors = Vectors { data: &[0f32; 3][..], stride: 2, offset: 0 };
     forward(Projections { query: vectors, key: vectors, value: vectors }, shape, None, &mut [0.0; 4], None);
 }

@@ -175,8 +175,8 @@ impl Attention {
 
     fn shape<'a>(&self, inputs: &'a Inputs, rows: RowSelection) -> AttentionShape<'a> {
         AttentionShape {
-            queries: inputs.limits(rows),
-            keys: inputs.limits(RowSelection::All),
+            cu_seqlens_q: inputs.limits(rows),
+            cu_seqlens_k: inputs.limits(RowSelection::All),
             heads: self.heads as usize,
             head_size: self.head_size as usize,
         }
@@ -212,7 +212,7 @@ impl Attention {
         sums_wanted: bool,
     ) -> (Tensor, Tensor) {
         let shape = self.shape(inputs, projected.rows());
-        let rows = shape.queries[shape.queries.len() - 1] as i64;
+        let rows = shape.cu_seqlens_q[shape.cu_seqlens_q.len() - 1] as i64;
         let query_rows = if projected.rows() == RowSelection::All { inputs.row_count() } else { rows };
         let mut context = empty::<T>(&[query_rows, self.width() as i64]);
         let (owned, rest) = slice_mut::<T>(&mut context).split_at_mut(rows as usize * self.width());
@@ -238,7 +238,7 @@ impl Attention {
         let width = self.width();
         let shape = self.shape(inputs, saved.projected.rows());
         let mask = saved.site.and_then(|site| site.mask());
-        let asked = &slice::<T>(dcontext)[..shape.queries[shape.queries.len() - 1] * width];
+        let asked = &slice::<T>(dcontext)[..shape.cu_seqlens_q[shape.cu_seqlens_q.len() - 1] * width];
         let run = |gradients| {
             let projections = self.projections::<T>(&saved.projected);
             kernel::backward(projections, shape, mask, slice(log_sums), asked, gradients);
