@@ -29,7 +29,7 @@ fn a_signal_saves_and_says_how_to_go_on() {
         let said = process.end();
         assert_eq!(said.code, code, "{}", said.err);
         assert_eq!(said.out, "", "no result is printed of a run that isn't finished");
-        assert!(said.err.contains(&format!("--resume {run} goes on")), "{}", said.err);
+        assert!(said.err.contains(&format!("--resume {run} continues")), "{}", said.err);
         let done = house.events(&run, "step").len();
         assert!((step..330).contains(&done), "{done} steps");
         assert_eq!(house.checkpoints(&run).last(), Some(&format!("step-{done:08}")), "the last step done is saved");
@@ -72,8 +72,11 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
     let output = limited.output().expect("a shell");
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("step 12 isn't saved: checkpoints in full/checkpoints need "), "{error}");
-    assert!(error.contains("step 11 is saved, and cargo run -p train -- --resume full goes on from there"), "{error}");
+    assert!(error.contains("step 12 is not saved: checkpoints in full/checkpoints need "), "{error}");
+    assert!(
+        error.contains("step 11 is saved, and cargo run -p train -- --resume full continues from there"),
+        "{error}"
+    );
     assert_eq!(names(&house.path("full/checkpoints")), ["step-00000004", "step-00000008", "step-00000011"]);
     house.done("train --resume full");
     house.assert_same("whole", "full");
@@ -159,7 +162,7 @@ fn a_damaged_checkpoint_is_passed_over_and_named() {
             let warning = said.err.lines().find(|line| line.contains("WARN")).unwrap_or_default();
             assert!(warning.contains("damaged/checkpoints/step-00000020/"), "{file}, {missing}: {}", said.err);
             assert!(warning.contains(file), "{file}, missing: {missing}: {}", said.err);
-            assert!(warning.contains("going on from damaged/checkpoints/step-00000016"), "{}", said.err);
+            assert!(warning.contains("continuing from damaged/checkpoints/step-00000016"), "{}", said.err);
             house.assert_same("whole", "damaged");
             fs::remove_dir_all(house.path("damaged")).expect("removes");
         }

@@ -66,7 +66,7 @@ impl CudaFindings {
                  `--gpus all`"
                     .to_owned(),
             ),
-            (None, false) => hints.push("load NVIDIA's driver: `nvidia-smi` says what keeps it from that".to_owned()),
+            (None, false) => hints.push("load NVIDIA's driver: `nvidia-smi` shows why it is not loaded".to_owned()),
             (Some(_), true) => hints.push(
                 "a container must be started with its GPUs, as by `--gpus all`; elsewhere `nvidia-smi` makes the \
                  device files"

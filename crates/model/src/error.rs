@@ -43,7 +43,7 @@ pub enum ModelError {
     #[error("--device cuda is not available: {0}")]
     NoCuda(Box<CudaFindings>),
     /// A tensor whose memory can't be worked on in place, or a gradient that doesn't fit.
-    #[error("{name}: this tensor is {found}, and the update needs {needed}")]
+    #[error("{name}: expected {needed}, found {found}")]
     UnfitTensor {
         /// The parameter's name, or what else it is.
         name: String,

@@ -84,7 +84,7 @@ impl Inputs {
             cu_seqlens.first() == Some(&0)
                 && cu_seqlens.last() == Some(&(input_ids.len() as i64))
                 && cu_seqlens.windows(2).all(|pair| pair[0] < pair[1]),
-            "cu_seqlens {cu_seqlens:?} does not cut {} tokens into sentences",
+            "cu_seqlens {cu_seqlens:?} does not divide {} tokens into sentences",
             input_ids.len()
         );
         let mut unique_ids = input_ids.to_vec();

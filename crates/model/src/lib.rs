@@ -61,6 +61,6 @@ pub use footprint::{BatchShape, PassSize};
 pub use inputs::Inputs;
 pub use out_of_memory::catch_out_of_memory;
 pub use parameters::{Gradient, Gradients, Parameter, Parameters};
-pub use precision::{Precision, PrecisionChoice};
+pub use precision::{Precision, PrecisionChoice, dtype_name};
 pub use tensor_file::{read_tensors, tensor_bytes, write_tensors};
 pub use weights::{LoadOptions, LoadReport, MODEL_SAFETENSORS};

@@ -73,3 +73,13 @@ fn cpu_has_bf16() -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
+/// PyTorch's name of a number format, such as `float32`.
+pub fn dtype_name(kind: Kind) -> String {
+    match kind {
+        Kind::Float => "float32".to_owned(),
+        Kind::Double => "float64".to_owned(),
+        Kind::Half => "float16".to_owned(),
+        Kind::BFloat16 => "bfloat16".to_owned(),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}

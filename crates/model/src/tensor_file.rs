@@ -82,7 +82,7 @@ pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>, ModelError> {
     let mut tensors = Vec::with_capacity(file.len());
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(unusable(format!("{name} is {:?}, and F32 is needed", view.dtype())));
+            return Err(unusable(format!("{name}: expected F32, found {}", view.dtype())));
         }
         let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
         tensors.push((name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?));

@@ -8,7 +8,9 @@
 use kernels::element::{Bf16, Element};
 use tch::{Device, Kind, Tensor};
 
+use crate::device::device_name;
 use crate::error::ModelError;
+use crate::precision::dtype_name;
 
 /// A format of tensors that have slices.
 pub trait TensorElement: 'static {
@@ -61,7 +63,7 @@ pub(crate) use with_float;
 pub unsafe fn checked_slice<'a, T: TensorElement>(tensor: &'a Tensor, name: &str) -> Result<&'a [T], ModelError> {
     let (data, len) = checked::<T>(tensor, name)?;
     // SAFETY: `len` contiguous elements of that format in CPU memory, which the tensor keeps alive; the caller vouches for
-    // nobody writing to them.
+    // nothing writing to them.
     Ok(unsafe { std::slice::from_raw_parts(data, len) })
 }
 
@@ -79,7 +81,7 @@ pub unsafe fn checked_slice_mut<'a, T: TensorElement>(
     name: &str,
 ) -> Result<&'a mut [T], ModelError> {
     let (data, len) = checked::<T>(tensor, name)?;
-    // SAFETY: as in `checked_slice`; the caller vouches for nobody else using them.
+    // SAFETY: as in `checked_slice`; the caller guarantees that nothing else uses them.
     Ok(unsafe { std::slice::from_raw_parts_mut(data, len) })
 }
 
@@ -90,8 +92,8 @@ fn checked<T: TensorElement>(tensor: &Tensor, name: &str) -> Result<(*mut T, usi
         let layout = if contiguous { "contiguous" } else { "not contiguous" };
         return Err(ModelError::UnfitTensor {
             name: name.to_owned(),
-            found: format!("{found:?}, {layout}, on {device:?}"),
-            needed: format!("{:?}, contiguous, on Cpu", T::KIND),
+            found: format!("{}, {layout}, on {}", dtype_name(found), device_name(device)),
+            needed: format!("{}, contiguous, on cpu", dtype_name(T::KIND)),
         });
     }
     // An empty tensor may have no memory at all, and a slice needs an address that isn't null.
@@ -104,7 +106,7 @@ fn checked<T: TensorElement>(tensor: &Tensor, name: &str) -> Result<(*mut T, usi
 /// # Panics
 /// Unless it lies on the CPU, in one piece, in that format: everything that the passes make does.
 pub(crate) fn slice<T: TensorElement>(tensor: &Tensor) -> &[T] {
-    // SAFETY: while kernels run nobody writes to their inputs.
+    // SAFETY: while kernels run nothing writes to their inputs.
     unsafe { checked_slice(tensor, "a kernel's input") }.unwrap_or_else(|error| panic!("{error}"))
 }
 

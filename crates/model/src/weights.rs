@@ -228,7 +228,7 @@ fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
         return "it is a Git LFS pointer (hint: `git lfs pull` in its folder fetches the weights)".to_owned();
     }
     if bytes.trim_ascii_start().starts_with(b"<") {
-        return "it is a web page (hint: the address may want a login; fetch it again)".to_owned();
+        return "it is a web page (hint: the address may need a login; fetch it again)".to_owned();
     }
     if bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..]) {
         return "it is a pickle under another name, and a pickle can run any code when it is opened (hint: \

@@ -18,8 +18,8 @@ pub enum TrainError {
     Options(#[from] OptionsError),
 
     /// A checkpoint that couldn't be written. The run stops: what it would lose later is more than what it loses now.
-    #[error("step {step} isn't saved: {source}. Training has stopped; {}", match safe {
-        Some(safe) => format!("step {safe} is saved, and cargo run -p train -- --resume {} goes on from there",
+    #[error("step {step} is not saved: {source}. Training has stopped; {}", match safe {
+        Some(safe) => format!("step {safe} is saved, and cargo run -p train -- --resume {} continues from there",
             run.display()),
         None => "no step was saved before".to_owned(),
     })]
@@ -32,7 +32,7 @@ pub enum TrainError {
     },
 
     /// A signal stopped the run; what it has learned is saved.
-    #[error("stopped by {} after step {step}, which is saved (hint: cargo run -p train -- --resume {} goes on from \
+    #[error("stopped by {} after step {step}, which is saved (hint: cargo run -p train -- --resume {} continues from \
         there)", signal.name(), run.display())]
     Interrupted { signal: Signal, run: PathBuf, step: u64 },
 
@@ -80,7 +80,7 @@ pub enum TrainError {
     #[error(transparent)]
     Metrics(#[from] metrics::MetricsError),
 
-    #[error("the record can't be written as JSON")]
+    #[error("failed to write the record as JSON")]
     Json(#[from] serde_json::Error),
 
     #[error("libtorch: {0}")]
@@ -91,7 +91,7 @@ impl TrainError {
     /// Saved optimizer state of another model or another optimizer: missing, unexpected and misshapen tensors, one a line.
     pub(crate) fn optimizer_state(details: &str) -> Self {
         Self::Refused(format!(
-            "the saved optimizer state doesn't fit this model and optimizer{details} (hint: resume with the model and the \
+            "the saved optimizer state does not match this model and optimizer{details} (hint: resume with the model and the \
              --optimizer of the saved run)"
         ))
     }

@@ -2,7 +2,7 @@
 //!
 //! What a pass keeps is the model's to know ([`model::Config::training_pass`]); here it is put together with weights,
 //! optimizer and gradients, for the heaviest of the batches that the run
-//! will see. A system that runs out of memory ends the process without a word, often hours later.
+//! will see. A system that runs out of memory ends the process without a message, often hours later.
 //!
 //! Freed memory of one size isn't at hand for another at once, so the gradients, which come while the tape goes, are
 //! counted on top of the whole tape.
@@ -145,7 +145,7 @@ pub(crate) fn check(plan: &MemoryPlan) -> Result<Need> {
     }
 }
 
-/// The same with what can be had in all, `process` included.
+/// The same with the memory that is available in all, `process` included.
 fn check_against(plan: &MemoryPlan, need: Need, process: u64, room: u64) -> Result<Need> {
     if need.total() <= room {
         return Ok(need);

@@ -11,7 +11,7 @@ use crate::error::Result;
 use progress::Progress;
 use tensorboard::TensorBoard;
 
-/// What observers are told, in the order in which it happens.
+/// Training events, which observers receive in order.
 pub(crate) enum Notice<'a> {
     /// What is also recorded in the log.
     Record(&'a Event),

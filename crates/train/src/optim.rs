@@ -195,14 +195,18 @@ impl Optimizer {
             Err(ModelError::UnfitTensor { name: name.to_owned(), found, needed }.into())
         };
         if weights.len() != self.slots.len() || gradients.len() != self.slots.len() {
-            let found = format!("one of {} parameters with {} gradients", weights.len(), gradients.len());
-            return unfit("parameters", found, format!("the {} that the optimizer was made for", self.slots.len()));
+            let found = format!("{} parameters with {} gradients", weights.len(), gradients.len());
+            return unfit("parameters", found, format!("the {} that the optimizer was created with", self.slots.len()));
         }
         for ((slot, weight), gradient) in self.slots.iter().zip(weights).zip(gradients) {
             let Some(gradient) = gradient else { continue };
             if slot.name != weight.name || slot.state.is_empty() {
-                let needed = "the parameters, in the order and with the frozen ones, that the optimizer was made for";
-                return unfit(weight.name, "frozen or another one then".to_owned(), needed.to_owned());
+                let needed = "the trainable parameters, in the same order, that the optimizer was created with";
+                return unfit(
+                    weight.name,
+                    "a parameter that was frozen or in another place".to_owned(),
+                    needed.to_owned(),
+                );
             }
             let shape = weight.master.size();
             let fits = match gradient {
@@ -212,13 +216,19 @@ impl Optimizer {
                 }
             };
             if !fits {
-                return unfit(
-                    weight.name,
-                    format!("of shape {shape:?}"),
-                    format!("a gradient that fits: {gradient:?}"),
-                );
+                return unfit(weight.name, shown(gradient), format!("a gradient of shape {shape:?}"));
             }
         }
         Ok(())
+    }
+}
+
+/// A gradient's shape, in words.
+fn shown(gradient: &Gradient) -> String {
+    match gradient {
+        Gradient::Dense(gradient) => format!("a gradient of shape {:?}", gradient.size()),
+        Gradient::Rows { ids, values } => {
+            format!("rows of shape {:?} with ids of shape {:?}", values.size(), ids.size())
+        }
     }
 }

@@ -66,11 +66,11 @@ pub(crate) fn check_compatible(
     }
     let details: String = differences.iter().map(|line| format!("\n  {line}")).collect();
     if allow {
-        tracing::warn!("{} goes on with changes:{details}", found.path.display());
+        tracing::warn!("resuming {} with changes:{details}", found.path.display());
         return Ok(());
     }
     Err(TrainError::Refused(format!(
-        "{} can't go on as it began:{details}\n  (hint: give the earlier values, or --allow-change to go on all the same)",
+        "{} can't be resumed with other options or data:{details}\n  (hint: use the earlier values, or --allow-change to resume anyway)",
         found.path.display()
     )))
 }
@@ -96,7 +96,7 @@ impl ResumeFrom {
         if let Some(output) = output.filter(|output| *output != asked) {
             let both =
                 [("resume", asked), ("output", output)].map(|(key, path)| GivenOption::flag(key, path.display()));
-            let why = "a resumed run goes on in its own folder";
+            let why = "a resumed run continues in its own folder";
             return Err(OptionsError::conflict(both, why, "leave --output out").into());
         }
         if is_run(asked) {

@@ -108,7 +108,7 @@ impl<'a> Trainer<'a> {
             return Ok(self.folder);
         }
         signals::install().map_err(|error| {
-            TrainError::Refused(format!("the system doesn't let SIGINT and SIGTERM be caught: {error}"))
+            TrainError::Refused(format!("failed to install the handler of SIGINT and SIGTERM: {error}"))
         })?;
         self.observers = Observers::of(&self.folder, self.config.evaluation.tensorboard)?;
         self.started = Instant::now();

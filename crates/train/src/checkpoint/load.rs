@@ -79,10 +79,10 @@ impl LoadedCheckpoint {
             )));
         };
         for path in unfinished {
-            tracing::warn!("{}: half made and removed; going on from {}", path.display(), found.path.display());
+            tracing::warn!("{}: incomplete and removed; continuing from {}", path.display(), found.path.display());
         }
         for error in passed_over {
-            tracing::warn!("{error}; going on from {}", found.path.display());
+            tracing::warn!("{error}; continuing from {}", found.path.display());
         }
         Ok(Some(found))
     }
@@ -108,7 +108,7 @@ fn blame(path: &Path, found: &[u8], sums: &[String; 3]) -> TrainError {
             return damaged(&path.join(name), &problem);
         }
     }
-    damaged(&path.join(SUMS), "isn't as it was written")
+    damaged(&path.join(SUMS), "has changed since it was written")
 }
 
 /// A checkpoint's file that isn't as it was written.

@@ -31,7 +31,7 @@ pub enum OptionsError {
     File { origin: ValueSource, message: String },
 
     /// A `--config` file that can't be read.
-    #[error("can't read the configuration file {}", path.display())]
+    #[error("failed to read the configuration file {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
 }
 

@@ -5,7 +5,7 @@ use disk::human_bytes;
 use super::{MemoryPlan, Need};
 use crate::options::TrainConfig;
 
-/// Why a run of which the peak is `need` can't start where `room` bytes can be had in all.
+/// Why a run of which the peak is `need` can't start where `room` bytes are available in all.
 pub(super) fn describe(plan: &MemoryPlan, need: &Need, process: u64, room: u64) -> String {
     let texts = format!("{} texts of up to {} tokens", need.batch.sentences, need.batch.longest);
     let parts = [
@@ -28,7 +28,7 @@ pub(super) fn describe(plan: &MemoryPlan, need: &Need, process: u64, room: u64) 
         hints.push("free some memory, or take a smaller model".to_owned());
     }
     let (total, room, hints) = (human_bytes(need.total()), human_bytes(room), hints.join("; or "));
-    format!("training needs about {total} of memory, and {room} can be had: {parts}{evaluation} (hint: {hints})")
+    format!("training needs about {total} of memory, and {room} is available: {parts}{evaluation} (hint: {hints})")
 }
 
 /// The flags with the largest batches under which the run would fit. As many examples make up a step as before.

@@ -16,7 +16,7 @@ const SLOW_SAVE: f64 = 2.0;
 /// How much the shown loss and speed remember of the step before.
 const EMA_DECAY: f64 = 0.95;
 
-/// How a run goes, for a person.
+/// The progress of a run, for people to read.
 pub(crate) struct Progress {
     form: Form,
     epochs: u64,

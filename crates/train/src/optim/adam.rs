@@ -54,7 +54,7 @@ pub(super) enum Decay {
 /// Weights in a job: some ten microseconds of work, so that threads end at about the same time.
 const JOB_SIZE: usize = 1 << 16;
 
-/// Which rows of a table have had a gradient, so that their averages may differ from zero.
+/// Which rows of a table have received a gradient, so that their averages may differ from zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SeenRows(Vec<bool>);
 
@@ -153,7 +153,7 @@ fn push_jobs<'a>(update: &'a mut Update, constants: Constants, jobs: &mut Vec<Ad
     let [exp_avg, exp_avg_sq] = update.slot.state.as_slice() else {
         return Err(TrainError::optimizer_state(&format!("\n  missing: the averages of {name}")));
     };
-    // SAFETY: the caller of `Optimizer::step` lent it the parameters and itself exclusively, every parameter and every
+    // SAFETY: the caller of `Optimizer::step` holds the parameters and the optimizer exclusively, every parameter and every
     // state tensor has memory of its own, and no libtorch operation runs until the jobs are done and dropped.
     let mut span = unsafe {
         UpdateSpan {
@@ -223,7 +223,7 @@ fn check_ids(ids: &[i64], rows: usize, name: &str) -> Result<()> {
     }
     Err(TrainError::Model(ModelError::UnfitTensor {
         name: name.to_owned(),
-        found: "with row numbers that repeat, go down or lie outside the table".to_owned(),
+        found: "row numbers that repeat, decrease or lie outside the table".to_owned(),
         needed: format!("ascending, distinct row numbers from 0 to {}", rows.saturating_sub(1)),
     }))
 }

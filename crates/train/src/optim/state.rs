@@ -29,8 +29,9 @@ impl Optimizer {
             match saved.remove(name.as_str()) {
                 None => details += &format!("\n  missing: {name}"),
                 Some(found) if found.size() != tensor.size() || found.kind() != Kind::Float => {
-                    let (kind, size) = (found.kind(), found.size());
-                    details += &format!("\n  misshapen: {name} is {kind:?} {size:?}, needed Float {:?}", tensor.size());
+                    let (dtype, size) = (model::dtype_name(found.kind()), found.size());
+                    details +=
+                        &format!("\n  misshapen: {name}: expected float32 {:?}, found {dtype} {size:?}", tensor.size());
                 }
                 Some(found) => copies.push((tensor.shallow_clone(), found)),
             }

@@ -128,6 +128,6 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let error = Given::from_file(Path::new("nowhere/run.toml")).err().map(|error| error.to_string());
-        assert_eq!(error.as_deref(), Some("can't read the configuration file nowhere/run.toml"));
+        assert_eq!(error.as_deref(), Some("failed to read the configuration file nowhere/run.toml"));
     }
 }

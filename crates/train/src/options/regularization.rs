@@ -1,4 +1,4 @@
-//! The options that keep a model from learning its examples by heart, and from forgetting what it knew.
+//! The options that reduce overfitting, and the forgetting of pretraining.
 
 use model::Role;
 use toml::Value;
@@ -15,7 +15,7 @@ fn dropout() -> Rule {
 }
 
 options! {
-    /// What keeps a model from learning its examples by heart, and from forgetting what it knew.
+    /// What reduces overfitting, and the forgetting of pretraining.
     RegularizationOptions, "Regularization", [] {
         /// Dropout after embeddings and sublayers
         hidden_dropout: Option<f64> = None, dropout();
@@ -30,11 +30,11 @@ options! {
             such_that("none, balanced, or one finite number of 0 or more for each class, not all 0", are_weights),
             hint: "--class-weights balanced takes them from the data; in a file, numbers are a list: [1.0, 2.5]",
             placeholder: "WEIGHTS";
-        /// Leave the embeddings as they are
+        /// Freeze the embeddings
         freeze_embeddings: bool = false, any();
-        /// Leave the lowest N layers as they are
+        /// Freeze the lowest N layers
         freeze_layers: usize = 0, whole(0..);
-        /// Draw the top N layers anew before training
+        /// Re-initialize the top N layers before training
         reinit_layers: usize = 0, whole(0..);
     }
 }
@@ -58,7 +58,7 @@ impl RegularizationOptions {
         }
     }
 
-    /// Whether the layers to freeze and to draw anew exist and don't overlap in a model of `layers` layers.
+    /// Whether the layers to freeze and to re-initialize exist and don't overlap in a model of `layers` layers.
     ///
     /// # Errors
     /// The option that asks for too many, or both.
@@ -72,14 +72,14 @@ impl RegularizationOptions {
         if self.freeze_layers + self.reinit_layers <= layers {
             return Ok(());
         }
-        let why = format!("the model has {layers} layers, so a layer drawn anew would never learn");
+        let why = format!("the model has {layers} layers, so a re-initialized layer would never be trained");
         Err(OptionsError::conflict(settings, why, format!("the two may add up to {layers}")))
     }
 
     /// Whether there are as many class weights as labels.
     ///
     /// # Errors
-    /// The labels for which weights are wanted.
+    /// The labels that need weights.
     pub fn check_labels(&self, label_names: &[String]) -> Result<(), OptionsError> {
         match &self.class_weights {
             ClassWeights::Values(weights) if weights.len() != label_names.len() => {

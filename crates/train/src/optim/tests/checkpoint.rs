@@ -45,7 +45,7 @@ fn state_that_does_not_fit_is_listed_and_changes_nothing() {
     saved[2].0 = "pooler.bias.exp_avg".to_owned();
     let message = optimizer.load_state(7, &saved).expect_err("it doesn't fit").to_string();
     for part in [
-        "misshapen: bert.embeddings.word_embeddings.weight.exp_avg is Float [3000, 47], needed Float [3000, 48]",
+        "misshapen: bert.embeddings.word_embeddings.weight.exp_avg: expected float32 [3000, 48], found float32 [3000, 47]",
         "missing: classifier.bias.exp_avg",
         "unexpected: pooler.bias.exp_avg",
         "hint:",
