@@ -98,18 +98,16 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     if let Some(path) = &args.json {
         write_atomic(path, &json)?;
     }
-    let written = run_report::write(
-        &run,
-        &run_report::Scored {
-            split: &split,
-            evaluation: &evaluation,
-            labels,
-            examples: &examples,
-            manifest: &prepared.manifest,
-            trained_on: &trained_on,
-            notes: &notes,
-        },
-    )?;
+    let written = run_report::write(&run_report::ReportInput {
+        run: &run,
+        split: &split,
+        evaluation: &evaluation,
+        labels,
+        examples: &examples,
+        manifest: &prepared.manifest,
+        trained_on: &trained_on,
+        notes: &notes,
+    })?;
     show(&evaluation, labels, &prepared.manifest, &notes)?;
     for path in written {
         eprintln!("wrote {}", path.display());

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use report::{ConfusionPlot, Curves, EvaluationPoint, Example, Figure, Page, ScoreRow, StepPoint};
+use report::{
+    ConfusionPlot, Curves, EvaluationPoint, Example, HeadlineNumber, Page, ScoreRow, Section, StepPoint, html,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("which folder? (hint: samples FOLDER)")?);
@@ -12,16 +14,19 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     for (name, labels) in matrices() {
         let counts = counts(labels.len());
-        let plot = ConfusionPlot { labels: &labels, counts: &counts, title: &format!("{name}: test split") };
-        save(&format!("confusion-{name}.svg"), plot.svg()?.into_bytes())?;
-        save(&format!("confusion-{name}.png"), plot.png()?)?;
+        let title = format!("{name}: test split");
+        let picture = ConfusionPlot { labels: &labels, counts: &counts, title: &title }.draw()?;
+        save(&format!("confusion-{name}.svg"), picture.svg().into())?;
+        save(&format!("confusion-{name}.png"), picture.png()?)?;
     }
     let (steps, evaluations) = run(1602);
-    let curves = Curves { title: "Training run", steps: &steps, evaluations: &evaluations, kept_step: Some(1068) };
-    save("curves.svg", curves.svg()?.into_bytes())?;
-    save("curves.png", curves.png()?)?;
+    let curves = Curves { title: "Training run", steps: &steps, evaluations: &evaluations, best_step: Some(1068) };
+    let picture = curves.draw()?;
+    save("curves.svg", picture.svg().into())?;
+    save("curves.png", picture.png()?)?;
     let (steps, evaluations) = run(3);
-    save("curves-short.png", Curves { steps: &steps, evaluations: &evaluations[..1], ..Curves::default() }.png()?)?;
+    let short = Curves { steps: &steps, evaluations: &evaluations[..1], ..Curves::default() };
+    save("curves-short.png", short.draw()?.png()?)?;
     save("report.html", page(curves)?.into_bytes())?;
     Ok(())
 }
@@ -78,7 +83,7 @@ fn page(curves: Curves) -> Result<String, report::ReportError> {
         f1,
         examples,
     };
-    let figure = |name: &str, value: &str, detail: &str| Figure {
+    let number = |name: &str, value: &str, detail: &str| HeadlineNumber {
         name: name.to_owned(),
         value: value.to_owned(),
         detail: detail.to_owned(),
@@ -89,31 +94,42 @@ fn page(curves: Curves) -> Result<String, report::ReportError> {
         predicted: labels[usize::from(positive > 0.5)].clone(),
         probabilities: vec![(labels[0].clone(), 1.0 - positive), (labels[1].clone(), positive)],
     };
-    Page {
+    let confusion = ConfusionPlot { labels: &labels, counts: &counts, title: "" }.draw()?;
+    let curves = Curves { title: "", ..curves }.draw()?;
+    let numbers = [
+        number("Accuracy", "88.5 %", "1,821 sentences"),
+        number("Precision", "0.8853", "weighted"),
+        number("Recall", "0.8852", "weighted"),
+        number("F1", "0.8852", "weighted"),
+    ];
+    let averages = [
+        row("weighted", 0.8853, 0.8852, 0.8852, 1821),
+        row("macro", 0.8853, 0.8853, 0.8852, 1821),
+        row("micro", 0.8852, 0.8852, 0.8852, 1821),
+    ];
+    let classes = [row("negative", 0.8919, 0.8772, 0.8845, 912), row("positive", 0.8788, f64::NAN, 0.8860, 909)];
+    let examples = [
+        example("A warm, funny film that stays with you.", Some("positive"), 0.983),
+        example("It is <not> \"good\" & never tries to be.", Some("positive"), 0.121),
+        example("لا بأس به", None, 0.55),
+    ];
+    let origins = pairs(&[("data", "packaged reviews, 10,605 sentences, MIT"), ("weights", "a small BERT, 6 layers")]);
+    let options = pairs(&[("learning_rate", "2e-5"), ("batch_size", "16"), ("epochs", "3"), ("seed", "42")]);
+    let sections = vec![
+        Section::new("", html::headline(&numbers)),
+        Section::new("Scores", html::scores("Average", &averages)),
+        Section::new("Scores by class", html::scores("Class", &classes)),
+        Section::new("Confusion matrix", html::figure(&confusion)),
+        Section::new("Training", html::figure(&curves)),
+        Section::new("Example predictions", html::examples(&examples)),
+        Section::new("Where data and weights came from", html::pairs(&origins)),
+        Section::new("Configuration", html::pairs(&options)),
+    ];
+    let page = Page {
         title: "Sentiment of film reviews",
         subtitle: "runs/20261123-061500-sst2-bert, test split, on the CPU",
         notes: &["The usual data set could not be reached: packaged reviews stood in for it.".to_owned()],
-        headline: &[
-            figure("Accuracy", "88.5 %", "1,821 sentences"),
-            figure("Precision", "0.8853", "weighted"),
-            figure("Recall", "0.8852", "weighted"),
-            figure("F1", "0.8852", "weighted"),
-        ],
-        averages: &[
-            row("weighted", 0.8853, 0.8852, 0.8852, 1821),
-            row("macro", 0.8853, 0.8853, 0.8852, 1821),
-            row("micro", 0.8852, 0.8852, 0.8852, 1821),
-        ],
-        classes: &[row("negative", 0.8919, 0.8772, 0.8845, 912), row("positive", 0.8788, f64::NAN, 0.8860, 909)],
-        confusion: Some(ConfusionPlot { labels: &labels, counts: &counts, title: "" }),
-        curves: Some(Curves { title: "", ..curves }),
-        origins: &pairs(&[("data", "packaged reviews, 10,605 sentences, MIT"), ("weights", "a small BERT, 6 layers")]),
-        configuration: &pairs(&[("learning_rate", "2e-5"), ("batch_size", "16"), ("epochs", "3"), ("seed", "42")]),
-        examples: &[
-            example("A warm, funny film that stays with you.", Some("positive"), 0.983),
-            example("It is <not> \"good\" & never tries to be.", Some("positive"), 0.121),
-            example("لا بأس به", None, 0.55),
-        ],
-    }
-    .html()
+        sections,
+    };
+    Ok(page.html())
 }

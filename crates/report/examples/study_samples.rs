@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use report::{
-    ConfusionPlot, Figure, ParamSetting, ScoreRow, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial,
+    ConfusionPlot, HeadlineNumber, ParamSetting, ScoreRow, StudyOutcome, StudyPage, StudyParameter, StudyScale,
+    StudyTrial,
 };
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::fontdb::Database;
@@ -190,7 +191,7 @@ fn page(parameters: &[StudyParameter], trials: &[StudyTrial], maximize: bool) ->
     let merit = |trial: &&StudyTrial| trial.value.map_or(f64::NEG_INFINITY, |v| if maximize { v } else { -v });
     let complete = trials.iter().filter(|trial| trial.outcome == StudyOutcome::Complete);
     let winner = complete.filter(|trial| merit(trial).is_finite()).max_by(|a, b| merit(a).total_cmp(&merit(b)));
-    let figure = |name: &str, value: &str, detail: &str| Figure {
+    let figure = |name: &str, value: &str, detail: &str| HeadlineNumber {
         name: name.to_owned(),
         value: value.to_owned(),
         detail: detail.to_owned(),

@@ -8,12 +8,13 @@ use plotters::style::{Color, FontFamily, FontStyle, FontTransform, RGBColor, Tex
 
 use crate::error::{ReportError, Result};
 use crate::fonts::{self, FontWeight};
+use crate::picture::Picture;
 use crate::theme::PAPER;
 
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws an SVG picture of `width` x `height` pixels, with a title and a description for those who can't see it.
-pub(crate) fn svg(size: (u32, u32), words: (&str, &str), draw: impl FnOnce(&Area) -> Result<()>) -> Result<String> {
+pub(crate) fn svg(size: (u32, u32), words: (&str, &str), draw: impl FnOnce(&Area) -> Result<()>) -> Result<Picture> {
     layered(size, words, draw, "", |_| Ok(()))
 }
 
@@ -24,15 +25,15 @@ pub(crate) fn layered(
     below: impl FnOnce(&Area) -> Result<()>,
     marks: &str,
     above: impl FnOnce(&Area) -> Result<()>,
-) -> Result<String> {
+) -> Result<Picture> {
     let on_paper = |area: &Area| area.fill(&PAPER).map_err(drawing).and_then(|()| below(area));
     let (below, above) = (content((width, height), on_paper)?, content((width, height), above)?);
     let (title, description) = (escape(title), escape(description));
-    Ok(format!(
+    Ok(Picture::from_svg(format!(
         "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          xmlns=\"http://www.w3.org/2000/svg\" role=\"img\">\n\
          <title>{title}</title>\n<desc>{description}</desc>\n{below}{marks}{above}</svg>\n"
-    ))
+    )))
 }
 
 /// What the library draws, without the `<svg>` around it: it has no words for titles and descriptions.

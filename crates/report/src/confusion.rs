@@ -6,7 +6,7 @@ use plotters::style::{Color, RGBColor};
 
 use crate::canvas::{self, Area, Type, drawing};
 use crate::error::{ReportError, Result};
-use crate::raster;
+use crate::picture::Picture;
 use crate::theme::{INK, MUTED, scale, text_on};
 
 const TITLE: Type = Type::bold(17.0, INK);
@@ -43,11 +43,11 @@ struct Layout {
 }
 
 impl ConfusionPlot<'_> {
-    /// The picture as SVG, for white paper. Its texts stay text.
+    /// Draws the picture.
     ///
     /// # Errors
     /// No classes, counts that aren't one row and one column for each label, or a failure of the plotting library.
-    pub fn svg(&self) -> Result<String> {
+    pub fn draw(&self) -> Result<Picture> {
         self.check()?;
         let layout = self.layout();
         let size = (layout.width.unsigned_abs(), layout.height.unsigned_abs());
@@ -63,14 +63,6 @@ impl ConfusionPlot<'_> {
             self.draw_cells(area, &layout)?;
             draw_scale(area, &layout)
         })
-    }
-
-    /// The picture as PNG, two pixels for each of the SVG's.
-    ///
-    /// # Errors
-    /// As [`ConfusionPlot::svg`], or a failure to rasterize.
-    pub fn png(&self) -> Result<Vec<u8>> {
-        raster::png(&self.svg()?)
     }
 
     fn check(&self) -> Result<()> {

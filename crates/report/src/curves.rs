@@ -3,7 +3,7 @@
 
 use crate::canvas;
 use crate::error::{ReportError, Result};
-use crate::raster;
+use crate::picture::Picture;
 use crate::theme::SERIES;
 use crate::ticks;
 
@@ -42,15 +42,15 @@ pub struct Curves<'a> {
     pub steps: &'a [StepPoint],
     pub evaluations: &'a [EvaluationPoint],
     /// The step whose model was kept, marked by a line.
-    pub kept_step: Option<u64>,
+    pub best_step: Option<u64>,
 }
 
 impl Curves<'_> {
-    /// The picture as SVG, for white paper. Its texts stay text.
+    /// Draws the picture.
     ///
     /// # Errors
     /// Nothing to draw, or a failure of the plotting library.
-    pub fn svg(&self) -> Result<String> {
+    pub fn draw(&self) -> Result<Picture> {
         let panels = self.panels();
         if panels.is_empty() {
             return Err(ReportError::NoPoints);
@@ -62,18 +62,10 @@ impl Curves<'_> {
             let (head, body) = area.split_vertically(top);
             panel::title(&head, self.title)?;
             for (area, panel) in body.split_evenly((panels.len(), 1)).iter().zip(&panels) {
-                panel.draw(area, last, self.kept_step)?;
+                panel.draw(area, last, self.best_step)?;
             }
             Ok(())
         })
-    }
-
-    /// The picture as PNG, two pixels for each of the SVG's.
-    ///
-    /// # Errors
-    /// As [`Curves::svg`], or a failure to rasterize.
-    pub fn png(&self) -> Result<Vec<u8>> {
-        raster::png(&self.svg()?)
     }
 
     fn last_step(&self) -> u64 {

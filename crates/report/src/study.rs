@@ -2,19 +2,24 @@
 
 use crate::confusion::ConfusionPlot;
 use crate::error::Result;
-use crate::page::{Figure, ScoreRow, document, parts, section};
+use crate::html::{HeadlineNumber, ScoreRow};
+use crate::page::{Page, Section};
 
 mod cost;
 mod frame;
+mod headline;
 mod history;
 mod importance;
 mod learning;
+mod origins;
 mod parallel;
 mod scale;
 mod slices;
 mod table;
+mod test_split;
 mod values;
 mod view;
+mod winning;
 
 use view::PageView;
 
@@ -75,7 +80,7 @@ pub struct StudyPage<'a> {
     /// A line below it: study, date, device.
     pub subtitle: &'a str,
     pub notes: &'a [String],
-    pub headline: &'a [Figure],
+    pub headline: &'a [HeadlineNumber],
     /// What the values are, such as "accuracy". Scores from 0 to 1 that are maximized are shown in percent.
     pub metric: &'a str,
     pub maximize: bool,
@@ -90,43 +95,32 @@ pub struct StudyPage<'a> {
     pub origins: &'a [(String, String)],
 }
 
+/// A section's file: what it shows of a study, under its heading.
+type SectionOf = fn(&PageView) -> Result<Section>;
+
+/// The page's sections, from top to bottom.
+const SECTIONS: &[SectionOf] = &[
+    headline::section,
+    history::section,
+    winning::section,
+    test_split::section,
+    importance::section,
+    parallel::section,
+    slices::section,
+    learning::section,
+    cost::section,
+    table::section,
+    origins::section,
+];
+
 impl StudyPage<'_> {
     /// The whole page. Every text is escaped.
     ///
     /// # Errors
-    /// What [`ConfusionPlot::svg`] refuses, or a failure of the plotting library.
+    /// What [`ConfusionPlot::draw`] refuses, or a failure of the plotting library.
     pub fn html(&self) -> Result<String> {
         let view = PageView::new(self);
-        let mut main = String::new();
-        parts::notes(&mut main, self.notes);
-        parts::headline(&mut main, self.headline);
-        section(&mut main, "How the search went", &history::html(&view)?);
-        section(&mut main, "Winning configuration", &winning(&view));
-        section(&mut main, "The test split", &self.test_split()?);
-        section(&mut main, "What mattered", &importance::html(&view)?);
-        section(&mut main, "All trials at once", &parallel::html(&view)?);
-        section(&mut main, "One option at a time", &slices::html(&view)?);
-        section(&mut main, "Learning curves", &learning::html(&view)?);
-        section(&mut main, "What it cost", &cost::html(&view)?);
-        section(&mut main, "All trials", &table::html(&view));
-        section(&mut main, "Where data and weights came from", &parts::pairs(self.origins));
-        Ok(document(self.title, self.subtitle, &main))
-    }
-
-    fn test_split(&self) -> Result<String> {
-        let mut html = parts::scores("Average", self.test_scores);
-        if let Some(plot) = &self.confusion {
-            html.push_str(&parts::figure(&plot.svg()?));
-        }
-        Ok(html)
-    }
-}
-
-/// The winner's configuration, below its number and value.
-fn winning(view: &PageView) -> String {
-    let pairs = parts::pairs(view.page.winning);
-    match view.winner() {
-        Some(winner) if !pairs.is_empty() => parts::caption(&view.words(winner)) + &pairs,
-        _ => pairs,
+        let sections = SECTIONS.iter().map(|section| section(&view)).collect::<Result<_>>()?;
+        Ok(Page { title: self.title, subtitle: self.subtitle, notes: self.notes, sections }.html())
     }
 }

@@ -2,38 +2,39 @@
 
 use std::error::Error;
 
-use report::{ConfusionPlot, Curves, Example, Figure, Page, ScoreRow, StepPoint};
+use report::{ConfusionPlot, Curves, Example, HeadlineNumber, Page, ScoreRow, Section, StepPoint, html};
 use resvg::usvg::roxmltree::{Document, Node};
 
 type Tested = Result<(), Box<dyn Error>>;
 
-/// A page whose every text is `text`.
+/// A page with every building block, whose every text is `text`.
 fn page_of(text: &str) -> Result<String, report::ReportError> {
     let text = text.to_owned();
     let row = ScoreRow { name: text.clone(), precision: 0.9, recall: f64::NAN, f1: 0.8765, examples: 42 };
     let pair = (text.clone(), text.clone());
+    let number = HeadlineNumber { name: text.clone(), value: text.clone(), detail: text.clone() };
     let example = |truth| Example {
         text: text.clone(),
         truth,
         predicted: text.clone(),
         probabilities: vec![(text.clone(), 0.25), ("other".to_owned(), 0.75)],
     };
+    let examples = [example(None), example(Some(text.clone())), example(Some("other".to_owned()))];
     let (labels, counts) = ([text.clone(), "other".to_owned()], [vec![5, 6], vec![0, 7]]);
     let steps = [1, 2].map(|step| StepPoint { step, loss: 0.5, learning_rate: 1e-5 });
-    Page {
-        title: &text,
-        subtitle: &text,
-        notes: std::slice::from_ref(&text),
-        headline: &[Figure { name: text.clone(), value: text.clone(), detail: text.clone() }],
-        averages: std::slice::from_ref(&row),
-        classes: std::slice::from_ref(&row),
-        confusion: Some(ConfusionPlot { labels: &labels, counts: &counts, title: &text }),
-        curves: Some(Curves { title: &text, steps: &steps, ..Curves::default() }),
-        origins: std::slice::from_ref(&pair),
-        configuration: std::slice::from_ref(&pair),
-        examples: &[example(None), example(Some(text.clone())), example(Some("other".to_owned()))],
-    }
-    .html()
+    let confusion = ConfusionPlot { labels: &labels, counts: &counts, title: &text }.draw()?;
+    let curves = Curves { title: &text, steps: &steps, ..Curves::default() }.draw()?;
+    let table = html::table(&[&text, "a number"], &[(text.clone(), vec![text.clone()])]);
+    let sections = vec![
+        Section::new("", html::headline(&[number])),
+        Section::new("Scores", html::scores(&text, &[row])),
+        Section::new("Table", table + html::caption(&text)),
+        Section::new("Confusion matrix", html::figure(&confusion)).with_picture("confusion", confusion),
+        Section::new("Training", html::figure(&curves)),
+        Section::new("Example predictions", html::examples(&examples)),
+        Section::new("Configuration", html::pairs(&[pair])),
+    ];
+    Ok(Page { title: &text, subtitle: &text, notes: std::slice::from_ref(&text), sections }.html())
 }
 
 /// The page's body as XML, which our HTML also is apart from its first line.
@@ -54,15 +55,7 @@ fn everything_is_on_the_page_in_its_order() -> Tested {
     let document = Document::parse(body(&html))?;
     let headings: Vec<&str> =
         document.descendants().filter(|node| node.has_tag_name("h2")).filter_map(|node| node.text()).collect();
-    let expected = [
-        "Scores",
-        "Scores by class",
-        "Confusion matrix",
-        "Training",
-        "Example predictions",
-        "Where data and weights came from",
-        "Configuration",
-    ];
+    let expected = ["Scores", "Table", "Confusion matrix", "Training", "Example predictions", "Configuration"];
     assert_eq!(headings, expected);
     assert_eq!(document.descendants().filter(|node| node.tag_name().name() == "svg").count(), 2);
     for text in ["0.9000", "<td>–</td>", "0.8765", "42", "25.0 %", "Marmelade ✓", "Marmelade ✗</b>, truly other"]
@@ -100,10 +93,22 @@ fn nothing_is_fetched_from_anywhere() -> Tested {
 }
 
 #[test]
-fn an_empty_page_is_only_its_title() -> Tested {
-    let html = Page { title: "Nothing yet", ..Page::default() }.html()?;
-    let document = Document::parse(body(&html))?;
-    assert!(document.descendants().all(|node| !["section", "table", "svg", "dl"].contains(&node.tag_name().name())));
-    assert_eq!(html.matches("Nothing yet").count(), 2);
+fn a_page_without_content_is_only_its_title() -> Tested {
+    let empty = [
+        html::headline(&[]),
+        html::scores("Class", &[]),
+        html::table(&["Class", "Share"], &[]),
+        html::pairs(&[]),
+        html::examples(&[]),
+        html::caption(""),
+    ];
+    let sections: Vec<Section> = empty.into_iter().map(|content| Section::new("Empty", content)).collect();
+    for sections in [Vec::new(), sections] {
+        let html = Page { title: "Nothing yet", sections, ..Page::default() }.html();
+        let document = Document::parse(body(&html))?;
+        let content = ["section", "table", "svg", "dl", "p", "h2"];
+        assert!(document.descendants().all(|node| !content.contains(&node.tag_name().name())), "{html}");
+        assert_eq!(html.matches("Nothing yet").count(), 2);
+    }
     Ok(())
 }

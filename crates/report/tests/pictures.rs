@@ -41,8 +41,9 @@ fn the_matrix_shows_every_label_and_count() -> Tested {
     let labels = labels(&["negative", "neutral", "positive"]);
     let counts = [vec![411, 30, 7], vec![102, 95, 88], vec![0, 64, 1200]];
     let plot = ConfusionPlot { labels: &labels, counts: &counts, title: "SST-3, test" };
-    let svg = plot.svg()?;
-    let document = Document::parse(&svg)?;
+    let picture = plot.draw()?;
+    let svg = picture.svg();
+    let document = Document::parse(svg)?;
     let texts = texts(&document);
     for label in &labels {
         assert_eq!(texts.iter().filter(|text| *text == label).count(), 2, "{label}: once a row, once a column");
@@ -53,7 +54,7 @@ fn the_matrix_shows_every_label_and_count() -> Tested {
     for text in ["SST-3, test", "true", "predicted", "91.7 %", "n = 448", "n = 1264"] {
         assert!(texts.iter().any(|t| t == text), "{text:?} in {texts:?}");
     }
-    assert!(colors(&plot.png()?, &svg)? > 50);
+    assert!(colors(&picture.png()?, svg)? > 50);
     Ok(())
 }
 
@@ -62,7 +63,7 @@ fn the_matrix_shows_every_label_and_count() -> Tested {
 fn names_are_painted_with_the_fonts_inside_the_program() -> Tested {
     let png = |names: &[&str]| {
         let counts = vec![vec![1, 1]; 2];
-        ConfusionPlot { labels: &labels(names), counts: &counts, title: "" }.png()
+        ConfusionPlot { labels: &labels(names), counts: &counts, title: "" }.draw()?.png()
     };
     let (one, other) = (Pixmap::decode_png(&png(&["ab", "ba"])?)?, Pixmap::decode_png(&png(&["ba", "ab"])?)?);
     assert_eq!((one.width(), one.height()), (other.width(), other.height()));
@@ -78,8 +79,9 @@ fn up_to_twenty_classes_with_any_names_fit() -> Tested {
         let names: Vec<String> =
             (0..classes).map(|class| format!("{} very long class name {class}", "so ".repeat(class % 9))).collect();
         let counts: Vec<Vec<u64>> = (0..classes as u64).map(|t| vec![t * 10_007; classes]).collect();
-        let svg = ConfusionPlot { labels: &names, counts: &counts, title: "" }.svg()?;
-        let document = Document::parse(&svg)?;
+        let picture = ConfusionPlot { labels: &names, counts: &counts, title: "" }.draw()?;
+        let svg = picture.svg();
+        let document = Document::parse(svg)?;
         let (width, height) = size(&document)?;
         for node in document.descendants().filter(|node| node.has_tag_name("text") || node.has_tag_name("rect")) {
             let at = |name| node.attribute(name).map_or(Ok(0.0), str::parse::<f64>);
@@ -103,18 +105,19 @@ fn hostile_names_stay_text() -> Tested {
     let mut counts = vec![vec![1, 2, 3, 4]; 4];
     counts[3] = vec![u64::MAX; 4];
     let plot = ConfusionPlot { labels: &labels, counts: &counts, title: "<&>\u{1b}" };
-    let svg = plot.svg()?;
-    let document = Document::parse(&svg)?;
+    let picture = plot.draw()?;
+    let svg = picture.svg();
+    let document = Document::parse(svg)?;
     assert!(document.descendants().all(|node| !node.has_tag_name("script")));
     assert!(texts(&document).contains(&"<&>\u{FFFD}".to_owned()));
-    assert!(colors(&plot.png()?, &svg)? > 10);
+    assert!(colors(&picture.png()?, svg)? > 10);
     Ok(())
 }
 
 #[test]
 fn a_matrix_of_the_wrong_shape_is_refused() {
     let refused = |names: &[&str], counts: &[Vec<u64>]| {
-        ConfusionPlot { labels: &labels(names), counts, title: "" }.svg().map_err(|error| error.to_string()).err()
+        ConfusionPlot { labels: &labels(names), counts, title: "" }.draw().map_err(|error| error.to_string()).err()
     };
     assert!(refused(&[], &[]).is_some_and(|message| message.contains("without classes")));
     for (counts, message) in [
@@ -142,9 +145,10 @@ fn run(steps: u64) -> (Vec<StepPoint>, Vec<EvaluationPoint>) {
 #[test]
 fn curves_have_a_panel_for_each_thing_measured() -> Tested {
     let (steps, evaluations) = run(1300);
-    let curves = Curves { title: "A run", steps: &steps, evaluations: &evaluations, kept_step: Some(866) };
-    let svg = curves.svg()?;
-    let document = Document::parse(&svg)?;
+    let curves = Curves { title: "A run", steps: &steps, evaluations: &evaluations, best_step: Some(866) };
+    let picture = curves.draw()?;
+    let svg = picture.svg();
+    let document = Document::parse(svg)?;
     let texts = texts(&document);
     for text in ["A run", "Loss", "training, smoothed", "validation", "Validation scores", "accuracy", "macro F1"] {
         assert!(texts.iter().any(|t| t == text), "{text:?} in {texts:?}");
@@ -153,18 +157,18 @@ fn curves_have_a_panel_for_each_thing_measured() -> Tested {
     let points = document.descendants().filter(|node| node.has_tag_name("circle")).count();
     assert_eq!(points, 9, "three evaluations of loss and two scores");
     assert!(svg.len() < 100_000, "a long run is thinned: {} bytes", svg.len());
-    assert!(colors(&curves.png()?, &svg)? > 50);
+    assert!(colors(&picture.png()?, svg)? > 50);
     Ok(())
 }
 
 #[test]
 fn curves_of_little_are_drawn_and_of_nothing_refused() -> Tested {
     let one = [StepPoint { step: 1, loss: 0.7, learning_rate: 2e-5 }];
-    let svg = Curves { steps: &one, ..Curves::default() }.svg()?;
-    assert_eq!(size(&Document::parse(&svg)?)?, (880, 500), "loss and learning rate");
+    let picture = Curves { steps: &one, ..Curves::default() }.draw()?;
+    assert_eq!(size(&Document::parse(picture.svg())?)?, (880, 500), "loss and learning rate");
     let lost = [StepPoint { step: 1, loss: f64::NAN, learning_rate: f64::INFINITY }];
     for steps in [&[][..], &lost] {
-        let refused = Curves { steps, ..Curves::default() }.svg();
+        let refused = Curves { steps, ..Curves::default() }.draw();
         assert!(matches!(refused, Err(ReportError::NoPoints)), "{refused:?}");
     }
     Ok(())

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use disk::write_atomic;
-use report::{ConfusionPlot, Figure, ParamSetting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
+use report::{
+    ConfusionPlot, HeadlineNumber, ParamSetting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial,
+};
 use run::EvaluationResult;
 use serde_json::Value;
 use tune::importance::importance;
@@ -92,8 +94,8 @@ fn model(plan: &StudyPlan) -> &str {
     plan.model.as_deref().unwrap_or(&plan.manifest.model.name)
 }
 
-fn headline(study: &Study, plan: &StudyPlan, winner: Option<&Winner>) -> Vec<Figure> {
-    let figure = |name: String, value: String, detail: String| Figure { name, value, detail };
+fn headline(study: &Study, plan: &StudyPlan, winner: Option<&Winner>) -> Vec<HeadlineNumber> {
+    let figure = |name: String, value: String, detail: String| HeadlineNumber { name, value, detail };
     let shown = |value: f64| match plan.metric {
         metrics::Metric::Loss | metrics::Metric::Matthews => format!("{value:.4}"),
         _ => format!("{:.2} %", 100.0 * value),

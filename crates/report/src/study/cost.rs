@@ -10,8 +10,9 @@ use super::view::{PageView, word};
 use crate::canvas::{self, Area};
 use crate::error::Result;
 use crate::heading::{self, Swatch};
+use crate::html::{self, Html};
 use crate::marks::Marks;
-use crate::page::parts;
+use crate::page::Section;
 use crate::ticks::{self, Tick};
 
 /// With more trials than this, they share rows.
@@ -28,10 +29,14 @@ struct TrialSpan<'a> {
     row: usize,
 }
 
-pub(super) fn html(view: &PageView) -> Result<String> {
+pub(super) fn section(view: &PageView) -> Result<Section> {
+    Ok(Section::new("What it cost", content(view)?))
+}
+
+fn content(view: &PageView) -> Result<Html> {
     let spans = spans(view);
     if spans.is_empty() {
-        return Ok(String::new());
+        return Ok(Html::default());
     }
     let rows = spans.iter().map(|span| span.row + 1).max().unwrap_or(1);
     let height = (MOST_HEIGHT / rows as f64).min(HIGHEST_ROW);
@@ -58,7 +63,7 @@ pub(super) fn html(view: &PageView) -> Result<String> {
     let outcomes = [Complete, Pruned, Failed, Running].map(|outcome| (outcome, Swatch::Bar));
     let drawn: Vec<&StudyTrial> = spans.iter().map(|span| span.trial).collect();
     let words = in_words(view, &spans);
-    let svg = canvas::layered(
+    let picture = canvas::layered(
         size,
         (title, &words),
         |area| {
@@ -74,7 +79,7 @@ pub(super) fn html(view: &PageView) -> Result<String> {
         true => " Trials share rows in the picture: each takes the first that is free when it begins.",
         false => "",
     };
-    Ok(parts::caption(&words) + &parts::figure(&svg) + &parts::caption(rows.trim()))
+    Ok(html::caption(&words) + html::figure(&picture) + html::caption(rows.trim()))
 }
 
 /// The times of all trials that have one, by their beginnings.

@@ -7,8 +7,9 @@ use super::view::{PageView, dot_size, value};
 use crate::canvas;
 use crate::error::Result;
 use crate::heading::{self, LegendEntry, Swatch};
+use crate::html::{self, Html};
 use crate::marks::{Mark, Marks};
-use crate::page::parts;
+use crate::page::Section;
 use crate::theme::BEST;
 use crate::ticks::{self, Tick};
 
@@ -16,9 +17,13 @@ const HEIGHT: u32 = 340;
 /// Without values there is only an axis.
 const LOW: u32 = 130;
 
-pub(super) fn html(view: &PageView) -> Result<String> {
+pub(super) fn section(view: &PageView) -> Result<Section> {
+    Ok(Section::new("How the search went", content(view)?))
+}
+
+fn content(view: &PageView) -> Result<Html> {
     let (Some(first), Some(last)) = (view.trials.first(), view.trials.last()) else {
-        return Ok(parts::caption("No trial has begun yet."));
+        return Ok(html::caption("No trial has begun yet."));
     };
     let (first, last) = (first.number as f64, last.number as f64);
     let place = |number: f64| between(first - 0.5, last + 0.5, number);
@@ -31,7 +36,7 @@ pub(super) fn html(view: &PageView) -> Result<String> {
     draw_best(view, &mut marks, &frame, place);
     draw_trials(view, &mut marks, &frame, place);
     let title = format!("{} by trial", view.metric_first());
-    let svg = canvas::layered(
+    let picture = canvas::layered(
         frame.size,
         (&title, &view.summary()),
         |area| {
@@ -42,7 +47,7 @@ pub(super) fn html(view: &PageView) -> Result<String> {
         marks.svg(),
         |_| Ok(()),
     )?;
-    Ok(parts::figure(&svg) + &caption(view))
+    Ok(html::figure(&picture) + caption(view))
 }
 
 fn numbers(first: f64, last: f64, place: impl Fn(f64) -> f64) -> Vec<Tick> {
@@ -100,7 +105,7 @@ fn draw_trials(view: &PageView, marks: &mut Marks, frame: &Frame, place: impl Fn
     }
 }
 
-fn caption(view: &PageView) -> String {
+fn caption(view: &PageView) -> Html {
     let mut sentences = Vec::new();
     if view.count(Pruned) > 0 {
         sentences.push("Pruned trials are shown with the last value before they were given up.".to_owned());
@@ -110,5 +115,5 @@ fn caption(view: &PageView) -> String {
     }
     sentences.extend(view.values.as_ref().map(|values| values.beyond_in_words("values")));
     sentences.retain(|sentence| !sentence.is_empty());
-    parts::caption(&sentences.join(" "))
+    html::caption(&sentences.join(" "))
 }

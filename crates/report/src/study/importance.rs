@@ -8,8 +8,9 @@ use super::view::PageView;
 use crate::canvas::{self, Type};
 use crate::error::Result;
 use crate::heading::MARGIN;
+use crate::html::{self, Html};
 use crate::marks::{Mark, Marks};
-use crate::page::parts;
+use crate::page::Section;
 use crate::theme::{INK, SERIES};
 
 const NAME: Type = Type::new(13.0, INK);
@@ -23,11 +24,15 @@ const PERCENT_WIDTH: f64 = 64.0;
 /// From so many complete trials on the shares are worth their digits.
 const MANY: usize = 30;
 
-pub(super) fn html(view: &PageView) -> Result<String> {
+pub(super) fn section(view: &PageView) -> Result<Section> {
+    Ok(Section::new("What mattered", content(view)?))
+}
+
+fn content(view: &PageView) -> Result<Html> {
     let finite = view.page.importance.iter().filter(|(_, share)| share.is_finite());
     let shares: Vec<(&str, f64)> = finite.map(|(name, share)| (name.as_str(), share.clamp(0.0, 1.0))).collect();
     let Some(largest) = shares.iter().map(|(_, share)| *share).reduce(f64::max) else {
-        return Ok(String::new());
+        return Ok(Html::default());
     };
     let names: Vec<String> = shares.iter().map(|(name, _)| NAME.wrap(name, NAME_WIDTH, 1).concat()).collect();
     let left = f64::from(MARGIN) + names.iter().map(|name| NAME.width(name)).fold(0.0, f64::max).ceil() + 12.0;
@@ -42,7 +47,7 @@ pub(super) fn html(view: &PageView) -> Result<String> {
         marks.bar(&mark, (left, middle(row) - 9.0), (length(*share), 18.0));
     }
     let words: Vec<String> = shares.iter().map(|(name, share)| format!("{name} {}", percent(*share))).collect();
-    let svg = canvas::layered(
+    let picture = canvas::layered(
         (WIDTH, (20.0 + ROW * shares.len() as f64) as u32),
         ("Importance of the parameters", &words.join("; ")),
         |area| {
@@ -64,7 +69,7 @@ pub(super) fn html(view: &PageView) -> Result<String> {
     if complete < MANY {
         reading += &format!(" There are only {complete} complete trials, so the shares are rough.");
     }
-    Ok(parts::figure(&svg) + &parts::caption(&reading))
+    Ok(html::figure(&picture) + html::caption(&reading))
 }
 
 fn percent(share: f64) -> String {

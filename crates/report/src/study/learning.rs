@@ -9,8 +9,9 @@ use crate::canvas;
 use crate::curves::series;
 use crate::error::Result;
 use crate::heading::{self, Swatch};
+use crate::html::{self, Html};
 use crate::marks::{Mark, Marks};
-use crate::page::parts;
+use crate::page::Section;
 use crate::theme::PAPER;
 use crate::ticks;
 
@@ -24,13 +25,17 @@ struct Curve<'a> {
     points: Vec<(f64, f64)>,
 }
 
-pub(super) fn html(view: &PageView) -> Result<String> {
+pub(super) fn section(view: &PageView) -> Result<Section> {
+    Ok(Section::new("Learning curves", content(view)?))
+}
+
+fn content(view: &PageView) -> Result<Html> {
     let curves = curves(view);
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let complete = view.trials.iter().filter(|trial| trial.outcome == Complete).filter_map(|trial| value(trial));
     let all: Vec<f64> = points().map(|&(_, value)| value).collect();
     let Some(values) = ValueAxis::new(view.measure, &all, &complete.collect::<Vec<_>>()) else {
-        return Ok(String::new());
+        return Ok(Html::default());
     };
     let first = points().map(|&(epochs, _)| epochs).fold(f64::INFINITY, f64::min);
     let last = points().map(|&(epochs, _)| epochs).fold(f64::NEG_INFINITY, f64::max);
@@ -50,7 +55,7 @@ pub(super) fn html(view: &PageView) -> Result<String> {
     let title = format!("{} by epoch", view.metric_first());
     let drawn: Vec<&StudyTrial> = curves.iter().map(|curve| curve.trial).collect();
     let outcomes = [Complete, Pruned, Failed, Running].map(|outcome| (outcome, Swatch::Bar));
-    let svg = canvas::layered(
+    let picture = canvas::layered(
         frame.size,
         (&title, &format!("One line for each of {} trials. {}", curves.len(), view.summary())),
         |area| {
@@ -61,7 +66,7 @@ pub(super) fn html(view: &PageView) -> Result<String> {
         marks.svg(),
         |_| Ok(()),
     )?;
-    Ok(parts::figure(&svg) + &parts::caption(&values.beyond_in_words("points")))
+    Ok(html::figure(&picture) + html::caption(&values.beyond_in_words("points")))
 }
 
 /// All curves in the order in which they're drawn: the winner over complete trials over the rest.

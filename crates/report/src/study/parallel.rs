@@ -13,8 +13,9 @@ use super::view::PageView;
 use crate::canvas::{self, Area, Type, drawing};
 use crate::error::Result;
 use crate::heading::MARGIN;
+use crate::html::{self, Html};
 use crate::marks::{Mark, Marks};
-use crate::page::parts;
+use crate::page::Section;
 use crate::theme::{self, INK, MUTED, PAPER};
 use crate::ticks::Tick;
 
@@ -36,9 +37,13 @@ struct Axis {
     ticks: Vec<Tick>,
 }
 
-pub(super) fn html(view: &PageView) -> Result<String> {
+pub(super) fn section(view: &PageView) -> Result<Section> {
+    Ok(Section::new("All trials at once", content(view)?))
+}
+
+fn content(view: &PageView) -> Result<Html> {
     let Some(values) = view.values.as_ref().filter(|_| !view.page.parameters.is_empty()) else {
-        return Ok(String::new());
+        return Ok(Html::default());
     };
     let parameters = view.page.parameters;
     let room = (f64::from(WIDTH) - 2.0 * (f64::from(MARGIN) + OUTSIDE)) / parameters.len() as f64;
@@ -70,7 +75,7 @@ pub(super) fn html(view: &PageView) -> Result<String> {
     let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
     let description =
         format!("One line for each trial through {} and its {}. {}", names.join(", "), view.metric(), view.summary());
-    let svg = canvas::layered(
+    let picture = canvas::layered(
         (width, HEIGHT),
         ("All trials over their parameters", &description),
         |area| axes.iter().chain([&last]).try_for_each(|axis| line(area, (axis.x, TOP), (axis.x, BOTTOM), MUTED)),
@@ -80,14 +85,14 @@ pub(super) fn html(view: &PageView) -> Result<String> {
             draw_value_labels(area, &last)
         },
     )?;
-    let picture = if width > WIDTH { parts::wide_figure(&svg) } else { parts::figure(&svg) };
+    let figure = if width > WIDTH { html::wide_figure(&picture) } else { html::figure(&picture) };
     let direction = if view.measure.maximize { "more" } else { "less" };
     let reading = format!(
         "Each line is a trial, coloured by its {}, of which {direction} is better; the winner is thick, pruned trials \
          are faint, and a dashed stretch passes parameters that a trial didn't have.",
         view.metric()
     );
-    Ok(picture + &parts::caption(&reading))
+    Ok(figure + html::caption(&reading))
 }
 
 /// A share of the way up as a pixel.

@@ -11,8 +11,10 @@ use super::view::{PageView, dot_size};
 use crate::canvas::{self, Area, Type};
 use crate::error::Result;
 use crate::heading::MARGIN;
+use crate::html::{self, Html};
 use crate::marks::Marks;
-use crate::page::parts;
+use crate::page::Section;
+use crate::picture::Picture;
 use crate::theme::INK;
 use crate::ticks::{self, Tick};
 
@@ -30,22 +32,26 @@ const INSET: f64 = 0.04;
 /// Dots of one word spread over this share of its part.
 const SPREAD: f64 = 0.5;
 
-pub(super) fn html(view: &PageView) -> Result<String> {
-    let Some(values) = &view.values else { return Ok(String::new()) };
-    let svgs: Vec<String> =
+pub(super) fn section(view: &PageView) -> Result<Section> {
+    Ok(Section::new("One option at a time", content(view)?))
+}
+
+fn content(view: &PageView) -> Result<Html> {
+    let Some(values) = &view.values else { return Ok(Html::default()) };
+    let pictures: Vec<Picture> =
         view.page.parameters.iter().map(|parameter| picture(view, values, parameter)).collect::<Result<_>>()?;
-    if svgs.is_empty() {
-        return Ok(String::new());
+    if pictures.is_empty() {
+        return Ok(Html::default());
     }
     let mut reading =
         format!("{} against each parameter. Filled dots are complete trials, hollow ones pruned", view.metric_first());
     if view.winner().is_some() {
         reading += "; the winner is orange";
     }
-    Ok(parts::multiples(&svgs) + &parts::caption(&(reading + ".")))
+    Ok(html::multiples(&pictures) + html::caption(&(reading + ".")))
 }
 
-fn picture(view: &PageView, values: &ValueAxis, parameter: &StudyParameter) -> Result<String> {
+fn picture(view: &PageView, values: &ValueAxis, parameter: &StudyParameter) -> Result<Picture> {
     let scale = Scale::new(parameter, &view.trials);
     let (up, across) = (values.ticks(5), Across::new(&scale, values));
     let size = (WIDTH, HEIGHT + across.below.ceil() as u32);

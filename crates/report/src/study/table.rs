@@ -8,15 +8,21 @@ use super::values::short;
 use super::view::{PageView, value, word};
 use super::{ParamSetting, StudyTrial, scale};
 use crate::canvas::escape;
-use crate::page::parts;
+use crate::error::Result;
+use crate::html::{self, Html};
+use crate::page::Section;
 
 const MOST_ROWS: usize = 200;
 /// Longer errors are cut.
 const MOST_CHARACTERS: usize = 300;
 
-pub(super) fn html(view: &PageView) -> String {
+pub(super) fn section(view: &PageView) -> Result<Section> {
+    Ok(Section::new("All trials", content(view)))
+}
+
+fn content(view: &PageView) -> Html {
     if view.trials.is_empty() {
-        return String::new();
+        return Html::default();
     }
     let mut trials = view.trials.clone();
     trials.sort_by(|a, b| order(view, a, b));
@@ -34,10 +40,11 @@ pub(super) fn html(view: &PageView) -> String {
         row(&mut html, view, trial, &names, errors);
     }
     html.push_str("</tbody>\n</table></div>\n");
-    if trials.len() > MOST_ROWS {
-        html += &parts::caption(&format!("The first {MOST_ROWS} of {} trials, the best first.", trials.len()));
-    }
-    html
+    let cut = match trials.len() > MOST_ROWS {
+        true => format!("The first {MOST_ROWS} of {} trials, the best first.", trials.len()),
+        false => String::new(),
+    };
+    Html::from_escaped(html) + html::caption(&cut)
 }
 
 /// Complete trials, then pruned, running and failed ones; the best first in each.

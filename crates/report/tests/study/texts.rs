@@ -3,7 +3,8 @@
 use std::error::Error;
 
 use report::{
-    ConfusionPlot, Figure, ParamSetting, ScoreRow, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial,
+    ConfusionPlot, HeadlineNumber, ParamSetting, ScoreRow, StudyOutcome, StudyPage, StudyParameter, StudyScale,
+    StudyTrial,
 };
 use resvg::usvg::roxmltree::{Document, Node};
 
@@ -19,7 +20,7 @@ fn sections_stand_in_their_order() -> Tested {
         title: "A study",
         subtitle: "of reviews",
         notes: &["A stand-in".to_owned()],
-        headline: &[Figure { name: "Accuracy".to_owned(), value: "90 %".to_owned(), detail: String::new() }],
+        headline: &[HeadlineNumber { name: "Accuracy".to_owned(), value: "90 %".to_owned(), detail: String::new() }],
         metric: "accuracy",
         maximize: true,
         parameters: &parameters,
@@ -108,7 +109,7 @@ fn page_of(text: &str) -> report::Result<String> {
         title: &text,
         subtitle: &text,
         notes: std::slice::from_ref(&text),
-        headline: &[Figure { name: text.clone(), value: text.clone(), detail: text.clone() }],
+        headline: &[HeadlineNumber { name: text.clone(), value: text.clone(), detail: text.clone() }],
         metric: &text,
         maximize: true,
         parameters: &parameters,

@@ -1,0 +1,110 @@
+//! A report of four rows: every section in its place, and the files beside the page.
+
+use std::error::Error;
+use std::path::Path;
+
+use data::manifest::Manifest;
+use data::store::{Examples, Writer};
+use metrics::{ClassificationReport, ConfusionMatrix, ReportOptions};
+use run::{LOG, MODEL, RUN_TOML, RunFolder};
+use serde_json::json;
+use train::evaluate::Evaluation;
+
+use super::{ReportInput, write};
+
+type Tested = Result<(), Box<dyn Error>>;
+
+fn evaluation(labels: &[String]) -> Result<Evaluation, Box<dyn Error>> {
+    let predictions = vec![0, 1, 1, 1];
+    let confusion = ConfusionMatrix::from_pairs(&[0, 1, 0, 1], &predictions, 2)?;
+    Ok(Evaluation {
+        probabilities: vec![vec![0.9, 0.1], vec![0.2, 0.8], vec![0.375, 0.625], vec![0.25, 0.75]],
+        predictions,
+        report: ClassificationReport::new(&confusion, labels, ReportOptions::default())?,
+        confusion,
+        loss: 0.4,
+        seconds: 0.1,
+        first_batch_seconds: 0.1,
+    })
+}
+
+fn manifest() -> serde_json::Result<Manifest> {
+    serde_json::from_value(json!({
+        "format": 2, "fingerprint": "f", "dataset": "reviews", "variant": "reviews of four films", "source": "a file",
+        "licence": "MIT", "source_sha256": {}, "tokenizer_sha256": "t", "vocab_size": 100, "max_length": 32,
+        "model": {"name": "tiny", "origin": {"hub": {"revision": "0123abc"}}, "note": null},
+        "label_names": ["negative", "positive"], "splits": {}, "audit_sha256": "a", "notes": [],
+    }))
+}
+
+fn examples(path: &Path) -> Result<Examples, Box<dyn Error>> {
+    let mut writer = Writer::create(path)?;
+    for (text, label) in [("a dull film", 0), ("a warm film", 1), ("a <long> film", 0), ("a film", 1)] {
+        writer.push(text, Some(label), &[2, 7, 3])?;
+    }
+    writer.finish()?;
+    Ok(Examples::open(path)?)
+}
+
+/// Writes the report of a run with this log; returns the page and the names of the files.
+fn report(log: &str) -> Result<(String, Vec<String>), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    for (name, text) in [(MODEL, ""), (RUN_TOML, "epochs = 3\nschedule = \"linear\"\n"), (LOG, log)] {
+        std::fs::write(folder.path().join(name), text)?;
+    }
+    let labels = ["negative", "positive"].map(str::to_owned);
+    let manifest = manifest()?;
+    let paths = write(&ReportInput {
+        run: &RunFolder::open(folder.path())?,
+        split: "test",
+        evaluation: &evaluation(&labels)?,
+        labels: &labels,
+        examples: &examples(&folder.path().join("test.arrow"))?,
+        manifest: &manifest,
+        trained_on: &manifest,
+        notes: &["a fallback was used".to_owned()],
+    })?;
+    let page = std::fs::read_to_string(paths.last().ok_or("nothing was written")?)?;
+    let names = paths.iter().filter(|path| path.is_file()).filter_map(|path| path.file_name());
+    Ok((page, names.map(|name| name.to_string_lossy().into_owned()).collect()))
+}
+
+fn headings(page: &str) -> Vec<&str> {
+    page.split("<h2>").skip(1).filter_map(|rest| rest.split_once("</h2>")).map(|(heading, _)| heading).collect()
+}
+
+#[test]
+fn every_section_is_on_the_page_in_its_order() -> Tested {
+    let step = r#"{"event":"step","step":1,"total_steps":1,"epoch":1.0,"loss":0.7,"learning_rate":2e-5,"gradient_norm":1.0,
+        "examples":4,"tokens":12,"examples_per_second":1.0,"tokens_per_second":3.0,"seconds":4.0}"#;
+    let (page, files) = report(&format!("{}\n", step.replace('\n', " ")))?;
+    let expected = [
+        "Scores",
+        "Scores by class",
+        "Confusion matrix",
+        "Training",
+        "Example predictions",
+        "Where data and weights came from",
+        "Configuration",
+    ];
+    assert_eq!(headings(&page), expected);
+    let pictures = ["confusion-test.svg", "confusion-test.png", "curves.svg", "curves.png"];
+    assert_eq!(files, [&pictures[..], &["report-test.html"]].concat());
+
+    assert!(page.contains("<h1>tiny: reviews on test</h1>") && page.contains("a fallback was used"), "{page}");
+    assert!(page.contains("<dd>75.00 %</dd><dd class=\"detail\">4 examples</dd>"), "the accuracy in large print");
+    assert!(page.contains("<td>Hugging Face Hub, revision 0123abc</td>"), "no origin");
+    assert!(page.contains("<th scope=\"row\">schedule</th><td>linear</td>"), "no configuration");
+    let shown: Vec<&str> = page.split("<blockquote dir=\"auto\">").skip(1).collect();
+    let shown: Vec<&str> = shown.iter().filter_map(|rest| rest.split_once('<')).map(|(text, _)| text).collect();
+    assert_eq!(shown, ["a dull film", "a warm film", "a film", "a &lt;long&gt; film"], "the wrong answer comes last");
+    Ok(())
+}
+
+#[test]
+fn a_run_without_a_log_has_no_curves() -> Tested {
+    let (page, files) = report("")?;
+    assert!(!headings(&page).contains(&"Training") && headings(&page).contains(&"Configuration"), "{page}");
+    assert_eq!(files, ["confusion-test.svg", "confusion-test.png", "report-test.html"]);
+    Ok(())
+}
