@@ -1,27 +1,45 @@
-//! End-to-end tests of the built `verdict`: real processes, real files, from texts to answers.
+//! End-to-end tests of the built `verdict`: real processes, real files, from texts to answers. Read the modules below
+//! from top to bottom: each file is one promise to the people who use the program.
 //!
 //! They need no network: data and models are made here, small. One test goes through the fallback of the default source
 //! and says so loudly where pip can't serve it.
+//!
+//! If you add a command or an option that works: `prepare_train_predict`. A place that data comes from: `data_sources`.
+//! Something that a study does: `studies`. State that a training keeps: `resume_is_exact`, and a line in `random_kills`.
+//! A file that can break: `damaged_files`. An error: a case of a group in `error_messages`; where a test has to look at
+//! more than the words, `bad_input_is_refused`.
 
-#[path = "end_to_end/faults.rs"]
-mod faults;
-#[path = "end_to_end/house.rs"]
-mod house;
-#[path = "end_to_end/malformed/mod.rs"]
-mod malformed;
+/// Texts become a model that answers, and the same seed gives the same bytes.
+mod prepare_train_predict;
+
+/// Data comes from where you asked, and no fallback is silent.
+mod data_sources;
+
+/// A study ends in the best model, and can be stopped, continued and shared between processes.
 #[cfg(unix)]
-#[path = "end_to_end/resume.rs"]
-mod resume;
+mod studies;
+
+/// A training that was stopped ends, to the bit, as one that wasn't.
 #[cfg(unix)]
-#[path = "end_to_end/runs.rs"]
-mod runs;
-#[path = "end_to_end/sources.rs"]
-mod sources;
+mod resume_is_exact;
+
+/// The same under SIGKILL at random instants, for trainings.
 #[cfg(unix)]
-#[path = "end_to_end/torture.rs"]
-mod torture;
+mod random_kills;
+
+/// A full disk costs no finished work.
 #[cfg(unix)]
-#[path = "end_to_end/tune.rs"]
-mod tune;
-#[path = "end_to_end/whole_way.rs"]
-mod whole_way;
+mod full_disk;
+
+/// Damaged files are noticed and named, and never trained on.
+#[cfg(unix)]
+mod damaged_files;
+
+/// What can't work is refused before training starts.
+mod bad_input_is_refused;
+
+/// The exact words of every error, in `tests/snapshots`.
+mod error_messages;
+
+/// Not tests: what the tests above share.
+mod support;

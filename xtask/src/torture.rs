@@ -51,7 +51,7 @@ impl TortureFlags {
 /// Some tests of the workspace: their name here, what follows `cargo test`, and a part of their own names. All of the
 /// workspace, because a package tested alone has other features of its dependencies, and so a separate build.
 const STEPS: [(&str, &str, Option<&str>); 3] = [
-    ("kills", "test --workspace --test end_to_end", Some("torture")),
+    ("kills", "test --workspace --test end_to_end", Some("random_kills")),
     ("save path", "test --workspace --lib", Some("checkpoint::tests")),
     ("fuzz", "test --workspace --test fuzz", None),
 ];

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Catalogue, Edit};
-use crate::house::House;
+use super::{Edit, MessageGroup};
+use crate::support::Sandbox;
 
 const FILE: &str = "tiny/model.safetensors";
 const LINE: &str = "train --data data --model tiny";
@@ -36,9 +36,9 @@ fn framed(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn weights() {
-    let mut all = Catalogue::new("weights", "A model folder's weights", House::prepared());
-    let sound = all.house().read(FILE);
+fn bad_weights_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("weights", "A model folder's weights", Sandbox::prepared());
+    let sound = all.sandbox().read(FILE);
     let parts = Parts::read(&sound);
 
     all.with("cut off in the tensors", FILE, Edit::Cut(sound.len() - 100), LINE);
@@ -87,8 +87,8 @@ fn weights() {
         LINE,
     );
 
-    std::fs::remove_file(all.house().path(FILE)).expect("removes");
-    all.refused("no weights", LINE);
+    std::fs::remove_file(all.sandbox().path(FILE)).expect("removes");
+    all.fails("no weights", LINE);
     for name in ["pytorch_model.bin", "model.pt", "epoch-3.ckpt", "Model.PKL"] {
         all.with(&format!("pickle: {name}"), &format!("tiny/{name}"), Edit::Is(b"\x80\x02"), LINE);
     }

@@ -3,14 +3,14 @@
 //! Every case is a real process of the built program, run on a file or flag that somebody will one day hand to it. Its
 //! error is held against a text file in `tests/snapshots`, one file a group. These files are meant to be read: they are
 //! the catalogue of what users see. After a change of words, `VERDICT_UPDATE=1 cargo test -p cli --test end_to_end
-//! malformed` writes them again, and the difference in them is what a review looks at.
+//! error_messages` writes them again, and the difference in them is what a review looks at.
 //!
-//! **A new group** takes one function that makes a [`Catalogue`], adds its cases and ends with `finish()`, and its name
+//! **A new group** takes one function that makes a [`MessageGroup`], adds its cases and ends with `finish()`, and its name
 //! in [`GROUPS`].
 
-mod catalogue;
 mod checkpoints;
 mod configuration;
+mod group;
 mod labels;
 mod models;
 mod parquet;
@@ -22,7 +22,7 @@ mod weights;
 
 use std::collections::BTreeSet;
 
-use catalogue::{Catalogue, Edit, sections, snapshots};
+use group::{Edit, MessageGroup, sections, snapshots};
 
 /// Each group, which is a file of `tests/snapshots`.
 const GROUPS: [&str; 15] = [
@@ -46,8 +46,8 @@ const GROUPS: [&str; 15] = [
 const FEWEST: usize = 400;
 
 #[test]
-fn the_catalogue_is_whole() {
-    if std::env::var_os(catalogue::UPDATE).is_some() {
+fn no_group_and_no_case_is_lost() {
+    if std::env::var_os(group::UPDATE).is_some() {
         return; // The files are being written.
     }
     let files = std::fs::read_dir(snapshots()).expect("the snapshots");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{self, Command};
 
 use model::{Config, Precision, SequenceClassifier};
 use tch::Device;
@@ -12,30 +12,30 @@ const BLAME: [&str; 6] = ["awful", "dull", "cold", "clumsy", "boring", "weak"];
 const OTHER: [&str; 12] = ["the", "film", "is", "a", "story", "actor", "with", "an", "and", "plot", "scene", "ending"];
 
 /// A working directory with a tiny model in it, gone at the end of the test.
-pub(crate) struct House {
+pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
 }
 
-/// What a process said.
-pub(crate) struct Said {
+/// What a process output.
+pub(crate) struct Output {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
-impl Said {
-    pub(crate) fn of(output: Output) -> Self {
-        let Output { status, stdout, stderr } = output;
+impl Output {
+    pub(crate) fn of(output: process::Output) -> Self {
+        let process::Output { status, stdout, stderr } = output;
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         Self { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
     }
 }
 
-impl House {
+impl Sandbox {
     pub(crate) fn new() -> Self {
-        let house = Self { folder: tempfile::tempdir().expect("a folder") };
-        house.write_model("tiny", &[]);
-        house
+        let sandbox = Self { folder: tempfile::tempdir().expect("a folder") };
+        sandbox.write_model("tiny", &[]);
+        sandbox
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -96,41 +96,43 @@ impl House {
     }
 
     /// Runs the program, with these variables set besides.
-    pub(crate) fn run_with(&self, set: &[(&str, &str)], line: &str) -> Said {
-        Said::of(self.command(line).envs(set.iter().copied()).output().expect("the program starts"))
+    pub(crate) fn run_with(&self, set: &[(&str, &str)], line: &str) -> Output {
+        Output::of(self.command(line).envs(set.iter().copied()).output().expect("the program starts"))
     }
 
-    pub(crate) fn run(&self, line: &str) -> Said {
+    pub(crate) fn run(&self, line: &str) -> Output {
         self.run_with(&[], line)
     }
 
     /// Runs what must succeed and returns its standard output.
-    pub(crate) fn done(&self, line: &str) -> String {
-        let said = self.run(line);
-        assert_eq!(said.code, 0, "verdict {line}\n{}{}", said.out, said.err);
-        said.out
+    pub(crate) fn succeeds(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert_eq!(output.code, 0, "verdict {line}\n{}{}", output.out, output.err);
+        output.out
     }
 
-    /// Runs what must be refused and returns the error, with this folder left out.
-    pub(crate) fn refused(&self, line: &str) -> String {
-        self.refusal(&self.run(line)).unwrap_or_else(|what| panic!("verdict {line}\n{what}"))
+    /// Runs what must fail and returns the error, with this folder left out.
+    pub(crate) fn fails(&self, line: &str) -> String {
+        self.failure(&self.run(line)).unwrap_or_else(|what| panic!("verdict {line}\n{what}"))
     }
 
-    /// The error of what was refused, with this folder left out; else what was said instead of a refusal.
-    pub(crate) fn refusal(&self, said: &Said) -> Result<String, String> {
-        let err = said.err.replace(&format!("{}/", self.folder.path().display()), "");
+    /// The error of a command that failed as it must, with this folder left out; else what it wrote instead.
+    pub(crate) fn failure(&self, output: &Output) -> Result<String, String> {
+        let err = output.err.replace(&format!("{}/", self.folder.path().display()), "");
         match err.find("error: ") {
-            Some(start) if matches!(said.code, 1 | 2) && said.out.is_empty() => Ok(err[start..].trim_end().to_owned()),
-            _ => Err(format!("no refusal: exit code {}\n{}{err}", said.code, said.out)),
+            Some(start) if matches!(output.code, 1 | 2) && output.out.is_empty() => {
+                Ok(err[start..].trim_end().to_owned())
+            }
+            _ => Err(format!("no error: exit code {}\n{}{err}", output.code, output.out)),
         }
     }
 
     /// The reviews, prepared for the tiny model in `data`.
     pub(crate) fn prepared() -> Self {
-        let house = Self::new();
-        house.write_reviews("reviews.csv", 100);
-        house.done("prepare --dataset reviews.csv --model tiny --max-length 32 --output data");
-        house
+        let sandbox = Self::new();
+        sandbox.write_reviews("reviews.csv", 100);
+        sandbox.succeeds("prepare --dataset reviews.csv --model tiny --max-length 32 --output data");
+        sandbox
     }
 }
 

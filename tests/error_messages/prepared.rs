@@ -1,25 +1,25 @@
 //! Prepared folders: damaged, half copied, or changed by hand.
 
-use super::{Catalogue, Edit};
-use crate::house::House;
+use super::{Edit, MessageGroup};
+use crate::support::Sandbox;
 
 const LINE: &str = "train --data data";
 const MANIFEST: &str = "data/manifest.json";
 const ARROW: &str = "data/train.arrow";
 
 #[test]
-fn prepared_folders() {
-    let mut all = Catalogue::new("prepared_data", "Prepared folders", House::prepared());
-    all.refused("no such folder", "train --data nowhere");
-    all.refused("no prepared data at all", "train");
-    all.refused("a table instead of a folder", "train --data reviews.csv");
-    all.refused("a model instead of data", "train --data tiny");
+fn damaged_prepared_data_is_refused_in_these_words() {
+    let mut all = MessageGroup::new("prepared_data", "Prepared folders", Sandbox::prepared());
+    all.fails("no such folder", "train --data nowhere");
+    all.fails("no prepared data at all", "train");
+    all.fails("a table instead of a folder", "train --data reviews.csv");
+    all.fails("a model instead of data", "train --data tiny");
     all.with("no manifest", MANIFEST, Edit::Gone, LINE);
     all.with("a manifest that is cut off", MANIFEST, Edit::Cut(200), LINE);
     all.with("an empty manifest", MANIFEST, Edit::Is(b""), LINE);
     all.with("a manifest that is a list", MANIFEST, Edit::Is(b"[1, 2]"), LINE);
     all.with("a manifest in Latin-1", MANIFEST, Edit::Is(b"{\"format\": 2, \"dataset\": \"caf\xE9\"}"), LINE);
-    let manifest = String::from_utf8(all.house().read(MANIFEST)).expect("UTF-8");
+    let manifest = String::from_utf8(all.sandbox().read(MANIFEST)).expect("UTF-8");
     let value: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
     for (name, from, to) in [
         ("a manifest of another program", "\"format\": 2", "\"format\": 99"),
@@ -54,7 +54,7 @@ fn prepared_folders() {
     ] {
         all.with(name, MANIFEST, Edit::Is(changed(pointer, to).as_bytes()), LINE);
     }
-    let length = all.house().read(ARROW).len();
+    let length = all.sandbox().read(ARROW).len();
     all.with("a split's file is missing", "data/validation.arrow", Edit::Gone, LINE);
     all.with("a split's file is cut off", ARROW, Edit::Cut(length - 1), LINE);
     all.with("a split's file is empty", ARROW, Edit::Is(b""), LINE);
@@ -62,7 +62,7 @@ fn prepared_folders() {
     all.with("Arrow: its footer overwritten", ARROW, Edit::Over(length - 60, &[0x55; 40]), LINE);
     all.with("Arrow: a footer longer than the file", ARROW, Edit::Over(length - 10, &i32::MAX.to_le_bytes()), LINE);
     all.with("Arrow: a negative footer", ARROW, Edit::Over(length - 10, &(-1_i32).to_le_bytes()), LINE);
-    let arrow = all.house().read(ARROW);
+    let arrow = all.sandbox().read(ARROW);
     // A row has ten tokens, from [CLS], which is 2, to [SEP], which is 3.
     let is = |at: usize, id: u32| arrow[at..at + 4] == id.to_le_bytes();
     let row = (0..length - 40).find(|&at| is(at, 2) && is(at + 36, 3) && is(at + 40, 2)).expect("a row");

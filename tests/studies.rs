@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::house::{House, Said};
+use crate::support::{Output, Sandbox};
 
 /// Trials of a third of a second.
 const SPACE: &str = "learning_rate = { low = 1e-4, high = 1e-2, log = true }\nbatch_size = [8, 16]\n\
                      epochs = { low = 1, high = 3 }\nhidden_dropout = { low = 0.0, high = 0.3, step = 0.1 }\n";
 
-fn house() -> House {
-    let house = House::prepared();
-    house.write("space.toml", SPACE);
-    house
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::prepared();
+    sandbox.write("space.toml", SPACE);
+    sandbox
 }
 
 /// The trials of a study, by number.
-fn trials(house: &House, study: &str) -> Vec<Value> {
-    house.json(&format!("{study}/trials.json"))["trials"].as_array().expect("trials").clone()
+fn trials(sandbox: &Sandbox, study: &str) -> Vec<Value> {
+    sandbox.json(&format!("{study}/trials.json"))["trials"].as_array().expect("trials").clone()
 }
 
 /// What a trial is and came to, without when and how long.
@@ -32,16 +32,16 @@ fn outcome(trial: &Value) -> String {
     format!("{} {} {} {}", trial["state"], trial["params"], trial["value"], trial["intermediate_values"])
 }
 
-fn outcomes(house: &House, study: &str) -> Vec<String> {
-    trials(house, study).iter().map(outcome).collect()
+fn outcomes(sandbox: &Sandbox, study: &str) -> Vec<String> {
+    trials(sandbox, study).iter().map(outcome).collect()
 }
 
 #[test]
 fn a_study_ends_in_a_model_that_its_configuration_trains_again() {
-    let house = house();
+    let sandbox = sandbox();
     let line = "tune --data data --space space.toml --sampler random --pruner none --trials 4 --study s";
-    let out = house.done(line);
-    let trials = trials(&house, "s");
+    let out = sandbox.succeeds(line);
+    let trials = trials(&sandbox, "s");
     assert_eq!(trials.len(), 4);
     let best = trials.iter().map(|trial| trial["value"].as_f64().expect("complete")).fold(0.0, f64::max);
     let winner = trials.iter().find(|trial| trial["value"] == best).expect("one is the best");
@@ -49,43 +49,46 @@ fn a_study_ends_in_a_model_that_its_configuration_trains_again() {
     assert!(out.contains("scored once, after the selection"), "{out}");
 
     // The winner is a run like any other: its test score is what evaluate says, and texts can be labelled with it.
-    let scored = house.json("s/best/evaluation-test.json")["accuracy"].clone();
-    house.done("evaluate --run s/best --split test --json again.json");
-    assert_eq!(house.json("again.json")["accuracy"], scored);
-    let said = Said::of(house.command("predict --run s/best").arg("the film is lovely").output().expect("starts"));
-    assert!(said.code == 0 && (said.out.contains("positive") || said.out.contains("negative")), "{}", said.err);
+    let scored = sandbox.json("s/best/evaluation-test.json")["accuracy"].clone();
+    sandbox.succeeds("evaluate --run s/best --split test --json again.json");
+    assert_eq!(sandbox.json("again.json")["accuracy"], scored);
+    let output =
+        Output::of(sandbox.command("predict --run s/best").arg("the film is lovely").output().expect("starts"));
+    assert!(output.code == 0 && (output.out.contains("positive") || output.out.contains("negative")), "{}", output.err);
 
     // Nothing was trained again for it, and training again gives the same model.
     assert_eq!(
-        house.read("s/best/model.safetensors"),
-        house.read(&format!("s/trials/{:04}/model.safetensors", winner["number"].as_u64().unwrap()))
+        sandbox.read("s/best/model.safetensors"),
+        sandbox.read(&format!("s/trials/{:04}/model.safetensors", winner["number"].as_u64().unwrap()))
     );
-    house.done("train --config s/best.toml --output again");
-    assert_eq!(house.read("again/model.safetensors"), house.read("s/best/model.safetensors"));
+    sandbox.succeeds("train --config s/best.toml --output again");
+    assert_eq!(sandbox.read("again/model.safetensors"), sandbox.read("s/best/model.safetensors"));
 
     // Only the winner's weights are kept, of all trials the figures.
-    let kept = |name: &str| (0..4).filter(|trial| house.path(&format!("s/trials/{trial:04}/{name}")).exists()).count();
+    let kept =
+        |name: &str| (0..4).filter(|trial| sandbox.path(&format!("s/trials/{trial:04}/{name}")).exists()).count();
     assert_eq!((kept("model.safetensors"), kept("checkpoints"), kept("metrics.json"), kept("log.jsonl")), (1, 0, 4, 4));
     for file in ["study.html", "trials.csv", "best.toml"] {
-        assert!(!house.read(&format!("s/{file}")).is_empty(), "{file}");
+        assert!(!sandbox.read(&format!("s/{file}")).is_empty(), "{file}");
     }
 
     // The same command finds nothing to do and doesn't look at the test split again; a larger one goes on.
-    let before = outcomes(&house, "s");
-    let again = house.done(line);
-    assert_eq!(outcomes(&house, "s"), before);
+    let before = outcomes(&sandbox, "s");
+    let again = sandbox.succeeds(line);
+    assert_eq!(outcomes(&sandbox, "s"), before);
     assert!(again.contains("scored once, after the selection"), "{again}");
-    house.done(&line.replace("--trials 4", "--trials 6"));
-    let after = outcomes(&house, "s");
+    sandbox.succeeds(&line.replace("--trials 4", "--trials 6"));
+    let after = outcomes(&sandbox, "s");
     assert_eq!(after[..4], before[..]);
     assert_eq!(after.len(), 6);
 }
 
 #[test]
 fn bad_trials_are_given_up_and_a_grid_ends_by_itself() {
-    let house = house();
-    house.done("tune --data data --space space.toml --sampler sobol --pruner asha --trials 9 --study s --workers 2");
-    let trials = trials(&house, "s");
+    let sandbox = sandbox();
+    sandbox
+        .succeeds("tune --data data --space space.toml --sampler sobol --pruner asha --trials 9 --study s --workers 2");
+    let trials = trials(&sandbox, "s");
     let state = |state: &str| trials.iter().filter(|trial| trial["state"] == state).count();
     assert_eq!(state("COMPLETE") + state("PRUNED"), 9, "{trials:?}");
     assert!(state("PRUNED") > 0 && state("COMPLETE") > 0, "{trials:?}");
@@ -93,20 +96,22 @@ fn bad_trials_are_given_up_and_a_grid_ends_by_itself() {
         let values = trial["intermediate_values"].as_object().expect("values");
         let last = values.iter().max_by_key(|(step, _)| step.parse::<u64>().unwrap()).expect("was judged by one").1;
         assert_eq!(&trial["value"], last);
-        assert!(!house.path(&format!("s/trials/{:04}/model.safetensors", trial["number"].as_u64().unwrap())).exists());
+        assert!(
+            !sandbox.path(&format!("s/trials/{:04}/model.safetensors", trial["number"].as_u64().unwrap())).exists()
+        );
     }
 
-    house.write(
+    sandbox.write(
         "grid.toml",
         "learning_rate = { low = 1e-3, high = 1e-2, log = true, points = 2 }\nbatch_size = [8, 16]\nepochs = 1\n",
     );
-    house.done("tune --data data --space grid.toml --sampler grid --pruner median --study g");
-    assert_eq!(outcomes(&house, "g").len(), 4, "two rates by two sizes");
+    sandbox.succeeds("tune --data data --space grid.toml --sampler grid --pruner median --study g");
+    assert_eq!(outcomes(&sandbox, "g").len(), 4, "two rates by two sizes");
 }
 
 /// A study in a process group of its own.
-fn start(house: &House, line: &str) -> Child {
-    let mut command = house.command(line);
+fn start(sandbox: &Sandbox, line: &str) -> Child {
+    let mut command = sandbox.command(line);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     command.spawn().expect("the program starts")
 }
@@ -117,54 +122,54 @@ fn send(signal: &str, target: &str) {
 
 #[test]
 fn ctrl_c_stops_cleanly_and_the_same_command_goes_on() {
-    let house = house();
+    let sandbox = sandbox();
     let line = "tune --data data --space space.toml --sampler random --pruner none --trials 5";
-    house.done(&format!("{line} --study undisturbed"));
+    sandbox.succeeds(&format!("{line} --study undisturbed"));
     let disturbed = format!("{line} --study disturbed");
     for delay in [700, 1100] {
-        let mut child = start(&house, &disturbed);
+        let mut child = start(&sandbox, &disturbed);
         std::thread::sleep(Duration::from_millis(delay));
         // As a terminal does: to all processes of the group.
         send("INT", &format!("-{}", child.id()));
         let status = child.wait().expect("ends");
         assert!(matches!(status.code(), Some(130 | 0)), "{status}");
     }
-    house.done(&disturbed);
-    assert_eq!(outcomes(&house, "disturbed"), outcomes(&house, "undisturbed"));
+    sandbox.succeeds(&disturbed);
+    assert_eq!(outcomes(&sandbox, "disturbed"), outcomes(&sandbox, "undisturbed"));
 }
 
 #[test]
 fn when_the_time_is_over_running_trials_wait_for_more() {
-    let house = house();
-    house.write("long.toml", "learning_rate = { low = 1e-4, high = 1e-2, log = true }\nepochs = 60\n");
+    let sandbox = sandbox();
+    sandbox.write("long.toml", "learning_rate = { low = 1e-4, high = 1e-2, log = true }\nepochs = 60\n");
     let line = "tune --data data --space long.toml --sampler random --pruner none --study s";
-    let out = house.done(&format!("{line} --time 1.5s"));
+    let out = sandbox.succeeds(&format!("{line} --time 1.5s"));
     assert!(out.contains("The time limit is reached"), "{out}");
-    let count = |state: &str| trials(&house, "s").iter().filter(|trial| trial["state"] == state).count();
+    let count = |state: &str| trials(&sandbox, "s").iter().filter(|trial| trial["state"] == state).count();
     assert_eq!(count("RUNNING"), 1, "the one that was stopped");
-    let begun = trials(&house, "s").len();
-    house.done(&format!("{line} --trials {begun}"));
+    let begun = trials(&sandbox, "s").len();
+    sandbox.succeeds(&format!("{line} --trials {begun}"));
     assert_eq!((count("RUNNING"), count("COMPLETE")), (0, begun));
     let epochs = |trial: &Value| trial["user_attrs"]["epochs"].as_f64();
-    assert!(trials(&house, "s").iter().all(|trial| epochs(trial) == Some(60.0)), "each to its end");
+    assert!(trials(&sandbox, "s").iter().all(|trial| epochs(trial) == Some(60.0)), "each to its end");
 }
 
 #[test]
 fn two_processes_share_a_study() {
-    let house = house();
+    let sandbox = sandbox();
     let line = "tune --data data --space space.toml --sampler random --pruner none --trials 8 --study s";
-    let mut children = [start(&house, line), start(&house, line)];
+    let mut children = [start(&sandbox, line), start(&sandbox, line)];
     for child in &mut children {
         assert!(child.wait().expect("ends").success());
     }
-    let out = house.done(line);
-    let mut done = outcomes(&house, "s");
+    let out = sandbox.succeeds(line);
+    let mut done = outcomes(&sandbox, "s");
     assert_eq!(done.len(), 8);
     assert!(done.iter().all(|trial| trial.starts_with("\"COMPLETE\"")), "{done:?}");
     done.dedup();
     assert_eq!(done.len(), 8, "no configuration twice");
     assert!(out.contains("scored once"), "{out}");
-    let workers: std::collections::BTreeSet<String> = String::from_utf8(house.read("s/study.jsonl"))
+    let workers: std::collections::BTreeSet<String> = String::from_utf8(sandbox.read("s/study.jsonl"))
         .unwrap()
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -187,11 +192,11 @@ impl Random {
 }
 
 #[test]
-fn torture_of_a_study_by_kills() {
+fn random_kills_lose_no_trial_and_repeat_none() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a whole number"));
     let (kills, seed) =
         (number("VERDICT_KILLS").map_or(8, |kills| kills.div_ceil(10)), number("VERDICT_SEED").unwrap_or(0));
-    let house = house();
+    let sandbox = sandbox();
     let mut random = Random(seed);
     let (began, mut killed, mut studies, mut all) = (Instant::now(), 0, 0, 0);
     while killed < kills {
@@ -200,10 +205,10 @@ fn torture_of_a_study_by_kills() {
             "tune --data data --space space.toml --sampler random --pruner none --trials 10 --seed {studies} --workers {}",
             1 + studies % 2
         );
-        house.done(&format!("{line} --study whole{studies}"));
+        sandbox.succeeds(&format!("{line} --study whole{studies}"));
         let disturbed = format!("{line} --study killed{studies}");
         loop {
-            let mut child = start(&house, &disturbed);
+            let mut child = start(&sandbox, &disturbed);
             let due = Instant::now() + Duration::from_millis(50 + random.below(1500));
             let status = loop {
                 if let Some(status) = child.try_wait().expect("can be waited for") {
@@ -226,7 +231,7 @@ fn torture_of_a_study_by_kills() {
             }
         }
         let (whole, disturbed) =
-            (outcomes(&house, &format!("whole{studies}")), outcomes(&house, &format!("killed{studies}")));
+            (outcomes(&sandbox, &format!("whole{studies}")), outcomes(&sandbox, &format!("killed{studies}")));
         assert_eq!(disturbed, whole, "seed {seed}, study {studies}");
         all += whole.len();
         let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
@@ -244,8 +249,8 @@ fn torture_of_a_study_by_kills() {
 }
 
 #[test]
-fn what_cannot_be_tuned_is_refused() {
-    let house = house();
+fn invalid_searches_are_refused() {
+    let sandbox = sandbox();
     for (line, words) in [
         ("--sampler bayes", "is not one of grid, random, sobol, tpe"),
         ("--pruner hyperband", "is not one of none, median, asha"),
@@ -254,10 +259,10 @@ fn what_cannot_be_tuned_is_refused() {
         ("--workers 0", "--workers"),
         ("--space gone.toml", "failed to read the search space gone.toml"),
     ] {
-        let error = house.refused(&format!("tune --data data --study s {line}"));
+        let error = sandbox.fails(&format!("tune --data data --study s {line}"));
         assert!(error.contains(words), "{line}: {error}");
     }
-    let error = house.refused("tune --data gone");
+    let error = sandbox.fails("tune --data gone");
     assert!(error.contains("gone"), "{error}");
     for (space, words) in [
         ("learnig_rate = [1e-4]", "line 1: unknown option \"learnig_rate\" (hint: did you mean \"learning_rate\"?)"),
@@ -266,25 +271,25 @@ fn what_cannot_be_tuned_is_refused() {
         ("epochs = 3", "nothing to search"),
         ("epochs = { low = 1.5, high = 3 }", "key \"epochs\""),
     ] {
-        house.write("bad.toml", space);
-        let error = house.refused("tune --data data --study s --space bad.toml");
+        sandbox.write("bad.toml", space);
+        let error = sandbox.fails("tune --data data --study s --space bad.toml");
         assert!(error.contains("bad.toml") && error.contains(words), "{space}: {error}");
     }
-    house.done("tune --data data --study s --space space.toml --trials 1");
-    let error = house.refused("tune --data data --study s --space space.toml --trials 2 --metric loss");
+    sandbox.succeeds("tune --data data --study s --space space.toml --trials 1");
+    let error = sandbox.fails("tune --data data --study s --space space.toml --trials 2 --metric loss");
     assert!(error.contains("hint"), "{error}");
-    let error = house.refused("tune --data data --study s --space space.toml --trials 2 --metric macro-f1");
+    let error = sandbox.fails("tune --data data --study s --space space.toml --trials 2 --metric macro-f1");
     assert!(
         error.contains("expected metric accuracy as in its earlier trials, found macro-f1")
             && error.contains("--study"),
         "{error}"
     );
     // Runs of a study that is gone are not taken for those of a new one.
-    std::fs::remove_file(house.path("s/study.jsonl")).expect("removes");
-    let error = house.refused("tune --data data --study s --space space.toml");
+    std::fs::remove_file(sandbox.path("s/study.jsonl")).expect("removes");
+    let error = sandbox.fails("tune --data data --study s --space space.toml");
     assert!(error.contains("s/trials/0000 exists, but the study has no such trial"), "{error}");
     // Trials that all fail end the study, with the reason.
-    house.write("long.toml", "freeze_layers = [3, 4]\nlearning_rate = { low = 1e-4, high = 1e-3 }");
-    let error = house.refused("tune --data data --study f --space long.toml");
+    sandbox.write("long.toml", "freeze_layers = [3, 4]\nlearning_rate = { low = 1e-4, high = 1e-3 }");
+    let error = sandbox.fails("tune --data data --study f --space long.toml");
     assert!(error.contains("the first 3 trials all failed") && error.contains("the model's 2 layers"), "{error}");
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Catalogue, Edit};
-use crate::house::House;
+use super::{Edit, MessageGroup};
+use crate::support::Sandbox;
 
 /// A table of `rows` different texts.
 fn table(rows: usize, label: impl Fn(usize) -> String) -> String {
@@ -20,14 +20,14 @@ fn turns(labels: &[&str]) -> String {
 }
 
 #[test]
-fn labels() {
-    let mut all = Catalogue::new("labels", "Labels", House::new());
-    let house = all.house();
-    house.write("sound.csv", "text,label\nanother film,0\none more film,1\n");
-    house.write("third.csv", "text,label\nanother film,0\none more film,2\n");
-    house.write("unlabelled.csv", "text,label\nanother film,-1\none more film,-1\n");
-    house.write("half.csv", "text,label\nanother film,0\none more film,\n");
-    house.write("longer.csv", "text,label\n\"they tell a long and winding story of one film twice\",0\n");
+fn bad_labels_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("labels", "Labels", Sandbox::new());
+    let sandbox = all.sandbox();
+    sandbox.write("sound.csv", "text,label\nanother film,0\none more film,1\n");
+    sandbox.write("third.csv", "text,label\nanother film,0\none more film,2\n");
+    sandbox.write("unlabelled.csv", "text,label\nanother film,-1\none more film,-1\n");
+    sandbox.write("half.csv", "text,label\nanother film,0\none more film,\n");
+    sandbox.write("longer.csv", "text,label\n\"they tell a long and winding story of one film twice\",0\n");
     let both = "--validation-file sound.csv --test-file sound.csv";
 
     all.table("-1 in every row", "a.csv", turns(&["-1"]), "");
@@ -108,12 +108,12 @@ fn labels() {
 }
 
 #[test]
-fn treebank() {
-    let mut all = Catalogue::new("treebank", "The treebank's trees", House::new());
+fn bad_trees_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("treebank", "The treebank's trees", Sandbox::new());
     let line = "prepare --dataset sst2 --source sst --model tiny --max-length 32";
     let good = "(3 (2 It) (4 works))\n(1 (2 It) (0 fails))\n";
     for file in ["train.txt", "dev.txt", "test.txt"] {
-        all.house().write(&format!("sst/{file}"), good);
+        all.sandbox().write(&format!("sst/{file}"), good);
     }
     let deep = format!("{}(2 It){}", "(3 ".repeat(600), ")".repeat(600));
     let long = format!("(3 {})", "a".repeat(70_000));
@@ -138,8 +138,8 @@ fn treebank() {
     all.with("an empty file", "sst/dev.txt", Edit::Is(b""), line);
     all.with("a file is missing", "sst/test.txt", Edit::Gone, line);
     all.with("neutral sentences alone", "sst/train.txt", Edit::Is(b"(2 (2 It) (2 is))\n"), line);
-    all.refused("no such folder", &line.replace("--source sst", "--source nowhere"));
-    all.refused("the folder as a data set", "prepare --dataset sst --model tiny --max-length 32");
+    all.fails("no such folder", &line.replace("--source sst", "--source nowhere"));
+    all.fails("the folder as a data set", "prepare --dataset sst --model tiny --max-length 32");
     all.with(
         "not three files but one",
         "own/train.txt",
@@ -150,16 +150,16 @@ fn treebank() {
 }
 
 #[test]
-fn splits() {
-    let mut all = Catalogue::new("splits", "Splits", House::new());
-    let house = all.house();
-    house.write("a.csv", &turns(&["0", "1"]));
-    house.write("few.csv", "text,label\nfine,1\ndull,0\nwarm,1\n");
-    house.write("empty.csv", "text,label\n");
-    house.write("other.csv", "film,label\nfine,1\n");
-    house.write("bare.csv", "text\nfine\n");
-    house.write("folder/train.csv", "text,label\nfine,1\n");
-    house.write("none/validation.csv", "text,label\nfine,1\n");
+fn bad_splits_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("splits", "Splits", Sandbox::new());
+    let sandbox = all.sandbox();
+    sandbox.write("a.csv", &turns(&["0", "1"]));
+    sandbox.write("few.csv", "text,label\nfine,1\ndull,0\nwarm,1\n");
+    sandbox.write("empty.csv", "text,label\n");
+    sandbox.write("other.csv", "film,label\nfine,1\n");
+    sandbox.write("bare.csv", "text\nfine\n");
+    sandbox.write("folder/train.csv", "text,label\nfine,1\n");
+    sandbox.write("none/validation.csv", "text,label\nfine,1\n");
     for (name, line) in [
         ("too few rows to split", "--dataset few.csv"),
         ("too few rows for one more split", "--dataset few.csv --test-file a.csv"),
@@ -176,7 +176,7 @@ fn splits() {
         ("a folder without a training file", "--dataset none"),
         ("the training file as test file", "--dataset a.csv --validation-file few.csv --test-file a.csv"),
     ] {
-        all.refused(name, &format!("prepare {line} --model tiny --max-length 32"));
+        all.fails(name, &format!("prepare {line} --model tiny --max-length 32"));
     }
     all.finish();
 }

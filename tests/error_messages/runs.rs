@@ -1,32 +1,34 @@
 //! Run folders that `evaluate` and `predict` are pointed at, and what can be asked of them.
 
-use super::{Catalogue, Edit};
-use crate::house::House;
+use super::{Edit, MessageGroup};
+use crate::support::Sandbox;
 
 #[test]
-fn run_folders() {
-    let house = House::prepared();
-    house.done("train --data data --max-steps 1 --threads 1 --output run");
-    house.write("unlabelled.csv", "text\nthe film is lovely\n");
-    house.done("prepare --dataset reviews.csv --test-file unlabelled.csv --model tiny --max-length 32 --output open");
-    house.write("others.csv", "text,label\n\"the film\",good\n\"a plot\",bad\n\"an actor\",good\n");
-    house.done(
+fn bad_run_folders_are_refused_in_these_words() {
+    let sandbox = Sandbox::prepared();
+    sandbox.succeeds("train --data data --max-steps 1 --threads 1 --output run");
+    sandbox.write("unlabelled.csv", "text\nthe film is lovely\n");
+    sandbox.succeeds(
+        "prepare --dataset reviews.csv --test-file unlabelled.csv --model tiny --max-length 32 --output open",
+    );
+    sandbox.write("others.csv", "text,label\n\"the film\",good\n\"a plot\",bad\n\"an actor\",good\n");
+    sandbox.succeeds(
         "prepare --dataset others.csv --validation-file others.csv --test-file others.csv --allow-leakage --model tiny \
          --max-length 32 --output others",
     );
-    house.write("latin.txt", "fine\n");
-    house.write("empty/.keep", "");
-    let mut all = Catalogue::new("runs", "Run folders, for evaluate and predict", house);
+    sandbox.write("latin.txt", "fine\n");
+    sandbox.write("empty/.keep", "");
+    let mut all = MessageGroup::new("runs", "Run folders, for evaluate and predict", sandbox);
     let (evaluate, predict) = ("evaluate --run run", "predict --run run lovely");
 
-    all.refused("no such run", "evaluate --run nowhere");
-    all.refused("no such run, to predict", "predict --run nowhere lovely");
-    all.refused("no runs at all", "evaluate");
-    all.refused("no runs at all, to predict", "predict lovely");
-    all.refused("an empty folder", "evaluate --run empty");
-    all.refused("a model folder", "evaluate --run tiny");
-    all.refused("a model folder, to predict", "predict --run tiny lovely");
-    all.refused("a prepared folder, to predict", "predict --run data lovely");
+    all.fails("no such run", "evaluate --run nowhere");
+    all.fails("no such run, to predict", "predict --run nowhere lovely");
+    all.fails("no runs at all", "evaluate");
+    all.fails("no runs at all, to predict", "predict lovely");
+    all.fails("an empty folder", "evaluate --run empty");
+    all.fails("a model folder", "evaluate --run tiny");
+    all.fails("a model folder, to predict", "predict --run tiny lovely");
+    all.fails("a prepared folder, to predict", "predict --run data lovely");
     for (name, file, edit) in [
         ("no model", "run/model.safetensors", Edit::Gone),
         ("no run.toml", "run/run.toml", Edit::Gone),
@@ -78,7 +80,7 @@ fn run_folders() {
         (
             "no classifier, to predict",
             "run/model.safetensors",
-            Edit::Is(&std::fs::read(all.house().path("tiny/model.safetensors")).expect("reads")[..1000]),
+            Edit::Is(&std::fs::read(all.sandbox().path("tiny/model.safetensors")).expect("reads")[..1000]),
         ),
         (
             "a length of 1 in data.json, to predict",
@@ -106,7 +108,7 @@ fn run_folders() {
         ("a precision that doesn't exist", "predict --run run --precision int8 lovely"),
         ("training into a finished run", "train --data data --output run"),
     ] {
-        all.refused(name, line);
+        all.fails(name, line);
     }
     all.with("a text file in Latin-1", "latin.txt", Edit::Is(b"caf\xE9\n"), "predict --run run --file latin.txt");
     all.finish();

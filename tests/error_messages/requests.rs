@@ -1,16 +1,16 @@
 //! What can be asked for on the command line and must not be.
 
-use super::Catalogue;
-use crate::house::House;
+use super::MessageGroup;
+use crate::support::Sandbox;
 
 #[test]
-fn flags_of_prepare() {
-    let mut all = Catalogue::new("prepare_flags", "Flags of prepare", House::new());
-    let house = all.house();
-    house.write_reviews("a.csv", 30);
-    house.write("home/thesis.txt", "years of work");
-    house.write("taken", "a file");
-    house.write("empty/.keep", "");
+fn bad_flags_of_prepare_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("prepare_flags", "Flags of prepare", Sandbox::new());
+    let sandbox = all.sandbox();
+    sandbox.write_reviews("a.csv", 30);
+    sandbox.write("home/thesis.txt", "years of work");
+    sandbox.write("taken", "a file");
+    sandbox.write("empty/.keep", "");
     for (name, line) in [
         ("a data set that doesn't exist", "prepare --dataset sst7 --model tiny"),
         ("a path that doesn't exist", "prepare --dataset data/reviews --model tiny"),
@@ -47,18 +47,18 @@ fn flags_of_prepare() {
         ("an output with other files", "prepare --dataset a.csv --model tiny --max-length 32 --output home"),
         ("an output that is a file", "prepare --dataset a.csv --model tiny --max-length 32 --output taken"),
     ] {
-        all.refused(name, line);
+        all.fails(name, line);
     }
     all.finish();
 }
 
 #[test]
-fn flags_of_train() {
-    let mut all = Catalogue::new("train_flags", "Flags of train", House::prepared());
-    let house = all.house();
-    house.write("home/thesis.txt", "years of work");
-    house.write("taken", "a file");
-    house.write_model("other", &["another"]);
+fn bad_flags_of_train_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("train_flags", "Flags of train", Sandbox::prepared());
+    let sandbox = all.sandbox();
+    sandbox.write("home/thesis.txt", "years of work");
+    sandbox.write("taken", "a file");
+    sandbox.write_model("other", &["another"]);
     for (name, flags) in [
         ("no passes", "--epochs 0"),
         ("half a pass", "--epochs 0.5"),
@@ -102,11 +102,11 @@ fn flags_of_train() {
         ("an output that is a file", "--output taken"),
     ] {
         let data = if flags.starts_with("--data") { "" } else { "--data data " };
-        all.refused(name, &format!("train {data}{flags}"));
+        all.fails(name, &format!("train {data}{flags}"));
     }
     if !tch::Cuda::is_available() {
         let found = Some(("is not available: ", " (hint: "));
-        all.refused_whatever("a GPU where there is none", "train --data data --device cuda", found);
+        all.fails_except("a GPU where there is none", "train --data data --device cuda", found);
     }
     all.finish();
 }

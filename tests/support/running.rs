@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::house::{House, Said};
+use super::{Output, Sandbox};
+
+/// 11 steps an epoch, 33 in all, dropout on.
+pub(crate) const TRAIN: &str = "train --data data --learning-rate 0.003 --precision fp32 --threads 1 --epochs 3";
 
 /// A process of the program that is still going on.
 pub(crate) struct Running {
@@ -26,8 +29,8 @@ impl Running {
     }
 
     /// Waits for the end. A process that was ended by a signal has the code -1.
-    pub(crate) fn end(mut self) -> Said {
-        Said::of(self.child.take().expect("running").wait_with_output().expect("ends"))
+    pub(crate) fn end(mut self) -> Output {
+        Output::of(self.child.take().expect("running").wait_with_output().expect("ends"))
     }
 }
 
@@ -40,7 +43,15 @@ impl Drop for Running {
     }
 }
 
-impl House {
+impl Sandbox {
+    /// Prepared data and a run of [`TRAIN`] that was never stopped, with all its checkpoints: of every fourth step and of
+    /// each epoch's last.
+    pub(crate) fn with_undisturbed_run() -> Self {
+        let sandbox = Self::prepared();
+        sandbox.succeeds(&format!("{TRAIN} --save-every 4 --save-total 99 --output whole"));
+        sandbox
+    }
+
     pub(crate) fn start(&self, line: &str) -> Running {
         let mut command = self.command(line);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -9,8 +9,8 @@ use arrow::array::{
 use arrow::datatypes::Int32Type;
 use parquet::arrow::ArrowWriter;
 
-use super::Catalogue;
-use crate::house::House;
+use super::MessageGroup;
+use crate::support::Sandbox;
 
 /// A file of these columns.
 fn file(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
@@ -40,8 +40,8 @@ fn each<T>(value: impl Fn(usize) -> T) -> Vec<T> {
 }
 
 #[test]
-fn parquet_files() {
-    let mut all = Catalogue::new("parquet", "Parquet", House::new());
+fn bad_parquet_files_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("parquet", "Parquet", Sandbox::new());
     let good = file(vec![("text", texts()), ("label", labels())]);
 
     all.table("nothing at all", "a.parquet", "", "");
@@ -95,10 +95,10 @@ fn parquet_files() {
 
     let words: ArrayRef = Arc::new(StringArray::from(each(|row| (row % 2).to_string())));
     for (shard, label) in [(0, labels()), (1, words)] {
-        let path = all.house().path(&format!("shards/train-0000{shard}-of-00002.parquet"));
+        let path = all.sandbox().path(&format!("shards/train-0000{shard}-of-00002.parquet"));
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
         std::fs::write(path, file(vec![("text", texts()), ("label", label)])).expect("writes");
     }
-    all.refused("shards of different types", "prepare --dataset shards --model tiny --max-length 32");
+    all.fails("shards of different types", "prepare --dataset shards --model tiny --max-length 32");
     all.finish();
 }

@@ -1,7 +1,7 @@
 //! CSV, TSV and JSON lines, as spreadsheets, scripts and half-finished downloads leave them.
 
-use super::{Catalogue, Edit};
-use crate::house::House;
+use super::{Edit, MessageGroup};
+use crate::support::Sandbox;
 
 const MIB: usize = 1 << 20;
 
@@ -11,8 +11,8 @@ fn utf16(text: &str, mark: &[u8], bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
 }
 
 #[test]
-fn csv_and_tsv() {
-    let mut all = Catalogue::new("csv", "CSV and TSV", House::new());
+fn bad_csv_and_tsv_files_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("csv", "CSV and TSV", Sandbox::new());
     let good = "text,label\na fine film,1\na dull film,0\n";
 
     all.table("a quote that is never closed", "a.csv", "text,label\nfine,1\n\"dull,0\nwarm,1\n", "");
@@ -51,9 +51,9 @@ fn csv_and_tsv() {
     all.table("a large-file pointer instead of the file", "a.csv", LFS_POINTER, "");
     all.table("a spreadsheet", "a.xlsx", b"PK\x03\x04", "");
     all.table("a name without an ending", "films", good, "");
-    all.refused("no such file", "prepare --dataset no.csv --model tiny --max-length 32");
-    std::os::unix::fs::symlink("/dev/zero", all.house().path("zero.csv")).expect("a link");
-    all.refused("a device", "prepare --dataset zero.csv --model tiny --max-length 32");
+    all.fails("no such file", "prepare --dataset no.csv --model tiny --max-length 32");
+    std::os::unix::fs::symlink("/dev/zero", all.sandbox().path("zero.csv")).expect("a link");
+    all.fails("a device", "prepare --dataset zero.csv --model tiny --max-length 32");
     all.finish();
 }
 
@@ -61,8 +61,8 @@ const LFS_POINTER: &str = "version https://git-lfs.github.com/spec/v1\n\
     oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
 
 #[test]
-fn json_lines() {
-    let mut all = Catalogue::new("jsonl", "JSON lines", House::new());
+fn bad_json_lines_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("jsonl", "JSON lines", Sandbox::new());
     let good = r#"{"text": "fine", "label": 1}"#;
     // Sixty sound lines and one more: enough to be split, so that the labels are looked at.
     let before: String = (0..60).map(|n| format!("{{\"text\": \"film {n}\", \"label\": {}}}\n", n % 2)).collect();
@@ -99,7 +99,7 @@ fn json_lines() {
     all.table("only blank lines", "a.jsonl", "\n  \n\n", "");
     all.table("nothing at all", "a.jsonl", "", "");
     let line = "prepare --dataset folder --model tiny --max-length 32";
-    all.house().write("folder/train.csv", "text,label\nfine,1\n");
+    all.sandbox().write("folder/train.csv", "text,label\nfine,1\n");
     all.with("a split in two formats", "folder/train.jsonl", Edit::Is(good.as_bytes()), line);
     all.finish();
 }

@@ -1,22 +1,22 @@
 //! The whole way on data that a tiny model can learn: prepare, train, evaluate, predict.
 
-use crate::house::House;
+use crate::support::Sandbox;
 
 const QUICK: &str = "--data data --learning-rate 0.003 --precision fp32 --threads 1";
 
 #[test]
-fn from_texts_to_answers() {
-    let house = House::prepared();
-    let run = house.done(&format!("train {QUICK} --epochs 12 --output run --tensorboard --warmup-ratio 0.1"));
+fn texts_become_a_model_that_answers() {
+    let sandbox = Sandbox::prepared();
+    let run = sandbox.succeeds(&format!("train {QUICK} --epochs 12 --output run --tensorboard --warmup-ratio 0.1"));
     assert_eq!(run, "run\n", "stdout carries the run's folder and nothing else");
-    let metrics = house.json("run/metrics.json");
-    let rows = house.json("data/manifest.json")["splits"]["train"]["rows"].as_u64().expect("a count");
+    let metrics = sandbox.json("run/metrics.json");
+    let rows = sandbox.json("data/manifest.json")["splits"]["train"]["rows"].as_u64().expect("a count");
     let steps = 12 * rows.div_ceil(16);
     assert_eq!(metrics["steps"], steps);
     assert_eq!(metrics["reason"], "finished");
 
-    let shown = house.done("evaluate --run run --json figures.json");
-    let figures = house.json("figures.json");
+    let shown = sandbox.succeeds("evaluate --run run --json figures.json");
+    let figures = sandbox.json("figures.json");
     let accuracy = figures["accuracy"].as_f64().expect("a number");
     assert!(accuracy >= 0.9, "a model that learns tells these apart: {accuracy}\n{shown}");
     assert_eq!(figures["split"], "test");
@@ -27,18 +27,18 @@ fn from_texts_to_answers() {
     assert_eq!(Some(total), figures["examples"].as_u64());
     assert!((accuracy - (matrix[0][0] + matrix[1][1]) as f64 / total as f64).abs() < 1e-12);
     assert!(shown.contains("rows: true class, columns: predicted class"), "{shown}");
-    assert_eq!(house.read("run/evaluation-test.json"), house.read("figures.json"));
-    assert!(house.read("run/confusion-test.png").starts_with(b"\x89PNG"));
-    let page = String::from_utf8(house.read("run/report-test.html")).expect("UTF-8");
+    assert_eq!(sandbox.read("run/evaluation-test.json"), sandbox.read("figures.json"));
+    assert!(sandbox.read("run/confusion-test.png").starts_with(b"\x89PNG"));
+    let page = String::from_utf8(sandbox.read("run/report-test.html")).expect("UTF-8");
     assert!(page.contains("<svg") && page.contains(&format!("{:.2} %", 100.0 * accuracy)), "{page}");
 
-    let lines = std::fs::read_to_string(house.path("run/log.jsonl")).expect("a log");
+    let lines = std::fs::read_to_string(sandbox.path("run/log.jsonl")).expect("a log");
     let events: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let count = |event: &str| events.iter().filter(|line| line["event"] == event).count();
     assert_eq!((count("step") as u64, count("evaluation")), (steps, 12));
 
-    house.write("texts.txt", "the film is superb, a the .\nthe film is boring, a the .\n");
-    let answers = house.done("predict --run run --json --file texts.txt");
+    sandbox.write("texts.txt", "the film is superb, a the .\nthe film is boring, a the .\n");
+    let answers = sandbox.succeeds("predict --run run --json --file texts.txt");
     let label = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["label"].clone();
     let labels: Vec<serde_json::Value> = answers.lines().map(label).collect();
     assert_eq!(labels, ["positive", "negative"], "{answers}");
@@ -46,45 +46,47 @@ fn from_texts_to_answers() {
 
 #[test]
 fn the_newest_data_and_run_are_taken() {
-    let house = House::new();
-    house.write_reviews("reviews.csv", 60);
-    house.done("prepare --dataset reviews.csv --model tiny --max-length 32");
-    let run = house.done("train --max-steps 2 --threads 1");
+    let sandbox = Sandbox::new();
+    sandbox.write_reviews("reviews.csv", 60);
+    sandbox.succeeds("prepare --dataset reviews.csv --model tiny --max-length 32");
+    let run = sandbox.succeeds("train --max-steps 2 --threads 1");
     assert!(run.starts_with("runs/") && run.trim_end().ends_with("-tiny"), "{run}");
-    assert!(house.done("evaluate --split validation").contains("accuracy"));
-    assert_eq!(house.done("predict lovely awful").lines().count(), 2);
+    assert!(sandbox.succeeds("evaluate --split validation").contains("accuracy"));
+    assert_eq!(sandbox.succeeds("predict lovely awful").lines().count(), 2);
     // Prepared a second time nothing is written, and it is still what training takes.
-    assert!(house.done("prepare --dataset reviews.csv --model tiny --max-length 32").contains("already prepared"));
+    assert!(
+        sandbox.succeeds("prepare --dataset reviews.csv --model tiny --max-length 32").contains("already prepared")
+    );
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
-    let house = House::prepared();
+    let sandbox = Sandbox::prepared();
     for (run, seed) in [("a", 1), ("b", 1), ("c", 2)] {
-        house.done(&format!("train {QUICK} --epochs 1 --seed {seed} --output {run}"));
+        sandbox.succeeds(&format!("train {QUICK} --epochs 1 --seed {seed} --output {run}"));
     }
-    assert_eq!(house.read("a/model.safetensors"), house.read("b/model.safetensors"));
-    assert_ne!(house.read("a/model.safetensors"), house.read("c/model.safetensors"));
+    assert_eq!(sandbox.read("a/model.safetensors"), sandbox.read("b/model.safetensors"));
+    assert_ne!(sandbox.read("a/model.safetensors"), sandbox.read("c/model.safetensors"));
 }
 
 #[test]
 fn a_saved_configuration_trains_the_same_model_and_flags_win_over_it() {
-    let house = House::prepared();
-    house.done(&format!("train {QUICK} --epochs 1 --label-smoothing 0.1 --class-weights balanced --output a"));
-    house.done("train --config a/run.toml --output b");
-    assert_eq!(house.read("a/model.safetensors"), house.read("b/model.safetensors"));
-    house.done("train --config a/run.toml --label-smoothing 0 --output c");
-    assert_ne!(house.read("a/model.safetensors"), house.read("c/model.safetensors"));
+    let sandbox = Sandbox::prepared();
+    sandbox.succeeds(&format!("train {QUICK} --epochs 1 --label-smoothing 0.1 --class-weights balanced --output a"));
+    sandbox.succeeds("train --config a/run.toml --output b");
+    assert_eq!(sandbox.read("a/model.safetensors"), sandbox.read("b/model.safetensors"));
+    sandbox.succeeds("train --config a/run.toml --label-smoothing 0 --output c");
+    assert_ne!(sandbox.read("a/model.safetensors"), sandbox.read("c/model.safetensors"));
 }
 
 #[test]
-fn accumulated_gradients_are_the_larger_batchs() {
-    let house = House::prepared();
+fn accumulated_gradients_equal_those_of_the_larger_batch() {
+    let sandbox = Sandbox::prepared();
     let common = format!("{QUICK} --epochs 1 --hidden-dropout 0 --attention-dropout 0 --classifier-dropout 0");
-    house.done(&format!("train {common} --batch-size 32 --output whole"));
-    house.done(&format!("train {common} --batch-size 8 --gradient-accumulation-steps 4 --output parts"));
+    sandbox.succeeds(&format!("train {common} --batch-size 32 --output whole"));
+    sandbox.succeeds(&format!("train {common} --batch-size 8 --gradient-accumulation-steps 4 --output parts"));
     let losses = |run: &str| -> Vec<f64> {
-        let log = std::fs::read_to_string(house.path(&format!("{run}/log.jsonl"))).expect("a log");
+        let log = std::fs::read_to_string(sandbox.path(&format!("{run}/log.jsonl"))).expect("a log");
         let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
         lines.filter(|line| line["event"] == "step").filter_map(|line| line["loss"].as_f64()).collect()
     };
@@ -98,7 +100,7 @@ fn accumulated_gradients_are_the_larger_batchs() {
 
 #[test]
 fn every_optimizer_schedule_and_precision_trains() {
-    let house = House::prepared();
+    let sandbox = Sandbox::prepared();
     let quick = "--data data --max-steps 6 --threads 1";
     for (index, flags) in [
         "--optimizer adamw --schedule linear --warmup-steps 2 --precision bf16",
@@ -112,13 +114,13 @@ fn every_optimizer_schedule_and_precision_trains() {
     .into_iter()
     .enumerate()
     {
-        house.done(&format!("train {quick} {flags} --output run-{index}"));
-        let loss = house.json(&format!("run-{index}/metrics.json"))["validation"]["loss"].as_f64().expect("a loss");
+        sandbox.succeeds(&format!("train {quick} {flags} --output run-{index}"));
+        let loss = sandbox.json(&format!("run-{index}/metrics.json"))["validation"]["loss"].as_f64().expect("a loss");
         assert!(loss.is_finite(), "{flags}: {loss}");
     }
     // Frozen parts keep the bytes that they came with; the rest has moved.
     let tensors = |path: &str| {
-        let list = tch::Tensor::read_safetensors(house.path(path).join("model.safetensors")).expect("reads");
+        let list = tch::Tensor::read_safetensors(sandbox.path(path).join("model.safetensors")).expect("reads");
         list.into_iter().collect::<std::collections::HashMap<_, _>>()
     };
     let (before, after) = (tensors("tiny"), tensors("run-5"));
@@ -132,21 +134,21 @@ fn every_optimizer_schedule_and_precision_trains() {
 
 #[test]
 fn texts_come_from_files_pipes_and_splits_too() {
-    let house = House::prepared();
-    house.done(&format!("train {QUICK} --max-steps 5 --output run"));
-    house.write("texts.txt", "the film is lovely\n\nthe plot is awful\n");
-    assert_eq!(house.done("predict --run run --file texts.txt").lines().count(), 3, "a line for a line");
-    let split = house.done("predict --run run --split test --json");
-    let rows = house.json("data/manifest.json")["splits"]["test"]["rows"].as_u64().expect("a count");
+    let sandbox = Sandbox::prepared();
+    sandbox.succeeds(&format!("train {QUICK} --max-steps 5 --output run"));
+    sandbox.write("texts.txt", "the film is lovely\n\nthe plot is awful\n");
+    assert_eq!(sandbox.succeeds("predict --run run --file texts.txt").lines().count(), 3, "a line for a line");
+    let split = sandbox.succeeds("predict --run run --split test --json");
+    let rows = sandbox.json("data/manifest.json")["splits"]["test"]["rows"].as_u64().expect("a count");
     assert_eq!(split.lines().count() as u64, rows);
 }
 
 #[test]
 fn a_run_can_be_moved() {
-    let house = House::prepared();
-    house.done(&format!("train {QUICK} --max-steps 5 --output run"));
-    let before = house.done("predict --run run --json lovely");
-    std::fs::rename(house.path("run"), house.path("elsewhere")).expect("moves");
-    assert_eq!(house.done("predict --run elsewhere --json lovely"), before);
-    assert!(house.done("evaluate --run elsewhere").contains("accuracy"));
+    let sandbox = Sandbox::prepared();
+    sandbox.succeeds(&format!("train {QUICK} --max-steps 5 --output run"));
+    let before = sandbox.succeeds("predict --run run --json lovely");
+    std::fs::rename(sandbox.path("run"), sandbox.path("elsewhere")).expect("moves");
+    assert_eq!(sandbox.succeeds("predict --run elsewhere --json lovely"), before);
+    assert!(sandbox.succeeds("evaluate --run elsewhere").contains("accuracy"));
 }

@@ -1,11 +1,11 @@
 //! `--config` files.
 
-use super::{Catalogue, Edit};
-use crate::house::House;
+use super::{Edit, MessageGroup};
+use crate::support::Sandbox;
 
 #[test]
-fn config_files() {
-    let mut all = Catalogue::new("config_file", "Files of --config", House::prepared());
+fn bad_config_files_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("config_file", "Files of --config", Sandbox::prepared());
     let line = "train --data data --config a.toml";
     for (name, text) in [
         ("a key that doesn't exist", "epochs = 3\nlearnig_rate = 2e-5\n"),
@@ -38,8 +38,8 @@ fn config_files() {
         all.with(name, "a.toml", Edit::Is(text.as_bytes()), line);
     }
     all.with("Latin-1", "a.toml", Edit::Is(b"output = \"caf\xE9\"\n"), line);
-    all.refused("no such file", line);
-    all.refused("a folder", "train --data data --config data");
+    all.fails("no such file", line);
+    all.fails("a folder", "train --data data --config data");
     all.with(
         "a flag against the file",
         "a.toml",

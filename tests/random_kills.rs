@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::house::House;
+use crate::support::Sandbox;
 
 /// What has state that a resumed run must have again: optimizers, both precisions, accumulation, orders, patience.
 const CONFIGURATIONS: [&str; 8] = [
@@ -30,9 +30,9 @@ fn setting<T: FromStr>(name: &str, otherwise: T) -> T {
 }
 
 #[test]
-fn torture_by_kills() {
+fn trainings_killed_at_random_end_as_undisturbed_ones() {
     let (kills, seed): (u64, u64) = (setting("VERDICT_KILLS", 25), setting("VERDICT_SEED", 0));
-    let house = House::prepared();
+    let sandbox = Sandbox::prepared();
     let began = Instant::now();
     let mut deaths: Vec<Value> = Vec::new();
     for (index, flags) in (0..).zip(CONFIGURATIONS) {
@@ -48,11 +48,11 @@ fn torture_by_kills() {
         );
         // A flag that a configuration gives again would be refused; the later one is meant.
         let line = without_repeated(&line);
-        let said = house.run(&line);
-        assert_eq!(said.code, 0, "seed {seed}: verdict {line}\n{}{}", said.out, said.err);
-        let report = house.json("report.json");
+        let output = sandbox.run(&line);
+        assert_eq!(output.code, 0, "seed {seed}: verdict {line}\n{}{}", output.out, output.err);
+        let report = sandbox.json("report.json");
         assert_eq!(report["kills"], share, "{line}");
-        assert_eq!(report["identical"], true, "{line}\n{}", said.out);
+        assert_eq!(report["identical"], true, "{line}\n{}", output.out);
         for comparison in report["comparisons"].as_array().expect("comparisons") {
             assert_eq!(comparison["identical"], true, "{line}: {comparison}");
         }
@@ -76,7 +76,7 @@ fn torture_by_kills() {
     assert_eq!(deaths.len() as u64, kills);
     assert!(saving * 5 >= kills, "seed {seed}: only {saving} of {kills} kills were inside a save");
     assert!(recovering > 0 || kills < 10, "seed {seed}: no kill was during recovery");
-    assert!(!house.path("runs").exists(), "what was identical is tidied up");
+    assert!(!sandbox.path("runs").exists(), "what was identical is tidied up");
 }
 
 /// The command line with only the last of each flag that is given twice.
@@ -101,14 +101,14 @@ fn told(line: &str) {
 }
 
 #[test]
-fn what_cannot_be_verified_is_refused() {
-    let house = House::prepared();
-    let error = house.refused("verify-resume --data data --output run");
+fn options_that_verify_resume_cannot_take_are_refused() {
+    let sandbox = Sandbox::prepared();
+    let error = sandbox.fails("verify-resume --data data --output run");
     assert!(error.contains("leave --output out"), "{error}");
-    let error = house.refused("verify-resume --data data --resume");
+    let error = sandbox.fails("verify-resume --data data --resume");
     assert!(error.contains("leave --resume out"), "{error}");
-    let error = house.refused("verify-resume --data data --kills 0");
+    let error = sandbox.fails("verify-resume --data data --kills 0");
     assert!(error.contains("--kills"), "{error}");
-    let error = house.refused("verify-resume --data data --batch-size 500");
+    let error = sandbox.fails("verify-resume --data data --batch-size 500");
     assert!(error.contains("fewer than one batch of 500"), "{error}");
 }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::house::{House, skipped};
+use crate::support::{Sandbox, skipped};
 
 #[test]
 fn without_a_network_the_default_falls_back_and_says_so() {
-    let house = House::new();
+    let sandbox = Sandbox::new();
     // Ports that nothing listens on: the Hub and Stanford are refused at once.
     let nowhere = [
         ("HF_HUB_OFFLINE", "0"),
@@ -14,13 +14,13 @@ fn without_a_network_the_default_falls_back_and_says_so() {
         ("VERDICT_STANFORD_URL", "http://127.0.0.1:9/trees.zip"),
         ("HF_HOME", "hf"),
     ];
-    let said = house.run_with(&nowhere, "prepare");
-    if said.code != 0 && said.err.contains("pip") {
-        skipped(&format!("pip can't serve the packaged data here: {}", said.err));
+    let output = sandbox.run_with(&nowhere, "prepare");
+    if output.code != 0 && output.err.contains("pip") {
+        skipped(&format!("pip can't serve the packaged data here: {}", output.err));
         return;
     }
-    assert_eq!(said.code, 0, "{}", said.err);
-    let manifest = house.json("data/prepared/reviews/manifest.json");
+    assert_eq!(output.code, 0, "{}", output.err);
+    let manifest = sandbox.json("data/prepared/reviews/manifest.json");
     assert_eq!(manifest["dataset"], "reviews");
     assert_eq!(manifest["model"]["name"], "sentence-transformers/all-MiniLM-L6-v2");
     let notes: Vec<&str> =
@@ -29,21 +29,21 @@ fn without_a_network_the_default_falls_back_and_says_so() {
     let model = manifest["model"]["note"].as_str().expect("a note");
     assert!(model.starts_with("bert-base-uncased is not available"), "{model}");
     for note in notes.iter().chain([&model]) {
-        assert!(said.err.contains(note) || said.out.contains(note), "not said aloud: {note}\n{}", said.err);
+        assert!(output.err.contains(note) || output.out.contains(note), "not said aloud: {note}\n{}", output.err);
     }
 }
 
 #[test]
 fn what_is_asked_for_by_name_never_falls_back() {
-    let house = House::new();
-    let error = house.refused("prepare --source hub --model tiny");
+    let sandbox = Sandbox::new();
+    let error = sandbox.fails("prepare --source hub --model tiny");
     assert!(error.contains("HF_HUB_OFFLINE"), "{error}");
-    let error = house.refused("prepare --dataset glue-sst2 --model tiny");
+    let error = sandbox.fails("prepare --dataset glue-sst2 --model tiny");
     assert!(error.contains("stanfordnlp/sst2") && error.matches("HF_HUB_OFFLINE").count() == 1, "{error}");
 }
 
 #[test]
-fn the_treebank_has_the_counts_it_must_have() {
+fn the_treebank_has_the_published_row_counts() {
     let folder = match std::env::var_os("VERDICT_SST") {
         Some(folder) => PathBuf::from(folder),
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sst"),
@@ -52,25 +52,25 @@ fn the_treebank_has_the_counts_it_must_have() {
         skipped(&format!("no treebank at {} (set VERDICT_SST to its folder)", folder.display()));
         return;
     }
-    let house = House::new();
+    let sandbox = Sandbox::new();
     let folder = folder.canonicalize().expect("a folder");
     for (dataset, counts) in [("sst2", [6920, 872, 1821]), ("sst3", [8544, 1101, 2210]), ("sst5", [8544, 1101, 2210])] {
         let line = format!("prepare --dataset {dataset} --source {} --model tiny --max-length 32", folder.display());
-        let said = house.done(&line);
-        let manifest = house.json(&format!("data/prepared/{dataset}/manifest.json"));
+        let output = sandbox.succeeds(&line);
+        let manifest = sandbox.json(&format!("data/prepared/{dataset}/manifest.json"));
         for (split, count) in ["train", "validation", "test"].iter().zip(counts) {
             assert_eq!(manifest["splits"][split]["rows"], count, "{dataset} {split}");
         }
         assert!(manifest["splits"]["train"]["truncated"].as_u64() > Some(0), "row 3: truncation is counted");
-        let audit = house.json(&format!("data/prepared/{dataset}/audit.json"));
+        let audit = sandbox.json(&format!("data/prepared/{dataset}/audit.json"));
         assert_eq!(audit["splits"]["train"]["truncated"], manifest["splits"]["train"]["truncated"]);
         let told_apart = audit["told_apart"].as_str().expect("a sentence");
-        assert!(told_apart.contains("67,349 phrases") && said.contains("67,349 phrases"), "{said}");
+        assert!(told_apart.contains("67,349 phrases") && output.contains("67,349 phrases"), "{output}");
     }
-    house.done(&format!(
+    sandbox.succeeds(&format!(
         "prepare --dataset sst2 --phrases --source {} --model tiny --max-length 32 --output phrases --allow-leakage",
         folder.display()
     ));
-    let rows = house.json("phrases/manifest.json")["splits"]["train"]["rows"].as_u64();
+    let rows = sandbox.json("phrases/manifest.json")["splits"]["train"]["rows"].as_u64();
     assert!(rows > Some(60_000), "{rows:?}");
 }

@@ -1,7 +1,7 @@
 //! Model folders: the tokenizer's files and `config.json`. The weights have a file of their own.
 
-use super::{Catalogue, Edit};
-use crate::house::House;
+use super::{Edit, MessageGroup};
+use crate::support::Sandbox;
 
 /// A tokenizer.json of four words.
 const TOKENIZER: &str = r####"{"version": "1.0", "added_tokens": [],
@@ -12,9 +12,9 @@ const TOKENIZER: &str = r####"{"version": "1.0", "added_tokens": [],
 "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "film": 4}}}"####;
 
 #[test]
-fn tokenizer_files() {
-    let mut all = Catalogue::new("tokenizer", "A model folder's tokenizer", House::new());
-    all.house().write_reviews("a.csv", 30);
+fn bad_tokenizers_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("tokenizer", "A model folder's tokenizer", Sandbox::new());
+    all.sandbox().write_reviews("a.csv", 30);
     let line = "prepare --dataset a.csv --model tiny --max-length 32";
     all.with("vocab.txt without [CLS]", "tiny/vocab.txt", Edit::Swap("[CLS]", "[START]"), line);
     all.with("vocab.txt without [SEP]", "tiny/vocab.txt", Edit::Swap("[SEP]", "[END]"), line);
@@ -77,8 +77,8 @@ fn tokenizer_files() {
 }
 
 #[test]
-fn config_json() {
-    let mut all = Catalogue::new("model_config", "A model folder's config.json", House::prepared());
+fn bad_model_configs_are_refused_in_these_words() {
+    let mut all = MessageGroup::new("model_config", "A model folder's config.json", Sandbox::prepared());
     let file = "tiny/config.json";
     let train = "train --data data --model tiny";
     for (name, from, to) in [

@@ -1,10 +1,10 @@
-//! A group of cases: runs them, writes down what was said, and holds that against the stored text.
+//! A group of cases: runs them, writes down what was output, and holds that against the stored text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::house::House;
+use crate::support::Sandbox;
 
 /// The environment variable that has the stored texts written again.
 pub(super) const UPDATE: &str = "VERDICT_UPDATE";
@@ -29,32 +29,32 @@ pub(super) enum Edit<'a> {
 }
 
 /// The cases of one group, in a folder of their own, and what was said to each.
-pub(super) struct Catalogue {
+pub(super) struct MessageGroup {
     group: &'static str,
     title: &'static str,
-    house: House,
+    sandbox: Sandbox,
     found: Vec<(String, String)>,
     faults: Vec<String>,
 }
 
-impl Catalogue {
-    pub(super) fn new(group: &'static str, title: &'static str, house: House) -> Self {
-        Self { group, title, house, found: Vec::new(), faults: Vec::new() }
+impl MessageGroup {
+    pub(super) fn new(group: &'static str, title: &'static str, sandbox: Sandbox) -> Self {
+        Self { group, title, sandbox, found: Vec::new(), faults: Vec::new() }
     }
 
-    pub(super) fn house(&self) -> &House {
-        &self.house
+    pub(super) fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
     }
 
     /// Runs a command that must be refused.
-    pub(super) fn refused(&mut self, name: &str, line: &str) {
-        self.refused_whatever(name, line, None);
+    pub(super) fn fails(&mut self, name: &str, line: &str) {
+        self.fails_except(name, line, None);
     }
 
-    /// As [`refused`](Self::refused), where the words between two marks depend on the machine and are left out.
-    pub(super) fn refused_whatever(&mut self, name: &str, line: &str, between: Option<(&str, &str)>) {
-        let said = self.house.run_with(&[("HF_HOME", "hf")], line);
-        let error = match self.house.refusal(&said) {
+    /// As [`fails`](Self::fails), where the words between two marks depend on the machine and are left out.
+    pub(super) fn fails_except(&mut self, name: &str, line: &str, between: Option<(&str, &str)>) {
+        let output = self.sandbox.run_with(&[("HF_HOME", "hf")], line);
+        let error = match self.sandbox.failure(&output) {
             Ok(error) => error,
             Err(what) => return self.faults.push(format!("{name}: verdict {line}\n{what}")),
         };
@@ -76,7 +76,7 @@ impl Catalogue {
 
     /// The same with one file changed, which is put back afterwards.
     pub(super) fn with(&mut self, name: &str, file: &str, edit: Edit<'_>, line: &str) {
-        let path = self.house.path(file);
+        let path = self.sandbox.path(file);
         let before = std::fs::read(&path).ok();
         let sound = || before.clone().unwrap_or_else(|| panic!("{name}: there is no {file} to change"));
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
@@ -99,7 +99,7 @@ impl Catalogue {
             Some(bytes) => std::fs::write(&path, bytes).expect("writes"),
             None => std::fs::remove_file(&path).expect("removes"),
         }
-        self.refused(name, line);
+        self.fails(name, line);
         match before {
             Some(bytes) => std::fs::write(&path, bytes).expect("writes"),
             None => std::fs::remove_file(&path).expect("removes"),
@@ -116,8 +116,8 @@ impl Catalogue {
     pub(super) fn finish(self) {
         let path = snapshots().join(format!("{}.txt", self.group));
         let mut text = format!("# {}\n", self.title);
-        for (name, said) in &self.found {
-            let _ = write!(text, "\n## {name}\n\n{said}\n");
+        for (name, output) in &self.found {
+            let _ = write!(text, "\n## {name}\n\n{output}\n");
         }
         if std::env::var_os(UPDATE).is_some() {
             std::fs::create_dir_all(snapshots()).expect("folders");
@@ -143,7 +143,7 @@ impl Catalogue {
         }
         panic!(
             "tests/snapshots/{}.txt says something else:\n{report}\nIf the new words are the better ones: {UPDATE}=1 \
-             cargo test -p cli --test end_to_end malformed, then look at what git shows",
+             cargo test -p cli --test end_to_end error_messages, then look at what git shows",
             self.group
         );
     }
@@ -152,5 +152,5 @@ impl Catalogue {
 /// The cases of a stored text, by name.
 pub(super) fn sections(text: &str) -> BTreeMap<String, String> {
     let cases = text.split("\n## ").skip(1).filter_map(|case| case.split_once('\n'));
-    cases.map(|(name, said)| (name.to_owned(), said.trim_matches('\n').to_owned())).collect()
+    cases.map(|(name, output)| (name.to_owned(), output.trim_matches('\n').to_owned())).collect()
 }

@@ -1,0 +1,24 @@
+//! A disk that is full stops a training and costs it nothing.
+
+use crate::support::{Sandbox, names};
+
+/// A limit on the size of files stands in for the full disk: the system refuses the write in the same place.
+#[test]
+fn a_full_disk_stops_the_run_and_loses_nothing() {
+    let sandbox = Sandbox::with_undisturbed_run();
+    sandbox.copy_run("whole", "full", 3);
+    let shell = "trap '' XFSZ; ulimit -f 50; exec \"$0\" train --resume full";
+    let mut command = sandbox.command("");
+    let program = command.get_program().to_owned();
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", shell]).arg(program).current_dir(sandbox.path("."));
+    limited.envs(command.env("OMP_NUM_THREADS", "1").get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = limited.output().expect("a shell");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("step 12 is not saved: checkpoints in full/checkpoints need "), "{error}");
+    assert!(error.contains("step 11 is saved, and cargo run -p train -- --resume full continues from there"), "{error}");
+    assert_eq!(names(&sandbox.path("full/checkpoints")), ["step-00000004", "step-00000008", "step-00000011"]);
+    sandbox.succeeds("train --resume full");
+    sandbox.assert_same("whole", "full");
+}
