@@ -1,5 +1,5 @@
 //! What end-to-end tests share: a folder of their own with a tiny model and the program ([`Sandbox`]), and trainings that
-//! stopped or compared (Unix). What tests of other crates need too is in `crates/test-support`.
+//! are stopped or compared (Unix).
 
 #[cfg(unix)]
 mod running;
