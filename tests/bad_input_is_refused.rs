@@ -1,6 +1,8 @@
 //! What must be refused before any training starts, with the words it is refused with.
 
-use crate::support::{Sandbox, skipped};
+use test_support::skipped;
+
+use crate::support::Sandbox;
 
 #[test]
 fn data_that_does_not_fit_the_model_is_refused() {

@@ -1,8 +1,8 @@
 //! Where data and weights come from when nobody says, and the treebank itself.
 
-use std::path::PathBuf;
+use test_support::{skipped, treebank};
 
-use crate::support::{Sandbox, skipped};
+use crate::support::Sandbox;
 
 #[test]
 fn without_a_network_the_default_falls_back_and_says_so() {
@@ -44,16 +44,8 @@ fn what_is_asked_for_by_name_never_falls_back() {
 
 #[test]
 fn the_treebank_has_the_published_row_counts() {
-    let folder = match std::env::var_os("VERDICT_SST") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sst"),
-    };
-    if !folder.join("train.txt").is_file() {
-        skipped(&format!("no treebank at {} (set VERDICT_SST to its folder)", folder.display()));
-        return;
-    }
+    let Some(folder) = treebank() else { return };
     let sandbox = Sandbox::new();
-    let folder = folder.canonicalize().expect("a folder");
     for (dataset, counts) in [("sst2", [6920, 872, 1821]), ("sst3", [8544, 1101, 2210]), ("sst5", [8544, 1101, 2210])] {
         let line = format!("prepare --dataset {dataset} --source {} --model tiny --max-length 32", folder.display());
         let output = sandbox.succeeds(&line);

@@ -17,7 +17,10 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("step 12 is not saved: checkpoints in full/checkpoints need "), "{error}");
-    assert!(error.contains("step 11 is saved, and cargo run -p train -- --resume full continues from there"), "{error}");
+    assert!(
+        error.contains("step 11 is saved, and cargo run -p train -- --resume full continues from there"),
+        "{error}"
+    );
     assert_eq!(names(&sandbox.path("full/checkpoints")), ["step-00000004", "step-00000008", "step-00000011"]);
     sandbox.succeeds("train --resume full");
     sandbox.assert_same("whole", "full");

@@ -1,5 +1,5 @@
 //! What end-to-end tests share: a folder of their own with a tiny model and the program ([`Sandbox`]), and trainings that
-//! are stopped or compared (Unix).
+//! are stopped or compared (Unix). What tests of other crates need too is in `crates/test-support`.
 
 #[cfg(unix)]
 mod running;
@@ -7,4 +7,4 @@ mod sandbox;
 
 #[cfg(unix)]
 pub(crate) use running::{TRAIN, names};
-pub(crate) use sandbox::{Output, Sandbox, skipped};
+pub(crate) use sandbox::{Output, Sandbox};

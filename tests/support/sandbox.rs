@@ -135,9 +135,3 @@ impl Sandbox {
         sandbox
     }
 }
-
-/// Says aloud that a test didn't run. Not by `eprintln!`, which the test harness keeps to itself where a test passes.
-pub(crate) fn skipped(why: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-}

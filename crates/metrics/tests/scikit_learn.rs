@@ -7,7 +7,6 @@ use std::error::Error;
 
 use metrics::{Average, ClassificationReport, ConfusionMatrix, Labels, ReportOptions, Scores, ZeroDivision};
 
-const EXPECTED: &str = include_str!("../../../tests/fixtures/metrics/scikit_learn.txt");
 const TOLERANCE: f64 = 1e-12;
 
 /// Steele, Lea and Flood 2014.
@@ -71,7 +70,8 @@ fn ours(report: &ClassificationReport) -> Vec<f64> {
 #[test]
 fn agrees_with_scikit_learn_on_a_thousand_cases() -> Result<(), Box<dyn Error>> {
     let mut cases = 0;
-    for (number, line) in EXPECTED.lines().filter(|line| !line.starts_with('#')).enumerate() {
+    let expected = test_support::fixture_text("metrics/scikit_learn.txt");
+    for (number, line) in expected.lines().filter(|line| !line.starts_with('#')).enumerate() {
         let number = number as u64;
         let (classes, truth, predicted) = case(number);
         let mut fields = line.split(' ');

@@ -247,8 +247,9 @@ mod tests {
     use std::fs::File;
     use std::time::Duration;
 
+    use test_support::TestProcess;
+
     use super::*;
-    use crate::test_process::TestProcess;
 
     /// 2026-11-23 06:04:44 UTC.
     fn now() -> SystemTime {

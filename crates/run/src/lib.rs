@@ -17,9 +17,6 @@ mod follow;
 mod log;
 mod metrics_json;
 mod records;
-#[cfg(test)]
-#[path = "../../../tests/test_process.rs"]
-mod test_process;
 
 pub use append_file::AppendFile;
 pub use error::{Result, RunError};

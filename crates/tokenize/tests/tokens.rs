@@ -4,22 +4,13 @@
 //! these tests need and the repository doesn't hold is the packaged model's tokenizer and the treebank.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
 use disk::Sha256Hasher;
 use serde_json::Value;
+use test_support::{fixture, skipped, treebank};
 use tokenize::{Encoded, Tokenizer};
 
 const MAX_LENGTH: usize = 512;
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn fixture(name: &str) -> Value {
-    let path = repository().join("tests/fixtures/tokens").join(name);
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
 
 /// The tokenizer of the packaged model; `None`, said loudly, where it can't be fetched.
 fn tokenizer() -> Option<Tokenizer> {
@@ -30,19 +21,6 @@ fn tokenizer() -> Option<Tokenizer> {
             None
         }
     }
-}
-
-/// The folder with train.txt, dev.txt and test.txt; `None`, said loudly, where there is none.
-fn treebank() -> Option<PathBuf> {
-    let folder = match std::env::var_os("VERDICT_SST") {
-        Some(folder) => PathBuf::from(folder),
-        None => repository().join("../shared/data/sst"),
-    };
-    if folder.join("train.txt").is_file() {
-        return Some(folder);
-    }
-    skipped(&format!("no treebank at {} (set VERDICT_SST to its folder)", folder.display()));
-    None
 }
 
 /// The texts of a tree's nodes, the root's last: leaves as they stand, joined by single spaces.
@@ -85,7 +63,7 @@ fn the_treebank_has_hugging_faces_ids() {
     let (Some(tokenizer), Some(folder)) = (tokenizer(), treebank()) else {
         return;
     };
-    let expected = fixture("digest.json");
+    let expected: Value = fixture("tokens/digest.json");
     let (mut sentences, mut phrases) = (Vec::new(), BTreeSet::new());
     for (split, file) in [("train", "train.txt"), ("validation", "dev.txt"), ("test", "test.txt")] {
         let start = sentences.len();
@@ -108,7 +86,7 @@ fn the_treebank_has_hugging_faces_ids() {
 #[test]
 fn odd_texts_have_hugging_faces_ids() {
     let Some(tokenizer) = tokenizer() else { return };
-    let edges = fixture("edges.json");
+    let edges: Value = fixture("tokens/edges.json");
     let edges = edges.as_array().unwrap();
     assert!(edges.len() > 30);
     for edge in edges {
@@ -127,10 +105,4 @@ fn the_packaged_truncation_and_padding_stay_out() {
     let long = tokenizer.encode(&"good ".repeat(600)).unwrap();
     assert_eq!((long.ids.len(), long.truncated, long.untruncated_len), (MAX_LENGTH, true, 602));
     assert_eq!(long.ids.last(), Some(&102), "[SEP] is kept");
-}
-
-/// Says aloud that a test didn't run. Not by `eprintln!`, which the test harness keeps to itself where a test passes.
-fn skipped(why: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }

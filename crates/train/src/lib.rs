@@ -25,9 +25,6 @@ mod setup;
 pub mod signals;
 mod start;
 mod step;
-#[cfg(test)]
-#[path = "../../../tests/test_process.rs"]
-mod test_process;
 mod trainer;
 
 pub use error::{Result, TrainError};

@@ -107,8 +107,7 @@ mod tests {
     use crate::options::ScheduleOptions;
 
     fn fixture() -> Value {
-        let text = include_str!("../../../tests/fixtures/schedules/schedules.json");
-        serde_json::from_str(text).expect("the fixture is JSON")
+        test_support::fixture("schedules/schedules.json")
     }
 
     /// Reference: tests/fixtures/schedules/make_schedules.py.

@@ -99,8 +99,9 @@ mod tests {
     use std::process::Command;
     use std::time::{Duration, Instant};
 
+    use test_support::TestProcess;
+
     use super::*;
-    use crate::test_process::TestProcess;
 
     #[test]
     #[ignore = "another process: started by the tests below, so `cargo test -p train` runs it"]

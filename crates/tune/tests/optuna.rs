@@ -6,23 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
+use test_support::skipped;
 use tune::{
     Distribution, Duplicates, Param, ParamValue, StartOutcome, Study, StudyDirection, Trial, TrialOutcome, TrialState,
 };
 
 /// The version that is installed where there is none.
 const OPTUNA: &str = "optuna==5.0.0";
-
-/// Past the test harness, which keeps the output of tests that pass to itself.
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-}
 
 fn has_optuna(python: &Path) -> bool {
     Command::new(python).args(["-c", "import optuna"]).output().is_ok_and(|output| output.status.success())

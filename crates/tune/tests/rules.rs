@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use test_support::fixture;
 use tune::importance::importance;
 use tune::pruner::{Asha, Median, Pruner};
 use tune::{Distribution, Param, ParamValue, StudyDirection, Trial, TrialState};
 
 /// Values by step; what is no number is `None`.
 type Values = BTreeMap<String, Option<f64>>;
-
-fn fixture<T: for<'a> Deserialize<'a>>(text: &str) -> T {
-    serde_json::from_str(text).expect("a fixture as its script writes it")
-}
 
 fn trial(number: usize, state: TrialState, values: &Values) -> Trial {
     let step = |(step, value): (&String, &Option<f64>)| (step.parse().unwrap(), value.unwrap_or(f64::NAN));
@@ -73,7 +70,7 @@ struct Raced {
     stopped: Option<u64>,
 }
 
-const PRUNERS: &str = include_str!("../../../tests/fixtures/tune/pruners.json");
+const PRUNERS: &str = "tune/pruners.json";
 
 #[test]
 fn the_median_rule_decides_as_optuna_does() {
@@ -176,7 +173,7 @@ fn value(value: &Value) -> ParamValue {
 
 #[test]
 fn importance_is_near_optunas() {
-    let studies = fixture::<Importances>(include_str!("../../../tests/fixtures/tune/importance.json")).studies;
+    let studies = fixture::<Importances>("tune/importance.json").studies;
     assert_eq!(studies.len(), 5);
     for study in studies {
         let distributions: Vec<(&String, Distribution)> =

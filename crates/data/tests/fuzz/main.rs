@@ -1,13 +1,11 @@
-//! Damaged files before every reader of this package. What must hold is in `tests/fuzz/mod.rs`.
+//! Damaged files before every reader of this package. What must hold is in `test_support::fuzz`.
 
-#[path = "../../../../tests/fuzz/mod.rs"]
-mod fuzz;
 mod own_files;
 mod prepared;
 mod trees;
 
 #[global_allocator]
-static ALLOCATOR: fuzz::Counting = fuzz::Counting;
+static ALLOCATOR: test_support::fuzz::CountingAllocator = test_support::fuzz::CountingAllocator;
 
 /// A record's label is one of the data set's, or none.
 fn assert_sound(loaded: &data::Loaded) {

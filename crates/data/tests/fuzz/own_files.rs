@@ -3,20 +3,20 @@
 use std::fs;
 
 use data::{Dataset, DatasetOptions, SourceChoice};
+use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
 
 use crate::assert_sound;
-use crate::fuzz::{Bound, Form, Parser, Seed, check, folder};
 
 /// A row of four bytes is a hundred in memory, and a JSON value of two is thirty-two, twice that while a list grows.
-const BOUND: Bound = Bound { per_byte: 160, fixed: 1 << 20 };
+const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 160, fixed: 1 << 20 };
 
 /// Reads mutants as training files beside good files for the other splits, so that no row has to be dealt away.
-fn read_each(name: &'static str, ending: &str, seeds: Vec<Seed>) {
-    let folder = folder();
+fn read_each(name: &'static str, ending: &str, seeds: Vec<SeedFile>) {
+    let folder = temporary_folder();
     let path = folder.path().join(format!("mutant.{ending}"));
     let other = folder.path().join("other.csv");
     fs::write(&other, "text,label\nfine,1\npoor,0\n").unwrap();
-    check(&Parser { package: "data", name, bound: BOUND }, seeds, |bytes| {
+    check(&FuzzTarget { package: "data", name, memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(&path, bytes).unwrap();
         let options = DatasetOptions {
             validation_file: Some(other.clone()),
@@ -35,9 +35,9 @@ fn read_each(name: &'static str, ending: &str, seeds: Vec<Seed>) {
 fn csv() {
     let text = "id,text,label\n1,\"A \"\"good\"\" film,\nreally\",1\n2,dull,0\n3, caf\u{E9} \u{1F600} ,1\n";
     let seeds = vec![
-        Seed::new(Form::Lines, text),
-        Seed::new(Form::Lines, "Sentence,Label\nyes,1\nno,0\n".to_owned() + &"so,1\nlong,0\n".repeat(40)),
-        Seed::new(Form::Lines, "label,text\n1.0,\"a\"\n0,\"b\"\n\"1\",\"c\"\n\n0,d"),
+        SeedFile::new(FileFormat::Lines, text),
+        SeedFile::new(FileFormat::Lines, "Sentence,Label\nyes,1\nno,0\n".to_owned() + &"so,1\nlong,0\n".repeat(40)),
+        SeedFile::new(FileFormat::Lines, "label,text\n1.0,\"a\"\n0,\"b\"\n\"1\",\"c\"\n\n0,d"),
     ];
     read_each("own_files::csv", "csv", seeds);
 }
@@ -48,9 +48,9 @@ fn jsonl() {
     let more = "{\"id\": [1, {\"a\": null}], \"review\": \"x\", \"sentiment\": \"1\"}\n\
                 {\"review\": \"y\", \"sentiment\": \"0\", \"id\": -1.5e3}\n";
     let seeds = vec![
-        Seed::new(Form::Json, lines),
-        Seed::new(Form::Json, format!("\u{FEFF}{}", lines.replace('\n', "\r\n").repeat(4))),
-        Seed::new(Form::Lines, more.repeat(3)),
+        SeedFile::new(FileFormat::Json, lines),
+        SeedFile::new(FileFormat::Json, format!("\u{FEFF}{}", lines.replace('\n', "\r\n").repeat(4))),
+        SeedFile::new(FileFormat::Lines, more.repeat(3)),
     ];
     read_each("own_files::jsonl", "jsonl", seeds);
 }

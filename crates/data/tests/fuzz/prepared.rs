@@ -7,8 +7,7 @@ use data::audit::{AUDIT, AuditLimits, audit};
 use data::manifest::{MANIFEST, Manifest, Prepared};
 use data::store::{Examples, ROWS_PER_BATCH, Writer};
 use data::{Loaded, Places, Record};
-
-use crate::fuzz::{Bound, Form, Parser, Seed, alone, check, folder};
+use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, exclusive_memory, temporary_folder};
 
 const VOCAB_SIZE: u32 = 40;
 
@@ -60,13 +59,13 @@ fn open(dir: &Path) -> Result<(), String> {
 
 #[test]
 fn arrow_files() {
-    let _alone = alone();
-    let folder = folder();
+    let _exclusive = exclusive_memory();
+    let folder = temporary_folder();
     let path = folder.path().join("train.arrow");
     let seeds = [(3, true), (5, false), (60, true), (ROWS_PER_BATCH + 9, true)];
-    let seeds = seeds.map(|(rows, labeled)| Seed::new(Form::Binary, arrow_file(&path, rows, labeled)));
-    let bound = Bound { per_byte: 8, fixed: 4 << 20 };
-    check(&Parser { package: "data", name: "prepared::arrow_files", bound }, seeds.into(), |bytes| {
+    let seeds = seeds.map(|(rows, labeled)| SeedFile::new(FileFormat::Binary, arrow_file(&path, rows, labeled)));
+    let memory_limit = MemoryLimit { per_byte: 8, fixed: 4 << 20 };
+    check(&FuzzTarget { package: "data", name: "prepared::arrow_files", memory_limit }, seeds.into(), |bytes| {
         fs::write(&path, bytes).unwrap();
         // As many rows as it says: the manifest belongs to the file here.
         let examples = Examples::open(&path).map_err(|error| error.to_string())?;
@@ -79,17 +78,17 @@ fn arrow_files() {
 
 #[test]
 fn manifests() {
-    let _alone = alone();
-    let folder = folder();
+    let _exclusive = exclusive_memory();
+    let folder = temporary_folder();
     let bytes = arrow_file(&folder.path().join("train.arrow"), 20, true).len();
     let value = manifest(20, bytes, "00");
     fs::write(folder.path().join(AUDIT), "{}").unwrap();
     let seeds = vec![
-        Seed::new(Form::Json, value.to_string()),
-        Seed::new(Form::Json, serde_json::to_string_pretty(&value).unwrap()),
+        SeedFile::new(FileFormat::Json, value.to_string()),
+        SeedFile::new(FileFormat::Json, serde_json::to_string_pretty(&value).unwrap()),
     ];
-    let bound = Bound { per_byte: 64, fixed: 4 << 20 };
-    check(&Parser { package: "data", name: "prepared::manifests", bound }, seeds, |bytes| {
+    let memory_limit = MemoryLimit { per_byte: 64, fixed: 4 << 20 };
+    check(&FuzzTarget { package: "data", name: "prepared::manifests", memory_limit }, seeds, |bytes| {
         fs::write(folder.path().join(MANIFEST), bytes).unwrap();
         open(folder.path())
     });
@@ -97,8 +96,8 @@ fn manifests() {
 
 #[test]
 fn audits() {
-    let _alone = alone();
-    let folder = folder();
+    let _exclusive = exclusive_memory();
+    let folder = temporary_folder();
     let length = arrow_file(&folder.path().join("train.arrow"), 20, true).len();
     let record = |text: &str, label| Record { text: text.to_owned(), label };
     let loaded = Loaded {
@@ -118,10 +117,10 @@ fn audits() {
     };
     let seeds = [true, false].map(|allowed| {
         let audit = audit(&loaded, AuditLimits::default(), allowed);
-        Seed::new(Form::Json, serde_json::to_string_pretty(&audit).unwrap())
+        SeedFile::new(FileFormat::Json, serde_json::to_string_pretty(&audit).unwrap())
     });
-    let bound = Bound { per_byte: 64, fixed: 4 << 20 };
-    check(&Parser { package: "data", name: "prepared::audits", bound }, seeds.into(), |bytes| {
+    let memory_limit = MemoryLimit { per_byte: 64, fixed: 4 << 20 };
+    check(&FuzzTarget { package: "data", name: "prepared::audits", memory_limit }, seeds.into(), |bytes| {
         // The sum is made anew, so that the reader behind it is reached.
         let sum = disk::sha256_hex(bytes);
         fs::write(folder.path().join(AUDIT), bytes).unwrap();

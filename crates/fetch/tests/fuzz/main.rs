@@ -1,7 +1,4 @@
-//! Damaged archives and damaged answers of the Hub's API. What must hold is in `tests/fuzz/mod.rs`.
-
-#[path = "../../../../tests/fuzz/mod.rs"]
-mod fuzz;
+//! Damaged archives and damaged answers of the Hub's API. What must hold is in `test_support::fuzz`.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -11,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use fetch::archive::{ArchiveLimits, RequestedMember, unpack_tar_gz, unpack_zip};
 use fetch::hub::HubSettings;
 use fetch::{FetchError, Hub, RepoRef};
-use fuzz::{Bound, Form, Parser, Seed, check, folder};
+use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
 
 #[global_allocator]
-static ALLOCATOR: fuzz::Counting = fuzz::Counting;
+static ALLOCATOR: test_support::fuzz::CountingAllocator = test_support::fuzz::CountingAllocator;
 
 const LIMITS: ArchiveLimits = ArchiveLimits { member: 1 << 16, total: 1 << 17, members: 8 };
-const BOUND: Bound = Bound { per_byte: 64, fixed: 2 << 20 };
+const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 64, fixed: 2 << 20 };
 const WANTED: [RequestedMember<'static>; 2] = [
     RequestedMember { member: "x/train.txt", file: "train.txt" },
     RequestedMember { member: "x/dev.txt", file: "dev.txt" },
@@ -57,14 +54,14 @@ fn zip_file(method: zip::CompressionMethod, large: bool) -> Vec<u8> {
 
 #[test]
 fn zip_archives() {
-    let folder = folder();
+    let folder = temporary_folder();
     let methods = [(zip::CompressionMethod::Stored, false), (zip::CompressionMethod::Deflated, false)];
     let methods = methods.into_iter().chain([(zip::CompressionMethod::Deflated, true)]);
-    let mut seeds: Vec<Seed> =
-        methods.map(|(method, large)| Seed::new(Form::Binary, zip_file(method, large))).collect();
+    let mut seeds: Vec<SeedFile> =
+        methods.map(|(method, large)| SeedFile::new(FileFormat::Binary, zip_file(method, large))).collect();
     let early = [b"#!/bin/sh\n".to_vec(), zip_file(zip::CompressionMethod::Stored, false)].concat();
-    seeds.push(Seed::new(Form::Binary, early));
-    check(&Parser { package: "fetch", name: "zip_archives", bound: BOUND }, seeds, |bytes| {
+    seeds.push(SeedFile::new(FileFormat::Binary, early));
+    check(&FuzzTarget { package: "fetch", name: "zip_archives", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         unpack(unpack_zip, folder.path(), bytes)
     });
 }
@@ -94,13 +91,13 @@ fn gzip(bytes: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn tar_archives() {
-    let folder = folder();
+    let folder = temporary_folder();
     let seeds = vec![
-        Seed::new(Form::Binary, gzip(tar_file(false))),
-        Seed::packed(Form::Binary, tar_file(false), gzip),
-        Seed::packed(Form::Binary, tar_file(true), gzip),
+        SeedFile::new(FileFormat::Binary, gzip(tar_file(false))),
+        SeedFile::packed(FileFormat::Binary, tar_file(false), gzip),
+        SeedFile::packed(FileFormat::Binary, tar_file(true), gzip),
     ];
-    check(&Parser { package: "fetch", name: "tar_archives", bound: BOUND }, seeds, |bytes| {
+    check(&FuzzTarget { package: "fetch", name: "tar_archives", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         unpack(unpack_tar_gz, folder.path(), bytes)
     });
 }
@@ -142,8 +139,8 @@ fn hub_answers() {
             "siblings": [{{"rfilename": "config.json", "size": 12}}, {{"rfilename": "a/model.safetensors"}}],
             "cardData": {{"a": {{"b": [1, 2.5, "x"]}}}}, "sha": "{commit}"}}"#
     );
-    let seeds = vec![Seed::new(Form::Json, short), Seed::new(Form::Json, long)];
-    check(&Parser { package: "fetch", name: "hub_answers", bound: BOUND }, seeds, |bytes| {
+    let seeds = vec![SeedFile::new(FileFormat::Json, short), SeedFile::new(FileFormat::Json, long)];
+    check(&FuzzTarget { package: "fetch", name: "hub_answers", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         *body.lock().unwrap() = bytes.to_vec();
         hub.list(&repo).map(drop).map_err(|error| error.to_string())
     });

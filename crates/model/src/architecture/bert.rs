@@ -90,8 +90,7 @@ mod tests {
     /// Reference: tests/fixtures/optimizers/make_optimizers.py, which asks transformers' `Trainer`.
     #[test]
     fn names_and_weight_decay_are_those_of_transformers() {
-        let text = include_str!("../../../../tests/fixtures/optimizers/optimizers.json");
-        let fixture: serde_json::Value = serde_json::from_str(text).expect("the fixture is JSON");
+        let fixture: serde_json::Value = test_support::fixture("optimizers/optimizers.json");
         let theirs = fixture["decays"].as_object().expect("names");
         assert_eq!(theirs.len(), 41);
         let ours: serde_json::Map<_, _> =

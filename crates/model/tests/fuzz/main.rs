@@ -1,19 +1,16 @@
-//! Damaged `config.json` and `model.safetensors`. What must hold is in `tests/fuzz/mod.rs`.
-
-#[path = "../../../../tests/fuzz/mod.rs"]
-mod fuzz;
+//! Damaged `config.json` and `model.safetensors`. What must hold is in `test_support::fuzz`.
 
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use fuzz::{Bound, Form, Parser, Seed, check, folder};
 use model::{Config, Inputs, LoadOptions, Precision, SequenceClassifier};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Device;
+use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
 
-/// mimalloc and libtorch serve this process, so the bound is on the process's pages.
-const BOUND: Bound = Bound { per_byte: 64, fixed: 192 << 20 };
+/// mimalloc and libtorch serve this process, so the limit is on the process's pages.
+const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 64, fixed: 192 << 20 };
 
 const CONFIG: &str = r#"{"architectures": ["BertModel"], "model_type": "bert", "vocab_size": 20, "hidden_size": 8,
     "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12, "max_position_embeddings": 16,
@@ -76,18 +73,18 @@ fn without_head(name: &str) -> Option<String> {
 
 #[test]
 fn config_json() {
-    let folder = folder();
+    let folder = temporary_folder();
     let bytes = weights(folder.path(), as_it_is, false);
     let bare = weights(folder.path(), without_head, false);
     let seeds = vec![
-        Seed::new(Form::Json, CONFIG),
-        Seed::new(Form::Json, CONFIG.replace("gelu", "relu").replace('\n', "\r\n")),
-        Seed::new(
-            Form::Json,
+        SeedFile::new(FileFormat::Json, CONFIG),
+        SeedFile::new(FileFormat::Json, CONFIG.replace("gelu", "relu").replace('\n', "\r\n")),
+        SeedFile::new(
+            FileFormat::Json,
             CONFIG.replace("{\"arch", "{\"num_labels\": 2, \"torch_dtype\": \"float32\", \"x\": [{}], \"arch"),
         ),
     ];
-    check(&Parser { package: "model", name: "config_json", bound: BOUND }, seeds, |config| {
+    check(&FuzzTarget { package: "model", name: "config_json", memory_limit: MEMORY_LIMIT }, seeds, |config| {
         fs::write(folder.path().join("config.json"), config).unwrap();
         // Without a head in the file, sizes that nothing holds against the file would decide how much is made afresh.
         fs::write(folder.path().join("model.safetensors"), &bare).unwrap();
@@ -106,18 +103,18 @@ fn with_header(header: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn weights_files() {
-    let folder = folder();
+    let folder = temporary_folder();
     let good = weights(folder.path(), as_it_is, false);
     let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
     DATA.get_or_init(|| good[header..].to_vec());
     let seeds = vec![
-        Seed::new(Form::Binary, good.clone()),
-        Seed::new(Form::Binary, weights(folder.path(), as_it_is, true)),
-        Seed::new(Form::Binary, weights(folder.path(), old_spelling, false)),
+        SeedFile::new(FileFormat::Binary, good.clone()),
+        SeedFile::new(FileFormat::Binary, weights(folder.path(), as_it_is, true)),
+        SeedFile::new(FileFormat::Binary, weights(folder.path(), old_spelling, false)),
         // Damage to the header alone, with a length in front that is right.
-        Seed::packed(Form::Json, &good[8..header], with_header),
+        SeedFile::packed(FileFormat::Json, &good[8..header], with_header),
     ];
-    check(&Parser { package: "model", name: "weights_files", bound: BOUND }, seeds, |bytes| {
+    check(&FuzzTarget { package: "model", name: "weights_files", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(folder.path().join("model.safetensors"), bytes).unwrap();
         load(folder.path())
     });

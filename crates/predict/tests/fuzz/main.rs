@@ -1,18 +1,15 @@
-//! Damaged files in a run's folder, opened as prediction opens it. What must hold is in `tests/fuzz/mod.rs`.
-
-#[path = "../../../../tests/fuzz/mod.rs"]
-mod fuzz;
+//! Damaged files in a run's folder, opened as prediction opens it. What must hold is in `test_support::fuzz`.
 
 use std::fs;
 use std::path::Path;
 
-use fuzz::{Bound, Form, Parser, Seed, check, folder};
 use model::{Config, Precision, SequenceClassifier};
 use predict::Predictor;
 use tch::Device;
+use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
 
-/// libtorch's allocator serves this process, so the bound is on the process's pages.
-const BOUND: Bound = Bound { per_byte: 64, fixed: 192 << 20 };
+/// libtorch's allocator serves this process, so the limit is on the process's pages.
+const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 64, fixed: 192 << 20 };
 
 const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1,
     "num_attention_heads": 2, "intermediate_size": 12, "max_position_embeddings": 16,
@@ -22,7 +19,7 @@ const DATA: &str = r#"{"format": 1, "dataset": "sst2", "vocab_size": 9, "max_len
 
 /// A run, made here.
 fn run() -> tempfile::TempDir {
-    let run = folder();
+    let run = temporary_folder();
     let config = Config::from_json(CONFIG, Path::new("config.json")).unwrap();
     SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 7).save(run.path()).unwrap();
     fs::write(run.path().join("vocab.txt"), VOCAB).unwrap();
@@ -43,9 +40,9 @@ fn answer(run: &Path) -> Result<(), String> {
 }
 
 /// Damages one file of a run.
-fn damage(name: &'static str, file: &str, seeds: Vec<Seed>) {
+fn damage(name: &'static str, file: &str, seeds: Vec<SeedFile>) {
     let run = run();
-    check(&Parser { package: "predict", name, bound: BOUND }, seeds, |bytes| {
+    check(&FuzzTarget { package: "predict", name, memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(run.path().join(file), bytes).unwrap();
         answer(run.path())
     });
@@ -53,21 +50,24 @@ fn damage(name: &'static str, file: &str, seeds: Vec<Seed>) {
 
 #[test]
 fn config_json() {
-    let seeds = vec![Seed::new(Form::Json, CONFIG), Seed::new(Form::Json, CONFIG.replace("neutral", "so \\u00e9"))];
+    let seeds = vec![
+        SeedFile::new(FileFormat::Json, CONFIG),
+        SeedFile::new(FileFormat::Json, CONFIG.replace("neutral", "so \\u00e9")),
+    ];
     damage("config_json", "config.json", seeds);
 }
 
 #[test]
 fn vocabularies() {
-    damage("vocabularies", "vocab.txt", vec![Seed::new(Form::Lines, VOCAB)]);
+    damage("vocabularies", "vocab.txt", vec![SeedFile::new(FileFormat::Lines, VOCAB)]);
 }
 
 #[test]
 fn data_json() {
     let run = run();
-    let seeds = vec![Seed::new(Form::Json, DATA), Seed::new(Form::Json, "{\"max_length\": 4}")];
+    let seeds = vec![SeedFile::new(FileFormat::Json, DATA), SeedFile::new(FileFormat::Json, "{\"max_length\": 4}")];
     // A folder of other making has no such file, so none is refused: what counts is that the answer stays sound.
-    let parser = Parser { package: "predict", name: "data_json", bound: BOUND };
+    let parser = FuzzTarget { package: "predict", name: "data_json", memory_limit: MEMORY_LIMIT };
     check(&parser, seeds, |bytes| {
         fs::write(run.path().join("data.json"), bytes).unwrap();
         answer(run.path())

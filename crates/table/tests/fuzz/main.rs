@@ -1,7 +1,4 @@
-//! Damaged tables: CSV, TSV, JSON lines and Parquet. What must hold is in `tests/fuzz/mod.rs`.
-
-#[path = "../../../../tests/fuzz/mod.rs"]
-mod fuzz;
+//! Damaged tables: CSV, TSV, JSON lines and Parquet. What must hold is in `test_support::fuzz`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,18 +10,18 @@ use arrow::array::{
     StringArray,
 };
 use arrow::datatypes::{Field, Int32Type, Schema};
-use fuzz::{Bound, Form, Parser, Seed, check, folder};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use table::{Table, TableError, ValueType};
+use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
 
 #[global_allocator]
-static ALLOCATOR: fuzz::Counting = fuzz::Counting;
+static ALLOCATOR: test_support::fuzz::CountingAllocator = test_support::fuzz::CountingAllocator;
 
 /// All rows are held at once: one of four bytes is a hundred in memory. A JSON value of two is thirty-two, twice that
 /// while a list grows.
-const BOUND: Bound = Bound { per_byte: 160, fixed: 1 << 20 };
+const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 160, fixed: 1 << 20 };
 
 /// Reads every column that can be read.
 fn read(path: &Path) -> Result<(), TableError> {
@@ -38,10 +35,10 @@ fn read(path: &Path) -> Result<(), TableError> {
     Ok(())
 }
 
-fn read_each(name: &'static str, ending: &str, bound: Bound, seeds: Vec<Seed>) {
-    let folder = folder();
+fn read_each(name: &'static str, ending: &str, memory_limit: MemoryLimit, seeds: Vec<SeedFile>) {
+    let folder = temporary_folder();
     let path = folder.path().join(format!("mutant.{ending}"));
-    check(&Parser { package: "table", name, bound }, seeds, |bytes| {
+    check(&FuzzTarget { package: "table", name, memory_limit }, seeds, |bytes| {
         fs::write(&path, bytes).unwrap();
         read(&path).map_err(|error| error.to_string())
     });
@@ -52,23 +49,26 @@ const CSV: &str = "id,text,label\n1,\"A \"\"good\"\" film,\nreally\",1\n2,dull,0
 #[test]
 fn csv() {
     let seeds = vec![
-        Seed::new(Form::Lines, CSV),
-        Seed::new(Form::Lines, format!("\u{FEFF}{}", CSV.replace('\n', "\r\n"))),
-        Seed::new(Form::Lines, "Sentence,Label\nyes,1\nno,0\n".to_owned() + &"so,1\nlong,0\n".repeat(40)),
-        Seed::new(Form::Lines, "label,text\n1.0,\"a\"\n0,\"b\"\n\"1\",\"c\"\n\n0,d"),
+        SeedFile::new(FileFormat::Lines, CSV),
+        SeedFile::new(FileFormat::Lines, format!("\u{FEFF}{}", CSV.replace('\n', "\r\n"))),
+        SeedFile::new(FileFormat::Lines, "Sentence,Label\nyes,1\nno,0\n".to_owned() + &"so,1\nlong,0\n".repeat(40)),
+        SeedFile::new(FileFormat::Lines, "label,text\n1.0,\"a\"\n0,\"b\"\n\"1\",\"c\"\n\n0,d"),
     ];
-    read_each("csv", "csv", BOUND, seeds);
+    read_each("csv", "csv", MEMORY_LIMIT, seeds);
 }
 
 #[test]
 fn tsv() {
     let tabs = "text\tlabel\nA good film, really\t1\n\"quoted\ttab\"\t0\nplain\t1\n";
     let seeds = vec![
-        Seed::new(Form::Lines, tabs),
-        Seed::new(Form::Lines, format!("\u{FEFF}{}", tabs.replace('\n', "\r\n"))),
-        Seed::new(Form::Lines, "sentence\tidx\tlabel\nyes\t7\t1\nno\t8\t0\n".to_owned() + &"so\t9\t1\n".repeat(40)),
+        SeedFile::new(FileFormat::Lines, tabs),
+        SeedFile::new(FileFormat::Lines, format!("\u{FEFF}{}", tabs.replace('\n', "\r\n"))),
+        SeedFile::new(
+            FileFormat::Lines,
+            "sentence\tidx\tlabel\nyes\t7\t1\nno\t8\t0\n".to_owned() + &"so\t9\t1\n".repeat(40),
+        ),
     ];
-    read_each("tsv", "tsv", BOUND, seeds);
+    read_each("tsv", "tsv", MEMORY_LIMIT, seeds);
 }
 
 #[test]
@@ -77,12 +77,12 @@ fn jsonl() {
     let more = "{\"id\": [1, {\"a\": null}], \"review\": \"x\", \"sentiment\": \"1\"}\n\
                 {\"review\": \"y\", \"sentiment\": \"0\", \"id\": -1.5e3}\n";
     let seeds = vec![
-        Seed::new(Form::Json, lines),
-        Seed::new(Form::Json, format!("\u{FEFF}{}", lines.replace('\n', "\r\n").repeat(4))),
-        Seed::new(Form::Json, more),
-        Seed::new(Form::Lines, more.repeat(3)),
+        SeedFile::new(FileFormat::Json, lines),
+        SeedFile::new(FileFormat::Json, format!("\u{FEFF}{}", lines.replace('\n', "\r\n").repeat(4))),
+        SeedFile::new(FileFormat::Json, more),
+        SeedFile::new(FileFormat::Lines, more.repeat(3)),
     ];
-    read_each("jsonl", "jsonl", BOUND, seeds);
+    read_each("jsonl", "jsonl", MEMORY_LIMIT, seeds);
 }
 
 fn parquet_file(columns: Vec<(&str, ArrayRef)>, about: Option<&str>, properties: WriterProperties) -> Vec<u8> {
@@ -137,6 +137,6 @@ fn parquet() {
     let lists = ListArray::from_iter_primitive::<Int32Type, _, _>((0..20).map(|row| Some(vec![Some(row); 3])));
     let columns: Vec<(&str, ArrayRef)> = vec![("other", Arc::new(lists)), ("text", Arc::new(keyed)), ("flag", flags)];
     seeds.push(parquet_file([columns, vec![("label", numbers(20))]].concat(), Some(about), build().build()));
-    let seeds = seeds.into_iter().map(|bytes| Seed::new(Form::Binary, bytes)).collect();
-    read_each("parquet", "parquet", Bound { per_byte: 1024, fixed: 128 << 20 }, seeds);
+    let seeds = seeds.into_iter().map(|bytes| SeedFile::new(FileFormat::Binary, bytes)).collect();
+    read_each("parquet", "parquet", MemoryLimit { per_byte: 1024, fixed: 128 << 20 }, seeds);
 }

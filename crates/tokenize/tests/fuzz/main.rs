@@ -1,19 +1,16 @@
 //! A model folder's tokenizer, damaged: as `tokenizer.json` and as `vocab.txt` with `tokenizer_config.json`. What must
-//! hold is in `tests/fuzz/mod.rs`.
-
-#[path = "../../../../tests/fuzz/mod.rs"]
-mod fuzz;
+//! hold is in `test_support::fuzz`.
 
 use std::fs;
 use std::path::Path;
 
-use fuzz::{Bound, Form, Parser, Seed, check, folder};
+use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
 use tokenize::Tokenizer;
 
 #[global_allocator]
-static ALLOCATOR: fuzz::Counting = fuzz::Counting;
+static ALLOCATOR: test_support::fuzz::CountingAllocator = test_support::fuzz::CountingAllocator;
 
-const BOUND: Bound = Bound { per_byte: 400, fixed: 8 << 20 };
+const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 400, fixed: 8 << 20 };
 
 const VOCAB: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\ngood\nfilm\n##s\n##ly\n,\n\u{E9}\n\u{4E2D}\n";
 
@@ -62,30 +59,34 @@ fn tokenizer_json_files() {
     let own = [specials.clone(), added(13, "newword", false)].join(", ");
     let splitter = r#"{"type": "BertPreTokenizer"}"#;
     let seeds = vec![
-        Seed::new(Form::Json, tokenizer_json(bert, splitter, plain, &specials)),
-        Seed::new(Form::Json, tokenizer_json(bert, splitter, template, &own)),
-        Seed::new(Form::Json, tokenizer_json(many, split, plain, &specials)),
-        Seed::new(Form::Json, tokenizer_json("null", r#"{"type": "Whitespace"}"#, plain, "")),
+        SeedFile::new(FileFormat::Json, tokenizer_json(bert, splitter, plain, &specials)),
+        SeedFile::new(FileFormat::Json, tokenizer_json(bert, splitter, template, &own)),
+        SeedFile::new(FileFormat::Json, tokenizer_json(many, split, plain, &specials)),
+        SeedFile::new(FileFormat::Json, tokenizer_json("null", r#"{"type": "Whitespace"}"#, plain, "")),
     ];
-    let folder = folder();
-    check(&Parser { package: "tokenize", name: "tokenizer_json_files", bound: BOUND }, seeds, |bytes| {
-        fs::write(folder.path().join("tokenizer.json"), bytes).unwrap();
-        open(folder.path())
-    });
+    let folder = temporary_folder();
+    check(
+        &FuzzTarget { package: "tokenize", name: "tokenizer_json_files", memory_limit: MEMORY_LIMIT },
+        seeds,
+        |bytes| {
+            fs::write(folder.path().join("tokenizer.json"), bytes).unwrap();
+            open(folder.path())
+        },
+    );
 }
 
 #[test]
 fn vocabularies() {
-    let folder = folder();
+    let folder = temporary_folder();
     fs::write(folder.path().join("tokenizer_config.json"), r#"{"do_lower_case": true}"#).unwrap();
     let long: String = (0..300).map(|number| format!("word{number}\n")).collect();
     let seeds = vec![
-        Seed::new(Form::Lines, VOCAB),
-        Seed::new(Form::Lines, VOCAB.replace('\n', "\r\n")),
-        Seed::new(Form::Lines, VOCAB.to_owned() + &long),
-        Seed::new(Form::Lines, format!("{long}{VOCAB}[unused0]\n \n")),
+        SeedFile::new(FileFormat::Lines, VOCAB),
+        SeedFile::new(FileFormat::Lines, VOCAB.replace('\n', "\r\n")),
+        SeedFile::new(FileFormat::Lines, VOCAB.to_owned() + &long),
+        SeedFile::new(FileFormat::Lines, format!("{long}{VOCAB}[unused0]\n \n")),
     ];
-    check(&Parser { package: "tokenize", name: "vocabularies", bound: BOUND }, seeds, |bytes| {
+    check(&FuzzTarget { package: "tokenize", name: "vocabularies", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(folder.path().join("vocab.txt"), bytes).unwrap();
         open(folder.path())
     });
@@ -93,17 +94,17 @@ fn vocabularies() {
 
 #[test]
 fn tokenizer_configs() {
-    let folder = folder();
+    let folder = temporary_folder();
     fs::write(folder.path().join("vocab.txt"), VOCAB).unwrap();
     let seeds = vec![
-        Seed::new(
-            Form::Json,
+        SeedFile::new(
+            FileFormat::Json,
             r#"{"do_lower_case": false, "strip_accents": null, "tokenize_chinese_chars": true, "tokenizer_class": "BertTokenizer", "model_max_length": 512, "added_tokens_decoder": {"0": {"content": "[PAD]", "special": true}}}"#,
         ),
-        Seed::new(Form::Json, r#"{"do_lower_case": true, "strip_accents": false}"#),
-        Seed::new(Form::Json, "{}"),
+        SeedFile::new(FileFormat::Json, r#"{"do_lower_case": true, "strip_accents": false}"#),
+        SeedFile::new(FileFormat::Json, "{}"),
     ];
-    check(&Parser { package: "tokenize", name: "tokenizer_configs", bound: BOUND }, seeds, |bytes| {
+    check(&FuzzTarget { package: "tokenize", name: "tokenizer_configs", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(folder.path().join("tokenizer_config.json"), bytes).unwrap();
         open(folder.path())
     });

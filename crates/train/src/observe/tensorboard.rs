@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     /// What Python's tensorboard writes for the same events; its script reads it back with `EventAccumulator`.
-    const FIXTURE: &[u8] = include_bytes!("../../../../tests/fixtures/tensorboard/scalars.tfevents");
+    const FIXTURE: &str = "tensorboard/scalars.tfevents";
 
     #[test]
     fn crc_and_mask_are_those_of_the_published_vectors() {
@@ -191,7 +191,7 @@ mod tests {
             event(1_795_413_887.0, 433, Content::Scalars(&evaluation_scalars(&samples::evaluation()))),
         ];
         let ours: Vec<u8> = events.iter().flat_map(|event| record(event)).collect();
-        assert_eq!(ours, FIXTURE);
+        assert_eq!(ours, test_support::fixture_bytes(FIXTURE));
     }
 
     #[test]

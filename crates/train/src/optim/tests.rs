@@ -123,8 +123,7 @@ fn row_gradient(step: u64) -> (Tensor, Tensor) {
 
 /// Twenty steps of an optimizer, held against those of tests/fixtures/optimizers/make_optimizers.py.
 pub(super) fn assert_twenty_steps_equal_the_reference(name: &str) {
-    let fixture: Value = serde_json::from_str(include_str!("../../../../tests/fixtures/optimizers/optimizers.json"))
-        .expect("the fixture is JSON");
+    let fixture: Value = test_support::fixture("optimizers/optimizers.json");
     let shapes: Vec<(String, Vec<i64>)> = fixture["parameters"]
         .as_array()
         .expect("parameters")

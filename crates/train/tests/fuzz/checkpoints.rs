@@ -6,10 +6,10 @@ use std::path::Path;
 
 use model::write_tensors;
 use tch::Tensor;
+use test_support::fuzz::{FileFormat, FuzzTarget, SeedFile, check, temporary_folder};
 use train::checkpoint::check as read;
 
-use super::BOUND;
-use super::fuzz::{Form, Parser, Seed, check, folder};
+use super::MEMORY_LIMIT;
 
 const FILES: [&str; 3] = ["model.safetensors", "optimizer.safetensors", "trainer.json"];
 
@@ -45,22 +45,33 @@ fn write(checkpoint: &Path, files: [&[u8]; 3]) {
 
 #[test]
 fn trainer_json() {
-    let folder = folder();
+    let folder = temporary_folder();
     let (weights, optimizer) = (tensors(2), tensors(1));
-    let seeds = vec![Seed::new(Form::Json, STATE), Seed::new(Form::Json, STATE.replace("0.375", "\"inf\""))];
-    check(&Parser { package: "train", name: "checkpoints::trainer_json", bound: BOUND }, seeds, |bytes| {
-        write(folder.path(), [&weights, &optimizer, bytes]);
-        read(folder.path()).map(drop).map_err(|error| error.to_string())
-    });
+    let seeds = vec![
+        SeedFile::new(FileFormat::Json, STATE),
+        SeedFile::new(FileFormat::Json, STATE.replace("0.375", "\"inf\"")),
+    ];
+    check(
+        &FuzzTarget { package: "train", name: "checkpoints::trainer_json", memory_limit: MEMORY_LIMIT },
+        seeds,
+        |bytes| {
+            write(folder.path(), [&weights, &optimizer, bytes]);
+            read(folder.path()).map(drop).map_err(|error| error.to_string())
+        },
+    );
 }
 
 #[test]
 fn tensor_files() {
-    let folder = folder();
+    let folder = temporary_folder();
     let weights = tensors(2);
-    let seeds = [1, 3].map(|count| Seed::new(Form::Binary, tensors(count))).into();
-    check(&Parser { package: "train", name: "checkpoints::tensor_files", bound: BOUND }, seeds, |bytes| {
-        write(folder.path(), [&weights, bytes, STATE.as_bytes()]);
-        read(folder.path()).map(drop).map_err(|error| error.to_string())
-    });
+    let seeds = [1, 3].map(|count| SeedFile::new(FileFormat::Binary, tensors(count))).into();
+    check(
+        &FuzzTarget { package: "train", name: "checkpoints::tensor_files", memory_limit: MEMORY_LIMIT },
+        seeds,
+        |bytes| {
+            write(folder.path(), [&weights, bytes, STATE.as_bytes()]);
+            read(folder.path()).map(drop).map_err(|error| error.to_string())
+        },
+    );
 }

@@ -1,15 +1,12 @@
 //! Damaged configuration files, as `--config` and a run's `run.toml` are read, and damaged checkpoints. What must hold is
-//! in `tests/fuzz/mod.rs`.
+//! in `test_support::fuzz`.
 
 mod checkpoints;
-#[path = "../../../../tests/fuzz/mod.rs"]
-mod fuzz;
-
-use fuzz::{Bound, Form, Parser, Seed, check, folder};
+use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
 use train::TrainConfig;
 
-/// libtorch's allocator serves this process, so the bound is on the process's pages.
-const BOUND: Bound = Bound { per_byte: 256, fixed: 192 << 20 };
+/// libtorch's allocator serves this process, so the limit is on the process's pages.
+const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 256, fixed: 192 << 20 };
 
 const BY_HAND: &str = "# tried by hand\nepochs = 4\nlearning_rate = 3e-5 # warm\nlabel_smoothing = 0\nprecision = \"BF16\"\n\
     group_by_length = true\nschedule = 'inverse_sqrt'\nclass_weights = [1, 2.5]\ndata = \"data/prepared/sst2\"\n\
@@ -17,16 +14,16 @@ const BY_HAND: &str = "# tried by hand\nepochs = 4\nlearning_rate = 3e-5 # warm\
 
 #[test]
 fn config_files() {
-    let folder = folder();
+    let folder = temporary_folder();
     let path = folder.path().join("run.toml");
     let all = TrainConfig::default().to_toml();
     let seeds = vec![
-        Seed::new(Form::Toml, BY_HAND),
-        Seed::new(Form::Toml, format!("\u{FEFF}{}", BY_HAND.replace('\n', "\r\n"))),
-        Seed::new(Form::Toml, all),
-        Seed::new(Form::Toml, "class_weights = \"balanced\"\n"),
+        SeedFile::new(FileFormat::Toml, BY_HAND),
+        SeedFile::new(FileFormat::Toml, format!("\u{FEFF}{}", BY_HAND.replace('\n', "\r\n"))),
+        SeedFile::new(FileFormat::Toml, all),
+        SeedFile::new(FileFormat::Toml, "class_weights = \"balanced\"\n"),
     ];
-    check(&Parser { package: "train", name: "config_files", bound: BOUND }, seeds, |bytes| {
+    check(&FuzzTarget { package: "train", name: "config_files", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         std::fs::write(&path, bytes).unwrap();
         let config = TrainConfig::load(&path).map_err(|error| error.to_string())?;
         let optimizer = &config.optimizer;

@@ -6,19 +6,7 @@ mod generator;
 mod packaged;
 mod tiny;
 
-use std::path::{Path, PathBuf};
-
 use serde_json::Value;
-
-/// The folder of the fixtures.
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/bert")
-}
-
-fn fixture(name: &str) -> Value {
-    let path = fixtures().join(name);
-    serde_json::from_slice(&std::fs::read(&path).expect("the fixture is there")).expect("the fixture is JSON")
-}
 
 fn floats(value: &Value) -> Vec<f64> {
     match value {

@@ -1,11 +1,13 @@
 //! The packaged model's logits on 256 texts of mixed length; a sentence alone is the sentence in a batch.
 
 use model::{Config, Inputs, LoadOptions, Precision, SequenceClassifier};
+use serde_json::Value;
 use tch::{Device, Kind, Tensor};
+use test_support::{fixture, skipped};
 use tokenize::{Batch, Tokenizer};
 
 use crate::generator;
-use crate::{fixture, floats, worst};
+use crate::{floats, worst};
 
 /// Text `j` is row `37 j` of the reviews, and for every sixteenth `j` a run of rows, so that some are cut at 512 tokens.
 fn texts(reviews: &str) -> Vec<String> {
@@ -33,7 +35,7 @@ fn logits_are_transformers_and_batches_change_nothing() {
             return;
         }
     };
-    let expected = fixture("minilm_logits.json");
+    let expected: Value = fixture("bert/minilm_logits.json");
     let tokenizer = Tokenizer::from_folder(&folder, 512).expect("a tokenizer");
     let texts = texts(&reviews);
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -65,10 +67,4 @@ fn logits_are_transformers_and_batches_change_nothing() {
     }
     println!("largest difference of a sentence alone to the same in its batch: {alone_difference:e}");
     assert!(alone_difference <= 1e-5, "{alone_difference:e}");
-}
-
-/// Says aloud that a test didn't run. Not by `eprintln!`, which the test harness keeps to itself where a test passes.
-fn skipped(why: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use model::{DropoutStream, Gradients, Inputs, Precision, SequenceClassifier};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
+use test_support::{fixture, fixture_path};
 use train::loss::Loss;
 use train::optim::{Optimizer, StepScale, clip};
 use train::options::{OptimizerOptions, ScheduleOptions};
 
 use crate::generator::{self, Batch};
-use crate::{fixture, fixtures, floats, worst};
+use crate::{floats, worst};
 
 /// Its gradient is zero in exact arithmetic: softmax doesn't see a constant added to all scores.
 fn is_noise(name: &str) -> bool {
@@ -60,7 +61,7 @@ fn norm(tensor: &Tensor) -> f64 {
 
 #[test]
 fn logits_losses_and_gradients() {
-    let training = fixture("training.json");
+    let training: Value = fixture("bert/training.json");
     let base = &training["base"];
     let (model, names) = tiny(&base["config"], &Value::Null);
     let expected: Vec<&str> = base["names"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
@@ -86,7 +87,7 @@ fn logits_losses_and_gradients() {
     }
 
     let ours = by_name(&model, &gradients);
-    let theirs = Tensor::read_safetensors(fixtures().join("gradients.safetensors")).expect("reads");
+    let theirs = Tensor::read_safetensors(fixture_path("bert/gradients.safetensors")).expect("reads");
     assert_eq!(theirs.len(), ours.len());
     for (name, theirs) in theirs {
         let difference = norm(&(&ours[&name] - &theirs));
@@ -114,7 +115,7 @@ fn the_gradient_of_every_loss_is_its_slope() {
 
 #[test]
 fn other_configurations() {
-    let training = fixture("training.json");
+    let training: Value = fixture("bert/training.json");
     let base = &training["base"]["config"];
     let variants = training["variants"].as_object().expect("variants");
     assert!(variants.len() >= 11);
@@ -142,7 +143,7 @@ fn other_configurations() {
 
 #[test]
 fn fifty_steps_of_adamw() {
-    let training = fixture("training.json");
+    let training: Value = fixture("bert/training.json");
     let (model, expected) = (tiny(&training["base"]["config"], &Value::Null).0, &training["training"]);
     let mut model = model;
     let start: BTreeMap<String, Tensor> =

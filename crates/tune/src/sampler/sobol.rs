@@ -87,11 +87,10 @@ mod tests {
     use super::*;
 
     /// Points in all dimensions, by scipy, which counts in Gray code.
-    const SCIPY: &str = include_str!("../../../../tests/fixtures/tune/sobol.txt");
-
     #[test]
     fn unscrambled_points_are_those_of_scipy() {
-        let lines: Vec<&str> = SCIPY.lines().filter(|line| !line.starts_with('#')).collect();
+        let text = test_support::fixture_text("tune/sobol.txt");
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(lines.len(), 45);
         for line in lines {
             let numbers: Vec<u32> = line.split(' ').map(|number| number.parse().unwrap()).collect();

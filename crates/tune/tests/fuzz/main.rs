@@ -1,20 +1,17 @@
-//! Damaged journals and spaces. What must hold is in `tests/fuzz/mod.rs`.
-
-#[path = "../../../../tests/fuzz/mod.rs"]
-mod fuzz;
+//! Damaged journals and spaces. What must hold is in `test_support::fuzz`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fuzz::{Bound, Form, Parser, Seed, check, folder};
+use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
 use tune::sampler::SamplerKind;
 use tune::space::{Space, SpaceFields};
 use tune::{Distribution, Duplicates, Param, ParamValue, StartOutcome, Study, StudyDirection, TrialOutcome, TuneError};
 
 #[global_allocator]
-static ALLOCATOR: fuzz::Counting = fuzz::Counting;
+static ALLOCATOR: test_support::fuzz::CountingAllocator = test_support::fuzz::CountingAllocator;
 
-const BOUND: Bound = Bound { per_byte: 256, fixed: 4 << 20 };
+const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 256, fixed: 4 << 20 };
 
 fn params(rate: f64, kind: f64) -> BTreeMap<String, Param> {
     let choices =
@@ -90,14 +87,17 @@ fn read(path: &Path, bytes: &[u8]) -> Result<(), TuneError> {
 
 #[test]
 fn journals() {
-    let folder = folder();
+    let folder = temporary_folder();
     let ours = ours(&folder.path().join("ours.jsonl")).expect("a journal of ours");
     // Made by `optuna_peer.py write tests/optuna.jsonl s`, with Optuna 5.0.0.
     let optunas = include_bytes!("../optuna.jsonl");
     let seeds = [&ours[..], optunas];
-    let seeds = seeds.iter().flat_map(|bytes| [Form::Json, Form::Lines].map(|form| Seed::new(form, *bytes))).collect();
+    let seeds = seeds
+        .iter()
+        .flat_map(|bytes| [FileFormat::Json, FileFormat::Lines].map(|form| SeedFile::new(form, *bytes)))
+        .collect();
     let path = folder.path().join("mutant.jsonl");
-    check(&Parser { package: "tune", name: "journals", bound: BOUND }, seeds, |bytes| {
+    check(&FuzzTarget { package: "tune", name: "journals", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         read(&path, bytes).map_err(|error| error.to_string())
     });
 }
@@ -128,8 +128,8 @@ fn spaces() {
     let own = "learning_rate = { low = 1e-5, high = 3e-4, log = true, points = 5 }\nbatch_size = [16, 32]\nseed = 7\n\
                epochs = { low = 2, high = 4 }\nwarmup_ratio = { low = 0.0, high = 0.2, step = 0.05 }\n\
                optimizer = [\"adamw\", \"sgd\"]\nmomentum = { low = 0.8, high = 0.99, when = { optimizer = \"sgd\" } }\n";
-    let seeds = [Form::Toml, Form::Lines].map(|form| Seed::new(form, own)).into();
-    check(&Parser { package: "tune", name: "spaces", bound: BOUND }, seeds, |bytes| {
+    let seeds = [FileFormat::Toml, FileFormat::Lines].map(|form| SeedFile::new(form, own)).into();
+    check(&FuzzTarget { package: "tune", name: "spaces", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         search(std::str::from_utf8(bytes).map_err(|error| error.to_string())?)
     });
 }

@@ -38,8 +38,7 @@ struct Check {
 }
 
 fn expected() -> Vec<(Function, Expected)> {
-    let text = include_str!("../../../../tests/fixtures/tune/regret.json");
-    let fixture: Fixture = serde_json::from_str(text).expect("a fixture as its script writes it");
+    let fixture: Fixture = test_support::fixture("tune/regret.json");
     let both: Vec<(Function, Expected)> = functions().into_iter().zip(fixture.functions).collect();
     assert_eq!(both.len(), 6);
     assert!(both.iter().all(|(function, expected)| function.name == expected.name));

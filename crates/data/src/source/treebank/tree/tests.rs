@@ -1,24 +1,11 @@
 //! The parser on the real trees, on broken ones and on noise.
 
-use std::path::PathBuf;
-
 use proptest::prelude::*;
 
 use super::*;
 
-/// The real treebank's folder, or a loud line saying that the test has nothing to run on.
-fn real() -> Option<PathBuf> {
-    let folder = std::env::var_os("VERDICT_SST")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sst"), PathBuf::from);
-    if folder.join("train.txt").is_file() {
-        return Some(folder);
-    }
-    skipped(&format!("no treebank in {} (set VERDICT_SST)", folder.display()));
-    None
-}
-
 fn real_trees(name: &str) -> Option<Vec<Tree>> {
-    let content = std::fs::read_to_string(real()?.join(name)).expect("a readable file");
+    let content = std::fs::read_to_string(test_support::treebank()?.join(name)).expect("a readable file");
     Some(content.lines().map(|line| parse(line).expect("a tree")).collect())
 }
 
@@ -145,12 +132,6 @@ fn tree() -> impl Strategy<Value = (String, String)> {
             (format!("({label} {} {})", left.0, right.0), format!("{} {}", left.1, right.1))
         })
     })
-}
-
-/// Says aloud that a test didn't run. Not by `eprintln!`, which the test harness keeps to itself where a test passes.
-fn skipped(why: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
 #[test]

@@ -1,24 +1,31 @@
 //! Fuzzing: a reader of outside files is given thousands of damaged ones, and must read or refuse each.
 //!
-//! Shared by the `fuzz` test target of every package that reads from outside:
+//! Every crate that reads from outside has a test target `fuzz`:
 //!
-//! ```ignore
-//! #[path = "../../../../tests/fuzz/mod.rs"]
-//! mod fuzz;
+//! ```no_run
+//! use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check};
 //!
-//! #[test]
-//! fn csv() {
-//!     let seeds = vec![Seed::new(Form::Lines, "text,label\ngood,1\nbad,0\n")];
-//!     check(&Parser { package: "data", name: "csv", bound: Bound { per_byte: 100, fixed: 1 << 20 } }, seeds, |bytes| {
-//!         read(bytes).map(drop).map_err(|error| error.to_string())
-//!     });
-//! }
+//! let seeds = vec![SeedFile::new(FileFormat::Lines, "1\n22\n333\n")];
+//! let memory_limit = MemoryLimit { per_byte: 100, fixed: 1 << 20 };
+//! check(&FuzzTarget { package: "table", name: "numbers", memory_limit }, seeds, |bytes| {
+//!     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+//!     text.lines().try_for_each(|line| line.parse::<u64>().map(drop).map_err(|error| error.to_string()))
+//! });
 //! ```
 //!
-//! Every seed must be read. A mutant must be read, and then be sound (the closure asserts it), or be refused with an
-//! error; never a panic, never more than ten seconds, never more memory than the bound. Mutant `k` depends on
-//! `VERDICT_SEED` (1 unless set), the parser's name and `k` alone. `VERDICT_MUTANTS` is how many there are (2,000 unless
+//! Every seed file must be read. A mutant must be read, and then be sound (the closure asserts it), or be refused with an
+//! error; never a panic, never more than ten seconds, never more memory than the limit. Mutant `k` depends on
+//! `VERDICT_SEED` (1 unless set), the target's name and `k` alone. `VERDICT_MUTANTS` is how many there are (2,000 unless
 //! set), `VERDICT_MUTANT` makes a single one and keeps its file.
+//!
+//! Memory is measured to the byte where the test binary declares the allocator, which each binary has to do for itself:
+//!
+//! ```no_run
+//! #[global_allocator]
+//! static ALLOCATOR: test_support::fuzz::CountingAllocator = test_support::fuzz::CountingAllocator;
+//! ```
+//!
+//! A binary that links libtorch has mimalloc for its allocator and declares none; there the process's pages are measured.
 
 mod memory;
 mod mutator;
@@ -33,10 +40,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-#[allow(unused_imports, reason = "not every test target needs all of it")]
-pub(crate) use memory::Counting;
+pub use memory::CountingAllocator;
 use memory::Meter;
-pub(crate) use mutator::{Form, Seed};
+pub use mutator::{FileFormat, SeedFile};
 use mutator::{Random, mutant};
 
 /// The longest that reading a mutant may take.
@@ -44,24 +50,26 @@ const MOST_SECONDS: u64 = 10;
 /// Failures that are shown before the rest is left out.
 const SHOWN: usize = 10;
 
-/// A reader under test.
-pub(crate) struct Parser {
+/// A reader under test, and what it may cost.
+pub struct FuzzTarget {
     /// The package whose test it is.
     pub package: &'static str,
     /// The test function's name.
     pub name: &'static str,
     /// What it may use of memory.
-    pub bound: Bound,
+    pub memory_limit: MemoryLimit,
 }
 
 /// The most memory that reading a file may take at once: so many bytes for each byte of it, and so many besides.
 #[derive(Clone, Copy)]
-pub(crate) struct Bound {
+pub struct MemoryLimit {
+    /// Bytes for each byte of the file.
     pub per_byte: usize,
+    /// Bytes besides.
     pub fixed: usize,
 }
 
-impl Parser {
+impl FuzzTarget {
     fn mutant(&self, seed: u64, number: u64) -> String {
         format!(
             "{}, seed {seed}, mutant {number} (again: VERDICT_SEED={seed} VERDICT_MUTANT={number} cargo test -p {} \
@@ -72,82 +80,84 @@ impl Parser {
 }
 
 /// While it lives, no other test does what takes much memory, which is measured for the whole process.
-pub(crate) struct Alone(Option<MutexGuard<'static, ()>>);
+pub struct ExclusiveMemory(Option<MutexGuard<'static, ()>>);
 
 thread_local! {
-    static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+    static IS_EXCLUSIVE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Waits until this test is alone; one that is already may ask again.
-pub(crate) fn alone() -> Alone {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let first = !IS_ALONE.replace(true);
-    Alone(first.then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner)))
+/// Waits until no other test holds it; a test that holds it already may ask again.
+pub fn exclusive_memory() -> ExclusiveMemory {
+    static EXCLUSIVE: Mutex<()> = Mutex::new(());
+    let first = !IS_EXCLUSIVE.replace(true);
+    ExclusiveMemory(first.then(|| EXCLUSIVE.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-impl Drop for Alone {
+impl Drop for ExclusiveMemory {
     fn drop(&mut self) {
         if self.0.is_some() {
-            IS_ALONE.set(false);
+            IS_EXCLUSIVE.set(false);
         }
     }
 }
 
-/// Holds `read` to its word on every mutant of the seeds; `read` says why it refuses a file.
-pub(crate) fn check(parser: &Parser, seeds: Vec<Seed>, mut read: impl FnMut(&[u8]) -> Result<(), String>) {
-    let _alone = alone();
+/// Calls `read` with every mutant of the seed files; `read` returns why it refuses a file.
+///
+/// # Panics
+/// Where a seed file is refused, or a mutant makes `read` panic, take too long or use too much memory.
+pub fn check(target: &FuzzTarget, seeds: Vec<SeedFile>, mut read: impl FnMut(&[u8]) -> Result<(), String>) {
+    let _exclusive = exclusive_memory();
     watch();
     let asked = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a whole number"));
     let seed = asked("VERDICT_SEED").unwrap_or(1);
     for (number, good) in seeds.iter().enumerate() {
         if let Err(reason) = read(&good.file(good.bytes.clone())) {
-            panic!("{}: seed file {number} is valid and was refused: {reason}", parser.name);
+            panic!("{}: seed file {number} is valid and was refused: {reason}", target.name);
         }
     }
     let single = asked("VERDICT_MUTANT");
     let numbers = single.map_or(0..asked("VERDICT_MUTANTS").unwrap_or(2000), |number| number..number + 1);
     let (meter, begun) = (Meter::new(), Instant::now());
-    let mut tally = Tally::default();
+    let mut summary = FuzzSummary::default();
     for number in numbers {
-        let file = mutant(&seeds, &mut Random::new(seed, parser.name, number));
+        let file = mutant(&seeds, &mut Random::new(seed, target.name, number));
         if single.is_some() {
-            say(&format!("{} bytes, kept as {}\n", file.len(), kept(parser, number, &file).display()));
+            say(&format!("{} bytes, kept as {}\n", file.len(), kept(target, number, &file).display()));
         }
-        enter(&parser.mutant(seed, number));
+        enter(&target.mutant(seed, number));
         let before = meter.start();
         let outcome = catch_unwind(AssertUnwindSafe(|| read(&file)));
         let used = meter.peak(before);
         leave();
-        let most = file.len() * parser.bound.per_byte + parser.bound.fixed;
-        tally.most_used = tally.most_used.max(used);
+        let most = file.len() * target.memory_limit.per_byte + target.memory_limit.fixed;
+        summary.most_used = summary.most_used.max(used);
         let fault = match outcome {
             Err(payload) => Some(format!("panicked: {}", words(&*payload))),
             _ if used > most => Some(format!("took {used} bytes for a file of {}, {most} allowed", file.len())),
             Ok(Ok(())) => {
-                tally.read += 1;
+                summary.read += 1;
                 None
             }
             Ok(Err(reason)) => {
-                *tally.refused.entry(shape(&reason)).or_default() += 1;
+                *summary.refused.entry(shape(&reason)).or_default() += 1;
                 None
             }
         };
-        tally.faults.extend(fault.map(|fault| format!("{}: {fault}", parser.mutant(seed, number))));
+        summary.faults.extend(fault.map(|fault| format!("{}: {fault}", target.mutant(seed, number))));
     }
-    tally.report(parser, single.is_none(), begun.elapsed());
+    summary.report(target, single.is_none(), begun.elapsed());
 }
 
-/// A folder for the mutants of one parser: in memory where the system has such a place, because some readers sync what
+/// A folder for the mutants of one target: in memory where the system has such a place, because some readers sync what
 /// they write, and thousands of syncs take minutes.
-#[allow(dead_code, reason = "a reader of text needs no file")]
-pub(crate) fn folder() -> tempfile::TempDir {
+pub fn temporary_folder() -> tempfile::TempDir {
     let memory = PathBuf::from("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     folder.expect("a temporary folder")
 }
 
 #[derive(Default)]
-struct Tally {
+struct FuzzSummary {
     read: usize,
     /// Refusals by what they say, numbers and names taken out.
     refused: BTreeMap<String, usize>,
@@ -155,13 +165,13 @@ struct Tally {
     most_used: usize,
 }
 
-impl Tally {
-    fn report(self, parser: &Parser, whole: bool, took: Duration) {
+impl FuzzSummary {
+    fn report(self, target: &FuzzTarget, whole: bool, took: Duration) {
         let refused: usize = self.refused.values().sum();
         let all = self.read + refused + self.faults.len();
         say(&format!(
             "{}: {all} mutants in {:.1} s, {:.1} % read, the rest refused in {} ways; at most {} KiB at once\n",
-            parser.name,
+            target.name,
             took.as_secs_f64(),
             100.0 * self.read as f64 / all.max(1) as f64,
             self.refused.len(),
@@ -176,8 +186,8 @@ impl Tally {
         assert!(self.faults.is_empty(), "{} of {all} mutants:\n{shown}", self.faults.len());
         // A mutator whose work is always refused, or always read, tests one line of the reader.
         if whole && all >= 1000 {
-            assert!(self.read * 50 >= all, "{}: only {} of {all} mutants are read", parser.name, self.read);
-            assert!(refused * 500 >= all, "{}: only {refused} of {all} mutants are refused", parser.name);
+            assert!(self.read * 50 >= all, "{}: only {} of {all} mutants are read", target.name, self.read);
+            assert!(refused * 500 >= all, "{}: only {refused} of {all} mutants are refused", target.name);
         }
     }
 }
@@ -198,8 +208,8 @@ fn words(payload: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
 }
 
-fn kept(parser: &Parser, number: u64, file: &[u8]) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("mutant-{}-{number}", parser.name));
+fn kept(target: &FuzzTarget, number: u64, file: &[u8]) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("mutant-{}-{number}", target.name));
     std::fs::write(&path, file).expect("the mutant is kept");
     path
 }

@@ -1,6 +1,4 @@
 //! For tests of what happens between processes: this test binary once more, running one ignored test that plays a part.
-//! Each crate that needs it names this file as a module.
-#![allow(dead_code, reason = "no crate needs all of it")]
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,14 +7,14 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 const READY: &str = "the other process is ready";
 
 /// Another process, killed at the latest when this is dropped.
-pub(crate) struct TestProcess {
+pub struct TestProcess {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
 impl TestProcess {
     /// Starts the ignored test of that full name and waits until it says that it is ready.
-    pub(crate) fn start(test: &str, environment: &[(&str, &OsStr)]) -> Self {
+    pub fn start(test: &str, environment: &[(&str, &OsStr)]) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", "--nocapture", test]).envs(environment.iter().copied());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -26,12 +24,12 @@ impl TestProcess {
         process
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Reads what the process writes until a line ends with `text`.
-    pub(crate) fn wait_for(&mut self, text: &str) {
+    pub fn wait_for(&mut self, text: &str) {
         let mut line = String::new();
         while !line.trim_end().ends_with(text) {
             line.clear();
@@ -40,30 +38,30 @@ impl TestProcess {
     }
 
     /// Ends it by SIGKILL and waits until it is gone.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.wait();
     }
 
     /// Waits until it has ended by itself.
-    pub(crate) fn wait(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 
     /// In the other process: lets [`start`](Self::start) return.
-    pub(crate) fn say_ready() {
+    pub fn say_ready() {
         Self::say(READY);
     }
 
     /// In the other process: a line for [`wait_for`](Self::wait_for).
-    pub(crate) fn say(text: &str) {
+    pub fn say(text: &str) {
         let mut stdout = std::io::stdout();
         stdout.write_all(format!("{text}\n").as_bytes()).unwrap();
         stdout.flush().unwrap();
     }
 
     /// In the other process: waits to be killed, and no longer than the process that started this one lives.
-    pub(crate) fn live_until_killed() {
+    pub fn live_until_killed() {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
     }
 }

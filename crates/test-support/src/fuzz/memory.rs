@@ -7,17 +7,15 @@ static ALIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 /// The system's allocator with a count of the bytes asked for. A test target makes it its `#[global_allocator]`.
-#[allow(dead_code, reason = "a process that has an allocator of its own can't use it")]
-pub(crate) struct Counting;
+pub struct CountingAllocator;
 
-#[allow(dead_code, reason = "as for `Counting`")]
 fn grow(bytes: usize) {
     let alive = ALIVE.fetch_add(bytes, Relaxed) + bytes;
     PEAK.fetch_max(alive, Relaxed);
 }
 
 // SAFETY: every call goes to the system's allocator as it came; the counters touch no memory of anybody's.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
         // SAFETY: as the caller promised.
@@ -48,7 +46,7 @@ unsafe impl GlobalAlloc for Counting {
 /// A way to measure.
 #[derive(Clone, Copy)]
 pub(super) enum Meter {
-    /// [`Counting`] is the process's allocator: exact, to the byte.
+    /// [`CountingAllocator`] is the process's allocator: exact, to the byte.
     Counted,
     /// Somebody else allocates, libtorch for one. Then the pages that the process holds are what can be seen, and what
     /// an earlier mutant left with the allocator counts as this one's; so it is a measure of all of them together.

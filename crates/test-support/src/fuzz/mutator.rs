@@ -1,14 +1,13 @@
 //! Damage, drawn from a seed: what a bad disk, a bad connection and a bad person do to a file.
 //!
-//! Every form takes the damage of [`bytes`]; text takes that of its form besides, so that mutants get past the first
+//! Every format takes the damage of [`bytes`]; text takes that of its format besides, so that mutants get past the first
 //! check of a reader and into what lies behind it.
 
 use super::structure;
 
-/// What kind of damage a seed is worth.
+/// What a file is made of, and so what kind of damage it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "not every package reads files of every form")]
-pub(crate) enum Form {
+pub enum FileFormat {
     /// Bytes with lengths, offsets and counts among them.
     Binary,
     /// Lines: tables, trees, vocabularies.
@@ -20,29 +19,28 @@ pub(crate) enum Form {
 }
 
 /// A valid input.
-pub(crate) struct Seed {
+pub struct SeedFile {
     /// What is damaged.
     pub bytes: Vec<u8>,
     /// How.
-    pub form: Form,
+    pub format: FileFormat,
     /// What makes a file of it afterwards: a compression, a length in front. Damage from outside never gets that deep.
     pub pack: Option<fn(Vec<u8>) -> Vec<u8>>,
 }
 
-impl Seed {
+impl SeedFile {
     /// A seed that is the file itself.
-    pub(crate) fn new(form: Form, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { bytes: bytes.into(), form, pack: None }
+    pub fn new(format: FileFormat, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: bytes.into(), format, pack: None }
     }
 
     /// A seed that becomes a file by `pack`, after it was damaged.
-    #[allow(dead_code, reason = "only formats with an inside need it")]
-    pub(crate) fn packed(form: Form, bytes: impl Into<Vec<u8>>, pack: fn(Vec<u8>) -> Vec<u8>) -> Self {
-        Self { pack: Some(pack), ..Self::new(form, bytes) }
+    pub fn packed(format: FileFormat, bytes: impl Into<Vec<u8>>, pack: fn(Vec<u8>) -> Vec<u8>) -> Self {
+        Self { pack: Some(pack), ..Self::new(format, bytes) }
     }
 
     /// The file of these, perhaps damaged, bytes.
-    pub(crate) fn file(&self, bytes: Vec<u8>) -> Vec<u8> {
+    pub fn file(&self, bytes: Vec<u8>) -> Vec<u8> {
         match self.pack {
             Some(pack) => pack(bytes),
             None => bytes,
@@ -54,10 +52,10 @@ impl Seed {
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The numbers that belong to mutant `number` of a parser.
-    pub(super) fn new(seed: u64, parser: &str, number: u64) -> Self {
+    /// The numbers that belong to mutant `number` of a target.
+    pub(super) fn new(seed: u64, target: &str, number: u64) -> Self {
         let mut random = Self(seed);
-        for part in parser.bytes().map(u64::from).chain([number]) {
+        for part in target.bytes().map(u64::from).chain([number]) {
             random.0 = random.next() ^ part;
         }
         random
@@ -95,21 +93,23 @@ impl Random {
 pub(super) const MOST_BYTES: usize = 1 << 20;
 
 /// A mutant of one of the seeds, as a file: one blow or a few.
-pub(super) fn mutant(seeds: &[Seed], random: &mut Random) -> Vec<u8> {
+pub(super) fn mutant(seeds: &[SeedFile], random: &mut Random) -> Vec<u8> {
     let seed = &seeds[random.below(seeds.len())];
-    let alike: Vec<&Seed> =
-        seeds.iter().filter(|other| other.form == seed.form && other.pack.is_some() == seed.pack.is_some()).collect();
+    let alike: Vec<&SeedFile> = seeds
+        .iter()
+        .filter(|other| other.format == seed.format && other.pack.is_some() == seed.pack.is_some())
+        .collect();
     let donor = alike[random.below(alike.len())];
     let mut made = seed.bytes.clone();
     let blows = 1 + random.below(4) * random.below(2);
     for _ in 0..blows {
-        let raw = seed.form == Form::Binary || random.below(5) == 0;
-        let next = match seed.form {
+        let raw = seed.format == FileFormat::Binary || random.below(5) == 0;
+        let next = match seed.format {
             _ if raw => None,
-            Form::Lines => std::str::from_utf8(&made).ok().map(|text| structure::lines(text, random)),
-            Form::Json => std::str::from_utf8(&made).ok().map(|text| structure::json(text, random)),
-            Form::Toml => std::str::from_utf8(&made).ok().map(|text| structure::toml(text, random)),
-            Form::Binary => None,
+            FileFormat::Lines => std::str::from_utf8(&made).ok().map(|text| structure::lines(text, random)),
+            FileFormat::Json => std::str::from_utf8(&made).ok().map(|text| structure::json(text, random)),
+            FileFormat::Toml => std::str::from_utf8(&made).ok().map(|text| structure::toml(text, random)),
+            FileFormat::Binary => None,
         };
         match next {
             Some(text) => made = text.into_bytes(),

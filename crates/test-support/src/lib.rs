@@ -1,0 +1,26 @@
+//! What the tests of several crates share. Crates name this one under `[dev-dependencies]` only, and it knows none of ours.
+//!
+//! - [`fixture`], [`fixture_text`], [`fixture_bytes`], [`fixture_path`]: files of `tests/fixtures`, each beside the script
+//!   that made it
+//! - [`treebank`]: the Stanford Sentiment Treebank, where this machine has it
+//! - [`skipped`]: says that a test didn't run, and why
+//! - [`TestProcess`]: the test binary once more, as another process
+//! - [`fuzz`]: damaged files for a reader, with a limit on its time and memory
+//!
+//! What runs the built `verdict` is in `tests/support`, because it needs the crate `model`.
+
+mod fixture;
+pub mod fuzz;
+mod process;
+mod treebank;
+
+use std::io::Write;
+
+pub use fixture::{fixture, fixture_bytes, fixture_path, fixture_text};
+pub use process::TestProcess;
+pub use treebank::treebank;
+
+/// Says that a test didn't run. Not by `eprintln!`, whose output the test harness keeps to itself where a test passes.
+pub fn skipped(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
+}
