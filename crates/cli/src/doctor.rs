@@ -1,22 +1,23 @@
-//! `verdict doctor`: one real forward and backward pass, on the CPU and on a GPU where there is one.
+//! `verdict doctor`: one forward and backward pass, on the CPU and on each GPU.
 
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use model::{Config, DropoutStream, Gradient, Inputs, Precision, SequenceClassifier};
+use model::{Config, DropoutStream, Gradient, Inputs, Precision, SequenceClassifier, device_name};
 use tch::{Device, Kind};
 
 const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2,
     "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 16}"#;
 
-/// Prints one line a device.
+/// Prints one line for each device.
 pub(crate) fn run() -> Result<()> {
     let gpus = (0..tch::Cuda::device_count()).map(|index| Device::Cuda(index as usize));
     for device in std::iter::once(Device::Cpu).chain(gpus) {
         let precision = Precision::auto(device);
         let norm = pass(device, precision)?;
-        ensure!(norm.is_finite() && norm > 0.0, "{device:?}: the gradients' norm is {norm}");
-        println!("{device:?}: forward and backward pass in {precision:?} with {} threads", tch::get_num_threads());
+        let name = device_name(device);
+        ensure!(norm.is_finite() && norm > 0.0, "{name}: expected a positive gradient norm, found {norm}");
+        println!("{name}: forward and backward pass in {precision} with {} threads", tch::get_num_threads());
     }
     Ok(())
 }

@@ -26,10 +26,10 @@ pub(crate) struct EvaluateArgs {
     /// Prepared data to score on [default: the run's own]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Also write all figures to this file
+    /// Also write all scores to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Examples a forward pass
+    /// Examples per forward pass
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     batch_size: u16,
     /// Number format of the computation
@@ -40,14 +40,14 @@ pub(crate) struct EvaluateArgs {
     device: DeviceChoice,
 }
 
-/// Scores, shows, draws and writes.
+/// Scores a run on a split, prints the scores, and writes them and the report into the run's folder.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
-    // Found out now, not after the work.
+    // Checked before the evaluation, so that it isn't done in vain.
     if let Some(folder) =
         args.json.as_deref().and_then(|path| path.parent()).filter(|folder| !folder.as_os_str().is_empty())
         && !folder.is_dir()
     {
-        bail!("--json: there is no folder {} (hint: make it first)", folder.display());
+        bail!("--json: the folder {} does not exist (hint: create it first)", folder.display());
     }
     let run = match &args.run {
         Some(path) => RunFolder::open(path)?,
@@ -67,10 +67,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let labels = predictor.label_names();
     if labels != trained_on.label_names {
         bail!(
-            "{}: config.json has the labels {}, and the model was trained on {} (hint: copy the run's config.json again)",
+            "{}: expected the labels {} in config.json, found {} (hint: copy the run's config.json again)",
             run.path().display(),
-            labels.join(", "),
-            trained_on.label_names.join(", ")
+            trained_on.label_names.join(", "),
+            labels.join(", ")
         );
     }
     eprintln!("evaluating {} on {split} ({} rows of {})", run.path().display(), examples.len(), prepared.dir.display());
@@ -108,7 +108,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         trained_on: &trained_on,
         notes: &notes,
     })?;
-    show(&evaluation, labels, &prepared.manifest, &notes)?;
+    print_scores(&evaluation, labels, &prepared.manifest, &notes)?;
     for path in written {
         eprintln!("wrote {}", path.display());
     }
@@ -118,17 +118,22 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
 /// The prepared data that a run was trained on, by its saved configuration.
 pub(crate) fn data_of(run: &RunFolder) -> Result<PathBuf> {
     let config = TrainConfig::load(&run.file(RUN_TOML))?;
-    config.data.with_context(|| format!("{} doesn't name its data (hint: --data DIR)", run.file(RUN_TOML).display()))
+    config.data.with_context(|| {
+        format!(
+            "{} does not name the data that the run was trained on (hint: --data DIR)",
+            run.file(RUN_TOML).display()
+        )
+    })
 }
 
 fn manifest_of(run: &RunFolder) -> Result<Manifest> {
     let path = run.file(DATA);
-    let hint = "(hint: the run is damaged or of another version; copy it again, or train again)";
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{} can't be read {hint}", path.display()))?;
+    let hint = "(hint: the run is damaged or was made by another version; copy it again, or train again)";
+    let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {} {hint}", path.display()))?;
     Manifest::from_json(&text).map_err(|what| anyhow!("{} {what} {hint}", path.display()))
 }
 
-/// The data to score on, and what has to be said about it.
+/// The data to score on, with notes for the report.
 fn find_data(args: &EvaluateArgs, run: &RunFolder, trained_on: &Manifest) -> Result<(Prepared, Vec<String>)> {
     let dir = match &args.data {
         Some(dir) => dir.clone(),
@@ -138,7 +143,7 @@ fn find_data(args: &EvaluateArgs, run: &RunFolder, trained_on: &Manifest) -> Res
     let manifest = &prepared.manifest;
     if manifest.tokenizer_sha256 != trained_on.tokenizer_sha256 || manifest.label_names != trained_on.label_names {
         bail!(
-            "{}: tokenizer or labels ({}) are not those of the run ({}) (hint: prepare it with --model {})",
+            "{}: the tokenizer or the labels ({}) differ from those of the run ({}) (hint: prepare it with --model {})",
             dir.display(),
             manifest.label_names.join(", "),
             trained_on.label_names.join(", "),
@@ -150,8 +155,8 @@ fn find_data(args: &EvaluateArgs, run: &RunFolder, trained_on: &Manifest) -> Res
     }
     if args.data.is_none() {
         bail!(
-            "{} has been prepared anew since this run was trained on it, so its splits may be other ones (hint: prepare \
-             it as it was, or say --data {} to score on it as it is)",
+            "{} has been prepared again since this run was trained on it, so its splits may differ (hint: prepare it with \
+             the options of then, or score on it as it is with --data {})",
             dir.display(),
             dir.display()
         );
@@ -161,14 +166,14 @@ fn find_data(args: &EvaluateArgs, run: &RunFolder, trained_on: &Manifest) -> Res
 }
 
 fn default_split(manifest: &Manifest) -> Result<String> {
-    let labelled = |name: &&str| manifest.splits.get(*name).is_some_and(|split| split.labeled == split.rows);
-    match ["test", "validation"].iter().find(|name| labelled(name)) {
+    let is_labeled = |name: &&str| manifest.splits.get(*name).is_some_and(|split| split.labeled == split.rows);
+    match ["test", "validation"].iter().find(|name| is_labeled(name)) {
         Some(name) => Ok((*name).to_owned()),
         None => bail!("the data has neither a labelled test nor a labelled validation split (hint: --split train)"),
     }
 }
 
-fn show(evaluation: &Evaluation, labels: &[String], manifest: &Manifest, notes: &[String]) -> Result<()> {
+fn print_scores(evaluation: &Evaluation, labels: &[String], manifest: &Manifest, notes: &[String]) -> Result<()> {
     println!("data       {} ({})", manifest.variant, manifest.source);
     println!("examples   {}", evaluation.report.examples);
     println!("loss       {:.4}", evaluation.loss);

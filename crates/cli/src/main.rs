@@ -1,5 +1,4 @@
-//! `verdict`: every command of the project in one binary. Each subcommand is the same flags and the same call as the
-//! crate's own.
+//! `verdict`: every command of the project in one binary.
 
 mod doctor;
 mod evaluate;
@@ -39,7 +38,7 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Label texts with a run
     Predict(predict::PredictArgs),
-    /// Show that a killed and resumed training ends as an undisturbed one, to the bit
+    /// Check that a killed and resumed training ends bit-identical to an uninterrupted one
     #[cfg(unix)]
     VerifyResume(Box<verify_resume::VerifyResumeArgs>),
     /// Run one forward and backward pass on this machine
@@ -75,15 +74,16 @@ fn run(command: Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A process of this program that runs one of its commands.
+/// Starts this program again, with one of its subcommands.
 fn this_program(command: &str) -> Result<std::process::Command> {
-    let mut process = std::process::Command::new(std::env::current_exe().context("can't tell which program this is")?);
+    let mut process =
+        std::process::Command::new(std::env::current_exe().context("failed to find the path of this program")?);
     process.arg(command);
     Ok(process)
 }
 
 fn model_limits(config: &model::Config) -> data::prepare::ModelLimits {
-    // Checked to be positive where the configuration was read.
+    // `Config` is checked to hold positive numbers.
     let (vocab_size, positions) = (config.vocab_size as usize, config.max_position_embeddings as usize);
     data::prepare::ModelLimits { vocab_size, positions }
 }

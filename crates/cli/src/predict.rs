@@ -1,4 +1,4 @@
-//! `verdict predict`: texts from the command line, a file or a pipe to labels and probabilities.
+//! `verdict predict`: labels and probabilities of texts from the command line, a file, a pipe or a prepared split.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write, stdin, stdout};
@@ -29,7 +29,7 @@ pub(crate) struct PredictArgs {
     /// Prepared data of --split [default: the run's own]
     #[arg(long, value_name = "DIR", requires = "split")]
     data: Option<PathBuf>,
-    /// One JSON object a text, with all probabilities
+    /// Print one JSON object per text, with all probabilities
     #[arg(long)]
     json: bool,
     /// Number format of the computation
@@ -40,14 +40,14 @@ pub(crate) struct PredictArgs {
     device: DeviceChoice,
 }
 
-/// Labels what the flags name, a line a text on stdout.
+/// Labels the texts that the flags name, and prints one line for each on stdout.
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     if args.texts.is_empty() && args.file.is_none() && args.split.is_none() {
         bail!("no text to label (hint: predict \"A lovely film.\", or --file FILE, or --split NAME)");
     }
-    // clap leaves `requires` out where what is required excludes another argument.
+    // clap doesn't check `requires` where the required argument excludes another one that is given.
     if let (Some(data), None) = (&args.data, &args.split) {
-        bail!("--data {} goes with --split (hint: --split test, or leave --data out)", data.display());
+        bail!("--data {} needs --split (hint: add --split test, or leave --data out)", data.display());
     }
     let run = match &args.run {
         Some(path) => path.clone(),
@@ -83,7 +83,6 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// The texts of a prepared split.
 fn split_texts(args: &PredictArgs, run: &std::path::Path, split: &str) -> Result<Vec<String>> {
     let dir = match &args.data {
         Some(dir) => dir.clone(),
@@ -108,6 +107,6 @@ fn write_json(out: &mut impl Write, text: &str, prediction: &Prediction) -> std:
 fn write_line(out: &mut impl Write, text: &str, prediction: &Prediction, width: usize) -> std::io::Result<()> {
     let all: Vec<String> =
         prediction.probabilities.iter().map(|(name, p)| format!("{name} {:4.1} %", 100.0 * p)).collect();
-    let cut = if prediction.truncated { "  (cut: longer than the model reads)" } else { "" };
-    writeln!(out, "{:<width$}  {}  {text}{cut}", prediction.label, all.join(", "))
+    let truncated = if prediction.truncated { "  (truncated: longer than the model's limit)" } else { "" };
+    writeln!(out, "{:<width$}  {}  {text}{truncated}", prediction.label, all.join(", "))
 }

@@ -1,7 +1,7 @@
-//! `verdict verify-resume`: trains twice, once undisturbed and once killed again and again, and compares the ends.
+//! `verdict verify-resume`: trains once uninterrupted and once killed again and again, and compares the results.
 //!
 //! The killed processes are real ones, ended by SIGKILL: in training, inside a save, and while they recover from the
-//! kill before. What the two trainings leave behind must be the same to the bit, timings aside.
+//! kill before. What the two trainings write must be bit-identical, apart from timings.
 
 mod compare;
 mod kill;
@@ -32,23 +32,23 @@ use process::{KillPlan, watch};
 pub(crate) struct VerifyResumeArgs {
     #[command(flatten)]
     train: TrainArgs,
-    /// How many processes are killed
+    /// Number of processes to kill
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..),
         help_heading = "Verification")]
     kills: u32,
-    /// Seed of the instants at which they are killed
+    /// Seed of the random times of the kills
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Verification")]
     kill_seed: u64,
-    /// Also write what was found to this file, as JSON
+    /// Also write the result to this file, as JSON
     #[arg(long, value_name = "FILE", help_heading = "Verification")]
     report: Option<PathBuf>,
 }
 
-/// What `--report` gets.
+/// The JSON that `--report` writes.
 #[derive(Serialize)]
 struct Report {
     identical: bool,
-    /// Whether no kill cost more than the steps since the last checkpoint that was due.
+    /// Whether every kill lost only steps after the last checkpoint that was due.
     lost_at_most_an_interval: bool,
     kills: usize,
     kills_in_training: usize,
@@ -66,10 +66,10 @@ struct Report {
     deaths: Vec<Kill>,
 }
 
-/// Trains, kills, compares and shows.
+/// Trains, kills, compares, and prints the comparison.
 pub(crate) fn run(args: &VerifyResumeArgs) -> Result<()> {
     let started = Instant::now();
-    let (config, split) = settle(args)?;
+    let (config, split) = resolve_config(args)?;
     let threads = config.threads.unwrap_or(1);
     let work = work_folder()?;
     let saved = work.join("train.toml");
@@ -80,11 +80,16 @@ pub(crate) fn run(args: &VerifyResumeArgs) -> Result<()> {
         Ok(command)
     };
 
-    let reference = work.join("undisturbed");
-    eprintln!("training undisturbed, then with {} kills (seed {}); in {}", args.kills, args.kill_seed, work.display());
-    let timeline = undisturbed(train(&reference, false)?, &reference, &config)?;
+    let reference = work.join("uninterrupted");
+    eprintln!(
+        "training uninterrupted, then with {} kills (seed {}); in {}",
+        args.kills,
+        args.kill_seed,
+        work.display()
+    );
+    let timeline = uninterrupted(train(&reference, false)?, &reference, &config)?;
     let random = SeededRandom(args.kill_seed);
-    let mut killer = Killer { command: &train, timeline, wanted: args.kills as usize, random, kills: Vec::new() };
+    let mut killer = Killer { command: &train, timeline, target: args.kills as usize, random, kills: Vec::new() };
     let runs = killer.run(&work)?;
 
     for run in runs.iter().chain([&reference]) {
@@ -113,38 +118,36 @@ pub(crate) fn run(args: &VerifyResumeArgs) -> Result<()> {
     if let Some(path) = &args.report {
         write_atomic(path, serde_json::to_string_pretty(&report)? + "\n")?;
     }
-    show(&report);
+    print_report(&report);
     if !(report.identical && report.lost_at_most_an_interval) {
-        bail!("a killed and resumed training did not end as the undisturbed one; both are kept in {}", work.display());
+        bail!("a killed and resumed training differs from the uninterrupted one; both are kept in {}", work.display());
     }
     if let Err(error) = fs::remove_dir_all(&work) {
-        eprintln!("warning: {} can't be removed: {error}", work.display());
+        eprintln!("warning: failed to remove {}: {error}", work.display());
     }
-    // Only where no other run is in it.
+    // This fails, as it should, if other runs are in it.
     let _ = fs::remove_dir(RUNS);
     Ok(())
 }
 
-/// The configuration to train with, nothing about it left open, and the split to predict.
-fn settle(args: &VerifyResumeArgs) -> Result<(TrainConfig, String)> {
+/// The configuration to train with, threads and data included, and the split to predict.
+fn resolve_config(args: &VerifyResumeArgs) -> Result<(TrainConfig, String)> {
     let mut config = TrainConfig::from_args(&args.train)?;
     ensure!(
         config.output.is_none(),
-        "verify-resume trains into folders of its own (hint: leave --output out; the folders stay where something differs)"
+        "verify-resume creates its own run folders (hint: leave --output out; the folders are kept if something differs)"
     );
     ensure!(
         args.train.resume.is_none(),
-        "verify-resume begins its trainings itself (hint: leave --resume out; the flags of the run to be verified say the \
-         rest)"
+        "verify-resume starts and resumes its own trainings (hint: leave --resume out and give the flags of the training to verify)"
     );
     let device = config.device.device()?;
     ensure!(
         device == tch::Device::Cpu,
-        "a resumed training is the same to the bit on the CPU only, and this one would run on {} (hint: --device \
-         cpu)",
+        "a resumed training is bit-identical on the CPU only, expected device cpu, found {} (hint: --device cpu)",
         device_name(device)
     );
-    // Another thread count adds in another order, so all processes are told the same one.
+    // The order of additions depends on the number of threads, so all processes use the same number.
     config.threads = Some(config.threads.unwrap_or(tch::get_num_threads() as usize));
     let dir = match config.data.take() {
         Some(dir) => dir,
@@ -164,51 +167,51 @@ fn work_folder() -> Result<PathBuf> {
         match fs::create_dir(&path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
             made => {
-                made.with_context(|| format!("can't make the folder {}", path.display()))?;
+                made.with_context(|| format!("failed to create the folder {}", path.display()))?;
                 return Ok(path);
             }
         }
     }
 }
 
-/// Trains without a kill, and learns how long what takes.
-fn undisturbed(command: Command, run: &Path, config: &TrainConfig) -> Result<Timeline> {
+/// Trains without a kill and measures how long steps and saves take.
+fn uninterrupted(command: Command, run: &Path, config: &TrainConfig) -> Result<Timeline> {
     let began = Instant::now();
-    let mut life = watch(command, run, KillPlan::Undisturbed, Duration::MAX)?;
+    let mut process = watch(command, run, KillPlan::Uninterrupted, Duration::MAX)?;
     let took = began.elapsed();
     let step = |event| if let Event::Step(step) = event { Some(step) } else { None };
     let steps: Vec<StepRecord> = read_log(run)?.into_iter().filter_map(step).collect();
     let epoch = steps.first().map(|step| step.epoch).filter(|epoch| *epoch > 0.0);
     let epoch = epoch.with_context(|| format!("the log in {} holds no step", run.display()))?;
-    eprintln!("undisturbed: {} steps in {:.1} s", steps.len(), took.as_secs_f64());
+    eprintln!("uninterrupted: {} steps in {:.1} s", steps.len(), took.as_secs_f64());
     // The first step is this share of an epoch.
     let steps_per_epoch = (1.0 / epoch).round() as u64;
-    life.saves.sort();
+    process.saves.sort();
     Ok(Timeline {
         seconds: steps.iter().map(|step| step.seconds).collect(),
         due: steps_of_saves(steps.len() as u64, steps_per_epoch, config.checkpoint.save_every),
-        startup: life.startup.unwrap_or(took),
-        // The median; what is too short to be seen takes a few milliseconds at most.
-        save: life.saves.get(life.saves.len() / 2).copied().unwrap_or(Duration::from_millis(3)),
-        most: Duration::from_secs(60) + took * 20,
+        startup: process.startup.unwrap_or(took),
+        // The median; a save that is too short to be noticed takes a few milliseconds at most.
+        save: process.saves.get(process.saves.len() / 2).copied().unwrap_or(Duration::from_millis(3)),
+        timeout: Duration::from_secs(60) + took * 20,
     })
 }
 
-/// Writes the answers of a run to a file beside it.
+/// Writes the predictions of a run to a file beside it.
 fn predict(run: &Path, split: &str, threads: usize) -> Result<()> {
     let path = predictions_of(run);
     let file = fs::File::create(&path).with_context(|| path.display().to_string())?;
     let mut command = this_program("predict")?;
     command.arg("--run").arg(run).args(["--split", split, "--json", "--precision", "fp32", "--device", "cpu"]);
     let status = command.env("OMP_NUM_THREADS", threads.to_string()).stdout(file).status();
-    let status = status.context("can't start this program again")?;
+    let status = status.context("failed to start this program again")?;
     ensure!(status.success(), "predicting with {} failed ({status})", run.display());
     Ok(())
 }
 
-fn show(report: &Report) {
+fn print_report(report: &Report) {
     let runs = if report.killed_runs == 1 { "run" } else { "runs" };
-    println!("{} killed {runs} against the undisturbed one, {} steps each\n", report.killed_runs, report.steps);
+    println!("{} killed {runs} against the uninterrupted one, {} steps each\n", report.killed_runs, report.steps);
     for comparison in &report.comparisons {
         println!("{:<24} {}", comparison.part, if comparison.identical { "identical" } else { "DIFFERENT" });
         for difference in &comparison.differences {
@@ -220,14 +223,14 @@ fn show(report: &Report) {
         report.kills, report.kills_in_training, report.kills_inside_a_save, report.kills_in_recovery, report.kill_seed
     );
     println!(
-        "work lost by a kill      at most {} steps, a checkpoint being due every {}; {}",
+        "work lost by a kill      at most {} steps, with a checkpoint every {}; {}",
         report.most_steps_lost,
         report.save_interval,
         match report.most_saves_lost {
-            0 => "none that was due was lost".to_owned(),
-            lost => format!("{lost} THAT WERE DUE WERE LOST"),
+            0 => "no checkpoint was lost".to_owned(),
+            lost => format!("{lost} CHECKPOINTS WERE LOST"),
         }
     );
     println!("threads                  {}", report.threads);
-    println!("took                     {:.1} s", report.seconds);
+    println!("time                     {:.1} s", report.seconds);
 }

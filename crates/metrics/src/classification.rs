@@ -14,12 +14,12 @@ use crate::error::{MetricsError, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ZeroDivision {
-    /// 0: what is never right is bad.
+    /// 0.
     #[default]
     Zero,
-    /// 1: what was never tried is good.
+    /// 1.
     One,
-    /// Not a number; averages leave the class out.
+    /// NaN; averages leave the class out.
     Nan,
 }
 
@@ -53,10 +53,10 @@ pub struct ReportOptions {
     pub labels: Labels,
 }
 
-/// A way to make one number of the classes' numbers.
+/// How the scores of the classes become one score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Average {
-    /// Each class counts by how many examples it has.
+    /// Each class counts by its number of examples.
     #[default]
     Weighted,
     /// Each class counts the same.
@@ -87,20 +87,20 @@ pub struct ClassScores {
     /// Its scores.
     #[serde(flatten)]
     pub scores: Scores,
-    /// How many examples truly are of this class.
+    /// How many examples are of this class.
     pub support: u64,
     /// How many examples were predicted as this class.
     pub predicted: u64,
 }
 
-/// All numbers about one set of predictions. `Display` is a table for the terminal.
+/// All scores of one set of predictions. `Display` is a table for the terminal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassificationReport {
     /// How many examples were scored.
     pub examples: u64,
     /// The share of examples that got their true class, 0 to 1.
     pub accuracy: f64,
-    /// Matthews correlation, -1 to 1; for more than two classes Gorodkin's R_K. 0 when either side has one class only.
+    /// Matthews correlation, -1 to 1; for more than two classes Gorodkin's R_K. 0 if all true or all predicted labels are the same.
     pub matthews: f64,
     /// Averages weighted by support.
     pub weighted: Scores,
@@ -114,10 +114,10 @@ pub struct ClassificationReport {
 }
 
 impl ClassificationReport {
-    /// Scores `matrix`, whose classes are called `label_names`.
+    /// Computes the scores of `matrix`, whose classes have the names `label_names`.
     ///
     /// # Errors
-    /// A number of names that isn't the number of classes.
+    /// A number of names that differs from the number of classes.
     pub fn new<S: AsRef<str>>(matrix: &ConfusionMatrix, label_names: &[S], options: ReportOptions) -> Result<Self> {
         if label_names.len() != matrix.classes() {
             return Err(MetricsError::Names { found: label_names.len(), classes: matrix.classes() });
@@ -150,7 +150,7 @@ impl ClassificationReport {
         })
     }
 
-    /// The scores under one average.
+    /// The scores under this average.
     pub fn average(&self, average: Average) -> Scores {
         match average {
             Average::Weighted => self.weighted,

@@ -44,11 +44,10 @@ impl ConfusionMatrix {
         Ok(Self { classes, counts })
     }
 
-    /// A matrix from counts made elsewhere, one inner list for each true class.
+    /// A matrix from its counts, one inner list for each true class.
     ///
     /// # Errors
-    /// No rows, a row that isn't as long as there are rows, nothing but zeros, or more than 2^62
-    /// examples.
+    /// No rows, rows that don't form a square, only zeros, or more than 2^62 examples.
     pub fn from_counts(rows: &[Vec<u64>]) -> Result<Self> {
         let classes = rows.len();
         if classes == 0 {
@@ -150,10 +149,7 @@ mod tests {
         assert_eq!(error(&[0, 1], &[0], 2), MetricsError::Lengths { truth: 2, predicted: 1 });
         assert_eq!(error(&[0, 3], &[0, 1], 3), MetricsError::Label { side: Side::Truth, row: 1, label: 3, classes: 3 });
         let unlabelled = error(&[0, 1], &[0, u32::MAX], 2).to_string();
-        assert!(
-            unlabelled.starts_with("row 1: predicted label 4294967295 is not a class index below 2"),
-            "{unlabelled}"
-        );
+        assert!(unlabelled.starts_with("row 1: expected a predicted label below 2, found 4294967295"), "{unlabelled}");
     }
 
     #[test]
@@ -174,8 +170,8 @@ mod tests {
         let json = serde_json::to_string(&matrix)?;
         assert_eq!(json, "[[0,1],[1,1]]");
         assert_eq!(serde_json::from_str::<ConfusionMatrix>(&json)?, matrix);
-        let lame = serde_json::from_str::<ConfusionMatrix>("[[0,1],[1]]").unwrap_err();
-        assert!(lame.to_string().contains("row 1 of the counts has 1 columns, expected 2"), "{lame}");
+        let uneven = serde_json::from_str::<ConfusionMatrix>("[[0,1],[1]]").unwrap_err();
+        assert!(uneven.to_string().contains("expected 2 counts in row 1, found 1"), "{uneven}");
         Ok(())
     }
 }

@@ -1,16 +1,16 @@
-//! What can be wrong with labels, counts and names.
+//! Why labels, counts or names are rejected.
 
 use std::fmt;
 
-/// This crate's result.
+/// A result with [`MetricsError`].
 pub type Result<T> = std::result::Result<T, MetricsError>;
 
 /// Which of the two label lists a label came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The labels that the data carries.
+    /// The labels of the data.
     Truth,
-    /// The labels that the model gave.
+    /// The labels that the model predicted.
     Predicted,
 }
 
@@ -23,34 +23,34 @@ impl fmt::Display for Side {
     }
 }
 
-/// Why something can't be scored. Rows count from 0.
+/// Why something can't be scored. Rows are numbered from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum MetricsError {
     #[error(
-        "{truth} true labels but {predicted} predicted ones (hint: score each example once, both lists in the same order)"
+        "expected one predicted label for each of {truth} true labels, found {predicted} (hint: both lists must be in the same order)"
     )]
     Lengths { truth: usize, predicted: usize },
     #[error(
-        "row {row}: {side} label {label} is not a class index below {classes} (hint: labels count from 0, and a split \
+        "row {row}: expected a {side} label below {classes}, found {label} (hint: labels count from 0, and a split \
          without labels can be predicted but not scored)"
     )]
     Label { side: Side, row: usize, label: u32, classes: usize },
     #[error("no examples to score (hint: choose a split that has labelled rows)")]
     Empty,
-    #[error("a confusion matrix needs at least one class, 0 were given (hint: pass the number of label names)")]
+    #[error("expected at least one class, found 0 (hint: pass the number of label names)")]
     NoClasses,
-    #[error(
-        "row {row} of the counts has {found} columns, expected {classes} (hint: one row and one column for each class)"
-    )]
+    #[error("expected {classes} counts in row {row}, found {found} (hint: one row and one column for each class)")]
     NotSquare { row: usize, found: usize, classes: usize },
     #[error("the counts add up to more than 2^62 examples (hint: the file they came from is damaged)")]
     TooMany,
-    #[error("{found} label names for {classes} classes (hint: one name for each class, in the order of the indices)")]
+    #[error(
+        "expected {classes} label names, found {found} (hint: one name for each class, in the order of the indices)"
+    )]
     Names { found: usize, classes: usize },
     #[error(
-        "\"{found}\" is not a metric (hint: loss, accuracy, matthews, or precision, recall, f1, alone for the weighted \
-         average or as in macro-f1 and micro-f1)"
+        "\"{found}\" is not a metric (hint: choose loss, accuracy, matthews, or precision, recall or f1, alone for the \
+         weighted average or as in macro-f1 and micro-f1)"
     )]
     UnknownMetric { found: String },
 }

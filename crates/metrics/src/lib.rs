@@ -1,4 +1,4 @@
-//! How good a classifier is, in scikit-learn's numbers.
+//! Scores of a classifier, with scikit-learn's definitions.
 //!
 //! Predictions are counted into a [`ConfusionMatrix`]; everything else is computed from those counts, once, by
 //! [`ClassificationReport::new`]. A [`Metric`] names one number of the report, to choose the best model by.
@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Every value agrees with scikit-learn's to 1e-12 (`tests/fixtures/metrics`). Labels are class indices from 0; what
-//! the classes are called is only for people.
+//! the classes are called matters only for display.
 
 #![warn(missing_docs)]
 

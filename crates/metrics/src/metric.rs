@@ -1,4 +1,4 @@
-//! One number of a report, by name: what the best model is chosen by.
+//! The metric by which the best model is chosen, by name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use crate::classification::{Average, ClassificationReport};
 use crate::error::MetricsError;
 
-/// Which way is up.
+/// Whether higher or lower is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// The larger value is the better one.
+    /// A higher value is better.
     Higher,
-    /// The smaller value is the better one.
+    /// A lower value is better.
     Lower,
 }
 
-/// A number to compare models by. Reads from and prints as `loss`, `accuracy`, `matthews`, `f1` (weighted),
+/// A number to compare models by. Parsed from and displayed as `loss`, `accuracy`, `matthews`, `f1` (weighted),
 /// `macro-f1`, `micro-f1`, and so for `precision` and `recall`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -49,7 +49,7 @@ impl Metric {
         }
     }
 
-    /// Whether larger or smaller is better: only a loss should be small.
+    /// Whether higher or lower is better.
     pub fn direction(self) -> Direction {
         match self {
             Metric::Loss => Direction::Lower,
@@ -57,7 +57,7 @@ impl Metric {
         }
     }
 
-    /// Whether `candidate` beats `best`. A tie doesn't, NaN never does, and any number beats NaN.
+    /// Whether `candidate` is better than `best`. A tie and NaN are not; any number is better than NaN.
     pub fn is_better(self, candidate: f64, best: f64) -> bool {
         match self.direction() {
             _ if candidate.is_nan() => false,

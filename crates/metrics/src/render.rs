@@ -8,11 +8,11 @@ use crate::confusion::ConfusionMatrix;
 use crate::error::{MetricsError, Result};
 use crate::text::{digits, name, pad_left, pad_right};
 
-/// As wide as a percentage gets: `100.0%`.
+/// The width of the widest percentage, `100.0%`.
 const SHARE_WIDTH: usize = 6;
 const GAP: &str = "  ";
 
-/// One column of the matrix: what stands over it and how wide it is.
+/// One column of the matrix.
 struct MatrixColumn {
     heading: String,
     width: usize,
@@ -22,17 +22,17 @@ impl ConfusionMatrix {
     /// The matrix for a terminal of 100 columns; see [`ConfusionMatrix::render_within`].
     ///
     /// # Errors
-    /// A number of names that isn't the number of classes.
+    /// A number of names that differs from the number of classes.
     pub fn render<S: AsRef<str>>(&self, label_names: &[S]) -> Result<String> {
         self.render_within(label_names, 100)
     }
 
     /// The matrix as aligned text of at most `columns` columns: counts, under each its share of the row, and totals.
     /// Where the names don't fit over the columns these are numbered, and where even that is too wide the columns are
-    /// continued in further blocks. A block always has a column, so a very narrow terminal can still be overrun.
+    /// continued in further blocks. A block has at least one column, so its lines can be longer than a very narrow terminal.
     ///
     /// # Errors
-    /// A number of names that isn't the number of classes.
+    /// A number of names that differs from the number of classes.
     pub fn render_within<S: AsRef<str>>(&self, label_names: &[S], columns: usize) -> Result<String> {
         if label_names.len() != self.classes() {
             return Err(MetricsError::Names { found: label_names.len(), classes: self.classes() });
@@ -133,7 +133,7 @@ fn block(
     line("total", &predicted, &matrix.total().to_string());
 }
 
-/// A count's share of its row; nothing for a count of 0, so that what did happen stands out.
+/// A count's share of its row; empty for a count of 0, which is easier to read.
 fn share(count: u64, support: u64) -> String {
     if count == 0 { String::new() } else { format!("{:.1}%", 100.0 * count as f64 / support as f64) }
 }
@@ -164,7 +164,7 @@ total    │      411      1237 │  1648
         Ok(())
     }
 
-    /// Where the bars stand, in display columns, in every line of the table.
+    /// The positions of the bars, in display columns, in every line of the table.
     fn bars(text: &str) -> Vec<Vec<usize>> {
         let line_bars = |line: &str| line.match_indices('│').map(|(at, _)| line[..at].width()).collect();
         text.lines().filter(|line| line.contains('│')).map(line_bars).collect()

@@ -5,7 +5,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// Longer names are cut with an ellipsis.
 const NAME_WIDTH: usize = 24;
 
-/// A class's name as it stands in a table: one line, not too wide.
+/// A class's name as tables show it: on one line, not too wide.
 pub(crate) fn name(label: &str) -> String {
     shorten(&one_line(label), NAME_WIDTH)
 }
@@ -15,17 +15,17 @@ pub(crate) fn digits(count: u64) -> usize {
     count.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-/// `text` at the right of a column.
+/// Aligns `text` right in a column.
 pub(crate) fn pad_left(text: &str, width: usize) -> String {
     format!("{}{text}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-/// `text` at the left of a column.
+/// Aligns `text` left in a column.
 pub(crate) fn pad_right(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-/// A name that can't break the table or steer the terminal: control characters become spaces.
+/// A name in which control characters, which break a table or control the terminal, are spaces.
 fn one_line(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

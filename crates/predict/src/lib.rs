@@ -1,7 +1,7 @@
 //! From text to label and probabilities, with a trained run.
 //!
 //! A run is a Hugging Face model folder: `config.json` with the label names, `model.safetensors`, and the tokenizer's
-//! files. [`Predictor`] opens one and answers texts; [`stream()`] answers as many lines as there are, in bounded memory.
+//! files. [`Predictor`] opens one and labels texts; [`stream()`] labels any number of lines in bounded memory.
 //!
 //! ```no_run
 //! use std::path::Path;

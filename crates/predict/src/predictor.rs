@@ -12,30 +12,32 @@ const BATCH_SIZE: usize = 32;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PredictError {
-    #[error("{}: config.json has no id2label, so there is nothing to answer with (hint: --run takes a folder that \
+    #[error("{}: config.json has no id2label, so the labels are unknown (hint: --run takes a folder that \
         training made)", path.display())]
     NoLabels { path: PathBuf },
-    /// A tokenizer that makes ids which the model has no embedding for.
-    #[error("{}: the tokenizer has ids up to {}, and the model knows {known} (hint: tokenizer files and \
+    /// The tokenizer makes ids for which the model has no embedding.
+    #[error("{}: the tokenizer has ids up to {}, but the model has {known} embeddings (hint: tokenizer files and \
         model.safetensors must come from the same run)", path.display(), ids - 1)]
     Vocabulary { path: PathBuf, ids: usize, known: i64 },
     #[error("{}: {what} (hint: --run takes the folder that training printed at its end)", path.display())]
     NoModel { path: PathBuf, what: &'static str },
-    #[error("{}: config.json has id2label {found}; the numbers must be 0, 1, 2, ... and two at least (hint: --run takes \
-        a folder that training made)", path.display())]
+    #[error("{}: expected the numbers 0, 1, 2, ... in config.json's id2label, at least two of them, found {found} (hint: \
+        --run takes a folder that training made)", path.display())]
     LabelNumbers { path: PathBuf, found: String },
-    /// A `data.json` that doesn't say how long the texts were that the model was trained on.
-    #[error("{}: no JSON with a max_length of 3 or more, so it isn't known how long a text may be (hint: copy the run again; without \
-        this file the model's own limit is taken)", path.display())]
+    /// `data.json` doesn't say how long the texts were on which the model was trained.
+    #[error("{}: expected JSON with a max_length of at least 3, the most tokens of a text (hint: copy the run again, or delete \
+        this file to use the model's own limit)", path.display())]
     Description { path: PathBuf },
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
     #[error(transparent)]
     Model(#[from] model::ModelError),
-    /// Texts that can't be read or answers that can't be written.
+    /// Reading texts or writing predictions failed.
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
-    #[error("{what}: not UTF-8 (hint: from Windows or Latin-1, `iconv -f WINDOWS-1252 -t UTF-8 FILE`)")]
+    #[error(
+        "{what}: not UTF-8 text (hint: convert it; for a file from Windows, `iconv -f WINDOWS-1252 -t UTF-8 FILE`)"
+    )]
     NotText { what: String },
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
@@ -47,7 +49,7 @@ pub struct Prediction {
     /// The probability of every class by name, in the order of the class indices. They sum to 1.
     #[serde(serialize_with = "as_map")]
     pub probabilities: Vec<(String, f32)>,
-    /// Whether the text was longer than the model reads and lost its end.
+    /// Whether the end of the text was cut off, because the text is longer than the model's limit.
     pub truncated: bool,
 }
 
@@ -61,7 +63,7 @@ fn as_map<S: serde::Serializer>(pairs: &[(String, f32)], serializer: S) -> Resul
     serializer.collect_map(pairs.iter().map(|(name, p)| (name, p)))
 }
 
-/// A trained run, ready to answer.
+/// A trained run, ready to label texts.
 #[derive(Debug)]
 pub struct Predictor {
     model: SequenceClassifier,
@@ -73,14 +75,14 @@ impl Predictor {
     /// Opens a run, or any Hugging Face folder of a BERT with a classification head.
     ///
     /// # Errors
-    /// Files that are missing, damaged or don't fit each other.
+    /// Files that are missing, damaged or inconsistent with each other.
     pub fn open(run: &Path, device: Device, precision: Precision) -> Result<Self, PredictError> {
         let missing = |what| Err(PredictError::NoModel { path: run.to_owned(), what });
         if !run.is_dir() {
-            return missing("there is no such folder");
+            return missing("this folder does not exist");
         }
         if !run.join(CONFIG_JSON).is_file() {
-            return missing("no model is in this folder: it has no config.json");
+            return missing("this folder holds no model: config.json is missing");
         }
         let options = LoadOptions { device, precision, new_head: false, reinit_layers: 0, seed: 0 };
         let (model, _) = SequenceClassifier::load(run, Config::from_folder(run)?, &options)?;
@@ -111,24 +113,24 @@ impl Predictor {
         &self.model
     }
 
-    /// Answers texts, in their order. Sentences of like length are computed together, which changes no answer.
+    /// Labels texts, in their order. Texts of similar length share a forward pass, which changes no result.
     ///
     /// # Errors
-    /// A text that the tokenizer refuses.
+    /// A text that the tokenizer rejects.
     pub fn predict(&self, texts: &[&str]) -> Result<Vec<Prediction>, PredictError> {
         let encoded = self.tokenizer.encode_batch(texts)?;
         let counts: Vec<u32> = encoded.iter().map(|text| text.ids.len() as u32).collect();
-        let mut answers: Vec<Option<Prediction>> = vec![None; texts.len()];
+        let mut predictions: Vec<Option<Prediction>> = vec![None; texts.len()];
         for rows in sequential_batches(&counts, BATCH_SIZE) {
             let ids: Vec<&[u32]> = rows.iter().map(|&row| encoded[row].ids.as_slice()).collect();
             let batch = Batch::from_ids(&ids);
             let inputs = Inputs::new(&batch.input_ids, &batch.cu_seqlens, self.model.parameters().device());
             let probabilities = self.model.forward(&inputs).softmax(-1, Kind::Float).to_device(Device::Cpu);
             for (row, p) in rows.into_iter().zip(Vec::<Vec<f32>>::try_from(&probabilities)?) {
-                answers[row] = Some(self.prediction(&p, encoded[row].truncated));
+                predictions[row] = Some(self.prediction(&p, encoded[row].truncated));
             }
         }
-        Ok(answers.into_iter().flatten().collect())
+        Ok(predictions.into_iter().flatten().collect())
     }
 
     fn prediction(&self, probabilities: &[f32], truncated: bool) -> Prediction {
@@ -146,7 +148,7 @@ impl Predictor {
     }
 }
 
-/// The length that texts were cut to in training, from the manifest in the run; `None` in a folder of other making.
+/// The length that texts were cut to in training, from the manifest in the run; `None` in a folder without one.
 fn trained_length(run: &Path) -> Result<Option<usize>, PredictError> {
     let path = run.join("data.json");
     let text = match std::fs::read_to_string(&path) {
@@ -156,7 +158,7 @@ fn trained_length(run: &Path) -> Result<Option<usize>, PredictError> {
     };
     let manifest: Result<serde_json::Value, _> = serde_json::from_str(&text);
     let length = manifest.ok().and_then(|manifest| usize::try_from(manifest.get("max_length")?.as_u64()?).ok());
-    // Less leaves no room for a word beside [CLS] and [SEP].
+    // A shorter text can't hold a word beside [CLS] and [SEP].
     let length = length.filter(|length| *length > 2);
     length.map(Some).ok_or(PredictError::Description { path })
 }

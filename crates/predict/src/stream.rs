@@ -1,18 +1,18 @@
-//! Answers line by line, for files and pipes of any length.
+//! Predictions line by line, for files and pipes of any length.
 
 use std::io::{BufRead, ErrorKind, Write};
 
 use crate::predictor::{PredictError, Prediction, Predictor};
 
-/// Lines that are answered together: enough to group by length, few enough for bounded memory.
+/// Lines that are labelled together: enough to group them by length, few enough for bounded memory.
 pub const CHUNK: usize = 1024;
 
-/// Reads texts, one a line, and hands each with its answer to `write`, in order. Returns how many there were.
+/// Reads texts, one a line, and passes each with its prediction to `write`, in order. Returns their number.
 ///
-/// `name` is what the texts come from, for messages. Empty lines are texts too: what goes in comes out line for line.
+/// `name` says in messages where the texts come from. Empty lines are texts too, so every line has its prediction.
 ///
 /// # Errors
-/// A line that isn't UTF-8, named by its number; what [`Predictor::predict`] and `write` say.
+/// A line that isn't UTF-8, named by its number; the errors of [`Predictor::predict`] and `write`.
 pub fn stream<W: Write>(
     predictor: &Predictor,
     name: &str,
@@ -36,11 +36,11 @@ pub fn stream<W: Write>(
         }
         let texts: Vec<&str> = chunk.iter().map(String::as_str).collect();
         for (text, prediction) in texts.iter().zip(predictor.predict(&texts)?) {
-            let what = || format!("writing the answer to {name}, line {}", count + 1);
+            let what = || format!("writing the prediction for {name}, line {}", count + 1);
             write(out, text, &prediction).map_err(|source| PredictError::Io { what: what(), source })?;
             count += 1;
         }
         let flushed = out.flush();
-        flushed.map_err(|source| PredictError::Io { what: "writing answers".to_owned(), source })?;
+        flushed.map_err(|source| PredictError::Io { what: "writing predictions".to_owned(), source })?;
     }
 }

@@ -1,4 +1,4 @@
-//! What every picture needs of the plotting library: an SVG string to draw on, text by pixel size, lines that fit.
+//! Drawing on the plotting library's SVG backend: text by pixel size, and lines of text that fit.
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
@@ -13,12 +13,12 @@ use crate::theme::PAPER;
 
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws an SVG picture of `width` x `height` pixels, with a title and a description for those who can't see it.
+/// Draws an SVG picture of `width` x `height` pixels, with a title and a description for screen readers.
 pub(crate) fn svg(size: (u32, u32), words: (&str, &str), draw: impl FnOnce(&Area) -> Result<()>) -> Result<Picture> {
     layered(size, words, draw, "", |_| Ok(()))
 }
 
-/// Draws an SVG picture as [`svg`] does, with `marks`, which are SVG, between what is `below` and what is `above` them.
+/// Draws an SVG picture as [`svg`] does, with `marks`, which are SVG, over what `below` draws and under what `above` draws.
 pub(crate) fn layered(
     (width, height): (u32, u32),
     (title, description): (&str, &str),
@@ -36,7 +36,7 @@ pub(crate) fn layered(
     )))
 }
 
-/// What the library draws, without the `<svg>` around it: it has no words for titles and descriptions.
+/// What the library draws, without its `<svg>` element, which can't have a title and a description.
 fn content(size: (u32, u32), draw: impl FnOnce(&Area) -> Result<()>) -> Result<String> {
     let mut svg = String::new();
     {
@@ -56,7 +56,7 @@ where
     ReportError::Draw(Box::new(error))
 }
 
-/// Text as XML and HTML want it, in content and in attributes alike.
+/// Escapes text for content and attributes of XML and HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -72,12 +72,12 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// `text` on one line, without what XML can't hold.
+/// `text` on one line, without characters that XML forbids.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().map(printable).map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).collect()
 }
 
-/// XML 1.0 has no place for most control characters and two non-characters, not even escaped.
+/// XML 1.0 forbids most control characters and two non-characters, even escaped.
 fn printable(c: char) -> char {
     match c {
         '\n' | '\t' => c,
@@ -89,7 +89,7 @@ fn printable(c: char) -> char {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Type {
-    /// Pixels an em.
+    /// Pixels per em.
     pub size: f64,
     pub weight: FontWeight,
     pub color: RGBColor,
@@ -108,7 +108,7 @@ impl Type {
         fonts::width(text, self.size, self.weight)
     }
 
-    /// The plotting library's form. It writes a 1.24th of the size it's told into the SVG.
+    /// The plotting library's style. The library writes its size divided by 1.24 into the SVG.
     pub(crate) fn style(&self, horizontal: HPos) -> TextStyle<'static> {
         let style = match self.weight {
             FontWeight::Regular => FontStyle::Normal,

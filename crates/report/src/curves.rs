@@ -1,5 +1,4 @@
-//! The course of a training run: loss, scores of each evaluation and learning rate, one above the other over the
-//! steps.
+//! Training curves: loss, scores of each evaluation and learning rate over the steps, one above the other.
 
 use crate::canvas;
 use crate::error::{ReportError, Result};
@@ -15,7 +14,7 @@ use panel::{Curve, Look, Panel};
 const WIDTH: u32 = 880;
 const PANEL_HEIGHT: u32 = 250;
 const TITLE_HEIGHT: u32 = 34;
-/// More points than this don't show in a picture this wide.
+/// A picture this wide can't show more points.
 const MOST_POINTS: usize = 700;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,7 +22,7 @@ pub struct StepPoint {
     pub step: u64,
     /// The training loss of its batch.
     pub loss: f64,
-    /// The learning rate it was taken with.
+    /// The learning rate of the step.
     pub learning_rate: f64,
 }
 
@@ -31,7 +30,7 @@ pub struct StepPoint {
 pub struct EvaluationPoint {
     pub step: u64,
     pub loss: f64,
-    /// Scores by name; evaluations may differ in which they have.
+    /// Scores by name. Not every evaluation needs to have the same ones.
     pub scores: Vec<(String, f64)>,
 }
 
@@ -41,7 +40,7 @@ pub struct Curves<'a> {
     pub title: &'a str,
     pub steps: &'a [StepPoint],
     pub evaluations: &'a [EvaluationPoint],
-    /// The step whose model was kept, marked by a line.
+    /// The step of the best model, marked by a line.
     pub best_step: Option<u64>,
 }
 
@@ -119,7 +118,7 @@ impl Curves<'_> {
                 named.map(|&(_, score)| (evaluation.step, score))
             }))
         };
-        // Validation's colour first: the loss above has the same.
+        // The first color is that of the validation loss above.
         let colors = SERIES.iter().cycle().skip(1);
         names.iter().zip(colors).map(|(name, &color)| Curve::new(name, color, Look::Marked, points(name))).collect()
     }

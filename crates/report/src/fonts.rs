@@ -1,4 +1,4 @@
-//! The fonts inside the program (DejaVu Sans, regular and bold), and how wide text comes out in them.
+//! The fonts inside the program (DejaVu Sans, regular and bold), and the width of text in them.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,7 +15,7 @@ pub(crate) enum FontWeight {
     Bold,
 }
 
-/// What is asked of a font: which characters it has, and how far each advances.
+/// Which characters a font has, and the advance of each.
 struct Face {
     characters: Charmap<'static>,
     advances: GlyphMetrics<'static>,
@@ -34,11 +34,11 @@ static FACES: LazyLock<[Option<Face>; 2]> =
 
 static EMBEDDED: LazyLock<Arc<Database>> = LazyLock::new(|| Arc::new(embedded()));
 
-/// The machine's fonts stand behind ours: they're asked only for what ours don't have.
+/// The machine's fonts come after ours: they are used only for characters that ours lack.
 static WITH_SYSTEM: LazyLock<Arc<Database>> = LazyLock::new(|| {
     let mut fonts = embedded();
     fonts.load_system_fonts();
-    // Loading them may have named another default.
+    // Loading them may have changed the default.
     fonts.set_sans_serif_family("DejaVu Sans");
     Arc::new(fonts)
 });

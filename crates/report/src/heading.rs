@@ -1,4 +1,4 @@
-//! The line above a chart: its title, and to the right what its colours mean.
+//! The line above a chart: its title, and to the right its legend.
 
 use plotters::element::{Circle, Cross, Rectangle};
 use plotters::style::text_anchor::HPos;
@@ -11,11 +11,11 @@ use crate::theme::INK;
 const HEADING: Type = Type::bold(13.0, INK);
 const LEGEND: Type = Type::new(12.0, INK);
 
-/// Left and right of everything.
+/// Left and right of a chart.
 pub(crate) const MARGIN: i32 = 20;
-/// What the line takes of a chart's height.
+/// The height of the line.
 pub(crate) const HEADING_HEIGHT: i32 = 30;
-/// A swatch with the room around it.
+/// The width of a swatch with the space around it.
 const SWATCH: i32 = 38;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +35,11 @@ pub(crate) struct LegendEntry {
 pub(crate) fn draw(area: &Area, title: &str, entries: &[LegendEntry]) -> Result<()> {
     let y = HEADING_HEIGHT / 2 + 2;
     HEADING.write(area, title, HPos::Left, (MARGIN, y))?;
-    let room = f64::from(area.dim_in_pixel().0) - 2.0 * f64::from(MARGIN) - HEADING.width(title) - 24.0;
-    let width = (room / entries.len().max(1) as f64 - f64::from(SWATCH)).max(20.0);
-    // Names are cut only where they have no room together.
+    let space = f64::from(area.dim_in_pixel().0) - 2.0 * f64::from(MARGIN) - HEADING.width(title) - 24.0;
+    let width = (space / entries.len().max(1) as f64 - f64::from(SWATCH)).max(20.0);
+    // Names are cut only if they don't fit together.
     let uncut: f64 = entries.iter().map(|entry| LEGEND.width(&entry.name) + f64::from(SWATCH)).sum();
-    let width = if uncut <= room { room } else { width };
+    let width = if uncut <= space { space } else { width };
     let names: Vec<String> = entries.iter().map(|entry| LEGEND.wrap(&entry.name, width, 1).concat()).collect();
     let mut x = area.dim_in_pixel().0 as i32 - MARGIN;
     for (name, entry) in names.iter().zip(entries).rev() {

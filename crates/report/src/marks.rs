@@ -1,5 +1,5 @@
-//! The marks of a picture, one for each thing that was measured, in SVG of our own: the plotting library rounds to whole
-//! pixels, and has no dashes and no titles, which a browser shows when a pointer rests on a mark.
+//! The marks of a picture, one for each measurement, as SVG of our own: the plotting library rounds to whole pixels, and
+//! has no dashes and no titles, which a browser shows as tooltips.
 
 use std::fmt::Write as _;
 
@@ -10,12 +10,12 @@ use crate::canvas::escape;
 /// How a mark looks, whatever its shape.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark<'a> {
-    /// The kind of thing, which style sheets and tests can ask for.
+    /// The kind of mark, for style sheets and tests.
     pub class: &'static str,
     pub color: RGBColor,
-    /// From 0, unseen, to 1.
+    /// From 0, invisible, to 1.
     pub opacity: f64,
-    /// What the mark says of itself; may be empty.
+    /// The tooltip; may be empty.
     pub title: &'a str,
 }
 
@@ -47,7 +47,7 @@ impl Marks {
         self.finish("path", mark);
     }
 
-    /// A line through `points`; none through less than two.
+    /// A line through `points`; nothing for fewer than two.
     pub(crate) fn line(&mut self, mark: &Mark, points: &[(f64, f64)], width: f64, dashed: bool) {
         if points.len() < 2 {
             return;

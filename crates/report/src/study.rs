@@ -1,4 +1,6 @@
-//! One HTML page of a hyper-parameter study: how the search went, what won, what mattered, what it cost.
+//! One HTML page of a hyper-parameter study: the trials, the winner, the importance of the parameters, the time.
+//!
+//! A section of the page is a file below `study/`, and [`SECTIONS`] orders them.
 
 use crate::confusion::ConfusionPlot;
 use crate::error::Result;
@@ -25,9 +27,9 @@ use view::PageView;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StudyOutcome {
-    /// It ran to its end and has a final value.
+    /// It ran to the end and has a final value.
     Complete,
-    /// It was given up before its end, because others did better.
+    /// It was stopped early, because others did better.
     Pruned,
     Failed,
     #[default]
@@ -42,10 +44,10 @@ pub enum ParamSetting {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum StudyScale {
-    /// A number from `low` to `high`. The axis reaches further where a trial went further. With `log` ratios matter and
-    /// not differences; it is ignored where the parameter is nowhere above 0.
+    /// A number from `low` to `high`. The axis is longer if a trial's value lies outside. With `log` the scale is
+    /// logarithmic; it is ignored if the parameter is never above 0.
     Number { low: f64, high: f64, log: bool },
-    /// One of these words, in this order. Words that only trials have come after them.
+    /// One of these words, in this order. Words that occur only in trials come after them.
     Words(Vec<String>),
 }
 
@@ -59,13 +61,13 @@ pub struct StudyParameter {
 pub struct StudyTrial {
     pub number: u64,
     pub outcome: StudyOutcome,
-    /// The final value of the metric, or the last one before it was given up.
+    /// The final value of the metric, or the last one before it was pruned.
     pub value: Option<f64>,
-    /// What it chose. Parameters that depend on another one may be missing.
+    /// Its parameters. Those that depend on another one may be missing.
     pub params: Vec<(String, ParamSetting)>,
     /// The metric over the epochs: (epochs, value).
     pub curve: Vec<(f64, f64)>,
-    /// Seconds from the beginning of the study's first trial to its own.
+    /// Seconds from the start of the study's first trial to the start of this one.
     pub begun: f64,
     pub seconds: f64,
     pub error: Option<String>,
@@ -86,7 +88,7 @@ pub struct StudyPage<'a> {
     pub maximize: bool,
     pub parameters: &'a [StudyParameter],
     pub trials: &'a [StudyTrial],
-    /// Parameters with their shares of the values' variation, which sum to 1, the largest first.
+    /// Parameters with their shares of the variance of the values, which sum to 1, the largest first.
     pub importance: &'a [(String, f64)],
     pub winner: Option<u64>,
     pub winning: &'a [(String, String)],
@@ -95,11 +97,8 @@ pub struct StudyPage<'a> {
     pub origins: &'a [(String, String)],
 }
 
-/// A section's file: what it shows of a study, under its heading.
-type SectionOf = fn(&PageView) -> Result<Section>;
-
-/// The page's sections, from top to bottom.
-const SECTIONS: &[SectionOf] = &[
+/// The page's sections, from top to bottom. One without content is left out.
+const SECTIONS: &[fn(&PageView) -> Result<Section>] = &[
     headline::section,
     history::section,
     winning::section,

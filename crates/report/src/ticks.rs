@@ -4,7 +4,7 @@ use crate::canvas::Type;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tick {
-    /// Where it stands: 0 is the axis's beginning, 1 its end.
+    /// Its position: 0 is the start of the axis, 1 its end.
     pub place: f64,
     pub text: String,
 }
@@ -12,7 +12,7 @@ pub(crate) struct Tick {
 /// At most `most` + 1 round numbers (1, 2 or 5 times a power of ten apart) from `low` to `high`.
 pub(crate) fn round_numbers(low: f64, high: f64, most: usize) -> Vec<f64> {
     let most = most.max(1) as f64;
-    // Divided first: the difference of two large numbers may be none.
+    // Divided first: the difference of two large numbers may overflow.
     let raw = high / most - low / most;
     if !(raw > 0.0 && raw.is_finite()) {
         return if low.is_finite() { vec![low] } else { Vec::new() };
@@ -23,14 +23,14 @@ pub(crate) fn round_numbers(low: f64, high: f64, most: usize) -> Vec<f64> {
     let step = step.unwrap_or(10.0 * power);
     let first = (low / step - 1e-6).ceil();
     let numbers = (0..=most as u32).map(|index| (first + f64::from(index)) * step);
-    // Multiples of 0.1 are not quite round, and -0 is not nice to read.
+    // Multiples of 0.1 are not quite round, and -0 is hard to read.
     let tidy = |number: f64| if number.abs() < 1e-9 * step { 0.0 } else { number };
     numbers.map(tidy).filter(|number| number.is_finite() && *number <= high + 1e-6 * step).collect()
 }
 
-/// Powers of ten from `low` to `high`, both above 0, and numbers between them where there is room or need for them.
+/// Powers of ten from `low` to `high`, both above 0, and numbers between them where they fit or are needed.
 pub(crate) fn powers(low: f64, high: f64, most: usize) -> Vec<f64> {
-    // By its digits, because 10f64.powi(-5) isn't 1e-5.
+    // Parsed from text, because 10f64.powi(-5) isn't 1e-5.
     let exact = |digit: u32, exponent: i32| format!("{digit}e{exponent}").parse::<f64>().unwrap_or(f64::INFINITY);
     let inside = |number: &f64| *number >= low * (1.0 - 1e-9) && *number <= high * (1.0 + 1e-9);
     let exponents = || (low.log10().floor() as i32)..=(high.log10().ceil() as i32);
@@ -51,7 +51,7 @@ pub(crate) fn powers(low: f64, high: f64, most: usize) -> Vec<f64> {
     round_numbers(low, high, most.min(3))
 }
 
-/// Numbers as labels of one axis: with as many decimals as tell them apart, or as powers of ten.
+/// Numbers as labels of one axis: with enough decimals to distinguish them, or as powers of ten.
 pub(crate) fn texts(numbers: &[f64]) -> Vec<String> {
     let largest = numbers.iter().fold(0.0, |largest: f64, number| largest.max(number.abs()));
     let smallest = numbers.iter().map(|number| number.abs()).filter(|size| *size > 0.0).fold(f64::INFINITY, f64::min);
@@ -69,7 +69,7 @@ pub(crate) fn labelled(numbers: &[f64], place: impl Fn(f64) -> f64) -> Vec<Tick>
     numbers.iter().zip(texts(numbers)).map(|(number, text)| Tick { place: place(*number), text }).collect()
 }
 
-/// The ticks whose labels, centred on an axis of `length` pixels, leave each other room.
+/// The ticks whose labels, centred on an axis of `length` pixels, don't overlap.
 pub(crate) fn spaced(ticks: Vec<Tick>, length: f64, look: &Type) -> Vec<Tick> {
     let mut end = f64::NEG_INFINITY;
     let mut free = |tick: &Tick| {
@@ -83,7 +83,7 @@ pub(crate) fn spaced(ticks: Vec<Tick>, length: f64, look: &Type) -> Vec<Tick> {
     ticks.into_iter().filter(|tick| free(tick)).collect()
 }
 
-/// A tick in decimals, as many as tell neighbours apart.
+/// A number with its decimals.
 pub(crate) fn decimal(value: &f64) -> String {
     let text = format!("{value:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');

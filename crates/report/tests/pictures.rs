@@ -119,11 +119,14 @@ fn a_matrix_of_the_wrong_shape_is_refused() {
     let refused = |names: &[&str], counts: &[Vec<u64>]| {
         ConfusionPlot { labels: &labels(names), counts, title: "" }.draw().map_err(|error| error.to_string()).err()
     };
-    assert!(refused(&[], &[]).is_some_and(|message| message.contains("without classes")));
+    assert!(refused(&[], &[]).is_some_and(|message| message.contains("expected at least one class")));
     for (counts, message) in [
-        (vec![vec![1, 2], vec![3]], "row 1 of the confusion matrix has 1 counts, expected 2"),
-        (vec![vec![1, 2]], "row 1 of the confusion matrix has 0 counts, expected 2"),
-        (vec![vec![1, 2], vec![3, 4], vec![5, 6]], "row 2 of the confusion matrix has 2 counts, expected 2"),
+        (vec![vec![1, 2], vec![3]], "expected 2 counts in row 1 of the confusion matrix, one for each label, found 1"),
+        (vec![vec![1, 2]], "expected 2 counts in row 1 of the confusion matrix, one for each label, found 0"),
+        (
+            vec![vec![1, 2], vec![3, 4], vec![5, 6]],
+            "expected 2 counts in row 2 of the confusion matrix, one for each label, found 2",
+        ),
     ] {
         let found = refused(&["a", "b"], &counts);
         assert!(found.as_ref().is_some_and(|found| found.contains(message)), "{found:?}");

@@ -1,4 +1,4 @@
-//! Finished runs held against the undisturbed one, to the bit and apart from timings.
+//! Compares finished runs with the uninterrupted one, bit by bit, apart from timings.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ const TIMINGS: [&str; 5] = ["seconds", "examples_per_second", "tokens_per_second
 const OPTIMIZER: &str = "optimizer.safetensors";
 const TRAINER: &str = "trainer.json";
 
-/// Where a run differs from the other: the place and both values. `None` where it doesn't.
+/// The first difference between two runs: the place and both values. `None` if there is none.
 type Difference = Option<String>;
 type Compare = fn(&Path, &Path) -> Result<Difference>;
 
-/// What is compared of two runs, in the order of the table. A run that kept the same model to the bit may still answer
-/// from another configuration or tokenizer, so predictions are compared too.
+/// The parts of two runs that are compared, in the order of the table. Runs with bit-identical models may still differ in
+/// configuration or tokenizer, so predictions are compared too.
 const PARTS: [(&str, Compare); 8] = [
-    ("kept model", |one, other| files(&one.join(MODEL), &other.join(MODEL), tensors)),
+    ("best model", |one, other| files(&one.join(MODEL), &other.join(MODEL), tensors)),
     ("checkpoint, weights", |one, other| in_checkpoints(one, other, MODEL, tensors)),
     ("checkpoint, optimizer", |one, other| in_checkpoints(one, other, OPTIMIZER, tensors)),
     ("checkpoint, trainer", |one, other| in_checkpoints(one, other, TRAINER, documents)),
@@ -35,7 +35,7 @@ const PARTS: [(&str, Compare); 8] = [
     ("predictions", |one, other| files(&predictions_of(one), &predictions_of(other), lines)),
 ];
 
-/// One part of the killed runs, held against the same part of the undisturbed run.
+/// The comparison of one part of the killed runs with that of the uninterrupted run.
 #[derive(Serialize)]
 pub(super) struct Comparison {
     pub part: &'static str,
@@ -44,20 +44,20 @@ pub(super) struct Comparison {
     pub differences: Vec<String>,
 }
 
-/// The file beside a run with its answers, which has to be there before the run is compared.
+/// The file beside a run with its predictions, which must exist before the run is compared.
 pub(super) fn predictions_of(run: &Path) -> PathBuf {
     run.with_extension("jsonl")
 }
 
-/// Every part of every run against the undisturbed one.
+/// Compares every part of every run with that of the uninterrupted one.
 ///
 /// # Errors
 /// Files that can't be read.
-pub(super) fn compare(undisturbed: &Path, runs: &[PathBuf]) -> Result<Vec<Comparison>> {
+pub(super) fn compare(uninterrupted: &Path, runs: &[PathBuf]) -> Result<Vec<Comparison>> {
     let compared = PARTS.into_iter().map(|(part, compare)| {
         let mut differences = Vec::new();
         for run in runs {
-            differences.extend(compare(undisturbed, run)?.map(|text| format!("{}: {text}", run.display())));
+            differences.extend(compare(uninterrupted, run)?.map(|text| format!("{}: {text}", run.display())));
         }
         Ok(Comparison { part, identical: differences.is_empty(), differences })
     });
@@ -77,12 +77,12 @@ fn in_checkpoints(one: &Path, other: &Path, name: &str, compare: Compare) -> Res
     }
 }
 
-/// Two files that both have to be there.
+/// Compares two files, both of which must exist.
 fn files(one: &Path, other: &Path, compare: Compare) -> Result<Difference> {
     let difference = if one.is_file() && other.is_file() {
         compare(one, other).with_context(|| format!("comparing {} with {}", one.display(), other.display()))?
     } else {
-        let word = |path: &Path| if path.is_file() { "there" } else { "missing" };
+        let word = |path: &Path| if path.is_file() { "present" } else { "missing" };
         Some(format!("{} and {}", word(one), word(other)))
     };
     let name = one.file_name().unwrap_or_default().to_string_lossy();
@@ -113,9 +113,8 @@ fn tensors(one: &Path, other: &Path) -> Result<Difference> {
         return Ok(Some(format!("{} and {} tensors, or other names", one.len(), other.len())));
     }
     for ((name, a), (_, b)) in one.iter().zip(&other) {
-        let (a_shape, b_shape) = ((a.kind(), a.size()), (b.kind(), b.size()));
-        if a_shape != b_shape {
-            return Ok(Some(format!("tensor {name}: {a_shape:?} and {b_shape:?}")));
+        if (a.kind(), a.size()) != (b.kind(), b.size()) {
+            return Ok(Some(format!("tensor {name}: {} and {}", described(a), described(b))));
         }
         let numbers = |tensor: &Tensor| Vec::<f64>::try_from(tensor.to_kind(Kind::Double).reshape([-1]));
         let (a, b) = (numbers(a)?, numbers(b)?);
@@ -126,6 +125,21 @@ fn tensors(one: &Path, other: &Path) -> Result<Difference> {
         }
     }
     Ok(Some("the same tensors in other bytes (the header differs)".to_owned()))
+}
+
+/// A tensor's type, by its name in a safetensors file, and shape.
+fn described(tensor: &Tensor) -> String {
+    let kind = match tensor.kind() {
+        Kind::Float => "F32",
+        Kind::Double => "F64",
+        Kind::Half => "F16",
+        Kind::BFloat16 => "BF16",
+        Kind::Int => "I32",
+        Kind::Int64 => "I64",
+        _ => "another type",
+    };
+    let sizes: Vec<String> = tensor.size().iter().map(i64::to_string).collect();
+    format!("{kind} [{}]", sizes.join(", "))
 }
 
 /// JSON, apart from timings.
@@ -143,7 +157,7 @@ fn records(one: &Path, other: &Path, kind: &str) -> Result<Difference> {
     let (one, other) = (read(one)?, read(other)?);
     let misplaced = (1..).zip(&other).find(|(due, record)| kind == "step" && record["step"] != *due);
     if let Some((due, record)) = misplaced {
-        return Ok(Some(format!("{LOG}: step {due} is due, and step {} is there", record["step"])));
+        return Ok(Some(format!("{LOG}: expected step {due}, found step {}", record["step"])));
     }
     for (a, b) in one.iter().zip(&other) {
         if let Some(text) = values(a, b) {
@@ -173,8 +187,8 @@ fn values(one: &Value, other: &Value) -> Difference {
     })
 }
 
-/// The scalars of a document with their paths (`best.value`, `history[3]`), as text: as numbers -0.0 would be 0.0. A
-/// number that is read is written again in the digits that tell it from every other.
+/// The scalars of a document with their paths (`best.value`, `history[3]`), as text, because -0.0 equals 0.0 as a
+/// number. Each number is written in the shortest form that identifies it.
 fn flatten(path: String, value: &Value, scalars: &mut Vec<(String, String)>) {
     match value {
         Value::Object(members) if !members.is_empty() => {

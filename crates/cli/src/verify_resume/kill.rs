@@ -1,4 +1,4 @@
-//! Trains into folders and kills what trains, at instants chosen by a seed, until enough kills are placed.
+//! Trains, and kills the training processes at random times chosen by a seed, until there are enough kills.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +20,7 @@ pub(super) enum KillMoment {
     Training,
     /// Saving: it left an unfinished file or folder.
     Saving,
-    /// Going on from an earlier kill, before its first step of its own.
+    /// Resuming after an earlier kill, before its first own step.
     Recovering,
 }
 
@@ -34,11 +34,10 @@ impl KillMoment {
     }
 }
 
-/// The kinds and how many of ten kills aim at each. Those that miss a save, which is short, hit training.
+/// How many of ten kills aim at each moment. A save is short; a kill that misses it hits training.
 const SHARES: [(KillMoment, f64); 3] =
     [(KillMoment::Training, 3.0), (KillMoment::Saving, 5.0), (KillMoment::Recovering, 2.0)];
 
-/// One kill.
 #[derive(Debug, Serialize)]
 pub(super) struct Kill {
     /// The killed run, from 1.
@@ -48,14 +47,13 @@ pub(super) struct Kill {
     pub logged_step: u64,
     /// The step of the newest checkpoint, 0 where there is none.
     pub checkpoint_step: u64,
-    /// Steps that have to be done again.
+    /// Steps that must be repeated.
     pub lost_steps: u64,
-    /// Checkpoints that were due before the last step in the log, and aren't there: training waits for each of them, so
-    /// there may be none.
+    /// Missing checkpoints that were due before the last step in the log. Training waits for each save, so this must be 0.
     pub lost_saves: usize,
 }
 
-/// What is known from the undisturbed run.
+/// What is known from the uninterrupted run.
 #[derive(Debug)]
 pub(super) struct Timeline {
     /// When each step was done, in seconds since training began.
@@ -66,12 +64,12 @@ pub(super) struct Timeline {
     pub startup: Duration,
     /// How long a save takes.
     pub save: Duration,
-    /// The longest that a process may take before it counts as hanging.
-    pub most: Duration,
+    /// A process that takes longer counts as hanging.
+    pub timeout: Duration,
 }
 
 impl Timeline {
-    /// Steps in all.
+    /// The number of steps.
     pub(super) fn steps(&self) -> u64 {
         self.seconds.len() as u64
     }
@@ -87,7 +85,7 @@ impl Timeline {
         self.due.iter().filter(|step| (from + 1..to).contains(*step)).count()
     }
 
-    /// From a step to the next one, or as long as the last step took.
+    /// The time from a step to the next one; after the last step, the time that it took.
     fn after(&self, step: u64) -> Duration {
         let next = step.min(self.steps() - 1) as usize;
         let done = if next == 0 { 0.0 } else { self.seconds[next - 1] };
@@ -102,7 +100,7 @@ pub(super) fn steps_of_saves(steps: u64, steps_per_epoch: u64, save_every: Optio
     (1..=steps).filter(is_due).collect()
 }
 
-/// Random numbers that a seed repeats on every machine: the digest of the seed, the digest of that, and so on.
+/// Random numbers that are the same for a seed on every machine: the digest of the seed, the digest of that, and so on.
 pub(super) struct SeededRandom(pub u64);
 
 impl SeededRandom {
@@ -121,33 +119,33 @@ impl SeededRandom {
 
 /// The kills of one comparison.
 pub(super) struct Killer<'a> {
-    /// Makes the command that trains into a folder, and goes on with what is there where the flag says so.
+    /// The command that trains into a folder, and resumes the training in it if the flag is set.
     pub command: &'a dyn Fn(&Path, bool) -> Result<Command>,
     pub timeline: Timeline,
-    /// Kills to place.
-    pub wanted: usize,
+    /// How many kills there shall be.
+    pub target: usize,
     pub random: SeededRandom,
     /// The kills so far.
     pub kills: Vec<Kill>,
 }
 
-/// Runs that may end in a row before a kill is placed.
-const MISSES: usize = 10;
+/// This many runs in a row may end before they are killed.
+const MOST_MISSES: usize = 10;
 
 impl Killer<'_> {
-    /// Trains into `work/killed-1`, `work/killed-2` and so on, until all kills are placed and the last run has ended.
+    /// Trains into `work/killed-1`, `work/killed-2` and so on, until there are enough kills and the last run has ended.
     ///
     /// # Errors
-    /// A process that ends by itself in another way than well; runs too short to be killed.
+    /// A process that fails on its own; runs too short to be killed.
     pub(super) fn run(&mut self, work: &Path) -> Result<Vec<PathBuf>> {
         let mut runs = Vec::new();
-        while self.kills.len() < self.wanted {
+        while self.kills.len() < self.target {
             let run = work.join(format!("killed-{}", runs.len() + 1));
             runs.push(run.clone());
             self.train(&run, runs.len())?;
             let last_killed = self.kills.last().map_or(0, |kill| kill.run);
-            if runs.len() - last_killed == MISSES {
-                bail!("{MISSES} runs in a row ended before they could be killed (hint: train for more steps)");
+            if runs.len() - last_killed == MOST_MISSES {
+                bail!("{MOST_MISSES} runs in a row ended before they could be killed (hint: train for more steps)");
             }
         }
         Ok(runs)
@@ -157,14 +155,15 @@ impl Killer<'_> {
         self.kills.iter().filter(|kill| kill.kind == kind).count()
     }
 
-    /// One run to its end, in as many lives as it takes.
+    /// Trains one run to its end, in as many processes as it takes.
     fn train(&mut self, run: &Path, number: usize) -> Result<()> {
         let (mut resumed, mut stalled) = (false, 0);
         loop {
             let before = newest_step(run);
-            let plan = if self.kills.len() < self.wanted { self.plan(before, stalled) } else { KillPlan::Undisturbed };
-            let life = watch((self.command)(run, resumed)?, run, plan, self.timeline.most)?;
-            let Some(death) = life.death else { return Ok(()) };
+            let plan =
+                if self.kills.len() < self.target { self.plan(before, stalled) } else { KillPlan::Uninterrupted };
+            let process = watch((self.command)(run, resumed)?, run, plan, self.timeline.timeout)?;
+            let Some(death) = process.killed else { return Ok(()) };
             let (logged_step, checkpoint_step) = (last_step(run).unwrap_or(0), newest_step(run));
             let kind = if resumed && (death.log_untouched || logged_step <= before) {
                 KillMoment::Recovering
@@ -184,7 +183,7 @@ impl Killer<'_> {
             eprintln!(
                 "kill {} of {}: run {number} {}, after step {logged_step}; the newest checkpoint is of step {checkpoint_step}",
                 self.kills.len(),
-                self.wanted,
+                self.target,
                 kind.words()
             );
             stalled = if checkpoint_step > before { 0 } else { stalled + 1 };
@@ -192,17 +191,17 @@ impl Killer<'_> {
         }
     }
 
-    /// When to kill the next process of a run, whose newest checkpoint is of the step `checkpoint` and which got no newer one
-    /// in its last `stalled` lives.
+    /// When to kill the next process of a run. `checkpoint` is the step of the newest checkpoint; the last `stalled` processes
+    /// saved no newer one.
     fn plan(&mut self, checkpoint: u64, stalled: u64) -> KillPlan {
         let aim = self.aim();
         let (random, timeline, interval) = (&mut self.random, &self.timeline, self.timeline.interval());
         let remaining = timeline.steps().saturating_sub(checkpoint);
         if remaining == 0 && stalled >= 2 {
-            return KillPlan::Undisturbed;
+            return KillPlan::Uninterrupted;
         }
         if remaining == 0 || (aim == KillMoment::Recovering && stalled < 2) {
-            // A process that goes on takes a little longer to its first step than one that begins.
+            // A resumed process takes a little longer to its first step than a new one.
             return KillPlan::AfterStart(timeline.startup.mul_f64(1.2 * random.unit()));
         }
         if stalled >= 3 {
@@ -213,14 +212,14 @@ impl Killer<'_> {
         if aim == KillMoment::Saving {
             let ahead = remaining.div_ceil(interval);
             let skip = (stalled + random.below(ahead.div_ceil(3).min(3))) as usize;
-            // A little more than a save takes: the end of one, and what is tidied up after it, shall be hit as well.
+            // A little more than a save takes, so that its end and the cleanup after it are hit as well.
             return KillPlan::AfterSaveBegins { skip, delay: timeline.save.mul_f64(1.1 * random.unit()) };
         }
         let step = checkpoint + 1 + random.below((2 * interval).max(remaining / 3).min(remaining));
         KillPlan::AfterStep(step, timeline.after(step).mul_f64(random.unit()))
     }
 
-    /// The kind to hit next: by chance, and all the likelier the farther it is behind its share of the kills.
+    /// The moment to aim at next, by chance. The further it is behind its share of the kills, the likelier it is.
     fn aim(&mut self) -> KillMoment {
         let behind = SHARES.map(|(kind, share)| (kind, (self.count(kind) as f64 + self.random.unit()) / share));
         behind

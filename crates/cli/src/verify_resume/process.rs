@@ -18,11 +18,11 @@ use run::{LOG, last_step};
 const POLL_EVERY: Duration = Duration::from_micros(100);
 const SIGKILL: i32 = 9;
 
-/// When a process shall be killed.
+/// When to kill a process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum KillPlan {
     /// Never.
-    Undisturbed,
+    Uninterrupted,
     /// This long after its log has this step.
     AfterStep(u64, Duration),
     /// This long after the beginning of a save, the first `skip` saves left alone.
@@ -31,51 +31,51 @@ pub(super) enum KillPlan {
     AfterStart(Duration),
 }
 
-/// What was seen of a process.
+/// What was observed of a process.
 #[derive(Debug, Default)]
 pub(super) struct WatchedProcess {
     /// From its start to the first step.
     pub startup: Option<Duration>,
-    /// How long each save took that was finished.
+    /// How long each finished save took.
     pub saves: Vec<Duration>,
-    /// `None` where it ended by itself and well.
-    pub death: Option<Death>,
+    /// `None` if it ended on its own, successfully.
+    pub killed: Option<KilledState>,
 }
 
-/// What a process that was killed left behind.
+/// The state of the run when its process was killed.
 #[derive(Debug, PartialEq)]
-pub(super) struct Death {
-    /// Whether its log was still as it found it.
+pub(super) struct KilledState {
+    /// Whether the log was unchanged since the start of the process.
     pub log_untouched: bool,
-    /// Whether it left an unfinished file or folder.
+    /// Whether there was a new unfinished file or folder.
     pub inside_save: bool,
 }
 
-/// Kills its process when it goes out of scope, so that none outlives an error here.
-struct Guarded(Child);
+/// Kills its process when it goes out of scope, so that an error leaves none running.
+struct KillOnDrop(Child);
 
-impl Drop for Guarded {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Starts `command`, which trains into `run`, and watches it until it ends by itself or is killed as planned. What it
-/// prints is appended to a file beside the run.
+/// Starts `command`, which trains into `run`, and watches it until it ends on its own or is killed as planned. Its
+/// output is appended to a file beside the run.
 ///
 /// # Errors
-/// A program that can't be started; an end by itself that isn't a good one; more time than `most`.
-pub(super) fn watch(mut command: Command, run: &Path, plan: KillPlan, most: Duration) -> Result<WatchedProcess> {
+/// A program that can't be started, one that fails on its own, or one that takes longer than `timeout`.
+pub(super) fn watch(mut command: Command, run: &Path, plan: KillPlan, timeout: Duration) -> Result<WatchedProcess> {
     let output = run.with_extension("txt");
-    let said = File::options().create(true).append(true).open(&output);
-    let said = said.with_context(|| format!("can't write {}", output.display()))?;
-    command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
+    let file = File::options().create(true).append(true).open(&output);
+    let file = file.with_context(|| format!("failed to write {}", output.display()))?;
+    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
     let (log_before, unfinished_before) = (log_state(run), unfinished(run));
     let started = Instant::now();
-    let mut child = Guarded(command.spawn().context("can't start this program again as `train`")?);
+    let mut child = KillOnDrop(command.spawn().context("failed to start this program again as `train`")?);
 
-    let mut life = WatchedProcess::default();
+    let mut seen = WatchedProcess::default();
     let mut save: Option<(Unfinished, Instant)> = None;
     let mut due = match plan {
         KillPlan::AfterStart(delay) => Some(started + delay),
@@ -88,22 +88,22 @@ pub(super) fn watch(mut command: Command, run: &Path, plan: KillPlan, most: Dura
         let now = Instant::now();
         let checkpoints = unfinished_in(&run.join(CHECKPOINTS));
         if let Some((_, began)) = save.take_if(|(save, _)| !checkpoints.contains(save)) {
-            life.saves.push(now - began);
+            seen.saves.push(now - began);
         }
         if save.is_none() {
             save = checkpoints.difference(&unfinished_before).next().map(|begun| (begun.clone(), now));
         }
         if let (KillPlan::AfterSaveBegins { skip, delay }, Some((_, began))) = (plan, &save)
-            && life.saves.len() >= skip
+            && seen.saves.len() >= skip
         {
             due.get_or_insert(*began + delay);
         }
-        // Until a process that goes on has cut the log, the steps in it are those of the life before.
-        if (life.startup.is_none() || matches!(plan, KillPlan::AfterStep(..)))
+        // Until a resumed process has cut the log, the steps in it are those of the process before.
+        if (seen.startup.is_none() || matches!(plan, KillPlan::AfterStep(..)))
             && log_state(run) != log_before
             && let Some(step) = last_step(run)
         {
-            life.startup.get_or_insert(now - started);
+            seen.startup.get_or_insert(now - started);
             if let KillPlan::AfterStep(awaited, delay) = plan
                 && step >= awaited
             {
@@ -111,46 +111,46 @@ pub(super) fn watch(mut command: Command, run: &Path, plan: KillPlan, most: Dura
             }
         }
         if due.is_some_and(|due| Instant::now() >= due) {
-            child.0.kill().context("can't kill the training process")?;
+            child.0.kill().context("failed to kill the training process")?;
             break child.0.wait()?;
         }
         ensure!(
-            started.elapsed() <= most,
+            started.elapsed() <= timeout,
             "a training process has not ended after {} s{}",
-            most.as_secs(),
-            last_words(&output)
+            timeout.as_secs(),
+            output_tail(&output)
         );
         sleep(POLL_EVERY);
     };
     if status.signal() == Some(SIGKILL) && due.is_some() {
-        life.death = Some(Death {
+        seen.killed = Some(KilledState {
             log_untouched: log_state(run) == log_before,
             inside_save: !unfinished(run).is_subset(&unfinished_before),
         });
     } else {
-        ensure!(status.success(), "a training process ended by itself ({status}){}", last_words(&output));
+        ensure!(status.success(), "a training process failed ({status}){}", output_tail(&output));
     }
-    Ok(life)
+    Ok(seen)
 }
 
-/// The end of what a process printed, for a message.
-fn last_words(output: &Path) -> String {
+/// The last lines of a process's output, for a message.
+fn output_tail(output: &Path) -> String {
     let text = fs::read_to_string(output).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let tail = lines[lines.len().saturating_sub(5)..].join("\n    ");
     format!("; {} ends with\n    {tail}", output.display())
 }
 
-/// What tells one state of a run's log from another: its length and the time of its last change.
+/// Identifies a state of a run's log: its length and the time of its last change.
 fn log_state(run: &Path) -> Option<(u64, SystemTime)> {
     let metadata = fs::metadata(run.join(LOG)).ok()?;
     Some((metadata.len(), metadata.modified().ok()?))
 }
 
-/// A save that isn't finished: where it is, and what tells it from a later one of the same name.
+/// An unfinished save: its path, and what distinguishes it from a later one of the same name.
 type Unfinished = (PathBuf, u64, Option<SystemTime>);
 
-/// All that is unfinished in a run: checkpoints, and files beside the one that they shall replace.
+/// Everything unfinished in a run: checkpoints, and files that are to replace others.
 fn unfinished(run: &Path) -> BTreeSet<Unfinished> {
     &unfinished_in(&run.join(CHECKPOINTS)) | &unfinished_in(run)
 }
@@ -172,43 +172,43 @@ pub(super) mod tests {
     /// The fields of a step's record beside its number, as a shell writes them between double quotes.
     pub(crate) const STEP_FIELDS: &str = r#"\"total_steps\":30,\"epoch\":1.0,\"loss\":0.5,\"learning_rate\":1e-5,\"gradient_norm\":1.0,\"examples\":1,\"tokens\":1,\"examples_per_second\":1.0,\"tokens_per_second\":1.0,\"seconds\":1.0"#;
 
-    fn see(script: &str, plan: KillPlan, most: Duration) -> Result<WatchedProcess> {
+    fn watch_script(script: &str, plan: KillPlan, timeout: Duration) -> Result<WatchedProcess> {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(folder.path());
-        watch(command, &folder.path().join("run"), plan, most)
+        watch(command, &folder.path().join("run"), plan, timeout)
     }
 
-    fn death(inside_save: bool, log_untouched: bool) -> Option<Death> {
-        Some(Death { log_untouched, inside_save })
+    fn death(inside_save: bool, log_untouched: bool) -> Option<KilledState> {
+        Some(KilledState { log_untouched, inside_save })
     }
 
     const LONG: Duration = Duration::from_secs(20);
-    /// Long enough to be seen, and told from the next one, on a machine with other work to do.
+    /// Long enough to be noticed, and distinguished from the next one, on a busy machine.
     const SAVE: &str =
         "mkdir -p run/checkpoints/.unfinished-a; sleep 0.5; rm -r run/checkpoints/.unfinished-a; sleep 0.5;";
 
     #[test]
-    fn a_good_end_a_bad_one_and_none() {
-        assert_eq!(see("true", KillPlan::Undisturbed, LONG).unwrap().death, None);
-        let error = see("echo no such file; exit 3", KillPlan::Undisturbed, LONG).unwrap_err().to_string();
+    fn success_failure_and_timeout() {
+        assert_eq!(watch_script("true", KillPlan::Uninterrupted, LONG).unwrap().killed, None);
+        let error = watch_script("echo no such file; exit 3", KillPlan::Uninterrupted, LONG).unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.ends_with("no such file"), "{error}");
-        let error = see("exec sleep 30", KillPlan::Undisturbed, Duration::ZERO).unwrap_err().to_string();
+        let error = watch_script("exec sleep 30", KillPlan::Uninterrupted, Duration::ZERO).unwrap_err().to_string();
         assert!(error.contains("has not ended after 0 s"), "{error}");
     }
 
     #[test]
-    fn somebody_elses_signal_is_not_ours() {
-        assert!(see("kill -9 $$", KillPlan::Undisturbed, LONG).is_err());
+    fn a_signal_from_elsewhere_is_an_error() {
+        assert!(watch_script("kill -9 $$", KillPlan::Uninterrupted, LONG).is_err());
     }
 
     #[test]
-    fn a_save_is_seen_begin_and_end_and_is_hit() {
-        let life = see(&format!("{SAVE} {SAVE}"), KillPlan::Undisturbed, LONG).unwrap();
-        assert!(life.death.is_none() && life.saves.len() == 2, "{life:?}");
+    fn a_save_is_noticed_and_killed() {
+        let seen = watch_script(&format!("{SAVE} {SAVE}"), KillPlan::Uninterrupted, LONG).unwrap();
+        assert!(seen.killed.is_none() && seen.saves.len() == 2, "{seen:?}");
         let plan = KillPlan::AfterSaveBegins { skip: 1, delay: Duration::ZERO };
-        let life = see(&format!("{SAVE} {SAVE} exec sleep 30"), plan, LONG).unwrap();
-        assert_eq!((life.death, life.saves.len()), (death(true, true), 1));
+        let seen = watch_script(&format!("{SAVE} {SAVE} exec sleep 30"), plan, LONG).unwrap();
+        assert_eq!((seen.killed, seen.saves.len()), (death(true, true), 1));
     }
 
     #[test]
@@ -217,14 +217,14 @@ pub(super) mod tests {
             r#"mkdir run; for step in 1 2 3; do
             echo "{{\"event\":\"step\",\"step\":$step,{STEP_FIELDS}}}" >> run/log.jsonl; sleep 0.02; done; exec sleep 30"#
         );
-        let life = see(&script, KillPlan::AfterStep(3, Duration::from_millis(1)), LONG).unwrap();
-        assert!(life.death == death(false, false) && life.startup.is_some(), "{life:?}");
+        let seen = watch_script(&script, KillPlan::AfterStep(3, Duration::from_millis(1)), LONG).unwrap();
+        assert!(seen.killed == death(false, false) && seen.startup.is_some(), "{seen:?}");
     }
 
     #[test]
-    fn before_anything_is_done() {
-        let life = see("exec sleep 30", KillPlan::AfterStart(Duration::from_millis(5)), LONG).unwrap();
-        assert_eq!(life.death, death(false, true));
+    fn a_kill_before_the_first_step() {
+        let seen = watch_script("exec sleep 30", KillPlan::AfterStart(Duration::from_millis(5)), LONG).unwrap();
+        assert_eq!(seen.killed, death(false, true));
     }
 
     #[test]

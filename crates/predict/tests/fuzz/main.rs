@@ -95,5 +95,5 @@ fn ids_that_the_model_does_not_know_are_refused() {
     let run = run();
     fs::write(run.path().join("vocab.txt"), format!("{VOCAB}more\n")).unwrap();
     let message = answer(run.path()).unwrap_err();
-    assert!(message.contains("the tokenizer has ids up to 9, and the model knows 9"), "{message}");
+    assert!(message.contains("the tokenizer has ids up to 9, but the model has 9 embeddings"), "{message}");
 }

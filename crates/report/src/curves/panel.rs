@@ -109,12 +109,12 @@ impl Panel {
         heading::draw(area, self.title, &entries)
     }
 
-    /// The values from lowest to highest with a little air; never empty.
+    /// The range of the values with a small margin; never empty.
     fn range(&self) -> (f64, f64) {
         let values = || self.lines.iter().flat_map(|line| line.points.iter().map(|&(_, y)| y));
         let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
         let air = if high > low { 0.06 * (high - low) } else { (0.1 * high.abs()).max(1e-9) };
-        // What is never negative gets no axis below 0.
+        // The axis of values that are never negative starts at 0 or above.
         let floor = if low >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
         ((low - air).max(floor), high + air)
     }

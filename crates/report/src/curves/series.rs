@@ -1,4 +1,4 @@
-//! Long series made fit to look at.
+//! Smoothing and thinning of long series.
 
 /// The smoothing looks back over this share of the run.
 const MEMORY: f64 = 0.03;

@@ -1,4 +1,4 @@
-//! What the study cost: a bar for each trial over wall time, and the sums in words.
+//! The time that the study took: a bar for each trial, and the sums in words.
 
 use plotters::style::text_anchor::HPos;
 
@@ -21,7 +21,7 @@ const MOST_ROWS: usize = 40;
 const MOST_HEIGHT: f64 = 520.0;
 const HIGHEST_ROW: f64 = 18.0;
 
-/// A trial's time, in seconds since the study's beginning, and the row it's drawn in.
+/// A trial's time, in seconds since the start of the study, and the row it is drawn in.
 struct TrialSpan<'a> {
     trial: &'a StudyTrial,
     from: f64,
@@ -51,7 +51,7 @@ fn content(view: &PageView) -> Result<Html> {
     let across = ticks::spaced(across, frame.width(), &TICK);
 
     let mut marks = Marks::default();
-    // A study that took no time has its trials at its beginning.
+    // The trials of a study that took no time are drawn at its start.
     let x = |seconds: f64| frame.x(if end > start { between(start, end, seconds) } else { 0.0 });
     for span in &spans {
         let title = format!("{}, {}", view.words(span.trial), duration(span.to - span.from));
@@ -76,13 +76,13 @@ fn content(view: &PageView) -> Result<Html> {
         |_| Ok(()),
     )?;
     let rows = match spans.len() > MOST_ROWS {
-        true => " Trials share rows in the picture: each takes the first that is free when it begins.",
+        true => " Trials share rows in the picture: each takes the first that is free when it starts.",
         false => "",
     };
     Ok(html::caption(&words) + html::figure(&picture) + html::caption(rows.trim()))
 }
 
-/// The times of all trials that have one, by their beginnings.
+/// The times of all trials that have one, by their starts.
 fn spans<'a>(view: &PageView<'a>) -> Vec<TrialSpan<'a>> {
     let span = |&trial: &&'a StudyTrial| {
         let (from, to) = (trial.begun, trial.begun + trial.seconds);
@@ -103,7 +103,7 @@ fn spans<'a>(view: &PageView<'a>) -> Vec<TrialSpan<'a>> {
     spans
 }
 
-/// Each row's trial, where each has a row for itself that is high enough for a number.
+/// The trial numbers beside the rows, if each trial has its own row that is high enough.
 fn row_labels(spans: &[TrialSpan], height: f64) -> Vec<Tick> {
     if spans.len() > MOST_ROWS {
         return Vec::new();
@@ -123,9 +123,9 @@ fn write_labels(area: &Area, frame: &Frame, labels: &[Tick]) -> Result<()> {
 }
 
 fn in_words(view: &PageView, spans: &[TrialSpan]) -> String {
-    let sum = |wanted: &dyn Fn(StudyOutcome) -> bool| {
-        let wanted = spans.iter().filter(|span| wanted(span.trial.outcome));
-        wanted.map(|span| span.to - span.from).sum::<f64>()
+    let sum = |included: &dyn Fn(StudyOutcome) -> bool| {
+        let included = spans.iter().filter(|span| included(span.trial.outcome));
+        included.map(|span| span.to - span.from).sum::<f64>()
     };
     let all = sum(&|_| true);
     let last = spans.iter().map(|span| span.to).fold(f64::NEG_INFINITY, f64::max);
@@ -140,7 +140,7 @@ fn in_words(view: &PageView, spans: &[TrialSpan]) -> String {
         let percent = 100.0 * sum(&|other| other == outcome) / all;
         (count > 0 && all > 0.0).then(|| format!("{percent:.1} % went into {count} that {how}"))
     };
-    let shares = [share(Pruned, "were given up early"), share(Failed, "failed")].into_iter().flatten();
+    let shares = [share(Pruned, "were pruned"), share(Failed, "failed")].into_iter().flatten();
     let shares = shares.collect::<Vec<_>>().join(" and ");
     if !shares.is_empty() {
         words += &format!(" Of that {shares}.");
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_read_as_people_say_them() {
+    fn durations_have_the_unit_that_fits() {
         let cases =
             [(0.0, "0 s"), (12.34, "12.34 s"), (61.0, "1 min 1 s"), (3_599.9, "1 h 0 min"), (7_320.0, "2 h 2 min")];
         for (seconds, text) in cases {

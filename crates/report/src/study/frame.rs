@@ -1,4 +1,4 @@
-//! A chart's frame: where the data goes, the grid behind it, ticks along its edges.
+//! A chart's frame: the area of the data, the grid behind it, and the ticks along its edges.
 
 use plotters::element::PathElement;
 use plotters::style::text_anchor::HPos;
@@ -23,7 +23,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// In a picture of this size, with room for a heading, for `ticks` to the left and for `below` pixels below.
+    /// In a picture of this size, with space for a heading, for `ticks` to the left and `below` pixels below.
     pub(super) fn new(size: (u32, u32), ticks: &[Tick], below: f64) -> Self {
         let widest = ticks.iter().map(|tick| TICK.width(&tick.text)).fold(0.0, f64::max);
         Self {
@@ -63,7 +63,7 @@ impl Frame {
         line(area, (self.left, self.bottom), (self.right, self.bottom), MUTED)
     }
 
-    /// Says below the ticks what goes from left to right.
+    /// Writes the name of the horizontal axis below its ticks.
     pub(super) fn caption(&self, area: &Area, text: &str) -> Result<()> {
         TICK.write(area, text, HPos::Center, pixel((self.x(0.5), self.bottom + 31.0)))
     }
@@ -73,7 +73,7 @@ pub(super) fn line(area: &Area, from: (f64, f64), to: (f64, f64), color: RGBColo
     area.draw(&PathElement::new([pixel(from), pixel(to)], color.stroke_width(1))).map_err(drawing)
 }
 
-/// The nearest whole pixel, which is what the plotting library knows.
+/// The nearest whole pixel: the plotting library has no fractions.
 pub(super) fn pixel((x, y): (f64, f64)) -> (i32, i32) {
     (x.round() as i32, y.round() as i32)
 }

@@ -1,4 +1,4 @@
-//! How the search went: each trial's value by its number, and the best so far.
+//! The history of the search: each trial's value by its number, and the best so far.
 
 use super::StudyOutcome::{Complete, Failed, Pruned, Running};
 use super::frame::{Frame, TICK, WIDTH};
@@ -14,7 +14,7 @@ use crate::theme::BEST;
 use crate::ticks::{self, Tick};
 
 const HEIGHT: u32 = 340;
-/// Without values there is only an axis.
+/// The height without values, with only an axis.
 const LOW: u32 = 130;
 
 pub(super) fn section(view: &PageView) -> Result<Section> {
@@ -23,7 +23,7 @@ pub(super) fn section(view: &PageView) -> Result<Section> {
 
 fn content(view: &PageView) -> Result<Html> {
     let (Some(first), Some(last)) = (view.trials.first(), view.trials.last()) else {
-        return Ok(html::caption("No trial has begun yet."));
+        return Ok(html::caption("No trial has started yet."));
     };
     let (first, last) = (first.number as f64, last.number as f64);
     let place = |number: f64| between(first - 0.5, last + 0.5, number);
@@ -108,7 +108,7 @@ fn draw_trials(view: &PageView, marks: &mut Marks, frame: &Frame, place: impl Fn
 fn caption(view: &PageView) -> Html {
     let mut sentences = Vec::new();
     if view.count(Pruned) > 0 {
-        sentences.push("Pruned trials are shown with the last value before they were given up.".to_owned());
+        sentences.push("Pruned trials are shown with their last value.".to_owned());
     }
     if view.values.is_none() {
         sentences.push("No trial has a value.".to_owned());

@@ -1,4 +1,4 @@
-//! What mattered: a bar for each parameter.
+//! How much each parameter matters: a bar for each.
 
 use plotters::style::text_anchor::HPos;
 
@@ -18,10 +18,10 @@ const PERCENT: Type = Type::bold(12.0, INK);
 const ROW: f64 = 30.0;
 /// A name is cut where it's wider than this.
 const NAME_WIDTH: f64 = 260.0;
-/// What the percentages take to the right of the bars.
+/// The width of the percentages to the right of the bars.
 const PERCENT_WIDTH: f64 = 64.0;
 
-/// From so many complete trials on the shares are worth their digits.
+/// With fewer complete trials than this the shares are rough.
 const MANY: usize = 30;
 
 pub(super) fn section(view: &PageView) -> Result<Section> {
@@ -36,8 +36,8 @@ fn content(view: &PageView) -> Result<Html> {
     };
     let names: Vec<String> = shares.iter().map(|(name, _)| NAME.wrap(name, NAME_WIDTH, 1).concat()).collect();
     let left = f64::from(MARGIN) + names.iter().map(|name| NAME.width(name)).fold(0.0, f64::max).ceil() + 12.0;
-    let room = f64::from(WIDTH) - left - PERCENT_WIDTH - f64::from(MARGIN);
-    let length = |share: f64| if largest > 0.0 { (share / largest * room).max(1.0) } else { 1.0 };
+    let longest = f64::from(WIDTH) - left - PERCENT_WIDTH - f64::from(MARGIN);
+    let length = |share: f64| if largest > 0.0 { (share / largest * longest).max(1.0) } else { 1.0 };
     let middle = |row: usize| 10.0 + ROW * (row as f64 + 0.5);
 
     let mut marks = Marks::default();
@@ -61,8 +61,8 @@ fn content(view: &PageView) -> Result<Html> {
         |_| Ok(()),
     )?;
     let mut reading = format!(
-        "A parameter's share says how much of the differences in {} between complete trials comes from it, over all \
-         values of the others: where it is large, the choice matters; which choice is good stands below.",
+        "A parameter's share is the part of the variance in {} among complete trials that it explains, averaged over \
+         the others. If it is large, the choice matters; the sections below show which choice is good.",
         view.metric()
     );
     let complete = view.count(StudyOutcome::Complete);

@@ -19,7 +19,7 @@ const HEIGHT: u32 = 360;
 /// All curves together get about so many points.
 const MOST_POINTS: usize = 20_000;
 
-/// A trial's curve without what isn't a number, by epochs.
+/// The finite points of a trial's curve, by epochs.
 struct Curve<'a> {
     trial: &'a StudyTrial,
     points: Vec<(f64, f64)>,
@@ -93,7 +93,7 @@ fn along_edges(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
             let edges = if y0 < y { [0.0, 1.0] } else { [1.0, 0.0] };
             let crossed = edges.into_iter().filter(|edge| (y0 - edge) * (y - edge) < 0.0);
             let crossings = crossed.map(|edge| (x0 + (x - x0) * (edge - y0) / (y - y0), edge));
-            // Of lines from the other end of all numbers nobody can tell where they cross.
+            // The crossings of lines between extreme numbers may not be finite.
             along.extend(crossings.filter(|(x, _)| x.is_finite()));
         }
         along.push((x, y.clamp(0.0, 1.0)));

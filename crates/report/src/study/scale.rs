@@ -4,12 +4,12 @@ use super::values::{between, short};
 use super::{ParamSetting, StudyParameter, StudyScale, StudyTrial};
 use crate::ticks::{self, Tick};
 
-/// All that a parameter could be or was, from 0 at the axis's beginning to 1 at its end.
+/// The axis of a parameter, from 0 at its start to 1 at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scale {
-    /// Numbers, evenly.
+    /// Numbers on a linear scale.
     Linear { low: f64, high: f64 },
-    /// Numbers above 0, by their ratio.
+    /// Numbers above 0 on a logarithmic scale.
     Log { low: f64, high: f64 },
     /// Words in the middles of equal parts.
     Words(Vec<String>),
@@ -55,7 +55,7 @@ impl Scale {
             (Self::Words(words), ParamSetting::Word(word)) => {
                 middle(words.iter().position(|w| w == word)?, words.len())
             }
-            // Choices among numbers are words that are numbers.
+            // A choice among numbers has numbers as its words.
             (Self::Words(words), ParamSetting::Number(number)) => {
                 let same = |word: &String| word.parse() == Ok(*number) || *word == short(*number);
                 middle(words.iter().position(same)?, words.len())
@@ -77,7 +77,7 @@ impl Scale {
             Self::Linear { low, high } => ticks::round_numbers(*low, *high, most),
             Self::Log { low, high } => ticks::powers(*low, *high, most),
         };
-        // One number, or two that aren't round, are best told as they are.
+        // One number, or two that aren't round, are labelled as they are.
         let texts =
             if numbers.len() < 2 { numbers.iter().map(|n| short(*n)).collect() } else { ticks::texts(&numbers) };
         let place = |number: &f64| self.place(&ParamSetting::Number(*number)).unwrap_or(0.5);

@@ -20,12 +20,12 @@ use crate::ticks::{self, Tick};
 
 const NAME: Type = Type::bold(13.0, INK);
 const WIDTH: u32 = 284;
-/// Of the data with what is above it.
+/// The height of the data and the heading.
 const HEIGHT: u32 = 220;
-/// Below the data: ticks that lie, words that stand.
-const LYING: f64 = 30.0;
-const STANDING: f64 = 88.0;
-/// The narrowest part for a standing word, in pixels.
+/// The height below the data, for horizontal and for vertical ticks.
+const HORIZONTAL_TICKS: f64 = 30.0;
+const VERTICAL_TICKS: f64 = 88.0;
+/// The least width of a vertical word, in pixels.
 const NARROWEST: f64 = 13.0;
 /// Dots keep this share of the width away from the edges.
 const INSET: f64 = 0.04;
@@ -83,9 +83,9 @@ fn picture(view: &PageView, values: &ValueAxis, parameter: &StudyParameter) -> R
         |area| {
             let room = f64::from(WIDTH) - 2.0 * f64::from(MARGIN);
             NAME.write(area, &NAME.wrap(&parameter.name, room, 1).concat(), HPos::Left, (MARGIN, 17))?;
-            let lying = if across.standing { Vec::new() } else { across.inset(&scale, &frame) };
-            frame.draw(area, &lying, &up)?;
-            if across.standing { stand(area, &frame, &across.ticks) } else { Ok(()) }
+            let horizontal = if across.vertical { Vec::new() } else { across.inset(&scale, &frame) };
+            frame.draw(area, &horizontal, &up)?;
+            if across.vertical { draw_vertical(area, &frame, &across.ticks) } else { Ok(()) }
         },
         marks.svg(),
         |_| Ok(()),
@@ -94,23 +94,23 @@ fn picture(view: &PageView, values: &ValueAxis, parameter: &StudyParameter) -> R
 
 struct Across {
     ticks: Vec<Tick>,
-    /// Whether they're words too long to lie side by side.
-    standing: bool,
+    /// Whether they are words too long to stand side by side.
+    vertical: bool,
     below: f64,
 }
 
 impl Across {
     fn new(scale: &Scale, values: &ValueAxis) -> Self {
-        let width = Frame::new((WIDTH, HEIGHT), &values.ticks(5), LYING).width();
+        let width = Frame::new((WIDTH, HEIGHT), &values.ticks(5), HORIZONTAL_TICKS).width();
         let Scale::Words(words) = scale else {
-            return Self { ticks: scale.ticks(4), standing: false, below: LYING };
+            return Self { ticks: scale.ticks(4), vertical: false, below: HORIZONTAL_TICKS };
         };
         let part = width / words.len().max(1) as f64;
-        let standing = !words.iter().all(|word| TICK.width(word) <= part - 6.0);
-        let most = if standing { (width / NARROWEST) as usize } else { words.len() };
+        let vertical = !words.iter().all(|word| TICK.width(word) <= part - 6.0);
+        let most = if vertical { (width / NARROWEST) as usize } else { words.len() };
         let longest = words.iter().map(|word| TICK.width(word)).fold(0.0, f64::max);
-        let below = if standing { (longest + 16.0).clamp(LYING, STANDING) } else { LYING };
-        Self { ticks: scale.ticks(most), standing, below }
+        let below = if vertical { (longest + 16.0).clamp(HORIZONTAL_TICKS, VERTICAL_TICKS) } else { HORIZONTAL_TICKS };
+        Self { ticks: scale.ticks(most), vertical, below }
     }
 
     fn inset(&self, scale: &Scale, frame: &Frame) -> Vec<Tick> {
@@ -119,16 +119,16 @@ impl Across {
     }
 }
 
-/// Words below their parts, upwards.
-fn stand(area: &Area, frame: &Frame, words: &[Tick]) -> Result<()> {
+/// Draws words below their parts, upwards.
+fn draw_vertical(area: &Area, frame: &Frame, words: &[Tick]) -> Result<()> {
     for word in words {
-        let text = TICK.shorten(&word.text, STANDING - 16.0);
+        let text = TICK.shorten(&word.text, VERTICAL_TICKS - 16.0);
         TICK.write_up(area, &text, HPos::Right, pixel((frame.x(word.place), frame.bottom + 8.0)))?;
     }
     Ok(())
 }
 
-/// Numbers keep away from the edges; words do by themselves.
+/// Keeps numbers away from the edges; words are away from them already.
 fn inset(place: f64, scale: &Scale) -> f64 {
     if matches!(scale, Scale::Words(_)) { place } else { INSET + (1.0 - 2.0 * INSET) * place }
 }

@@ -1,4 +1,4 @@
-//! The values of trials: how they read, where they lie on an axis, how good they are.
+//! The values of trials: their text, their place on an axis, and how good they are.
 
 use crate::ticks::{self, Tick};
 
@@ -45,7 +45,7 @@ pub(super) struct ValueAxis {
 }
 
 impl ValueAxis {
-    /// The axis for `all` values, which are finite, with an eye on those of `complete` trials; `None` without values.
+    /// The axis for `all` values, which are finite, whose length depends on those of `complete` trials; `None` without values.
     pub(super) fn new(measure: Measure, all: &[f64], complete: &[f64]) -> Option<Self> {
         let (mut low, mut high) = all
             .iter()
@@ -60,21 +60,21 @@ impl ValueAxis {
             Some(edge) => high = edge,
             None => {}
         }
-        // What is never negative gets no axis below 0.
+        // The axis of values that are never negative starts at 0 or above.
         let floor = if low >= 0.0 { 0.0 } else { f64::MIN };
-        let air = match high / 2.0 - low / 2.0 {
+        let margin = match high / 2.0 - low / 2.0 {
             half if half > 0.0 => 0.1 * half,
             _ if high == 0.0 => 1.0,
             _ => 0.05 * high.abs(),
         };
-        let air = air.max(f64::MIN_POSITIVE);
-        // Beyond its edge the axis needs no air: what lies there lies on it.
+        let margin = margin.max(f64::MIN_POSITIVE);
+        // There is no margin at an edge on which the values beyond it are drawn.
         let (below, above) = if beyond == 0 {
-            (air, air)
+            (margin, margin)
         } else if measure.maximize {
-            (0.0, air)
+            (0.0, margin)
         } else {
-            (air, 0.0)
+            (margin, 0.0)
         };
         Some(Self { measure, low: (low - below).max(floor), high: (high + above).min(f64::MAX), beyond })
     }
@@ -127,11 +127,11 @@ fn edge(measure: Measure, all: &[f64], complete: &[f64]) -> Option<f64> {
     let quantile = *all.get((MOST_BEYOND * all.len() as f64) as usize)?;
     let edge = (best - REACH * (best - middle)).min(quantile);
     let worth_it = all.first().is_some_and(|worst| best - worst > MUCH * (best - edge));
-    // Merits change back as they were changed.
+    // `merit` is its own inverse.
     (complete.len() >= FEW && edge.is_finite() && edge < best && worth_it).then(|| measure.merit(edge))
 }
 
-/// The share of the way from `low` to `high`, without overflow; the middle where the way has no length.
+/// The share of the way from `low` to `high`, without overflow; the middle if `low` and `high` are equal.
 pub(super) fn between(low: f64, high: f64, value: f64) -> f64 {
     let length = high / 2.0 - low / 2.0;
     if length > 0.0 { (value / 2.0 - low / 2.0) / length } else { 0.5 }

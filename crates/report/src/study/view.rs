@@ -1,4 +1,4 @@
-//! The study as all pictures see it: trials by number, what they're called, and which mark stands for which outcome.
+//! The study as the sections use it: trials by number, their descriptions, and the mark of each outcome.
 
 use plotters::style::RGBColor;
 
@@ -20,8 +20,8 @@ impl<'a> PageView<'a> {
     pub(super) fn new(page: &'a StudyPage<'a>) -> Self {
         let mut trials: Vec<&StudyTrial> = page.trials.iter().collect();
         trials.sort_by_key(|trial| trial.number);
-        let of = |wanted: fn(StudyOutcome) -> bool| -> Vec<f64> {
-            trials.iter().filter(|trial| wanted(trial.outcome)).filter_map(|trial| value(trial)).collect()
+        let of = |included: fn(StudyOutcome) -> bool| -> Vec<f64> {
+            trials.iter().filter(|trial| included(trial.outcome)).filter_map(|trial| value(trial)).collect()
         };
         let (all, complete) = (of(|_| true), of(|outcome| outcome == StudyOutcome::Complete));
         let points = trials.iter().flat_map(|trial| &trial.curve).map(|&(_, value)| value).filter(|v| v.is_finite());
@@ -31,12 +31,12 @@ impl<'a> PageView<'a> {
         Self { page, trials, measure, values }
     }
 
-    /// What the values are.
+    /// The name of the metric.
     pub(super) fn metric(&self) -> &'a str {
         if self.page.metric.is_empty() { "value" } else { self.page.metric }
     }
 
-    /// The same at the beginning of a sentence.
+    /// The name of the metric, capitalized.
     pub(super) fn metric_first(&self) -> String {
         let mut rest = self.metric().chars();
         rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
@@ -54,7 +54,7 @@ impl<'a> PageView<'a> {
         self.trials.iter().filter(|trial| trial.outcome == outcome).count()
     }
 
-    /// A trial in words: number, value, and its outcome where it's another than the usual.
+    /// A trial in words: number, value, and its outcome if it isn't complete.
     pub(super) fn words(&self, trial: &StudyTrial) -> String {
         let mut words = format!("Trial {}", trial.number);
         if let Some(value) = value(trial) {
@@ -129,7 +129,7 @@ pub(super) fn value(trial: &StudyTrial) -> Option<f64> {
     trial.value.filter(|value| value.is_finite() && trial.outcome != StudyOutcome::Failed)
 }
 
-/// An outcome in a word, which also is the class of its marks.
+/// An outcome in a word, which is also the class of its marks.
 pub(super) fn word(outcome: StudyOutcome) -> &'static str {
     match outcome {
         StudyOutcome::Complete => "complete",

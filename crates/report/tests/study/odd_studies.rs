@@ -40,7 +40,7 @@ fn any_number_of_trials_gives_a_page() -> Tested {
         check(&format!("{} trials", trials.len()), &html)?;
         assert!(html.len() < 3_000_000, "{} bytes", html.len());
     }
-    assert!(html(&[], &[], true)?.contains("No trial has begun yet."));
+    assert!(html(&[], &[], true)?.contains("No trial has started yet."));
     check("nothing at all", &StudyPage::default().html()?)?;
     for outcome in outcomes {
         let trials: Vec<StudyTrial> = (0..5).map(|number| trial(number, outcome)).collect();

@@ -125,7 +125,7 @@ fn bars_are_as_long_as_shares_and_times() -> Tested {
     }
     // 12 x 5 s and 0 + 1 + … + 11 s; the pruned 3 and 7 took 20 s of it.
     assert!(html.contains("12 trials took 2 min 6 s (126 s) in all, within 2 min 6 s of time."), "the sum");
-    assert!(html.contains("15.9 % went into 2 that were given up early and 7.1 % went into 1 that failed."), "{html}");
+    assert!(html.contains("15.9 % went into 2 that were pruned and 7.1 % went into 1 that failed."), "{html}");
     Ok(())
 }
 

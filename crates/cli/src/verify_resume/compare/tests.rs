@@ -67,14 +67,14 @@ fn one_bit_of_a_weight_is_found_and_both_values_are_told() {
     assert_eq!(
         found(&one, &other),
         [(
-            "kept model",
+            "best model",
             "model.safetensors: tensor a.weight: element 1 is 2e0 and 2.000000238418579e0; 1 of 3 differ".to_owned()
         )]
     );
     write_tensors(&other.join(MODEL), &[1.0, 2.0]);
-    assert!(found(&one, &other)[0].1.contains("tensor a.weight: (Float, [3]) and (Float, [2])"));
+    assert!(found(&one, &other)[0].1.contains("tensor a.weight: F32 [3] and F32 [2]"));
     fs::remove_file(other.join(MODEL)).unwrap();
-    assert_eq!(found(&one, &other)[0].1, "model.safetensors: there and missing");
+    assert_eq!(found(&one, &other)[0].1, "model.safetensors: present and missing");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn the_log_names_step_and_value() {
         ["log.jsonl: 2 and 1 records of the kind step", "log.jsonl: 2 and 1 records of the kind evaluation"]
     );
     let twice = log(&["0.5"], 1) + &log(&["0.5", "0.25"], 1).replace("evaluation", "start");
-    assert_eq!(differs(&twice)[0], "log.jsonl: step 2 is due, and step 1 is there");
+    assert_eq!(differs(&twice)[0], "log.jsonl: expected step 2, found step 1");
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn timeline() -> Timeline {
         due: steps_of_saves(100, 50, Some(10)),
         startup: Duration::from_millis(100),
         save: Duration::from_millis(5),
-        most: Duration::from_secs(60),
+        timeout: Duration::from_secs(60),
     }
 }
 
@@ -26,7 +26,7 @@ fn killer(kinds: &[KillMoment]) -> Killer<'static> {
         lost_saves: 0,
     };
     let kills = kinds.iter().map(kill).collect();
-    Killer { command: &no_command, timeline: timeline(), wanted: 300, random: SeededRandom(7), kills }
+    Killer { command: &no_command, timeline: timeline(), target: 300, random: SeededRandom(7), kills }
 }
 
 /// What is planned for a run with this checkpoint, stalled for so many lives, after kills of these kinds.
@@ -84,7 +84,7 @@ fn a_run_that_gets_nowhere_is_given_more_time_each_life() {
 #[test]
 fn a_run_that_only_has_to_end_is_killed_in_recovery_and_then_let_go() {
     assert_eq!(recoveries(&plans(100, 0, &[])), 300);
-    assert!(plans(100, 2, &[]).iter().all(|plan| *plan == KillPlan::Undisturbed));
+    assert!(plans(100, 2, &[]).iter().all(|plan| *plan == KillPlan::Uninterrupted));
 }
 
 #[test]
@@ -143,9 +143,9 @@ fn kills_are_placed_of_every_kind_and_the_runs_still_end() {
         due: steps_of_saves(30, 10, Some(5)),
         startup: Duration::from_millis(20),
         save: Duration::from_millis(12),
-        most: Duration::from_secs(60),
+        timeout: Duration::from_secs(60),
     };
-    let mut killer = Killer { command: &command, timeline, wanted: 16, random: SeededRandom(3), kills: Vec::new() };
+    let mut killer = Killer { command: &command, timeline, target: 16, random: SeededRandom(3), kills: Vec::new() };
     let runs = killer.run(work.path()).unwrap();
     assert_eq!(killer.kills.len(), 16);
     for run in runs {
