@@ -75,7 +75,7 @@ pub(super) fn watch(mut command: Command, run: &Path, plan: KillPlan, timeout: D
     let started = Instant::now();
     let mut child = KillOnDrop(command.spawn().context("failed to start this program again as `train`")?);
 
-    let mut seen = WatchedProcess::default();
+    let mut observed = WatchedProcess::default();
     let mut save: Option<(Unfinished, Instant)> = None;
     let mut due = match plan {
         KillPlan::AfterStart(delay) => Some(started + delay),
@@ -88,22 +88,22 @@ pub(super) fn watch(mut command: Command, run: &Path, plan: KillPlan, timeout: D
         let now = Instant::now();
         let checkpoints = unfinished_in(&run.join(CHECKPOINTS));
         if let Some((_, began)) = save.take_if(|(save, _)| !checkpoints.contains(save)) {
-            seen.saves.push(now - began);
+            observed.saves.push(now - began);
         }
         if save.is_none() {
             save = checkpoints.difference(&unfinished_before).next().map(|begun| (begun.clone(), now));
         }
         if let (KillPlan::AfterSaveBegins { skip, delay }, Some((_, began))) = (plan, &save)
-            && seen.saves.len() >= skip
+            && observed.saves.len() >= skip
         {
             due.get_or_insert(*began + delay);
         }
         // Until a resumed process has cut the log, the steps in it are those of the process before.
-        if (seen.startup.is_none() || matches!(plan, KillPlan::AfterStep(..)))
+        if (observed.startup.is_none() || matches!(plan, KillPlan::AfterStep(..)))
             && log_state(run) != log_before
             && let Some(step) = last_step(run)
         {
-            seen.startup.get_or_insert(now - started);
+            observed.startup.get_or_insert(now - started);
             if let KillPlan::AfterStep(awaited, delay) = plan
                 && step >= awaited
             {
@@ -123,14 +123,14 @@ pub(super) fn watch(mut command: Command, run: &Path, plan: KillPlan, timeout: D
         sleep(POLL_EVERY);
     };
     if status.signal() == Some(SIGKILL) && due.is_some() {
-        seen.killed = Some(KilledState {
+        observed.killed = Some(KilledState {
             log_untouched: log_state(run) == log_before,
             inside_save: !unfinished(run).is_subset(&unfinished_before),
         });
     } else {
         ensure!(status.success(), "a training process failed ({status}){}", output_tail(&output));
     }
-    Ok(seen)
+    Ok(observed)
 }
 
 /// The last lines of a process's output, for a message.
@@ -179,7 +179,7 @@ pub(super) mod tests {
         watch(command, &folder.path().join("run"), plan, timeout)
     }
 
-    fn death(inside_save: bool, log_untouched: bool) -> Option<KilledState> {
+    fn killed_state(inside_save: bool, log_untouched: bool) -> Option<KilledState> {
         Some(KilledState { log_untouched, inside_save })
     }
 
@@ -204,11 +204,11 @@ pub(super) mod tests {
 
     #[test]
     fn a_save_is_noticed_and_killed() {
-        let seen = watch_script(&format!("{SAVE} {SAVE}"), KillPlan::Uninterrupted, LONG).unwrap();
-        assert!(seen.killed.is_none() && seen.saves.len() == 2, "{seen:?}");
+        let observed = watch_script(&format!("{SAVE} {SAVE}"), KillPlan::Uninterrupted, LONG).unwrap();
+        assert!(observed.killed.is_none() && observed.saves.len() == 2, "{observed:?}");
         let plan = KillPlan::AfterSaveBegins { skip: 1, delay: Duration::ZERO };
-        let seen = watch_script(&format!("{SAVE} {SAVE} exec sleep 30"), plan, LONG).unwrap();
-        assert_eq!((seen.killed, seen.saves.len()), (death(true, true), 1));
+        let observed = watch_script(&format!("{SAVE} {SAVE} exec sleep 30"), plan, LONG).unwrap();
+        assert_eq!((observed.killed, observed.saves.len()), (killed_state(true, true), 1));
     }
 
     #[test]
@@ -217,14 +217,14 @@ pub(super) mod tests {
             r#"mkdir run; for step in 1 2 3; do
             echo "{{\"event\":\"step\",\"step\":$step,{STEP_FIELDS}}}" >> run/log.jsonl; sleep 0.02; done; exec sleep 30"#
         );
-        let seen = watch_script(&script, KillPlan::AfterStep(3, Duration::from_millis(1)), LONG).unwrap();
-        assert!(seen.killed == death(false, false) && seen.startup.is_some(), "{seen:?}");
+        let observed = watch_script(&script, KillPlan::AfterStep(3, Duration::from_millis(1)), LONG).unwrap();
+        assert!(observed.killed == killed_state(false, false) && observed.startup.is_some(), "{observed:?}");
     }
 
     #[test]
     fn a_kill_before_the_first_step() {
-        let seen = watch_script("exec sleep 30", KillPlan::AfterStart(Duration::from_millis(5)), LONG).unwrap();
-        assert_eq!(seen.killed, death(false, true));
+        let observed = watch_script("exec sleep 30", KillPlan::AfterStart(Duration::from_millis(5)), LONG).unwrap();
+        assert_eq!(observed.killed, killed_state(false, true));
     }
 
     #[test]

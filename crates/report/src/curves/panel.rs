@@ -67,8 +67,8 @@ pub(super) fn title(area: &Area, text: &str) -> Result<()> {
 
 impl Panel {
     /// Draws the panel over the steps from 0 to `last`.
-    pub(super) fn draw(&self, area: &Area, last: u64, kept: Option<u64>) -> Result<()> {
-        self.draw_heading(area, kept.is_some())?;
+    pub(super) fn draw(&self, area: &Area, last: u64, best_step: Option<u64>) -> Result<()> {
+        self.draw_heading(area, best_step.is_some())?;
         let (low, high) = self.range();
         let mut chart = ChartBuilder::on(area)
             .margin_top(HEADING_HEIGHT + 4)
@@ -91,20 +91,20 @@ impl Panel {
             .y_label_formatter(&self.ticks)
             .draw()
             .map_err(drawing)?;
-        if let Some(kept) = kept {
-            let line = [(kept as f64, low), (kept as f64, high)];
+        if let Some(best_step) = best_step {
+            let line = [(best_step as f64, low), (best_step as f64, high)];
             chart.draw_series(DashedLineSeries::new(line, 5, 4, MUTED.stroke_width(1))).map_err(drawing)?;
         }
         self.lines.iter().try_for_each(|line| draw_line(&mut chart, line))
     }
 
     /// The title, and to its right a swatch and a name for each line.
-    fn draw_heading(&self, area: &Area, kept: bool) -> Result<()> {
+    fn draw_heading(&self, area: &Area, best_step: bool) -> Result<()> {
         let entry = |name: &str, color| LegendEntry { name: name.to_owned(), color, swatch: Swatch::Bar };
         let named = self.lines.iter().filter(|line| !line.name.is_empty());
         let mut entries: Vec<LegendEntry> = named.map(|line| entry(&line.name, line.color)).collect();
-        if kept && !entries.is_empty() {
-            entries.push(entry("kept model", MUTED));
+        if best_step && !entries.is_empty() {
+            entries.push(entry("best model", MUTED));
         }
         heading::draw(area, self.title, &entries)
     }

@@ -101,7 +101,7 @@ fn draw_trials(view: &PageView, marks: &mut Marks, frame: &Frame, place: impl Fn
     {
         let at = (frame.x(place(winner.number as f64)), frame.y(values.place(value)));
         let title = format!("Winner. {}", view.words(winner));
-        marks.ring(&Mark { class: "crown", color: BEST, opacity: 1.0, title: &title }, at, radius + 4.0, 2.0);
+        marks.ring(&Mark { class: "winner-ring", color: BEST, opacity: 1.0, title: &title }, at, radius + 4.0, 2.0);
     }
 }
 

@@ -13,7 +13,7 @@ fn the_history_has_a_mark_for_each_trial_higher_for_higher_values() -> Tested {
     let document = Document::parse(xml(&html))?;
     let history = picture(&document, "Accuracy by trial")?;
     let counts =
-        ["complete", "pruned", "failed", "running", "winner", "crown", "best"].map(|c| marks(history, c).len());
+        ["complete", "pruned", "failed", "running", "winner", "winner-ring", "best"].map(|c| marks(history, c).len());
     assert_eq!(counts, [7, 2, 1, 1, 1, 1, 1]);
     let complete = marks(history, "complete");
     for pair in complete.windows(2) {
@@ -22,7 +22,7 @@ fn the_history_has_a_mark_for_each_trial_higher_for_higher_values() -> Tested {
     assert!(complete.iter().all(|dot| dot.attribute("fill") != Some("none")));
     assert!(marks(history, "pruned").iter().all(|ring| ring.attribute("fill") == Some("none")));
     assert!(marks(history, "failed")[0].has_tag_name(("http://www.w3.org/2000/svg", "path")), "a cross");
-    assert_eq!(number(&marks(history, "crown")[0], "cy")?, number(&marks(history, "winner")[0], "cy")?);
+    assert_eq!(number(&marks(history, "winner-ring")[0], "cy")?, number(&marks(history, "winner")[0], "cy")?);
     assert!(html.contains("<title>Trial 3: accuracy 50.12 %, pruned</title>"));
 
     let steps = points(&marks(history, "best")[0])?;

@@ -61,7 +61,7 @@ fn times_are_no_difference() {
 }
 
 #[test]
-fn one_bit_of_a_weight_is_found_and_both_values_are_told() {
+fn one_bit_of_a_weight_is_found_and_both_values_are_shown() {
     let (_folder, one, other) = two_runs();
     write_tensors(&other.join(MODEL), &[1.0, 2.000_000_2, 3.0]);
     assert_eq!(
