@@ -1,17 +1,17 @@
-//! A group of cases: runs them, writes down what was output, and holds that against the stored text.
+//! A group of cases: runs them, writes down what was output, and compares that with the group's snapshot.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::support::Sandbox;
 
-/// The environment variable that has the stored texts written again.
-pub(super) const UPDATE: &str = "VERDICT_UPDATE";
+/// Writes all snapshots anew.
+const ACCEPT: &str = "INSTA_UPDATE=always cargo test -p cli --test end_to_end error_messages";
 
-/// Where the stored texts are.
+/// The folder of the snapshots.
 pub(super) fn snapshots() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/snapshots")
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/snapshots");
+    folder.canonicalize().expect("the snapshots")
 }
 
 /// What is done to a sound file.
@@ -112,45 +112,24 @@ impl MessageGroup {
         self.with(name, file, Edit::Is(content.as_ref()), line.trim_end());
     }
 
-    /// Holds what was said against the stored text, or stores it.
+    /// Compares what was output with the group's snapshot.
     pub(super) fn finish(self) {
-        let path = snapshots().join(format!("{}.txt", self.group));
+        assert!(self.faults.is_empty(), "not refused as it must be:\n\n{}", self.faults.join("\n\n"));
         let mut text = format!("# {}\n", self.title);
         for (name, output) in &self.found {
             let _ = write!(text, "\n## {name}\n\n{output}\n");
         }
-        if std::env::var_os(UPDATE).is_some() {
-            std::fs::create_dir_all(snapshots()).expect("folders");
-            std::fs::write(&path, &text).expect("writes");
-        }
-        assert!(self.faults.is_empty(), "not refused as it must be:\n\n{}", self.faults.join("\n\n"));
-        let stored = std::fs::read_to_string(&path).unwrap_or_default();
-        if stored == text {
-            return;
-        }
-        let (stored, found) = (sections(&stored), sections(&text));
-        let nothing = "    (no such case)".to_owned();
-        let names: std::collections::BTreeSet<&String> = stored.keys().chain(found.keys()).collect();
-        let mut report = String::new();
-        for name in names {
-            let [stored, found] = [&stored, &found].map(|cases| cases.get(name).unwrap_or(&nothing));
-            if stored != found {
-                let _ = write!(report, "\n## {name}\n--- stored\n{stored}\n--- now\n{found}\n");
-            }
-        }
-        if report.is_empty() {
-            report.push_str("\nonly the title or the order of the cases differs\n");
-        }
-        panic!(
-            "tests/snapshots/{}.txt says something else:\n{report}\nIf the new words are the better ones: {UPDATE}=1 \
-             cargo test -p cli --test end_to_end error_messages, then look at what git shows",
-            self.group
-        );
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(snapshots());
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        // Shown above the difference where a test fails.
+        settings.set_description(format!("Accept changed messages with: {ACCEPT}"));
+        settings.bind(|| insta::assert_snapshot!(self.group, text));
     }
 }
 
-/// The cases of a stored text, by name.
-pub(super) fn sections(text: &str) -> BTreeMap<String, String> {
-    let cases = text.split("\n## ").skip(1).filter_map(|case| case.split_once('\n'));
-    cases.map(|(name, output)| (name.to_owned(), output.trim_matches('\n').to_owned())).collect()
+/// How many cases a snapshot holds.
+pub(super) fn count_cases(snapshot: &str) -> usize {
+    snapshot.matches("\n## ").count()
 }

@@ -1,9 +1,9 @@
 //! Malformed inputs, and the exact words that a person gets for each.
 //!
 //! Every case is a real process of the built program, run on a file or flag that somebody will one day hand to it. Its
-//! error is held against a text file in `tests/snapshots`, one file a group. These files are meant to be read: they are
-//! the catalogue of what users see. After a change of words, `VERDICT_UPDATE=1 cargo test -p cli --test end_to_end
-//! error_messages` writes them again, and the difference in them is what a review looks at.
+//! error is compared with a snapshot in `tests/snapshots`, one file a group. These files are meant to be read: they are
+//! the catalogue of what users see. A failure shows the difference; `INSTA_UPDATE=always cargo test -p cli --test
+//! end_to_end error_messages` accepts all that changed, and then `git diff` is what a review looks at.
 //!
 //! **A new group** takes one function that makes a [`MessageGroup`], adds its cases and ends with `finish()`, and its name
 //! in [`GROUPS`].
@@ -22,7 +22,7 @@ mod weights;
 
 use std::collections::BTreeSet;
 
-use group::{Edit, MessageGroup, sections, snapshots};
+use group::{Edit, MessageGroup, count_cases, snapshots};
 
 /// Each group, which is a file of `tests/snapshots`.
 const GROUPS: [&str; 15] = [
@@ -47,14 +47,17 @@ const FEWEST: usize = 400;
 
 #[test]
 fn no_group_and_no_case_is_lost() {
-    if std::env::var_os(group::UPDATE).is_some() {
+    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
         return; // The files are being written.
     }
     let files = std::fs::read_dir(snapshots()).expect("the snapshots");
-    let names = files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8"));
-    let expected: BTreeSet<String> = GROUPS.iter().map(|group| format!("{group}.txt")).collect();
-    assert_eq!(names.collect::<BTreeSet<_>>(), expected, "tests/snapshots holds one file for each of GROUPS");
+    let mut names: Vec<String> =
+        files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8")).collect();
+    // What insta writes beside a snapshot that differs.
+    names.retain(|name| !name.ends_with(".snap.new"));
+    let expected: BTreeSet<String> = GROUPS.iter().map(|group| format!("{group}.snap")).collect();
+    assert_eq!(BTreeSet::from_iter(names), expected, "tests/snapshots holds one file for each of GROUPS");
     let read = |file: &String| std::fs::read_to_string(snapshots().join(file)).expect("a snapshot");
-    let cases: usize = expected.iter().map(|file| sections(&read(file)).len()).sum();
+    let cases: usize = expected.iter().map(|file| count_cases(&read(file))).sum();
     assert!(cases >= FEWEST, "{cases} cases, and {FEWEST} is the least");
 }
