@@ -29,6 +29,7 @@
 
 mod memory;
 mod mutator;
+mod random;
 mod structure;
 
 use std::cell::Cell;
@@ -42,8 +43,9 @@ use std::time::{Duration, Instant};
 
 pub use memory::CountingAllocator;
 use memory::Meter;
+use mutator::mutant;
 pub use mutator::{FileFormat, SeedFile};
-use mutator::{Random, mutant};
+use random::Random;
 
 /// The longest that reading a mutant may take.
 const MOST_SECONDS: u64 = 10;

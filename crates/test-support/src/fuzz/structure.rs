@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::mutator::{MOST_BYTES, Random};
+use super::random::Random;
+
+/// Beyond this a mutant grows no further: reading it would be slow and show nothing new.
+pub(super) const MOST_BYTES: usize = 1 << 20;
 
 /// Numbers that a reader of numbers may stumble over.
 const NUMBERS: [&str; 24] = [
