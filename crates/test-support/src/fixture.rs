@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use crate::repository;
+
 /// Where a fixture is. It panics, and lists what there is, where there is none of that name.
 pub fn fixture_path(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name);
+    let path = repository().join("tests/fixtures").join(name);
     assert!(path.is_file(), "{}", missing(name, &path));
     path
 }

@@ -15,6 +15,7 @@ mod process;
 mod treebank;
 
 use std::io::Write;
+use std::path::Path;
 
 pub use fixture::{fixture, fixture_bytes, fixture_path, fixture_text};
 pub use process::TestProcess;
@@ -23,4 +24,9 @@ pub use treebank::treebank;
 /// Says that a test didn't run. Not by `eprintln!`, whose output the test harness keeps to itself where a test passes.
 pub fn skipped(reason: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
+}
+
+/// The root of the repository.
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a crate lies in crates/")
 }

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::skipped;
+use crate::{repository, skipped};
 
 /// The folder of `train.txt`, `dev.txt` and `test.txt`: the one that `VERDICT_SST` names, else `../shared/data/sst` beside the
 /// repository. `None`, which is printed as SKIPPED, where there is none.
 pub fn treebank() -> Option<PathBuf> {
-    let folder = std::env::var_os("VERDICT_SST")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sst"), PathBuf::from);
+    let folder = std::env::var_os("VERDICT_SST").map_or_else(|| repository().join("../shared/data/sst"), PathBuf::from);
     let found = find(&folder);
     if found.is_none() {
         skipped(&format!("no treebank in {} (hint: set VERDICT_SST to its folder)", folder.display()));
