@@ -1,8 +1,8 @@
 //! What the tests of several crates share. Crates name this one under `[dev-dependencies]` only, and it knows none of ours.
 //!
-//! - [`fixture`], [`fixture_text`], [`fixture_bytes`], [`fixture_path`]: files of `tests/fixtures`, each beside the script
+//! - [`fixture()`], [`fixture_text`], [`fixture_bytes`], [`fixture_path`]: files of `tests/fixtures`, each beside the script
 //!   that made it
-//! - [`treebank`]: the Stanford Sentiment Treebank, where this machine has it
+//! - [`treebank()`]: the Stanford Sentiment Treebank, where this machine has it
 //! - [`skipped`]: says that a test didn't run, and why
 //! - [`TestProcess`]: the test binary once more, as another process
 //! - [`fuzz`]: damaged files for a reader, with a limit on its time and memory
