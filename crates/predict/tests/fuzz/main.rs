@@ -78,7 +78,10 @@ fn data_json() {
 fn a_gap_in_the_label_names_is_refused() {
     let run = run();
     for (names, reason) in [
-        (r#"{"0": "negative", "1": "neutral", "7": "positive"}"#, "7 = positive; the numbers must be 0, 1, 2, ..."),
+        (
+            r#"{"0": "negative", "1": "neutral", "7": "positive"}"#,
+            "at least two of them, found 0 = negative, 1 = neutral, 7 = positive",
+        ),
         // One name still means a head of two classes.
         (r#"{"0": "negative"}"#, "classifier.bias: found [3]"),
     ] {
