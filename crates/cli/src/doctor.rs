@@ -17,7 +17,8 @@ pub(crate) fn run() -> Result<()> {
         let norm = pass(device, precision)?;
         let name = device_name(device);
         ensure!(norm.is_finite() && norm > 0.0, "{name}: expected a positive gradient norm, found {norm}");
-        println!("{name}: forward and backward pass in {precision} with {} threads", tch::get_num_threads());
+        let threads = tch::get_num_threads();
+        disk::print(format!("{name}: forward and backward pass in {precision} with {threads} threads\n"))?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `verdict evaluate`: a run's scores on a split, in the terminal, as JSON, as pictures and as one page.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use ::predict::Predictor;
@@ -73,7 +74,8 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
             labels.join(", ")
         );
     }
-    eprintln!("evaluating {} on {split} ({} rows of {})", run.path().display(), examples.len(), prepared.dir.display());
+    let (path, dir) = (run.path().display(), prepared.dir.display());
+    disk::print_message(format!("evaluating {path} on {split} ({} rows of {dir})", examples.len()));
     let evaluation = evaluate(predictor.model(), &examples, &split, labels, usize::from(args.batch_size))?;
 
     let result = EvaluationResult {
@@ -108,9 +110,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         trained_on: &trained_on,
         notes: &notes,
     })?;
-    print_scores(&evaluation, labels, &prepared.manifest, &notes)?;
+    disk::print(scores_text(&evaluation, labels, &prepared.manifest, &notes)?)?;
     for path in written {
-        eprintln!("wrote {}", path.display());
+        disk::print_message(format!("wrote {}", path.display()));
     }
     Ok(())
 }
@@ -173,17 +175,18 @@ fn default_split(manifest: &Manifest) -> Result<String> {
     }
 }
 
-fn print_scores(evaluation: &Evaluation, labels: &[String], manifest: &Manifest, notes: &[String]) -> Result<()> {
-    println!("data       {} ({})", manifest.variant, manifest.source);
-    println!("examples   {}", evaluation.report.examples);
-    println!("loss       {:.4}", evaluation.loss);
+fn scores_text(evaluation: &Evaluation, labels: &[String], manifest: &Manifest, notes: &[String]) -> Result<String> {
+    let mut out = String::new();
+    writeln!(out, "data       {} ({})", manifest.variant, manifest.source)?;
+    writeln!(out, "examples   {}", evaluation.report.examples)?;
+    writeln!(out, "loss       {:.4}", evaluation.loss)?;
     for (name, value) in evaluation.scores().iter().take(4) {
         let average = if name == "accuracy" { "" } else { "  (weighted)" };
-        println!("{name:<10} {value:.4}{average}");
+        writeln!(out, "{name:<10} {value:.4}{average}")?;
     }
-    println!("\n{}\n{}", evaluation.report, evaluation.confusion.render(labels)?);
+    writeln!(out, "\n{}\n{}", evaluation.report, evaluation.confusion.render(labels)?)?;
     for note in notes {
-        println!("note: {note}");
+        writeln!(out, "note: {note}")?;
     }
-    Ok(())
+    Ok(out)
 }

@@ -61,7 +61,7 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Train(args) => {
             let run = train::train(&args)?;
-            println!("{}", run.path().display());
+            disk::print(format!("{}\n", run.path().display()))?;
         }
         Command::Tune(args) => return tune::run(&args),
         Command::Trial(args) => tune::run_trial(&args)?,

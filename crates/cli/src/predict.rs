@@ -1,10 +1,10 @@
 //! `verdict predict`: labels and probabilities of texts from the command line, a file, a pipe or a prepared split.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write, stdin, stdout};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write, stdin, stdout};
 use std::path::PathBuf;
 
-use ::predict::{Prediction, Predictor, stream};
+use ::predict::{PredictError, Prediction, Predictor, stream};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use data::manifest::Prepared;
@@ -42,6 +42,22 @@ pub(crate) struct PredictArgs {
 
 /// Labels the texts that the flags name, and prints one line for each on stdout.
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
+    match label(args) {
+        Err(error) if is_closed_pipe(&error) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Whether the reader of standard output has closed it, as `head` does after its lines: it wants no more.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let source = match error.downcast_ref() {
+        Some(PredictError::Io { source, .. }) => Some(source),
+        _ => error.downcast_ref::<std::io::Error>(),
+    };
+    source.is_some_and(|source| source.kind() == ErrorKind::BrokenPipe)
+}
+
+fn label(args: &PredictArgs) -> Result<()> {
     if args.texts.is_empty() && args.file.is_none() && args.split.is_none() {
         bail!("no text to label (hint: predict \"A lovely film.\", or --file FILE, or --split NAME)");
     }

@@ -16,6 +16,7 @@ mod table;
 mod winner;
 
 use std::cell::Cell;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ const EXPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// Starts or continues a study.
 pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
     if args.print_space {
-        print!("{}", Space::default_file());
+        disk::print(Space::default_file())?;
         return Ok(ExitCode::SUCCESS);
     }
     let space = StudyPlan::space(args)?;
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
     let (sampler, pruner) = (args.sampler.sampler(args.seed), args.pruner.pruner());
     let finished = study.trials().iter().filter(|trial| trial.state.is_finished()).count();
     let so_far = if finished == 0 { String::new() } else { format!(", {finished} trials finished before") };
-    eprintln!(
+    disk::print_message(format!(
         "study {} ({} on {}): sampler {}, pruner {}; {}{so_far}",
         folder.path().display(),
         plan.metric,
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
         args.sampler,
         args.pruner,
         plan.describe_workers()
-    );
+    ));
     let parameters = space.parameters().iter().map(|parameter| parameter.name.clone()).collect();
     let mut table = TrialTable::new(&plan.metric.to_string(), parameters);
     // A process may have died between the end of a trial and the removal of its weights.
@@ -98,11 +99,13 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
         winner.score_on_test(&mut study, &folder, &plan)?;
     }
     export::write(&study, &folder, &plan, &space, winner.as_ref())?;
-    print_result(&study, &folder, &plan, winner.as_ref(), end);
-    Ok(match end {
-        StopReason::Signal(signal) => ExitCode::from(signal.exit_code()),
-        StopReason::Done | StopReason::Time | StopReason::OthersRun(_) => ExitCode::SUCCESS,
-    })
+    let printed = disk::print(describe_result(&study, &folder, &plan, winner.as_ref(), end)?);
+    if let StopReason::Signal(signal) = end {
+        // The terminal may be gone.
+        return Ok(ExitCode::from(signal.exit_code()));
+    }
+    printed?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The study in a folder's journal: the existing one, whatever its name, or a new one.
@@ -120,42 +123,57 @@ fn open(folder: &StudyFolder, plan: &StudyPlan) -> Result<Study> {
     Study::open(&journal, &name, direction).with_context(|| format!("the study in {}", folder.path().display()))
 }
 
-/// Prints the result to stdout.
-fn print_result(study: &Study, folder: &StudyFolder, plan: &StudyPlan, winner: Option<&Winner>, end: StopReason) {
+/// The result, for standard output.
+fn describe_result(
+    study: &Study,
+    folder: &StudyFolder,
+    plan: &StudyPlan,
+    winner: Option<&Winner>,
+    end: StopReason,
+) -> Result<String, std::fmt::Error> {
+    let mut out = String::new();
     let trials = study.trials();
     let count = |state: TrialState| trials.iter().filter(|trial| trial.state == state).count();
     let finished = trials.iter().filter(|trial| trial.state.is_finished()).count();
     let path = |name: &str| folder.file(name).display().to_string();
-    println!();
-    println!(
+    writeln!(out)?;
+    writeln!(
+        out,
         "study    {}: {finished} trials, {} pruned, {} failed",
         folder.path().display(),
         count(TrialState::Pruned),
         count(TrialState::Fail)
-    );
+    )?;
     match winner {
-        None => println!("best     none: no trial is complete"),
-        Some(winner) => print_winner(winner, folder, plan, end),
+        None => writeln!(out, "best     none: no trial is complete")?,
+        Some(winner) => describe_winner(&mut out, winner, folder, plan, end)?,
     }
-    println!("files    {}, {}, {}", path("study.html"), path("trials.csv"), path("trials.json"));
+    writeln!(out, "files    {}, {}, {}", path("study.html"), path("trials.csv"), path("trials.json"))?;
     match end {
         StopReason::Done => {}
         StopReason::OthersRun(others) => {
-            println!("\n{others} trials are running in other processes; the last of these finishes the study")
+            writeln!(out, "\n{others} trials are running in other processes; the last of these finishes the study")?
         }
         StopReason::Time => {
-            println!("\nThe time limit is reached. The same command continues the study for as long again.")
+            writeln!(out, "\nThe time limit is reached. The same command continues the study for as long again.")?
         }
-        StopReason::Signal(_) => println!("\nStopped. The same command continues the study."),
+        StopReason::Signal(_) => writeln!(out, "\nStopped. The same command continues the study.")?,
     }
+    Ok(out)
 }
 
-fn print_winner(winner: &Winner, folder: &StudyFolder, plan: &StudyPlan, end: StopReason) {
+fn describe_winner(
+    out: &mut String,
+    winner: &Winner,
+    folder: &StudyFolder,
+    plan: &StudyPlan,
+    end: StopReason,
+) -> std::fmt::Result {
     let trial = &winner.trial;
     let value = trial.value.unwrap_or(f64::NAN);
-    println!("best     trial {}: {} {value:.4} on validation, which selected it", trial.number, plan.metric);
+    writeln!(out, "best     trial {}: {} {value:.4} on validation, which selected it", trial.number, plan.metric)?;
     for (name, param) in &trial.params {
-        println!("           {name} = {}", short(&param.value()));
+        writeln!(out, "           {name} = {}", short(&param.value()))?;
     }
     match (winner.test_score(), end) {
         (Some(test), _) => {
@@ -163,20 +181,21 @@ fn print_winner(winner: &Winner, folder: &StudyFolder, plan: &StudyPlan, end: St
                 1 => "scored once, after the selection".to_owned(),
                 times => format!("scored {times} times in this study, which makes it less reliable"),
             };
-            println!("test     {} {:.4} on {} texts, {times}", plan.metric, test.value, test.examples);
+            writeln!(out, "test     {} {:.4} on {} texts, {times}", plan.metric, test.value, test.examples)?;
         }
         (None, StopReason::Done | StopReason::Time) if winner.has_model => {
-            println!("test     not scored: the data has no labelled test split")
+            writeln!(out, "test     not scored: the data has no labelled test split")?
         }
-        (None, _) => println!("test     not scored yet: this is done once, at the end"),
+        (None, _) => writeln!(out, "test     not scored yet: this is done once, at the end")?,
     }
     if winner.has_model {
-        println!("model    {}", folder.best().display());
+        writeln!(out, "model    {}", folder.best().display())?;
     } else {
-        println!(
+        writeln!(
+            out,
             "model    not available: trial {} was trained elsewhere; the configuration below trains it again",
             trial.number
-        );
+        )?;
     }
-    println!("config   {}", folder.file("best.toml").display());
+    writeln!(out, "config   {}", folder.file("best.toml").display())
 }

@@ -7,6 +7,7 @@ mod compare;
 mod kill;
 mod process;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -81,12 +82,12 @@ pub(crate) fn run(args: &VerifyResumeArgs) -> Result<()> {
     };
 
     let reference = work.join("uninterrupted");
-    eprintln!(
+    disk::print_message(format!(
         "training uninterrupted, then with {} kills (seed {}); in {}",
         args.kills,
         args.kill_seed,
         work.display()
-    );
+    ));
     let timeline = uninterrupted(train(&reference, false)?, &reference, &config)?;
     let random = SeededRandom(args.kill_seed);
     let mut killer = Killer { command: &train, timeline, target: args.kills as usize, random, kills: Vec::new() };
@@ -118,12 +119,12 @@ pub(crate) fn run(args: &VerifyResumeArgs) -> Result<()> {
     if let Some(path) = &args.report {
         write_atomic(path, serde_json::to_string_pretty(&report)? + "\n")?;
     }
-    print_report(&report);
+    disk::print(report_text(&report)?)?;
     if !(report.identical && report.lost_at_most_an_interval) {
         bail!("a killed and resumed training differs from the uninterrupted one; both are kept in {}", work.display());
     }
     if let Err(error) = fs::remove_dir_all(&work) {
-        eprintln!("warning: failed to remove {}: {error}", work.display());
+        disk::print_message(format!("warning: failed to remove {}: {error}", work.display()));
     }
     // This fails, as it should, if other runs are in it.
     let _ = fs::remove_dir(RUNS);
@@ -183,7 +184,7 @@ fn uninterrupted(command: Command, run: &Path, config: &TrainConfig) -> Result<T
     let steps: Vec<StepRecord> = read_log(run)?.into_iter().filter_map(step).collect();
     let epoch = steps.first().map(|step| step.epoch).filter(|epoch| *epoch > 0.0);
     let epoch = epoch.with_context(|| format!("the log in {} holds no step", run.display()))?;
-    eprintln!("uninterrupted: {} steps in {:.1} s", steps.len(), took.as_secs_f64());
+    disk::print_message(format!("uninterrupted: {} steps in {:.1} s", steps.len(), took.as_secs_f64()));
     // The first step is this share of an epoch.
     let steps_per_epoch = (1.0 / epoch).round() as u64;
     process.saves.sort();
@@ -209,28 +210,32 @@ fn predict(run: &Path, split: &str, threads: usize) -> Result<()> {
     Ok(())
 }
 
-fn print_report(report: &Report) {
+fn report_text(report: &Report) -> Result<String, std::fmt::Error> {
+    let mut out = String::new();
     let runs = if report.killed_runs == 1 { "run" } else { "runs" };
-    println!("{} killed {runs} against the uninterrupted one, {} steps each\n", report.killed_runs, report.steps);
+    writeln!(out, "{} killed {runs} against the uninterrupted one, {} steps each\n", report.killed_runs, report.steps)?;
     for comparison in &report.comparisons {
-        println!("{:<24} {}", comparison.part, if comparison.identical { "identical" } else { "DIFFERENT" });
+        writeln!(out, "{:<24} {}", comparison.part, if comparison.identical { "identical" } else { "DIFFERENT" })?;
         for difference in &comparison.differences {
-            println!("    {difference}");
+            writeln!(out, "    {difference}")?;
         }
     }
-    println!(
+    writeln!(
+        out,
         "\nkills                    {}: {} in training, {} inside a save, {} during recovery (seed {})",
         report.kills, report.kills_in_training, report.kills_inside_a_save, report.kills_in_recovery, report.kill_seed
-    );
-    println!(
-        "work lost by a kill      at most {} steps, with a checkpoint every {}; {}",
+    )?;
+    writeln!(
+        out,
+        "work lost by a kill      at most {} steps, a checkpoint being due every {}; {}",
         report.most_steps_lost,
         report.save_interval,
         match report.most_saves_lost {
             0 => "no checkpoint was lost".to_owned(),
             lost => format!("{lost} CHECKPOINTS WERE LOST"),
         }
-    );
-    println!("threads                  {}", report.threads);
-    println!("time                     {:.1} s", report.seconds);
+    )?;
+    writeln!(out, "threads                  {}", report.threads)?;
+    writeln!(out, "took                     {:.1} s", report.seconds)?;
+    Ok(out)
 }

@@ -9,7 +9,6 @@ mod findings;
 mod fingerprint;
 mod summary;
 
-use std::io::Write;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -58,14 +57,13 @@ pub struct ModelLimits {
 pub fn run(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<PreparedSummary, DataError> {
     let outcome = prepare(args, limits_of)?;
     let text = summary::render(&outcome);
-    // A closed stdout doesn't make finished work fail.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    disk::print(&text)?;
     Ok(outcome)
 }
 
 fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<PreparedSummary, DataError> {
     let loaded = load(&args.dataset, &args.source, &args.load_options)?;
-    loaded.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    loaded.notes.iter().for_each(|note| disk::print_message(format!("note: {note}")));
     let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(folder_name(&loaded.dataset)));
     directory::check(&output)?;
     let audit = audit(&loaded, args.limits, args.allow_leakage);
@@ -73,7 +71,7 @@ fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
 
     let model = fetch::pretrained_model(args.model.as_deref())
         .map_err(|source| DataError::Fetch { source_name: "model", source })?;
-    model.note.iter().for_each(|note| eprintln!("note: {note}"));
+    model.note.iter().for_each(|note| disk::print_message(format!("note: {note}")));
     let tokenizer = Tokenizer::from_folder(&model.folder, args.max_length)?;
     check_model(&model.folder, limits_of(&model.folder).map_err(DataError::Model)?, &tokenizer)?;
     let model = ModelSource { name: model.name, origin: model.origin, note: model.note };
@@ -92,7 +90,7 @@ fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
 
 /// Refuses what is above its limit and prints all findings, so that users know what to fix.
 fn refuse(audit: &Audit) -> Result<(), DataError> {
-    audit.check().inspect_err(|_| eprint!("{}", findings::render(audit)))
+    audit.check().inspect_err(|_| disk::print_message(findings::render(audit).trim_end()))
 }
 
 fn write(

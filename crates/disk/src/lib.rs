@@ -12,6 +12,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What a command prints as its result goes through [`print`], and what it tells a person through [`print_message`]: neither
+//! panics where the terminal, the pipe or the disk behind it is gone.
+//!
 //! Every call that changes the disk goes through [`faults`], so that the tests of every crate above can let each of them
 //! fail.
 
@@ -23,6 +26,7 @@ mod lock;
 mod new_file;
 mod sha256;
 mod staged_folder;
+mod standard_output;
 mod thread;
 
 #[cfg(unix)]
@@ -37,4 +41,5 @@ pub use lock::{Lock, LockAttempt, LockState, try_lock};
 pub use new_file::NewFile;
 pub use sha256::{Sha256Hasher, Sha256Writer, hex, read_pieces, sha256_bytes, sha256_file, sha256_hex, sha256_of};
 pub use staged_folder::StagedFolder;
+pub use standard_output::{print, print_message};
 pub use thread::{join, spawn};

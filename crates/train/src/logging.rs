@@ -17,6 +17,7 @@ pub fn init() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .init();
@@ -25,10 +26,10 @@ pub fn init() {
 /// Tells a person why a command ends early, and the code to end with: 1, or that of the signal that stopped a run.
 pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
     if let Some(TrainError::Interrupted { signal, .. }) = error.downcast_ref() {
-        eprintln!("{error}");
+        disk::print_message(error.to_string());
         return ExitCode::from(signal.exit_code());
     }
-    eprintln!("error: {}", explain(error));
+    disk::print_message(format!("error: {}", explain(error)));
     ExitCode::FAILURE
 }
 

@@ -16,11 +16,9 @@ struct TrainCli {
 fn main() -> ExitCode {
     let cli = TrainCli::parse();
     train::logging::init();
-    match train::train(&cli.train) {
-        Ok(run) => {
-            println!("{}", run.path().display());
-            ExitCode::SUCCESS
-        }
+    let result = train::train(&cli.train).and_then(|run| Ok(disk::print(format!("{}\n", run.path().display()))?));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => train::logging::report(&error),
     }
 }

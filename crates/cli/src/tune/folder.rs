@@ -71,7 +71,10 @@ impl StudyFolder {
             if keep_model { Ok(()) } else { ignore_not_found(fs::remove_file(run.join(MODEL))) },
         ];
         for error in removed.into_iter().filter_map(Result::err) {
-            eprintln!("warning: failed to remove the weights of trial {number} from {}: {error}", run.display());
+            disk::print_message(format!(
+                "warning: failed to remove the weights of trial {number} from {}: {error}",
+                run.display()
+            ));
         }
     }
 

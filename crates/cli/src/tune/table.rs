@@ -46,7 +46,7 @@ impl TrialTable {
         match &self.live {
             // A closed terminal does not stop the study.
             Some(live) => drop(live.all.println(line)),
-            None => eprintln!("{line}"),
+            None => disk::print_message(line),
         }
     }
 
@@ -65,7 +65,9 @@ impl TrialTable {
             None => {
                 let word = if resumed { "resumed" } else { "started" };
                 let none = "";
-                eprintln!("{number:>5}  {word:<12} {none:>9}  {none:>7}  {none:>7}  {configuration}");
+                disk::print_message(format!(
+                    "{number:>5}  {word:<12} {none:>9}  {none:>7}  {none:>7}  {configuration}"
+                ));
             }
         }
     }

@@ -180,12 +180,12 @@ impl Killer<'_> {
                 lost_steps: logged_step.saturating_sub(checkpoint_step),
                 lost_saves: self.timeline.due_between(checkpoint_step, logged_step),
             });
-            eprintln!(
+            disk::print_message(format!(
                 "kill {} of {}: run {number} {}, after step {logged_step}; the newest checkpoint is of step {checkpoint_step}",
                 self.kills.len(),
                 self.target,
                 kind.words()
-            );
+            ));
             stalled = if checkpoint_step > before { 0 } else { stalled + 1 };
             resumed = true;
         }
