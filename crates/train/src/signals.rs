@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks the run to save and stop, the second ends the process at once.
+//! SIGINT, SIGTERM and SIGHUP: the first asks the run to save and stop, the second ends the process at once. A SIGHUP that
+//! the process was started to ignore, as `nohup` does, stays ignored.
 //!
 //! A signal only sets a number here, so that training stops where its state is whole: between two steps. A process that
 //! was started by another of ours is asked in the same way by the end of its standard input.
@@ -7,7 +8,7 @@ use std::io::{self, ErrorKind, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// 0, or the number of the signal that came.
@@ -22,20 +23,23 @@ pub enum Signal {
     Interrupt = SIGINT as isize,
     /// What `kill`, batch systems and container engines send.
     Terminate = SIGTERM as isize,
+    /// The terminal was closed, or its connection was lost.
+    Hangup = SIGHUP as isize,
 }
 
 impl Signal {
-    const ALL: [Self; 2] = [Self::Interrupt, Self::Terminate];
+    const ALL: [Self; 3] = [Self::Interrupt, Self::Terminate, Self::Hangup];
 
-    /// `SIGINT` or `SIGTERM`.
+    /// `SIGINT`, `SIGTERM` or `SIGHUP`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
+            Self::Hangup => "SIGHUP",
         }
     }
 
-    /// What a shell reports of a process that this signal ended: 128 and the signal's number, so 130 or 143.
+    /// What a shell reports of a process that this signal ended: 128 and the signal's number, so 130, 143 or 129.
     pub fn exit_code(self) -> u8 {
         128 + self.number() as u8
     }
@@ -45,8 +49,8 @@ impl Signal {
     }
 }
 
-/// From now on the first SIGINT or SIGTERM is only noted, for [`requested`]; one after it, of either kind, does what it
-/// would have done without us. A second call changes nothing.
+/// From now on the first of these signals is only noted, for [`requested`]; one after it, of any kind, does what it does
+/// without a handler. A second call changes nothing.
 ///
 /// # Errors
 /// A system that doesn't let a signal be caught.
@@ -58,6 +62,9 @@ pub fn install() -> io::Result<()> {
     }
     for signal in Signal::ALL {
         let number = signal.number();
+        if signal == Signal::Hangup && is_ignored(number)? {
+            continue;
+        }
         // Handlers run in this order: the first signal passes by the first of them and arms it.
         flag::register_conditional_default(number, &AGAIN)?;
         flag::register_usize(number, &REQUESTED, number as usize)?;
@@ -65,6 +72,17 @@ pub fn install() -> io::Result<()> {
     }
     *installed = true;
     Ok(())
+}
+
+/// Whether this process ignores a signal, as its parent may have arranged.
+fn is_ignored(signal: i32) -> io::Result<bool> {
+    // SAFETY: `sigaction` is a plain struct of the system, for which zeros are a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: a null pointer as the new action changes nothing; the old one is written to a struct that outlives the call.
+    match unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } {
+        0 => Ok(action.sa_sigaction == libc::SIG_IGN),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// From now on the end of standard input is noted as SIGTERM would be. The process at the other end holds a pipe open for
@@ -146,7 +164,7 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_a_shell() {
-        assert_eq!(Signal::ALL.map(Signal::exit_code), [130, 143]);
-        assert_eq!(Signal::ALL.map(Signal::name), ["SIGINT", "SIGTERM"]);
+        assert_eq!(Signal::ALL.map(Signal::exit_code), [130, 143, 129]);
+        assert_eq!(Signal::ALL.map(Signal::name), ["SIGINT", "SIGTERM", "SIGHUP"]);
     }
 }
