@@ -103,6 +103,18 @@ impl RunFolder {
         Ok(write_atomic(&self.file(name), bytes)?)
     }
 
+    /// Removes a file of the run if it exists.
+    ///
+    /// # Errors
+    /// A folder that can't be written to.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.file(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(DiskError::at("remove", path)(error).into()),
+            _ => Ok(()),
+        }
+    }
+
     /// How long the run's logs are, by name.
     pub fn log_lengths(&self) -> Result<BTreeMap<String, u64>> {
         let list = || -> io::Result<_> {

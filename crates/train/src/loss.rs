@@ -2,7 +2,8 @@
 //!
 //! For logits `z`, true class `y`, class weights `w`, smoothing `e` and `C` classes, an example's loss is
 //! `-(1 - e) w_y log p_y - (e / C) sum_c w_c log p_c` with `p = softmax(z)`, and the loss of a step is the sum over its
-//! examples divided by the sum of their `w_y`: `torch.nn.CrossEntropyLoss`'s definition.
+//! examples divided by the sum of their `w_y`: `torch.nn.CrossEntropyLoss`'s definition. A step whose sum is 0, because the
+//! classes of all its examples have the weight 0, has loss 0 and gradient 0; PyTorch divides 0 by 0 there.
 
 use tch::{Device, Kind, Tensor};
 
@@ -32,6 +33,9 @@ impl Loss {
     /// of the logits. `logits` is `[B, C]` fp32; `labels` are `B` class indices.
     pub fn forward_backward(&self, logits: &Tensor, labels: &[i64], total_weight: f64) -> (Tensor, Tensor) {
         let (device, classes) = (logits.device(), logits.size()[1]);
+        if total_weight == 0.0 {
+            return (Tensor::zeros([], (Kind::Float, device)), logits.zeros_like().to_kind(Kind::Float));
+        }
         let labels = Tensor::from_slice(labels).to_device(device); // [B]
         let log_p = logits.log_softmax(-1, Kind::Float); // [B, C]
         let targets = self.targets(&labels, classes, device); // [B, C]
@@ -50,5 +54,22 @@ impl Loss {
             None => smoothed,
             Some(weights) => smoothed * Tensor::from_slice(weights).to_kind(Kind::Float).to_device(device),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_without_weight_has_loss_0_and_gradient_0() {
+        let loss = Loss::new(Some(vec![0.0, 2.0]), 0.1);
+        let (labels, logits) = ([0i64, 0, 0], Tensor::from_slice2(&[[0.5f32, -1.0], [2.0, 0.0], [0.0, 3.0]]));
+        let total_weight = loss.total_weight(&labels);
+        assert_eq!(total_weight, 0.0);
+        let (value, gradient) = loss.forward_backward(&logits, &labels, total_weight);
+        assert_eq!(f64::try_from(&value).unwrap(), 0.0);
+        assert_eq!((gradient.size(), gradient.kind()), (vec![3, 2], Kind::Float));
+        assert_eq!(f64::try_from(gradient.abs().sum(Kind::Float)).unwrap(), 0.0);
     }
 }

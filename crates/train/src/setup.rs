@@ -64,6 +64,8 @@ impl Setup {
         check_fit(&prepared, &pretrained, &model_config)?;
         config.regularization.check_layers(model_config.num_hidden_layers as usize)?;
         config.regularization.check_labels(&manifest.label_names)?;
+        config.regularization.check_label_counts(&manifest.splits["train"].label_counts)?;
+        config.schedule.check_total_steps(total_steps(config, train.len()))?;
         model_config.set_labels(&manifest.label_names);
         override_dropout(&mut model_config, &config.regularization);
         let precision = config.precision.on(device);
@@ -137,6 +139,17 @@ impl Setup {
             ClassWeights::Values(values) => Some(values.clone()),
         }
     }
+}
+
+/// The optimizer steps of an epoch over that many rows.
+pub(crate) fn steps_per_epoch(config: &TrainConfig, rows: usize) -> u64 {
+    rows.div_ceil(config.batch_size).div_ceil(config.gradient_accumulation_steps) as u64
+}
+
+/// The optimizer steps of a run over that many rows.
+pub(crate) fn total_steps(config: &TrainConfig, rows: usize) -> u64 {
+    let asked = config.epochs * steps_per_epoch(config, rows);
+    config.max_steps.map_or(asked, |most| most.min(asked))
 }
 
 /// The model asked for, and without one that of the data: its tokenizer made the ids.

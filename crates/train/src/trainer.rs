@@ -23,7 +23,7 @@ use crate::observe::{Notice, Observers};
 use crate::options::TrainConfig;
 use crate::profile::Profile;
 use crate::schedule::Schedule;
-use crate::setup::Setup;
+use crate::setup::{self, Setup};
 use crate::signals;
 use crate::step::{StepOutcome, StepResult, TrainStep};
 
@@ -68,10 +68,8 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let counts = setup.train.token_counts();
         let sampler = BatchSampler::new(counts, config.batch_size, config.seed, config.group_by_length);
-        let batches = sampler.batches_per_epoch() as u64;
-        let steps_per_epoch = batches.div_ceil(config.gradient_accumulation_steps as u64);
-        let asked = config.epochs * steps_per_epoch;
-        let total_steps = config.max_steps.map_or(asked, |most| most.min(asked));
+        let rows = setup.train.len();
+        let (steps_per_epoch, total_steps) = (setup::steps_per_epoch(config, rows), setup::total_steps(config, rows));
         let publication = setup.publication()?;
         let trainer = Self {
             schedule: config.schedule.schedule(config.optimizer.learning_rate, total_steps),
@@ -107,9 +105,10 @@ impl<'a> Trainer<'a> {
             tracing::info!("{} is finished: there is nothing to do", self.folder.path().display());
             return Ok(self.folder);
         }
-        signals::install().map_err(|error| {
-            TrainError::Refused(format!("failed to install the handler of SIGINT and SIGTERM: {error}"))
-        })?;
+        signals::install()
+            .map_err(|error| TrainError::Refused(format!("failed to install the signal handlers: {error}")))?;
+        // A finished run that goes on is unfinished until its new end.
+        self.folder.remove(METRICS)?;
         self.observers = Observers::of(&self.folder, self.config.evaluation.tensorboard)?;
         self.started = Instant::now();
         let start = self.start();
@@ -177,7 +176,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// NamedScores the validation split; true if the model is the best so far. Stopped by a signal it has done nothing.
+    /// Scores the validation split; true if the model is the best so far. Stopped by a signal it has done nothing.
     fn evaluate(&mut self) -> Result<bool> {
         let Some(validation) = &self.setup.validation else { return Ok(false) };
         self.observers.notify(&Notice::EvaluationStarts { split: "validation" });
@@ -217,7 +216,7 @@ impl<'a> Trainer<'a> {
         self.observers.record(Event::End(end));
         if let Some(profile) = &self.profile {
             profile.write(&self.folder)?;
-            eprint!("{}", profile.table());
+            disk::print_message(profile.table().to_string().trim_end());
         }
         Ok(self.folder)
     }

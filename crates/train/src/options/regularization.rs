@@ -91,4 +91,18 @@ impl RegularizationOptions {
             _ => Ok(()),
         }
     }
+
+    /// Whether a training row has a class weight above 0; `label_counts` are the training rows of each label.
+    ///
+    /// # Errors
+    /// Weights that are 0 for every label that occurs.
+    pub(crate) fn check_label_counts(&self, label_counts: &[usize]) -> Result<(), OptionsError> {
+        let ClassWeights::Values(weights) = &self.class_weights else { return Ok(()) };
+        if weights.iter().zip(label_counts).any(|(weight, count)| *weight > 0.0 && *count > 0) {
+            return Ok(());
+        }
+        let setting = GivenOption::flag("class_weights", self.class_weights.to_text().unwrap_or_default());
+        let expected = "above 0 for at least one label that the training rows have";
+        Err(OptionsError::value(setting, expected, "the loss of every step would be 0"))
+    }
 }

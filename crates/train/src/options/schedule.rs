@@ -51,4 +51,17 @@ impl ScheduleOptions {
             _ => Ok(()),
         }
     }
+
+    /// Whether the warm-up fits a run of `total_steps`.
+    ///
+    /// # Errors
+    /// A warm-up that is longer than the run.
+    pub(crate) fn check_total_steps(&self, total_steps: u64) -> Result<(), OptionsError> {
+        if self.warmup_steps <= total_steps {
+            return Ok(());
+        }
+        let setting = GivenOption::flag("warmup_steps", self.warmup_steps);
+        let expected = format!("no more than the {total_steps} steps of the run");
+        Err(OptionsError::value(setting, expected, "give fewer, more --epochs, or --warmup-ratio 0.1"))
+    }
 }

@@ -1,4 +1,5 @@
-//! A GPU that is too small for a batch, played on the CPU: the step must stay the same sum.
+//! Whole trainings of a tiny model: a GPU that is too small for a batch, simulated on the CPU, where the step must stay
+//! the same sum; class weights of 0; a warm-up that is too long.
 
 use std::fs;
 use std::path::Path;
@@ -92,4 +93,23 @@ fn no_room_for_one_example_is_said() {
     let line = ["train", "--data", &data, "--output", &output, "--max-steps", "2", "--threads", "1"];
     let error = with_memory_for(0, || crate::train(&Train::parse_from(line).args)).unwrap_err().to_string();
     assert!(error.starts_with("step 1: the GPU's memory is too small for one example at a time"), "{error}");
+}
+
+#[test]
+fn a_step_whose_examples_all_have_weight_0_has_loss_0() {
+    let house = house();
+    let losses = losses(house.path(), "weights", "--batch-size 1 --class-weights 0,1");
+    assert_eq!(losses.len(), 5);
+    assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
+    assert!(losses.contains(&0.0) && losses.iter().any(|loss| *loss > 0.0), "{losses:?}");
+}
+
+#[test]
+fn a_warm_up_longer_than_the_run_is_refused_before_a_folder_is_made() {
+    let house = house();
+    let [data, output] = ["data", "none"].map(|name| house.path().join(name).display().to_string());
+    let flags = |steps| ["train", "--data", &data, "--output", &output, "--batch-size", "40", "--warmup-steps", steps];
+    let error = crate::train(&Train::parse_from(flags("500")).args).unwrap_err().to_string();
+    assert!(error.contains("--warmup-steps 500 ") && error.contains("than the 6 steps of the run"), "{error}");
+    assert!(!Path::new(&output).exists());
 }

@@ -127,3 +127,12 @@ fn frozen_and_redrawn_layers_fit_the_model_and_do_not_overlap() {
     assert!(message(0, 7).starts_with("--reinit-layers 7 is not allowed"));
     assert!(message(5, 2).starts_with("--freeze-layers 5 and --reinit-layers 2 can't both be given"));
 }
+
+#[test]
+fn class_weights_are_above_0_for_a_label_that_occurs() {
+    let regularization = config(&[("class_weights", "0,1,0")]).unwrap().regularization;
+    regularization.check_label_counts(&[5, 1, 0]).unwrap();
+    let error = regularization.check_label_counts(&[5, 0, 1]).unwrap_err().to_string();
+    assert!(error.contains("--class-weights 0,1,0") && error.contains("at least one label"), "{error}");
+    config(&[("class_weights", "balanced")]).unwrap().regularization.check_label_counts(&[0, 0]).unwrap();
+}
