@@ -26,7 +26,7 @@ pub(crate) use retention::Retention;
 use run::checkpoints::SUMS;
 pub(crate) use save::Publication;
 use save::{SaveJob, Tensors, publish};
-pub(crate) use state::{BestModel, FORMAT, Identity, TrainerState};
+pub(crate) use state::{BestModel, FORMAT, Identity, TrainerState, config_differences};
 
 use crate::error::Result;
 

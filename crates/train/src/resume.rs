@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use run::checkpoints::CHECKPOINTS;
 use run::{METRICS, RUN_TOML, RUNS, RunFolder};
 
-use crate::checkpoint::{Identity, LoadedCheckpoint};
+use crate::checkpoint::{Identity, LoadedCheckpoint, config_differences};
 use crate::error::{Result, TrainError};
 use crate::options::{Given, GivenOption, OptionsError, TrainArgs, TrainConfig};
 
@@ -17,19 +17,22 @@ pub(crate) struct TrainRequest {
     pub begin: Begin,
 }
 
+/// Where training starts.
 pub(crate) enum Begin {
-    /// At nothing, in the folder that the configuration names or in a new one.
+    /// From the beginning, in the folder that the configuration names or in a new one.
     Fresh,
-    /// At nothing, in a run that was begun and never got to a checkpoint.
+    /// From the beginning, in the folder of an unfinished run without checkpoints.
     Restart(RunFolder),
-    /// At a checkpoint of a run.
+    /// From a checkpoint of a run.
     Resume(RunFolder, Box<LoadedCheckpoint>),
+    /// Nowhere: the run is finished and has no checkpoints.
+    Finished(RunFolder),
 }
 
 impl TrainRequest {
     /// # Errors
     /// A configuration that is refused; a path that holds no run; checkpoints of which none is good; a run that
-    /// another process owns.
+    /// another process owns; other options for a finished run without checkpoints.
     pub(crate) fn new(args: &TrainArgs) -> Result<Self> {
         let plan = |saved, begin| {
             let given = args.over(saved)?;
@@ -46,11 +49,31 @@ impl TrainRequest {
             None => LoadedCheckpoint::newest(&place.run)?,
         };
         let Some(found) = found else {
+            if folder.file(METRICS).exists() {
+                let request = plan(Given::saved_in(&place.run.join(RUN_TOML))?, Begin::Finished(folder))?;
+                check_finished(&place.run, &request.config)?;
+                return Ok(request);
+            }
             tracing::info!("{} has no checkpoint: training starts from the beginning", place.run.display());
             return plan(Given::saved_in(&place.run.join(RUN_TOML))?, Begin::Restart(folder));
         };
         plan(found.state.given()?, Begin::Resume(folder, Box::new(found)))
     }
+}
+
+/// Refuses other options for a finished run that has no checkpoint to go on from.
+fn check_finished(run: &Path, config: &TrainConfig) -> Result<()> {
+    let saved = TrainConfig::new(&Given::saved_in(&run.join(RUN_TOML))?)?;
+    let differences = config_differences(&saved.to_json()?, &config.to_json()?);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let details: String = differences.iter().map(|line| format!("\n  {line}")).collect();
+    Err(TrainError::Refused(format!(
+        "{} is finished and has no checkpoints, so it can't be resumed with other options:{details}\n  (hint: another \
+         --output, without --resume, trains a new run)",
+        run.display()
+    )))
 }
 
 /// Refuses, or with `allow` only shows, what is no longer as it was.
@@ -121,7 +144,7 @@ impl ResumeFrom {
     }
 }
 
-/// The run under `root` that was begun last of those without final figures.
+/// The run under `root` that was begun last of those without final metrics.
 fn newest_unfinished(root: &Path) -> Option<PathBuf> {
     let runs = std::fs::read_dir(root).ok()?.flatten().map(|entry| entry.path());
     let begun = |run: &PathBuf| run.join(RUN_TOML).metadata().and_then(|file| file.modified()).ok();
@@ -170,7 +193,25 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_run_without_figures_is_unfinished() {
+    fn a_finished_run_without_checkpoints_stays_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let run = folder(root.path(), "run", &[METRICS]);
+        fs::write(run.join(RUN_TOML), "seed = 7\nepochs = 2\n").unwrap();
+        let request = |flags: &[(&str, &str)]| {
+            let mut args = TrainArgs { resume: Some(Some(run.clone())), ..TrainArgs::default() };
+            flags.iter().for_each(|(key, value)| args.set(key, value).unwrap());
+            TrainRequest::new(&args)
+        };
+        assert!(matches!(request(&[]).unwrap().begin, Begin::Finished(_)));
+        assert!(matches!(request(&[("seed", "7"), ("threads", "3")]).unwrap().begin, Begin::Finished(_)));
+        let message = request(&[("seed", "8")]).err().unwrap().to_string();
+        assert!(message.contains("seed was 7, and is 8") && message.contains("is finished"), "{message}");
+        fs::remove_file(run.join(METRICS)).unwrap();
+        assert!(matches!(request(&[("seed", "8")]).unwrap().begin, Begin::Restart(_)));
+    }
+
+    #[test]
+    fn the_newest_run_without_metrics_is_unfinished() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(newest_unfinished(&root.path().join("gone")), None);
         folder(root.path(), "done", &[RUN_TOML, METRICS]);

@@ -16,9 +16,13 @@ use crate::trainer::Trainer;
 ///
 /// # Errors
 /// Whatever keeps a run from starting, named before the first step; a loss that stops being finite; a checkpoint that
-/// can't be written; [`Interrupted`](crate::TrainError::Interrupted) after SIGINT or SIGTERM.
+/// can't be written; [`Interrupted`](crate::TrainError::Interrupted) after SIGINT, SIGTERM or SIGHUP.
 pub fn train(args: &TrainArgs) -> Result<RunFolder> {
     let TrainRequest { config, given, begin } = TrainRequest::new(args)?;
+    if let Begin::Finished(folder) = begin {
+        tracing::info!("{} is finished: there is nothing to do", folder.path().display());
+        return Ok(folder);
+    }
     let setup = Setup::new(&config).map_err(|error| match error {
         TrainError::Options(error) => given.locate(error).into(),
         other => other,
@@ -33,7 +37,7 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
             let dataset = &setup.prepared.manifest.dataset;
             (RunFolder::create(config.output.as_deref(), dataset, &setup.pretrained.name)?, None)
         }
-        Begin::Restart(folder) => (folder, None),
+        Begin::Finished(folder) | Begin::Restart(folder) => (folder, None),
         Begin::Resume(folder, checkpoint) => {
             setup.prepared.verify()?;
             identity.base_weights_sha256 = setup.base_weights_sha256()?;
@@ -66,7 +70,7 @@ fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder) {
     tracing::info!("data: {} ({}), {}", setup.prepared.dir.display(), manifest.variant, manifest.source);
     tracing::info!("model: {} in {}", setup.pretrained.name, setup.precision);
     for note in manifest.notes.iter().chain(&setup.pretrained.note) {
-        eprintln!("note: {note}");
+        disk::print_message(format!("note: {note}"));
     }
     if !report.initialized.is_empty() {
         tracing::info!("new, to be learned from your data: {}", report.initialized.join(", "));

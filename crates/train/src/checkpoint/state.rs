@@ -1,6 +1,6 @@
 //! `trainer.json`: where a run stands, and what it stands on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metrics::ConfusionMatrix;
 use run::Best;
@@ -43,12 +43,23 @@ pub(crate) struct TrainerState {
 /// The model of the best evaluation so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BestModel {
-    #[serde(flatten)]
+    #[serde(flatten, with = "ExactBest")]
     pub best: Best,
     /// Mean loss of that evaluation.
     #[serde(with = "exact")]
     pub loss: f64,
     pub confusion: ConfusionMatrix,
+}
+
+/// The form of [`Best`] in a checkpoint, which keeps a value that is not finite.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Best")]
+struct ExactBest {
+    metric: String,
+    #[serde(with = "exact")]
+    value: f64,
+    step: u64,
+    epoch: f64,
 }
 
 /// What else decides about every bit of a run: with another of these it would not go on as it began.
@@ -102,22 +113,9 @@ impl TrainerState {
 
     /// What differs now, a line each, in words; empty where nothing does.
     pub(crate) fn differences(&self, config: &TrainConfig, identity: &Identity) -> Result<Vec<String>> {
-        let mut lines = Vec::new();
-        let mut hold = |name: &str, then: &Value, now: &Value| {
-            if then != now {
-                lines.push(format!("{name} was {}, and is {}", shown(then), shown(now)));
-            }
-        };
-        let now = config.to_json()?;
-        let names = self.config.keys().chain(now.keys()).collect::<std::collections::BTreeSet<_>>();
-        for name in names.into_iter().filter(|name| !free_on_resume(name)) {
-            let null = &Value::Null;
-            hold(name, self.config.get(name).unwrap_or(null), now.get(name).unwrap_or(null));
-        }
+        let mut lines = config_differences(&self.config, &config.to_json()?);
         let (then, now) = (serde_json::to_value(&self.identity)?, serde_json::to_value(identity)?);
-        for (field, name) in IDENTITY_NAMES {
-            hold(name, &then[field], &now[field]);
-        }
+        lines.extend(IDENTITY_NAMES.iter().filter_map(|(field, name)| difference(name, &then[*field], &now[*field])));
         Ok(lines)
     }
 }
@@ -134,6 +132,18 @@ const IDENTITY_NAMES: [(&str, &str); 9] = [
     ("threads", "the number of threads"),
 ];
 
+/// The options that matter to a resumed run and differ between two saved configurations, a line each.
+pub(crate) fn config_differences(then: &Map<String, Value>, now: &Map<String, Value>) -> Vec<String> {
+    let names = then.keys().chain(now.keys()).collect::<BTreeSet<_>>();
+    let value = |config: &Map<String, Value>, name: &str| config.get(name).cloned().unwrap_or_default();
+    let names = names.into_iter().filter(|name| !free_on_resume(name));
+    names.filter_map(|name| difference(name, &value(then, name), &value(now, name))).collect()
+}
+
+fn difference(name: &str, then: &Value, now: &Value) -> Option<String> {
+    (then != now).then(|| format!("{name} was {}, and is {}", shown(then), shown(now)))
+}
+
 fn shown(value: &Value) -> String {
     if value.is_null() { "not set".to_owned() } else { value.to_string() }
 }
@@ -147,6 +157,8 @@ mod exact {
     enum Number {
         Finite(f64),
         Named(String),
+        /// `null`, which earlier versions wrote.
+        Unknown,
     }
 
     pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -158,6 +170,7 @@ mod exact {
         match Number::deserialize(deserializer)? {
             Number::Finite(value) => Ok(value),
             Number::Named(name) => name.parse().map_err(D::Error::custom),
+            Number::Unknown => Ok(f64::NAN),
         }
     }
 }

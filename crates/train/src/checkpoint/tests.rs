@@ -296,3 +296,20 @@ fn what_differs_is_told_and_what_has_no_consequence_isnt() {
         ]
     );
 }
+
+#[test]
+fn a_best_value_that_is_not_finite_is_read_as_it_was_written() {
+    let with_best = |value: f64| {
+        let mut state = state(8, 8);
+        state.best.as_mut().unwrap().best.value = value;
+        serde_json::to_string(&state).unwrap()
+    };
+    let read = |text: &str| TrainerState::parse(text.as_bytes()).unwrap().best.unwrap().best.value;
+    for value in [f64::INFINITY, f64::NEG_INFINITY, 0.1 + 0.2] {
+        assert_eq!(read(&with_best(value)), value);
+    }
+    let not_a_number = with_best(f64::NAN);
+    assert!(not_a_number.contains(r#""value":"NaN""#), "{not_a_number}");
+    assert!(read(&not_a_number).is_nan());
+    assert!(read(&not_a_number.replace(r#""NaN""#, "null")).is_nan(), "a checkpoint of an earlier version");
+}
