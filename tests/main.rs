@@ -27,6 +27,10 @@ mod resume_is_exact;
 #[cfg(unix)]
 mod random_kills;
 
+/// A finished run is never trained over, and a closed terminal, a closed pipe or a full output costs no work.
+#[cfg(unix)]
+mod nothing_finished_is_lost;
+
 /// A full disk costs no finished work.
 #[cfg(unix)]
 mod full_disk;

@@ -46,7 +46,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match train::arguments() {
+        Ok(arguments) => Cli::parse_from(arguments),
+        Err(error) => return train::logging::report(&error),
+    };
     train::logging::init();
     match run(cli.command) {
         Ok(code) => code,

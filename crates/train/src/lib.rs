@@ -7,6 +7,7 @@
 //! (predictions and scores), [`checkpoint`] (what a run goes on from), [`signals`] (asked to stop), `observe` (progress,
 //! logs, TensorBoard) and [`error`].
 
+mod arguments;
 pub mod checkpoint;
 pub mod error;
 pub mod evaluate;
@@ -27,6 +28,7 @@ mod start;
 mod step;
 mod trainer;
 
+pub use arguments::arguments;
 pub use error::{Result, TrainError};
 pub use options::{TrainArgs, TrainConfig};
 pub use start::train;

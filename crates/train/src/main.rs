@@ -14,7 +14,10 @@ struct TrainCli {
 }
 
 fn main() -> ExitCode {
-    let cli = TrainCli::parse();
+    let cli = match train::arguments() {
+        Ok(arguments) => TrainCli::parse_from(arguments),
+        Err(error) => return train::logging::report(&error),
+    };
     train::logging::init();
     let result = train::train(&cli.train).and_then(|run| Ok(disk::print(format!("{}\n", run.path().display()))?));
     match result {
