@@ -128,7 +128,8 @@ fn a_standard_output_that_cannot_be_written_loses_no_result() {
     let evaluated = run_shell(&sandbox, full, "evaluate --run run --split validation");
     assert!(sandbox.path("run/evaluation-validation.json").is_file());
     assert!(sandbox.path("run/report-validation.html").is_file());
-    let others = ["predict --run run lovely", "tune --print-space", "doctor"].map(|line| run_shell(&sandbox, full, line));
+    let others =
+        ["predict --run run lovely", "tune --print-space", "doctor"].map(|line| run_shell(&sandbox, full, line));
     for output in [output, evaluated].into_iter().chain(others) {
         assert_eq!(output.code, 1, "{}", output.err);
         assert!(output.err.contains("error: ") && output.err.contains("No space left"), "{}", output.err);
@@ -189,7 +190,8 @@ fn a_path_that_is_not_utf_8_works_or_is_refused_by_name() {
     let count = || fs::read_dir(sandbox.path(".")).expect("a folder").count();
     let before = count();
     for (line, flag) in lines {
-        let output = Output::of(sandbox.command(line).arg(flag).arg(folder).stdin(Stdio::null()).output().expect("starts"));
+        let output =
+            Output::of(sandbox.command(line).arg(flag).arg(folder).stdin(Stdio::null()).output().expect("starts"));
         let error = output.err.trim_end();
         assert!(matches!(output.code, 1 | 2) && error.contains("error: "), "{line} {flag}: {} {error}", output.code);
         assert!(error.contains("caf\\xFF"), "{line} {flag}: {error}");

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "does not cut 2 tokens into sentences")]
+    #[should_panic(expected = "does not divide 2 tokens into sentences")]
     fn a_wrongly_cut_batch_is_a_bug() {
         let _ = Inputs::new(&[1, 2], &[0, 2, 2], Device::Cpu);
     }

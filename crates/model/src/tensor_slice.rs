@@ -181,18 +181,18 @@ mod tests {
             let transposed = transposed.to_string();
             assert!(transposed.contains("bert.pooler.dense.weight") && transposed.contains("not contiguous"));
             let wrong_kind = checked_slice::<Bf16>(&values, "w").expect_err("fp32, not bf16").to_string();
-            assert!(wrong_kind.contains("BFloat16") && wrong_kind.contains("Float,"), "{wrong_kind}");
+            assert!(wrong_kind.contains("expected bfloat16") && wrong_kind.contains("found float32"), "{wrong_kind}");
         }
     }
 
     #[test]
-    #[should_panic(expected = "needs Float")]
+    #[should_panic(expected = "expected float32, contiguous, on cpu")]
     fn another_format_is_a_bug() {
         let _ = slice::<f32>(&Tensor::from_slice(&[1i64]));
     }
 
     #[test]
-    #[should_panic(expected = "needs Float")]
+    #[should_panic(expected = "expected float32, contiguous, on cpu")]
     fn a_view_with_gaps_is_a_bug() {
         let _ = slice::<f32>(&Tensor::zeros([4, 4], (Kind::Float, Device::Cpu)).tr());
     }

@@ -27,7 +27,9 @@ fn documents_and_defaults_name_no_path_outside_the_repository() {
             }
         }
     }
-    let sources = packages().into_values().flat_map(|src| modules(&src).into_values());
+    // Tests may look for the treebank beside the repository; they say so where it is missing.
+    let product = packages().into_iter().filter(|(package, _)| package != "test-support");
+    let sources = product.flat_map(|(_, src)| modules(&src).into_values());
     let sources = sources.filter(|source| source.tokens.to_string().contains("../shared"));
     faults.extend(sources.map(|source| (source.path, "../shared".to_owned())));
     assert!(faults.is_empty(), "paths that a clone of the repository does not have: {faults:#?}");

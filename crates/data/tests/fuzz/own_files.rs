@@ -3,7 +3,7 @@
 use std::fs;
 
 use data::{Dataset, DatasetOptions, SourceChoice};
-use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
+use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 
 use crate::assert_sound;
 
@@ -35,9 +35,9 @@ fn read_each(name: &'static str, ending: &str, seeds: Vec<SeedFile>) {
 fn csv() {
     let text = "id,text,label\n1,\"A \"\"good\"\" film,\nreally\",1\n2,dull,0\n3, caf\u{E9} \u{1F600} ,1\n";
     let seeds = vec![
-        SeedFile::new(FileFormat::Lines, text),
-        SeedFile::new(FileFormat::Lines, "Sentence,Label\nyes,1\nno,0\n".to_owned() + &"so,1\nlong,0\n".repeat(40)),
-        SeedFile::new(FileFormat::Lines, "label,text\n1.0,\"a\"\n0,\"b\"\n\"1\",\"c\"\n\n0,d"),
+        SeedFile::new(SeedFormat::Lines, text),
+        SeedFile::new(SeedFormat::Lines, "Sentence,Label\nyes,1\nno,0\n".to_owned() + &"so,1\nlong,0\n".repeat(40)),
+        SeedFile::new(SeedFormat::Lines, "label,text\n1.0,\"a\"\n0,\"b\"\n\"1\",\"c\"\n\n0,d"),
     ];
     read_each("own_files::csv", "csv", seeds);
 }
@@ -48,9 +48,9 @@ fn jsonl() {
     let more = "{\"id\": [1, {\"a\": null}], \"review\": \"x\", \"sentiment\": \"1\"}\n\
                 {\"review\": \"y\", \"sentiment\": \"0\", \"id\": -1.5e3}\n";
     let seeds = vec![
-        SeedFile::new(FileFormat::Json, lines),
-        SeedFile::new(FileFormat::Json, format!("\u{FEFF}{}", lines.replace('\n', "\r\n").repeat(4))),
-        SeedFile::new(FileFormat::Lines, more.repeat(3)),
+        SeedFile::new(SeedFormat::Json, lines),
+        SeedFile::new(SeedFormat::Json, format!("\u{FEFF}{}", lines.replace('\n', "\r\n").repeat(4))),
+        SeedFile::new(SeedFormat::Lines, more.repeat(3)),
     ];
     read_each("own_files::jsonl", "jsonl", seeds);
 }

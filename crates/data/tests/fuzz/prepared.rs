@@ -7,7 +7,7 @@ use data::audit::{AUDIT, AuditLimits, audit};
 use data::manifest::{MANIFEST, Manifest, Prepared};
 use data::store::{Examples, ROWS_PER_BATCH, Writer};
 use data::{Loaded, Places, Record};
-use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, exclusive_memory, temporary_folder};
+use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, exclusive_memory, temporary_folder};
 
 const VOCAB_SIZE: u32 = 40;
 
@@ -63,7 +63,7 @@ fn arrow_files() {
     let folder = temporary_folder();
     let path = folder.path().join("train.arrow");
     let seeds = [(3, true), (5, false), (60, true), (ROWS_PER_BATCH + 9, true)];
-    let seeds = seeds.map(|(rows, labeled)| SeedFile::new(FileFormat::Binary, arrow_file(&path, rows, labeled)));
+    let seeds = seeds.map(|(rows, labeled)| SeedFile::new(SeedFormat::Binary, arrow_file(&path, rows, labeled)));
     let memory_limit = MemoryLimit { per_byte: 8, fixed: 4 << 20 };
     check(&FuzzTarget { package: "data", name: "prepared::arrow_files", memory_limit }, seeds.into(), |bytes| {
         fs::write(&path, bytes).unwrap();
@@ -84,8 +84,8 @@ fn manifests() {
     let value = manifest(20, bytes, "00");
     fs::write(folder.path().join(AUDIT), "{}").unwrap();
     let seeds = vec![
-        SeedFile::new(FileFormat::Json, value.to_string()),
-        SeedFile::new(FileFormat::Json, serde_json::to_string_pretty(&value).unwrap()),
+        SeedFile::new(SeedFormat::Json, value.to_string()),
+        SeedFile::new(SeedFormat::Json, serde_json::to_string_pretty(&value).unwrap()),
     ];
     let memory_limit = MemoryLimit { per_byte: 64, fixed: 4 << 20 };
     check(&FuzzTarget { package: "data", name: "prepared::manifests", memory_limit }, seeds, |bytes| {
@@ -117,7 +117,7 @@ fn audits() {
     };
     let seeds = [true, false].map(|allowed| {
         let audit = audit(&loaded, AuditLimits::default(), allowed);
-        SeedFile::new(FileFormat::Json, serde_json::to_string_pretty(&audit).unwrap())
+        SeedFile::new(SeedFormat::Json, serde_json::to_string_pretty(&audit).unwrap())
     });
     let memory_limit = MemoryLimit { per_byte: 64, fixed: 4 << 20 };
     check(&FuzzTarget { package: "data", name: "prepared::audits", memory_limit }, seeds.into(), |bytes| {

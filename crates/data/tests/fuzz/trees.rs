@@ -3,7 +3,7 @@
 use std::fs;
 
 use data::{Dataset, DatasetOptions, SourceChoice};
-use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
+use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 
 use crate::assert_sound;
 
@@ -19,10 +19,10 @@ fn treebank() {
     fs::write(folder.path().join("test.txt"), TREES).unwrap();
     let deep = format!("{}(2 end){}\n", "(2 (2 and) ".repeat(120), ")".repeat(120));
     let seeds = vec![
-        SeedFile::new(FileFormat::Lines, TREES),
-        SeedFile::new(FileFormat::Lines, format!("\u{FEFF}{}", TREES.replace('\n', "\r\n").repeat(3))),
-        SeedFile::new(FileFormat::Lines, deep + TREES),
-        SeedFile::new(FileFormat::Lines, "(4 (3 Wow) (2 ''))\n\n(0 caf\u{E9}\u{A0}\u{1F600})"),
+        SeedFile::new(SeedFormat::Lines, TREES),
+        SeedFile::new(SeedFormat::Lines, format!("\u{FEFF}{}", TREES.replace('\n', "\r\n").repeat(3))),
+        SeedFile::new(SeedFormat::Lines, deep + TREES),
+        SeedFile::new(SeedFormat::Lines, "(4 (3 Wow) (2 ''))\n\n(0 caf\u{E9}\u{A0}\u{1F600})"),
     ];
     check(&FuzzTarget { package: "data", name: "trees::treebank", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(folder.path().join("train.txt"), bytes).unwrap();
@@ -41,9 +41,9 @@ fn reviews() {
     let folder = temporary_folder();
     let lines = "1\t2.2\tThe Rock is destined to be new .\r\n2\t-1.7666\tDull\tand long .\r\n3\t0.1\tSo \u{E9} so\r\n";
     let seeds = vec![
-        SeedFile::new(FileFormat::Lines, lines),
-        SeedFile::new(FileFormat::Lines, lines.replace('\r', "").repeat(5)),
-        SeedFile::new(FileFormat::Lines, format!("\u{FEFF}{}\n\n9\t-4\tx", lines.trim_end())),
+        SeedFile::new(SeedFormat::Lines, lines),
+        SeedFile::new(SeedFormat::Lines, lines.replace('\r', "").repeat(5)),
+        SeedFile::new(SeedFormat::Lines, format!("\u{FEFF}{}\n\n9\t-4\tx", lines.trim_end())),
     ];
     check(&FuzzTarget { package: "data", name: "trees::reviews", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(folder.path().join("movieReviewSnippets_GroundTruth.txt"), bytes).unwrap();

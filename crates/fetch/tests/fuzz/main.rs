@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use fetch::archive::{ArchiveLimits, RequestedMember, unpack_tar_gz, unpack_zip};
 use fetch::hub::HubSettings;
 use fetch::{FetchError, Hub, RepoRef};
-use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
+use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 
 #[global_allocator]
 static ALLOCATOR: test_support::fuzz::CountingAllocator = test_support::fuzz::CountingAllocator;
@@ -58,9 +58,9 @@ fn zip_archives() {
     let methods = [(zip::CompressionMethod::Stored, false), (zip::CompressionMethod::Deflated, false)];
     let methods = methods.into_iter().chain([(zip::CompressionMethod::Deflated, true)]);
     let mut seeds: Vec<SeedFile> =
-        methods.map(|(method, large)| SeedFile::new(FileFormat::Binary, zip_file(method, large))).collect();
+        methods.map(|(method, large)| SeedFile::new(SeedFormat::Binary, zip_file(method, large))).collect();
     let early = [b"#!/bin/sh\n".to_vec(), zip_file(zip::CompressionMethod::Stored, false)].concat();
-    seeds.push(SeedFile::new(FileFormat::Binary, early));
+    seeds.push(SeedFile::new(SeedFormat::Binary, early));
     check(&FuzzTarget { package: "fetch", name: "zip_archives", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         unpack(unpack_zip, folder.path(), bytes)
     });
@@ -93,9 +93,9 @@ fn gzip(bytes: Vec<u8>) -> Vec<u8> {
 fn tar_archives() {
     let folder = temporary_folder();
     let seeds = vec![
-        SeedFile::new(FileFormat::Binary, gzip(tar_file(false))),
-        SeedFile::packed(FileFormat::Binary, tar_file(false), gzip),
-        SeedFile::packed(FileFormat::Binary, tar_file(true), gzip),
+        SeedFile::new(SeedFormat::Binary, gzip(tar_file(false))),
+        SeedFile::packed(SeedFormat::Binary, tar_file(false), gzip),
+        SeedFile::packed(SeedFormat::Binary, tar_file(true), gzip),
     ];
     check(&FuzzTarget { package: "fetch", name: "tar_archives", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         unpack(unpack_tar_gz, folder.path(), bytes)
@@ -139,7 +139,7 @@ fn hub_answers() {
             "siblings": [{{"rfilename": "config.json", "size": 12}}, {{"rfilename": "a/model.safetensors"}}],
             "cardData": {{"a": {{"b": [1, 2.5, "x"]}}}}, "sha": "{commit}"}}"#
     );
-    let seeds = vec![SeedFile::new(FileFormat::Json, short), SeedFile::new(FileFormat::Json, long)];
+    let seeds = vec![SeedFile::new(SeedFormat::Json, short), SeedFile::new(SeedFormat::Json, long)];
     check(&FuzzTarget { package: "fetch", name: "hub_answers", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         *body.lock().unwrap() = bytes.to_vec();
         hub.list(&repo).map(drop).map_err(|error| error.to_string())

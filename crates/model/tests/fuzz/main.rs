@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use model::{Config, Inputs, LoadOptions, Precision, SequenceClassifier};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Device;
-use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
+use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 
 /// mimalloc and libtorch serve this process, so the limit is on the process's pages.
 const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 64, fixed: 192 << 20 };
@@ -77,10 +77,10 @@ fn config_json() {
     let bytes = weights(folder.path(), as_it_is, false);
     let bare = weights(folder.path(), without_head, false);
     let seeds = vec![
-        SeedFile::new(FileFormat::Json, CONFIG),
-        SeedFile::new(FileFormat::Json, CONFIG.replace("gelu", "relu").replace('\n', "\r\n")),
+        SeedFile::new(SeedFormat::Json, CONFIG),
+        SeedFile::new(SeedFormat::Json, CONFIG.replace("gelu", "relu").replace('\n', "\r\n")),
         SeedFile::new(
-            FileFormat::Json,
+            SeedFormat::Json,
             CONFIG.replace("{\"arch", "{\"num_labels\": 2, \"torch_dtype\": \"float32\", \"x\": [{}], \"arch"),
         ),
     ];
@@ -108,11 +108,11 @@ fn weights_files() {
     let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
     DATA.get_or_init(|| good[header..].to_vec());
     let seeds = vec![
-        SeedFile::new(FileFormat::Binary, good.clone()),
-        SeedFile::new(FileFormat::Binary, weights(folder.path(), as_it_is, true)),
-        SeedFile::new(FileFormat::Binary, weights(folder.path(), old_spelling, false)),
+        SeedFile::new(SeedFormat::Binary, good.clone()),
+        SeedFile::new(SeedFormat::Binary, weights(folder.path(), as_it_is, true)),
+        SeedFile::new(SeedFormat::Binary, weights(folder.path(), old_spelling, false)),
         // Damage to the header alone, with a length in front that is right.
-        SeedFile::packed(FileFormat::Json, &good[8..header], with_header),
+        SeedFile::packed(SeedFormat::Json, &good[8..header], with_header),
     ];
     check(&FuzzTarget { package: "model", name: "weights_files", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(folder.path().join("model.safetensors"), bytes).unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 use model::{Config, Precision, SequenceClassifier};
 use predict::Predictor;
 use tch::Device;
-use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
+use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 
 /// libtorch's allocator serves this process, so the limit is on the process's pages.
 const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 64, fixed: 192 << 20 };
@@ -51,21 +51,21 @@ fn damage(name: &'static str, file: &str, seeds: Vec<SeedFile>) {
 #[test]
 fn config_json() {
     let seeds = vec![
-        SeedFile::new(FileFormat::Json, CONFIG),
-        SeedFile::new(FileFormat::Json, CONFIG.replace("neutral", "so \\u00e9")),
+        SeedFile::new(SeedFormat::Json, CONFIG),
+        SeedFile::new(SeedFormat::Json, CONFIG.replace("neutral", "so \\u00e9")),
     ];
     damage("config_json", "config.json", seeds);
 }
 
 #[test]
 fn vocabularies() {
-    damage("vocabularies", "vocab.txt", vec![SeedFile::new(FileFormat::Lines, VOCAB)]);
+    damage("vocabularies", "vocab.txt", vec![SeedFile::new(SeedFormat::Lines, VOCAB)]);
 }
 
 #[test]
 fn data_json() {
     let run = run();
-    let seeds = vec![SeedFile::new(FileFormat::Json, DATA), SeedFile::new(FileFormat::Json, "{\"max_length\": 4}")];
+    let seeds = vec![SeedFile::new(SeedFormat::Json, DATA), SeedFile::new(SeedFormat::Json, "{\"max_length\": 4}")];
     // A folder of other making has no such file, so none is refused: what counts is that the answer stays sound.
     let parser = FuzzTarget { package: "predict", name: "data_json", memory_limit: MEMORY_LIMIT };
     check(&parser, seeds, |bytes| {

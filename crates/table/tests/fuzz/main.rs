@@ -14,7 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use table::{Table, TableError, ValueType};
-use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
+use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 
 #[global_allocator]
 static ALLOCATOR: test_support::fuzz::CountingAllocator = test_support::fuzz::CountingAllocator;
@@ -49,10 +49,10 @@ const CSV: &str = "id,text,label\n1,\"A \"\"good\"\" film,\nreally\",1\n2,dull,0
 #[test]
 fn csv() {
     let seeds = vec![
-        SeedFile::new(FileFormat::Lines, CSV),
-        SeedFile::new(FileFormat::Lines, format!("\u{FEFF}{}", CSV.replace('\n', "\r\n"))),
-        SeedFile::new(FileFormat::Lines, "Sentence,Label\nyes,1\nno,0\n".to_owned() + &"so,1\nlong,0\n".repeat(40)),
-        SeedFile::new(FileFormat::Lines, "label,text\n1.0,\"a\"\n0,\"b\"\n\"1\",\"c\"\n\n0,d"),
+        SeedFile::new(SeedFormat::Lines, CSV),
+        SeedFile::new(SeedFormat::Lines, format!("\u{FEFF}{}", CSV.replace('\n', "\r\n"))),
+        SeedFile::new(SeedFormat::Lines, "Sentence,Label\nyes,1\nno,0\n".to_owned() + &"so,1\nlong,0\n".repeat(40)),
+        SeedFile::new(SeedFormat::Lines, "label,text\n1.0,\"a\"\n0,\"b\"\n\"1\",\"c\"\n\n0,d"),
     ];
     read_each("csv", "csv", MEMORY_LIMIT, seeds);
 }
@@ -61,10 +61,10 @@ fn csv() {
 fn tsv() {
     let tabs = "text\tlabel\nA good film, really\t1\n\"quoted\ttab\"\t0\nplain\t1\n";
     let seeds = vec![
-        SeedFile::new(FileFormat::Lines, tabs),
-        SeedFile::new(FileFormat::Lines, format!("\u{FEFF}{}", tabs.replace('\n', "\r\n"))),
+        SeedFile::new(SeedFormat::Lines, tabs),
+        SeedFile::new(SeedFormat::Lines, format!("\u{FEFF}{}", tabs.replace('\n', "\r\n"))),
         SeedFile::new(
-            FileFormat::Lines,
+            SeedFormat::Lines,
             "sentence\tidx\tlabel\nyes\t7\t1\nno\t8\t0\n".to_owned() + &"so\t9\t1\n".repeat(40),
         ),
     ];
@@ -77,10 +77,10 @@ fn jsonl() {
     let more = "{\"id\": [1, {\"a\": null}], \"review\": \"x\", \"sentiment\": \"1\"}\n\
                 {\"review\": \"y\", \"sentiment\": \"0\", \"id\": -1.5e3}\n";
     let seeds = vec![
-        SeedFile::new(FileFormat::Json, lines),
-        SeedFile::new(FileFormat::Json, format!("\u{FEFF}{}", lines.replace('\n', "\r\n").repeat(4))),
-        SeedFile::new(FileFormat::Json, more),
-        SeedFile::new(FileFormat::Lines, more.repeat(3)),
+        SeedFile::new(SeedFormat::Json, lines),
+        SeedFile::new(SeedFormat::Json, format!("\u{FEFF}{}", lines.replace('\n', "\r\n").repeat(4))),
+        SeedFile::new(SeedFormat::Json, more),
+        SeedFile::new(SeedFormat::Lines, more.repeat(3)),
     ];
     read_each("jsonl", "jsonl", MEMORY_LIMIT, seeds);
 }
@@ -137,6 +137,6 @@ fn parquet() {
     let lists = ListArray::from_iter_primitive::<Int32Type, _, _>((0..20).map(|row| Some(vec![Some(row); 3])));
     let columns: Vec<(&str, ArrayRef)> = vec![("other", Arc::new(lists)), ("text", Arc::new(keyed)), ("flag", flags)];
     seeds.push(parquet_file([columns, vec![("label", numbers(20))]].concat(), Some(about), build().build()));
-    let seeds = seeds.into_iter().map(|bytes| SeedFile::new(FileFormat::Binary, bytes)).collect();
+    let seeds = seeds.into_iter().map(|bytes| SeedFile::new(SeedFormat::Binary, bytes)).collect();
     read_each("parquet", "parquet", MemoryLimit { per_byte: 1024, fixed: 128 << 20 }, seeds);
 }

@@ -3,9 +3,9 @@
 //! Every crate that reads from outside has a test target `fuzz`:
 //!
 //! ```no_run
-//! use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check};
+//! use test_support::fuzz::{SeedFormat, FuzzTarget, MemoryLimit, SeedFile, check};
 //!
-//! let seeds = vec![SeedFile::new(FileFormat::Lines, "1\n22\n333\n")];
+//! let seeds = vec![SeedFile::new(SeedFormat::Lines, "1\n22\n333\n")];
 //! let memory_limit = MemoryLimit { per_byte: 100, fixed: 1 << 20 };
 //! check(&FuzzTarget { package: "table", name: "numbers", memory_limit }, seeds, |bytes| {
 //!     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
@@ -44,7 +44,7 @@ use std::time::{Duration, Instant};
 pub use memory::CountingAllocator;
 use memory::Meter;
 use mutator::mutant;
-pub use mutator::{FileFormat, SeedFile};
+pub use mutator::{SeedFile, SeedFormat};
 use random::Random;
 
 /// The longest that reading a mutant may take.

@@ -8,7 +8,7 @@ use super::structure::{self, MOST_BYTES};
 
 /// What a file is made of, and so what kind of damage it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileFormat {
+pub enum SeedFormat {
     /// Bytes with lengths, offsets and counts among them.
     Binary,
     /// Lines: tables, trees, vocabularies.
@@ -24,19 +24,19 @@ pub struct SeedFile {
     /// What is damaged.
     pub bytes: Vec<u8>,
     /// How.
-    pub format: FileFormat,
+    pub format: SeedFormat,
     /// What makes a file of it afterwards: a compression, a length in front. Damage from outside never gets that deep.
     pub pack: Option<fn(Vec<u8>) -> Vec<u8>>,
 }
 
 impl SeedFile {
     /// A seed that is the file itself.
-    pub fn new(format: FileFormat, bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn new(format: SeedFormat, bytes: impl Into<Vec<u8>>) -> Self {
         Self { bytes: bytes.into(), format, pack: None }
     }
 
     /// A seed that becomes a file by `pack`, after it was damaged.
-    pub fn packed(format: FileFormat, bytes: impl Into<Vec<u8>>, pack: fn(Vec<u8>) -> Vec<u8>) -> Self {
+    pub fn packed(format: SeedFormat, bytes: impl Into<Vec<u8>>, pack: fn(Vec<u8>) -> Vec<u8>) -> Self {
         Self { pack: Some(pack), ..Self::new(format, bytes) }
     }
 
@@ -60,13 +60,13 @@ pub(super) fn mutant(seeds: &[SeedFile], random: &mut Random) -> Vec<u8> {
     let mut made = seed.bytes.clone();
     let blows = 1 + random.below(4) * random.below(2);
     for _ in 0..blows {
-        let raw = seed.format == FileFormat::Binary || random.below(5) == 0;
+        let raw = seed.format == SeedFormat::Binary || random.below(5) == 0;
         let next = match seed.format {
             _ if raw => None,
-            FileFormat::Lines => std::str::from_utf8(&made).ok().map(|text| structure::lines(text, random)),
-            FileFormat::Json => std::str::from_utf8(&made).ok().map(|text| structure::json(text, random)),
-            FileFormat::Toml => std::str::from_utf8(&made).ok().map(|text| structure::toml(text, random)),
-            FileFormat::Binary => None,
+            SeedFormat::Lines => std::str::from_utf8(&made).ok().map(|text| structure::lines(text, random)),
+            SeedFormat::Json => std::str::from_utf8(&made).ok().map(|text| structure::json(text, random)),
+            SeedFormat::Toml => std::str::from_utf8(&made).ok().map(|text| structure::toml(text, random)),
+            SeedFormat::Binary => None,
         };
         match next {
             Some(text) => made = text.into_bytes(),

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
+use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 use tokenize::Tokenizer;
 
 #[global_allocator]
@@ -59,10 +59,10 @@ fn tokenizer_json_files() {
     let own = [specials.clone(), added(13, "newword", false)].join(", ");
     let splitter = r#"{"type": "BertPreTokenizer"}"#;
     let seeds = vec![
-        SeedFile::new(FileFormat::Json, tokenizer_json(bert, splitter, plain, &specials)),
-        SeedFile::new(FileFormat::Json, tokenizer_json(bert, splitter, template, &own)),
-        SeedFile::new(FileFormat::Json, tokenizer_json(many, split, plain, &specials)),
-        SeedFile::new(FileFormat::Json, tokenizer_json("null", r#"{"type": "Whitespace"}"#, plain, "")),
+        SeedFile::new(SeedFormat::Json, tokenizer_json(bert, splitter, plain, &specials)),
+        SeedFile::new(SeedFormat::Json, tokenizer_json(bert, splitter, template, &own)),
+        SeedFile::new(SeedFormat::Json, tokenizer_json(many, split, plain, &specials)),
+        SeedFile::new(SeedFormat::Json, tokenizer_json("null", r#"{"type": "Whitespace"}"#, plain, "")),
     ];
     let folder = temporary_folder();
     check(
@@ -81,10 +81,10 @@ fn vocabularies() {
     fs::write(folder.path().join("tokenizer_config.json"), r#"{"do_lower_case": true}"#).unwrap();
     let long: String = (0..300).map(|number| format!("word{number}\n")).collect();
     let seeds = vec![
-        SeedFile::new(FileFormat::Lines, VOCAB),
-        SeedFile::new(FileFormat::Lines, VOCAB.replace('\n', "\r\n")),
-        SeedFile::new(FileFormat::Lines, VOCAB.to_owned() + &long),
-        SeedFile::new(FileFormat::Lines, format!("{long}{VOCAB}[unused0]\n \n")),
+        SeedFile::new(SeedFormat::Lines, VOCAB),
+        SeedFile::new(SeedFormat::Lines, VOCAB.replace('\n', "\r\n")),
+        SeedFile::new(SeedFormat::Lines, VOCAB.to_owned() + &long),
+        SeedFile::new(SeedFormat::Lines, format!("{long}{VOCAB}[unused0]\n \n")),
     ];
     check(&FuzzTarget { package: "tokenize", name: "vocabularies", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(folder.path().join("vocab.txt"), bytes).unwrap();
@@ -98,11 +98,11 @@ fn tokenizer_configs() {
     fs::write(folder.path().join("vocab.txt"), VOCAB).unwrap();
     let seeds = vec![
         SeedFile::new(
-            FileFormat::Json,
+            SeedFormat::Json,
             r#"{"do_lower_case": false, "strip_accents": null, "tokenize_chinese_chars": true, "tokenizer_class": "BertTokenizer", "model_max_length": 512, "added_tokens_decoder": {"0": {"content": "[PAD]", "special": true}}}"#,
         ),
-        SeedFile::new(FileFormat::Json, r#"{"do_lower_case": true, "strip_accents": false}"#),
-        SeedFile::new(FileFormat::Json, "{}"),
+        SeedFile::new(SeedFormat::Json, r#"{"do_lower_case": true, "strip_accents": false}"#),
+        SeedFile::new(SeedFormat::Json, "{}"),
     ];
     check(&FuzzTarget { package: "tokenize", name: "tokenizer_configs", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(folder.path().join("tokenizer_config.json"), bytes).unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use model::write_tensors;
 use tch::Tensor;
-use test_support::fuzz::{FileFormat, FuzzTarget, SeedFile, check, temporary_folder};
+use test_support::fuzz::{FuzzTarget, SeedFile, SeedFormat, check, temporary_folder};
 use train::checkpoint::check as read;
 
 use super::MEMORY_LIMIT;
@@ -48,8 +48,8 @@ fn trainer_json() {
     let folder = temporary_folder();
     let (weights, optimizer) = (tensors(2), tensors(1));
     let seeds = vec![
-        SeedFile::new(FileFormat::Json, STATE),
-        SeedFile::new(FileFormat::Json, STATE.replace("0.375", "\"inf\"")),
+        SeedFile::new(SeedFormat::Json, STATE),
+        SeedFile::new(SeedFormat::Json, STATE.replace("0.375", "\"inf\"")),
     ];
     check(
         &FuzzTarget { package: "train", name: "checkpoints::trainer_json", memory_limit: MEMORY_LIMIT },
@@ -65,7 +65,7 @@ fn trainer_json() {
 fn tensor_files() {
     let folder = temporary_folder();
     let weights = tensors(2);
-    let seeds = [1, 3].map(|count| SeedFile::new(FileFormat::Binary, tensors(count))).into();
+    let seeds = [1, 3].map(|count| SeedFile::new(SeedFormat::Binary, tensors(count))).into();
     check(
         &FuzzTarget { package: "train", name: "checkpoints::tensor_files", memory_limit: MEMORY_LIMIT },
         seeds,

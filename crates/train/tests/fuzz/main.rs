@@ -2,7 +2,7 @@
 //! in `test_support::fuzz`.
 
 mod checkpoints;
-use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
+use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 use train::TrainConfig;
 
 /// libtorch's allocator serves this process, so the limit is on the process's pages.
@@ -18,10 +18,10 @@ fn config_files() {
     let path = folder.path().join("run.toml");
     let all = TrainConfig::default().to_toml();
     let seeds = vec![
-        SeedFile::new(FileFormat::Toml, BY_HAND),
-        SeedFile::new(FileFormat::Toml, format!("\u{FEFF}{}", BY_HAND.replace('\n', "\r\n"))),
-        SeedFile::new(FileFormat::Toml, all),
-        SeedFile::new(FileFormat::Toml, "class_weights = \"balanced\"\n"),
+        SeedFile::new(SeedFormat::Toml, BY_HAND),
+        SeedFile::new(SeedFormat::Toml, format!("\u{FEFF}{}", BY_HAND.replace('\n', "\r\n"))),
+        SeedFile::new(SeedFormat::Toml, all),
+        SeedFile::new(SeedFormat::Toml, "class_weights = \"balanced\"\n"),
     ];
     check(&FuzzTarget { package: "train", name: "config_files", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         std::fs::write(&path, bytes).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use test_support::fuzz::{FileFormat, FuzzTarget, MemoryLimit, SeedFile, check, temporary_folder};
+use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 use tune::sampler::SamplerKind;
 use tune::space::{Space, SpaceFields};
 use tune::{Distribution, Duplicates, Param, ParamValue, StartOutcome, Study, StudyDirection, TrialOutcome, TuneError};
@@ -94,7 +94,7 @@ fn journals() {
     let seeds = [&ours[..], optunas];
     let seeds = seeds
         .iter()
-        .flat_map(|bytes| [FileFormat::Json, FileFormat::Lines].map(|form| SeedFile::new(form, *bytes)))
+        .flat_map(|bytes| [SeedFormat::Json, SeedFormat::Lines].map(|form| SeedFile::new(form, *bytes)))
         .collect();
     let path = folder.path().join("mutant.jsonl");
     check(&FuzzTarget { package: "tune", name: "journals", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
@@ -128,7 +128,7 @@ fn spaces() {
     let own = "learning_rate = { low = 1e-5, high = 3e-4, log = true, points = 5 }\nbatch_size = [16, 32]\nseed = 7\n\
                epochs = { low = 2, high = 4 }\nwarmup_ratio = { low = 0.0, high = 0.2, step = 0.05 }\n\
                optimizer = [\"adamw\", \"sgd\"]\nmomentum = { low = 0.8, high = 0.99, when = { optimizer = \"sgd\" } }\n";
-    let seeds = [FileFormat::Toml, FileFormat::Lines].map(|form| SeedFile::new(form, own)).into();
+    let seeds = [SeedFormat::Toml, SeedFormat::Lines].map(|form| SeedFile::new(form, own)).into();
     check(&FuzzTarget { package: "tune", name: "spaces", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         search(std::str::from_utf8(bytes).map_err(|error| error.to_string())?)
     });
