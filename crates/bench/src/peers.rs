@@ -51,7 +51,7 @@ impl Peers {
                 python.display()
             );
         }
-        eprintln!("bench: importing the peers");
+        eprintln!("bench: importing the Python packages of the peers");
         let output = Command::new(&python).args(["-c", VERSIONS]).output();
         let output = output.with_context(|| format!("failed to start {}", python.display()))?;
         if !output.status.success() {

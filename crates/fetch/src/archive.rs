@@ -38,7 +38,7 @@ pub struct RequestedMember<'a> {
 /// [`FetchError::Archive`] for a hostile, damaged or too large archive and for a requested member that is not in it.
 pub fn unpack_zip(
     archive: &Path,
-    wanted: &[RequestedMember],
+    members: &[RequestedMember],
     into: &Path,
     limits: &ArchiveLimits,
 ) -> Result<Vec<PathBuf>> {
@@ -61,13 +61,13 @@ pub fn unpack_zip(
     }
 
     let mut left = limits.total;
-    let mut written = Vec::with_capacity(wanted.len());
-    for want in wanted {
-        let Some((index, name)) = places.iter().find(|(_, name)| name == want.member) else {
-            return Err(refuse.because(format!("member {:?} is missing", want.member)));
+    let mut written = Vec::with_capacity(members.len());
+    for requested in members {
+        let Some((index, name)) = places.iter().find(|(_, name)| name == requested.member) else {
+            return Err(refuse.because(format!("member {:?} is missing", requested.member)));
         };
         let member = zip.by_index(*index).map_err(|error| refuse.because(format!("member {name:?}: {error}")))?;
-        written.push(write_member(member, name, want.file, into, limits, &mut left, refuse)?);
+        written.push(write_member(member, name, requested.file, into, limits, &mut left, refuse)?);
     }
     Ok(written)
 }
@@ -80,7 +80,7 @@ pub fn unpack_zip(
 /// As [`unpack_zip`].
 pub fn unpack_tar_gz(
     archive: &Path,
-    wanted: &[RequestedMember],
+    members: &[RequestedMember],
     into: &Path,
     limits: &ArchiveLimits,
 ) -> Result<Vec<PathBuf>> {
@@ -94,7 +94,7 @@ pub fn unpack_tar_gz(
     let unreadable = |error: io::Error| refuse.because(format!("not a readable tar.gz: {error}"));
 
     let mut left = limits.total;
-    let mut written: Vec<Option<PathBuf>> = vec![None; wanted.len()];
+    let mut written: Vec<Option<PathBuf>> = vec![None; members.len()];
     for (count, member) in tar.entries().map_err(unreadable)?.enumerate() {
         let member = member.map_err(unreadable)?;
         if count >= limits.members {
@@ -108,11 +108,11 @@ pub fn unpack_tar_gz(
         if !(kind.is_file() || kind.is_dir() || kind.is_pax_global_extensions()) {
             return Err(refuse.because(format!("member {name:?} is a link or a device")));
         }
-        if let Some(at) = wanted.iter().position(|want| kind.is_file() && want.member == name) {
-            written[at] = Some(write_member(member, &name, wanted[at].file, into, limits, &mut left, refuse)?);
+        if let Some(at) = members.iter().position(|requested| kind.is_file() && requested.member == name) {
+            written[at] = Some(write_member(member, &name, members[at].file, into, limits, &mut left, refuse)?);
         }
     }
-    let missing = |at: usize| refuse.because(format!("member {:?} is missing", wanted[at].member));
+    let missing = |at: usize| refuse.because(format!("member {:?} is missing", members[at].member));
     written.into_iter().enumerate().map(|(at, path)| path.ok_or_else(|| missing(at))).collect()
 }
 

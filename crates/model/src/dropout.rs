@@ -75,12 +75,12 @@ impl Site {
         let Some(mask) = self.mask().filter(|_| device == Device::Cpu) else {
             return self.drawn(&shape, kind, device);
         };
-        let limits = inputs.limits(rows);
+        let cu_seqlens = inputs.cu_seqlens_of(rows);
         let mut factors = vec![0f32; shape.iter().product::<i64>() as usize];
         for (index, factors) in factors.chunks_exact_mut(longest as usize).enumerate() {
             let (head, query) = (index as i64 / queries % heads, index as i64 % queries);
             let sentence = index as i64 / queries / heads;
-            let row = limits[sentence as usize] as i64 + query;
+            let row = cu_seqlens[sentence as usize] as i64 + query;
             mask.row((row * heads + head) as u64, factors);
         }
         Tensor::from_slice(&factors).view(shape).to_kind(kind)

@@ -135,7 +135,7 @@ impl Inputs {
     }
 
     /// Where each sentence begins among these rows, and where the last one ends.
-    pub(crate) fn limits(&self, rows: RowSelection) -> &[usize] {
+    pub(crate) fn cu_seqlens_of(&self, rows: RowSelection) -> &[usize] {
         match rows {
             RowSelection::All => &self.cu_seqlens,
             RowSelection::Cls => &self.cu_cls,
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(inputs.position_ids, [0, 0, 1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(list(&inputs.indices().position_ids), [0, 0, 1, 2, 0, 1]);
         assert_eq!(
-            (inputs.limits(RowSelection::All), inputs.limits(RowSelection::Cls)),
+            (inputs.cu_seqlens_of(RowSelection::All), inputs.cu_seqlens_of(RowSelection::Cls)),
             (&[0, 1, 4, 6][..], &[0, 1, 2, 3][..])
         );
         assert_eq!(list(&inputs.cls_rows), [0, 1, 4]);

@@ -109,13 +109,11 @@ impl Distribution {
             Self::Float { low, high, .. } if low > high => Err("has low above high"),
             Self::Float { log: true, step: Some(_), .. } => Err("is logarithmic and has a step"),
             Self::Float { low, log: true, .. } if *low <= 0.0 => Err("is logarithmic, so low must be above 0"),
-            Self::Float { step: Some(step), .. } if step.is_nan() || *step <= 0.0 => {
-                Err("has a step that is not above 0")
-            }
+            Self::Float { step: Some(step), .. } if step.is_nan() || *step <= 0.0 => Err("has a step of 0 or less"),
             Self::Int { low, high, .. } if low > high => Err("has low above high"),
             Self::Int { log: true, step, .. } if *step != 1 => Err("is logarithmic and has a step"),
             Self::Int { low, log: true, .. } if *low < 1 => Err("is logarithmic, so low must be 1 or more"),
-            Self::Int { step, .. } if *step < 1 => Err("has a step that is not above 0"),
+            Self::Int { step, .. } if *step < 1 => Err("has a step of 0 or less"),
             Self::Categorical { choices } if choices.is_empty() => Err("has no choices"),
             _ => Ok(()),
         }

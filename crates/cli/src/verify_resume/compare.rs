@@ -110,7 +110,7 @@ fn tensors(one: &Path, other: &Path) -> Result<Difference> {
     };
     let (one, other) = (read(one)?, read(other)?);
     if !one.iter().map(|(name, _)| name).eq(other.iter().map(|(name, _)| name)) {
-        return Ok(Some(format!("{} and {} tensors, or other names", one.len(), other.len())));
+        return Ok(Some(format!("different tensors: {} and {}, or different names", one.len(), other.len())));
     }
     for ((name, a), (_, b)) in one.iter().zip(&other) {
         if (a.kind(), a.size()) != (b.kind(), b.size()) {

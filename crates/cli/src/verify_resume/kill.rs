@@ -25,7 +25,7 @@ pub(super) enum KillMoment {
 }
 
 impl KillMoment {
-    fn words(self) -> &'static str {
+    fn description(self) -> &'static str {
         match self {
             Self::Training => "in training",
             Self::Saving => "inside a save",
@@ -184,7 +184,7 @@ impl Killer<'_> {
                 "kill {} of {}: run {number} {}, after step {logged_step}; the newest checkpoint is of step {checkpoint_step}",
                 self.kills.len(),
                 self.target,
-                kind.words()
+                kind.description()
             ));
             stalled = if checkpoint_step > before { 0 } else { stalled + 1 };
             resumed = true;

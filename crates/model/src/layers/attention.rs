@@ -175,8 +175,8 @@ impl Attention {
 
     fn shape<'a>(&self, inputs: &'a Inputs, rows: RowSelection) -> AttentionShape<'a> {
         AttentionShape {
-            cu_seqlens_q: inputs.limits(rows),
-            cu_seqlens_k: inputs.limits(RowSelection::All),
+            cu_seqlens_q: inputs.cu_seqlens_of(rows),
+            cu_seqlens_k: inputs.cu_seqlens_of(RowSelection::All),
             heads: self.heads as usize,
             head_size: self.head_size as usize,
         }

@@ -7,7 +7,7 @@ const FEW: usize = 8;
 /// The axis reaches this many times as far down from the best as the middle trial does.
 const REACH: f64 = 6.0;
 /// The axis ends before the worst value only where it would be this many times as long with it.
-const MUCH: f64 = 1.5;
+const MIN_SHORTENING: f64 = 1.5;
 /// At most this share of the values may lie beyond the axis.
 const MOST_BEYOND: f64 = 0.25;
 
@@ -126,7 +126,7 @@ fn edge(measure: Measure, all: &[f64], complete: &[f64]) -> Option<f64> {
     let (best, middle) = (*complete.last()?, *complete.get(complete.len() / 2)?);
     let quantile = *all.get((MOST_BEYOND * all.len() as f64) as usize)?;
     let edge = (best - REACH * (best - middle)).min(quantile);
-    let worth_it = all.first().is_some_and(|worst| best - worst > MUCH * (best - edge));
+    let worth_it = all.first().is_some_and(|worst| best - worst > MIN_SHORTENING * (best - edge));
     // `merit` is its own inverse.
     (complete.len() >= FEW && edge.is_finite() && edge < best && worth_it).then(|| measure.merit(edge))
 }

@@ -151,7 +151,7 @@ impl Numbers {
 fn push_jobs<'a>(update: &'a mut Update, constants: Constants, jobs: &mut Vec<AdamJob<'a>>) -> Result<()> {
     let Weight { name, master, compute, .. } = update.weight;
     let [exp_avg, exp_avg_sq] = update.slot.state.as_slice() else {
-        return Err(TrainError::optimizer_state(&format!("\n  missing: the averages of {name}")));
+        return Err(TrainError::optimizer_state(&format!("\n  missing: exp_avg and exp_avg_sq of {name}")));
     };
     // SAFETY: the caller of `Optimizer::step` holds the parameters and the optimizer exclusively, every parameter and every
     // state tensor has memory of its own, and no libtorch operation runs until the jobs are done and dropped.
@@ -236,7 +236,10 @@ pub(super) fn step_by_operations(update: &mut Update, numbers: &Numbers) -> Resu
         let _ = gradient.f_add_(&master.f_mul_scalar(numbers.coupled_decay)?)?;
     }
     let [exp_avg, exp_avg_sq] = update.slot.state.as_mut_slice() else {
-        return Err(TrainError::optimizer_state(&format!("\n  missing: the averages of {}", update.weight.name)));
+        return Err(TrainError::optimizer_state(&format!(
+            "\n  missing: exp_avg and exp_avg_sq of {}",
+            update.weight.name
+        )));
     };
     let _ = exp_avg.f_lerp_(&gradient, 1.0 - numbers.beta1)?;
     let square = gradient.f_square()?.f_mul_scalar_(1.0 - numbers.beta2)?;

@@ -9,18 +9,18 @@ use kernels::multiversion;
 /// an average moves its weight by less than 1e-22 of the learning rate.
 const NEGLIGIBLE: f32 = 1e-30;
 
-/// A gradient that isn't there. It takes no memory, so a slice of any length of it costs nothing.
+/// The gradient of a row that has none. It takes no memory, so a slice of any length of it costs nothing.
 #[derive(Debug, Clone, Copy, Default)]
-struct Absent;
+struct NoGradient;
 
-impl Element for Absent {
+impl Element for NoGradient {
     #[inline(always)]
     fn to_f32(self) -> f32 {
         0.0
     }
     #[inline(always)]
     fn from_f32(_: f32) -> Self {
-        Absent
+        NoGradient
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) struct AdamJob<'a> {
 impl<'a> UpdateSpan<'a> {
     /// Splits off the first `len` weights.
     pub(super) fn take(&mut self, len: usize) -> UpdateSpan<'a> {
-        let front = |slice: &mut &'a mut [f32]| slice.split_off_mut(..len).expect("a stretch is cut within its length");
+        let front = |slice: &mut &'a mut [f32]| slice.split_off_mut(..len).expect("the span is at least this long");
         UpdateSpan {
             master: front(&mut self.master),
             exp_avg: front(&mut self.exp_avg),
@@ -116,7 +116,7 @@ fn run_inline<const ISA: u8>(job: AdamJob) {
 
 #[inline(always)]
 fn update_rows(constants: &Constants, mut span: UpdateSpan, rows: RowGradient) {
-    let absent = vec![Absent; rows.width];
+    let absent = vec![NoGradient; rows.width];
     let untouched = constants.coupled_decay == 0.0;
     let mut present = rows.ids.iter().zip(rows.values.chunks_exact(rows.width)).peekable();
     for (row, seen) in rows.seen.iter().enumerate() {
@@ -158,7 +158,7 @@ fn update<G: Element>(constants: &Constants, span: UpdateSpan, gradient: &[G]) {
         let (compute, compute_rest) = compute.as_chunks_mut::<LANES>();
         for (((weight, (exp_avg, exp_avg_sq)), gradient), rounded) in blocks.zip(compute) {
             update_block(constants, weight, exp_avg, exp_avg_sq, gradient);
-            round_block(weight, rounded);
+            write_bf16_block(weight, rounded);
         }
         for (((weight, (exp_avg, exp_avg_sq)), gradient), rounded) in rest.zip(compute_rest) {
             update_one(constants, weight, exp_avg, exp_avg_sq, gradient.to_f32());
@@ -197,7 +197,7 @@ fn update_block<G: Element>(
 }
 
 #[inline(always)]
-fn round_block(weight: &[f32; LANES], rounded: &mut [Bf16; LANES]) {
+fn write_bf16_block(weight: &[f32; LANES], rounded: &mut [Bf16; LANES]) {
     let mut new_rounded = [Bf16::default(); LANES];
     for lane in 0..LANES {
         new_rounded[lane] = Bf16::from_f32(weight[lane]);

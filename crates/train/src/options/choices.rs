@@ -25,7 +25,7 @@ impl Choice for ScheduleKind {}
 impl<T: Choice> OptionValue for T {
     const KIND: TomlKind = TomlKind::Text;
 
-    fn words() -> Vec<PossibleValue> {
+    fn possible_values() -> Vec<PossibleValue> {
         T::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect()
     }
 

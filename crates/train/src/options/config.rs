@@ -37,7 +37,7 @@ options! {
         /// Put examples of similar length into one batch
         group_by_length: bool = false, any();
         /// Seed of everything random: head, order, dropout
-        seed: u64 = 42, whole(0..=i64::MAX), hint: "any number in this range does as well";
+        seed: u64 = 42, whole(0..=i64::MAX), hint: "any number in this range is as good";
         /// Number format of the computation
         precision: PrecisionChoice = PrecisionChoice::Auto, any(), free_on_resume: true;
         /// Where to compute

@@ -127,7 +127,7 @@ impl OptionSpec {
         resolve: fn(&Table) -> Option<String>,
         mut rule: Rule,
     ) -> Self {
-        let words = T::words();
+        let words = T::possible_values();
         let names: Vec<&str> = words.iter().map(PossibleValue::get_name).collect();
         match names[..] {
             [] => {}

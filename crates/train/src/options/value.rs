@@ -54,8 +54,8 @@ impl TomlKind {
 pub(super) trait OptionValue: Sized {
     const KIND: TomlKind;
 
-    /// The words that there are, where it is a choice.
-    fn words() -> Vec<PossibleValue> {
+    /// The allowed words of a choice.
+    fn possible_values() -> Vec<PossibleValue> {
         if Self::KIND == TomlKind::Switch { ["true", "false"].map(PossibleValue::new).into() } else { Vec::new() }
     }
 
@@ -100,8 +100,8 @@ impl OptionValue for PathBuf {
 impl<T: OptionValue> OptionValue for Option<T> {
     const KIND: TomlKind = T::KIND;
 
-    fn words() -> Vec<PossibleValue> {
-        T::words()
+    fn possible_values() -> Vec<PossibleValue> {
+        T::possible_values()
     }
 
     fn from_text(text: &str) -> Option<Self> {

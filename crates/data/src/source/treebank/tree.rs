@@ -115,7 +115,13 @@ pub(super) fn parse(line: &str) -> Result<Tree, TreeError> {
                     return fail(column, format!("expected \"(\", the start of a tree, found {}", quoted(word)));
                 }
                 Some(node) if node.leaf || node.children > 0 => {
-                    return fail(column, format!("{} beside other content of its node", quoted(word)));
+                    return fail(
+                        column,
+                        format!(
+                            "expected a node with one word or with nodes, found {} beside other content",
+                            quoted(word)
+                        ),
+                    );
                 }
                 // Such a word alone would be an empty text, as a phrase or as a whole sentence.
                 Some(_) if is_blank(word) => {

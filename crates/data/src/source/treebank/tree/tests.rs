@@ -43,9 +43,15 @@ fn what_is_no_tree_is_refused_with_its_column() {
     assert_eq!(reason("(3 good))"), "column 9: \")\" after the tree's last bracket; one tree a line");
     assert_eq!(reason("(3 good) (3 good)"), "column 10: \"(\" after the tree's last bracket; one tree a line");
     assert_eq!(reason(")"), "column 1: a closing bracket without its opening one");
-    assert_eq!(reason("(3 so good)"), "column 7: \"good\" beside other content of its node");
+    assert_eq!(
+        reason("(3 so good)"),
+        "column 7: expected a node with one word or with nodes, found \"good\" beside other content"
+    );
     assert_eq!(reason("(3 so (3 good))"), "column 7: a node inside a node that already holds a word");
-    assert_eq!(reason("(3 (3 good) so)"), "column 13: \"so\" beside other content of its node");
+    assert_eq!(
+        reason("(3 (3 good) so)"),
+        "column 13: expected a node with one word or with nodes, found \"so\" beside other content"
+    );
 }
 
 #[test]
