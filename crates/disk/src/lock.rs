@@ -120,29 +120,29 @@ mod tests {
     fn a_second_holder_waits_until_the_lock_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("locks/x.lock");
-        let held = Lock::acquire(&path, || panic!("nobody has it")).unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
+        let held = Lock::acquire(&path, || panic!("the lock is free")).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let second = std::thread::spawn({
             let path = path.clone();
             move || {
-                let lock = Lock::acquire(&path, || tell.send("waiting").unwrap());
-                tell.send("acquired").unwrap();
+                let lock = Lock::acquire(&path, || sender.send("waiting").unwrap());
+                sender.send("acquired").unwrap();
                 lock.map(drop)
             }
         });
-        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok("waiting"));
-        assert!(told.recv_timeout(Duration::from_millis(200)).is_err());
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(10)), Ok("waiting"));
+        assert!(receiver.recv_timeout(Duration::from_millis(200)).is_err());
         drop(held);
-        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok("acquired"));
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(10)), Ok("acquired"));
         second.join().unwrap().unwrap();
-        assert_eq!(std::fs::read_to_string(path).unwrap(), "", "a lock that is waited for names nobody");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "", "a lock that is waited for names no process");
     }
 
     #[test]
     fn a_lock_that_is_tried_names_its_holder_and_can_be_had_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let LockAttempt::Acquired(first) = Lock::try_acquire(&path).unwrap() else { panic!("nobody has it") };
+        let LockAttempt::Acquired(first) = Lock::try_acquire(&path).unwrap() else { panic!("the lock is free") };
         match Lock::try_acquire(&path).unwrap() {
             LockAttempt::Held(holder) => assert_eq!(holder, Some(std::process::id())),
             other => panic!("{other:?}"),

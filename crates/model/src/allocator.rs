@@ -3,7 +3,7 @@
 //! A training step allocates and frees the same few hundred megabytes again and again. glibc gives such blocks back
 //! to the kernel and pays for zeroed pages the next time, which costs more than the arithmetic on them. mimalloc,
 //! built to override `malloc` for the whole process and thereby for libtorch too, keeps the pages. It would give back
-//! what was free for a second; steps that take about as long would pay for it again, so it is told not to.
+//! what was free for a second; steps that take about as long would pay for it again, so that is switched off.
 
 use std::ffi::{c_int, c_long};
 
@@ -20,7 +20,7 @@ unsafe extern "C" {
 
 /// `mi_option_purge_delay`: milliseconds after which freed pages go back to the kernel.
 const PURGE_DELAY: c_int = 15;
-/// What mimalloc sets it to; any other value is somebody's wish (`MIMALLOC_PURGE_DELAY`).
+/// What mimalloc sets it to; any other value was set by the user (`MIMALLOC_PURGE_DELAY`).
 const USUAL_DELAY: c_long = 1000;
 const NEVER: c_long = -1;
 
@@ -43,7 +43,7 @@ pub(crate) fn prepare() {
     }
 }
 
-/// Asks for large pages in what mimalloc has taken from the kernel before it could be told: its first arena, a mapping of a
+/// Asks for large pages in what mimalloc has taken from the kernel before the option was set: its first arena, a mapping of a
 /// gigabyte of which little is in use yet.
 #[cfg(target_os = "linux")]
 fn advise_large_pages() {
@@ -72,7 +72,7 @@ fn anonymous(line: &str) -> Option<(usize, usize)> {
     Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
 }
 
-/// Zeros of which what is large is memory that nobody has touched: a page comes from the kernel, zeroed, when it is first
+/// Zeros; a large tensor is memory that was never touched: a page comes from the kernel, zeroed, when it is first
 /// used, by the thread that uses it. fp32.
 pub fn untouched_zeros(shape: &[i64], device: Device) -> Tensor {
     let mut tensor = Tensor::empty(shape, (Kind::Float, device));
@@ -91,7 +91,7 @@ fn give_up_pages(tensor: &Tensor) -> bool {
     if bytes < 4 * HUGE || !tensor.is_contiguous() {
         return false;
     }
-    // SAFETY: the pages lie wholly inside the tensor, which is new and known to nobody else. They are anonymous and
+    // SAFETY: the pages lie wholly inside the tensor, which is new and has no other handle. They are anonymous and
     // private, as all that an allocator hands out, so that they come back as zeros; where the call isn't possible
     // (locked memory) it changes nothing and says so. What lies before the first and after the last of them is the
     // tensor's too.

@@ -5,7 +5,7 @@ use tch::Device;
 use crate::cuda_findings::CudaFindings;
 use crate::error::ModelError;
 
-/// Where the model computes, as a person chooses it.
+/// Where the model computes, as the user chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum DeviceChoice {
     /// The first CUDA device where there is a usable one, else the CPU.

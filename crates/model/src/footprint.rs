@@ -1,7 +1,7 @@
 //! How many bytes a model and its passes take, from the configuration alone: for asking before anything is loaded.
 //!
 //! Of parameters it follows from what the architecture says of them; of passes from what `layers/` and `head.rs` keep on
-//! their tapes on a CPU. Whoever keeps another tensor there changes a term here. With the letters of the crate, `T` rounded
+//! their tapes on a CPU. A change that keeps another tensor there changes a term here. With the letters of the crate, `T` rounded
 //! up as `inputs.rs` does, and `e` bytes an activation (4 or 2); sums, means and deviations are fp32:
 //!
 //! ```text

@@ -5,7 +5,7 @@
 //! the gradient of every parameter. It knows nothing of losses, optimizers or schedules: those live in `train`.
 //!
 //! - [`Config`]: Hugging Face's `config.json`.
-//! - [`Config::parameters`]: every parameter's name, shape and [`Role`], told without making a tensor.
+//! - [`Config::parameters`]: every parameter's name, shape and [`Role`], known without creating a tensor.
 //! - [`Parameters`]: the ordered store, under Hugging Face's names, of fp32 master weights and compute weights.
 //! - [`Config::training_pass`] and its like: how many bytes all of that takes, asked before anything is loaded.
 //! - [`profile`]: where a step's time goes.

@@ -1,4 +1,4 @@
-//! A GPU without memory for a pass, told apart from everything else that can go wrong.
+//! Detects that a pass failed because the GPU's memory is too small.
 //!
 //! tch reports what libtorch throws as an error from its fallible methods and as a panic with the same text from the
 //! others, which the model's passes use. Both are one outcome here: no result, and nothing changed, because a pass only
@@ -16,7 +16,7 @@ use crate::error::ModelError;
 /// How libtorch's allocator, CUDA itself and cuBLAS say that the GPU's memory doesn't suffice.
 const SIGNS: [&str; 3] = ["CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"];
 
-/// The result of `pass`, or `None` where the GPU's memory didn't suffice for it. Any other panic goes on.
+/// The result of `pass`, or `None` where the GPU's memory didn't suffice for it. Any other panic continues to unwind.
 ///
 /// # Errors
 /// What `pass` returns, unless it is that.
@@ -49,7 +49,7 @@ thread_local! {
     static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Nobody wants to read of a panic that is dealt with. Every other one is reported as before.
+/// Suppresses the report of a panic that is handled. Every other panic is reported as before.
 fn keep_quiet_when_caught() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

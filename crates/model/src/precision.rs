@@ -14,7 +14,7 @@ pub enum Precision {
     Bf16,
 }
 
-/// In which number format the model computes, as a person chooses it.
+/// In which number format the model computes, as the user chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum PrecisionChoice {
     /// bf16 where the device is quick at it, fp32 elsewhere.

@@ -218,7 +218,7 @@ impl Problems {
     }
 }
 
-/// What the bytes are instead of safetensors, where that can be told, else what is wrong with them.
+/// What the bytes are instead of safetensors, if that can be recognized, else what is wrong with them.
 fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
     let length = bytes.len();
     if bytes.is_empty() {

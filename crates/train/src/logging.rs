@@ -23,7 +23,7 @@ pub fn init() {
         .init();
 }
 
-/// Tells a person why a command ends early, and the code to end with: 1, or that of the signal that stopped a run.
+/// Prints why a command ends early and returns the exit code: 1, or that of the signal that stopped a run.
 pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
     if let Some(TrainError::Interrupted { signal, .. }) = error.downcast_ref() {
         disk::print_message(error.to_string());
@@ -33,7 +33,7 @@ pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// An error and what caused it, outermost first. A cause that a message already tells is not told again.
+/// An error and what caused it, outermost first. A cause that a message already contains is not repeated.
 pub fn explain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -59,7 +59,7 @@ mod tests {
         let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "permission denied");
         let outer = TrainError::from(disk::DiskError::at("write", "run/run.toml")(refused()));
         assert_eq!(explain(&outer), "failed to write run/run.toml: permission denied");
-        let told = TrainError::Data(data::DataError::io("train.csv", refused()));
-        assert_eq!(explain(&told).matches("permission denied").count(), 1, "{}", explain(&told));
+        let error = TrainError::Data(data::DataError::io("train.csv", refused()));
+        assert_eq!(explain(&error).matches("permission denied").count(), 1, "{}", explain(&error));
     }
 }

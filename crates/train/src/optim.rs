@@ -12,7 +12,7 @@
 //! Adam and AdamW make one pass over the memory of a CPU (`adam.rs`). Everything else is plain libtorch operations.
 //!
 //! Invariant: what an optimizer remembers between steps is its step count and the tensors of [`Optimizer::state`].
-//! With those two a run goes on as if it had never stopped.
+//! With those two a run continues as if it had never stopped.
 
 mod adafactor;
 mod adam;

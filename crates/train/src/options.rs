@@ -4,7 +4,7 @@
 //! An option is said once, by an entry in the file of its group (`config`, `optimizer`, `schedule`, `regularization`,
 //! `evaluation`, `checkpoint`): key, type, default, bounds, hint, help. From it follow the flag, the key of a file, the
 //! field of [`TrainConfig`], the check with its message, what is saved and resumed, and the guide's table
-//! (`VERDICT_UPDATE=1 cargo test -p train guide` writes that anew). `spec` says what an entry may say, `value` how values
+//! (`VERDICT_UPDATE=1 cargo test -p train guide` updates that). `spec` says what an entry may say, `value` how values
 //! are written, `given` which of flag (`args`), file (`file`) and saved configuration wins.
 //!
 //! ```
@@ -70,7 +70,7 @@ impl TrainConfig {
     /// The configuration in a file that a run saved, its `run.toml`, with defaults where it says nothing.
     ///
     /// # Errors
-    /// As [`TrainConfig::from_args`], but for what nothing reads: here nobody asks for it.
+    /// As [`TrainConfig::from_args`], without refusing options that nothing reads: here they were not asked for.
     pub fn load(path: &Path) -> Result<Self, OptionsError> {
         Self::new(&Given::from_file(path)?)
     }

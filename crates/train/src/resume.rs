@@ -1,4 +1,4 @@
-//! `--resume`: which run goes on, from which checkpoint, and whether data, model and options are still the same.
+//! `--resume`: which run continues, from which checkpoint, and whether data, model and options are still the same.
 
 use std::path::{Path, PathBuf};
 
@@ -137,7 +137,7 @@ impl ResumeFrom {
             )
         } else {
             format!(
-                "{path} doesn't exist, so there is nothing to resume (hint: --output {path} --resume goes on with a run \
+                "{path} doesn't exist, so there is nothing to resume (hint: --output {path} --resume continues a run \
                  where there is one and begins it where there is none)"
             )
         }))

@@ -177,7 +177,7 @@ pub(crate) fn unlabelled(split: &str, rows: usize, unlabelled: usize) -> TrainEr
 /// Refuses data whose ids this model would read as other words, or can't read at all.
 fn check_fit(prepared: &Prepared, pretrained: &PretrainedModel, model: &Config) -> Result<()> {
     let manifest = &prepared.manifest;
-    let misfit = |problem: String, max_length: usize| {
+    let incompatible = |problem: String, max_length: usize| {
         Err(TrainError::Refused(format!(
             "{} doesn't fit the model {name}: {problem} (hint: cargo xtask prepare-data --dataset {} --model {name} \
              --max-length {max_length})",
@@ -189,17 +189,17 @@ fn check_fit(prepared: &Prepared, pretrained: &PretrainedModel, model: &Config) 
     // The tokenizer itself isn't needed: the texts are ids by now.
     if tokenize::sha256(&pretrained.folder).map_err(DataError::from)? != manifest.tokenizer_sha256 {
         let problem = format!("it was tokenized for {}, whose tokenizer is another one", manifest.model.name);
-        return misfit(problem, manifest.max_length);
+        return incompatible(problem, manifest.max_length);
     }
     let positions = model.max_position_embeddings as usize;
     if manifest.splits.values().any(|split| split.longest > positions) {
         let problem = format!("its texts have up to {} tokens, and the model reads {positions}", manifest.max_length);
-        return misfit(problem, positions);
+        return incompatible(problem, positions);
     }
     if manifest.vocab_size > model.vocab_size as usize {
         let last = manifest.vocab_size - 1;
         let problem = format!("its token ids go up to {last}, and the model knows {}", model.vocab_size);
-        return misfit(problem, manifest.max_length);
+        return incompatible(problem, manifest.max_length);
     }
     Ok(())
 }

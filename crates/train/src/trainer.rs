@@ -107,14 +107,14 @@ impl<'a> Trainer<'a> {
         }
         signals::install()
             .map_err(|error| TrainError::Refused(format!("failed to install the signal handlers: {error}")))?;
-        // A finished run that goes on is unfinished until its new end.
+        // A finished run that is continued is unfinished until its new end.
         self.folder.remove(METRICS)?;
         self.observers = Observers::of(&self.folder, self.config.evaluation.tensorboard)?;
         self.started = Instant::now();
         let start = self.start();
         self.observers.record(Event::Start(start));
         let reason = loop {
-            // What is due after the step just done comes first, so that a run that goes on from a checkpoint takes it up.
+            // What is due after the step just done comes first, so that a run resumed from a checkpoint does it too.
             let better = self.evaluation_is_due() && self.evaluate()?;
             let reason = self.reason_to_end();
             let publish = better || (reason.is_some() && self.best.is_none());

@@ -63,7 +63,7 @@ pub(super) struct TrialProcess {
 pub(super) enum TrialExit {
     /// The training is complete.
     Done,
-    /// It was told to stop, and saved.
+    /// It was asked to stop, and saved.
     Stopped,
     /// With this error message.
     Failed(String),

@@ -14,7 +14,7 @@ struct Cli {
     prepare: PrepareArgs,
 }
 
-/// A person's folder: `data/{train,validation,test}.csv` and a model of nine words.
+/// A user's folder: `data/{train,validation,test}.csv` and a model of nine words.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -112,7 +112,7 @@ fn the_same_inputs_are_prepared_once() {
     assert!(summary::render(&cut).contains("30 (100.0 %)"), "{}", summary::render(&cut));
 
     fs::remove_file(home.path("out/own/test.arrow")).unwrap();
-    assert!(!home.prepare(&["--max-length", "4"]).unwrap().already_prepared, "a damaged directory is made anew");
+    assert!(!home.prepare(&["--max-length", "4"]).unwrap().already_prepared, "a damaged directory is prepared again");
 }
 
 /// The lines of a page, whatever their spacing.

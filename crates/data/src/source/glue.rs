@@ -80,7 +80,7 @@ mod tests {
         let labels = |records: &[Record]| records.iter().map(|record| record.label).collect::<Vec<_>>();
         assert_eq!(labels(&loaded.train), [Some(0), Some(1), Some(1)]);
         assert_eq!(labels(&loaded.test), [None, None]);
-        let disambiguation = loaded.disambiguation.expect("GLUE's form is told apart");
+        let disambiguation = loaded.disambiguation.expect("GLUE's form has a disambiguation");
         for figure in ["67,349 phrases", "872", "1,821", "labels are hidden", "6,920", "8,544"] {
             assert!(disambiguation.contains(figure), "{figure} is not in {disambiguation}");
         }

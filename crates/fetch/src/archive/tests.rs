@@ -118,7 +118,7 @@ fn bombs_stop_at_the_limit() {
     let tar = make_tar(folder.path(), &[("a.txt", file, &bomb)]);
     let message = refused(unpack_tar_gz(&tar, &wanted("a.txt"), folder.path(), &LIMITS));
     assert!(message.contains("more than 1000 bytes"), "{message}");
-    // A bomb that nobody wants has to be unpacked to be passed over.
+    // A bomb that was not requested still has to be unpacked to be skipped.
     let tar = make_tar(folder.path(), &[("bomb", file, &bomb), ("a.txt", file, b"good")]);
     let message = refused(unpack_tar_gz(&tar, &wanted("a.txt"), folder.path(), &LIMITS));
     assert!(message.contains("more than the limit"), "{message}");

@@ -103,7 +103,7 @@ impl Embeddings {
     }
 }
 
-/// `[T, D]` to `[G, D]` fp32: each group's sum of its rows. Rows behind the last member count for nobody.
+/// `[T, D]` to `[G, D]` fp32: each group's sum of its rows. Rows behind the last member belong to no group.
 fn sum_groups(values: &Tensor, groups: &Groups) -> Tensor {
     let width = values.size()[1];
     let mut sums = empty::<f32>(&[groups.len() as i64, width]);

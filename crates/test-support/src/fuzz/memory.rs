@@ -48,7 +48,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
 pub(super) enum Meter {
     /// [`CountingAllocator`] is the process's allocator: exact, to the byte.
     Counted,
-    /// Somebody else allocates, libtorch for one. Then the pages that the process holds are what can be seen, and what
+    /// Other code allocates, such as libtorch. Then the pages that the process holds are what can be seen, and what
     /// an earlier mutant left with the allocator counts as this one's; so it is a measure of all of them together.
     Resident {
         /// Bytes held before the first mutant.
@@ -70,7 +70,7 @@ impl Meter {
                 alive
             }
             Self::Resident { before } => {
-                // Linux forgets the highest mark when told to.
+                // Linux resets the high-water mark on request.
                 let _ = std::fs::write("/proc/self/clear_refs", "5");
                 *before
             }

@@ -221,7 +221,7 @@ fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-// What is being read now, for whoever has to say it when the process ends in the middle: bytes, so that a signal
+// What is being read now, for the message that is printed when the process ends in the middle: bytes, so that a signal
 // handler may read them, and the second it began (0: nothing), counted from the first.
 static NOW: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
 static NOW_LENGTH: AtomicUsize = AtomicUsize::new(0);
@@ -246,7 +246,7 @@ fn leave() {
 }
 
 /// Ends the process, naming the mutant, when one takes too long; names it when the process ends by itself, as it does
-/// on an overflowing stack and on memory that can't be had.
+/// on an overflowing stack and on memory that is not available.
 fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -268,6 +268,6 @@ fn watch() {
 
 extern "C" fn named(_signal: libc::c_int) {
     let length = NOW_LENGTH.load(SeqCst);
-    // SAFETY: an AtomicU64 has the layout of a u64, `length` bytes of them are text, and nobody writes any more.
+    // SAFETY: an AtomicU64 has the layout of a u64, `length` bytes of them are text, and they are no longer written.
     unsafe { libc::write(2, NOW.as_ptr().cast(), length) };
 }

@@ -176,7 +176,7 @@ fn values_and_members(text: &str, values: &[Range<usize>], members: &[Range<usiz
             insert(text, member.start, &copy.repeat(1 + random.below(2) * random.below(200)))
         }
         (2, Some(member)) => {
-            // Under another name, beside the old one: nobody asked for it, or somebody did.
+            // Under another name, beside the old one: an unknown name, or another known one.
             let copy = text[member.clone()].replacen('"', random.one(&["\"", "\"x", "\"bert.", "\"__"]), 1);
             insert(text, member.start, &format!("{copy},"))
         }
@@ -220,7 +220,7 @@ fn number(text: &str, random: &mut Random) -> String {
 }
 
 /// The values of a text, keys and whole objects among them, and its members: key, `separator`, value. The text may be
-/// damaged already; what can't be told stays out.
+/// damaged already; what can't be recognized is left out.
 fn spans(text: &str, separator: u8) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
     let bytes = text.as_bytes();
     let (mut values, mut open, mut at) = (Vec::new(), Vec::new(), 0);

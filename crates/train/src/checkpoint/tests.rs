@@ -77,7 +77,7 @@ fn run_at(step: u64) -> tempfile::TempDir {
     run
 }
 
-/// Which step's checkpoint a run goes on from; panics unless it is that step's to the bit.
+/// Which step's checkpoint a run resumes from; panics unless it is that step's to the bit.
 fn loaded(run: &Path) -> u64 {
     let found = LoadedCheckpoint::newest(run).unwrap().expect("a checkpoint");
     let step = found.state.step;

@@ -86,7 +86,7 @@ pub enum ValueSource {
     Flag,
     /// In a file, on a line counted from 1.
     File(Arc<Path>, usize),
-    /// In the configuration of the run that goes on.
+    /// In the configuration of the resumed run.
     Saved,
 }
 

@@ -114,7 +114,7 @@ mod tests {
             ("sys/fs/cgroup/jobs/a/memory.current", "1048576000\n"),
             ("sys/fs/cgroup/jobs/a/memory.stat", "anon 1\ninactive_file 104857600\nactive_file 3\n"),
         ];
-        assert_eq!(left(&inner), Some(1100 * MIB), "file pages that nobody uses are free");
+        assert_eq!(left(&inner), Some(1100 * MIB), "unused file pages are free");
         let outer = [("sys/fs/cgroup/jobs/memory.max", "104857600"), ("sys/fs/cgroup/jobs/memory.current", "52428800")];
         assert_eq!(left(&[inner.as_slice(), &outer].concat()), Some(50 * MIB));
         let full = [("sys/fs/cgroup/jobs/memory.max", "104857600"), ("sys/fs/cgroup/jobs/memory.current", "204857600")];

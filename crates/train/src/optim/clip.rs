@@ -16,7 +16,7 @@ use crate::error::Result;
 
 /// Values in a job.
 const JOB_SIZE: usize = 1 << 17;
-/// Values whose squares are summed in fp32, [`ACCUMULATORS`] blocks of lanes side by side, before the sum goes on in fp64.
+/// Values whose squares are summed in fp32, [`ACCUMULATORS`] blocks of lanes side by side, before they are added up in fp64.
 const SUM_SIZE: usize = 1 << 12;
 /// Enough independent sums to hide the latency of an addition.
 const ACCUMULATORS: usize = 4;

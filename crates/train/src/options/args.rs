@@ -109,7 +109,7 @@ fn argument(option: &'static OptionSpec) -> Arg {
     let argument = Arg::new(option.key).long(flag).value_name(placeholder).help(help).value_parser(parser);
     let argument = match option.kind {
         TomlKind::Switch => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
-        // What isn't a good number is told so, and not taken for a flag that doesn't exist.
+        // An invalid number is reported as one, not as a flag that does not exist.
         TomlKind::Number => argument.allow_hyphen_values(true),
         TomlKind::Whole | TomlKind::Numbers => argument.allow_negative_numbers(true),
         TomlKind::Text => argument.ignore_case(!option.words.is_empty()),

@@ -1,4 +1,4 @@
-//! What was given: by flag, in a file, in the configuration of a run that goes on. Each is a layer, and the layers lie
+//! What was given: by flag, in a file, in the configuration of a resumed run. Each is a layer, and the layers lie
 //! over each other as one table whose values know where they come from.
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ impl Given {
         Ok(given)
     }
 
-    /// The configuration in the file of a run that goes on.
+    /// The configuration in the file of a resumed run.
     pub(crate) fn saved_in(path: &Path) -> Result<Self, OptionsError> {
         let mut given = Self::from_file(path)?;
         given.0.values_mut().for_each(|(_, setting)| setting.origin = ValueSource::Saved);
@@ -88,26 +88,26 @@ impl Given {
         Ok(())
     }
 
-    /// Refuses what a person gave and the values of other options make meaningless.
+    /// Refuses options that were given and have no effect because of the values of other options.
     pub(super) fn refuse_unread(&self) -> Result<(), OptionsError> {
         let table = self.table();
         self.refuse(|option| unread(option.key, &table))
     }
 
-    /// Refuses what a person gave about evaluation, in a run whose data has nothing to evaluate on.
+    /// Refuses evaluation options that were given for data without a validation split.
     pub(crate) fn refuse_evaluation(&self) -> Result<(), OptionsError> {
         let why = "the data has no labelled validation split to evaluate on";
         self.refuse(|option| matches!(option.rule.reader, Reader::Evaluation).then(|| why.to_owned()))
     }
 
-    /// Refuses what a person gave where there is a reason.
+    /// Refuses each given option for which `reason` returns a reason.
     fn refuse(&self, reason: impl Fn(&OptionSpec) -> Option<String>) -> Result<(), OptionsError> {
         for option in options() {
             let Some((value, setting)) = self.0.get(option.key) else { continue };
             let asked_for = match setting.origin {
                 ValueSource::Flag => true,
                 ValueSource::Saved => false,
-                // A run's own file says every option. Its defaults aren't what somebody asked for.
+                // A run's own file contains every option. Its defaults were not asked for.
                 ValueSource::File(..) => {
                     let mut others = self.table();
                     others.remove(option.key);

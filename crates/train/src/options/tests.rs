@@ -243,13 +243,13 @@ fn a_value_of_the_wrong_kind_is_refused_with_the_same_words_from_flag_and_file()
 #[test]
 fn the_help_tells_the_true_defaults() {
     let truth: toml::Table = toml::from_str(&TrainConfig::default().to_toml()).unwrap();
-    let mut told = 0;
+    let mut given = 0;
     for argument in command().get_arguments() {
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let quoted = help.split_once("[default: ").map(|(_, rest)| rest.trim_end_matches(']'));
         match (truth.get(argument.get_id().as_str()), quoted) {
             (Some(value), Some(quoted)) => {
-                told += 1;
+                given += 1;
                 let quoted = quoted.split(", ").next().unwrap();
                 let same = match value {
                     toml::Value::Float(number) => quoted.parse() == Ok(*number),
@@ -262,7 +262,7 @@ fn the_help_tells_the_true_defaults() {
             (None, _) => {}
         }
     }
-    assert_eq!(told, truth.len());
+    assert_eq!(given, truth.len());
     let help = command().render_long_help().to_string();
     assert!(
         help.contains("[read by optimizer = adamw, adam, lion") && help.contains("[default: 0.999, 0.99 for lion"),
@@ -316,7 +316,7 @@ fn a_file_may_say_defaults_that_nothing_reads_but_nothing_else() {
         "{message}"
     );
     config(&format!("--config {path} --optimizer sgd")).unwrap();
-    // Where nobody asks for it, as in a run's own file, it stays without effect.
+    // If it was not asked for, as in a run's own file, it has no effect.
     assert_eq!(TrainConfig::load(other.path()).unwrap().optimizer.momentum, 0.8);
 }
 

@@ -51,7 +51,7 @@ impl JournalFile {
     pub(crate) fn read(&mut self, mut each: impl FnMut(&[u8]) -> std::result::Result<(), String>) -> Result<()> {
         let io = |error| DiskError::at("read", &self.path)(error);
         let mut file = File::open(&self.path).map_err(io)?;
-        // The file is opened anew each time, so that a replaced one is noticed.
+        // The file is opened again each time, so that a replaced one is noticed.
         let mut known = vec![0; self.last_read.len()];
         file.seek(SeekFrom::Start(self.offset - known.len() as u64)).map_err(io)?;
         let same = file.read_exact(&mut known).map(|()| known == self.last_read);

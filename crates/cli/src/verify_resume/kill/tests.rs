@@ -116,7 +116,7 @@ fn a_seed_repeats_its_numbers_and_bounds_hold() {
     assert_eq!(SeededRandom(0).below(0), 0);
 }
 
-/// A trainer of 30 steps in shell that saves after every fifth, and goes on from its newest checkpoint.
+/// A trainer of 30 steps in shell that saves after every fifth, and continues from its newest checkpoint.
 const TRAINER: &str = r#"
     mkdir -p $1/checkpoints; cd $1; rm -rf checkpoints/.unfinished-*
     step=$(ls checkpoints | tail -n 1); step=${step#step-}; step=$((${step:-0}))

@@ -1,4 +1,4 @@
-//! The options in docs/guide.md are those of the table. `VERDICT_UPDATE=1 cargo test -p train guide` writes them anew.
+//! The options in docs/guide.md are those of the table. `VERDICT_UPDATE=1 cargo test -p train guide` updates them.
 
 use std::fmt::Write as _;
 
