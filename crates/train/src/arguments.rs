@@ -4,10 +4,10 @@ use std::ffi::OsString;
 
 use crate::error::{Result, TrainError};
 
-/// The arguments as text. Paths are written into JSON and TOML files, which hold nothing else.
+/// The arguments as UTF-8 text, because paths are written into JSON and TOML files.
 ///
 /// # Errors
-/// An argument that isn't UTF-8, by name.
+/// Names an argument that isn't UTF-8.
 pub fn arguments() -> Result<Vec<String>> {
     read(std::env::args_os())
 }

@@ -1,17 +1,17 @@
-//! Checkpoints: everything that a run needs to go on as if it had never stopped.
+//! Checkpoints: everything that a run needs to resume as if it had never stopped.
 //!
 //! ```text
 //! RUN/checkpoints/step-00000100/model.safetensors      fp32 weights under Hugging Face's names
 //!                               optimizer.safetensors  the optimizer's averages
-//!                               trainer.json           the rest: see `TrainerState`
+//!                               trainer.json           everything else, see `TrainerState`
 //!                               SHA256SUMS             written last, as `sha256sum` writes it
 //! ```
 //!
-//! A checkpoint is filled under a hidden name, synced, and renamed, so one with its proper name is whole. It is good if
-//! `SHA256SUMS` is, to the byte, what the other files' sums say it must be: a byte changed anywhere is noticed, and
-//! `sha256sum -c SHA256SUMS` checks it without us.
+//! A checkpoint is written under a hidden name, synced, and renamed, so a checkpoint with its final name is complete. It is
+//! valid if `SHA256SUMS` equals, byte for byte, the sums computed from the other files: any changed byte is detected, and
+//! `sha256sum -c SHA256SUMS` checks it without this program.
 //!
-//! Nothing random is stored: order, learning rate and dropout follow from the step.
+//! No random state is stored: batch order, learning rate and dropout are functions of the step.
 
 mod load;
 mod retention;
@@ -39,10 +39,10 @@ pub(crate) const STATE: &str = "trainer.json";
 /// The files whose sums are in `SHA256SUMS`, in this order.
 pub(crate) const SUMMED: [&str; 3] = [WEIGHTS, OPTIMIZER, STATE];
 
-/// Reads all of one checkpoint and tells its step.
+/// Reads and verifies a whole checkpoint and returns its step.
 ///
 /// # Errors
-/// The file that isn't as it was written, or that isn't what it should be.
+/// Names the file that has changed since it was written or that has invalid content.
 pub fn check(checkpoint: &Path) -> Result<u64> {
     let checkpoint = LoadedCheckpoint::open(checkpoint)?;
     checkpoint.weights()?;
@@ -50,7 +50,7 @@ pub fn check(checkpoint: &Path) -> Result<u64> {
     Ok(checkpoint.state.step)
 }
 
-/// Takes a checkpoint away: out of sight at once, then file by file.
+/// Removes a checkpoint: renames it to a hidden name first, then deletes its files.
 fn discard(checkpoint: &Path) -> Result<()> {
     let name = checkpoint.file_name().unwrap_or_default().to_string_lossy();
     let hidden = checkpoint.with_file_name(format!("{UNFINISHED}removal-of-{name}"));

@@ -17,7 +17,7 @@ pub enum TrainError {
     #[error(transparent)]
     Options(#[from] OptionsError),
 
-    /// A checkpoint that couldn't be written. The run stops: what it would lose later is more than what it loses now.
+    /// A checkpoint that couldn't be written. The run stops, because continuing would risk losing more work.
     #[error("step {step} is not saved: {source}. Training has stopped; {}", match safe {
         Some(safe) => format!("step {safe} is saved, and cargo run -p train -- --resume {} continues from there",
             run.display()),
@@ -31,16 +31,16 @@ pub enum TrainError {
         source: Box<TrainError>,
     },
 
-    /// A signal stopped the run; what it has learned is saved.
+    /// A signal stopped the run; its state is saved.
     #[error("stopped by {} after step {step}, which is saved (hint: cargo run -p train -- --resume {} continues from \
         there)", signal.name(), run.display())]
     Interrupted { signal: Signal, run: PathBuf, step: u64 },
 
-    /// A pass over a split that a signal ended.
+    /// An evaluation that a signal stopped.
     #[error("stopped by a signal")]
     Stopped,
 
-    /// A loss or gradient that is no longer a number. Nothing was updated with it.
+    /// A loss or gradient that is no longer a number. No weight was updated with it.
     #[error(
         "step {step}: the loss is {loss} and the gradient's norm {gradient_norm}, so training has stopped before \
         this update; the state before it is saved in {}. Training rows of this step, counted from 0: {rows:?} \
@@ -51,13 +51,13 @@ pub enum TrainError {
         step: u64,
         loss: f64,
         gradient_norm: f64,
-        /// Its rows in the training split.
+        /// The rows of that step in the training split.
         rows: Vec<usize>,
-        /// The checkpoint of the state before it.
+        /// The checkpoint of the state before that step.
         saved: PathBuf,
     },
 
-    /// A run that can't begin or go on as asked; the message says why and what to do.
+    /// A run that can't start or continue with the given options; the message contains the reason and a hint.
     #[error("{0}")]
     Refused(String),
 
@@ -88,7 +88,7 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    /// Saved optimizer state of another model or another optimizer: missing, unexpected and misshapen tensors, one a line.
+    /// Saved optimizer state of another model or optimizer. `details` lists missing, unexpected and misshapen tensors, one per line.
     pub(crate) fn optimizer_state(details: &str) -> Self {
         Self::Refused(format!(
             "the saved optimizer state does not match this model and optimizer{details} (hint: resume with the model and the \

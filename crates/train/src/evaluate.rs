@@ -1,4 +1,4 @@
-//! A model's answers on a split, and how good they are.
+//! A model's predictions on a split, and their scores.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::error::{Result, TrainError};
 use crate::setup;
 use crate::signals;
 
-/// The answers to a whole split, in the order of its rows.
+/// The predictions for a whole split, in the order of its rows.
 #[derive(Debug)]
 pub struct Evaluation {
     /// For each row the probability of each class.
@@ -24,9 +24,9 @@ pub struct Evaluation {
     pub report: ClassificationReport,
     /// Mean cross-entropy, without smoothing or class weights.
     pub loss: f64,
-    /// Seconds that the forward passes took.
+    /// Seconds taken by the forward passes.
     pub seconds: f64,
-    /// Those of the first batch among them, into which one-off costs of the process fall.
+    /// Seconds taken by the first batch, which includes one-time startup costs.
     pub first_batch_seconds: f64,
 }
 
@@ -35,7 +35,7 @@ impl Evaluation {
         metric.value(&self.report, self.loss)
     }
 
-    /// The figures that are shown for a split, by name: the guide's four, then the rest.
+    /// The scores displayed for a split, by name: accuracy, precision, recall and f1 first.
     pub fn scores(&self) -> Vec<(String, f64)> {
         let (report, weighted) = (&self.report, self.report.weighted);
         [
@@ -51,11 +51,11 @@ impl Evaluation {
     }
 }
 
-/// Answers every row of a split, sentences of like length together, and scores the answers.
+/// Predicts every row of a split, batching sentences of similar length, and scores the predictions.
 ///
 /// # Errors
-/// Rows without a label: there is nothing to hold the answers against. [`TrainError::Stopped`] where a signal that
-/// [`signals`] notes came before the end.
+/// Rows without a label, which can't be scored; [`TrainError::Stopped`] if a signal recorded by [`signals`] arrived
+/// before the end.
 pub fn evaluate(
     model: &SequenceClassifier,
     examples: &Examples,
@@ -102,7 +102,7 @@ fn labels(examples: &Examples, split: &str) -> Result<Vec<u32>> {
     Ok((0..examples.len()).filter_map(|row| examples.label(row)).collect())
 }
 
-/// The first of the largest: ties go to the lower class, as everywhere in Python.
+/// The index of the largest value; the lowest index wins ties, as in NumPy.
 fn argmax(row: &[f32]) -> u32 {
     let mut best = 0;
     for (class, value) in row.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Lines for people, on stderr: the log (level and message only, `RUST_LOG` chooses) and errors with their causes.
+//! Output on stderr: the log (level and message only, filtered by `RUST_LOG`) and errors with their causes.
 
 use std::error::Error;
 use std::io::IsTerminal;
@@ -8,11 +8,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::error::TrainError;
 
-/// Starts logging for a binary. Without `RUST_LOG`: our own information, everybody's warnings.
+/// Starts logging for a binary. Without `RUST_LOG`, it shows info from this project and warnings from all crates.
 pub fn init() {
-    // The drawing library warns of lines that are out of sight on purpose.
-    let ours = "warn,train=info,fetch=info,usvg=error";
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(ours));
+    // usvg warns about lines that are deliberately outside the visible area.
+    let default_filter = "warn,train=info,fetch=info,usvg=error";
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -23,7 +23,7 @@ pub fn init() {
         .init();
 }
 
-/// Prints why a command ends early and returns the exit code: 1, or that of the signal that stopped a run.
+/// Prints the error that ended a command and returns the exit code: 1, or the code of the signal that stopped a run.
 pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
     if let Some(TrainError::Interrupted { signal, .. }) = error.downcast_ref() {
         disk::print_message(error.to_string());
@@ -33,7 +33,7 @@ pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// An error and what caused it, outermost first. A cause that a message already contains is not repeated.
+/// An error and its causes, outermost first. A cause that the message already contains is not repeated.
 pub fn explain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -55,7 +55,7 @@ mod tests {
     use crate::error::TrainError;
 
     #[test]
-    fn each_cause_is_told_once() {
+    fn each_cause_appears_once() {
         let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "permission denied");
         let outer = TrainError::from(disk::DiskError::at("write", "run/run.toml")(refused()));
         assert_eq!(explain(&outer), "failed to write run/run.toml: permission denied");

@@ -7,10 +7,10 @@
 
 use tch::{Device, Kind, Tensor};
 
-/// What is minimised.
+/// The loss that training minimizes.
 #[derive(Debug)]
 pub struct Loss {
-    /// `[C]` fp32, or `None` where every class counts 1.
+    /// `[C]` fp32, or `None` if every class has weight 1.
     class_weights: Option<Vec<f64>>,
     label_smoothing: f64,
 }
@@ -46,10 +46,10 @@ impl Loss {
         (loss, gradient)
     }
 
-    /// The coefficient of each `-log p`: `(1 - e) w_y` at the true class and `(e / C) w_c` everywhere.
+    /// The target matrix, the coefficient of each `-log p`: `(1 - e) w_y` at the true class and `(e / C) w_c` everywhere.
     fn targets(&self, labels: &Tensor, classes: i64, device: Device) -> Tensor {
-        let hot = labels.one_hot(classes).to_kind(Kind::Float); // [B, C]
-        let smoothed = hot * (1.0 - self.label_smoothing) + self.label_smoothing / classes as f64;
+        let one_hot = labels.one_hot(classes).to_kind(Kind::Float); // [B, C]
+        let smoothed = one_hot * (1.0 - self.label_smoothing) + self.label_smoothing / classes as f64;
         match &self.class_weights {
             None => smoothed,
             Some(weights) => smoothed * Tensor::from_slice(weights).to_kind(Kind::Float).to_device(device),
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_without_weight_has_loss_0_and_gradient_0() {
+    fn a_step_with_total_weight_0_has_loss_0_and_gradient_0() {
         let loss = Loss::new(Some(vec![0.0, 2.0]), 0.1);
         let (labels, logits) = ([0i64, 0, 0], Tensor::from_slice2(&[[0.5f32, -1.0], [2.0, 0.0], [0.0, 3.0]]));
         let total_weight = loss.total_weight(&labels);

@@ -1,4 +1,4 @@
-//! `train`: from flags to a finished run. All of it is [`train::train`].
+//! `train`: the command-line entry point of [`train::train`].
 
 use std::process::ExitCode;
 

@@ -1,11 +1,11 @@
-//! How much memory a run on the CPU will take at most, before anything of it is loaded, and whether there is as much.
+//! Estimates the peak memory of a run on the CPU before anything is loaded, and checks that it is available.
 //!
-//! What a pass keeps is the model's to know ([`model::Config::training_pass`]); here it is put together with weights,
-//! optimizer and gradients, for the heaviest of the batches that the run
-//! will see. A system that runs out of memory ends the process without a message, often hours later.
+//! The model provides the memory of a forward and backward pass ([`model::Config::training_pass`]); this module adds
+//! weights, optimizer state and gradients, for the largest batch of the run. A system that runs out of memory kills the
+//! process without a message, often hours later.
 //!
-//! Freed memory of one size isn't at hand for another at once, so the gradients, which come while the tape goes, are
-//! counted on top of the whole tape.
+//! The allocator can't reuse freed blocks for other sizes at once, so the gradients, which are allocated while the tape is
+//! freed, are added to the whole tape.
 //!
 //! Predicted over measured (`VmHWM` at the end of a run of up to four steps, longest texts first, one thread; texts of up to 78 and of up to 252 tokens; batches of 8, 16 and 64):
 //!
@@ -31,54 +31,54 @@ use crate::options::TrainConfig;
 
 pub(crate) use limits::{available, peak};
 
-/// Code and buffers of libtorch that are first touched by a pass, in bytes: measured, as is what oneDNN adds for bf16
-/// with the kernels that it makes at run time and its own order of the weights.
+/// Code and buffers of libtorch that the first pass loads, in bytes (measured). The bf16 value includes the kernels that
+/// oneDNN compiles at run time and its reordered weights.
 const LIBRARIES: u64 = 50_000_000;
 const LIBRARIES_BF16: u64 = 110_000_000;
 
-/// The allocator's holes: a share of what comes and goes in a pass.
-const HOLES: f64 = 0.05;
+/// Allocator fragmentation, as a share of the temporary memory of a pass.
+const FRAGMENTATION: f64 = 0.05;
 
-/// How many rows are dealt into batches to find the heaviest one, in whole epochs and at least one: the epochs after them
-/// are like those before, and a run is not to begin later for having more data.
-const ROWS_LOOKED_AT: usize = 1_000_000;
+/// How many rows are batched to find the largest batch, in whole epochs and at least one. Later epochs are statistically
+/// alike, and the limit keeps startup fast for large data.
+const MAX_SAMPLED_ROWS: usize = 1_000_000;
 
-/// A run, as far as its memory goes.
+/// What determines the memory of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MemoryPlan<'a> {
     pub config: &'a TrainConfig,
-    /// The model's, with the labels and dropout of the run.
+    /// The configuration of the model, with the labels and dropout of the run.
     pub model: &'a model::Config,
     pub precision: model::Precision,
     /// Tokens of each training row.
     pub train: &'a [u32],
-    /// Tokens of each row that is evaluated; empty where none is.
+    /// Tokens of each validation row; empty without evaluation.
     pub validation: &'a [u32],
 }
 
-/// The bytes of a run at its peak, by what they are for.
+/// Peak memory of a run in bytes, by purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Need {
-    /// What the process had when it was asked, and code that it has yet to touch.
+pub(crate) struct MemoryEstimate {
+    /// Memory of the process before loading, and library code that is loaded later.
     pub process: u64,
-    /// fp32 masters.
+    /// fp32 master weights.
     pub weights: u64,
-    /// bf16 copies of them.
+    /// bf16 copies of the weights.
     pub compute: u64,
-    /// What the optimizer keeps from step to step.
+    /// Optimizer state.
     pub optimizer: u64,
-    /// Gradients, sums over micro-batches included.
+    /// Gradients, including the sums over micro-batches.
     pub gradients: u64,
-    /// Tape and working memory of the heaviest batch, or of the update where that is more.
+    /// Tape and working memory of the largest batch, or of the optimizer update if that is more.
     pub activations: u64,
-    /// Working memory of the heaviest batch of an evaluation, which has no gradients beside it.
+    /// Working memory of the largest evaluation batch, during which there are no gradients.
     pub evaluation: u64,
-    /// The heaviest training batch.
+    /// The training batch with the largest memory use.
     pub batch: BatchShape,
 }
 
-impl Need {
-    /// The peak of a run in a process that has `process` bytes by now.
+impl MemoryEstimate {
+    /// The peak of a run in a process that currently uses `process` bytes.
     pub(crate) fn of(plan: &MemoryPlan, process: u64) -> Self {
         let parameters = plan.model.parameters();
         let trainable = || parameters.iter().filter(|parameter| !plan.config.regularization.freezes(parameter.role));
@@ -89,24 +89,24 @@ impl Need {
             model::Precision::Fp32 => LIBRARIES,
             model::Precision::Bf16 => LIBRARIES_BF16,
         };
-        let batch = heaviest(plan);
+        let batch = largest_batch(plan);
         let pass = plan.model.training_pass(plan.precision, batch);
 
         let gradient = |parameter: &ParameterSpec| parameter.gradient_bytes(plan.precision);
-        let own: u64 = trainable()
-            .map(|one| if one.has_row_gradient() { gradient(one) * distinct(batch, one) } else { gradient(one) })
+        let per_pass: u64 = trainable()
+            .map(|one| if one.has_row_gradient() { gradient(one) * distinct_rows(batch, one) } else { gradient(one) })
             .sum();
-        // Sums over micro-batches are dense and in fp32: new tensors for all that isn't so as it comes from a pass. Rows
-        // are spread into a whole table each time.
-        let added = || trainable().filter(|one| one.has_row_gradient() || gradient(one) < one.master_bytes());
+        // Sums over micro-batches are dense fp32 tensors, allocated for each gradient that isn't dense and fp32 already. Row
+        // gradients are expanded to a whole table each time.
+        let summed = || trainable().filter(|one| one.has_row_gradient() || gradient(one) < one.master_bytes());
         let table: u64 = trainable().filter(|one| one.has_row_gradient()).map(ParameterSpec::master_bytes).sum();
         let gradients = match micro_batches(plan) {
-            1 => own,
-            _ => 2 * own + added().map(ParameterSpec::master_bytes).sum::<u64>() + table,
+            1 => per_pass,
+            _ => 2 * per_pass + summed().map(ParameterSpec::master_bytes).sum::<u64>() + table,
         };
         let largest = trainable().map(ParameterSpec::master_bytes).max().unwrap_or(0);
         let updating = largest * kind.update_copies();
-        let evaluation = match longest(plan.validation, plan.config.eval_batch_size) {
+        let evaluation = match longest_batch(plan.validation, plan.config.eval_batch_size) {
             none if none.is_empty() => 0,
             counts => plan.model.forward_pass(plan.precision, BatchShape::of(counts)),
         };
@@ -123,45 +123,44 @@ impl Need {
     }
 
     pub(crate) fn total(&self) -> u64 {
-        let steady = self.weights + self.compute + self.optimizer;
-        let passing = (self.gradients + self.activations).max(self.evaluation);
-        let passing = passing + (passing as f64 * HOLES) as u64;
-        self.process + steady + passing
+        let persistent = self.weights + self.compute + self.optimizer;
+        let temporary = (self.gradients + self.activations).max(self.evaluation);
+        let temporary = temporary + (temporary as f64 * FRAGMENTATION) as u64;
+        self.process + persistent + temporary
     }
 }
 
-/// Refuses a run that the memory of this machine, or of this process's control group, can't hold. Says nothing where
-/// the system doesn't tell how much there is. To be asked before the model is loaded: weights that are there already would
-/// count twice.
+/// Refuses a run that needs more than the memory of this machine or of this process's control group. Does nothing if the
+/// system doesn't report available memory. Must run before the model is loaded, or its weights would be counted twice.
 ///
 /// # Errors
-/// Too little memory, with a batch size that would do where there is one.
-pub(crate) fn check(plan: &MemoryPlan) -> Result<Need> {
+/// Too little memory, with a batch size that would fit if one exists.
+pub(crate) fn check(plan: &MemoryPlan) -> Result<MemoryEstimate> {
     let process = limits::resident().unwrap_or(0);
-    let need = Need::of(plan, process);
+    let estimate = MemoryEstimate::of(plan, process);
     match available() {
-        Some(more) => check_against(plan, need, process, process + more),
-        None => Ok(need),
+        Some(more) => check_against(plan, estimate, process, process + more),
+        None => Ok(estimate),
     }
 }
 
-/// The same with the memory that is available in all, `process` included.
-fn check_against(plan: &MemoryPlan, need: Need, process: u64, room: u64) -> Result<Need> {
-    if need.total() <= room {
-        return Ok(need);
+/// The same check against `limit` bytes, which include `process`.
+fn check_against(plan: &MemoryPlan, estimate: MemoryEstimate, process: u64, limit: u64) -> Result<MemoryEstimate> {
+    if estimate.total() <= limit {
+        return Ok(estimate);
     }
-    Err(TrainError::Refused(shortage::describe(plan, &need, process, room)))
+    Err(TrainError::Refused(shortage::describe(plan, &estimate, process, limit)))
 }
 
-/// The heaviest batch of those that training will take.
-fn heaviest(plan: &MemoryPlan) -> BatchShape {
+/// The training batch with the largest memory use.
+fn largest_batch(plan: &MemoryPlan) -> BatchShape {
     let TrainConfig { batch_size, gradient_accumulation_steps, seed, group_by_length, .. } = *plan.config;
     if plan.train.is_empty() {
         return BatchShape::default();
     }
     let sampler = BatchSampler::new(plan.train.to_vec(), batch_size, seed, group_by_length);
     let steps_per_epoch = sampler.batches_per_epoch().div_ceil(gradient_accumulation_steps) as u64;
-    let epochs = plan.config.epochs.min((ROWS_LOOKED_AT / plan.train.len()).max(1) as u64);
+    let epochs = plan.config.epochs.min((MAX_SAMPLED_ROWS / plan.train.len()).max(1) as u64);
     let mut heaviest = (0, BatchShape::default());
     for epoch in 0..epochs {
         let steps = plan.config.max_steps.map_or(u64::MAX, |most| most.saturating_sub(epoch * steps_per_epoch));
@@ -178,8 +177,8 @@ fn heaviest(plan: &MemoryPlan) -> BatchShape {
     heaviest.1
 }
 
-/// The first batch of an evaluation, which goes from long texts to short ones.
-fn longest(counts: &[u32], batch_size: usize) -> Vec<u32> {
+/// The token counts of the first evaluation batch, which has the longest texts.
+fn longest_batch(counts: &[u32], batch_size: usize) -> Vec<u32> {
     let mut counts = counts.to_vec();
     if batch_size < counts.len() {
         counts.select_nth_unstable_by(batch_size, |a, b| b.cmp(a));
@@ -194,8 +193,8 @@ fn micro_batches(plan: &MemoryPlan) -> usize {
     plan.config.gradient_accumulation_steps.min(batches.max(1))
 }
 
-/// How many rows of a table a batch can touch.
-fn distinct(batch: BatchShape, table: &ParameterSpec) -> u64 {
+/// How many rows of an embedding table a batch can use.
+fn distinct_rows(batch: BatchShape, table: &ParameterSpec) -> u64 {
     batch.tokens.min(table.shape[0] as u64)
 }
 

@@ -1,7 +1,7 @@
-//! Smaller micro-batches for a GPU whose memory doesn't suffice.
+//! Splits micro-batches for a GPU that has too little memory.
 
-/// Cuts each micro-batch into `parts` of like size, one after another, so that the rows of a step and their order stay.
-/// A micro-batch of fewer rows than that is cut into single rows.
+/// Splits each micro-batch into `parts` consecutive parts of about equal size, so that the rows of a step and their order
+/// are unchanged. A micro-batch with fewer rows is split into single rows.
 ///
 /// # Panics
 /// If `parts` is 0.
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn literal_parts() {
+    fn parts_of_an_example() {
         let step = [vec![5, 1, 9, 6, 7], vec![2, 4]];
         assert_eq!(split(&step, 1), step);
         assert_eq!(split(&step, 2), [vec![5, 1], vec![9, 6, 7], vec![2], vec![4]]);
@@ -29,7 +29,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_and_order_stay_and_parts_are_alike() {
+    fn rows_and_order_are_preserved_and_sizes_are_balanced() {
         for (sizes, parts) in (0..40).flat_map(|size| (1..50).map(move |parts| ([size, 16, 3], parts))) {
             let step = sizes.map(|size| (0..size).map(|row| row * 7 % 41).collect::<Vec<usize>>());
             let split = split(&step, parts);

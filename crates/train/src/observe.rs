@@ -1,6 +1,6 @@
-//! Observers of a training: plain records go out, nothing comes back, so that no observer can change what is trained.
+//! Observers of training: they receive records and return nothing, so no observer can change the result.
 //!
-//! An observer that can no longer write (a full disk) says so once and falls silent; it never stops the training.
+//! An observer that fails to write (for example on a full disk) warns once and stops writing; it never stops training.
 
 mod progress;
 mod tensorboard;
@@ -13,7 +13,7 @@ use tensorboard::TensorBoard;
 
 /// Training events, which observers receive in order.
 pub(crate) enum Notice<'a> {
-    /// What is also recorded in the log.
+    /// An event that is also written to the log.
     Record(&'a Event),
     EvaluationStarts {
         split: &'a str,
@@ -33,7 +33,7 @@ pub(crate) trait Observer {
 pub(crate) struct Observers(Vec<Box<dyn Observer>>);
 
 impl Observers {
-    /// The observers of a run: progress on stderr, `log.jsonl`, and TensorBoard's files where they are wanted.
+    /// The observers of a run: progress on stderr, `log.jsonl`, and TensorBoard's files if `tensorboard` is set.
     ///
     /// # Errors
     /// A file that can't be opened in the run's folder.

@@ -219,7 +219,7 @@ fn check_memory(
 ) -> Result<()> {
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
     let plan = memory_estimate::MemoryPlan { config, model, precision, train: &train, validation: &validation };
-    let need = memory_estimate::check(&plan)?;
-    tracing::debug!("memory at most: {}", human_bytes(need.total()));
+    let estimate = memory_estimate::check(&plan)?;
+    tracing::debug!("memory at most: {}", human_bytes(estimate.total()));
     Ok(())
 }

@@ -1,25 +1,25 @@
-//! What the system lets this process have: free memory of the machine, and of each control group it is in.
+//! Memory limits of this process: available memory of the machine and of each of its control groups.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The bytes that this process can still take: the least of what the machine and its control groups have left. `None`
-/// where the system doesn't tell (anything but Linux).
+/// The bytes that this process can still allocate: the minimum over the machine and its control groups. `None` on systems
+/// other than Linux.
 pub(crate) fn available() -> Option<u64> {
     available_under(Path::new("/"))
 }
 
-/// The bytes that this process has in memory, where the system tells.
+/// The resident memory of this process in bytes, if the system reports it.
 pub(super) fn resident() -> Option<u64> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
-/// The most memory that this process had at once, where the system tells.
+/// The peak resident memory of this process in bytes, if the system reports it.
 pub(crate) fn peak() -> Option<u64> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-/// As [`available`], from a tree that holds `proc` and `sys`.
+/// As [`available`], with `proc` and `sys` under `root`.
 fn available_under(root: &Path) -> Option<u64> {
     let machine = kibibytes(&fs::read_to_string(root.join("proc/meminfo")).ok()?, "MemAvailable:")?;
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
@@ -77,7 +77,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// A tree of these files with these contents.
+    /// A temporary folder with these files.
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (name, content) in files {

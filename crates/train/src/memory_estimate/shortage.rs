@@ -1,43 +1,45 @@
-//! A run that doesn't fit: what it would need, what there is, and flags under which it would fit.
+//! The error message of a run that doesn't fit into memory: required and available bytes, and flags that would fit.
 
 use disk::human_bytes;
 
-use super::{MemoryPlan, Need};
+use super::{MemoryEstimate, MemoryPlan};
 use crate::options::TrainConfig;
 
-/// Why a run of which the peak is `need` can't start where `room` bytes are available in all.
-pub(super) fn describe(plan: &MemoryPlan, need: &Need, process: u64, room: u64) -> String {
-    let texts = format!("{} texts of up to {} tokens", need.batch.sentences, need.batch.longest);
+/// The message for a run that needs the memory of `estimate` if only `limit` bytes are available in total.
+pub(super) fn describe(plan: &MemoryPlan, estimate: &MemoryEstimate, process: u64, limit: u64) -> String {
+    let texts = format!("{} texts of up to {} tokens", estimate.batch.sentences, estimate.batch.longest);
     let parts = [
-        ("weights", need.weights + need.compute),
-        ("optimizer", need.optimizer),
-        ("gradients", need.gradients),
-        (&format!("the pass over {texts}"), need.activations),
-        ("the process itself", need.process),
+        ("weights", estimate.weights + estimate.compute),
+        ("optimizer", estimate.optimizer),
+        ("gradients", estimate.gradients),
+        (&format!("the pass over {texts}"), estimate.activations),
+        ("the process itself", estimate.process),
     ];
     let parts = parts.map(|(name, bytes)| format!("{name} {}", human_bytes(bytes))).join(", ");
-    let evaluation = match need.evaluation {
-        bytes if bytes > need.gradients + need.activations => format!("; the evaluation {}", human_bytes(bytes)),
+    let evaluation = match estimate.evaluation {
+        bytes if bytes > estimate.gradients + estimate.activations => {
+            format!("; the evaluation {}", human_bytes(bytes))
+        }
         _ => String::new(),
     };
-    let mut hints: Vec<String> = flags_that_fit(plan, process, room).into_iter().collect();
-    if need.batch.longest > 128 {
-        hints.push(format!("prepare the data with a shorter --max-length than {}", need.batch.longest));
+    let mut hints: Vec<String> = flags_that_fit(plan, process, limit).into_iter().collect();
+    if estimate.batch.longest > 128 {
+        hints.push(format!("prepare the data with a shorter --max-length than {}", estimate.batch.longest));
     }
     if hints.is_empty() {
         hints.push("free some memory, or take a smaller model".to_owned());
     }
-    let (total, room, hints) = (human_bytes(need.total()), human_bytes(room), hints.join("; or "));
-    format!("training needs about {total} of memory, and {room} is available: {parts}{evaluation} (hint: {hints})")
+    let (total, limit, hints) = (human_bytes(estimate.total()), human_bytes(limit), hints.join("; or "));
+    format!("training needs about {total} of memory, and {limit} is available: {parts}{evaluation} (hint: {hints})")
 }
 
-/// The flags with the largest batches under which the run would fit. As many examples make up a step as before.
-pub(super) fn flags_that_fit(plan: &MemoryPlan, process: u64, room: u64) -> Option<String> {
+/// The flags with the largest batches that fit. The number of examples per step stays the same.
+pub(super) fn flags_that_fit(plan: &MemoryPlan, process: u64, limit: u64) -> Option<String> {
     let mut config = plan.config.clone();
-    let fits = |config: &TrainConfig| Need::of(&MemoryPlan { config, ..*plan }, process).total() <= room;
+    let fits = |config: &TrainConfig| MemoryEstimate::of(&MemoryPlan { config, ..*plan }, process).total() <= limit;
     let evaluation_fits = |config: &TrainConfig| {
-        let need = Need::of(&MemoryPlan { config, ..*plan }, process);
-        Need { gradients: 0, activations: 0, ..need }.total() <= room
+        let estimate = MemoryEstimate::of(&MemoryPlan { config, ..*plan }, process);
+        MemoryEstimate { gradients: 0, activations: 0, ..estimate }.total() <= limit
     };
     while !evaluation_fits(&config) && config.eval_batch_size > 1 {
         config.eval_batch_size /= 2;

@@ -1,5 +1,5 @@
-//! What is counted, for which batch, and what is said where it doesn't fit. The measured peaks that the figures were held
-//! against are in the module's documentation.
+//! Tests of the estimate, of the batch it is made for, and of the error message. The measured peaks are in the
+//! documentation of the module.
 
 use std::path::Path;
 
@@ -17,30 +17,30 @@ fn bert_base() -> model::Config {
     model::Config::from_json(json, Path::new("config.json")).unwrap()
 }
 
-fn need(config: &TrainConfig, precision: Precision, train: &[u32], validation: &[u32]) -> Need {
-    Need::of(&MemoryPlan { config, model: &bert_base(), precision, train, validation }, 150_000_000)
+fn estimate(config: &TrainConfig, precision: Precision, train: &[u32], validation: &[u32]) -> MemoryEstimate {
+    MemoryEstimate::of(&MemoryPlan { config, model: &bert_base(), precision, train, validation }, 150_000_000)
 }
 
-/// 109,486,085 parameters, 23,440,896 of them in the word embeddings, 38,400 in layer norms, 594,437 on top.
+/// 109,486,085 parameters, 23,440,896 of them in the word embeddings, 38,400 in layer norms, 594,437 in the head.
 const PARAMETERS: u64 = 109_486_085;
 const WORDS: u64 = 30_522 * 768;
-/// In the layers, those that compute in bf16.
+/// Weights of the encoder layers, which compute in bf16.
 const MATRICES: u64 = 12 * (4 * 768 * 768 + 2 * 768 * 3072);
 
 #[test]
 fn weights_optimizer_and_gradients_of_bert_base() {
     let (config, rows) = (TrainConfig::default(), [20; 64]);
-    let fp32 = need(&config, Precision::Fp32, &rows, &[]);
+    let fp32 = estimate(&config, Precision::Fp32, &rows, &[]);
     assert_eq!((fp32.weights, fp32.compute, fp32.optimizer), (4 * PARAMETERS, 0, 8 * PARAMETERS));
     let touched = 16 * 20 * 768;
     assert_eq!(fp32.gradients, 4 * (PARAMETERS - WORDS + touched));
-    let bf16 = need(&config, Precision::Bf16, &rows, &[]);
+    let bf16 = estimate(&config, Precision::Bf16, &rows, &[]);
     assert_eq!(bf16.compute, 2 * (PARAMETERS - 38_400 - 594_437));
     let summed = TrainConfig { gradient_accumulation_steps: 4, ..config.clone() };
-    let more = |precision, one: &Need| need(&summed, precision, &rows, &[]).gradients - 2 * one.gradients;
+    let more = |precision, one: &MemoryEstimate| estimate(&summed, precision, &rows, &[]).gradients - 2 * one.gradients;
     assert_eq!(more(Precision::Fp32, &fp32), 2 * 4 * WORDS, "only the table becomes dense, for sum and term");
     assert_eq!(more(Precision::Bf16, &bf16), 4 * (WORDS + MATRICES) + 4 * WORDS);
-    let one_batch = need(&summed, Precision::Fp32, &rows[..16], &[]);
+    let one_batch = estimate(&summed, Precision::Fp32, &rows[..16], &[]);
     assert_eq!(one_batch.gradients, fp32.gradients, "there is nothing to add to it");
     let sgd = TrainConfig {
         optimizer: OptimizerOptions {
@@ -49,17 +49,17 @@ fn weights_optimizer_and_gradients_of_bert_base() {
         },
         ..config
     };
-    assert_eq!(need(&sgd, Precision::Fp32, &rows, &[]).optimizer, 4 * PARAMETERS);
+    assert_eq!(estimate(&sgd, Precision::Fp32, &rows, &[]).optimizer, 4 * PARAMETERS);
 }
 
 #[test]
-fn what_is_frozen_needs_neither_state_nor_gradient() {
+fn frozen_parameters_have_no_state_and_no_gradient() {
     let freezing = |freeze_embeddings, freeze_layers| TrainConfig {
         regularization: RegularizationOptions { freeze_embeddings, freeze_layers, ..Default::default() },
         ..Default::default()
     };
     let config = freezing(true, 12);
-    let frozen = need(&config, Precision::Fp32, &[20; 64], &[]);
+    let frozen = estimate(&config, Precision::Fp32, &[20; 64], &[]);
     assert_eq!((frozen.optimizer, frozen.gradients), (8 * 594_437, 4 * 594_437));
     let lowest_two = freezing(false, 2);
     let frozen =
@@ -68,26 +68,26 @@ fn what_is_frozen_needs_neither_state_nor_gradient() {
 }
 
 #[test]
-fn the_heaviest_batch_is_one_that_training_takes() {
+fn the_largest_batch_is_a_batch_of_the_training_run() {
     let mut rows = vec![10; 63];
     rows.push(400);
     let config = TrainConfig { batch_size: 8, group_by_length: true, max_steps: Some(1), ..TrainConfig::default() };
-    let first = need(&config, Precision::Fp32, &rows, &[]);
+    let first = estimate(&config, Precision::Fp32, &rows, &[]);
     assert_eq!(first.batch, BatchShape { sentences: 8, tokens: 470, longest: 400 });
-    // Without grouping the long row comes where chance puts it: in some step of the epoch, whichever.
+    // Without grouping the long row is at a random step of the epoch.
     let alone = |steps| TrainConfig { batch_size: 1, max_steps: Some(steps), ..TrainConfig::default() };
-    assert_eq!(need(&alone(64), Precision::Fp32, &rows, &[]).batch.longest, 400);
+    assert_eq!(estimate(&alone(64), Precision::Fp32, &rows, &[]).batch.longest, 400);
     let place = BatchSampler::new(rows.clone(), 1, 42, false).epoch(0).iter().position(|batch| batch == [63]).unwrap();
     assert!(place > 0);
-    assert_eq!(need(&alone(place as u64), Precision::Fp32, &rows, &[]).batch.longest, 10);
-    assert_eq!(need(&alone(place as u64 + 1), Precision::Fp32, &rows, &[]).batch.longest, 400);
+    assert_eq!(estimate(&alone(place as u64), Precision::Fp32, &rows, &[]).batch.longest, 10);
+    assert_eq!(estimate(&alone(place as u64 + 1), Precision::Fp32, &rows, &[]).batch.longest, 400);
 }
 
 #[test]
-fn a_large_evaluation_counts_where_it_is_more() {
+fn a_large_evaluation_batch_determines_the_peak() {
     let config = TrainConfig { batch_size: 1, eval_batch_size: 512, ..TrainConfig::default() };
-    let small = need(&config, Precision::Fp32, &[10; 4], &[10; 512]);
-    let large = need(&config, Precision::Fp32, &[10; 4], &[500; 512]);
+    let small = estimate(&config, Precision::Fp32, &[10; 4], &[10; 512]);
+    let large = estimate(&config, Precision::Fp32, &[10; 4], &[500; 512]);
     assert!(small.evaluation < small.gradients + small.activations);
     let difference = large.total() - small.total();
     let expected = 1.05 * (large.evaluation - small.gradients - small.activations) as f64;
@@ -95,15 +95,15 @@ fn a_large_evaluation_counts_where_it_is_more() {
 }
 
 #[test]
-fn what_fits_is_let_through_and_what_does_not_is_told_what_would() {
+fn a_run_that_does_not_fit_is_refused_with_flags_that_would_fit() {
     let (config, model) = (TrainConfig { batch_size: 64, ..TrainConfig::default() }, bert_base());
     let rows = [256; 640];
     let plan =
         MemoryPlan { config: &config, model: &model, precision: Precision::Fp32, train: &rows, validation: &rows };
-    let need = Need::of(&plan, 150_000_000);
-    assert_eq!(check_against(&plan, need, 150_000_000, need.total()).unwrap(), need);
-    let message = check_against(&plan, need, 150_000_000, need.total() - 1).unwrap_err().to_string();
-    let total = disk::human_bytes(need.total());
+    let estimate = MemoryEstimate::of(&plan, 150_000_000);
+    assert_eq!(check_against(&plan, estimate, 150_000_000, estimate.total()).unwrap(), estimate);
+    let message = check_against(&plan, estimate, 150_000_000, estimate.total() - 1).unwrap_err().to_string();
+    let total = disk::human_bytes(estimate.total());
     assert!(message.starts_with(&format!("training needs about {total} of memory, and ")), "{message}");
     assert!(message.contains("weights 437.9 MB, optimizer 875.9 MB, gradients "), "{message}");
     assert!(message.contains("the pass over 64 texts of up to 256 tokens "), "{message}");
@@ -115,16 +115,16 @@ fn what_fits_is_let_through_and_what_does_not_is_told_what_would() {
 }
 
 #[test]
-fn the_flags_that_are_named_do_fit() {
+fn the_suggested_flags_fit() {
     let (config, model) =
         (TrainConfig { batch_size: 120, eval_batch_size: 1024, ..TrainConfig::default() }, bert_base());
     let rows = vec![256; 2048];
     let plan =
         MemoryPlan { config: &config, model: &model, precision: Precision::Bf16, train: &rows, validation: &rows };
-    let room = 6_000_000_000;
-    let need = Need::of(&plan, 0);
-    assert!(check_against(&plan, need, 0, room).is_err(), "it can't fit");
-    let flags = shortage::flags_that_fit(&plan, 0, room).unwrap();
+    let limit = 6_000_000_000;
+    let estimate = MemoryEstimate::of(&plan, 0);
+    assert!(check_against(&plan, estimate, 0, limit).is_err(), "it can't fit");
+    let flags = shortage::flags_that_fit(&plan, 0, limit).unwrap();
     let words: Vec<&str> = flags.split(' ').collect();
     let value = |flag: &str| words[words.iter().position(|word| *word == flag).unwrap() + 1].parse::<usize>().unwrap();
     let better = TrainConfig {
@@ -134,14 +134,14 @@ fn the_flags_that_are_named_do_fit() {
         ..TrainConfig::default()
     };
     assert_eq!(better.batch_size * better.gradient_accumulation_steps, 120);
-    assert!(Need::of(&MemoryPlan { config: &better, ..plan }, 0).total() <= room);
+    assert!(MemoryEstimate::of(&MemoryPlan { config: &better, ..plan }, 0).total() <= limit);
 }
 
 #[test]
-fn where_nothing_fits_no_batch_size_is_promised() {
+fn no_batch_size_is_suggested_if_none_fits() {
     let (config, model) = (TrainConfig::default(), bert_base());
     let plan =
         MemoryPlan { config: &config, model: &model, precision: Precision::Fp32, train: &[20; 64], validation: &[] };
-    let message = check_against(&plan, Need::of(&plan, 0), 0, 1_000_000_000).unwrap_err().to_string();
+    let message = check_against(&plan, MemoryEstimate::of(&plan, 0), 0, 1_000_000_000).unwrap_err().to_string();
     assert!(message.ends_with("(hint: free some memory, or take a smaller model)"), "{message}");
 }

@@ -1,4 +1,4 @@
-//! Progress on stderr: a bar with speed and time left on a terminal, and elsewhere a line at the start, at about every
+//! Progress on stderr: on a terminal a bar with speed and remaining time; otherwise a line at the start, at about every
 //! tenth of the run and after each evaluation, so that a log file stays readable.
 
 use std::io::{IsTerminal, Write, stderr};
@@ -10,18 +10,18 @@ use run::{EndReason, EndRecord, EvaluationRecord, Event, StartRecord, StepRecord
 
 use super::{Notice, Observer};
 
-/// Seconds from which on a save is worth a line.
+/// The shortest duration in seconds for which a save is reported.
 const SLOW_SAVE: f64 = 2.0;
 
-/// How much the shown loss and speed remember of the step before.
+/// Decay of the moving averages of the displayed loss and speed.
 const EMA_DECAY: f64 = 0.95;
 
-/// The progress of a run, for people to read.
+/// Prints the progress of a run.
 pub(crate) struct Progress {
     form: Form,
     epochs: u64,
-    loss: Smoothed,
-    speed: Smoothed,
+    loss: MovingAverage,
+    speed: MovingAverage,
 }
 
 enum Form {
@@ -30,7 +30,7 @@ enum Form {
 }
 
 impl Progress {
-    /// A bar where stderr is a terminal, lines elsewhere.
+    /// A bar if stderr is a terminal, otherwise lines.
     pub(super) fn on_stderr() -> Self {
         if stderr().is_terminal() {
             Self::with(Form::Bar(ProgressBar::new(0)))
@@ -46,19 +46,19 @@ impl Progress {
     }
 
     fn with(form: Form) -> Self {
-        Self { form, epochs: 0, loss: Smoothed::default(), speed: Smoothed::default() }
+        Self { form, epochs: 0, loss: MovingAverage::default(), speed: MovingAverage::default() }
     }
 
-    /// Shows a line, above the bar where there is one. A closed stderr is no reason to stop a training.
-    fn say(&mut self, line: &str) {
+    /// Prints a line, above the bar if there is one. Ignores write errors, so that a closed stderr does not stop training.
+    fn print_line(&mut self, line: &str) {
         match &mut self.form {
             Form::Bar(bar) => bar.println(line),
             Form::Lines(writer) => drop(writeln!(writer, "{line}")),
         }
     }
 
-    /// Shows what is being done, where there is a bar.
-    fn bar_says(&self, what: &str) {
+    /// Sets the message of the bar, if there is one.
+    fn set_bar_message(&self, what: &str) {
         if let Form::Bar(bar) = &self.form {
             bar.set_message(what.to_owned());
         }
@@ -73,7 +73,7 @@ impl Progress {
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(250));
         }
-        self.say(&describe(start));
+        self.print_line(&describe(start));
     }
 
     fn on_step(&mut self, step: &StepRecord) {
@@ -92,7 +92,7 @@ impl Progress {
             {
                 let (number, total, percent) = (step.step, step.total_steps, 100 * step.step / step.total_steps.max(1));
                 let left = FormattedDuration(time_left(step));
-                self.say(&format!(
+                self.print_line(&format!(
                     "step {number}/{total} ({percent} %), epoch {:.2}: {figures}, {left} left",
                     step.epoch
                 ));
@@ -107,7 +107,7 @@ impl Progress {
             bar.set_message("");
             bar.abandon(); // keeps the bar where it stopped
         }
-        self.say(&describe_end(end));
+        self.print_line(&describe_end(end));
     }
 }
 
@@ -116,12 +116,12 @@ impl Observer for Progress {
         match notice {
             Notice::Record(Event::Start(start)) => self.on_start(start),
             Notice::Record(Event::Step(step)) => self.on_step(step),
-            Notice::Record(Event::Evaluation(evaluation)) => self.say(&describe_evaluation(evaluation)),
+            Notice::Record(Event::Evaluation(evaluation)) => self.print_line(&describe_evaluation(evaluation)),
             Notice::Record(Event::End(end)) => self.on_end(end),
-            Notice::EvaluationStarts { split } => self.bar_says(&format!("evaluating on {split}")),
-            Notice::SaveStarts => self.bar_says("saving"),
+            Notice::EvaluationStarts { split } => self.set_bar_message(&format!("evaluating on {split}")),
+            Notice::SaveStarts => self.set_bar_message("saving"),
             Notice::Saved { step, seconds } if *seconds >= SLOW_SAVE => {
-                self.say(&format!("step {step}: saved in {seconds:.1} s"));
+                self.print_line(&format!("step {step}: saved in {seconds:.1} s"));
             }
             Notice::Saved { .. } => {}
         }
@@ -172,7 +172,7 @@ fn describe_end(end: &EndRecord) -> String {
     format!("{why} after {:.2} epochs, {} steps, {time}{kept}", end.epoch, end.step)
 }
 
-/// The epoch that a step belongs to, from 1: the last step of an epoch stands exactly at its end.
+/// The epoch that a step belongs to, from 1: the last step of an epoch is exactly at its end.
 fn epoch_at(step: &StepRecord, epochs: u64) -> u64 {
     (step.epoch.ceil() as u64).clamp(1, epochs.max(1))
 }
@@ -182,7 +182,7 @@ fn tenth(step: u64, total_steps: u64) -> u64 {
     10 * step / total_steps.max(1)
 }
 
-/// The steps to come at the mean pace of those done.
+/// The remaining time, from the mean time per step so far.
 fn time_left(step: &StepRecord) -> Duration {
     let pace = step.seconds / step.step.max(1) as f64;
     seconds(pace * step.total_steps.saturating_sub(step.step) as f64)
@@ -197,14 +197,14 @@ fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}") } else { format!("{per_second:.0}") }
 }
 
-/// An exponential mean without a start-up bias; what isn't finite is passed over.
+/// An exponential moving average with bias correction; ignores values that are not finite.
 #[derive(Default)]
-struct Smoothed {
+struct MovingAverage {
     sum: f64,
     weight: f64,
 }
 
-impl Smoothed {
+impl MovingAverage {
     fn add(&mut self, value: f64) {
         if value.is_finite() {
             self.sum = EMA_DECAY * self.sum + (1.0 - EMA_DECAY) * value;
@@ -229,11 +229,11 @@ mod tests {
     use super::super::samples;
     use super::*;
 
-    /// A writer whose text can be looked at.
+    /// A writer whose output the test can read.
     #[derive(Clone, Default)]
-    struct Paper(Rc<RefCell<Vec<u8>>>);
+    struct SharedBuffer(Rc<RefCell<Vec<u8>>>);
 
-    impl Write for Paper {
+    impl Write for SharedBuffer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.borrow_mut().write(bytes)
         }
@@ -245,8 +245,8 @@ mod tests {
 
     /// The lines of a run of `total` steps from `first` on.
     fn lines(first: u64, total: u64) -> Vec<String> {
-        let paper = Paper::default();
-        let mut progress = Progress::lines(paper.clone());
+        let buffer = SharedBuffer::default();
+        let mut progress = Progress::lines(buffer.clone());
         progress.on_start(&StartRecord { total_steps: total, steps_done: first - 1, ..samples::start() });
         for number in first..=total {
             let seconds = number as f64 * 0.5;
@@ -254,11 +254,11 @@ mod tests {
         }
         progress.notify(&Notice::Record(&Event::Evaluation(samples::evaluation())));
         progress.on_end(&samples::end());
-        String::from_utf8(paper.0.take()).unwrap().lines().map(str::to_owned).collect()
+        String::from_utf8(buffer.0.take()).unwrap().lines().map(str::to_owned).collect()
     }
 
     #[test]
-    fn a_log_gets_a_line_a_tenth_and_one_an_evaluation() {
+    fn a_log_has_a_line_per_tenth_and_per_evaluation() {
         let lines = lines(1, 1299);
         assert_eq!(lines.len(), 1 + 10 + 1 + 1);
         assert_eq!(
@@ -280,23 +280,23 @@ mod tests {
     }
 
     #[test]
-    fn a_short_run_gets_at_most_a_line_a_step() {
+    fn a_short_run_has_at_most_one_line_per_step() {
         assert_eq!(lines(1, 3).len(), 1 + 3 + 2);
     }
 
     #[test]
-    fn a_save_is_told_where_it_takes_long() {
-        let paper = Paper::default();
-        let mut progress = Progress::lines(paper.clone());
+    fn only_slow_saves_are_reported() {
+        let buffer = SharedBuffer::default();
+        let mut progress = Progress::lines(buffer.clone());
         for (step, seconds) in [(10, 0.7), (20, 2.25), (30, 1.99)] {
             progress.notify(&Notice::SaveStarts);
             progress.notify(&Notice::Saved { step, seconds });
         }
-        assert_eq!(String::from_utf8(paper.0.take()).unwrap(), "step 20: saved in 2.2 s\n");
+        assert_eq!(String::from_utf8(buffer.0.take()).unwrap(), "step 20: saved in 2.2 s\n");
     }
 
     #[test]
-    fn a_run_that_goes_on_counts_its_pace_from_there() {
+    fn a_resumed_run_reports_steps_and_time_left_from_its_start() {
         let lines = lines(901, 1000);
         assert!(lines[0].contains("1000 steps from step 900"), "{}", lines[0]);
         assert_eq!(lines.len(), 1 + 1 + 2);
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn frozen_parameters_and_each_ending_are_told() {
+    fn frozen_parameters_and_each_end_reason_are_reported() {
         let start = StartRecord { parameters: 1_000_000, trainable_parameters: 250_000, ..samples::start() };
         assert!(describe(&start).contains("(1.0 M parameters, 25 % of it trained)"));
         let end = |reason| describe_end(&EndRecord { reason, best: None::<Best>, ..samples::end() });
@@ -333,8 +333,8 @@ mod tests {
     }
 
     #[test]
-    fn the_smoothed_loss_starts_at_the_first_and_passes_over_what_is_not_finite() {
-        let mut loss = Smoothed::default();
+    fn the_smoothed_loss_is_unbiased_and_ignores_values_that_are_not_finite() {
+        let mut loss = MovingAverage::default();
         loss.add(f64::NAN);
         assert!(loss.value().is_nan());
         loss.add(0.8);

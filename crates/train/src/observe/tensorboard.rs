@@ -1,7 +1,7 @@
 //! TensorBoard's event files: scalars over steps, without a dependency on TensorFlow.
 //!
-//! A file is a row of records, each `length: u64 | masked CRC of length: u32 | bytes | masked CRC of bytes: u32`, little
-//! end first, with CRC-32C and the mask `rotate_right(crc, 15) + 0xa282ead8` (tensorflow/core/lib/io/record_writer.h).
+//! A file is a sequence of records, each `length: u64 | masked CRC of length: u32 | bytes | masked CRC of bytes: u32`, little-
+//! endian, with CRC-32C and the mask `rotate_right(crc, 15) + 0xa282ead8` (tensorflow/core/lib/io/record_writer.h).
 //! The bytes are a protobuf `Event` (tensorflow/core/util/event.proto) with these fields:
 //!
 //! | message | field | number | wire type |
@@ -17,21 +17,21 @@ use run::{AppendFile, EVENTS, EvaluationRecord, Event, RunFolder, StepRecord};
 use super::{Notice, Observer};
 use crate::error::Result;
 
-/// What the first record of every file says.
+/// The file version, the content of the first record.
 const FILE_VERSION: &str = "brain.Event:2";
 
-/// Writes the figures of every step and evaluation to an event file in the run's folder.
+/// Writes the scalars of every step and evaluation to an event file in the run's folder.
 ///
-/// Steps stand under `train/`, evaluations under the name of their split.
+/// The tags of steps start with `train/`, those of evaluations with the name of their split.
 pub(crate) struct TensorBoard {
     log: AppendFile,
 }
 
 impl TensorBoard {
-    /// Begins an event file: `events.out.tfevents.SECONDS.HOST.PID.0`.
+    /// Creates an event file: `events.out.tfevents.SECONDS.HOST.PID.0`.
     ///
     /// # Errors
-    /// A file that can't be made.
+    /// A file that can't be created.
     pub(super) fn create(run: &RunFolder) -> Result<Self> {
         let now = now();
         let name = format!("{EVENTS}{}.{}.{}.0", now as u64, host_name(), std::process::id());
@@ -134,7 +134,7 @@ fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32C (Castagnoli), a byte at a time: a record has a few hundred.
+/// CRC-32C (Castagnoli), one byte at a time, which is fast enough for records of a few hundred bytes.
 fn crc32c(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
@@ -158,7 +158,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// The machine's name where it can be had, in characters fit for a file name.
+/// The host name, or `localhost` if unknown, with only characters that are valid in a file name.
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
     let name: String = name.unwrap_or_default().trim().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
@@ -174,7 +174,7 @@ mod tests {
     const FIXTURE: &str = "tensorboard/scalars.tfevents";
 
     #[test]
-    fn crc_and_mask_are_those_of_the_published_vectors() {
+    fn crc_and_mask_match_published_test_vectors() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283); // the check value of CRC-32C
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa); // RFC 3720, B.4
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_those_that_python_writes() {
+    fn the_bytes_equal_those_written_by_python() {
         let step = StepRecord { loss: f64::NAN, ..samples::step(300) };
         let events = [
             event(1_795_413_884.5, 0, Content::FileVersion),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_gets_one_file_with_a_record_for_each_step_and_evaluation() {
+    fn a_run_has_one_file_with_a_record_for_each_step_and_evaluation() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(Some(folder.path()), "sst2", "tiny").unwrap();
         let mut board = TensorBoard::create(&run).unwrap();
