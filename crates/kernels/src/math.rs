@@ -1,4 +1,4 @@
-//! Elementary functions in a form that loops over them vectorise.
+//! Elementary functions in a form that loops over them vectorize.
 
 use crate::isa::fma;
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn exp_is_exp() {
+    fn exp_matches_fp64() {
         for i in -870_000..=880_000 {
             let x = i as f32 / 10_000.0;
             let (ours, reference) = (f64::from(exp::<BASELINE>(x)), f64::from(x).exp());
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn tanh_is_tanh() {
+    fn tanh_matches_fp64() {
         for i in -20_000..=20_000 {
             let x = i as f32 / 1000.0;
             assert!((f64::from(tanh::<BASELINE>(x)) - f64::from(x).tanh()).abs() < 3e-7, "{x}");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_normal_distribution_is_itself() {
+    fn normal_matches_fp64() {
         for i in -12_000..=12_000 {
             let x = i as f32 / 1000.0;
             let (cdf, density) = normal::<BASELINE>(x);

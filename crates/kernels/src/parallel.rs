@@ -145,7 +145,7 @@ impl<'a, T> Shared<'a, T> {
     /// # Panics
     /// If they don't lie within the slice.
     #[inline(always)]
-    #[expect(clippy::mut_from_ref, reason = "that is what it is for; the caller vouches for disjoint parts")]
+    #[expect(clippy::mut_from_ref, reason = "that is what it is for; the caller guarantees disjoint parts")]
     pub(crate) unsafe fn slice(&self, start: usize, len: usize) -> &mut [T] {
         assert!(start <= self.len && len <= self.len - start, "{len} from {start} on are not within {}", self.len);
         // SAFETY: within the slice that this was made of, by the line above; not shared, by the caller's contract.

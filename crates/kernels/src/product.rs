@@ -86,9 +86,9 @@ mod avx512 {
 
     use super::{LANES, Size, Strides};
 
-    /// Rows of a tile; with [`WIDE`] vectors each they fill half of the 32 registers, which hides the latency of the sums.
-    const TALL: usize = 8;
-    const WIDE: usize = 2;
+    /// Rows of a tile; with [`TILE_VECTORS`] vectors each they fill half of the 32 registers, which hides the latency of the sums.
+    const TILE_ROWS: usize = 8;
+    const TILE_VECTORS: usize = 2;
 
     /// # Safety
     /// The processor has AVX-512, and the slices are as long as [`super::multiply`] checks.
@@ -97,10 +97,10 @@ mod avx512 {
         let Size { m, n, k } = size;
         let mut j = 0;
         while j < n {
-            let wide = n - j >= WIDE * LANES;
+            let wide = n - j >= TILE_VECTORS * LANES;
             let mut i = 0;
             while i < m {
-                let tall = (m - i).min(TALL);
+                let tall = (m - i).min(TILE_ROWS);
                 // SAFETY: row i, column j and the tile behind them lie within the matrices, by the caller's word.
                 unsafe {
                     let place = Operands {
@@ -133,7 +133,7 @@ mod avx512 {
                 }
                 i += tall;
             }
-            j += if wide { WIDE * LANES } else { LANES };
+            j += if wide { TILE_VECTORS * LANES } else { LANES };
         }
     }
 
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn transposes_are_transposes() {
+    fn transpose_matches_the_definition() {
         for rows in [1, 5, 16, 25, 33] {
             for columns in [1, 8, 16, 20, 64] {
                 let (width, length) = (columns_of(columns), columns_of(rows));
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn products_are_products() {
+    fn multiply_matches_the_definition() {
         for m in [0, 1, 2, 3, 5, 7, 8, 9, 16, 21] {
             for n in [16, 32, 48, 64] {
                 for k in [0, 1, 5, 33] {

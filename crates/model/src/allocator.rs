@@ -21,11 +21,11 @@ unsafe extern "C" {
 /// `mi_option_purge_delay`: milliseconds after which freed pages go back to the kernel.
 const PURGE_DELAY: c_int = 15;
 /// What mimalloc sets it to; any other value was set by the user (`MIMALLOC_PURGE_DELAY`).
-const USUAL_DELAY: c_long = 1000;
-const NEVER: c_long = -1;
+const DEFAULT_PURGE_DELAY: c_long = 1000;
+const NEVER_PURGE: c_long = -1;
 
 /// `mi_option_allow_large_os_pages`: whether memory is asked for in pages of 2 MiB. Set where it is 0.
-const LARGE_PAGES: c_int = 6;
+const ALLOW_LARGE_OS_PAGES: c_int = 6;
 
 /// Prepares for tensors, unless the environment says otherwise. Freed memory is kept for the next step: the process's peak
 /// stays, what it holds between peaks doesn't shrink. And memory comes in large pages: a product that walks through
@@ -33,11 +33,11 @@ const LARGE_PAGES: c_int = 6;
 pub(crate) fn prepare() {
     // SAFETY: both may be called from any thread at any time; an option is one word.
     unsafe {
-        if mi_option_get(PURGE_DELAY) == USUAL_DELAY {
-            mi_option_set(PURGE_DELAY, NEVER);
+        if mi_option_get(PURGE_DELAY) == DEFAULT_PURGE_DELAY {
+            mi_option_set(PURGE_DELAY, NEVER_PURGE);
         }
         if std::env::var_os("MIMALLOC_ALLOW_LARGE_OS_PAGES").is_none() {
-            mi_option_set(LARGE_PAGES, 1);
+            mi_option_set(ALLOW_LARGE_OS_PAGES, 1);
             advise_large_pages();
         }
     }
@@ -49,7 +49,7 @@ pub(crate) fn prepare() {
 fn advise_large_pages() {
     const ARENA: usize = 64 << 20;
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    for (start, end) in maps.lines().filter_map(anonymous) {
+    for (start, end) in maps.lines().filter_map(anonymous_mapping) {
         if end - start >= ARENA {
             // SAFETY: the range is mapped, by the kernel's word, and the advice changes no content. It may be refused.
             unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
@@ -62,7 +62,7 @@ fn advise_large_pages() {}
 
 /// The addresses of a line of `/proc/self/maps` that tells of private, writable memory without a file or a name.
 #[cfg(target_os = "linux")]
-fn anonymous(line: &str) -> Option<(usize, usize)> {
+fn anonymous_mapping(line: &str) -> Option<(usize, usize)> {
     let mut words = line.split_ascii_whitespace();
     let (range, rights, inode) = (words.next()?, words.next()?, words.nth(2)?);
     let (start, end) = range.split_once('-')?;
@@ -76,14 +76,14 @@ fn anonymous(line: &str) -> Option<(usize, usize)> {
 /// used, by the thread that uses it. fp32.
 pub fn untouched_zeros(shape: &[i64], device: Device) -> Tensor {
     let mut tensor = Tensor::empty(shape, (Kind::Float, device));
-    if device == Device::Cpu && give_up_pages(&tensor) { tensor } else { tensor.zero_() }
+    if device == Device::Cpu && release_pages(&tensor) { tensor } else { tensor.zero_() }
 }
 
 /// Whether most of the tensor's memory was given back to the kernel and all of it reads as zeros.
 ///
 /// Only whole huge pages are: a piece of one would break it up, and ordinary pages cost more to get, byte for byte.
 #[cfg(target_os = "linux")]
-fn give_up_pages(tensor: &Tensor) -> bool {
+fn release_pages(tensor: &Tensor) -> bool {
     /// The size of a huge page where there are any, and a multiple of every ordinary page's.
     const HUGE: usize = 2 << 20;
     let (start, bytes) = (tensor.data_ptr() as usize, tensor.numel() * size_of::<f32>());
@@ -106,7 +106,7 @@ fn give_up_pages(tensor: &Tensor) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn give_up_pages(_: &Tensor) -> bool {
+fn release_pages(_: &Tensor) -> bool {
     false
 }
 
@@ -120,21 +120,21 @@ mod tests {
         let wish = std::env::var("MIMALLOC_PURGE_DELAY").ok().and_then(|value| value.parse().ok());
         prepare();
         // SAFETY: as above.
-        assert_eq!(unsafe { mi_option_get(PURGE_DELAY) }, wish.unwrap_or(NEVER));
+        assert_eq!(unsafe { mi_option_get(PURGE_DELAY) }, wish.unwrap_or(NEVER_PURGE));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn only_nameless_memory_is_advised() {
         let line = "7f12a0000000-7f12e0000000 rw-p 00000000 00:00 0 ";
-        assert_eq!(anonymous(line), Some((0x7f12_a000_0000, 0x7f12_e000_0000)));
+        assert_eq!(anonymous_mapping(line), Some((0x7f12_a000_0000, 0x7f12_e000_0000)));
         for other in [
             "7f12a0000000-7f12e0000000 r--p 00000000 00:00 0 ",
             "7f12a0000000-7f12e0000000 rw-p 00000000 00:00 0 [stack]",
             "7f12a0000000-7f12e0000000 rw-p 00001000 fe:00 1234 /usr/lib/libc.so.6",
             "",
         ] {
-            assert_eq!(anonymous(other), None, "{other:?}");
+            assert_eq!(anonymous_mapping(other), None, "{other:?}");
         }
     }
 

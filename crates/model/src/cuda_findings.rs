@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_gpus_are_told_from_chosen_ones() {
+    fn hidden_and_selected_gpus_are_distinguished() {
         for value in ["", "-1", "NoDevFiles", "-1,0"] {
             let text = CudaFindings { visible_devices: Some(value.into()), ..everything() }.to_string();
             assert!(text.contains(&format!("CUDA_VISIBLE_DEVICES=\"{value}\" hides every GPU")), "{text}");
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_driver_is_told_what_is_needed() {
+    fn an_old_driver_is_named_with_the_minimum_version() {
         let with = |driver: &str, cuda| CudaFindings { driver: Some(driver.into()), cuda: Some(cuda), ..everything() };
         assert!(with("470.256.02", 12080).to_string().contains("this CUDA needs driver 525.60 or newer"));
         assert!(with("570.86.15", 13000).to_string().contains("this CUDA needs driver 580.65 or newer"));

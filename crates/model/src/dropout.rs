@@ -56,7 +56,7 @@ impl Site {
                 let factors = mask.to_vec(rows as usize, width as usize);
                 Tensor::from_slice(&factors).view([rows, width]).to_kind(kind)
             }
-            _ => self.drawn(&[rows, width], kind, device),
+            _ => self.sample_on_device(&[rows, width], kind, device),
         }
     }
 
@@ -73,7 +73,7 @@ impl Site {
         let queries = if rows == RowSelection::All { longest } else { 1 };
         let shape = [batch, heads, queries, longest];
         let Some(mask) = self.mask().filter(|_| device == Device::Cpu) else {
-            return self.drawn(&shape, kind, device);
+            return self.sample_on_device(&shape, kind, device);
         };
         let cu_seqlens = inputs.cu_seqlens_of(rows);
         let mut factors = vec![0f32; shape.iter().product::<i64>() as usize];
@@ -87,7 +87,7 @@ impl Site {
     }
 
     /// By the device's own generator, seeded for this site alone.
-    fn drawn(&self, shape: &[i64], kind: Kind, device: Device) -> Tensor {
+    fn sample_on_device(&self, shape: &[i64], kind: Kind, device: Device) -> Tensor {
         tch::manual_seed((self.key >> 1) as i64);
         let mut keep = Tensor::empty(shape, (kind, device)).bernoulli_float_(1.0 - self.p);
         keep.g_mul_scalar_(1.0 / (1.0 - self.p))
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_devices_own_generator_is_seeded_by_the_site() {
         let site = DropoutStream::new(1, 1, 0).site(0.25).expect("a site");
-        let draw = |site: &Site| site.drawn(&[100, 100], Kind::Float, Device::Cpu);
+        let draw = |site: &Site| site.sample_on_device(&[100, 100], Kind::Float, Device::Cpu);
         let (first, again) = (draw(&site), draw(&site));
         assert!(first.equal(&again));
         let kept = f64::try_from(first.gt(0.0).to_kind(Kind::Float).mean(Kind::Float)).expect("a number");

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dry_run_is_the_real_model_with_its_gradients() {
+    fn estimated_bytes_match_a_real_model() {
         for precision in [Precision::Fp32, Precision::Bf16] {
             let model = SequenceClassifier::random(config(), Device::Cpu, precision, 1);
             let inputs = Inputs::new(&[2, 7, 9, 3, 2, 8, 3], &[0, 4, 7], Device::Cpu);

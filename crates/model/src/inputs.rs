@@ -90,7 +90,7 @@ impl Inputs {
         let mut unique_ids = input_ids.to_vec();
         unique_ids.sort_unstable();
         unique_ids.dedup();
-        // Every id is in the list, so the search always succeeds; `partition_point` says the same without a branch.
+        // Every id is in the list, so the search always succeeds; `partition_point` finds the same index without a branch.
         let position = |id: &i64| unique_ids.partition_point(|other| other < id);
         let to_device = |list: &[i64]| Tensor::from_slice(list).to_device(device);
         let rows = if device == Device::Cpu { input_ids.len().next_multiple_of(ROW_BLOCK) } else { input_ids.len() };
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "does not divide 2 tokens into sentences")]
-    fn a_wrongly_cut_batch_is_a_bug() {
+    fn invalid_cu_seqlens_panic() {
         let _ = Inputs::new(&[1, 2], &[0, 2, 2], Device::Cpu);
     }
 }

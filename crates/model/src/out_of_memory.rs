@@ -14,29 +14,29 @@ use tch::TchError;
 use crate::error::ModelError;
 
 /// How libtorch's allocator, CUDA itself and cuBLAS say that the GPU's memory doesn't suffice.
-const SIGNS: [&str; 3] = ["CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"];
+const OUT_OF_MEMORY_MESSAGES: [&str; 3] = ["CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"];
 
 /// The result of `pass`, or `None` where the GPU's memory didn't suffice for it. Any other panic continues to unwind.
 ///
 /// # Errors
 /// What `pass` returns, unless it is that.
 pub fn catch_out_of_memory<T>(pass: impl FnOnce() -> Result<T, ModelError>) -> Result<Option<T>, ModelError> {
-    keep_quiet_when_caught();
+    install_panic_hook();
     // The caller throws away what a pass that failed was given, or gives it whole to the next attempt.
     let before = CATCHING.replace(true);
     let caught = panic::catch_unwind(AssertUnwindSafe(pass));
     CATCHING.set(before);
     match caught {
         Ok(Ok(value)) => Ok(Some(value)),
-        Ok(Err(ModelError::Torch(TchError::Torch(text)))) if says_so(&text) => Ok(None),
+        Ok(Err(ModelError::Torch(TchError::Torch(text)))) if is_out_of_memory(&text) => Ok(None),
         Ok(Err(error)) => Err(error),
-        Err(payload) if message(payload.as_ref()).is_some_and(says_so) => Ok(None),
+        Err(payload) if message(payload.as_ref()).is_some_and(is_out_of_memory) => Ok(None),
         Err(payload) => panic::resume_unwind(payload),
     }
 }
 
-fn says_so(text: &str) -> bool {
-    SIGNS.iter().any(|sign| text.contains(sign))
+fn is_out_of_memory(text: &str) -> bool {
+    OUT_OF_MEMORY_MESSAGES.iter().any(|sign| text.contains(sign))
 }
 
 /// The text of a panic.
@@ -50,13 +50,13 @@ thread_local! {
 }
 
 /// Suppresses the report of a panic that is handled. Every other panic is reported as before.
-fn keep_quiet_when_caught() {
+fn install_panic_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let report = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            let dealt_with = CATCHING.get() && message(panic.payload()).is_some_and(says_so);
-            if !dealt_with {
+            let is_handled = CATCHING.get() && message(panic.payload()).is_some_and(is_out_of_memory);
+            if !is_handled {
                 report(panic);
             }
         }));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     /// What tch's infallible methods do with the result of the fallible ones.
-    fn infallibly(result: Result<u32, TchError>) -> Result<u32, ModelError> {
+    fn unwrap_like_tch(result: Result<u32, TchError>) -> Result<u32, ModelError> {
         Ok(result.unwrap())
     }
 
@@ -93,7 +93,7 @@ mod tests {
             "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
         ] {
             assert_eq!(catch_out_of_memory::<u32>(|| Err(torch(text).into())).unwrap(), None);
-            assert_eq!(catch_out_of_memory(|| infallibly(Err(torch(text)))).unwrap(), None);
+            assert_eq!(catch_out_of_memory(|| unwrap_like_tch(Err(torch(text)))).unwrap(), None);
         }
     }
 
@@ -111,7 +111,7 @@ mod tests {
     fn other_panics_go_on_as_they_were() {
         for error in [torch("CUDA error: device-side assert triggered"), TchError::Kind("out of memory".to_owned())] {
             let expected = format!("{error:?}");
-            let fails = AssertUnwindSafe(|| catch_out_of_memory(|| infallibly(Err(error))));
+            let fails = AssertUnwindSafe(|| catch_out_of_memory(|| unwrap_like_tch(Err(error))));
             let payload = panic::catch_unwind(fails).unwrap_err();
             let text = message(payload.as_ref()).expect("a text");
             assert!(text.contains(&expected), "{text}");

@@ -167,7 +167,7 @@ fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64
 }
 
 #[test]
-fn fp32_gradients_are_autograds() {
+fn fp32_gradients_match_autograd() {
     for (seed, act) in ["gelu", "gelu_new", "relu", "silu", "tanh"].into_iter().enumerate() {
         for count in [1, 5] {
             let sentences = sentences(seed as u64 * 10 + count, count as usize);

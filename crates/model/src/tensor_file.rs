@@ -16,7 +16,7 @@ use crate::error::ModelError;
 use crate::tensor_slice::bytes;
 
 /// Elements that are copied at once where a tensor can't be written from its own memory: 8 MB.
-const PIECE: i64 = 2 << 20;
+const CHUNK_ELEMENTS: i64 = 2 << 20;
 
 /// Writes tensors of any kind and device as fp32. What is contiguous fp32 on the CPU is written from its own memory,
 /// all else in pieces through one buffer of 8 MB.
@@ -44,18 +44,18 @@ pub fn write_tensors<'a>(
         if tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous() {
             out.write_all(bytes(tensor))?;
         } else {
-            write_in_pieces(out, tensor, &mut buffer)?;
+            write_in_chunks(out, tensor, &mut buffer)?;
         }
     }
     Ok(())
 }
 
 /// The same for a tensor that is somewhere else or something else. The buffer is made by the first one.
-fn write_in_pieces(out: &mut impl Write, tensor: &Tensor, buffer: &mut Option<Tensor>) -> io::Result<()> {
+fn write_in_chunks(out: &mut impl Write, tensor: &Tensor, buffer: &mut Option<Tensor>) -> io::Result<()> {
     let all = tensor.f_contiguous().and_then(|tensor| tensor.f_view(-1)).map_err(io::Error::other)?;
-    let buffer = buffer.get_or_insert_with(|| Tensor::empty(PIECE, (Kind::Float, Device::Cpu)));
-    for start in (0..all.size()[0]).step_by(PIECE as usize) {
-        let length = PIECE.min(all.size()[0] - start);
+    let buffer = buffer.get_or_insert_with(|| Tensor::empty(CHUNK_ELEMENTS, (Kind::Float, Device::Cpu)));
+    for start in (0..all.size()[0]).step_by(CHUNK_ELEMENTS as usize) {
+        let length = CHUNK_ELEMENTS.min(all.size()[0] - start);
         let copy = || {
             let mut piece = buffer.f_narrow(0, 0, length)?;
             piece.f_copy_(&all.f_narrow(0, start, length)?)?;
@@ -123,7 +123,7 @@ mod tests {
     /// Longer than one piece, in another order in memory, and in another type.
     #[test]
     fn what_is_not_contiguous_fp32_is_written_as_it_would_be() {
-        let rows = 3 * PIECE / 1024 + 7;
+        let rows = 3 * CHUNK_ELEMENTS / 1024 + 7;
         let tensor = Tensor::arange(rows * 1024, (Kind::Int64, Device::Cpu)).view([rows, 1024]);
         let turned = tensor.to_kind(Kind::Float).tr();
         let written = |tensor: &Tensor| {

@@ -62,7 +62,7 @@ pub(crate) use with_float;
 /// storage, and by no operation of libtorch.
 pub unsafe fn checked_slice<'a, T: TensorElement>(tensor: &'a Tensor, name: &str) -> Result<&'a [T], ModelError> {
     let (data, len) = checked::<T>(tensor, name)?;
-    // SAFETY: `len` contiguous elements of that format in CPU memory, which the tensor keeps alive; the caller vouches for
+    // SAFETY: `len` contiguous elements of that format in CPU memory, which the tensor keeps alive; the caller guarantees
     // nothing writing to them.
     Ok(unsafe { std::slice::from_raw_parts(data, len) })
 }
@@ -187,13 +187,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "expected float32, contiguous, on cpu")]
-    fn another_format_is_a_bug() {
+    fn wrong_dtype_panics() {
         let _ = slice::<f32>(&Tensor::from_slice(&[1i64]));
     }
 
     #[test]
     #[should_panic(expected = "expected float32, contiguous, on cpu")]
-    fn a_view_with_gaps_is_a_bug() {
+    fn non_contiguous_tensor_panics() {
         let _ = slice::<f32>(&Tensor::zeros([4, 4], (Kind::Float, Device::Cpu)).tr());
     }
 }

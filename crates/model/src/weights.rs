@@ -73,13 +73,13 @@ pub(crate) fn load(
     specs.sort_unstable_by_key(|spec| &spec.name);
     for &spec in &specs {
         let view = views.get(&spec.name).map(|(_, view)| view);
-        let starts_afresh = match (spec.role, view) {
+        let is_reinitialized = match (spec.role, view) {
             (Role::Embedding, _) => false,
             (Role::Layer(index), _) => index >= kept_layers,
             (Role::Head, None) => options.new_head,
             (Role::Head, Some(view)) => options.new_head && spec.per_class && !same_shape(view, &spec.shape),
         };
-        if starts_afresh {
+        if is_reinitialized {
             fresh.push(spec);
         } else if let Some((view, kind)) = problems.check(spec, view) {
             found.push((spec, view, kind));
@@ -116,7 +116,7 @@ type FoundTensor<'a> = (&'a ParameterSpec, &'a TensorView<'a>, Kind);
 /// The tensors in fp32 on the CPU. A page of fresh memory costs more to get than to fill, so all threads do both.
 fn masters(found: &[FoundTensor]) -> BTreeMap<String, Tensor> {
     /// Bytes: large enough that taking the next piece costs nothing, small enough that all threads end together.
-    const PIECE: usize = 4 << 20;
+    const CHUNK_BYTES: usize = 4 << 20;
     let mut tensors: Vec<Tensor> = found
         .iter()
         .map(|(spec, view, kind)| match kind {
@@ -127,7 +127,7 @@ fn masters(found: &[FoundTensor]) -> BTreeMap<String, Tensor> {
     let to_copy = found.iter().zip(&mut tensors).filter(|((_, _, kind), _)| *kind == Kind::Float);
     // The shapes are the same, so the sizes are too.
     let pieces = to_copy
-        .flat_map(|((_, view, _), tensor)| view.data().chunks(PIECE).zip(bytes_mut(tensor).chunks_mut(PIECE)))
+        .flat_map(|((_, view, _), tensor)| view.data().chunks(CHUNK_BYTES).zip(bytes_mut(tensor).chunks_mut(CHUNK_BYTES)))
         .collect();
     parallel::for_each(pieces, |(from, to): (&[u8], &mut [u8])| to.copy_from_slice(from));
     found.iter().map(|(spec, ..)| spec.name.clone()).zip(tensors).collect()

@@ -159,7 +159,7 @@ fn large_scores_do_not_overflow() {
 
 #[test]
 #[should_panic(expected = "values are fewer than")]
-fn too_short_a_slice_is_a_bug() {
+fn short_slices_panic() {
     let keys = [0, 2];
     let shape = AttentionShape { cu_seqlens_q: &keys, cu_seqlens_k: &keys, heads: 1, head_size: 2 };
     let vectors = Vectors { data: &[0f32; 3][..], stride: 2, offset: 0 };

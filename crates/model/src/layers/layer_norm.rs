@@ -42,7 +42,7 @@ impl Sites {
 #[derive(Debug)]
 pub(crate) struct Saved {
     sites: Sites,
-    /// `[R, D]`: what was normalised.
+    /// `[R, D]`: what was normalized.
     x: Tensor,
     /// `[R, 1]` fp32.
     mean: Tensor,

@@ -29,7 +29,7 @@ impl Attention {
         }
         let probabilities = scores.softmax(-1, None); // [B, N, Sq, S]
         let mask = self.mask(site, inputs, projected.rows(), &probabilities);
-        let context = times(&probabilities, &mask).matmul(&value); // [B, N, Sq, H]
+        let context = apply_mask(&probabilities, &mask).matmul(&value); // [B, N, Sq, H]
         (self.gather(&context, inputs, projected.rows()), probabilities)
     }
 
@@ -45,8 +45,8 @@ impl Attention {
         let [query, key, value] = self.split_projected(&saved.projected, inputs);
         let dcontext = self.scatter(dcontext, inputs, rows); // [B, N, Sq, H]
         let mask = self.mask(saved.site, inputs, rows, probabilities);
-        let dvalue = times(probabilities, &mask).transpose(2, 3).matmul(&dcontext); // [B, N, S, H]
-        let dprobabilities = times(&dcontext.matmul(&value.transpose(2, 3)), &mask);
+        let dvalue = apply_mask(probabilities, &mask).transpose(2, 3).matmul(&dcontext); // [B, N, S, H]
+        let dprobabilities = apply_mask(&dcontext.matmul(&value.transpose(2, 3)), &mask);
         let dscores = Tensor::internal_softmax_backward_data(&dprobabilities, probabilities, -1, probabilities.kind())
             .g_mul_scalar_(self.scale()); // [B, N, Sq, S]
         let dquery = dscores.matmul(&key); // [B, N, Sq, H]
@@ -121,7 +121,7 @@ impl Attention {
     }
 }
 
-fn times(x: &Tensor, mask: &Option<Tensor>) -> Tensor {
+fn apply_mask(x: &Tensor, mask: &Option<Tensor>) -> Tensor {
     match mask {
         Some(mask) => x * mask,
         None => x.shallow_clone(),
