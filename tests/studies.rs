@@ -126,8 +126,13 @@ fn ctrl_c_stops_cleanly_and_the_same_command_goes_on() {
     let line = "tune --data data --space space.toml --sampler random --pruner none --trials 5";
     sandbox.succeeds(&format!("{line} --study undisturbed"));
     let disturbed = format!("{line} --study disturbed");
-    for delay in [700, 1100] {
+    for delay in [300, 700] {
         let mut child = start(&sandbox, &disturbed);
+        // The study's file comes after the signal handlers.
+        let started = Instant::now();
+        while !sandbox.path("disturbed/study.jsonl").is_file() && started.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         std::thread::sleep(Duration::from_millis(delay));
         // As a terminal does: to all processes of the group.
         send("INT", &format!("-{}", child.id()));

@@ -14,7 +14,8 @@ use tch::TchError;
 use crate::error::ModelError;
 
 /// How libtorch's allocator, CUDA itself and cuBLAS say that the GPU's memory doesn't suffice.
-const OUT_OF_MEMORY_MESSAGES: [&str; 3] = ["CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"];
+const OUT_OF_MEMORY_MESSAGES: [&str; 3] =
+    ["CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"];
 
 /// The result of `pass`, or `None` where the GPU's memory didn't suffice for it. Any other panic continues to unwind.
 ///

@@ -127,7 +127,9 @@ fn masters(found: &[FoundTensor]) -> BTreeMap<String, Tensor> {
     let to_copy = found.iter().zip(&mut tensors).filter(|((_, _, kind), _)| *kind == Kind::Float);
     // The shapes are the same, so the sizes are too.
     let pieces = to_copy
-        .flat_map(|((_, view, _), tensor)| view.data().chunks(CHUNK_BYTES).zip(bytes_mut(tensor).chunks_mut(CHUNK_BYTES)))
+        .flat_map(|((_, view, _), tensor)| {
+            view.data().chunks(CHUNK_BYTES).zip(bytes_mut(tensor).chunks_mut(CHUNK_BYTES))
+        })
         .collect();
     parallel::for_each(pieces, |(from, to): (&[u8], &mut [u8])| to.copy_from_slice(from));
     found.iter().map(|(spec, ..)| spec.name.clone()).zip(tensors).collect()

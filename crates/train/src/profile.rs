@@ -7,50 +7,50 @@ use run::{PROFILE, RunFolder};
 
 use crate::error::Result;
 
-/// Steps at the beginning that are left out: memory is touched for the first time, kernels are made to measure.
+/// Steps at the beginning that are left out: they allocate memory and compile kernels.
 const WARM_UP: u64 = 5;
 
-/// The time that steps took, by phase.
+/// The time of steps by phase.
 #[derive(Debug)]
 pub(crate) struct Profile {
-    seen: u64,
+    steps_seen: u64,
     total: Duration,
     phases: PhaseTimes,
 }
 
-/// Milliseconds of the mean step.
+/// The mean step in milliseconds.
 struct Summary {
     /// How many steps the means are over.
     steps: u64,
     step_ms: f64,
-    /// By phase, `other` being what belongs to none; they add up to the step.
+    /// By phase, with the remainder as `other`; the sum is the whole step.
     phases: Vec<(&'static str, f64)>,
 }
 
 impl Profile {
-    /// Begins to time phases on this thread.
+    /// Starts timing phases on this thread.
     pub(crate) fn start() -> Self {
         profile::start();
-        Self { seen: 0, total: Duration::ZERO, phases: PhaseTimes::default() }
+        Self { steps_seen: 0, total: Duration::ZERO, phases: PhaseTimes::default() }
     }
 
-    /// Time that belongs to no step (an evaluation's) is dropped.
+    /// Discards time outside of steps, such as evaluation.
     pub(crate) fn before_step(&self) {
         let _ = profile::take();
     }
 
-    /// Takes the phases of a step that took `time` as a whole.
+    /// Adds the phases of a step with the total duration `time`.
     pub(crate) fn after_step(&mut self, time: Duration) {
         let phases = profile::take();
-        self.seen += 1;
-        if self.seen > WARM_UP {
+        self.steps_seen += 1;
+        if self.steps_seen > WARM_UP {
             self.total += time;
             self.phases.iter_mut().zip(phases).for_each(|(sum, time)| *sum += time);
         }
     }
 
     fn summary(&self) -> Summary {
-        let steps = self.seen.saturating_sub(WARM_UP);
+        let steps = self.steps_seen.saturating_sub(WARM_UP);
         let ms = |time: Duration| time.as_secs_f64() * 1000.0 / steps.max(1) as f64;
         let mut phases: Vec<_> = PHASES.into_iter().zip(self.phases.map(ms)).collect();
         let step_ms = ms(self.total);
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phases_add_up_to_the_step_and_the_first_steps_do_not_count() {
+    fn phases_add_up_to_the_step_and_the_first_steps_are_excluded() {
         let mut profile = Profile::start();
         assert!(profile.table().contains("there were no more"));
         for _ in 0..WARM_UP {

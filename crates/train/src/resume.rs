@@ -1,4 +1,4 @@
-//! `--resume`: which run continues, from which checkpoint, and whether data, model and options are still the same.
+//! `--resume`: finds the run and checkpoint to continue from, and checks that data, model and options are unchanged.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use crate::checkpoint::{Identity, LoadedCheckpoint, config_differences};
 use crate::error::{Result, TrainError};
 use crate::options::{Given, GivenOption, OptionsError, TrainArgs, TrainConfig};
 
-/// What training was asked to do.
+/// The configuration of training and where it starts.
 pub(crate) struct TrainRequest {
     pub config: TrainConfig,
-    /// What the configuration was made of.
+    /// The options that the configuration was resolved from.
     pub given: Given,
     pub begin: Begin,
 }
@@ -25,43 +25,43 @@ pub(crate) enum Begin {
     Restart(RunFolder),
     /// From a checkpoint of a run.
     Resume(RunFolder, Box<LoadedCheckpoint>),
-    /// Nowhere: the run is finished and has no checkpoints.
+    /// Training does not start: the run is finished and has no checkpoints.
     Finished(RunFolder),
 }
 
 impl TrainRequest {
     /// # Errors
-    /// A configuration that is refused; a path that holds no run; checkpoints of which none is good; a run that
-    /// another process owns; other options for a finished run without checkpoints.
+    /// An invalid configuration; a path without a run; no valid checkpoint among those that exist; a run that is in use
+    /// by another process; other options for a finished run without checkpoints.
     pub(crate) fn new(args: &TrainArgs) -> Result<Self> {
         let plan = |saved, begin| {
             let given = args.over(saved)?;
             Ok(Self { config: TrainConfig::new(&given)?, given, begin })
         };
-        let Some(asked) = &args.resume else { return plan(Given::default(), Begin::Fresh) };
-        let Some(place) = ResumeFrom::find(asked.as_deref(), args.output().as_deref())? else {
+        let Some(requested) = &args.resume else { return plan(Given::default(), Begin::Fresh) };
+        let Some(target) = ResumeFrom::find(requested.as_deref(), args.output().as_deref())? else {
             tracing::info!("nothing to resume: a new run begins");
             return plan(Given::default(), Begin::Fresh);
         };
-        let folder = RunFolder::open_to_resume(&place.run)?;
-        let found = match &place.checkpoint {
+        let folder = RunFolder::open_to_resume(&target.run)?;
+        let found = match &target.checkpoint {
             Some(path) => Some(LoadedCheckpoint::open(path)?),
-            None => LoadedCheckpoint::newest(&place.run)?,
+            None => LoadedCheckpoint::newest(&target.run)?,
         };
         let Some(found) = found else {
             if folder.file(METRICS).exists() {
-                let request = plan(Given::saved_in(&place.run.join(RUN_TOML))?, Begin::Finished(folder))?;
-                check_finished(&place.run, &request.config)?;
+                let request = plan(Given::saved_in(&target.run.join(RUN_TOML))?, Begin::Finished(folder))?;
+                check_finished(&target.run, &request.config)?;
                 return Ok(request);
             }
-            tracing::info!("{} has no checkpoint: training starts from the beginning", place.run.display());
-            return plan(Given::saved_in(&place.run.join(RUN_TOML))?, Begin::Restart(folder));
+            tracing::info!("{} has no checkpoint: training starts from the beginning", target.run.display());
+            return plan(Given::saved_in(&target.run.join(RUN_TOML))?, Begin::Restart(folder));
         };
         plan(found.state.given()?, Begin::Resume(folder, Box::new(found)))
     }
 }
 
-/// Refuses other options for a finished run that has no checkpoint to go on from.
+/// Refuses changed options for a finished run that has no checkpoint to resume from.
 fn check_finished(run: &Path, config: &TrainConfig) -> Result<()> {
     let saved = TrainConfig::new(&Given::saved_in(&run.join(RUN_TOML))?)?;
     let differences = config_differences(&saved.to_json()?, &config.to_json()?);
@@ -76,7 +76,7 @@ fn check_finished(run: &Path, config: &TrainConfig) -> Result<()> {
     )))
 }
 
-/// Refuses, or with `allow` only shows, what is no longer as it was.
+/// Refuses changes since the checkpoint was saved, or only logs them if `allow` is set.
 pub(crate) fn check_compatible(
     found: &LoadedCheckpoint,
     config: &TrainConfig,
@@ -98,39 +98,38 @@ pub(crate) fn check_compatible(
     )))
 }
 
-/// A run folder, and one of its checkpoints where exactly that one is meant.
+/// A run folder, and one of its checkpoints if the path names a specific checkpoint.
 struct ResumeFrom {
     run: PathBuf,
     checkpoint: Option<PathBuf>,
 }
 
 impl ResumeFrom {
-    /// What `--resume PATH` or, without PATH, `--output` or the newest unfinished run means; `None` where there is
-    /// nothing.
-    fn find(asked: Option<&Path>, output: Option<&Path>) -> Result<Option<Self>> {
+    /// Resolves `--resume PATH` or, without PATH, `--output` or the newest unfinished run; `None` if there is no run.
+    fn find(requested: Option<&Path>, output: Option<&Path>) -> Result<Option<Self>> {
         let is_run = |path: &Path| path.join(RUN_TOML).is_file();
-        let whole = |run: PathBuf| Some(Self { run, checkpoint: None });
-        let Some(asked) = asked else {
+        let newest_checkpoint_of = |run: PathBuf| Some(Self { run, checkpoint: None });
+        let Some(requested) = requested else {
             return Ok(match output {
-                Some(output) => is_run(output).then(|| output.to_owned()).and_then(whole),
-                None => newest_unfinished(Path::new(RUNS)).and_then(whole),
+                Some(output) => is_run(output).then(|| output.to_owned()).and_then(newest_checkpoint_of),
+                None => newest_unfinished(Path::new(RUNS)).and_then(newest_checkpoint_of),
             });
         };
-        if let Some(output) = output.filter(|output| *output != asked) {
+        if let Some(output) = output.filter(|output| *output != requested) {
             let both =
-                [("resume", asked), ("output", output)].map(|(key, path)| GivenOption::flag(key, path.display()));
+                [("resume", requested), ("output", output)].map(|(key, path)| GivenOption::flag(key, path.display()));
             let why = "a resumed run continues in its own folder";
             return Err(OptionsError::conflict(both, why, "leave --output out").into());
         }
-        if is_run(asked) {
-            return Ok(whole(asked.to_owned()));
+        if is_run(requested) {
+            return Ok(newest_checkpoint_of(requested.to_owned()));
         }
-        let folder = asked.parent().filter(|folder| folder.ends_with(CHECKPOINTS));
-        if let Some(run) = folder.and_then(Path::parent).filter(|run| asked.is_dir() && is_run(run)) {
-            return Ok(Some(Self { run: run.to_owned(), checkpoint: Some(asked.to_owned()) }));
+        let folder = requested.parent().filter(|folder| folder.ends_with(CHECKPOINTS));
+        if let Some(run) = folder.and_then(Path::parent).filter(|run| requested.is_dir() && is_run(run)) {
+            return Ok(Some(Self { run: run.to_owned(), checkpoint: Some(requested.to_owned()) }));
         }
-        let path = asked.display();
-        Err(TrainError::Refused(if asked.exists() {
+        let path = requested.display();
+        Err(TrainError::Refused(if requested.exists() {
             format!(
                 "{path} is neither a run nor one of its checkpoints (hint: --resume takes the folder that training said \
                  it writes to, or a folder in its checkpoints)"
@@ -144,12 +143,12 @@ impl ResumeFrom {
     }
 }
 
-/// The run under `root` that was begun last of those without final metrics.
+/// The most recently started run under `root` without final metrics.
 fn newest_unfinished(root: &Path) -> Option<PathBuf> {
     let runs = std::fs::read_dir(root).ok()?.flatten().map(|entry| entry.path());
-    let begun = |run: &PathBuf| run.join(RUN_TOML).metadata().and_then(|file| file.modified()).ok();
+    let started = |run: &PathBuf| run.join(RUN_TOML).metadata().and_then(|file| file.modified()).ok();
     let unfinished = runs.filter(|run| !run.join(METRICS).exists());
-    unfinished.filter_map(|run| Some((begun(&run)?, run))).max().map(|(_, run)| run)
+    unfinished.filter_map(|run| Some((started(&run)?, run))).max().map(|(_, run)| run)
 }
 
 #[cfg(test)]
@@ -165,12 +164,12 @@ mod tests {
         path
     }
 
-    fn found(asked: Option<&Path>, output: Option<&Path>) -> Result<Option<(PathBuf, Option<PathBuf>)>> {
-        Ok(ResumeFrom::find(asked, output)?.map(|place| (place.run, place.checkpoint)))
+    fn found(requested: Option<&Path>, output: Option<&Path>) -> Result<Option<(PathBuf, Option<PathBuf>)>> {
+        Ok(ResumeFrom::find(requested, output)?.map(|target| (target.run, target.checkpoint)))
     }
 
     #[test]
-    fn a_run_a_checkpoint_and_an_output_are_places() {
+    fn resume_finds_a_run_a_checkpoint_or_the_output_folder() {
         let root = tempfile::tempdir().unwrap();
         let run = folder(root.path(), "run", &[RUN_TOML]);
         let checkpoint = folder(&run, "checkpoints/step-00000010", &[]);
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_without_a_run_is_refused_rather_than_begun() {
+    fn a_path_without_a_run_is_refused() {
         let root = tempfile::tempdir().unwrap();
         for path in [root.path().join("gone"), folder(root.path(), "other", &["thesis.tex"])] {
             let message = found(Some(&path), None).unwrap_err().to_string();
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_run_without_checkpoints_stays_as_it_is() {
+    fn a_finished_run_without_checkpoints_refuses_other_options() {
         let root = tempfile::tempdir().unwrap();
         let run = folder(root.path(), "run", &[METRICS]);
         fs::write(run.join(RUN_TOML), "seed = 7\nepochs = 2\n").unwrap();

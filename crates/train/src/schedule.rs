@@ -1,8 +1,8 @@
 //! The learning rate as a pure function of the step.
 //!
-//! Nothing here remembers anything: a run that resumes at step 1,000 asks for `lr(1000)` and gets what the first run
-//! would have used. Steps are optimizer updates, counted from 0. The values are those of Hugging Face transformers'
-//! `get_*_schedule` functions (a fixture holds them against each other).
+//! There is no state: a run that resumes at step 1,000 calls `lr(1000)` and gets the value that an uninterrupted run
+//! uses. Steps are optimizer updates, counted from 0. The values are those of Hugging Face transformers'
+//! `get_*_schedule` functions (a test compares them).
 //!
 //! With peak rate `p`, warm-up of `w` steps, `n` steps in all and `t = (step - w) / (n - w)`:
 //!
@@ -31,7 +31,7 @@ use clap::ValueEnum;
 /// Where the polynomial decay ends (`lr_end` of transformers), as a rate, not as a share of the peak.
 pub const POLYNOMIAL_END: f64 = 1e-7;
 
-/// The time scale of the inverse square root where there is no warm-up to take it from.
+/// The time scale of the inverse square root without warm-up.
 const DEFAULT_TIMESCALE: u64 = 10_000;
 
 /// The shape of the learning rate after warm-up.
@@ -54,11 +54,11 @@ pub enum ScheduleKind {
 /// A learning rate for every step of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
-    /// What happens after the warm-up.
+    /// The shape of the decay after the warm-up.
     pub kind: ScheduleKind,
     /// The highest rate. For the polynomial decay it should lie above [`POLYNOMIAL_END`]; otherwise the rate climbs.
     pub peak: f64,
-    /// The exponent of the polynomial decay; 1 is a straight line. The other kinds don't read it.
+    /// The exponent of the polynomial decay; 1 is a straight line. The other kinds ignore it.
     pub power: f64,
     /// Steps of linear warm-up.
     pub warmup_steps: u64,
@@ -67,7 +67,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The learning rate of update number `step`, counted from 0. Steps past the end are answered too.
+    /// The learning rate of update number `step`, counted from 0. `step` may be past the end.
     pub fn lr(&self, step: u64) -> f64 {
         if step < self.warmup_steps {
             return self.peak * (step as f64 / self.warmup_steps as f64);
@@ -88,7 +88,7 @@ impl Schedule {
         }
     }
 
-    /// The share of the decay that is over at `step`, from 0; above 1 past the last step.
+    /// The completed share of the decay at `step`, from 0; above 1 past the last step.
     fn progress(&self, step: u64) -> f64 {
         (step - self.warmup_steps) as f64 / self.decay_steps()
     }
@@ -112,7 +112,7 @@ mod tests {
 
     /// Reference: tests/fixtures/schedules/make_schedules.py.
     #[test]
-    fn rates_are_those_of_transformers() {
+    fn rates_equal_those_of_transformers() {
         let fixture = fixture();
         let cases = fixture["cases"].as_array().expect("cases");
         assert_eq!(cases.len(), 12);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn warm_up_as_long_as_the_run_divides_by_nothing() {
+    fn warm_up_as_long_as_the_run_does_not_divide_by_zero() {
         for kind in [ScheduleKind::Linear, ScheduleKind::Cosine, ScheduleKind::Polynomial] {
             let schedule = Schedule { kind, peak: 1e-3, power: 2.0, warmup_steps: 10, total_steps: 10 };
             assert!((schedule.lr(9) - 9e-4).abs() < 1e-15, "{kind:?}");

@@ -1,4 +1,4 @@
-//! What a run needs, found and held against each other before the first step: device, data, model, tokenizer.
+//! Finds the device, data, model and tokenizer of a run and checks that they are compatible before the first step.
 
 use std::fs;
 
@@ -19,11 +19,11 @@ use crate::options::{ClassWeights, RegularizationOptions, TrainConfig};
 /// The tokenizer's files in a Hugging Face model folder.
 const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
 
-/// What a run stands on, checked.
+/// The checked inputs of a run.
 pub(crate) struct Setup {
     pub(crate) prepared: Prepared,
     pub(crate) train: Examples,
-    /// `None` where the data has no labelled validation split.
+    /// `None` if the data has no labelled validation split.
     pub(crate) validation: Option<Examples>,
     pub(crate) pretrained: PretrainedModel,
     /// `config.json` with the run's labels and dropout.
@@ -75,7 +75,7 @@ impl Setup {
         Ok(Self { prepared, train, validation, pretrained, model_config, device, precision })
     }
 
-    /// The pretrained model with the run's labels, dropout and frozen parts, and what was taken from its file.
+    /// The pretrained model with the run's labels, dropout and frozen parts, and a report of what was loaded from its file.
     pub(crate) fn load_model(&self, config: &TrainConfig) -> Result<(SequenceClassifier, LoadReport)> {
         let options = LoadOptions {
             device: self.device,
@@ -104,12 +104,12 @@ impl Setup {
         Ok(files)
     }
 
-    /// The sha256 of the weights that training begins with, which takes a second for every two gigabytes.
+    /// The sha256 of the initial weights. Takes about one second per two gigabytes.
     pub(crate) fn base_weights_sha256(&self) -> Result<String> {
         Ok(sha256_file(&self.pretrained.folder.join(MODEL))?)
     }
 
-    /// What decides about every bit of the run besides its configuration; the sum of the base weights is left open.
+    /// Everything besides the configuration that affects the result of the run. `base_weights_sha256` is left empty.
     pub(crate) fn identity(&self) -> Result<Identity> {
         let manifest = &self.prepared.manifest;
         let sum_of = |split: &str| manifest.splits.get(split).map(|split| split.sha256.clone());
@@ -131,7 +131,7 @@ impl Setup {
         let counts = &self.prepared.manifest.splits["train"].label_counts;
         match &config.regularization.class_weights {
             ClassWeights::None => None,
-            // scikit-learn's "balanced": every class counts the same in sum, and the mean example counts 1.
+            // scikit-learn's "balanced": the total weight of each class is equal, and the mean weight of an example is 1.
             ClassWeights::Balanced => {
                 let (rows, classes) = (counts.iter().sum::<usize>() as f64, counts.len() as f64);
                 Some(counts.iter().map(|&count| rows / (classes * (count as f64).max(1.0))).collect())
@@ -148,13 +148,13 @@ pub(crate) fn steps_per_epoch(config: &TrainConfig, rows: usize) -> u64 {
 
 /// The optimizer steps of a run over that many rows.
 pub(crate) fn total_steps(config: &TrainConfig, rows: usize) -> u64 {
-    let asked = config.epochs * steps_per_epoch(config, rows);
-    config.max_steps.map_or(asked, |most| most.min(asked))
+    let planned = config.epochs * steps_per_epoch(config, rows);
+    config.max_steps.map_or(planned, |limit| limit.min(planned))
 }
 
-/// The model asked for, and without one that of the data: its tokenizer made the ids.
-fn find_model(asked: Option<&str>, manifest: &Manifest) -> Result<PretrainedModel> {
-    if let Some(name) = asked {
+/// The requested model, or by default the model whose tokenizer the data was prepared with.
+fn find_model(requested: Option<&str>, manifest: &Manifest) -> Result<PretrainedModel> {
+    if let Some(name) = requested {
         return Ok(fetch::pretrained_model(Some(name))?);
     }
     let source = &manifest.model;
@@ -174,7 +174,7 @@ pub(crate) fn unlabelled(split: &str, rows: usize, unlabelled: usize) -> TrainEr
     ))
 }
 
-/// Refuses data whose ids this model would read as other words, or can't read at all.
+/// Refuses data whose token ids have another meaning for this model or are out of range.
 fn check_fit(prepared: &Prepared, pretrained: &PretrainedModel, model: &Config) -> Result<()> {
     let manifest = &prepared.manifest;
     let incompatible = |problem: String, max_length: usize| {
@@ -186,7 +186,7 @@ fn check_fit(prepared: &Prepared, pretrained: &PretrainedModel, model: &Config) 
             name = pretrained.name,
         )))
     };
-    // The tokenizer itself isn't needed: the texts are ids by now.
+    // The tokenizer itself isn't needed, because the texts are already token ids.
     if tokenize::sha256(&pretrained.folder).map_err(DataError::from)? != manifest.tokenizer_sha256 {
         let problem = format!("it was tokenized for {}, whose tokenizer is another one", manifest.model.name);
         return incompatible(problem, manifest.max_length);
@@ -204,13 +204,13 @@ fn check_fit(prepared: &Prepared, pretrained: &PretrainedModel, model: &Config) 
     Ok(())
 }
 
-fn override_dropout(model: &mut Config, asked: &RegularizationOptions) {
-    model.hidden_dropout_prob = asked.hidden_dropout.unwrap_or(model.hidden_dropout_prob);
-    model.attention_probs_dropout_prob = asked.attention_dropout.unwrap_or(model.attention_probs_dropout_prob);
-    model.classifier_dropout = asked.classifier_dropout.or(model.classifier_dropout);
+fn override_dropout(model: &mut Config, requested: &RegularizationOptions) {
+    model.hidden_dropout_prob = requested.hidden_dropout.unwrap_or(model.hidden_dropout_prob);
+    model.attention_probs_dropout_prob = requested.attention_dropout.unwrap_or(model.attention_probs_dropout_prob);
+    model.classifier_dropout = requested.classifier_dropout.or(model.classifier_dropout);
 }
 
-/// Refuses a run that this machine's memory can't hold, before any weight is read.
+/// Refuses a run that this machine's memory can't hold, before any weight is loaded.
 fn check_memory(
     config: &TrainConfig,
     model: &Config,

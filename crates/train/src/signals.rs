@@ -1,8 +1,8 @@
-//! SIGINT, SIGTERM and SIGHUP: the first asks the run to save and stop, the second ends the process at once. A SIGHUP that
+//! SIGINT, SIGTERM and SIGHUP: the first makes the run save and stop, the second ends the process at once. A SIGHUP that
 //! the process was started to ignore, as `nohup` does, stays ignored.
 //!
-//! A signal only sets a number here, so that training stops where its state is whole: between two steps. A process that
-//! was started by another of ours is asked in the same way by the end of its standard input.
+//! A signal handler only sets a number, so that training stops with a consistent state, between two steps. A child process
+//! of this project can be stopped in the same way by closing its standard input.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::Mutex;
@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// 0, or the number of the signal that came.
+/// 0, or the number of the received signal.
 static REQUESTED: AtomicUsize = AtomicUsize::new(0);
 /// Whether the next signal ends the process.
-static AGAIN: AtomicBool = AtomicBool::new(false);
+static NEXT_SIGNAL_ENDS_PROCESS: AtomicBool = AtomicBool::new(false);
 
-/// A signal that asks a run to stop.
+/// A signal that makes a run stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// Ctrl-C.
@@ -39,7 +39,7 @@ impl Signal {
         }
     }
 
-    /// What a shell reports of a process that this signal ended: 128 and the signal's number, so 130, 143 or 129.
+    /// The exit code that a shell reports for a process ended by this signal: 128 and the signal's number, so 130, 143 or 129.
     pub fn exit_code(self) -> u8 {
         128 + self.number() as u8
     }
@@ -49,11 +49,11 @@ impl Signal {
     }
 }
 
-/// From now on the first of these signals is only noted, for [`requested`]; one after it, of any kind, does what it does
-/// without a handler. A second call changes nothing.
+/// Installs handlers: the first of these signals is only recorded, for [`requested`]; any later one has its default effect.
+/// A second call changes nothing.
 ///
 /// # Errors
-/// A system that doesn't let a signal be caught.
+/// The system refuses to install a handler.
 pub fn install() -> io::Result<()> {
     static INSTALLED: Mutex<bool> = Mutex::new(false);
     let mut installed = INSTALLED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -65,10 +65,10 @@ pub fn install() -> io::Result<()> {
         if signal == Signal::Hangup && is_ignored(number)? {
             continue;
         }
-        // Handlers run in this order: the first signal passes by the first of them and arms it.
-        flag::register_conditional_default(number, &AGAIN)?;
+        // Handlers run in this order: at the first signal the first handler does nothing, and the last one arms it.
+        flag::register_conditional_default(number, &NEXT_SIGNAL_ENDS_PROCESS)?;
         flag::register_usize(number, &REQUESTED, number as usize)?;
-        flag::register(number, &AGAIN)?;
+        flag::register(number, &NEXT_SIGNAL_ENDS_PROCESS)?;
     }
     *installed = true;
     Ok(())
@@ -85,11 +85,11 @@ fn is_ignored(signal: i32) -> io::Result<bool> {
     }
 }
 
-/// From now on the end of standard input is noted as SIGTERM would be. The process at the other end holds a pipe open for
-/// as long as it wants this one to go on, and it need not live to close it: the system does that for the dead.
+/// Starts a thread that treats the end of standard input like SIGTERM. The parent process keeps the pipe open for as long as
+/// this one should run; if the parent dies, the system closes the pipe.
 ///
 /// # Errors
-/// A system that has no more threads.
+/// The system fails to start a thread.
 pub fn stop_at_end_of_input() -> io::Result<()> {
     let watch = || {
         let mut input = std::io::stdin().lock();
@@ -105,7 +105,7 @@ pub fn stop_at_end_of_input() -> io::Result<()> {
     std::thread::Builder::new().name("input".to_owned()).spawn(watch).map(drop)
 }
 
-/// The signal that has asked this process to stop, if one has.
+/// The signal that requested this process to stop, if any.
 pub fn requested() -> Option<Signal> {
     let number = REQUESTED.load(Ordering::SeqCst);
     Signal::ALL.into_iter().find(|signal| signal.number() as usize == number)
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_signal_is_noted_and_the_second_ends_the_process() {
+    fn the_first_signal_is_recorded_and_the_second_ends_the_process() {
         for (first, second) in Signal::ALL.into_iter().flat_map(|first| Signal::ALL.map(|second| (first, second))) {
             let mut process = start();
             send(&process, first);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_those_of_a_shell() {
+    fn exit_codes_equal_those_of_a_shell() {
         assert_eq!(Signal::ALL.map(Signal::exit_code), [130, 143, 129]);
         assert_eq!(Signal::ALL.map(Signal::name), ["SIGINT", "SIGTERM", "SIGHUP"]);
     }

@@ -1,4 +1,4 @@
-//! From what was asked to a running trainer: the plan, its parts, the folder, and whether they still fit together.
+//! The entry point of training: resolves the options, loads data and model, opens the run folder and starts the trainer.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::setup::Setup;
 use crate::step::TrainStep;
 use crate::trainer::Trainer;
 
-/// Trains as asked, from nothing or from a checkpoint, and returns the folder of the finished run.
+/// Trains a new run or resumes one from a checkpoint, and returns the folder of the finished run.
 ///
 /// # Errors
-/// Whatever keeps a run from starting, named before the first step; a loss that stops being finite; a checkpoint that
+/// Any problem that prevents a run from starting, reported before the first step; a loss that is not finite; a checkpoint that
 /// can't be written; [`Interrupted`](crate::TrainError::Interrupted) after SIGINT, SIGTERM or SIGHUP.
 pub fn train(args: &TrainArgs) -> Result<RunFolder> {
     let TrainRequest { config, given, begin } = TrainRequest::new(args)?;
@@ -45,7 +45,7 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
             (folder, Some(checkpoint))
         }
     };
-    // The saved configuration names what was taken where nothing was asked for.
+    // The saved configuration contains the data and model that were chosen by default.
     let mut resolved = config.clone();
     resolved.data = Some(setup.prepared.dir.clone());
     resolved.model = Some(setup.pretrained.name.clone());

@@ -1,5 +1,5 @@
-//! One optimizer step: from batches to changed weights. It knows no folder, no log and no signal; when a step is taken
-//! and what follows from it is the trainer's.
+//! One optimizer step: from batches to changed weights. It has no access to folders, logs or signals; the
+//! trainer decides when to take a step and handles its result.
 
 use data::store::Examples;
 use model::profile::{Phase, timed};
@@ -22,20 +22,20 @@ pub(crate) struct TrainStep {
     batch_size: usize,
     gradient_accumulation_steps: usize,
     max_grad_norm: f64,
-    /// Into how many parts each micro-batch is cut for want of GPU memory.
+    /// Into how many parts each micro-batch is split because of limited GPU memory.
     pub(crate) micro_batch_parts: usize,
 }
 
 pub(crate) enum StepOutcome {
     Done(StepResult),
-    /// The loss or the gradient's norm is no longer finite; nothing was updated with it.
+    /// The loss or the gradient's norm is no longer finite; no weight was updated with it.
     NotFinite {
         loss: f64,
         gradient_norm: f64,
     },
 }
 
-/// What one optimizer step did.
+/// The result of one optimizer step.
 pub(crate) struct StepResult {
     pub(crate) loss: f64,
     pub(crate) gradient_norm: f64,
@@ -61,8 +61,8 @@ impl TrainStep {
         })
     }
 
-    /// The step after `done` others over the rows of these batches: gradients, norm, clip, update. On a GPU whose memory
-    /// is too small the batches are cut in halves until they fit; the step stays the same sum.
+    /// Takes the step after `done` earlier ones over the rows of these batches: gradients, norm, clipping, update. If GPU
+    /// memory is too small, the batches are halved until they fit; the gradients remain the same sum.
     pub(crate) fn take(
         &mut self,
         examples: &Examples,
@@ -96,7 +96,7 @@ impl TrainStep {
         self.model.parameters()
     }
 
-    /// Examples of one forward pass.
+    /// The number of examples in one forward pass.
     pub(crate) fn micro_batch_size(&self) -> usize {
         self.batch_size.div_ceil(self.micro_batch_parts)
     }
@@ -116,11 +116,11 @@ impl TrainStep {
     /// Loss and gradients of a step, summed over its micro-batches.
     fn gradients(&self, micro_batches: &[Batch], done: u64) -> Result<(f64, Gradients), ModelError> {
         #[cfg(test)]
-        tests::refuse_too_large(micro_batches)?;
+        tests::simulate_out_of_memory(micro_batches)?;
         let total_weight = micro_batches.iter().map(|batch| self.loss.total_weight(&batch.labels)).sum();
         let (mut loss, mut gradients) = (0f64, None);
         for (number, batch) in micro_batches.iter().enumerate() {
-            // Micro-batches are numbered through the whole run, so that each has dropout masks of its own.
+            // Micro-batches are numbered through the whole run, so that each has different dropout masks.
             let passes = self.gradient_accumulation_steps * self.micro_batch_parts;
             let dropout = DropoutStream::new(self.seed, done * passes as u64 + number as u64, 0);
             let (share, part) = self.forward_backward(batch, &dropout, total_weight)?;
@@ -164,21 +164,21 @@ pub(crate) mod tests {
     use super::*;
 
     thread_local! {
-        /// How many examples fit into the GPU that a test plays.
-        static FITTING: Cell<usize> = const { Cell::new(usize::MAX) };
+        /// How many examples fit into the simulated GPU of a test.
+        static MAX_EXAMPLES: Cell<usize> = const { Cell::new(usize::MAX) };
     }
 
-    /// Runs `test` on a GPU with memory for that many examples.
+    /// Runs `test` on a simulated GPU with memory for that many examples.
     pub(crate) fn with_memory_for<T>(examples: usize, test: impl FnOnce() -> T) -> T {
-        FITTING.set(examples);
+        MAX_EXAMPLES.set(examples);
         let result = test();
-        FITTING.set(usize::MAX);
+        MAX_EXAMPLES.set(usize::MAX);
         result
     }
 
-    /// Fails as libtorch does where a micro-batch doesn't fit.
-    pub(super) fn refuse_too_large(micro_batches: &[Batch]) -> Result<(), ModelError> {
-        if micro_batches.iter().any(|batch| batch.len() > FITTING.get()) {
+    /// Fails like libtorch if a micro-batch doesn't fit.
+    pub(super) fn simulate_out_of_memory(micro_batches: &[Batch]) -> Result<(), ModelError> {
+        if micro_batches.iter().any(|batch| batch.len() > MAX_EXAMPLES.get()) {
             return Err(TchError::Torch("CUDA out of memory. Tried to allocate 2.00 GiB".to_owned()).into());
         }
         Ok(())

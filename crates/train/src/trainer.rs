@@ -27,7 +27,7 @@ use crate::setup::{self, Setup};
 use crate::signals;
 use crate::step::{StepOutcome, StepResult, TrainStep};
 
-/// A run in the making.
+/// A training run in progress.
 pub(crate) struct Trainer<'a> {
     config: &'a TrainConfig,
     setup: Setup,
@@ -37,7 +37,7 @@ pub(crate) struct Trainer<'a> {
     observers: Observers,
     retention: Retention,
     schedule: Schedule,
-    order: Order,
+    order: BatchOrder,
     steps_per_epoch: u64,
     total_steps: u64,
     steps_done: u64,
@@ -52,10 +52,10 @@ pub(crate) struct Trainer<'a> {
 }
 
 /// The batches of one epoch after another.
-struct Order {
+struct BatchOrder {
     sampler: BatchSampler,
-    /// The epoch whose batches are at hand.
-    dealt: Option<(u64, Batches)>,
+    /// The current epoch and its batches.
+    current: Option<(u64, Batches)>,
 }
 
 impl<'a> Trainer<'a> {
@@ -75,7 +75,7 @@ impl<'a> Trainer<'a> {
             schedule: config.schedule.schedule(config.optimizer.learning_rate, total_steps),
             retention: Retention::new(folder.path(), config.checkpoint.save_total, publication),
             observers: Observers::default(),
-            order: Order { sampler, dealt: None },
+            order: BatchOrder { sampler, current: None },
             config,
             setup,
             step,
@@ -95,7 +95,7 @@ impl<'a> Trainer<'a> {
         Ok(trainer)
     }
 
-    /// Times the phases of each step from here on.
+    /// Starts timing the phases of each step.
     pub(crate) fn profile(&mut self) {
         self.profile = Some(Profile::start());
     }
@@ -114,7 +114,7 @@ impl<'a> Trainer<'a> {
         let start = self.start();
         self.observers.record(Event::Start(start));
         let reason = loop {
-            // What is due after the step just done comes first, so that a run resumed from a checkpoint does it too.
+            // Evaluate and save before the next step, so that a run resumed from a checkpoint does it too.
             let better = self.evaluation_is_due() && self.evaluate()?;
             let reason = self.reason_to_end();
             let publish = better || (reason.is_some() && self.best.is_none());
@@ -146,7 +146,7 @@ impl<'a> Trainer<'a> {
         if patience.is_some_and(|patience| self.evaluations_without_better >= patience) {
             return Some(EndReason::EarlyStopping);
         }
-        // More than all where a changed configuration asks for fewer.
+        // `steps_done` can exceed `total_steps` if a resumed run has fewer epochs or steps than before.
         let all_done = self.steps_done >= self.total_steps;
         let cut_short = self.config.max_steps == Some(self.total_steps);
         all_done.then_some(if cut_short { EndReason::MaxSteps } else { EndReason::Finished })
@@ -176,7 +176,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Scores the validation split; true if the model is the best so far. Stopped by a signal it has done nothing.
+    /// Scores the validation split; true if the model is the best so far. If a signal stops it, nothing changes.
     fn evaluate(&mut self) -> Result<bool> {
         let Some(validation) = &self.setup.validation else { return Ok(false) };
         self.observers.notify(&Notice::EvaluationStarts { split: "validation" });
@@ -307,19 +307,19 @@ impl<'a> Trainer<'a> {
     }
 }
 
-impl Order {
+impl BatchOrder {
     /// The batches of the step after `step`.
     fn batches_of(&mut self, step: u64, steps_per_epoch: u64, config: &TrainConfig) -> Vec<Vec<usize>> {
         let epoch = step / steps_per_epoch;
-        let batches = match self.dealt.take() {
-            Some((dealt, batches)) if dealt == epoch => batches,
+        let batches = match self.current.take() {
+            Some((current, batches)) if current == epoch => batches,
             _ => self.sampler.epoch(epoch),
         };
         let count = config.gradient_accumulation_steps;
         let first = (step % steps_per_epoch) as usize * count;
         let rows = |rows: &[u32]| rows.iter().map(|&row| row as usize).collect();
         let group = batches.iter().skip(first).take(count).map(rows).collect();
-        self.dealt = Some((epoch, batches));
+        self.current = Some((epoch, batches));
         group
     }
 }

@@ -1,4 +1,4 @@
-//! Finding the newest good checkpoint, and reading it.
+//! Finds the newest valid checkpoint and reads it.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use super::save::sums_text;
 use super::{OPTIMIZER, STATE, SUMMED, SUMS, TrainerState, WEIGHTS};
 use crate::error::{Result, TrainError};
 
-/// A checkpoint whose files are as they were written.
+/// A checkpoint whose files match their sums.
 #[derive(Debug)]
 pub(crate) struct LoadedCheckpoint {
     pub path: PathBuf,
@@ -21,10 +21,10 @@ pub(crate) struct LoadedCheckpoint {
 }
 
 impl LoadedCheckpoint {
-    /// Holds a checkpoint's files against their sums and reads where the run stood.
+    /// Verifies a checkpoint's files against their sums and reads its state.
     ///
     /// # Errors
-    /// The file that isn't as it was written.
+    /// Names the file that has changed since it was written.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let damaged = |name: &str, problem: String| damaged(&path.join(name), &problem);
         let mut sums = [const { String::new() }; 3];
@@ -41,7 +41,7 @@ impl LoadedCheckpoint {
             _ => DiskError::at("read", path.join(SUMS))(error).into(),
         })?;
         if found != expected.as_bytes() {
-            return Err(blame(path, &found, &sums));
+            return Err(damaged_file_error(path, &found, &sums));
         }
         let file = path.join(STATE);
         let text = fs::read(&file).map_err(DiskError::at("read", &file))?;
@@ -53,35 +53,35 @@ impl LoadedCheckpoint {
         Ok(Self { path: path.to_owned(), state })
     }
 
-    /// The newest good checkpoint of a run, with a warning for each that had to be passed over; `None` where there is
-    /// none at all. What killed saves left behind is removed.
+    /// The newest valid checkpoint of a run, with a warning for each one skipped; `None` if there is no checkpoint.
+    /// Removes the files of interrupted saves.
     ///
     /// # Errors
-    /// Checkpoints of which none is good.
+    /// None of the checkpoints is valid.
     pub(crate) fn newest(run: &Path) -> Result<Option<Self>> {
         let folder = run.join(CHECKPOINTS);
         let unfinished = remove_unfinished(&folder)?;
         let steps = steps_in(&folder)?;
-        let mut passed_over = Vec::new();
-        let good = |step: u64| Self::open(&folder.join(name_of(step))).map_err(|error| passed_over.push(error)).ok();
+        let mut skipped = Vec::new();
+        let good = |step: u64| Self::open(&folder.join(name_of(step))).map_err(|error| skipped.push(error)).ok();
         let Some(found) = steps.into_iter().rev().find_map(good) else {
-            if passed_over.is_empty() {
+            if skipped.is_empty() {
                 for path in unfinished {
                     tracing::warn!("{}: a half-made checkpoint, removed", path.display());
                 }
                 return Ok(None);
             }
-            let details: String = passed_over.iter().map(|error| format!("\n  {error}")).collect();
+            let details: String = skipped.iter().map(|error| format!("\n  {error}")).collect();
             return Err(TrainError::Refused(format!(
                 "none of the checkpoints in {} is good:{details}\n  (hint: a copy of that folder made earlier may be; \
-                 deleting it lets --resume start from nothing)",
+                 deleting it lets --resume start an unfinished run from nothing)",
                 folder.display()
             )));
         };
         for path in unfinished {
             tracing::warn!("{}: incomplete and removed; continuing from {}", path.display(), found.path.display());
         }
-        for error in passed_over {
+        for error in skipped {
             tracing::warn!("{error}; continuing from {}", found.path.display());
         }
         Ok(Some(found))
@@ -96,22 +96,22 @@ impl LoadedCheckpoint {
     }
 }
 
-/// Which file is to blame where the sums' file isn't as it must be.
-fn blame(path: &Path, found: &[u8], sums: &[String; 3]) -> TrainError {
+/// The error that names the damaged file, if `SHA256SUMS` has unexpected content.
+fn damaged_file_error(path: &Path, found: &[u8], sums: &[String; 3]) -> TrainError {
     let found = String::from_utf8_lossy(found);
     let lines: Vec<&str> = found.lines().collect();
     for (name, sum) in SUMMED.iter().zip(sums) {
-        let said = lines.iter().find_map(|line| line.strip_suffix(name)?.strip_suffix("  "));
-        let is_sum = |said: &&str| said.len() == 64 && said.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if let Some(said) = said.filter(is_sum).filter(|said| said != sum) {
-            let problem = format!("has the sha256 {sum}, and {SUMS} says {said}");
+        let recorded = lines.iter().find_map(|line| line.strip_suffix(name)?.strip_suffix("  "));
+        let is_sum = |recorded: &&str| recorded.len() == 64 && recorded.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if let Some(recorded) = recorded.filter(is_sum).filter(|recorded| recorded != sum) {
+            let problem = format!("has the sha256 {sum}, and {SUMS} says {recorded}");
             return damaged(&path.join(name), &problem);
         }
     }
     damaged(&path.join(SUMS), "has changed since it was written")
 }
 
-/// A checkpoint's file that isn't as it was written.
+/// The error for a checkpoint file that has changed since it was written.
 fn damaged(file: &Path, problem: &str) -> TrainError {
     TrainError::Refused(format!("damaged checkpoint: {} {problem}", file.display()))
 }

@@ -1,4 +1,4 @@
-//! Which checkpoints a run has, and which of them stay.
+//! Which checkpoints a run has, and which of them are kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,30 +13,30 @@ use crate::optim::Optimizer;
 /// A run's checkpoints.
 pub(crate) struct Retention {
     run: PathBuf,
-    /// How many of the last ones stay.
+    /// How many of the latest checkpoints are kept.
     total: usize,
     publication: Publication,
-    /// Step, and step of the best model, of each checkpoint in order.
+    /// The step of each checkpoint, in order, and the step of the best model at that time.
     history: Vec<(u64, Option<u64>)>,
-    /// Step of the last one, and whether the evaluation due then had been done.
+    /// The step of the latest checkpoint, and whether the evaluation due at that step was done.
     last: Option<(u64, bool)>,
 }
 
 impl Retention {
-    /// The checkpoints of a run that has none.
+    /// A run without checkpoints.
     pub(crate) fn new(run: &Path, total: usize, publication: Publication) -> Self {
         Self { run: run.to_owned(), total, publication, history: Vec::new(), last: None }
     }
 
-    /// Takes over the checkpoints up to `from`, and makes the best model that it knows of the run's again: a later one
-    /// may have taken its place before the run was stopped. Checkpoints after `from` are of no use and go with the next save.
+    /// Registers the checkpoints up to `from`, and publishes the best model recorded in `from` again, because a later model
+    /// may have replaced it before the run was stopped. The next save deletes the checkpoints after `from`.
     ///
     /// # Errors
     /// A folder that can't be read or written.
     pub(crate) fn resume_from(&mut self, from: &LoadedCheckpoint) -> Result<()> {
         let folder = self.run.join(CHECKPOINTS);
         for step in steps_in(&folder)?.into_iter().filter(|step| *step < from.state.step) {
-            // What can't be read isn't worth a place among the last ones.
+            // A checkpoint that can't be read is not counted and will be deleted.
             let text = fs::read(folder.join(name_of(step)).join(STATE)).unwrap_or_default();
             if let Ok(state) = TrainerState::parse(&text) {
                 self.history.push((step, state.best_step()));
@@ -55,7 +55,7 @@ impl Retention {
         }
     }
 
-    /// Whether this very state is saved already.
+    /// Whether this state is already saved.
     pub(crate) fn has(&self, step: u64, evaluated: bool) -> bool {
         self.last == Some((step, evaluated))
     }
@@ -64,10 +64,10 @@ impl Retention {
         self.last.map(|(step, _)| self.run.join(CHECKPOINTS).join(name_of(step)))
     }
 
-    /// Saves; with `publish` the model becomes the run's.
+    /// Saves a checkpoint; with `publish`, its model becomes the model of the run.
     ///
     /// # Errors
-    /// Whatever the disk refuses; the run can then still go on from the checkpoint before.
+    /// Any write error; the run can then still be resumed from the previous checkpoint.
     pub(crate) fn save(
         &mut self,
         state: TrainerState,
@@ -80,19 +80,19 @@ impl Retention {
         self.history.push((state.step, state.best_step()));
         let tensors = Tensors::of(parameters, optimizer);
         let publication = publish.then_some(&self.publication);
-        SaveJob { run: &self.run, tensors, state, publication, keep: self.kept() }.run()?;
+        SaveJob { run: &self.run, tensors, state, publication, kept_steps: self.kept_steps() }.run()?;
         self.last = last;
         Ok(())
     }
 
-    /// The steps of the checkpoints that stay: the last ones, and the best that each of them knows of.
-    fn kept(&self) -> Vec<u64> {
+    /// The steps of the checkpoints to keep: the latest ones, and the best model that each of them records.
+    fn kept_steps(&self) -> Vec<u64> {
         let surplus = self.history.len().saturating_sub(self.total);
         let last = &self.history[surplus..];
-        let mut keep: Vec<u64> = last.iter().flat_map(|(step, best)| [Some(*step), *best]).flatten().collect();
-        keep.sort_unstable();
-        keep.dedup();
-        keep
+        let mut kept: Vec<u64> = last.iter().flat_map(|(step, best)| [Some(*step), *best]).flatten().collect();
+        kept.sort_unstable();
+        kept.dedup();
+        kept
     }
 }
 
@@ -100,29 +100,29 @@ impl Retention {
 mod tests {
     use super::*;
 
-    /// What stays after each of these saves: step, and whether it is the best so far.
+    /// The kept steps after each of these saves, given as step and whether it is the best so far.
     fn kept(total: usize, saves: &[(u64, bool)]) -> Vec<Vec<u64>> {
         let mut retention = Retention::new(Path::new("run"), total, Vec::new());
         let mut best = None;
         let after = |&(step, better): &(u64, bool)| {
             best = if better { Some(step) } else { best };
             retention.history.push((step, best));
-            retention.kept()
+            retention.kept_steps()
         };
         saves.iter().map(after).collect()
     }
 
     #[test]
-    fn the_last_ones_stay() {
+    fn the_latest_checkpoints_are_kept() {
         assert_eq!(kept(1, &[(9_999, false), (10_000, false)]), [vec![9_999], vec![10_000]]);
         assert_eq!(kept(2, &[(1, false), (2, false), (3, false)])[2], [2, 3]);
     }
 
     #[test]
-    fn the_best_stays_while_a_kept_one_knows_it_as_the_best() {
+    fn the_best_is_kept_while_a_kept_checkpoint_records_it() {
         let saves = [(5, true), (10, false), (15, false), (20, true), (25, false)];
         assert_eq!(kept(1, &saves), [vec![5], vec![5, 10], vec![5, 15], vec![20], vec![20, 25]]);
-        // Going back to 15 must find 5.
+        // Resuming from step 15 needs the checkpoint of step 5.
         assert_eq!(kept(2, &saves)[3], [5, 15, 20]);
         assert_eq!(kept(2, &saves)[4], [20, 25]);
     }

@@ -1,8 +1,8 @@
-//! Writing a checkpoint, making its model the run's, and letting old ones go.
+//! Writes a checkpoint, publishes its model in the run folder, and deletes old checkpoints.
 //!
-//! Training waits for it, so that nothing has to be copied first: what is written is the memory that training works in.
-//! To be short, both large files are written at once, and beside each its sum is taken by a thread of its own: these read
-//! the same memory and need not wait for each other.
+//! Saving blocks training, so no tensor has to be copied first: the files are written from the memory that training uses.
+//! To save time, both large files are written in parallel, and a separate thread for each computes its sum from the same
+//! memory.
 
 use std::fs;
 use std::io::{self, Write};
@@ -23,7 +23,7 @@ use crate::optim::Optimizer;
 /// The files that make a run folder a usable model besides its weights, by name.
 pub(crate) type Publication = Vec<(String, Vec<u8>)>;
 
-/// What training changes from step to step: the tensors themselves, not copies.
+/// The tensors that training changes: references to them, not copies.
 #[derive(Debug)]
 pub(crate) struct Tensors {
     pub(super) weights: Vec<(String, Tensor)>,
@@ -35,14 +35,14 @@ pub(crate) struct SaveJob<'a> {
     pub run: &'a Path,
     pub tensors: Tensors,
     pub state: TrainerState,
-    /// What to put into the run's folder with the weights, where they are to be the run's model.
+    /// The files to write into the run folder besides the weights, if this model is published.
     pub publication: Option<&'a Publication>,
-    /// The steps of the checkpoints that stay, this one among them.
-    pub keep: Vec<u64>,
+    /// The steps of the checkpoints to keep, including this one.
+    pub kept_steps: Vec<u64>,
 }
 
 impl Tensors {
-    /// Those of a run. They mustn't change until they are written.
+    /// The tensors of a run. They must not change until they are written.
     pub(super) fn of(parameters: &Parameters, optimizer: &Optimizer) -> Self {
         let weights = parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
         let state = optimizer.state();
@@ -52,22 +52,22 @@ impl Tensors {
         }
     }
 
-    /// What a checkpoint of this takes on the disk, up to a few kilobytes.
+    /// The size of the checkpoint on disk, to within a few kilobytes.
     fn bytes(&self) -> u64 {
         tensor_bytes(self.weights.iter().chain(&self.optimizer).map(|(_, tensor)| tensor))
     }
 }
 
-/// The same tensors under handles of their own: a thread needs its own.
+/// New handles to the same tensors, because each thread needs its own.
 fn shallow_clones<'a>(tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> Vec<(String, Tensor)> {
     tensors.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
 }
 
 impl SaveJob<'_> {
-    /// Writes the checkpoint, publishes its model if that is asked for, and removes the checkpoints that needn't stay.
+    /// Writes the checkpoint, publishes its model if requested, and deletes the checkpoints not in `kept_steps`.
     ///
     /// # Errors
-    /// Whatever the disk refuses. The checkpoints that were there are then still there, or this one is.
+    /// Any write error. Afterwards either the previous checkpoints or this one exist.
     pub(super) fn run(&self) -> Result<()> {
         let folder = self.run.join(CHECKPOINTS);
         self.save_into(&folder).map_err(|source| TrainError::NotSaved {
@@ -83,36 +83,36 @@ impl SaveJob<'_> {
             disk::create_folder(folder).map_err(DiskError::at("create the folder", folder))?;
         }
         free_space::check(folder, self.tensors.bytes())?;
-        let place = folder.join(name_of(self.state.step));
-        self.write(folder, &place)?;
+        let target = folder.join(name_of(self.state.step));
+        self.write(folder, &target)?;
         if let Some(publication) = self.publication {
-            publish(&place, self.run, publication)?;
+            publish(&target, self.run, publication)?;
         }
         for step in steps_in(folder)? {
-            if !self.keep.contains(&step) {
+            if !self.kept_steps.contains(&step) {
                 discard(&folder.join(name_of(step)))?;
             }
         }
         Ok(())
     }
 
-    fn write(&self, folder: &Path, place: &Path) -> Result<()> {
+    fn write(&self, folder: &Path, target: &Path) -> Result<()> {
         let unfinished = folder.join(format!("{UNFINISHED}{}", name_of(self.state.step)));
         let written = self.fill(&unfinished).and_then(|()| {
-            // One of the same step is there where the run was stopped before an evaluation, where it is damaged, or where
-            // it is of a course that this run has left.
-            if place.exists() {
-                disk::exchange(&unfinished, place)?;
+            // A checkpoint of the same step exists if the run was stopped before an evaluation, if the checkpoint is damaged,
+            // or if the run was resumed from an earlier one.
+            if target.exists() {
+                disk::exchange(&unfinished, target)?;
                 disk::sync_folder(folder)?;
                 return disk::remove_folder(&unfinished);
             }
-            disk::rename(&unfinished, place)?;
+            disk::rename(&unfinished, target)?;
             disk::sync_folder(folder)
         });
         written.map_err(|error| {
-            // What is half made means nothing, and its space may be needed.
+            // An incomplete checkpoint is useless, and its space may be needed.
             let _ = fs::remove_dir_all(&unfinished);
-            free_space::explain(DiskError::at("write", place)(error), folder, self.tensors.bytes())
+            free_space::explain(DiskError::at("write", target)(error), folder, self.tensors.bytes())
         })
     }
 
@@ -125,17 +125,17 @@ impl SaveJob<'_> {
         let state = serde_json::to_vec_pretty(&self.state)?;
         let (weights, optimizer) = scope(|scope| {
             let (path, optimizer) = (folder.join(OPTIMIZER), clones(optimizer));
-            let optimizer = spawn(scope, "save-optimizer", move || put_tensors(&path, &optimizer))?;
-            let weights = put_tensors(&folder.join(WEIGHTS), weights);
+            let optimizer = spawn(scope, "save-optimizer", move || write_and_hash_tensors(&path, &optimizer))?;
+            let weights = write_and_hash_tensors(&folder.join(WEIGHTS), weights);
             Ok::<_, io::Error>((weights, join(optimizer)))
         })?;
-        let sums = [weights?, optimizer?, put(&folder.join(STATE), &state)?];
-        put(&folder.join(SUMS), sums_text(&sums).as_bytes())?;
+        let sums = [weights?, optimizer?, write_and_hash(&folder.join(STATE), &state)?];
+        write_and_hash(&folder.join(SUMS), sums_text(&sums).as_bytes())?;
         disk::sync_folder(folder)
     }
 }
 
-/// Makes a checkpoint's model the model of the run. The weights come last: with them the folder is a usable run.
+/// Makes a checkpoint's model the model of the run. Writes the weights last, because they make the folder a complete model.
 pub(super) fn publish(checkpoint: &Path, run: &Path, publication: &Publication) -> Result<()> {
     for (name, bytes) in publication {
         let path = run.join(name);
@@ -153,15 +153,15 @@ pub(super) fn sums_text(sums: &[String; 3]) -> String {
 }
 
 /// Writes a small file and returns its sum.
-fn put(path: &Path, bytes: &[u8]) -> io::Result<String> {
+fn write_and_hash(path: &Path, bytes: &[u8]) -> io::Result<String> {
     let mut output = NewFile::create(path)?;
     output.write_all(bytes)?;
     output.finish()?;
     sha256_of(|sum| sum.write_all(bytes))
 }
 
-/// Writes tensors into a file and returns its sum, which another thread takes meanwhile.
-fn put_tensors(path: &Path, tensors: &[(String, Tensor)]) -> io::Result<String> {
+/// Writes tensors into a file and returns its sum, which another thread computes at the same time.
+fn write_and_hash_tensors(path: &Path, tensors: &[(String, Tensor)]) -> io::Result<String> {
     scope(|scope| {
         let same = clones(tensors);
         let sum = spawn(scope, "save-sum", move || sha256_of(|sum| write_tensors(sum, named(&same))))?;

@@ -1,4 +1,4 @@
-//! `trainer.json`: where a run stands, and what it stands on.
+//! `trainer.json`: the state of a run after a step, and the identity of its data and model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,18 +10,18 @@ use serde_json::{Map, Value};
 use crate::error::Result;
 use crate::options::{Given, OptionsError, TrainConfig, free_on_resume};
 
-/// The form of `trainer.json`, and of what follows from it; another number is refused. From a checkpoint of form 1 training
-/// would go on with other dropout masks than those it would have had.
+/// The format version of `trainer.json` and of what is derived from it; other versions are refused. Resuming from a
+/// checkpoint of version 1 would use different dropout masks than the original run.
 pub(crate) const FORMAT: u32 = 2;
 
-/// Where a run stands after a step.
+/// The state of a run after a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrainerState {
     pub format: u32,
     /// Optimizer steps done.
     pub step: u64,
-    /// The epoch of the next step, from 0, and the steps of it that are done: `step` once more, for people.
+    /// The epoch of the next step, from 0, and its completed steps. Derived from `step`, for readers of the file.
     pub epoch: u64,
     pub step_in_epoch: u64,
     /// Whether the evaluation that is due after this step, if one is, has been done.
@@ -29,7 +29,7 @@ pub(crate) struct TrainerState {
     /// The best model so far. A checkpoint of its step is kept as long as this one is.
     pub best: Option<BestModel>,
     pub evaluations_without_better: u64,
-    /// Into how many parts each micro-batch is cut for want of memory.
+    /// Into how many parts each micro-batch is split because of limited memory.
     pub micro_batch_parts: usize,
     /// Seconds of training so far, in all processes.
     pub seconds: f64,
@@ -51,7 +51,7 @@ pub(crate) struct BestModel {
     pub confusion: ConfusionMatrix,
 }
 
-/// The form of [`Best`] in a checkpoint, which keeps a value that is not finite.
+/// The serialized form of [`Best`] in a checkpoint, which preserves a value that is not finite.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Best")]
 struct ExactBest {
@@ -62,7 +62,8 @@ struct ExactBest {
     epoch: f64,
 }
 
-/// What else decides about every bit of a run: with another of these it would not go on as it began.
+/// Everything besides the configuration that affects the result of a run. If any of it differs, a resumed run would not
+/// reproduce the original one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
@@ -77,15 +78,15 @@ pub(crate) struct Identity {
     pub device: String,
     /// `fp32` or `bf16`.
     pub precision: String,
-    /// CPU threads of libtorch: sums are cut up by them.
+    /// CPU threads of libtorch, which determine the order of summation.
     pub threads: i32,
 }
 
 impl TrainerState {
     /// # Errors
-    /// What isn't a state, in serde's words.
+    /// The problem with an invalid state, as reported by serde.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
-        // The format first: another one may have any fields.
+        // Check the format version first: other versions may have other fields.
         #[derive(Deserialize)]
         struct Format {
             format: u32,
@@ -106,12 +107,12 @@ impl TrainerState {
         self.best.as_ref().map(|model| model.best.step)
     }
 
-    /// The saved configuration as what was asked for.
+    /// The saved configuration as given options.
     pub(crate) fn given(&self) -> Result<Given, OptionsError> {
         Given::saved(&self.config)
     }
 
-    /// What differs now, a line each, in words; empty where nothing does.
+    /// A description of each difference from the saved state, one line each; empty if there is none.
     pub(crate) fn differences(&self, config: &TrainConfig, identity: &Identity) -> Result<Vec<String>> {
         let mut lines = config_differences(&self.config, &config.to_json()?);
         let (then, now) = (serde_json::to_value(&self.identity)?, serde_json::to_value(identity)?);
@@ -132,7 +133,7 @@ const IDENTITY_NAMES: [(&str, &str); 9] = [
     ("threads", "the number of threads"),
 ];
 
-/// The options that matter to a resumed run and differ between two saved configurations, a line each.
+/// The options that differ between two saved configurations and must not change on resume, one line each.
 pub(crate) fn config_differences(then: &Map<String, Value>, now: &Map<String, Value>) -> Vec<String> {
     let names = then.keys().chain(now.keys()).collect::<BTreeSet<_>>();
     let value = |config: &Map<String, Value>, name: &str| config.get(name).cloned().unwrap_or_default();
@@ -148,7 +149,7 @@ fn shown(value: &Value) -> String {
     if value.is_null() { "not set".to_owned() } else { value.to_string() }
 }
 
-/// A number as JSON has it, or the name of one that JSON lacks.
+/// Serializes a number as a JSON number, or as a string (`"NaN"`, `"inf"`) if it is not finite.
 mod exact {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 

@@ -1,7 +1,7 @@
-//! Saves in which every call to the file system fails, and checkpoints with damage at every byte.
+//! Saves with a failure at every file-system call, and checkpoints with damage at every byte.
 //!
-//! What is promised: after a save that failed anywhere, by any error, once or from then on, or that a power cut ended,
-//! the run folder still loads, and holds either the checkpoint before or the new one, each to the bit.
+//! Guarantee: after a save that fails at any call with any error, once or permanently, or that a power cut ends, the run
+//! folder still loads and contains either the previous checkpoint or the new one, bit for bit.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::options::{CheckpointOptions, OptimizerOptions, TrainConfig};
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
 
-/// Tensors whose every value tells the step.
+/// Tensors whose values depend on the step.
 fn tensors(step: u64) -> Tensors {
     let tensor =
         |salt: f32| Tensor::from_slice(&[step as f32, salt, 0.1 * step as f32, f32::MIN_POSITIVE]).view([2, 2]);
@@ -59,11 +59,11 @@ fn state(step: u64, best: u64) -> TrainerState {
     }
 }
 
-/// Saves a step into `run` and publishes its model, after which only the steps of `keep` stay.
-fn save_keeping(run: &Path, step: u64, keep: &[u64]) -> Result<()> {
+/// Saves a step into `run` and publishes its model, after which only the steps in `kept_steps` remain.
+fn save_keeping(run: &Path, step: u64, kept_steps: &[u64]) -> Result<()> {
     let publication = vec![("config.json".to_owned(), format!("{{\"step\": {step}}}").into_bytes())];
     let (tensors, state) = (tensors(step), state(step, step));
-    SaveJob { run, tensors, state, publication: Some(&publication), keep: keep.to_vec() }.run()
+    SaveJob { run, tensors, state, publication: Some(&publication), kept_steps: kept_steps.to_vec() }.run()
 }
 
 fn save(run: &Path, step: u64) -> Result<()> {
@@ -77,7 +77,7 @@ fn run_at(step: u64) -> tempfile::TempDir {
     run
 }
 
-/// Which step's checkpoint a run resumes from; panics unless it is that step's to the bit.
+/// The step of the checkpoint that a run resumes from; panics unless its content is bit-identical to that step.
 fn loaded(run: &Path) -> u64 {
     let found = LoadedCheckpoint::newest(run).unwrap().expect("a checkpoint");
     let step = found.state.step;
@@ -92,7 +92,7 @@ fn loaded(run: &Path) -> u64 {
     step
 }
 
-/// The step of the model that the run folder offers.
+/// The step of the model published in the run folder.
 fn published(run: &Path) -> u64 {
     let tensors = read_tensors(&run.join(MODEL)).unwrap();
     let (_, weight) = tensors.iter().find(|(name, _)| name == "classifier.weight").unwrap();
@@ -130,7 +130,7 @@ fn a_save_that_fails_anywhere_leaves_the_old_checkpoint_or_the_new_one() {
                 if errno == ENOSPC && step == 10 {
                     assert!(message.contains(" free (hint: "), "call {at:?}: {message}");
                 }
-                // The next save mends it all.
+                // The next save repairs everything.
                 save(run, 30).unwrap();
                 assert_eq!((loaded(run), published(run)), (30, 30), "call {at:?}");
                 assert_eq!(steps_in(&run.join(CHECKPOINTS)).unwrap(), [30], "call {at:?}");
@@ -140,7 +140,7 @@ fn a_save_that_fails_anywhere_leaves_the_old_checkpoint_or_the_new_one() {
     }
 }
 
-/// The process dies at each call, and with the power goes what wasn't synced.
+/// The process dies at each call, and data that was not synced is lost.
 #[test]
 fn a_power_cut_anywhere_leaves_the_old_checkpoint_or_the_new_one() {
     with_every_fault(EIO, true, |run, _, at| {
@@ -165,7 +165,7 @@ fn a_checkpoint_of_the_same_step_is_replaced_and_never_missing() {
 }
 
 #[test]
-fn a_checkpoint_cut_off_at_any_byte_is_noticed_and_the_file_named() {
+fn a_file_truncated_at_any_byte_is_detected_and_named() {
     let run = run_at(10);
     let checkpoint = run.path().join(CHECKPOINTS).join(name_of(10));
     for name in SUMMED.into_iter().chain([SUMS]) {
@@ -184,7 +184,7 @@ fn a_checkpoint_cut_off_at_any_byte_is_noticed_and_the_file_named() {
 }
 
 #[test]
-fn a_bit_flipped_anywhere_is_noticed_and_the_file_named() {
+fn a_bit_flip_in_any_byte_is_detected_and_the_file_is_named() {
     let run = run_at(10);
     let checkpoint = run.path().join(CHECKPOINTS).join(name_of(10));
     for name in SUMMED.into_iter().chain([SUMS]) {
@@ -207,7 +207,7 @@ fn a_bit_flipped_anywhere_is_noticed_and_the_file_named() {
 }
 
 #[test]
-fn the_newest_good_one_is_taken_by_number() {
+fn the_valid_checkpoint_with_the_highest_step_is_loaded() {
     let run = tempfile::tempdir().unwrap();
     for step in [9_999, 10_000, 123_456_789] {
         save_keeping(run.path(), step, &[9_999, 10_000, 123_456_789]).unwrap();
@@ -227,14 +227,14 @@ fn the_newest_good_one_is_taken_by_number() {
 }
 
 #[test]
-fn what_a_killed_save_left_means_nothing_and_goes() {
+fn files_of_an_interrupted_save_are_ignored_and_removed() {
     let run = run_at(10);
     let folder = run.path().join(CHECKPOINTS);
-    let half_made = folder.join(format!("{UNFINISHED}{}", name_of(20)));
-    fs::create_dir(&half_made).unwrap();
-    fs::write(half_made.join(WEIGHTS), "half").unwrap();
+    let unfinished = folder.join(format!("{UNFINISHED}{}", name_of(20)));
+    fs::create_dir(&unfinished).unwrap();
+    fs::write(unfinished.join(WEIGHTS), "half").unwrap();
     assert_eq!(loaded(run.path()), 10);
-    assert!(!half_made.exists());
+    assert!(!unfinished.exists());
     assert!(LoadedCheckpoint::newest(tempfile::tempdir().unwrap().path()).unwrap().is_none());
 }
 
@@ -259,7 +259,7 @@ fn sha256sum_can_check_a_checkpoint() {
 }
 
 #[test]
-fn a_state_comes_back_to_the_bit_and_foreign_ones_are_refused() {
+fn a_state_round_trips_exactly_and_invalid_states_are_refused() {
     let state = state(20, 10);
     let text = serde_json::to_vec(&state).unwrap();
     assert_eq!(TrainerState::parse(&text).unwrap(), state);
@@ -277,7 +277,7 @@ fn a_state_comes_back_to_the_bit_and_foreign_ones_are_refused() {
 }
 
 #[test]
-fn what_differs_is_told_and_what_has_no_consequence_isnt() {
+fn only_differences_that_affect_the_result_are_reported() {
     let state = state(20, 10);
     let config = TrainConfig {
         data: Some("moved".into()),

@@ -1,10 +1,10 @@
-//! What can be wrong with options, wherever they were given.
+//! Errors in options from flags, files and saved configurations.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A value, a pair of values, a key or a file that training can't take as configuration.
+/// An invalid value, pair of values, key or file in the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
     /// A value of the wrong kind, or outside what is allowed.
@@ -15,11 +15,11 @@ pub enum OptionsError {
     #[error("{} and {} can't both be given: {why} (hint: {hint})", settings[0], settings[1])]
     Conflict { settings: Box<[GivenOption; 2]>, why: String, hint: String },
 
-    /// An option that nothing in this run reads.
+    /// An option without effect in this run.
     #[error("{setting} has no effect: {why} (hint: leave it out)")]
     Unread { setting: Box<GivenOption>, why: String },
 
-    /// A key that no option has.
+    /// An unknown key.
     #[error("{origin}no option is called \"{key}\"{}", match nearest {
         Some(nearest) => format!(" (hint: did you mean \"{nearest}\"?)"),
         None => " (hint: `train --help` lists them; in the file they are written in snake_case)".to_owned(),
@@ -64,7 +64,7 @@ pub struct GivenOption {
 }
 
 impl GivenOption {
-    /// By flag. [`Given::locate`](crate::options::Given::locate) says where it was given in truth.
+    /// An option given by flag. [`Given::locate`](crate::options::Given::locate) replaces it with the actual source.
     pub(crate) fn flag(key: &'static str, text: impl ToString) -> Self {
         Self { key, text: text.to_string(), origin: ValueSource::Flag }
     }
@@ -90,7 +90,7 @@ pub enum ValueSource {
     Saved,
 }
 
-/// The beginning of a message about something there.
+/// The prefix of a message about a value from this source.
 impl fmt::Display for ValueSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

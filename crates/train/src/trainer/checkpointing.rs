@@ -1,4 +1,4 @@
-//! The trainer's checkpoints: when they are due, what goes into them, and going on from one.
+//! The trainer's checkpoints: when they are due, what they contain, and how to resume from one.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::observe::Notice;
 use crate::signals::Signal;
 
 impl Trainer<'_> {
-    /// Takes up the state of a checkpoint.
+    /// Restores the state of a checkpoint.
     pub(crate) fn resume_from(&mut self, checkpoint: &LoadedCheckpoint) -> Result<()> {
         let state = &checkpoint.state;
         self.step.model.parameters_mut().restore(&checkpoint.weights()?, &checkpoint.path)?;
@@ -41,7 +41,7 @@ impl Trainer<'_> {
         self.retention.has(self.steps_done, self.evaluated)
     }
 
-    /// Saves where the run stands; with `publish` its model becomes the run's.
+    /// Saves the current state; with `publish`, its model becomes the model of the run.
     pub(super) fn save(&mut self, publish: bool) -> Result<()> {
         let began = Instant::now();
         self.observers.notify(&Notice::SaveStarts);
@@ -68,7 +68,7 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Saves where the run stands unless that is saved. Returns the checkpoint.
+    /// Saves the current state unless it is already saved. Returns the checkpoint.
     pub(super) fn ensure_saved(&mut self) -> Result<PathBuf> {
         if !self.is_saved() {
             self.save(false)?;
@@ -76,19 +76,19 @@ impl Trainer<'_> {
         Ok(self.retention.last().unwrap_or_default())
     }
 
-    /// Bytes that the run's checkpoints will take beyond what they take now.
+    /// Additional bytes that the checkpoints of the run will need on disk.
     pub(super) fn space_needed(&self) -> Result<u64> {
         let weights = self.step.parameters().iter().map(|parameter| parameter.master());
         let state = self.step.optimizer.state();
         let each = tensor_bytes(weights.chain(state.iter().map(|(_, tensor)| *tensor)));
-        // The last ones, the best one, and the one that is being written.
+        // The latest checkpoints, the best one, and the one being written.
         let at_once = self.config.checkpoint.save_total as u64 + 2;
         let saves =
             self.config.epochs + self.config.checkpoint.save_every.map_or(0, |steps| self.total_steps / steps) + 1;
         Ok((each * at_once.min(saves)).saturating_sub(self.folder.checkpoint_bytes()?))
     }
 
-    /// Ends a run that a signal asked to stop; all is saved.
+    /// Saves the state and ends a run after a signal.
     pub(super) fn stop(mut self, signal: Signal) -> Result<RunFolder> {
         self.ensure_saved()?;
         let end = self.end(EndReason::Interrupted);

@@ -1,5 +1,5 @@
-//! Whole trainings of a tiny model: a GPU that is too small for a batch, simulated on the CPU, where the step must stay
-//! the same sum; class weights of 0; a warm-up that is too long.
+//! Complete training runs of a tiny model: a GPU that is too small for a batch, simulated on the CPU, where the result of a
+//! step must not change; class weights of 0; a warm-up that is too long.
 
 use std::fs;
 use std::path::Path;
@@ -30,10 +30,10 @@ struct Train {
     args: TrainArgs,
 }
 
-/// A random BERT of two layers and eighty texts, prepared for it.
-fn house() -> tempfile::TempDir {
-    let house = tempfile::tempdir().unwrap();
-    let model = house.path().join("tiny");
+/// A folder with a random BERT of two layers and eighty texts prepared for it.
+fn prepared_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("tiny");
     fs::create_dir(&model).unwrap();
     fs::write(model.join("vocab.txt"), WORDS.join("\n") + "\n").unwrap();
     fs::write(model.join("tokenizer_config.json"), r#"{"do_lower_case": true}"#).unwrap();
@@ -43,53 +43,54 @@ fn house() -> tempfile::TempDir {
     SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 5).save(&model).unwrap();
     let mut texts = "text,label\n".to_owned();
     for row in 0..80 {
-        let (telling, label) = if row % 2 == 0 { ("good", "positive") } else { ("bad", "negative") };
+        let (adjective, label) = if row % 2 == 0 { ("good", "positive") } else { ("bad", "negative") };
         let word = |step: usize| WORDS[7 + (row / step) % 7];
-        texts += &format!("{} {} {} is {telling},{label}\n", word(1), word(7), word(49));
+        texts += &format!("{} {} {} is {adjective},{label}\n", word(1), word(7), word(49));
     }
-    fs::write(house.path().join("texts.csv"), texts).unwrap();
+    fs::write(folder.path().join("texts.csv"), texts).unwrap();
     let [dataset, model, output] =
-        ["texts.csv", "tiny", "data"].map(|name| house.path().join(name).display().to_string());
+        ["texts.csv", "tiny", "data"].map(|name| folder.path().join(name).display().to_string());
     let line = ["prepare", "--dataset", &dataset, "--model", &model, "--output", &output, "--max-length", "32"];
     let limits = ModelLimits { vocab_size: WORDS.len(), positions: 32 };
     data::prepare::run(&Prepare::parse_from(line).args, |_| Ok(limits)).unwrap();
-    house
+    folder
 }
 
 /// Trains into `name` and returns the losses of the steps.
-fn losses(house: &Path, name: &str, flags: &str) -> Vec<f64> {
-    let [data, output] = ["data", name].map(|name| house.join(name).display().to_string());
+fn losses(folder: &Path, name: &str, flags: &str) -> Vec<f64> {
+    let [data, output] = ["data", name].map(|name| folder.join(name).display().to_string());
     let line = format!(
         "train --max-steps 5 --precision fp32 --threads 1 --hidden-dropout 0 --attention-dropout 0 \
          --classifier-dropout 0 {flags}"
     );
     let line = line.split_whitespace().chain(["--data", &data, "--output", &output]);
     crate::train(&Train::parse_from(line).args).unwrap();
-    let events = read_log(&house.join(name)).unwrap().into_iter();
+    let events = read_log(&folder.join(name)).unwrap().into_iter();
     events.filter_map(|event| if let Event::Step(step) = event { Some(step.loss) } else { None }).collect()
 }
 
 #[test]
-fn too_little_gpu_memory_halves_the_micro_batches_and_keeps_the_step() {
-    let house = house();
-    let roomy = losses(house.path(), "roomy", "--batch-size 12 --gradient-accumulation-steps 2");
-    // Room for four examples: parts of 6 are still too large, parts of 3 fit.
-    let narrow =
-        with_memory_for(4, || losses(house.path(), "narrow", "--batch-size 12 --gradient-accumulation-steps 2"));
-    assert_eq!((roomy.len(), narrow.len()), (5, 5));
-    for (step, (a, b)) in roomy.iter().zip(&narrow).enumerate() {
+fn too_little_gpu_memory_halves_the_micro_batches_and_does_not_change_the_result() {
+    let folder = prepared_folder();
+    let large_memory = losses(folder.path(), "large_memory", "--batch-size 12 --gradient-accumulation-steps 2");
+    // Memory for four examples: parts of 6 are still too large, parts of 3 fit.
+    let small_memory =
+        with_memory_for(4, || losses(folder.path(), "small_memory", "--batch-size 12 --gradient-accumulation-steps 2"));
+    assert_eq!((large_memory.len(), small_memory.len()), (5, 5));
+    for (step, (a, b)) in large_memory.iter().zip(&small_memory).enumerate() {
         assert!((a - b).abs() < 1e-5, "step {step}: {a} and {b}");
     }
-    let metrics: Value = serde_json::from_slice(&fs::read(house.path().join("narrow").join(METRICS)).unwrap()).unwrap();
+    let metrics: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("small_memory").join(METRICS)).unwrap()).unwrap();
     assert_eq!(metrics["micro_batch_size"], 3);
-    let found = LoadedCheckpoint::newest(&house.path().join("narrow")).unwrap().unwrap();
-    assert_eq!(found.state.micro_batch_parts, 4, "a resumed run needn't find it out again");
+    let found = LoadedCheckpoint::newest(&folder.path().join("small_memory")).unwrap().unwrap();
+    assert_eq!(found.state.micro_batch_parts, 4, "a resumed run starts with the same micro-batches");
 }
 
 #[test]
-fn no_room_for_one_example_is_said() {
-    let house = house();
-    let [data, output] = ["data", "none"].map(|name| house.path().join(name).display().to_string());
+fn too_little_memory_for_one_example_is_an_error() {
+    let folder = prepared_folder();
+    let [data, output] = ["data", "none"].map(|name| folder.path().join(name).display().to_string());
     let line = ["train", "--data", &data, "--output", &output, "--max-steps", "2", "--threads", "1"];
     let error = with_memory_for(0, || crate::train(&Train::parse_from(line).args)).unwrap_err().to_string();
     assert!(error.starts_with("step 1: the GPU's memory is too small for one example at a time"), "{error}");
@@ -97,17 +98,17 @@ fn no_room_for_one_example_is_said() {
 
 #[test]
 fn a_step_whose_examples_all_have_weight_0_has_loss_0() {
-    let house = house();
-    let losses = losses(house.path(), "weights", "--batch-size 1 --class-weights 0,1");
+    let folder = prepared_folder();
+    let losses = losses(folder.path(), "weights", "--batch-size 1 --class-weights 0,1");
     assert_eq!(losses.len(), 5);
     assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
     assert!(losses.contains(&0.0) && losses.iter().any(|loss| *loss > 0.0), "{losses:?}");
 }
 
 #[test]
-fn a_warm_up_longer_than_the_run_is_refused_before_a_folder_is_made() {
-    let house = house();
-    let [data, output] = ["data", "none"].map(|name| house.path().join(name).display().to_string());
+fn a_warm_up_longer_than_the_run_is_refused_before_the_folder_is_created() {
+    let folder = prepared_folder();
+    let [data, output] = ["data", "none"].map(|name| folder.path().join(name).display().to_string());
     let flags = |steps| ["train", "--data", &data, "--output", &output, "--batch-size", "40", "--warmup-steps", steps];
     let error = crate::train(&Train::parse_from(flags("500")).args).unwrap_err().to_string();
     assert!(error.contains("--warmup-steps 500 ") && error.contains("than the 6 steps of the run"), "{error}");

@@ -90,7 +90,12 @@ fn lists() -> Vec<Listed> {
         },
         Listed { file: "README.md", begin: "`--dataset ", end: ", `--source ", list: names },
         Listed { file: "README.md", begin: "`--source auto\\|", end: "DIR`, `--model", list: sources },
-        Listed { file: "README.md", begin: "To train on your own ", end: " file, give it as", list: FileFormat::names() },
+        Listed {
+            file: "README.md",
+            begin: "To train on your own ",
+            end: " file, give it as",
+            list: FileFormat::names(),
+        },
     ]
 }
 
