@@ -12,7 +12,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What a command prints as its result goes through [`print`], and messages go through [`print_message`]: neither
+//! What a command prints as its result goes through [`print()`], and messages go through [`print_message`]: neither
 //! panics where the terminal, the pipe or the disk behind it is gone.
 //!
 //! Every call that changes the disk goes through [`faults`], so that the tests of every crate above can let each of them
