@@ -27,7 +27,7 @@ fn the_packaged_checkpoint_is_the_hubs_model() {
 
 /// Run by the test below in a process of its own, with a cache of its own.
 #[test]
-#[ignore = "a child process: started, with its own environment, by the test below, so `cargo test -p fetch` runs it"]
+#[ignore = "a child process: started, with its own environment, by the test below, so `cargo test -p fetch --test packaged` runs it"]
 fn reviews_into_this_cache() {
     match packaged::reviews() {
         Ok(path) => println!("FILE {}", path.display()),

@@ -369,7 +369,7 @@ mod tests {
     const LOCKED: &str = "VERDICT_TEST_LOCKED_FOLDER";
 
     #[test]
-    #[ignore = "another process: started by the tests below, so `cargo test -p run` runs it"]
+    #[ignore = "another process: started by the tests below, so `cargo test -p run --lib folder` runs it"]
     fn another_process() {
         let folder = std::env::var_os(LOCKED).expect("a folder to lock");
         let _run = RunFolder::open_to_resume(Path::new(&folder)).unwrap();

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[ignore = "another process: started by the tests below, so `cargo test -p train` runs it"]
+    #[ignore = "another process: started by the tests below, so `cargo test -p train --lib signals` runs it"]
     fn another_process() {
         install().unwrap();
         install().expect("twice is as good as once");

@@ -81,7 +81,7 @@ fn say(text: &str) {
 }
 
 #[test]
-#[ignore = "another process: started by the tests below, so `cargo test -p tune` runs it"]
+#[ignore = "another process: started by the tests below, so `cargo test -p tune --test processes` runs it"]
 fn part_of_a_hundred_trials() {
     let (mut study, name) = part();
     for index in 0..100 {
@@ -92,7 +92,7 @@ fn part_of_a_hundred_trials() {
 
 /// Takes over what dead ones left, begins what nobody has begun, reports and finishes; says what was done once it is.
 #[test]
-#[ignore = "another process: started by the tests below, so `cargo test -p tune` runs it"]
+#[ignore = "another process: started by the tests below, so `cargo test -p tune --test processes` runs it"]
 fn part_of_working_until_there_are_enough() {
     let (mut study, name) = part();
     loop {

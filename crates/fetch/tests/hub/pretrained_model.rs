@@ -67,7 +67,7 @@ fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
 
 /// Run by the test below in a process of its own, whose environment is the point.
 #[test]
-#[ignore = "a child process: started, with its own environment, by the test below, so `cargo test -p fetch` runs it"]
+#[ignore = "a child process: started, with its own environment, by the test below, so `cargo test -p fetch --test hub` runs it"]
 fn from_the_environment() {
     let found = fetch::pretrained_model(Some("owner/tiny")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(found.origin, ModelOrigin::Hub { revision: COMMIT.to_owned() });
