@@ -11,7 +11,7 @@ use table::{Cell, TableError};
 
 use crate::error::DataError;
 use crate::labeled_table::{LabeledRow, LabeledTable, SourceFile};
-use crate::loaded::Places;
+use crate::loaded::{Loaded, Places};
 use crate::record::{Record, Split};
 pub(crate) use column::Value;
 
@@ -91,6 +91,13 @@ pub(crate) struct Labeled {
     pub(crate) test: Vec<Record>,
     pub(crate) places: Places,
     pub(crate) notes: Vec<String>,
+}
+
+impl From<Labeled> for Loaded {
+    /// The splits with their labels; the caller fills in the rest.
+    fn from(Labeled { names, train, validation, test, places, notes }: Labeled) -> Self {
+        Self { label_names: names, train, validation, test, places, notes, ..Self::default() }
+    }
 }
 
 /// Maps every label to its class. Errors within train are reported before those of the other splits. `declared` are the

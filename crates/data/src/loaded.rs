@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::record::{Record, Split};
 
 /// A data set as read: three splits over one list of label names, and where they came from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub struct Loaded {
     /// The data set that was read, by its short name (`sst2`, `reviews`, a file's name).
     pub dataset: String,

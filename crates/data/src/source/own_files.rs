@@ -44,24 +44,19 @@ pub(super) fn read(path: &Path, options: &DatasetOptions) -> Result<Loaded, Data
         split_rows.add(*split, table);
     }
     let how = files.make_missing_splits(&mut split_rows, options)?;
-    let labeled = labels::resolve(split_rows, options.label_map.as_deref(), None)?;
+    let labeled = Loaded::from(labels::resolve(split_rows, options.label_map.as_deref(), None)?);
     notes.extend(labeled.notes);
     let sizes = listed_sizes([labeled.train.len(), labeled.validation.len(), labeled.test.len()]);
     let paths: Vec<PathBuf> = files.0.into_iter().map(|(_, path)| path).collect();
     Ok(Loaded {
         dataset: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         variant: format!("{}: {sizes} rows, {how}", path.display()),
-        disambiguation: None,
         source: path.display().to_string(),
         license: "your own".into(),
         source_sha256: digests(&paths)?,
-        label_names: labeled.names,
-        train: labeled.train,
-        validation: labeled.validation,
-        test: labeled.test,
-        places: labeled.places,
         empty_dropped,
         notes,
+        ..labeled
     })
 }
 

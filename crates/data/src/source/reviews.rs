@@ -20,7 +20,7 @@ use super::choice::Source;
 use super::named::{FolderFiles, NamedDataset};
 use super::{FIVE_CLASSES, THREE_CLASSES, TWO_CLASSES, digests};
 use crate::error::DataError;
-use crate::loaded::{Loaded, Places};
+use crate::loaded::Loaded;
 use crate::record::{Record, Split, is_blank};
 use crate::thousands::{grouped, listed_sizes};
 
@@ -111,9 +111,8 @@ fn read(path: &Path, dataset: &NamedDataset, source: String) -> Result<Loaded, D
         train,
         validation,
         test,
-        places: Places::default(),
-        empty_dropped: 0,
         notes,
+        ..Loaded::default()
     })
 }
 

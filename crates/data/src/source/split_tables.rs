@@ -27,23 +27,18 @@ pub(super) fn load(
         empty_dropped += refuse_blank(&mut table, drop_empty, &mut notes)?;
         split_rows.add(split, table);
     }
-    let labeled = labels::resolve(split_rows, None, Some(dataset.label_names))?;
+    let labeled = Loaded::from(labels::resolve(split_rows, None, Some(dataset.label_names))?);
     notes.extend(labeled.notes);
     let sizes = [&labeled.train, &labeled.validation, &labeled.test].map(Vec::len);
     Ok(Loaded {
         dataset: dataset.name.into(),
         variant: format!("{}: {} rows", dataset.name, listed_sizes(sizes)),
-        disambiguation: None,
         source,
         license: dataset.license.into(),
         source_sha256: digests(&files)?,
-        label_names: labeled.names,
-        train: labeled.train,
-        validation: labeled.validation,
-        test: labeled.test,
-        places: labeled.places,
         empty_dropped,
         notes,
+        ..labeled
     })
 }
 

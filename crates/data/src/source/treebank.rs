@@ -15,7 +15,7 @@ use super::{FIVE_CLASSES, THREE_CLASSES, TWO_CLASSES, digests, hub, reviews};
 use crate::error::DataError;
 use crate::labeled_table::{self, ColumnRequest, LabeledRow};
 use crate::load_options::DatasetOptions;
-use crate::loaded::{Loaded, Places};
+use crate::loaded::Loaded;
 use crate::record::Split;
 use crate::thousands::{grouped, listed_sizes};
 use tree::{Classes, MAX_LINE, Tree};
@@ -166,9 +166,8 @@ impl Trees {
             train,
             validation,
             test,
-            places: Places::default(),
-            empty_dropped: 0,
             notes,
+            ..Loaded::default()
         })
     }
 }
