@@ -1,18 +1,19 @@
-//! Optimizers: from gradients to changed weights, in place.
+//! Optimizers, which update the weights in place.
 //!
 //! [`Optimizer::step`] scales the gradients (clipping and accumulation in one factor, see [`StepScale`]), updates the
-//! fp32 master weights and the optimizer's fp32 state, and writes the compute weights, so that after it the model is
+//! fp32 master weights and the optimizer's fp32 state, and writes the compute weights, so that the model is
 //! ready for its next forward pass. Formulas and defaults are those of `torch.optim` (AdamW, Adam, SGD), of
 //! transformers' `Adafactor` with `scale_parameter=False, relative_step=False`, and of the Lion paper; fixtures made by
-//! `tests/fixtures/optimizers/make_optimizers.py` hold each against its reference.
+//! `tests/fixtures/optimizers/make_optimizers.py` compare each with its reference.
 //!
-//! Each optimizer is one file: what help says of it, the options that it reads and its defaults of them, its state, its step
-//! and its tests, as an `OptimizerSpec` (`spec.rs`). A line in the table below makes it known to everything else.
+//! Each optimizer is one file, which defines an `OptimizerSpec` (`spec.rs`) with its help text, its options and their
+//! defaults, its state and its step, and contains its tests. It is registered by a line in `OPTIMIZERS` below.
 //!
-//! Adam and AdamW make one pass over the memory of a CPU (`adam.rs`). Everything else is plain libtorch operations.
+//! On a CPU, Adam and AdamW update the weights in one fused pass over memory (`adam.rs`). Everything else uses libtorch
+//! operations.
 //!
-//! Invariant: what an optimizer remembers between steps is its step count and the tensors of [`Optimizer::state`].
-//! With those two a run continues as if it had never stopped.
+//! Invariant: the complete state of an optimizer is its step count and the tensors of [`Optimizer::state`]. A run that
+//! restores both continues with identical results.
 
 mod adafactor;
 mod adam;
@@ -43,24 +44,25 @@ const OPTIMIZERS: &[OptimizerKind] = &[
     OptimizerKind(&lion::LION),
 ];
 
-/// What changes from step to step.
+/// The values of an update that change from step to step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepScale {
-    /// The learning rate of parameters on top; those below learn at their layer's share of it.
+    /// The learning rate of the head. Layer-wise decay reduces that of the layers below it.
     pub learning_rate: f64,
-    /// What every gradient is multiplied by first: [`clip::coefficient`] divided by the number of accumulated batches.
+    /// The factor applied to every gradient: [`clip::coefficient`] divided by the number of accumulated batches.
     pub gradient_scale: f64,
 }
 
-/// One parameter as the rules see it.
+/// The parts of a parameter that optimizers use.
 #[derive(Debug, Clone, Copy)]
 struct Weight<'a> {
     name: &'a str,
     role: Role,
+    /// Whether weight decay applies to it.
     decays: bool,
     /// fp32, contiguous.
     master: &'a Tensor,
-    /// The bf16 copy that the model reads; `None` where it reads the master itself.
+    /// The bf16 copy that the model computes with; `None` if it uses the master weights.
     compute: Option<&'a Tensor>,
 }
 
@@ -72,31 +74,31 @@ impl<'a> From<&'a Parameter> for Weight<'a> {
     }
 }
 
-/// One parameter's part of a step.
+/// The update of one parameter in a step.
 struct Update<'a> {
     weight: Weight<'a>,
     gradient: &'a Gradient,
-    slot: &'a mut Slot,
-    /// The learning rate, layer-wise decay included.
+    state: &'a mut ParameterState,
+    /// The learning rate, including layer-wise decay.
     learning_rate: f64,
-    /// What the gradient is to be multiplied by.
+    /// The factor to apply to the gradient.
     gradient_scale: f64,
 }
 
 impl Update<'_> {
-    /// The scaled gradient, dense and in fp32, as a tensor of its own.
+    /// The scaled gradient as a new dense fp32 tensor.
     fn dense_gradient(&self) -> Result<Tensor> {
         let gradient = self.gradient.to_dense(&self.weight.master.size());
         Ok(gradient.f_mul_scalar(self.gradient_scale)?)
     }
 
-    /// Adds `-learning_rate * step` to the weight, after the decoupled decay, and rounds it into the compute weight.
-    fn apply(&self, step: &Tensor, decoupled_decay: f64) -> Result<()> {
+    /// Applies decoupled weight decay, subtracts `learning_rate * direction` and writes the compute weight.
+    fn apply(&self, direction: &Tensor, decoupled_decay: f64) -> Result<()> {
         let mut master = self.weight.master.shallow_clone();
         if decoupled_decay != 0.0 {
             let _ = master.f_mul_scalar_(1.0 - self.learning_rate * decoupled_decay)?;
         }
-        let _ = master.f_sub_(&step.f_mul_scalar(self.learning_rate)?)?;
+        let _ = master.f_sub_(&direction.f_mul_scalar(self.learning_rate)?)?;
         self.write_compute()
     }
 
@@ -108,17 +110,18 @@ impl Update<'_> {
     }
 }
 
-/// What is kept for one parameter.
+/// The optimizer state and settings of one parameter.
 #[derive(Debug)]
-struct Slot {
+struct ParameterState {
     name: String,
     weight_decay: f64,
-    rate_multiplier: f64,
-    state_names: Vec<&'static str>,
-    /// fp32 tensors, one for each name; none for a frozen parameter.
-    state: Vec<Tensor>,
-    /// Which rows of `state` may differ from zero. Only Adam asks.
-    seen: adam::SeenRows,
+    lr_multiplier: f64,
+    /// Names of the state tensors, such as `exp_avg`.
+    tensor_names: Vec<&'static str>,
+    /// The state tensors in fp32, one for each name; empty for a frozen parameter.
+    tensors: Vec<Tensor>,
+    /// The rows of the state tensors that may differ from zero. Only Adam uses them.
+    seen_rows: adam::SeenRows,
 }
 
 /// An optimizer and its state for every trainable parameter.
@@ -126,45 +129,44 @@ struct Slot {
 pub struct Optimizer {
     settings: OptimizerSettings,
     steps: u64,
-    slots: Vec<Slot>,
+    states: Vec<ParameterState>,
 }
 
 impl Optimizer {
-    /// An optimizer at step 0, with zeroed state for every parameter that is trainable now.
+    /// An optimizer at step 0, with zero state for every trainable parameter.
     pub fn new(parameters: &Parameters, settings: &OptimizerSettings) -> Result<Self> {
         let weights: Vec<_> = parameters.iter().map(|parameter| (parameter.into(), parameter.trainable())).collect();
-        Self::over(&weights, settings)
+        Self::with_weights(&weights, settings)
     }
 
-    fn over(weights: &[(Weight, bool)], settings: &OptimizerSettings) -> Result<Self> {
+    fn with_weights(weights: &[(Weight, bool)], settings: &OptimizerSettings) -> Result<Self> {
         let roles: Vec<Role> = weights.iter().map(|(weight, _)| weight.role).collect();
-        let multipliers = layer_decay::rate_multipliers(&roles, settings.layer_decay);
-        let mut slots = Vec::with_capacity(weights.len());
-        for ((weight, trainable), rate_multiplier) in weights.iter().zip(multipliers) {
+        let multipliers = layer_decay::lr_multipliers(&roles, settings.layer_decay);
+        let mut states = Vec::with_capacity(weights.len());
+        for ((weight, trainable), lr_multiplier) in weights.iter().zip(multipliers) {
             let shape = weight.master.size();
-            let state = if *trainable { (settings.kind.0.state)(&shape) } else { Vec::new() };
+            let tensors = if *trainable { (settings.kind.0.state)(&shape) } else { Vec::new() };
             let zeros = |shape: Vec<i64>| model::untouched_zeros(&shape, weight.master.device());
-            let (state_names, state) = state.into_iter().map(|(name, shape)| (name, zeros(shape))).unzip();
-            slots.push(Slot {
+            let (tensor_names, tensors) = tensors.into_iter().map(|(name, shape)| (name, zeros(shape))).unzip();
+            states.push(ParameterState {
                 name: weight.name.to_owned(),
                 weight_decay: if weight.decays { settings.weight_decay } else { 0.0 },
-                rate_multiplier,
-                state_names,
-                state,
-                seen: adam::SeenRows::none(&shape),
+                lr_multiplier,
+                tensor_names,
+                tensors,
+                seen_rows: adam::SeenRows::new(&shape),
             });
         }
-        Ok(Self { settings: *settings, steps: 0, slots })
+        Ok(Self { settings: *settings, steps: 0, states })
     }
 
-    /// Changes every parameter that has a gradient. The caller has made sure that the gradients are finite
-    /// (see [`clip::global_norm`]).
+    /// Updates every parameter that has a gradient. The gradients must be finite (see [`clip::global_norm`]).
     pub fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients, scale: &StepScale) -> Result<()> {
         let weights: Vec<Weight> = parameters.iter().map(Weight::from).collect();
-        self.step_over(&weights, &gradients.0, scale)
+        self.step_weights(&weights, &gradients.0, scale)
     }
 
-    fn step_over(&mut self, weights: &[Weight], gradients: &[Option<Gradient>], scale: &StepScale) -> Result<()> {
+    fn step_weights(&mut self, weights: &[Weight], gradients: &[Option<Gradient>], scale: &StepScale) -> Result<()> {
         self.check(weights, gradients)?;
         let (settings, steps) = (self.settings, self.steps + 1);
         let mut updates = self.updates(weights, gradients, scale);
@@ -173,58 +175,62 @@ impl Optimizer {
         Ok(())
     }
 
-    /// The parts of a step: one for every parameter with a gradient.
+    /// One update for each parameter that has a gradient.
     fn updates<'a>(
         &'a mut self,
         weights: &[Weight<'a>],
         gradients: &'a [Option<Gradient>],
         scale: &StepScale,
     ) -> Vec<Update<'a>> {
-        let parts = self.slots.iter_mut().zip(weights).zip(gradients);
-        let updates = parts.filter_map(|((slot, weight), gradient)| {
-            let learning_rate = scale.learning_rate * slot.rate_multiplier;
+        let parameters = self.states.iter_mut().zip(weights).zip(gradients);
+        let updates = parameters.filter_map(|((state, weight), gradient)| {
+            let learning_rate = scale.learning_rate * state.lr_multiplier;
             let gradient = gradient.as_ref()?;
-            Some(Update { weight: *weight, gradient, slot, learning_rate, gradient_scale: scale.gradient_scale })
+            Some(Update { weight: *weight, gradient, state, learning_rate, gradient_scale: scale.gradient_scale })
         });
         updates.collect()
     }
 
-    /// Every gradient has a weight and a state to go with it, and its shape. Checked before anything changes.
+    /// Checks that every gradient has a weight of the same shape and optimizer state, before anything is changed.
     fn check(&self, weights: &[Weight], gradients: &[Option<Gradient>]) -> Result<()> {
-        let unfit = |name: &str, found: String, needed: String| {
+        let mismatch = |name: &str, found: String, needed: String| {
             Err(ModelError::UnfitTensor { name: name.to_owned(), found, needed }.into())
         };
-        if weights.len() != self.slots.len() || gradients.len() != self.slots.len() {
+        if weights.len() != self.states.len() || gradients.len() != self.states.len() {
             let found = format!("{} parameters with {} gradients", weights.len(), gradients.len());
-            return unfit("parameters", found, format!("the {} that the optimizer was created with", self.slots.len()));
+            return mismatch(
+                "parameters",
+                found,
+                format!("the {} that the optimizer was created with", self.states.len()),
+            );
         }
-        for ((slot, weight), gradient) in self.slots.iter().zip(weights).zip(gradients) {
+        for ((state, weight), gradient) in self.states.iter().zip(weights).zip(gradients) {
             let Some(gradient) = gradient else { continue };
-            if slot.name != weight.name || slot.state.is_empty() {
+            if state.name != weight.name || state.tensors.is_empty() {
                 let needed = "the trainable parameters, in the same order, that the optimizer was created with";
-                return unfit(
+                return mismatch(
                     weight.name,
-                    "a parameter that was frozen or in another place".to_owned(),
+                    "a parameter that was frozen or at another position".to_owned(),
                     needed.to_owned(),
                 );
             }
             let shape = weight.master.size();
-            let fits = match gradient {
+            let shape_matches = match gradient {
                 Gradient::Dense(gradient) => gradient.size() == shape,
                 Gradient::Rows { ids, values } => {
                     shape.len() == 2 && ids.dim() == 1 && values.size() == [ids.numel() as i64, shape[1]]
                 }
             };
-            if !fits {
-                return unfit(weight.name, shown(gradient), format!("a gradient of shape {shape:?}"));
+            if !shape_matches {
+                return mismatch(weight.name, describe_shape(gradient), format!("a gradient of shape {shape:?}"));
             }
         }
         Ok(())
     }
 }
 
-/// A gradient's shape, in words.
-fn shown(gradient: &Gradient) -> String {
+/// Describes a gradient's shape for an error message.
+fn describe_shape(gradient: &Gradient) -> String {
     match gradient {
         Gradient::Dense(gradient) => format!("a gradient of shape {:?}", gradient.size()),
         Gradient::Rows { ids, values } => {

@@ -7,13 +7,13 @@ use run::{METRICS, RUN_TOML, RUNS, RunFolder};
 
 use crate::checkpoint::{Identity, LoadedCheckpoint, config_differences};
 use crate::error::{Result, TrainError};
-use crate::options::{Given, GivenOption, OptionsError, TrainArgs, TrainConfig};
+use crate::options::{GivenOption, GivenOptions, OptionsError, TrainArgs, TrainConfig};
 
 /// The configuration of training and where it starts.
 pub(crate) struct TrainRequest {
     pub config: TrainConfig,
     /// The options that the configuration was resolved from.
-    pub given: Given,
+    pub given: GivenOptions,
     pub begin: Begin,
 }
 
@@ -35,13 +35,13 @@ impl TrainRequest {
     /// by another process; other options for a finished run without checkpoints.
     pub(crate) fn new(args: &TrainArgs) -> Result<Self> {
         let plan = |saved, begin| {
-            let given = args.over(saved)?;
+            let given = args.with_fallback(saved)?;
             Ok(Self { config: TrainConfig::new(&given)?, given, begin })
         };
-        let Some(requested) = &args.resume else { return plan(Given::default(), Begin::Fresh) };
+        let Some(requested) = &args.resume else { return plan(GivenOptions::default(), Begin::Fresh) };
         let Some(target) = ResumeFrom::find(requested.as_deref(), args.output().as_deref())? else {
             tracing::info!("nothing to resume: a new run begins");
-            return plan(Given::default(), Begin::Fresh);
+            return plan(GivenOptions::default(), Begin::Fresh);
         };
         let folder = RunFolder::open_to_resume(&target.run)?;
         let found = match &target.checkpoint {
@@ -50,12 +50,13 @@ impl TrainRequest {
         };
         let Some(found) = found else {
             if folder.file(METRICS).exists() {
-                let request = plan(Given::saved_in(&target.run.join(RUN_TOML))?, Begin::Finished(folder))?;
+                let request =
+                    plan(GivenOptions::from_saved_file(&target.run.join(RUN_TOML))?, Begin::Finished(folder))?;
                 check_finished(&target.run, &request.config)?;
                 return Ok(request);
             }
             tracing::info!("{} has no checkpoint: training starts from the beginning", target.run.display());
-            return plan(Given::saved_in(&target.run.join(RUN_TOML))?, Begin::Restart(folder));
+            return plan(GivenOptions::from_saved_file(&target.run.join(RUN_TOML))?, Begin::Restart(folder));
         };
         plan(found.state.given()?, Begin::Resume(folder, Box::new(found)))
     }
@@ -63,7 +64,7 @@ impl TrainRequest {
 
 /// Refuses changed options for a finished run that has no checkpoint to resume from.
 fn check_finished(run: &Path, config: &TrainConfig) -> Result<()> {
-    let saved = TrainConfig::new(&Given::saved_in(&run.join(RUN_TOML))?)?;
+    let saved = TrainConfig::new(&GivenOptions::from_saved_file(&run.join(RUN_TOML))?)?;
     let differences = config_differences(&saved.to_json()?, &config.to_json()?);
     if differences.is_empty() {
         return Ok(());

@@ -28,7 +28,7 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
         other => other,
     })?;
     if setup.validation.is_none() {
-        given.refuse_evaluation()?;
+        given.refuse_evaluation_options()?;
     }
     let mut identity = setup.identity()?;
     let (model, report) = setup.load_model(&config)?;

@@ -152,7 +152,7 @@ impl StudyPlan {
         settings.entry("eval_steps").or_insert(spacing.into());
         // A fixed option of the space may be one that this trial does not read.
         let all = settings.clone();
-        settings.retain(|name, _| options::unread(name, &all).is_none());
+        settings.retain(|name, _| options::no_effect_reason(name, &all).is_none());
         settings
     }
 
@@ -206,7 +206,7 @@ impl StudyPlan {
 
 /// Why no trial of a space reads an option, such as `momentum` if `optimizer` is never sgd; `None` if one does.
 fn never_read(name: &str, space: &Space) -> Option<String> {
-    let decides = options::decided_by(name)?;
+    let decides = options::depends_on(name)?;
     let varied = space.parameters().iter().find(|parameter| parameter.name == decides);
     let tables: Vec<Table> = match varied.map(|parameter| &parameter.distribution) {
         Some(Distribution::Categorical { choices }) => {
@@ -215,7 +215,8 @@ fn never_read(name: &str, space: &Space) -> Option<String> {
         }
         _ => vec![space.fixed().clone()],
     };
-    let mut reasons: Vec<String> = tables.iter().map(|table| options::unread(name, table)).collect::<Option<_>>()?;
+    let mut reasons: Vec<String> =
+        tables.iter().map(|table| options::no_effect_reason(name, table)).collect::<Option<_>>()?;
     reasons.pop()
 }
 

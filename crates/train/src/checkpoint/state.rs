@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Result;
-use crate::options::{Given, OptionsError, TrainConfig, free_on_resume};
+use crate::options::{GivenOptions, OptionsError, TrainConfig, changeable_on_resume};
 
 /// The format version of `trainer.json` and of what is derived from it; other versions are refused. Resuming from a
 /// checkpoint of version 1 would use different dropout masks than the original run.
@@ -108,8 +108,8 @@ impl TrainerState {
     }
 
     /// The saved configuration as given options.
-    pub(crate) fn given(&self) -> Result<Given, OptionsError> {
-        Given::saved(&self.config)
+    pub(crate) fn given(&self) -> Result<GivenOptions, OptionsError> {
+        GivenOptions::from_json(&self.config)
     }
 
     /// A description of each difference from the saved state, one line each; empty if there is none.
@@ -137,7 +137,7 @@ const IDENTITY_NAMES: [(&str, &str); 9] = [
 pub(crate) fn config_differences(then: &Map<String, Value>, now: &Map<String, Value>) -> Vec<String> {
     let names = then.keys().chain(now.keys()).collect::<BTreeSet<_>>();
     let value = |config: &Map<String, Value>, name: &str| config.get(name).cloned().unwrap_or_default();
-    let names = names.into_iter().filter(|name| !free_on_resume(name));
+    let names = names.into_iter().filter(|name| !changeable_on_resume(name));
     names.filter_map(|name| difference(name, &value(then, name), &value(now, name))).collect()
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// An invalid value, pair of values, key or file in the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
-    /// A value of the wrong kind, or outside what is allowed.
+    /// A value of the wrong type or out of range.
     #[error("{setting} is not allowed: it must be {expected} (hint: {hint})")]
     Value { setting: Box<GivenOption>, expected: String, hint: String },
 
@@ -17,7 +17,7 @@ pub enum OptionsError {
 
     /// An option without effect in this run.
     #[error("{setting} has no effect: {why} (hint: leave it out)")]
-    Unread { setting: Box<GivenOption>, why: String },
+    NoEffect { setting: Box<GivenOption>, why: String },
 
     /// An unknown key.
     #[error("{origin}no option is called \"{key}\"{}", match nearest {
@@ -47,7 +47,7 @@ impl OptionsError {
     /// The settings that the error is about.
     pub(crate) fn settings(&mut self) -> &mut [GivenOption] {
         match self {
-            Self::Value { setting, .. } | Self::Unread { setting, .. } => std::slice::from_mut(setting),
+            Self::Value { setting, .. } | Self::NoEffect { setting, .. } => std::slice::from_mut(setting),
             Self::Conflict { settings, .. } => &mut settings[..],
             Self::UnknownKey { .. } | Self::File { .. } | Self::Read { .. } => &mut [],
         }
@@ -64,7 +64,7 @@ pub struct GivenOption {
 }
 
 impl GivenOption {
-    /// An option given by flag. [`Given::locate`](crate::options::Given::locate) replaces it with the actual source.
+    /// An option given by flag. [`GivenOptions::locate`](crate::options::GivenOptions::locate) replaces it with the actual source.
     pub(crate) fn flag(key: &'static str, text: impl ToString) -> Self {
         Self { key, text: text.to_string(), origin: ValueSource::Flag }
     }

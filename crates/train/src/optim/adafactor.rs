@@ -1,13 +1,13 @@
 //! Adafactor (Shazeer & Stern 2018) with a given learning rate: transformers' `Adafactor` with `scale_parameter=False`,
 //! `relative_step=False`, `beta1=None` and its other defaults.
 //!
-//! Of a matrix only the row and column means of the squared gradient's average are kept:
+//! For a matrix, only the row and column means of the average squared gradient are stored:
 //!
 //! ```text
 //! b = 1 - step^-0.8
 //! r = b * r + (1 - b) * mean over columns of (gradient^2 + 1e-30)
 //! c = b * c + (1 - b) * mean over rows of (gradient^2 + 1e-30)
-//! u = gradient / sqrt(r * c / mean(r))              a vector has one average v instead: u = gradient / sqrt(v)
+//! u = gradient / sqrt(r * c / mean(r))              for a vector with the full average v: u = gradient / sqrt(v)
 //! u = u / max(1, rms(u))
 //! w = w - learning_rate * (u + weight_decay * w)
 //! ```
@@ -18,9 +18,9 @@ use super::{OptimizerSpec, Update};
 use crate::error::Result;
 
 const EPSILON: f64 = 1e-30;
-/// Exponent of the step in the decay of the averages.
+/// Exponent of the step in the decay rate of the averages.
 const DECAY_RATE: f64 = -0.8;
-/// The update's largest root mean square.
+/// The maximum root mean square of the update.
 const CLIP_THRESHOLD: f64 = 1.0;
 
 pub(super) const ADAFACTOR: OptimizerSpec = OptimizerSpec {
@@ -30,8 +30,8 @@ pub(super) const ADAFACTOR: OptimizerSpec = OptimizerSpec {
     reads: &[],
     defaults: &[],
     state: |shape| match shape {
-        [front @ .., rows, columns] => {
-            vec![("exp_avg_sq_row", [front, &[*rows]].concat()), ("exp_avg_sq_col", [front, &[*columns]].concat())]
+        [leading @ .., rows, columns] => {
+            vec![("exp_avg_sq_row", [leading, &[*rows]].concat()), ("exp_avg_sq_col", [leading, &[*columns]].concat())]
         }
         _ => vec![("exp_avg_sq", shape.to_vec())],
     },
@@ -43,31 +43,31 @@ fn step(update: &mut Update, steps: u64) -> Result<()> {
     let gradient = update.dense_gradient()?;
     let beta2 = 1.0 - (steps as f64).powf(DECAY_RATE);
     let square = gradient.f_square()?.f_add_scalar_(EPSILON)?;
-    let state = &mut update.slot.state;
+    let state = &mut update.state.tensors;
     if let [rows, columns] = state.as_mut_slice() {
-        blend(rows, &square.f_mean_dim(-1, false, Kind::Float)?, beta2)?;
-        blend(columns, &square.f_mean_dim(-2, false, Kind::Float)?, beta2)?;
+        update_average(rows, &square.f_mean_dim(-1, false, Kind::Float)?, beta2)?;
+        update_average(columns, &square.f_mean_dim(-2, false, Kind::Float)?, beta2)?;
     } else {
-        blend(&mut state[0], &square, beta2)?;
+        update_average(&mut state[0], &square, beta2)?;
     }
-    let mut direction = inverse_root(&update.slot.state)?.f_mul(&gradient)?;
+    let mut direction = inverse_sqrt(&update.state.tensors)?.f_mul(&gradient)?;
     let root_mean_square = direction.f_norm()?.f_div_scalar((direction.numel() as f64).sqrt())?;
     let _ = direction.f_div_(&root_mean_square.f_div_scalar(CLIP_THRESHOLD)?.f_clamp_min(1.0)?)?;
-    update.apply(&direction, update.slot.weight_decay)
+    update.apply(&direction, update.state.weight_decay)
 }
 
 /// `average = beta * average + (1 - beta) * value`
-fn blend(average: &mut Tensor, value: &Tensor, beta: f64) -> Result<()> {
+fn update_average(average: &mut Tensor, value: &Tensor, beta: f64) -> Result<()> {
     let _ = average.f_mul_scalar_(beta)?.f_add_(&value.f_mul_scalar(1.0 - beta)?)?;
     Ok(())
 }
 
-/// One over the root of the squared gradient's average, put together from its rows and columns where it is a matrix.
-fn inverse_root(state: &[Tensor]) -> Result<Tensor> {
+/// `1 / sqrt(v)` for the average squared gradient `v`, which for a matrix is computed from its row and column means.
+fn inverse_sqrt(state: &[Tensor]) -> Result<Tensor> {
     match state {
         [rows, columns] => {
-            let share = rows.f_div(&rows.f_mean_dim(-1, true, Kind::Float)?)?;
-            Ok(share.f_rsqrt()?.f_unsqueeze(-1)?.f_mul(&columns.f_unsqueeze(-2)?.f_rsqrt()?)?)
+            let row_factor = rows.f_div(&rows.f_mean_dim(-1, true, Kind::Float)?)?;
+            Ok(row_factor.f_rsqrt()?.f_unsqueeze(-1)?.f_mul(&columns.f_unsqueeze(-2)?.f_rsqrt()?)?)
         }
         _ => Ok(state[0].f_rsqrt()?),
     }

@@ -1,7 +1,7 @@
 //! Clipping by global norm, as `torch.nn.utils.clip_grad_norm_`.
 //!
-//! The gradients themselves aren't touched: the coefficient goes into [`StepScale::gradient_scale`] and is applied in
-//! the optimizer's own pass over memory.
+//! The gradients themselves are not changed: the coefficient is part of [`StepScale::gradient_scale`], which the optimizer
+//! applies in its pass over memory.
 //!
 //! [`StepScale::gradient_scale`]: super::StepScale::gradient_scale
 
@@ -14,32 +14,32 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
 
-/// Values in a job.
+/// Values per job.
 const JOB_SIZE: usize = 1 << 17;
-/// Values whose squares are summed in fp32, [`ACCUMULATORS`] blocks of lanes side by side, before they are added up in fp64.
-const SUM_SIZE: usize = 1 << 12;
-/// Enough independent sums to hide the latency of an addition.
+/// Values whose squares are summed in fp32, in [`ACCUMULATORS`] vectors, before that sum is added in fp64.
+const FP32_SUM_SIZE: usize = 1 << 12;
+/// Independent vectors of sums, enough to hide the latency of an addition.
 const ACCUMULATORS: usize = 4;
 
-/// The Euclidean norm of all gradients together, before any scaling: a caller that averages over `n` accumulated
-/// batches divides it by `n`. Zero where there is no gradient.
+/// The L2 norm of all gradients together, before any scaling: a caller that averages over `n` accumulated batches
+/// divides it by `n`. Zero if there are no gradients.
 ///
-/// It is NaN or infinite where a gradient is, or where its square exceeds fp32's range; the caller then must not take
-/// the step. The sum's order doesn't depend on the number of threads, and neither do its bits.
+/// It is NaN or infinite if a gradient is, or if a square exceeds the range of fp32; the caller must then skip the step.
+/// The order of summation, and therefore every bit of the result, is independent of the number of threads.
 pub fn global_norm(gradients: &Gradients) -> Result<f64> {
     let tensors = gradients.0.iter().flatten().map(|gradient| match gradient {
         Gradient::Dense(gradient) => gradient,
         Gradient::Rows { values, .. } => values,
     });
-    let (here, elsewhere): (Vec<&Tensor>, Vec<&Tensor>) = tensors.partition(|tensor| tensor.device() == Device::Cpu);
-    Ok((sum_of_squares(&here)? + sum_of_squares_by_operations(&elsewhere)?).sqrt())
+    let (on_cpu, on_gpu): (Vec<&Tensor>, Vec<&Tensor>) = tensors.partition(|tensor| tensor.device() == Device::Cpu);
+    Ok((sum_of_squares(&on_cpu)? + sum_of_squares_with_tensor_ops(&on_gpu)?).sqrt())
 }
 
-/// The factor that brings a gradient of that norm down to `max_norm`, and 1 for one that is shorter. `max_norm` is
-/// positive. NaN for a norm of NaN.
+/// The factor that reduces a gradient with this norm to `max_norm`, at most 1. `max_norm` must be positive. NaN if the
+/// norm is NaN.
 pub fn coefficient(norm: f64, max_norm: f64) -> f64 {
     let ratio = max_norm / (norm + 1e-6);
-    // Not `min`, which would turn NaN into 1.
+    // `f64::min` would turn NaN into 1.
     if ratio > 1.0 { 1.0 } else { ratio }
 }
 
@@ -50,19 +50,19 @@ enum GradientValues<'a> {
 }
 
 fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
-    let mut pieces = Vec::new();
+    let mut chunks = Vec::new();
     for tensor in tensors {
-        // SAFETY: gradients are lent for this call and nothing writes to them.
+        // SAFETY: gradients are borrowed for this call and nothing writes to them.
         unsafe {
             if tensor.kind() == Kind::BFloat16 {
-                pieces.extend(checked_slice(tensor, "a gradient")?.chunks(JOB_SIZE).map(GradientValues::Bf16));
+                chunks.extend(checked_slice(tensor, "a gradient")?.chunks(JOB_SIZE).map(GradientValues::Bf16));
             } else {
-                pieces.extend(checked_slice(tensor, "a gradient")?.chunks(JOB_SIZE).map(GradientValues::Fp32));
+                chunks.extend(checked_slice(tensor, "a gradient")?.chunks(JOB_SIZE).map(GradientValues::Fp32));
             }
         }
     }
-    let mut sums = vec![0.0; pieces.len()];
-    let jobs = pieces.into_iter().zip(&mut sums).collect();
+    let mut sums = vec![0.0; chunks.len()];
+    let jobs = chunks.into_iter().zip(&mut sums).collect();
     let isa = Isa::best();
     parallel::for_each(jobs, |job| run(job, isa));
     Ok(sums.iter().sum())
@@ -78,11 +78,11 @@ fn run_inline<const ISA: u8>((values, sum): (GradientValues, &mut f64)) {
     };
 }
 
-// Plain loops: a function handed to an iterator would be compiled without the wider vectors.
+// Loops instead of iterator adapters, because closures passed to these would not be compiled for the wider vectors.
 #[inline(always)]
 fn sum_in_fp64<E: Element>(values: &[E]) -> f64 {
     let mut sum = 0.0;
-    for part in values.chunks(SUM_SIZE) {
+    for part in values.chunks(FP32_SUM_SIZE) {
         sum += sum_in_fp32(part);
     }
     sum
@@ -107,7 +107,7 @@ fn sum_in_fp32<E: Element>(values: &[E]) -> f64 {
     total
 }
 
-fn sum_of_squares_by_operations(tensors: &[&Tensor]) -> Result<f64> {
+fn sum_of_squares_with_tensor_ops(tensors: &[&Tensor]) -> Result<f64> {
     if tensors.is_empty() {
         return Ok(0.0);
     }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_norm_is_that_of_all_gradients_together() {
+    fn the_norm_is_over_all_gradients() {
         let (gradients, expected) = gradients();
         let norm = global_norm(&gradients).expect("a norm");
         assert!((norm / expected - 1.0).abs() < 1e-6, "{norm} against {expected}");
@@ -142,27 +142,27 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_sum_agree() {
+    fn both_implementations_give_the_same_sum() {
         let (gradients, _) = gradients();
         let Some(Some(Gradient::Dense(dense))) = gradients.0.first() else { panic!("the first one is dense") };
         let tensors = [dense, &dense.to_kind(Kind::BFloat16)];
         let sum = sum_of_squares(&tensors).expect("a sum");
-        let by_operations = sum_of_squares_by_operations(&tensors).expect("a sum");
-        assert!((sum / by_operations - 1.0).abs() < 1e-5, "{sum} against {by_operations}");
+        let with_tensor_ops = sum_of_squares_with_tensor_ops(&tensors).expect("a sum");
+        assert!((sum / with_tensor_ops - 1.0).abs() < 1e-5, "{sum} against {with_tensor_ops}");
     }
 
     #[test]
-    fn a_gradient_that_is_not_finite_shows_in_the_norm() {
+    fn the_norm_is_not_finite_if_a_gradient_is_not() {
         for (value, kind) in [(f64::NAN, Kind::Float), (f64::INFINITY, Kind::BFloat16), (1e30, Kind::Float)] {
-            let spoilt = Tensor::ones([1000], (kind, Device::Cpu));
-            let _ = spoilt.get(777).fill_(value);
-            let norm = global_norm(&Gradients(vec![Some(Gradient::Dense(spoilt))])).expect("a norm");
+            let gradient = Tensor::ones([1000], (kind, Device::Cpu));
+            let _ = gradient.get(777).fill_(value);
+            let norm = global_norm(&Gradients(vec![Some(Gradient::Dense(gradient))])).expect("a norm");
             assert!(!norm.is_finite(), "{value}: {norm}");
         }
     }
 
     #[test]
-    fn the_coefficient_only_ever_shortens() {
+    fn the_coefficient_is_at_most_1() {
         assert_eq!(coefficient(0.0, 1.0), 1.0);
         assert_eq!(coefficient(0.5, 1.0), 1.0);
         assert_eq!(coefficient(4.0, 1.0), 1.0 / (4.0 + 1e-6));

@@ -22,10 +22,10 @@ pub(super) const LION: OptimizerSpec = OptimizerSpec {
 
 fn step(update: &mut Update, settings: &OptimizerSettings) -> Result<()> {
     let gradient = update.dense_gradient()?;
-    let average = &mut update.slot.state[0];
+    let average = &mut update.state.tensors[0];
     let direction = average.f_lerp(&gradient, 1.0 - settings.beta1)?.f_sign_()?;
     let _ = average.f_lerp_(&gradient, 1.0 - settings.beta2)?;
-    update.apply(&direction, update.slot.weight_decay)
+    update.apply(&direction, update.state.weight_decay)
 }
 
 #[cfg(test)]

@@ -22,10 +22,10 @@ pub(super) const SGD: OptimizerSpec = OptimizerSpec {
 
 fn step(update: &mut Update, settings: &OptimizerSettings) -> Result<()> {
     let mut gradient = update.dense_gradient()?;
-    if update.slot.weight_decay != 0.0 {
-        let _ = gradient.f_add_(&update.weight.master.f_mul_scalar(update.slot.weight_decay)?)?;
+    if update.state.weight_decay != 0.0 {
+        let _ = gradient.f_add_(&update.weight.master.f_mul_scalar(update.state.weight_decay)?)?;
     }
-    let buffer = &mut update.slot.state[0];
+    let buffer = &mut update.state.tensors[0];
     let _ = buffer.f_mul_scalar_(settings.momentum)?.f_add_(&gradient)?;
     let direction = buffer.shallow_clone();
     update.apply(&direction, 0.0)
@@ -40,10 +40,10 @@ mod tests {
         assert_twenty_steps_equal_the_reference("sgd");
     }
 
-    /// By hand: the gradients with decay are 0.6 and -0.45, then 0.344 and 0.8045; the buffers 0.6 and -0.45, then 0.884 and
+    /// Computed by hand: the gradients with weight decay are 0.6 and -0.45, then 0.344 and 0.8045; the momentum buffers are 0.6 and -0.45, then 0.884 and
     /// 0.3995.
     #[test]
-    fn two_steps_are_those_of_the_formula() {
+    fn two_steps_equal_the_formula() {
         let [first, second] = two_steps("sgd");
         assert_close(&first, &[0.94, -1.955], "step 1");
         assert_close(&second, &[0.8516, -1.99495], "step 2");

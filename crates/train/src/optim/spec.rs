@@ -1,4 +1,4 @@
-//! What is known of an optimizer beside its step: each has one [`OptimizerSpec`], in its own file.
+//! The description of an optimizer: each defines one [`OptimizerSpec`] in its own file.
 
 use std::fmt;
 
@@ -8,24 +8,23 @@ use clap::builder::PossibleValue;
 use super::{OPTIMIZERS, Update};
 use crate::error::Result;
 
-/// An optimizer: what help and errors say of it, the options it reads, its state and its step.
+/// An optimizer: its name and help text, the options it reads, its state and its step.
 pub(super) struct OptimizerSpec {
-    /// What `--optimizer` takes.
+    /// The value of `--optimizer`.
     pub name: &'static str,
-    /// Other spellings that `--optimizer` takes.
+    /// Other accepted spellings of the name.
     pub aliases: &'static [&'static str],
     /// One line for the help, without a period.
     pub summary: &'static str,
-    /// Keys of the options that this optimizer reads, of those that not every optimizer reads: `beta1`, `beta2`,
-    /// `epsilon`, `momentum`.
+    /// Keys of the optimizer-specific options that it reads: `beta1`, `beta2`, `epsilon`, `momentum`.
     pub reads: &'static [&'static str],
-    /// Keys of the options whose default is another one than usual, and that default.
+    /// Defaults of options, by key, that differ from the usual default.
     pub defaults: &'static [(&'static str, f64)],
     /// The state tensors of a parameter with the given shape. Their names are part of the checkpoint.
     pub state: fn(&[i64]) -> Vec<StateTensor>,
-    /// How many fp32 tensors of a parameter's size an update allocates at once, for the memory estimate.
+    /// The number of temporary fp32 tensors of a parameter's size that an update allocates, for the memory estimate.
     pub update_copies: u64,
-    /// Updates the parameters. The last argument is the number of the step, counted from 1, as bias corrections need it.
+    /// Updates the parameters. The last argument is the number of the step, from 1, for bias correction.
     pub step: fn(&mut [Update], &OptimizerSettings, u64) -> Result<()>,
 }
 
@@ -42,15 +41,15 @@ impl OptimizerKind {
         OPTIMIZERS.iter().filter(|kind| kind.0.reads.contains(&key)).copied().collect()
     }
 
-    /// The options that its specification names.
+    /// The keys of the options named in its specification.
     #[cfg(test)]
     pub(crate) fn keys(self) -> Vec<&'static str> {
         self.0.reads.iter().chain(self.0.defaults.iter().map(|(key, _)| key)).copied().collect()
     }
 
-    /// This optimizer's default of an option, where it is not the usual one.
+    /// This optimizer's default of an option, if it differs from the usual default.
     pub(crate) fn default_of(self, key: &str) -> Option<f64> {
-        self.0.defaults.iter().find(|(own, _)| *own == key).map(|(_, default)| *default)
+        self.0.defaults.iter().find(|(option, _)| *option == key).map(|(_, default)| *default)
     }
 
     /// The bytes of the fp32 state of a parameter with this shape.
@@ -58,13 +57,13 @@ impl OptimizerKind {
         (self.0.state)(shape).iter().map(|(_, shape)| 4 * shape.iter().product::<i64>() as u64).sum()
     }
 
-    /// How many fp32 tensors of a parameter's size an update allocates at once.
+    /// See [`OptimizerSpec::update_copies`].
     pub(crate) fn update_copies(self) -> u64 {
         self.0.update_copies
     }
 }
 
-/// The first of the table.
+/// The first of [`OPTIMIZERS`].
 impl Default for OptimizerKind {
     fn default() -> Self {
         OPTIMIZERS[0]
@@ -95,8 +94,8 @@ impl ValueEnum for OptimizerKind {
     }
 }
 
-/// Which optimizer, and its hyperparameters. Each optimizer reads those that its specification names; weight decay and
-/// layer-wise decay apply to all.
+/// The optimizer and its hyperparameters. Weight decay and layer-wise decay apply to all optimizers; each reads only those
+/// of the others that its specification names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OptimizerSettings {
     pub kind: OptimizerKind,

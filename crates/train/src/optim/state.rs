@@ -1,4 +1,4 @@
-//! What an optimizer remembers between steps, by name: for checkpoints.
+//! Saves optimizer state to a checkpoint and restores it, like `state_dict` and `load_state_dict`.
 
 use std::collections::HashMap;
 
@@ -8,24 +8,24 @@ use super::{Optimizer, adam};
 use crate::error::{Result, TrainError};
 
 impl Optimizer {
-    /// The state of every trainable parameter in order, under names like `classifier.weight.exp_avg`.
+    /// The state tensors of all trainable parameters in order, with names like `classifier.weight.exp_avg`.
     pub fn state(&self) -> Vec<(String, &Tensor)> {
-        let mut state = Vec::new();
-        for slot in &self.slots {
-            let named = slot.state_names.iter().zip(&slot.state);
-            state.extend(named.map(|(name, tensor)| (format!("{}.{name}", slot.name), tensor)));
+        let mut named_tensors = Vec::new();
+        for state in &self.states {
+            let named = state.tensor_names.iter().zip(&state.tensors);
+            named_tensors.extend(named.map(|(name, tensor)| (format!("{}.{name}", state.name), tensor)));
         }
-        state
+        named_tensors
     }
 
-    /// Takes over the step count and [`state`](Self::state) of an optimizer with the same rule over the same
-    /// parameters; the order of `saved` doesn't matter. On an error nothing has changed.
+    /// Restores the step count and [`state`](Self::state) of an optimizer of the same kind for the same parameters, in any
+    /// order. After an error, nothing has changed.
     pub fn load_state(&mut self, steps: u64, saved: &[(String, Tensor)]) -> Result<()> {
         let mut saved: HashMap<&str, &Tensor> = saved.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let mut details = String::new();
         let mut copies = Vec::new();
-        let own = self.state();
-        for (name, tensor) in &own {
+        let current = self.state();
+        for (name, tensor) in &current {
             match saved.remove(name.as_str()) {
                 None => details += &format!("\n  missing: {name}"),
                 Some(found) if found.size() != tensor.size() || found.kind() != Kind::Float => {
@@ -46,8 +46,8 @@ impl Optimizer {
             tensor.f_copy_(found)?;
         }
         self.steps = steps;
-        self.slots.iter_mut().try_for_each(|slot| {
-            slot.seen = adam::SeenRows::of(&slot.state)?;
+        self.states.iter_mut().try_for_each(|state| {
+            state.seen_rows = adam::SeenRows::from_averages(&state.tensors)?;
             Ok(())
         })
     }

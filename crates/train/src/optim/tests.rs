@@ -1,5 +1,5 @@
-//! What holds for every optimizer, and the helpers of all optimizer tests. Each optimizer's file has the test against its
-//! reference.
+//! Tests of all optimizers, and their helpers. The comparison of an optimizer with its reference is in the optimizer's own
+//! file.
 
 mod checkpoint;
 mod equivalence;
@@ -15,8 +15,8 @@ use crate::options::{Choice, TrainArgs, TrainConfig};
 const CPU: Device = Device::Cpu;
 const TABLE: &str = "bert.embeddings.word_embeddings.weight";
 
-/// The role of a parameter in these tests, and whether transformers lets it decay.
-fn place_of(name: &str) -> (Role, bool) {
+/// The role of a parameter in these tests, and whether transformers applies weight decay to it.
+fn role_and_decay(name: &str) -> (Role, bool) {
     let role = match name {
         TABLE => Role::Embedding,
         _ if name.contains("encoder.layer.0.") => Role::Layer(0),
@@ -25,7 +25,7 @@ fn place_of(name: &str) -> (Role, bool) {
     (role, !name.contains("bias") && !name.contains("LayerNorm"))
 }
 
-/// Parameters without a model around them.
+/// Parameters without a model.
 struct Model {
     names: Vec<String>,
     masters: Vec<Tensor>,
@@ -43,7 +43,7 @@ impl Model {
 
     fn weights(&self) -> Vec<Weight<'_>> {
         let weight = |(index, (name, master))| {
-            let (role, decays) = place_of(name);
+            let (role, decays) = role_and_decay(name);
             Weight { name, role, decays, master, compute: self.computes.get(index) }
         };
         self.names.iter().map(String::as_str).zip(&self.masters).enumerate().map(weight).collect()
@@ -51,10 +51,10 @@ impl Model {
 
     fn optimizer(&self, settings: &OptimizerSettings) -> Optimizer {
         let weights: Vec<_> = self.weights().into_iter().map(|weight| (weight, true)).collect();
-        Optimizer::over(&weights, settings).expect("an optimizer")
+        Optimizer::with_weights(&weights, settings).expect("an optimizer")
     }
 
-    /// A table of 3,000 rows, three jobs' worth, and a vector whose length isn't a whole number of blocks.
+    /// A table of 3,000 rows, which is split into three jobs, and a vector whose length isn't a multiple of the block size.
     fn table_and_bias(precision: Kind) -> Self {
         let table = (TABLE.to_owned(), generated(0, &[3000, 48]));
         Self::new(vec![table, ("classifier.bias".to_owned(), generated(1, &[77]))], precision)
@@ -114,14 +114,14 @@ pub(super) fn assert_close(ours: &[f32], theirs: &[f32], what: &str) {
     }
 }
 
-/// Rows that change from step to step: some again and again, some once, most never.
+/// Row gradients of a step. Some rows have a gradient in many steps, some in one, most in none.
 fn row_gradient(step: u64) -> (Tensor, Tensor) {
     let ids: Vec<i64> = (0..40).map(|index| index * 71 + (index % 3) * (step as i64 % 4)).collect();
     let values = generated(1000 + step, &[ids.len() as i64, 48]) * 0.05;
     (Tensor::from_slice(&ids), values)
 }
 
-/// Twenty steps of an optimizer, held against those of tests/fixtures/optimizers/make_optimizers.py.
+/// Compares twenty steps of an optimizer with those of tests/fixtures/optimizers/make_optimizers.py.
 pub(super) fn assert_twenty_steps_equal_the_reference(name: &str) {
     let fixture: Value = test_support::fixture("optimizers/optimizers.json");
     let shapes: Vec<(String, Vec<i64>)> = fixture["parameters"]
@@ -142,7 +142,7 @@ pub(super) fn assert_twenty_steps_equal_the_reference(name: &str) {
     for step in 0..20 {
         let gradient = |index: usize| generated(100 * (step + 1) + index as u64, &shapes[index].1) * 0.05;
         let gradients: Vec<_> = (0..shapes.len()).map(|index| dense(gradient(index))).collect();
-        optimizer.step_over(&model.weights(), &gradients, &scale(step)).expect("a step");
+        optimizer.step_weights(&model.weights(), &gradients, &scale(step)).expect("a step");
         let Some(expected) = reference[(step + 1).to_string()].as_object() else {
             continue;
         };
@@ -168,19 +168,19 @@ pub(super) fn two_steps(name: &str) -> [Vec<f32>; 2] {
     let mut optimizer = model.optimizer(&settings(kind(name)));
     [[0.5_f32, -0.25], [0.25, 1.0]].map(|gradient| {
         let scale = StepScale { learning_rate: 0.1, gradient_scale: 1.0 };
-        optimizer.step_over(&model.weights(), &[dense(Tensor::from_slice(&gradient))], &scale).expect("a step");
+        optimizer.step_weights(&model.weights(), &[dense(Tensor::from_slice(&gradient))], &scale).expect("a step");
         values(&model.masters[0])
     })
 }
 
 #[test]
-fn a_row_that_was_seen_once_comes_to_rest_at_zero() {
+fn the_average_of_a_row_without_further_gradients_becomes_zero() {
     let model = Model::table_and_bias(Kind::Float);
     let mut optimizer = model.optimizer(&settings(kind("adamw")));
     for step in 0..900 {
         let id = Tensor::from_slice(&[if step == 0 { 5_i64 } else { 6 }]);
         let rows = Gradient::Rows { ids: id, values: generated(step, &[1, 48]) };
-        optimizer.step_over(&model.weights(), &[Some(rows), None], &scale(step)).expect("a step");
+        optimizer.step_weights(&model.weights(), &[Some(rows), None], &scale(step)).expect("a step");
     }
     let exp_avg = optimizer.state()[0].1;
     assert!(values(&exp_avg.get(5)).iter().all(|average| *average == 0.0));
@@ -188,24 +188,24 @@ fn a_row_that_was_seen_once_comes_to_rest_at_zero() {
 }
 
 #[test]
-fn frozen_parameters_have_no_state_and_take_no_gradient() {
+fn frozen_parameters_have_no_state_and_reject_gradients() {
     let model = Model::table_and_bias(Kind::Float);
     let weights = model.weights();
     let mut optimizer =
-        Optimizer::over(&[(weights[0], false), (weights[1], true)], &settings(kind("adamw"))).expect("one");
+        Optimizer::with_weights(&[(weights[0], false), (weights[1], true)], &settings(kind("adamw"))).expect("one");
     assert_eq!(optimizer.state().len(), 2);
     let before = model.masters[0].copy();
     let bias = || dense(generated(2, &[77]));
-    optimizer.step_over(&weights, &[None, bias()], &scale(0)).expect("a step");
+    optimizer.step_weights(&weights, &[None, bias()], &scale(0)).expect("a step");
     assert_same_bits(&model.masters[0], &before, "the frozen table");
 
-    let error = optimizer.step_over(&weights, &[dense(before.copy()), bias()], &scale(1)).expect_err("it is frozen");
+    let error = optimizer.step_weights(&weights, &[dense(before.copy()), bias()], &scale(1)).expect_err("it is frozen");
     assert!(error.to_string().contains(TABLE), "{error}");
     assert_eq!(optimizer.steps, 1);
 }
 
 #[test]
-fn gradients_that_do_not_fit_are_refused() {
+fn mismatched_gradients_are_rejected() {
     let model = Model::table_and_bias(Kind::Float);
     let mut optimizer = model.optimizer(&settings(kind("adamw")));
     let rows = |ids: &[i64], width| {
@@ -224,30 +224,29 @@ fn gradients_that_do_not_fit_are_refused() {
     ];
     for gradient in cases {
         let what = format!("{gradient:?}");
-        let error = optimizer.step_over(&model.weights(), &[gradient, None], &scale(0)).expect_err(&what);
+        let error = optimizer.step_weights(&model.weights(), &[gradient, None], &scale(0)).expect_err(&what);
         assert!(error.to_string().contains(TABLE), "{error}");
     }
-    let error = optimizer.step_over(&model.weights(), &[None], &scale(0)).expect_err("one gradient for two");
+    let error = optimizer.step_weights(&model.weights(), &[None], &scale(0)).expect_err("one gradient for two");
     assert!(error.to_string().contains("2 parameters with 1 gradients"), "{error}");
 }
 
 #[test]
-fn lower_layers_move_less_under_layer_decay() {
+fn lower_layers_change_less_with_layer_decay() {
     let names = [TABLE, "bert.encoder.layer.0.output.dense.weight", "classifier.weight"];
     let model =
         Model::new(names.map(|name| (name.to_owned(), Tensor::zeros([2, 2], (Kind::Float, CPU)))).into(), Kind::Float);
     let mut optimizer = model.optimizer(&OptimizerSettings { layer_decay: 0.5, ..settings(kind("sgd")) });
     let gradients = names.map(|_| dense(Tensor::ones([2, 2], (Kind::Float, CPU))));
     let scale = StepScale { learning_rate: 1.0, gradient_scale: 1.0 };
-    optimizer.step_over(&model.weights(), &gradients, &scale).expect("a step");
-    let moved: Vec<f64> = model.masters.iter().map(|master| master.double_value(&[0, 0])).collect();
-    assert_eq!(moved, [-0.25, -0.5, -1.0]);
+    optimizer.step_weights(&model.weights(), &gradients, &scale).expect("a step");
+    let changes: Vec<f64> = model.masters.iter().map(|master| master.double_value(&[0, 0])).collect();
+    assert_eq!(changes, [-0.25, -0.5, -1.0]);
 }
 
-/// Each role of a real model by what its parameters do in a step of sgd: how far a gradient of ones moves them, and how far
-/// weight decay does.
+/// Takes one step of SGD on a real model with all gradients 1, and checks how much the parameters of each role change.
 #[test]
-fn a_step_treats_each_role_of_a_model_as_its_own() {
+fn layer_decay_weight_decay_and_freezing_apply_by_role() {
     let json = r#"{"model_type": "bert", "vocab_size": 9, "hidden_size": 4, "num_hidden_layers": 2,
         "num_attention_heads": 2, "intermediate_size": 6, "max_position_embeddings": 8}"#;
     let config = model::Config::from_json(json, std::path::Path::new("config.json")).expect("parses");
@@ -264,14 +263,14 @@ fn a_step_treats_each_role_of_a_model_as_its_own() {
     let scale = StepScale { learning_rate: 1.0, gradient_scale: 1.0 };
     optimizer.step(model.parameters_mut(), &gradients, &scale).expect("a step");
     for parameter in model.parameters().iter() {
-        let share = match parameter.role() {
+        let learning_rate = match parameter.role() {
             Role::Embedding => 0.125,
             Role::Layer(0) => 0.0,
             Role::Layer(_) => 0.5,
             Role::Head => 1.0,
         };
         let is_norm_or_bias = parameter.name().ends_with("bias") || parameter.name().contains("LayerNorm");
-        let moved = share * if is_norm_or_bias { 1.0 } else { 1.5 };
-        assert!(parameter.master().eq(1.0 - moved).all().int64_value(&[]) == 1, "{}", parameter.name());
+        let change = learning_rate * if is_norm_or_bias { 1.0 } else { 1.5 };
+        assert!(parameter.master().eq(1.0 - change).all().int64_value(&[]) == 1, "{}", parameter.name());
     }
 }

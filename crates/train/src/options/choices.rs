@@ -1,4 +1,4 @@
-//! The choices a run makes, each an enum: past the parser nothing is decided by a string.
+//! Options whose values are enums, so that only the parser handles strings.
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
@@ -8,11 +8,11 @@ use super::value::{OptionValue, TomlKind};
 use crate::optim::OptimizerKind;
 use crate::schedule::ScheduleKind;
 
-/// A choice among words. Case doesn't matter when a word is read.
+/// An option with a fixed set of values. Parsing ignores case.
 pub trait Choice: ValueEnum {
-    /// The word, as it is written on the command line and in files.
+    /// The name of the value on the command line and in files.
     fn name(&self) -> String {
-        // No variant is skipped, so each has its word.
+        // `None` only for skipped variants, and there are none.
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
@@ -23,7 +23,7 @@ impl Choice for OptimizerKind {}
 impl Choice for ScheduleKind {}
 
 impl<T: Choice> OptionValue for T {
-    const KIND: TomlKind = TomlKind::Text;
+    const KIND: TomlKind = TomlKind::String;
 
     fn possible_values() -> Vec<PossibleValue> {
         T::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect()
@@ -38,26 +38,28 @@ impl<T: Choice> OptionValue for T {
     }
 }
 
-/// How much an example of each class counts in the loss.
+/// The weights of the classes in the loss.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum ClassWeights {
-    /// Every example counts the same.
+    /// All classes have weight 1.
     #[default]
     None,
-    /// Class c counts `rows / (classes * rows of c)`, as scikit-learn's "balanced".
+    /// Class c has weight `rows / (classes * rows of c)`, as scikit-learn's "balanced".
     Balanced,
-    /// One weight a class, in the order of the labels.
+    /// One weight per class, in the order of the labels.
     Values(Vec<f64>),
 }
 
 impl OptionValue for ClassWeights {
-    const KIND: TomlKind = TomlKind::Numbers;
+    const KIND: TomlKind = TomlKind::Floats;
 
     fn from_text(text: &str) -> Option<Self> {
         match text.trim().to_ascii_lowercase().as_str() {
             "none" => Some(Self::None),
             "balanced" => Some(Self::Balanced),
-            numbers => numbers.split(',').map(|it| it.trim().parse().ok()).collect::<Option<_>>().map(Self::Values),
+            numbers => {
+                numbers.split(',').map(|number| number.trim().parse().ok()).collect::<Option<_>>().map(Self::Values)
+            }
         }
     }
 
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_read_in_any_case_and_written_in_one() {
+    fn parsing_a_choice_ignores_case() {
         assert_eq!(OptionValue::from_text("BF16"), Some(PrecisionChoice::Bf16));
         assert_eq!(OptionValue::from_text("Float32"), Some(PrecisionChoice::Fp32));
         assert_eq!(OptionValue::from_text("CUDA"), Some(DeviceChoice::Cuda));

@@ -1,4 +1,4 @@
-//! A `--config` file: the same names as the flags, every key known, every error with its line.
+//! Reads a `--config` file. Unknown keys are errors, and every error names the line.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,11 +8,14 @@ use serde::de::IntoDeserializer;
 use toml::Value;
 use toml::de::DeTable;
 
-use super::given::Given;
+use super::given::GivenOptions;
 use crate::error::{OptionsError, ValueSource};
 
-impl Given {
-    /// Reads a file; unknown keys and values of the wrong kind are refused with their line.
+impl GivenOptions {
+    /// Reads the options in a file.
+    ///
+    /// # Errors
+    /// The line of a syntax error, an unknown key or a value of the wrong type.
     pub(crate) fn from_file(path: &Path) -> Result<Self, OptionsError> {
         let read = |source| OptionsError::Read { path: path.to_owned(), source };
         let bytes = std::fs::read(path).map_err(read)?;
@@ -29,8 +32,8 @@ impl Given {
         let origin = |byte| ValueSource::File(path.clone(), line_at(text.as_bytes(), byte));
         let table = DeTable::parse(text).map_err(|error| {
             let origin = origin(error.span().map_or(0, |span| span.start));
-            // What isn't TOML is easier to see than to name.
-            let ValueSource::File(_, line) = origin else { unreachable!("it was made above") };
+            // The message quotes the line, because messages about TOML syntax are hard to understand without it.
+            let ValueSource::File(_, line) = origin else { unreachable!("`origin` returns a line of the file") };
             let found = text.lines().nth(line - 1).unwrap_or_default().trim();
             let hint = "`key = value` with the names of `train --help` in snake_case";
             OptionsError::File { message: format!("{}: `{found}` (hint: {hint})", error.message()), origin }
@@ -38,7 +41,7 @@ impl Given {
         let mut given = Self::default();
         for (key, value) in table.into_inner() {
             let written = text.get(value.span()).and_then(|text| text.lines().next()).unwrap_or_default();
-            // Some integers and floats are too large for a value.
+            // `None` for an integer or float that is too large for a `Value`.
             let value = Value::deserialize(value.clone().into_deserializer()).ok();
             given.insert(key.get_ref(), value, written.to_owned(), origin(key.span().start))?;
         }
@@ -46,7 +49,7 @@ impl Given {
     }
 }
 
-/// The line of a byte, from 1.
+/// The number of the line with this byte, from 1.
 fn line_at(text: &[u8], byte: usize) -> usize {
     1 + text.iter().take(byte).filter(|&&byte| byte == b'\n').count()
 }
@@ -59,7 +62,7 @@ mod tests {
     use model::PrecisionChoice;
 
     fn parse(text: &str) -> Result<TrainConfig, OptionsError> {
-        TrainConfig::new(&Given::parse(Path::new("run.toml"), text)?)
+        TrainConfig::new(&GivenOptions::parse(Path::new("run.toml"), text)?)
     }
 
     fn message(text: &str) -> String {
@@ -70,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_value_is_read() {
+    fn every_type_of_value_is_read() {
         let config = parse(
             "# tried by hand\nepochs = 4\nlearning_rate = 3e-5\nlabel_smoothing = 0\nprecision = \"BF16\"\n\
              group_by_length = true\nschedule = \"inverse_sqrt\"\nclass_weights = [1, 2.5]\ndata = \"data/prepared/sst2\"\n",
@@ -86,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_names_file_line_and_the_nearest_option() {
+    fn the_error_for_an_unknown_key_names_file_line_and_the_nearest_option() {
         let error = message("epochs = 3\n\nlearnig_rate = 2e-5\n");
         assert_eq!(
             error,
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_kind_names_file_line_and_key() {
+    fn the_error_for_a_value_of_the_wrong_type_names_file_line_and_key() {
         let error = message("epochs = 3\nbatch_size = \"many\"\n");
         assert!(
             error.starts_with("run.toml, line 2: batch_size = \"many\" is not allowed: it must be a whole number"),
@@ -119,15 +122,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_toml_names_the_line() {
+    fn the_error_for_invalid_toml_names_the_line() {
         let error = message("epochs = 3\nbatch_size 16\n");
         assert!(error.starts_with("run.toml, line 2: "), "{error}");
         assert!(message("epochs = 3\nepochs = 4\n").contains("line 2"));
     }
 
     #[test]
-    fn a_missing_file_is_named() {
-        let error = Given::from_file(Path::new("nowhere/run.toml")).err().map(|error| error.to_string());
+    fn the_error_for_a_missing_file_names_it() {
+        let error = GivenOptions::from_file(Path::new("nowhere/run.toml")).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some("failed to read the configuration file nowhere/run.toml"));
     }
 }

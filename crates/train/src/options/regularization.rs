@@ -1,21 +1,21 @@
-//! The options that reduce overfitting, and the forgetting of pretraining.
+//! Options that reduce overfitting and the forgetting of pretrained knowledge.
 
 use model::Role;
 use toml::Value;
 
 use super::choices::ClassWeights;
-use super::spec::{Rule, any, number, options, such_that, whole};
+use super::spec::{Rule, any_value, float, integer, matching, options};
 use super::value::OptionValue;
 use crate::error::{GivenOption, OptionsError};
 
-/// The share of activations that are dropped.
+/// The rule of a dropout probability.
 fn dropout() -> Rule {
     let hint = "leave it out for the model's own; 0.1 is usual, 0 turns it off";
-    Rule { unset: "the model's", hint, ..number(0.0..1.0) }
+    Rule { unset: "the model's", hint, ..float(0.0..1.0) }
 }
 
 options! {
-    /// What reduces overfitting, and the forgetting of pretraining.
+    /// Options that reduce overfitting and the forgetting of pretrained knowledge.
     RegularizationOptions, "Regularization", [] {
         /// Dropout after embeddings and sublayers
         hidden_dropout: Option<f64> = None, dropout();
@@ -24,23 +24,23 @@ options! {
         /// Dropout before the classifier
         classifier_dropout: Option<f64> = None, dropout();
         /// Share of each label spread over all classes
-        label_smoothing: f64 = 0.0, number(0.0..1.0), hint: "{default} is the default; 0.1 is usual";
+        label_smoothing: f64 = 0.0, float(0.0..1.0), hint: "{default} is the default; 0.1 is usual";
         /// How much each class counts in the loss: none, balanced, or one number a class, such as 1.0,2.5
         class_weights: ClassWeights = ClassWeights::None,
-            such_that("none, balanced, or one finite number of 0 or more for each class, not all 0", are_weights),
+            matching("none, balanced, or one finite number of 0 or more for each class, not all 0", are_class_weights),
             hint: "--class-weights balanced takes them from the data; in a file, numbers are a list: [1.0, 2.5]",
             placeholder: "WEIGHTS";
         /// Freeze the embeddings
-        freeze_embeddings: bool = false, any();
+        freeze_embeddings: bool = false, any_value();
         /// Freeze the lowest N layers
-        freeze_layers: usize = 0, whole(0..);
+        freeze_layers: usize = 0, integer(0..);
         /// Re-initialize the top N layers before training
-        reinit_layers: usize = 0, whole(0..);
+        reinit_layers: usize = 0, integer(0..);
     }
 }
 
-/// Whether numbers can be weights of classes. Words can.
-fn are_weights(value: &Value) -> bool {
+/// Whether a value is a valid list of class weights, or a name such as `balanced`.
+fn are_class_weights(value: &Value) -> bool {
     let Value::Array(weights) = value else { return true };
     let weights: Vec<f64> = weights.iter().filter_map(Value::as_float).collect();
     weights.len() >= 2
@@ -49,7 +49,7 @@ fn are_weights(value: &Value) -> bool {
 }
 
 impl RegularizationOptions {
-    /// Whether that part of the model stays as it is.
+    /// Whether parameters with this role are frozen.
     pub(crate) fn freezes(&self, role: Role) -> bool {
         match role {
             Role::Embedding => self.freeze_embeddings,
@@ -58,10 +58,10 @@ impl RegularizationOptions {
         }
     }
 
-    /// Whether the layers to freeze and to re-initialize exist and don't overlap in a model of `layers` layers.
+    /// Checks that the layers to freeze and to re-initialize exist and don't overlap in a model of `layers` layers.
     ///
     /// # Errors
-    /// The option that asks for too many, or both.
+    /// The option that exceeds the number of layers, or both options if the layers overlap.
     pub fn check_layers(&self, layers: usize) -> Result<(), OptionsError> {
         let counts = [("freeze_layers", self.freeze_layers), ("reinit_layers", self.reinit_layers)];
         let settings = counts.map(|(key, count)| GivenOption::flag(key, count));
@@ -76,10 +76,10 @@ impl RegularizationOptions {
         Err(OptionsError::conflict(settings, why, format!("the two may add up to {layers}")))
     }
 
-    /// Whether there are as many class weights as labels.
+    /// Checks that there are as many class weights as labels.
     ///
     /// # Errors
-    /// The labels that need weights.
+    /// Another number of weights.
     pub fn check_labels(&self, label_names: &[String]) -> Result<(), OptionsError> {
         match &self.class_weights {
             ClassWeights::Values(weights) if weights.len() != label_names.len() => {
@@ -92,7 +92,7 @@ impl RegularizationOptions {
         }
     }
 
-    /// Whether a training row has a class weight above 0; `label_counts` are the training rows of each label.
+    /// Checks that a training row has a class weight above 0; `label_counts` are the training rows of each label.
     ///
     /// # Errors
     /// Weights that are 0 for every label that occurs.

@@ -1,8 +1,8 @@
-//! The options of the learning rate's schedule.
+//! The options of the learning-rate schedule.
 
 use std::ops::Bound::{Excluded, Unbounded};
 
-use super::spec::{any, number, options, read_by, whole};
+use super::spec::{any_value, float, integer, options, read_by};
 use crate::error::{GivenOption, OptionsError};
 use crate::schedule::{Schedule, ScheduleKind};
 
@@ -10,33 +10,33 @@ options! {
     /// How the learning rate changes from step to step.
     ScheduleOptions, "Schedule", [] {
         /// Shape of the learning rate after warm-up
-        kind as schedule: ScheduleKind = ScheduleKind::Linear, any();
+        kind as schedule: ScheduleKind = ScheduleKind::Linear, any_value();
         /// Steps over which the learning rate rises from 0
-        warmup_steps: u64 = 0, whole(0..), instead_of: "warmup_ratio";
+        warmup_steps: u64 = 0, integer(0..), replaces: "warmup_ratio";
         /// The same as a share of all steps
-        warmup_ratio: f64 = 0.0, number(0.0..=1.0), hint: "0.1 is usual", instead_of: "warmup_steps";
+        warmup_ratio: f64 = 0.0, float(0.0..=1.0), hint: "0.1 is usual", replaces: "warmup_steps";
         /// Power of the decay
-        polynomial_power: f64 = 1.0, number((Excluded(0.0), Unbounded)),
+        polynomial_power: f64 = 1.0, float((Excluded(0.0), Unbounded)),
             hint: "{default} is the default: a straight line", reader: read_by("schedule", &[ScheduleKind::Polynomial]);
     }
 }
 
 impl ScheduleOptions {
-    /// The schedule of a run of `total_steps` with the learning rate `peak`.
+    /// The schedule of a run of `total_steps` with the peak learning rate `peak`.
     pub fn schedule(&self, peak: f64, total_steps: u64) -> Schedule {
-        let warmup_steps = self.warmup(total_steps);
+        let warmup_steps = self.warmup_steps(total_steps);
         Schedule { kind: self.kind, peak, power: self.polynomial_power, warmup_steps, total_steps }
     }
 
-    /// The steps of warm-up in a run of `total_steps`; a share of them is rounded up to a whole step.
-    pub fn warmup(&self, total_steps: u64) -> u64 {
+    /// The warm-up steps of a run of `total_steps`. `warmup_ratio` is rounded up to whole steps.
+    pub fn warmup_steps(&self, total_steps: u64) -> u64 {
         match self.warmup_steps {
             0 => (total_steps as f64 * self.warmup_ratio).ceil() as u64,
             steps => steps,
         }
     }
 
-    /// Whether the warm-up has one length, which fits the run.
+    /// Checks that only one of `warmup_steps` and `warmup_ratio` is given, and that the warm-up isn't longer than the run.
     pub(super) fn check(&self, max_steps: Option<u64>) -> Result<(), OptionsError> {
         let steps = GivenOption::flag("warmup_steps", self.warmup_steps);
         if self.warmup_steps > 0 && self.warmup_ratio > 0.0 {
@@ -52,7 +52,7 @@ impl ScheduleOptions {
         }
     }
 
-    /// Whether the warm-up fits a run of `total_steps`.
+    /// Checks that the warm-up isn't longer than a run of `total_steps`.
     ///
     /// # Errors
     /// A warm-up that is longer than the run.

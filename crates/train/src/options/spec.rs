@@ -1,14 +1,14 @@
-//! What is known of an option beside its value, and [`options!`], by which an option is said once.
+//! The definition of an option ([`OptionSpec`]), and [`options!`], the macro that defines options.
 //!
-//! An entry is a doc comment, which is the help; the field's name, which is also the key in files and, with hyphens, the flag;
-//! the type; the default; a [`Rule`] with the values that are allowed; and other fields of the rule:
+//! An entry consists of a doc comment, which is the help text; the field name, which is also the key in files and, with
+//! hyphens, the flag; the type; the default; a [`Rule`] for the allowed values; and other fields of the rule:
 //!
 //! ```text
 //! /// Power of the decay
-//! polynomial_power: f64 = 1.0, number(0.5..=3.0), reader: read_by("schedule", &[ScheduleKind::Polynomial]);
+//! polynomial_power: f64 = 1.0, float(0.5..=3.0), reader: read_by("schedule", &[ScheduleKind::Polynomial]);
 //! ```
 //!
-//! `field as key: ...` is for a field whose key has another name. A default may depend on the fields above it.
+//! `field as key: ...` defines a field whose key has another name. A default may depend on the fields above it.
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::RangeBounds;
@@ -19,80 +19,85 @@ use toml::{Table, Value};
 use super::choices::Choice;
 use super::value::{OptionValue, TomlKind};
 
-/// What is allowed and what is said about it.
+/// The allowed values of an option, and its behavior besides its value.
 pub(super) struct Rule {
-    /// Of the values that the type reads.
-    pub allows: Box<dyn Fn(&Value) -> bool + Send + Sync>,
-    /// What a value must be, in words; empty for a choice, whose words say it.
+    /// Whether a value of the right type is allowed.
+    pub is_allowed: Box<dyn Fn(&Value) -> bool + Send + Sync>,
+    /// Completes "it must be ...". For an enum, `OptionSpec::new` lists its values.
     pub expected: String,
-    /// What to do about a value that isn't allowed. `{default}` stands for the default.
+    /// The hint in the error for a value that isn't allowed. `{default}` is replaced by the default.
     pub hint: &'static str,
-    /// What is done where nothing is set and the default is no value.
+    /// The displayed default of an option that is not set by default.
     pub unset: &'static str,
-    /// What stands for the value in help, where the kind doesn't say it.
+    /// The placeholder of the value in the help; empty for the usual placeholder of the type.
     pub placeholder: &'static str,
-    /// What reads the option. Where it doesn't, giving the option is an error.
+    /// When the option is read. Giving it otherwise is an error.
     pub reader: Reader,
-    /// The option of which this one, given by flag, takes the place in a file.
-    pub instead_of: &'static str,
-    /// Whether it is part of a saved configuration.
+    /// The key of an alternative option, whose value in a file is ignored if this option is given by flag; or empty.
+    pub replaces: &'static str,
+    /// Whether the option is part of a saved configuration.
     pub saved: bool,
-    /// Whether a resumed run may have another value: no bit of its result depends on it, or the checkpoint compares what
-    /// it stands for.
-    pub free_on_resume: bool,
+    /// Whether the value may change on resume, because the result doesn't depend on it or because the checkpoint compares
+    /// what it refers to.
+    pub changeable_on_resume: bool,
 }
 
-/// What reads an option.
+/// When an option is read.
 pub(super) enum Reader {
+    /// In every run.
     Training,
-    /// Training where another option has one of these values.
-    With(&'static str, Vec<String>),
-    /// Evaluation on the data's validation split.
+    /// In runs where another option has one of these values.
+    TrainingWith(&'static str, Vec<String>),
+    /// In runs that evaluate on a validation split.
     Evaluation,
 }
 
-/// The values of another option with which an option is read.
+/// An option that is read only if the option `key` has one of these values.
 pub(super) fn read_by(key: &'static str, values: &[impl Choice]) -> Reader {
-    Reader::With(key, values.iter().map(Choice::name).collect())
+    Reader::TrainingWith(key, values.iter().map(Choice::name).collect())
 }
 
-/// Every value of the type.
-pub(super) fn any() -> Rule {
+/// Allows every value of the type.
+pub(super) fn any_value() -> Rule {
     Rule {
-        allows: Box::new(|_| true),
+        is_allowed: Box::new(|_| true),
         expected: String::new(),
         hint: "{default} is the default",
         unset: "off",
         placeholder: "",
         reader: Reader::Training,
-        instead_of: "",
+        replaces: "",
         saved: true,
-        free_on_resume: false,
+        changeable_on_resume: false,
     }
 }
 
-pub(super) fn text(placeholder: &'static str) -> Rule {
-    Rule { expected: "text".to_owned(), hint: "a file has it in quotes", placeholder, ..any() }
+/// Allows every string.
+pub(super) fn string(placeholder: &'static str) -> Rule {
+    Rule { expected: "text".to_owned(), hint: "a file has it in quotes", placeholder, ..any_value() }
 }
 
-/// The values of the type that pass a test, which words describe.
-pub(super) fn such_that(expected: impl Into<String>, allows: impl Fn(&Value) -> bool + Send + Sync + 'static) -> Rule {
-    Rule { allows: Box::new(allows), expected: expected.into(), ..any() }
+/// Allows the values for which `is_allowed` is true; `expected` describes them.
+pub(super) fn matching(
+    expected: impl Into<String>,
+    is_allowed: impl Fn(&Value) -> bool + Send + Sync + 'static,
+) -> Rule {
+    Rule { is_allowed: Box::new(is_allowed), expected: expected.into(), ..any_value() }
 }
 
-/// Whole numbers of a range that has its first number.
-pub(super) fn whole(range: impl RangeBounds<i64> + Send + Sync + 'static) -> Rule {
+/// Allows the integers of a range with an inclusive lower bound.
+pub(super) fn integer(range: impl RangeBounds<i64> + Send + Sync + 'static) -> Rule {
     let expected = match (range.start_bound(), range.end_bound()) {
         (Included(low), Included(&i64::MAX)) => format!("a whole number from {low} to 2^63 - 1"),
         (Included(low), Included(high)) => format!("a whole number from {low} to {high}"),
         (Included(low), _) => format!("a whole number of {low} or more"),
-        _ => unreachable!("every range of an option has its first number"),
+        _ => unreachable!("integer ranges have an inclusive lower bound"),
     };
-    such_that(expected, move |value| value.as_integer().is_some_and(|number| range.contains(&number)))
+    matching(expected, move |value| value.as_integer().is_some_and(|number| range.contains(&number)))
 }
 
-/// Finite numbers of a range that has a lower bound.
-pub(super) fn number(range: impl RangeBounds<f64> + Send + Sync + 'static) -> Rule {
+/// Allows the finite numbers of a range with a lower bound.
+pub(super) fn float(range: impl RangeBounds<f64> + Send + Sync + 'static) -> Rule {
     let expected = match (range.start_bound(), range.end_bound()) {
         (Included(low), Excluded(high)) => format!("a number from {low} to below {high}"),
         (Included(low), Included(high)) => format!("a number from {low} to {high}"),
@@ -101,63 +106,75 @@ pub(super) fn number(range: impl RangeBounds<f64> + Send + Sync + 'static) -> Ru
         (Excluded(low), Unbounded) => format!("a finite number above {low}"),
         _ => unreachable!("every range of an option is one of these"),
     };
-    such_that(expected, move |value| value.as_float().is_some_and(|x| x.is_finite() && range.contains(&x)))
+    matching(expected, move |value| value.as_float().is_some_and(|x| x.is_finite() && range.contains(&x)))
 }
 
-/// An option: everything but its value.
+/// The definition of an option.
 pub(super) struct OptionSpec {
     pub key: &'static str,
     /// The flag without its two hyphens.
     pub flag: String,
     pub heading: &'static str,
     pub kind: TomlKind,
-    pub words: Vec<PossibleValue>,
+    /// The values of an enum; empty for other types.
+    pub choices: Vec<PossibleValue>,
     pub rule: Rule,
-    about: &'static str,
-    spell: fn(&str) -> Option<String>,
+    description: &'static str,
+    /// Parses a text as the option's type and formats it again; `None` if it can't be parsed.
+    normalize: fn(&str) -> Option<String>,
     resolve: fn(&Table) -> Option<String>,
 }
 
 impl OptionSpec {
-    /// `resolve` gives the text of the option's value in the configuration that a table says.
+    /// `resolve` returns the option's value, as text, in the configuration that a table resolves to.
     pub(super) fn new<T: OptionValue>(
         key: &'static str,
         heading: &'static str,
-        about: &'static str,
+        description: &'static str,
         resolve: fn(&Table) -> Option<String>,
         mut rule: Rule,
     ) -> Self {
-        let words = T::possible_values();
-        let names: Vec<&str> = words.iter().map(PossibleValue::get_name).collect();
+        let choices = T::possible_values();
+        let names: Vec<&str> = choices.iter().map(PossibleValue::get_name).collect();
         match names[..] {
             [] => {}
             [one, other] => rule.expected = format!("{one} or {other}"),
             _ => rule.expected = format!("one of {}", names.join(", ")),
         }
-        let spell = |text: &str| T::from_text(text)?.to_text();
-        Self { key, flag: key.replace('_', "-"), heading, kind: T::KIND, words, rule, about, spell, resolve }
+        let normalize = |text: &str| T::from_text(text)?.to_text();
+        Self {
+            key,
+            flag: key.replace('_', "-"),
+            heading,
+            kind: T::KIND,
+            choices,
+            rule,
+            description,
+            normalize,
+            resolve,
+        }
     }
 
-    /// A value from a flag's text; `None` where it is of the wrong kind.
+    /// Parses the value of a flag; `None` if it has the wrong type.
     pub(super) fn parse(&self, text: &str) -> Option<Value> {
-        let text = if self.kind == TomlKind::Text { text } else { text.trim() };
-        // Rust's numbers may begin with a plus.
-        let spelled = (self.spell)(text).filter(|_| self.kind != TomlKind::Whole || !text.starts_with('+'));
-        self.kind.value(&spelled?)
+        let text = if self.kind == TomlKind::String { text } else { text.trim() };
+        // Rust accepts a leading plus sign in integers; options don't.
+        let normalized = (self.normalize)(text).filter(|_| self.kind != TomlKind::Integer || !text.starts_with('+'));
+        self.kind.to_value(&normalized?)
     }
 
-    /// A value from a file in its one spelling; `None` where it is of the wrong kind.
-    pub(super) fn read(&self, value: &Value) -> Option<Value> {
-        self.parse(&self.kind.text(value)?)
+    /// Normalizes a value from a file; `None` if it has the wrong type.
+    pub(super) fn parse_value(&self, value: &Value) -> Option<Value> {
+        self.parse(&self.kind.to_text(value)?)
     }
 
-    /// The value in the configuration that a table says: the table's, or the default; `None` where it stays unset.
+    /// The value in the configuration that a table resolves to: the table's or the default; `None` if it is not set.
     pub(super) fn value_in(&self, table: &Table) -> Option<Value> {
-        self.kind.value(&(self.resolve)(table)?)
+        self.kind.to_value(&(self.resolve)(table)?)
     }
 
-    /// That value in words, or what is done where it stays unset.
-    pub(super) fn shown_in(&self, table: &Table) -> String {
+    /// The same value for display.
+    pub(super) fn display_in(&self, table: &Table) -> String {
         match self.value_in(table) {
             None => self.rule.unset.to_owned(),
             Some(Value::String(word)) => word,
@@ -166,12 +183,12 @@ impl OptionSpec {
         }
     }
 
-    /// The default in words, with those that differ by what reads the option.
-    pub(super) fn shown_default(&self) -> String {
-        let mut defaults = vec![self.shown_in(&Table::new())];
-        if let Reader::With(key, values) = &self.rule.reader {
+    /// The default for display, followed by different defaults with other values of the option that [`Reader`] names.
+    pub(super) fn display_default(&self) -> String {
+        let mut defaults = vec![self.display_in(&Table::new())];
+        if let Reader::TrainingWith(key, values) = &self.rule.reader {
             for word in values {
-                let other = self.shown_in(&Table::from_iter([((*key).to_owned(), word.as_str().into())]));
+                let other = self.display_in(&Table::from_iter([((*key).to_owned(), word.as_str().into())]));
                 if other != defaults[0] {
                     defaults.push(format!("{other} for {word}"));
                 }
@@ -180,37 +197,39 @@ impl OptionSpec {
         defaults.join(", ")
     }
 
-    /// What the option does, and what reads it.
+    /// The help text, with the condition under which the option is read.
     pub(super) fn help(&self) -> String {
         match &self.rule.reader {
-            Reader::With(key, values) => format!("{} [read by {key} = {}]", self.about.trim(), values.join(", ")),
-            _ => self.about.trim().to_owned(),
+            Reader::TrainingWith(key, values) => {
+                format!("{} [read by {key} = {}]", self.description.trim(), values.join(", "))
+            }
+            _ => self.description.trim().to_owned(),
         }
     }
 
     pub(super) fn hint(&self) -> String {
-        self.rule.hint.replace("{default}", &self.shown_default())
+        self.rule.hint.replace("{default}", &self.display_default())
     }
 
-    /// What a value must be, and what to do about another one.
-    pub(super) fn demand(&self) -> String {
+    /// The requirement and hint for an error message.
+    pub(super) fn requirement(&self) -> String {
         format!("it must be {} (hint: {})", self.rule.expected, self.hint())
     }
 }
 
-/// The value of an option in a table that was checked; `None` where it isn't there.
+/// The value of an option in a validated table; `None` if the key is missing.
 pub(super) fn value_of<T: OptionValue>(table: &Table, key: &str) -> Option<T> {
-    T::from_text(&T::KIND.text(table.get(key)?)?)
+    T::from_text(&T::KIND.to_text(table.get(key)?)?)
 }
 
-/// Puts a value into a table, where it is set.
+/// Writes a value into a table, if it is set.
 pub(super) fn write<T: OptionValue>(table: &mut Table, key: &str, value: &T) {
-    if let Some(value) = value.to_text().and_then(|text| T::KIND.value(&text)) {
+    if let Some(value) = value.to_text().and_then(|text| T::KIND.to_value(&text)) {
         table.insert(key.to_owned(), value);
     }
 }
 
-/// Makes the struct of a group of options out of their entries, see the [module](self).
+/// Defines the struct of a group of options, see the [module](self).
 macro_rules! options {
     (
         $(#[$about:meta])*
@@ -227,7 +246,7 @@ macro_rules! options {
         }
 
         impl $group {
-            /// The values in a table that was checked, and defaults for the rest.
+            /// The values in a validated table, and the defaults of missing keys.
             pub(in $crate::options) fn resolve(table: &toml::Table) -> Self {
                 $(
                     let given = $crate::options::spec::value_of(table, options!(@key $field $($key)?));
@@ -244,7 +263,7 @@ macro_rules! options {
 
             pub(in $crate::options) fn specs() -> Vec<$crate::options::spec::OptionSpec> {
                 use $crate::options::{spec::{OptionSpec, Rule}, value::OptionValue};
-                #[allow(unused_mut, reason = "most groups have no groups in them")]
+                #[allow(unused_mut, reason = "most groups have no subgroups")]
                 let mut specs = vec![$(OptionSpec::new::<$type>(
                     options!(@key $field $($key)?),
                     $heading,

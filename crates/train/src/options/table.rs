@@ -1,4 +1,4 @@
-//! The table of all options, for everything that is done with each of them alike.
+//! The list of all options, and functions that look up an option by key.
 
 use std::sync::LazyLock;
 
@@ -18,13 +18,13 @@ pub(super) fn option(key: &str) -> Option<&'static OptionSpec> {
     options().iter().find(|option| option.key == key)
 }
 
-/// The option whose key is closest, where it is close enough to have been meant.
+/// The key most similar to a misspelled one, if any is similar enough.
 pub(super) fn nearest(key: &str) -> Option<&'static str> {
     let key = key.to_lowercase().replace('-', "_");
     options()
         .iter()
         .map(|option| (strsim::jaro_winkler(&key, option.key), option.key))
-        .filter(|(likeness, _)| *likeness > 0.8)
+        .filter(|(similarity, _)| *similarity > 0.8)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, key)| key)
 }
@@ -34,33 +34,33 @@ pub fn keys() -> impl Iterator<Item = &'static str> {
     options().iter().map(|option| option.key)
 }
 
-/// Whether an option takes this value, as far as one can say without the others.
+/// Checks the type and range of one value.
 ///
 /// # Errors
-/// What it must be, and what to do.
+/// An unknown key; the requirement that the value violates, with a hint.
 pub fn check(key: &str, value: &Value) -> Result<(), String> {
     let option = option(key).ok_or_else(|| format!("no option is called \"{key}\""))?;
-    let allowed = option.read(value).is_some_and(|value| (option.rule.allows)(&value));
-    if allowed { Ok(()) } else { Err(option.demand()) }
+    let allowed = option.parse_value(value).is_some_and(|value| (option.rule.is_allowed)(&value));
+    if allowed { Ok(()) } else { Err(option.requirement()) }
 }
 
-/// The option that decides whether this one is read, such as `optimizer` for `momentum`.
-pub fn decided_by(key: &str) -> Option<&'static str> {
+/// The option whose value determines whether this one is read, such as `optimizer` for `momentum`.
+pub fn depends_on(key: &str) -> Option<&'static str> {
     match &option(key)?.rule.reader {
-        Reader::With(decides, _) => Some(decides),
+        Reader::TrainingWith(other, _) => Some(other),
         _ => None,
     }
 }
 
-/// Why an option isn't read in the configuration that a table says; `None` where it is.
-pub fn unread(key: &str, table: &Table) -> Option<String> {
-    let Reader::With(decides, values) = &option(key)?.rule.reader else { return None };
-    let value = option(decides)?.shown_in(table);
-    let why = || format!("{decides} = {value} does not read it, only {decides} = {} does", values.join(", "));
+/// Why an option has no effect in the configuration that a table resolves to; `None` if it has an effect.
+pub fn no_effect_reason(key: &str, table: &Table) -> Option<String> {
+    let Reader::TrainingWith(other, values) = &option(key)?.rule.reader else { return None };
+    let value = option(other)?.display_in(table);
+    let why = || format!("{other} = {value} does not read it, only {other} = {} does", values.join(", "));
     (!values.contains(&value)).then(why)
 }
 
-/// Whether a resumed run may have another value of an option.
-pub(crate) fn free_on_resume(key: &str) -> bool {
-    option(key).is_some_and(|option| option.rule.free_on_resume)
+/// Whether the value of an option may change on resume.
+pub(crate) fn changeable_on_resume(key: &str) -> bool {
+    option(key).is_some_and(|option| option.rule.changeable_on_resume)
 }

@@ -1,4 +1,4 @@
-//! Flags, file and defaults together: who wins, what is saved, what is said.
+//! Tests of flags, file and defaults together: precedence, saving and error messages.
 
 mod bounds;
 mod guide;
@@ -31,7 +31,7 @@ fn optimizer(name: &str) -> OptimizerKind {
     value::OptionValue::from_text(name).unwrap()
 }
 
-/// A configuration file that is gone with the returned value.
+/// A configuration file that is deleted when the returned value is dropped.
 fn file(text: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
@@ -39,12 +39,12 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 }
 
 #[test]
-fn nothing_asked_for_gives_the_defaults() {
+fn no_flags_give_the_defaults() {
     assert_eq!(config("").unwrap(), TrainConfig::default());
 }
 
 #[test]
-#[expect(clippy::needless_update, reason = "an option that is new is the next test's")]
+#[expect(clippy::needless_update, reason = "new options are covered by the next test")]
 fn every_flag_reaches_its_field() {
     let lines = [
         "--data d --model m --output o --epochs 2 --max-steps 90 --batch-size 8 --eval-batch-size 64 \
@@ -114,26 +114,27 @@ fn every_flag_reaches_its_field() {
     assert_eq!((rest.optimizer.kind, rest.optimizer.momentum), (optimizer("sgd"), 0.5));
     assert_eq!(rest.schedule.warmup_ratio, 0.25);
 
-    // What is saved says the same, but for the folder of the run.
+    // The saved configuration is the same, except for the folder of the run.
     let saved = file(&found.to_toml());
     assert_eq!(TrainConfig::load(saved.path()).unwrap(), TrainConfig { output: None, ..expected });
 }
 
-/// The same for options that are new: some value that isn't the default, by flag, by file and saved.
+/// Sets every option of the table to a value that isn't the default, by flag and by file.
 #[test]
-fn every_option_comes_through_by_flag_and_by_file() {
+fn every_option_can_be_set_by_flag_and_by_file() {
     for option in table::options() {
-        let words = option.words.iter().map(|word| word.get_name().to_owned());
-        let texts = words.chain(["7", "0.5", "f1", "1,2"].map(str::to_owned));
+        let choices = option.choices.iter().map(|choice| choice.get_name().to_owned());
+        let texts = choices.chain(["7", "0.5", "f1", "1,2"].map(str::to_owned));
         let other = |text: &String| {
             let value = option.parse(text)?;
-            ((option.rule.allows)(&value) && Some(&value) != option.value_in(&Table::new()).as_ref()).then_some(value)
+            ((option.rule.is_allowed)(&value) && Some(&value) != option.value_in(&Table::new()).as_ref())
+                .then_some(value)
         };
         let (text, value) = texts.into_iter().find_map(|text| Some((text.clone(), other(&text)?))).unwrap();
         let mut args = TrainArgs::default();
         args.set(option.key, &text).unwrap();
-        if let spec::Reader::With(decides, values) = &option.rule.reader {
-            args.set(decides, &values[0]).unwrap();
+        if let spec::Reader::TrainingWith(other, values) = &option.rule.reader {
+            args.set(other, &values[0]).unwrap();
         }
         let config = TrainConfig::from_args(&args).unwrap();
         let mut written = Table::new();
@@ -144,9 +145,9 @@ fn every_option_comes_through_by_flag_and_by_file() {
     }
 }
 
-/// What a run saved before this table was written opens with the same meaning, and is written in the same way.
+/// Configurations saved by earlier versions are read with the same meaning and written in the same way.
 #[test]
-fn the_saved_form_stays() {
+fn the_saved_format_is_unchanged() {
     let text = "epochs = 3\nbatch_size = 16\neval_batch_size = 32\ngradient_accumulation_steps = 1\n\
         group_by_length = false\nseed = 42\nprecision = \"auto\"\ndevice = \"auto\"\noptimizer = \"adamw\"\n\
         learning_rate = 0.00002\nweight_decay = 0.01\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = 0.00000001\nmomentum = 0.9\n\
@@ -159,7 +160,7 @@ fn the_saved_form_stays() {
 }
 
 #[test]
-fn what_is_saved_by_default_can_be_given_again() {
+fn the_saved_default_configuration_can_be_loaded() {
     let saved = file(&TrainConfig::default().to_toml());
     assert_eq!(TrainConfig::load(saved.path()).unwrap(), TrainConfig::default());
 }
@@ -174,17 +175,17 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
 }
 
 #[test]
-fn a_warm_up_by_flag_replaces_the_files_whole_warm_up() {
+fn a_warm_up_given_by_flag_replaces_that_of_the_file() {
     let file = file("warmup_steps = 100\n");
     let found = config(&format!("--config {} --warmup-ratio 0.1", file.path().display())).unwrap();
     assert_eq!((found.schedule.warmup_steps, found.schedule.warmup_ratio), (0, 0.1));
-    assert_eq!(found.schedule.warmup(1001), 101);
+    assert_eq!(found.schedule.warmup_steps(1001), 101);
     assert!(config("--warmup-steps 100 --warmup-ratio 0.1").is_err());
-    assert_eq!(config("--warmup-steps 100").unwrap().schedule.warmup(1001), 100);
+    assert_eq!(config("--warmup-steps 100").unwrap().schedule.warmup_steps(1001), 100);
 }
 
 #[test]
-fn a_bad_value_is_blamed_on_where_it_came_from() {
+fn the_error_for_an_invalid_value_names_its_source() {
     let file = file("epochs = 5\nbatch_size = 0\n");
     let path = file.path().display();
     let message = config(&format!("--config {path}")).unwrap_err().to_string();
@@ -194,15 +195,15 @@ fn a_bad_value_is_blamed_on_where_it_came_from() {
 }
 
 #[test]
-fn the_second_beta_follows_the_optimizer_unless_given() {
+fn the_default_of_beta2_depends_on_the_optimizer() {
     assert_eq!(config("--optimizer lion").unwrap().optimizer.beta2, 0.99);
     assert_eq!(config("--optimizer lion --beta2 0.95").unwrap().optimizer.beta2, 0.95);
 }
 
 #[test]
-fn what_an_optimizer_reads_are_options() {
+fn the_keys_in_an_optimizer_spec_are_options() {
     let read = |key| match &table::option(key).unwrap().rule.reader {
-        spec::Reader::With("optimizer", values) => values.clone(),
+        spec::Reader::TrainingWith("optimizer", values) => values.clone(),
         _ => panic!("{key} is read whatever the optimizer is"),
     };
     for kind in OptimizerKind::value_variants() {
@@ -212,7 +213,7 @@ fn what_an_optimizer_reads_are_options() {
 }
 
 #[test]
-fn what_the_parser_refuses_names_flag_and_value() {
+fn parser_errors_name_flag_and_value() {
     for (line, parts) in [
         ("--batch-size -1", ["'-1'", "--batch-size", "whole number"]),
         ("--epochs 2.5", ["'2.5'", "--epochs", "whole number of 1 or more (hint: 3 is the default"]),
@@ -232,22 +233,25 @@ fn what_the_parser_refuses_names_flag_and_value() {
 }
 
 #[test]
-fn a_value_of_the_wrong_kind_is_refused_with_the_same_words_from_flag_and_file() {
+fn the_error_for_a_value_of_the_wrong_type_is_the_same_for_flag_and_file() {
     let flag = flags("--epochs 2.5").unwrap_err().to_string();
     let file = file("epochs = 2.5");
     let file = config(&format!("--config {}", file.path().display())).unwrap_err().to_string();
-    let words = "it must be a whole number of 1 or more (hint: 3 is the default; --max-steps N stops earlier)";
-    assert!(flag.contains(words) && file.ends_with(&format!("line 1: epochs = 2.5 is not allowed: {words}")), "{file}");
+    let expected = "it must be a whole number of 1 or more (hint: 3 is the default; --max-steps N stops earlier)";
+    assert!(
+        flag.contains(expected) && file.ends_with(&format!("line 1: epochs = 2.5 is not allowed: {expected}")),
+        "{file}"
+    );
 }
 
 #[test]
-fn the_help_tells_the_true_defaults() {
-    let truth: toml::Table = toml::from_str(&TrainConfig::default().to_toml()).unwrap();
+fn the_help_shows_the_actual_defaults() {
+    let defaults: toml::Table = toml::from_str(&TrainConfig::default().to_toml()).unwrap();
     let mut given = 0;
     for argument in command().get_arguments() {
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let quoted = help.split_once("[default: ").map(|(_, rest)| rest.trim_end_matches(']'));
-        match (truth.get(argument.get_id().as_str()), quoted) {
+        match (defaults.get(argument.get_id().as_str()), quoted) {
             (Some(value), Some(quoted)) => {
                 given += 1;
                 let quoted = quoted.split(", ").next().unwrap();
@@ -258,11 +262,11 @@ fn the_help_tells_the_true_defaults() {
                 };
                 assert!(same, "{}: {value} is the default, {quoted} in the help", argument.get_id());
             }
-            (Some(value), None) => panic!("{}: the help doesn't tell the default {value}", argument.get_id()),
+            (Some(value), None) => panic!("{}: the help doesn't show the default {value}", argument.get_id()),
             (None, _) => {}
         }
     }
-    assert_eq!(given, truth.len());
+    assert_eq!(given, defaults.len());
     let help = command().render_long_help().to_string();
     assert!(
         help.contains("[read by optimizer = adamw, adam, lion") && help.contains("[default: 0.999, 0.99 for lion"),
@@ -271,7 +275,7 @@ fn the_help_tells_the_true_defaults() {
 }
 
 #[test]
-fn what_nothing_reads_is_refused_where_somebody_asks_for_it() {
+fn options_without_effect_are_refused() {
     for (line, what, why) in [
         ("--momentum 0.8", "--momentum 0.8", "optimizer = adamw does not read it, only optimizer = sgd does"),
         ("--momentum 0.9 --optimizer Lion", "--momentum 0.9", "optimizer = lion does not read it"),
@@ -302,8 +306,8 @@ fn what_nothing_reads_is_refused_where_somebody_asks_for_it() {
 }
 
 #[test]
-fn a_file_may_say_defaults_that_nothing_reads_but_nothing_else() {
-    // What runs saved with each optimizer, taken again as it is.
+fn a_file_may_contain_options_without_effect_only_with_their_defaults() {
+    // The saved configuration of a run with each optimizer can be passed to `--config`.
     for optimizer in OptimizerKind::value_variants() {
         let run = file(&config(&format!("--optimizer {}", optimizer.name())).unwrap().to_toml());
         config(&format!("--config {}", run.path().display())).unwrap();
@@ -316,12 +320,12 @@ fn a_file_may_say_defaults_that_nothing_reads_but_nothing_else() {
         "{message}"
     );
     config(&format!("--config {path} --optimizer sgd")).unwrap();
-    // If it was not asked for, as in a run's own file, it has no effect.
+    // In the `run.toml` of a run, an option without effect is allowed.
     assert_eq!(TrainConfig::load(other.path()).unwrap().optimizer.momentum, 0.8);
 }
 
 #[test]
-fn values_that_exclude_each_other_name_their_places() {
+fn the_error_for_conflicting_options_names_their_sources() {
     let both = file("warmup_steps = 5\n\nwarmup_ratio = 0.10\n");
     let path = both.path().display();
     let message = config(&format!("--config {path}")).unwrap_err().to_string();
@@ -331,32 +335,33 @@ fn values_that_exclude_each_other_name_their_places() {
 }
 
 #[test]
-fn a_resumed_run_is_told_what_was_saved_from_what_is_asked_for() {
+fn a_resumed_run_distinguishes_saved_options_from_given_ones() {
     let saved = |line: &str| {
-        let map = serde_json::to_value(config(line).unwrap().saved()).unwrap();
-        Given::saved(map.as_object().unwrap()).unwrap()
+        let map = serde_json::to_value(config(line).unwrap().to_table()).unwrap();
+        GivenOptions::from_json(map.as_object().unwrap()).unwrap()
     };
-    let resume =
-        |asked: &str, before: &str| flags(asked).unwrap().over(saved(before)).and_then(|it| TrainConfig::new(&it));
+    let resume = |asked: &str, before: &str| {
+        flags(asked).unwrap().with_fallback(saved(before)).and_then(|given| TrainConfig::new(&given))
+    };
     assert_eq!(resume("", "--optimizer sgd --momentum 0.8").unwrap().optimizer.momentum, 0.8);
-    // What was saved was asked for then: another optimizer now makes it meaningless without a fuss.
+    // A saved option that has no effect with another optimizer is not an error.
     assert_eq!(
         resume("--optimizer adamw", "--optimizer sgd --momentum 0.8").unwrap().optimizer.kind,
         optimizer("adamw")
     );
     let message = resume("--momentum 0.8", "").unwrap_err().to_string();
     assert!(message.starts_with("--momentum 0.8 has no effect"), "{message}");
-    let given = flags("--reinit-layers 1").unwrap().over(saved("--freeze-layers 2")).unwrap();
+    let given = flags("--reinit-layers 1").unwrap().with_fallback(saved("--freeze-layers 2")).unwrap();
     let error = TrainConfig::new(&given).unwrap().regularization.check_layers(2).unwrap_err();
     let message = given.locate(error).to_string();
     assert!(message.starts_with("the saved configuration: freeze_layers = 2 and --reinit-layers 1 can't"), "{message}");
 }
 
 #[test]
-fn evaluation_needs_something_to_evaluate_on() {
-    let given = |line| flags(line).unwrap().over(Given::default()).unwrap();
-    given("--epochs 2").refuse_evaluation().unwrap();
-    let message = given("--early-stopping-patience 2").refuse_evaluation().unwrap_err().to_string();
+fn evaluation_options_need_a_validation_split() {
+    let given = |line| flags(line).unwrap().with_fallback(GivenOptions::default()).unwrap();
+    given("--epochs 2").refuse_evaluation_options().unwrap();
+    let message = given("--early-stopping-patience 2").refuse_evaluation_options().unwrap_err().to_string();
     assert!(
         message.contains("--early-stopping-patience 2 has no effect: the data has no labelled validation"),
         "{message}"
@@ -364,7 +369,7 @@ fn evaluation_needs_something_to_evaluate_on() {
 }
 
 #[test]
-fn a_value_alone_is_checked_by_kind_and_range() {
+fn a_single_value_is_checked_by_type_and_range() {
     let check = |name, value: &str| check(name, &format!("v = {value}").parse::<toml::Table>().unwrap()["v"]);
     assert_eq!(check("learning_rate", "1e-4"), Ok(()));
     assert_eq!(check("epochs", "3"), Ok(()));

@@ -1,4 +1,4 @@
-//! How the value of an option is written: as text, by a flag, and as a TOML value, which is its text and its kind.
+//! Conversion of option values between their type, the text of a flag and a TOML value.
 
 use std::path::PathBuf;
 
@@ -6,67 +6,67 @@ use clap::builder::PossibleValue;
 use metrics::Metric;
 use toml::Value;
 
-/// Which TOML values an option takes.
+/// The TOML type of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TomlKind {
-    Whole,
-    Number,
-    Switch,
-    Text,
-    /// Numbers with commas between, a list in TOML; or a word.
-    Numbers,
+    Integer,
+    Float,
+    Boolean,
+    String,
+    /// Numbers separated by commas, which are an array in TOML; or a name.
+    Floats,
 }
 
 impl TomlKind {
-    /// The TOML value of a text that a type has written; `None` where TOML can't hold it.
-    pub(super) fn value(self, text: &str) -> Option<Value> {
+    /// Converts text to a TOML value; `None` if TOML can't represent it.
+    pub(super) fn to_value(self, text: &str) -> Option<Value> {
         match self {
-            Self::Whole => text.parse().ok().map(Value::Integer),
-            Self::Number => text.parse().ok().map(Value::Float),
-            Self::Switch => text.parse().ok().map(Value::Boolean),
-            Self::Text => Some(text.into()),
-            Self::Numbers => {
-                let numbers: Option<_> = text.split(',').map(|number| Self::Number.value(number.trim())).collect();
+            Self::Integer => text.parse().ok().map(Value::Integer),
+            Self::Float => text.parse().ok().map(Value::Float),
+            Self::Boolean => text.parse().ok().map(Value::Boolean),
+            Self::String => Some(text.into()),
+            Self::Floats => {
+                let numbers: Option<_> = text.split(',').map(|number| Self::Float.to_value(number.trim())).collect();
                 Some(numbers.map_or_else(|| text.into(), Value::Array))
             }
         }
     }
 
-    /// The text of a TOML value; `None` where the kind doesn't fit.
-    pub(super) fn text(self, value: &Value) -> Option<String> {
+    /// Converts a TOML value to text; `None` if the value has another type.
+    pub(super) fn to_text(self, value: &Value) -> Option<String> {
         match (self, value) {
-            (Self::Whole | Self::Number, Value::Integer(number)) => Some(number.to_string()),
-            (Self::Number, Value::Float(number)) => Some(number.to_string()),
-            (Self::Switch, Value::Boolean(switch)) => Some(switch.to_string()),
-            (Self::Text, Value::String(text)) => Some(text.clone()),
-            (Self::Numbers, Value::String(word)) => Some(word.clone()).filter(|word| !word.contains(',')),
-            (Self::Numbers, Value::Array(numbers)) => numbers
+            (Self::Integer | Self::Float, Value::Integer(number)) => Some(number.to_string()),
+            (Self::Float, Value::Float(number)) => Some(number.to_string()),
+            (Self::Boolean, Value::Boolean(boolean)) => Some(boolean.to_string()),
+            (Self::String, Value::String(text)) => Some(text.clone()),
+            (Self::Floats, Value::String(name)) => Some(name.clone()).filter(|name| !name.contains(',')),
+            (Self::Floats, Value::Array(numbers)) => numbers
                 .iter()
-                .map(|number| Self::Number.text(number))
+                .map(|number| Self::Float.to_text(number))
                 .collect::<Option<Vec<_>>>()
-                .map(|it| it.join(",")),
+                .map(|numbers| numbers.join(",")),
             _ => None,
         }
     }
 }
 
-/// What can be the value of an option.
+/// A type of option values.
 pub(super) trait OptionValue: Sized {
     const KIND: TomlKind;
 
-    /// The allowed words of a choice.
+    /// The values of an enum or a boolean; empty for other types.
     fn possible_values() -> Vec<PossibleValue> {
-        if Self::KIND == TomlKind::Switch { ["true", "false"].map(PossibleValue::new).into() } else { Vec::new() }
+        if Self::KIND == TomlKind::Boolean { ["true", "false"].map(PossibleValue::new).into() } else { Vec::new() }
     }
 
     fn from_text(text: &str) -> Option<Self>;
 
-    /// `None` where nothing is set.
+    /// `None` if the option is not set.
     fn to_text(&self) -> Option<String>;
 }
 
-/// Types whose text is that of `FromStr` and `Display`.
-macro_rules! plain {
+/// Implements [`OptionValue`] by `FromStr` and `Display`.
+macro_rules! impl_from_str {
     ($($type:ty: $kind:ident),*) => { $(
         impl OptionValue for $type {
             const KIND: TomlKind = TomlKind::$kind;
@@ -82,10 +82,10 @@ macro_rules! plain {
     )* };
 }
 
-plain!(u64: Whole, usize: Whole, f64: Number, bool: Switch, String: Text, Metric: Text);
+impl_from_str!(u64: Integer, usize: Integer, f64: Float, bool: Boolean, String: String, Metric: String);
 
 impl OptionValue for PathBuf {
-    const KIND: TomlKind = TomlKind::Text;
+    const KIND: TomlKind = TomlKind::String;
 
     fn from_text(text: &str) -> Option<Self> {
         Some(text.into())
@@ -96,7 +96,7 @@ impl OptionValue for PathBuf {
     }
 }
 
-/// An option that may be left open.
+/// An option that may be unset.
 impl<T: OptionValue> OptionValue for Option<T> {
     const KIND: TomlKind = T::KIND;
 

@@ -1,9 +1,9 @@
-//! Optimizer state out and in.
+//! Saving and restoring optimizer state.
 
 use super::*;
 
 #[test]
-fn saved_state_continues_as_if_never_stopped() {
+fn restored_state_gives_the_same_bits_as_an_uninterrupted_run() {
     for kind in OPTIMIZERS.iter().copied() {
         let model = Model::table_and_bias(Kind::BFloat16);
         let mut optimizer = model.optimizer(&settings(kind));
@@ -13,7 +13,7 @@ fn saved_state_continues_as_if_never_stopped() {
         };
         let steps = |optimizer: &mut Optimizer, model: &Model, range: std::ops::Range<u64>| {
             for step in range {
-                optimizer.step_over(&model.weights(), &gradients(step), &scale(step)).expect("a step");
+                optimizer.step_weights(&model.weights(), &gradients(step), &scale(step)).expect("a step");
             }
         };
         steps(&mut optimizer, &model, 0..4);
@@ -36,7 +36,7 @@ fn saved_state_continues_as_if_never_stopped() {
 }
 
 #[test]
-fn state_that_does_not_fit_is_listed_and_changes_nothing() {
+fn mismatched_state_is_listed_and_changes_nothing() {
     let model = Model::table_and_bias(Kind::Float);
     let mut optimizer = model.optimizer(&settings(kind("adamw")));
     let mut saved: Vec<(String, Tensor)> =

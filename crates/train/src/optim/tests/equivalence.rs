@@ -1,14 +1,14 @@
-//! Every way to the same step against the others: rows and tables, one pass and plain operations, bf16 and fp32,
-//! one instruction set and another.
+//! Different ways to compute the same step have equal results: row and dense gradients, fused kernel and libtorch
+//! operations, bf16 and fp32, each instruction set.
 
 use kernels::element::Bf16;
 use kernels::isa::Isa;
 
-use super::super::adam_kernel::{self, AdamJob, Constants, Piece, UpdateSpan};
+use super::super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, ParameterChunk};
 use super::*;
 
 #[test]
-fn row_gradients_equal_dense_ones_to_the_bit() {
+fn row_gradients_give_the_same_bits_as_dense_gradients() {
     for (kind, precision) in OPTIMIZERS.iter().copied().flat_map(|kind| [(kind, Kind::Float), (kind, Kind::BFloat16)]) {
         for weight_decay in [0.0, 0.1] {
             let settings = OptimizerSettings { weight_decay, ..settings(kind) };
@@ -20,8 +20,8 @@ fn row_gradients_equal_dense_ones_to_the_bit() {
                 let table = Gradient::Rows { ids, values };
                 let bias = || dense(generated(2000 + step, &[77]) * 0.05);
                 let tables = [dense(table.to_dense(&[3000, 48])), bias()];
-                rows_optimizer.step_over(&by_rows.weights(), &[Some(table), bias()], &scale(step)).expect("a step");
-                tables_optimizer.step_over(&by_tables.weights(), &tables, &scale(step)).expect("a step");
+                rows_optimizer.step_weights(&by_rows.weights(), &[Some(table), bias()], &scale(step)).expect("a step");
+                tables_optimizer.step_weights(&by_tables.weights(), &tables, &scale(step)).expect("a step");
             }
             let what = format!("{kind:?}, {precision:?}, weight decay {weight_decay}");
             for (ours, theirs) in by_rows.masters.iter().zip(&by_tables.masters) {
@@ -38,22 +38,22 @@ fn row_gradients_equal_dense_ones_to_the_bit() {
 }
 
 #[test]
-fn one_pass_over_memory_equals_plain_operations() {
+fn the_fused_kernel_equals_tensor_operations() {
     for (kind, decay) in [(kind("adamw"), adam::Decay::Decoupled), (kind("adam"), adam::Decay::Coupled)] {
-        let (one_pass, operations) = (Model::table_and_bias(Kind::BFloat16), Model::table_and_bias(Kind::BFloat16));
+        let (fused, tensor_ops) = (Model::table_and_bias(Kind::BFloat16), Model::table_and_bias(Kind::BFloat16));
         let settings = settings(kind);
-        let (mut ours, mut theirs) = (one_pass.optimizer(&settings), operations.optimizer(&settings));
+        let (mut ours, mut theirs) = (fused.optimizer(&settings), tensor_ops.optimizer(&settings));
         for step in 0..20 {
             let (ids, values) = row_gradient(step);
             let bias = generated(2000 + step, &[77]).to_kind(Kind::BFloat16);
             let gradients = [Some(Gradient::Rows { ids, values }), dense(bias)];
-            ours.step_over(&one_pass.weights(), &gradients, &scale(step)).expect("a step");
-            for update in &mut theirs.updates(&operations.weights(), &gradients, &scale(step)) {
-                let numbers = adam::Numbers::new(update, &settings, step + 1, decay);
-                adam::step_by_operations(update, &numbers).expect("a step");
+            ours.step_weights(&fused.weights(), &gradients, &scale(step)).expect("a step");
+            for update in &mut theirs.updates(&tensor_ops.weights(), &gradients, &scale(step)) {
+                let coefficients = adam::Coefficients::new(update, &settings, step + 1, decay);
+                adam::step_with_tensor_ops(update, &coefficients).expect("a step");
             }
         }
-        for (name, (a, b)) in one_pass.names.iter().zip(one_pass.masters.iter().zip(&operations.masters)) {
+        for (name, (a, b)) in fused.names.iter().zip(fused.masters.iter().zip(&tensor_ops.masters)) {
             assert_close(&values(a), &values(b), &format!("{kind:?}, {name}"));
         }
         for ((name, a), (_, b)) in ours.state().iter().zip(theirs.state()) {
@@ -63,7 +63,7 @@ fn one_pass_over_memory_equals_plain_operations() {
 }
 
 #[test]
-fn bf16_weights_follow_their_masters_and_bf16_gradients_count_in_full() {
+fn bf16_weights_are_rounded_masters_and_bf16_gradients_are_not_rounded_again() {
     for kind in OPTIMIZERS.iter().copied() {
         let (rounded, exact) = (Model::table_and_bias(Kind::BFloat16), Model::table_and_bias(Kind::Float));
         let (mut ours, mut theirs) = (rounded.optimizer(&settings(kind)), exact.optimizer(&settings(kind)));
@@ -71,8 +71,8 @@ fn bf16_weights_follow_their_masters_and_bf16_gradients_count_in_full() {
             let make = |stream, shape: &[i64]| generated(stream + step, shape).to_kind(Kind::BFloat16);
             let (table, bias) = (make(100, &[3000, 48]), make(200, &[77]));
             let same = [dense(table.to_kind(Kind::Float)), dense(bias.to_kind(Kind::Float))];
-            ours.step_over(&rounded.weights(), &[dense(table), dense(bias)], &scale(step)).expect("a step");
-            theirs.step_over(&exact.weights(), &same, &scale(step)).expect("a step");
+            ours.step_weights(&rounded.weights(), &[dense(table), dense(bias)], &scale(step)).expect("a step");
+            theirs.step_weights(&exact.weights(), &same, &scale(step)).expect("a step");
         }
         for ((master, compute), exact) in rounded.masters.iter().zip(&rounded.computes).zip(&exact.masters) {
             assert_same_bits(master, exact, &format!("{kind:?}: bf16 and fp32 gradients of the same value"));
@@ -83,14 +83,14 @@ fn bf16_weights_follow_their_masters_and_bf16_gradients_count_in_full() {
 
 #[test]
 fn every_instruction_set_gives_the_same_bits() {
-    let constants = Constants {
+    let coefficients = Fp32Coefficients {
         gradient_scale: 0.3,
         coupled_decay: 0.01,
-        keep: 0.999,
-        exp_avg_share: 0.1,
-        exp_avg_sq_keep: 0.999,
-        exp_avg_sq_share: 0.001,
-        root_correction: 3.1,
+        weight_factor: 0.999,
+        one_minus_beta1: 0.1,
+        beta2: 0.999,
+        one_minus_beta2: 0.001,
+        rsqrt_bias_correction2: 3.1,
         epsilon: 1e-8,
         step_size: 1e-3,
     };
@@ -102,14 +102,14 @@ fn every_instruction_set_gives_the_same_bits() {
             let (mut master, mut exp_avg, mut exp_avg_sq) = (start(0), start(1), start(2));
             exp_avg_sq.iter_mut().for_each(|average| *average = average.abs());
             let mut compute = vec![Bf16(0); 1003];
-            for piece in [Piece::Fp32(&gradient), Piece::Bf16(&[Bf16(0x3c21); 1003])] {
-                let span = UpdateSpan {
+            for gradient_chunk in [GradientChunk::Fp32(&gradient), GradientChunk::Bf16(&[Bf16(0x3c21); 1003])] {
+                let chunk = ParameterChunk {
                     master: &mut master,
                     exp_avg: &mut exp_avg,
                     exp_avg_sq: &mut exp_avg_sq,
                     compute: Some(&mut compute),
                 };
-                adam_kernel::run(AdamJob { constants, span, gradient: piece }, isa);
+                adam_kernel::run(AdamJob { coefficients, chunk, gradient: gradient_chunk }, isa);
             }
             let bits = [master, exp_avg, exp_avg_sq].concat().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
             (isa, bits, compute)

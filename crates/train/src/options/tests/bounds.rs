@@ -1,4 +1,4 @@
-//! Every range, by the values just outside and just inside it.
+//! Tests of the range of every option, with values just inside and just outside it.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn config(flags: &[(&str, &str)]) -> Result<TrainConfig, OptionsError> {
     TrainConfig::from_args(&args)
 }
 
-/// What is said about values beside the defaults.
+/// The error for these options; the others have their defaults.
 fn refused(flags: &[(&str, &str)]) -> String {
     match config(flags) {
         Ok(_) => panic!("accepted: {flags:?}"),
@@ -17,13 +17,13 @@ fn refused(flags: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn the_defaults_are_good() {
-    let saved = TrainConfig::default().saved();
+fn the_defaults_are_valid() {
+    let saved = TrainConfig::default().to_table();
     assert!(saved.iter().all(|(key, value)| check(key, value) == Ok(())), "{saved}");
 }
 
 #[test]
-fn a_refusal_names_flag_value_range_and_way_out() {
+fn the_error_names_flag_value_range_and_hint() {
     assert_eq!(
         refused(&[("learning_rate", "-2e-5")]),
         "--learning-rate -2e-5 is not allowed: it must be a number above 0 and up to 1 \
@@ -56,9 +56,9 @@ fn counts_of_zero_are_refused() {
     config(&[("seed", "9223372036854775807")]).unwrap();
 }
 
-/// Each number with the values it refuses and the extreme ones it takes.
+/// Each float option with invalid values and with valid values near the bounds.
 #[test]
-fn numbers_outside_their_range_are_refused_and_the_borders_kept() {
+fn floats_outside_their_range_are_refused() {
     let rows: [(&str, &[&str], &[&str]); 14] = [
         ("learning_rate", &["0", "-1", "1.1"], &["1e-9", "1"]),
         ("weight_decay", &["-0.01", "1.1"], &["0", "1"]),
@@ -76,7 +76,7 @@ fn numbers_outside_their_range_are_refused_and_the_borders_kept() {
         ("label_smoothing", &["-0.1", "1"], &["0", "0.9"]),
     ];
     for (key, bad, good) in rows {
-        // With what reads it.
+        // A setting with which the option is read.
         let reader = match key {
             "momentum" => ("optimizer", "sgd"),
             "polynomial_power" => ("schedule", "polynomial"),
@@ -109,7 +109,7 @@ fn class_weights_are_finite_not_negative_and_not_all_zero() {
 }
 
 #[test]
-fn the_warm_up_has_one_length_and_fits_the_run() {
+fn the_warm_up_is_given_once_and_is_not_longer_than_the_run() {
     let message = refused(&[("warmup_steps", "100"), ("warmup_ratio", "0.1")]);
     assert!(message.starts_with("--warmup-steps 100 and --warmup-ratio 0.1 can't both be given"), "{message}");
     let message = refused(&[("warmup_steps", "100"), ("max_steps", "50")]);
@@ -117,7 +117,7 @@ fn the_warm_up_has_one_length_and_fits_the_run() {
 }
 
 #[test]
-fn frozen_and_redrawn_layers_fit_the_model_and_do_not_overlap() {
+fn frozen_and_reinitialized_layers_must_exist_and_not_overlap() {
     let options =
         |freeze_layers, reinit_layers| RegularizationOptions { freeze_layers, reinit_layers, ..Default::default() };
     options(4, 2).check_layers(6).unwrap();
