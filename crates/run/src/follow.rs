@@ -75,7 +75,8 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::log::tests::{end, evaluation, line, step};
+    use crate::log::tests::{evaluation, line, step};
+    use crate::samples;
 
     fn step_line(number: u64, seconds: f64) -> String {
         line(Event::Step(step(number, seconds)))
@@ -99,10 +100,10 @@ mod tests {
         log.follow().unwrap();
         assert_eq!(log.step, Some(step(1, 0.1)));
         assert_eq!(log.evaluations, [evaluation(1, 0.75)]);
-        write!(file, "{}not JSON\n{}", &next[20..], line(Event::End(end()))).unwrap();
+        write!(file, "{}not JSON\n{}", &next[20..], line(Event::End(samples::end()))).unwrap();
         log.follow().unwrap();
         assert!(log.evaluations.len() == 2 && log.evaluations[1].value.is_nan());
-        assert_eq!(log.end, Some(end()));
+        assert_eq!(log.end, Some(samples::end()));
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod follow;
 mod log;
 mod metrics_json;
 mod records;
+#[doc(hidden)]
+pub mod samples;
 
 pub use append_file::AppendFile;
 pub use error::{Result, RunError};

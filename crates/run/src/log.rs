@@ -81,33 +81,17 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::records::{Best, EndReason, NamedScores};
+    use crate::records::NamedScores;
+    use crate::samples;
 
     pub(crate) fn step(step: u64, seconds: f64) -> StepRecord {
-        StepRecord {
-            step,
-            total_steps: 1299,
-            epoch: 1.0,
-            loss: 0.5,
-            learning_rate: 1.5e-5,
-            gradient_norm: 2.25,
-            examples: 16,
-            tokens: 400,
-            examples_per_second: 32.0,
-            tokens_per_second: 800.0,
-            seconds,
-        }
+        StepRecord { seconds, ..samples::step(step) }
     }
 
+    /// An evaluation whose scores are not in alphabetical order.
     pub(crate) fn evaluation(step: u64, value: f64) -> EvaluationRecord {
         let scores = NamedScores(vec![("f1".to_owned(), 0.8125), ("accuracy".to_owned(), value)]);
-        let split = "validation".to_owned();
-        EvaluationRecord { epoch: 1.0, step, split, loss: 0.375, scores, value, seconds: 4.5, best: true }
-    }
-
-    pub(crate) fn end() -> EndRecord {
-        let best = Best { metric: "accuracy".to_owned(), value: 0.875, step: 433, epoch: 1.0 };
-        EndRecord { reason: EndReason::EarlyStopping, step: 866, epoch: 2.0, seconds: 433.0, best: Some(best) }
+        EvaluationRecord { step, scores, value, ..samples::evaluation() }
     }
 
     pub(crate) fn line(event: Event) -> String {
@@ -118,7 +102,8 @@ pub(crate) mod tests {
     fn every_record_is_a_line_with_its_fields_and_is_read_as_it_was_written() {
         let run = tempfile::tempdir().unwrap();
         assert_eq!(read_log(run.path()).unwrap(), []);
-        let events = [Event::Step(step(433, 0.1 + 0.2)), Event::Evaluation(evaluation(433, 0.875)), Event::End(end())];
+        let events =
+            [Event::Step(step(433, 0.1 + 0.2)), Event::Evaluation(evaluation(433, 0.875)), Event::End(samples::end())];
         let mut log = LogWriter::open(run.path()).unwrap();
         events.iter().for_each(|event| log.write(event));
 
@@ -167,7 +152,7 @@ pub(crate) mod tests {
         let run = tempfile::tempdir().unwrap();
         assert_eq!(last_step(run.path()), None);
         let mut log = LogWriter::open(run.path()).unwrap();
-        log.write(&Event::End(end()));
+        log.write(&Event::End(samples::end()));
         assert_eq!(last_step(run.path()), None);
         (1..=200).for_each(|number| log.write(&Event::Step(step(number, 0.5))));
         log.write(&Event::Evaluation(evaluation(201, 0.5)));

@@ -7,9 +7,9 @@
 //!                               SHA256SUMS             written last, as `sha256sum` writes it
 //! ```
 //!
-//! A checkpoint is written under a hidden name, synced, and renamed, so a checkpoint with its final name is complete. It is
-//! valid if `SHA256SUMS` equals, byte for byte, the sums computed from the other files: any changed byte is detected, and
-//! `sha256sum -c SHA256SUMS` checks it without this program.
+//! A checkpoint is written under a hidden name, synced, and renamed, so a checkpoint with its final name is complete.
+//! It is valid if `SHA256SUMS` equals, byte for byte, the sums computed from the other files: any changed byte is
+//! detected, and `sha256sum -c SHA256SUMS` checks it without this program.
 //!
 //! No random state is stored: batch order, learning rate and dropout are functions of the step.
 

@@ -88,7 +88,8 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    /// Saved optimizer state of another model or optimizer. `details` lists missing, unexpected and misshapen tensors, one per line.
+    /// Saved optimizer state of another model or optimizer. `details` lists missing, unexpected and misshapen tensors,
+    /// one per line.
     pub(crate) fn optimizer_state(details: &str) -> Self {
         Self::Refused(format!(
             "the saved optimizer state does not match this model and optimizer{details} (hint: resume with the model and the \

@@ -19,7 +19,7 @@ pub struct Evaluation {
     pub probabilities: Vec<Vec<f32>>,
     /// For each row the class with the highest probability.
     pub predictions: Vec<u32>,
-    /// True against predicted classes.
+    /// Counts of true and predicted classes.
     pub confusion: ConfusionMatrix,
     pub report: ClassificationReport,
     /// Mean cross-entropy, without smoothing or class weights.

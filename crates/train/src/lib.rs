@@ -1,10 +1,11 @@
 //! Fine-tuning: from a checked configuration and prepared data to the folder of a run.
 //!
 //! In reading order: [`options`] (flags and file become one checked [`TrainConfig`]), `resume` (which run and
-//! checkpoint to continue from), [`train()`] (the entry point), `memory_estimate` (peak memory of a run), `setup` (finds
-//! data and model and checks that they are compatible), `trainer` (the training loop), `step` (one optimizer step), [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`]
-//! (predictions and scores), [`checkpoint`] (what a run resumes from), [`signals`] (graceful stop), `observe` (progress,
-//! logs, TensorBoard) and [`error`].
+//! checkpoint to continue from), [`train()`] (the entry point), `memory_estimate` (peak memory of a run), `setup`
+//! (finds data and model and checks that they are compatible), `trainer` (the training loop), `step` (one optimizer
+//! step), [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`]
+//! (predictions and scores), [`checkpoint`] (what a run resumes from), [`signals`] (graceful stop), `observe`
+//! (progress, logs, TensorBoard) and [`error`].
 
 mod arguments;
 pub mod checkpoint;

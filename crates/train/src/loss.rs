@@ -1,9 +1,9 @@
 //! Cross-entropy over the classes, with class weights and label smoothing, and its gradient.
 //!
 //! For logits `z`, true class `y`, class weights `w`, smoothing `e` and `C` classes, an example's loss is
-//! `-(1 - e) w_y log p_y - (e / C) sum_c w_c log p_c` with `p = softmax(z)`, and the loss of a step is the sum over its
-//! examples divided by the sum of their `w_y`: `torch.nn.CrossEntropyLoss`'s definition. A step whose sum is 0, because the
-//! classes of all its examples have the weight 0, has loss 0 and gradient 0; PyTorch divides 0 by 0 there.
+//! `-(1 - e) w_y log p_y - (e / C) sum_c w_c log p_c` with `p = softmax(z)`. The loss of a step is the sum over its
+//! examples divided by the sum of their `w_y`, as in `torch.nn.CrossEntropyLoss`. A step in which this sum is 0, because
+//! the classes of all its examples have weight 0, has loss 0 and gradient 0; PyTorch returns NaN.
 
 use tch::{Device, Kind, Tensor};
 
@@ -21,7 +21,7 @@ impl Loss {
         Self { class_weights, label_smoothing }
     }
 
-    /// What a step's summed losses are divided by: the weights of its examples' classes.
+    /// The sum of the class weights of a step's examples, by which the step's summed loss is divided.
     pub fn total_weight(&self, labels: &[i64]) -> f64 {
         match &self.class_weights {
             None => labels.len() as f64,
@@ -46,7 +46,8 @@ impl Loss {
         (loss, gradient)
     }
 
-    /// The target matrix, the coefficient of each `-log p`: `(1 - e) w_y` at the true class and `(e / C) w_c` everywhere.
+    /// The target matrix, the coefficient of each `-log p`: `(1 - e) w_y` at the true class and `(e / C) w_c`
+    /// everywhere.
     fn targets(&self, labels: &Tensor, classes: i64, device: Device) -> Tensor {
         let one_hot = labels.one_hot(classes).to_kind(Kind::Float); // [B, C]
         let smoothed = one_hot * (1.0 - self.label_smoothing) + self.label_smoothing / classes as f64;

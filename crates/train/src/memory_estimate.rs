@@ -4,10 +4,11 @@
 //! weights, optimizer state and gradients, for the largest batch of the run. A system that runs out of memory kills the
 //! process without a message, often hours later.
 //!
-//! The allocator can't reuse freed blocks for other sizes at once, so the gradients, which are allocated while the tape is
-//! freed, are added to the whole tape.
+//! The allocator can't reuse freed blocks for other sizes at once, so the gradients, which are allocated while the tape
+//! is freed, are added to the whole tape.
 //!
-//! Predicted over measured (`VmHWM` at the end of a run of up to four steps, longest texts first, one thread; texts of up to 78 and of up to 252 tokens; batches of 8, 16 and 64):
+//! Predicted over measured (`VmHWM` at the end of a run of up to four steps, longest texts first, one thread; texts of
+//! up to 78 and of up to 252 tokens; batches of 8, 16 and 64):
 //!
 //! | | MiniLM, fp32 | MiniLM, bf16 | BERT-base, fp32 | BERT-base, bf16 |
 //! | --- | --- | --- | --- | --- |
@@ -17,7 +18,7 @@
 //! | 78 tokens, 4 micro-batches of 8 | 1.09 | 0.91 | - | 1.03 |
 //!
 //! With 252 tokens, batches of 16 and MiniLM: sgd 1.05 in fp32, adafactor 1.04 and lion 1.04 in bf16. With frozen
-//! embeddings and three frozen layers, 78 tokens and batches of 16: 1.04. With an evaluation as the heaviest part, 53
+//! embeddings and three frozen layers, 78 tokens and batches of 16: 1.04. With evaluation as the peak, 53
 //! texts in one batch: 0.99.
 
 mod limits;
@@ -31,16 +32,16 @@ use crate::options::TrainConfig;
 
 pub(crate) use limits::{available, peak};
 
-/// Code and buffers of libtorch that the first pass loads, in bytes (measured). The bf16 value includes the kernels that
-/// oneDNN compiles at run time and its reordered weights.
+/// Code and buffers of libtorch that the first pass loads, in bytes (measured). The bf16 value includes the kernels
+/// that oneDNN compiles at run time and its reordered weights.
 const LIBRARIES: u64 = 50_000_000;
 const LIBRARIES_BF16: u64 = 110_000_000;
 
 /// Allocator fragmentation, as a share of the temporary memory of a pass.
 const FRAGMENTATION: f64 = 0.05;
 
-/// How many rows are batched to find the largest batch, in whole epochs and at least one. Later epochs are statistically
-/// alike, and the limit keeps startup fast for large data.
+/// How many rows are batched to find the largest batch, in whole epochs and at least one. Later epochs are
+/// statistically alike, and the limit keeps startup fast for large data.
 const MAX_SAMPLED_ROWS: usize = 1_000_000;
 
 /// What determines the memory of a run.
@@ -96,8 +97,8 @@ impl MemoryEstimate {
         let per_pass: u64 = trainable()
             .map(|one| if one.has_row_gradient() { gradient(one) * distinct_rows(batch, one) } else { gradient(one) })
             .sum();
-        // Sums over micro-batches are dense fp32 tensors, allocated for each gradient that isn't dense and fp32 already. Row
-        // gradients are expanded to a whole table each time.
+        // Sums over micro-batches are dense fp32 tensors, allocated for each gradient that isn't dense and fp32
+        // already. Row gradients are expanded to a whole table each time.
         let summed = || trainable().filter(|one| one.has_row_gradient() || gradient(one) < one.master_bytes());
         let table: u64 = trainable().filter(|one| one.has_row_gradient()).map(ParameterSpec::master_bytes).sum();
         let gradients = match micro_batches(plan) {
@@ -107,7 +108,7 @@ impl MemoryEstimate {
         let largest = trainable().map(ParameterSpec::master_bytes).max().unwrap_or(0);
         let updating = largest * kind.update_copies();
         let evaluation = match longest_batch(plan.validation, plan.config.eval_batch_size) {
-            none if none.is_empty() => 0,
+            counts if counts.is_empty() => 0,
             counts => plan.model.forward_pass(plan.precision, BatchShape::of(counts)),
         };
         Self {
@@ -130,8 +131,9 @@ impl MemoryEstimate {
     }
 }
 
-/// Refuses a run that needs more than the memory of this machine or of this process's control group. Does nothing if the
-/// system doesn't report available memory. Must run before the model is loaded, or its weights would be counted twice.
+/// Refuses a run that needs more than the memory of this machine or of this process's control group. Does nothing if
+/// the system doesn't report available memory. Must run before the model is loaded, or its weights would be counted
+/// twice.
 ///
 /// # Errors
 /// Too little memory, with a batch size that would fit if one exists.
@@ -161,9 +163,10 @@ fn largest_batch(plan: &MemoryPlan) -> BatchShape {
     let sampler = BatchSampler::new(plan.train.to_vec(), batch_size, seed, group_by_length);
     let steps_per_epoch = sampler.batches_per_epoch().div_ceil(gradient_accumulation_steps) as u64;
     let epochs = plan.config.epochs.min((MAX_SAMPLED_ROWS / plan.train.len()).max(1) as u64);
-    let mut heaviest = (0, BatchShape::default());
+    let mut largest = (0, BatchShape::default());
     for epoch in 0..epochs {
-        let steps = plan.config.max_steps.map_or(u64::MAX, |most| most.saturating_sub(epoch * steps_per_epoch));
+        let steps =
+            plan.config.max_steps.map_or(u64::MAX, |max_steps| max_steps.saturating_sub(epoch * steps_per_epoch));
         let batches = steps.saturating_mul(gradient_accumulation_steps as u64);
         if batches == 0 {
             break;
@@ -171,10 +174,10 @@ fn largest_batch(plan: &MemoryPlan) -> BatchShape {
         for rows in sampler.epoch(epoch).iter().take(usize::try_from(batches).unwrap_or(usize::MAX)) {
             let shape = BatchShape::of(rows.iter().map(|&row| plan.train[row as usize]));
             let pass = plan.model.training_pass(plan.precision, shape);
-            heaviest = std::cmp::max_by_key(heaviest, (pass.tape + pass.working, shape), |(bytes, _)| *bytes);
+            largest = std::cmp::max_by_key(largest, (pass.tape + pass.working, shape), |(bytes, _)| *bytes);
         }
     }
-    heaviest.1
+    largest.1
 }
 
 /// The token counts of the first evaluation batch, which has the longest texts.

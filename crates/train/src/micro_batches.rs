@@ -1,7 +1,7 @@
 //! Splits micro-batches for a GPU that has too little memory.
 
-/// Splits each micro-batch into `parts` consecutive parts of about equal size, so that the rows of a step and their order
-/// are unchanged. A micro-batch with fewer rows is split into single rows.
+/// Splits each micro-batch into `parts` consecutive parts of about equal size, so that the rows of a step and their
+/// order are unchanged. A micro-batch with fewer rows is split into single rows.
 ///
 /// # Panics
 /// If `parts` is 0.

@@ -1,11 +1,11 @@
-//! The options of training: flags and a configuration file ([`TrainArgs`]) are resolved into one validated configuration
-//! ([`TrainConfig`]), which is saved with the run and can be passed to `--config` again.
+//! The options of training: flags and a configuration file ([`TrainArgs`]) are resolved into one validated
+//! configuration ([`TrainConfig`]), which is saved with the run and can be passed to `--config` again.
 //!
 //! An option is defined by one entry in the file of its group (`config`, `optimizer`, `schedule`, `regularization`,
-//! `evaluation`, `checkpoint`): key, type, default, bounds, hint, help. The entry defines the flag, the key in a file, the
-//! field of [`TrainConfig`], the check with its message, what is saved and resumed, and the row of the guide's table
-//! (updated by `VERDICT_UPDATE=1 cargo test -p train guide`). `spec` defines the syntax of an entry, `value` how values
-//! are written, and `given` the order of precedence of flags (`args`), file (`file`) and saved configuration.
+//! `evaluation`, `checkpoint`): key, type, default, bounds, hint, help. The entry defines the flag, the key in a file,
+//! the field of [`TrainConfig`], the check with its message, what is saved and resumed, and the row of the guide's
+//! table (updated by `VERDICT_UPDATE=1 cargo test -p train guide`). `spec` defines the syntax of an entry, `value` how
+//! values are written, and `given` the order of precedence of flags (`args`), file (`file`) and saved configuration.
 //!
 //! ```
 //! use train::options::{TrainArgs, TrainConfig};
@@ -61,8 +61,8 @@ impl TrainConfig {
     /// The validated configuration of these flags and of the file given by `--config`.
     ///
     /// # Errors
-    /// A file that is not a valid configuration; a value that isn't allowed or has no effect, with the place where it was
-    /// given.
+    /// A file that is not a valid configuration; a value that isn't allowed or has no effect, with the place where it
+    /// was given.
     pub fn from_args(args: &TrainArgs) -> Result<Self, OptionsError> {
         Self::new(&args.with_fallback(GivenOptions::default())?)
     }

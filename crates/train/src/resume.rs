@@ -34,14 +34,14 @@ impl TrainRequest {
     /// An invalid configuration; a path without a run; no valid checkpoint among those that exist; a run that is in use
     /// by another process; other options for a finished run without checkpoints.
     pub(crate) fn new(args: &TrainArgs) -> Result<Self> {
-        let plan = |saved, begin| {
+        let new_request = |saved, begin| {
             let given = args.with_fallback(saved)?;
             Ok(Self { config: TrainConfig::new(&given)?, given, begin })
         };
-        let Some(requested) = &args.resume else { return plan(GivenOptions::default(), Begin::Fresh) };
+        let Some(requested) = &args.resume else { return new_request(GivenOptions::default(), Begin::Fresh) };
         let Some(target) = ResumeFrom::find(requested.as_deref(), args.output().as_deref())? else {
             tracing::info!("nothing to resume: a new run begins");
-            return plan(GivenOptions::default(), Begin::Fresh);
+            return new_request(GivenOptions::default(), Begin::Fresh);
         };
         let folder = RunFolder::open_to_resume(&target.run)?;
         let found = match &target.checkpoint {
@@ -51,14 +51,14 @@ impl TrainRequest {
         let Some(found) = found else {
             if folder.file(METRICS).exists() {
                 let request =
-                    plan(GivenOptions::from_saved_file(&target.run.join(RUN_TOML))?, Begin::Finished(folder))?;
+                    new_request(GivenOptions::from_saved_file(&target.run.join(RUN_TOML))?, Begin::Finished(folder))?;
                 check_finished(&target.run, &request.config)?;
                 return Ok(request);
             }
             tracing::info!("{} has no checkpoint: training starts from the beginning", target.run.display());
-            return plan(GivenOptions::from_saved_file(&target.run.join(RUN_TOML))?, Begin::Restart(folder));
+            return new_request(GivenOptions::from_saved_file(&target.run.join(RUN_TOML))?, Begin::Restart(folder));
         };
-        plan(found.state.given()?, Begin::Resume(folder, Box::new(found)))
+        new_request(found.state.given()?, Begin::Resume(folder, Box::new(found)))
     }
 }
 

@@ -61,7 +61,7 @@ impl Setup {
         let validation = if labelled("validation") { Some(prepared.split("validation")?) } else { None };
         let pretrained = find_model(config.model.as_deref(), manifest)?;
         let mut model_config = Config::from_folder(&pretrained.folder)?;
-        check_fit(&prepared, &pretrained, &model_config)?;
+        check_data_matches_model(&prepared, &pretrained, &model_config)?;
         config.regularization.check_layers(model_config.num_hidden_layers as usize)?;
         config.regularization.check_labels(&manifest.label_names)?;
         config.regularization.check_label_counts(&manifest.splits["train"].label_counts)?;
@@ -75,7 +75,8 @@ impl Setup {
         Ok(Self { prepared, train, validation, pretrained, model_config, device, precision })
     }
 
-    /// The pretrained model with the run's labels, dropout and frozen parts, and a report of what was loaded from its file.
+    /// The pretrained model with the run's labels, dropout and frozen parts, and a report of what was loaded from its
+    /// file.
     pub(crate) fn load_model(&self, config: &TrainConfig) -> Result<(SequenceClassifier, LoadReport)> {
         let options = LoadOptions {
             device: self.device,
@@ -131,7 +132,8 @@ impl Setup {
         let counts = &self.prepared.manifest.splits["train"].label_counts;
         match &config.regularization.class_weights {
             ClassWeights::None => None,
-            // scikit-learn's "balanced": the total weight of each class is equal, and the mean weight of an example is 1.
+            // scikit-learn's "balanced": the total weight of each class is equal, and the mean weight of an example is
+            // 1.
             ClassWeights::Balanced => {
                 let (rows, classes) = (counts.iter().sum::<usize>() as f64, counts.len() as f64);
                 Some(counts.iter().map(|&count| rows / (classes * (count as f64).max(1.0))).collect())
@@ -166,7 +168,7 @@ fn find_model(requested: Option<&str>, manifest: &Manifest) -> Result<Pretrained
     Ok(PretrainedModel { note: source.note.clone().or(found.note), ..found })
 }
 
-/// A split that can't be trained on or scored.
+/// The error for a split that has rows without a label.
 pub(crate) fn unlabelled(split: &str, rows: usize, unlabelled: usize) -> TrainError {
     TrainError::Refused(format!(
         "split \"{split}\": {unlabelled} of {rows} rows have no label, so it can be predicted but neither trained on nor \
@@ -175,7 +177,7 @@ pub(crate) fn unlabelled(split: &str, rows: usize, unlabelled: usize) -> TrainEr
 }
 
 /// Refuses data whose token ids have another meaning for this model or are out of range.
-fn check_fit(prepared: &Prepared, pretrained: &PretrainedModel, model: &Config) -> Result<()> {
+fn check_data_matches_model(prepared: &Prepared, pretrained: &PretrainedModel, model: &Config) -> Result<()> {
     let manifest = &prepared.manifest;
     let incompatible = |problem: String, max_length: usize| {
         Err(TrainError::Refused(format!(
@@ -210,7 +212,7 @@ fn override_dropout(model: &mut Config, requested: &RegularizationOptions) {
     model.classifier_dropout = requested.classifier_dropout.or(model.classifier_dropout);
 }
 
-/// Refuses a run that this machine's memory can't hold, before any weight is loaded.
+/// Refuses a run that needs more memory than this machine has, before any weights are loaded.
 fn check_memory(
     config: &TrainConfig,
     model: &Config,

@@ -1,8 +1,8 @@
-//! SIGINT, SIGTERM and SIGHUP: the first makes the run save and stop, the second ends the process at once. A SIGHUP that
-//! the process was started to ignore, as `nohup` does, stays ignored.
+//! SIGINT, SIGTERM and SIGHUP: the first makes the run save and stop, the second ends the process at once. A SIGHUP
+//! that the process was started to ignore, as `nohup` does, stays ignored.
 //!
-//! A signal handler only sets a number, so that training stops with a consistent state, between two steps. A child process
-//! of this project can be stopped in the same way by closing its standard input.
+//! A signal handler only sets a number, so that training stops with a consistent state, between two steps. A child
+//! process of this project can be stopped in the same way by closing its standard input.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::Mutex;
@@ -39,7 +39,8 @@ impl Signal {
         }
     }
 
-    /// The exit code that a shell reports for a process ended by this signal: 128 and the signal's number, so 130, 143 or 129.
+    /// The exit code that a shell reports for a process ended by this signal: 128 and the signal's number, so 130, 143
+    /// or 129.
     pub fn exit_code(self) -> u8 {
         128 + self.number() as u8
     }
@@ -49,8 +50,8 @@ impl Signal {
     }
 }
 
-/// Installs handlers: the first of these signals is only recorded, for [`requested`]; any later one has its default effect.
-/// A second call changes nothing.
+/// Installs handlers: the first of these signals is only recorded, for [`requested`]; any later one has its default
+/// effect. A second call changes nothing.
 ///
 /// # Errors
 /// The system refuses to install a handler.
@@ -74,19 +75,20 @@ pub fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Whether this process ignores a signal, as its parent may have arranged.
+/// Whether this process ignores a signal, which it may have inherited from its parent.
 fn is_ignored(signal: i32) -> io::Result<bool> {
-    // SAFETY: `sigaction` is a plain struct of the system, for which zeros are a value.
+    // SAFETY: `sigaction` is a plain C struct, for which all zeros are a valid value.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: a null pointer as the new action changes nothing; the old one is written to a struct that outlives the call.
+    // SAFETY: a null pointer as the new action changes nothing; the old one is written to a struct that outlives the
+    // call.
     match unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } {
         0 => Ok(action.sa_sigaction == libc::SIG_IGN),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// Starts a thread that treats the end of standard input like SIGTERM. The parent process keeps the pipe open for as long as
-/// this one should run; if the parent dies, the system closes the pipe.
+/// Starts a thread that treats the end of standard input like SIGTERM. The parent process keeps the pipe open for as
+/// long as this one should run; if the parent dies, the system closes the pipe.
 ///
 /// # Errors
 /// The system fails to start a thread.
@@ -125,7 +127,7 @@ mod tests {
     #[ignore = "another process: started by the tests below, so `cargo test -p train --lib signals` runs it"]
     fn another_process() {
         install().unwrap();
-        install().expect("twice is as good as once");
+        install().expect("a second call has no effect");
         assert_eq!(requested(), None);
         TestProcess::say_ready();
         let began = Instant::now();

@@ -1,4 +1,5 @@
-//! The entry point of training: resolves the options, loads data and model, opens the run folder and starts the trainer.
+//! The entry point of training: resolves the options, loads data and model, opens the run folder and starts the
+//! trainer.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,8 @@ use crate::trainer::Trainer;
 /// Trains a new run or resumes one from a checkpoint, and returns the folder of the finished run.
 ///
 /// # Errors
-/// Any problem that prevents a run from starting, reported before the first step; a loss that is not finite; a checkpoint that
-/// can't be written; [`Interrupted`](crate::TrainError::Interrupted) after SIGINT, SIGTERM or SIGHUP.
+/// Any problem that prevents a run from starting, reported before the first step; a loss that is not finite; a
+/// checkpoint that can't be written; [`Interrupted`](crate::TrainError::Interrupted) after SIGINT, SIGTERM or SIGHUP.
 pub fn train(args: &TrainArgs) -> Result<RunFolder> {
     let TrainRequest { config, given, begin } = TrainRequest::new(args)?;
     if let Begin::Finished(folder) = begin {

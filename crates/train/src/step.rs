@@ -1,4 +1,4 @@
-//! One optimizer step: from batches to changed weights. It has no access to folders, logs or signals; the
+//! One optimizer step, from batches to updated weights. It has no access to folders, logs or signals; the
 //! trainer decides when to take a step and handles its result.
 
 use data::store::Examples;
@@ -61,8 +61,8 @@ impl TrainStep {
         })
     }
 
-    /// Takes the step after `done` earlier ones over the rows of these batches: gradients, norm, clipping, update. If GPU
-    /// memory is too small, the batches are halved until they fit; the gradients remain the same sum.
+    /// Takes the step after `done` earlier ones over the rows of these batches: gradients, norm, clipping, update. If
+    /// GPU memory is too small, the batches are halved until they fit; the gradients remain the same sum.
     pub(crate) fn take(
         &mut self,
         examples: &Examples,
@@ -83,7 +83,7 @@ impl TrainStep {
         }
         let gradient_scale = match self.max_grad_norm {
             0.0 => 1.0,
-            most => clip::coefficient(gradient_norm, most),
+            max_norm => clip::coefficient(gradient_norm, max_norm),
         };
         let scale = StepScale { learning_rate, gradient_scale };
         timed(Phase::Optimizer, || self.optimizer.step(self.model.parameters_mut(), &gradients, &scale))?;
@@ -123,17 +123,17 @@ impl TrainStep {
             // Micro-batches are numbered through the whole run, so that each has different dropout masks.
             let passes = self.gradient_accumulation_steps * self.micro_batch_parts;
             let dropout = DropoutStream::new(self.seed, done * passes as u64 + number as u64, 0);
-            let (share, part) = self.forward_backward(batch, &dropout, total_weight)?;
-            loss += share;
+            let (batch_loss, batch_gradients) = self.forward_backward(batch, &dropout, total_weight)?;
+            loss += batch_loss;
             match &mut gradients {
-                None => gradients = Some(part),
-                Some(sum) => sum.accumulate(part, self.parameters()),
+                None => gradients = Some(batch_gradients),
+                Some(sum) => sum.accumulate(batch_gradients, self.parameters()),
             }
         }
         Ok((loss, gradients.unwrap_or(Gradients(Vec::new()))))
     }
 
-    /// The share of one micro-batch in a step's loss, and its gradients.
+    /// One micro-batch's contribution to the step's loss, and its gradients.
     fn forward_backward(
         &self,
         batch: &Batch,

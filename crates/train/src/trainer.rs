@@ -1,4 +1,4 @@
-//! The training loop, top to bottom: when a step is taken, when the model is evaluated, saved, and finished.
+//! The training loop: when to take a step, to evaluate, to save a checkpoint and to finish.
 
 mod checkpointing;
 #[cfg(test)]
@@ -148,8 +148,8 @@ impl<'a> Trainer<'a> {
         }
         // `steps_done` can exceed `total_steps` if a resumed run has fewer epochs or steps than before.
         let all_done = self.steps_done >= self.total_steps;
-        let cut_short = self.config.max_steps == Some(self.total_steps);
-        all_done.then_some(if cut_short { EndReason::MaxSteps } else { EndReason::Finished })
+        let reached_max_steps = self.config.max_steps == Some(self.total_steps);
+        all_done.then_some(if reached_max_steps { EndReason::MaxSteps } else { EndReason::Finished })
     }
 
     fn take_step(&mut self) -> Result<()> {

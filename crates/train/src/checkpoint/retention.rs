@@ -28,8 +28,8 @@ impl Retention {
         Self { run: run.to_owned(), total, publication, history: Vec::new(), last: None }
     }
 
-    /// Registers the checkpoints up to `from`, and publishes the best model recorded in `from` again, because a later model
-    /// may have replaced it before the run was stopped. The next save deletes the checkpoints after `from`.
+    /// Registers the checkpoints up to `from`, and publishes the best model recorded in `from` again, because a later
+    /// model may have replaced it before the run was stopped. The next save deletes the checkpoints after `from`.
     ///
     /// # Errors
     /// A folder that can't be read or written.

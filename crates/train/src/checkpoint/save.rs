@@ -1,8 +1,8 @@
 //! Writes a checkpoint, publishes its model in the run folder, and deletes old checkpoints.
 //!
-//! Saving blocks training, so no tensor has to be copied first: the files are written from the memory that training uses.
-//! To save time, both large files are written in parallel, and a separate thread for each computes its sum from the same
-//! memory.
+//! Saving blocks training, so no tensor has to be copied first: the files are written from the memory that training
+//! uses. To save time, both large files are written in parallel, and a separate thread for each computes its sum from
+//! the same memory.
 
 use std::fs;
 use std::io::{self, Write};
@@ -99,8 +99,8 @@ impl SaveJob<'_> {
     fn write(&self, folder: &Path, target: &Path) -> Result<()> {
         let unfinished = folder.join(format!("{UNFINISHED}{}", name_of(self.state.step)));
         let written = self.fill(&unfinished).and_then(|()| {
-            // A checkpoint of the same step exists if the run was stopped before an evaluation, if the checkpoint is damaged,
-            // or if the run was resumed from an earlier one.
+            // A checkpoint of the same step exists if the run was stopped before an evaluation, if the checkpoint is
+            // damaged, or if the run was resumed from an earlier one.
             if target.exists() {
                 disk::exchange(&unfinished, target)?;
                 disk::sync_folder(folder)?;
@@ -135,7 +135,8 @@ impl SaveJob<'_> {
     }
 }
 
-/// Makes a checkpoint's model the model of the run. Writes the weights last, because they make the folder a complete model.
+/// Makes a checkpoint's model the model of the run. Writes the weights last, because they make the folder a complete
+/// model.
 pub(super) fn publish(checkpoint: &Path, run: &Path, publication: &Publication) -> Result<()> {
     for (name, bytes) in publication {
         let path = run.join(name);

@@ -1,7 +1,7 @@
 //! Saves with a failure at every file-system call, and checkpoints with damage at every byte.
 //!
-//! Guarantee: after a save that fails at any call with any error, once or permanently, or that a power cut ends, the run
-//! folder still loads and contains either the previous checkpoint or the new one, bit for bit.
+//! Guarantee: after a save that fails at any call with any error, once or permanently, or that a power cut ends, the
+//! run folder still loads and contains either the previous checkpoint or the new one, bit for bit.
 
 use std::fs;
 use std::path::Path;

@@ -64,7 +64,8 @@ pub struct GivenOption {
 }
 
 impl GivenOption {
-    /// An option given by flag. [`GivenOptions::locate`](crate::options::GivenOptions::locate) replaces it with the actual source.
+    /// An option given by flag. [`GivenOptions::locate`](crate::options::GivenOptions::locate) replaces it with the
+    /// actual source.
     pub(crate) fn flag(key: &'static str, text: impl ToString) -> Self {
         Self { key, text: text.to_string(), origin: ValueSource::Flag }
     }

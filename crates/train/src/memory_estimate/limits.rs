@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The bytes that this process can still allocate: the minimum over the machine and its control groups. `None` on systems
-/// other than Linux.
+/// The bytes that this process can still allocate: the minimum over the machine and its control groups. `None` on
+/// systems other than Linux.
 pub(crate) fn available() -> Option<u64> {
     available_under(Path::new("/"))
 }
@@ -24,37 +24,39 @@ fn available_under(root: &Path) -> Option<u64> {
     let machine = kibibytes(&fs::read_to_string(root.join("proc/meminfo")).ok()?, "MemAvailable:")?;
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mounted = root.join("sys/fs/cgroup");
-    let left = groups.lines().filter_map(|line| {
+    let in_groups = groups.lines().filter_map(|line| {
         let mut fields = line.splitn(3, ':');
         let (_, controllers, group) = (fields.next()?, fields.next()?, fields.next()?.trim_start_matches('/'));
         match controllers {
-            "" => left_in(&mounted, group, &V2),
-            _ if controllers.split(',').any(|name| name == "memory") => left_in(&mounted.join("memory"), group, &V1),
+            "" => available_in_group(&mounted, group, &V2),
+            _ if controllers.split(',').any(|name| name == "memory") => {
+                available_in_group(&mounted.join("memory"), group, &V1)
+            }
             _ => None,
         }
     });
-    Some(left.fold(machine, u64::min))
+    Some(in_groups.fold(machine, u64::min))
 }
 
-/// The files of a control group, as either version names them.
-struct Names {
+/// The file names of a control group in one version of cgroups.
+struct FileNames {
     limit: &'static str,
     usage: &'static str,
-    /// The key in `memory.stat` of file pages that the kernel gives up when memory is asked for.
+    /// The key in `memory.stat` of file pages that the kernel frees if memory is needed.
     reclaimable: &'static str,
 }
 
-const V2: Names = Names { limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file" };
-const V1: Names =
-    Names { limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", reclaimable: "total_inactive_file" };
+const V2: FileNames = FileNames { limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file" };
+const V1: FileNames =
+    FileNames { limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", reclaimable: "total_inactive_file" };
 
-/// The least that a group and those above it have left. In a container the group's own path may not be visible; its
-/// limits are then those at the top.
-fn left_in(top: &Path, group: &str, names: &Names) -> Option<u64> {
+/// The minimum available memory of a group and its ancestors. In a container the group's own path may not be visible;
+/// then only the limits of the root group apply.
+fn available_in_group(top: &Path, group: &str, names: &FileNames) -> Option<u64> {
     let number = |path: PathBuf| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let group = top.join(group);
     let folders = group.ancestors().take_while(|folder| folder.starts_with(top));
-    let left = folders.filter_map(|folder| {
+    let available = folders.filter_map(|folder| {
         // "max", or on version 1 a number near 2^63, is no limit.
         let (limit, usage) = (number(folder.join(names.limit))?, number(folder.join(names.usage))?);
         let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
@@ -62,7 +64,7 @@ fn left_in(top: &Path, group: &str, names: &Names) -> Option<u64> {
         let reclaimable: u64 = reclaimable.and_then(|value| value.trim().parse().ok()).unwrap_or(0);
         Some(limit.saturating_sub(usage.saturating_sub(reclaimable)))
     });
-    left.min()
+    available.min()
 }
 
 /// The bytes of a line like `MemAvailable:  123 kB`.
@@ -91,15 +93,18 @@ mod tests {
     const MACHINE: (&str, &str) =
         ("proc/meminfo", "MemTotal:       16000000 kB\nMemFree:  100 kB\nMemAvailable:    8192000 kB\n");
 
-    fn left(files: &[(&str, &str)]) -> Option<u64> {
+    fn available_with(files: &[(&str, &str)]) -> Option<u64> {
         available_under(tree(&[&[MACHINE], files].concat()).path())
     }
 
     #[test]
     fn a_machine_without_groups() {
-        assert_eq!(left(&[]), Some(8000 * MIB));
+        assert_eq!(available_with(&[]), Some(8000 * MIB));
         assert_eq!(
-            left(&[("proc/self/cgroup", "0::/user.slice\n"), ("sys/fs/cgroup/user.slice/memory.max", "max\n")]),
+            available_with(&[
+                ("proc/self/cgroup", "0::/user.slice\n"),
+                ("sys/fs/cgroup/user.slice/memory.max", "max\n")
+            ]),
             Some(8000 * MIB)
         );
         assert_eq!(available_under(tree(&[]).path()), None);
@@ -114,11 +119,11 @@ mod tests {
             ("sys/fs/cgroup/jobs/a/memory.current", "1048576000\n"),
             ("sys/fs/cgroup/jobs/a/memory.stat", "anon 1\ninactive_file 104857600\nactive_file 3\n"),
         ];
-        assert_eq!(left(&inner), Some(1100 * MIB), "unused file pages are free");
+        assert_eq!(available_with(&inner), Some(1100 * MIB), "unused file pages are free");
         let outer = [("sys/fs/cgroup/jobs/memory.max", "104857600"), ("sys/fs/cgroup/jobs/memory.current", "52428800")];
-        assert_eq!(left(&[inner.as_slice(), &outer].concat()), Some(50 * MIB));
+        assert_eq!(available_with(&[inner.as_slice(), &outer].concat()), Some(50 * MIB));
         let full = [("sys/fs/cgroup/jobs/memory.max", "104857600"), ("sys/fs/cgroup/jobs/memory.current", "204857600")];
-        assert_eq!(left(&[inner.as_slice(), &full].concat()), Some(0));
+        assert_eq!(available_with(&[inner.as_slice(), &full].concat()), Some(0));
     }
 
     #[test]
@@ -129,7 +134,7 @@ mod tests {
                 ("sys/fs/cgroup/memory.max".to_owned(), "1048576000".to_owned()),
                 ("sys/fs/cgroup/memory.current".to_owned(), "524288000".to_owned()),
             ];
-            left(&files.each_ref().map(|(name, content)| (name.as_str(), content.as_str())))
+            available_with(&files.each_ref().map(|(name, content)| (name.as_str(), content.as_str())))
         };
         assert_eq!(limits("/"), Some(500 * MIB));
         assert_eq!(limits("/docker/0123abcd"), Some(500 * MIB));
@@ -145,7 +150,7 @@ mod tests {
             ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "943718400\n"),
         ];
-        assert_eq!(left(&files), Some(150 * MIB));
+        assert_eq!(available_with(&files), Some(150 * MIB));
     }
 
     #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! Tests of the estimate, of the batch it is made for, and of the error message. The measured peaks are in the
+//! Tests of the estimate, of the largest batch, and of the error message. The measured peaks are in the
 //! documentation of the module.
 
 use std::path::Path;

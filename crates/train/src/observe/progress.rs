@@ -49,7 +49,8 @@ impl Progress {
         Self { form, epochs: 0, loss: MovingAverage::default(), speed: MovingAverage::default() }
     }
 
-    /// Prints a line, above the bar if there is one. Ignores write errors, so that a closed stderr does not stop training.
+    /// Prints a line, above the bar if there is one. Ignores write errors, so that a closed stderr does not stop
+    /// training.
     fn print_line(&mut self, line: &str) {
         match &mut self.form {
             Form::Bar(bar) => bar.println(line),
@@ -224,9 +225,8 @@ mod tests {
     use std::io;
     use std::rc::Rc;
 
-    use run::Best;
+    use run::{Best, samples};
 
-    use super::super::samples;
     use super::*;
 
     /// A writer whose output the test can read.

@@ -1,8 +1,9 @@
 //! TensorBoard's event files: scalars over steps, without a dependency on TensorFlow.
 //!
-//! A file is a sequence of records, each `length: u64 | masked CRC of length: u32 | bytes | masked CRC of bytes: u32`, little-
-//! endian, with CRC-32C and the mask `rotate_right(crc, 15) + 0xa282ead8` (tensorflow/core/lib/io/record_writer.h).
-//! The bytes are a protobuf `Event` (tensorflow/core/util/event.proto) with these fields:
+//! A file is a sequence of records, each `length: u64 | masked CRC of length: u32 | bytes | masked CRC of bytes: u32`,
+//! little-endian, with CRC-32C and the mask `rotate_right(crc, 15) + 0xa282ead8`
+//! (tensorflow/core/lib/io/record_writer.h). The bytes are a protobuf `Event` (tensorflow/core/util/event.proto) with
+//! these fields:
 //!
 //! | message | field | number | wire type |
 //! | --- | --- | --- | --- |
@@ -167,7 +168,8 @@ fn host_name() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples;
+    use run::samples;
+
     use super::*;
 
     /// What Python's tensorboard writes for the same events; its script reads it back with `EventAccumulator`.

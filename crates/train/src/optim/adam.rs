@@ -9,9 +9,9 @@
 //! ```
 //!
 //! On a CPU, a step is limited by memory bandwidth. It therefore scales the bf16 or fp32 gradient, updates averages and
-//! weights, and writes the bf16 compute weights in a single vectorized pass on all threads. Row gradients of an embedding
-//! table aren't converted to dense ones. The averages of rows that have not had a gradient yet are zero and aren't read;
-//! only weight decay changes these rows. The result is bit for bit that of the dense gradient.
+//! weights, and writes the bf16 compute weights in a single vectorized pass on all threads. Row gradients of an
+//! embedding table aren't converted to dense ones. The averages of rows that have not had a gradient yet are zero and
+//! aren't read; only weight decay changes these rows. The result is bit for bit that of the dense gradient.
 
 use kernels::isa::Isa;
 use kernels::parallel;

@@ -5,8 +5,8 @@ use kernels::isa::LANES;
 use kernels::multiversion;
 
 /// `exp_avg` values below this are set to zero. After its last gradient, the average of an embedding row decays for
-/// hundreds of steps and would become a subnormal number, on which some processors are a hundred times slower. An average
-/// this small changes its weight by less than 1e-22 of the learning rate.
+/// hundreds of steps and would become a subnormal number, on which some processors are a hundred times slower. An
+/// average this small changes its weight by less than 1e-22 of the learning rate.
 const NEGLIGIBLE: f32 = 1e-30;
 
 /// An element of a zero gradient. It has no size, so a slice of any length takes no memory.
@@ -43,7 +43,8 @@ pub(super) struct Fp32Coefficients {
     pub step_size: f32,
 }
 
-/// Consecutive weights of one parameter, their averages and, if any, the bf16 weights to write. All have the same length.
+/// Consecutive weights of one parameter, their averages and, if any, the bf16 weights to write. All have the same
+/// length.
 #[derive(Debug)]
 pub(super) struct ParameterChunk<'a> {
     pub master: &'a mut [f32],

@@ -1,7 +1,7 @@
 //! Clipping by global norm, as `torch.nn.utils.clip_grad_norm_`.
 //!
-//! The gradients themselves are not changed: the coefficient is part of [`StepScale::gradient_scale`], which the optimizer
-//! applies in its pass over memory.
+//! The gradients themselves are not changed: the coefficient is part of [`StepScale::gradient_scale`], which the
+//! optimizer applies in its pass over memory.
 //!
 //! [`StepScale::gradient_scale`]: super::StepScale::gradient_scale
 
@@ -24,8 +24,8 @@ const ACCUMULATORS: usize = 4;
 /// The L2 norm of all gradients together, before any scaling: a caller that averages over `n` accumulated batches
 /// divides it by `n`. Zero if there are no gradients.
 ///
-/// It is NaN or infinite if a gradient is, or if a square exceeds the range of fp32; the caller must then skip the step.
-/// The order of summation, and therefore every bit of the result, is independent of the number of threads.
+/// It is NaN or infinite if a gradient is, or if a square exceeds the range of fp32; the caller must then skip the
+/// step. The order of summation, and therefore every bit of the result, is independent of the number of threads.
 pub fn global_norm(gradients: &Gradients) -> Result<f64> {
     let tensors = gradients.0.iter().flatten().map(|gradient| match gradient {
         Gradient::Dense(gradient) => gradient,

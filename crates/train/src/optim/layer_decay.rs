@@ -2,8 +2,8 @@
 
 use model::Role;
 
-/// The learning-rate multiplier of each parameter: `layer_decay^(top - depth)`. It is 1 for the head, and every layer has
-/// `layer_decay` times the rate of the layer above it.
+/// The learning-rate multiplier of each parameter: `layer_decay^(top - depth)`. It is 1 for the head, and every layer
+/// has `layer_decay` times the rate of the layer above it.
 pub fn lr_multipliers(roles: &[Role], layer_decay: f64) -> Vec<f64> {
     let depths = roles.iter().map(|role| match role {
         Role::Embedding => Some(0),

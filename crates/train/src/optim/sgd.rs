@@ -40,8 +40,8 @@ mod tests {
         assert_twenty_steps_equal_the_reference("sgd");
     }
 
-    /// Computed by hand: the gradients with weight decay are 0.6 and -0.45, then 0.344 and 0.8045; the momentum buffers are 0.6 and -0.45, then 0.884 and
-    /// 0.3995.
+    /// Computed by hand: the gradients with weight decay are 0.6 and -0.45, then 0.344 and 0.8045; the momentum buffers
+    /// are 0.6 and -0.45, then 0.884 and 0.3995.
     #[test]
     fn two_steps_equal_the_formula() {
         let [first, second] = two_steps("sgd");

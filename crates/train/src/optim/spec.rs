@@ -94,8 +94,8 @@ impl ValueEnum for OptimizerKind {
     }
 }
 
-/// The optimizer and its hyperparameters. Weight decay and layer-wise decay apply to all optimizers; each reads only those
-/// of the others that its specification names.
+/// The optimizer and its hyperparameters. Weight decay and layer-wise decay apply to all optimizers; each reads only
+/// those of the others that its specification names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OptimizerSettings {
     pub kind: OptimizerKind,

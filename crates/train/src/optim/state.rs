@@ -18,8 +18,8 @@ impl Optimizer {
         named_tensors
     }
 
-    /// Restores the step count and [`state`](Self::state) of an optimizer of the same kind for the same parameters, in any
-    /// order. After an error, nothing has changed.
+    /// Restores the step count and [`state`](Self::state) of an optimizer of the same kind for the same parameters, in
+    /// any order. After an error, nothing has changed.
     pub fn load_state(&mut self, steps: u64, saved: &[(String, Tensor)]) -> Result<()> {
         let mut saved: HashMap<&str, &Tensor> = saved.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let mut details = String::new();

@@ -1,5 +1,5 @@
-//! Tests of all optimizers, and their helpers. The comparison of an optimizer with its reference is in the optimizer's own
-//! file.
+//! Tests of all optimizers, and their helpers. The comparison of an optimizer with its reference is in the optimizer's
+//! own file.
 
 mod checkpoint;
 mod equivalence;
@@ -54,7 +54,8 @@ impl Model {
         Optimizer::with_weights(&weights, settings).expect("an optimizer")
     }
 
-    /// A table of 3,000 rows, which is split into three jobs, and a vector whose length isn't a multiple of the block size.
+    /// A table of 3,000 rows, which is split into three jobs, and a vector whose length isn't a multiple of the block
+    /// size.
     fn table_and_bias(precision: Kind) -> Self {
         let table = (TABLE.to_owned(), generated(0, &[3000, 48]));
         Self::new(vec![table, ("classifier.bias".to_owned(), generated(1, &[77]))], precision)

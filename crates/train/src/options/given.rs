@@ -63,8 +63,8 @@ impl GivenOptions {
         self.0.get(key).map(|(value, _)| value)
     }
 
-    /// These options, and those of `fallback` that are not given here. An option given here also removes the option that
-    /// it replaces from `fallback`.
+    /// These options, and those of `fallback` that are not given here. An option given here also removes the option
+    /// that it replaces from `fallback`.
     pub(super) fn with_fallback(mut self, mut fallback: Self) -> Self {
         let key_replaced_by = |key: &str| option(key).map(|option| option.rule.replaces);
         fallback.0.retain(|key, _| !self.0.keys().any(|given| given == key || key_replaced_by(given) == Some(key)));

@@ -36,7 +36,8 @@ impl ScheduleOptions {
         }
     }
 
-    /// Checks that only one of `warmup_steps` and `warmup_ratio` is given, and that the warm-up isn't longer than the run.
+    /// Checks that only one of `warmup_steps` and `warmup_ratio` is given, and that the warm-up isn't longer than the
+    /// run.
     pub(super) fn check(&self, max_steps: Option<u64>) -> Result<(), OptionsError> {
         let steps = GivenOption::flag("warmup_steps", self.warmup_steps);
         if self.warmup_steps > 0 && self.warmup_ratio > 0.0 {

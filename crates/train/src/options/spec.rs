@@ -37,8 +37,8 @@ pub(super) struct Rule {
     pub replaces: &'static str,
     /// Whether the option is part of a saved configuration.
     pub saved: bool,
-    /// Whether the value may change on resume, because the result doesn't depend on it or because the checkpoint compares
-    /// what it refers to.
+    /// Whether the value may change on resume, because the result doesn't depend on it or because the checkpoint
+    /// compares what it refers to.
     pub changeable_on_resume: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Complete training runs of a tiny model: a GPU that is too small for a batch, simulated on the CPU, where the result of a
-//! step must not change; class weights of 0; a warm-up that is too long.
+//! Complete training runs of a tiny model: a GPU that is too small for a batch, simulated on the CPU, where the result
+//! of a step must not change; class weights of 0; a warm-up that is too long.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Checkpoints with damage that their sums don't show, because they are made anew: the readers behind the sums must stand
-//! on their own feet. That the sums notice every damage is shown beside the code.
+//! Checkpoints with damaged files whose sums are computed after the damage, so that the parsers behind the check of the
+//! sums are tested. Unit tests show that the sums detect every damage.
 
 use std::fs;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn tensors(count: i64) -> Vec<u8> {
     bytes
 }
 
-/// Writes a checkpoint's files and the sums that they have.
+/// Writes a checkpoint's files and their sums.
 fn write(checkpoint: &Path, files: [&[u8]; 3]) {
     let mut text = String::new();
     for (name, bytes) in FILES.into_iter().zip(files) {

@@ -1,14 +1,14 @@
-//! Damaged configuration files, as `--config` and a run's `run.toml` are read, and damaged checkpoints. What must hold is
-//! in `test_support::fuzz`.
+//! Damaged configuration files, read as `--config` and `run.toml` are, and damaged checkpoints. `test_support::fuzz`
+//! says what is required.
 
 mod checkpoints;
 use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 use train::TrainConfig;
 
-/// libtorch's allocator serves this process, so the limit is on the process's pages.
+/// Limits the resident pages of the process, because libtorch has its own allocator.
 const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 256, fixed: 192 << 20 };
 
-const BY_HAND: &str = "# tried by hand\nepochs = 4\nlearning_rate = 3e-5 # warm\nlabel_smoothing = 0\nprecision = \"BF16\"\n\
+const EDITED_FILE: &str = "# tried by hand\nepochs = 4\nlearning_rate = 3e-5 # warm\nlabel_smoothing = 0\nprecision = \"BF16\"\n\
     group_by_length = true\nschedule = 'inverse_sqrt'\nclass_weights = [1, 2.5]\ndata = \"data/prepared/sst2\"\n\
     max_steps = 1_000\nbest_metric = \"macro-f1\"\n";
 
@@ -18,8 +18,8 @@ fn config_files() {
     let path = folder.path().join("run.toml");
     let all = TrainConfig::default().to_toml();
     let seeds = vec![
-        SeedFile::new(SeedFormat::Toml, BY_HAND),
-        SeedFile::new(SeedFormat::Toml, format!("\u{FEFF}{}", BY_HAND.replace('\n', "\r\n"))),
+        SeedFile::new(SeedFormat::Toml, EDITED_FILE),
+        SeedFile::new(SeedFormat::Toml, format!("\u{FEFF}{}", EDITED_FILE.replace('\n', "\r\n"))),
         SeedFile::new(SeedFormat::Toml, all),
         SeedFile::new(SeedFormat::Toml, "class_weights = \"balanced\"\n"),
     ];
@@ -29,7 +29,7 @@ fn config_files() {
         let optimizer = &config.optimizer;
         assert!(optimizer.learning_rate > 0.0 && optimizer.learning_rate <= 1.0 && config.batch_size > 0);
         assert!(optimizer.max_grad_norm.is_finite() && optimizer.epsilon.is_finite() && config.epochs > 0);
-        // What was read can be written down, and says the same.
+        // A configuration that was read can be written and read again.
         std::fs::write(&path, config.to_toml()).unwrap();
         let again = TrainConfig::load(&path).unwrap();
         assert_eq!(again, TrainConfig { output: None, ..config });

@@ -1,4 +1,4 @@
-//! The weights and batches of `tests/fixtures/bert/generator.py`, by the same rule.
+//! Generates the same weights and batches as `tests/fixtures/bert/generator.py`.
 
 use model::{Config, SequenceClassifier};
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
-//! The model, its gradients and fifty steps of training, held against transformers and torch.
+//! Compares the model, its gradients and fifty training steps with transformers and PyTorch.
 //!
-//! Scripts and answers are in `tests/fixtures/bert`; the numbers both sides start from are made by [`generator`].
+//! The scripts and expected values are in `tests/fixtures/bert`. Both sides use the weights and inputs of
+//! [`generator`].
 
 mod generator;
 mod packaged;
@@ -16,7 +17,7 @@ fn floats(value: &Value) -> Vec<f64> {
 }
 
 /// The largest absolute difference.
-fn worst(ours: &[f64], theirs: &[f64]) -> f64 {
+fn max_difference(ours: &[f64], theirs: &[f64]) -> f64 {
     assert_eq!(ours.len(), theirs.len());
     ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }

@@ -1,4 +1,4 @@
-//! The packaged model's logits on 256 texts of mixed length; a sentence alone is the sentence in a batch.
+//! The packaged model's logits on 256 texts of mixed length; a sentence has the same logits alone and in a batch.
 
 use model::{Config, Inputs, LoadOptions, Precision, SequenceClassifier};
 use serde_json::Value;
@@ -7,9 +7,10 @@ use test_support::{fixture, skipped};
 use tokenize::{Batch, Tokenizer};
 
 use crate::generator;
-use crate::{floats, worst};
+use crate::{floats, max_difference};
 
-/// Text `j` is row `37 j` of the reviews, and for every sixteenth `j` a run of rows, so that some are cut at 512 tokens.
+/// Text `j` is row `37 j` of the reviews. For every sixteenth `j` it is several rows, so that some texts are truncated
+/// to 512 tokens.
 fn texts(reviews: &str) -> Vec<String> {
     let rows: Vec<&str> = reviews
         .split('\n')
@@ -27,11 +28,11 @@ fn logits(model: &SequenceClassifier, sentences: &[&[u32]]) -> Vec<f64> {
 }
 
 #[test]
-fn logits_are_transformers_and_batches_change_nothing() {
+fn logits_equal_those_of_transformers_and_do_not_depend_on_the_batch() {
     let (folder, reviews) = match (fetch::packaged::model(), fetch::packaged::reviews()) {
         (Ok(folder), Ok(reviews)) => (folder, std::fs::read_to_string(reviews).expect("UTF-8")),
         (Err(error), _) | (_, Err(error)) => {
-            skipped(&format!("the packaged model and reviews can't be had: {error}"));
+            skipped(&format!("the packaged model and reviews are not available: {error}"));
             return;
         }
     };
@@ -57,13 +58,14 @@ fn logits_are_transformers_and_batches_change_nothing() {
         parameter.sync();
     }
     let together: Vec<f64> = sentences.chunks(16).flat_map(|chunk| logits(&model, chunk)).collect();
-    let difference = worst(&together, &floats(&expected["logits"]));
+    let difference = max_difference(&together, &floats(&expected["logits"]));
     println!("largest difference to transformers: {difference:e}");
     assert!(difference <= 1e-5, "{difference:e}");
 
     let mut alone_difference = 0f64;
     for (j, sentence) in sentences.iter().enumerate().step_by(8) {
-        alone_difference = alone_difference.max(worst(&logits(&model, &[sentence]), &together[5 * j..5 * j + 5]));
+        alone_difference =
+            alone_difference.max(max_difference(&logits(&model, &[sentence]), &together[5 * j..5 * j + 5]));
     }
     println!("largest difference of a sentence alone to the same in its batch: {alone_difference:e}");
     assert!(alone_difference <= 1e-5, "{alone_difference:e}");

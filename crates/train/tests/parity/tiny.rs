@@ -11,10 +11,11 @@ use train::optim::{Optimizer, StepScale, clip};
 use train::options::{OptimizerOptions, ScheduleOptions};
 
 use crate::generator::{self, Batch};
-use crate::{floats, worst};
+use crate::{floats, max_difference};
 
-/// Its gradient is zero in exact arithmetic: softmax doesn't see a constant added to all scores.
-fn is_noise(name: &str) -> bool {
+/// Whether the gradient of a parameter is zero except for rounding errors: adding a constant to all attention scores
+/// doesn't change their softmax.
+fn has_zero_gradient(name: &str) -> bool {
     name.ends_with("attention.self.key.bias")
 }
 
@@ -71,10 +72,13 @@ fn logits_losses_and_gradients() {
     assert_eq!(serde_json::json!(batch.labels), base["batch_0"]["labels"]);
 
     let (logits, loss, gradients) = pass(&model, &batch, &Loss::new(None, 0.0));
-    let difference = worst(&logits, &floats(&base["logits"]));
+    let difference = max_difference(&logits, &floats(&base["logits"]));
     assert!(difference <= 1e-6, "logits: {difference:e}");
     assert!((loss - base["loss"].as_f64().expect("loss")).abs() <= 1e-6, "loss {loss}");
-    assert!(worst(&list(&model.forward(&inputs(&batch))), &logits) <= 1e-6, "forward and forward_train differ");
+    assert!(
+        max_difference(&list(&model.forward(&inputs(&batch))), &logits) <= 1e-6,
+        "forward and forward_train differ"
+    );
 
     let weights = Some(floats(&base["class_weights"]));
     for (key, loss) in [
@@ -91,7 +95,7 @@ fn logits_losses_and_gradients() {
     assert_eq!(theirs.len(), ours.len());
     for (name, theirs) in theirs {
         let difference = norm(&(&ours[&name] - &theirs));
-        if is_noise(&name) {
+        if has_zero_gradient(&name) {
             assert!(difference <= 1e-6, "{name}: {difference:e}");
         } else {
             let relative = difference / norm(&theirs);
@@ -101,7 +105,7 @@ fn logits_losses_and_gradients() {
 }
 
 #[test]
-fn the_gradient_of_every_loss_is_its_slope() {
+fn the_gradient_of_every_loss_equals_autograd() {
     let logits = generator::weight(3, &[4, 3]) * 5.0;
     let labels = [0, 2, 1, 2];
     for loss in [Loss::new(None, 0.0), Loss::new(Some(vec![1.0, 2.0, 0.5]), 0.1)] {
@@ -109,7 +113,7 @@ fn the_gradient_of_every_loss_is_its_slope() {
         let (_, gradient) = loss.forward_backward(&logits, &labels, total);
         let leaf = logits.copy().set_requires_grad(true);
         loss.forward_backward(&leaf, &labels, total).0.backward();
-        assert!(worst(&list(&gradient), &list(&leaf.grad())) <= 1e-6);
+        assert!(max_difference(&list(&gradient), &list(&leaf.grad())) <= 1e-6);
     }
 }
 
@@ -123,18 +127,18 @@ fn other_configurations() {
         let (model, names) = tiny(base, &expected["changes"]);
         let batch = generator::batch(0, model.config().id2label.len() as u64);
         let (logits, loss, gradients) = pass(&model, &batch, &Loss::new(None, 0.0));
-        let difference = worst(&logits, &floats(&expected["logits"]));
+        let difference = max_difference(&logits, &floats(&expected["logits"]));
         assert!(difference <= 1e-5, "{variant}: logits {difference:e}");
         assert!((loss - expected["loss"].as_f64().expect("loss")).abs() <= 1e-5, "{variant}: loss {loss}");
         let ours = by_name(&model, &gradients);
-        for (k, name) in (0..).zip(&names).filter(|(_, name)| !is_noise(name)) {
+        for (k, name) in (0..).zip(&names).filter(|(_, name)| !has_zero_gradient(name)) {
             let gradient = list(&ours[name]);
             let probe = generator::uniform(20_000 + k, gradient.len());
             let dot: f64 = gradient.iter().zip(probe).map(|(g, u)| g * f64::from(u - 0.5)).sum();
             let expected = floats(&expected["gradients"][name]);
-            let (length, scale) = (norm(&ours[name]), expected[0]);
-            assert!((length - expected[0]).abs() <= 1e-4 * scale, "{variant}, {name}: norm {length}");
-            // The probe is itself a vector of length about sqrt(n / 12); the product's error is held to its scale.
+            let (gradient_norm, scale) = (norm(&ours[name]), expected[0]);
+            assert!((gradient_norm - expected[0]).abs() <= 1e-4 * scale, "{variant}, {name}: norm {gradient_norm}");
+            // The tolerance is relative to the gradient's norm times that of the probe, about sqrt(n / 12).
             let allowed = 1e-4 * scale * (gradient.len() as f64 / 12.0).sqrt();
             assert!((dot - expected[1]).abs() <= allowed, "{variant}, {name}: probe {dot}");
         }
@@ -156,19 +160,27 @@ fn fifty_steps_of_adamw() {
     for step in 0..50 {
         let (_, loss, gradients) = pass(&model, &generator::batch(step, 3), &Loss::new(None, 0.0));
         let norm = clip::global_norm(&gradients).expect("a norm");
-        let (at, learning_rate) = (step as usize, schedule.lr(step));
-        assert!((loss - losses[at]).abs() <= 1e-4, "step {step}: loss {loss}, not {}", losses[at]);
-        assert!((norm - norms[at]).abs() <= 1e-3 * norms[at], "step {step}: norm {norm}, not {}", norms[at]);
-        assert!((learning_rate - rates[at]).abs() <= 1e-12, "step {step}: learning rate {learning_rate}");
+        let (index, learning_rate) = (step as usize, schedule.lr(step));
+        assert!((loss - losses[index]).abs() <= 1e-4, "step {step}: loss {loss}, expected {}", losses[index]);
+        assert!(
+            (norm - norms[index]).abs() <= 1e-3 * norms[index],
+            "step {step}: norm {norm}, expected {}",
+            norms[index]
+        );
+        assert!((learning_rate - rates[index]).abs() <= 1e-12, "step {step}: learning rate {learning_rate}");
         let scale = StepScale { learning_rate, gradient_scale: clip::coefficient(norm, 1.0) };
         optimizer.step(model.parameters_mut(), &gradients, &scale).expect("a step");
     }
     let (logits, ..) = pass(&model, &generator::batch(0, 3), &Loss::new(None, 0.0));
-    let difference = worst(&logits, &floats(&expected["final_logits"]));
+    let difference = max_difference(&logits, &floats(&expected["final_logits"]));
     assert!(difference <= 1e-4, "final logits: {difference:e}");
-    for parameter in model.parameters().iter().filter(|p| !is_noise(p.name())) {
+    for parameter in model.parameters().iter().filter(|p| !has_zero_gradient(p.name())) {
         let distance = norm(&(parameter.master() - &start[parameter.name()]));
         let theirs = expected["distances"][parameter.name()].as_f64().expect("a distance");
-        assert!((distance - theirs).abs() <= 1e-3 * theirs, "{}: moved {distance}, not {theirs}", parameter.name());
+        assert!(
+            (distance - theirs).abs() <= 1e-3 * theirs,
+            "{}: distance {distance}, expected {theirs}",
+            parameter.name()
+        );
     }
 }
