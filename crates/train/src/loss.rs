@@ -2,8 +2,8 @@
 //!
 //! For logits `z`, true class `y`, class weights `w`, smoothing `e` and `C` classes, an example's loss is
 //! `-(1 - e) w_y log p_y - (e / C) sum_c w_c log p_c` with `p = softmax(z)`. The loss of a step is the sum over its
-//! examples divided by the sum of their `w_y`, as in `torch.nn.CrossEntropyLoss`. A step in which this sum is 0, because
-//! the classes of all its examples have weight 0, has loss 0 and gradient 0; PyTorch returns NaN.
+//! examples divided by the sum of their `w_y`, as in `torch.nn.CrossEntropyLoss`. If this sum is 0, because the classes
+//! of all its examples have weight 0, the step has loss 0 and gradient 0; PyTorch returns NaN.
 
 use tch::{Device, Kind, Tensor};
 

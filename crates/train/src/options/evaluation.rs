@@ -10,7 +10,7 @@ options! {
         /// Evaluate every N steps
         eval_steps: Option<u64> = None, integer(1..), unset: "at the end of every epoch",
             hint: "leave it out to evaluate at the end of every epoch", reader: Reader::Evaluation;
-        /// The validation figure that decides which model is kept
+        /// Validation metric that selects the best model
         best_metric: Metric = Metric::Accuracy,
             matching("loss, accuracy, matthews, or precision, recall, f1, alone for the weighted average or as in macro-f1 \
                 and micro-f1", |_| true),

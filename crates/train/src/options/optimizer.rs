@@ -34,7 +34,7 @@ options! {
             hint: "the default is {default}, 0 turns it off", reader: optimizers("momentum");
         /// Gradients with a larger global norm are scaled down to it; 0 turns clipping off
         max_grad_norm: f64 = 1.0, float(0.0..), hint: "{default} is the default, 0 turns clipping off";
-        /// Each layer below the head learns this much slower than the one above
+        /// Factor from the learning rate of a layer to that of the layer below it
         layer_decay: f64 = 1.0, float((Excluded(0.0), Included(1.0))),
             hint: "{default} is the default: all layers learn alike; 0.8 to 0.95 are usual";
     }
