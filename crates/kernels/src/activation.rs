@@ -6,7 +6,7 @@ use crate::math::{exp, normal, tanh};
 use crate::multiversion;
 use crate::parallel;
 
-/// Values that one thread takes at a time.
+/// Values that one thread processes at a time.
 const VALUES_PER_JOB: usize = 1 << 14;
 
 /// An activation function.
@@ -31,22 +31,22 @@ pub enum ActivationFunction {
 pub fn forward<T: Element>(activation: ActivationFunction, x: &[T], y: &mut [T]) {
     assert_eq!(x.len(), y.len());
     let isa = Isa::best();
-    let pieces = x.chunks(VALUES_PER_JOB).zip(y.chunks_mut(VALUES_PER_JOB));
-    parallel::for_each(pieces.map(|(x, y)| ActivationForward { activation, x, y }).collect(), |job| {
+    let chunks = x.chunks(VALUES_PER_JOB).zip(y.chunks_mut(VALUES_PER_JOB));
+    parallel::for_each(chunks.map(|(x, y)| ActivationForward { activation, x, y }).collect(), |job| {
         run_forward(job, isa)
     });
 }
 
-/// The gradient of `x` from that of `y`, in the place of the latter, and `y` itself again, so that a
-/// backward pass that needs both need not keep `y`.
+/// Replaces the gradient of `y` in `dy_to_dx` by the gradient of `x`, and recomputes `y`, so that a backward pass that
+/// needs both does not have to keep `y`.
 ///
 /// # Panics
 /// If the lengths differ.
 pub fn backward<T: Element>(activation: ActivationFunction, x: &[T], dy_to_dx: &mut [T], y: &mut [T]) {
     assert!(x.len() == y.len() && x.len() == dy_to_dx.len());
     let isa = Isa::best();
-    let pieces = x.chunks(VALUES_PER_JOB).zip(dy_to_dx.chunks_mut(VALUES_PER_JOB)).zip(y.chunks_mut(VALUES_PER_JOB));
-    let jobs = pieces.map(|((x, gradient), y)| ActivationBackward { activation, x, gradient, y }).collect();
+    let chunks = x.chunks(VALUES_PER_JOB).zip(dy_to_dx.chunks_mut(VALUES_PER_JOB)).zip(y.chunks_mut(VALUES_PER_JOB));
+    let jobs = chunks.map(|((x, gradient), y)| ActivationBackward { activation, x, gradient, y }).collect();
     parallel::for_each(jobs, |job| run_backward(job, isa));
 }
 
@@ -66,16 +66,16 @@ struct ActivationBackward<'a, T> {
 multiversion!(fn run_forward<T: Element>(ActivationForward<'_, T>) = forward_inline);
 multiversion!(fn run_backward<T: Element>(ActivationBackward<'_, T>) = backward_inline);
 
-// The choice of the function lies outside of the loops, so that each is a plain one.
+// The function is selected outside of the loops, so that each loop is simple enough to be vectorized.
 #[inline(always)]
 fn forward_inline<T: Element, const ISA: u8>(job: ActivationForward<T>) {
     let ActivationForward { activation, x, y } = job;
     match activation {
-        ActivationFunction::Gelu => each(x, y, |x| gelu::<ISA>(x).0),
-        ActivationFunction::GeluTanh => each(x, y, |x| gelu_tanh::<ISA>(x).0),
-        ActivationFunction::Relu => each(x, y, |x| relu(x).0),
-        ActivationFunction::Silu => each(x, y, |x| silu::<ISA>(x).0),
-        ActivationFunction::Tanh => each(x, y, |x| tanh_and_slope::<ISA>(x).0),
+        ActivationFunction::Gelu => map_elements(x, y, |x| gelu::<ISA>(x).0),
+        ActivationFunction::GeluTanh => map_elements(x, y, |x| gelu_tanh::<ISA>(x).0),
+        ActivationFunction::Relu => map_elements(x, y, |x| relu(x).0),
+        ActivationFunction::Silu => map_elements(x, y, |x| silu::<ISA>(x).0),
+        ActivationFunction::Tanh => map_elements(x, y, |x| tanh_and_derivative::<ISA>(x).0),
     }
 }
 
@@ -83,31 +83,31 @@ fn forward_inline<T: Element, const ISA: u8>(job: ActivationForward<T>) {
 fn backward_inline<T: Element, const ISA: u8>(job: ActivationBackward<T>) {
     let ActivationBackward { activation, x, gradient, y } = job;
     match activation {
-        ActivationFunction::Gelu => each_backward(x, gradient, y, gelu::<ISA>),
-        ActivationFunction::GeluTanh => each_backward(x, gradient, y, gelu_tanh::<ISA>),
-        ActivationFunction::Relu => each_backward(x, gradient, y, relu),
-        ActivationFunction::Silu => each_backward(x, gradient, y, silu::<ISA>),
-        ActivationFunction::Tanh => each_backward(x, gradient, y, tanh_and_slope::<ISA>),
+        ActivationFunction::Gelu => map_elements_backward(x, gradient, y, gelu::<ISA>),
+        ActivationFunction::GeluTanh => map_elements_backward(x, gradient, y, gelu_tanh::<ISA>),
+        ActivationFunction::Relu => map_elements_backward(x, gradient, y, relu),
+        ActivationFunction::Silu => map_elements_backward(x, gradient, y, silu::<ISA>),
+        ActivationFunction::Tanh => map_elements_backward(x, gradient, y, tanh_and_derivative::<ISA>),
     }
 }
 
 #[inline(always)]
-fn each<T: Element>(x: &[T], y: &mut [T], f: impl Fn(f32) -> f32) {
+fn map_elements<T: Element>(x: &[T], y: &mut [T], f: impl Fn(f32) -> f32) {
     for (y, x) in y.iter_mut().zip(x) {
         *y = T::from_f32(f(x.to_f32()));
     }
 }
 
 #[inline(always)]
-fn each_backward<T: Element>(x: &[T], gradient: &mut [T], y: &mut [T], f: impl Fn(f32) -> (f32, f32)) {
+fn map_elements_backward<T: Element>(x: &[T], gradient: &mut [T], y: &mut [T], f: impl Fn(f32) -> (f32, f32)) {
     for ((gradient, y), x) in gradient.iter_mut().zip(y).zip(x) {
-        let (value, slope) = f(x.to_f32());
+        let (value, derivative) = f(x.to_f32());
         *y = T::from_f32(value);
-        *gradient = T::from_f32(gradient.to_f32() * slope);
+        *gradient = T::from_f32(gradient.to_f32() * derivative);
     }
 }
 
-/// Value and slope.
+/// The value and the derivative, as for the functions below.
 #[inline(always)]
 fn gelu<const ISA: u8>(x: f32) -> (f32, f32) {
     let (cdf, density) = normal::<ISA>(x);
@@ -119,9 +119,9 @@ fn gelu_tanh<const ISA: u8>(x: f32) -> (f32, f32) {
     const ROOT_2_OVER_PI: f32 = 0.797_884_6;
     const CUBIC: f32 = 0.044_715;
     let inner = ROOT_2_OVER_PI * x * fma::<ISA>(CUBIC * x, x, 1.0);
-    let slope_inner = ROOT_2_OVER_PI * fma::<ISA>(3.0 * CUBIC * x, x, 1.0);
+    let inner_derivative = ROOT_2_OVER_PI * fma::<ISA>(3.0 * CUBIC * x, x, 1.0);
     let t = tanh::<ISA>(inner);
-    (0.5 * x * (1.0 + t), 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope_inner)
+    (0.5 * x * (1.0 + t), 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner_derivative)
 }
 
 #[inline(always)]
@@ -137,7 +137,7 @@ fn silu<const ISA: u8>(x: f32) -> (f32, f32) {
 }
 
 #[inline(always)]
-fn tanh_and_slope<const ISA: u8>(x: f32) -> (f32, f32) {
+fn tanh_and_derivative<const ISA: u8>(x: f32) -> (f32, f32) {
     let t = tanh::<ISA>(x);
     (t, 1.0 - t * t)
 }
@@ -156,7 +156,7 @@ mod tests {
     ];
 
     #[test]
-    fn slopes_are_those_of_the_values() {
+    fn derivatives_match_finite_differences() {
         let x: Vec<f32> = (-4000..4000).map(|i| i as f32 / 500.0 + 0.001).collect();
         let value = |activation, shift: f32| {
             let shifted: Vec<f32> = x.iter().map(|x| x + shift).collect();
@@ -170,9 +170,14 @@ mod tests {
             assert_eq!(y, value(activation, 0.0), "{activation:?}");
             let (above, below) = (value(activation, 1e-3), value(activation, -1e-3));
             for i in 0..x.len() {
-                let slope = (above[i] - below[i]) / 2e-3;
+                let derivative = (above[i] - below[i]) / 2e-3;
                 let kink = activation == ActivationFunction::Relu && x[i].abs() <= 1e-3;
-                assert!((dx[i] / 2.0 - slope).abs() < 2e-3 || kink, "{activation:?} at {}: {} {slope}", x[i], dx[i]);
+                assert!(
+                    (dx[i] / 2.0 - derivative).abs() < 2e-3 || kink,
+                    "{activation:?} at {}: {} {derivative}",
+                    x[i],
+                    dx[i]
+                );
             }
         }
     }

@@ -1,8 +1,8 @@
-//! Multi-head attention over packed sentences, `softmax(Q K^T / sqrt(H)) V` a head (Vaswani et al. 2017).
+//! Multi-head attention over packed sentences, `softmax(Q K^T / sqrt(H)) V` per head (Vaswani et al. 2017).
 //!
-//! Sentences lie one after another without padding, and each job is one head of one sentence: its matrices fit into the
-//! cache. Scores and probabilities exist for a block of queries at a time and are never stored; the backward pass makes
-//! them again from the logarithm of each softmax's sum, as Dao et al. (2022) do for long sequences.
+//! Sentences are stored one after another without padding, and each job is one head of one sentence: its matrices fit
+//! into the cache. Scores and probabilities exist for a block of queries at a time and are never stored; the backward
+//! pass recomputes them from the log-sum-exp of each softmax, as Dao et al. (2022) do for long sequences.
 
 mod job;
 #[cfg(test)]
@@ -11,18 +11,18 @@ mod tests;
 use crate::dropout::Mask;
 use crate::element::Element;
 use crate::isa::Isa;
-use crate::parallel::{self, Shared};
+use crate::parallel::{self, SharedSlice};
 
 use job::{AttentionBackward, AttentionForward, run_backward, run_forward};
 
 /// Vectors of all heads, row by row: element `h` of head `n` in row `r` at `r * stride + offset + n * H + h`.
 #[derive(Debug, Clone, Copy)]
 pub struct Vectors<'a, T> {
-    /// Where they lie, perhaps among others.
+    /// The memory that contains them, possibly with others in between.
     pub data: &'a [T],
-    /// From one row to the next.
+    /// Distance from one row to the next.
     pub stride: usize,
-    /// Of the first head in a row.
+    /// Offset of the first head in a row.
     pub offset: usize,
 }
 
@@ -37,7 +37,7 @@ pub struct Projections<'a, T> {
     pub value: Vectors<'a, T>,
 }
 
-/// Which rows belong together, and how they divide into heads.
+/// Which rows form a sentence, and how they are divided into heads.
 #[derive(Debug, Clone, Copy)]
 pub struct AttentionShape<'a> {
     /// `cu_seqlens` of the queries: sentence `b` has the query rows `cu_seqlens_q[b]..cu_seqlens_q[b + 1]`.
@@ -56,9 +56,12 @@ impl AttentionShape<'_> {
     }
 
     fn check<T: Element>(&self, projections: &Projections<T>) {
-        let rows = |limits: &[usize]| {
-            assert!(limits.first() == Some(&0) && limits.is_sorted(), "{limits:?} does not cut rows into sentences");
-            limits[limits.len() - 1]
+        let rows = |cu_seqlens: &[usize]| {
+            assert!(
+                cu_seqlens.first() == Some(&0) && cu_seqlens.is_sorted(),
+                "{cu_seqlens:?} does not divide the rows into sentences"
+            );
+            cu_seqlens[cu_seqlens.len() - 1]
         };
         let (queries, keys) = (rows(self.cu_seqlens_q), rows(self.cu_seqlens_k));
         assert!(self.cu_seqlens_q.len() == self.cu_seqlens_k.len() && self.heads > 0 && self.head_size > 0);
@@ -83,16 +86,16 @@ impl AttentionShape<'_> {
         self.cu_seqlens_q[self.cu_seqlens_q.len() - 1]
     }
 
-    /// Each head of each sentence: its number, and first row and number of rows of queries and keys.
+    /// By job index: a head of a sentence, with the first row and the number of rows of its queries and keys.
     fn heads_of_sentences(&self) -> impl Fn(usize) -> SentenceHead + Sync {
         |index| {
             let (sentence, head) = (index / self.heads, index % self.heads);
-            let rows = |limits: &[usize]| (limits[sentence], limits[sentence + 1] - limits[sentence]);
+            let rows = |cu_seqlens: &[usize]| (cu_seqlens[sentence], cu_seqlens[sentence + 1] - cu_seqlens[sentence]);
             SentenceHead { head, queries: rows(self.cu_seqlens_q), keys: rows(self.cu_seqlens_k) }
         }
     }
 
-    fn jobs(&self) -> usize {
+    fn job_count(&self) -> usize {
         (self.cu_seqlens_q.len() - 1) * self.heads
     }
 }
@@ -106,11 +109,12 @@ struct SentenceHead {
     keys: (usize, usize),
 }
 
-/// Writes `context`, `[Rq, N * H]`, and, where [`backward`] will need it, `log_sums`, `[Rq, N]`: the logarithm of each
-/// softmax's sum. `mask` drops out probabilities; its row is `query row * N + head`, its column the key within the sentence.
+/// Writes `context`, `[Rq, N * H]`, and, where [`backward`] will need it, `log_sums`, `[Rq, N]`: the log-sum-exp of
+/// each softmax. `mask` drops out probabilities; its row is `query row * N + head`, its column the key within the
+/// sentence.
 ///
 /// # Panics
-/// If a slice is too short, or the rows aren't cut into sentences.
+/// If a slice is too short, or `cu_seqlens` does not divide the rows into sentences.
 pub fn forward<T: Element>(
     projections: Projections<T>,
     shape: AttentionShape,
@@ -122,25 +126,32 @@ pub fn forward<T: Element>(
     assert_eq!(context.len(), shape.query_rows() * shape.width());
     assert!(log_sums.as_ref().is_none_or(|sums| sums.len() == shape.query_rows() * shape.heads));
     let isa = Isa::best();
-    let (context, log_sums) = (Shared::new(context), log_sums.map(Shared::new));
-    let sentence_head = shape.heads_of_sentences();
-    parallel::for_each_index(shape.jobs(), |index| {
-        let at = sentence_head(index);
+    let (context, log_sums) = (SharedSlice::new(context), log_sums.map(SharedSlice::new));
+    let sentence_heads = shape.heads_of_sentences();
+    parallel::for_each_index(shape.job_count(), |index| {
+        let sentence_head = sentence_heads(index);
         run_forward(
-            AttentionForward { projections, shape, at, mask, context: &context, log_sums: log_sums.as_ref() },
+            AttentionForward {
+                projections,
+                shape,
+                sentence_head,
+                mask,
+                context: &context,
+                log_sums: log_sums.as_ref(),
+            },
             isa,
         );
     });
 }
 
-/// Vectors of all heads to be written, as [`Vectors`].
+/// Vectors of all heads to be written, laid out as in [`Vectors`].
 #[derive(Debug)]
 pub struct VectorsMut<'a, T> {
-    /// Where they lie, perhaps among others.
+    /// The memory that contains them, possibly with others in between.
     pub data: &'a mut [T],
-    /// From one row to the next.
+    /// Distance from one row to the next.
     pub stride: usize,
-    /// Offsets of the first heads of what is written here: of the query's gradients, or the key's and the value's.
+    /// Offsets of the first heads of the gradients that are written here: query, key and value, or a part of these.
     pub offsets: &'a [usize],
 }
 
@@ -171,33 +182,36 @@ pub fn backward<T: Element>(
     let (query_rows, key_rows) = (shape.query_rows(), shape.cu_seqlens_k[shape.cu_seqlens_k.len() - 1]);
     let check = |vectors: &VectorsMut<T>, offsets: usize, rows| {
         assert_eq!(vectors.offsets.len(), offsets);
-        let parts = vectors.offsets.windows(2).all(|pair| pair[0] + shape.width() <= pair[1]);
-        assert!(parts, "gradients at {:?} overlap", vectors.offsets);
+        let disjoint = vectors.offsets.windows(2).all(|pair| pair[0] + shape.width() <= pair[1]);
+        assert!(disjoint, "gradients at {:?} overlap", vectors.offsets);
         for offset in vectors.offsets {
             shape.check_vectors(vectors.data.len(), (vectors.stride, *offset), rows);
         }
     };
-    let joint;
+    let fused;
     let (first, second);
     let (query, key, value) = match gradients {
         AttentionGradients::Fused(vectors) => {
             check(&vectors, 3, query_rows.max(key_rows));
-            joint = Shared::new(vectors.data);
-            let part = |index: usize| (&joint, vectors.stride, vectors.offsets[index]);
+            fused = SharedSlice::new(vectors.data);
+            let part = |index: usize| (&fused, vectors.stride, vectors.offsets[index]);
             (part(0), part(1), part(2))
         }
         AttentionGradients::Separate(queries, others) => {
             check(&queries, 1, query_rows);
             check(&others, 2, key_rows);
-            (first, second) = (Shared::new(queries.data), Shared::new(others.data));
+            (first, second) = (SharedSlice::new(queries.data), SharedSlice::new(others.data));
             let part = |index: usize| (&second, others.stride, others.offsets[index]);
             ((&first, queries.stride, queries.offsets[0]), part(0), part(1))
         }
     };
     let isa = Isa::best();
-    let sentence_head = shape.heads_of_sentences();
-    parallel::for_each_index(shape.jobs(), |index| {
-        let at = sentence_head(index);
-        run_backward(AttentionBackward { projections, shape, at, mask, log_sums, dcontext, query, key, value }, isa);
+    let sentence_heads = shape.heads_of_sentences();
+    parallel::for_each_index(shape.job_count(), |index| {
+        let sentence_head = sentence_heads(index);
+        run_backward(
+            AttentionBackward { projections, shape, sentence_head, mask, log_sums, dcontext, query, key, value },
+            isa,
+        );
     });
 }

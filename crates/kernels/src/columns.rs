@@ -11,20 +11,20 @@ const COLUMNS_PER_JOB: usize = 8 * LANES;
 /// The sum of each column of `values`, `[R, D]` with `D = sums.len()`, in fp32.
 ///
 /// # Panics
-/// If `values` isn't a whole number of rows.
+/// If the length of `values` is not a multiple of `D`.
 pub fn sums<T: Element>(values: &[T], sums: &mut [f32]) {
     let width = sums.len();
     assert!(width > 0 && values.len().is_multiple_of(width), "{} values are not whole rows of {width}", values.len());
     let isa = Isa::best();
-    let strips = sums.chunks_mut(COLUMNS_PER_JOB).enumerate();
-    let jobs = strips.map(|(strip, sums)| Job { values, width, first: strip * COLUMNS_PER_JOB, sums }).collect();
+    let chunks = sums.chunks_mut(COLUMNS_PER_JOB).enumerate();
+    let jobs = chunks.map(|(chunk, sums)| Job { values, width, first_column: chunk * COLUMNS_PER_JOB, sums }).collect();
     parallel::for_each(jobs, |job| run(job, isa));
 }
 
 struct Job<'a, T> {
     values: &'a [T],
     width: usize,
-    first: usize,
+    first_column: usize,
     sums: &'a mut [f32],
 }
 
@@ -35,13 +35,13 @@ fn run_inline<T: Element, const ISA: u8>(job: Job<T>) {
     let mut totals = [0.0_f32; COLUMNS_PER_JOB];
     let len = job.sums.len();
     for row in job.values.chunks_exact(job.width) {
-        let part = &row[job.first..job.first + len];
+        let values = &row[job.first_column..job.first_column + len];
         if len == COLUMNS_PER_JOB {
             for lane in 0..COLUMNS_PER_JOB {
-                totals[lane] += part[lane].to_f32();
+                totals[lane] += values[lane].to_f32();
             }
         } else {
-            for (total, value) in totals.iter_mut().zip(part) {
+            for (total, value) in totals.iter_mut().zip(values) {
                 *total += value.to_f32();
             }
         }

@@ -1,12 +1,12 @@
 //! Dropout masks as pure functions of a key and an element's row and column.
 //!
-//! A mask is never stored: the backward pass draws it again, which costs less than reading it would. Each row has a key of
-//! its own; in it, the hash of a column decides two elements by 16 bits each, so a probability is honoured to within
-//! 1 / 65,536. The hash is the 32-bit integer mixer "lowbias32" found by Chris Wellons' search (2018).
+//! A mask is never stored: the backward pass recomputes it, which costs less than reading it would. Each row has a key
+//! of its own; in a row, the hash of a column determines two elements by 16 bits each, so a probability is accurate to
+//! within 1 / 65,536. The hash is the 32-bit integer mixer "lowbias32" found by Chris Wellons' search (2018).
 
 use crate::isa::LANES;
 
-/// One site of dropout in one step.
+/// The mask of one dropout site (one place in the model) in one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mask {
     key: u64,
@@ -15,7 +15,7 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// The mask of that key, in which an element is 0 with probability `p`, else `1 / (1 - p)`. `None` for `p = 0`.
+    /// The mask with that key: an element is 0 with probability `p`, otherwise `1 / (1 - p)`. `None` for `p = 0`.
     pub fn new(key: u64, p: f64) -> Option<Self> {
         let threshold = (p * 65536.0).round() as u32;
         (p > 0.0).then_some(Self { key, threshold, scale: (1.0 / (1.0 - p)) as f32 })
@@ -28,7 +28,7 @@ impl Mask {
         let (low, high) = (key as u32, (key >> 32) as u32);
         let choose = |bits: u32| if bits < self.threshold { 0.0 } else { self.scale };
         let mut counter = 0_u32;
-        // The halves of a block take the two halves of each hash, so that loads and stores are of full vectors.
+        // The two halves of each hash go to the two halves of a block, so that loads and stores are of full vectors.
         let (blocks, rest) = factors.as_chunks_mut::<{ 2 * LANES }>();
         let fill = |block: &mut [f32; 2 * LANES], counter: u32| {
             for lane in 0..LANES {

@@ -1,10 +1,10 @@
-//! Number formats that loops read and write as fp32.
+//! Number formats that the kernels read and write, computing in fp32.
 
-/// A number that reads and writes as fp32.
+/// A number format with conversions from and to fp32.
 pub trait Element: Copy + Default + Send + Sync + 'static {
     /// The value in fp32, exact.
     fn to_f32(self) -> f32;
-    /// The nearest value of this format; ties go to the even one.
+    /// The nearest value of this format; ties round to even.
     fn from_f32(value: f32) -> Self;
 }
 
@@ -33,7 +33,7 @@ impl Element for Bf16 {
     fn from_f32(value: f32) -> Bf16 {
         let bits = value.to_bits();
         // Rounding could carry a NaN over into infinity or zero; nothing else can wrap. Plain `+` would be checked in a
-        // dev build, and a loop with sixteen ways out isn't turned into vectors.
+        // dev build, and a loop with sixteen exits isn't vectorized.
         let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
         Bf16(if value.is_nan() { 0x7fc0 } else { rounded as u16 })
     }

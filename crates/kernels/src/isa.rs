@@ -1,8 +1,8 @@
 //! Which vector instructions this processor has, and loops compiled for each of them.
 //!
-//! Loops are written once, in plain Rust, inlined into one function for each instruction set and vectorized there by the
-//! compiler. Which set a copy is compiled for is known to it as a constant, so that it may use fused multiply-add where
-//! there is one.
+//! Loops are written once, in plain Rust, inlined into one function for each instruction set and vectorized there by
+//! the compiler. Each copy knows its instruction set as a constant, so that it can use fused multiply-add where that is
+//! available.
 
 /// Values in a block: one AVX-512 register of fp32.
 pub const LANES: usize = 16;
@@ -14,8 +14,8 @@ pub const AVX2: u8 = 1;
 /// 512-bit vectors and fused multiply-add.
 pub const AVX512: u8 = 2;
 
-/// An instruction set that loops are compiled for and that this processor has: only [`Isa::available`] makes them, so
-/// holding one means that its loops may run.
+/// An instruction set that loops are compiled for and that this processor has. Only [`Isa::available`] creates wider
+/// ones than the baseline, so loops compiled for an `Isa` may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(u8);
 
@@ -59,9 +59,9 @@ pub(crate) fn fma<const ISA: u8>(a: f32, b: f32, c: f32) -> f32 {
     if ISA != BASELINE || cfg!(target_arch = "aarch64") { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Defines `fn $name(argument: $type, isa: Isa)` that runs `$body::<ISA>` compiled for `isa`. `$body` must be a function
-/// marked `#[inline(always)]`, as everything it calls, to be compiled with the wider vectors; it may be generic over one
-/// type, which then comes before the constant.
+/// Defines `fn $name(argument: $type, isa: Isa)` that runs `$body::<ISA>` compiled for `isa`. `$body` must be a
+/// function marked `#[inline(always)]`, as everything it calls, to be compiled with the wider vectors; it may be
+/// generic over one type, which then comes before the constant.
 #[macro_export]
 macro_rules! multiversion {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident $(<$generic:ident: $bound:path>)? ($type:ty) = $body:ident) => {
@@ -78,7 +78,7 @@ macro_rules! multiversion {
                 $body::<$($generic,)? { $crate::isa::AVX2 }>(argument)
             }
             match isa.constant() {
-                // SAFETY: an `Isa` of these comes from `Isa::available` alone, which found the features.
+                // SAFETY: such an `Isa` is created only by `Isa::available`, which has detected the features.
                 #[cfg(target_arch = "x86_64")]
                 $crate::isa::AVX2 => unsafe { avx2(argument) },
                 // SAFETY: as above.

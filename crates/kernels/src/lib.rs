@@ -1,19 +1,19 @@
-//! What a BERT training step needs on a CPU beside its large matrix products.
+//! CPU kernels for everything in a BERT training step except its large matrix products.
 //!
-//! Everything here works on plain slices and knows no tensors, so that it builds, is tested and is measured without
-//! libtorch. Each kernel reads and writes memory once: what a framework does in a row of operations, each with a
-//! result of its own, happens here while a row is in the cache.
+//! Everything here works on plain slices instead of tensors, so that it is built, tested and benchmarked without
+//! libtorch. Each kernel is fused: it reads and writes memory once, where a framework runs several operations that each
+//! write their result to memory.
 //!
 //! - [`norm`]: dropout, residual and layer norm together, and their gradients.
-//! - [`attention`]: attention over packed sentences without padding, probabilities recomputed for the gradient.
+//! - [`attention`]: attention over packed sentences without padding; the backward pass recomputes the probabilities.
 //! - [`activation`]: GELU and other activation functions.
 //! - [`columns`]: column sums, which are the gradients of biases.
-//! - [`rows`]: sums of embedding tables' rows, and the gradients that rows collect.
+//! - [`rows`]: sums of embedding tables' rows, and the gradients of the tables.
 //! - [`dropout`]: masks as pure functions of key, row and column.
 //! - [`parallel`], [`isa`], [`element`]: threads, vector instructions and number formats, for other loops of this kind too.
 //!
-//! Results don't depend on the number of threads: work is cut by the data's shape alone, and partial sums are added in
-//! the order of the parts.
+//! Results don't depend on the number of threads: work is divided by the shape of the data alone, and partial sums are
+//! added in a fixed order.
 //!
 //! Shape letters: `R` rows (tokens), `D` their width, `N` heads, `H` head size, `S` length of a sentence.
 

@@ -1,4 +1,4 @@
-//! Elementary functions in a form that loops over them vectorize.
+//! Elementary functions that the compiler can vectorize in loops.
 
 use crate::isa::fma;
 
@@ -29,10 +29,11 @@ pub(crate) fn tanh<const ISA: u8>(x: f32) -> f32 {
     ((1.0 - e) / (1.0 + e)).copysign(x)
 }
 
-/// The standard normal distribution's function and density, the first to within 6e-7 of itself near zero.
+/// The standard normal distribution's cumulative distribution function (relative error below 6e-7 near zero) and
+/// density.
 ///
-/// `Phi(-z) = exp(-z^2 / 2) P(1 / (1 + C z))` for z >= 0, the form of Abramowitz and Stegun's 26.2.17; the polynomial is
-/// our own fit of degree 8, by `tests/fixtures/kernels/fit_normal.py`, with a relative error of 1e-7 up to z = 13.
+/// `Phi(-z) = exp(-z^2 / 2) P(1 / (1 + C z))` for z >= 0, the form of Abramowitz and Stegun's 26.2.17; the polynomial
+/// is our own fit of degree 8, by `tests/fixtures/kernels/fit_normal.py`, with a relative error of 1e-7 up to z = 13.
 #[inline(always)]
 pub(crate) fn normal<const ISA: u8>(x: f32) -> (f32, f32) {
     const C: f32 = 0.2316;
@@ -101,7 +102,8 @@ mod tests {
             let x = i as f32 / 1000.0;
             let (cdf, density) = normal::<BASELINE>(x);
             let reference = phi(f64::from(x));
-            // exp rounds its argument: half a unit in the last place of z^2 / 2 is a relative error of z^2 / 2 times 6e-8.
+            // exp rounds its argument: half a unit in the last place of z^2 / 2 is a relative error of z^2 / 2 times
+            // 6e-8.
             let tolerance = 6e-7 + 1.2e-7 * f64::from(x * x / 2.0);
             assert!((f64::from(cdf) / reference - 1.0).abs() < tolerance, "{x}: {cdf:e} against {reference:e}");
             let reference = (-f64::from(x).powi(2) / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();

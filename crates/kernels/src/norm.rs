@@ -1,14 +1,15 @@
 //! Layer normalization over the last dimension, `y = (x - mean) * rstd * weight + bias` (Ba, Kiros and Hinton 2016),
-//! together with what stands before and after it: `x = dropout(dense) + residual` in front, as in an encoder layer, or
-//! dropout behind, as in the embeddings.
+//! fused with the operations around it: `x = dropout(dense) + residual` before it, as in an encoder layer, or dropout
+//! after it, as in the embeddings.
 
 use crate::dropout::Mask;
 use crate::element::Element;
 use crate::isa::{Isa, LANES, fma};
 use crate::multiversion;
-use crate::parallel::{self, Shared};
+use crate::parallel::{self, SharedSlice};
 
-/// Rows whose share of the gradients of weight and bias is summed by one thread. The sums' bits depend on it.
+/// Rows that one thread processes at a time. It sums their gradients of weight and bias, so the rounding of these
+/// depends on this number.
 const ROWS_PER_JOB: usize = 32;
 
 /// The norm's parameters, `D` each, and its epsilon.
@@ -46,7 +47,7 @@ pub struct SavedNorm<'a, T> {
 /// `x`, `mean` and `rstd` for [`backward`]; without a gradient it may be `None`.
 ///
 /// # Panics
-/// If lengths don't fit each other.
+/// If the lengths don't match.
 pub fn forward<T: Element>(
     dense: &[T],
     residual: Option<&[T]>,
@@ -82,7 +83,7 @@ pub fn forward<T: Element>(
 pub struct NormGradients<'a, T> {
     /// `[R, D]`: of the norm's input, which is that of the residual.
     pub x: &'a mut [T],
-    /// `[R, D]`: of `dense`. `None` where there is no dropout before the norm: then it is that of `x`.
+    /// `[R, D]`: of `dense`. `None` without dropout before the norm: then it equals that of `x`.
     pub dense: Option<&'a mut [T]>,
     /// `[D]`.
     pub weight: &'a mut [f32],
@@ -90,12 +91,12 @@ pub struct NormGradients<'a, T> {
     pub bias: &'a mut [f32],
 }
 
-/// Gradients from that of `y`, which is `dy`, plus `dy_residual` where `y` is read a second time, as a residual.
+/// The gradients from that of `y`, which is `dy`, plus `dy_residual` where `y` is also used as a residual.
 ///
 /// With `g = dy * weight` and `xhat = (x - mean) * rstd`, `dx = rstd * (g - mean(g) - xhat * mean(g * xhat))`.
 ///
 /// # Panics
-/// If lengths don't fit each other.
+/// If the lengths don't match.
 pub fn backward<T: Element>(
     dy: &[T],
     dy_residual: Option<&[T]>,
@@ -114,13 +115,13 @@ pub fn backward<T: Element>(
     let chunk = ROWS_PER_JOB * width;
     let parts = dy.len().div_ceil(chunk);
     let mut sums = vec![0.0_f32; parts * 2 * width];
-    let (dx, partial) = (Shared::new(gradients.x), Shared::new(&mut sums));
-    let ddense = gradients.dense.map(Shared::new);
+    let (dx, partial) = (SharedSlice::new(gradients.x), SharedSlice::new(&mut sums));
+    let ddense = gradients.dense.map(SharedSlice::new);
     parallel::for_each_index(parts, |part| {
         let (start, first_row) = (part * chunk, part * ROWS_PER_JOB);
         let len = chunk.min(dy.len() - start);
         let rows = first_row..first_row + len / width;
-        // SAFETY: each part's rows and sums are its own.
+        // SAFETY: the rows and sums of different parts are disjoint.
         let (dx, sums, ddense) = unsafe {
             (
                 dx.slice(start, len),
@@ -284,7 +285,7 @@ fn backward_inline<T: Element, const ISA: u8>(job: NormBackward<T>) {
     }
 }
 
-/// Sums in lanes, in an order that doesn't depend on the processor.
+/// The sum of `f` of all values, in an order that doesn't depend on the processor.
 #[inline(always)]
 fn sum<const ISA: u8>(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0f32; 4 * LANES];
@@ -297,7 +298,7 @@ fn sum<const ISA: u8>(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     for (lane, value) in lanes.iter_mut().zip(rest) {
         *lane += f(*value);
     }
-    fold(lanes)
+    sum_lanes(lanes)
 }
 
 #[inline(always)]
@@ -313,11 +314,11 @@ fn dot<const ISA: u8>(a: &[f32], b: &[f32]) -> f32 {
     for ((lane, a), b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
         *lane += a * b;
     }
-    fold(lanes)
+    sum_lanes(lanes)
 }
 
 #[inline(always)]
-fn fold(mut lanes: [f32; 4 * LANES]) -> f32 {
+fn sum_lanes(mut lanes: [f32; 4 * LANES]) -> f32 {
     let mut half = 2 * LANES;
     while half > 0 {
         for lane in 0..half {

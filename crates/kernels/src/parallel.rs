@@ -1,8 +1,8 @@
-//! Work on all threads, and on the same threads that libtorch uses.
+//! Runs work on all threads, the same ones that libtorch uses.
 //!
 //! libtorch's products run on OpenMP's team of threads, which wait for their next work by spinning. Threads of our own
-//! beside them would share processors with those that spin. So work goes to the same team, through the one entry point
-//! that compilers use for it (`GOMP_parallel`, which both GNU's and LLVM's runtime export). It is looked up in the running
+//! would compete for processors with those that spin. So work goes to the same team, through the one entry point that
+//! compilers use for it (`GOMP_parallel`, which both GNU's and LLVM's runtime export). It is looked up in the running
 //! process: a program that doesn't link OpenMP gets threads that live for one call.
 
 use std::ffi::{c_int, c_uint, c_void};
@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-/// Calls `work` once with every number below `count`, on this thread and others. The order of the calls is not fixed, so
-/// they must be independent of each other.
+/// Calls `work` once with every number below `count`, on this thread and others. The order of the calls is not fixed,
+/// so they must be independent of each other.
 pub fn for_each_index(count: usize, work: impl Fn(usize) + Sync) {
     let threads = thread_count().min(count);
     if threads <= 1 {
@@ -42,20 +42,20 @@ pub fn for_each<J: Send>(jobs: Vec<J>, work: impl Fn(J) + Sync) {
     });
 }
 
-/// How many threads work: OpenMP's number, which is libtorch's too, else that of the processors.
+/// The number of threads: OpenMP's, which is also libtorch's, otherwise the number of processors.
 pub fn thread_count() -> usize {
     match openmp() {
-        // SAFETY: the function takes nothing and returns a number.
+        // SAFETY: the function takes no arguments and returns a number.
         Some(openmp) => usize::try_from(unsafe { (openmp.max_threads)() }).unwrap_or(1).max(1),
         None => {
-            let asked = std::env::var("OMP_NUM_THREADS").ok().and_then(|text| text.parse().ok());
+            let requested = std::env::var("OMP_NUM_THREADS").ok().and_then(|text| text.parse().ok());
             let all = || std::thread::available_parallelism().map_or(1, usize::from);
-            asked.unwrap_or_else(all).max(1)
+            requested.unwrap_or_else(all).max(1)
         }
     }
 }
 
-/// Runs `work` on `threads` threads at once, this one among them.
+/// Runs `work` on `threads` threads at once, including this one.
 fn on_threads(threads: usize, work: &(dyn Fn() + Sync)) {
     let Some(openmp) = openmp() else {
         return std::thread::scope(|scope| {
@@ -65,9 +65,9 @@ fn on_threads(threads: usize, work: &(dyn Fn() + Sync)) {
     };
     let team = Team { work, panic: Mutex::new(None) };
     let data = std::ptr::from_ref(&team).cast_mut().cast();
-    // SAFETY: `member` is called with `data` on every thread of the team, and all have returned when this call returns,
-    // so `team` outlives them. It is only read, and what it holds may be shared between threads.
-    unsafe { (openmp.parallel)(member, data, c_uint::try_from(threads).unwrap_or(1), 0) };
+    // SAFETY: `run_team_member` is called with `data` on every thread of the team, and all have returned when this call
+    // returns, so `team` outlives them. It is only read, and what it holds may be shared between threads.
+    unsafe { (openmp.parallel)(run_team_member, data, c_uint::try_from(threads).unwrap_or(1), 0) };
     if let Some(panic) = team.panic.into_inner().ok().flatten() {
         resume_unwind(panic);
     }
@@ -78,7 +78,7 @@ struct Team<'a> {
     panic: Mutex<Option<Box<dyn std::any::Any + Send>>>,
 }
 
-extern "C" fn member(data: *mut c_void) {
+extern "C" fn run_team_member(data: *mut c_void) {
     // SAFETY: `on_threads` passes a `Team` that outlives the call and is never changed.
     let team = unsafe { &*data.cast::<Team>() };
     // A panic must not cross OpenMP's frames.
@@ -99,7 +99,7 @@ fn openmp() -> Option<&'static OpenMp> {
     static OPENMP: OnceLock<Option<OpenMp>> = OnceLock::new();
     #[cfg(unix)]
     let find = || {
-        // SAFETY: the names are C strings, and a null answer is checked for.
+        // SAFETY: the names are C strings, and a null result is checked for.
         let address = |name: &std::ffi::CStr| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
         let (parallel, max_threads) = (address(c"GOMP_parallel"), address(c"omp_get_max_threads"));
         if parallel.is_null() || max_threads.is_null() {
@@ -122,17 +122,17 @@ fn openmp() -> Option<&'static OpenMp> {
     OPENMP.get_or_init(find).as_ref()
 }
 
-/// A slice whose parts several threads write at once.
-pub(crate) struct Shared<'a, T> {
+/// A slice of which several threads write disjoint parts at the same time.
+pub(crate) struct SharedSlice<'a, T> {
     data: *mut T,
     len: usize,
     lifetime: std::marker::PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: the only way to the elements is `slice`, whose caller vouches that no two threads ask for the same ones.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
+// SAFETY: the only way to the elements is `slice`, whose caller guarantees that no two threads request the same ones.
+unsafe impl<T: Send> Sync for SharedSlice<'_, T> {}
 
-impl<'a, T> Shared<'a, T> {
+impl<'a, T> SharedSlice<'a, T> {
     pub(crate) fn new(slice: &'a mut [T]) -> Self {
         Self { data: slice.as_mut_ptr(), len: slice.len(), lifetime: std::marker::PhantomData }
     }
@@ -143,12 +143,16 @@ impl<'a, T> Shared<'a, T> {
     /// While the result lives, there is no other slice with any of these elements.
     ///
     /// # Panics
-    /// If they don't lie within the slice.
+    /// If they are not within the slice.
     #[inline(always)]
-    #[expect(clippy::mut_from_ref, reason = "that is what it is for; the caller guarantees disjoint parts")]
+    #[expect(clippy::mut_from_ref, reason = "the caller guarantees disjoint parts")]
     pub(crate) unsafe fn slice(&self, start: usize, len: usize) -> &mut [T] {
-        assert!(start <= self.len && len <= self.len - start, "{len} from {start} on are not within {}", self.len);
-        // SAFETY: within the slice that this was made of, by the line above; not shared, by the caller's contract.
+        assert!(
+            start <= self.len && len <= self.len - start,
+            "{len} elements from {start} on are not within {}",
+            self.len
+        );
+        // SAFETY: within the original slice, as just checked; the caller guarantees that the elements are not shared.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(start), len) }
     }
 }
@@ -179,9 +183,9 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "are not within 3")]
-    fn no_part_lies_outside() {
+    fn slices_out_of_range_panic() {
         let mut values = [1, 2, 3];
-        let shared = Shared::new(&mut values);
+        let shared = SharedSlice::new(&mut values);
         // SAFETY: there is no other part.
         let _ = unsafe { shared.slice(2, 2) };
     }

@@ -1,18 +1,18 @@
-//! Products of the small matrices of attention, in fp32, in the cache.
+//! Matrix products for attention, in fp32, for small matrices that fit into the cache.
 //!
-//! `C = A B` or `C += A B`. `B` and `C` lie row by row, their width a multiple of [`LANES`]; `A` may lie any way, since its
-//! elements are read one by one. A tile of `C` stays in registers while `k` runs.
+//! `C = A B` or `C += A B`. `B` and `C` are row-major, their width a multiple of [`LANES`]; `A` may have any strides,
+//! since its elements are read one by one. A tile of `C` stays in registers while `k` runs.
 
 use crate::isa::{LANES, fma};
 
-/// Where `A`'s elements lie: element `(i, k)` at `i * row + k * column`.
+/// The strides of `A`: element `(i, k)` is at `i * row + k * column`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Strides {
     pub row: usize,
     pub column: usize,
 }
 
-/// The sizes of a product: `C` is `[m, n]`, the sum runs over `k`; `n`, and the strides of `B` and `C`, which are `n` too.
+/// The sizes of a product: `C` is `[m, n]`, and the sum runs over `k`. The row stride of `B` and `C` is `n`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     pub m: usize,
@@ -53,8 +53,8 @@ pub(crate) fn multiply<const ISA: u8>(size: Size, a: &[f32], strides: Strides, b
     }
 }
 
-/// `[rows, columns]` to `[columns, rows]`, both with their width rounded up to whole blocks of lanes; behind the rows there
-/// are zeros then.
+/// `[rows, columns]` to `[columns, rows]`, both with their width rounded up to a multiple of [`LANES`]. The columns of
+/// padding in the output are zeros.
 ///
 /// # Panics
 /// If a slice is too short.
@@ -86,7 +86,8 @@ mod avx512 {
 
     use super::{LANES, Size, Strides};
 
-    /// Rows of a tile; with [`TILE_VECTORS`] vectors each they fill half of the 32 registers, which hides the latency of the sums.
+    /// Rows per tile; with [`TILE_VECTORS`] vectors each they fill half of the 32 registers, which hides the latency of
+    /// the sums.
     const TILE_ROWS: usize = 8;
     const TILE_VECTORS: usize = 2;
 
@@ -100,10 +101,10 @@ mod avx512 {
             let wide = n - j >= TILE_VECTORS * LANES;
             let mut i = 0;
             while i < m {
-                let tall = (m - i).min(TILE_ROWS);
-                // SAFETY: row i, column j and the tile behind them lie within the matrices, by the caller's word.
+                let rows = (m - i).min(TILE_ROWS);
+                // SAFETY: the tile that starts at row i and column j is within the matrices; the caller guarantees it.
                 unsafe {
-                    let place = Operands {
+                    let operands = Operands {
                         a: a.as_ptr().add(i * strides.row),
                         strides,
                         b: b.as_ptr().add(j),
@@ -112,26 +113,26 @@ mod avx512 {
                         k,
                         add,
                     };
-                    match (tall, wide) {
-                        (8, true) => tile::<8, 2>(place),
-                        (7, true) => tile::<7, 2>(place),
-                        (6, true) => tile::<6, 2>(place),
-                        (5, true) => tile::<5, 2>(place),
-                        (4, true) => tile::<4, 2>(place),
-                        (3, true) => tile::<3, 2>(place),
-                        (2, true) => tile::<2, 2>(place),
-                        (_, true) => tile::<1, 2>(place),
-                        (8, false) => tile::<8, 1>(place),
-                        (7, false) => tile::<7, 1>(place),
-                        (6, false) => tile::<6, 1>(place),
-                        (5, false) => tile::<5, 1>(place),
-                        (4, false) => tile::<4, 1>(place),
-                        (3, false) => tile::<3, 1>(place),
-                        (2, false) => tile::<2, 1>(place),
-                        (_, false) => tile::<1, 1>(place),
+                    match (rows, wide) {
+                        (8, true) => tile::<8, 2>(operands),
+                        (7, true) => tile::<7, 2>(operands),
+                        (6, true) => tile::<6, 2>(operands),
+                        (5, true) => tile::<5, 2>(operands),
+                        (4, true) => tile::<4, 2>(operands),
+                        (3, true) => tile::<3, 2>(operands),
+                        (2, true) => tile::<2, 2>(operands),
+                        (_, true) => tile::<1, 2>(operands),
+                        (8, false) => tile::<8, 1>(operands),
+                        (7, false) => tile::<7, 1>(operands),
+                        (6, false) => tile::<6, 1>(operands),
+                        (5, false) => tile::<5, 1>(operands),
+                        (4, false) => tile::<4, 1>(operands),
+                        (3, false) => tile::<3, 1>(operands),
+                        (2, false) => tile::<2, 1>(operands),
+                        (_, false) => tile::<1, 1>(operands),
                     }
                 }
-                i += tall;
+                i += rows;
             }
             j += if wide { TILE_VECTORS * LANES } else { LANES };
         }
@@ -148,11 +149,11 @@ mod avx512 {
     }
 
     /// # Safety
-    /// A tile of `M` rows and `N` vectors at this place lies within the matrices.
+    /// The operands point to a tile of `M` rows and `N` vectors within the matrices.
     #[target_feature(enable = "avx512f")]
-    unsafe fn tile<const M: usize, const N: usize>(place: Operands) {
-        let Operands { a, strides, b, c, n, k, add } = place;
-        // SAFETY: by the caller's word; loads and stores need no alignment.
+    unsafe fn tile<const M: usize, const N: usize>(operands: Operands) {
+        let Operands { a, strides, b, c, n, k, add } = operands;
+        // SAFETY: the caller guarantees it; loads and stores need no alignment.
         unsafe {
             let mut sums: [[__m512; N]; M] = [[_mm512_setzero_ps(); N]; M];
             if add {
@@ -191,7 +192,8 @@ mod avx512 {
             for column in (0..columns).step_by(LANES) {
                 let mut block = [_mm512_setzero_ps(); LANES];
                 for (i, values) in block.iter_mut().enumerate().take(rows - row) {
-                    // SAFETY: a block of lanes from a column on lies within the row, whose width is whole blocks.
+                    // SAFETY: `LANES` values from this column on are within the row, whose width is a multiple of
+                    // `LANES`.
                     *values = unsafe { _mm512_loadu_ps(from.as_ptr().add((row + i) * width + column)) };
                 }
                 for (i, values) in transposed(block).iter().enumerate().take(columns - column) {
@@ -202,7 +204,7 @@ mod avx512 {
         }
     }
 
-    /// Pairs, then fours, then quarters of the registers change places.
+    /// Transposes a 16 x 16 block: swaps elements in pairs, then in fours, then quarters of registers.
     #[target_feature(enable = "avx512f")]
     fn transposed(rows: [__m512; LANES]) -> [__m512; LANES] {
         let zero = _mm512_setzero_ps();
@@ -218,7 +220,7 @@ mod avx512 {
             fours[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pair(1), pair(3)));
             fours[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(pair(1), pair(3)));
         }
-        // Register 4 g + c now holds columns c, 4 + c, 8 + c and 12 + c of rows 4 g to 4 g + 3.
+        // Register 4 g + c now contains columns c, 4 + c, 8 + c and 12 + c of rows 4 g to 4 g + 3.
         for c in 0..4 {
             let (first, second, third, fourth) = (fours[c], fours[4 + c], fours[8 + c], fours[12 + c]);
             let low = (_mm512_shuffle_f32x4::<0x44>(first, second), _mm512_shuffle_f32x4::<0x44>(third, fourth));
@@ -282,7 +284,7 @@ mod tests {
         for m in [0, 1, 2, 3, 5, 7, 8, 9, 16, 21] {
             for n in [16, 32, 48, 64] {
                 for k in [0, 1, 5, 33] {
-                    // Small whole numbers: every order of summing gives the same bits.
+                    // Small whole numbers: every order of summation gives the same bits.
                     let number = |i: usize| ((i * 7919) % 13) as f32 - 6.0;
                     let a: Vec<f32> = (0..m * k).map(number).collect();
                     let b: Vec<f32> = (0..k * n).map(|i| number(i + 5)).collect();

@@ -1,11 +1,11 @@
-//! Rows of embedding tables: their sums on the way in, and the gradients that they collect on the way back.
+//! Rows of embedding tables: their sums in the forward pass, and their gradients in the backward pass.
 
 use crate::element::Element;
 use crate::isa::Isa;
 use crate::multiversion;
 use crate::parallel;
 
-/// Rows that one thread takes at a time.
+/// Rows that one thread processes at a time.
 const ROWS_PER_JOB: usize = 16;
 
 /// Rows by group: group `g` has the rows `members[starts[g]..starts[g + 1]]`.
@@ -16,7 +16,7 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// The groups of rows of which row `r` belongs to group `group_of[r]`, all below `count`.
+    /// `count` groups; row `r` belongs to group `group_of[r]`.
     ///
     /// # Panics
     /// If a group isn't below `count`.
@@ -32,45 +32,46 @@ impl Groups {
         Self { starts, members }
     }
 
-    /// How many groups there are.
+    /// The number of groups.
     pub fn len(&self) -> usize {
         self.starts.len() - 1
     }
 
-    /// How many rows all groups have together.
+    /// The number of rows of all groups together.
     pub fn members(&self) -> usize {
         self.members.len()
     }
 
-    /// True without groups.
+    /// Whether there are no groups.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// A table of rows and which of them is meant, row by row.
+/// An embedding table and the indices to look up.
 #[derive(Debug, Clone, Copy)]
 pub struct Lookup<'a, T> {
     /// `[V, D]`.
     pub table: &'a [T],
-    /// `[R]`, below `V`.
-    pub rows: &'a [i64],
+    /// `[R]`, each below `V`.
+    pub indices: &'a [i64],
 }
 
-/// `sums[r] = first[r] + second[r] + constant`, `[R, D]` with `D = constant.len()`.
+/// `sums[r] = first[r] + second[r] + constant`, `[R, D]` with `D = constant.len()`, where `first[r]` and `second[r]`
+/// are the rows that the lookups select.
 ///
 /// # Panics
-/// If a row lies outside of its table, or lengths don't fit.
-pub fn gather<T: Element>(first: Lookup<T>, second: Lookup<T>, constant: &[T], sums: &mut [T]) {
+/// If an index is out of range, or the lengths don't match.
+pub fn sum_embeddings<T: Element>(first: Lookup<T>, second: Lookup<T>, constant: &[T], sums: &mut [T]) {
     let width = constant.len();
-    assert!(width > 0 && sums.len() == first.rows.len() * width && first.rows.len() == second.rows.len());
+    assert!(width > 0 && sums.len() == first.indices.len() * width && first.indices.len() == second.indices.len());
     let isa = Isa::best();
-    let pieces = sums.chunks_mut(ROWS_PER_JOB * width).enumerate();
-    let jobs = pieces.map(|(piece, sums)| Gather { start: piece * ROWS_PER_JOB, first, second, constant, sums });
-    parallel::for_each(jobs.collect(), |job| run_gather(job, isa));
+    let chunks = sums.chunks_mut(ROWS_PER_JOB * width).enumerate();
+    let jobs = chunks.map(|(chunk, sums)| SumEmbeddings { start: chunk * ROWS_PER_JOB, first, second, constant, sums });
+    parallel::for_each(jobs.collect(), |job| run_sum_embeddings(job, isa));
 }
 
-struct Gather<'a, T> {
+struct SumEmbeddings<'a, T> {
     start: usize,
     first: Lookup<'a, T>,
     second: Lookup<'a, T>,
@@ -78,15 +79,15 @@ struct Gather<'a, T> {
     sums: &'a mut [T],
 }
 
-multiversion!(fn run_gather<T: Element>(Gather<'_, T>) = gather_inline);
+multiversion!(fn run_sum_embeddings<T: Element>(SumEmbeddings<'_, T>) = sum_embeddings_inline);
 
 #[inline(always)]
-fn gather_inline<T: Element, const ISA: u8>(job: Gather<T>) {
-    let Gather { start, first, second, constant, sums } = job;
+fn sum_embeddings_inline<T: Element, const ISA: u8>(job: SumEmbeddings<T>) {
+    let SumEmbeddings { start, first, second, constant, sums } = job;
     let width = constant.len();
     for (row, sums) in sums.chunks_exact_mut(width).enumerate() {
-        let first = &first.table[first.rows[start + row] as usize * width..][..width];
-        let second = &second.table[second.rows[start + row] as usize * width..][..width];
+        let first = &first.table[first.indices[start + row] as usize * width..][..width];
+        let second = &second.table[second.indices[start + row] as usize * width..][..width];
         for j in 0..width {
             sums[j] = T::from_f32(first[j].to_f32() + second[j].to_f32() + constant[j].to_f32());
         }
@@ -96,12 +97,12 @@ fn gather_inline<T: Element, const ISA: u8>(job: Gather<T>) {
 /// `sums[g]` = the sum over the rows of group `g`, `[G, D]` in fp32.
 ///
 /// # Panics
-/// If lengths don't fit.
+/// If the lengths don't match.
 pub fn group_sums<T: Element>(values: &[T], groups: &Groups, width: usize, sums: &mut [f32]) {
     assert!(width > 0 && values.len() == groups.members.len() * width && sums.len() == groups.len() * width);
     let isa = Isa::best();
-    let pieces = sums.chunks_mut(ROWS_PER_JOB * width).enumerate();
-    let jobs = pieces.map(|(piece, sums)| GroupSums { start: piece * ROWS_PER_JOB, values, groups, width, sums });
+    let chunks = sums.chunks_mut(ROWS_PER_JOB * width).enumerate();
+    let jobs = chunks.map(|(chunk, sums)| GroupSums { start: chunk * ROWS_PER_JOB, values, groups, width, sums });
     parallel::for_each(jobs.collect(), |job| run_group_sums(job, isa));
 }
 
@@ -138,14 +139,14 @@ mod tests {
     #[test]
     fn rows_are_looked_up_and_added() {
         let table: Vec<f32> = (0..5 * 3).map(|i| i as f32).collect();
-        let (first, second) = (Lookup { table: &table, rows: &[4, 0] }, Lookup { table: &table, rows: &[1, 1] });
+        let (first, second) = (Lookup { table: &table, indices: &[4, 0] }, Lookup { table: &table, indices: &[1, 1] });
         let mut sums = [0.0; 6];
-        gather(first, second, &[100.0, 200.0, 300.0], &mut sums);
+        sum_embeddings(first, second, &[100.0, 200.0, 300.0], &mut sums);
         assert_eq!(sums, [115.0, 217.0, 319.0, 103.0, 205.0, 307.0]);
     }
 
     #[test]
-    fn groups_collect_their_rows() {
+    fn groups_sum_their_rows() {
         let groups = Groups::new(&[2, 0, 2, 2], 4);
         assert_eq!(groups, Groups { starts: vec![0, 1, 1, 4, 4], members: vec![1, 0, 2, 3] });
         let mut sums = [f32::NAN; 8];

@@ -1,9 +1,9 @@
 //! The allocator of every binary that runs the model.
 //!
-//! A training step allocates and frees the same few hundred megabytes again and again. glibc gives such blocks back
-//! to the kernel and pays for zeroed pages the next time, which costs more than the arithmetic on them. mimalloc,
-//! built to override `malloc` for the whole process and thereby for libtorch too, keeps the pages. It would give back
-//! what was free for a second; steps that take about as long would pay for it again, so that is switched off.
+//! A training step allocates and frees the same few hundred megabytes again and again. glibc returns such blocks to the
+//! kernel and pays for zeroed pages the next time, which costs more than the arithmetic on them. mimalloc, built to
+//! override `malloc` for the whole process and thereby for libtorch too, keeps the pages. By default it returns memory
+//! that was free for a second; steps that take about as long would pay for it again, so that is disabled.
 
 use std::ffi::{c_int, c_long};
 
@@ -13,22 +13,22 @@ use tch::{Device, Kind, Tensor};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 unsafe extern "C" {
-    // Of mimalloc itself; the Rust package declares them only under a feature that brings a dependency of its own.
+    // Functions of mimalloc; the Rust package declares them only under a feature that adds a dependency.
     fn mi_option_get(option: c_int) -> c_long;
     fn mi_option_set(option: c_int, value: c_long);
 }
 
 /// `mi_option_purge_delay`: milliseconds after which freed pages go back to the kernel.
 const PURGE_DELAY: c_int = 15;
-/// What mimalloc sets it to; any other value was set by the user (`MIMALLOC_PURGE_DELAY`).
+/// mimalloc's default; any other value was set by the user (`MIMALLOC_PURGE_DELAY`).
 const DEFAULT_PURGE_DELAY: c_long = 1000;
 const NEVER_PURGE: c_long = -1;
 
-/// `mi_option_allow_large_os_pages`: whether memory is asked for in pages of 2 MiB. Set where it is 0.
+/// `mi_option_allow_large_os_pages`: whether memory is requested in pages of 2 MiB.
 const ALLOW_LARGE_OS_PAGES: c_int = 6;
 
-/// Prepares for tensors, unless the environment says otherwise. Freed memory is kept for the next step: the process's peak
-/// stays, what it holds between peaks doesn't shrink. And memory comes in large pages: a product that walks through
+/// Configures mimalloc for tensors, unless environment variables set these options. Freed memory is kept for the next
+/// step, so the process keeps its peak size. And memory is requested in large pages: a product that walks through
 /// hundreds of megabytes of weights spends a tenth of its time on looking up small ones.
 pub(crate) fn prepare() {
     // SAFETY: both may be called from any thread at any time; an option is one word.
@@ -43,15 +43,16 @@ pub(crate) fn prepare() {
     }
 }
 
-/// Asks for large pages in what mimalloc has taken from the kernel before the option was set: its first arena, a mapping of a
-/// gigabyte of which little is in use yet.
+/// Requests large pages for the memory that mimalloc got from the kernel before the option was set: its first arena, a
+/// mapping of a gigabyte of which little is in use yet.
 #[cfg(target_os = "linux")]
 fn advise_large_pages() {
     const ARENA: usize = 64 << 20;
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     for (start, end) in maps.lines().filter_map(anonymous_mapping) {
         if end - start >= ARENA {
-            // SAFETY: the range is mapped, by the kernel's word, and the advice changes no content. It may be refused.
+            // SAFETY: the kernel lists the range as mapped, and the advice changes no content. The kernel may refuse
+            // it.
             unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
         }
     }
@@ -60,7 +61,7 @@ fn advise_large_pages() {
 #[cfg(not(target_os = "linux"))]
 fn advise_large_pages() {}
 
-/// The addresses of a line of `/proc/self/maps` that tells of private, writable memory without a file or a name.
+/// The addresses in a line of `/proc/self/maps`, if it is private, writable memory without a file or a name.
 #[cfg(target_os = "linux")]
 fn anonymous_mapping(line: &str) -> Option<(usize, usize)> {
     let mut words = line.split_ascii_whitespace();
@@ -72,8 +73,8 @@ fn anonymous_mapping(line: &str) -> Option<(usize, usize)> {
     Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
 }
 
-/// Zeros; a large tensor is memory that was never touched: a page comes from the kernel, zeroed, when it is first
-/// used, by the thread that uses it. fp32.
+/// An fp32 tensor of zeros. The pages of a large CPU tensor are not touched here: the kernel provides each page,
+/// zeroed, when a thread first uses it.
 pub fn untouched_zeros(shape: &[i64], device: Device) -> Tensor {
     let mut tensor = Tensor::empty(shape, (Kind::Float, device));
     if device == Device::Cpu && release_pages(&tensor) { tensor } else { tensor.zero_() }
@@ -81,20 +82,20 @@ pub fn untouched_zeros(shape: &[i64], device: Device) -> Tensor {
 
 /// Whether most of the tensor's memory was given back to the kernel and all of it reads as zeros.
 ///
-/// Only whole huge pages are: a piece of one would break it up, and ordinary pages cost more to get, byte for byte.
+/// Only whole huge pages are given back: a part of one would split it, and ordinary pages cost more per byte to get.
 #[cfg(target_os = "linux")]
 fn release_pages(tensor: &Tensor) -> bool {
-    /// The size of a huge page where there are any, and a multiple of every ordinary page's.
-    const HUGE: usize = 2 << 20;
+    /// The size of a huge page, which is also a multiple of every ordinary page size.
+    const HUGE_PAGE: usize = 2 << 20;
     let (start, bytes) = (tensor.data_ptr() as usize, tensor.numel() * size_of::<f32>());
-    let (first, last) = (start.next_multiple_of(HUGE), (start + bytes) / HUGE * HUGE);
-    if bytes < 4 * HUGE || !tensor.is_contiguous() {
+    let (first, last) = (start.next_multiple_of(HUGE_PAGE), (start + bytes) / HUGE_PAGE * HUGE_PAGE);
+    if bytes < 4 * HUGE_PAGE || !tensor.is_contiguous() {
         return false;
     }
-    // SAFETY: the pages lie wholly inside the tensor, which is new and has no other handle. They are anonymous and
-    // private, as all that an allocator hands out, so that they come back as zeros; where the call isn't possible
-    // (locked memory) it changes nothing and says so. What lies before the first and after the last of them is the
-    // tensor's too.
+    // SAFETY: the pages are entirely within the tensor, which is new and has no other handle. They are anonymous and
+    // private, like all memory of an allocator, so that they are zeros when they are used again; if the call isn't
+    // possible (locked memory), it changes nothing and returns an error. The bytes before the first page and after the
+    // last one belong to the tensor, too.
     unsafe {
         if libc::madvise(first as *mut libc::c_void, last - first, libc::MADV_DONTNEED) != 0 {
             return false;
@@ -114,18 +115,18 @@ fn release_pages(_: &Tensor) -> bool {
 mod tests {
     use super::*;
 
-    /// The option's number is mimalloc's; another version's would show here.
+    /// Fails if another version of mimalloc has another number for the option.
     #[test]
     fn freed_memory_is_kept() {
-        let wish = std::env::var("MIMALLOC_PURGE_DELAY").ok().and_then(|value| value.parse().ok());
+        let user_setting = std::env::var("MIMALLOC_PURGE_DELAY").ok().and_then(|value| value.parse().ok());
         prepare();
         // SAFETY: as above.
-        assert_eq!(unsafe { mi_option_get(PURGE_DELAY) }, wish.unwrap_or(NEVER_PURGE));
+        assert_eq!(unsafe { mi_option_get(PURGE_DELAY) }, user_setting.unwrap_or(NEVER_PURGE));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn only_nameless_memory_is_advised() {
+    fn only_anonymous_memory_is_advised() {
         let line = "7f12a0000000-7f12e0000000 rw-p 00000000 00:00 0 ";
         assert_eq!(anonymous_mapping(line), Some((0x7f12_a000_0000, 0x7f12_e000_0000)));
         for other in [
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_zeros_whatever_lay_there() {
+    fn zeros_are_zeros_in_reused_memory() {
         for elements in [0, 1, 1000, (3 << 20) + 17, 5 << 20] {
             // Freed memory is what the next tensor of its size gets.
             drop(Tensor::full([elements], 7.0, (Kind::Float, Device::Cpu)));

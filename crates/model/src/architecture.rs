@@ -1,7 +1,7 @@
-//! The model families, by `model_type` of `config.json`: how each is read, what it is built of, what its tensors are called.
+//! The model families, by `model_type` of `config.json`: the configuration, layers and tensor names of each.
 //!
-//! A family is a file of this folder that ends in a [`Family`]. A new one is that file, a variant of [`Architecture`], its
-//! line in [`Architecture::family`], and a test.
+//! A family is a file of this folder that ends in a [`Family`]. A new one is that file, a variant of [`Architecture`],
+//! its line in [`Architecture::family`], and a test.
 
 mod bert;
 
@@ -17,19 +17,20 @@ use crate::head::Head;
 use crate::layers::embeddings::Embeddings;
 use crate::layers::encoder_layer::EncoderLayer;
 
-/// What a family says of itself.
+/// The definition of a model family.
 pub(crate) struct Family {
-    /// The class of transformers that is such a classifier.
+    /// The class in transformers, such as `BertForSequenceClassification`.
     class: &'static str,
-    /// Keys of [`Config`] that the family's `config.json` has under other names: ours, then theirs. transformers' word.
+    /// Keys of [`Config`] that the family's `config.json` has under other names: ours, then theirs. Named as in
+    /// transformers.
     attribute_map: &'static [(&'static str, &'static str)],
-    /// Says every parameter, and puts the layers together.
+    /// Declares every parameter, and builds the layers.
     build: fn(&Config, &mut Builder) -> Network,
-    /// Today's name of a tensor that a file may have under an older one.
+    /// The current name of a tensor, which older files may have under another one.
     pub(crate) current_name: fn(&str) -> String,
 }
 
-/// The layers of a model, which know their parameters by number.
+/// The layers of a model, which refer to their parameters by index.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) embeddings: Embeddings,
@@ -104,12 +105,12 @@ impl Config {
         Ok(serde_json::to_string_pretty(&value)? + "\n")
     }
 
-    /// Every parameter of a model of this configuration, in order, without making any tensor.
+    /// Every parameter of a model of this configuration, in order, without creating any tensor.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
         self.build().0
     }
 
-    /// The same with the layers that they belong to.
+    /// The parameters, and the layers that use them.
     pub(crate) fn build(&self) -> (Vec<ParameterSpec>, Network) {
         let mut builder = Builder::default();
         let network = (self.architecture.family().build)(self, &mut builder);
@@ -123,27 +124,27 @@ fn rename_key(object: &mut Map<String, Value>, from: &str, to: &str) {
     }
 }
 
-/// The key whose value can't be read, with what belongs there: each is tried alone in a sound configuration, because the
-/// parser doesn't say which one it was.
+/// The key whose value can't be read, with the expected type: each is tried alone in a valid configuration, because the
+/// parser doesn't report which one it was.
 fn first_invalid_key(value: &Map<String, Value>) -> Option<String> {
     let sizes = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"];
     let needed: Vec<&str> = sizes.into_iter().chain(["max_position_embeddings"]).collect();
-    let mut sound = Map::from_iter([("model_type".to_owned(), value.get("model_type")?.clone())]);
-    sound.extend(needed.iter().map(|key| ((*key).to_owned(), Value::from(1))));
+    let mut valid = Map::from_iter([("model_type".to_owned(), value.get("model_type")?.clone())]);
+    valid.extend(needed.iter().map(|key| ((*key).to_owned(), Value::from(1))));
     for (key, found) in value {
-        let mut tried = sound.clone();
-        tried.insert(key.clone(), found.clone());
-        if let Err(error) = Config::deserialize(&Value::Object(tried)) {
+        let mut candidate = valid.clone();
+        candidate.insert(key.clone(), found.clone());
+        if let Err(error) = Config::deserialize(&Value::Object(candidate)) {
             let error = error.to_string();
-            let wanted = match error.rsplit_once(", expected ") {
+            let expected = match error.rsplit_once(", expected ") {
                 Some((_, "i64")) => "a whole number",
                 Some((_, "f64")) => "a number",
                 Some((_, "a map")) => "an object",
-                Some((_, wanted)) => wanted,
+                Some((_, expected)) => expected,
                 None => return Some(format!("{key}: {error}")),
             };
-            let shown: String = found.to_string().chars().take(40).collect();
-            return Some(format!("{key} is {shown}, expected {}", wanted.replace('`', "")));
+            let excerpt: String = found.to_string().chars().take(40).collect();
+            return Some(format!("{key} is {excerpt}, expected {}", expected.replace('`', "")));
         }
     }
     let missing = needed.into_iter().find(|key| !value.contains_key(*key))?;

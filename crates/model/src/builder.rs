@@ -1,8 +1,9 @@
-//! Where an architecture says each of its parameters, once: name, shape, role, precision, decay and fresh value.
+//! Where an architecture declares each of its parameters, once: name, shape, role, precision, weight decay and
+//! initialization.
 //!
-//! [`Builder`] makes no tensors. What it gathers, a list of [`ParameterSpec`]s, is what [`Parameters`] makes tensors of, what
-//! a file's tensors must fit, what freezing, layer-wise decay and re-initialization ask, and what the memory estimate adds
-//! up. Only a [`Scope`] adds parameters, and each scope has a role: there is no way to a parameter without one.
+//! [`Builder`] creates no tensors but a list of [`ParameterSpec`]s, from which [`Parameters`] creates tensors. A file's
+//! tensors are checked against it, and freezing, layer-wise learning rate decay, re-initialization and the memory
+//! estimate use it. Only a [`Scope`] adds parameters, and each scope has a role, so every parameter has one.
 //!
 //! [`Parameters`]: crate::Parameters
 
@@ -11,16 +12,17 @@ use std::ops::Range;
 /// The part of the model that a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Below the first layer.
+    /// The embeddings, below the first layer.
     Embedding,
     /// Encoder layer `i`, counted from the input.
     Layer(usize),
-    /// On top of all layers: what makes logits of the last hidden states. It sees one row a sentence, so it computes in fp32
-    /// at either precision and logits are not rounded. A model that was only pre-trained may lack it.
+    /// The classification head, which computes the logits from the last hidden states. It has only one row per
+    /// sentence, so it always computes in fp32, and the logits are not rounded. A model that was only pre-trained may
+    /// lack it.
     Head,
 }
 
-/// What an architecture says of one parameter, before there is a tensor.
+/// What an architecture declares about one parameter, before there is a tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterSpec {
     /// Hugging Face's name, for example `bert.encoder.layer.0.attention.self.query.weight`.
@@ -28,9 +30,9 @@ pub struct ParameterSpec {
     pub shape: Vec<i64>,
     pub role: Role,
     pub(crate) traits: Traits,
-    /// Whether there is a row for each class: a file's for another number of classes belongs to another task.
+    /// Whether there is a row for each class: a file with another number of classes was trained for another task.
     pub(crate) per_class: bool,
-    /// The [`Stack`] that it lies in.
+    /// Index of the [`Stack`] that contains it.
     pub(crate) stack: usize,
 }
 
@@ -41,17 +43,17 @@ impl ParameterSpec {
     }
 }
 
-/// What a layer says of its parameters, whatever the name and shape.
+/// What a layer declares about its parameters, besides name and shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Traits {
     pub(crate) decays: bool,
-    /// Whether it computes in fp32 whatever the model's precision; in the head everything does.
+    /// Whether it is fp32 at every precision of the model; in the head all parameters are.
     pub(crate) always_fp32: bool,
     pub(crate) initial: Initial,
     pub(crate) gradient: GradientForm,
 }
 
-/// The values of a fresh parameter, as Hugging Face's BERT starts them.
+/// How a parameter is initialized, as in Hugging Face's BERT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Initial {
     /// Normal, with the configuration's `initializer_range` as its standard deviation.
@@ -60,14 +62,14 @@ pub(crate) enum Initial {
     Ones,
 }
 
-/// How the backward pass gives a parameter's gradient.
+/// How the backward pass computes a parameter's gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GradientForm {
-    /// Of a matrix product, in the compute format.
+    /// By a matrix product, in the compute format.
     Product,
     /// Summed in fp32.
     Sum,
-    /// The rows that a batch has touched, in fp32.
+    /// Only the rows that a batch has used, in fp32.
     Rows,
 }
 
@@ -76,7 +78,8 @@ pub(crate) enum GradientForm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ParameterId(pub(crate) usize);
 
-/// Parameters of the same width that lie one below the other in one storage, so that one matrix product serves them all.
+/// Parameters of the same width that are stacked along the rows in one storage, so that one matrix product uses them
+/// all.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stack {
     pub(crate) index: usize,
@@ -89,14 +92,14 @@ impl Stack {
         self.count
     }
 
-    /// The members at those places of the stack.
-    pub(crate) fn members(self, places: &Range<usize>) -> impl Iterator<Item = ParameterId> + use<> {
-        debug_assert!(places.end <= self.count);
-        (self.first + places.start..self.first + places.end).map(ParameterId)
+    /// The members at those positions of the stack.
+    pub(crate) fn members(self, positions: &Range<usize>) -> impl Iterator<Item = ParameterId> + use<> {
+        debug_assert!(positions.end <= self.count);
+        (self.first + positions.start..self.first + positions.end).map(ParameterId)
     }
 }
 
-/// Gathers the parameters of a model in the order of its passes: embeddings, layers from the lowest up, head.
+/// Collects the parameters of a model in the order of the forward pass: embeddings, layers from the lowest up, head.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
     pub(crate) specs: Vec<ParameterSpec>,
@@ -104,13 +107,13 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// A part of the model whose names begin with `prefix`.
+    /// A part of the model whose parameter names begin with `prefix`.
     pub(crate) fn scope(&mut self, role: Role, prefix: &str) -> Scope<'_> {
         Scope { builder: self, prefix: prefix.to_owned(), role, per_class: false }
     }
 }
 
-/// A part of a model under a prefix of names.
+/// A part of a model, whose parameter names have the same prefix.
 #[derive(Debug)]
 pub(crate) struct Scope<'a> {
     builder: &'a mut Builder,
@@ -120,13 +123,13 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// A part of this part.
+    /// A nested scope, with `name` added to the prefix.
     pub(crate) fn scope(&mut self, name: &str) -> Scope<'_> {
         let prefix = format!("{}.{name}", self.prefix);
         Scope { builder: self.builder, prefix, role: self.role, per_class: self.per_class }
     }
 
-    /// The same with a row for each class in every parameter.
+    /// The same scope, in which every parameter has a row for each class.
     pub(crate) fn per_class(self) -> Self {
         Self { per_class: true, ..self }
     }
@@ -135,7 +138,7 @@ impl Scope<'_> {
         ParameterId(self.stack(&[name], shape, traits).first)
     }
 
-    /// Adds parameters that lie one below the other in one storage, each of that shape.
+    /// Adds parameters of that shape that are stacked along the rows in one storage.
     pub(crate) fn stack(&mut self, names: &[impl AsRef<str>], shape: &[i64], traits: Traits) -> Stack {
         let Builder { specs, stacks } = &mut *self.builder;
         let stack = Stack { index: *stacks, first: specs.len(), count: names.len() };

@@ -12,7 +12,7 @@ use crate::config::{CONFIG_JSON, Config};
 use crate::dropout::DropoutStream;
 use crate::error::ModelError;
 use crate::head;
-use crate::initializer::fresh;
+use crate::initializer::initialize;
 use crate::inputs::{Inputs, RowSelection};
 use crate::layers::encoder_layer;
 use crate::layers::layer_norm::{self, Upstream};
@@ -40,11 +40,11 @@ pub struct Tape<'a> {
 }
 
 impl SequenceClassifier {
-    /// Loads `model.safetensors` of a Hugging Face folder as `config` describes it: the folder's own `config.json`, with
-    /// the labels and dropout that the caller has set.
+    /// Loads `model.safetensors` of a Hugging Face folder. `config` is the folder's own `config.json`, with the labels
+    /// and dropout that the caller has set.
     ///
-    /// The report says what starts afresh, as far as the options allow it. Everything else must be there with the right
-    /// shape.
+    /// The report lists the parameters that were randomly initialized, where the options allow it. All others must be
+    /// in the file with the right shape.
     ///
     /// # Errors
     /// All of [`ModelError`].
@@ -52,20 +52,20 @@ impl SequenceClassifier {
         let (specs, network) = config.build();
         let (mut tensors, report) = weights::load(folder, &config, &specs, options)?;
         let parameters = Parameters::new(specs, options.device, options.precision.kind(), |spec| {
-            tensors.remove(&spec.name).expect("a tensor was loaded or made for each parameter")
+            tensors.remove(&spec.name).expect("a tensor was loaded or initialized for each parameter")
         });
         Ok((Self { config, parameters, network }, report))
     }
 
-    /// A model of random weights as Hugging Face initializes them: for tests and for measuring speed.
+    /// A model with random weights, initialized as by Hugging Face: for tests and benchmarks.
     pub fn random(config: Config, device: Device, precision: Precision, seed: u64) -> Self {
         let (specs, network) = config.build();
-        let master = |spec: &_| fresh(spec, seed, config.initializer_range).to_device(device);
+        let master = |spec: &_| initialize(spec, seed, config.initializer_range).to_device(device);
         let parameters = Parameters::new(specs, device, precision.kind(), master);
         Self { config, parameters, network }
     }
 
-    /// The configuration, with the labels and dropout in force.
+    /// The configuration, with the labels and dropout in use.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -114,12 +114,12 @@ impl SequenceClassifier {
 
         let embeddings_trainable = parameters.any_trainable(Role::Embedding);
         let trains = |layer: &usize| embeddings_trainable || parameters.any_trainable(Role::Layer(*layer));
-        // The lowest layer that the gradient must reach; above all of them where nothing below the head trains.
+        // The lowest layer that the gradient must reach; the number of layers if nothing below the head is trainable.
         let lowest = (0..layers.len()).find(trains).unwrap_or(layers.len());
         for (index, saved) in layers.into_iter().enumerate().skip(lowest).rev() {
             let Some(dy) = dhidden.take() else { break };
-            let input_wanted = index > lowest || embeddings_trainable;
-            dhidden = self.network.layers[index].backward(saved, &dy, input_wanted, &mut pass);
+            let needs_input_gradient = index > lowest || embeddings_trainable;
+            dhidden = self.network.layers[index].backward(saved, &dy, needs_input_gradient, &mut pass);
         }
         if let (true, Some(dy)) = (embeddings_trainable, dhidden) {
             self.network.embeddings.backward(&embeddings, &dy, &mut pass);
@@ -127,8 +127,8 @@ impl SequenceClassifier {
         pass.gradients
     }
 
-    /// Writes `config.json` and `model.safetensors` (fp32) into `folder`, as transformers reads them. Each is there whole or
-    /// not at all.
+    /// Writes `config.json` and `model.safetensors` (fp32) into `folder`, in the format of transformers. Each file is
+    /// written atomically.
     ///
     /// # Errors
     /// [`ModelError::Io`] and [`ModelError::Safetensors`].

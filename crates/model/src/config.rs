@@ -1,16 +1,16 @@
-//! What Hugging Face's `config.json` says, by BERT's names for it.
+//! Hugging Face's `config.json`, with BERT's names for the keys.
 //!
-//! Other families have other names for some of it, which `architecture.rs` translates where the file is read and written.
+//! Other families have other names for some keys, which `architecture.rs` translates when the file is read and written.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The file, in a model's folder.
+/// The configuration file in a model folder.
 pub const CONFIG_JSON: &str = "config.json";
 
-/// Everything in `config.json` that decides what a model computes. Other keys are carried along unchanged.
+/// Everything in `config.json` that determines what a model computes. Other keys are kept unchanged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
     #[serde(rename = "model_type")]
@@ -20,7 +20,7 @@ pub struct Config {
     /// `D`: width of the hidden states.
     pub hidden_size: i64,
     pub num_hidden_layers: i64,
-    /// `N`: attention heads a layer.
+    /// `N`: attention heads per layer.
     pub num_attention_heads: i64,
     /// `I`: width of the feed-forward layer.
     pub intermediate_size: i64,
@@ -32,7 +32,7 @@ pub struct Config {
     pub hidden_dropout_prob: f64,
     #[serde(default = "default_dropout")]
     pub attention_probs_dropout_prob: f64,
-    /// Dropout before the classifier; the hidden dropout where it is not given.
+    /// Dropout before the classifier; the hidden dropout if it is not given.
     #[serde(default)]
     pub classifier_dropout: Option<f64>,
     /// Longest sentence in tokens that has position embeddings.
@@ -40,7 +40,7 @@ pub struct Config {
     /// Size of the token type (segment) table.
     #[serde(default = "default_type_vocab_size")]
     pub type_vocab_size: i64,
-    /// Standard deviation of freshly initialized weights.
+    /// Standard deviation of randomly initialized weights.
     #[serde(default = "default_initializer_range")]
     pub initializer_range: f64,
     /// Epsilon of every layer norm.
@@ -55,7 +55,7 @@ pub struct Config {
     /// The reverse of `id2label`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub label2id: BTreeMap<String, i64>,
-    /// Keys that don't matter here, kept for the tools that they matter to.
+    /// Keys that are not used here, kept for other tools.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -70,7 +70,7 @@ pub enum Architecture {
 impl Architecture {
     pub const ALL: [Architecture; 1] = [Architecture::Bert];
 
-    /// The family of a `model_type`, or why it is none.
+    /// The family of a `model_type`, or an error message.
     pub(crate) fn of(model_type: Option<&Value>) -> Result<Self, String> {
         if let Some(found) = model_type.and_then(|value| Self::deserialize(value).ok()) {
             return Ok(found);
@@ -126,12 +126,12 @@ impl Config {
         (0..self.id2label.len()).map_while(|id| self.id2label.get(&id.to_string()).cloned()).collect()
     }
 
-    /// `C`: how many classes the classifier tells apart; two where the file names fewer.
+    /// `C`: the number of classes; two if the file names fewer.
     pub fn num_classes(&self) -> i64 {
         self.id2label.len().max(2) as i64
     }
 
-    /// Sets the classes that the classifier tells apart.
+    /// Sets the names of the classes.
     pub fn set_labels(&mut self, names: &[String]) {
         self.id2label = names.iter().enumerate().map(|(id, name)| (id.to_string(), name.clone())).collect();
         self.label2id = names.iter().enumerate().map(|(id, name)| (name.clone(), id as i64)).collect();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_go_in_and_come_out_in_order() {
+    fn labels_keep_their_order() {
         let mut config = parse(MINIMAL).expect("parses");
         let names: Vec<String> = (0..12).map(|id| format!("class {id}")).collect();
         config.set_labels(&names);

@@ -1,21 +1,22 @@
-//! Why a GPU that was asked for is not available: what this machine has of all that one needs.
+//! Why a requested GPU is not available: which of the requirements of CUDA this machine meets.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a machine has of all that a GPU needs. Shown, it says each of these, and a hint for what is missing.
+/// What a machine has of everything that CUDA requires. Its `Display` lists each item, with a hint for what is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CudaFindings {
-    /// Version of the loaded NVIDIA driver, such as `570.86.15`; `None` where none is loaded.
+    /// Version of the loaded NVIDIA driver, such as `570.86.15`; `None` if none is loaded.
     pub driver: Option<String>,
     /// The graphics cards' device files, in order: `/dev/nvidia0` and so on.
     pub devices: Vec<String>,
-    /// The value of `CUDA_VISIBLE_DEVICES`, where it is set.
+    /// The value of `CUDA_VISIBLE_DEVICES`, if it is set.
     pub visible_devices: Option<String>,
-    /// The version that libtorch's folder states, such as `2.11.0+cu128`.
+    /// The version in libtorch's folder, such as `2.11.0+cu128`.
     pub libtorch: Option<String>,
-    /// The CUDA that libtorch was built with, as CUDA writes it: 12080 for 12.8. `None` for a build for the CPU alone.
+    /// The CUDA version that libtorch was built with, in CUDA's own format: 12080 for 12.8. `None` for a CPU-only
+    /// build.
     pub cuda: Option<i64>,
 }
 
@@ -32,7 +33,7 @@ impl CudaFindings {
         }
     }
 
-    /// Whether `CUDA_VISIBLE_DEVICES` names no GPU that there could be: what stands after a negative number is ignored.
+    /// Whether `CUDA_VISIBLE_DEVICES` hides every GPU. CUDA ignores everything after the first invalid entry.
     fn all_hidden(&self) -> bool {
         self.visible_devices.as_ref().is_some_and(|value| {
             let first = value.split(',').next().unwrap_or_default().trim();
@@ -40,8 +41,8 @@ impl CudaFindings {
         })
     }
 
-    /// The oldest driver that CUDA's compatibility table allows, where this one is older.
-    fn driver_needed(&self) -> Option<&'static str> {
+    /// The oldest driver that CUDA's compatibility table allows, if the loaded one is older.
+    fn minimum_driver(&self) -> Option<&'static str> {
         let needed = match self.cuda? / 1000 {
             11 => "450.80",
             12 => "525.60",
@@ -62,21 +63,21 @@ impl CudaFindings {
         }
         match (&self.driver, self.devices.is_empty()) {
             (None, true) => hints.push(
-                "where there is a GPU, install NVIDIA's driver; a container must be started with its GPUs, as by \
-                 `--gpus all`"
+                "if there is a GPU, install NVIDIA's driver; a container must be started with access to the GPUs, for \
+                 example with `--gpus all`"
                     .to_owned(),
             ),
             (None, false) => hints.push("load NVIDIA's driver: `nvidia-smi` shows why it is not loaded".to_owned()),
             (Some(_), true) => hints.push(
-                "a container must be started with its GPUs, as by `--gpus all`; elsewhere `nvidia-smi` makes the \
-                 device files"
+                "a container must be started with access to the GPUs, for example with `--gpus all`; elsewhere \
+                 `nvidia-smi` creates the device files"
                     .to_owned(),
             ),
             (Some(_), false) => {}
         }
         if self.all_hidden() {
             hints.push("unset CUDA_VISIBLE_DEVICES".to_owned());
-        } else if let Some(needed) = self.driver_needed() {
+        } else if let Some(needed) = self.minimum_driver() {
             hints.push(format!("this CUDA needs driver {needed} or newer"));
         } else if hints.is_empty() {
             hints.push(match self.visible_devices {
@@ -84,7 +85,7 @@ impl CudaFindings {
                 None => "see whether `nvidia-smi` shows the GPU; after an update of the driver, restart".to_owned(),
             });
         }
-        hints.push("--device cpu trains without".to_owned());
+        hints.push("--device cpu trains without a GPU".to_owned());
         hints
     }
 }
@@ -97,14 +98,14 @@ impl fmt::Display for CudaFindings {
         }
         match self.devices.as_slice() {
             [] => write!(formatter, "there is no /dev/nvidia0, ")?,
-            [one] => write!(formatter, "{one} is there, ")?,
-            several => write!(formatter, "{} are there, ", several.join(", "))?,
+            [one] => write!(formatter, "{one} exists, ")?,
+            several => write!(formatter, "{} exist, ", several.join(", "))?,
         }
         match &self.visible_devices {
             Some(value) if self.all_hidden() => {
                 write!(formatter, "CUDA_VISIBLE_DEVICES=\"{value}\" hides every GPU, ")?
             }
-            Some(value) => write!(formatter, "CUDA_VISIBLE_DEVICES=\"{value}\" hides all others, ")?,
+            Some(value) => write!(formatter, "CUDA_VISIBLE_DEVICES=\"{value}\" hides all other GPUs, ")?,
             None => {}
         }
         let libtorch = self.libtorch.as_ref().map_or(String::new(), |version| format!(" {version}"));
@@ -116,13 +117,13 @@ impl fmt::Display for CudaFindings {
                     "and libtorch{libtorch} is a build for CUDA {major}.{minor} that finds no usable GPU"
                 )?;
             }
-            None => write!(formatter, "and libtorch{libtorch} is a build for the CPU alone")?,
+            None => write!(formatter, "and libtorch{libtorch} is a CPU-only build")?,
         }
         write!(formatter, " (hint: {})", self.hints().join("; "))
     }
 }
 
-/// The version in what the driver says of itself: the first word with digits and dots alone.
+/// The version in the driver's description of itself: the first word that consists of digits and dots.
 fn driver_version(text: &str) -> Option<String> {
     let is_version = |word: &&str| {
         let mut parts = word.split('.');
@@ -131,7 +132,7 @@ fn driver_version(text: &str) -> Option<String> {
     text.lines().next()?.split_whitespace().find(is_version).map(str::to_owned)
 }
 
-/// The graphics cards among the files of `/dev`, by their numbers.
+/// The device files of the graphics cards in `/dev`, ordered by number.
 fn device_files(folder: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let number = |name: &str| name.strip_prefix("nvidia").and_then(|number| number.parse::<u32>().ok());
@@ -144,7 +145,7 @@ fn device_files(folder: &Path) -> Vec<String> {
 /// The version of the libtorch that this process has loaded.
 fn libtorch_version() -> Option<String> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    stated_version(&libtorch_folder(&maps)?)
+    version_in_folder(&libtorch_folder(&maps)?)
 }
 
 /// The folder above `lib/libtorch_cpu.so` among the mapped files.
@@ -156,8 +157,8 @@ fn libtorch_folder(maps: &str) -> Option<PathBuf> {
     Some(path.parent()?.parent()?.to_owned())
 }
 
-/// What libtorch's `build-version` or, in an installed PyTorch, `version.py` says.
-fn stated_version(folder: &Path) -> Option<String> {
+/// The version in libtorch's `build-version` or, in an installed PyTorch, `version.py`.
+fn version_in_folder(folder: &Path) -> Option<String> {
     if let Ok(text) = fs::read_to_string(folder.join("build-version")) {
         return Some(text.trim().to_owned());
     }
@@ -195,26 +196,26 @@ mod tests {
         assert_eq!(
             crate::ModelError::NoCuda(Box::new(nothing())).to_string(),
             "--device cuda is not available: no NVIDIA driver is loaded, there is no /dev/nvidia0, and libtorch 2.11.0 is \
-             a build for the CPU alone (hint: `cargo xtask setup --cuda` installs a libtorch with CUDA; where there is \
-             a GPU, install NVIDIA's driver; a container must be started with its GPUs, as by `--gpus all`; --device \
-             cpu trains without)"
+             a CPU-only build (hint: `cargo xtask setup --cuda` installs a libtorch with CUDA; if there is a GPU, \
+             install NVIDIA's driver; a container must be started with access to the GPUs, for example with \
+             `--gpus all`; --device cpu trains without a GPU)"
         );
     }
 
     #[test]
-    fn everything_there_and_yet_no_gpu() {
+    fn everything_is_present_but_no_gpu_is_usable() {
         assert_eq!(
             everything().to_string(),
-            "NVIDIA driver 570.86.15 is loaded, /dev/nvidia0, /dev/nvidia1 are there, and libtorch 2.11.0+cu128 is a \
+            "NVIDIA driver 570.86.15 is loaded, /dev/nvidia0, /dev/nvidia1 exist, and libtorch 2.11.0+cu128 is a \
              build for CUDA 12.8 that finds no usable GPU (hint: see whether `nvidia-smi` shows the GPU; after an \
-             update of the driver, restart; --device cpu trains without)"
+             update of the driver, restart; --device cpu trains without a GPU)"
         );
     }
 
     #[test]
     fn only_the_build_is_wrong() {
         let text = CudaFindings { cuda: None, libtorch: None, ..everything() }.to_string();
-        assert!(text.contains("and libtorch is a build for the CPU alone"), "{text}");
+        assert!(text.contains("and libtorch is a CPU-only build"), "{text}");
         assert!(
             text.contains("(hint: `cargo xtask setup --cuda` installs a libtorch with CUDA; --device cpu"),
             "{text}"
@@ -229,16 +230,16 @@ mod tests {
             assert!(text.contains("(hint: unset CUDA_VISIBLE_DEVICES; --device cpu"), "{text}");
         }
         let text = CudaFindings { visible_devices: Some("7".into()), ..everything() }.to_string();
-        assert!(text.contains("CUDA_VISIBLE_DEVICES=\"7\" hides all others"), "{text}");
+        assert!(text.contains("CUDA_VISIBLE_DEVICES=\"7\" hides all other GPUs"), "{text}");
         assert!(text.contains("unset CUDA_VISIBLE_DEVICES, then"), "{text}");
     }
 
     #[test]
-    fn a_driver_without_device_files_and_the_other_way_round() {
+    fn a_driver_without_device_files_and_device_files_without_a_driver() {
         let text = CudaFindings { devices: Vec::new(), ..everything() }.to_string();
         assert!(text.contains("driver 570.86.15 is loaded, there is no /dev/nvidia0") && text.contains("--gpus all"));
         let text = CudaFindings { driver: None, devices: vec!["/dev/nvidia0".into()], ..everything() }.to_string();
-        assert!(text.contains("no NVIDIA driver is loaded, /dev/nvidia0 is there") && text.contains("load NVIDIA's"));
+        assert!(text.contains("no NVIDIA driver is loaded, /dev/nvidia0 exists") && text.contains("load NVIDIA's"));
     }
 
     #[test]
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_says_its_version_in_either_way() {
+    fn driver_version_of_closed_and_open_modules() {
         let closed = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\nGCC version:  gcc 12.3.0";
         let open =
             "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build  (builder)  Thu Jan 1";
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn cards_are_told_from_the_drivers_other_files() {
+    fn device_files_are_those_of_cards_only() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm", "null"] {
             fs::write(folder.path().join(name), "").unwrap();
@@ -272,23 +273,23 @@ mod tests {
     }
 
     #[test]
-    fn libtorch_states_its_version_in_either_way() {
+    fn libtorch_version_is_read_from_either_file() {
         let maps =
             "7f0 r-xp 00000000 fd:00 1  /usr/lib/libc.so.6\n7f1 r-xp 0 fd:00 2  /a b/libtorch/lib/libtorch_cpu.so\n";
         assert_eq!(libtorch_folder(maps), Some("/a b/libtorch".into()));
         assert_eq!(libtorch_folder("7f0 rw-p 00000000 00:00 0\n"), None);
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(stated_version(folder.path()), None);
+        assert_eq!(version_in_folder(folder.path()), None);
         fs::write(folder.path().join("version.py"), "from typing import Optional\n__version__ = '2.11.0+cu128'\n")
             .unwrap();
-        assert_eq!(stated_version(folder.path()).as_deref(), Some("2.11.0+cu128"));
+        assert_eq!(version_in_folder(folder.path()).as_deref(), Some("2.11.0+cu128"));
         fs::write(folder.path().join("build-version"), "2.11.0\n").unwrap();
-        assert_eq!(stated_version(folder.path()).as_deref(), Some("2.11.0"));
+        assert_eq!(version_in_folder(folder.path()).as_deref(), Some("2.11.0"));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn this_process_has_a_libtorch_of_the_version_that_tch_speaks_to() {
+    fn this_process_has_the_libtorch_version_that_tch_requires() {
         let version = CudaFindings::gather().libtorch.expect("libtorch is linked");
         assert!(version.starts_with("2.11.0"), "{version}");
     }

@@ -1,4 +1,4 @@
-//! The device that computes.
+//! The device to compute on.
 
 use tch::Device;
 
@@ -8,20 +8,21 @@ use crate::error::ModelError;
 /// Where the model computes, as the user chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum DeviceChoice {
-    /// The first CUDA device where there is a usable one, else the CPU.
+    /// The first CUDA device if one is usable, otherwise the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The first CUDA device; an error where there is none.
+    /// The first CUDA device; an error if there is none.
     #[value(aliases = ["gpu"])]
     Cuda,
 }
 
 impl DeviceChoice {
+    /// The device to compute on.
     ///
     /// # Errors
-    /// [`ModelError::NoCuda`] where CUDA is chosen by name and not usable: never quietly the CPU.
+    /// [`ModelError::NoCuda`] if CUDA is requested by name but not usable: there is no silent fallback to the CPU.
     pub fn device(self) -> Result<Device, ModelError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),

@@ -1,8 +1,8 @@
 //! Dropout masks as a pure function of `(seed, step, rank, site)`.
 //!
 //! libtorch's generator is a sequential stream whose state would have to be stored to resume a run, and it costs more
-//! than a layer norm. Here a site is a key, from which the forward and the backward pass each draw the same mask
-//! ([`kernels::dropout`]): no state is stored, and no mask is kept.
+//! than a layer norm. Here each site (one place in the model that applies dropout) has a key, from which the
+//! forward and the backward pass compute the same mask ([`kernels::dropout`]): neither state nor masks are stored.
 
 use std::cell::Cell;
 
@@ -18,7 +18,7 @@ pub struct DropoutStream {
     site: Cell<u64>,
 }
 
-/// One place where elements are dropped, in one step.
+/// One place that applies dropout, in one step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Site {
     key: u64,
@@ -31,8 +31,8 @@ impl DropoutStream {
         Self { key: mix64(mix64(mix64(seed) ^ step) ^ rank), site: Cell::new(0) }
     }
 
-    /// The next site, where an element becomes 0 with probability `p` and else is multiplied by `1 / (1 - p)`. `None` for
-    /// `p = 0`.
+    /// The next site, where an element becomes 0 with probability `p` and otherwise is multiplied by `1 / (1 - p)`.
+    /// `None` for `p = 0`.
     ///
     /// Each call is a new site; the sites follow each other in the fixed order of the forward pass.
     pub(crate) fn site(&self, p: f64) -> Option<Site> {
@@ -60,7 +60,7 @@ impl Site {
         }
     }
 
-    /// The mask of attention's probabilities: `[B, N, Sq, S]`. What it holds for padded queries or keys means nothing.
+    /// The mask of attention's probabilities: `[B, N, Sq, S]`. Its values for padded queries or keys are not used.
     pub(crate) fn attention_tensor(
         &self,
         inputs: &Inputs,
@@ -69,15 +69,15 @@ impl Site {
         kind: Kind,
         device: Device,
     ) -> Tensor {
-        let (batch, longest) = (inputs.batch_size(), inputs.max_seqlen());
-        let queries = if rows == RowSelection::All { longest } else { 1 };
-        let shape = [batch, heads, queries, longest];
+        let (batch, max_seqlen) = (inputs.batch_size(), inputs.max_seqlen());
+        let queries = if rows == RowSelection::All { max_seqlen } else { 1 };
+        let shape = [batch, heads, queries, max_seqlen];
         let Some(mask) = self.mask().filter(|_| device == Device::Cpu) else {
             return self.sample_on_device(&shape, kind, device);
         };
         let cu_seqlens = inputs.cu_seqlens_of(rows);
         let mut factors = vec![0f32; shape.iter().product::<i64>() as usize];
-        for (index, factors) in factors.chunks_exact_mut(longest as usize).enumerate() {
+        for (index, factors) in factors.chunks_exact_mut(max_seqlen as usize).enumerate() {
             let (head, query) = (index as i64 / queries % heads, index as i64 % queries);
             let sentence = index as i64 / queries / heads;
             let row = cu_seqlens[sentence as usize] as i64 + query;
@@ -86,7 +86,7 @@ impl Site {
         Tensor::from_slice(&factors).view(shape).to_kind(kind)
     }
 
-    /// By the device's own generator, seeded for this site alone.
+    /// A mask from the device's own generator, seeded for this site alone.
     fn sample_on_device(&self, shape: &[i64], kind: Kind, device: Device) -> Tensor {
         tch::manual_seed((self.key >> 1) as i64);
         let mut keep = Tensor::empty(shape, (kind, device)).bernoulli_float_(1.0 - self.p);

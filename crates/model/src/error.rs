@@ -1,4 +1,4 @@
-//! What can go wrong between a model folder and a model.
+//! Errors of loading, checking and saving a model.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub enum ModelError {
     /// A file of a model that could not be written.
     #[error("{}: {}", .0, .0.source)]
     Disk(#[from] disk::DiskError),
-    /// `config.json` doesn't describe a model that this crate knows.
+    /// `config.json` doesn't describe a model that this crate supports.
     #[error("{path}: {message}", path = path.display())]
     Config {
         path: PathBuf,
@@ -32,24 +32,24 @@ pub enum ModelError {
         path = path.display()
     )]
     Pickle { path: PathBuf },
-    /// Names, shapes or types in the file don't fit the configuration.
+    /// Names, shapes or dtypes in the file don't match the configuration.
     #[error("{path}: the tensors don't fit config.json{details}", path = path.display())]
     Mismatch {
         path: PathBuf,
-        /// Lists of missing, misshapen and wrongly typed tensors, one a line.
+        /// Lists of the tensors that are missing or have a wrong shape or dtype, one per line.
         details: String,
     },
-    /// CUDA asked for and not usable.
+    /// CUDA was requested but is not usable.
     #[error("--device cuda is not available: {0}")]
     NoCuda(Box<CudaFindings>),
-    /// A tensor whose memory can't be worked on in place, or a gradient that doesn't fit.
+    /// A tensor whose memory can't be used as a slice, or a gradient of the wrong shape.
     #[error("{name}: expected {needed}, found {found}")]
     UnfitTensor {
-        /// The parameter's name, or what else it is.
+        /// The parameter's name, or a description of the tensor.
         name: String,
-        /// Kind, layout and device, or the shape.
+        /// Dtype, layout and device, or the shape.
         found: String,
-        /// The same of what would fit.
+        /// The same of what is expected.
         needed: String,
     },
     /// libtorch refused an operation.

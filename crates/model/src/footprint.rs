@@ -1,16 +1,17 @@
-//! How many bytes a model and its passes take, from the configuration alone: for asking before anything is loaded.
+//! Estimates the memory of a model and its passes from the configuration alone, before anything is loaded.
 //!
-//! Of parameters it follows from what the architecture says of them; of passes from what `layers/` and `head.rs` keep on
-//! their tapes on a CPU. A change that keeps another tensor there changes a term here. With the letters of the crate, `T` rounded
-//! up as `inputs.rs` does, and `e` bytes an activation (4 or 2); sums, means and deviations are fp32:
+//! The size of the parameters follows from what the architecture declares; the size of the passes from what `layers/`
+//! and `head.rs` save for the backward pass on a CPU. A change that saves another tensor there must add a term here.
+//! With the crate's shape letters, `T` rounded up as in `inputs.rs`, and `e` bytes per activation (4 or 2); sums, means
+//! and standard deviations are fp32:
 //!
 //! ```text
 //! embeddings      TD                       the norm's input
-//! a layer         8 TD + TI                hidden; query, key, value; context; both norms' inputs; the feed-forward's input
-//!                                          and what is before its activation
+//! each layer      8 TD + TI                hidden; query, key, value; context; the inputs of both norms, the
+//!                                          feed-forward and its activation
 //! the last layer  3 TD + B (6 D + I)       hidden, key, value, and the same as above for the rows of [CLS] alone
-//! sums            TN + 4 T a layer, 2 T    each softmax's, each norm's two
-//! backward        8 TD + 2 TI              at once in a layer's feed-forward, which needs more than the rest
+//! sums            TN + 4 T per layer, 2 T  log-sum-exp of each softmax, mean and deviation of each norm
+//! backward        8 TD + 2 TI              working memory of the feed-forward, which needs the most
 //! forward         4 TD + 2 TI              without a tape
 //! ```
 
@@ -24,12 +25,12 @@ impl ParameterSpec {
         4 * self.elements()
     }
 
-    /// Bytes of the compute tensor; 0 where it is the master itself.
+    /// Bytes of the compute tensor; 0 if it is the master itself.
     pub fn compute_bytes(&self, precision: Precision) -> u64 {
         if self.traits.always_fp32 || precision == Precision::Fp32 { 0 } else { 2 * self.elements() }
     }
 
-    /// Bytes of the gradient of one pass; where it comes as [rows](Self::has_row_gradient), of one row.
+    /// Bytes of the gradient of one pass; of one row if the gradient [consists of rows](Self::has_row_gradient).
     pub fn gradient_bytes(&self, precision: Precision) -> u64 {
         match self.traits.gradient {
             GradientForm::Rows => 4 * self.elements() / self.shape[0] as u64,
@@ -38,7 +39,8 @@ impl ParameterSpec {
         }
     }
 
-    /// Whether the gradient comes as rows: as many as a batch has different tokens, so at most [`BatchShape::tokens`].
+    /// Whether the gradient consists of rows: one for each distinct token of a batch, so at most
+    /// [`BatchShape::tokens`].
     pub fn has_row_gradient(&self) -> bool {
         self.traits.gradient == GradientForm::Rows
     }
@@ -48,14 +50,14 @@ impl ParameterSpec {
     }
 }
 
-/// What of a token-packed batch decides the memory of its pass.
+/// The sizes of a token-packed batch that determine the memory of its pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BatchShape {
     /// `B`.
     pub sentences: u64,
     /// `T`: tokens in all sentences.
     pub tokens: u64,
-    /// `S`: tokens in the longest.
+    /// `S`: tokens in the longest sentence.
     pub longest: u64,
 }
 
@@ -73,41 +75,42 @@ impl BatchShape {
 /// Bytes of a training pass over a batch, without parameters and gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PassSize {
-    /// What the forward pass keeps for the backward pass.
+    /// Tensors that the forward pass saves for the backward pass.
     pub tape: u64,
-    /// What a layer's backward pass has besides at once.
+    /// Additional memory of a layer's backward pass.
     pub working: u64,
 }
 
 impl Config {
     /// Bytes of a training pass over a batch.
     pub fn training_pass(&self, precision: Precision, batch: BatchShape) -> PassSize {
-        let [t, b, d, i, n, e] = self.letters(precision, batch);
+        let [t, b, d, i, n, e] = self.dimensions(precision, batch);
         let layers = self.num_hidden_layers as u64;
         let last = 3 * t * d + b * (6 * d + i);
         let sums = (layers - 1) * t * (n + 4) + b * (n + 4) + 2 * t;
         PassSize {
-            tape: e * (t * d + (layers - 1) * (8 * t * d + t * i) + last) + 4 * sums + indices(t),
+            tape: e * (t * d + (layers - 1) * (8 * t * d + t * i) + last) + 4 * sums + index_bytes(t),
             working: e * (8 * t * d + 2 * t * i),
         }
     }
 
-    /// Bytes of a pass without a tape, as evaluation and prediction make it.
+    /// Bytes of a pass without a tape, as in evaluation and prediction.
     pub fn forward_pass(&self, precision: Precision, batch: BatchShape) -> u64 {
-        let [t, _, d, i, _, e] = self.letters(precision, batch);
-        e * (4 * t * d + 2 * t * i) + indices(t)
+        let [t, _, d, i, _, e] = self.dimensions(precision, batch);
+        e * (4 * t * d + 2 * t * i) + index_bytes(t)
     }
 
     /// `[T, B, D, I, N, e]`.
-    fn letters(&self, precision: Precision, batch: BatchShape) -> [u64; 6] {
+    fn dimensions(&self, precision: Precision, batch: BatchShape) -> [u64; 6] {
         let t = batch.tokens.next_multiple_of(ROW_BLOCK as u64);
         let [d, i, n] = [self.hidden_size, self.intermediate_size, self.num_attention_heads].map(|size| size as u64);
         [t, batch.sentences, d, i, n, if precision == Precision::Fp32 { 4 } else { 2 }]
     }
 }
 
-/// The lists of `inputs.rs`, 8 bytes an element: ids, positions, distinct ids and where they are, and the two groups.
-fn indices(t: u64) -> u64 {
+/// Bytes of the index lists of `inputs.rs`, 8 per element: ids, positions, distinct ids and their positions, two
+/// groups.
+fn index_bytes(t: u64) -> u64 {
     8 * 8 * t
 }
 
@@ -159,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_its_longest_and_its_sum() {
+    fn batch_shape_counts_sentences_and_tokens() {
         let expected = BatchShape { sentences: 3, tokens: 12, longest: 7 };
         assert_eq!(BatchShape::of([4, 7, 1]), expected);
         assert_eq!(BatchShape::of([]), BatchShape::default());
     }
 
     #[test]
-    fn a_pass_in_figures() {
+    fn pass_size_matches_the_formulas() {
         // B = 2, T = 8 and so 16, D = 8, I = 16, N = 2.
         let batch = BatchShape { sentences: 2, tokens: 8, longest: 5 };
         let (embeddings, layer, last) = (128, 8 * 128 + 256, 3 * 128 + 2 * (48 + 16));

@@ -1,12 +1,12 @@
 //! The classification head on `[CLS]`: a dense layer with its activation (BERT's pooler), dropout, and the classifier.
 //!
-//! It computes in fp32 at either precision: it sees one row a sentence, and logits are then not rounded.
+//! It always computes in fp32: it has only one row per sentence, and this way the logits are not rounded.
 
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
 use crate::dropout::Site;
-use crate::layers::layer_norm::times;
+use crate::layers::layer_norm::apply_dropout;
 use crate::layers::linear::Linear;
 use crate::pass::{Backward, Forward};
 
@@ -37,15 +37,15 @@ impl Head {
         let before = self.dense.forward(&cls, pass.parameters); // [B, D]
         let after = self.activation.forward_aten(&before);
         let site = pass.site(self.dropout);
-        let logits = self.classifier.forward(&times(&after, site), pass.parameters);
+        let logits = self.classifier.forward(&apply_dropout(&after, site), pass.parameters);
         (logits, Saved { cls, before, after, site })
     }
 
     /// The gradient of the hidden states, `[B, D]` fp32, from that of the logits.
     pub(crate) fn backward(&self, saved: &Saved, dlogits: &Tensor, pass: &mut Backward) -> Tensor {
         let Saved { cls, before, after, site } = saved;
-        self.classifier.backward_weights(&times(after, *site), dlogits, pass);
-        let dafter = times(&self.classifier.backward_input(dlogits, pass.parameters), *site);
+        self.classifier.backward_weights(&apply_dropout(after, *site), dlogits, pass);
+        let dafter = apply_dropout(&self.classifier.backward_input(dlogits, pass.parameters), *site);
         let dbefore = self.activation.backward_aten(&dafter, before); // [B, D]
         self.dense.backward_weights(cls, &dbefore, pass);
         self.dense.backward_input(&dbefore, pass.parameters)

@@ -1,13 +1,14 @@
-//! Fresh parameters.
+//! Random initialization of parameters.
 
 use kernels::dropout::mix64;
 use tch::{Device, Kind, Tensor};
 
 use crate::builder::{Initial, ParameterSpec};
 
-/// The fp32 tensor of a fresh parameter, on the CPU. `range` is the standard deviation of normal weights, the configuration's
-/// `initializer_range`. It depends on the seed and its own name alone, so that adding a parameter never changes another.
-pub(crate) fn fresh(spec: &ParameterSpec, seed: u64, range: f64) -> Tensor {
+/// The initial fp32 tensor of a parameter, on the CPU. `range` is the standard deviation of normal weights, the
+/// configuration's `initializer_range`. The values depend only on the seed and the parameter's name, so that adding a
+/// parameter never changes another.
+pub(crate) fn initialize(spec: &ParameterSpec, seed: u64, range: f64) -> Tensor {
     let options = (Kind::Float, Device::Cpu);
     match spec.traits.initial {
         Initial::Zeros => Tensor::zeros(&spec.shape, options),

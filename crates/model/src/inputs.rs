@@ -1,36 +1,36 @@
 //! A token-packed batch on its device: sentences one after another, no padding.
 //!
-//! The CPU's kernels read the batch as it is. Elsewhere attention wants sentences apart: for it, the packed rows are spread
-//! to `[B, S]` slots and gathered back; both directions are index lists made here, when they are first asked for.
+//! The CPU kernels read the packed batch directly. On other devices attention needs padded sentences: the packed rows
+//! are copied to `[B, S]` slots and back, by index tensors that are created here on first use.
 
 use std::cell::OnceCell;
 
 use kernels::rows::Groups;
 use tch::{Device, Tensor};
 
-/// On a CPU the packed rows are made a multiple of this many. Products with an odd number of rows are a tenth slower, and
-/// those of a size that has been there before need no new code from oneDNN's generator.
+/// On a CPU the number of packed rows is rounded up to a multiple of this. Matrix products with an odd number of rows
+/// are a tenth slower, and for a size that occurred before oneDNN doesn't have to generate code again.
 pub(crate) const ROW_BLOCK: usize = 16;
 
 /// One batch of single sentences.
 #[derive(Debug)]
 pub struct Inputs {
     device: Device,
-    /// `[R]`, of which the first `T` are tokens and the rest is there for the products' sake ([`ROW_BLOCK`]): id 0 at
-    /// position 0. No sentence owns those rows, so attention leaves zeros there and their gradients are zero.
+    /// `[R]`, of which the first `T` are tokens and the rest is padding for faster products ([`ROW_BLOCK`]): id 0 at
+    /// position 0. The padding belongs to no sentence: its attention output and its gradients are zero.
     pub(crate) input_ids: Vec<i64>,
     /// `[R]`: 0, 1, 2, … in each sentence.
     pub(crate) position_ids: Vec<i64>,
-    /// `[B]` int64: where each sentence's `[CLS]` lies among the packed tokens.
+    /// `[B]` int64: the row of each sentence's `[CLS]` among the packed tokens.
     pub(crate) cls_rows: Tensor,
     /// `[U]` int64: the distinct token ids, ascending.
     pub(crate) unique_ids: Tensor,
     /// `[T]`: position of each token's id in `unique_ids`.
     unique_inverse: Vec<usize>,
     cu_seqlens: Vec<usize>,
-    /// `0, 1, …, B`: where sentences begin that have one row each.
+    /// `0, 1, …, B`: the `cu_seqlens` of sentences with one row each.
     cu_cls: Vec<usize>,
-    longest: usize,
+    max_seqlen: usize,
     indices: OnceCell<Indices>,
     padding: OnceCell<Padding>,
 }
@@ -44,7 +44,7 @@ pub(crate) enum RowSelection {
     Cls,
 }
 
-/// Index lists as tensors, for devices without kernels of ours.
+/// Indices as tensors, for devices that the kernels don't support.
 #[derive(Debug)]
 pub(crate) struct Indices {
     /// `[T]` int64 each.
@@ -57,14 +57,14 @@ pub(crate) struct Indices {
 #[derive(Debug)]
 pub(crate) struct Padding {
     pub(crate) batch: i64,
-    pub(crate) longest: i64,
-    /// `None` where every sentence is equally long and the slots are the rows.
+    pub(crate) max_seqlen: i64,
+    /// `None` if all sentences have the same length, so that the slots are the rows.
     ragged: Option<Ragged>,
 }
 
 #[derive(Debug)]
 struct Ragged {
-    /// `[B * S]` int64: the packed row of each slot; slots past a sentence's end name its last token.
+    /// `[B * S]` int64: the packed row of each slot; slots past a sentence's end refer to its last token.
     row_of_slot: Tensor,
     /// `[T]` int64: the slot of each packed row.
     slot_of_row: Tensor,
@@ -90,25 +90,25 @@ impl Inputs {
         let mut unique_ids = input_ids.to_vec();
         unique_ids.sort_unstable();
         unique_ids.dedup();
-        // Every id is in the list, so the search always succeeds; `partition_point` finds the same index without a branch.
+        // Every id is in the list, so `partition_point` finds its index; unlike `binary_search` it needs no branch.
         let position = |id: &i64| unique_ids.partition_point(|other| other < id);
         let to_device = |list: &[i64]| Tensor::from_slice(list).to_device(device);
         let rows = if device == Device::Cpu { input_ids.len().next_multiple_of(ROW_BLOCK) } else { input_ids.len() };
-        let filled = |list: &mut Vec<i64>| list.resize(rows, 0);
-        let (mut rows_ids, mut position_ids) = (input_ids.to_vec(), Vec::with_capacity(rows));
+        let pad_to_rows = |list: &mut Vec<i64>| list.resize(rows, 0);
+        let (mut padded_ids, mut position_ids) = (input_ids.to_vec(), Vec::with_capacity(rows));
         position_ids.extend(cu_seqlens.windows(2).flat_map(|pair| 0..pair[1] - pair[0]));
-        filled(&mut rows_ids);
-        filled(&mut position_ids);
+        pad_to_rows(&mut padded_ids);
+        pad_to_rows(&mut position_ids);
         Self {
             device,
-            input_ids: rows_ids,
+            input_ids: padded_ids,
             position_ids,
             cls_rows: to_device(&cu_seqlens[..cu_seqlens.len() - 1]),
             unique_inverse: input_ids.iter().map(position).collect(),
             unique_ids: to_device(&unique_ids),
             cu_seqlens: cu_seqlens.iter().map(|&start| start as usize).collect(),
             cu_cls: (0..cu_seqlens.len()).collect(),
-            longest: cu_seqlens.windows(2).map(|pair| (pair[1] - pair[0]) as usize).max().unwrap_or(0),
+            max_seqlen: cu_seqlens.windows(2).map(|pair| (pair[1] - pair[0]) as usize).max().unwrap_or(0),
             indices: OnceCell::new(),
             padding: OnceCell::new(),
         }
@@ -124,17 +124,17 @@ impl Inputs {
         self.unique_inverse.len() as i64
     }
 
-    /// `R`: number of rows, tokens and others.
+    /// `R`: number of rows, including padding.
     pub(crate) fn row_count(&self) -> i64 {
         self.input_ids.len() as i64
     }
 
     /// `S`: tokens in the longest sentence.
     pub fn max_seqlen(&self) -> i64 {
-        self.longest as i64
+        self.max_seqlen as i64
     }
 
-    /// Where each sentence begins among these rows, and where the last one ends.
+    /// The first row of each sentence among the selected rows, and the end of the last one.
     pub(crate) fn cu_seqlens_of(&self, rows: RowSelection) -> &[usize] {
         match rows {
             RowSelection::All => &self.cu_seqlens,
@@ -147,7 +147,7 @@ impl Inputs {
         Groups::new(&self.unique_inverse, self.unique_ids.numel())
     }
 
-    /// The tokens at each position, of which there are `positions` in the table.
+    /// The tokens at each position, of `positions` in the embedding table.
     pub(crate) fn tokens_by_position(&self, positions: usize) -> Groups {
         let tokens = &self.position_ids[..self.unique_inverse.len()];
         let group_of: Vec<usize> = tokens.iter().map(|&position| position as usize).collect();
@@ -178,30 +178,30 @@ impl Padding {
     fn new(cu_seqlens: &[i64], device: Device) -> Self {
         let lengths = || cu_seqlens.windows(2).map(|pair| pair[1] - pair[0]);
         let batch = cu_seqlens.len() as i64 - 1;
-        let longest = lengths().max().unwrap_or(0);
-        if lengths().all(|length| length == longest) {
-            return Self { batch, longest, ragged: None };
+        let max_seqlen = lengths().max().unwrap_or(0);
+        if lengths().all(|length| length == max_seqlen) {
+            return Self { batch, max_seqlen, ragged: None };
         }
-        let slots = || (0..batch).flat_map(|sentence| (0..longest).map(move |slot| (sentence as usize, slot)));
+        let slots = || (0..batch).flat_map(|sentence| (0..max_seqlen).map(move |slot| (sentence as usize, slot)));
         let row_of_slot: Vec<i64> =
             slots().map(|(b, slot)| (cu_seqlens[b] + slot).min(cu_seqlens[b + 1] - 1)).collect();
         let is_token: Vec<bool> = slots().map(|(b, slot)| slot < cu_seqlens[b + 1] - cu_seqlens[b]).collect();
         let slot_of_row: Vec<i64> = (0..batch)
             .zip(lengths())
-            .flat_map(|(sentence, length)| (0..length).map(move |slot| sentence * longest + slot))
+            .flat_map(|(sentence, length)| (0..length).map(move |slot| sentence * max_seqlen + slot))
             .collect();
         let ragged = Ragged {
             row_of_slot: Tensor::from_slice(&row_of_slot).to_device(device),
             slot_of_row: Tensor::from_slice(&slot_of_row).to_device(device),
-            is_token: Tensor::from_slice(&is_token).view([batch, 1, 1, longest]).to_device(device),
+            is_token: Tensor::from_slice(&is_token).view([batch, 1, 1, max_seqlen]).to_device(device),
         };
-        Self { batch, longest, ragged: Some(ragged) }
+        Self { batch, max_seqlen, ragged: Some(ragged) }
     }
 
     /// `[T, W]` to `[B * S, W]`. Slots past a sentence's end repeat its last row: finite, and masked by the caller.
     pub(crate) fn pad(&self, packed: &Tensor) -> Tensor {
         match &self.ragged {
-            None => packed.narrow(0, 0, self.batch * self.longest),
+            None => packed.narrow(0, 0, self.batch * self.max_seqlen),
             Some(ragged) => packed.index_select(0, &ragged.row_of_slot),
         }
     }
@@ -211,7 +211,7 @@ impl Padding {
         match &self.ragged {
             None => packed.shallow_clone(),
             Some(ragged) => packed
-                .new_zeros([self.batch * self.longest, packed.size()[1]], (packed.kind(), packed.device()))
+                .new_zeros([self.batch * self.max_seqlen, packed.size()[1]], (packed.kind(), packed.device()))
                 .index_copy_(0, &ragged.slot_of_row, packed),
         }
     }

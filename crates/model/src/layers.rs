@@ -1,5 +1,5 @@
-//! What the architectures are built of: each layer with its forward pass, its explicit backward pass, and what its
-//! parameters are like. Names are the architectures' to give.
+//! The layers that architectures are built of, each with its forward pass, its explicit backward pass and the traits of
+//! its parameters. The names of parameters are defined by the architectures.
 
 pub(crate) mod activation;
 pub(crate) mod attention;

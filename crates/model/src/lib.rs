@@ -2,12 +2,12 @@
 //! weights in and out.
 //!
 //! The model takes token-packed batches ([`Inputs`]), returns logits, and turns the gradient of the logits into
-//! the gradient of every parameter. It knows nothing of losses, optimizers or schedules: those live in `train`.
+//! the gradient of every parameter. Losses, optimizers and schedules are in `train`.
 //!
 //! - [`Config`]: Hugging Face's `config.json`.
 //! - [`Config::parameters`]: every parameter's name, shape and [`Role`], known without creating a tensor.
 //! - [`Parameters`]: the ordered store, under Hugging Face's names, of fp32 master weights and compute weights.
-//! - [`Config::training_pass`] and its like: how many bytes all of that takes, asked before anything is loaded.
+//! - [`Config::training_pass`] and similar functions: memory estimates, computed before anything is loaded.
 //! - [`profile`]: where a step's time goes.
 //! - [`SequenceClassifier`]: its [`load`](SequenceClassifier::load),
 //!   [`forward`](SequenceClassifier::forward) without dropout,
@@ -16,8 +16,8 @@
 //!
 //! Why an explicit backward pass instead of libtorch's autograd: the architecture is fixed, so each gradient is
 //! known in closed form. Writing it out keeps bf16 weights, fp32 statistics and row-wise embedding gradients in
-//! exactly the form the optimizer wants, without casts and without dense zero-filled tensors. Autograd stays the
-//! reference that the tests hold every gradient against.
+//! exactly the form that the optimizer needs, without casts and without dense zero-filled tensors. The tests
+//! compare every gradient with autograd.
 //!
 //! Shape letters used throughout: `T` tokens in the packed batch, `B` sentences, `S` longest sentence, `D` hidden
 //! size, `I` intermediate size, `N` attention heads, `H = D / N` head size, `C` classes.

@@ -1,8 +1,8 @@
 //! Detects that a pass failed because the GPU's memory is too small.
 //!
 //! tch reports what libtorch throws as an error from its fallible methods and as a panic with the same text from the
-//! others, which the model's passes use. Both are one outcome here: no result, and nothing changed, because a pass only
-//! reads the weights. What it had allocated is free again when it has unwound.
+//! others, which the model's passes use. Both are handled the same way here: there is no result, and nothing has
+//! changed, because a pass only reads the weights. Unwinding frees what it had allocated.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -13,17 +13,18 @@ use tch::TchError;
 
 use crate::error::ModelError;
 
-/// How libtorch's allocator, CUDA itself and cuBLAS say that the GPU's memory doesn't suffice.
+/// The messages of libtorch's allocator, CUDA and cuBLAS when the GPU's memory is too small.
 const OUT_OF_MEMORY_MESSAGES: [&str; 3] =
     ["CUDA out of memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"];
 
-/// The result of `pass`, or `None` where the GPU's memory didn't suffice for it. Any other panic continues to unwind.
+/// The result of `pass`, or `None` if the GPU's memory was too small. Any other panic continues to unwind.
 ///
 /// # Errors
-/// What `pass` returns, unless it is that.
+/// What `pass` returns, unless it is an out-of-memory error.
 pub fn catch_out_of_memory<T>(pass: impl FnOnce() -> Result<T, ModelError>) -> Result<Option<T>, ModelError> {
     install_panic_hook();
-    // The caller throws away what a pass that failed was given, or gives it whole to the next attempt.
+    // Unwind safety: after a failed pass the caller discards its arguments, or reuses them unchanged in the next
+    // attempt.
     let before = CATCHING.replace(true);
     let caught = panic::catch_unwind(AssertUnwindSafe(pass));
     CATCHING.set(before);
@@ -37,7 +38,7 @@ pub fn catch_out_of_memory<T>(pass: impl FnOnce() -> Result<T, ModelError>) -> R
 }
 
 fn is_out_of_memory(text: &str) -> bool {
-    OUT_OF_MEMORY_MESSAGES.iter().any(|sign| text.contains(sign))
+    OUT_OF_MEMORY_MESSAGES.iter().any(|known| text.contains(known))
 }
 
 /// The text of a panic.
@@ -54,11 +55,11 @@ thread_local! {
 fn install_panic_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let report = panic::take_hook();
+        let previous_hook = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
             let is_handled = CATCHING.get() && message(panic.payload()).is_some_and(is_out_of_memory);
             if !is_handled {
-                report(panic);
+                previous_hook(panic);
             }
         }));
     });
@@ -68,7 +69,7 @@ fn install_panic_hook() {
 mod tests {
     use super::*;
 
-    /// As libtorch 2.11 words it.
+    /// The message of libtorch 2.11.
     const TEXT: &str = "CUDA out of memory. Tried to allocate 2.25 GiB. GPU 0 has a total capacity of 23.68 GiB of which \
                         1.10 GiB is free.";
 
@@ -82,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_handed_on() {
+    fn a_result_is_returned() {
         assert_eq!(catch_out_of_memory(|| Ok(7)).unwrap(), Some(7));
     }
 
     #[test]
-    fn out_of_memory_is_no_result_as_error_and_as_panic() {
+    fn out_of_memory_errors_and_panics_return_none() {
         for text in [
             TEXT,
             "CUDA error: out of memory\nCUDA kernel errors might be reported elsewhere",
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn other_panics_go_on_as_they_were() {
+    fn other_panics_continue_to_unwind() {
         for error in [torch("CUDA error: device-side assert triggered"), TchError::Kind("out of memory".to_owned())] {
             let expected = format!("{error:?}");
             let fails = AssertUnwindSafe(|| catch_out_of_memory(|| unwrap_like_tch(Err(error))));
@@ -117,13 +118,13 @@ mod tests {
             let text = message(payload.as_ref()).expect("a text");
             assert!(text.contains(&expected), "{text}");
         }
-        assert!(!CATCHING.get(), "the mark is gone when a panic has passed through");
+        assert!(!CATCHING.get(), "the flag is reset after a panic");
         let payload = panic::catch_unwind(|| catch_out_of_memory::<u32>(|| panic::panic_any(17))).unwrap_err();
         assert_eq!(payload.downcast_ref(), Some(&17));
     }
 
     #[test]
-    fn libtorchs_own_panics_are_read_as_tch_makes_them() {
+    fn messages_of_real_tch_panics_are_found() {
         let payload = panic::catch_unwind(|| {
             catch_out_of_memory(|| {
                 Ok(tch::Tensor::zeros([2, 3], tch::kind::FLOAT_CPU)

@@ -2,7 +2,7 @@
 //!
 //! Every parameter has an fp32 master, which the optimizer updates and checkpoints save, and a compute tensor, which
 //! the forward and backward passes read. In fp32 the two share one storage; in bf16 the compute tensor is the
-//! master's rounded copy. What computes in fp32 at either precision (layer norms, the head) shares it there, too.
+//! master's rounded copy. Parameters that are always fp32 (layer norms, the head) share it there, too.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 use crate::builder::{ParameterId, ParameterSpec, Role, Stack};
 use crate::error::ModelError;
 
-/// One parameter: what the architecture says of it, and its tensors.
+/// One parameter: what the architecture declares about it, and its tensors.
 #[derive(Debug)]
 pub struct Parameter {
     spec: ParameterSpec,
@@ -41,7 +41,7 @@ impl Parameter {
         &self.master
     }
 
-    /// The weights that the passes read: bf16 on storage of their own, or the master itself.
+    /// The weights that the passes read: a bf16 copy, or the master itself.
     pub fn compute(&self) -> &Tensor {
         &self.compute
     }
@@ -51,7 +51,7 @@ impl Parameter {
         self.trainable
     }
 
-    /// True where the compute tensor is the master itself, so that [`sync`](Self::sync) has nothing to do.
+    /// Whether the compute tensor is the master itself, so that [`sync`](Self::sync) has nothing to do.
     pub fn is_shared(&self) -> bool {
         self.compute.data_ptr() == self.master.data_ptr()
     }
@@ -75,7 +75,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// The parameters of these specifications; `master_of` makes the fp32 master of each, on `device`, in order.
+    /// The parameters of these specifications; `master_of` returns the fp32 master of each, on `device`, in order.
     pub(crate) fn new(
         specs: Vec<ParameterSpec>,
         device: Device,
@@ -95,7 +95,7 @@ impl Parameters {
                 several => Tensor::cat(several, 0),
             };
             debug_assert!(master.is_contiguous() && master.kind() == Kind::Float);
-            // In fp32 this is another handle on the same storage.
+            // In fp32 this tensor shares the storage of the master.
             let compute = master.to_kind(compute_kind);
             let mut start = 0;
             for spec in members {
@@ -117,7 +117,7 @@ impl Parameters {
         self.list.len()
     }
 
-    /// True for a store without parameters.
+    /// Whether there are no parameters.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -143,10 +143,11 @@ impl Parameters {
         self.list.iter().any(|parameter| parameter.trainable && parameter.role() == role)
     }
 
-    /// Copies saved masters back, each to its name, and rounds them into the compute tensors. `path` is for messages.
+    /// Copies saved masters back, by name, and rounds them into the compute tensors. `path` is for messages.
     ///
     /// # Errors
-    /// [`ModelError::Mismatch`] unless the names and shapes are exactly these parameters'; nothing has changed then.
+    /// [`ModelError::Mismatch`] unless the names and shapes are exactly those of the parameters; then nothing is
+    /// changed.
     pub fn restore(&mut self, saved: &[(String, Tensor)], path: &Path) -> Result<(), ModelError> {
         let mut saved: BTreeMap<&str, &Tensor> = saved.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let (mut details, mut copies) = (String::new(), Vec::new());
@@ -180,7 +181,7 @@ impl Parameters {
         &self.list[id.0]
     }
 
-    /// The compute tensor of a stack's members together.
+    /// The compute tensor of all members of a stack.
     pub(crate) fn stacked(&self, stack: Stack) -> &Tensor {
         &self.stacks[stack.index]
     }

@@ -1,4 +1,4 @@
-//! What a pass carries through all layers.
+//! The arguments of a forward or backward pass through all layers.
 
 use crate::builder::ParameterId;
 use crate::dropout::{DropoutStream, Site};
@@ -15,13 +15,13 @@ pub(crate) struct Forward<'a> {
 }
 
 impl Forward<'_> {
-    /// The next place where elements are dropped, with probability `p`; `None` where none are.
+    /// The next place where elements are dropped, with probability `p`; `None` without dropout.
     pub(crate) fn site(&self, p: f64) -> Option<Site> {
         self.dropout.and_then(|dropout| dropout.site(p))
     }
 }
 
-/// A backward pass over the same batch, and the gradients that it has come to.
+/// A backward pass over the same batch, with the gradients computed so far.
 #[derive(Debug)]
 pub(crate) struct Backward<'a> {
     pub(crate) inputs: &'a Inputs,
@@ -30,14 +30,14 @@ pub(crate) struct Backward<'a> {
 }
 
 impl Backward<'_> {
-    /// Whether a parameter gets a gradient.
-    pub(crate) fn wants(&self, id: ParameterId) -> bool {
+    /// Whether the gradient of a parameter is needed.
+    pub(crate) fn needs_gradient(&self, id: ParameterId) -> bool {
         self.parameters.at(id).trainable()
     }
 
-    /// Stores the gradient of a parameter that gets one.
+    /// Stores the gradient of a parameter if it is needed.
     pub(crate) fn set(&mut self, id: ParameterId, gradient: Gradient) {
-        if self.wants(id) {
+        if self.needs_gradient(id) {
             self.gradients.0[id.0] = Some(gradient);
         }
     }

@@ -1,11 +1,11 @@
-//! Which floating-point format the passes compute in.
+//! The floating-point format that the passes compute in.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
-/// Format of the compute weights and activations. Master weights and optimizer state are fp32 at either.
+/// Format of the compute weights and activations. Master weights and optimizer state are always fp32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -14,16 +14,16 @@ pub enum Precision {
     Bf16,
 }
 
-/// In which number format the model computes, as the user chooses it.
+/// The number format that the model computes in, as the user chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum PrecisionChoice {
-    /// bf16 where the device is quick at it, fp32 elsewhere.
+    /// bf16 if the device supports it natively, otherwise fp32.
     #[default]
     Auto,
     /// 32-bit floats throughout.
     #[value(aliases = ["f32", "float32"])]
     Fp32,
-    /// bfloat16 products over 32-bit master weights.
+    /// bfloat16 compute with 32-bit master weights.
     #[value(aliases = ["bfloat16"])]
     Bf16,
 }
@@ -39,7 +39,7 @@ impl PrecisionChoice {
 }
 
 impl Precision {
-    /// bf16 where the device multiplies it natively (CUDA, AVX512-BF16), else fp32.
+    /// bf16 if the device multiplies it natively (CUDA, AVX512-BF16), otherwise fp32.
     pub fn auto(device: Device) -> Self {
         match device {
             Device::Cuda(_) => Precision::Bf16,
@@ -73,6 +73,7 @@ fn cpu_has_bf16() -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
+
 /// PyTorch's name of a number format, such as `float32`.
 pub fn dtype_name(kind: Kind) -> String {
     match kind {

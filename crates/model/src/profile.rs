@@ -1,12 +1,12 @@
 //! Where a step's time goes, by phase.
 //!
-//! Off, a timer costs a look at a thread's flag. On a GPU, where operations are only begun by the calls that are timed,
-//! each timer waits for the device: the phases are right, and the step is slower than without them.
+//! When profiling is off, a timer only reads a thread-local flag. On a GPU, where calls only launch operations, each
+//! timer synchronizes with the device: the times of the phases are right, but the step is slower.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-/// What the time of a training step goes into. What belongs to none of these is the rest of the step.
+/// The phases of a training step that are timed. They don't cover all of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Products with weights, forward and backward.
@@ -38,19 +38,19 @@ thread_local! {
     static TOTALS: RefCell<PhaseTimes> = const { RefCell::new([Duration::ZERO; PHASES.len()]) };
 }
 
-/// Begins to time phases on this thread, from zero.
+/// Starts timing phases on this thread, from zero.
 pub fn start() {
     TOTALS.take();
     ON.set(true);
 }
 
-/// The time of each phase on this thread since [`start`], or since this was last asked.
+/// The time of each phase on this thread since [`start`], or since the last call of `take`.
 pub fn take() -> PhaseTimes {
     TOTALS.take()
 }
 
-/// Runs `work` and adds its time to a phase, if this thread times phases. Timers don't nest: a phase inside of another
-/// would count twice.
+/// Runs `work` and adds its time to a phase, if profiling is on in this thread. Timers must not be nested: the inner
+/// time would count twice.
 pub fn timed<R>(phase: Phase, work: impl FnOnce() -> R) -> R {
     if !ON.get() {
         return work();

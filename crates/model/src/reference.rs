@@ -1,4 +1,4 @@
-//! Tests: the same model written a second time, plainly and for autograd, as the reference for the explicit passes.
+//! Tests: a second, plain implementation of the same model with autograd, as the reference for the explicit passes.
 
 use tch::{Device, Kind, Tensor};
 
@@ -8,7 +8,7 @@ use crate::inputs::RowSelection;
 use crate::test_tensors::normal;
 use crate::{DropoutStream, Gradient, Inputs, Precision, Role, SequenceClassifier};
 
-/// Leaves for autograd, by name: fp32 copies of what the passes compute with.
+/// Leaf tensors for autograd, by name: fp32 copies of the compute weights.
 struct Leaves(Vec<(String, Tensor)>);
 
 impl Leaves {
@@ -34,7 +34,7 @@ impl Leaves {
 /// Sentence by sentence, every token through every layer; masks are drawn in the order of the packed model's sites.
 fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &DropoutStream) -> Tensor {
     let (total, batch) = (sentences.iter().map(Vec::len).sum::<usize>() as i64, sentences.len() as i64);
-    let longest = sentences.iter().map(Vec::len).max().expect("sentences") as i64;
+    let max_seqlen = sentences.iter().map(Vec::len).max().expect("sentences") as i64;
     let inputs = pack(sentences);
     let (d, heads, h) = (config.hidden_size, config.num_attention_heads, config.head_size());
     let ones = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
@@ -68,15 +68,15 @@ fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &Dro
         .collect();
     for layer in 0..config.num_hidden_layers {
         let last = layer + 1 == config.num_hidden_layers;
-        let (rows, queries) = if last { (batch, 1) } else { (total, longest) };
+        let (rows, queries) = if last { (batch, 1) } else { (total, max_seqlen) };
         let query_rows = if last { RowSelection::Cls } else { RowSelection::All };
-        let attention_mask = draw_attention(query_rows, &[batch, heads, queries, longest]);
+        let attention_mask = draw_attention(query_rows, &[batch, heads, queries, max_seqlen]);
         let attention_output_mask = draw([rows, d], config.hidden_dropout_prob);
         let output_mask = draw([rows, d], config.hidden_dropout_prob);
         let prefix = format!("bert.encoder.layer.{layer}");
         for (b, x) in hidden.iter_mut().enumerate() {
             let length = x.size()[0];
-            // In the last layer only row 0 has masks; its other rows are computed here all the same, and unread.
+            // In the last layer only row 0 has masks; its other rows are computed here but not used.
             let of_rows = |mask: &Tensor| {
                 if last { mask.get(b as i64).expand([length, d], false) } else { mask.narrow(0, starts[b], length) }
             };
@@ -137,7 +137,7 @@ fn relative(ours: &Tensor, reference: &Tensor) -> f64 {
 /// Largest relative difference of logits and of any parameter's gradient.
 fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64, f64) {
     let model = SequenceClassifier::random(config.clone(), Device::Cpu, precision, 3);
-    // Biases start at zero; to tell them from each other they must not be.
+    // Biases are initialized to zero; random values distinguish them from each other.
     for (index, parameter) in model.parameters().iter().enumerate() {
         let mut master = parameter.master().shallow_clone();
         let noise = normal(&master.size(), index as u64);
@@ -157,7 +157,8 @@ fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64
     for (gradient, (name, leaf)) in gradients.0.iter().zip(&leaves.0) {
         let gradient: &Gradient = gradient.as_ref().unwrap_or_else(|| panic!("{name} has no gradient"));
         let difference = relative(&gradient.to_dense(&leaf.size()), &leaf.grad());
-        // The key's bias moves all scores of a query alike: its true gradient is zero, and noise is all there is.
+        // The key's bias shifts all scores of a query equally: its true gradient is zero, and the computed one is
+        // noise.
         if !name.ends_with("key.bias") {
             assert!(difference.is_finite(), "{name}");
             worst = worst.max(difference);
@@ -178,7 +179,7 @@ fn fp32_gradients_match_autograd() {
 }
 
 #[test]
-fn equally_long_sentences_and_no_dropout_too() {
+fn equal_lengths_and_no_dropout_match_autograd() {
     let sentences = vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]];
     let (logits, gradients) = compare(config("gelu"), &sentences, Precision::Fp32);
     assert!(logits < 1e-5 && gradients < 1e-4, "{logits:e} {gradients:e}");
@@ -195,7 +196,7 @@ fn bf16_gradients_are_close_to_fp32s() {
 }
 
 #[test]
-fn a_sentence_alone_is_the_sentence_in_a_batch() {
+fn a_sentence_has_the_same_logits_alone_and_in_a_batch() {
     let model = SequenceClassifier::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
     let sentences = sentences(4, 9);
     let together = model.forward(&pack(&sentences));
@@ -217,7 +218,7 @@ fn forward_and_forward_train_agree_without_dropout() {
 }
 
 #[test]
-fn frozen_parameters_get_no_gradient_and_change_no_other() {
+fn frozen_parameters_get_no_gradient_and_leave_others_unchanged() {
     let mut model = SequenceClassifier::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
     let inputs = pack(&sentences(4, 5));
     let backward = |model: &SequenceClassifier| {

@@ -1,8 +1,8 @@
 //! Named fp32 tensors as a safetensors file, written as a stream.
 //!
-//! The format (huggingface/safetensors): the header's length as a little-endian u64, a JSON header padded with spaces to
-//! eight bytes, then the tensors' bytes one after another. Tensors are written in the order given and the header lists
-//! them by name, so the same tensors always give the same bytes.
+//! The format (huggingface/safetensors): the header's length as a little-endian u64, a JSON header padded with spaces
+//! to eight bytes, then the tensors' bytes one after another. Tensors are written in the order given and the header
+//! lists them by name, so the same tensors always give the same bytes.
 
 use std::fs;
 use std::io::{self, Write};
@@ -15,11 +15,11 @@ use tch::{Device, Kind, Tensor};
 use crate::error::ModelError;
 use crate::tensor_slice::bytes;
 
-/// Elements that are copied at once where a tensor can't be written from its own memory: 8 MB.
+/// Elements per chunk where a tensor can't be written directly from its memory: 8 MB.
 const CHUNK_ELEMENTS: i64 = 2 << 20;
 
-/// Writes tensors of any kind and device as fp32. What is contiguous fp32 on the CPU is written from its own memory,
-/// all else in pieces through one buffer of 8 MB.
+/// Writes tensors of any dtype and device as fp32. Contiguous fp32 tensors on the CPU are written directly from their
+/// memory, all others in chunks through one buffer of 8 MB.
 ///
 /// # Errors
 /// What `out` returns.
@@ -50,23 +50,23 @@ pub fn write_tensors<'a>(
     Ok(())
 }
 
-/// The same for a tensor that is somewhere else or something else. The buffer is made by the first one.
+/// Writes a tensor of any dtype, layout and device. The buffer is created on first use.
 fn write_in_chunks(out: &mut impl Write, tensor: &Tensor, buffer: &mut Option<Tensor>) -> io::Result<()> {
     let all = tensor.f_contiguous().and_then(|tensor| tensor.f_view(-1)).map_err(io::Error::other)?;
     let buffer = buffer.get_or_insert_with(|| Tensor::empty(CHUNK_ELEMENTS, (Kind::Float, Device::Cpu)));
     for start in (0..all.size()[0]).step_by(CHUNK_ELEMENTS as usize) {
         let length = CHUNK_ELEMENTS.min(all.size()[0] - start);
         let copy = || {
-            let mut piece = buffer.f_narrow(0, 0, length)?;
-            piece.f_copy_(&all.f_narrow(0, start, length)?)?;
-            Ok::<_, tch::TchError>(piece)
+            let mut chunk = buffer.f_narrow(0, 0, length)?;
+            chunk.f_copy_(&all.f_narrow(0, start, length)?)?;
+            Ok::<_, tch::TchError>(chunk)
         };
         out.write_all(bytes(&copy().map_err(io::Error::other)?))?;
     }
     Ok(())
 }
 
-/// How many bytes [`write_tensors`] gives for these tensors, up to the size of the header.
+/// The number of bytes that [`write_tensors`] writes for these tensors, without the header.
 pub fn tensor_bytes<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> u64 {
     tensors.into_iter().map(|tensor| (tensor.numel() * size_of::<f32>()) as u64).sum()
 }
@@ -74,15 +74,15 @@ pub fn tensor_bytes<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> u64 {
 /// Reads a file of fp32 tensors, in the order of its bytes, onto the CPU.
 ///
 /// # Errors
-/// A file that can't be read, isn't safetensors, or holds another type of numbers.
+/// A file that can't be read, isn't safetensors, or has tensors of another dtype.
 pub fn read_tensors(path: &Path) -> Result<Vec<(String, Tensor)>, ModelError> {
     let content = fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
-    let unusable = |message: String| ModelError::Safetensors { path: path.to_owned(), message };
-    let file = SafeTensors::deserialize(&content).map_err(|error| unusable(error.to_string()))?;
+    let invalid = |message: String| ModelError::Safetensors { path: path.to_owned(), message };
+    let file = SafeTensors::deserialize(&content).map_err(|error| invalid(error.to_string()))?;
     let mut tensors = Vec::with_capacity(file.len());
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(unusable(format!("{name}: expected F32, found {}", view.dtype())));
+            return Err(invalid(format!("{name}: expected F32, found {}", view.dtype())));
         }
         let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
         tensors.push((name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again_to_the_bit() {
+    fn tensors_are_read_as_they_were_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.safetensors");
         let tensors = tensors();
@@ -114,25 +114,25 @@ mod tests {
             assert_eq!(other.size(), tensor.size());
             assert!(other.equal(tensor));
         }
-        // The library whose format it is reads it too, and finds the same.
+        // The safetensors library reads the same.
         let file = SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(file.tensor("b.weight").unwrap().shape(), [2, 3]);
         assert_eq!(tensor_bytes(tensors.iter().map(|(_, tensor)| tensor)), 28);
     }
 
-    /// Longer than one piece, in another order in memory, and in another type.
+    /// Longer than one chunk, not contiguous, and of another dtype.
     #[test]
-    fn what_is_not_contiguous_fp32_is_written_as_it_would_be() {
+    fn tensors_that_are_not_contiguous_fp32_are_converted() {
         let rows = 3 * CHUNK_ELEMENTS / 1024 + 7;
         let tensor = Tensor::arange(rows * 1024, (Kind::Int64, Device::Cpu)).view([rows, 1024]);
-        let turned = tensor.to_kind(Kind::Float).tr();
+        let transposed = tensor.to_kind(Kind::Float).tr();
         let written = |tensor: &Tensor| {
             let mut bytes = Vec::new();
             write_tensors(&mut bytes, [("a", tensor), ("b", &Tensor::from(1.5f32)), ("c", tensor)]).unwrap();
             bytes
         };
         assert!(written(&tensor) == written(&tensor.to_kind(Kind::Float)));
-        assert!(!turned.is_contiguous() && written(&turned) == written(&turned.contiguous()));
+        assert!(!transposed.is_contiguous() && written(&transposed) == written(&transposed.contiguous()));
         let empty = Tensor::empty([0, 3], (Kind::Half, Device::Cpu));
         assert!(written(&empty) == written(&empty.to_kind(Kind::Float)));
     }

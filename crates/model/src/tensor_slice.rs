@@ -1,9 +1,9 @@
-//! A CPU tensor's memory as a slice: the one way from tensors to kernels and to the optimizers.
+//! A CPU tensor's memory as a slice: the only access of kernels and optimizers to tensors.
 //!
-//! libtorch's handles share memory, and the borrow of one says nothing about the others. So [`checked_slice`] and
-//! [`checked_slice_mut`], which check device, format and layout, are unsafe: who calls them knows what else happens to that
-//! memory. The passes of this crate give a kernel tensors to read that nothing writes, and tensors to write that they have
-//! just made; [`slice()`] and [`slice_mut`] are the same for them, and panic where a check fails.
+//! libtorch's tensor handles share memory, and borrowing one does not borrow the others. So [`checked_slice`] and
+//! [`checked_slice_mut`], which check device, format and layout, are unsafe: the caller guarantees that nothing else
+//! uses that memory. The passes of this crate give a kernel inputs that nothing writes, and outputs that were just
+//! created; [`slice()`] and [`slice_mut`] are the same for them, and panic if a check fails.
 
 use kernels::element::{Bf16, Element};
 use tch::{Device, Kind, Tensor};
@@ -12,9 +12,9 @@ use crate::device::device_name;
 use crate::error::ModelError;
 use crate::precision::dtype_name;
 
-/// A format of tensors that have slices.
+/// A number format of tensors that can be slices.
 pub trait TensorElement: 'static {
-    /// libtorch's name of it.
+    /// The same format in libtorch.
     const KIND: Kind;
 }
 
@@ -30,7 +30,7 @@ impl TensorElement for i64 {
     const KIND: Kind = Kind::Int64;
 }
 
-/// A format of the passes.
+/// A number format that the passes compute in.
 pub(crate) trait Float: TensorElement + Element {}
 
 impl<T: TensorElement + Element> Float for T {}
@@ -55,15 +55,15 @@ pub(crate) use with_float;
 /// The elements of a tensor, which is called `name` in errors.
 ///
 /// # Errors
-/// [`ModelError::UnfitTensor`] unless it lies on the CPU, in one piece, in that format.
+/// [`ModelError::UnfitTensor`] unless it is on the CPU, contiguous, and of that format.
 ///
 /// # Safety
-/// While the slice lives, nothing writes to the tensor's memory: through no other slice of it or of a tensor that shares its
-/// storage, and by no operation of libtorch.
+/// While the slice lives, nothing writes to the tensor's memory: through no other slice of it or of a tensor that
+/// shares its storage, and by no operation of libtorch.
 pub unsafe fn checked_slice<'a, T: TensorElement>(tensor: &'a Tensor, name: &str) -> Result<&'a [T], ModelError> {
     let (data, len) = checked::<T>(tensor, name)?;
-    // SAFETY: `len` contiguous elements of that format in CPU memory, which the tensor keeps alive; the caller guarantees
-    // nothing writing to them.
+    // SAFETY: `len` contiguous elements of that format in CPU memory, which the tensor keeps alive; the caller
+    // guarantees nothing writing to them.
     Ok(unsafe { std::slice::from_raw_parts(data, len) })
 }
 
@@ -73,8 +73,8 @@ pub unsafe fn checked_slice<'a, T: TensorElement>(tensor: &'a Tensor, name: &str
 /// As [`checked_slice`].
 ///
 /// # Safety
-/// While the slice lives, nothing else reads or writes the tensor's memory: through no other slice of it or of a tensor that
-/// shares its storage, and by no operation of libtorch.
+/// While the slice lives, nothing else reads or writes the tensor's memory: through no other slice of it or of a tensor
+/// that shares its storage, and by no operation of libtorch.
 #[expect(clippy::mut_from_ref, reason = "a tensor's memory is not behind the borrow of its handle")]
 pub unsafe fn checked_slice_mut<'a, T: TensorElement>(
     tensor: &'a Tensor,
@@ -104,19 +104,19 @@ fn checked<T: TensorElement>(tensor: &Tensor, name: &str) -> Result<(*mut T, usi
 /// The elements of a tensor that a kernel reads.
 ///
 /// # Panics
-/// Unless it lies on the CPU, in one piece, in that format: everything that the passes make does.
+/// Unless it is on the CPU, contiguous, and of that format: every tensor that the passes create is.
 pub(crate) fn slice<T: TensorElement>(tensor: &Tensor) -> &[T] {
     // SAFETY: while kernels run nothing writes to their inputs.
     unsafe { checked_slice(tensor, "a kernel's input") }.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The elements of a tensor that was just made, for a kernel to write.
+/// The elements of a tensor that was just created, for a kernel to write.
 ///
 /// # Panics
 /// As [`slice()`].
 pub(crate) fn slice_mut<T: TensorElement>(tensor: &mut Tensor) -> &mut [T] {
-    // SAFETY: the handle is borrowed mutably, and the callers made the tensor themselves, so there is no other handle on
-    // its memory.
+    // SAFETY: the handle is borrowed mutably, and the callers created the tensor themselves, so there is no other
+    // handle to its memory.
     unsafe { checked_slice_mut(tensor, "a kernel's output") }.unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn bytes(tensor: &Tensor) -> &[u8] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
-/// The bytes of an fp32 tensor that was just made, to be filled from a file.
+/// The bytes of an fp32 tensor that was just created, to be filled from a file.
 ///
 /// # Panics
 /// As [`slice()`].
@@ -140,12 +140,12 @@ pub(crate) fn bytes_mut(tensor: &mut Tensor) -> &mut [u8] {
     unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
 }
 
-/// A tensor whose elements are left from whatever was there before.
+/// A tensor with uninitialized elements, as `torch.empty`.
 pub(crate) fn empty<T: TensorElement>(shape: &[i64]) -> Tensor {
     Tensor::empty(shape, (T::KIND, Device::Cpu))
 }
 
-/// Whether kernels can work on it.
+/// Whether the kernels support the tensor's device.
 pub(crate) fn is_cpu(tensor: &Tensor) -> bool {
     tensor.device() == Device::Cpu
 }

@@ -1,10 +1,10 @@
-//! Random tensors for tests: of their seed alone, whatever other tests draw meanwhile. libtorch's generator is one for all
-//! threads.
+//! Random tensors for tests that depend only on their seed. libtorch's generator is shared by all threads, so other
+//! tests would change its numbers.
 
 use kernels::dropout::mix64;
 use tch::Tensor;
 
-/// Nearly normal numbers (sums of twelve uniform ones) of mean 0 and deviation 1, fp32 on the CPU.
+/// Approximately normal numbers (sums of twelve uniform ones) of mean 0 and standard deviation 1, fp32 on the CPU.
 pub(crate) fn normal(shape: &[i64], seed: u64) -> Tensor {
     let uniform = |at: u64| mix64(mix64(seed) ^ at) as f64 / 2_f64.powi(64);
     let normal = |at: u64| ((12 * at..12 * at + 12).map(uniform).sum::<f64>() - 6.0) as f32;

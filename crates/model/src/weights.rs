@@ -1,7 +1,7 @@
-//! safetensors in and out, under Hugging Face's names.
+//! Reading weights from safetensors files, under Hugging Face's names.
 //!
-//! A file's tensors are fitted to the names and shapes that the architecture gives for `config.json`; nothing in the file can change
-//! them. Older names and half precision are understood.
+//! A file's tensors must match the names and shapes that the architecture defines for `config.json`; nothing in the
+//! file can change them. Older names and half precision are supported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -23,30 +23,31 @@ use crate::initializer;
 use crate::precision::Precision;
 use crate::tensor_slice::bytes_mut;
 
-/// The file of weights, in a model's folder.
+/// The weights file in a model folder.
 pub const MODEL_SAFETENSORS: &str = "model.safetensors";
 
 /// How to load a model.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
-    /// Where the parameters go.
+    /// The device of the parameters.
     pub device: Device,
-    /// What the passes compute in.
+    /// The number format that the passes compute in.
     pub precision: Precision,
-    /// Whether a head that the file lacks, or has for another number of classes, starts afresh; else that is an error.
+    /// Whether a head that the file lacks, or has for another number of classes, is randomly initialized; otherwise
+    /// that is an error.
     pub new_head: bool,
-    /// How many of the topmost layers start afresh instead of from the file.
+    /// How many of the topmost layers are randomly initialized instead of loaded.
     pub reinit_layers: usize,
-    /// Seed of what starts afresh.
+    /// Seed of the random initialization.
     pub seed: u64,
 }
 
-/// What loading did besides copying tensors.
+/// Which parameters were not loaded, and which tensors of the file were not used.
 #[derive(Clone, Debug, Default)]
 pub struct LoadReport {
-    /// Parameters that start afresh: the classifier head of a pre-trained model, re-initialized layers.
+    /// Parameters that were randomly initialized: the classifier head of a pre-trained model, re-initialized layers.
     pub initialized: Vec<String>,
-    /// Tensors of the file that this model has no place for, such as pre-training heads.
+    /// Tensors of the file that the model does not use, such as pre-training heads.
     pub unused: Vec<String>,
 }
 
@@ -60,15 +61,17 @@ pub(crate) fn load(
     allocator::prepare();
     let path = find(folder)?;
     let bytes = map(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| ModelError::Safetensors { path: path.clone(), message: describe(&error, &bytes) })?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| ModelError::Safetensors {
+        path: path.clone(),
+        message: describe_invalid_file(&error, &bytes),
+    })?;
     let current_name = config.architecture.family().current_name;
     let views: BTreeMap<String, (String, TensorView)> =
         file.iter().map(|(name, view)| (current_name(name), (name.to_owned(), view))).collect();
 
-    let (mut found, mut fresh, mut problems) = (Vec::new(), Vec::new(), Problems::default());
+    let (mut found, mut to_initialize, mut problems) = (Vec::new(), Vec::new(), Problems::default());
     let kept_layers = (config.num_hidden_layers as usize).saturating_sub(options.reinit_layers);
-    // By name, which is the order of lists in reports and messages.
+    // Sorted by name, which is the order of the lists in reports and messages.
     let mut specs: Vec<&ParameterSpec> = specs.iter().collect();
     specs.sort_unstable_by_key(|spec| &spec.name);
     for &spec in &specs {
@@ -80,42 +83,42 @@ pub(crate) fn load(
             (Role::Head, Some(view)) => options.new_head && spec.per_class && !same_shape(view, &spec.shape),
         };
         if is_reinitialized {
-            fresh.push(spec);
+            to_initialize.push(spec);
         } else if let Some((view, kind)) = problems.check(spec, view) {
             found.push((spec, view, kind));
         }
     }
     let expected: BTreeSet<&String> = specs.iter().map(|spec| &spec.name).collect();
     let report = LoadReport {
-        initialized: fresh.iter().map(|spec| spec.name.clone()).collect(),
+        initialized: to_initialize.iter().map(|spec| spec.name.clone()).collect(),
         unused: views.iter().filter(|(name, _)| !expected.contains(name)).map(|(_, (raw, _))| raw.clone()).collect(),
     };
     problems.into_result(&path, &report)?;
-    // Only now that the file bears out the configuration's sizes: a wrong one could ask for more memory than there is.
-    let mut tensors = masters(&found);
+    // Only after the file has confirmed the sizes in config.json: wrong ones could need more memory than there is.
+    let mut tensors = load_masters(&found);
     if options.device != Device::Cpu {
         tensors.values_mut().for_each(|tensor| *tensor = tensor.to_device(options.device));
     }
-    for spec in fresh {
-        let tensor = initializer::fresh(spec, options.seed, config.initializer_range);
+    for spec in to_initialize {
+        let tensor = initializer::initialize(spec, options.seed, config.initializer_range);
         tensors.insert(spec.name.clone(), tensor.to_device(options.device));
     }
     Ok((tensors, report))
 }
 
-/// A file's bytes as they lie in the page cache, so that nothing of it is copied but its tensors, once.
+/// Maps a file into memory, so that nothing but its tensors is copied, and these once.
 fn map(path: &Path) -> io::Result<Mmap> {
     let file = File::open(path)?;
-    // SAFETY: weights are never changed in place: a download and a save are written beside their place and renamed.
+    // SAFETY: weights files are never changed in place: downloads and saves write another file and rename it.
     unsafe { Mmap::map(&file) }
 }
 
-/// A parameter with its bytes in the file and their type.
+/// A parameter with its tensor in the file and the dtype of that.
 type FoundTensor<'a> = (&'a ParameterSpec, &'a TensorView<'a>, Kind);
 
-/// The tensors in fp32 on the CPU. A page of fresh memory costs more to get than to fill, so all threads do both.
-fn masters(found: &[FoundTensor]) -> BTreeMap<String, Tensor> {
-    /// Bytes: large enough that taking the next piece costs nothing, small enough that all threads end together.
+/// The tensors in fp32 on the CPU. All threads copy, because getting a page of new memory costs more than filling it.
+fn load_masters(found: &[FoundTensor]) -> BTreeMap<String, Tensor> {
+    /// Large enough that the overhead of a chunk is negligible, small enough that all threads finish at the same time.
     const CHUNK_BYTES: usize = 4 << 20;
     let mut tensors: Vec<Tensor> = found
         .iter()
@@ -126,16 +129,16 @@ fn masters(found: &[FoundTensor]) -> BTreeMap<String, Tensor> {
         .collect();
     let to_copy = found.iter().zip(&mut tensors).filter(|((_, _, kind), _)| *kind == Kind::Float);
     // The shapes are the same, so the sizes are too.
-    let pieces = to_copy
+    let chunks = to_copy
         .flat_map(|((_, view, _), tensor)| {
             view.data().chunks(CHUNK_BYTES).zip(bytes_mut(tensor).chunks_mut(CHUNK_BYTES))
         })
         .collect();
-    parallel::for_each(pieces, |(from, to): (&[u8], &mut [u8])| to.copy_from_slice(from));
+    parallel::for_each(chunks, |(from, to): (&[u8], &mut [u8])| to.copy_from_slice(from));
     found.iter().map(|(spec, ..)| spec.name.clone()).zip(tensors).collect()
 }
 
-/// The safetensors file of a folder, or why there is none.
+/// The safetensors file of a folder, or an error that says why there is none.
 fn find(folder: &Path) -> Result<PathBuf, ModelError> {
     let path = folder.join(MODEL_SAFETENSORS);
     if path.is_file() {
@@ -161,11 +164,11 @@ fn same_shape(view: &TensorView, shape: &[i64]) -> bool {
 struct Problems {
     missing: Vec<String>,
     misshapen: Vec<String>,
-    wrong_type: Vec<String>,
+    wrong_dtype: Vec<String>,
 }
 
 impl Problems {
-    /// The tensor and its type, if it is as expected; else notes what is wrong with it.
+    /// The tensor and its dtype if it is as expected; otherwise records the problem.
     fn check<'a>(
         &mut self,
         ParameterSpec { name, shape, .. }: &ParameterSpec,
@@ -185,7 +188,7 @@ impl Problems {
             Dtype::BF16 => Kind::BFloat16,
             Dtype::F64 => Kind::Double,
             other => {
-                self.wrong_type.push(format!("{name}: found {other:?}, expected F32, F16, BF16 or F64"));
+                self.wrong_dtype.push(format!("{name}: found {other:?}, expected F32, F16, BF16 or F64"));
                 return None;
             }
         };
@@ -193,14 +196,14 @@ impl Problems {
     }
 
     fn into_result(self, path: &Path, report: &LoadReport) -> Result<(), ModelError> {
-        if self.missing.is_empty() && self.misshapen.is_empty() && self.wrong_type.is_empty() {
+        if self.missing.is_empty() && self.misshapen.is_empty() && self.wrong_dtype.is_empty() {
             return Ok(());
         }
         let mut details = String::new();
         let lists = [
             ("missing", &self.missing),
             ("misshapen", &self.misshapen),
-            ("of a type that is not a weight's", &self.wrong_type),
+            ("of an unsupported dtype", &self.wrong_dtype),
             ("in the file but not expected", &report.unused),
         ];
         for (what, list) in lists {
@@ -220,8 +223,8 @@ impl Problems {
     }
 }
 
-/// What the bytes are instead of safetensors, if that can be recognized, else what is wrong with them.
-fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
+/// What is wrong with the file: which other format it has, if that is recognized, otherwise where it is damaged.
+fn describe_invalid_file(error: &SafeTensorError, bytes: &[u8]) -> String {
     let length = bytes.len();
     if bytes.is_empty() {
         return "it is empty (hint: fetch it again)".to_owned();
@@ -239,23 +242,23 @@ fn describe(error: &SafeTensorError, bytes: &[u8]) -> String {
     }
     let header = || u64::from_le_bytes(std::array::from_fn(|at| bytes.get(at).copied().unwrap_or(0)));
     let what = match error {
-        SafeTensorError::HeaderTooSmall => format!("{length} bytes are too few for any tensor"),
+        SafeTensorError::HeaderTooSmall => format!("{length} bytes are too few for a header"),
         SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength => {
-            format!("it says that its header has {} bytes, and the file has {length}", header())
+            format!("it declares a header of {} bytes, but the file has {length}", header())
         }
-        SafeTensorError::MetadataIncompleteBuffer => match last_byte(bytes, header()) {
-            Some(end) => format!("its tensors end at byte {end}, and the file has {length}"),
+        SafeTensorError::MetadataIncompleteBuffer => match end_of_tensors(bytes, header()) {
+            Some(end) => format!("its tensors end at byte {end}, but the file has {length}"),
             None => format!("its tensors don't fill the file of {length} bytes"),
         },
-        SafeTensorError::TensorInvalidInfo => "a tensor's shape and type don't give its number of bytes".to_owned(),
-        SafeTensorError::ValidationOverflow => "a tensor's shape is beyond all memory".to_owned(),
+        SafeTensorError::TensorInvalidInfo => "a tensor's shape and dtype don't match its number of bytes".to_owned(),
+        SafeTensorError::ValidationOverflow => "a tensor's shape is too large".to_owned(),
         other => other.to_string(),
     };
     format!("{what} (hint: the file is cut off or damaged, fetch it again)")
 }
 
-/// Where the last tensor of a file ends, as its header says.
-fn last_byte(bytes: &[u8], header: u64) -> Option<u64> {
+/// The offset in the file at which its last tensor ends, according to its header.
+fn end_of_tensors(bytes: &[u8], header: u64) -> Option<u64> {
     let start = usize::try_from(header).ok()?.checked_add(8)?;
     let tensors: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes.get(8..start)?).ok()?;
     let ends = tensors.values().filter_map(|tensor| tensor.pointer("/data_offsets/1")?.as_u64());

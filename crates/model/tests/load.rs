@@ -1,4 +1,4 @@
-//! What `SequenceClassifier::load` accepts, what it refuses, and with which words.
+//! What `SequenceClassifier::load` accepts and rejects, and its error messages.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 20, "hidden_size": 
 struct Raw(Dtype, Vec<usize>, Vec<u8>);
 type File = BTreeMap<String, Raw>;
 
-/// Loads a folder as training does where there are labels, and else as prediction does.
+/// Loads a folder as training does if there are labels, otherwise as prediction does.
 fn load_model(
     folder: &Path,
     labels: Option<&[&str]>,
@@ -29,7 +29,7 @@ fn load_model(
     SequenceClassifier::load(folder, config, &options)
 }
 
-/// A good model folder, and its tensors to make a bad one of.
+/// A valid model folder, and its tensors, from which tests create invalid ones.
 fn good() -> (tempfile::TempDir, File) {
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config::from_json(CONFIG, Path::new("config.json")).expect("valid");
@@ -64,7 +64,7 @@ fn refusal(folder: &Path, labels: Option<&[&str]>) -> String {
 }
 
 #[test]
-fn what_was_saved_comes_back_to_the_bit() {
+fn loaded_weights_equal_the_saved_ones() {
     let (folder, _) = good();
     let config = Config::from_json(CONFIG, Path::new("config.json")).expect("valid");
     let original = SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 7);
@@ -124,9 +124,9 @@ fn a_new_head_is_expected_and_reported() {
     assert!(refusal(folder.path(), None).contains("missing: 2\n    classifier.bias\n    classifier.weight"));
 }
 
-/// 65,536 squared is a pooler of 16 GiB, which nobody shall make before the file has contradicted it.
+/// A pooler of 65,536 squared has 16 GiB, which must not be allocated when the file contradicts that size.
 #[test]
-fn nothing_is_made_afresh_for_sizes_that_the_file_contradicts() {
+fn nothing_is_initialized_for_sizes_that_the_file_contradicts() {
     let (folder, mut tensors) = good();
     tensors.retain(|name, _| !name.contains("pooler") && !name.starts_with("classifier."));
     write(folder.path(), &tensors);
@@ -138,23 +138,24 @@ fn nothing_is_made_afresh_for_sizes_that_the_file_contradicts() {
     let begun = std::time::Instant::now();
     let message = refusal(folder.path(), Some(&["a", "b"]));
     assert!(message.contains("word_embeddings.weight: found [20, 8], expected [20, 65536]"), "{message}");
-    // Drawing the numbers would take a minute.
+    // Generating the random numbers would take a minute.
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
 
 #[test]
-fn reinitialized_layers_start_afresh_and_nothing_else() {
+fn only_reinitialized_layers_differ_from_the_file() {
     let (folder, _) = good();
     let (loaded, _) = load_model(folder.path(), None, 0).expect("loads");
     let (model, report) = load_model(folder.path(), None, 1).expect("loads");
-    let fresh: Vec<&str> = model.parameters().iter().filter(|p| p.role() == Role::Layer(1)).map(|p| p.name()).collect();
-    assert_eq!(fresh.len(), 16);
-    assert!(report.initialized.iter().all(|name| fresh.contains(&name.as_str())), "{report:?}");
+    let expected: Vec<&str> =
+        model.parameters().iter().filter(|p| p.role() == Role::Layer(1)).map(|p| p.name()).collect();
+    assert_eq!(expected.len(), 16);
+    assert!(report.initialized.iter().all(|name| expected.contains(&name.as_str())), "{report:?}");
     assert_eq!(report.initialized.len(), 16);
-    for (fresh, file) in model.parameters().iter().zip(loaded.parameters().iter()) {
-        // Biases and norms start as the random model of the file had them.
-        let drawn = fresh.role() == Role::Layer(1) && fresh.decays();
-        assert_eq!(fresh.master().equal(file.master()), !drawn, "{}", fresh.name());
+    for (parameter, loaded) in model.parameters().iter().zip(loaded.parameters().iter()) {
+        // Biases and norms are initialized to the same constants as in the model of the file.
+        let is_random = parameter.role() == Role::Layer(1) && parameter.decays();
+        assert_eq!(parameter.master().equal(loaded.master()), !is_random, "{}", parameter.name());
     }
 }
 
@@ -171,14 +172,14 @@ fn tensors_that_do_not_fit_are_listed_by_name() {
         "model.safetensors: the tensors don't fit config.json\
          \n  missing: 1\n    bert.pooler.dense.bias\
          \n  misshapen: 1\n    bert.embeddings.LayerNorm.weight: found [9], expected [8]\
-         \n  of a type that is not a weight's: 1\n    bert.encoder.layer.1.output.dense.bias: found I64, expected F32, F16, BF16 or F64\
+         \n  of an unsupported dtype: 1\n    bert.encoder.layer.1.output.dense.bias: found I64, expected F32, F16, BF16 or F64\
          \n  in the file but not expected: 1\n    bert.encoder.layer.2.output.dense.bias\
          \n  (hint: config.json and model.safetensors must come from the same model)"
     );
 }
 
 #[test]
-fn pickles_are_refused_with_the_way_out() {
+fn pickles_are_refused_with_a_hint() {
     let (folder, _) = good();
     std::fs::remove_file(folder.path().join("model.safetensors")).expect("removes");
     std::fs::write(folder.path().join("pytorch_model.bin"), b"\x80\x02").expect("writes");

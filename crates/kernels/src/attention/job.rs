@@ -8,28 +8,28 @@ use crate::element::Element;
 use crate::isa::{Isa, LANES, fma};
 use crate::math::exp;
 use crate::multiversion;
-use crate::parallel::Shared;
+use crate::parallel::SharedSlice;
 use crate::product::{Size, Strides, multiply, transpose};
 
-/// Queries whose scores exist at a time.
+/// Queries whose scores are computed at a time.
 const QUERY_BLOCK: usize = 32;
 
-/// Where a head's vectors are written: the slice, its stride and the offset of the first head.
-type HeadTarget<'a, T> = (&'a Shared<'a, T>, usize, usize);
+/// Where the vectors of a head are written: the slice, its row stride and the offset of the first head.
+type HeadTarget<'a, T> = (&'a SharedSlice<'a, T>, usize, usize);
 
 pub(super) struct AttentionForward<'a, T> {
     pub projections: Projections<'a, T>,
     pub shape: AttentionShape<'a>,
-    pub at: SentenceHead,
+    pub sentence_head: SentenceHead,
     pub mask: Option<Mask>,
-    pub context: &'a Shared<'a, T>,
-    pub log_sums: Option<&'a Shared<'a, f32>>,
+    pub context: &'a SharedSlice<'a, T>,
+    pub log_sums: Option<&'a SharedSlice<'a, f32>>,
 }
 
 pub(super) struct AttentionBackward<'a, T> {
     pub projections: Projections<'a, T>,
     pub shape: AttentionShape<'a>,
-    pub at: SentenceHead,
+    pub sentence_head: SentenceHead,
     pub mask: Option<Mask>,
     pub log_sums: &'a [f32],
     pub dcontext: &'a [T],
@@ -38,8 +38,8 @@ pub(super) struct AttentionBackward<'a, T> {
     pub value: HeadTarget<'a, T>,
 }
 
-/// A thread's matrices, in memory that is used again. Rows have the width of the head or of the sentence, rounded up to
-/// whole blocks of lanes.
+/// A thread's matrices, in memory that is reused. The row width is the head size or the sentence length, rounded up to
+/// a multiple of [`LANES`].
 #[derive(Default)]
 struct Scratch {
     query: Vec<f32>,
@@ -60,35 +60,35 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Runs one job on this thread's scratch.
+/// Runs one job in the scratch memory of this thread.
 pub(super) fn run_forward<T: Element>(job: AttentionForward<T>, isa: Isa) {
     SCRATCH.with_borrow_mut(|scratch| forward((job, scratch), isa));
 }
 
-/// Runs one job on this thread's scratch.
+/// Runs one job in the scratch memory of this thread.
 pub(super) fn run_backward<T: Element>(job: AttentionBackward<T>, isa: Isa) {
     SCRATCH.with_borrow_mut(|scratch| backward((job, scratch), isa));
 }
 
-// The scratch is handed in: a closure inside of these would be compiled without the wider vectors.
+// The scratch memory is an argument: a closure inside of these functions would be compiled without the wider vectors.
 multiversion!(fn forward<T: Element>((AttentionForward<'_, T>, &mut Scratch)) = forward_inline);
 multiversion!(fn backward<T: Element>((AttentionBackward<'_, T>, &mut Scratch)) = backward_inline);
 
 #[inline(always)]
 fn forward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionForward<T>, &mut Scratch)) {
-    let AttentionForward { projections, shape, at, mask, context, log_sums } = job;
-    let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = at;
+    let AttentionForward { projections, shape, sentence_head, mask, context, log_sums } = job;
+    let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = sentence_head;
     let (size, width, length) = (shape.head_size, padded(shape.head_size), padded(keys));
     let head_offset = head * size;
     let scale = 1.0 / (size as f32).sqrt();
     read::<T>(projections.key, (first_key, keys), (head_offset, size), 1.0, &mut scratch.key);
-    transpose::<ISA>(&scratch.key, (keys, size), sized(&mut scratch.key_transposed, size * length));
+    transpose::<ISA>(&scratch.key, (keys, size), resized(&mut scratch.key_transposed, size * length));
     read::<T>(projections.value, (first_key, keys), (head_offset, size), 1.0, &mut scratch.value);
     for start in (0..queries).step_by(QUERY_BLOCK) {
         let block = QUERY_BLOCK.min(queries - start);
         let first = first_query + start;
         read::<T>(projections.query, (first, block), (head_offset, size), scale, &mut scratch.query);
-        let scores = sized(&mut scratch.scores, block * length);
+        let scores = resized(&mut scratch.scores, block * length);
         let by_row = Strides { row: width, column: 1 };
         multiply::<ISA>(
             Size { m: block, n: length, k: size },
@@ -103,18 +103,18 @@ fn forward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionForward<T
             let log_sum = softmax::<ISA>(scores);
             let row = (first + i) * shape.heads + head;
             if let Some(log_sums) = log_sums {
-                // SAFETY: this head of this row is this job's alone.
+                // SAFETY: only this job writes this head of this row.
                 unsafe { log_sums.slice(row, 1)[0] = log_sum };
             }
             if let Some(mask) = mask {
-                let factors = sized(&mut scratch.mask, length);
+                let factors = resized(&mut scratch.mask, length);
                 mask.row(row as u64, factors);
                 for (p, factor) in scores.iter_mut().zip(factors) {
                     *p *= *factor;
                 }
             }
         }
-        let out = sized(&mut scratch.out, block * width);
+        let out = resized(&mut scratch.out, block * width);
         let by_row = Strides { row: length, column: 1 };
         multiply::<ISA>(Size { m: block, n: width, k: keys }, scores, by_row, &scratch.value, out, false);
         write(out, (context, shape.width(), 0), (first, block), (head_offset, size), 1.0);
@@ -123,17 +123,17 @@ fn forward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionForward<T
 
 #[inline(always)]
 fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward<T>, &mut Scratch)) {
-    let AttentionBackward { projections, shape, at, mask, log_sums, dcontext, query, key, value } = job;
-    let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = at;
+    let AttentionBackward { projections, shape, sentence_head, mask, log_sums, dcontext, query, key, value } = job;
+    let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = sentence_head;
     let (size, width, length) = (shape.head_size, padded(shape.head_size), padded(keys));
     let head_offset = head * size;
     let scale = 1.0 / (size as f32).sqrt();
     read::<T>(projections.key, (first_key, keys), (head_offset, size), 1.0, &mut scratch.key);
-    transpose::<ISA>(&scratch.key, (keys, size), sized(&mut scratch.key_transposed, size * length));
+    transpose::<ISA>(&scratch.key, (keys, size), resized(&mut scratch.key_transposed, size * length));
     read::<T>(projections.value, (first_key, keys), (head_offset, size), 1.0, &mut scratch.value);
-    transpose::<ISA>(&scratch.value, (keys, size), sized(&mut scratch.value_transposed, size * length));
-    let dkey = sized(&mut scratch.dkey, keys * width);
-    let dvalue = sized(&mut scratch.dvalue, keys * width);
+    transpose::<ISA>(&scratch.value, (keys, size), resized(&mut scratch.value_transposed, size * length));
+    let dkey = resized(&mut scratch.dkey, keys * width);
+    let dvalue = resized(&mut scratch.dvalue, keys * width);
     dkey.fill(0.0);
     dvalue.fill(0.0);
     let dcontext = Vectors { data: dcontext, stride: shape.width(), offset: 0 };
@@ -142,8 +142,8 @@ fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward
         let first = first_query + start;
         read::<T>(projections.query, (first, block), (head_offset, size), scale, &mut scratch.query);
         read::<T>(dcontext, (first, block), (head_offset, size), 1.0, &mut scratch.dcontext);
-        let scores = sized(&mut scratch.scores, block * length);
-        let dscores = sized(&mut scratch.dscores, block * length);
+        let scores = resized(&mut scratch.scores, block * length);
+        let dscores = resized(&mut scratch.dscores, block * length);
         let by_row = Strides { row: width, column: 1 };
         let to_keys = Size { m: block, n: length, k: size };
         multiply::<ISA>(to_keys, &scratch.query, by_row, &scratch.key_transposed, scores, false);
@@ -151,14 +151,14 @@ fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward
         let rows = scores.chunks_exact_mut(length).zip(dscores.chunks_exact_mut(length));
         for (i, (p, dp)) in rows.enumerate() {
             let row = (first + i) * shape.heads + head;
-            // The padding behind the keys is finite, and its results are never read.
+            // The padding after the keys is finite, and its results are never read.
             let log_sum = log_sums[row];
             for p in p.iter_mut() {
                 *p = exp::<ISA>(*p - log_sum);
             }
-            // From here on `p` is what multiplied the values, and `dp` becomes the gradient of the scores.
+            // From here on `p` holds the probabilities after dropout, and `dp` the gradient of the scores.
             if let Some(mask) = mask {
-                let factors = sized(&mut scratch.mask, length);
+                let factors = resized(&mut scratch.mask, length);
                 mask.row(row as u64, factors);
                 for (dp, factor) in dp.iter_mut().zip(factors.iter()) {
                     *dp *= *factor;
@@ -178,9 +178,9 @@ fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward
         let by_column = Strides { row: 1, column: length };
         let of_keys = Size { m: keys, n: width, k: block };
         multiply::<ISA>(of_keys, scores, by_column, &scratch.dcontext, dvalue, true);
-        // The scale is in the queries already.
+        // The queries are scaled already.
         multiply::<ISA>(of_keys, dscores, by_column, &scratch.query, dkey, true);
-        let out = sized(&mut scratch.out, block * width);
+        let out = resized(&mut scratch.out, block * width);
         let by_row = Strides { row: length, column: 1 };
         multiply::<ISA>(Size { m: block, n: width, k: keys }, dscores, by_row, &scratch.key, out, false);
         write(out, query, (first, block), (head_offset, size), scale);
@@ -189,7 +189,7 @@ fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward
     write(dvalue, value, (first_key, keys), (head_offset, size), 1.0);
 }
 
-/// Turns scores, whole blocks of lanes, into probabilities; returns the logarithm of the sum of their exponentials.
+/// Turns scores, a multiple of [`LANES`], into probabilities; returns their log-sum-exp.
 #[inline(always)]
 fn softmax<const ISA: u8>(scores: &mut [f32]) -> f32 {
     let blocks = scores.as_chunks_mut::<LANES>().0;
@@ -199,7 +199,7 @@ fn softmax<const ISA: u8>(scores: &mut [f32]) -> f32 {
             max[lane] = if block[lane] > max[lane] { block[lane] } else { max[lane] };
         }
     }
-    let max = fold(max, |a, b| if a > b { a } else { b });
+    let max = reduce_lanes(max, |a, b| if a > b { a } else { b });
     let mut sums = [0f32; LANES];
     for block in blocks.iter_mut() {
         let mut values = *block;
@@ -211,7 +211,7 @@ fn softmax<const ISA: u8>(scores: &mut [f32]) -> f32 {
         }
         *block = values;
     }
-    let sum = fold(sums, |a, b| a + b);
+    let sum = reduce_lanes(sums, |a, b| a + b);
     let factor = 1.0 / sum;
     for block in blocks {
         for value in block {
@@ -221,7 +221,7 @@ fn softmax<const ISA: u8>(scores: &mut [f32]) -> f32 {
     max + sum.ln()
 }
 
-/// The dot product of two vectors of whole blocks of lanes.
+/// The dot product of two vectors whose length is a multiple of [`LANES`].
 #[inline(always)]
 fn dot<const ISA: u8>(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; LANES];
@@ -230,15 +230,15 @@ fn dot<const ISA: u8>(a: &[f32], b: &[f32]) -> f32 {
             sums[lane] = fma::<ISA>(a[lane], b[lane], sums[lane]);
         }
     }
-    fold(sums, |a, b| a + b)
+    reduce_lanes(sums, |a, b| a + b)
 }
 
 #[inline(always)]
-fn fold(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+fn reduce_lanes(mut lanes: [f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {
-            lanes[lane] = join(lanes[lane], lanes[lane + half]);
+            lanes[lane] = combine(lanes[lane], lanes[lane + half]);
         }
         half /= 2;
     }
@@ -249,16 +249,16 @@ fn padded(width: usize) -> usize {
     width.next_multiple_of(LANES)
 }
 
-/// The first `len` elements, made longer if need be. What is in them is left from before.
+/// The first `len` elements, after growing the vector if needed. They keep their previous values.
 #[inline(always)]
-fn sized(scratch: &mut Vec<f32>, len: usize) -> &mut [f32] {
+fn resized(scratch: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if scratch.len() < len {
         scratch.resize(len, 0.0);
     }
     &mut scratch[..len]
 }
 
-/// A head's part of some rows, `[rows, padded size]`, times a factor; zeros behind its size.
+/// Reads the vectors of one head in some rows, `[rows, padded size]`, times a factor, and pads them with zeros.
 #[inline(always)]
 fn read<T: Element>(
     from: Vectors<T>,
@@ -268,7 +268,7 @@ fn read<T: Element>(
     to: &mut Vec<f32>,
 ) {
     let width = padded(size);
-    for (row, to) in sized(to, rows * width).chunks_exact_mut(width).enumerate() {
+    for (row, to) in resized(to, rows * width).chunks_exact_mut(width).enumerate() {
         let from = &from.data[(first + row) * from.stride + from.offset + head_offset..][..size];
         let (used, unused) = to.split_at_mut(size);
         for (to, from) in used.iter_mut().zip(from) {
@@ -278,7 +278,7 @@ fn read<T: Element>(
     }
 }
 
-/// Writes a head's part of some rows, times a factor.
+/// Writes the vectors of one head in some rows, times a factor.
 #[inline(always)]
 fn write<T: Element>(
     from: &[f32],
@@ -289,7 +289,7 @@ fn write<T: Element>(
 ) {
     let width = padded(size);
     for (row, from) in from.chunks_exact(width).take(rows).enumerate() {
-        // SAFETY: this head of this row is this job's alone, and is written through one slice at a time.
+        // SAFETY: only this job writes this head of this row, through one slice at a time.
         let to = unsafe { to.slice((first + row) * stride + offset + head_offset, size) };
         for (to, from) in to.iter_mut().zip(from) {
             *to = T::from_f32(from * factor);

@@ -74,7 +74,8 @@ fn concat_columns<V: Copy>(parts: &[&Vec<V>], rows: usize, width: usize) -> Vec<
     all
 }
 
-/// All of it on `T`, with queries, keys and values in one slice where every row is a query, and separate otherwise.
+/// Compares forward and backward pass on `T` with the reference, with queries, keys and values in one slice where every
+/// row is a query, and separate otherwise.
 fn check<T: Element>(
     lengths: &[usize],
     query_length: Option<usize>,
@@ -92,10 +93,10 @@ fn check<T: Element>(
     let back = |values: &[T]| values.iter().map(|x| x.to_f32()).collect::<Vec<f32>>();
     for mask in [None, Mask::new(11, 0.25)] {
         let expected = reference([&query, &key, &value, &dcontext], shape, mask);
-        let joint = query_length.is_none();
-        let first = cast(&if joint { concat_columns(&[&query, &key, &value], rows, width) } else { query.clone() });
+        let fused = query_length.is_none();
+        let first = cast(&if fused { concat_columns(&[&query, &key, &value], rows, width) } else { query.clone() });
         let second = cast(&concat_columns(&[&key, &value], rows, width));
-        let projections = if joint {
+        let projections = if fused {
             let part = |index| Vectors { data: &first[..], stride: 3 * width, offset: index * width };
             Projections { query: part(0), key: part(1), value: part(2) }
         } else {
@@ -106,7 +107,7 @@ fn check<T: Element>(
         forward(projections, shape, mask, &mut context, Some(&mut log_sums));
         assert_close("context", &back(&context), &expected.0, tolerance);
         let (mut dfirst, mut dsecond) = (vec![T::default(); first.len()], vec![T::default(); second.len()]);
-        let gradients = if joint {
+        let gradients = if fused {
             AttentionGradients::Fused(VectorsMut {
                 data: &mut dfirst,
                 stride: 3 * width,
@@ -120,7 +121,7 @@ fn check<T: Element>(
         };
         backward(projections, shape, mask, &log_sums, &cast(&dcontext), gradients);
         let [dquery, dkey, dvalue] = &expected.1;
-        if joint {
+        if fused {
             assert_close(
                 "all gradients",
                 &back(&dfirst),

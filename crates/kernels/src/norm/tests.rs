@@ -6,7 +6,7 @@ fn random(seed: u64, len: usize) -> Vec<f32> {
     (0..len).map(|i| (mix64(seed * 1_000_003 + i as u64) >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
 }
 
-/// Everything in fp64 and by the definition.
+/// Results in fp64, computed by the definition.
 struct Reference {
     y: Vec<f64>,
     dx: Vec<f64>,

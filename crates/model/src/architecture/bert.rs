@@ -1,4 +1,4 @@
-//! BERT (Devlin et al. 2018): the names and shapes of its parameters, and the layers that have them.
+//! BERT (Devlin et al. 2018): the names and shapes of its parameters, and its layers.
 
 use super::{Family, Network};
 use crate::builder::{Builder, Role, Scope};
@@ -59,7 +59,7 @@ fn layer(config: &Config, mut scope: Scope) -> EncoderLayer {
     }
 }
 
-/// `bert.` in front, which the base model's files lack, and `weight` and `bias` in norms, which were `gamma` and `beta`.
+/// Adds the prefix `bert.`, which files of the base model lack, and renames `gamma` and `beta` of norms.
 fn current_name(name: &str) -> String {
     let of_base_model = ["embeddings.", "encoder.", "pooler."].iter().any(|part| name.starts_with(part));
     let name = if of_base_model { format!("bert.{name}") } else { name.to_owned() };
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_has_the_role_of_its_place() {
+    fn parameters_have_the_roles_of_their_names() {
         let parameters = parameters(12);
         let of = |role| parameters.values().filter(move |spec| spec.role == role).map(|spec| spec.name.as_str());
         assert!(of(Role::Embedding).all(|name| name.starts_with("bert.embeddings.")));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_computes_in_fp32_are_norms_and_the_head() {
+    fn only_norms_and_the_head_are_always_fp32() {
         for spec in parameters(2).values() {
             let expected = spec.name.contains("LayerNorm") || spec.role == Role::Head;
             assert_eq!(spec.traits.always_fp32, expected, "{}", spec.name);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn old_names_are_understood() {
+    fn old_names_are_renamed() {
         for (old, name) in [
             ("embeddings.LayerNorm.gamma", "bert.embeddings.LayerNorm.weight"),
             ("bert.encoder.layer.0.output.LayerNorm.beta", "bert.encoder.layer.0.output.LayerNorm.bias"),

@@ -1,4 +1,4 @@
-//! The feed-forward layer's activation, on kernels or by libtorch.
+//! The activation of the feed-forward layer, by a kernel or by libtorch.
 
 use kernels::activation as kernel;
 use tch::Tensor;
@@ -21,7 +21,7 @@ impl Activation {
         })
     }
 
-    /// The gradient of the input `x`, in the memory of `dy`, the gradient of the output; and the output again.
+    /// The gradient of the input `x`, in the memory of `dy`, the gradient of the output; and the recomputed output.
     pub(crate) fn backward(self, mut dy: Tensor, x: &Tensor) -> (Tensor, Tensor) {
         timed(Phase::Activation, || {
             if !is_cpu(x) {
@@ -77,7 +77,7 @@ mod tests {
         for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu, Activation::Silu, Activation::Tanh]
         {
             let (x, dy) = (normal(&[37, 100], 1) * 2.0, normal(&[37, 100], 2) * 2.0);
-            // In fp64, so that what is off is ours.
+            // In fp64, so that any error is the kernel's.
             let (exact, exact_dy) = (x.to_kind(Kind::Double), dy.to_kind(Kind::Double));
             let (reference, dx) = (activation.forward_aten(&exact), activation.backward_aten(&exact_dy, &exact));
             let close = |what: &str, ours: &Tensor, reference: &Tensor| {

@@ -1,10 +1,10 @@
 //! Multi-head self-attention with its output projection, residual and norm.
 //!
-//! `softmax(Q K^T / sqrt(H)) V` a head (Vaswani et al. 2017). On the CPU a kernel works on packed rows
+//! `softmax(Q K^T / sqrt(H)) V` per head (Vaswani et al. 2017). On the CPU a kernel works on packed rows
 //! ([`kernels::attention`]); elsewhere `padded.rs` does the same with libtorch's operations on padded slots.
 //!
-//! The classifier reads nothing but `[CLS]`. So the last layer has queries for the `B` rows of `[CLS]` alone, against
-//! the keys and values of all tokens: exact, and most of a layer saved.
+//! The classifier reads only `[CLS]`. So the last layer has queries only for the `B` rows of `[CLS]`, against the keys
+//! and values of all tokens. That is exact and saves most of the layer's computation.
 
 mod padded;
 
@@ -33,9 +33,9 @@ pub(crate) struct Attention {
     pub(crate) norm: LayerNorm,
     pub(crate) heads: i64,
     pub(crate) head_size: i64,
-    /// Of the probabilities.
+    /// Dropout of the probabilities.
     pub(crate) attention_dropout: f64,
-    /// Of the output.
+    /// Dropout of the output.
     pub(crate) hidden_dropout: f64,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Attention {
 enum Projected {
     /// `[T, 3 D]`.
     Fused(Tensor),
-    /// Of the last layer: `[B, D]` and `[T, 2 D]`.
+    /// In the last layer: `[B, D]` and `[T, 2 D]`.
     Separate { query: Tensor, key_value: Tensor },
 }
 
@@ -71,12 +71,12 @@ pub(crate) struct Saved {
     norm: layer_norm::Saved,
 }
 
-/// What the backward pass makes attention's probabilities of.
+/// How the backward pass gets the attention probabilities.
 #[derive(Debug)]
 enum Probabilities {
-    /// `[R, N]` fp32: the logarithm of each softmax's sum.
+    /// `[R, N]` fp32: the log-sum-exp of each softmax, from which the kernel recomputes the probabilities.
     LogSums(Tensor),
-    /// `[B, N, Sq, S]`: themselves.
+    /// `[B, N, Sq, S]`: the probabilities themselves.
     Padded(Tensor),
 }
 
@@ -106,12 +106,12 @@ impl Attention {
         (y, Saved { hidden, query_rows, projected, site, probabilities, context, norm })
     }
 
-    /// The gradient of the input `[T, D]` from that of the output `[R, D]`; `None` if it is not wanted.
+    /// The gradient of the input `[T, D]` from that of the output `[R, D]`; `None` if it is not needed.
     pub(crate) fn backward(
         &self,
         saved: &Saved,
         upstream: &Upstream,
-        input_wanted: bool,
+        needs_input_gradient: bool,
         pass: &mut Backward,
     ) -> Option<Upstream> {
         let &mut Backward { inputs, parameters, .. } = pass;
@@ -121,7 +121,7 @@ impl Attention {
         match timed(Phase::Attention, || self.projections_backward(saved, &dcontext, inputs)) {
             Projected::Fused(dqkv) => {
                 self.qkv.backward_weights(&saved.hidden, &dqkv, pass);
-                input_wanted.then(|| {
+                needs_input_gradient.then(|| {
                     let dy = self.qkv.backward_input(&dqkv, parameters);
                     Upstream { dy, dy_residual: Some(dnorm.residual) }
                 })
@@ -129,7 +129,7 @@ impl Attention {
             Projected::Separate { query, key_value } => {
                 self.qkv.backward_weights_part(&saved.query_rows, &query, &QUERY, pass);
                 self.qkv.backward_weights_part(&saved.hidden, &key_value, &KEY_VALUE, pass);
-                input_wanted.then(|| {
+                needs_input_gradient.then(|| {
                     let dquery_rows = self.qkv.backward_input_part(&query, &QUERY, parameters).g_add_(&dnorm.residual);
                     let mut dy = self.qkv.backward_input_part(&key_value, &KEY_VALUE, parameters);
                     Upstream { dy: dy.index_add_(0, &inputs.cls_rows, &dquery_rows), dy_residual: None }
@@ -152,18 +152,18 @@ impl Attention {
         }
     }
 
-    /// `[R, D]`: each query's mean of values.
+    /// `[R, D]`: the values, averaged by each query's probabilities.
     fn context(&self, projected: &Projected, inputs: &Inputs, site: Option<Site>) -> (Tensor, Probabilities) {
-        let (Projected::Fused(any) | Projected::Separate { query: any, .. }) = projected;
-        if !is_cpu(any) {
+        let (Projected::Fused(query) | Projected::Separate { query, .. }) = projected;
+        if !is_cpu(query) {
             let (context, probabilities) = self.context_padded(projected, inputs, site);
             return (context, Probabilities::Padded(probabilities));
         }
-        let (context, log_sums) = with_float!(any, T => self.context_kernel::<T>(projected, inputs, site, true));
+        let (context, log_sums) = with_float!(query, T => self.context_kernel::<T>(projected, inputs, site, true));
         (context, Probabilities::LogSums(log_sums))
     }
 
-    /// The gradients of queries, keys and values, laid out as they are, from `[R, D]`.
+    /// The gradients of queries, keys and values, in the same layout as these, from `[R, D]`.
     fn projections_backward(&self, saved: &Saved, dcontext: &Tensor, inputs: &Inputs) -> Projected {
         match &saved.probabilities {
             Probabilities::Padded(probabilities) => self.backward_padded(saved, probabilities, dcontext, inputs),
@@ -203,27 +203,27 @@ impl Attention {
         }
     }
 
-    /// Context `[R, D]`, and log sums `[R, N]` where they are wanted (else empty).
+    /// Context `[R, D]`, and log sums `[R, N]` if they are needed (otherwise empty).
     fn context_kernel<T: Float>(
         &self,
         projected: &Projected,
         inputs: &Inputs,
         site: Option<Site>,
-        sums_wanted: bool,
+        needs_log_sums: bool,
     ) -> (Tensor, Tensor) {
         let shape = self.shape(inputs, projected.rows());
         let rows = shape.cu_seqlens_q[shape.cu_seqlens_q.len() - 1] as i64;
         let query_rows = if projected.rows() == RowSelection::All { inputs.row_count() } else { rows };
         let mut context = empty::<T>(&[query_rows, self.width() as i64]);
-        let (owned, rest) = slice_mut::<T>(&mut context).split_at_mut(rows as usize * self.width());
+        let (sentence_rows, rest) = slice_mut::<T>(&mut context).split_at_mut(rows as usize * self.width());
         rest.fill(T::default());
-        let mut log_sums = empty::<f32>(&[if sums_wanted { rows } else { 0 }, self.heads]);
+        let mut log_sums = empty::<f32>(&[if needs_log_sums { rows } else { 0 }, self.heads]);
         kernel::forward::<T>(
             self.projections(projected),
             shape,
             site.and_then(|site| site.mask()),
-            owned,
-            sums_wanted.then(|| slice_mut(&mut log_sums)),
+            sentence_rows,
+            needs_log_sums.then(|| slice_mut(&mut log_sums)),
         );
         (context, log_sums)
     }
@@ -238,12 +238,12 @@ impl Attention {
         let width = self.width();
         let shape = self.shape(inputs, saved.projected.rows());
         let mask = saved.site.and_then(|site| site.mask());
-        let asked = &slice::<T>(dcontext)[..shape.cu_seqlens_q[shape.cu_seqlens_q.len() - 1] * width];
+        let sentence_rows = &slice::<T>(dcontext)[..shape.cu_seqlens_q[shape.cu_seqlens_q.len() - 1] * width];
         let run = |gradients| {
             let projections = self.projections::<T>(&saved.projected);
-            kernel::backward(projections, shape, mask, slice(log_sums), asked, gradients);
+            kernel::backward(projections, shape, mask, slice(log_sums), sentence_rows, gradients);
         };
-        // Rows that no sentence owns get no gradient.
+        // Rows that belong to no sentence have zero gradients.
         let tokens = inputs.token_count() as usize;
         let clear_rest = |gradient: &mut [T], parts: usize| gradient[tokens * parts * width..].fill(T::default());
         match &saved.projected {

@@ -1,6 +1,6 @@
 //! Word, position and token-type embeddings, summed, normalized and dropped out.
 
-use kernels::rows::{Groups, Lookup, gather, group_sums};
+use kernels::rows::{Groups, Lookup, group_sums, sum_embeddings};
 use tch::{Kind, Tensor};
 
 use crate::builder::{GradientForm, Initial, ParameterId, Traits};
@@ -15,14 +15,14 @@ use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
 /// A table, `[rows, D]`.
 pub(crate) const TABLE: Traits =
     Traits { decays: true, always_fp32: false, initial: Initial::Normal, gradient: GradientForm::Sum };
-/// A table of which a batch touches few rows.
+/// A table of which a batch uses few rows.
 pub(crate) const LARGE_TABLE: Traits = Traits { gradient: GradientForm::Rows, ..TABLE };
 
 #[derive(Debug)]
 pub(crate) struct Embeddings {
     pub(crate) word: ParameterId,
     pub(crate) position: ParameterId,
-    /// `None` where the architecture knows no types of tokens.
+    /// `None` if the architecture has no token types.
     pub(crate) token_type: Option<ParameterId>,
     pub(crate) norm: LayerNorm,
     pub(crate) dropout: f64,
@@ -49,11 +49,11 @@ impl Embeddings {
                 return with_float!(word, T => {
                     let width = word.size()[1];
                     let mut sum = empty::<T>(&[inputs.row_count(), width]);
-                    let words = Lookup { table: slice::<T>(word), rows: &inputs.input_ids };
-                    let positions = Lookup { table: slice::<T>(position), rows: &inputs.position_ids };
-                    let none = vec![T::default(); width as usize];
-                    let type_0 = token_type.map_or(&none[..], |table| &slice::<T>(table)[..width as usize]);
-                    gather(words, positions, type_0, slice_mut(&mut sum));
+                    let words = Lookup { table: slice::<T>(word), indices: &inputs.input_ids };
+                    let positions = Lookup { table: slice::<T>(position), indices: &inputs.position_ids };
+                    let zeros = vec![T::default(); width as usize];
+                    let type_0 = token_type.map_or(&zeros[..], |table| &slice::<T>(table)[..width as usize]);
+                    sum_embeddings(words, positions, type_0, slice_mut(&mut sum));
                     sum
                 });
             }
@@ -66,36 +66,36 @@ impl Embeddings {
         })
     }
 
-    /// Takes the gradient of the output, `[T, D]`.
+    /// Computes the gradients of the parameters from that of the output, `[T, D]`.
     pub(crate) fn backward(&self, saved: &layer_norm::Saved, upstream: &Upstream, pass: &mut Backward) {
         let dsum = self.norm.backward(saved, upstream, pass).residual; // [T, D]
         timed(Phase::Embeddings, || self.backward_tables(&dsum, pass));
     }
 
-    // Sums over many tokens are in fp32, or the small terms are lost.
+    // Sums over many tokens are in fp32; otherwise small terms would be lost.
     fn backward_tables(&self, dsum: &Tensor, pass: &mut Backward) {
         let inputs = pass.inputs;
         let parameters = pass.parameters;
         let shape = |id: ParameterId| parameters.at(id).master().size();
-        if pass.wants(self.word) {
+        if pass.needs_gradient(self.word) {
             let rows = inputs.unique_ids.size()[0];
             let values = if is_cpu(dsum) {
                 sum_groups(dsum, &inputs.tokens_by_id())
             } else {
-                sum_at(dsum, &inputs.indices().unique_inverse, rows)
+                sum_by_index(dsum, &inputs.indices().unique_inverse, rows)
             };
             pass.set(self.word, Gradient::Rows { ids: inputs.unique_ids.shallow_clone(), values });
         }
-        if pass.wants(self.position) {
+        if pass.needs_gradient(self.position) {
             let rows = shape(self.position)[0];
             let dense = if is_cpu(dsum) {
                 sum_groups(dsum, &inputs.tokens_by_position(rows as usize))
             } else {
-                sum_at(dsum, &inputs.indices().position_ids, rows)
+                sum_by_index(dsum, &inputs.indices().position_ids, rows)
             };
             pass.set(self.position, Gradient::Dense(dense));
         }
-        if let Some(token_type) = self.token_type.filter(|&id| pass.wants(id)) {
+        if let Some(token_type) = self.token_type.filter(|&id| pass.needs_gradient(id)) {
             let dense = Tensor::zeros(shape(token_type), (Kind::Float, dsum.device()));
             dense.get(0).copy_(&column_sums(dsum));
             pass.set(token_type, Gradient::Dense(dense));
@@ -103,7 +103,7 @@ impl Embeddings {
     }
 }
 
-/// `[T, D]` to `[G, D]` fp32: each group's sum of its rows. Rows behind the last member belong to no group.
+/// `[T, D]` to `[G, D]` fp32: the sum of each group's rows. Rows after the tokens belong to no group.
 fn sum_groups(values: &Tensor, groups: &Groups) -> Tensor {
     let width = values.size()[1];
     let mut sums = empty::<f32>(&[groups.len() as i64, width]);
@@ -114,8 +114,8 @@ fn sum_groups(values: &Tensor, groups: &Groups) -> Tensor {
     sums
 }
 
-/// The same for devices without kernels of ours, by each row's group.
-fn sum_at(values: &Tensor, group_of: &Tensor, groups: i64) -> Tensor {
+/// The same for devices that the kernels don't support; `group_of` has the group of each row.
+fn sum_by_index(values: &Tensor, group_of: &Tensor, groups: i64) -> Tensor {
     let values = values.to_kind(Kind::Float);
     Tensor::zeros([groups, values.size()[1]], (Kind::Float, values.device())).index_add_(0, group_of, &values)
 }
@@ -153,13 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_sum_rows_agree() {
+    fn sum_groups_agrees_with_sum_by_index() {
         let inputs = Inputs::new(&[7, 5, 9, 7, 9, 9], &[0, 1, 4, 6], Device::Cpu);
         let values = Tensor::randn([6, 5], (Kind::Float, Device::Cpu));
         let ours = sum_groups(&values, &inputs.tokens_by_id());
-        let reference = sum_at(&values, &inputs.indices().unique_inverse, 3);
+        let reference = sum_by_index(&values, &inputs.indices().unique_inverse, 3);
         assert!(ours.allclose(&reference, 1e-6, 1e-6, false));
         let ours = sum_groups(&values, &inputs.tokens_by_position(4));
-        assert!(ours.allclose(&sum_at(&values, &inputs.indices().position_ids, 4), 1e-6, 1e-6, false));
+        assert!(ours.allclose(&sum_by_index(&values, &inputs.indices().position_ids, 4), 1e-6, 1e-6, false));
     }
 }

@@ -1,4 +1,5 @@
-//! One encoder layer: attention, then the position-wise feed-forward network, each with residual and norm.
+//! One encoder layer: attention, then the position-wise feed-forward network, each with a residual connection and a
+//! norm.
 
 use tch::Tensor;
 
@@ -34,16 +35,16 @@ impl EncoderLayer {
         (y, Saved { attention, feed_forward })
     }
 
-    /// The gradient of the input `[T, D]` from that of the output `[R, D]`; `None` if it is not wanted.
+    /// The gradient of the input `[T, D]` from that of the output `[R, D]`; `None` if it is not needed.
     pub(crate) fn backward(
         &self,
         saved: Saved,
         upstream: &Upstream,
-        input_wanted: bool,
+        needs_input_gradient: bool,
         pass: &mut Backward,
     ) -> Option<Upstream> {
         let dattended = self.feed_forward.backward(&saved.feed_forward, upstream, pass);
-        self.attention.backward(&saved.attention, &dattended, input_wanted, pass)
+        self.attention.backward(&saved.attention, &dattended, needs_input_gradient, pass)
     }
 }
 
@@ -60,7 +61,7 @@ pub(crate) struct FeedForward {
 struct FeedForwardSaved {
     /// `[R, D]`.
     x: Tensor,
-    /// `[R, I]`: before the activation. What is behind it is made again.
+    /// `[R, I]`: before the activation, whose output the backward pass recomputes.
     before: Tensor,
     norm: layer_norm::Saved,
 }

@@ -1,8 +1,8 @@
-//! Layer normalization with its surroundings: `y = norm(dropout(dense) + residual)` in a layer, `y = dropout(norm(sum))` in the
-//! embeddings.
+//! Layer normalization fused with the operations around it: `y = norm(dropout(dense) + residual)` in a layer,
+//! `y = dropout(norm(sum))` in the embeddings.
 //!
-//! Weights, statistics and sums are fp32 at either precision; only activations are in the compute format. On the CPU all of
-//! it is one pass over memory ([`kernels::norm`]); elsewhere it is libtorch's operations.
+//! Weights, statistics and sums are fp32 at either precision; only activations are in the compute format. On the CPU
+//! all of it is one pass over memory ([`kernels::norm`]); elsewhere it is libtorch's operations.
 
 use kernels::norm::{self, Masks, NormParameters};
 use tch::{Kind, Tensor};
@@ -24,7 +24,7 @@ pub(crate) struct LayerNorm {
     eps: f64,
 }
 
-/// Dropout before the norm, on `dense` alone, and after it.
+/// The dropout sites before the norm, on `dense` alone, and after it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sites {
     pub(crate) before: Option<Site>,
@@ -50,19 +50,19 @@ pub(crate) struct Saved {
     rstd: Tensor,
 }
 
-/// A gradient that arrives through a sublayer and perhaps also along its residual, each `[R, D]`: the sum of both is meant.
+/// The gradient of a layer's output, `[R, D]`: the sum of `dy` and, if there is one, the gradient along a residual.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) dy: Tensor,
     pub(crate) dy_residual: Option<Tensor>,
 }
 
-/// Gradients of what went into a norm, `[R, D]` each.
+/// The gradients of the inputs of a norm, `[R, D]` each.
 #[derive(Debug)]
 pub(crate) struct Downstream {
-    /// Of the sum, and so of the residual.
+    /// Of the sum, which is also that of the residual.
     pub(crate) residual: Tensor,
-    /// Of what was dropped out before it was added to the residual.
+    /// Of `dense`, which goes through dropout before the residual is added.
     pub(crate) dense: Tensor,
 }
 
@@ -82,8 +82,8 @@ impl LayerNorm {
             with_float!(dense, T => {
                 let mut y = empty::<T>(&dense.size());
                 let residual = residual.map(slice::<T>);
-                let constants = self.constants(parameters);
-                norm::forward::<T>(slice(&dense), residual, constants, Masks::default(), slice_mut(&mut y), None);
+                let norm_parameters = self.norm_parameters(parameters);
+                norm::forward::<T>(slice(&dense), residual, norm_parameters, Masks::default(), slice_mut(&mut y), None);
                 y
             })
         })
@@ -106,7 +106,7 @@ impl LayerNorm {
         })
     }
 
-    fn constants<'a>(&self, parameters: &'a Parameters) -> NormParameters<'a> {
+    fn norm_parameters<'a>(&self, parameters: &'a Parameters) -> NormParameters<'a> {
         let values = |id: ParameterId| slice(parameters.at(id).compute());
         NormParameters { weight: values(self.weight), bias: values(self.bias), eps: self.eps as f32 }
     }
@@ -124,8 +124,8 @@ impl LayerNorm {
             let (mut mean, mut rstd) = (empty::<f32>(&[rows, 1]), empty::<f32>(&[rows, 1]));
             let saved = Some((slice_mut::<T>(&mut x), slice_mut(&mut mean), slice_mut(&mut rstd)));
             let residual = residual.map(slice::<T>);
-            let constants = self.constants(parameters);
-            norm::forward(slice::<T>(dense), residual, constants, sites.masks(), slice_mut(&mut y), saved);
+            let norm_parameters = self.norm_parameters(parameters);
+            norm::forward(slice::<T>(dense), residual, norm_parameters, sites.masks(), slice_mut(&mut y), saved);
             (y, Saved { sites, x, mean, rstd })
         })
     }
@@ -137,7 +137,7 @@ impl LayerNorm {
         sites: Sites,
         parameters: &Parameters,
     ) -> (Tensor, Saved) {
-        let dropped = times(&dense, sites.before);
+        let dropped = apply_dropout(&dense, sites.before);
         let x = match residual {
             Some(residual) => dropped + residual,
             None => dropped,
@@ -145,10 +145,10 @@ impl LayerNorm {
         let (weight, bias) = (parameters.at(self.weight).compute(), parameters.at(self.bias).compute());
         let (y, mean, rstd) =
             x.to_kind(Kind::Float).native_layer_norm(weight.size(), Some(weight), Some(bias), self.eps);
-        (times(&y.to_kind(x.kind()), sites.after), Saved { sites, x, mean, rstd })
+        (apply_dropout(&y.to_kind(x.kind()), sites.after), Saved { sites, x, mean, rstd })
     }
 
-    /// The gradients of what went in from that of `y`; stores those of weight and bias.
+    /// The gradients of the inputs from that of `y`; stores those of weight and bias.
     pub(crate) fn backward(&self, saved: &Saved, upstream: &Upstream, pass: &mut Backward) -> Downstream {
         let weight = pass.parameters.at(self.weight).compute();
         let (downstream, dweight, dbias) = timed(Phase::Normalization, || {
@@ -167,19 +167,20 @@ impl LayerNorm {
 /// `dx = rstd * (g - mean(g) - xhat * mean(g * xhat))` with `g = dy * weight` and `xhat = (x - mean) * rstd`.
 fn backward_aten(saved: &Saved, upstream: &Upstream, weight: &Tensor) -> (Downstream, Tensor, Tensor) {
     let first = upstream.dy.to_kind(Kind::Float);
-    // Not in place: in fp32 that would be the caller's tensor.
+    // Not in place: in fp32 that would change the caller's tensor.
     let dy = match &upstream.dy_residual {
         Some(dy_residual) => &first + dy_residual.to_kind(Kind::Float),
         None => first,
     };
-    let dy = times(&dy, saved.sites.after);
+    let dy = apply_dropout(&dy, saved.sites.after);
     let xhat = (saved.x.to_kind(Kind::Float) - &saved.mean) * &saved.rstd; // [R, D]
     let g = &dy * weight; // [R, D]
     let mean = |t: &Tensor| t.mean_dim(-1, true, Kind::Float); // [R, 1]
     let dx = (&g - mean(&g) - &xhat * mean(&(&g * &xhat))) * &saved.rstd; // [R, D]
     let sum = |t: &Tensor| t.sum_dim_intlist(0, false, Kind::Float); // [D]
     let kind = saved.x.kind();
-    let downstream = Downstream { dense: times(&dx, saved.sites.before).to_kind(kind), residual: dx.to_kind(kind) };
+    let downstream =
+        Downstream { dense: apply_dropout(&dx, saved.sites.before).to_kind(kind), residual: dx.to_kind(kind) };
     (downstream, sum(&(&dy * &xhat)), sum(&dy))
 }
 
@@ -207,7 +208,7 @@ fn backward_kernel(saved: &Saved, upstream: &Upstream, weight: &Tensor) -> (Down
 }
 
 /// `x`, `[R, D]`, times the mask of a site, if there is one.
-pub(crate) fn times(x: &Tensor, site: Option<Site>) -> Tensor {
+pub(crate) fn apply_dropout(x: &Tensor, site: Option<Site>) -> Tensor {
     match site {
         Some(site) => {
             let size = x.size();

@@ -15,7 +15,7 @@ const WEIGHT: Traits =
     Traits { decays: true, always_fp32: false, initial: Initial::Normal, gradient: GradientForm::Product };
 const BIAS: Traits = Traits { decays: false, always_fp32: false, initial: Initial::Zeros, gradient: GradientForm::Sum };
 
-/// One or several projections of the same input, their weights one below the other: `[out, in]`, bias `[out]`.
+/// One or several projections of the same input, their weights stacked along the rows: `[out, in]`, bias `[out]`.
 #[derive(Debug)]
 pub(crate) struct Linear {
     weight: Stack,
@@ -32,7 +32,8 @@ impl Linear {
         Self { weight, bias, out }
     }
 
-    /// Projections of the same input, `NAME.weight` and `NAME.bias` of each, that one product makes: of `out` columns each.
+    /// Projections of the same input that one matrix product computes: `out` columns, `NAME.weight` and `NAME.bias`
+    /// each.
     pub(crate) fn fused(mut scope: Scope, names: &[&str], input: i64, out: i64) -> Self {
         let of_all = |what: &str| names.iter().map(|name| format!("{name}.{what}")).collect::<Vec<_>>();
         let (weights, biases) = (of_all("weight"), of_all("bias"));
@@ -69,12 +70,12 @@ impl Linear {
     }
 
     pub(crate) fn backward_weights_part(&self, x: &Tensor, dy: &Tensor, part: &Range<usize>, pass: &mut Backward) {
-        let wanted = |stack: Stack, pass: &Backward| stack.members(part).any(|id| pass.wants(id));
-        if wanted(self.weight, pass) {
+        let needs_gradient = |stack: Stack, pass: &Backward| stack.members(part).any(|id| pass.needs_gradient(id));
+        if needs_gradient(self.weight, pass) {
             let fused = timed(Phase::Gemm, || dy.tr().mm(x)); // [out, in]
             self.distribute(self.weight.members(part), &fused, pass);
         }
-        if wanted(self.bias, pass) {
+        if needs_gradient(self.bias, pass) {
             let fused = timed(Phase::Biases, || column_sums(dy)); // [out]
             self.distribute(self.bias.members(part), &fused, pass);
         }

@@ -58,7 +58,7 @@ fn weights(folder: &Path, name: fn(&str) -> Option<String>, half: bool) -> Vec<u
     safetensors::serialize(views, None).unwrap()
 }
 
-fn as_it_is(name: &str) -> Option<String> {
+fn unchanged(name: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
@@ -74,7 +74,7 @@ fn without_head(name: &str) -> Option<String> {
 #[test]
 fn config_json() {
     let folder = temporary_folder();
-    let bytes = weights(folder.path(), as_it_is, false);
+    let bytes = weights(folder.path(), unchanged, false);
     let bare = weights(folder.path(), without_head, false);
     let seeds = vec![
         SeedFile::new(SeedFormat::Json, CONFIG),
@@ -86,7 +86,7 @@ fn config_json() {
     ];
     check(&FuzzTarget { package: "model", name: "config_json", memory_limit: MEMORY_LIMIT }, seeds, |config| {
         fs::write(folder.path().join("config.json"), config).unwrap();
-        // Without a head in the file, sizes that nothing holds against the file would decide how much is made afresh.
+        // Without a head in the file, unchecked sizes in config.json would determine how much is randomly initialized.
         fs::write(folder.path().join("model.safetensors"), &bare).unwrap();
         let _ = load(folder.path());
         fs::write(folder.path().join("model.safetensors"), &bytes).unwrap();
@@ -104,12 +104,12 @@ fn with_header(header: Vec<u8>) -> Vec<u8> {
 #[test]
 fn weights_files() {
     let folder = temporary_folder();
-    let good = weights(folder.path(), as_it_is, false);
+    let good = weights(folder.path(), unchanged, false);
     let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
     DATA.get_or_init(|| good[header..].to_vec());
     let seeds = vec![
         SeedFile::new(SeedFormat::Binary, good.clone()),
-        SeedFile::new(SeedFormat::Binary, weights(folder.path(), as_it_is, true)),
+        SeedFile::new(SeedFormat::Binary, weights(folder.path(), unchanged, true)),
         SeedFile::new(SeedFormat::Binary, weights(folder.path(), old_spelling, false)),
         // Damage to the header alone, with a length in front that is right.
         SeedFile::packed(SeedFormat::Json, &good[8..header], with_header),

@@ -1,4 +1,4 @@
-//! Attention by libtorch's operations on `[B, S]` slots, for devices without kernels of ours.
+//! Attention by libtorch's operations on `[B, S]` slots, for devices that the kernels don't support.
 
 use tch::Tensor;
 
@@ -12,7 +12,7 @@ impl Attention {
         let [query, key, value] = self.split_projected(projected, inputs);
         let mask = inputs.padding().key_mask();
         let context = Tensor::scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false);
-        self.gather(&context, inputs, projected.rows())
+        self.merge_heads(&context, inputs, projected.rows())
     }
 
     /// `[R, D]`, and the probabilities `[B, N, Sq, S]`.
@@ -30,7 +30,7 @@ impl Attention {
         let probabilities = scores.softmax(-1, None); // [B, N, Sq, S]
         let mask = self.mask(site, inputs, projected.rows(), &probabilities);
         let context = apply_mask(&probabilities, &mask).matmul(&value); // [B, N, Sq, H]
-        (self.gather(&context, inputs, projected.rows()), probabilities)
+        (self.merge_heads(&context, inputs, projected.rows()), probabilities)
     }
 
     /// The gradients of queries, keys and values from `[R, D]`.
@@ -43,7 +43,7 @@ impl Attention {
     ) -> Projected {
         let rows = saved.projected.rows();
         let [query, key, value] = self.split_projected(&saved.projected, inputs);
-        let dcontext = self.scatter(dcontext, inputs, rows); // [B, N, Sq, H]
+        let dcontext = self.split_heads(dcontext, inputs, rows); // [B, N, Sq, H]
         let mask = self.mask(saved.site, inputs, rows, probabilities);
         let dvalue = apply_mask(probabilities, &mask).transpose(2, 3).matmul(&dcontext); // [B, N, S, H]
         let dprobabilities = apply_mask(&dcontext.matmul(&value.transpose(2, 3)), &mask);
@@ -85,25 +85,25 @@ impl Attention {
 
     /// `[T, parts * D]` to `[parts, B, N, S, H]`.
     fn split(&self, packed: &Tensor, parts: i64, inputs: &Inputs) -> Tensor {
-        let (batch, longest) = (inputs.batch_size(), inputs.max_seqlen());
+        let (batch, max_seqlen) = (inputs.batch_size(), inputs.max_seqlen());
         let padded = inputs.padding().pad(packed); // [B * S, parts * D]
-        padded.view([batch, longest, parts, self.heads, self.head_size]).permute([2, 0, 3, 1, 4]).contiguous()
+        padded.view([batch, max_seqlen, parts, self.heads, self.head_size]).permute([2, 0, 3, 1, 4]).contiguous()
     }
 
     /// `[B, N, S, H]` of each part to `[T, parts * D]`: the adjoint of [`split`](Self::split).
     fn merge(&self, parts: &[Tensor], inputs: &Inputs) -> Tensor {
-        let (batch, longest, count) = (inputs.batch_size(), inputs.max_seqlen(), parts.len() as i64);
+        let (batch, max_seqlen, count) = (inputs.batch_size(), inputs.max_seqlen(), parts.len() as i64);
         let first = &parts[0];
-        let shape = [batch, longest, count, self.heads, self.head_size];
+        let shape = [batch, max_seqlen, count, self.heads, self.head_size];
         let merged = Tensor::empty(shape, (first.kind(), first.device()));
         for (index, part) in (0..).zip(parts) {
             merged.select(2, index).copy_(&part.transpose(1, 2)); // [B, S, N, H]
         }
-        inputs.padding().unpad(&merged.view([batch * longest, count * self.heads * self.head_size]))
+        inputs.padding().unpad(&merged.view([batch * max_seqlen, count * self.heads * self.head_size]))
     }
 
     /// `[B, N, Sq, H]` to `[R, D]`.
-    fn gather(&self, context: &Tensor, inputs: &Inputs, rows: RowSelection) -> Tensor {
+    fn merge_heads(&self, context: &Tensor, inputs: &Inputs, rows: RowSelection) -> Tensor {
         let by_row = context.transpose(1, 2).reshape([-1, self.heads * self.head_size]); // [B * Sq, D]
         match rows {
             RowSelection::All => inputs.padding().unpad(&by_row),
@@ -111,8 +111,8 @@ impl Attention {
         }
     }
 
-    /// `[R, D]` to `[B, N, Sq, H]`: the adjoint of [`gather`](Self::gather).
-    fn scatter(&self, dcontext: &Tensor, inputs: &Inputs, rows: RowSelection) -> Tensor {
+    /// `[R, D]` to `[B, N, Sq, H]`: the adjoint of [`merge_heads`](Self::merge_heads).
+    fn split_heads(&self, dcontext: &Tensor, inputs: &Inputs, rows: RowSelection) -> Tensor {
         let by_slot = match rows {
             RowSelection::All => inputs.padding().pad_with_zeros(dcontext),
             RowSelection::Cls => dcontext.shallow_clone(),
@@ -157,7 +157,7 @@ mod tests {
         (attention, Parameters::new(builder.specs, Device::Cpu, Kind::Float, master))
     }
 
-    /// The kernel's rows behind the tokens are zeros, and not there in the reference.
+    /// The kernel's result has rows of zeros after the tokens, which the reference lacks.
     fn close(ours: &Tensor, reference: &Tensor) {
         let (tokens, rows) = (reference.size()[0], ours.size()[0]);
         assert_eq!(f64::try_from(ours.narrow(0, tokens, rows - tokens).abs().sum(Kind::Float)).expect("a number"), 0.0);
@@ -189,7 +189,7 @@ mod tests {
                 close(&query, &dquery);
                 close(&key_value, &dkv);
             }
-            _ => panic!("the two are laid out alike"),
+            _ => panic!("the two must have the same layout"),
         }
     }
 
