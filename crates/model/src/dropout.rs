@@ -20,7 +20,7 @@ pub struct DropoutStream {
 
 /// One place that applies dropout, in one step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Site {
+pub(crate) struct DropoutSite {
     key: u64,
     p: f64,
 }
@@ -35,16 +35,16 @@ impl DropoutStream {
     /// `None` for `p = 0`.
     ///
     /// Each call is a new site; the sites follow each other in the fixed order of the forward pass.
-    pub(crate) fn site(&self, p: f64) -> Option<Site> {
+    pub(crate) fn site(&self, p: f64) -> Option<DropoutSite> {
         if p == 0.0 {
             return None;
         }
         let site = self.site.replace(self.site.get() + 1);
-        Some(Site { key: mix64(self.key ^ mix64(site)), p })
+        Some(DropoutSite { key: mix64(self.key ^ mix64(site)), p })
     }
 }
 
-impl Site {
+impl DropoutSite {
     pub(crate) fn mask(&self) -> Option<Mask> {
         Mask::new(self.key, self.p)
     }
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_devices_own_generator_is_seeded_by_the_site() {
         let site = DropoutStream::new(1, 1, 0).site(0.25).expect("a site");
-        let draw = |site: &Site| site.sample_on_device(&[100, 100], Kind::Float, Device::Cpu);
+        let draw = |site: &DropoutSite| site.sample_on_device(&[100, 100], Kind::Float, Device::Cpu);
         let (first, again) = (draw(&site), draw(&site));
         assert!(first.equal(&again));
         let kept = f64::try_from(first.gt(0.0).to_kind(Kind::Float).mean(Kind::Float)).expect("a number");

@@ -5,7 +5,7 @@
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
-use crate::dropout::Site;
+use crate::dropout::DropoutSite;
 use crate::layers::layer_norm::apply_dropout;
 use crate::layers::linear::Linear;
 use crate::pass::{Backward, Forward};
@@ -27,7 +27,7 @@ pub(crate) struct Saved {
     before: Tensor,
     /// `[B, D]`: after it.
     after: Tensor,
-    site: Option<Site>,
+    site: Option<DropoutSite>,
 }
 
 impl Head {

@@ -1,4 +1,4 @@
-//! Random initialization of parameters.
+//! Initialization of parameters.
 
 use kernels::dropout::mix64;
 use tch::{Device, Kind, Tensor};

@@ -1,7 +1,7 @@
 //! The arguments of a forward or backward pass through all layers.
 
 use crate::builder::ParameterId;
-use crate::dropout::{DropoutStream, Site};
+use crate::dropout::{DropoutSite, DropoutStream};
 use crate::inputs::Inputs;
 use crate::parameters::{Gradient, Gradients, Parameters};
 
@@ -16,7 +16,7 @@ pub(crate) struct Forward<'a> {
 
 impl Forward<'_> {
     /// The next place where elements are dropped, with probability `p`; `None` without dropout.
-    pub(crate) fn site(&self, p: f64) -> Option<Site> {
+    pub(crate) fn site(&self, p: f64) -> Option<DropoutSite> {
         self.dropout.and_then(|dropout| dropout.site(p))
     }
 }

@@ -3,7 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::config::Config;
-use crate::dropout::Site;
+use crate::dropout::DropoutSite;
 use crate::inputs::RowSelection;
 use crate::test_tensors::normal;
 use crate::{DropoutStream, Gradient, Inputs, Precision, Role, SequenceClassifier};
@@ -39,11 +39,11 @@ fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &Dro
     let (d, heads, h) = (config.hidden_size, config.num_attention_heads, config.head_size());
     let ones = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
     let draw = |shape: [i64; 2], p: f64| {
-        let tensor = |site: Site| site.tensor(shape, Kind::Float, Device::Cpu);
+        let tensor = |site: DropoutSite| site.tensor(shape, Kind::Float, Device::Cpu);
         stream.site(p).map_or_else(|| ones(&shape), tensor)
     };
     let draw_attention = |rows: RowSelection, shape: &[i64]| {
-        let tensor = |site: Site| site.attention_tensor(&inputs, rows, heads, Kind::Float, Device::Cpu);
+        let tensor = |site: DropoutSite| site.attention_tensor(&inputs, rows, heads, Kind::Float, Device::Cpu);
         stream.site(config.attention_probs_dropout_prob).map_or_else(|| ones(shape), tensor)
     };
     let starts: Vec<i64> = sentences

@@ -1,9 +1,9 @@
 //! A CPU tensor's memory as a slice: the only access of kernels and optimizers to tensors.
 //!
 //! libtorch's tensor handles share memory, and borrowing one does not borrow the others. So [`checked_slice`] and
-//! [`checked_slice_mut`], which check device, format and layout, are unsafe: the caller guarantees that nothing else
-//! uses that memory. The passes of this crate give a kernel inputs that nothing writes, and outputs that were just
-//! created; [`slice()`] and [`slice_mut`] are the same for them, and panic if a check fails.
+//! [`checked_slice_mut`], which check device, format and layout, are unsafe: the caller must rule out conflicting
+//! accesses to that memory. The passes of this crate give a kernel inputs that nothing writes, and outputs that were
+//! just created; [`slice()`] and [`slice_mut`] are the same for them, and panic if a check fails.
 
 use kernels::element::{Bf16, Element};
 use tch::{Device, Kind, Tensor};

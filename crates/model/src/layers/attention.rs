@@ -14,9 +14,9 @@ use kernels::attention as kernel;
 use kernels::attention::{AttentionShape, Projections, Vectors, VectorsMut};
 use tch::Tensor;
 
-use crate::dropout::Site;
+use crate::dropout::DropoutSite;
 use crate::inputs::{Inputs, RowSelection};
-use crate::layers::layer_norm::{self, LayerNorm, Sites, Upstream};
+use crate::layers::layer_norm::{self, DropoutSites, LayerNorm, Upstream};
 use crate::layers::linear::Linear;
 use crate::pass::{Backward, Forward};
 use crate::profile::{Phase, timed};
@@ -64,7 +64,7 @@ pub(crate) struct Saved {
     /// `[R, D]`: the rows of `hidden` that have queries, which are also the residual.
     query_rows: Tensor,
     projected: Projected,
-    site: Option<Site>,
+    site: Option<DropoutSite>,
     probabilities: Probabilities,
     /// `[R, D]`.
     context: Tensor,
@@ -101,7 +101,7 @@ impl Attention {
         let site = pass.site(self.attention_dropout);
         let (context, probabilities) = timed(Phase::Attention, || self.context(&projected, pass.inputs, site));
         let dense = self.output.forward(&context, pass.parameters);
-        let sites = Sites { before: pass.site(self.hidden_dropout), after: None };
+        let sites = DropoutSites { before: pass.site(self.hidden_dropout), after: None };
         let (y, norm) = self.norm.forward_train(dense, Some(&query_rows), sites, pass.parameters);
         (y, Saved { hidden, query_rows, projected, site, probabilities, context, norm })
     }
@@ -153,7 +153,7 @@ impl Attention {
     }
 
     /// `[R, D]`: the values, averaged by each query's probabilities.
-    fn context(&self, projected: &Projected, inputs: &Inputs, site: Option<Site>) -> (Tensor, Probabilities) {
+    fn context(&self, projected: &Projected, inputs: &Inputs, site: Option<DropoutSite>) -> (Tensor, Probabilities) {
         let (Projected::Fused(query) | Projected::Separate { query, .. }) = projected;
         if !is_cpu(query) {
             let (context, probabilities) = self.context_padded(projected, inputs, site);
@@ -208,7 +208,7 @@ impl Attention {
         &self,
         projected: &Projected,
         inputs: &Inputs,
-        site: Option<Site>,
+        site: Option<DropoutSite>,
         needs_log_sums: bool,
     ) -> (Tensor, Tensor) {
         let shape = self.shape(inputs, projected.rows());

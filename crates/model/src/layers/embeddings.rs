@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 
 use crate::builder::{GradientForm, Initial, ParameterId, Traits};
 use crate::inputs::Inputs;
-use crate::layers::layer_norm::{self, LayerNorm, Sites, Upstream};
+use crate::layers::layer_norm::{self, DropoutSites, LayerNorm, Upstream};
 use crate::layers::linear::column_sums;
 use crate::parameters::{Gradient, Parameters};
 use crate::pass::{Backward, Forward};
@@ -36,7 +36,7 @@ impl Embeddings {
 
     /// `T` token ids to `[T, D]`.
     pub(crate) fn forward_train(&self, pass: Forward) -> (Tensor, layer_norm::Saved) {
-        let sites = Sites { before: None, after: pass.site(self.dropout) };
+        let sites = DropoutSites { before: None, after: pass.site(self.dropout) };
         self.norm.forward_train(self.sum(pass.inputs, pass.parameters), None, sites, pass.parameters)
     }
 

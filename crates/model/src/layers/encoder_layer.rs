@@ -6,7 +6,7 @@ use tch::Tensor;
 use crate::config::Activation;
 use crate::inputs::RowSelection;
 use crate::layers::attention::{self, Attention};
-use crate::layers::layer_norm::{self, LayerNorm, Sites, Upstream};
+use crate::layers::layer_norm::{self, DropoutSites, LayerNorm, Upstream};
 use crate::layers::linear::Linear;
 use crate::pass::{Backward, Forward};
 
@@ -77,7 +77,7 @@ impl FeedForward {
         let parameters = pass.parameters;
         let before = self.intermediate.forward(&x, parameters); // [R, I]
         let dense = self.output.forward(&self.activation.forward(&before), parameters); // [R, D]
-        let sites = Sites { before: pass.site(self.dropout), after: None };
+        let sites = DropoutSites { before: pass.site(self.dropout), after: None };
         let (y, norm) = self.norm.forward_train(dense, Some(&x), sites, parameters);
         (y, FeedForwardSaved { x, before, norm })
     }

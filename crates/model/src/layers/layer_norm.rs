@@ -8,7 +8,7 @@ use kernels::norm::{self, Masks, NormParameters};
 use tch::{Kind, Tensor};
 
 use crate::builder::{GradientForm, Initial, ParameterId, Scope, Traits};
-use crate::dropout::Site;
+use crate::dropout::DropoutSite;
 use crate::parameters::{Gradient, Parameters};
 use crate::pass::Backward;
 use crate::profile::{Phase, timed};
@@ -26,14 +26,14 @@ pub(crate) struct LayerNorm {
 
 /// The dropout sites before the norm, on `dense` alone, and after it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sites {
-    pub(crate) before: Option<Site>,
-    pub(crate) after: Option<Site>,
+pub(crate) struct DropoutSites {
+    pub(crate) before: Option<DropoutSite>,
+    pub(crate) after: Option<DropoutSite>,
 }
 
-impl Sites {
+impl DropoutSites {
     fn masks(&self) -> Masks {
-        let mask = |site: Option<Site>| site.and_then(|site| site.mask());
+        let mask = |site: Option<DropoutSite>| site.and_then(|site| site.mask());
         Masks { before: mask(self.before), after: mask(self.after) }
     }
 }
@@ -41,7 +41,7 @@ impl Sites {
 /// What the backward pass needs of a forward pass.
 #[derive(Debug)]
 pub(crate) struct Saved {
-    sites: Sites,
+    sites: DropoutSites,
     /// `[R, D]`: what was normalized.
     x: Tensor,
     /// `[R, 1]` fp32.
@@ -77,7 +77,7 @@ impl LayerNorm {
     pub(crate) fn forward(&self, dense: Tensor, residual: Option<&Tensor>, parameters: &Parameters) -> Tensor {
         timed(Phase::Normalization, || {
             if !is_cpu(&dense) {
-                return self.forward_aten(dense, residual, Sites::default(), parameters).0;
+                return self.forward_aten(dense, residual, DropoutSites::default(), parameters).0;
             }
             with_float!(dense, T => {
                 let mut y = empty::<T>(&dense.size());
@@ -94,7 +94,7 @@ impl LayerNorm {
         &self,
         dense: Tensor,
         residual: Option<&Tensor>,
-        sites: Sites,
+        sites: DropoutSites,
         parameters: &Parameters,
     ) -> (Tensor, Saved) {
         timed(Phase::Normalization, || {
@@ -115,7 +115,7 @@ impl LayerNorm {
         &self,
         dense: &Tensor,
         residual: Option<&Tensor>,
-        sites: Sites,
+        sites: DropoutSites,
         parameters: &Parameters,
     ) -> (Tensor, Saved) {
         let rows = dense.size()[0];
@@ -134,7 +134,7 @@ impl LayerNorm {
         &self,
         dense: Tensor,
         residual: Option<&Tensor>,
-        sites: Sites,
+        sites: DropoutSites,
         parameters: &Parameters,
     ) -> (Tensor, Saved) {
         let dropped = apply_dropout(&dense, sites.before);
@@ -208,7 +208,7 @@ fn backward_kernel(saved: &Saved, upstream: &Upstream, weight: &Tensor) -> (Down
 }
 
 /// `x`, `[R, D]`, times the mask of a site, if there is one.
-pub(crate) fn apply_dropout(x: &Tensor, site: Option<Site>) -> Tensor {
+pub(crate) fn apply_dropout(x: &Tensor, site: Option<DropoutSite>) -> Tensor {
     match site {
         Some(site) => {
             let size = x.size();
@@ -239,7 +239,7 @@ mod tests {
                 let parameters = Parameters::new(builder.specs, Device::Cpu, kind, master);
                 let weight = parameters.at(norm.weight).compute();
                 let (dense, residual, dy, dy_residual) = (random(), random(), random(), random());
-                let sites = Sites { before: stream.site(0.2), after: stream.site(0.1) };
+                let sites = DropoutSites { before: stream.site(0.2), after: stream.site(0.1) };
                 let ours = norm.forward_kernel(&dense, Some(&residual), sites, &parameters);
                 let reference = norm.forward_aten(dense, Some(&residual), sites, &parameters);
                 let upstream = Upstream { dy, dy_residual: Some(dy_residual) };

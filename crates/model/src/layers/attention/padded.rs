@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::{Attention, Projected, Saved};
-use crate::dropout::Site;
+use crate::dropout::DropoutSite;
 use crate::inputs::{Inputs, RowSelection};
 
 impl Attention {
@@ -20,7 +20,7 @@ impl Attention {
         &self,
         projected: &Projected,
         inputs: &Inputs,
-        site: Option<Site>,
+        site: Option<DropoutSite>,
     ) -> (Tensor, Tensor) {
         let [query, key, value] = self.split_projected(projected, inputs);
         let mut scores = query.matmul(&key.transpose(2, 3)).g_mul_scalar_(self.scale()); // [B, N, Sq, S]
@@ -64,7 +64,7 @@ impl Attention {
         1.0 / (self.head_size as f64).sqrt()
     }
 
-    fn mask(&self, site: Option<Site>, inputs: &Inputs, rows: RowSelection, like: &Tensor) -> Option<Tensor> {
+    fn mask(&self, site: Option<DropoutSite>, inputs: &Inputs, rows: RowSelection, like: &Tensor) -> Option<Tensor> {
         site.map(|site| site.attention_tensor(inputs, rows, self.heads, like.kind(), like.device()))
     }
 
