@@ -1,4 +1,4 @@
-//! What stands between `--resume` and going on.
+//! `train --resume`: missing or damaged checkpoints, and options or data that differ from those of the run.
 
 use super::{Edit, MessageGroup};
 use crate::support::Sandbox;
@@ -17,33 +17,33 @@ fn damaged_checkpoints_are_refused_in_these_words() {
     let resume = "train --resume run";
     let step = "run/checkpoints/step-00000004";
 
-    all.fails("checkpoints, and no word of resuming", &format!("train {flags} --output run"));
-    all.fails("nothing there", "train --resume nowhere");
-    all.fails("somebody else's folder", "train --resume other");
-    all.fails("a prepared folder", "train --resume data");
+    all.fails("an output that holds checkpoints, without --resume", &format!("train {flags} --output run"));
+    all.fails("a run folder that does not exist", "train --resume nowhere");
+    all.fails("a folder that is not a run", "train --resume other");
+    all.fails("a folder of prepared data", "train --resume data");
     all.fails("a model folder", "train --resume tiny");
-    all.fails("the folder of all checkpoints", "train --resume run/checkpoints");
-    all.fails("a checkpoint that isn't there", "train --resume run/checkpoints/step-00000009");
-    all.fails("two folders at once", "train --resume run --output another");
-    all.fails("changes allowed to nothing", &format!("train {flags} --allow-change --output new"));
+    all.fails("the checkpoints folder instead of the run", "train --resume run/checkpoints");
+    all.fails("a checkpoint that does not exist", "train --resume run/checkpoints/step-00000009");
+    all.fails("both --resume and --output", "train --resume run --output another");
+    all.fails("--allow-change without --resume", &format!("train {flags} --allow-change --output new"));
     for name in ["model.safetensors", "optimizer.safetensors", "trainer.json", "SHA256SUMS"] {
-        all.with(&format!("without its {name}"), &format!("{step}/{name}"), Edit::Gone, resume);
+        all.fails_with(&format!("{name} is missing"), &format!("{step}/{name}"), Edit::Delete, resume);
     }
-    all.with("sums of something else", &format!("{step}/SHA256SUMS"), Edit::Is(b"sums\n"), resume);
-    all.with("sums that are empty", &format!("{step}/SHA256SUMS"), Edit::Is(b""), resume);
-    all.with(
-        "named itself, and damaged",
+    all.fails_with("an invalid SHA256SUMS", &format!("{step}/SHA256SUMS"), Edit::Content(b"sums\n"), resume);
+    all.fails_with("an empty SHA256SUMS", &format!("{step}/SHA256SUMS"), Edit::Content(b""), resume);
+    all.fails_with(
+        "a damaged checkpoint given by its own path",
         &format!("{step}/SHA256SUMS"),
-        Edit::Cut(100),
+        Edit::Truncate(100),
         &format!("train --resume {step}"),
     );
-    all.fails("another learning rate", "train --resume run --learning-rate 0.5");
-    all.fails("two other values", "train --resume run --batch-size 8 --weight-decay 0");
-    all.fails("longer than it was to be", "train --resume run --max-steps 8");
-    all.fails("another number of threads", "train --resume run --threads 2");
-    all.fails("other data", "train --resume run --data fewer");
-    all.fails("another precision", "train --resume run --precision bf16");
-    all.fails("no checkpoint every zero steps", &format!("train {flags} --save-every 0 --output new"));
-    all.fails("no checkpoint kept", &format!("train {flags} --save-total 0 --output new"));
+    all.fails("a different learning rate", "train --resume run --learning-rate 0.5");
+    all.fails("two different options", "train --resume run --batch-size 8 --weight-decay 0");
+    all.fails("more steps than before", "train --resume run --max-steps 8");
+    all.fails("a different number of threads", "train --resume run --threads 2");
+    all.fails("different data", "train --resume run --data fewer");
+    all.fails("a different precision", "train --resume run --precision bf16");
+    all.fails("a checkpoint every 0 steps", &format!("train {flags} --save-every 0 --output new"));
+    all.fails("0 checkpoints kept", &format!("train {flags} --save-total 0 --output new"));
     all.finish();
 }

@@ -1,4 +1,4 @@
-//! Run folders that `evaluate` and `predict` are pointed at, and what can be asked of them.
+//! Invalid run folders and flags of `evaluate` and `predict`.
 
 use super::{Edit, MessageGroup};
 use crate::support::Sandbox;
@@ -21,95 +21,104 @@ fn bad_run_folders_are_refused_in_these_words() {
     let mut all = MessageGroup::new("runs", "Run folders, for evaluate and predict", sandbox);
     let (evaluate, predict) = ("evaluate --run run", "predict --run run lovely");
 
-    all.fails("no such run", "evaluate --run nowhere");
-    all.fails("no such run, to predict", "predict --run nowhere lovely");
-    all.fails("no runs at all", "evaluate");
-    all.fails("no runs at all, to predict", "predict lovely");
+    all.fails("a missing run", "evaluate --run nowhere");
+    all.fails("predict: a missing run", "predict --run nowhere lovely");
+    all.fails("no --run and no runs", "evaluate");
+    all.fails("predict: no --run and no runs", "predict lovely");
     all.fails("an empty folder", "evaluate --run empty");
     all.fails("a model folder", "evaluate --run tiny");
-    all.fails("a model folder, to predict", "predict --run tiny lovely");
-    all.fails("a prepared folder, to predict", "predict --run data lovely");
+    all.fails("predict: a model folder", "predict --run tiny lovely");
+    all.fails("predict: a folder of prepared data", "predict --run data lovely");
     for (name, file, edit) in [
-        ("no model", "run/model.safetensors", Edit::Gone),
-        ("no run.toml", "run/run.toml", Edit::Gone),
-        ("a run.toml that isn't TOML", "run/run.toml", Edit::Is(b"data: data\n")),
-        ("a run.toml with another key", "run/run.toml", Edit::Is(b"data = \"data\"\ncolour = \"red\"\n")),
-        ("a run.toml without its data", "run/run.toml", Edit::Is(b"epochs = 3\n")),
-        ("a run.toml with data that is gone", "run/run.toml", Edit::Is(b"data = \"gone\"\n")),
-        ("a run.toml with other data", "run/run.toml", Edit::Is(b"data = \"others\"\n")),
-        ("no data.json", "run/data.json", Edit::Gone),
-        ("a data.json that is cut off", "run/data.json", Edit::Cut(50)),
-        ("a data.json of another program", "run/data.json", Edit::Swap("\"format\": 2", "\"format\": 99")),
-        ("a data.json without a field", "run/data.json", Edit::Swap("\"dataset\"", "\"data_set\"")),
-        ("other label names in data.json", "run/data.json", Edit::Swap("\"positive\"", "\"pleasant\"")),
-        ("data that was prepared anew", "run/data.json", Edit::Swap("\"fingerprint\": \"", "\"fingerprint\": \"0")),
-        ("no config.json", "run/config.json", Edit::Gone),
-        ("no vocab.txt", "run/vocab.txt", Edit::Gone),
-        ("weights that are cut off", "run/model.safetensors", Edit::Cut(5000)),
-        ("other label names in config.json", "run/config.json", Edit::Swap("\"positive\"", "\"pleasant\"")),
+        ("no model", "run/model.safetensors", Edit::Delete),
+        ("no run.toml", "run/run.toml", Edit::Delete),
+        ("a run.toml that isn't TOML", "run/run.toml", Edit::Content(b"data: data\n")),
+        ("a run.toml with an unknown key", "run/run.toml", Edit::Content(b"data = \"data\"\ncolour = \"red\"\n")),
+        ("a run.toml without its data", "run/run.toml", Edit::Content(b"epochs = 3\n")),
+        ("a run.toml whose data no longer exists", "run/run.toml", Edit::Content(b"data = \"gone\"\n")),
+        ("a run.toml with different data", "run/run.toml", Edit::Content(b"data = \"others\"\n")),
+        ("no data.json", "run/data.json", Edit::Delete),
+        ("a truncated data.json", "run/data.json", Edit::Truncate(50)),
+        ("a data.json of an unknown format version", "run/data.json", Edit::Replace("\"format\": 2", "\"format\": 99")),
+        ("a data.json without a field", "run/data.json", Edit::Replace("\"dataset\"", "\"data_set\"")),
+        ("different label names in data.json", "run/data.json", Edit::Replace("\"positive\"", "\"pleasant\"")),
+        (
+            "data that was prepared again after training",
+            "run/data.json",
+            Edit::Replace("\"fingerprint\": \"", "\"fingerprint\": \"0"),
+        ),
+        ("no config.json", "run/config.json", Edit::Delete),
+        ("no vocab.txt", "run/vocab.txt", Edit::Delete),
+        ("truncated weights", "run/model.safetensors", Edit::Truncate(5000)),
+        ("different label names in config.json", "run/config.json", Edit::Replace("\"positive\"", "\"pleasant\"")),
         (
             "label names in another order",
             "run/config.json",
-            Edit::Swap(
+            Edit::Replace(
                 "\"0\": \"negative\",\n    \"1\": \"positive\"",
                 "\"0\": \"positive\",\n    \"1\": \"negative\"",
             ),
         ),
     ] {
-        all.with(name, file, edit, evaluate);
+        all.fails_with(name, file, edit, evaluate);
     }
     for (name, file, edit) in [
-        ("no label names, to predict", "run/config.json", Edit::Swap("\"id2label\"", "\"names\"")),
+        ("predict: no label names", "run/config.json", Edit::Replace("\"id2label\"", "\"names\"")),
         (
-            "a gap in the label names, to predict",
+            "predict: a gap in the label names",
             "run/config.json",
-            Edit::Swap("\"1\": \"positive\"", "\"2\": \"positive\""),
+            Edit::Replace("\"1\": \"positive\"", "\"2\": \"positive\""),
         ),
         (
-            "a third label name, to predict",
+            "predict: a third label name",
             "run/config.json",
-            Edit::Swap("\"1\": \"positive\"", "\"1\": \"positive\", \"2\": \"neutral\""),
+            Edit::Replace("\"1\": \"positive\"", "\"1\": \"positive\", \"2\": \"neutral\""),
         ),
         (
-            "a word for a label's number, to predict",
+            "predict: a label number that is a word",
             "run/config.json",
-            Edit::Swap("\"1\": \"positive\"", "\"one\": \"positive\""),
+            Edit::Replace("\"1\": \"positive\"", "\"one\": \"positive\""),
         ),
-        ("no config.json, to predict", "run/config.json", Edit::Gone),
-        ("no vocab.txt, to predict", "run/vocab.txt", Edit::Gone),
+        ("predict: no config.json", "run/config.json", Edit::Delete),
+        ("predict: no vocab.txt", "run/vocab.txt", Edit::Delete),
         (
-            "no classifier, to predict",
+            "predict: no classifier",
             "run/model.safetensors",
-            Edit::Is(&std::fs::read(all.sandbox().path("tiny/model.safetensors")).expect("reads")[..1000]),
+            Edit::Content(&std::fs::read(all.sandbox().path("tiny/model.safetensors")).expect("reads")[..1000]),
         ),
         (
-            "a length of 1 in data.json, to predict",
+            "predict: a max_length of 1 in data.json",
             "run/data.json",
-            Edit::Swap("\"max_length\": 32", "\"max_length\": 1"),
+            Edit::Replace("\"max_length\": 32", "\"max_length\": 1"),
         ),
-        ("a broken data.json, to predict", "run/data.json", Edit::Cut(50)),
+        ("predict: a truncated data.json", "run/data.json", Edit::Truncate(50)),
     ] {
-        all.with(name, file, edit, predict);
+        all.fails_with(name, file, edit, predict);
     }
     for (name, line) in [
-        ("a split that doesn't exist", "evaluate --run run --split dev"),
+        ("an unknown split", "evaluate --run run --split dev"),
         ("a split without labels", "evaluate --run run --data open --split test"),
-        ("data with other labels", "evaluate --run run --data others"),
-        ("data that isn't there", "evaluate --run run --data nowhere"),
-        ("an empty batch", "evaluate --run run --batch-size 0"),
-        ("a JSON file in a folder that isn't there", "evaluate --run run --json no/figures.json"),
-        ("no text", "predict --run run"),
-        ("a text file that isn't there", "predict --run run --file no.txt"),
+        ("data with different labels", "evaluate --run run --data others"),
+        ("a data folder that does not exist", "evaluate --run run --data nowhere"),
+        ("a batch size of 0", "evaluate --run run --batch-size 0"),
+        ("--json in a folder that does not exist", "evaluate --run run --json no/figures.json"),
+        ("no text, file or split", "predict --run run"),
+        ("a text file that does not exist", "predict --run run --file no.txt"),
         ("a folder as a text file", "predict --run run --file data"),
-        ("texts and a file", "predict --run run --file latin.txt lovely"),
-        ("a split and a file", "predict --run run --file latin.txt --split test"),
-        ("data without a split", "predict --run run --data data lovely"),
-        ("a split that doesn't exist, to predict", "predict --run run --split dev"),
-        ("a precision that doesn't exist", "predict --run run --precision int8 lovely"),
-        ("training into a finished run", "train --data data --output run"),
+        ("both texts and --file", "predict --run run --file latin.txt lovely"),
+        ("both --split and --file", "predict --run run --file latin.txt --split test"),
+        ("--data without --split", "predict --run run --data data lovely"),
+        ("predict: an unknown split", "predict --run run --split dev"),
+        ("an unknown precision", "predict --run run --precision int8 lovely"),
+        ("training with the folder of a finished run as output", "train --data data --output run"),
     ] {
         all.fails(name, line);
     }
-    all.with("a text file in Latin-1", "latin.txt", Edit::Is(b"caf\xE9\n"), "predict --run run --file latin.txt");
+    all.fails_with(
+        "a text file in Latin-1",
+        "latin.txt",
+        Edit::Content(b"caf\xE9\n"),
+        "predict --run run --file latin.txt",
+    );
     all.finish();
 }

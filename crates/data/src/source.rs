@@ -84,14 +84,18 @@ fn check_exists(path: &Path) -> Result<(), DataError> {
 
 /// A flag that the data set doesn't take is a misunderstanding, so it is an error.
 fn refuse_unused_flags(dataset: &Dataset, options: &DatasetOptions) -> Result<(), DataError> {
-    match options.given_flags().into_iter().find(|flag| !dataset.flags().contains(flag)) {
-        Some(flag) => Err(DataError::Request(format!(
-            "{flag} is for {}, not for --dataset {} (hint: leave it out)",
-            Dataset::that_take(flag),
-            dataset.name()
-        ))),
-        None => Ok(()),
-    }
+    let Some(flag) = options.given_flags().into_iter().find(|flag| !dataset.flags().contains(flag)) else {
+        return Ok(());
+    };
+    let hint = match dataset {
+        Dataset::Named(named) if flag == "--classes" => named.hint_for_classes(options.classes),
+        _ => None,
+    };
+    Err(DataError::Request(format!(
+        "{flag} is not available for --dataset {} (hint: {})",
+        dataset.name(),
+        hint.unwrap_or_else(|| format!("{}, or leave {flag} out", Dataset::that_take(flag)))
+    )))
 }
 
 /// Tries the data set's sources in order. Those that were not reachable are notes of the result.

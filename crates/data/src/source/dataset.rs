@@ -20,16 +20,29 @@ impl NamedDataset {
     /// The data set of the same family with this number of classes, as `--classes` asks for it.
     pub(crate) fn with_classes(&'static self, classes: Option<u32>) -> Result<&'static Self, DataError> {
         let Some(classes) = classes else { return Ok(self) };
-        let family = FAMILIES.iter().find(|family| family.iter().any(|member| member.name == self.name));
-        let family = family.copied().unwrap_or_default();
-        family.iter().find(|member| member.label_names.len() == classes as usize).ok_or_else(|| {
-            let known: Vec<String> = family.iter().map(|member| member.label_names.len().to_string()).collect();
+        self.with_this_many_classes(classes).ok_or_else(|| {
+            let known: Vec<String> = self.family().iter().map(|member| member.label_names.len().to_string()).collect();
             DataError::Request(format!(
                 "--classes {classes}: --dataset {} does not have that many classes (hint: choose {})",
                 self.name,
                 joined(&known, "or")
             ))
         })
+    }
+
+    /// The data set of the same family to choose instead of `--classes`, if there is one with this number of classes.
+    pub(crate) fn hint_for_classes(&self, classes: Option<u32>) -> Option<String> {
+        let other = self.with_this_many_classes(classes?)?;
+        Some(format!("--dataset {} has {} classes", other.name, other.label_names.len()))
+    }
+
+    fn with_this_many_classes(&self, classes: u32) -> Option<&'static Self> {
+        self.family().iter().find(|member| member.label_names.len() == classes as usize)
+    }
+
+    fn family(&self) -> &'static [Self] {
+        let contains_self = |family: &&&[Self]| family.iter().any(|member| member.name == self.name);
+        FAMILIES.iter().find(contains_self).copied().unwrap_or_default()
     }
 }
 
@@ -57,11 +70,11 @@ impl Dataset {
         }
     }
 
-    /// The data sets that take a flag: `glue-sst2 and files of your own`.
+    /// The data sets that take a flag, as a hint: `--dataset sst2, sst3 or sst5`.
     pub(crate) fn that_take(flag: &str) -> String {
         let named = NamedDataset::all().filter(|dataset| dataset.flags.contains(&flag)).map(|dataset| dataset.name);
-        let own = own_files::FLAGS.contains(&flag).then_some("files of your own");
-        joined(&named.chain(own).collect::<Vec<_>>(), "and")
+        let own = own_files::FLAGS.contains(&flag).then_some("FILE");
+        format!("--dataset {}", joined(&named.chain(own).collect::<Vec<_>>(), "or"))
     }
 
     /// The help text of `--dataset`: a line for each name.

@@ -124,7 +124,8 @@ fn every_data_set_declares_what_is_needed() {
         assert!(dataset.flags.iter().all(|flag| known.iter().any(|known| known == flag)), "{}", dataset.name);
     }
     for flag in &known {
-        let taken = own_files::FLAGS.contains(&flag.as_str()) || !Dataset::that_take(flag).is_empty();
+        let taken = own_files::FLAGS.contains(&flag.as_str())
+            || NamedDataset::all().any(|dataset| dataset.flags.contains(&flag.as_str()));
         assert!(taken, "no data set takes {flag}");
     }
 }
@@ -141,12 +142,17 @@ fn classes_choose_among_the_forms_of_a_data_set() {
         with("reviews", 4).unwrap_err().to_string(),
         "--classes 4: --dataset reviews does not have that many classes (hint: choose 2, 3 or 5)"
     );
-    let options = DatasetOptions { classes: Some(5), ..DatasetOptions::default() };
-    let message = load(&dataset("sst5"), &SourceChoice::Auto, &options).unwrap_err().to_string();
-    assert!(
-        message.starts_with("--classes is for reviews, reviews3 and reviews5, not for --dataset sst5"),
-        "{message}"
+    let refused = |name: &str, classes: u32| {
+        let options = DatasetOptions { classes: Some(classes), ..DatasetOptions::default() };
+        load(&dataset(name), &SourceChoice::Auto, &options).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("sst2", 3),
+        "--classes is not available for --dataset sst2 (hint: --dataset sst3 has 3 classes)"
     );
+    let hint = "(hint: --dataset reviews, reviews3 or reviews5, or leave --classes out)";
+    assert_eq!(refused("sst5", 4), format!("--classes is not available for --dataset sst5 {hint}"));
+    assert_eq!(refused("a.csv", 3), format!("--classes is not available for --dataset a.csv {hint}"));
 }
 
 #[test]
@@ -193,18 +199,17 @@ fn flags_and_sources_that_do_not_fit_are_said_to() {
     assert!(refused("my.csv", "hub", &plain).contains("leave --source out"));
     let phrases = DatasetOptions { phrases: true, ..DatasetOptions::default() };
     assert_eq!(
-        refused("reviews", "auto", &phrases),
-        "--phrases is for sst2, sst3 and sst5, not for --dataset reviews (hint: leave it out)"
+        refused("glue-sst2", "auto", &phrases),
+        "--phrases is not available for --dataset glue-sst2 (hint: --dataset sst2, sst3 or sst5, or leave --phrases \
+         out)"
     );
     assert!(refused("sst2", "packaged", &phrases).starts_with("--phrases needs the treebank's trees"));
     let ratio = DatasetOptions { split_ratio: Some(0.1), ..DatasetOptions::default() };
-    assert!(refused("sst2", "auto", &ratio).starts_with("--split-ratio is for files of your own, not for"));
+    assert!(refused("sst2", "auto", &ratio).contains("(hint: --dataset FILE, or leave --split-ratio out)"));
     let seed = DatasetOptions { seed: Some(0), ..DatasetOptions::default() };
-    assert!(refused("glue-sst2", "auto", &seed).starts_with("--seed is for files of your own, not for"));
+    assert!(refused("glue-sst2", "auto", &seed).contains("(hint: --dataset FILE, or leave --seed out)"));
     let drop_empty = DatasetOptions { drop_empty: true, ..DatasetOptions::default() };
-    assert!(
-        refused("reviews", "auto", &drop_empty).starts_with("--drop-empty is for glue-sst2 and files of your own, not")
-    );
+    assert!(refused("reviews", "auto", &drop_empty).contains("(hint: --dataset glue-sst2 or FILE, or leave"));
 
     // Files that are split already need no ratio and no seed; a test split alone leaves validation to be taken.
     let desk = Desk::new();
