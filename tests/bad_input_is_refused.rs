@@ -1,4 +1,4 @@
-//! What must be refused before any training starts, with the words it is refused with.
+//! Invalid input that must be refused before a training starts, and the error messages.
 
 use test_support::skipped;
 
@@ -93,7 +93,7 @@ fn invalid_values_are_named_with_what_is_allowed() {
 }
 
 #[test]
-fn unlabelled_splits_can_be_predicted_and_not_scored() {
+fn unlabeled_splits_can_be_predicted_and_not_scored() {
     let sandbox = Sandbox::new();
     sandbox.write_reviews("train.csv", 60);
     sandbox.write("test.csv", "text\nthe film is lovely\nthe plot is awful\n");

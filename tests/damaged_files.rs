@@ -1,4 +1,4 @@
-//! A damaged checkpoint is passed over and named; damaged prepared data is refused.
+//! A damaged checkpoint is skipped with a warning that names it; damaged prepared data is refused.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::support::{Sandbox, names};
 
 #[test]
 fn a_damaged_checkpoint_is_skipped_and_named() {
-    let sandbox = Sandbox::with_undisturbed_run();
+    let sandbox = Sandbox::with_uninterrupted_run();
     for file in ["model.safetensors", "optimizer.safetensors", "trainer.json", "SHA256SUMS"] {
         for missing in [false, true] {
             sandbox.copy_run("whole", "damaged", 6);
@@ -33,7 +33,7 @@ fn a_damaged_checkpoint_is_skipped_and_named() {
 
 #[test]
 fn an_unfinished_checkpoint_is_ignored_and_only_damaged_ones_are_refused() {
-    let sandbox = Sandbox::with_undisturbed_run();
+    let sandbox = Sandbox::with_uninterrupted_run();
     sandbox.copy_run("whole", "run", 5);
     sandbox.write("run/checkpoints/.unfinished-step-00000020/model.safetensors", "half");
     let output = sandbox.run("train --resume run");

@@ -1,4 +1,4 @@
-//! Where data and weights come from when nobody says, and the treebank itself.
+//! Where data and weights come from by default, and the row counts of the treebank.
 
 use test_support::{skipped, treebank};
 
@@ -34,7 +34,7 @@ fn without_a_network_the_default_falls_back_and_says_so() {
 }
 
 #[test]
-fn what_is_asked_for_by_name_never_falls_back() {
+fn an_explicit_source_never_falls_back() {
     let sandbox = Sandbox::new();
     let error = sandbox.fails("prepare --source hub --model tiny");
     assert!(error.contains("HF_HUB_OFFLINE"), "{error}");

@@ -1,11 +1,11 @@
-//! A disk that is full stops a training and costs it nothing.
+//! A full disk stops a training without any loss: it can be resumed once there is space.
 
 use crate::support::{Sandbox, names};
 
 /// A limit on the size of files stands in for the full disk: the system refuses the write in the same place.
 #[test]
 fn a_full_disk_stops_the_run_and_loses_nothing() {
-    let sandbox = Sandbox::with_undisturbed_run();
+    let sandbox = Sandbox::with_uninterrupted_run();
     sandbox.copy_run("whole", "full", 3);
     let shell = "trap '' XFSZ; ulimit -f 50; exec \"$0\" train --resume full";
     let mut command = sandbox.command("");

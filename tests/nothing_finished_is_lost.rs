@@ -1,5 +1,5 @@
-//! What is finished stays as it is, whatever comes after: another `--resume`, a closed terminal, an output that can't be
-//! written.
+//! A finished run is never damaged, neither by another `--resume`, nor by a closed terminal, nor by an output that can't
+//! be written.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -76,7 +76,7 @@ fn the_best_model_of_a_study_is_never_trained_over() {
 }
 
 #[test]
-fn a_finished_run_that_goes_on_is_unfinished_until_its_new_end() {
+fn a_finished_run_that_is_resumed_is_unfinished_until_it_ends_again() {
     let sandbox = Sandbox::prepared();
     sandbox.succeeds(&format!("{TRAIN} --output run"));
     let line = "train --resume run --epochs 300 --allow-change";
@@ -141,7 +141,7 @@ fn a_standard_output_that_cannot_be_written_loses_no_result() {
 }
 
 #[test]
-fn a_closed_pipe_is_a_quiet_end() {
+fn a_closed_pipe_ends_the_program_silently() {
     let sandbox = Sandbox::prepared();
     sandbox.succeeds(&format!("{TRAIN} --output run"));
     sandbox.write("texts.txt", &"a lovely film\n".repeat(20_000));

@@ -1,11 +1,11 @@
-//! The whole way on data that a tiny model can learn: prepare, train, evaluate, predict.
+//! Prepare, train, evaluate and predict, on data that a tiny model can learn.
 
 use crate::support::Sandbox;
 
 const QUICK: &str = "--data data --learning-rate 0.003 --precision fp32 --threads 1";
 
 #[test]
-fn texts_become_a_model_that_answers() {
+fn prepare_train_and_predict_work_together() {
     let sandbox = Sandbox::prepared();
     let run = sandbox.succeeds(&format!("train {QUICK} --epochs 12 --output run --tensorboard --warmup-ratio 0.1"));
     assert_eq!(run, "run\n", "stdout carries the run's folder and nothing else");
@@ -45,7 +45,7 @@ fn texts_become_a_model_that_answers() {
 }
 
 #[test]
-fn the_newest_data_and_run_are_taken() {
+fn the_newest_data_and_run_are_the_default() {
     let sandbox = Sandbox::new();
     sandbox.write_reviews("reviews.csv", 60);
     sandbox.succeeds("prepare --dataset reviews.csv --model tiny --max-length 32");

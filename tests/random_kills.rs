@@ -1,4 +1,4 @@
-//! Trainings of a tiny BERT, dropout on, killed at random instants and resumed, against undisturbed ones.
+//! Trainings of a tiny BERT, dropout on, killed at random instants and resumed, against uninterrupted ones.
 //!
 //! `VERDICT_KILLS` says how many processes are killed (25), `VERDICT_SEED` at which instants (0).
 
@@ -22,7 +22,7 @@ const CONFIGURATIONS: [&str; 8] = [
     "--optimizer adamw --precision fp32 --class-weights balanced --label-smoothing 0.1 --max-steps 26 --save-total 3",
 ];
 
-fn setting<T: FromStr>(name: &str, otherwise: T) -> T {
+fn setting_from_env<T: FromStr>(name: &str, otherwise: T) -> T {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a whole number")),
         Err(_) => otherwise,
@@ -30,8 +30,8 @@ fn setting<T: FromStr>(name: &str, otherwise: T) -> T {
 }
 
 #[test]
-fn trainings_killed_at_random_end_as_undisturbed_ones() {
-    let (kills, seed): (u64, u64) = (setting("VERDICT_KILLS", 25), setting("VERDICT_SEED", 0));
+fn randomly_killed_trainings_match_uninterrupted_ones() {
+    let (kills, seed): (u64, u64) = (setting_from_env("VERDICT_KILLS", 25), setting_from_env("VERDICT_SEED", 0));
     let sandbox = Sandbox::prepared();
     let began = Instant::now();
     let mut deaths: Vec<Value> = Vec::new();
@@ -60,13 +60,13 @@ fn trainings_killed_at_random_end_as_undisturbed_ones() {
         assert_eq!(report["lost_at_most_an_interval"], true, "{line}\n{report}");
         assert!(report["most_steps_lost"].as_u64() <= Some(5), "{line}\n{report}");
         let of_this = report["deaths"].as_array().expect("deaths").clone();
-        told(&format!("{share} kills, seed {}: identical; {flags}", seed.wrapping_add(index)));
+        print_progress(&format!("{share} kills, seed {}: identical; {flags}", seed.wrapping_add(index)));
         deaths.extend(of_this);
     }
     let count = |kind: &str| deaths.iter().filter(|death| death["kind"] == kind).count() as u64;
     let (saving, recovering) = (count("saving"), count("recovering"));
     let lost = |death: &Value| death["lost_steps"].as_u64().unwrap_or(u64::MAX);
-    told(&format!(
+    print_progress(&format!(
         "{kills} kills, all identical: {} in training, {saving} inside a save, {recovering} during recovery; {:.1} s\n\
          none cost more than {} steps, a checkpoint being due every 5",
         count("training"),
@@ -94,7 +94,7 @@ fn without_repeated(line: &str) -> String {
 }
 
 /// Not by `println!`, which the test harness keeps to itself where a test passes: an hour of kills should be seen.
-fn told(line: &str) {
+fn print_progress(line: &str) {
     if std::env::var_os("VERDICT_KILLS").is_some() {
         let _ = writeln!(std::io::stderr(), "{line}");
     }

@@ -1,4 +1,4 @@
-//! Stopped, killed, damaged, moved, changed: what becomes of a training, on the built program.
+//! Resuming a run that was stopped, killed, damaged, moved or changed.
 
 use std::fs;
 
@@ -29,8 +29,8 @@ fn a_signal_saves_and_says_how_to_go_on() {
 }
 
 #[test]
-fn every_checkpoint_leads_to_the_same_end() {
-    let sandbox = Sandbox::with_undisturbed_run();
+fn resuming_from_every_checkpoint_gives_the_same_result() {
+    let sandbox = Sandbox::with_uninterrupted_run();
     let steps = [4, 8, 11, 12, 16, 20, 22, 24, 28, 32, 33];
     assert_eq!(sandbox.checkpoints("whole"), steps.map(|step| format!("step-{step:08}")));
     for count in 1..=steps.len() {
@@ -64,15 +64,15 @@ fn accumulation_patience_and_row_order_continue_where_they_were() {
 
 #[test]
 fn resuming_from_a_chosen_checkpoint_works() {
-    let sandbox = Sandbox::with_undisturbed_run();
+    let sandbox = Sandbox::with_uninterrupted_run();
     sandbox.copy_run("whole", "again", 99.min(sandbox.checkpoints("whole").len()));
     sandbox.succeeds("train --resume again/checkpoints/step-00000012");
     sandbox.assert_same("whole", "again");
 }
 
 #[test]
-fn a_killed_run_goes_on_in_its_second_epoch() {
-    let sandbox = Sandbox::with_undisturbed_run();
+fn a_killed_run_continues_in_its_second_epoch() {
+    let sandbox = Sandbox::with_uninterrupted_run();
     let line = format!("{TRAIN} --save-every 4 --output killed");
     sandbox.train_and_kill(&line, "killed", 17);
     sandbox.succeeds(&format!("{line} --resume"));
@@ -83,7 +83,7 @@ fn a_killed_run_goes_on_in_its_second_epoch() {
 }
 
 #[test]
-fn without_resume_a_begun_run_is_left_alone_and_both_ways_are_told() {
+fn without_resume_an_unfinished_run_is_kept_and_both_options_are_explained() {
     let sandbox = Sandbox::prepared();
     let line = format!("{TRAIN} --save-every 4 --output run");
     sandbox.train_and_kill(&line, "run", 13);
@@ -98,8 +98,8 @@ fn without_resume_a_begun_run_is_left_alone_and_both_ways_are_told() {
 }
 
 #[test]
-fn with_nothing_to_resume_training_starts_anew() {
-    let sandbox = Sandbox::with_undisturbed_run();
+fn with_nothing_to_resume_training_starts_from_the_beginning() {
+    let sandbox = Sandbox::with_uninterrupted_run();
     assert_eq!(sandbox.succeeds(&format!("{TRAIN} --save-every 4 --output new --resume")), "new\n");
     sandbox.assert_same("whole", "new");
     let error = sandbox.fails("train --resume nowhere");
@@ -127,7 +127,7 @@ fn rotation_keeps_the_last_and_the_best() {
 
 #[test]
 fn a_run_can_be_moved_and_copied_before_it_goes_on() {
-    let sandbox = Sandbox::with_undisturbed_run();
+    let sandbox = Sandbox::with_uninterrupted_run();
     sandbox.copy_run("whole", "here", 6);
     sandbox.copy_run("here", "copied/deep", 6);
     fs::rename(sandbox.path("here"), sandbox.path("moved")).expect("moves");
@@ -139,7 +139,7 @@ fn a_run_can_be_moved_and_copied_before_it_goes_on() {
 
 #[test]
 fn changed_options_are_shown_and_refused_unless_allowed() {
-    let sandbox = Sandbox::with_undisturbed_run();
+    let sandbox = Sandbox::with_uninterrupted_run();
     sandbox.copy_run("whole", "run", 6);
     let changed = |flags: &str, words: &[&str]| {
         let error = sandbox.fails(&format!("train --resume run {flags}"));
@@ -179,7 +179,7 @@ fn changed_options_are_shown_and_refused_unless_allowed() {
 }
 
 #[test]
-fn a_run_has_one_owner_and_a_dead_process_is_none() {
+fn a_run_has_one_owner_and_a_dead_process_does_not_count() {
     let sandbox = Sandbox::prepared();
     let line = format!("{TRAIN} --save-every 4 --output run").replacen("--epochs 3", "--epochs 300", 1);
     let process = sandbox.start(&line);

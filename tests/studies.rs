@@ -1,4 +1,4 @@
-//! Studies of quick trials: from a space to a model, stopped, killed and shared between processes.
+//! Hyperparameter studies with short trials: run to the end, stopped, killed, and shared between processes.
 //!
 //! `VERDICT_KILLS` says how many kills there are in all, of which a tenth is for studies (8 without it), `VERDICT_SEED` at
 //! which instants.
@@ -48,7 +48,7 @@ fn a_study_ends_in_a_model_that_its_configuration_trains_again() {
     assert!(out.contains(&format!("best     trial {}: accuracy {best:.4} on validation", winner["number"])), "{out}");
     assert!(out.contains("scored once, after the selection"), "{out}");
 
-    // The winner is a run like any other: its test score is what evaluate says, and texts can be labelled with it.
+    // The winner is a run like any other: its test score is what evaluate says, and texts can be labeled with it.
     let scored = sandbox.json("s/best/evaluation-test.json")["accuracy"].clone();
     sandbox.succeeds("evaluate --run s/best --split test --json again.json");
     assert_eq!(sandbox.json("again.json")["accuracy"], scored);
@@ -84,7 +84,7 @@ fn a_study_ends_in_a_model_that_its_configuration_trains_again() {
 }
 
 #[test]
-fn bad_trials_are_given_up_and_a_grid_ends_by_itself() {
+fn bad_trials_are_pruned_and_a_grid_search_ends_by_itself() {
     let sandbox = sandbox();
     sandbox
         .succeeds("tune --data data --space space.toml --sampler sobol --pruner asha --trials 9 --study s --workers 2");
@@ -121,16 +121,16 @@ fn send(signal: &str, target: &str) {
 }
 
 #[test]
-fn ctrl_c_stops_cleanly_and_the_same_command_goes_on() {
+fn ctrl_c_stops_cleanly_and_the_same_command_continues() {
     let sandbox = sandbox();
     let line = "tune --data data --space space.toml --sampler random --pruner none --trials 5";
-    sandbox.succeeds(&format!("{line} --study undisturbed"));
-    let disturbed = format!("{line} --study disturbed");
+    sandbox.succeeds(&format!("{line} --study uninterrupted"));
+    let interrupted = format!("{line} --study interrupted");
     for delay in [300, 700] {
-        let mut child = start(&sandbox, &disturbed);
+        let mut child = start(&sandbox, &interrupted);
         // The study's file comes after the signal handlers.
         let started = Instant::now();
-        while !sandbox.path("disturbed/study.jsonl").is_file() && started.elapsed() < Duration::from_secs(60) {
+        while !sandbox.path("interrupted/study.jsonl").is_file() && started.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(10));
         }
         std::thread::sleep(Duration::from_millis(delay));
@@ -139,12 +139,12 @@ fn ctrl_c_stops_cleanly_and_the_same_command_goes_on() {
         let status = child.wait().expect("ends");
         assert!(matches!(status.code(), Some(130 | 0)), "{status}");
     }
-    sandbox.succeeds(&disturbed);
-    assert_eq!(outcomes(&sandbox, "disturbed"), outcomes(&sandbox, "undisturbed"));
+    sandbox.succeeds(&interrupted);
+    assert_eq!(outcomes(&sandbox, "interrupted"), outcomes(&sandbox, "uninterrupted"));
 }
 
 #[test]
-fn when_the_time_is_over_running_trials_wait_for_more() {
+fn trials_running_at_the_time_limit_are_resumed_later() {
     let sandbox = sandbox();
     sandbox.write("long.toml", "learning_rate = { low = 1e-4, high = 1e-2, log = true }\nepochs = 60\n");
     let line = "tune --data data --space long.toml --sampler random --pruner none --study s";
@@ -211,9 +211,9 @@ fn random_kills_lose_no_trial_and_repeat_none() {
             1 + studies % 2
         );
         sandbox.succeeds(&format!("{line} --study whole{studies}"));
-        let disturbed = format!("{line} --study killed{studies}");
+        let interrupted = format!("{line} --study killed{studies}");
         loop {
-            let mut child = start(&sandbox, &disturbed);
+            let mut child = start(&sandbox, &interrupted);
             let due = Instant::now() + Duration::from_millis(50 + random.below(1500));
             let status = loop {
                 if let Some(status) = child.try_wait().expect("can be waited for") {
@@ -235,19 +235,19 @@ fn random_kills_lose_no_trial_and_repeat_none() {
                 }
             }
         }
-        let (whole, disturbed) =
+        let (whole, interrupted) =
             (outcomes(&sandbox, &format!("whole{studies}")), outcomes(&sandbox, &format!("killed{studies}")));
-        assert_eq!(disturbed, whole, "seed {seed}, study {studies}");
+        assert_eq!(interrupted, whole, "seed {seed}, study {studies}");
         all += whole.len();
         let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
-        disturbed.iter().for_each(|trial| *counts.entry(trial).or_default() += 1);
+        interrupted.iter().for_each(|trial| *counts.entry(trial).or_default() += 1);
         assert!(counts.values().all(|count| *count == 1), "a trial twice: {counts:?}");
     }
     if number("VERDICT_KILLS").is_some() {
         use std::io::Write;
         let _ = writeln!(
             std::io::stderr(),
-            "{killed} kills of {studies} studies, {all} trials: each study as the undisturbed one; {:.1} s",
+            "{killed} kills of {studies} studies, {all} trials: each study as the uninterrupted one; {:.1} s",
             began.elapsed().as_secs_f64()
         );
     }

@@ -10,7 +10,7 @@ fn bad_config_files_are_refused_in_these_words() {
     for (name, text) in [
         ("a misspelled key", "epochs = 3\nlearnig_rate = 2e-5\n"),
         ("a key with hyphens", "batch-size = 8\n"),
-        ("an unknown key that resembles no option", "colour = \"red\"\n"),
+        ("an unknown key that resembles no option", "color = \"red\"\n"),
         ("a flag that a file cannot set", "config = \"b.toml\"\n"),
         ("a duplicate key", "epochs = 3\nepochs = 4\n"),
         ("a section", "[train]\nepochs = 3\n"),

@@ -25,7 +25,7 @@ fn bad_labels_are_refused_in_these_words() {
     let sandbox = all.sandbox();
     sandbox.write("valid.csv", "text,label\nanother film,0\none more film,1\n");
     sandbox.write("third.csv", "text,label\nanother film,0\none more film,2\n");
-    sandbox.write("unlabelled.csv", "text,label\nanother film,-1\none more film,-1\n");
+    sandbox.write("unlabeled.csv", "text,label\nanother film,-1\none more film,-1\n");
     sandbox.write("half.csv", "text,label\nanother film,0\none more film,\n");
     sandbox.write("longer.csv", "text,label\n\"they tell a long and winding story of one film twice\",0\n");
     let both = "--validation-file valid.csv --test-file valid.csv";
@@ -74,7 +74,7 @@ fn bad_labels_are_refused_in_these_words() {
         "a validation split without labels",
         "a.csv",
         repeated(&["0", "1"]),
-        "--validation-file unlabelled.csv --test-file valid.csv",
+        "--validation-file unlabeled.csv --test-file valid.csv",
     );
     all.fails_with_table(
         "a test split with some labels missing",

@@ -7,10 +7,9 @@ use crate::support::Sandbox;
 fn bad_run_folders_are_refused_in_these_words() {
     let sandbox = Sandbox::prepared();
     sandbox.succeeds("train --data data --max-steps 1 --threads 1 --output run");
-    sandbox.write("unlabelled.csv", "text\nthe film is lovely\n");
-    sandbox.succeeds(
-        "prepare --dataset reviews.csv --test-file unlabelled.csv --model tiny --max-length 32 --output open",
-    );
+    sandbox.write("unlabeled.csv", "text\nthe film is lovely\n");
+    sandbox
+        .succeeds("prepare --dataset reviews.csv --test-file unlabeled.csv --model tiny --max-length 32 --output open");
     sandbox.write("others.csv", "text,label\n\"the film\",good\n\"a plot\",bad\n\"an actor\",good\n");
     sandbox.succeeds(
         "prepare --dataset others.csv --validation-file others.csv --test-file others.csv --allow-leakage --model tiny \

@@ -1,4 +1,4 @@
-//! Trainings that are stopped half-way, and finished ones held against each other.
+//! Helpers that stop trainings before their end and compare finished ones.
 
 use std::fs;
 use std::path::Path;
@@ -46,7 +46,7 @@ impl Drop for Running {
 impl Sandbox {
     /// Prepared data and a run of [`TRAIN`] that was never stopped, with all its checkpoints: of every fourth step and of
     /// each epoch's last.
-    pub(crate) fn with_undisturbed_run() -> Self {
+    pub(crate) fn with_uninterrupted_run() -> Self {
         let sandbox = Self::prepared();
         sandbox.succeeds(&format!("{TRAIN} --save-every 4 --save-total 99 --output whole"));
         sandbox

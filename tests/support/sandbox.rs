@@ -1,4 +1,4 @@
-//! What every test needs: a folder of its own, a tiny model, small data, and the program.
+//! A temporary folder with a tiny model and small data, in which tests run the program.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,10 @@ use std::process::{self, Command};
 use model::{Config, Precision, SequenceClassifier};
 use tch::Device;
 
-const PRAISE: [&str; 6] = ["lovely", "great", "tender", "funny", "superb", "warm"];
-const BLAME: [&str; 6] = ["awful", "dull", "cold", "clumsy", "boring", "weak"];
-const OTHER: [&str; 12] = ["the", "film", "is", "a", "story", "actor", "with", "an", "and", "plot", "scene", "ending"];
+const POSITIVE_WORDS: [&str; 6] = ["lovely", "great", "tender", "funny", "superb", "warm"];
+const NEGATIVE_WORDS: [&str; 6] = ["awful", "dull", "cold", "clumsy", "boring", "weak"];
+const NEUTRAL_WORDS: [&str; 12] =
+    ["the", "film", "is", "a", "story", "actor", "with", "an", "and", "plot", "scene", "ending"];
 
 /// A working directory with a tiny model in it, gone at the end of the test.
 pub(crate) struct Sandbox {
@@ -59,7 +60,7 @@ impl Sandbox {
     /// A random BERT of 4,000 weights with a vocabulary of the words above and `words`.
     pub(crate) fn write_model(&self, name: &str, words: &[&str]) -> SequenceClassifier {
         let mut vocabulary = vec!["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ","];
-        vocabulary.extend(PRAISE.iter().chain(&BLAME).chain(&OTHER).chain(words));
+        vocabulary.extend(POSITIVE_WORDS.iter().chain(&NEGATIVE_WORDS).chain(&NEUTRAL_WORDS).chain(words));
         let config = format!(
             r#"{{"model_type": "bert", "vocab_size": {}, "hidden_size": 16, "num_hidden_layers": 2,
             "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32,
@@ -79,8 +80,8 @@ impl Sandbox {
         let mut csv = "text,label\n".to_owned();
         for row in 0..rows {
             let word = |list: &[&'static str], step: usize| list[(row / step) % list.len()];
-            for (telling, label) in [(word(&PRAISE, 1), "positive"), (word(&BLAME, 1), "negative")] {
-                let (a, b, c) = (word(&OTHER, 1), word(&OTHER, 12), word(&OTHER, 5));
+            for (telling, label) in [(word(&POSITIVE_WORDS, 1), "positive"), (word(&NEGATIVE_WORDS, 1), "negative")] {
+                let (a, b, c) = (word(&NEUTRAL_WORDS, 1), word(&NEUTRAL_WORDS, 12), word(&NEUTRAL_WORDS, 5));
                 let _ = writeln!(csv, "\"{a} {b} is {telling}, {c} {a} .\",{label}");
             }
         }

@@ -10,11 +10,11 @@ use crate::command::output_of;
 const SCRIPT: &str = include_str!("extract.py");
 
 /// The CPU build unpacks to less than 0.6 GB on every system; a larger archive is something else.
-const MOST_BYTES: u64 = 3_000_000_000;
+const MAX_BYTES: u64 = 3_000_000_000;
 
 /// Unpacks the members that the rules choose; `extract.py` says what a rule is and what is refused.
 pub(crate) fn members(archive: &Path, folder: &Path, rules: &[&str]) -> Result<()> {
-    at_most(MOST_BYTES, archive, folder, rules)
+    at_most(MAX_BYTES, archive, folder, rules)
 }
 
 fn at_most(bytes: u64, archive: &Path, folder: &Path, rules: &[&str]) -> Result<()> {

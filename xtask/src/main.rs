@@ -1,4 +1,4 @@
-//! The project's chores, as `cargo xtask TASK`.
+//! The project's development tasks, as `cargo xtask TASK`.
 //!
 //! This crate imports nothing of the workspace and nothing heavy: it calls commands. It is the first thing that is
 //! built on a new machine, before libtorch is there, and it brings libtorch.

@@ -81,7 +81,7 @@ impl QuickstartFlags {
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let flags = QuickstartFlags::parse(arguments)?;
-    std::env::set_current_dir(root()).context("failed to enter the checkout")?;
+    std::env::set_current_dir(root()).context("failed to change to the repository's folder")?;
 
     step(1, "set-up");
     let libtorch = setup::ensure(flags.setup)?.folder;

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check there is. CI runs exactly this.
+//! `cargo xtask test`: all checks of the project. CI runs exactly this.
 
 use std::process::ExitCode;
 

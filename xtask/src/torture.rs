@@ -1,4 +1,4 @@
-//! `cargo xtask torture`: the tests that look for faults, at length.
+//! `cargo xtask torture`: long-running robustness tests (random kills, damaged files, fuzzing).
 //!
 //! They are the same tests that `cargo xtask test` runs with small numbers. Each reads from the environment how far to
 //! go and where to begin, so a failure is repeated by the seed that is printed with it.
@@ -16,7 +16,7 @@ use crate::{command, setup};
 pub(crate) const HELP: &str = "\
 cargo xtask torture [FLAGS]
 
-Kills training processes and studies at random instants and compares their results with those of undisturbed ones, lets
+Kills training processes and studies at random instants and compares their results with those of uninterrupted ones, lets
 every file-system call of a save fail, truncates and flips every byte of a checkpoint, and feeds each parser damaged input.
 
   --kills N      how many trainings are killed, and a tenth as many studies [default: 1000]
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_values_are_refused() {
         for (line, word) in [
             ("--kill 5", "\"--kill\""),
             ("5", "\"5\""),

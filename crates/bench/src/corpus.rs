@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_hold_what_their_names_say() {
+    fn files_contain_the_expected_rows() {
         let source = tempfile::tempdir().unwrap();
         for (name, word) in [("train.txt", "-LRB-"), ("dev.txt", "two"), ("test.txt", "\"three\"")] {
             std::fs::write(source.path().join(name), format!("(1 (2 {word}) (2 film))\n\n(4 (3 one))\n")).unwrap();

@@ -83,13 +83,18 @@ fn run(options: BenchArgs) -> Result<ExitCode> {
     // Cargo says at run time where the package is; the compiled-in path is that of another checkout where two of them
     // share a target folder.
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    std::env::set_current_dir(PathBuf::from(package).join("../..")).context("failed to enter the checkout")?;
+    std::env::set_current_dir(PathBuf::from(package).join("../.."))
+        .context("failed to change to the repository's folder")?;
 
     let mut results = Results::default();
     let folder = PathBuf::from(FOLDER);
     let corpus = Corpus::make(&corpus::treebank(options.data.as_deref())?, &folder.join("data"))?;
     let peers = Peers::find(chosen_peers.as_deref());
-    let peers = peers.map_err(|error| results.note(format!("NO PEERS, only ours is measured: {error:#}"))).ok();
+    let peers = peers
+        .map_err(|error| {
+            results.note(format!("THE PEERS ARE NOT AVAILABLE, so only this program is measured: {error:#}"))
+        })
+        .ok();
     let machine = Machine::detect(options.device);
     let threads = options.threads.map_or(machine.cores, usize::from);
     let programs = std::env::current_exe().context("failed to find the folder of the programs")?;

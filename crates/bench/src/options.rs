@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn without_words_everything_is_measured() {
+    fn without_arguments_everything_is_measured() {
         let all = parse("").unwrap();
         assert_eq!((all.suites(), all.rounds(), all.device), (Suite::value_variants().to_vec(), 3, Device::Cpu));
         assert_eq!(all.models(), [ModelChoice::MiniLm, ModelChoice::BertBase]);

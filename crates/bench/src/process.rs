@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_step_is_seen_when_it_is_written() {
+    fn the_first_step_is_noticed_when_it_is_logged() {
         let scratch = tempfile::tempdir().unwrap();
         let log = scratch.path().join(run::LOG);
         // As the peer's script writes it.
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_what_was_printed() {
+    fn results_are_parsed_from_the_output() {
         let scratch = tempfile::tempdir().unwrap();
         let finished = super::run(&mut shell("echo '[1, 2]'"), None, scratch.path()).unwrap();
         assert_eq!(finished.figures::<Vec<u32>>().unwrap(), [1, 2]);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_tells_its_last_words() {
+    fn a_failure_includes_the_last_output_lines() {
         let scratch = tempfile::tempdir().unwrap();
         let error = super::run(&mut shell("seq 1 40 >&2; exit 3"), None, scratch.path()).unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.ends_with("\n39\n40") && !error.contains("\n28"), "{error}");

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_is_found_in_any_order() {
+    fn the_median_does_not_depend_on_order() {
         let series = Series(vec![3.0, 1.0, 2.0]);
         assert_eq!((series.median(), series.min(), series.max()), (Some(2.0), Some(1.0), Some(3.0)));
         assert_eq!(median(&[4.0, 1.0, 2.0, 100.0]), Some(3.0));

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_lines_up_to_the_letter() {
+    fn table_columns_are_aligned() {
         let rows = [
             row("train", &[120.0, 150.0, 143.25], Some(&[80.0, 90.0, 86.0]), Some(Target::RatioAtLeast(2.5))),
             row("train", &[9.0], Some(&[]), Some(Target::RatioAtLeast(2.0))),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_three_digits_that_count() {
+    fn numbers_have_three_significant_digits() {
         let cases = [
             (0.0123, "0.0123"),
             (0.1384, "0.138"),

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_sides_print_the_same_kind_of_line() {
+    fn both_programs_print_the_same_format() {
         let parse = |line| serde_json::from_str::<Pass>(line);
         let ours = parse("{\"texts\":100,\"seconds\":0.5,\"tokens\":2500}\n").unwrap();
         assert_eq!(ours, Pass { texts: 100.0, seconds: 0.5, tokens: 2500, fast_seconds: None });

@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_is_products_and_optimizer() {
+    fn the_limit_is_matrix_products_plus_optimizer() {
         let output =
             "{\"gflops\": 500.0, \"linear_flops_per_token\": 5e8, \"optimizer_seconds\": 0.05, \"tokens\": 400}\n";
         let limit: Limit = serde_json::from_str(output).unwrap();

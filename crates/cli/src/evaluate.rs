@@ -158,7 +158,7 @@ fn find_data(args: &EvaluateArgs, run: &RunFolder, trained_on: &Manifest) -> Res
     if args.data.is_none() {
         bail!(
             "{} has been prepared again since this run was trained on it, so its splits may differ (hint: prepare it with \
-             the options of then, or score on it as it is with --data {})",
+             the same options as before, or score on it as it is with --data {})",
             dir.display(),
             dir.display()
         );
@@ -171,7 +171,7 @@ fn default_split(manifest: &Manifest) -> Result<String> {
     let is_labeled = |name: &&str| manifest.splits.get(*name).is_some_and(|split| split.labeled == split.rows);
     match ["test", "validation"].iter().find(|name| is_labeled(name)) {
         Some(name) => Ok((*name).to_owned()),
-        None => bail!("the data has neither a labelled test nor a labelled validation split (hint: --split train)"),
+        None => bail!("the data has neither a labeled test nor a labeled validation split (hint: --split train)"),
     }
 }
 

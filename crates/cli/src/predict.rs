@@ -23,7 +23,7 @@ pub(crate) struct PredictArgs {
     /// Label each line of a file; `-` reads from the standard input
     #[arg(long, value_name = "FILE", conflicts_with = "texts")]
     file: Option<PathBuf>,
-    /// Label every text of a prepared split, labelled or not
+    /// Label every text of a prepared split, labeled or not
     #[arg(long, value_name = "NAME", conflicts_with_all = ["texts", "file"])]
     split: Option<String>,
     /// Prepared data of --split [default: the run's own]

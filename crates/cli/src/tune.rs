@@ -33,7 +33,7 @@ pub(crate) use process::{TrialArgs, run as run_trial};
 use folder::{STUDIES, StudyFolder};
 use plan::StudyPlan;
 use runner::{Runner, StopReason};
-use table::{TrialTable, short};
+use table::{TrialTable, format_value};
 use winner::Winner;
 
 /// The page and the tables are written at most this often.
@@ -155,7 +155,7 @@ fn describe_result(
             writeln!(out, "\n{others} trials are running in other processes; the last of these finishes the study")?
         }
         StopReason::Time => {
-            writeln!(out, "\nThe time limit is reached. The same command continues the study for as long again.")?
+            writeln!(out, "\nThe time limit is reached. The same command continues the study for the same time again.")?
         }
         StopReason::Signal(_) => writeln!(out, "\nStopped. The same command continues the study.")?,
     }
@@ -173,7 +173,7 @@ fn describe_winner(
     let value = trial.value.unwrap_or(f64::NAN);
     writeln!(out, "best     trial {}: {} {value:.4} on validation, which selected it", trial.number, plan.metric)?;
     for (name, param) in &trial.params {
-        writeln!(out, "           {name} = {}", short(&param.value()))?;
+        writeln!(out, "           {name} = {}", format_value(&param.value()))?;
     }
     match (winner.test_score(), end) {
         (Some(test), _) => {
@@ -184,7 +184,7 @@ fn describe_winner(
             writeln!(out, "test     {} {:.4} on {} texts, {times}", plan.metric, test.value, test.examples)?;
         }
         (None, StopReason::Done | StopReason::Time) if winner.has_model => {
-            writeln!(out, "test     not scored: the data has no labelled test split")?
+            writeln!(out, "test     not scored: the data has no labeled test split")?
         }
         (None, _) => writeln!(out, "test     not scored yet: this is done once, at the end")?,
     }

@@ -21,7 +21,7 @@ use crate::record::{Record, Split, normalized};
 use containment::KnownTexts;
 pub(crate) use containment::MIN_WORDS;
 pub use file::AUDIT;
-pub(crate) use lengths::Tally;
+pub(crate) use lengths::LengthCounts;
 pub use lengths::{Bin, Lengths};
 pub use limits::{AuditLimits, Exceeded};
 use texts::{TextHash, Texts};
@@ -76,7 +76,7 @@ pub struct SplitAudit {
     pub leaked: BTreeMap<Split, Leak>,
     /// Rows in which a whole training text of at least [`MIN_WORDS`] words is part of a longer text.
     pub containing: usize,
-    pub containing_example: Option<Containing>,
+    pub containing_example: Option<ContainingRow>,
     /// Rows cut to the maximum length.
     pub truncated: usize,
     /// `truncated` as a share of `rows`.
@@ -103,12 +103,12 @@ pub struct LabelCount {
 pub struct Conflict {
     /// The text as its first row has it, cut where it is long.
     pub text: String,
-    pub rows: Vec<Mention>,
+    pub rows: Vec<LabeledPlace>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Mention {
+pub struct LabeledPlace {
     /// `reviews.csv row 17`; where the source's rows are not known, `train row 17`. Both count from 1.
     pub place: String,
     pub label: Option<String>,
@@ -125,13 +125,13 @@ pub struct Leak {
     pub normalized: usize,
     /// Once normalized, and under another label there.
     pub other_label: usize,
-    pub examples: Vec<Twin>,
+    pub examples: Vec<SharedText>,
 }
 
 /// A text that two splits have.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Twin {
+pub struct SharedText {
     /// The text, cut where it is long.
     pub text: String,
     /// Its row in this split.
@@ -143,7 +143,7 @@ pub struct Twin {
 /// A text with a whole training text inside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Containing {
+pub struct ContainingRow {
     /// The row that holds it.
     pub place: String,
     /// That row's text, cut where it is long.
@@ -193,7 +193,7 @@ pub fn audit(loaded: &Loaded, limits: AuditLimits, allowed: bool) -> Audit {
 
 impl Audit {
     /// Adds the token counts of a split's rows, as they were before any cut to `max_length`.
-    pub(crate) fn add_tokens(&mut self, split: Split, counts: &Tally, max_length: usize) {
+    pub(crate) fn add_tokens(&mut self, split: Split, counts: &LengthCounts, max_length: usize) {
         self.max_length = Some(max_length);
         if let Some(found) = self.splits.get_mut(&split) {
             found.truncated = counts.above(max_length);
@@ -221,12 +221,12 @@ fn within(own: &Texts, names: &[String], places: &Places) -> SplitAudit {
     for (row, name) in own.conflicting() {
         found.conflicting += 1;
         let label = records[row].label.and_then(|label| names.get(label as usize)).cloned();
-        let mention = || Mention { place: places.name(own.split, row), label };
+        let labeled_place = || LabeledPlace { place: places.name(own.split, row), label };
         let known = conflicts.iter().position(|(known, _)| *known == name);
         match known {
-            Some(at) if conflicts[at].1.rows.len() < MAX_CONFLICT_ROWS => conflicts[at].1.rows.push(mention()),
+            Some(at) if conflicts[at].1.rows.len() < MAX_CONFLICT_ROWS => conflicts[at].1.rows.push(labeled_place()),
             None if conflicts.len() < MAX_EXAMPLES => {
-                conflicts.push((name, Conflict { text: cut(&records[row].text), rows: vec![mention()] }));
+                conflicts.push((name, Conflict { text: cut(&records[row].text), rows: vec![labeled_place()] }));
             }
             Some(_) | None => {}
         }
@@ -258,7 +258,7 @@ fn against(split: Split, records: &[Record], other: &Texts, places: &Places) -> 
         leak.other_label += usize::from(labeled && record.label.is_some() && !seen.labels.contains(&record.label));
         if leak.examples.len() < MAX_EXAMPLES {
             let (here, there) = (places.name(split, row), places.name(other.split, seen.first));
-            leak.examples.push(Twin { text: cut(&record.text), here, there });
+            leak.examples.push(SharedText { text: cut(&record.text), here, there });
         }
     }
     leak
@@ -266,12 +266,12 @@ fn against(split: Split, records: &[Record], other: &Texts, places: &Places) -> 
 
 /// Counts the rows that hold a training text as a part.
 fn contain(found: &mut SplitAudit, split: Split, records: &[Record], known: &KnownTexts, places: &Places) {
-    let part = |record: &Record| known.part_of(&normalized(&record.text));
+    let part = |record: &Record| known.find_inside(&normalized(&record.text));
     let rows: Vec<usize> =
         records.par_iter().enumerate().filter_map(|(row, record)| part(record).map(|_| row)).collect();
     found.containing = rows.len();
     found.containing_example = rows.first().and_then(|&row| {
-        Some(Containing {
+        Some(ContainingRow {
             place: places.name(split, row),
             text: cut(&records[row].text),
             training_text: cut(&part(&records[row])?),

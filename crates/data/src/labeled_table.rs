@@ -162,7 +162,11 @@ impl Columns<'_> {
     /// The column of this name: as written, else in another case or with space around it.
     fn named(&self, name: &str, flag: &str) -> Result<usize, TableError> {
         let exact = self.positions(|column| column == name);
-        let found = if exact.is_empty() { self.positions(|column| folded(column) == folded(name)) } else { exact };
+        let found = if exact.is_empty() {
+            self.positions(|column| normalized_name(column) == normalized_name(name))
+        } else {
+            exact
+        };
         match found[..] {
             [column] => Ok(column),
             [] => Err(self.error(format!("no column {name:?}"), &format!("{flag} NAME"))),
@@ -172,7 +176,7 @@ impl Columns<'_> {
 
     /// The column whose name is among `names`; more than one is an error.
     fn detected(&self, what: &str, names: &[&str], flag: &str) -> Result<Option<usize>, TableError> {
-        let found = self.positions(|column| names.contains(&folded(column).as_str()));
+        let found = self.positions(|column| names.contains(&normalized_name(column).as_str()));
         match found[..] {
             [] => Ok(None),
             [column] => Ok(Some(column)),
@@ -208,6 +212,6 @@ impl Columns<'_> {
 }
 
 /// A column's name without case and the space around it.
-fn folded(name: &str) -> String {
+fn normalized_name(name: &str) -> String {
     name.trim().to_lowercase()
 }

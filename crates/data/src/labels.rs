@@ -126,7 +126,7 @@ pub(crate) fn resolve(
     let mut notes = vec![classes.note(&counts)];
     refuse_one_class(&split_rows, &classes, &counts)?;
     notes.extend(classes.names.iter().zip(&counts).filter(|(_, count)| **count == 0).map(|(name, _)| {
-        format!("no training row is labelled {name:?}; its class stays in the label list and is not learned")
+        format!("no training row is labeled {name:?}; its class stays in the label list and is not learned")
     }));
     let validation = classes.apply(&mut split_rows, Split::Validation)?;
     let test = if unlabeled {
@@ -162,7 +162,7 @@ fn unlabeled_test(split_rows: &SplitRows, map: Option<&[(String, String)]>) -> R
             return Ok(true);
         }
         let minus_one = Value::of(&first.label) == Some(Value::Number(-1));
-        let what = if minus_one { "label -1, which marks a row as unlabelled," } else { "no label" };
+        let what = if minus_one { "label -1, which marks a row as unlabeled," } else { "no label" };
         let hint = if minus_one {
             "label the rows or remove them; where -1 is a class, --label-map -1=negative,1=positive"
         } else {
@@ -267,7 +267,7 @@ impl Classes {
             format!("label \"{value}\" is not one of {known} (hint: --label-map)")
         } else {
             format!(
-                "label \"{value}\" ({}) only in {}; train has {known} (hint: label some training rows so, or map it \
+                "label \"{value}\" ({}) only in {}; train has {known} (hint: add training rows with this label, or map it \
                  with --label-map)",
                 column::rows(count),
                 split.name()
@@ -310,7 +310,7 @@ fn refuse_unlearned(classes: &Classes, counts: &[usize], split: Split, records: 
         let found = records.iter().filter(|record| record.label == Some(class as u32)).count();
         if found > 0 {
             return Err(DataError::Request(format!(
-                "label {name:?} ({}) only in {}; no training row has it (hint: label some training rows so, or map it \
+                "label {name:?} ({}) only in {}; no training row has it (hint: add training rows with this label, or map it \
                  to another name with --label-map)",
                 column::rows(found),
                 split.name()

@@ -124,7 +124,7 @@ impl Manifest {
         let damaged = |error| format!("is not a manifest: {error}");
         match serde_json::from_str(text).map_err(damaged)? {
             Format { format: FORMAT } => serde_json::from_str(text).map_err(damaged),
-            Format { format } => Err(format!("has format {format}, and this program reads {FORMAT}")),
+            Format { format } => Err(format!("has format {format}, but this program reads format {FORMAT}")),
         }
     }
 }

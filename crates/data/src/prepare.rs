@@ -14,7 +14,7 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokenize::Tokenizer;
 
-use crate::audit::{Audit, Tally, audit};
+use crate::audit::{Audit, LengthCounts, audit};
 use crate::error::DataError;
 use crate::loaded::Loaded;
 use crate::manifest::{self, MANIFEST, Manifest, ModelSource, PREPARED, Prepared, SplitManifest};
@@ -145,8 +145,8 @@ fn write_split(
     labels: usize,
     tokenizer: &Tokenizer,
     bar: &ProgressBar,
-) -> Result<(SplitManifest, Tally), DataError> {
-    let mut lengths = Tally::default();
+) -> Result<(SplitManifest, LengthCounts), DataError> {
+    let mut lengths = LengthCounts::default();
     let mut writer = Writer::create(path)?;
     let mut split = SplitManifest {
         rows: records.len(),

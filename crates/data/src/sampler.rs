@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn grouping_starts_with_the_longest_and_keeps_like_lengths_together() {
+    fn grouping_starts_with_the_longest_and_groups_similar_lengths() {
         let counts = counts(5000);
         let grouped = BatchSampler::new(counts.clone(), 16, 7, true).epoch(0);
         assert_eq!(counts[grouped.rows()[0] as usize], *counts.iter().max().unwrap());
@@ -207,7 +207,7 @@ mod tests {
 
     /// Worked out by another implementation of the module's rules; a resumed run relies on them.
     #[test]
-    fn an_order_is_a_promise() {
+    fn the_order_never_changes_between_versions() {
         let sampler = BatchSampler::new(vec![5; 10], 4, 42, false);
         let expected: [&[u32]; 3] = [&[5, 1, 9, 6], &[7, 2, 4, 0], &[8, 3]];
         assert_eq!(sampler.epoch(0).iter().collect::<Vec<_>>(), expected);

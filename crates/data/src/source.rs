@@ -94,7 +94,7 @@ fn refuse_unused_flags(dataset: &Dataset, options: &DatasetOptions) -> Result<()
     Err(DataError::Request(format!(
         "{flag} is not available for --dataset {} (hint: {})",
         dataset.name(),
-        hint.unwrap_or_else(|| format!("{}, or leave {flag} out", Dataset::that_take(flag)))
+        hint.unwrap_or_else(|| format!("{}, or leave {flag} out", Dataset::names_accepting(flag)))
     )))
 }
 

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn new_content_takes_the_place_of_old() {
+    fn new_content_replaces_the_old() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.toml");
         write_atomic(&path, "seed = 1").unwrap();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_name_survives_the_first_and_can_be_given_twice() {
+    fn a_hard_link_survives_the_original_and_can_be_made_again() {
         let folder = tempfile::tempdir().unwrap();
         let (file, path) = (folder.path().join("a"), folder.path().join("b"));
         fs::write(&file, "weights").unwrap();
@@ -223,7 +223,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_symbolic_link_takes_the_place_of_one_that_leads_nowhere() {
+    fn a_symbolic_link_replaces_a_broken_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("link");
         symlink_atomic(Path::new("gone"), &path).unwrap();
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_goes_where_names_of_open_files_linger_too() {
+    fn removing_a_folder_is_retried_while_it_is_not_empty() {
         let root = tempfile::tempdir().unwrap();
         let fill = || {
             let folder = root.path().join("old");
@@ -277,7 +277,7 @@ mod tests {
     /// EINVAL, ENOSYS, EOPNOTSUPP.
     #[cfg(target_os = "linux")]
     #[test]
-    fn folders_change_places_where_the_file_system_cannot_exchange_too() {
+    fn folders_are_exchanged_without_file_system_support_too() {
         let root = tempfile::tempdir().unwrap();
         let [one, other] = ["one", "other"].map(|name| root.path().join(name));
         for (folder, content) in [(&one, "1"), (&other, "2")] {

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_free_is_what_coreutils_say() {
+    fn free_space_agrees_with_coreutils() {
         let folder = tempfile::tempdir().unwrap();
         let df = std::process::Command::new("df").args(["--output=avail", "-B1"]).arg(folder.path()).output();
         let Ok(df) = df else {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn only_want_of_space_is_full() {
+    fn only_missing_space_is_reported_as_a_full_disk() {
         for errno in [Errno::NOSPC, Errno::DQUOT, Errno::FBIG] {
             assert!(is_full(&io::Error::from_raw_os_error(errno.raw_os_error())), "{errno}");
         }

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_is_tried_names_its_holder_and_can_be_had_again() {
+    fn a_failed_try_lock_names_the_holder_and_can_be_retried() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let LockAttempt::Acquired(first) = Lock::try_acquire(&path).unwrap() else { panic!("the lock is free") };

@@ -117,7 +117,7 @@ mod tests {
 
     /// On the disk and, where there is one, on a file system in memory, which may refuse direct writes.
     #[test]
-    fn files_of_any_length_come_out_whole() {
+    fn files_of_any_length_are_written_completely() {
         let mut folders = vec![tempfile::tempdir().unwrap()];
         folders.extend(tempfile::tempdir_in("/dev/shm"));
         for folder in folders {

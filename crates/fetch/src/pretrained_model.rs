@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_folder_is_taken_as_it_is() {
+    fn a_complete_model_folder_is_accepted() {
         for tokenizer in TOKENIZERS {
             let folder = folder_with(&[CONFIG, WEIGHTS, tokenizer, "pytorch_model.bin"]);
             let found = pretrained_model(folder.path().to_str()).unwrap();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_and_incomplete_folders_say_what_they_are() {
+    fn shards_and_incomplete_folders_are_refused_by_name() {
         let error = refusal(&[CONFIG, "vocab.txt", SHARD_INDEX, "model-00001-of-00002.safetensors"]);
         assert!(error.contains("several files") && error.contains("max_shard_size"), "{error}");
         let error = refusal(&[WEIGHTS, "vocab.txt"]);

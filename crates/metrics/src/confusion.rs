@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{MetricsError, Result, Side};
 
 /// Sums of counts and twice their sums fit into 64 bits, their products into 128.
-const MOST_EXAMPLES: u64 = 1 << 62;
+const MAX_EXAMPLES: u64 = 1 << 62;
 
 /// Counts of (true class, predicted class); rows are true, columns predicted. Holds at least one class and one example.
 ///
@@ -60,7 +60,7 @@ impl ConfusionMatrix {
         let total = counts.iter().try_fold(0u64, |sum, &count| sum.checked_add(count));
         match total {
             Some(0) => return Err(MetricsError::Empty),
-            Some(total) if total <= MOST_EXAMPLES => {}
+            Some(total) if total <= MAX_EXAMPLES => {}
             _ => return Err(MetricsError::TooMany),
         }
         Ok(Self { classes, counts })
@@ -148,8 +148,8 @@ mod tests {
         assert_eq!(error(&[0], &[0], 0), MetricsError::NoClasses);
         assert_eq!(error(&[0, 1], &[0], 2), MetricsError::Lengths { truth: 2, predicted: 1 });
         assert_eq!(error(&[0, 3], &[0, 1], 3), MetricsError::Label { side: Side::Truth, row: 1, label: 3, classes: 3 });
-        let unlabelled = error(&[0, 1], &[0, u32::MAX], 2).to_string();
-        assert!(unlabelled.starts_with("row 1: expected a predicted label below 2, found 4294967295"), "{unlabelled}");
+        let unlabeled = error(&[0, 1], &[0, u32::MAX], 2).to_string();
+        assert!(unlabeled.starts_with("row 1: expected a predicted label below 2, found 4294967295"), "{unlabeled}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub enum MetricsError {
          without labels can be predicted but not scored)"
     )]
     Label { side: Side, row: usize, label: u32, classes: usize },
-    #[error("no examples to score (hint: choose a split that has labelled rows)")]
+    #[error("no examples to score (hint: choose a split that has labeled rows)")]
     Empty,
     #[error("expected at least one class, found 0 (hint: pass the number of label names)")]
     NoClasses,

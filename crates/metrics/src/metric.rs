@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn picks_its_number_and_knows_its_direction() -> Result<(), MetricsError> {
+    fn each_metric_has_its_value_and_direction() -> Result<(), MetricsError> {
         let matrix = ConfusionMatrix::from_pairs(&[0, 0, 0, 1], &[0, 0, 1, 1], 2)?;
         let report = ClassificationReport::new(&matrix, &["a", "b"], ReportOptions::default())?;
         let value = |name: &str| name.parse::<Metric>().map(|metric| metric.value(&report, 0.3));

@@ -91,7 +91,7 @@ fn total_width(columns: &[MatrixColumn]) -> usize {
     columns.iter().map(|column| column.width).sum::<usize>() + GAP.len() * columns.len().saturating_sub(1)
 }
 
-/// Some neighbouring columns of the matrix; the totals of the rows follow the last class.
+/// Some neighboring columns of the matrix; the totals of the rows follow the last class.
 fn block(
     text: &mut String,
     matrix: &ConfusionMatrix,
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn two_classes_read_as_written() -> Result<()> {
+    fn two_classes_render_as_expected() -> Result<()> {
         let expected = "\
 rows: true class, columns: predicted class, below each count its share of the row
 
@@ -181,7 +181,7 @@ total    │      411      1237 │  1648
     }
 
     #[test]
-    fn long_names_and_control_characters_are_tamed() -> Result<()> {
+    fn long_names_are_shortened_and_control_characters_replaced() -> Result<()> {
         let long = "an extraordinarily long name of a class";
         let text = sentiment()?.render(&[long, "a\u{1b}[31m\nb"])?;
         assert!(text.contains("an extraordinarily long…") && !text.contains(long), "{text}");

@@ -4,7 +4,7 @@ use metrics::{Average, ClassificationReport, ConfusionMatrix, Labels, MetricsErr
 use proptest::prelude::*;
 
 /// A number of classes and pairs of (true, predicted) labels.
-fn labelled() -> impl Strategy<Value = (usize, Vec<(u32, u32)>)> {
+fn labeled() -> impl Strategy<Value = (usize, Vec<(u32, u32)>)> {
     (1u32..=8)
         .prop_flat_map(|classes| (Just(classes as usize), prop::collection::vec((0..classes, 0..classes), 1..200)))
 }
@@ -25,7 +25,7 @@ fn close(a: f64, b: f64) -> bool {
 
 proptest! {
     #[test]
-    fn sums_and_bounds((classes, pairs) in labelled()) {
+    fn sums_and_bounds((classes, pairs) in labeled()) {
         let matrix = matrix(classes, &pairs)?;
         let n = pairs.len() as u64;
         prop_assert_eq!(matrix.total(), n);
@@ -44,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn accuracy_is_micro_f1_and_weighted_recall((classes, pairs) in labelled()) {
+    fn accuracy_is_micro_f1_and_weighted_recall((classes, pairs) in labeled()) {
         let report = report(classes, &pairs, ReportOptions::default())?;
         prop_assert!(close(report.micro.f1, report.accuracy));
         prop_assert!(close(report.micro.precision, report.accuracy));
@@ -52,14 +52,14 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_examples_is_nothing((classes, pairs, shuffled) in labelled().prop_flat_map(|(classes, pairs)| {
+    fn the_order_of_examples_does_not_matter((classes, pairs, shuffled) in labeled().prop_flat_map(|(classes, pairs)| {
         (Just(classes), Just(pairs.clone()), Just(pairs).prop_shuffle())
     })) {
         prop_assert_eq!(matrix(classes, &pairs)?, matrix(classes, &shuffled)?);
     }
 
     #[test]
-    fn renaming_classes_renames_scores((classes, pairs) in labelled(), shift in 0u32..8) {
+    fn renaming_classes_renames_scores((classes, pairs) in labeled(), shift in 0u32..8) {
         let rename = |label: u32| (label + shift) % classes as u32;
         let renamed: Vec<(u32, u32)> = pairs.iter().map(|&(t, p)| (rename(t), rename(p))).collect();
         let (before, after) = (report(classes, &pairs, ReportOptions::default())?, report(classes, &renamed, ReportOptions::default())?);
@@ -72,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn swapping_truth_and_prediction_swaps_precision_and_recall((classes, pairs) in labelled()) {
+    fn swapping_truth_and_prediction_swaps_precision_and_recall((classes, pairs) in labeled()) {
         let swapped: Vec<(u32, u32)> = pairs.iter().map(|&(t, p)| (p, t)).collect();
         let (report, swapped) = (report(classes, &pairs, ReportOptions::default())?, report(classes, &swapped, ReportOptions::default())?);
         prop_assert!(close(report.macro_average.precision, swapped.macro_average.recall));
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn all_right_is_one_everywhere(classes in 1usize..8, truth in prop::collection::vec(0u32..100, 1..50)) {
+    fn perfect_predictions_score_one_everywhere(classes in 1usize..8, truth in prop::collection::vec(0u32..100, 1..50)) {
         let pairs: Vec<(u32, u32)> = truth.iter().map(|t| (t % classes as u32, t % classes as u32)).collect();
         let report = report(classes, &pairs, ReportOptions::default())?;
         prop_assert_eq!(report.accuracy, 1.0);
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn a_class_that_never_occurs_matters_only_when_all_labels_count((classes, pairs) in labelled()) {
+    fn a_class_that_never_occurs_matters_only_when_all_labels_count((classes, pairs) in labeled()) {
         let with = |labels| ReportOptions { zero_division: ZeroDivision::Zero, labels };
         let plain = report(classes, &pairs, with(Labels::Present))?;
         let more = report(classes + 1, &pairs, with(Labels::Present))?;
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn any_matrix_renders_within_its_width((classes, pairs) in labelled(), width in 60usize..200) {
+    fn any_matrix_renders_within_its_width((classes, pairs) in labeled(), width in 60usize..200) {
         let names: Vec<String> = (0..classes).map(|class| format!("klass 第{class}")).collect();
         let text = matrix(classes, &pairs)?.render_within(&names, width)?;
         let widest = text.lines().skip(1).map(unicode_width::UnicodeWidthStr::width).max();

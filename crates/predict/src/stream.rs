@@ -4,7 +4,7 @@ use std::io::{BufRead, ErrorKind, Write};
 
 use crate::predictor::{PredictError, Prediction, Predictor};
 
-/// Lines that are labelled together: enough to group them by length, few enough for bounded memory.
+/// Lines that are labeled together: enough to group them by length, few enough for bounded memory.
 pub const CHUNK: usize = 1024;
 
 /// Reads texts, one a line, and passes each with its prediction to `write`, in order. Returns their number.

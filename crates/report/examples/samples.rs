@@ -44,7 +44,7 @@ fn matrices() -> Vec<(&'static str, Vec<String>)> {
     ]
 }
 
-/// Mostly right, some neighbours confused, the last class without examples from five classes on.
+/// Mostly right, some neighbors confused, the last class without examples from five classes on.
 fn counts(classes: usize) -> Vec<Vec<u64>> {
     let count = |t: usize, p: usize| match t.abs_diff(p) {
         _ if classes > 3 && t + 1 == classes => 0,
@@ -122,7 +122,7 @@ fn page(curves: Curves) -> Result<String, report::ReportError> {
         Section::new("Confusion matrix", html::figure(&confusion)),
         Section::new("Training", html::figure(&curves)),
         Section::new("Example predictions", html::examples(&examples)),
-        Section::new("Where data and weights came from", html::pairs(&origins)),
+        Section::new("Sources of the data and weights", html::pairs(&origins)),
         Section::new("Configuration", html::pairs(&options)),
     ];
     let page = Page {

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_loses_its_middle() {
+    fn a_long_name_is_shortened_in_the_middle() {
         assert_eq!(SMALL.shorten("linear", 50.0), "linear");
         let short = SMALL.shorten("bert uncased of 12 layers", 60.0);
         assert!(short.starts_with("bert") && short.ends_with("ers") && SMALL.width(&short) <= 60.0, "{short}");

@@ -15,7 +15,7 @@ const WIDTH: u32 = 880;
 const PANEL_HEIGHT: u32 = 250;
 const TITLE_HEIGHT: u32 = 34;
 /// A picture this wide can't show more points.
-const MOST_POINTS: usize = 700;
+const MAX_POINTS: usize = 700;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepPoint {
@@ -79,11 +79,11 @@ impl Curves<'_> {
         let held_out = finite(self.evaluations.iter().map(|evaluation| (evaluation.step, evaluation.loss)));
         let smooth = series::smoothed(&losses);
         let loss = vec![
-            Curve::new("", SERIES[0], Look::Faint, series::thinned(&losses, MOST_POINTS)),
-            Curve::new("training, smoothed", SERIES[0], Look::Plain, series::thinned(&smooth, MOST_POINTS)),
+            Curve::new("", SERIES[0], Look::Faint, series::thinned(&losses, MAX_POINTS)),
+            Curve::new("training, smoothed", SERIES[0], Look::Plain, series::thinned(&smooth, MAX_POINTS)),
             Curve::new("validation", SERIES[1], Look::Marked, held_out),
         ];
-        let rate = series::thinned(&rates, MOST_POINTS);
+        let rate = series::thinned(&rates, MAX_POINTS);
         let highest = rate.iter().fold(0.0, |highest: f64, (_, rate)| highest.max(rate.abs()));
         let rate = series::straightened(&rate, 0.002 * highest);
         [

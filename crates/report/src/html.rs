@@ -155,7 +155,7 @@ pub fn examples(examples: &[Example]) -> Html {
             Some(truth) if *truth == example.predicted => {
                 format!("<b class=\"right\">{predicted} ✓</b>")
             }
-            Some(truth) => format!("<b class=\"wrong\">{predicted} ✗</b>, truly {}", escape(truth)),
+            Some(truth) => format!("<b class=\"wrong\">{predicted} ✗</b>, actually {}", escape(truth)),
         };
         let text = escape(&example.text);
         let _ = write!(html, "<article>\n<blockquote dir=\"auto\">{text}</blockquote>\n<p>{answer}</p>\n");

@@ -104,7 +104,7 @@ mod tests {
     use crate::theme::SERIES;
 
     #[test]
-    fn a_mark_says_what_it_is_in_escaped_words() {
+    fn a_mark_has_an_escaped_title() {
         let mut marks = Marks::default();
         let mark = Mark { class: "complete", color: SERIES[0], opacity: 0.5, title: "<1> & \"2\"" };
         marks.dot(&mark, (1.0, 2.25), 3.0);

@@ -1,4 +1,4 @@
-//! The colours. In the page, style rules find the first four by value and change them for dark screens.
+//! The colors. In the page, style rules find the first four by value and change them for dark screens.
 
 use plotters::style::RGBColor;
 
@@ -42,17 +42,17 @@ const VALUES: [RGBColor; 5] = [
     BEST,
 ];
 
-/// The colour of a share from 0 to 1.
+/// The color of a share from 0 to 1.
 pub(crate) fn scale(share: f64) -> RGBColor {
     mixed(&SCALE, share)
 }
 
-/// The colour of a value, from 0, the worst, to 1, the best.
+/// The color of a value, from 0, the worst, to 1, the best.
 pub(crate) fn value(share: f64) -> RGBColor {
     mixed(&VALUES, share)
 }
 
-/// The colour at a share of the way along `stops`.
+/// The color at a share of the way along `stops`.
 fn mixed(stops: &[RGBColor; 5], share: f64) -> RGBColor {
     let place = share.clamp(0.0, 1.0) * (stops.len() - 1) as f64;
     let stop = (place as usize).min(stops.len() - 2);

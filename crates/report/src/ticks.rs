@@ -64,12 +64,12 @@ pub(crate) fn texts(numbers: &[f64]) -> Vec<String> {
     numbers.iter().map(|number| format!("{number:.decimals$}")).collect()
 }
 
-/// Ticks at numbers, labelled by [`texts`]; `place` says where a number lies on the axis.
-pub(crate) fn labelled(numbers: &[f64], place: impl Fn(f64) -> f64) -> Vec<Tick> {
+/// Ticks at numbers, labeled by [`texts`]; `place` says where a number lies on the axis.
+pub(crate) fn labeled(numbers: &[f64], place: impl Fn(f64) -> f64) -> Vec<Tick> {
     numbers.iter().zip(texts(numbers)).map(|(number, text)| Tick { place: place(*number), text }).collect()
 }
 
-/// The ticks whose labels, centred on an axis of `length` pixels, don't overlap.
+/// The ticks whose labels, centered on an axis of `length` pixels, don't overlap.
 pub(crate) fn spaced(ticks: Vec<Tick>, length: f64, look: &Type) -> Vec<Tick> {
     let mut end = f64::NEG_INFINITY;
     let mut free = |tick: &Tick| {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_in_each_others_way_are_left_out() {
+    fn overlapping_labels_are_left_out() {
         let tick = |place| Tick { place, text: "0.12345".to_owned() };
         let look = Type::new(10.0, INK);
         let ticks: Vec<Tick> = [0.0, 0.05, 0.5, 1.0].map(tick).into();

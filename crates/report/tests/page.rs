@@ -5,7 +5,7 @@ use std::error::Error;
 use report::{ConfusionPlot, Curves, Example, HeadlineNumber, Page, ScoreRow, Section, StepPoint, html};
 use resvg::usvg::roxmltree::{Document, Node};
 
-type Tested = Result<(), Box<dyn Error>>;
+type TestResult = Result<(), Box<dyn Error>>;
 
 /// A page with every building block, whose every text is `text`.
 fn page_of(text: &str) -> Result<String, report::ReportError> {
@@ -50,7 +50,7 @@ fn elements(html: &str) -> Result<usize, Box<dyn Error>> {
 }
 
 #[test]
-fn everything_is_on_the_page_in_its_order() -> Tested {
+fn everything_is_on_the_page_in_its_order() -> TestResult {
     let html = page_of("Marmelade")?;
     let document = Document::parse(body(&html))?;
     let headings: Vec<&str> =
@@ -58,7 +58,7 @@ fn everything_is_on_the_page_in_its_order() -> Tested {
     let expected = ["Scores", "Table", "Confusion matrix", "Training", "Example predictions", "Configuration"];
     assert_eq!(headings, expected);
     assert_eq!(document.descendants().filter(|node| node.tag_name().name() == "svg").count(), 2);
-    for text in ["0.9000", "<td>–</td>", "0.8765", "42", "25.0 %", "Marmelade ✓", "Marmelade ✗</b>, truly other"]
+    for text in ["0.9000", "<td>–</td>", "0.8765", "42", "25.0 %", "Marmelade ✓", "Marmelade ✗</b>, actually other"]
     {
         assert!(html.contains(text), "{text}");
     }
@@ -68,7 +68,7 @@ fn everything_is_on_the_page_in_its_order() -> Tested {
 }
 
 #[test]
-fn no_text_becomes_markup() -> Tested {
+fn all_text_is_escaped() -> TestResult {
     for hostile in
         ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "</style></title>&amp;'", "\u{0}\u{1b}["]
     {
@@ -82,7 +82,7 @@ fn no_text_becomes_markup() -> Tested {
 }
 
 #[test]
-fn nothing_is_fetched_from_anywhere() -> Tested {
+fn nothing_is_fetched_from_anywhere() -> TestResult {
     let html = page_of("Marmelade")?;
     let outside = html.replace("http://www.w3.org/2000/svg", "");
     for reference in ["http:", "https:", "//", "src=", "href=", "url(", "@import", "<script", "<link", "<iframe"] {
@@ -93,7 +93,7 @@ fn nothing_is_fetched_from_anywhere() -> Tested {
 }
 
 #[test]
-fn a_page_without_content_is_only_its_title() -> Tested {
+fn a_page_without_content_is_only_its_title() -> TestResult {
     let empty = [
         html::headline(&[]),
         html::scores("Class", &[]),

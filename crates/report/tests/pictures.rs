@@ -6,7 +6,7 @@ use report::{ConfusionPlot, Curves, EvaluationPoint, ReportError, StepPoint};
 use resvg::tiny_skia::Pixmap;
 use resvg::usvg::roxmltree::Document;
 
-type Tested = Result<(), Box<dyn Error>>;
+type TestResult = Result<(), Box<dyn Error>>;
 
 /// The texts of a picture, each on one line.
 fn texts(document: &Document) -> Vec<String> {
@@ -20,7 +20,7 @@ fn size(document: &Document) -> Result<(u32, u32), Box<dyn Error>> {
     Ok((side("width")?.parse()?, side("height")?.parse()?))
 }
 
-/// How many different colours a PNG has, after checking that it's twice the SVG's size.
+/// How many different colors a PNG has, after checking that it's twice the SVG's size.
 fn colors(png: &[u8], svg: &str) -> Result<usize, Box<dyn Error>> {
     let pixels = Pixmap::decode_png(png)?;
     let (width, height) = size(&Document::parse(svg)?)?;
@@ -37,7 +37,7 @@ fn labels(names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn the_matrix_shows_every_label_and_count() -> Tested {
+fn the_matrix_shows_every_label_and_count() -> TestResult {
     let labels = labels(&["negative", "neutral", "positive"]);
     let counts = [vec![411, 30, 7], vec![102, 95, 88], vec![0, 64, 1200]];
     let plot = ConfusionPlot { labels: &labels, counts: &counts, title: "SST-3, test" };
@@ -60,7 +60,7 @@ fn the_matrix_shows_every_label_and_count() -> Tested {
 
 /// Two names of the same width change places: the picture differs only where they are painted.
 #[test]
-fn names_are_painted_with_the_fonts_inside_the_program() -> Tested {
+fn names_are_painted_with_the_fonts_inside_the_program() -> TestResult {
     let png = |names: &[&str]| {
         let counts = vec![vec![1, 1]; 2];
         ConfusionPlot { labels: &labels(names), counts: &counts, title: "" }.draw()?.png()
@@ -74,7 +74,7 @@ fn names_are_painted_with_the_fonts_inside_the_program() -> Tested {
 
 /// Every text stays inside the picture and no row name reaches into the squares, by the program's own measure of text.
 #[test]
-fn up_to_twenty_classes_with_any_names_fit() -> Tested {
+fn up_to_twenty_classes_with_any_names_fit() -> TestResult {
     for classes in [1, 2, 3, 5, 7, 12, 20] {
         let names: Vec<String> =
             (0..classes).map(|class| format!("{} very long class name {class}", "so ".repeat(class % 9))).collect();
@@ -100,7 +100,7 @@ fn up_to_twenty_classes_with_any_names_fit() -> Tested {
 }
 
 #[test]
-fn hostile_names_stay_text() -> Tested {
+fn html_in_names_is_escaped() -> TestResult {
     let labels = labels(&["</text><script>alert(1)</script>", "a&b\u{0}\n\"'", "負 👎", ""]);
     let mut counts = vec![vec![1, 2, 3, 4]; 4];
     counts[3] = vec![u64::MAX; 4];
@@ -146,7 +146,7 @@ fn run(steps: u64) -> (Vec<StepPoint>, Vec<EvaluationPoint>) {
 }
 
 #[test]
-fn curves_have_a_panel_for_each_thing_measured() -> Tested {
+fn curves_have_a_panel_for_each_thing_measured() -> TestResult {
     let (steps, evaluations) = run(1300);
     let curves = Curves { title: "A run", steps: &steps, evaluations: &evaluations, best_step: Some(866) };
     let picture = curves.draw()?;
@@ -165,7 +165,7 @@ fn curves_have_a_panel_for_each_thing_measured() -> Tested {
 }
 
 #[test]
-fn curves_of_little_are_drawn_and_of_nothing_refused() -> Tested {
+fn curves_of_one_point_are_drawn_and_of_none_refused() -> TestResult {
     let one = [StepPoint { step: 1, loss: 0.7, learning_rate: 2e-5 }];
     let picture = Curves { steps: &one, ..Curves::default() }.draw()?;
     assert_eq!(size(&Document::parse(picture.svg())?)?, (880, 500), "loss and learning rate");

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_there_at_once_and_after_what_was_there() {
+    fn records_are_appended_immediately() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, "earlier\n").unwrap();
@@ -59,7 +59,7 @@ mod tests {
     /// /dev/full takes no byte, as a full disk does.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_ends_the_log_and_nothing_else() {
+    fn a_full_disk_stops_only_the_log() {
         let mut log = AppendFile::open(Path::new("/dev/full")).unwrap();
         log.append(b"a\n");
         assert!(log.file.is_none());

@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_files_are_left_alone() {
+    fn files_that_are_not_a_runs_are_kept() {
         let root = tempfile::tempdir().unwrap();
         let home = folder(root.path(), "home", &["thesis.tex", MODEL]);
         let message = RunFolder::create(Some(&home), "sst2", "tiny").unwrap_err().to_string();
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_never_got_to_a_model_is_begun_again_without_its_traces() {
+    fn a_run_without_a_model_is_restarted_with_an_empty_folder() {
         let root = tempfile::tempdir().unwrap();
         let begun = folder(root.path(), "begun", &[RUN_TOML, LOG, "events.out.tfevents.1.host.2.0", "notes.txt"]);
         RunFolder::create(Some(&begun), "sst2", "tiny").unwrap();
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_no_obstacle() {
+    fn files_of_a_killed_process_do_not_block_a_new_run() {
         let folder = tempfile::tempdir().unwrap();
         let lock = folder.path().join(LOCK);
         let mut other = owned_by_another_process(folder.path());

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_is_read_once_and_only_in_whole_lines() {
+    fn a_growing_log_is_read_once_and_in_whole_lines() {
         let run = tempfile::tempdir().unwrap();
         let mut log = LogFollower::new(run.path());
         log.follow().unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_back_is_read_anew() {
+    fn a_truncated_log_is_read_again() {
         let run = tempfile::tempdir().unwrap();
         let path = run.path().join(LOG);
         let mut log = LogFollower::new(run.path());

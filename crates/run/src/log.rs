@@ -125,7 +125,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_null_and_comes_back_as_nan() {
+    fn non_finite_numbers_are_written_as_null_and_read_as_nan() {
         let infinite = StepRecord { loss: f64::NAN, gradient_norm: f64::INFINITY, ..step(1, 1.0) };
         let text = line(Event::Step(infinite)) + &line(Event::Evaluation(evaluation(2, f64::NAN)));
         assert_eq!(text.matches("null").count(), 4, "{text}");
@@ -137,7 +137,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn torn_and_foreign_lines_are_passed_over() {
+    fn incomplete_and_unknown_lines_are_skipped() {
         let run = tempfile::tempdir().unwrap();
         let whole = line(Event::Step(step(1, 0.1)));
         let torn = format!("{}{whole}not JSON\n{{\"event\":\"other\"}}\n{}", &whole[..20], &whole[..40]);

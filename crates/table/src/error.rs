@@ -34,7 +34,7 @@ impl TableError {
         seen: impl ExactSizeIterator<Item = &'a str>,
         hint: &str,
     ) -> Self {
-        Self::file(path, format!("{reason}; columns seen: {} (hint: {hint})", listed(seen)))
+        Self::file(path, format!("{reason}; columns found: {} (hint: {hint})", listed(seen)))
     }
 }
 

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_found_and_the_rest_is_passed_over() {
+    fn sizes_are_read_and_other_fields_skipped() {
         assert_eq!(page(&GOOD), Some(ParquetPage { header: 22, packed: 50, unpacked: 100, delta: false }));
         let more = [&GOOD[..], &[1, 2, 3]].concat();
         assert_eq!(page(&more), page(&GOOD));
@@ -229,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn a_page_may_unpack_to_much_but_not_to_anything() {
+    fn the_compression_ratio_of_a_page_is_limited() {
         let plausible = |packed, unpacked| ParquetPage { header: 20, packed, unpacked, delta: false }.is_plausible();
         assert!(plausible(100, 32 << 20) && plausible(2 << 20, 160 << 20));
         assert!(!plausible(100, 1 << 30) && !plausible(2 << 20, 161 << 20));
     }
 
     #[test]
-    fn what_is_no_header_is_none_and_ends() {
+    fn an_invalid_header_is_none() {
         for length in 0..GOOD.len() {
             assert_eq!(page(&GOOD[..length]), None, "{length}");
         }

@@ -26,9 +26,9 @@ pub(crate) fn texts_of(rows: Vec<Row>) -> Vec<String> {
 }
 
 /// Deterministic noise (SplitMix64).
-struct Noise(u64);
+struct RandomBytes(u64);
 
-impl Noise {
+impl RandomBytes {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -71,7 +71,7 @@ pub(crate) fn refused(name: &str, sound: &[u8], mutants: usize) -> usize {
     fs::write(&path, sound).expect("written");
     let rows = read(&path).expect("the file is sound before it is changed").len();
     assert!(rows >= 3);
-    let mut noise = Noise(name.len() as u64);
+    let mut noise = RandomBytes(name.len() as u64);
     let mut refused = 0;
     for _ in 0..mutants {
         // A new file: some file systems flush one that is cut to nothing and written again.
@@ -90,7 +90,7 @@ pub(crate) fn refused(name: &str, sound: &[u8], mutants: usize) -> usize {
 
 /// Each format has the kinds of values that it can tell apart, and a row knows where it stood.
 #[test]
-fn values_are_what_their_files_say() {
+fn values_are_read_as_written() {
     let desk = TempDir::new().unwrap();
     let text = |text: &str| Cell::Text(text.into());
     let path = desk.path().join("a.csv");

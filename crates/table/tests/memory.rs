@@ -47,7 +47,7 @@ fn fault_9_a_field_of_100_mb_is_refused_in_little_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let small = folder.path().join("small.csv");
     std::fs::write(&small, "text,label\ngood,pos\n").expect("written");
-    assert!(said(&small).contains("1 rows"), "the process reads what fits");
+    assert!(read_in_limited_process(&small).contains("1 rows"), "the process reads what fits");
     for (name, start, end, expected) in [
         ("plain.csv", "text,label\ngood,pos\n", ",neg\n", "line 3: a record of more than 4194304 bytes"),
         ("open.csv", "text,label\ngood,pos\n\"", "\",neg\n", "line 3: a quote opens here and is still open after"),
@@ -57,14 +57,14 @@ fn fault_9_a_field_of_100_mb_is_refused_in_little_memory() {
     ] {
         let path = folder.path().join(name);
         write(&path, start, end);
-        let said = said(&path);
-        assert!(said.contains("refused: ") && said.contains(expected), "{name}: {said}");
+        let message = read_in_limited_process(&path);
+        assert!(message.contains("refused: ") && message.contains(expected), "{name}: {message}");
         std::fs::remove_file(path).expect("removed");
     }
 }
 
-/// What a process under the limit says of a file.
-fn said(path: &Path) -> String {
+/// Reads a file in a process with limited memory and returns its output.
+fn read_in_limited_process(path: &Path) -> String {
     let output = Command::new("bash")
         .args(["-c", "ulimit -d \"$1\" && exec \"$2\" --exact the_file_of_the_environment_is_read --nocapture", "bash"])
         .arg(ALLOWED.to_string())
@@ -79,7 +79,7 @@ fn said(path: &Path) -> String {
 
 /// The bound above is one that holds: with the same limit, a program that wants the field's size is stopped.
 #[test]
-fn the_limit_stops_who_wants_more() {
+fn exceeding_the_memory_limit_fails() {
     let script = format!("ulimit -d {ALLOWED} && head -c {FIELD} /dev/zero | tail -n 1 > /dev/null");
     let output = Command::new("bash").args(["-o", "pipefail", "-c", &script]).output().expect("bash starts");
     assert!(!output.status.success(), "a field of 100 MB fits into the limit");

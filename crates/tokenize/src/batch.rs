@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn sequences_lie_end_to_end() {
+    fn sequences_are_concatenated() {
         let batch = Batch::from_ids(&[&[101, 2023, 102], &[101, 102], &[101, 7, 8, 9, 102]]);
         assert_eq!(batch.input_ids, [101, 2023, 102, 101, 102, 101, 7, 8, 9, 102]);
         assert_eq!(batch.cu_seqlens, [0, 3, 5, 10]);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn no_sequences_are_a_batch_too() {
+    fn an_empty_batch_is_allowed() {
         let batch = Batch::from_ids(&[]);
         assert!(batch.is_empty());
         assert_eq!(batch.cu_seqlens, [0]);

@@ -34,7 +34,7 @@ pub(crate) struct Description {
 }
 
 impl Description {
-    /// Reads `tokenizer.json`, else `vocab.txt`, under the normalisation that `tokenizer_config.json` states.
+    /// Reads `tokenizer.json`, else `vocab.txt`, under the normalization that `tokenizer_config.json` states.
     pub(crate) fn read(folder: &Path) -> Result<Self, TokenizeError> {
         let (tokenizer_json, vocab_txt) = (folder.join("tokenizer.json"), folder.join("vocab.txt"));
         let config_path = folder.join("tokenizer_config.json");
@@ -167,7 +167,7 @@ fn from_vocabulary(
     }
 }
 
-/// `tokenizer_config.json` has the last word on normalisation, as it has in transformers.
+/// `tokenizer_config.json` has the last word on normalization, as it has in transformers.
 fn normalize_as_configured(
     fields: &mut Map<String, Value>,
     config: &Map<String, Value>,

@@ -2,7 +2,7 @@
 //!
 //! A model folder has its tokenizer as `tokenizer.json` or, in older ones, as `vocab.txt`. Both become one
 //! description, which is checked before the `tokenizers` library sees it, and both obey `tokenizer_config.json` where
-//! that states a normalisation. The library normalises, splits and looks words up. Special tokens and truncation
+//! that states a normalization. The library normalizes, splits and looks words up. Special tokens and truncation
 //! are added here, and nothing is padded: what a `tokenizer.json` says about the latter two is left out. (The packaged MiniLM cuts
 //! at 128 tokens and pads to 128; none of that may reach the data.)
 
@@ -121,7 +121,7 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Lower-case hex sha256 of what decides about ids: vocabulary, normalisation, splitting and special tokens. Two
+    /// Lower-case hex sha256 of what decides about ids: vocabulary, normalization, splitting and special tokens. Two
     /// folders whose files differ in nothing but truncation, padding or layout have the same one.
     pub fn sha256(&self) -> &str {
         &self.sha256

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_asked_for_once_and_kept_in_bounds() {
+    fn a_word_is_tokenized_once_and_the_cache_is_bounded() {
         let asked = std::cell::Cell::new(0);
         let library = |word: &str| -> Result<Vec<u32>, ()> {
             asked.set(asked.get() + 1);

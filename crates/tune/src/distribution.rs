@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_values_are_refused() {
         let texts = [
             float(1.0, 0.0, false, None).to_json(),
             float(0.0, 1.0, true, None).to_json(),

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_three_words_are_numbers_outside_of_strings_only() {
+    fn nan_and_infinity_are_numbers_outside_of_strings_only() {
         let value = parse(br#"{"a": NaN, "b": [-Infinity, Infinity], "c": "NaN \" Infinity", "d\\": 1}"#).unwrap();
         assert!(number(&value["a"]).unwrap().is_nan());
         assert_eq!(number(&value["b"][0]), Some(f64::NEG_INFINITY));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_come_back_to_the_bit() {
+    fn numbers_round_trip_exactly() {
         for number in [0.1, -0.0, 1e-5, 1e300, 5e-324, 1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
             let read = super::number(&parse(float(number).as_bytes()).unwrap()).unwrap();
             assert!(read.to_bits() == number.to_bits() || (read.is_nan() && number.is_nan()), "{number}");

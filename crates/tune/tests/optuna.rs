@@ -1,4 +1,4 @@
-//! Real Optuna at the other end of the journal: what one writes the other reads, goes on with, and writes back.
+//! Compatibility with Optuna: each program reads and continues the journals of the other.
 //!
 //! Optuna is Python, so it is looked for in the virtual environment that `VERDICT_PEERS` names, in `target/peers/venv` and
 //! in `target/venv`. Where it isn't there one is made at `target/optuna-venv`, if pip reaches an index; otherwise these
@@ -273,7 +273,7 @@ fn work(study: &mut Study) {
 }
 
 #[test]
-fn optuna_reads_ours_and_goes_on() {
+fn optuna_continues_our_study() {
     let Some(peer) = Peer::new() else { return };
     let mut study = peer.open();
     work(&mut study);
@@ -295,7 +295,7 @@ fn optuna_reads_ours_and_goes_on() {
 }
 
 #[test]
-fn what_optuna_began_goes_on_here_and_there() {
+fn our_program_continues_a_study_of_optuna() {
     let Some(peer) = Peer::new() else { return };
     let theirs = peer.agree("write").trials().to_vec();
     let states = |state| theirs.iter().filter(|trial| trial.state == state).count();
@@ -356,7 +356,7 @@ fn both_append_at_once_and_nothing_is_lost() {
 }
 
 #[test]
-fn optuna_reads_past_an_unfinished_line_and_what_it_glued_to_it_is_mended() {
+fn an_unfinished_line_is_skipped_by_optuna_and_repaired_here() {
     let Some(peer) = Peer::new() else { return };
     let mut study = peer.open();
     work(&mut study);

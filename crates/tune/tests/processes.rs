@@ -1,4 +1,4 @@
-//! Several workers at once, in one process and in several, some of them killed.
+//! Concurrent workers in one process and in several processes, some of which are killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -55,7 +55,7 @@ impl Process {
     }
 
     /// What it says next, as many times, or until it has ended.
-    fn hear(&mut self, most: usize) -> Vec<String> {
+    fn read_lines(&mut self, most: usize) -> Vec<String> {
         let lines = self.output.by_ref().lines().map_while(Result::ok);
         lines.filter_map(|line| line.strip_prefix("SAID ").map(str::to_owned)).take(most).collect()
     }
@@ -163,7 +163,7 @@ fn two_threads_append_two_hundred_operations_each() {
 }
 
 #[test]
-fn workers_are_killed_and_nothing_that_was_said_is_lost() {
+fn killed_workers_lose_no_reported_value() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("study.jsonl");
     drop(open(&path));
@@ -176,12 +176,12 @@ fn workers_are_killed_and_nothing_that_was_said_is_lost() {
         let mut said = Vec::new();
         if killed {
             // Somewhere in the first trials, and a little later, so in the middle of anything.
-            said = both[0].hear(1 + kills % 9);
+            said = both[0].read_lines(1 + kills % 9);
             std::thread::sleep(Duration::from_micros(97 * (kills % 31) as u64));
             both.iter_mut().for_each(|process| process.child.kill().unwrap());
             kills += both.len();
         }
-        said.extend(both.iter_mut().flat_map(|process| process.hear(usize::MAX)));
+        said.extend(both.iter_mut().flat_map(|process| process.read_lines(usize::MAX)));
         for line in &said {
             let mut words = line.split(' ');
             match words.next().unwrap() {

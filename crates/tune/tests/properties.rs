@@ -1,4 +1,4 @@
-//! What holds for every sampler in every space, with every history: proposals lie in the space and honour its
+//! What holds for every sampler in every space, with every history: proposals lie in the space and honor its
 //! conditions, the same question has the same answer, and nothing is proposed twice.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,9 +78,9 @@ fn space() -> impl Strategy<Value = Space> {
 }
 
 /// Trials as others left them: in each state, with values among which are infinities and what is no number.
-fn history(space: &Space, fates: &[(u8, f64)]) -> Vec<Trial> {
+fn history(space: &Space, trial_outcomes: &[(u8, f64)]) -> Vec<Trial> {
     let mut trials = Vec::new();
-    for (number, (state, value)) in (0..).zip(fates) {
+    for (number, (state, value)) in (0..).zip(trial_outcomes) {
         let random = RandomSampler { seed: 99 };
         let Some(params) = random.sample(space, &trials, number, StudyDirection::Minimize).unwrap() else { break };
         let state = match state % 5 {
@@ -104,7 +104,7 @@ fn history(space: &Space, fates: &[(u8, f64)]) -> Vec<Trial> {
     trials
 }
 
-fn fates() -> impl Strategy<Value = Vec<(u8, f64)>> {
+fn trial_outcomes() -> impl Strategy<Value = Vec<(u8, f64)>> {
     let value =
         prop_oneof![8 => -5.0..5.0, 1 => Just(f64::NAN), 1 => Just(f64::INFINITY), 1 => Just(f64::NEG_INFINITY)];
     prop::collection::vec((any::<u8>(), value), 0..40)
@@ -119,8 +119,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn proposals_lie_in_the_space(space in space(), fates in fates(), seed: u64, ahead in 0..50_u64) {
-        let trials = history(&space, &fates);
+    fn proposals_lie_in_the_space(space in space(), trial_outcomes in trial_outcomes(), seed: u64, ahead in 0..50_u64) {
+        let trials = history(&space, &trial_outcomes);
         let number = trials.len() as u64 + ahead;
         for (kind, direction) in SamplerKind::all().into_iter().flat_map(|kind| DIRECTIONS.map(|way| (kind, way))) {
             let sampler = kind.sampler(seed);
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn a_finite_space_is_tried_to_its_end_and_nothing_twice(space in space(), seed: u64, kind in 0..4_usize) {
+    fn a_finite_space_is_exhausted_without_repetition(space in space(), seed: u64, kind in 0..4_usize) {
         let kind = SamplerKind::all()[kind];
         let sampler = kind.sampler(seed);
         let mut trials: Vec<Trial> = Vec::new();
@@ -158,8 +158,8 @@ proptest! {
     }
 
     #[test]
-    fn the_direction_is_a_sign(space in space(), fates in fates(), seed: u64) {
-        let trials = history(&space, &fates);
+    fn maximizing_equals_minimizing_the_negative(space in space(), trial_outcomes in trial_outcomes(), seed: u64) {
+        let trials = history(&space, &trial_outcomes);
         let turned: Vec<Trial> = trials
             .iter()
             .map(|trial| Trial {
@@ -187,8 +187,8 @@ proptest! {
     }
 
     #[test]
-    fn shares_of_importance_sum_to_one(space in space(), fates in fates(), seed: u64) {
-        let trials = history(&space, &fates);
+    fn shares_of_importance_sum_to_one(space in space(), trial_outcomes in trial_outcomes(), seed: u64) {
+        let trials = history(&space, &trial_outcomes);
         let shares = tune::importance::importance(&trials, seed);
         prop_assert_eq!(&shares, &tune::importance::importance(&trials, seed));
         let sum: f64 = shares.iter().map(|one| one.share).sum();

@@ -1,4 +1,5 @@
-//! What pruners decide and how importance is shared, against Optuna's, on what tests/fixtures/tune/make_optuna.py wrote down.
+//! Decisions of the pruners and importances of parameters, compared with those of Optuna in the fixtures that
+//! tests/fixtures/tune/make_optuna.py wrote.
 
 use std::collections::BTreeMap;
 

@@ -24,7 +24,7 @@ pub(super) fn files(folders: &[&str], extension: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn files_are_short_and_say_what_they_are() {
+fn files_are_short_and_have_a_module_doc() {
     let mut faults = Vec::new();
     let sources = files(&["crates", "xtask", "tests", "build"], "rs");
     assert!(sources.len() > 20, "the sources were not found");

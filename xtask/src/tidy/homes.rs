@@ -18,7 +18,7 @@ const HOMES: &[(&str, &str, &str)] = &[
 const EXCEPTION: (&str, &str) = ("crates/cli/src/verify_resume/process.rs", "(LOG)");
 
 #[test]
-fn what_has_a_home_is_done_nowhere_else() {
+fn restricted_calls_are_made_only_in_their_module() {
     let mut found = Vec::new();
     // xtask may have its own, so that it builds fast.
     for (_, src) in packages().into_iter().filter(|(package, _)| package != "xtask") {

@@ -6,7 +6,7 @@ use report::{Example, Section, html};
 use super::ReportInput;
 
 /// How many right and how many wrong predictions are shown.
-const EACH: usize = 3;
+const EXAMPLES_OF_EACH_KIND: usize = 3;
 
 pub(super) fn section(input: &ReportInput) -> Result<Section> {
     let evaluation = input.evaluation;
@@ -34,7 +34,7 @@ fn most_confident(predictions: &[RowPrediction], right: bool) -> Vec<usize> {
     let mut predictions: Vec<&RowPrediction> =
         predictions.iter().filter(|prediction| prediction.right == right).collect();
     predictions.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.row.cmp(&b.row)));
-    predictions.iter().take(EACH).map(|prediction| prediction.row).collect()
+    predictions.iter().take(EXAMPLES_OF_EACH_KIND).map(|prediction| prediction.row).collect()
 }
 
 fn example(input: &ReportInput, row: usize) -> Result<Example> {

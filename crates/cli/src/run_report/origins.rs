@@ -1,4 +1,4 @@
-//! Where data and weights came from.
+//! Sources of the data and weights.
 
 use anyhow::Result;
 use report::{Section, html};
@@ -16,5 +16,5 @@ pub(super) fn section(input: &ReportInput) -> Result<Section> {
         ("longest text", format!("{} tokens", manifest.max_length)),
     ]
     .map(|(name, value)| (name.to_owned(), value));
-    Ok(Section::new("Where data and weights came from", html::pairs(&pairs)))
+    Ok(Section::new("Sources of the data and weights", html::pairs(&pairs)))
 }

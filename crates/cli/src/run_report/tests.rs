@@ -1,4 +1,4 @@
-//! A report of four rows: every section in its place, and the files beside the page.
+//! A report of four rows: the order of the sections, and the files that are written.
 
 use std::error::Error;
 use std::path::Path;
@@ -12,7 +12,7 @@ use train::evaluate::Evaluation;
 
 use super::{ReportInput, write};
 
-type Tested = Result<(), Box<dyn Error>>;
+type TestResult = Result<(), Box<dyn Error>>;
 
 fn evaluation(labels: &[String]) -> Result<Evaluation, Box<dyn Error>> {
     let predictions = vec![0, 1, 1, 1];
@@ -74,7 +74,7 @@ fn headings(page: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_section_is_on_the_page_in_its_order() -> Tested {
+fn every_section_is_on_the_page_in_its_order() -> TestResult {
     let step = r#"{"event":"step","step":1,"total_steps":1,"epoch":1.0,"loss":0.7,"learning_rate":2e-5,"gradient_norm":1.0,
         "examples":4,"tokens":12,"examples_per_second":1.0,"tokens_per_second":3.0,"seconds":4.0}"#;
     let (page, files) = report(&format!("{}\n", step.replace('\n', " ")))?;
@@ -84,7 +84,7 @@ fn every_section_is_on_the_page_in_its_order() -> Tested {
         "Confusion matrix",
         "Training",
         "Example predictions",
-        "Where data and weights came from",
+        "Sources of the data and weights",
         "Configuration",
     ];
     assert_eq!(headings(&page), expected);
@@ -102,7 +102,7 @@ fn every_section_is_on_the_page_in_its_order() -> Tested {
 }
 
 #[test]
-fn a_run_without_a_log_has_no_curves() -> Tested {
+fn a_run_without_a_log_has_no_curves() -> TestResult {
     let (page, files) = report("")?;
     assert!(!headings(&page).contains(&"Training") && headings(&page).contains(&"Configuration"), "{page}");
     assert_eq!(files, ["confusion-test.svg", "confusion-test.png", "report-test.html"]);

@@ -14,7 +14,7 @@ use tune::{Distribution, ParamValue, Study, Trial, TrialState};
 use super::attributes::{EPOCHS, EPOCHS_PER_EVALUATION, ERROR};
 use super::folder::StudyFolder;
 use super::plan::StudyPlan;
-use super::table::{clock, short};
+use super::table::{format_duration, format_value};
 use super::winner::Winner;
 use crate::run_report::averages;
 
@@ -120,7 +120,7 @@ fn headline(study: &Study, plan: &StudyPlan, winner: Option<&Winner>) -> Vec<Hea
     figures.push(figure("Trials".to_owned(), finished.len().to_string(), format!("{pruned} pruned")));
     let seconds: f64 = finished.iter().filter_map(|trial| trial.duration()).sum();
     let time = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    figures.push(figure("Time".to_owned(), clock(time), "of all trials together".to_owned()));
+    figures.push(figure("Time".to_owned(), format_duration(time), "of all trials together".to_owned()));
     figures
 }
 
@@ -175,6 +175,6 @@ fn trials(study: &Study) -> Vec<StudyTrial> {
 
 /// A trial's options, including the fixed ones.
 fn settings(space: &Space, trial: &Trial) -> Vec<(String, String)> {
-    let chosen = trial.params.iter().map(|(name, param)| (name.clone(), short(&param.value())));
+    let chosen = trial.params.iter().map(|(name, param)| (name.clone(), format_value(&param.value())));
     chosen.chain(space.fixed().iter().map(|(name, value)| (name.clone(), value.to_string()))).collect()
 }

@@ -33,7 +33,7 @@ const MAX_EVALUATION_TIME: f64 = 0.25;
 const COST_OF_EVALUATING: f64 = 1.0 / 3.0;
 
 /// Options that a space can't contain: values would not be comparable, or files would be elsewhere.
-const NOT_IN_A_SPACE: [&str; 3] = ["data", "output", "best_metric"];
+const NOT_SEARCHABLE: [&str; 3] = ["data", "output", "best_metric"];
 
 /// The settings that all trials of a study share.
 pub(super) struct StudyPlan {
@@ -102,13 +102,13 @@ impl StudyPlan {
     /// # Errors
     /// A file that can't be read; a value that training does not accept, with its line; an option that no trial reads.
     pub(super) fn space(args: &TuneArgs) -> Result<Space> {
-        let names: Vec<&str> = options::keys().filter(|name| !NOT_IN_A_SPACE.contains(name)).collect();
+        let names: Vec<&str> = options::keys().filter(|name| !NOT_SEARCHABLE.contains(name)).collect();
         let fields = SpaceFields { names: &names, check: &options::check };
         let Some(path) = &args.space else { return Ok(Space::default_space(&fields)?) };
         let space = Space::load(path, &fields)?;
         let varied = space.parameters().iter().map(|parameter| parameter.name.as_str());
         for name in varied.chain(space.fixed().keys().map(String::as_str)) {
-            if let Some(why) = never_read(name, &space) {
+            if let Some(why) = unused_options(name, &space) {
                 bail!("{}: {name} has no effect: {why} (hint: remove it)", path.display());
             }
         }
@@ -205,7 +205,7 @@ impl StudyPlan {
 }
 
 /// Why no trial of a space reads an option, such as `momentum` if `optimizer` is never sgd; `None` if one does.
-fn never_read(name: &str, space: &Space) -> Option<String> {
+fn unused_options(name: &str, space: &Space) -> Option<String> {
     let decides = options::depends_on(name)?;
     let varied = space.parameters().iter().find(|parameter| parameter.name == decides);
     let tables: Vec<Table> = match varied.map(|parameter| &parameter.distribution) {
@@ -245,7 +245,7 @@ mod tests {
         let never = |optimizer: Option<Hyperparameter>, fixed: &[(&str, &str)]| {
             let parameters = optimizer.into_iter().chain([Hyperparameter::new("momentum", momentum.clone())]).collect();
             let fixed = fixed.iter().map(|(name, word)| ((*name).to_owned(), (*word).into())).collect();
-            never_read("momentum", &Space::new(parameters, fixed).unwrap())
+            unused_options("momentum", &Space::new(parameters, fixed).unwrap())
         };
         assert_eq!(never(Some(optimizers(&["adamw", "sgd"])), &[]), None);
         assert_eq!(never(None, &[("optimizer", "SGD")]), None);

@@ -31,12 +31,12 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 const MAX_RESTARTS: u32 = 3;
 /// A trial fails when the study's process died with it more often than this without progress: a trial that uses up the
 /// machine's memory would otherwise end every start of the study.
-const MAX_DEATHS: u64 = 10;
+const MAX_CRASHES: u64 = 10;
 /// The study stops when the first trials, this many, all failed.
 const MAX_FAILURES: usize = 3;
 
 /// The attribute that counts how often a trial's workers died, and at which step.
-const DEATHS: &str = "verdict:deaths";
+const CRASHES: &str = "verdict:deaths";
 
 /// Why a runner stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ struct Running {
 }
 
 /// What a free worker does next.
-enum Next {
+enum NextAction {
     Trial {
         number: u64,
         resumed: bool,
@@ -111,9 +111,9 @@ impl Runner<'_> {
                 }
                 if slot.is_none() && end.is_none() {
                     match self.next()? {
-                        Next::Trial { number, resumed } => *slot = self.start(number, resumed, worker)?,
-                        Next::Wait => waits = true,
-                        Next::Nothing => {}
+                        NextAction::Trial { number, resumed } => *slot = self.start(number, resumed, worker)?,
+                        NextAction::Wait => waits = true,
+                        NextAction::Nothing => {}
                     }
                 }
             }
@@ -144,9 +144,9 @@ impl Runner<'_> {
     }
 
     /// The next trial: one of a dead worker, one from the queue, or a new one.
-    fn next(&mut self) -> Result<Next> {
+    fn next(&mut self) -> Result<NextAction> {
         if let Some(number) = self.study.take_over()? {
-            return Ok(Next::Trial { number, resumed: true });
+            return Ok(NextAction::Trial { number, resumed: true });
         }
         let trials = self.study.trials();
         if let Some(number) = trials
@@ -168,7 +168,7 @@ impl Runner<'_> {
             let Some(params) = sampled else {
                 let silent =
                     (0..number).any(|number| matches!(self.study.owner(number), Ok(Some(TrialOwner::Silent(..)))));
-                return Ok(if silent { Next::Wait } else { Next::Nothing });
+                return Ok(if silent { NextAction::Wait } else { NextAction::Nothing });
             };
             let run = self.folder.run(number);
             if run.exists() {
@@ -184,7 +184,7 @@ impl Runner<'_> {
             }
             let attrs = self.plan.attributes(self.space, &params);
             match self.study.start_trial(number, params.clone(), attrs, Duplicates::Refuse)? {
-                StartOutcome::Started(number) => return Ok(Next::Trial { number, resumed: false }),
+                StartOutcome::Started(number) => return Ok(NextAction::Trial { number, resumed: false }),
                 // Another process was faster: sample again, with its trial known.
                 StartOutcome::Outdated => {}
                 StartOutcome::Duplicate(earlier) => {
@@ -193,7 +193,7 @@ impl Runner<'_> {
                         (TrialState::Complete, Some(value)) => TrialOutcome::Complete(value),
                         (TrialState::Fail, _) => TrialOutcome::Failed,
                         (TrialState::Pruned, _) => TrialOutcome::Pruned,
-                        _ => return Ok(Next::Wait),
+                        _ => return Ok(NextAction::Wait),
                     };
                     let attrs = BTreeMap::from([(SAME_AS.to_owned(), json!(earlier.number))]);
                     self.study.add_trial(number, params, attrs, outcome, Duplicates::Allow)?;
@@ -203,7 +203,7 @@ impl Runner<'_> {
     }
 
     /// Sets the parameters of a trial from the queue: the fixed ones, and sampled ones for the rest.
-    fn start_queued(&mut self, number: u64) -> Result<Next> {
+    fn start_queued(&mut self, number: u64) -> Result<NextAction> {
         let trial = self.study.trial(number)?.clone();
         let sampled = self.sampler.sample(self.space, self.study.trials(), number, self.study.direction())?;
         let mut params = sampled.unwrap_or_default();
@@ -225,25 +225,25 @@ impl Runner<'_> {
         }
         self.study.set_params(number, &params)?;
         self.study.set_trial_user_attrs(number, &self.plan.attributes(self.space, &params))?;
-        Ok(Next::Trial { number, resumed: false })
+        Ok(NextAction::Trial { number, resumed: false })
     }
 
     /// How often in a row a worker of this trial died without progress.
-    fn count_deaths(&mut self, number: u64) -> Result<u64> {
+    fn count_crashes(&mut self, number: u64) -> Result<u64> {
         let mut log = LogFollower::new(&self.folder.run(number));
         log.follow().with_context(|| format!("failed to read the log of trial {number}"))?;
         let step = log.step.map_or(0, |step| step.step);
-        let stored = self.study.trial(number)?.system_attrs.get(DEATHS).cloned().unwrap_or_default();
+        let stored = self.study.trial(number)?.system_attrs.get(CRASHES).cloned().unwrap_or_default();
         let has_progressed = stored["step"].as_u64().is_some_and(|before| step > before);
         let count = if has_progressed { 1 } else { stored["count"].as_u64().unwrap_or(0) + 1 };
-        self.study.set_trial_system_attr(number, DEATHS, &json!({"step": step, "count": count}))?;
+        self.study.set_trial_system_attr(number, CRASHES, &json!({"step": step, "count": count}))?;
         Ok(count)
     }
 
     /// Starts the process of a trial. `None` if its workers died too often.
     fn start(&mut self, number: u64, resumed: bool, worker: usize) -> Result<Option<Running>> {
-        if resumed && self.count_deaths(number)? > MAX_DEATHS {
-            self.fail(number, "its workers died again and again without progress")?;
+        if resumed && self.count_crashes(number)? > MAX_CRASHES {
+            self.fail(number, "its processes crashed repeatedly without progress")?;
             return Ok(None);
         }
         let trial = self.study.trial(number)?;

@@ -90,8 +90,9 @@ impl TrialTable {
         let value = trial.value.or_else(|| trial.last_intermediate());
         let value = value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
         let epochs = epochs.map_or_else(|| "-".to_owned(), |epochs| format!("{epochs:.2}"));
-        let time =
-            trial.duration().map_or_else(|| "-".to_owned(), |seconds| clock(Duration::from_secs_f64(seconds.max(0.0))));
+        let time = trial
+            .duration()
+            .map_or_else(|| "-".to_owned(), |seconds| format_duration(Duration::from_secs_f64(seconds.max(0.0))));
         let line = format!("{:>5}  {word:<12} {value:>9}  {epochs:>7}  {time:>7}  ", trial.number);
         self.row(&(line + &self.configuration(&trial.params)));
     }
@@ -123,21 +124,21 @@ impl TrialTable {
         if std::mem::replace(&mut self.has_header, true) {
             return;
         }
-        let metric = cut(&self.metric, 9);
+        let metric = truncate(&self.metric, 9);
         let line = format!("{:>5}  {:<12} {metric:>9}  {:>7}  {:>7}  ", "trial", "", "trained", "time");
-        let names = self.parameters.iter().map(|name| format!("{:<1$}", cut(name, MAX_WIDTH), width(name)));
+        let names = self.parameters.iter().map(|name| format!("{:<1$}", truncate(name, MAX_WIDTH), width(name)));
         self.row(&(line + &names.collect::<Vec<_>>().join("  ")));
     }
 
     fn row(&self, line: &str) {
         let width = self.live.as_ref().map_or(usize::MAX, |live| live.width);
-        self.print_line(&cut(line.trim_end(), width));
+        self.print_line(&truncate(line.trim_end(), width));
     }
 
     fn configuration(&self, params: &BTreeMap<String, Param>) -> String {
         let cell = |name: &String| {
-            let text = params.get(name).map_or_else(|| "-".to_owned(), |param| short(&param.value()));
-            format!("{:<1$}", cut(&text, MAX_WIDTH), width(name))
+            let text = params.get(name).map_or_else(|| "-".to_owned(), |param| format_value(&param.value()));
+            format!("{:<1$}", truncate(&text, MAX_WIDTH), width(name))
         };
         self.parameters.iter().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned()
     }
@@ -153,7 +154,7 @@ fn width(name: &str) -> usize {
 }
 
 /// A value with few digits; journals and files have all digits.
-pub(super) fn short(value: &ParamValue) -> String {
+pub(super) fn format_value(value: &ParamValue) -> String {
     match value {
         ParamValue::Float(number) if *number != 0.0 && !(1e-3..1e4).contains(&number.abs()) => format!("{number:.2e}"),
         ParamValue::Float(number) => {
@@ -165,14 +166,14 @@ pub(super) fn short(value: &ParamValue) -> String {
 }
 
 /// `1:02:03`, `2:03`.
-pub(super) fn clock(time: Duration) -> String {
+pub(super) fn format_duration(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 /// The first `width` characters, with `…` as the last if the text is longer.
-fn cut(text: &str, width: usize) -> String {
+fn truncate(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
@@ -185,19 +186,22 @@ mod tests {
 
     #[test]
     fn values_are_short_and_distinguishable() {
-        let shown = |number| short(&ParamValue::Float(number));
+        let shown = |number| format_value(&ParamValue::Float(number));
         assert_eq!(
             [6.136259e-5, 3e-4, 0.1, 0.0, 0.75, 12345.0].map(shown),
             ["6.14e-5", "3.00e-4", "0.1", "0", "0.75", "1.23e4"]
         );
-        assert_eq!(short(&ParamValue::Int(16)), "16");
-        assert_eq!(short(&ParamValue::Str("adamw".to_owned())), "adamw");
+        assert_eq!(format_value(&ParamValue::Int(16)), "16");
+        assert_eq!(format_value(&ParamValue::Str("adamw".to_owned())), "adamw");
     }
 
     #[test]
-    fn times_and_long_texts_fit() {
-        assert_eq!([5, 65, 3725].map(|seconds| clock(Duration::from_secs(seconds))), ["0:05", "1:05", "1:02:05"]);
-        assert_eq!(cut("layer_decay", 8), "layer_d…");
-        assert_eq!(cut("größe", 5), "größe");
+    fn times_and_long_texts_are_shortened() {
+        assert_eq!(
+            [5, 65, 3725].map(|seconds| format_duration(Duration::from_secs(seconds))),
+            ["0:05", "1:05", "1:02:05"]
+        );
+        assert_eq!(truncate("layer_decay", 8), "layer_d…");
+        assert_eq!(truncate("größe", 5), "größe");
     }
 }

@@ -69,9 +69,9 @@ impl Winner {
     /// Scores the model on the test split unless that was done. Does nothing without a labeled test split or without a
     /// model.
     pub(super) fn score_on_test(&mut self, study: &mut Study, folder: &StudyFolder, plan: &StudyPlan) -> Result<()> {
-        let labelled =
+        let labeled =
             plan.manifest.splits.get("test").is_some_and(|split| split.rows > 0 && split.labeled == split.rows);
-        if !labelled || !self.has_model || self.test_score().is_some() {
+        if !labeled || !self.has_model || self.test_score().is_some() {
             return Ok(());
         }
         let output_path = folder.file("trials/evaluation.txt");

@@ -26,9 +26,9 @@ type Compare = fn(&Path, &Path) -> Result<Difference>;
 /// configuration or tokenizer, so predictions are compared too.
 const PARTS: [(&str, Compare); 8] = [
     ("best model", |one, other| files(&one.join(MODEL), &other.join(MODEL), tensors)),
-    ("checkpoint, weights", |one, other| in_checkpoints(one, other, MODEL, tensors)),
-    ("checkpoint, optimizer", |one, other| in_checkpoints(one, other, OPTIMIZER, tensors)),
-    ("checkpoint, trainer", |one, other| in_checkpoints(one, other, TRAINER, documents)),
+    ("checkpoint, weights", |one, other| compare_in_checkpoints(one, other, MODEL, tensors)),
+    ("checkpoint, optimizer", |one, other| compare_in_checkpoints(one, other, OPTIMIZER, tensors)),
+    ("checkpoint, trainer", |one, other| compare_in_checkpoints(one, other, TRAINER, documents)),
     ("metrics", |one, other| files(&one.join(METRICS), &other.join(METRICS), documents)),
     ("loss log, steps", |one, other| records(one, other, "step")),
     ("loss log, evaluations", |one, other| records(one, other, "evaluation")),
@@ -64,7 +64,7 @@ pub(super) fn compare(uninterrupted: &Path, runs: &[PathBuf]) -> Result<Vec<Comp
     compared.collect()
 }
 
-fn in_checkpoints(one: &Path, other: &Path, name: &str, compare: Compare) -> Result<Difference> {
+fn compare_in_checkpoints(one: &Path, other: &Path, name: &str, compare: Compare) -> Result<Difference> {
     match (newest_complete(one), newest_complete(other)) {
         (Some((step, one)), Some((same_step, other))) if step == same_step => {
             let difference = files(&one.join(name), &other.join(name), compare)?;
@@ -114,7 +114,7 @@ fn tensors(one: &Path, other: &Path) -> Result<Difference> {
     }
     for ((name, a), (_, b)) in one.iter().zip(&other) {
         if (a.kind(), a.size()) != (b.kind(), b.size()) {
-            return Ok(Some(format!("tensor {name}: {} and {}", described(a), described(b))));
+            return Ok(Some(format!("tensor {name}: {} and {}", describe_tensor(a), describe_tensor(b))));
         }
         let numbers = |tensor: &Tensor| Vec::<f64>::try_from(tensor.to_kind(Kind::Double).reshape([-1]));
         let (a, b) = (numbers(a)?, numbers(b)?);
@@ -128,7 +128,7 @@ fn tensors(one: &Path, other: &Path) -> Result<Difference> {
 }
 
 /// A tensor's type, by its name in a safetensors file, and shape.
-fn described(tensor: &Tensor) -> String {
+fn describe_tensor(tensor: &Tensor) -> String {
     let kind = match tensor.kind() {
         Kind::Float => "F32",
         Kind::Double => "F64",

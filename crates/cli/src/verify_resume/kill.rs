@@ -35,7 +35,7 @@ impl KillMoment {
 }
 
 /// How many of ten kills aim at each moment. A save is short; a kill that misses it hits training.
-const SHARES: [(KillMoment, f64); 3] =
+const TARGET_SHARES: [(KillMoment, f64); 3] =
     [(KillMoment::Training, 3.0), (KillMoment::Saving, 5.0), (KillMoment::Recovering, 2.0)];
 
 #[derive(Debug, Serialize)]
@@ -130,7 +130,7 @@ pub(super) struct Killer<'a> {
 }
 
 /// This many runs in a row may end before they are killed.
-const MOST_MISSES: usize = 10;
+const MAX_MISSES: usize = 10;
 
 impl Killer<'_> {
     /// Trains into `work/killed-1`, `work/killed-2` and so on, until there are enough kills and the last run has ended.
@@ -144,8 +144,8 @@ impl Killer<'_> {
             runs.push(run.clone());
             self.train(&run, runs.len())?;
             let last_killed = self.kills.last().map_or(0, |kill| kill.run);
-            if runs.len() - last_killed == MOST_MISSES {
-                bail!("{MOST_MISSES} runs in a row ended before they could be killed (hint: train for more steps)");
+            if runs.len() - last_killed == MAX_MISSES {
+                bail!("{MAX_MISSES} runs in a row ended before they could be killed (hint: train for more steps)");
             }
         }
         Ok(runs)
@@ -194,7 +194,7 @@ impl Killer<'_> {
     /// When to kill the next process of a run. `checkpoint` is the step of the newest checkpoint; the last `stalled` processes
     /// saved no newer one.
     fn plan(&mut self, checkpoint: u64, stalled: u64) -> KillPlan {
-        let aim = self.aim();
+        let aim = self.choose_moment();
         let (random, timeline, interval) = (&mut self.random, &self.timeline, self.timeline.interval());
         let remaining = timeline.steps().saturating_sub(checkpoint);
         if remaining == 0 && stalled >= 2 {
@@ -220,8 +220,8 @@ impl Killer<'_> {
     }
 
     /// The moment to aim at next, by chance. The further it is behind its share of the kills, the likelier it is.
-    fn aim(&mut self) -> KillMoment {
-        let behind = SHARES.map(|(kind, share)| (kind, (self.count(kind) as f64 + self.random.unit()) / share));
+    fn choose_moment(&mut self) -> KillMoment {
+        let behind = TARGET_SHARES.map(|(kind, share)| (kind, (self.count(kind) as f64 + self.random.unit()) / share));
         behind
             .into_iter()
             .min_by(|(_, one), (_, other)| one.total_cmp(other))

@@ -198,7 +198,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_signal_from_elsewhere_is_an_error() {
+    fn an_external_signal_is_an_error() {
         assert!(watch_script("kill -9 $$", KillPlan::Uninterrupted, LONG).is_err());
     }
 
@@ -228,7 +228,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_log_that_was_cut_or_grew_is_in_another_state() {
+    fn a_log_that_shrank_or_grew_has_another_state() {
         let run = tempfile::tempdir().unwrap();
         let none = log_state(run.path());
         assert_eq!(none, log_state(run.path()));

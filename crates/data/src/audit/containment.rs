@@ -21,10 +21,10 @@ const BASE: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Normalised texts of [`MIN_WORDS`] to [`MAX_WORDS`] words, by length and hash.
 pub(super) struct KnownTexts<'a> {
     records: &'a [Record],
-    by_length: BTreeMap<usize, OfLength>,
+    by_length: BTreeMap<usize, TextsOfLength>,
 }
 
-struct OfLength {
+struct TextsOfLength {
     /// Hash and row, in order.
     texts: Vec<(u64, u32)>,
     /// A bit for the highest bits of each hash.
@@ -50,12 +50,12 @@ impl<'a> KnownTexts<'a> {
         }
         Self {
             records,
-            by_length: by_length.into_iter().map(|(length, texts)| (length, OfLength::new(texts))).collect(),
+            by_length: by_length.into_iter().map(|(length, texts)| (length, TextsOfLength::new(texts))).collect(),
         }
     }
 
     /// One of the texts, normalized, that is in `text`, which is longer than it.
-    pub(super) fn part_of(&self, text: &str) -> Option<String> {
+    pub(super) fn find_inside(&self, text: &str) -> Option<String> {
         let words: Vec<&str> = text.split(' ').collect();
         let prefixes = prefixes(&words);
         let mut power = 1_u64;
@@ -78,7 +78,7 @@ impl<'a> KnownTexts<'a> {
     }
 }
 
-impl OfLength {
+impl TextsOfLength {
     fn new(mut texts: Vec<(u64, u32)>) -> Self {
         texts.sort_unstable();
         texts.shrink_to_fit();

@@ -40,9 +40,9 @@ pub struct Bin {
 
 /// How many rows have each length: as many numbers as there are lengths, however many rows.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tally(BTreeMap<usize, usize>);
+pub(crate) struct LengthCounts(BTreeMap<usize, usize>);
 
-impl Tally {
+impl LengthCounts {
     pub(crate) fn add(&mut self, length: usize) {
         *self.0.entry(length).or_default() += 1;
     }
@@ -56,7 +56,7 @@ impl Tally {
     }
 }
 
-impl FromIterator<usize> for Tally {
+impl FromIterator<usize> for LengthCounts {
     fn from_iter<I: IntoIterator<Item = usize>>(lengths: I) -> Self {
         let mut tally = Self::default();
         lengths.into_iter().for_each(|length| tally.add(length));
@@ -66,7 +66,7 @@ impl FromIterator<usize> for Tally {
 
 impl Lengths {
     /// The distribution of `lengths`; all zero without any.
-    pub(super) fn new(lengths: &Tally) -> Self {
+    pub(super) fn new(lengths: &LengthCounts) -> Self {
         let (Some((&min, _)), Some((&max, _))) = (lengths.0.first_key_value(), lengths.0.last_key_value()) else {
             return Self::default();
         };
@@ -98,7 +98,7 @@ impl Lengths {
 
 /// Bins of one round width that reach to `most`, and an open one for what is longer. A few very long texts would press
 /// all others into one bin otherwise.
-fn histogram(lengths: &Tally, (min, most, max): (usize, usize, usize)) -> Vec<Bin> {
+fn histogram(lengths: &LengthCounts, (min, most, max): (usize, usize, usize)) -> Vec<Bin> {
     let least = (most - min) / BINS + 1;
     let width =
         (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_usize.pow(power))).find(|width| *width >= least);

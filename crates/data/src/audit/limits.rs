@@ -17,11 +17,11 @@ pub struct AuditLimits {
     // The treebank's own share is 0.2 %.
     #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_leaked, value_parser = parse_fraction)]
     pub max_leaked: f64,
-    /// Most of the validation or test rows that may hold a whole training text of five words or more
+    /// Most of the validation or test rows that may contain a whole training text of five words or more
     // With --phrases the treebank's own share is 3 %.
     #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_containing, value_parser = parse_fraction)]
     pub max_containing: f64,
-    /// Most of a split's rows that may share their text with a row of another label
+    /// Most of a split's rows that may have the same text as a row with a different label
     #[arg(long, value_name = "SHARE", default_value_t = Self::default().max_conflicting, value_parser = parse_fraction)]
     pub max_conflicting: f64,
     /// Most of a split's rows that may repeat the text of an earlier one; 1 accepts all
@@ -96,15 +96,17 @@ impl AuditLimits {
                     other => format!("are {} rows too, so the score would be too high", other.name()),
                 };
                 let example = leak.examples.first();
-                let example = example.map(|twin| format!("{} ({}, {})", quoted(&twin.text), twin.here, twin.there));
+                let example = example.map(|shared_text| {
+                    format!("{} ({}, {})", quoted(&shared_text.text), shared_text.here, shared_text.there)
+                });
                 check(Some(other), "--max-leaked", self.max_leaked, leak.normalized, what, example);
             }
             let what =
-                format!("hold a whole training text of {MIN_WORDS} words or more, so the score would be too high");
+                format!("contain a whole training text of {MIN_WORDS} words or more, so the score would be too high");
             let example = found.containing_example.as_ref();
             let example = example.map(|example| format!("{} ({})", quoted(&example.training_text), example.place));
             check(None, "--max-containing", self.max_containing, found.containing, what, example);
-            let what = "share their text with a row of another label".into();
+            let what = "have the same text as a row with a different label".into();
             check(None, "--max-conflicting", self.max_conflicting, found.conflicting, what, conflict(found));
             let what = "repeat an earlier row".into();
             check(None, "--max-duplicates", self.max_duplicates, found.duplicates, what, None);
@@ -138,10 +140,7 @@ impl Audit {
             [one] => Err(DataError::Request(format!("{one} {advice}"))),
             many => {
                 let lines: String = many.iter().map(|one| format!("\n  {one}")).collect();
-                Err(DataError::Request(format!(
-                    "the audit found {} things above their limits:{lines}\n{advice}",
-                    many.len()
-                )))
+                Err(DataError::Request(format!("{} limits of the audit are exceeded:{lines}\n{advice}", many.len())))
             }
         }
     }

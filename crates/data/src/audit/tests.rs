@@ -30,12 +30,12 @@ fn refusal(data: &Loaded) -> String {
     audited(data).check().expect_err("a refusal").to_string()
 }
 
-fn twin(text: &str, here: &str, there: &str) -> Twin {
-    Twin { text: text.into(), here: here.into(), there: there.into() }
+fn shared_text(text: &str, here: &str, there: &str) -> SharedText {
+    SharedText { text: text.into(), here: here.into(), there: there.into() }
 }
 
-fn mention(place: &str, label: &str) -> Mention {
-    Mention { place: place.into(), label: Some(label.into()) }
+fn labeled_place(place: &str, label: &str) -> LabeledPlace {
+    LabeledPlace { place: place.into(), label: Some(label.into()) }
 }
 
 #[test]
@@ -55,17 +55,19 @@ fn everything_is_counted_once_and_in_its_split() {
     let positive = LabelCount { label: "positive".into(), rows: 2, share: 0.4 };
     assert_eq!((train.labels.as_slice(), train.largest_to_smallest), ([negative, positive].as_slice(), Some(1.5)));
     let rows = vec![
-        mention("train row 1", "positive"),
-        mention("train row 2", "positive"),
-        mention("train row 3", "negative"),
+        labeled_place("train row 1", "positive"),
+        labeled_place("train row 2", "positive"),
+        labeled_place("train row 3", "negative"),
     ];
     assert_eq!(train.conflicts, [Conflict { text: "a fine film".into(), rows }]);
     assert_eq!((train.leaked.len(), train.containing), (0, 0));
 
     let validation = &found.splits[&Split::Validation];
     assert_eq!((validation.rows, validation.duplicates, validation.largest_to_smallest), (3, 0, None));
-    let examples =
-        vec![twin("a fine film", "validation row 1", "train row 1"), twin("Dull", "validation row 2", "train row 4")];
+    let examples = vec![
+        shared_text("a fine film", "validation row 1", "train row 1"),
+        shared_text("Dull", "validation row 2", "train row 4"),
+    ];
     let leak = Leak { exact: 1, normalized: 2, other_label: 1, examples };
     assert_eq!(validation.leaked, BTreeMap::from([(Split::Train, leak)]));
 
@@ -75,16 +77,16 @@ fn everything_is_counted_once_and_in_its_split() {
         exact: 1,
         normalized: 1,
         other_label: 0,
-        examples: vec![twin("it was a very long evening", "test row 2", "train row 5")],
+        examples: vec![shared_text("it was a very long evening", "test row 2", "train row 5")],
     };
     let of_validation = Leak {
         exact: 0,
         normalized: 1,
         other_label: 0,
-        examples: vec![twin("Fresh", "test row 3", "validation row 3")],
+        examples: vec![shared_text("Fresh", "test row 3", "validation row 3")],
     };
     assert_eq!(test.leaked, BTreeMap::from([(Split::Train, of_train), (Split::Validation, of_validation)]));
-    let holds = Containing {
+    let holds = ContainingRow {
         place: "test row 1".into(),
         text: "we said it was a very long evening indeed".into(),
         training_text: "it was a very long evening".into(),
@@ -95,7 +97,7 @@ fn everything_is_counted_once_and_in_its_split() {
 }
 
 #[test]
-fn lengths_in_tokens_join_later_and_count_what_is_cut() {
+fn token_lengths_are_added_later_and_truncated_texts_counted() {
     let mut found = audited(&loaded(&[("good", 1), ("bad", 0), ("worse", 0), ("worst", 0)], &[], &[]));
     assert_eq!((found.max_length, found.splits[&Split::Train].tokens.clone()), (None, None));
     found.add_tokens(Split::Train, &[8, 9, 700, 3].into_iter().collect(), 8);
@@ -109,7 +111,7 @@ fn lengths_in_tokens_join_later_and_count_what_is_cut() {
     found.add_tokens(Split::Train, &[8, 9, 700, 3].into_iter().collect(), 8);
     assert_eq!(
         found.check().expect_err("too many are cut").to_string(),
-        "train: 2 of 4 rows (50.0 %) are cut to 8 tokens; up to 40.0 % is accepted (--max-truncated 0.4) (hint: fix \
+        "train: 2 of 4 rows (50.0 %) are truncated to 8 tokens; up to 40.0 % is accepted (--max-truncated 0.4) (hint: fix \
          the data, raise the limit, or --allow-leakage to continue anyway)"
     );
 }
@@ -147,7 +149,7 @@ fn fault_8_training_phrases_inside_test_sentences_are_refused_above_their_limit(
     let test: Vec<(&str, Option<u32>)> = test.iter().map(|text| (text.as_str(), Some(0))).collect();
     let train = [("it was a very long evening", 0), ("a fine film", 1)];
     assert!(refusal(&loaded(&train, &[], &test)).starts_with(
-        "test: 4 of 4 rows (100.0 %) hold a whole training text of 5 words or more, so the score would be too high, such \
+        "test: 4 of 4 rows (100.0 %) contain a whole training text of 5 words or more, so the score would be too high, such \
          as \"it was a very long evening\" (test row 1); up to 20.0 % is accepted (--max-containing 0.2)"
     ));
 }
@@ -158,18 +160,18 @@ fn fault_8_conflicting_labels_above_their_limit_are_refused() {
     data.places.files = vec!["own.csv".into()];
     data.places.rows = BTreeMap::from([(Split::Train, vec![(0, 11), (0, 12), (0, 40)])]);
     assert!(refusal(&data).starts_with(
-        "train: 2 of 3 rows (66.7 %) share their text with a row of another label, such as \"good\" (own.csv row 11, \
+        "train: 2 of 3 rows (66.7 %) have the same text as a row with a different label, such as \"good\" (own.csv row 11, \
          own.csv row 40); up to 5.0 % is accepted (--max-conflicting 0.05)"
     ));
 }
 
 #[test]
-fn several_findings_are_said_at_once() {
+fn all_exceeded_limits_are_in_one_message() {
     let data = loaded(&[("good", 1), ("Good", 1), ("good", 1), ("bad", 0)], &[("good", 1)], &[]);
     let limits = AuditLimits { max_duplicates: 0.1, max_imbalance: 0.7, ..AuditLimits::default() };
     assert_eq!(
         audit(&data, limits, false).check().expect_err("three").to_string(),
-        "the audit found 3 things above their limits:\n  \
+        "3 limits of the audit are exceeded:\n  \
          train: 2 of 4 rows (50.0 %) repeat an earlier row; up to 10.0 % is accepted (--max-duplicates 0.1)\n  \
          train: 3 of 4 rows (75.0 %) are of one class, \"positive\"; up to 70.0 % is accepted (--max-imbalance 0.7)\n  \
          validation: 1 of 1 rows (100.0 %) are training rows too, so the score would be too high, such as \"good\" \
@@ -213,7 +215,7 @@ fn examples_are_few_and_short() {
 }
 
 #[test]
-fn the_run_search_agrees_with_looking_everywhere() {
+fn the_containment_search_agrees_with_brute_force() {
     let words = ["a", "b", "c"];
     let text = |seed: usize, length: usize| -> String {
         let mut state = seed as u64;
@@ -234,7 +236,7 @@ fn the_run_search_agrees_with_looking_everywhere() {
                 && hay != *needle
                 && format!(" {hay} ").contains(&format!(" {needle} "))
         });
-        let part = known.part_of(&hay);
+        let part = known.find_inside(&hay);
         assert_eq!(part.is_some(), expected, "{hay}");
         assert!(part.as_ref().is_none_or(|part| needles.contains(part)), "{part:?} is none of them");
         found += usize::from(expected);

@@ -135,7 +135,7 @@ fn not_a_class(cell: &Cell) -> &'static str {
     };
     match number {
         Some(number) if number.fract() == 0.0 => "is too large for a label (hint: is --label-column right?)",
-        _ => "is not a whole number (hint: cut ratings into classes first)",
+        _ => "is not a whole number (hint: convert ratings into classes first)",
     }
 }
 
@@ -155,7 +155,7 @@ pub(super) fn check_spelling(split_rows: &SplitRows, seen: &BTreeMap<Value, &Lab
             return Err(split_rows.refuse(
                 row,
                 format!(
-                    "label \"{value}\" differs from \"{other}\" (row {}) only in case (hint: spell them alike, or \
+                    "label \"{value}\" differs from \"{other}\" (row {}) only in case (hint: use one spelling, or \
                      --label-map {value}=NAME,{other}=NAME,...)",
                     first.row
                 ),

@@ -1,4 +1,4 @@
-//! The manifest as a gate: what is not as it was written is refused.
+//! Opening prepared data: whatever differs from the manifest is refused.
 
 use super::*;
 use crate::audit::{AuditLimits, audit};
@@ -86,7 +86,7 @@ fn split_refusal(edit: impl FnOnce(&mut Manifest)) -> String {
 }
 
 #[test]
-fn what_is_written_is_opened() {
+fn a_written_manifest_can_be_opened() {
     let mut kept = None;
     let dir = prepared(|manifest| kept = Some(manifest.clone()));
     let prepared = Prepared::open(dir.path()).unwrap();
@@ -113,12 +113,12 @@ fn an_unfinished_directory_is_no_prepared_data() {
 fn other_manifests_are_refused() {
     let dir = prepared(|_| {});
     edit_text(dir.path(), "\"format\": 2", "\"later\": true, \"format\": 3");
-    assert!(refusal(dir.path()).contains("has format 3, and this program reads 2"));
+    assert!(refusal(dir.path()).contains("has format 3, but this program reads format 2"));
     // Form 1 was never released; its manifests hold the audit.
     let dir = prepared(|_| {});
     edit_text(dir.path(), "\"format\": 2", "\"audit\": {\"train\": {\"rows\": 2}}, \"format\": 1");
     let message = refusal(dir.path());
-    let (start, end) = ("has format 1, and this program reads 2 (hint: cargo xtask prepare-data ", " --output ");
+    let (start, end) = ("has format 1, but this program reads format 2 (hint: cargo xtask prepare-data ", " --output ");
     assert!(message.contains(start) && message.contains(end), "{message}");
     let dir = prepared(|_| {});
     edit_text(dir.path(), "\"format\": 2", "\"surprise\": 3, \"format\": 2");
@@ -135,7 +135,7 @@ fn other_manifests_are_refused() {
 }
 
 #[test]
-fn the_audit_is_there_as_it_was_written() {
+fn the_audit_is_read_back() {
     let dir = prepared(|_| {});
     assert_eq!(Prepared::open(dir.path()).unwrap().audit().unwrap(), small_audit());
     let path = dir.path().join(AUDIT);

@@ -1,4 +1,4 @@
-//! Whether a place may be taken by prepared data.
+//! Whether prepared data may be written to a path.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use table::{excerpt, quoted};
 
-use crate::audit::{Audit, Bin, Leak, Lengths, MIN_WORDS, Mention, SplitAudit, percent};
+use crate::audit::{Audit, Bin, LabeledPlace, Leak, Lengths, MIN_WORDS, SplitAudit, percent};
 use crate::record::Split;
 use crate::thousands::grouped;
 
@@ -17,7 +17,7 @@ const BAR: usize = 50;
 /// Examples of a kind that are shown of a split; audit.json has more.
 const EXAMPLES: usize = 3;
 
-/// Everything that was found; ends with what is above its limit, or with the word that nothing is.
+/// Everything that was found; ends with the exceeded limits, or says that there are none.
 pub(super) fn render(audit: &Audit) -> String {
     let mut text = String::new();
     paragraph(&mut text, "data", &audit.variant);
@@ -98,18 +98,19 @@ fn counts(audit: &Audit) -> Vec<Vec<String>> {
         });
     }
     counts.limited("repeat an earlier text", "--max-duplicates", limits.max_duplicates, |found| found.duplicates);
-    counts.limited("same text, other label", "--max-conflicting", limits.max_conflicting, |found| found.conflicting);
+    counts
+        .limited("same text, different label", "--max-conflicting", limits.max_conflicting, |found| found.conflicting);
     counts.leaks(Split::Train);
     counts.leaks(Split::Validation);
     if audit.splits.keys().any(|split| *split != Split::Train) {
-        let name = format!("hold a training text ({MIN_WORDS}+ words)");
+        let name = format!("contain a training text ({MIN_WORDS}+ words)");
         counts.row(&name, &limit(limits.max_containing), |split, found| match split {
             Split::Train => String::new(),
             _ => cell(found.containing, found.rows, above(audit, split, "--max-containing", None)),
         });
     }
     if let Some(max_length) = audit.max_length {
-        let name = format!("cut to {max_length} tokens");
+        let name = format!("truncated to {max_length} tokens");
         counts.limited(&name, "--max-truncated", limits.max_truncated, |found| found.truncated);
     }
     counts.rows
@@ -162,8 +163,8 @@ impl Counts<'_> {
             leak(found, |leak| leak.normalized, above(audit, split, "--max-leaked", Some(other)))
         });
         if all().any(|leak| leak.normalized > 0) {
-            self.row("  letter by letter", "", |_, found| leak(found, |leak| leak.exact, false));
-            self.row("  with another label", "", |_, found| leak(found, |leak| leak.other_label, false));
+            self.row("  exactly the same text", "", |_, found| leak(found, |leak| leak.exact, false));
+            self.row("  with a different label", "", |_, found| leak(found, |leak| leak.other_label, false));
         }
     }
 }
@@ -219,18 +220,24 @@ fn examples(text: &mut String, audit: &Audit) {
     let mut lines = Vec::new();
     for (split, found) in &audit.splits {
         for conflict in found.conflicts.iter().take(EXAMPLES) {
-            let row = |row: &Mention| {
-                format!("{} is {}", row.place, row.label.as_deref().map_or("unlabelled".into(), excerpt))
+            let row = |row: &LabeledPlace| {
+                format!("{} is {}", row.place, row.label.as_deref().map_or("unlabeled".into(), excerpt))
             };
             let rows: Vec<String> = conflict.rows.iter().map(row).collect();
             lines.push(format!("{}: {}: {}", split.name(), quoted(&conflict.text), rows.join(", ")));
         }
-        for twin in found.leaked.values().flat_map(|leak| leak.examples.iter().take(EXAMPLES)) {
-            lines.push(format!("{}: {}: {}, also {}", split.name(), quoted(&twin.text), twin.here, twin.there));
+        for shared_text in found.leaked.values().flat_map(|leak| leak.examples.iter().take(EXAMPLES)) {
+            lines.push(format!(
+                "{}: {}: {}, also {}",
+                split.name(),
+                quoted(&shared_text.text),
+                shared_text.here,
+                shared_text.there
+            ));
         }
         if let Some(example) = &found.containing_example {
             let (place, inside) = (&example.place, quoted(&example.training_text));
-            lines.push(format!("{}: {place} holds the training text {inside}", split.name()));
+            lines.push(format!("{}: {place} contains the training text {inside}", split.name()));
         }
     }
     if !lines.is_empty() {
@@ -248,9 +255,9 @@ fn verdict(text: &mut String, audit: &Audit) {
         paragraph(text, "dropped", &format!("{} {rows} without text", grouped(audit.empty_dropped)));
     }
     let what = match audit.exceeded.len() {
-        0 => return paragraph(text, "audit", "nothing is above its limit"),
-        1 => "1 thing is above its limit (!)".to_owned(),
-        many => format!("{many} things are above their limits (!)"),
+        0 => return paragraph(text, "audit", "no limit is exceeded"),
+        1 => "1 limit is exceeded (!)".to_owned(),
+        many => format!("{many} limits are exceeded (!)"),
     };
     if !audit.allowed {
         return paragraph(text, "audit", &format!("REFUSED: {what}"));

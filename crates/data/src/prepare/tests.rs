@@ -1,4 +1,4 @@
-//! From a file of one's own and a model folder of a few words to a prepared directory, and around it.
+//! The `prepare` command with a user's CSV files and a tiny model folder.
 
 use super::*;
 use crate::load_options::DatasetOptions;
@@ -15,25 +15,25 @@ struct Cli {
 }
 
 /// A user's folder: `data/{train,validation,test}.csv` and a model of nine words.
-struct Home(tempfile::TempDir);
+struct TempWorkspace(tempfile::TempDir);
 
-impl Home {
+impl TempWorkspace {
     fn new() -> Self {
-        let home = Self(tempfile::tempdir().unwrap());
-        fs::create_dir(home.path("data")).unwrap();
-        fs::create_dir(home.path("model")).unwrap();
+        let workspace = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(workspace.path("data")).unwrap();
+        fs::create_dir(workspace.path("model")).unwrap();
         let split = |from: usize| -> String {
             let row = |row| format!("{} number{row} film,{}\n", ["good", "bad"][row % 2], ["pos", "neg"][row % 2]);
             "text,label\n".to_owned() + &(from..from + 30).map(row).collect::<String>()
         };
-        fs::write(home.path("data/train.csv"), split(0)).unwrap();
-        fs::write(home.path("data/validation.csv"), split(100)).unwrap();
-        fs::write(home.path("data/test.csv"), split(200)).unwrap();
+        fs::write(workspace.path("data/train.csv"), split(0)).unwrap();
+        fs::write(workspace.path("data/validation.csv"), split(100)).unwrap();
+        fs::write(workspace.path("data/test.csv"), split(200)).unwrap();
         let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "number"];
-        fs::write(home.path("model/vocab.txt"), words.map(|word| format!("{word}\n")).concat()).unwrap();
-        fs::write(home.path("model/model.safetensors"), b"").unwrap();
-        home.config(r#"{"model_type": "bert", "vocab_size": 9, "max_position_embeddings": 16}"#);
-        home
+        fs::write(workspace.path("model/vocab.txt"), words.map(|word| format!("{word}\n")).concat()).unwrap();
+        fs::write(workspace.path("model/model.safetensors"), b"").unwrap();
+        workspace.config(r#"{"model_type": "bert", "vocab_size": 9, "max_position_embeddings": 16}"#);
+        workspace
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -69,10 +69,10 @@ impl Home {
 
 #[test]
 fn a_file_becomes_prepared_data() {
-    let home = Home::new();
-    let outcome = home.prepare(&["--max-length", "16"]).unwrap();
+    let workspace = TempWorkspace::new();
+    let outcome = workspace.prepare(&["--max-length", "16"]).unwrap();
     assert!(!outcome.already_prepared);
-    assert_eq!(home.out(), ["own"]);
+    assert_eq!(workspace.out(), ["own"]);
     let manifest = &outcome.prepared.manifest;
     let names: Vec<&str> = manifest.splits.keys().map(String::as_str).collect();
     assert_eq!(names, ["test", "train", "validation"]);
@@ -95,24 +95,27 @@ fn a_file_becomes_prepared_data() {
 
 #[test]
 fn the_same_inputs_are_prepared_once() {
-    let home = Home::new();
-    let first = home.prepare(&["--max-length", "16"]).unwrap();
-    let written = fs::metadata(home.path("out/own/train.arrow")).unwrap().modified().unwrap();
-    let second = home.prepare(&["--max-length", "16"]).unwrap();
+    let workspace = TempWorkspace::new();
+    let first = workspace.prepare(&["--max-length", "16"]).unwrap();
+    let written = fs::metadata(workspace.path("out/own/train.arrow")).unwrap().modified().unwrap();
+    let second = workspace.prepare(&["--max-length", "16"]).unwrap();
     assert!(second.already_prepared);
     assert_eq!(second.prepared.manifest, first.prepared.manifest);
-    assert_eq!(fs::metadata(home.path("out/own/train.arrow")).unwrap().modified().unwrap(), written);
+    assert_eq!(fs::metadata(workspace.path("out/own/train.arrow")).unwrap().modified().unwrap(), written);
     assert!(summary::render(&second).contains("already prepared from the same inputs"));
 
-    let cut = home.prepare(&["--max-length", "4"]).unwrap();
+    let cut = workspace.prepare(&["--max-length", "4"]).unwrap();
     assert!(!cut.already_prepared);
     let train = &cut.prepared.manifest.splits["train"];
     assert_eq!((train.truncated, train.truncated_share, train.longest), (30, 1.0, 4));
-    assert_eq!(home.out(), ["own"], "the older one is gone, and nothing is left beside");
+    assert_eq!(workspace.out(), ["own"], "the older one is gone, and nothing is left beside");
     assert!(summary::render(&cut).contains("30 (100.0 %)"), "{}", summary::render(&cut));
 
-    fs::remove_file(home.path("out/own/test.arrow")).unwrap();
-    assert!(!home.prepare(&["--max-length", "4"]).unwrap().already_prepared, "a damaged directory is prepared again");
+    fs::remove_file(workspace.path("out/own/test.arrow")).unwrap();
+    assert!(
+        !workspace.prepare(&["--max-length", "4"]).unwrap().already_prepared,
+        "a damaged directory is prepared again"
+    );
 }
 
 /// The lines of a page, whatever their spacing.
@@ -121,12 +124,13 @@ fn lines(page: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_audit_lies_beside_the_manifest_and_is_shown() {
-    let home = Home::new();
-    let outcome = home.prepare(&["--max-length", "4"]).unwrap();
+fn the_audit_is_written_and_printed() {
+    let workspace = TempWorkspace::new();
+    let outcome = workspace.prepare(&["--max-length", "4"]).unwrap();
     let audit = outcome.prepared.audit().unwrap();
     assert_eq!(audit, outcome.audit);
-    let json: serde_json::Value = serde_json::from_slice(&fs::read(home.path("out/own/audit.json")).unwrap()).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(workspace.path("out/own/audit.json")).unwrap()).unwrap();
     assert!(json["variant"].as_str().unwrap().ends_with("30/30/30 rows, split by file"), "{json}");
     let train = &json["splits"]["train"];
     assert_eq!((train["rows"].as_u64(), train["labels"][0]["share"].as_f64()), (Some(30), Some(0.5)));
@@ -145,9 +149,9 @@ fn the_audit_lies_beside_the_manifest_and_is_shown() {
         "neg 15 (50.0 %) 15 (50.0 %) 15 (50.0 %)",
         "largest to smallest class 1.00 1.00 1.00",
         "also in train - - 5.0 %",
-        "cut to 4 tokens 30 (100.0 %) 30 (100.0 %) 30 (100.0 %) none",
+        "truncated to 4 tokens 30 (100.0 %) 30 (100.0 %) 30 (100.0 %) none",
         "train 5 5 5 5 5 5 5 5 5.0",
-        "audit nothing is above its limit",
+        "audit no limit is exceeded",
     ] {
         assert!(lines(&page).iter().any(|found| found == line), "no line {line:?} in\n{page}");
     }
@@ -156,23 +160,23 @@ fn the_audit_lies_beside_the_manifest_and_is_shown() {
 
 #[test]
 fn a_refusal_by_the_audit_writes_nothing_and_allowing_it_is_recorded() {
-    let home = Home::new();
-    fs::copy(home.path("data/train.csv"), home.path("data/test.csv")).unwrap();
-    let message = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
+    let workspace = TempWorkspace::new();
+    fs::copy(workspace.path("data/train.csv"), workspace.path("data/test.csv")).unwrap();
+    let message = workspace.prepare(&["--max-length", "16"]).unwrap_err().to_string();
     let example = "such as \"good number0 film\" (test.csv row 1, train.csv row 1); up to 5.0 %";
     assert!(message.starts_with("test: 30 of 30 rows (100.0 %) are training rows too"), "{message}");
     assert!(message.contains(example), "{message}");
-    assert!(!home.path("out").exists(), "nothing was written");
+    assert!(!workspace.path("out").exists(), "nothing was written");
 
-    let outcome = home.prepare(&["--max-length", "16", "--allow-leakage"]).unwrap();
+    let outcome = workspace.prepare(&["--max-length", "16", "--allow-leakage"]).unwrap();
     assert_eq!((outcome.audit.allowed, outcome.audit.exceeded.len()), (true, 1));
     let page = summary::render(&outcome);
     assert!(page.contains("30 (100.0 %) !") && page.contains("ALLOWED by --allow-leakage"), "{page}");
     assert!(page.contains("test: \"good number0 film\": test.csv row 1, also train.csv row 1"), "{page}");
-    assert!(home.prepare(&["--max-length", "16", "--allow-leakage"]).unwrap().already_prepared);
+    assert!(workspace.prepare(&["--max-length", "16", "--allow-leakage"]).unwrap().already_prepared);
 
     // Other limits are another audit of the same data.
-    let laxer = home.prepare(&["--max-length", "16", "--max-leaked", "1"]).unwrap();
+    let laxer = workspace.prepare(&["--max-length", "16", "--max-leaked", "1"]).unwrap();
     assert!(!laxer.already_prepared && laxer.audit.exceeded.is_empty());
     assert_eq!(laxer.prepared.manifest.fingerprint, outcome.prepared.manifest.fingerprint);
     assert_eq!(laxer.prepared.audit().unwrap().limits.max_leaked, 1.0);
@@ -180,42 +184,43 @@ fn a_refusal_by_the_audit_writes_nothing_and_allowing_it_is_recorded() {
 
 #[test]
 fn too_many_cut_texts_are_refused_where_a_limit_says_so() {
-    let home = Home::new();
-    home.prepare(&["--max-length", "16", "--max-truncated", "0"]).unwrap();
-    let before = fs::read(home.path("out/own/manifest.json")).unwrap();
-    let message = home.prepare(&["--max-length", "4", "--max-truncated", "0.5"]).unwrap_err().to_string();
-    let cut = "train: 30 of 30 rows (100.0 %) are cut to 4 tokens; up to 50.0 % is accepted (--max-truncated 0.5)";
+    let workspace = TempWorkspace::new();
+    workspace.prepare(&["--max-length", "16", "--max-truncated", "0"]).unwrap();
+    let before = fs::read(workspace.path("out/own/manifest.json")).unwrap();
+    let message = workspace.prepare(&["--max-length", "4", "--max-truncated", "0.5"]).unwrap_err().to_string();
+    let cut =
+        "train: 30 of 30 rows (100.0 %) are truncated to 4 tokens; up to 50.0 % is accepted (--max-truncated 0.5)";
     assert!(message.contains(cut) && message.contains("found 3 things"), "{message}");
-    assert_eq!(fs::read(home.path("out/own/manifest.json")).unwrap(), before, "the older data is as it was");
-    assert_eq!(home.out(), ["own"]);
+    assert_eq!(fs::read(workspace.path("out/own/manifest.json")).unwrap(), before, "the older data is as it was");
+    assert_eq!(workspace.out(), ["own"]);
 }
 
 #[test]
 fn fault_3_texts_longer_than_max_length_are_cut_and_counted() {
-    let home = Home::new();
+    let workspace = TempWorkspace::new();
     let long = "film ".repeat(5000);
     let row = |row: usize| format!("{long} number{row},{}\n", ["pos", "neg"][row % 2]);
     let rows: String = (0..4).map(row).collect();
-    fs::write(home.path("data/train.csv"), format!("text,label\ngood,pos\n{rows}")).unwrap();
-    let outcome = home.prepare(&["--max-length", "16"]).unwrap();
+    fs::write(workspace.path("data/train.csv"), format!("text,label\ngood,pos\n{rows}")).unwrap();
+    let outcome = workspace.prepare(&["--max-length", "16"]).unwrap();
     let train = outcome.prepared.split("train").unwrap();
     assert_eq!((0..5).map(|row| train.token_count(row)).collect::<Vec<_>>(), [3, 16, 16, 16, 16]);
     assert_eq!((train.input_ids(1).unwrap()[0], train.input_ids(1).unwrap()[15]), (2, 3), "[CLS] and [SEP] are kept");
     let found = &outcome.audit.splits[&Split::Train];
     assert_eq!((found.truncated, found.truncated_share), (4, 0.8));
     let page = summary::render(&outcome);
-    assert!(lines(&page).iter().any(|line| line.starts_with("cut to 16 tokens 4 (80.0 %) - -")), "{page}");
+    assert!(lines(&page).iter().any(|line| line.starts_with("truncated to 16 tokens 4 (80.0 %) - -")), "{page}");
 }
 
 #[test]
-fn a_page_has_the_limits_that_were_set_and_what_was_dropped() {
-    let home = Home::new();
-    let train = fs::read_to_string(home.path("data/train.csv")).unwrap();
-    fs::write(home.path("data/train.csv"), train + "\"\",pos\nbad number1 film,neg\n").unwrap();
-    let refused = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
+fn the_audit_text_shows_limits_and_dropped_rows() {
+    let workspace = TempWorkspace::new();
+    let train = fs::read_to_string(workspace.path("data/train.csv")).unwrap();
+    fs::write(workspace.path("data/train.csv"), train + "\"\",pos\nbad number1 film,neg\n").unwrap();
+    let refused = workspace.prepare(&["--max-length", "16"]).unwrap_err().to_string();
     assert!(refused.contains("null or empty text in 1 of 32 rows: row 31 (hint: --drop-empty)"), "{refused}");
     let flags = ["--max-length", "16", "--drop-empty", "--max-imbalance", "0.6", "--max-duplicates", "0.1"];
-    let outcome = home.prepare(&flags).unwrap();
+    let outcome = workspace.prepare(&flags).unwrap();
     assert_eq!((outcome.audit.empty_dropped, outcome.prepared.audit().unwrap().empty_dropped), (1, 1));
     let page = summary::render(&outcome);
     for line in [
@@ -227,7 +232,7 @@ fn a_page_has_the_limits_that_were_set_and_what_was_dropped() {
     ] {
         assert!(lines(&page).iter().any(|found| found == line), "no line {line:?} in\n{page}");
     }
-    let message = home.prepare(&[&flags[..6], &["0"]].concat()).unwrap_err().to_string();
+    let message = workspace.prepare(&[&flags[..6], &["0"]].concat()).unwrap_err().to_string();
     assert!(
         message.starts_with("train: 1 of 31 rows (3.2 %) repeat an earlier row; up to 0.0 % is accepted"),
         "{message}"
@@ -235,29 +240,29 @@ fn a_page_has_the_limits_that_were_set_and_what_was_dropped() {
 }
 
 #[test]
-fn data_of_the_first_form_is_prepared_anew() {
-    let home = Home::new();
-    let first = home.prepare(&["--max-length", "16"]).unwrap();
-    fs::remove_file(home.path("out/own/audit.json")).unwrap();
-    let path = home.path("out/own/manifest.json");
+fn data_of_format_1_is_prepared_again() {
+    let workspace = TempWorkspace::new();
+    let first = workspace.prepare(&["--max-length", "16"]).unwrap();
+    fs::remove_file(workspace.path("out/own/audit.json")).unwrap();
+    let path = workspace.path("out/own/manifest.json");
     let text = fs::read_to_string(&path).unwrap().replace("\"format\": 2", "\"format\": 1");
     let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
     manifest["audit_sha256"] = serde_json::Value::Null;
     fs::write(&path, manifest.to_string()).unwrap();
-    let message = Prepared::open(&home.path("out/own")).unwrap_err().to_string();
-    assert!(message.contains("has format 1, and this program reads 2"), "{message}");
-    let again = home.prepare(&["--max-length", "16"]).unwrap();
-    assert!(!again.already_prepared && home.path("out/own/audit.json").is_file());
+    let message = Prepared::open(&workspace.path("out/own")).unwrap_err().to_string();
+    assert!(message.contains("has format 1, but this program reads format 2"), "{message}");
+    let again = workspace.prepare(&["--max-length", "16"]).unwrap();
+    assert!(!again.already_prepared && workspace.path("out/own/audit.json").is_file());
     assert_eq!(again.prepared.manifest, first.prepared.manifest);
 }
 
 #[test]
 fn another_label_is_another_input() {
-    let home = Home::new();
-    home.prepare(&["--max-length", "16"]).unwrap();
-    let train = fs::read_to_string(home.path("data/train.csv")).unwrap();
-    fs::write(home.path("data/train.csv"), train.replacen("pos", "neg", 1)).unwrap();
-    let outcome = home.prepare(&["--max-length", "16"]).unwrap();
+    let workspace = TempWorkspace::new();
+    workspace.prepare(&["--max-length", "16"]).unwrap();
+    let train = fs::read_to_string(workspace.path("data/train.csv")).unwrap();
+    fs::write(workspace.path("data/train.csv"), train.replacen("pos", "neg", 1)).unwrap();
+    let outcome = workspace.prepare(&["--max-length", "16"]).unwrap();
     assert!(!outcome.already_prepared);
     let mut counts = outcome.prepared.manifest.splits["train"].label_counts.clone();
     counts.sort_unstable();
@@ -266,51 +271,51 @@ fn another_label_is_another_input() {
 
 #[test]
 fn a_folder_with_other_things_is_left_alone() {
-    let home = Home::new();
-    fs::create_dir_all(home.path("out/own")).unwrap();
-    fs::write(home.path("out/own/thesis.tex"), "years").unwrap();
-    let message = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
+    let workspace = TempWorkspace::new();
+    fs::create_dir_all(workspace.path("out/own")).unwrap();
+    fs::write(workspace.path("out/own/thesis.tex"), "years").unwrap();
+    let message = workspace.prepare(&["--max-length", "16"]).unwrap_err().to_string();
     assert!(message.contains("thesis.tex") && message.contains("--output"), "{message}");
-    assert_eq!(fs::read_to_string(home.path("out/own/thesis.tex")).unwrap(), "years");
-    assert_eq!(home.out(), ["own"]);
+    assert_eq!(fs::read_to_string(workspace.path("out/own/thesis.tex")).unwrap(), "years");
+    assert_eq!(workspace.out(), ["own"]);
 }
 
 #[test]
 fn a_failure_leaves_the_older_data() {
-    let home = Home::new();
-    home.prepare(&["--max-length", "16"]).unwrap();
-    let before = fs::read(home.path("out/own/train.arrow")).unwrap();
+    let workspace = TempWorkspace::new();
+    workspace.prepare(&["--max-length", "16"]).unwrap();
+    let before = fs::read(workspace.path("out/own/train.arrow")).unwrap();
     // A directory in the way of the file that is to be written.
-    let staging = StagedFolder::create(&home.path("out/own"), MANIFEST).unwrap();
-    assert_eq!(home.out().len(), 2);
+    let staging = StagedFolder::create(&workspace.path("out/own"), MANIFEST).unwrap();
+    assert_eq!(workspace.out().len(), 2);
     fs::create_dir(staging.path().join("train.arrow")).unwrap();
     assert!(Writer::create(&staging.path().join("train.arrow")).is_err());
     drop(staging);
-    assert_eq!(home.out(), ["own"]);
-    assert_eq!(fs::read(home.path("out/own/train.arrow")).unwrap(), before);
+    assert_eq!(workspace.out(), ["own"]);
+    assert_eq!(fs::read(workspace.path("out/own/train.arrow")).unwrap(), before);
 }
 
 #[test]
 fn a_link_stays_a_link() {
-    let home = Home::new();
-    fs::create_dir_all(home.path("big-disk/own")).unwrap();
-    fs::create_dir(home.path("out")).unwrap();
-    std::os::unix::fs::symlink(home.path("big-disk/own"), home.path("out/own")).unwrap();
-    home.prepare(&["--max-length", "16"]).unwrap();
-    assert!(home.path("out/own").is_symlink());
-    assert!(home.path("big-disk/own/manifest.json").is_file());
+    let workspace = TempWorkspace::new();
+    fs::create_dir_all(workspace.path("big-disk/own")).unwrap();
+    fs::create_dir(workspace.path("out")).unwrap();
+    std::os::unix::fs::symlink(workspace.path("big-disk/own"), workspace.path("out/own")).unwrap();
+    workspace.prepare(&["--max-length", "16"]).unwrap();
+    assert!(workspace.path("out/own").is_symlink());
+    assert!(workspace.path("big-disk/own/manifest.json").is_file());
 }
 
 #[test]
 fn what_the_model_cannot_take_is_refused() {
-    let home = Home::new();
-    let message = home.prepare(&[]).unwrap_err().to_string();
+    let workspace = TempWorkspace::new();
+    let message = workspace.prepare(&[]).unwrap_err().to_string();
     assert!(message.contains("--max-length 512") && message.contains("16 positions"), "{message}");
-    home.config(r#"{"model_type": "bert", "vocab_size": 8, "max_position_embeddings": 16}"#);
-    let message = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
+    workspace.config(r#"{"model_type": "bert", "vocab_size": 8, "max_position_embeddings": 16}"#);
+    let message = workspace.prepare(&["--max-length", "16"]).unwrap_err().to_string();
     assert!(message.contains("model: its vocab_size is 8") && message.contains("ids up to 8"), "{message}");
-    home.config(r#"{"model_type": "bert", "vocab_size": 9}"#);
-    let message = home.prepare(&["--max-length", "16"]).unwrap_err().to_string();
+    workspace.config(r#"{"model_type": "bert", "vocab_size": 9}"#);
+    let message = workspace.prepare(&["--max-length", "16"]).unwrap_err().to_string();
     assert_eq!(message, "max_position_embeddings is missing", "what the model's reader says comes through");
 }
 
@@ -331,7 +336,7 @@ fn flags_are_parsed() {
 }
 
 #[test]
-fn names_become_harmless_folders() {
+fn data_set_names_become_safe_folder_names() {
     for (dataset, folder) in
         [("sst2", "sst2"), ("my reviews.csv", "my-reviews.csv"), ("../x/é.csv", "csv"), ("..", "own")]
     {

@@ -30,7 +30,7 @@ impl Source {
         match self {
             Self::Hub => {
                 "Parquet files from the Hugging Face Hub; `HF_ENDPOINT`, `HF_HOME`, `HF_HUB_CACHE`, `HF_HUB_OFFLINE` and \
-                 `HF_TOKEN` are honoured"
+                 `HF_TOKEN` are honored"
             }
             Self::Stanford => "the official archive `trainDevTestTrees_PTB.zip`",
             Self::Packaged => "the film-review sentences in the Python package `vaderSentiment`, downloaded with `pip`",

@@ -71,7 +71,7 @@ impl Dataset {
     }
 
     /// The data sets that take a flag, as a hint: `--dataset sst2, sst3 or sst5`.
-    pub(crate) fn that_take(flag: &str) -> String {
+    pub(crate) fn names_accepting(flag: &str) -> String {
         let named = NamedDataset::all().filter(|dataset| dataset.flags.contains(&flag)).map(|dataset| dataset.name);
         let own = own_files::FLAGS.contains(&flag).then_some("FILE");
         format!("--dataset {}", joined(&named.chain(own).collect::<Vec<_>>(), "or"))

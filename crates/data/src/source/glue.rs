@@ -43,7 +43,7 @@ fn read(files: [PathBuf; 3], source: String, drop_empty: bool) -> Result<Loaded,
     let loaded = split_tables::load(&SST2, files, columns, source, drop_empty)?;
     let [train, validation, test] = loaded.splits().map(|(_, records)| grouped(records.len()));
     let variant = format!(
-        "GLUE SST-2: {train} training phrases, {validation} validation sentences, {test} unlabelled test sentences; not \
+        "GLUE SST-2: {train} training phrases, {validation} validation sentences, {test} unlabeled test sentences; not \
          the treebank's own 6,920/872/1,821 sentences"
     );
     Ok(Loaded { variant, disambiguation: Some(DISAMBIGUATION.into()), ..loaded })
@@ -57,11 +57,11 @@ mod tests {
 
     use super::*;
     use crate::record::Record;
-    use crate::source::tests::{Desk, integers, parquet, strings};
+    use crate::source::tests::{TempDataset, integers, parquet, strings};
 
     #[test]
     fn glue_of_the_hub() {
-        let desk = Desk::new();
+        let temp = TempDataset::new();
         let file = |split: &str, labels: &[i64]| {
             let sentences: Vec<String> =
                 labels.iter().enumerate().map(|(i, _)| format!("{split} sentence {i} ")).collect();
@@ -72,7 +72,7 @@ mod tests {
                 ("sentence", strings(&sentences)),
                 ("label", integers(labels)),
             ];
-            parquet(desk.path().join(format!("data/{split}-00000-of-00001.parquet")), columns, &[])
+            parquet(temp.path().join(format!("data/{split}-00000-of-00001.parquet")), columns, &[])
         };
         let files = [file("train", &[0, 1, 1]), file("validation", &[1, 0]), file("test", &[-1, -1])];
         let loaded = read(files.clone(), "the Hub".into(), false).expect("a data set");
@@ -84,13 +84,11 @@ mod tests {
         for figure in ["67,349 phrases", "872", "1,821", "labels are hidden", "6,920", "8,544"] {
             assert!(disambiguation.contains(figure), "{figure} is not in {disambiguation}");
         }
-        assert!(
-            loaded.variant.starts_with("GLUE SST-2: 3 training phrases, 2 validation sentences, 2 unlabelled test")
-        );
+        assert!(loaded.variant.starts_with("GLUE SST-2: 3 training phrases, 2 validation sentences, 2 unlabeled test"));
         file("train", &[0, 1, 2]);
         let error = read(files, "the Hub".into(), false).expect_err("2 is no label of GLUE's").to_string();
         assert_eq!(
-            desk.plain(&error),
+            temp.plain(&error),
             "data/train-00000-of-00001.parquet: row 3, column \"label\": label \"2\" is not one of 0, 1 (hint: --label-map)"
         );
     }

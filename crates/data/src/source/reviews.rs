@@ -147,20 +147,20 @@ fn class(rating: f64, classes: usize) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::load_options::DatasetOptions;
-    use crate::source::tests::{Desk, dataset};
+    use crate::source::tests::{TempDataset, dataset};
     use crate::source::{Dataset, SourceChoice, load};
 
     #[test]
-    fn reviews_are_cut_by_rating_and_split_by_hash() {
-        let desk = Desk::new();
+    fn reviews_are_classified_by_rating_and_split_by_hash() {
+        let temp = TempDataset::new();
         let ratings = [-4.0, -2.0, -1.9, -1.0, -0.9, -0.5, -0.4, 0.4, 0.5, 0.9, 1.0, 1.9, 2.0, 4.0];
         let line = |(id, rating): (usize, &f64)| format!("{id}\t{rating}\tsentence number {id}\r\n");
-        desk.write("movieReviewSnippets_GroundTruth.txt", ratings.iter().enumerate().map(line).collect::<String>());
+        temp.write("movieReviewSnippets_GroundTruth.txt", ratings.iter().enumerate().map(line).collect::<String>());
         let labels = |classes: usize| {
             let dataset =
                 Dataset::Named(DATASETS.iter().find(|known| known.label_names.len() == classes).expect("a form"));
             let loaded =
-                load(&dataset, &SourceChoice::Folder(desk.path().into()), &DatasetOptions::default()).expect("reviews");
+                load(&dataset, &SourceChoice::Folder(temp.path().into()), &DatasetOptions::default()).expect("reviews");
             assert_eq!(loaded.label_names.len(), classes);
             let all = loaded.train.iter().chain(&loaded.validation).chain(&loaded.test);
             let mut rows: Vec<(usize, u32)> = all
@@ -177,11 +177,11 @@ mod tests {
         assert_eq!(labels(2), [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
         assert_eq!(labels(3), [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2]);
         assert_eq!(labels(5), [0, 0, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 4, 4]);
-        desk.write("movieReviewSnippets_GroundTruth.txt", "1\t0.7\tgood\n2\t5\tbad\n");
-        let folder = SourceChoice::Folder(desk.path().into());
+        temp.write("movieReviewSnippets_GroundTruth.txt", "1\t0.7\tgood\n2\t5\tbad\n");
+        let folder = SourceChoice::Folder(temp.path().into());
         let error = load(&dataset("reviews"), &folder, &DatasetOptions::default()).expect_err("a rating of 5");
         assert_eq!(
-            desk.plain(&error.to_string()),
+            temp.plain(&error.to_string()),
             "movieReviewSnippets_GroundTruth.txt: line 2: rating \"5\" is not a number from -4 to 4"
         );
     }

@@ -1,4 +1,4 @@
-//! What holds for all data sets, and what the tests of the single ones share.
+//! Tests of all data sets, and helpers shared by the tests of each.
 
 mod docs;
 
@@ -22,9 +22,9 @@ use crate::loaded::Loaded;
 use crate::record::{Record, Split};
 
 /// A folder for one test's files.
-pub(super) struct Desk(TempDir);
+pub(super) struct TempDataset(TempDir);
 
-impl Desk {
+impl TempDataset {
     pub(super) fn new() -> Self {
         Self(TempDir::new().expect("a temporary folder"))
     }
@@ -181,7 +181,7 @@ fn the_hash_split_is_fixed_and_keeps_equal_texts_together() {
 }
 
 #[test]
-fn flags_and_sources_that_do_not_fit_are_said_to() {
+fn invalid_flags_and_sources_are_refused() {
     let refused = |dataset: &str, source: &str, options: &DatasetOptions| {
         let dataset: Dataset = dataset.parse().expect("a data set");
         load(&dataset, &source.parse().expect("a source"), options).expect_err("refused").to_string()
@@ -212,16 +212,16 @@ fn flags_and_sources_that_do_not_fit_are_said_to() {
     assert!(refused("reviews", "auto", &drop_empty).contains("(hint: --dataset glue-sst2 or FILE, or leave"));
 
     // Files that are split already need no ratio and no seed; a test split alone leaves validation to be taken.
-    let desk = Desk::new();
+    let temp = TempDataset::new();
     let rows: String = (0..60).map(|i| format!("text {i},{}\n", ["neg", "pos"][i % 2])).collect();
-    desk.write("train.csv", format!("text,label\n{rows}"));
-    desk.write("test.csv", format!("text,label\n{rows}"));
-    desk.load("", &ratio).expect("validation is taken from train");
-    desk.write("validation.csv", format!("text,label\n{rows}"));
+    temp.write("train.csv", format!("text,label\n{rows}"));
+    temp.write("test.csv", format!("text,label\n{rows}"));
+    temp.load("", &ratio).expect("validation is taken from train");
+    temp.write("validation.csv", format!("text,label\n{rows}"));
     for (options, flag) in [(&ratio, "--split-ratio"), (&seed, "--seed")] {
-        let message = desk.load("", options).expect_err("refused");
+        let message = temp.load("", options).expect_err("refused");
         assert!(message.starts_with(&format!("{flag} is for a file without a validation split")), "{message}");
     }
-    desk.load("", &DatasetOptions { drop_empty: true, ..DatasetOptions::default() })
+    temp.load("", &DatasetOptions { drop_empty: true, ..DatasetOptions::default() })
         .expect("files may have empty rows");
 }

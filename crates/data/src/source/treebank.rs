@@ -82,7 +82,7 @@ fn disambiguation(classes: Classes, phrases: bool) -> String {
              which has 8,544 training sentences in five classes. Scores on them don't compare."
         }
         (Classes::Two, true) => {
-            "This is SST-2 with phrases: 6,920 sentences and every other labelled phrase of their trees; validation \
+            "This is SST-2 with phrases: 6,920 sentences and every other labeled phrase of their trees; validation \
              and test are whole sentences. It is not GLUE's SST-2 (glue-sst2), whose 67,349 phrases are another choice \
              and whose test labels are hidden, nor the 6,920 sentences alone (sst2 without --phrases)."
         }
@@ -149,7 +149,10 @@ impl Trees {
                 ));
             }
             if phrases.ambiguous > 0 {
-                notes.push(format!("{} phrases carry more than one label; the commonest is taken", phrases.ambiguous));
+                notes.push(format!(
+                    "{} phrases carry more than one label; the most common one is used",
+                    phrases.ambiguous
+                ));
             }
             train.extend(phrases.records);
         } else if classes == Classes::Two {

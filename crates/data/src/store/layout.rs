@@ -1,4 +1,4 @@
-//! The form of an Arrow IPC file, checked before any of its bytes are believed.
+//! The layout of an Arrow IPC file, validated before any of its bytes are used.
 //!
 //! The library slices buffers by the lengths that a file states, panics where those don't fit, and validates every text
 //! when it opens a record batch. So the one layout that the writer produces is read here: every length is checked against

@@ -1,4 +1,4 @@
-//! Round trips, and what must not happen with a damaged file.
+//! Round trips and damaged files.
 
 use super::*;
 use arrow::array::StringArray;
@@ -74,7 +74,7 @@ fn small() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
 }
 
 #[test]
-fn every_cut_is_refused() {
+fn every_truncation_is_refused() {
     let (_folder, path, bytes) = small();
     for length in 0..bytes.len() {
         std::fs::write(&path, &bytes[..length]).unwrap();
@@ -112,7 +112,7 @@ fn rows_are_found_across_record_batches() {
 }
 
 #[test]
-fn ids_are_views_of_the_map() {
+fn ids_are_slices_of_the_memory_map() {
     let (_folder, path, _) = small();
     let examples = Examples::open(&path).unwrap();
     let copy = examples.clone();
@@ -135,7 +135,7 @@ fn inside<T>(line: &str, slice: &[T]) -> bool {
 }
 
 #[test]
-fn damage_in_a_row_is_told_when_the_row_is_asked_for() {
+fn a_damaged_row_is_reported_when_it_is_read() {
     let (_folder, path, bytes) = small();
     let at = bytes.windows(6).position(|window| window == "good\u{E9}".as_bytes()).unwrap();
     let mut damaged = bytes.clone();
@@ -165,7 +165,7 @@ fn another_arrow_file_is_refused_with_its_columns() {
 }
 
 #[test]
-fn a_file_in_the_way_is_kept() {
+fn an_existing_file_is_not_overwritten() {
     let (_folder, path, bytes) = small();
     assert!(Writer::create(&path).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), bytes);

@@ -1,4 +1,4 @@
-//! Damaged files before every reader of this package. What must hold is in `test_support::fuzz`.
+//! Fuzz tests of every reader of this package. `test_support::fuzz` says what must hold.
 
 mod own_files;
 mod prepared;

@@ -1,4 +1,4 @@
-//! A person's own files as data sets: what their rows and labels may hold.
+//! Fuzz tests of users' files as data sets.
 
 use std::fs;
 

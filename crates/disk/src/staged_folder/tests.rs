@@ -5,9 +5,9 @@ use super::*;
 const MANIFEST: &str = "manifest.json";
 
 /// A place `own` in a folder of the test's own.
-struct Shelf(tempfile::TempDir);
+struct TempFolder(tempfile::TempDir);
 
-impl Shelf {
+impl TempFolder {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -46,12 +46,12 @@ impl Shelf {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_place_is_never_empty_while_it_is_replaced() {
+fn the_folder_is_never_missing_while_it_is_replaced() {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    let shelf = Shelf::new();
-    shelf.staged("0").publish().unwrap();
-    let probe = [shelf.put("a", "a"), shelf.put("b", "b")];
+    let temp = TempFolder::new();
+    temp.staged("0").publish().unwrap();
+    let probe = [temp.put("a", "a"), temp.put("b", "b")];
     if !try_exchange(&probe[0], &probe[1]).unwrap() {
         use std::io::Write;
         let skipped = "SKIPPED: the file system of the temporary folder can't exchange folders";
@@ -62,82 +62,82 @@ fn the_place_is_never_empty_while_it_is_replaced() {
         let watcher = scope.spawn(|| {
             let mut looks = 0_u64;
             while !stop.load(Ordering::Relaxed) {
-                assert!(shelf.own().join(MANIFEST).is_file(), "empty at look {looks}");
+                assert!(temp.own().join(MANIFEST).is_file(), "empty at look {looks}");
                 looks += 1;
             }
             looks
         });
         for round in 1..200 {
-            shelf.staged(&round.to_string()).publish().unwrap();
+            temp.staged(&round.to_string()).publish().unwrap();
         }
         stop.store(true, Ordering::Relaxed);
         assert!(watcher.join().unwrap() > 200);
     });
-    assert_eq!(shelf.manifest(), "199");
-    assert_eq!(shelf.names(), ["a", "b", "own"]);
+    assert_eq!(temp.manifest(), "199");
+    assert_eq!(temp.names(), ["a", "b", "own"]);
 }
 
 #[test]
 fn nothing_of_the_older_folder_stays() {
-    let shelf = Shelf::new();
-    fs::write(shelf.put("own", "older").join("old"), "").unwrap();
-    shelf.staged("newer").publish().unwrap();
-    assert!(!shelf.own().join("old").exists());
-    assert_eq!((shelf.manifest().as_str(), shelf.names()), ("newer", vec!["own".to_owned()]));
+    let temp = TempFolder::new();
+    fs::write(temp.put("own", "older").join("old"), "").unwrap();
+    temp.staged("newer").publish().unwrap();
+    assert!(!temp.own().join("old").exists());
+    assert_eq!((temp.manifest().as_str(), temp.names()), ("newer", vec!["own".to_owned()]));
 }
 
 #[test]
 fn a_file_system_that_cannot_exchange_gets_two_renames() {
-    let shelf = Shelf::new();
-    shelf.put("own", "older");
-    shelf.staged("newer").publish_by(|_, _| Ok(false)).unwrap();
-    assert_eq!((shelf.manifest().as_str(), shelf.names()), ("newer", vec!["own".to_owned()]));
+    let temp = TempFolder::new();
+    temp.put("own", "older");
+    temp.staged("newer").publish_by(|_, _| Ok(false)).unwrap();
+    assert_eq!((temp.manifest().as_str(), temp.names()), ("newer", vec!["own".to_owned()]));
 }
 
 #[test]
 fn another_error_of_the_exchange_leaves_the_older_data() {
-    let shelf = Shelf::new();
-    shelf.put("own", "older");
-    let error = shelf.staged("newer").publish_by(|_, _| Err(io::Error::from_raw_os_error(28))).unwrap_err().to_string();
+    let temp = TempFolder::new();
+    temp.put("own", "older");
+    let error = temp.staged("newer").publish_by(|_, _| Err(io::Error::from_raw_os_error(28))).unwrap_err().to_string();
     assert!(error.starts_with("failed to write ") && error.ends_with("own"), "{error}");
-    assert_eq!((shelf.manifest().as_str(), shelf.names()), ("older", vec!["own".to_owned()]));
+    assert_eq!((temp.manifest().as_str(), temp.names()), ("older", vec!["own".to_owned()]));
 }
 
 #[test]
-fn leftovers_of_killed_preparations_go_and_others_stay() {
-    let shelf = Shelf::new();
-    shelf.put("own", "older");
+fn leftovers_of_killed_preparations_are_removed_and_others_kept() {
+    let temp = TempFolder::new();
+    temp.put("own", "older");
     for leftover in [".own.partial-11", ".own.old-12", ".own.partial-13"] {
-        shelf.put(leftover, "half");
+        temp.put(leftover, "half");
     }
     for other in [".owner.partial-11", ".own.partial-x", "own.partial-11", ".another.old-4"] {
-        shelf.put(other, "not ours");
+        temp.put(other, "not ours");
     }
     // Another preparation that is at work: its lock is held.
-    let working = File::open(shelf.0.path().join(".own.partial-13")).unwrap();
+    let working = File::open(temp.0.path().join(".own.partial-13")).unwrap();
     working.lock().unwrap();
-    shelf.staged("newer").publish().unwrap();
-    assert_eq!(shelf.manifest(), "newer");
+    temp.staged("newer").publish().unwrap();
+    assert_eq!(temp.manifest(), "newer");
     let stay = [".another.old-4", ".own.partial-13", ".own.partial-x", ".owner.partial-11", "own", "own.partial-11"];
-    assert_eq!(shelf.names(), stay);
+    assert_eq!(temp.names(), stay);
 }
 
 #[test]
 fn data_that_was_moved_aside_by_a_killed_preparation_is_put_back() {
-    let shelf = Shelf::new();
+    let temp = TempFolder::new();
     // Killed between the two renames.
-    shelf.put(".own.old-12", "older");
-    shelf.put(".own.partial-12", "newer");
-    drop(shelf.staged("newest"));
-    assert_eq!((shelf.manifest().as_str(), shelf.names()), ("older", vec!["own".to_owned()]));
+    temp.put(".own.old-12", "older");
+    temp.put(".own.partial-12", "newer");
+    drop(temp.staged("newest"));
+    assert_eq!((temp.manifest().as_str(), temp.names()), ("older", vec!["own".to_owned()]));
 }
 
 #[test]
-fn a_leftover_under_this_very_number_is_no_hindrance() {
-    let shelf = Shelf::new();
-    shelf.put(&format!(".own.partial-{}", std::process::id()), "half");
-    let staging = shelf.staged("newer");
+fn a_leftover_with_the_same_number_is_replaced() {
+    let temp = TempFolder::new();
+    temp.put(&format!(".own.partial-{}", std::process::id()), "half");
+    let staging = temp.staged("newer");
     assert_eq!(fs::read_dir(staging.path()).unwrap().count(), 1);
     staging.publish().unwrap();
-    assert_eq!(shelf.names(), ["own"]);
+    assert_eq!(temp.names(), ["own"]);
 }

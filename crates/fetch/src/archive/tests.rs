@@ -49,7 +49,7 @@ fn refused(result: Result<Vec<PathBuf>>) -> String {
 }
 
 #[test]
-fn wanted_members_come_out_and_others_stay_in() {
+fn only_requested_members_are_unpacked() {
     let folder = tempfile::tempdir().unwrap();
     let into = folder.path().join("into");
     let zip = make_zip(folder.path(), &[("x/a.txt", b"zip"), ("x/b.txt", b"other")]);
@@ -68,7 +68,7 @@ fn wanted_members_come_out_and_others_stay_in() {
 }
 
 #[test]
-fn names_that_leave_the_folder_are_refused_even_if_nobody_wants_them() {
+fn paths_outside_the_folder_are_refused_even_if_not_requested() {
     for (name, reason) in [
         ("../evil", "points outside"),
         ("x/../../evil", "points outside"),
@@ -106,7 +106,7 @@ fn links_and_devices_are_refused() {
 }
 
 #[test]
-fn bombs_stop_at_the_limit() {
+fn archive_bombs_stop_at_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let bomb = vec![0; 1_000_000];
     let zip = make_zip(folder.path(), &[("a.txt", &bomb)]);

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_is_honoured() {
+    fn every_variable_is_honored() {
         let settings = read(&[
             ("HOME", "/nowhere"),
             ("HF_HOME", "~/hf"),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_by_name() {
+    fn invalid_values_are_refused_by_name() {
         let error = read(&[("HOME", "/x"), ("HF_ENDPOINT", "huggingface.co")]).unwrap_err().to_string();
         assert!(error.contains("HF_ENDPOINT") && error.contains("https://"), "{error}");
         let error = read(&[("HOME", "/x"), ("HF_TOKEN", "two words")]).unwrap_err().to_string();

@@ -73,14 +73,14 @@ fn run(python: &str, list: &Path, target: &Path, more: &[&str]) -> Result<Output
 }
 
 fn is_slow(output: &Output) -> bool {
-    says(output, &["Read timed out", "ReadTimeoutError", "IncompleteRead", "timed out while downloading"])
+    output_contains(output, &["Read timed out", "ReadTimeoutError", "IncompleteRead", "timed out while downloading"])
 }
 
 fn is_build_error(output: &Output) -> bool {
-    says(output, &["build dependencies", "subprocess-exited-with-error", "metadata-generation-failed"])
+    output_contains(output, &["build dependencies", "subprocess-exited-with-error", "metadata-generation-failed"])
 }
 
-fn says(output: &Output, phrases: &[&str]) -> bool {
+fn output_contains(output: &Output, phrases: &[&str]) -> bool {
     let all = [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)];
     phrases.iter().any(|phrase| all.iter().any(|text| text.contains(phrase)))
 }

@@ -8,14 +8,14 @@ use super::*;
 use disk::sha256_hex;
 
 /// A cache, an archive with the one file `a.txt`, and an interpreter whose pip delivers it.
-struct World {
+struct FakePip {
     folder: tempfile::TempDir,
     package: Package,
 }
 
 const CONTENT: &str = "the content\n";
 
-impl World {
+impl FakePip {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let archive = folder.path().join("archive.whl");
@@ -74,85 +74,85 @@ const DELIVER: &str = "cp archive.whl \"$dest\"";
 
 #[test]
 fn an_archive_is_fetched_once_and_with_its_digest() {
-    let world = World::new();
-    let place = world.install(DELIVER).unwrap();
-    assert_eq!(place, world.cache().join("packaged/thing"));
+    let pip_setup = FakePip::new();
+    let place = pip_setup.install(DELIVER).unwrap();
+    assert_eq!(place, pip_setup.cache().join("packaged/thing"));
     assert_eq!(fs::read_to_string(place.join("a.txt")).unwrap(), CONTENT);
-    let [call] = &world.downloads()[..] else { panic!("{:?}", world.downloads()) };
+    let [call] = &pip_setup.downloads()[..] else { panic!("{:?}", pip_setup.downloads()) };
     assert!(call.contains("--require-hashes") && call.contains("--no-deps"), "{call}");
     // No interpreter is needed any more.
-    assert_eq!(install(&world.package, &world.cache(), "/no/such/python").unwrap(), place);
+    assert_eq!(install(&pip_setup.package, &pip_setup.cache(), "/no/such/python").unwrap(), place);
 }
 
 #[test]
 fn a_damaged_file_is_fetched_again() {
-    let world = World::new();
-    let place = world.install(DELIVER).unwrap();
+    let pip_setup = FakePip::new();
+    let place = pip_setup.install(DELIVER).unwrap();
     fs::write(place.join("a.txt"), "something else").unwrap();
-    assert_eq!(world.install(DELIVER).unwrap(), place);
+    assert_eq!(pip_setup.install(DELIVER).unwrap(), place);
     assert_eq!(fs::read_to_string(place.join("a.txt")).unwrap(), CONTENT);
-    assert_eq!(world.downloads().len(), 2);
+    assert_eq!(pip_setup.downloads().len(), 2);
 }
 
 #[test]
 fn another_archive_and_another_content_are_refused() {
-    let world = World::new();
-    let error = world.install("echo other > \"$dest/archive.whl\"").unwrap_err();
+    let pip_setup = FakePip::new();
+    let error = pip_setup.install("echo other > \"$dest/archive.whl\"").unwrap_err();
     assert!(matches!(error, FetchError::WrongDigest { .. }) && !error.is_unreachable(), "{error}");
-    assert!(error.to_string().contains(world.package.sha256), "{error}");
-    world.assert_nothing_left();
+    assert!(error.to_string().contains(pip_setup.package.sha256), "{error}");
+    pip_setup.assert_nothing_left();
 
-    let mut world = World::new();
-    let files = vec![("a.txt", world.package.sha256)];
-    world.package.files = files.leak();
-    let error = world.install(DELIVER).unwrap_err().to_string();
+    let mut pip_setup = FakePip::new();
+    let files = vec![("a.txt", pip_setup.package.sha256)];
+    pip_setup.package.files = files.leak();
+    let error = pip_setup.install(DELIVER).unwrap_err().to_string();
     assert!(error.contains("a.txt") && error.contains("sha256"), "{error}");
-    world.assert_nothing_left();
+    pip_setup.assert_nothing_left();
 }
 
 #[test]
-fn pips_own_reason_is_told() {
-    let world = World::new();
-    let error = world.install("echo 'ERROR: No matching distribution found for thing' >&2; exit 1").unwrap_err();
+fn the_error_includes_the_message_of_pip() {
+    let pip_setup = FakePip::new();
+    let error = pip_setup.install("echo 'ERROR: No matching distribution found for thing' >&2; exit 1").unwrap_err();
     assert!(matches!(error, FetchError::Pip { .. }) && error.is_unreachable(), "{error}");
     let message = error.to_string();
     assert!(message.contains("thing==1.0: No matching distribution found"), "{message}");
-    world.assert_nothing_left();
-    let message = world.install("true").unwrap_err().to_string();
+    pip_setup.assert_nothing_left();
+    let message = pip_setup.install("true").unwrap_err().to_string();
     assert!(message.contains("downloaded no file"), "{message}");
 }
 
 #[test]
 fn a_slow_index_gets_more_time_and_a_build_problem_another_way() {
-    let world = World::new();
+    let pip_setup = FakePip::new();
     let slow =
         "case \"$*\" in *'--timeout 60'*) cp archive.whl \"$dest\";; *) echo 'Read timed out.' >&2; exit 1;; esac";
-    world.install(slow).unwrap();
-    assert_eq!(world.downloads().len(), 2);
+    pip_setup.install(slow).unwrap();
+    assert_eq!(pip_setup.downloads().len(), 2);
 
-    let world = World::new();
+    let pip_setup = FakePip::new();
     let build = "case \"$*\" in *--no-build-isolation*) cp archive.whl \"$dest\";; \
                  *) echo 'error: subprocess-exited-with-error' >&2; exit 1;; esac";
-    world.install(build).unwrap();
-    assert_eq!(world.downloads().len(), 2);
+    pip_setup.install(build).unwrap();
+    assert_eq!(pip_setup.downloads().len(), 2);
 }
 
 #[test]
 fn without_pip_the_error_says_how_to_get_it() {
-    let world = World::new();
-    let message = install(&world.package, &world.cache(), "/no/such/python").unwrap_err().to_string();
+    let pip_setup = FakePip::new();
+    let message = install(&pip_setup.package, &pip_setup.cache(), "/no/such/python").unwrap_err().to_string();
     assert!(message.contains("/no/such/python -m pip") && message.contains("python3-pip"), "{message}");
-    let python = world.python("");
+    let python = pip_setup.python("");
     fs::write(&python, "#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n").unwrap();
-    let message = install(&world.package, &world.cache(), &python).unwrap_err().to_string();
+    let message = install(&pip_setup.package, &pip_setup.cache(), &python).unwrap_err().to_string();
     assert!(message.contains("No module named pip"), "{message}");
 }
 
 #[test]
 fn leftovers_of_a_killed_process_are_removed() {
-    let world = World::new();
-    let left = world.cache().join("packaged/.thing.partial-11");
+    let pip_setup = FakePip::new();
+    let left = pip_setup.cache().join("packaged/.thing.partial-11");
     fs::create_dir_all(&left).unwrap();
-    world.install(DELIVER).unwrap();
+    pip_setup.install(DELIVER).unwrap();
     assert!(!left.exists());
 }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use disk::sha256_hex;
 use fetch::{FetchError, RepoRef};
 
-use crate::server::Behaviour;
-use crate::{World, hub, long_content, unfinished};
+use crate::server::Behavior;
+use crate::{TestHub, hub, long_content, unfinished};
 
-const LARGE: Behaviour = Behaviour {
+const LARGE: Behavior = Behavior {
     repos: Vec::new(),
     commit: String::new(),
     large: ".safetensors",
@@ -23,15 +23,15 @@ const LARGE: Behaviour = Behaviour {
     busy: 0,
 };
 
-fn large_world(behaviour: Behaviour) -> (World, RepoRef, Vec<u8>) {
+fn hub_with_large_file(behavior: Behavior) -> (TestHub, RepoRef, Vec<u8>) {
     let content = long_content();
-    let world = World::new("models/name", "main", &[("model.safetensors", &content)], behaviour);
-    (world, RepoRef::model("name").unwrap(), content)
+    let test_hub = TestHub::new("models/name", "main", &[("model.safetensors", &content)], behavior);
+    (test_hub, RepoRef::model("name").unwrap(), content)
 }
 
 /// Nothing may look as if it were there.
-fn assert_nothing_ready(world: &World) {
-    let folder = world.cache.path().join("models--name");
+fn assert_nothing_ready(test_hub: &TestHub) {
+    let folder = test_hub.cache.path().join("models--name");
     let blobs = fs::read_dir(folder.join("blobs")).into_iter().flatten().flatten();
     let ready: Vec<_> =
         blobs.map(|entry| entry.file_name()).filter(|name| !name.to_string_lossy().ends_with(".incomplete")).collect();
@@ -41,105 +41,107 @@ fn assert_nothing_ready(world: &World) {
 
 #[test]
 fn a_body_that_is_cut_off_is_continued() {
-    let (world, repo, content) = large_world(Behaviour { cut_after: Some((150_000, 2)), ..LARGE });
-    let path = world.hub.file(&repo, "model.safetensors").unwrap();
+    let (test_hub, repo, content) = hub_with_large_file(Behavior { cut_after: Some((150_000, 2)), ..LARGE });
+    let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
-    let ranges: Vec<_> = world.server.seen().into_iter().filter(|seen| seen.storage).map(|seen| seen.range).collect();
+    let ranges: Vec<_> =
+        test_hub.server.seen().into_iter().filter(|seen| seen.storage).map(|seen| seen.range).collect();
     let range = |start: u32| Some(format!("bytes={start}-"));
     assert_eq!(ranges, [None, range(150_000), range(300_000)]);
-    assert_eq!(unfinished(world.cache.path()), [""; 0]);
+    assert_eq!(unfinished(test_hub.cache.path()), [""; 0]);
 }
 
 #[test]
 fn a_server_without_ranges_is_read_from_the_start() {
-    let (world, repo, content) = large_world(Behaviour { cut_after: Some((150_000, 2)), no_ranges: true, ..LARGE });
-    let path = world.hub.file(&repo, "model.safetensors").unwrap();
+    let (test_hub, repo, content) =
+        hub_with_large_file(Behavior { cut_after: Some((150_000, 2)), no_ranges: true, ..LARGE });
+    let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 }
 
 #[test]
 fn a_small_file_that_is_cut_off_is_continued_too() {
-    let behaviour = Behaviour { cut_after: Some((3, 1)), ..Behaviour::default() };
-    let world = World::new("models/name", "main", &[("vocab.txt", b"[PAD]\n[UNK]\n")], behaviour);
-    let path = world.hub.file(&RepoRef::model("name").unwrap(), "vocab.txt").unwrap();
+    let behavior = Behavior { cut_after: Some((3, 1)), ..Behavior::default() };
+    let test_hub = TestHub::new("models/name", "main", &[("vocab.txt", b"[PAD]\n[UNK]\n")], behavior);
+    let path = test_hub.hub.file(&RepoRef::model("name").unwrap(), "vocab.txt").unwrap();
     assert_eq!(fs::read(path).unwrap(), b"[PAD]\n[UNK]\n");
 }
 
 #[test]
-fn a_download_that_never_gets_on_is_given_up_and_the_next_run_goes_on() {
-    let (world, repo, content) = large_world(Behaviour { cut_after: Some((0, 100)), ..LARGE });
-    let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
+fn a_stalled_download_fails_and_the_next_run_continues_it() {
+    let (test_hub, repo, content) = hub_with_large_file(Behavior { cut_after: Some((0, 100)), ..LARGE });
+    let error = test_hub.hub.file(&repo, "model.safetensors").unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, FetchError::CutOff { received: 0, .. }), "{message}");
     assert!(message.contains("0 of 400000 bytes") && message.contains("hint"), "{message}");
-    assert_nothing_ready(&world);
+    assert_nothing_ready(&test_hub);
 
-    let partial = world.cache.path().join("models--name/blobs").join(format!("{}.incomplete", sha256_hex(&content)));
+    let partial = test_hub.cache.path().join("models--name/blobs").join(format!("{}.incomplete", sha256_hex(&content)));
     fs::write(&partial, &content[..250_000]).unwrap();
-    world.server.change(|behaviour| behaviour.cut_after = None);
-    world.server.seen();
-    let path = world.hub.file(&repo, "model.safetensors").unwrap();
+    test_hub.server.change(|behavior| behavior.cut_after = None);
+    test_hub.server.seen();
+    let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
-    let last = world.server.seen().pop().unwrap();
+    let last = test_hub.server.seen().pop().unwrap();
     assert_eq!((last.storage, last.range.as_deref()), (true, Some("bytes=250000-")));
 }
 
 #[test]
-fn turned_bytes_are_fetched_again_and_then_refused() {
-    let (world, repo, content) = large_world(Behaviour { corrupt: 1, ..LARGE });
-    let path = world.hub.file(&repo, "model.safetensors").unwrap();
+fn corrupt_bytes_are_fetched_again_and_then_refused() {
+    let (test_hub, repo, content) = hub_with_large_file(Behavior { corrupt: 1, ..LARGE });
+    let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 
-    let (world, repo, content) = large_world(Behaviour { corrupt: 100, ..LARGE });
-    let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
+    let (test_hub, repo, content) = hub_with_large_file(Behavior { corrupt: 100, ..LARGE });
+    let error = test_hub.hub.file(&repo, "model.safetensors").unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, FetchError::WrongDigest { .. }) && !error.is_unreachable(), "{message}");
     assert!(message.contains("sha256") && message.contains(&sha256_hex(&content)), "{message}");
-    assert_nothing_ready(&world);
-    assert_eq!(unfinished(world.cache.path()), [""; 0]);
+    assert_nothing_ready(&test_hub);
+    assert_eq!(unfinished(test_hub.cache.path()), [""; 0]);
 }
 
 #[test]
-fn a_small_file_is_held_against_gits_digest() {
-    let behaviour = Behaviour { corrupt: 100, ..Behaviour::default() };
-    let world = World::new("models/name", "main", &[("config.json", b"{}")], behaviour);
-    let error = world.hub.file(&RepoRef::model("name").unwrap(), "config.json").unwrap_err().to_string();
+fn a_small_file_is_checked_against_the_git_digest() {
+    let behavior = Behavior { corrupt: 100, ..Behavior::default() };
+    let test_hub = TestHub::new("models/name", "main", &[("config.json", b"{}")], behavior);
+    let error = test_hub.hub.file(&RepoRef::model("name").unwrap(), "config.json").unwrap_err().to_string();
     assert!(error.contains("git sha1"), "{error}");
-    assert_nothing_ready(&world);
+    assert_nothing_ready(&test_hub);
 }
 
 #[test]
-fn a_spoiled_beginning_of_an_earlier_run_is_found_out() {
-    let (world, repo, content) = large_world(LARGE);
-    let blobs = world.cache.path().join("models--name/blobs");
+fn a_corrupt_partial_download_is_detected() {
+    let (test_hub, repo, content) = hub_with_large_file(LARGE);
+    let blobs = test_hub.cache.path().join("models--name/blobs");
     fs::create_dir_all(&blobs).unwrap();
     fs::write(blobs.join(format!("{}.incomplete", sha256_hex(&content))), [7; 5000]).unwrap();
-    let path = world.hub.file(&repo, "model.safetensors").unwrap();
+    let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 }
 
 #[test]
 fn a_web_page_is_not_a_file() {
-    let (world, repo, _) = large_world(Behaviour { web_page: true, ..LARGE });
-    let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
+    let (test_hub, repo, _) = hub_with_large_file(Behavior { web_page: true, ..LARGE });
+    let error = test_hub.hub.file(&repo, "model.safetensors").unwrap_err();
     assert!(matches!(error, FetchError::WebPage { .. }) && error.is_unreachable(), "{error}");
     assert!(error.to_string().contains("proxy"), "{error}");
     // The proxy may also wake up after the API's answer.
-    world.server.change(|behaviour| behaviour.web_page = false);
-    world.hub.commit(&repo).unwrap();
-    world.server.change(|behaviour| behaviour.web_page = true);
-    let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
+    test_hub.server.change(|behavior| behavior.web_page = false);
+    test_hub.hub.commit(&repo).unwrap();
+    test_hub.server.change(|behavior| behavior.web_page = true);
+    let error = test_hub.hub.file(&repo, "model.safetensors").unwrap_err();
     assert!(matches!(error, FetchError::WebPage { .. }), "{error}");
-    assert_nothing_ready(&world);
+    assert_nothing_ready(&test_hub);
 }
 
 #[test]
-fn refusals_say_how_to_get_in() {
-    let (world, repo, _) = large_world(Behaviour { token: Some("hf_right"), ..LARGE });
-    let message = world.hub.file(&repo, "model.safetensors").unwrap_err().to_string();
+fn access_errors_explain_how_to_authenticate() {
+    let (test_hub, repo, _) = hub_with_large_file(Behavior { token: Some("hf_right"), ..LARGE });
+    let message = test_hub.hub.file(&repo, "model.safetensors").unwrap_err().to_string();
     assert!(message.contains("401") && message.contains("set HF_TOKEN"), "{message}");
 
-    let wrong = world.hub_with(|settings| settings.token = Some("hf_wrong".to_owned()));
+    let wrong = test_hub.hub_with(|settings| settings.token = Some("hf_wrong".to_owned()));
     let error = wrong.file(&repo, "model.safetensors").unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, FetchError::Denied { token_given: true, .. }), "{message}");
@@ -148,15 +150,15 @@ fn refusals_say_how_to_get_in() {
 
 #[test]
 fn what_does_not_exist_is_named() {
-    let (world, repo, _) = large_world(LARGE);
-    let error = world.hub.file(&repo, "model.bin").unwrap_err();
+    let (test_hub, repo, _) = hub_with_large_file(LARGE);
+    let error = test_hub.hub.file(&repo, "model.bin").unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, FetchError::NoSuchFile { .. }), "{message}");
-    for part in ["name", "main", "model.bin", &world.server.endpoint] {
+    for part in ["name", "main", "model.bin", &test_hub.server.endpoint] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
     for absent in ["nobody/nothing", "name@no-such-branch"] {
-        let error = world.hub.file(&RepoRef::model(absent).unwrap(), "config.json").unwrap_err();
+        let error = test_hub.hub.file(&RepoRef::model(absent).unwrap(), "config.json").unwrap_err();
         let message = error.to_string();
         assert!(matches!(error, FetchError::NoSuchRepo { .. }), "{message}");
         assert!(absent.split('@').all(|part| message.contains(part)), "{message}");
@@ -165,17 +167,17 @@ fn what_does_not_exist_is_named() {
 
 #[test]
 fn a_busy_server_is_asked_again() {
-    let (world, repo, content) = large_world(Behaviour { busy: 2, ..LARGE });
-    let path = world.hub.file(&repo, "model.safetensors").unwrap();
+    let (test_hub, repo, content) = hub_with_large_file(Behavior { busy: 2, ..LARGE });
+    let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 
-    let (world, repo, _) = large_world(Behaviour { busy: 100, ..LARGE });
-    let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
+    let (test_hub, repo, _) = hub_with_large_file(Behavior { busy: 100, ..LARGE });
+    let error = test_hub.hub.file(&repo, "model.safetensors").unwrap_err();
     assert!(matches!(error, FetchError::Status { status: 503, .. }) && error.is_unreachable(), "{error}");
 }
 
 #[test]
-fn a_dead_endpoint_is_asked_once_and_given_up_soon() {
+fn an_unreachable_endpoint_is_tried_only_once() {
     // A port that nobody listens on.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let cache = tempfile::tempdir().unwrap();

@@ -6,16 +6,16 @@ use std::path::Path;
 use disk::sha256_hex;
 use fetch::{FetchError, RepoRef};
 
-use crate::server::{Behaviour, COMMIT, NEXT_COMMIT, git_sha1};
-use crate::{World, long_content, unfinished};
+use crate::server::{Behavior, COMMIT, NEXT_COMMIT, git_sha1};
+use crate::{TestHub, long_content, unfinished};
 
 #[test]
-fn a_small_file_lies_as_python_would_put_it() {
-    let world = World::new("models/owner/name", "main", &[("config.json", b"{}")], Behaviour::default());
+fn a_small_file_is_cached_in_the_layout_of_huggingface_hub() {
+    let test_hub = TestHub::new("models/owner/name", "main", &[("config.json", b"{}")], Behavior::default());
     let repo = RepoRef::model("owner/name").unwrap();
-    let path = world.hub.file(&repo, "config.json").unwrap();
+    let path = test_hub.hub.file(&repo, "config.json").unwrap();
 
-    let folder = world.cache.path().join("models--owner--name");
+    let folder = test_hub.cache.path().join("models--owner--name");
     assert_eq!(path, folder.join("snapshots").join(COMMIT).join("config.json"));
     assert_eq!(fs::read(&path).unwrap(), b"{}");
     assert_eq!(fs::read_to_string(folder.join("refs/main")).unwrap(), COMMIT);
@@ -23,38 +23,38 @@ fn a_small_file_lies_as_python_would_put_it() {
     assert!(folder.join(&blob).is_file());
     #[cfg(unix)]
     assert_eq!(fs::read_link(&path).unwrap(), Path::new("../..").join(blob));
-    assert_eq!(world.hub.commit(&repo).unwrap(), COMMIT);
+    assert_eq!(test_hub.hub.commit(&repo).unwrap(), COMMIT);
 }
 
 #[test]
-fn a_second_run_asks_nothing() {
+fn a_second_run_sends_no_request() {
     let files: [(&str, &[u8]); 2] = [("a.txt", b"a"), ("b.txt", b"b")];
-    let world = World::new("models/name", "main", &files, Behaviour::default());
+    let test_hub = TestHub::new("models/name", "main", &files, Behavior::default());
     let repo = RepoRef::model("name").unwrap();
-    world.hub.file(&repo, "a.txt").unwrap();
-    assert_eq!(world.hub.optional_file(&repo, "absent.txt").unwrap(), None);
+    test_hub.hub.file(&repo, "a.txt").unwrap();
+    assert_eq!(test_hub.hub.optional_file(&repo, "absent.txt").unwrap(), None);
     // The commit is asked for once, each file once.
-    assert_eq!(world.server.seen().len(), 3);
+    assert_eq!(test_hub.server.seen().len(), 3);
 
-    let again = world.hub_with(|_| ());
+    let again = test_hub.hub_with(|_| ());
     again.file(&repo, "a.txt").unwrap();
     assert_eq!(again.optional_file(&repo, "absent.txt").unwrap(), None);
-    assert!(world.server.seen().is_empty());
-    assert!(world.cache.path().join("models--name/.no_exist").join(COMMIT).join("absent.txt").is_file());
+    assert!(test_hub.server.seen().is_empty());
+    assert!(test_hub.cache.path().join("models--name/.no_exist").join(COMMIT).join("absent.txt").is_file());
 }
 
 #[test]
 fn a_large_file_comes_from_the_storage_without_the_token() {
     let content = long_content();
-    let behaviour = Behaviour { large: ".safetensors", token: Some("hf_right"), ..Behaviour::default() };
-    let world = World::new("models/owner/name", "main", &[("model.safetensors", &content)], behaviour);
-    let hub = world.hub_with(|settings| settings.token = Some("hf_right".to_owned()));
+    let behavior = Behavior { large: ".safetensors", token: Some("hf_right"), ..Behavior::default() };
+    let test_hub = TestHub::new("models/owner/name", "main", &[("model.safetensors", &content)], behavior);
+    let hub = test_hub.hub_with(|settings| settings.token = Some("hf_right".to_owned()));
     let path = hub.file(&RepoRef::model("owner/name").unwrap(), "model.safetensors").unwrap();
 
     assert_eq!(fs::read(&path).unwrap(), content);
-    let blob = world.cache.path().join("models--owner--name/blobs").join(sha256_hex(&content));
+    let blob = test_hub.cache.path().join("models--owner--name/blobs").join(sha256_hex(&content));
     assert!(blob.is_file(), "the blob is not named by the linked digest");
-    for seen in world.server.seen() {
+    for seen in test_hub.server.seen() {
         let expected = (!seen.storage).then(|| "Bearer hf_right".to_owned());
         assert_eq!(seen.authorization, expected, "{}", seen.path);
     }
@@ -62,93 +62,93 @@ fn a_large_file_comes_from_the_storage_without_the_token() {
 
 #[test]
 fn a_relative_redirect_is_followed() {
-    let behaviour = Behaviour { relative_redirect: true, ..Behaviour::default() };
-    let world = World::new("models/name", "main", &[("vocab.txt", b"[PAD]")], behaviour);
-    let path = world.hub.file(&RepoRef::model("name").unwrap(), "vocab.txt").unwrap();
+    let behavior = Behavior { relative_redirect: true, ..Behavior::default() };
+    let test_hub = TestHub::new("models/name", "main", &[("vocab.txt", b"[PAD]")], behavior);
+    let path = test_hub.hub.file(&RepoRef::model("name").unwrap(), "vocab.txt").unwrap();
     assert_eq!(fs::read(path).unwrap(), b"[PAD]");
 }
 
 #[test]
 fn a_data_set_at_a_revision_with_slashes() {
     let files: [(&str, &[u8]); 2] = [("ptb/train/0000.parquet", b"PAR1"), ("ptb/odd name.txt", b"odd")];
-    let world = World::new("datasets/stanfordnlp/sst", "refs/convert/parquet", &files, Behaviour::default());
+    let test_hub = TestHub::new("datasets/stanfordnlp/sst", "refs/convert/parquet", &files, Behavior::default());
     let repo = RepoRef::dataset("stanfordnlp/sst@refs/convert/parquet").unwrap();
-    let path = world.hub.file(&repo, "ptb/train/0000.parquet").unwrap();
+    let path = test_hub.hub.file(&repo, "ptb/train/0000.parquet").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"PAR1");
-    assert_eq!(fs::read(world.hub.file(&repo, "ptb/odd name.txt").unwrap()).unwrap(), b"odd");
+    assert_eq!(fs::read(test_hub.hub.file(&repo, "ptb/odd name.txt").unwrap()).unwrap(), b"odd");
 
-    let folder = world.cache.path().join("datasets--stanfordnlp--sst");
+    let folder = test_hub.cache.path().join("datasets--stanfordnlp--sst");
     assert_eq!(fs::read_to_string(folder.join("refs/refs/convert/parquet")).unwrap(), COMMIT);
     assert!(path.ends_with(format!("snapshots/{COMMIT}/ptb/train/0000.parquet")));
-    assert_eq!(world.hub.list(&repo).unwrap(), ["ptb/odd name.txt", "ptb/train/0000.parquet"]);
+    assert_eq!(test_hub.hub.list(&repo).unwrap(), ["ptb/odd name.txt", "ptb/train/0000.parquet"]);
 }
 
 #[test]
-fn a_commit_as_revision_needs_no_question() {
-    let world = World::new("models/name", "main", &[("a.txt", b"a")], Behaviour::default());
+fn a_commit_as_revision_needs_no_request() {
+    let test_hub = TestHub::new("models/name", "main", &[("a.txt", b"a")], Behavior::default());
     let repo = RepoRef::model(&format!("name@{COMMIT}")).unwrap();
-    world.hub.file(&repo, "a.txt").unwrap();
-    assert_eq!(world.server.seen().len(), 1);
-    assert!(!world.cache.path().join("models--name/refs").exists());
+    test_hub.hub.file(&repo, "a.txt").unwrap();
+    assert_eq!(test_hub.server.seen().len(), 1);
+    assert!(!test_hub.cache.path().join("models--name/refs").exists());
 }
 
 #[test]
 fn a_branch_that_moved_on_is_asked_for_again_when_a_file_is_missing() {
-    let world = World::new("models/name", "main", &[("old.txt", b"old")], Behaviour::default());
+    let test_hub = TestHub::new("models/name", "main", &[("old.txt", b"old")], Behavior::default());
     let repo = RepoRef::model("name").unwrap();
-    world.hub.file(&repo, "old.txt").unwrap();
-    world.server.change(|behaviour| {
-        behaviour.commit = NEXT_COMMIT.to_owned();
-        behaviour.repos[0].2.insert("new.txt".to_owned(), b"new".to_vec());
+    test_hub.hub.file(&repo, "old.txt").unwrap();
+    test_hub.server.change(|behavior| {
+        behavior.commit = NEXT_COMMIT.to_owned();
+        behavior.repos[0].2.insert("new.txt".to_owned(), b"new".to_vec());
     });
-    let path = world.hub.file(&repo, "new.txt").unwrap();
+    let path = test_hub.hub.file(&repo, "new.txt").unwrap();
     assert!(path.ends_with(format!("{NEXT_COMMIT}/new.txt")));
-    assert_eq!(world.hub.commit(&repo).unwrap(), NEXT_COMMIT);
+    assert_eq!(test_hub.hub.commit(&repo).unwrap(), NEXT_COMMIT);
 }
 
 #[test]
 fn offline_uses_the_cache_and_nothing_else() {
-    let world = World::new("models/name", "main", &[("a.txt", b"a"), ("b.txt", b"b")], Behaviour::default());
+    let test_hub = TestHub::new("models/name", "main", &[("a.txt", b"a"), ("b.txt", b"b")], Behavior::default());
     let repo = RepoRef::model("name").unwrap();
-    world.hub.file(&repo, "a.txt").unwrap();
-    world.server.seen();
+    test_hub.hub.file(&repo, "a.txt").unwrap();
+    test_hub.server.seen();
 
-    let offline = world.hub_with(|settings| settings.offline = true);
+    let offline = test_hub.hub_with(|settings| settings.offline = true);
     assert_eq!(fs::read(offline.file(&repo, "a.txt").unwrap()).unwrap(), b"a");
     assert_eq!(offline.list(&repo).unwrap(), ["a.txt"]);
     let error = offline.file(&repo, "b.txt").unwrap_err();
     assert!(matches!(error, FetchError::Offline { .. }) && error.is_unreachable());
     let message = error.to_string();
-    for part in ["b.txt", "name", "main", "HF_HUB_OFFLINE", world.cache.path().to_str().unwrap()] {
+    for part in ["b.txt", "name", "main", "HF_HUB_OFFLINE", test_hub.cache.path().to_str().unwrap()] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
-    assert!(world.server.seen().is_empty());
+    assert!(test_hub.server.seen().is_empty());
 }
 
 #[test]
 fn two_at_once_fetch_a_file_once() {
     let content = long_content();
-    let behaviour = Behaviour { large: ".safetensors", ..Behaviour::default() };
-    let world = World::new("models/name", "main", &[("model.safetensors", &content)], behaviour);
+    let behavior = Behavior { large: ".safetensors", ..Behavior::default() };
+    let test_hub = TestHub::new("models/name", "main", &[("model.safetensors", &content)], behavior);
     let repo = RepoRef::model("name").unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let path = world.hub.file(&repo, "model.safetensors").unwrap();
+                let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
                 assert_eq!(fs::read(path).unwrap(), content);
             });
         }
     });
-    assert_eq!(unfinished(world.cache.path()), [""; 0]);
+    assert_eq!(unfinished(test_hub.cache.path()), [""; 0]);
 }
 
 #[test]
 fn paths_that_leave_the_repository_are_refused() {
-    let world = World::new("models/name", "main", &[("a.txt", b"a")], Behaviour::default());
+    let test_hub = TestHub::new("models/name", "main", &[("a.txt", b"a")], Behavior::default());
     let repo = RepoRef::model("name").unwrap();
     for path in ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a\\b", "."] {
-        let error = world.hub.file(&repo, path).expect_err(path);
+        let error = test_hub.hub.file(&repo, path).expect_err(path);
         assert!(matches!(error, FetchError::BadName { .. }), "{path}: {error}");
     }
-    assert!(world.server.seen().is_empty());
+    assert!(test_hub.server.seen().is_empty());
 }

@@ -11,22 +11,22 @@ use std::path::Path;
 
 use fetch::Hub;
 use fetch::hub::HubSettings;
-use server::{Behaviour, Server};
+use server::{Behavior, Server};
 
 /// A Hub with one repository, whose cache is a temporary folder.
-struct World {
+struct TestHub {
     server: Server,
     hub: Hub,
     cache: tempfile::TempDir,
 }
 
-impl World {
+impl TestHub {
     /// `repo` is `models/NAME` or `datasets/NAME`.
-    fn new(repo: &str, revision: &str, files: &[(&str, &[u8])], behaviour: Behaviour) -> Self {
+    fn new(repo: &str, revision: &str, files: &[(&str, &[u8])], behavior: Behavior) -> Self {
         let files: BTreeMap<_, _> =
             files.iter().map(|(name, content)| ((*name).to_owned(), content.to_vec())).collect();
         let repos = vec![(repo.to_owned(), revision.to_owned(), files)];
-        let server = Server::start(Behaviour { repos, ..behaviour });
+        let server = Server::start(Behavior { repos, ..behavior });
         let cache = tempfile::tempdir().unwrap();
         let hub = hub(&server.endpoint, cache.path(), |_| ());
         Self { server, hub, cache }

@@ -5,8 +5,8 @@ use std::process::Command;
 use fetch::pretrained_model::hub_model;
 use fetch::{FetchError, ModelOrigin};
 
-use crate::World;
-use crate::server::{Behaviour, COMMIT};
+use crate::TestHub;
+use crate::server::{Behavior, COMMIT};
 
 const MODEL: [(&str, &[u8]); 5] = [
     ("config.json", b"{}"),
@@ -18,8 +18,8 @@ const MODEL: [(&str, &[u8]); 5] = [
 
 #[test]
 fn a_model_brings_what_it_has_and_no_pickle() {
-    let world = World::new("models/owner/tiny", "main", &MODEL, Behaviour::default());
-    let found = hub_model(&world.hub, "owner/tiny").unwrap();
+    let test_hub = TestHub::new("models/owner/tiny", "main", &MODEL, Behavior::default());
+    let found = hub_model(&test_hub.hub, "owner/tiny").unwrap();
     assert_eq!(found.name, "owner/tiny");
     assert_eq!(found.origin, ModelOrigin::Hub { revision: COMMIT.to_owned() });
     assert_eq!(found.note, None);
@@ -30,38 +30,38 @@ fn a_model_brings_what_it_has_and_no_pickle() {
     files.sort();
     assert_eq!(files, ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]);
 
-    world.server.seen();
-    assert_eq!(hub_model(&world.hub, "owner/tiny").unwrap(), found);
-    assert!(world.server.seen().is_empty(), "the second run asked the network");
-    let offline = world.hub_with(|settings| settings.offline = true);
+    test_hub.server.seen();
+    assert_eq!(hub_model(&test_hub.hub, "owner/tiny").unwrap(), found);
+    assert!(test_hub.server.seen().is_empty(), "the second run asked the network");
+    let offline = test_hub.hub_with(|settings| settings.offline = true);
     assert_eq!(hub_model(&offline, "owner/tiny").unwrap(), found);
 }
 
 #[test]
-fn a_revision_is_honoured() {
-    let world = World::new("models/owner/tiny", "refs/pr/3", &MODEL, Behaviour::default());
-    hub_model(&world.hub, "owner/tiny@refs/pr/3").unwrap();
-    let error = hub_model(&world.hub, "owner/tiny").unwrap_err();
+fn a_revision_is_honored() {
+    let test_hub = TestHub::new("models/owner/tiny", "refs/pr/3", &MODEL, Behavior::default());
+    hub_model(&test_hub.hub, "owner/tiny@refs/pr/3").unwrap();
+    let error = hub_model(&test_hub.hub, "owner/tiny").unwrap_err();
     assert!(matches!(error, FetchError::NoSuchRepo { .. }), "{error}");
 }
 
 #[test]
 fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
     let files: [(&str, &[u8]); 3] = [("config.json", b"{}"), ("pytorch_model.bin", b"x"), ("vocab.txt", b"x")];
-    let world = World::new("models/owner/old", "main", &files, Behaviour::default());
-    let error = hub_model(&world.hub, "owner/old").unwrap_err().to_string();
+    let test_hub = TestHub::new("models/owner/old", "main", &files, Behavior::default());
+    let error = hub_model(&test_hub.hub, "owner/old").unwrap_err().to_string();
     for part in ["owner/old", "pytorch_model.bin", "save_pretrained", "NAME@REVISION"] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }
-    assert!(world.server.seen().iter().all(|seen| !seen.path.contains("pytorch_model.bin")));
+    assert!(test_hub.server.seen().iter().all(|seen| !seen.path.contains("pytorch_model.bin")));
 
     let files: [(&str, &[u8]); 3] = [("config.json", b"{}"), ("model.safetensors.index.json", b"{}"), ("a", b"x")];
-    let world = World::new("models/owner/big", "main", &files, Behaviour::default());
-    let error = hub_model(&world.hub, "owner/big").unwrap_err();
+    let test_hub = TestHub::new("models/owner/big", "main", &files, Behavior::default());
+    let error = hub_model(&test_hub.hub, "owner/big").unwrap_err();
     assert!(matches!(error, FetchError::Sharded { .. }), "{error}");
 
-    let world = World::new("models/owner/bare", "main", &MODEL[..2], Behaviour::default());
-    let error = hub_model(&world.hub, "owner/bare").unwrap_err().to_string();
+    let test_hub = TestHub::new("models/owner/bare", "main", &MODEL[..2], Behavior::default());
+    let error = hub_model(&test_hub.hub, "owner/bare").unwrap_err().to_string();
     assert!(error.contains("tokenizer.json (or vocab.txt) missing"), "{error}");
 }
 
@@ -76,15 +76,15 @@ fn from_the_environment() {
 
 #[test]
 fn the_environment_leads_to_the_server_and_the_cache() {
-    let behaviour = Behaviour { token: Some("hf_right"), large: ".safetensors", ..Behaviour::default() };
-    let world = World::new("models/owner/tiny", "main", &MODEL, behaviour);
-    let hf_home = world.cache.path().join("hf-home");
+    let behavior = Behavior { token: Some("hf_right"), large: ".safetensors", ..Behavior::default() };
+    let test_hub = TestHub::new("models/owner/tiny", "main", &MODEL, behavior);
+    let hf_home = test_hub.cache.path().join("hf-home");
     let run = |offline: &str| {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "pretrained_model::from_the_environment", "--nocapture"])
             .env_remove("HF_HUB_CACHE")
             .env_remove("HUGGINGFACE_HUB_CACHE")
-            .env("HF_ENDPOINT", &world.server.endpoint)
+            .env("HF_ENDPOINT", &test_hub.server.endpoint)
             .env("HF_HOME", &hf_home)
             .env("HF_TOKEN", "hf_right")
             .env("HF_HUB_OFFLINE", offline)
@@ -95,12 +95,12 @@ fn the_environment_leads_to_the_server_and_the_cache() {
     };
     let (success, text) = run("1");
     assert!(!success && text.contains("HF_HUB_OFFLINE is set"), "{text}");
-    assert!(world.server.seen().is_empty());
+    assert!(test_hub.server.seen().is_empty());
     let (success, text) = run("0");
     let folder = hf_home.join("hub/models--owner--tiny/snapshots").join(COMMIT);
     assert!(success && text.contains(&format!("FOLDER {}", folder.display())), "{text}");
-    assert!(!world.server.seen().is_empty());
+    assert!(!test_hub.server.seen().is_empty());
     let (success, text) = run("1");
     assert!(success, "{text}");
-    assert!(world.server.seen().is_empty());
+    assert!(test_hub.server.seen().is_empty());
 }

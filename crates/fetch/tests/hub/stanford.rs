@@ -6,8 +6,8 @@ use std::io::{Cursor, Write};
 use fetch::FetchError;
 use fetch::stanford::treebank_from;
 
-use crate::World;
-use crate::server::{Behaviour, COMMIT};
+use crate::TestHub;
+use crate::server::{Behavior, COMMIT};
 
 const TREES: [(&str, &str); 4] = [
     ("trees/train.txt", "(3 (2 A) (2 film))\n"),
@@ -25,28 +25,28 @@ fn zip(members: &[(&str, &str)]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn world(content: &[u8], behaviour: Behaviour) -> (World, String) {
-    let world = World::new("models/x", "main", &[("trees.zip", content)], behaviour);
-    let url = format!("{}/x/resolve/{COMMIT}/trees.zip", world.server.endpoint);
-    (world, url)
+fn test_hub(content: &[u8], behavior: Behavior) -> (TestHub, String) {
+    let test_hub = TestHub::new("models/x", "main", &[("trees.zip", content)], behavior);
+    let url = format!("{}/x/resolve/{COMMIT}/trees.zip", test_hub.server.endpoint);
+    (test_hub, url)
 }
 
 #[test]
 fn the_treebank_is_fetched_once() {
-    let (world, url) = world(&zip(&TREES), Behaviour { cut_after: Some((100, 1)), ..Behaviour::default() });
-    let folder = treebank_from(&url, world.cache.path()).unwrap();
+    let (test_hub, url) = test_hub(&zip(&TREES), Behavior { cut_after: Some((100, 1)), ..Behavior::default() });
+    let folder = treebank_from(&url, test_hub.cache.path()).unwrap();
     for (member, content) in &TREES[..3] {
         let name = member.strip_prefix("trees/").unwrap();
         assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), *content);
     }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
-    world.server.seen();
-    assert_eq!(treebank_from(&url, world.cache.path()).unwrap(), folder);
-    assert!(world.server.seen().is_empty());
+    test_hub.server.seen();
+    assert_eq!(treebank_from(&url, test_hub.cache.path()).unwrap(), folder);
+    assert!(test_hub.server.seen().is_empty());
 }
 
 #[test]
-fn what_is_not_the_treebank_leaves_nothing_behind() {
+fn an_archive_without_the_treebank_leaves_no_files() {
     let mut text = TREES;
     text[1].1 = "just a sentence\n";
     let mut hostile = TREES.to_vec();
@@ -59,11 +59,11 @@ fn what_is_not_the_treebank_leaves_nothing_behind() {
         (zip(&hostile), "points outside"),
         (cut, "not a readable zip"),
     ] {
-        let (world, url) = world(&content, Behaviour::default());
-        let error = treebank_from(&url, world.cache.path()).unwrap_err();
+        let (test_hub, url) = test_hub(&content, Behavior::default());
+        let error = treebank_from(&url, test_hub.cache.path()).unwrap_err();
         assert!(matches!(error, FetchError::Archive { .. }) && !error.is_unreachable(), "{error}");
         assert!(error.to_string().contains(reason), "{reason} is not in: {error}");
-        let left: Vec<_> = fs::read_dir(world.cache.path().join("stanford"))
+        let left: Vec<_> = fs::read_dir(test_hub.cache.path().join("stanford"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
@@ -73,10 +73,10 @@ fn what_is_not_the_treebank_leaves_nothing_behind() {
 
 #[test]
 fn a_web_page_and_a_missing_archive_are_named() {
-    let (page, url) = world(&zip(&TREES), Behaviour { web_page: true, ..Behaviour::default() });
+    let (page, url) = test_hub(&zip(&TREES), Behavior { web_page: true, ..Behavior::default() });
     let error = treebank_from(&url, page.cache.path()).unwrap_err();
     assert!(matches!(error, FetchError::WebPage { .. }), "{error}");
-    let (absent, _) = world(&zip(&TREES), Behaviour::default());
+    let (absent, _) = test_hub(&zip(&TREES), Behavior::default());
     let url = format!("{}/nothing.zip", absent.server.endpoint);
     let error = treebank_from(&url, absent.cache.path()).unwrap_err().to_string();
     assert!(error.contains("404") && error.contains("nothing.zip"), "{error}");

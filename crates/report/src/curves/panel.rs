@@ -139,7 +139,7 @@ mod tests {
     use crate::ticks::decimal;
 
     #[test]
-    fn only_whole_steps_are_labelled() {
+    fn only_whole_steps_are_labeled() {
         assert_eq!([0.0, 100.0, 2.5].map(|v| step(&v)), ["0", "100", ""]);
     }
 

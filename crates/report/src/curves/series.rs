@@ -15,7 +15,7 @@ pub(super) fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.iter().map(average).collect()
 }
 
-/// At most `most` points: means of neighbours, but the first and the last as they are.
+/// At most `most` points: means of neighbors, but the first and the last as they are.
 pub(crate) fn thinned(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
     let [first, between @ .., last] = points else {
         return points.to_vec();

@@ -16,10 +16,10 @@ use crate::page::Section;
 use crate::ticks::{self, Tick};
 
 /// With more trials than this, they share rows.
-const MOST_ROWS: usize = 40;
+const MAX_ROWS: usize = 40;
 /// The rows' height together, in pixels, and that of one.
-const MOST_HEIGHT: f64 = 520.0;
-const HIGHEST_ROW: f64 = 18.0;
+const MAX_HEIGHT: f64 = 520.0;
+const MAX_ROW_HEIGHT: f64 = 18.0;
 
 /// A trial's time, in seconds since the start of the study, and the row it is drawn in.
 struct TrialSpan<'a> {
@@ -30,7 +30,7 @@ struct TrialSpan<'a> {
 }
 
 pub(super) fn section(view: &PageView) -> Result<Section> {
-    Ok(Section::new("What it cost", content(view)?))
+    Ok(Section::new("Time of the trials", content(view)?))
 }
 
 fn content(view: &PageView) -> Result<Html> {
@@ -39,7 +39,7 @@ fn content(view: &PageView) -> Result<Html> {
         return Ok(Html::default());
     }
     let rows = spans.iter().map(|span| span.row + 1).max().unwrap_or(1);
-    let height = (MOST_HEIGHT / rows as f64).min(HIGHEST_ROW);
+    let height = (MAX_HEIGHT / rows as f64).min(MAX_ROW_HEIGHT);
     let start = spans.iter().map(|span| span.from).fold(0.0, f64::min);
     let end = spans.iter().map(|span| span.to).fold(0.0, f64::max);
     let labels = row_labels(&spans, height);
@@ -47,7 +47,7 @@ fn content(view: &PageView) -> Result<Html> {
     let frame = Frame::new(size, &labels, 44.0);
     let (unit, name) = unit(end);
     let numbers = ticks::round_numbers(start / unit, end / unit, 10);
-    let across = ticks::labelled(&numbers, |number| between(start, end, number * unit));
+    let across = ticks::labeled(&numbers, |number| between(start, end, number * unit));
     let across = ticks::spaced(across, frame.width(), &TICK);
 
     let mut marks = Marks::default();
@@ -62,7 +62,7 @@ fn content(view: &PageView) -> Result<Html> {
     let title = "Trials over time";
     let outcomes = [Complete, Pruned, Failed, Running].map(|outcome| (outcome, Swatch::Bar));
     let drawn: Vec<&StudyTrial> = spans.iter().map(|span| span.trial).collect();
-    let words = in_words(view, &spans);
+    let words = summary_text(view, &spans);
     let picture = canvas::layered(
         size,
         (title, &words),
@@ -75,7 +75,7 @@ fn content(view: &PageView) -> Result<Html> {
         marks.svg(),
         |_| Ok(()),
     )?;
-    let rows = match spans.len() > MOST_ROWS {
+    let rows = match spans.len() > MAX_ROWS {
         true => " Trials share rows in the picture: each takes the first that is free when it starts.",
         false => "",
     };
@@ -90,7 +90,7 @@ fn spans<'a>(view: &PageView<'a>) -> Vec<TrialSpan<'a>> {
     };
     let mut spans: Vec<TrialSpan> = view.trials.iter().filter_map(span).collect();
     spans.sort_by(|a, b| a.from.total_cmp(&b.from).then(a.trial.number.cmp(&b.trial.number)));
-    let share = spans.len() > MOST_ROWS;
+    let share = spans.len() > MAX_ROWS;
     let mut ends: Vec<f64> = Vec::new();
     for (place, span) in spans.iter_mut().enumerate() {
         let free = ends.iter().position(|end| *end <= span.from);
@@ -105,7 +105,7 @@ fn spans<'a>(view: &PageView<'a>) -> Vec<TrialSpan<'a>> {
 
 /// The trial numbers beside the rows, if each trial has its own row that is high enough.
 fn row_labels(spans: &[TrialSpan], height: f64) -> Vec<Tick> {
-    if spans.len() > MOST_ROWS {
+    if spans.len() > MAX_ROWS {
         return Vec::new();
     }
     let every = (12.0 / height).ceil() as usize;
@@ -122,7 +122,7 @@ fn write_labels(area: &Area, frame: &Frame, labels: &[Tick]) -> Result<()> {
     Ok(())
 }
 
-fn in_words(view: &PageView, spans: &[TrialSpan]) -> String {
+fn summary_text(view: &PageView, spans: &[TrialSpan]) -> String {
     let sum = |included: &dyn Fn(StudyOutcome) -> bool| {
         let included = spans.iter().filter(|span| included(span.trial.outcome));
         included.map(|span| span.to - span.from).sum::<f64>()

@@ -15,7 +15,7 @@ use crate::ticks::{self, Tick};
 
 const HEIGHT: u32 = 340;
 /// The height without values, with only an axis.
-const LOW: u32 = 130;
+const EMPTY_HEIGHT: u32 = 130;
 
 pub(super) fn section(view: &PageView) -> Result<Section> {
     Ok(Section::new("How the search went", content(view)?))
@@ -28,7 +28,7 @@ fn content(view: &PageView) -> Result<Html> {
     let (first, last) = (first.number as f64, last.number as f64);
     let place = |number: f64| between(first - 0.5, last + 0.5, number);
     let up = view.values.as_ref().map_or_else(Vec::new, |values| values.ticks(6));
-    let frame = Frame::new((WIDTH, if up.is_empty() { LOW } else { HEIGHT }), &up, 44.0);
+    let frame = Frame::new((WIDTH, if up.is_empty() { EMPTY_HEIGHT } else { HEIGHT }), &up, 44.0);
     let across = numbers(first, last, place);
     let across = ticks::spaced(across, frame.width(), &TICK);
 
@@ -113,7 +113,7 @@ fn caption(view: &PageView) -> Html {
     if view.values.is_none() {
         sentences.push("No trial has a value.".to_owned());
     }
-    sentences.extend(view.values.as_ref().map(|values| values.beyond_in_words("values")));
+    sentences.extend(view.values.as_ref().map(|values| values.outliers_text("values")));
     sentences.retain(|sentence| !sentence.is_empty());
     html::caption(&sentences.join(" "))
 }

@@ -22,7 +22,7 @@ const NAME_WIDTH: f64 = 260.0;
 const PERCENT_WIDTH: f64 = 64.0;
 
 /// With fewer complete trials than this the shares are rough.
-const MANY: usize = 30;
+const MIN_RELIABLE_TRIALS: usize = 30;
 
 pub(super) fn section(view: &PageView) -> Result<Section> {
     Ok(Section::new("What mattered", content(view)?))
@@ -66,7 +66,7 @@ fn content(view: &PageView) -> Result<Html> {
         view.metric()
     );
     let complete = view.count(StudyOutcome::Complete);
-    if complete < MANY {
+    if complete < MIN_RELIABLE_TRIALS {
         reading += &format!(" There are only {complete} complete trials, so the shares are rough.");
     }
     Ok(html::figure(&picture) + html::caption(&reading))

@@ -17,7 +17,7 @@ use crate::ticks;
 
 const HEIGHT: u32 = 360;
 /// All curves together get about so many points.
-const MOST_POINTS: usize = 20_000;
+const MAX_POINTS: usize = 20_000;
 
 /// The finite points of a trial's curve, by epochs.
 struct Curve<'a> {
@@ -43,13 +43,13 @@ fn content(view: &PageView) -> Result<Html> {
     let up = values.ticks(6);
     let frame = Frame::new((WIDTH, HEIGHT), &up, 44.0);
     let numbers = ticks::round_numbers(first, last, 10);
-    let across = ticks::labelled(&numbers, |number| between(first, last, number));
+    let across = ticks::labeled(&numbers, |number| between(first, last, number));
     let across = ticks::spaced(across, frame.width(), &TICK);
 
     let mut marks = Marks::default();
     let place = |&(epochs, value): &(f64, f64)| (between(first, last, epochs), values.place_beyond(value));
     for curve in &curves {
-        let inside = along_edges(&curve.points.iter().map(place).collect::<Vec<_>>());
+        let inside = clipped_line(&curve.points.iter().map(place).collect::<Vec<_>>());
         draw(view, &mut marks, curve, &inside.iter().map(|&(x, y)| (frame.x(x), frame.y(y))).collect::<Vec<_>>());
     }
     let title = format!("{} by epoch", view.metric_first());
@@ -66,12 +66,12 @@ fn content(view: &PageView) -> Result<Html> {
         marks.svg(),
         |_| Ok(()),
     )?;
-    Ok(html::figure(&picture) + html::caption(&values.beyond_in_words("points")))
+    Ok(html::figure(&picture) + html::caption(&values.outliers_text("points")))
 }
 
 /// All curves in the order in which they're drawn: the winner over complete trials over the rest.
 fn curves<'a>(view: &PageView<'a>) -> Vec<Curve<'a>> {
-    let most = (MOST_POINTS / view.trials.len().max(1)).max(20);
+    let most = (MAX_POINTS / view.trials.len().max(1)).max(20);
     let curve = |trial: &'a StudyTrial| {
         let finite = trial.curve.iter().filter(|(epochs, value)| epochs.is_finite() && value.is_finite());
         let mut points: Vec<(f64, f64)> = finite.copied().collect();
@@ -85,7 +85,7 @@ fn curves<'a>(view: &PageView<'a>) -> Vec<Curve<'a>> {
 }
 
 /// A line that runs along the edges, 0 and 1, where it would lead beyond them, and crosses them where it would.
-fn along_edges(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+fn clipped_line(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut along: Vec<(f64, f64)> = Vec::new();
     let mut before: Option<(f64, f64)> = None;
     for &(x, y) in points {
@@ -132,12 +132,12 @@ mod tests {
 
     #[test]
     fn lines_cross_the_edges_where_they_would_and_run_along_them() {
-        assert_eq!(along_edges(&[(0.0, 0.2), (1.0, 0.8)]), [(0.0, 0.2), (1.0, 0.8)]);
-        assert_eq!(along_edges(&[(0.0, -1.0), (1.0, 1.0)]), [(0.0, 0.0), (0.5, 0.0), (1.0, 1.0)]);
-        let both = along_edges(&[(0.0, 2.0), (1.0, -2.0)]);
+        assert_eq!(clipped_line(&[(0.0, 0.2), (1.0, 0.8)]), [(0.0, 0.2), (1.0, 0.8)]);
+        assert_eq!(clipped_line(&[(0.0, -1.0), (1.0, 1.0)]), [(0.0, 0.0), (0.5, 0.0), (1.0, 1.0)]);
+        let both = clipped_line(&[(0.0, 2.0), (1.0, -2.0)]);
         assert_eq!(both, [(0.0, 1.0), (0.25, 1.0), (0.5, 0.0), (1.0, 0.0)]);
-        assert_eq!(along_edges(&[(0.0, -2.0), (1.0, -1.0)]), [(0.0, 0.0), (1.0, 0.0)]);
-        assert_eq!(along_edges(&[(0.0, f64::NEG_INFINITY), (1.0, 0.5)]), [(0.0, 0.0), (1.0, 0.5)]);
-        assert!(along_edges(&[]).is_empty());
+        assert_eq!(clipped_line(&[(0.0, -2.0), (1.0, -1.0)]), [(0.0, 0.0), (1.0, 0.0)]);
+        assert_eq!(clipped_line(&[(0.0, f64::NEG_INFINITY), (1.0, 0.5)]), [(0.0, 0.0), (1.0, 0.5)]);
+        assert!(clipped_line(&[]).is_empty());
     }
 }

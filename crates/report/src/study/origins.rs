@@ -1,4 +1,4 @@
-//! Where data and weights came from.
+//! Sources of the data and weights.
 
 use super::view::PageView;
 use crate::error::Result;
@@ -6,5 +6,5 @@ use crate::html;
 use crate::page::Section;
 
 pub(super) fn section(view: &PageView) -> Result<Section> {
-    Ok(Section::new("Where data and weights came from", html::pairs(view.page.origins)))
+    Ok(Section::new("Sources of the data and weights", html::pairs(view.page.origins)))
 }

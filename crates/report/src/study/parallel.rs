@@ -25,11 +25,11 @@ const TOP: f64 = 62.0;
 const BOTTOM: f64 = 362.0;
 const HEIGHT: u32 = 384;
 /// Axes are never closer than this: pictures of many parameters are wide, and the page lets them scroll.
-const NARROWEST: f64 = 98.0;
+const MIN_AXIS_DISTANCE: f64 = 98.0;
 /// Space for labels outside the outer axes.
-const OUTSIDE: f64 = 66.0;
+const OUTER_MARGIN: f64 = 66.0;
 /// Words on one axis, if there are more only some are written.
-const MOST_TICKS: usize = 16;
+const MAX_TICKS: usize = 16;
 
 struct Axis {
     x: f64,
@@ -46,14 +46,14 @@ fn content(view: &PageView) -> Result<Html> {
         return Ok(Html::default());
     };
     let parameters = view.page.parameters;
-    let room = (f64::from(WIDTH) - 2.0 * (f64::from(MARGIN) + OUTSIDE)) / parameters.len() as f64;
-    let apart = room.clamp(NARROWEST, 300.0);
-    let x = |axis: usize| f64::from(MARGIN) + OUTSIDE + apart * axis as f64;
-    let width = (x(parameters.len()) + OUTSIDE + f64::from(MARGIN)).ceil() as u32;
+    let room = (f64::from(WIDTH) - 2.0 * (f64::from(MARGIN) + OUTER_MARGIN)) / parameters.len() as f64;
+    let apart = room.clamp(MIN_AXIS_DISTANCE, 300.0);
+    let x = |axis: usize| f64::from(MARGIN) + OUTER_MARGIN + apart * axis as f64;
+    let width = (x(parameters.len()) + OUTER_MARGIN + f64::from(MARGIN)).ceil() as u32;
 
     let scales: Vec<Scale> = parameters.iter().map(|parameter| Scale::new(parameter, &view.trials)).collect();
     let axes = parameters.iter().zip(&scales).enumerate().map(|(index, (parameter, scale))| {
-        let most = if matches!(scale, Scale::Words(_)) { MOST_TICKS } else { 6 };
+        let most = if matches!(scale, Scale::Words(_)) { MAX_TICKS } else { 6 };
         Axis { x: x(index), name: name(&parameter.name, apart - 8.0), ticks: scale.ticks(most) }
     });
     let axes: Vec<Axis> = axes.collect();
@@ -88,7 +88,7 @@ fn content(view: &PageView) -> Result<Html> {
     let figure = if width > WIDTH { html::wide_figure(&picture) } else { html::figure(&picture) };
     let direction = if view.measure.maximize { "more" } else { "less" };
     let reading = format!(
-        "Each line is a trial, coloured by its {}, of which {direction} is better; the winner is thick, pruned trials \
+        "Each line is a trial, colored by its {}, of which {direction} is better; the winner is thick, pruned trials \
          are faint, and a dashed stretch passes parameters that a trial didn't have.",
         view.metric()
     );
@@ -112,7 +112,7 @@ fn name(name: &str, width: f64) -> Vec<String> {
     }
 }
 
-/// The colours beside the axis of values.
+/// The colors beside the axis of values.
 fn draw_shades(marks: &mut Marks, values: &ValueAxis, x: f64) {
     const STEPS: u32 = 50;
     let height = (BOTTOM - TOP) / f64::from(STEPS);
@@ -185,7 +185,7 @@ fn draw_labels(area: &Area, axis: &Axis, room: f64) -> Result<()> {
     Ok(())
 }
 
-/// The same for values, whose ticks stand beyond the colours.
+/// The same for values, whose ticks stand beyond the colors.
 fn draw_value_labels(area: &Area, axis: &Axis) -> Result<()> {
     draw_name(area, axis)?;
     axis.ticks

@@ -77,7 +77,7 @@ impl Scale {
             Self::Linear { low, high } => ticks::round_numbers(*low, *high, most),
             Self::Log { low, high } => ticks::powers(*low, *high, most),
         };
-        // One number, or two that aren't round, are labelled as they are.
+        // One number, or two that aren't round, are labeled as they are.
         let texts =
             if numbers.len() < 2 { numbers.iter().map(|n| short(*n)).collect() } else { ticks::texts(&numbers) };
         let place = |number: &f64| self.place(&ParamSetting::Number(*number)).unwrap_or(0.5);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_axis_goes_by_ratios() {
+    fn a_log_axis_is_logarithmic() {
         let scale = scale(number(1e-6, 1e-4, true), &[]);
         let place = |v| scale.place(&ParamSetting::Number(v));
         assert!((place(1e-5).unwrap() - 0.5).abs() < 1e-9);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_even_and_new_ones_come_last() {
+    fn categories_are_evenly_spaced_and_new_ones_come_last() {
         let known = StudyScale::Words(vec!["16".to_owned(), "32".to_owned()]);
         let scale = scale(
             known,

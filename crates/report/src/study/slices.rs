@@ -26,7 +26,7 @@ const HEIGHT: u32 = 220;
 const HORIZONTAL_TICKS: f64 = 30.0;
 const VERTICAL_TICKS: f64 = 88.0;
 /// The least width of a vertical word, in pixels.
-const NARROWEST: f64 = 13.0;
+const MIN_WORD_WIDTH: f64 = 13.0;
 /// Dots keep this share of the width away from the edges.
 const INSET: f64 = 0.04;
 /// Dots of one word spread over this share of its part.
@@ -107,7 +107,7 @@ impl Across {
         };
         let part = width / words.len().max(1) as f64;
         let vertical = !words.iter().all(|word| TICK.width(word) <= part - 6.0);
-        let most = if vertical { (width / NARROWEST) as usize } else { words.len() };
+        let most = if vertical { (width / MIN_WORD_WIDTH) as usize } else { words.len() };
         let longest = words.iter().map(|word| TICK.width(word)).fold(0.0, f64::max);
         let below = if vertical { (longest + 16.0).clamp(HORIZONTAL_TICKS, VERTICAL_TICKS) } else { HORIZONTAL_TICKS };
         Self { ticks: scale.ticks(most), vertical, below }

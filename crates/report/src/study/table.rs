@@ -12,9 +12,9 @@ use crate::error::Result;
 use crate::html::{self, Html};
 use crate::page::Section;
 
-const MOST_ROWS: usize = 200;
+const MAX_ROWS: usize = 200;
 /// Longer errors are cut.
-const MOST_CHARACTERS: usize = 300;
+const MAX_CHARACTERS: usize = 300;
 
 pub(super) fn section(view: &PageView) -> Result<Section> {
     Ok(Section::new("All trials", content(view)))
@@ -36,12 +36,12 @@ fn content(view: &PageView) -> Html {
         let _ = write!(html, "<th scope=\"col\"{class}>{}</th>", escape(head));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
-    for trial in trials.iter().take(MOST_ROWS) {
+    for trial in trials.iter().take(MAX_ROWS) {
         row(&mut html, view, trial, &names, errors);
     }
     html.push_str("</tbody>\n</table></div>\n");
-    let cut = match trials.len() > MOST_ROWS {
-        true => format!("The first {MOST_ROWS} of {} trials, the best first.", trials.len()),
+    let cut = match trials.len() > MAX_ROWS {
+        true => format!("The first {MAX_ROWS} of {} trials, the best first.", trials.len()),
         false => String::new(),
     };
     Html::from_escaped(html) + html::caption(&cut)
@@ -98,7 +98,7 @@ fn row(html: &mut String, view: &PageView, trial: &StudyTrial, names: &[&str], e
     }
     if errors {
         let error = trial.error.as_deref().unwrap_or_default();
-        let shown: String = error.chars().take(MOST_CHARACTERS).collect();
+        let shown: String = error.chars().take(MAX_CHARACTERS).collect();
         let cut = if shown.len() < error.len() { "…" } else { "" };
         let _ = write!(html, "<td class=\"error\">{}{cut}</td>", escape(&shown));
     }

@@ -3,13 +3,13 @@
 use crate::ticks::{self, Tick};
 
 /// With fewer complete trials than this, all values are on the axis.
-const FEW: usize = 8;
+const MIN_TRIALS_FOR_OUTLIERS: usize = 8;
 /// The axis reaches this many times as far down from the best as the middle trial does.
-const REACH: f64 = 6.0;
+const MAX_DISTANCE: f64 = 6.0;
 /// The axis ends before the worst value only where it would be this many times as long with it.
 const MIN_SHORTENING: f64 = 1.5;
 /// At most this share of the values may lie beyond the axis.
-const MOST_BEYOND: f64 = 0.25;
+const MAX_OUTLIERS: f64 = 0.25;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Measure {
@@ -104,7 +104,7 @@ impl ValueAxis {
     }
 
     /// A sentence on `what` lies beyond the edge, in the plural; empty where nothing does.
-    pub(super) fn beyond_in_words(&self, what: &str) -> String {
+    pub(super) fn outliers_text(&self, what: &str) -> String {
         if self.beyond == 0 {
             return String::new();
         }
@@ -124,11 +124,12 @@ fn edge(measure: Measure, all: &[f64], complete: &[f64]) -> Option<f64> {
     };
     let (all, complete) = (sorted(all), sorted(complete));
     let (best, middle) = (*complete.last()?, *complete.get(complete.len() / 2)?);
-    let quantile = *all.get((MOST_BEYOND * all.len() as f64) as usize)?;
-    let edge = (best - REACH * (best - middle)).min(quantile);
+    let quantile = *all.get((MAX_OUTLIERS * all.len() as f64) as usize)?;
+    let edge = (best - MAX_DISTANCE * (best - middle)).min(quantile);
     let worth_it = all.first().is_some_and(|worst| best - worst > MIN_SHORTENING * (best - edge));
     // `merit` is its own inverse.
-    (complete.len() >= FEW && edge.is_finite() && edge < best && worth_it).then(|| measure.merit(edge))
+    (complete.len() >= MIN_TRIALS_FOR_OUTLIERS && edge.is_finite() && edge < best && worth_it)
+        .then(|| measure.merit(edge))
 }
 
 /// The share of the way from `low` to `high`, without overflow; the middle if `low` and `high` are equal.
@@ -213,11 +214,11 @@ mod tests {
         scores.push(0.5);
         let values = ValueAxis::new(SCORE, &scores, &scores).unwrap();
         assert_eq!((values.beyond, values.place(0.5)), (1, 0.0));
-        assert!(values.low > 0.83 && values.beyond_in_words("value is").contains("below 84.00 %"), "{values:?}");
+        assert!(values.low > 0.83 && values.outliers_text("value is").contains("below 84.00 %"), "{values:?}");
         let losses: Vec<f64> = scores.iter().map(|score| 1.0 - score).collect();
         let values = ValueAxis::new(LOSS, &losses, &losses).unwrap();
         assert_eq!((values.beyond, values.place(0.5)), (1, 1.0));
-        assert!(values.high < 0.17 && values.beyond_in_words("").contains("upper"), "{values:?}");
+        assert!(values.high < 0.17 && values.outliers_text("").contains("upper"), "{values:?}");
 
         let halves: Vec<f64> = (0..20).map(|trial| if trial % 2 == 0 { 0.9 } else { 0.5 }).collect();
         assert_eq!(ValueAxis::new(SCORE, &halves, &halves).unwrap().beyond, 0, "many aren't a few");

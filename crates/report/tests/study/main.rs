@@ -9,7 +9,7 @@ mod odd_studies;
 mod positions;
 mod texts;
 
-type Tested = Result<(), Box<dyn Error>>;
+type TestResult = Result<(), Box<dyn Error>>;
 
 fn xml(html: &str) -> &str {
     html.strip_prefix("<!DOCTYPE html>\n").unwrap_or_default()

@@ -3,10 +3,10 @@
 use report::{ParamSetting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
 use resvg::usvg::roxmltree::{Document, Node};
 
-use crate::{Tested, html, marks, number, parameters, picture, points, trial, twelve, xml};
+use crate::{TestResult, html, marks, number, parameters, picture, points, trial, twelve, xml};
 
 /// The page parses, its marks lie inside their pictures, and no picture is out of proportion.
-fn check(what: &str, html: &str) -> Tested {
+fn check(what: &str, html: &str) -> TestResult {
     let document = Document::parse(xml(html)).map_err(|error| format!("{what}: {error}"))?;
     for svg in document.descendants().filter(|node| node.tag_name().name() == "svg") {
         let (width, height) = (number(&svg, "width")?, number(&svg, "height")?);
@@ -32,7 +32,7 @@ fn check(what: &str, html: &str) -> Tested {
 }
 
 #[test]
-fn any_number_of_trials_gives_a_page() -> Tested {
+fn any_number_of_trials_gives_a_page() -> TestResult {
     let outcomes = [StudyOutcome::Complete, StudyOutcome::Pruned, StudyOutcome::Running, StudyOutcome::Failed];
     for trials in [0, 1, 2, 1000] {
         let trials: Vec<StudyTrial> = (0..trials).map(|number| trial(number, outcomes[number as usize % 4])).collect();
@@ -53,7 +53,7 @@ fn any_number_of_trials_gives_a_page() -> Tested {
 }
 
 #[test]
-fn numbers_that_are_none_are_left_out() -> Tested {
+fn nan_and_infinite_values_are_left_out() -> TestResult {
     let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, 0.0, -0.0, 5e-324];
     let mut trials = twelve();
     for (&odd, number) in odd.iter().zip(20..) {
@@ -87,7 +87,7 @@ fn numbers_that_are_none_are_left_out() -> Tested {
 }
 
 #[test]
-fn equal_values_and_single_choices_have_a_place() -> Tested {
+fn equal_values_and_single_choices_have_a_place() -> TestResult {
     for value in [0.0, 0.5, 1.0, -3.0, 1e300] {
         let same = |number| StudyTrial {
             value: Some(value),
@@ -118,7 +118,7 @@ fn equal_values_and_single_choices_have_a_place() -> Tested {
 }
 
 #[test]
-fn twelve_parameters_with_long_names_make_a_wide_picture() -> Tested {
+fn twelve_parameters_with_long_names_make_a_wide_picture() -> TestResult {
     let name = |index: usize| format!("очень длинное имя, a rather_long_name_of/parameter number {index} 良い 👎");
     let word = |index: u64| format!("a word that no axis has room for, number {index}");
     let parameters: Vec<StudyParameter> = (0..12)

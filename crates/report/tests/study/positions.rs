@@ -5,10 +5,10 @@ use std::error::Error;
 use report::{StudyOutcome, StudyTrial};
 use resvg::usvg::roxmltree::{Document, Node};
 
-use crate::{Tested, html, marks, number, parameters, picture, points, trial, twelve, xml};
+use crate::{TestResult, html, marks, number, parameters, picture, points, trial, twelve, xml};
 
 #[test]
-fn the_history_has_a_mark_for_each_trial_higher_for_higher_values() -> Tested {
+fn the_history_has_a_mark_for_each_trial_higher_for_higher_values() -> TestResult {
     let html = html(&parameters(), &twelve(), true)?;
     let document = Document::parse(xml(&html))?;
     let history = picture(&document, "Accuracy by trial")?;
@@ -33,7 +33,7 @@ fn the_history_has_a_mark_for_each_trial_higher_for_higher_values() -> Tested {
 }
 
 #[test]
-fn where_less_is_better_the_best_so_far_goes_down() -> Tested {
+fn where_less_is_better_the_best_so_far_goes_down() -> TestResult {
     let trials: Vec<StudyTrial> = [0.9, 0.5, 0.7, 0.3]
         .into_iter()
         .zip(0..)
@@ -49,7 +49,7 @@ fn where_less_is_better_the_best_so_far_goes_down() -> Tested {
 }
 
 #[test]
-fn parallel_lines_pass_each_axis_where_the_setting_lies() -> Tested {
+fn parallel_lines_pass_each_axis_where_the_setting_lies() -> TestResult {
     let html = html(&parameters(), &twelve(), true)?;
     let document = Document::parse(xml(&html))?;
     let picture = picture(&document, "All trials over their parameters")?;
@@ -80,7 +80,7 @@ fn parallel_lines_pass_each_axis_where_the_setting_lies() -> Tested {
 }
 
 #[test]
-fn slices_go_by_ratios_where_the_parameter_does() -> Tested {
+fn slices_are_logarithmic_where_the_parameter_is() -> TestResult {
     let trials: Vec<StudyTrial> = [0, 250, 500, 750, 1000].map(|n| trial(n, StudyOutcome::Complete)).into();
     let html = html(&parameters(), &trials, true)?;
     let document = Document::parse(xml(&html))?;
@@ -106,7 +106,7 @@ fn slices_go_by_ratios_where_the_parameter_does() -> Tested {
 }
 
 #[test]
-fn bars_are_as_long_as_shares_and_times() -> Tested {
+fn bars_are_as_long_as_shares_and_times() -> TestResult {
     let html = html(&parameters(), &twelve(), true)?;
     let document = Document::parse(xml(&html))?;
     let shares = marks(picture(&document, "Importance of the parameters")?, "share");
@@ -130,7 +130,7 @@ fn bars_are_as_long_as_shares_and_times() -> Tested {
 }
 
 #[test]
-fn curves_end_in_a_mark_where_trials_were_given_up() -> Tested {
+fn curves_end_in_a_mark_where_trials_were_given_up() -> TestResult {
     let html = html(&parameters(), &twelve(), true)?;
     let document = Document::parse(xml(&html))?;
     let learning = picture(&document, "Accuracy by epoch")?;
@@ -146,7 +146,7 @@ fn curves_end_in_a_mark_where_trials_were_given_up() -> Tested {
 }
 
 #[test]
-fn many_trials_share_rows_without_covering_each_other() -> Tested {
+fn many_trials_share_rows_without_covering_each_other() -> TestResult {
     let trials: Vec<StudyTrial> = (0..1000u64)
         .map(|number| StudyTrial {
             begun: (number / 8) as f64 * 100.0,

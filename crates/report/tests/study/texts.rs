@@ -8,10 +8,10 @@ use report::{
 };
 use resvg::usvg::roxmltree::{Document, Node};
 
-use crate::{Tested, html, parameters, trial, twelve, xml};
+use crate::{TestResult, html, parameters, trial, twelve, xml};
 
 #[test]
-fn sections_stand_in_their_order() -> Tested {
+fn sections_are_in_order() -> TestResult {
     let (parameters, trials) = (parameters(), twelve());
     let pair = [("data".to_owned(), "reviews".to_owned())];
     let (labels, counts) = (["bad".to_owned(), "good".to_owned()], [vec![5, 6], vec![0, 7]]);
@@ -43,9 +43,9 @@ fn sections_stand_in_their_order() -> Tested {
         "All trials at once",
         "One option at a time",
         "Learning curves",
-        "What it cost",
+        "Time of the trials",
         "All trials",
-        "Where data and weights came from",
+        "Sources of the data and weights",
     ];
     assert_eq!(headings.collect::<Vec<_>>(), expected);
     assert!(html.contains("Trial 11: accuracy 50.44 %"), "the winner's value stands above its configuration");
@@ -68,7 +68,7 @@ fn sections_stand_in_their_order() -> Tested {
 }
 
 #[test]
-fn the_table_has_the_best_first_and_at_most_200_rows() -> Tested {
+fn the_table_has_the_best_first_and_at_most_200_rows() -> TestResult {
     let mut trials = twelve();
     trials.extend((12..1000).map(|number| trial(number, StudyOutcome::Complete)));
     let many = html(&parameters(), &trials, true)?;
@@ -125,7 +125,7 @@ fn page_of(text: &str) -> report::Result<String> {
 }
 
 #[test]
-fn no_text_becomes_markup() -> Tested {
+fn all_text_is_escaped() -> TestResult {
     let elements = |html: &str| -> Result<usize, Box<dyn Error>> {
         let document = Document::parse(xml(html))?;
         let outside = |node: &Node| node.ancestors().all(|ancestor| ancestor.tag_name().name() != "svg");
@@ -147,7 +147,7 @@ fn no_text_becomes_markup() -> Tested {
 }
 
 #[test]
-fn the_same_study_gives_the_same_page_in_whatever_order_its_trials_come() -> Tested {
+fn the_same_study_gives_the_same_page_in_whatever_order_its_trials_come() -> TestResult {
     let trials = twelve();
     let reversed: Vec<StudyTrial> = trials.iter().rev().cloned().collect();
     let once = html(&parameters(), &trials, true)?;

@@ -57,7 +57,7 @@ fn a_small_parquet_file_of_endless_equal_rows_is_refused() {
 
 /// Such a page says inside its packed bytes how many texts it has, and the library believes it.
 #[test]
-fn delta_encoded_texts_are_refused_with_the_way_out() {
+fn delta_encoded_texts_are_refused_with_a_hint() {
     let text: ArrayRef = Arc::new(StringArray::from_iter_values(["good", "goodness"]));
     let label: ArrayRef = Arc::new(Int64Array::from_iter_values([1, 0]));
     let batch = RecordBatch::try_from_iter([("text", text), ("label", label)]).unwrap();

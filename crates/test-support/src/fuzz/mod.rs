@@ -48,7 +48,7 @@ pub use mutator::{SeedFile, SeedFormat};
 use random::Random;
 
 /// The longest that reading a mutant may take.
-const MOST_SECONDS: u64 = 10;
+const MAX_SECONDS: u64 = 10;
 /// Failures that are shown before the rest is left out.
 const SHOWN: usize = 10;
 
@@ -257,8 +257,8 @@ fn watch() {
             loop {
                 std::thread::sleep(Duration::from_millis(200));
                 let begun = BEGUN.load(SeqCst);
-                if begun > 0 && CLOCK.elapsed().as_secs() > begun + MOST_SECONDS {
-                    say(&format!("not done after {MOST_SECONDS} seconds:\n"));
+                if begun > 0 && CLOCK.elapsed().as_secs() > begun + MAX_SECONDS {
+                    say(&format!("not done after {MAX_SECONDS} seconds:\n"));
                     std::process::abort();
                 }
             }

@@ -4,7 +4,7 @@
 //! check of a reader and into what lies behind it.
 
 use super::random::Random;
-use super::structure::{self, MOST_BYTES};
+use super::structure::{self, MAX_BYTES};
 
 /// What a file is made of, and so what kind of damage it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(super) fn mutant(seeds: &[SeedFile], random: &mut Random) -> Vec<u8> {
             Some(text) => made = text.into_bytes(),
             None => bytes(&mut made, &donor.bytes, random),
         }
-        if made.len() > MOST_BYTES {
+        if made.len() > MAX_BYTES {
             break;
         }
     }

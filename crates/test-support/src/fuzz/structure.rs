@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::random::Random;
 
 /// Beyond this a mutant grows no further: reading it would be slow and show nothing new.
-pub(super) const MOST_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// Numbers that a reader of numbers may stumble over.
 const NUMBERS: [&str; 24] = [
@@ -108,7 +108,7 @@ pub(super) fn lines(text: &str, random: &mut Random) -> String {
         1 if !lines.is_empty() => {
             let times = 1 + random.below(3) * random.below(64);
             let line = lines[at];
-            let block: String = line.repeat(times.min(MOST_BYTES / line.len().max(1)));
+            let block: String = line.repeat(times.min(MAX_BYTES / line.len().max(1)));
             return insert(text, offset(text, line), &block);
         }
         2 if !lines.is_empty() => lines.swap(at, other),

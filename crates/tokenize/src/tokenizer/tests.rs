@@ -68,7 +68,7 @@ fn refusal(edit: impl FnOnce(&mut Value)) -> String {
 }
 
 #[test]
-fn both_forms_are_the_same_tokenizer() {
+fn vocab_txt_and_tokenizer_json_give_the_same_tokenizer() {
     let from_json = open(&[("tokenizer.json", tokenizer_json().to_string())], 8).unwrap();
     let from_vocabulary = open(&[vocab_txt()], 8).unwrap();
     for text in ["", "a good film .", "Films films", "café 中国", "zebra"] {
@@ -91,7 +91,7 @@ fn published_truncation_and_padding_stay_out() {
 }
 
 #[test]
-fn the_configuration_states_the_normalisation() {
+fn the_configuration_states_the_normalization() {
     let cased = ("tokenizer_config.json", json!({"do_lower_case": false}).to_string());
     for form in [vocab_txt(), ("tokenizer.json", tokenizer_json().to_string())] {
         let tokenizer = open(&[form.clone(), cased.clone()], 8).unwrap();
@@ -227,7 +227,7 @@ proptest! {
 }
 
 #[test]
-fn added_tokens_that_normalisation_changes_keep_texts_whole() {
+fn added_tokens_that_normalization_changes_keep_texts_whole() {
     let mut other = tokenizer_json();
     other["added_tokens"].as_array_mut().unwrap().push(json!({"id": 6, "special": false, "content": "a film",
         "single_word": false, "lstrip": false, "rstrip": false, "normalized": true}));

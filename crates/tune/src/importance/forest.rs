@@ -172,7 +172,7 @@ impl Sample {
         best
     }
 
-    /// With the choices in the order of their means, one of the cuts between neighbours is the best of all subsets
+    /// With the choices in the order of their means, one of the cuts between neighbors is the best of all subsets
     /// (Breiman et al., "Classification and regression trees", 1984).
     fn best_choices(&self, rows: &[usize], column: usize, count: usize, mean: f64) -> Option<(f64, Left)> {
         let mut sums = vec![(0.0, 0_usize); count];

@@ -68,7 +68,7 @@ fn a_logarithmic_range_is_measured_by_factors() {
 }
 
 #[test]
-fn what_is_not_there_is_not_what_mattered() {
+fn parameters_without_values_have_no_importance() {
     // Only the optimizer decides; momentum is there with one of them.
     let (optimizer, momentum) = (words(&["adamw", "sgd"]), line(0.0, 1.0));
     let trials = trials(200, |[a, b, _]| {
@@ -97,7 +97,7 @@ fn ranges_that_changed_are_joined() {
 }
 
 #[test]
-fn where_nothing_can_be_said_nothing_is() {
+fn too_few_trials_give_no_importance() {
     let range = line(0.0, 1.0);
     assert_eq!(importance(&[], 0), []);
     assert_eq!(importance(&[trial(vec![("x", &range, 0.3)], 1.0)], 0), []);

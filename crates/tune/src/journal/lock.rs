@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dead_process_of_ours_left_is_no_obstacle() {
+    fn a_lock_of_a_dead_process_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(folder.path());
         let Some(kernel) = kernel() else { return eprintln!("SKIPPED: this system doesn't name its boot") };
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn another_processs_lock_is_respected_for_the_grace_period() {
+    fn a_lock_of_another_process_is_respected_for_the_grace_period() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(folder.path());
         let lock = path_of(&journal);
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_was_taken_away_is_left_to_who_took_it() {
+    fn a_lock_that_was_taken_over_is_left_to_its_new_owner() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(folder.path());
         let lock = JournalLock::acquire(&journal, GRACE_PERIOD).unwrap();
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_changed_hands_is_not_removed() {
+    fn a_lock_of_another_owner_is_not_removed() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(folder.path());
         let path = path_of(&journal);

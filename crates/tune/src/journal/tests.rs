@@ -188,7 +188,7 @@ fn damage_in_the_middle_names_file_and_line() {
 }
 
 #[test]
-fn operations_of_later_formats_are_passed_over() {
+fn unknown_operations_are_skipped() {
     let folder = folder();
     let path = folder.path().join("later.jsonl");
     let later = "{\"op_code\":10,\"worker_id\":\"w\",\"trial_ids\":[0]}\n{\"op_code\":99,\"worker_id\":\"w\"}\n";
@@ -199,7 +199,7 @@ fn operations_of_later_formats_are_passed_over() {
 }
 
 #[test]
-fn lines_that_contradict_earlier_ones_change_nothing() {
+fn contradictory_lines_are_ignored() {
     let folder = folder();
     let path = folder.path().join("contradictions.jsonl");
     let whole = journal(folder.path());

@@ -69,7 +69,7 @@ mod tests {
     const MINIMIZE: StudyDirection = StudyDirection::Minimize;
 
     #[test]
-    fn below_the_median_goes_on_and_above_it_stops() {
+    fn trials_below_the_median_continue_and_above_it_are_pruned() {
         let finished: Vec<Trial> = [0.1, 0.2, 0.3, 0.4].map(|value| trial(TrialState::Complete, &[0.9, value])).into();
         let rule = Median { startup_trials: 4, ..Median::default() };
         // The median of step 1 is 0.25.

@@ -40,7 +40,7 @@ pub struct Tpe {
 }
 
 /// No more than this many are the best, however many trials there are.
-const MOST_BEST: usize = 25;
+const MAX_BEST: usize = 25;
 
 impl Tpe {
     pub fn new(seed: u64) -> Self {
@@ -66,7 +66,7 @@ impl Sampler for Tpe {
             })
         } else {
             let count = (self.best_share * ranked.len() as f64).ceil() as usize;
-            let (best, rest) = ranked.split_at(count.clamp(1, MOST_BEST.min(ranked.len())));
+            let (best, rest) = ranked.split_at(count.clamp(1, MAX_BEST.min(ranked.len())));
             let running = (0..trials.len()).filter(|index| trials[*index].state == TrialState::Running);
             let best: Vec<&UnitPoint> = best.iter().map(|index| &known[*index]).collect();
             let rest: Vec<&UnitPoint> = rest.iter().copied().chain(running).map(|index| &known[index]).collect();

@@ -100,7 +100,7 @@ fn fixed_options_and_parameters_make_a_configuration() {
 }
 
 #[test]
-fn what_depends_comes_after_and_is_there_only_where_its_conditions_hold() {
+fn conditional_parameters_come_last_and_exist_only_where_active() {
     let space = parse(
         "momentum = { low = 0.8, high = 0.9, when = { optimizer = \"sgd\", epochs = [3, 4] } }\n\
          optimizer = [\"adamw\", \"sgd\"]\nepochs = { low = 2, high = 4 }\nseed = 1\n\
@@ -128,7 +128,7 @@ fn what_depends_comes_after_and_is_there_only_where_its_conditions_hold() {
 }
 
 #[test]
-fn what_depends_on_what_is_not_there_is_not_there() {
+fn parameters_that_depend_on_inactive_ones_are_inactive() {
     let choices = || Distribution::Categorical { choices: vec![word("a"), word("b")] };
     let parameters = vec![
         Hyperparameter::new("one", choices()),
@@ -261,7 +261,7 @@ fn impossible_conditions_are_refused_with_a_hint() {
 }
 
 #[test]
-fn what_is_not_toml_names_the_line() {
+fn invalid_toml_is_refused_with_the_line() {
     let message = message("epochs = [2, 3]\nbatch_size 16\n");
     assert!(message.starts_with("space.toml, line 2: ") && message.contains("`batch_size 16`"), "{message}");
     let error =

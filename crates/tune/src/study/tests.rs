@@ -7,12 +7,12 @@ use crate::distribution::Distribution;
 use crate::export;
 use crate::journal::tests::folder;
 
-struct House {
+struct TempStudy {
     _folder: tempfile::TempDir,
     path: PathBuf,
 }
 
-impl House {
+impl TempStudy {
     fn new() -> Self {
         let folder = folder();
         Self { path: folder.path().join("study.jsonl"), _folder: folder }
@@ -54,8 +54,8 @@ fn dead(mut study: Study) -> Study {
 
 #[test]
 fn a_trial_from_begin_to_end() {
-    let house = House::new();
-    let mut study = house.open();
+    let temp = TempStudy::new();
+    let mut study = temp.open();
     assert_eq!((study.trials().len(), study.best()), (0, None));
     let number = begin(&mut study, 0.5);
     study.report(number, 1, 0.25).unwrap();
@@ -64,7 +64,7 @@ fn a_trial_from_begin_to_end() {
     study.set_trial_system_attr(number, "note", &json!({"a": [1]})).unwrap();
     study.set_user_attr("data", &json!("sst5")).unwrap();
     study.finish(number, TrialOutcome::Complete(0.75)).unwrap();
-    let again = Study::load(&house.path, "s").unwrap();
+    let again = Study::load(&temp.path, "s").unwrap();
     let trial = again.trial(0).unwrap();
     assert_eq!((trial.number, trial.state, trial.value), (0, TrialState::Complete, Some(0.75)));
     assert_eq!((trial.param("rate"), trial.param("batch")), (Some(ParamValue::Float(0.5)), Some(ParamValue::Int(32))));
@@ -72,13 +72,13 @@ fn a_trial_from_begin_to_end() {
     assert!(trial.intermediate[&2].is_nan() && trial.duration().unwrap() >= 0.0);
     assert_eq!((&trial.user_attrs["run"], &trial.system_attrs["note"]["a"][0]), (&json!("runs/0"), &json!(1)));
     assert_eq!((again.user_attrs()["data"].clone(), again.direction()), (json!("sst5"), StudyDirection::Maximize));
-    assert_eq!(Study::names(&house.path).unwrap(), ["s"]);
+    assert_eq!(Study::names(&temp.path).unwrap(), ["s"]);
 }
 
 #[test]
-fn what_is_finished_stays_as_it_is() {
-    let house = House::new();
-    let mut study = house.open();
+fn finished_trials_cannot_be_changed() {
+    let temp = TempStudy::new();
+    let mut study = temp.open();
     let number = begin(&mut study, 0.5);
     study.finish(number, TrialOutcome::Failed).unwrap();
     let before = study.trials().to_vec();
@@ -97,8 +97,8 @@ fn what_is_finished_stays_as_it_is() {
 
 #[test]
 fn a_pruned_trial_keeps_its_last_value_and_is_not_the_best() {
-    let house = House::new();
-    let mut study = house.open();
+    let temp = TempStudy::new();
+    let mut study = temp.open();
     for (rate, value) in [(0.1, 0.5), (0.2, 0.7), (0.3, 0.7), (0.4, 0.6)] {
         let number = begin(&mut study, rate);
         study.finish(number, TrialOutcome::Complete(value)).unwrap();
@@ -114,8 +114,8 @@ fn a_pruned_trial_keeps_its_last_value_and_is_not_the_best() {
 
 #[test]
 fn configurations_are_not_repeated_unless_asked_for() {
-    let house = House::new();
-    let (mut study, mut other) = (house.open(), house.open());
+    let temp = TempStudy::new();
+    let (mut study, mut other) = (temp.open(), temp.open());
     begin(&mut study, 0.5);
     let mut try_begin =
         |number, rate, duplicates| other.start_trial(number, params(rate, 1.0), BTreeMap::new(), duplicates).unwrap();
@@ -131,8 +131,8 @@ fn configurations_are_not_repeated_unless_asked_for() {
 
 #[test]
 fn parameters_that_do_not_fit_are_refused() {
-    let house = House::new();
-    let mut study = house.open();
+    let temp = TempStudy::new();
+    let mut study = temp.open();
     begin(&mut study, 0.5);
     let mut refused = |name: &str, distribution: Distribution, internal: f64| {
         let params = BTreeMap::from([(name.to_owned(), Param { distribution, internal })]);
@@ -150,9 +150,9 @@ fn parameters_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn a_queued_trial_goes_to_the_first_who_claims_it() {
-    let house = House::new();
-    let (mut study, mut other) = (house.open(), house.open());
+fn a_queued_trial_goes_to_the_first_worker_that_claims_it() {
+    let temp = TempStudy::new();
+    let (mut study, mut other) = (temp.open(), temp.open());
     let fixed = BTreeMap::from([("rate".to_owned(), ParamValue::Float(0.125))]);
     assert_eq!(study.enqueue_trial(&fixed, BTreeMap::new()).unwrap(), 0);
     assert_eq!(study.owner(0).unwrap(), None);
@@ -169,19 +169,19 @@ fn a_queued_trial_goes_to_the_first_who_claims_it() {
 
 #[test]
 fn a_dead_workers_trial_is_taken_over_once() {
-    let house = House::new();
-    if house.open().worker.place.is_none() {
+    let temp = TempStudy::new();
+    if temp.open().worker.place.is_none() {
         return eprintln!("SKIPPED: this system doesn't say where a process is");
     }
-    let mut gone = dead(house.open());
-    let mut living = house.open();
+    let mut gone = dead(temp.open());
+    let mut living = temp.open();
     let mine = begin(&mut living, 0.25);
     let number = {
         gone.sync().unwrap();
         begin(&mut gone, 0.5)
     };
     gone.report(number, 1, 0.5).unwrap();
-    let (mut a, mut b) = (house.open(), house.open());
+    let (mut a, mut b) = (temp.open(), temp.open());
     assert_eq!(a.owner(number).unwrap(), Some(TrialOwner::Dead(gone.worker().clone())));
     assert_eq!((a.take_over().unwrap(), b.take_over().unwrap()), (Some(number), None));
     assert_eq!((a.takeovers(number).unwrap(), a.takeovers(mine).unwrap()), (1, 0));
@@ -196,8 +196,8 @@ fn a_dead_workers_trial_is_taken_over_once() {
 
 #[test]
 fn a_released_trial_can_be_taken_over_by_any_worker() {
-    let house = House::new();
-    let (mut study, mut other) = (house.open(), house.open());
+    let temp = TempStudy::new();
+    let (mut study, mut other) = (temp.open(), temp.open());
     let number = begin(&mut study, 0.5);
     assert_eq!(other.take_over().unwrap(), None);
     study.release(number).unwrap();
@@ -210,11 +210,11 @@ fn a_released_trial_can_be_taken_over_by_any_worker() {
 }
 
 #[test]
-fn a_silent_worker_elsewhere_is_dead_after_a_while() {
-    let house = House::new();
-    let mut far = elsewhere(house.open());
+fn a_remote_worker_without_heartbeat_counts_as_dead() {
+    let temp = TempStudy::new();
+    let mut far = elsewhere(temp.open());
     let number = begin(&mut far, 0.5);
-    let mut study = house.open();
+    let mut study = temp.open();
     let silence = std::time::Duration::from_secs(1);
     let pause = || std::thread::sleep(silence * 6 / 10);
     assert!(matches!(study.owner(number).unwrap(), Some(TrialOwner::Silent(..))));
@@ -229,18 +229,18 @@ fn a_silent_worker_elsewhere_is_dead_after_a_while() {
 }
 
 #[test]
-fn of_two_takers_whom_the_lock_let_write_the_first_has_it() {
-    let house = House::new();
-    let mut first = house.open();
+fn of_two_concurrent_takeovers_the_first_wins() {
+    let temp = TempStudy::new();
+    let mut first = temp.open();
     let number = begin(&mut first, 0.5);
-    let (a, b) = (house.open(), house.open());
+    let (a, b) = (temp.open(), temp.open());
     // Both saw the first worker's trial and write without the lock.
     let line = |study: &Study| {
         let value = study.worker.to_takeover(Some(&first.worker.id));
         operation::trial_system_attr(&study.worker.id, number, WORKER, &value) + "\n"
     };
-    let text = std::fs::read_to_string(&house.path).unwrap() + &line(&b) + &line(&a);
-    std::fs::write(&house.path, text).unwrap();
+    let text = std::fs::read_to_string(&temp.path).unwrap() + &line(&b) + &line(&a);
+    std::fs::write(&temp.path, text).unwrap();
     for mut study in [first, a] {
         study.sync().unwrap();
         assert_eq!(study.owner(number).unwrap(), Some(TrialOwner::Alive(b.worker().clone())));
@@ -250,29 +250,29 @@ fn of_two_takers_whom_the_lock_let_write_the_first_has_it() {
 
 #[test]
 fn a_study_of_another_kind_is_refused() {
-    let house = House::new();
-    let error = Study::load(&house.path, "s").unwrap_err();
+    let temp = TempStudy::new();
+    let error = Study::load(&temp.path, "s").unwrap_err();
     assert!(matches!(error, TuneError::Disk(_)), "{error}");
-    drop(house.open());
-    let error = Study::open(&house.path, "s", StudyDirection::Minimize).unwrap_err().to_string();
+    drop(temp.open());
+    let error = Study::open(&temp.path, "s", StudyDirection::Minimize).unwrap_err().to_string();
     assert!(error.contains("expected the direction minimize, found maximize"), "{error}");
-    let error = Study::load(&house.path, "t").unwrap_err().to_string();
+    let error = Study::load(&temp.path, "t").unwrap_err().to_string();
     assert!(error.contains("expected a study \"t\", found \"s\""), "{error}");
     let two = r#"{"op_code":0,"worker_id":"w","study_name":"two","directions":[1,2]}"#;
     let unset = r#"{"op_code":0,"worker_id":"w","study_name":"unset","directions":[0]}"#;
-    let text = std::fs::read_to_string(&house.path).unwrap() + two + "\n" + unset + "\n";
-    std::fs::write(&house.path, text).unwrap();
-    let error = Study::open(&house.path, "two", StudyDirection::Minimize).unwrap_err().to_string();
+    let text = std::fs::read_to_string(&temp.path).unwrap() + two + "\n" + unset + "\n";
+    std::fs::write(&temp.path, text).unwrap();
+    let error = Study::open(&temp.path, "two", StudyDirection::Minimize).unwrap_err().to_string();
     assert!(error.contains("2 objectives"), "{error}");
-    assert!(Study::load(&house.path, "unset").unwrap_err().to_string().contains("without a direction"));
-    assert_eq!(house.open().trials(), []);
+    assert!(Study::load(&temp.path, "unset").unwrap_err().to_string().contains("without a direction"));
+    assert_eq!(temp.open().trials(), []);
 }
 
 #[test]
-fn studies_of_one_journal_count_for_themselves() {
-    let house = House::new();
-    let mut one = house.open();
-    let mut two = Study::open(&house.path, "two", StudyDirection::Minimize).unwrap();
+fn studies_of_one_journal_are_numbered_separately() {
+    let temp = TempStudy::new();
+    let mut one = temp.open();
+    let mut two = Study::open(&temp.path, "two", StudyDirection::Minimize).unwrap();
     begin(&mut one, 0.5);
     let number = begin(&mut two, 0.5);
     two.finish(number, TrialOutcome::Complete(0.25)).unwrap();
@@ -280,11 +280,11 @@ fn studies_of_one_journal_count_for_themselves() {
     assert_eq!((number, one.trials().len(), two.trials().len()), (0, 1, 1));
     assert_eq!((one.trials()[0].value, two.trials()[0].value), (None, Some(0.25)));
     // The first study is deleted; the second keeps its trials, and the name is free again.
-    let text = std::fs::read_to_string(&house.path).unwrap() + "{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":0}\n";
-    std::fs::write(&house.path, text).unwrap();
+    let text = std::fs::read_to_string(&temp.path).unwrap() + "{\"op_code\":1,\"worker_id\":\"w\",\"study_id\":0}\n";
+    std::fs::write(&temp.path, text).unwrap();
     assert!(matches!(one.sync(), Err(TuneError::NoStudy { .. })));
     assert!(matches!(one.report(0, 0, 0.0), Err(TuneError::NoStudy { .. })));
-    let mut again = house.open();
+    let mut again = temp.open();
     assert_eq!(begin(&mut again, 0.5), 0);
     again.report(0, 1, 0.5).unwrap();
     two.sync().unwrap();
@@ -293,8 +293,8 @@ fn studies_of_one_journal_count_for_themselves() {
 
 #[test]
 fn a_table_and_an_object_of_all_trials() {
-    let house = House::new();
-    let mut study = house.open();
+    let temp = TempStudy::new();
+    let mut study = temp.open();
     let number = begin(&mut study, 0.5);
     study.report(number, 3, f64::INFINITY).unwrap();
     let note = BTreeMap::from([("note".to_owned(), json!("a, \"b\"\nc")), ("list".to_owned(), json!([1, null]))]);

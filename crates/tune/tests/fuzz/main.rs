@@ -1,4 +1,4 @@
-//! Damaged journals and spaces. What must hold is in `test_support::fuzz`.
+//! Fuzz tests of journals and search spaces. `test_support::fuzz` says what must hold.
 
 use std::collections::BTreeMap;
 use std::path::Path;

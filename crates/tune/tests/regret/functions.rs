@@ -79,8 +79,8 @@ const HARTMANN: [(f64, [f64; 6], [f64; 6]); 4] = [
 
 fn hartmann(x: &Values) -> f64 {
     let x = numbers(x);
-    let hole = |(weight, scales, centres): &(f64, [f64; 6], [f64; 6])| {
-        let distance: f64 = (0..6).map(|index| scales[index] * (x[index] - centres[index]).powi(2)).sum();
+    let hole = |(weight, scales, centers): &(f64, [f64; 6], [f64; 6])| {
+        let distance: f64 = (0..6).map(|index| scales[index] * (x[index] - centers[index]).powi(2)).sum();
         weight * (-distance).exp()
     };
     -HARTMANN.iter().map(hole).sum::<f64>()

@@ -82,7 +82,7 @@ fn medians(function: &Function, expected: &Expected, seeds: u64) -> [f64; 3] {
 }
 
 #[test]
-fn the_functions_are_those_that_optuna_had() {
+fn the_functions_are_those_of_the_optuna_fixture() {
     for (function, expected) in expected() {
         for check in expected.checks {
             let value = |value: Value| match value {

@@ -55,7 +55,7 @@ fn found(one: &Path, other: &Path) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn times_are_no_difference() {
+fn timings_are_ignored() {
     let (_folder, one, other) = two_runs();
     assert_eq!(found(&one, &other), []);
 }
@@ -128,7 +128,7 @@ fn every_scalar_has_its_path_and_its_text() {
 }
 
 #[test]
-fn numbers_are_compared_to_the_bit() {
+fn numbers_are_compared_bit_by_bit() {
     let differ = |one: &str, other: &str| {
         let [one, other] = [one, other].map(|text| serde_json::from_str(text).unwrap());
         values(&one, &other)
@@ -141,7 +141,7 @@ fn numbers_are_compared_to_the_bit() {
 }
 
 #[test]
-fn the_log_names_step_and_value() {
+fn log_differences_name_step_and_value() {
     let (_folder, one, other) = two_runs();
     let differs = |text: &str| {
         fs::write(other.join(LOG), text).unwrap();
@@ -160,7 +160,7 @@ fn the_log_names_step_and_value() {
 }
 
 #[test]
-fn predictions_are_compared_to_the_byte() {
+fn predictions_are_compared_byte_by_byte() {
     let (_folder, one, other) = two_runs();
     let differs = |text: &str| {
         fs::write(predictions_of(&other), text).unwrap();

@@ -63,18 +63,18 @@ fn a_resumed_run_is_killed_in_recovery_too_and_later_than_it_stands() {
 }
 
 #[test]
-fn a_kind_that_was_hit_too_rarely_is_aimed_at() {
+fn a_moment_that_was_hit_too_rarely_is_chosen() {
     use KillMoment::{Recovering, Saving, Training};
     for (hit, missed) in
         [([Training, Saving], Recovering), ([Training, Recovering], Saving), ([Saving, Recovering], Training)]
     {
         let mut killer = killer(&hit.repeat(5));
-        assert!((0..300).all(|_| killer.aim() == missed), "{missed:?}");
+        assert!((0..300).all(|_| killer.choose_moment() == missed), "{missed:?}");
     }
 }
 
 #[test]
-fn a_run_that_gets_nowhere_is_given_more_time_each_life() {
+fn a_run_without_progress_gets_more_time_after_each_kill() {
     for (stalled, awaited) in [(3, 20), (5, 40), (50, 100)] {
         let plans = plans(0, stalled, &[]);
         assert!(plans.iter().all(|plan| matches!(plan, KillPlan::AfterStep(step, _) if *step == awaited)), "{stalled}");
@@ -82,13 +82,13 @@ fn a_run_that_gets_nowhere_is_given_more_time_each_life() {
 }
 
 #[test]
-fn a_run_that_only_has_to_end_is_killed_in_recovery_and_then_let_go() {
+fn a_completed_run_is_killed_in_recovery_once_and_then_finishes() {
     assert_eq!(recoveries(&plans(100, 0, &[])), 300);
     assert!(plans(100, 2, &[]).iter().all(|plan| *plan == KillPlan::Uninterrupted));
 }
 
 #[test]
-fn checkpoints_are_due_every_so_often_at_epochs_ends_and_at_the_end() {
+fn checkpoints_are_due_at_intervals_at_epoch_ends_and_at_the_end() {
     let of = |save_every| Timeline { seconds: vec![0.0; 25], due: steps_of_saves(25, 10, save_every), ..timeline() };
     let four = of(Some(4));
     assert_eq!((&four.due[..], four.interval()), (&[4, 8, 10, 12, 16, 20, 24, 25][..], 4));
@@ -131,7 +131,7 @@ const TRAINER: &str = r#"
     done"#;
 
 #[test]
-fn kills_are_placed_of_every_kind_and_the_runs_still_end() {
+fn every_kind_of_kill_occurs_and_the_runs_finish() {
     let work = tempfile::tempdir().unwrap();
     let command = |run: &Path, _resume: bool| {
         let mut command = Command::new("sh");

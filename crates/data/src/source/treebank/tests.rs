@@ -5,7 +5,7 @@ use std::fs;
 use super::{DATASETS, read_parquet};
 use crate::load_options::DatasetOptions;
 use crate::record::Split;
-use crate::source::tests::{Desk, dataset, parquet, strings, texts};
+use crate::source::tests::{TempDataset, dataset, parquet, strings, texts};
 use crate::source::{SourceChoice, load};
 
 const TREES: [(&str, &str); 3] = [
@@ -16,11 +16,11 @@ const TREES: [(&str, &str); 3] = [
 
 #[test]
 fn a_folder_of_trees_is_the_treebank() {
-    let desk = Desk::new();
+    let temp = TempDataset::new();
     for (name, content) in TREES {
-        desk.write(name, content);
+        temp.write(name, content);
     }
-    let source = SourceChoice::Folder(desk.path().into());
+    let source = SourceChoice::Folder(temp.path().into());
     let options = DatasetOptions::default();
     let loaded = load(&dataset("sst2"), &source, &options).expect("a treebank");
     assert_eq!(texts(&loaded.train), [("good film", Some(1)), ("bad film", Some(0))]);
@@ -44,25 +44,25 @@ fn a_folder_of_trees_is_the_treebank() {
     assert_eq!(loaded.notes[1], "1 training phrases are left out: each is a whole sentence of validation or test");
 
     assert_eq!(
-        desk.load("", &options).expect_err("trees are no table"),
+        temp.load("", &options).expect_err("trees are no table"),
         "FOLDER: this folder is the treebank (hint: --dataset sst2 --source DIR)"
     );
-    desk.write("dev.txt", "(3 good)\n(3 (7 bad))\n");
+    temp.write("dev.txt", "(3 good)\n(3 (7 bad))\n");
     let error = load(&dataset("sst2"), &source, &options).expect_err("a broken tree");
-    assert_eq!(desk.plain(&error.to_string()), "dev.txt: line 2: column 5: expected a label from 0 to 4, found \"7\"");
-    fs::remove_file(desk.path().join("dev.txt")).expect("removed");
+    assert_eq!(temp.plain(&error.to_string()), "dev.txt: line 2: column 5: expected a label from 0 to 4, found \"7\"");
+    fs::remove_file(temp.path().join("dev.txt")).expect("removed");
     let error = load(&dataset("sst2"), &source, &options).expect_err("a file is missing");
     assert_eq!(
-        desk.plain(&error.to_string()),
+        temp.plain(&error.to_string()),
         "FOLDER: not the treebank: dev.txt missing (hint: --source DIR needs train.txt, dev.txt and test.txt in DIR)"
     );
 }
 
 #[test]
 fn the_treebank_of_the_hub() {
-    let desk = Desk::new();
+    let temp = TempDataset::new();
     let file = |split: &str, trees: &[&str]| {
-        parquet(desk.path().join(format!("ptb/{split}/0000.parquet")), vec![("ptb_tree", strings(trees))], &[])
+        parquet(temp.path().join(format!("ptb/{split}/0000.parquet")), vec![("ptb_tree", strings(trees))], &[])
     };
     let files = [
         file("train", &["(4 (3 good) (2 film))", "(2 so)"]),
@@ -78,7 +78,7 @@ fn the_treebank_of_the_hub() {
     file("validation", &["(0 bad)", "(0 (9 bad))"]);
     let error = read_parquet(files, "the Hub".into()).expect_err("a broken tree").to_string();
     assert_eq!(
-        desk.plain(&error),
+        temp.plain(&error),
         "ptb/validation/0000.parquet: row 2, column \"ptb_tree\": column 5: expected a label from 0 to 4, found \"9\""
     );
 }

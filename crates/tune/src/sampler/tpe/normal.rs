@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn tails_keep_their_digits() {
+    fn tails_are_precise() {
         let tail = mass(10.0, 11.0);
         assert!((tail / 7.619853024160489e-24 - 1.0).abs() < 1e-3, "{tail:e}");
         assert_eq!(tail, mass(-11.0, -10.0));

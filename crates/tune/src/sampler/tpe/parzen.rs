@@ -164,7 +164,7 @@ impl Support {
             Self::Numbers { low, high, .. } => {
                 let range = high - low;
                 let narrowest = range / (1.0 + kernels as f64).min(100.0);
-                let deviations = neighbours(seen, *low, *high);
+                let deviations = neighbors(seen, *low, *high);
                 let shape = |((_, mean), deviation): (&(usize, f64), f64)| {
                     self.normal(*mean, BANDWIDTH_FACTOR * deviation.clamp(narrowest, range))
                 };
@@ -225,9 +225,9 @@ fn onto(distribution: &Distribution, number: f64) -> f64 {
     }
 }
 
-/// For each position the distance to its farther neighbour, in the positions' order. The outermost look inwards only,
+/// For each position the distance to its farther neighbor, in the positions' order. The outermost look inwards only,
 /// unless they are alone.
-fn neighbours(seen: &[(usize, f64)], low: f64, high: f64) -> Vec<f64> {
+fn neighbors(seen: &[(usize, f64)], low: f64, high: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..seen.len()).collect();
     order.sort_by(|one, other| seen[*one].1.total_cmp(&seen[*other].1));
     let mut distances = vec![0.0; seen.len()];

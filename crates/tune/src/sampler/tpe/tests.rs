@@ -90,7 +90,7 @@ fn draws_follow_the_density() {
 }
 
 #[test]
-fn running_trials_keep_others_away() {
+fn running_trials_repel_new_ones() {
     let space = Space::new(vec![Hyperparameter::new("x", line(0.0, 1.0))], toml::Table::new()).unwrap();
     let at = |number: u64, state, x: f64, value| Trial {
         params: space.params(&[Some(x)]),

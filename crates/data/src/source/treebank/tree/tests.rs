@@ -1,4 +1,4 @@
-//! The parser on the real trees, on broken ones and on noise.
+//! The parser on real trees, invalid trees and random text.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn escapes_are_undone_and_a_no_break_space_stays_in_its_token() {
 }
 
 #[test]
-fn what_is_no_tree_is_refused_with_its_column() {
+fn invalid_trees_are_refused_with_the_column() {
     assert_eq!(reason(""), "column 1: no tree on this line");
     assert_eq!(reason("good"), "column 1: expected \"(\", the start of a tree, found \"good\"");
     assert_eq!(reason("(5 good)"), "column 2: expected a label from 0 to 4, found \"5\"");
@@ -122,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_never_panics(line in "[()0-5 a-z\\\\é\u{0}\t-]{0,80}") {
+    fn random_text_never_panics(line in "[()0-5 a-z\\\\é\u{0}\t-]{0,80}") {
         if let Ok(tree) = parse(&line) {
             prop_assert!(!tree.text().is_empty() && tree.label() <= 4);
             prop_assert!(tree.phrases().all(|(text, label)| !text.is_empty() && label <= 4));
@@ -141,7 +141,7 @@ fn tree() -> impl Strategy<Value = (String, String)> {
 }
 
 #[test]
-fn a_word_that_nobody_can_see_is_refused() {
+fn an_invisible_word_is_refused() {
     for word in ["\u{A0}", "\u{7F}", "\u{FEFF}\u{200B}"] {
         let error = parse(&format!("(2 (2 good) (2 {word}))")).unwrap_err();
         assert_eq!(error.column, 16, "{error}");
