@@ -13,7 +13,7 @@ fn data_that_does_not_fit_the_model_is_refused() {
         "error: data doesn't fit the model other: it was tokenized for tiny, whose tokenizer is another one (hint: cargo \
          xtask prepare-data --dataset reviews.csv --model other --max-length 32)"
     );
-    // The same words, but a model that knows fewer of them.
+    // The same texts, but a model with a smaller vocabulary.
     std::fs::copy(sandbox.path("tiny/vocab.txt"), sandbox.path("other/vocab.txt")).expect("copies");
     let config = String::from_utf8(sandbox.read("other/config.json")).expect("UTF-8");
     sandbox.write("other/config.json", &config.replace("\"vocab_size\": 32", "\"vocab_size\": 9"));

@@ -2,7 +2,7 @@
 
 use crate::support::{Sandbox, names};
 
-/// A limit on the size of files stands in for the full disk: the system refuses the write in the same place.
+/// A limit on the size of files simulates the full disk: the system refuses the same write.
 #[test]
 fn a_full_disk_stops_the_run_and_loses_nothing() {
     let sandbox = Sandbox::with_uninterrupted_run();

@@ -9,21 +9,21 @@
 //! A file that can break: `damaged_files`. An error: a case of a group in `error_messages`; where a test has to look at
 //! more than the words, `bad_input_is_refused`.
 
-/// Texts become a model that answers, and the same seed gives the same bytes.
+/// Prepare, train, evaluate and predict work together, and the same seed gives the same bytes.
 mod prepare_train_predict;
 
-/// Data comes from where you asked, and no fallback is silent.
+/// Data comes from the source that the user chose, and no fallback is silent.
 mod data_sources;
 
 /// A study ends in the best model, and can be stopped, continued and shared between processes.
 #[cfg(unix)]
 mod studies;
 
-/// A training that was stopped ends, to the bit, as one that wasn't.
+/// A training that was stopped and resumed gives bit-identical results.
 #[cfg(unix)]
 mod resume_is_exact;
 
-/// The same under SIGKILL at random instants, for trainings.
+/// The same for trainings that are killed by SIGKILL at random instants.
 #[cfg(unix)]
 mod random_kills;
 
@@ -39,11 +39,11 @@ mod full_disk;
 #[cfg(unix)]
 mod damaged_files;
 
-/// What can't work is refused before training starts.
+/// Invalid input is refused before training starts.
 mod bad_input_is_refused;
 
 /// The exact words of every error, in `tests/snapshots`.
 mod error_messages;
 
-/// Not tests: what the tests above share.
+/// Helpers of the tests above.
 mod support;

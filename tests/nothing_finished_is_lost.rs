@@ -135,7 +135,7 @@ fn a_standard_output_that_cannot_be_written_loses_no_result() {
         assert!(output.err.contains("error: ") && output.err.contains("No space left"), "{}", output.err);
         assert!(!output.err.contains("panicked"), "{}", output.err);
     }
-    // Messages are worth less than the work: here not even they can be written.
+    // The results are saved even if no message can be written.
     let output = run_shell(&sandbox, "exec \"$@\" 2> /dev/full", &format!("{TRAIN} --output silent"));
     assert_eq!((output.code, output.out.as_str()), (0, "silent\n"));
 }

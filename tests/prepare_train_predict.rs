@@ -21,7 +21,7 @@ fn prepare_train_and_predict_work_together() {
     assert!(accuracy >= 0.9, "a model that learns tells these apart: {accuracy}\n{shown}");
     assert_eq!(figures["split"], "test");
     assert_eq!(figures["label_names"], serde_json::json!(["negative", "positive"]));
-    // The matrix, the accuracy and the number of rows say the same.
+    // The confusion matrix, the accuracy and the number of rows agree.
     let matrix: Vec<Vec<u64>> = serde_json::from_value(figures["confusion_matrix"].clone()).expect("a matrix");
     let total: u64 = matrix.iter().flatten().sum();
     assert_eq!(Some(total), figures["examples"].as_u64());
@@ -53,7 +53,7 @@ fn the_newest_data_and_run_are_the_default() {
     assert!(run.starts_with("runs/") && run.trim_end().ends_with("-tiny"), "{run}");
     assert!(sandbox.succeeds("evaluate --split validation").contains("accuracy"));
     assert_eq!(sandbox.succeeds("predict lovely awful").lines().count(), 2);
-    // Prepared a second time nothing is written, and it is still what training takes.
+    // Preparing the same data again writes nothing, and training still uses it.
     assert!(
         sandbox.succeeds("prepare --dataset reviews.csv --model tiny --max-length 32").contains("already prepared")
     );
@@ -118,7 +118,7 @@ fn every_optimizer_schedule_and_precision_trains() {
         let loss = sandbox.json(&format!("run-{index}/metrics.json"))["validation"]["loss"].as_f64().expect("a loss");
         assert!(loss.is_finite(), "{flags}: {loss}");
     }
-    // Frozen parts keep the bytes that they came with; the rest has moved.
+    // Frozen parameters are unchanged; all others have changed.
     let tensors = |path: &str| {
         let list = tch::Tensor::read_safetensors(sandbox.path(path).join("model.safetensors")).expect("reads");
         list.into_iter().collect::<std::collections::HashMap<_, _>>()

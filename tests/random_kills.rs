@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::Sandbox;
 
-/// What has state that a resumed run must have again: optimizers, both precisions, accumulation, orders, patience.
+/// Options with state that a resumed run must restore: optimizers, precisions, accumulation, row orders, patience.
 const CONFIGURATIONS: [&str; 8] = [
     "--optimizer adamw --precision fp32 --warmup-ratio 0.1",
     "--optimizer adamw --precision bf16 --schedule cosine",
@@ -36,7 +36,7 @@ fn randomly_killed_trainings_match_uninterrupted_ones() {
     let began = Instant::now();
     let mut deaths: Vec<Value> = Vec::new();
     for (index, flags) in (0..).zip(CONFIGURATIONS) {
-        // As even as can be: the first ones take what is left over.
+        // Distributed evenly; the first ones take the remainder.
         let share = kills / 8 + u64::from(index < kills % 8);
         if share == 0 {
             continue;
@@ -46,7 +46,7 @@ fn randomly_killed_trainings_match_uninterrupted_ones() {
              --kill-seed {} --report report.json",
             seed.wrapping_add(index)
         );
-        // A flag that a configuration gives again would be refused; the later one is meant.
+        // A repeated flag would be refused, so only the last one is kept.
         let line = without_repeated(&line);
         let output = sandbox.run(&line);
         assert_eq!(output.code, 0, "seed {seed}: verdict {line}\n{}{}", output.out, output.err);
@@ -93,7 +93,7 @@ fn without_repeated(line: &str) -> String {
     kept.join(" ")
 }
 
-/// Not by `println!`, which the test harness keeps to itself where a test passes: an hour of kills should be seen.
+/// Prints to stderr directly, because the test harness hides the output of `println!` when a test passes.
 fn print_progress(line: &str) {
     if std::env::var_os("VERDICT_KILLS").is_some() {
         let _ = writeln!(std::io::stderr(), "{line}");

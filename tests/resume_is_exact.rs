@@ -39,7 +39,7 @@ fn resuming_from_every_checkpoint_gives_the_same_result() {
         sandbox.succeeds(&format!("train --resume {run}"));
         sandbox.assert_same("whole", &run);
     }
-    // At the last step nothing is left to do, and what is there stays as it is.
+    // At the last step nothing is left to do, and no file changes.
     let log = sandbox.read("whole/log.jsonl");
     let steps_of = |text: &[u8]| String::from_utf8_lossy(text).matches("\"event\":\"step\"").count();
     assert_eq!(sandbox.succeeds("train --resume whole"), "whole\n");
@@ -172,7 +172,7 @@ fn changed_options_are_shown_and_refused_unless_allowed() {
     let (then, now) = (rates("whole"), rates("run"));
     assert_eq!(then[..20], now[..20]);
     assert!((now[20] * 3.0 - then[20]).abs() < 1e-12, "{} and {}", then[20], now[20]);
-    // What decides about no bit of the result may change freely.
+    // Options that do not affect the result may change.
     sandbox.copy_run("whole", "free", 6);
     sandbox.succeeds("train --resume free --save-every 3 --save-total 2");
     assert!(sandbox.read("free/model.safetensors") == sandbox.read("whole/model.safetensors"));
@@ -199,7 +199,7 @@ fn a_run_has_one_owner_and_a_dead_process_does_not_count() {
 #[test]
 fn a_nan_loss_leaves_a_checkpoint_of_the_last_good_state() {
     let sandbox = Sandbox::new();
-    // A word of which the model knows nothing but that it isn't a number, in one row of many.
+    // A word whose embedding is NaN, in one row of many.
     let model = sandbox.write_model("tiny", &["cursed"]);
     let words = model
         .parameters()

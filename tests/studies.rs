@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::{Output, Sandbox};
 
-/// Trials of a third of a second.
+/// A search space with trials that take a third of a second.
 const SPACE: &str = "learning_rate = { low = 1e-4, high = 1e-2, log = true }\nbatch_size = [8, 16]\n\
                      epochs = { low = 1, high = 3 }\nhidden_dropout = { low = 0.0, high = 0.3, step = 0.1 }\n";
 
@@ -27,7 +27,7 @@ fn trials(sandbox: &Sandbox, study: &str) -> Vec<Value> {
     sandbox.json(&format!("{study}/trials.json"))["trials"].as_array().expect("trials").clone()
 }
 
-/// What a trial is and came to, without when and how long.
+/// A trial's parameters and result, without times.
 fn outcome(trial: &Value) -> String {
     format!("{} {} {} {}", trial["state"], trial["params"], trial["value"], trial["intermediate_values"])
 }
@@ -184,7 +184,7 @@ fn two_processes_share_a_study() {
     assert_eq!(workers.len(), 2, "both began trials");
 }
 
-/// SplitMix64: instants that a seed repeats.
+/// SplitMix64: random instants that are the same for the same seed.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! What end-to-end tests share: a folder of their own with a tiny model and the program ([`Sandbox`]), and trainings that
+//! Helpers of the end-to-end tests: a temporary folder with a tiny model and the program ([`Sandbox`]), and trainings that
 //! are stopped or compared (Unix). What tests of other crates need too is in `crates/test-support`.
 
 #[cfg(unix)]

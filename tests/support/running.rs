@@ -12,7 +12,7 @@ use super::{Output, Sandbox};
 /// 11 steps an epoch, 33 in all, dropout on.
 pub(crate) const TRAIN: &str = "train --data data --learning-rate 0.003 --precision fp32 --threads 1 --epochs 3";
 
-/// A process of the program that is still going on.
+/// A running process of the program.
 pub(crate) struct Running {
     child: Option<Child>,
 }
@@ -104,7 +104,7 @@ impl Sandbox {
         format!("{run}/checkpoints/{newest}/{file}")
     }
 
-    /// A copy of a run's folder as it was when only its first `checkpoints` checkpoints were there.
+    /// Copies a run's folder with only its first `checkpoints` checkpoints.
     pub(crate) fn copy_run(&self, from: &str, to: &str, checkpoints: usize) {
         copy(&self.path(from), &self.path(to));
         for later in &self.checkpoints(to)[checkpoints..] {
@@ -112,7 +112,7 @@ impl Sandbox {
         }
     }
 
-    /// Both runs ended the same: model, newest checkpoint, steps, evaluations, figures.
+    /// Asserts that both runs have the same model, newest checkpoint, steps, evaluations and metrics.
     pub(crate) fn assert_same(&self, one: &str, other: &str) {
         let read = |run: &str, name: &str| self.read(&format!("{run}/{name}"));
         assert!(read(one, "model.safetensors") == read(other, "model.safetensors"), "{one}, {other}: kept models");

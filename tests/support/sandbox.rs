@@ -12,12 +12,12 @@ const NEGATIVE_WORDS: [&str; 6] = ["awful", "dull", "cold", "clumsy", "boring", 
 const NEUTRAL_WORDS: [&str; 12] =
     ["the", "film", "is", "a", "story", "actor", "with", "an", "and", "plot", "scene", "ending"];
 
-/// A working directory with a tiny model in it, gone at the end of the test.
+/// A temporary working directory with a tiny model, removed at the end of the test.
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
 }
 
-/// What a process output.
+/// The output of a process.
 pub(crate) struct Output {
     pub code: i32,
     pub out: String,
@@ -75,7 +75,7 @@ impl Sandbox {
         model
     }
 
-    /// `rows` distinct sentences a class, the class being that of the one telling word in each.
+    /// `rows` distinct sentences a class, where one positive or negative word decides the class.
     pub(crate) fn write_reviews(&self, name: &str, rows: usize) {
         let mut csv = "text,label\n".to_owned();
         for row in 0..rows {
@@ -96,7 +96,7 @@ impl Sandbox {
         command
     }
 
-    /// Runs the program, with these variables set besides.
+    /// Runs the program with these additional environment variables.
     pub(crate) fn run_with(&self, set: &[(&str, &str)], line: &str) -> Output {
         Output::of(self.command(line).envs(set.iter().copied()).output().expect("the program starts"))
     }
@@ -105,19 +105,19 @@ impl Sandbox {
         self.run_with(&[], line)
     }
 
-    /// Runs what must succeed and returns its standard output.
+    /// Runs a command that must succeed and returns its standard output.
     pub(crate) fn succeeds(&self, line: &str) -> String {
         let output = self.run(line);
         assert_eq!(output.code, 0, "verdict {line}\n{}{}", output.out, output.err);
         output.out
     }
 
-    /// Runs what must fail and returns the error, with this folder left out.
+    /// Runs a command that must fail and returns the error, with the path of this folder removed.
     pub(crate) fn fails(&self, line: &str) -> String {
         self.failure(&self.run(line)).unwrap_or_else(|what| panic!("verdict {line}\n{what}"))
     }
 
-    /// The error of a command that failed as it must, with this folder left out; else what it wrote instead.
+    /// The error of a command that failed as expected, with the path of this folder removed; otherwise its whole output.
     pub(crate) fn failure(&self, output: &Output) -> Result<String, String> {
         let err = output.err.replace(&format!("{}/", self.folder.path().display()), "");
         match err.find("error: ") {

@@ -1,4 +1,4 @@
-//! Why something can't be drawn.
+//! Errors of this crate.
 
 pub type Result<T> = std::result::Result<T, ReportError>;
 

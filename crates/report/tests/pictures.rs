@@ -1,4 +1,4 @@
-//! The pictures say what they should, are well-formed, and come out as PNGs with something on them.
+//! The pictures have the right content, are well-formed, and their PNGs are not blank.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! What the tests of the formats share, and what holds for all formats.
+//! Tests of all formats, and helpers shared by the tests of each.
 
 use std::fs;
 use std::path::Path;

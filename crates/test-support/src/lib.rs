@@ -1,4 +1,4 @@
-//! What the tests of several crates share. Crates name this one under `[dev-dependencies]` only, and it knows none of ours.
+//! Helpers for the tests of several crates. Crates name this one under `[dev-dependencies]` only, and it knows none of ours.
 //!
 //! - [`fixture()`], [`fixture_text`], [`fixture_bytes`], [`fixture_path`]: files of `tests/fixtures`, each beside the script
 //!   that made it

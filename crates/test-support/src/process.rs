@@ -1,4 +1,4 @@
-//! For tests of what happens between processes: this test binary once more, running one ignored test that plays a part.
+//! Tests with several processes: starts this test binary again to run one ignored test as a child process.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};

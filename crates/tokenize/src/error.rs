@@ -1,4 +1,4 @@
-//! What can go wrong between a model folder and token ids.
+//! Errors of this crate.
 
 use std::path::PathBuf;
 

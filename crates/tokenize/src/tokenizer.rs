@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::description::Description;
 use crate::error::TokenizeError;
-use crate::words::{Pool, WordCache};
+use crate::words::{WordCache, WordCachePool};
 
 /// A WordPiece tokenizer with its special tokens and a maximum length.
 pub struct Tokenizer {
@@ -25,7 +25,7 @@ pub struct Tokenizer {
     vocab_size: usize,
     max_length: usize,
     /// Ids of known words, if a text's ids are those of its words.
-    words: Option<Pool>,
+    words: Option<WordCachePool>,
 }
 
 /// Texts that a thread tokenizes at a time.
@@ -65,7 +65,7 @@ impl Tokenizer {
         Ok(Self {
             inner,
             sha256: description.sha256(),
-            words: description.added_token_starts().map(Pool::new),
+            words: description.added_token_starts().map(WordCachePool::new),
             before: description.before,
             after: description.after,
             path,
@@ -88,10 +88,10 @@ impl Tokenizer {
     }
 
     fn encode_all(&self, texts: &[&str]) -> Result<Vec<Encoded>, TokenizeError> {
-        let mut known = self.words.as_ref().map(Pool::take);
+        let mut known = self.words.as_ref().map(WordCachePool::take);
         let encoded = texts.iter().map(|text| self.encode_with(text, known.as_mut())).collect();
         if let (Some(pool), Some(known)) = (&self.words, known) {
-            pool.give(known);
+            pool.put_back(known);
         }
         encoded
     }
@@ -99,7 +99,7 @@ impl Tokenizer {
     fn encode_with(&self, text: &str, known: Option<&mut WordCache>) -> Result<Encoded, TokenizeError> {
         let most = self.max_length - self.before.len() - self.after.len();
         let mut ids = self.before.clone();
-        let full = match known.filter(|_| self.words.as_ref().is_some_and(|pool| pool.reads(text))) {
+        let full = match known.filter(|_| self.words.as_ref().is_some_and(|pool| pool.can_split(text))) {
             Some(known) => known.append(text, most, &mut ids, |word| self.library(word))?,
             None => {
                 let found = self.library(text)?;

@@ -2,7 +2,7 @@
 //!
 //! BERT's normalizer works character by character but for runs of combining marks, and its pre-tokenizer splits at white
 //! space. So between two blanks a text's ids depend on nothing outside: a text is its words, and words repeat. Looking
-//! one up takes a thousandth of what the library takes for it. What a `tokenizer.json` adds besides the vocabulary may
+//! one up takes a thousandth of the library's time. What a `tokenizer.json` adds besides the vocabulary may
 //! be anywhere in a text, so texts in which such a token could start go to the library whole.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 const MAX_WORDS: usize = 1 << 16;
 const MAX_WORD_BYTES: usize = 64;
 /// White space that separates words; other white space is left to the library.
-const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+const SEPARATORS: [char; 4] = [' ', '\t', '\n', '\r'];
 
 #[derive(Debug, Default)]
 pub(crate) struct WordCache {
@@ -31,7 +31,7 @@ impl WordCache {
         library: impl Fn(&str) -> Result<Vec<u32>, E>,
     ) -> Result<usize, E> {
         let (mut full, start) = (0, to.len());
-        for word in text.split(BLANKS).filter(|word| !word.is_empty()) {
+        for word in text.split(SEPARATORS).filter(|word| !word.is_empty()) {
             let left = most - (to.len() - start);
             let mut put = |ids: &[u32]| {
                 full += ids.len();
@@ -44,13 +44,13 @@ impl WordCache {
             let ids = library(word)?;
             put(&ids);
             if word.len() <= MAX_WORD_BYTES {
-                self.keep(word, &ids);
+                self.insert(word, &ids);
             }
         }
         Ok(full)
     }
 
-    fn keep(&mut self, word: &str, ids: &[u32]) {
+    fn insert(&mut self, word: &str, ids: &[u32]) {
         if self.known.len() == MAX_WORDS {
             self.known.clear();
             self.ids.clear();
@@ -62,21 +62,21 @@ impl WordCache {
     }
 }
 
-/// The words that threads know, each thread's for itself while it works.
+/// A pool of word caches; each thread takes one while it works.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub(crate) struct WordCachePool {
     idle: Mutex<Vec<WordCache>>,
     /// The first bytes of added tokens.
     starts: Box<[bool; 256]>,
 }
 
-impl Pool {
+impl WordCachePool {
     pub(crate) fn new(starts: Box<[bool; 256]>) -> Self {
         Self { idle: Mutex::default(), starts }
     }
 
     /// Whether no added token can start in `text`.
-    pub(crate) fn reads(&self, text: &str) -> bool {
+    pub(crate) fn can_split(&self, text: &str) -> bool {
         !text.bytes().any(|byte| self.starts[usize::from(byte)])
     }
 
@@ -84,7 +84,7 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    pub(crate) fn give(&self, words: WordCache) {
+    pub(crate) fn put_back(&self, words: WordCache) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(words);
     }
 }

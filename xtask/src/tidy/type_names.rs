@@ -1,4 +1,4 @@
-//! One name, one thing: no type has the name of a type in another package.
+//! No two packages define types of the same name.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Archives made by hand, most of them in bad faith.
+//! Archives made for the tests, most of them malicious.
 
 use super::*;
 use zip::write::SimpleFileOptions;

@@ -1,4 +1,4 @@
-//! An interpreter of our own stands in for Python, so that every answer of pip's can be had.
+//! A script stands in for the Python interpreter, so that every answer of pip can be simulated.
 
 use std::fs::File;
 use std::io::Write;

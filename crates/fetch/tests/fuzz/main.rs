@@ -1,4 +1,4 @@
-//! Damaged archives and damaged answers of the Hub's API. What must hold is in `test_support::fuzz`.
+//! Fuzz tests of archives and of answers of the Hub's API. `test_support::fuzz` says what must hold.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

@@ -1,4 +1,4 @@
-//! Downloads that go wrong: cut off, proxied, turned, refused.
+//! Downloads that fail: interrupted, answered by a proxy, corrupted, refused.
 
 use std::fs;
 use std::net::TcpListener;

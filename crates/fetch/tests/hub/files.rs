@@ -1,4 +1,4 @@
-//! Files that arrive, and how they lie in the cache.
+//! Successful downloads, and the layout of the cache.
 
 use std::fs;
 use std::path::Path;

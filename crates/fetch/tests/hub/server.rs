@@ -1,4 +1,4 @@
-//! A Hub of our own: two listeners on this machine, one that speaks the Hub's API and one that serves large files, as
+//! A fake Hub: two listeners on this machine, one that speaks the Hub's API and one that serves large files, as
 //! the Hub's storage does.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Whatever a study holds, its page is well-formed and its marks lie inside their pictures.
+//! Unusual studies: the page is well-formed and all marks lie inside their pictures.
 
 use report::{ParamSetting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};
 use resvg::usvg::roxmltree::{Document, Node};

@@ -1,4 +1,4 @@
-//! Sound Parquet files, changed byte by byte, cut off, or made to unpack to far more than they are.
+//! Parquet files with changed bytes, truncated, or with an excessive compression ratio.
 
 use std::fs;
 use std::sync::Arc;

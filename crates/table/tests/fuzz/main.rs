@@ -1,4 +1,4 @@
-//! Damaged tables: CSV, TSV, JSON lines and Parquet. What must hold is in `test_support::fuzz`.
+//! Fuzz tests of CSV, TSV, JSON lines and Parquet. `test_support::fuzz` says what must hold.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! How much memory a reader had at once.
+//! The peak memory of a reader.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

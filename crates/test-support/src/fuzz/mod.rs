@@ -1,4 +1,4 @@
-//! Fuzzing: a reader of outside files is given thousands of damaged ones, and must read or refuse each.
+//! Fuzzing: a reader of untrusted files is given thousands of damaged files, and must read or refuse each.
 //!
 //! Every crate that reads from outside has a test target `fuzz`:
 //!
@@ -13,8 +13,8 @@
 //! });
 //! ```
 //!
-//! Every seed file must be read. A mutant must be read, and then be sound (the closure asserts it), or be refused with an
-//! error; never a panic, never more than ten seconds, never more memory than the limit. Mutant `k` depends on
+//! Every seed file must be read. A mutant must be read, and then be valid (the closure asserts it), or be refused with
+//! an error; it must never panic, take more than ten seconds or use more memory than the limit. Mutant `k` depends on
 //! `VERDICT_SEED` (1 unless set), the target's name and `k` alone. `VERDICT_MUTANTS` is how many there are (2,000 unless
 //! set), `VERDICT_MUTANT` makes a single one and keeps its file.
 //!
@@ -47,27 +47,27 @@ use mutator::mutant;
 pub use mutator::{SeedFile, SeedFormat};
 use random::Random;
 
-/// The longest that reading a mutant may take.
+/// The maximum time for reading a mutant.
 const MAX_SECONDS: u64 = 10;
-/// Failures that are shown before the rest is left out.
-const SHOWN: usize = 10;
+/// The maximum number of failures that are shown.
+const MAX_SHOWN: usize = 10;
 
-/// A reader under test, and what it may cost.
+/// A reader under test, and its memory limit.
 pub struct FuzzTarget {
     /// The package whose test it is.
     pub package: &'static str,
     /// The test function's name.
     pub name: &'static str,
-    /// What it may use of memory.
+    /// The memory that it may use.
     pub memory_limit: MemoryLimit,
 }
 
-/// The most memory that reading a file may take at once: so many bytes for each byte of it, and so many besides.
+/// The maximum memory for reading a file: a number of bytes per byte of the file, and a fixed number.
 #[derive(Clone, Copy)]
 pub struct MemoryLimit {
     /// Bytes for each byte of the file.
     pub per_byte: usize,
-    /// Bytes besides.
+    /// Bytes independent of the file's size.
     pub fixed: usize,
 }
 
@@ -81,7 +81,7 @@ impl FuzzTarget {
     }
 }
 
-/// While it lives, no other test does what takes much memory, which is measured for the whole process.
+/// A guard: while it exists, no other test measures memory, which is measured for the whole process.
 pub struct ExclusiveMemory(Option<MutexGuard<'static, ()>>);
 
 thread_local! {
@@ -109,7 +109,7 @@ impl Drop for ExclusiveMemory {
 /// Where a seed file is refused, or a mutant makes `read` panic, take too long or use too much memory.
 pub fn check(target: &FuzzTarget, seeds: Vec<SeedFile>, mut read: impl FnMut(&[u8]) -> Result<(), String>) {
     let _exclusive = exclusive_memory();
-    watch();
+    start_watchdog();
     let asked = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a whole number"));
     let seed = asked("VERDICT_SEED").unwrap_or(1);
     for (number, good) in seeds.iter().enumerate() {
@@ -124,24 +124,28 @@ pub fn check(target: &FuzzTarget, seeds: Vec<SeedFile>, mut read: impl FnMut(&[u
     for number in numbers {
         let file = mutant(&seeds, &mut Random::new(seed, target.name, number));
         if single.is_some() {
-            say(&format!("{} bytes, kept as {}\n", file.len(), kept(target, number, &file).display()));
+            print_directly(&format!(
+                "{} bytes, kept as {}\n",
+                file.len(),
+                save_mutant(target, number, &file).display()
+            ));
         }
-        enter(&target.mutant(seed, number));
+        set_current(&target.mutant(seed, number));
         let before = meter.start();
         let outcome = catch_unwind(AssertUnwindSafe(|| read(&file)));
         let used = meter.peak(before);
-        leave();
+        clear_current();
         let most = file.len() * target.memory_limit.per_byte + target.memory_limit.fixed;
         summary.most_used = summary.most_used.max(used);
         let fault = match outcome {
-            Err(payload) => Some(format!("panicked: {}", words(&*payload))),
+            Err(payload) => Some(format!("panicked: {}", panic_message(&*payload))),
             _ if used > most => Some(format!("took {used} bytes for a file of {}, {most} allowed", file.len())),
             Ok(Ok(())) => {
                 summary.read += 1;
                 None
             }
             Ok(Err(reason)) => {
-                *summary.refused.entry(shape(&reason)).or_default() += 1;
+                *summary.refused.entry(message_pattern(&reason)).or_default() += 1;
                 None
             }
         };
@@ -161,7 +165,7 @@ pub fn temporary_folder() -> tempfile::TempDir {
 #[derive(Default)]
 struct FuzzSummary {
     read: usize,
-    /// Refusals by what they say, numbers and names taken out.
+    /// Refusals by message, without numbers and names.
     refused: BTreeMap<String, usize>,
     faults: Vec<String>,
     most_used: usize,
@@ -171,7 +175,7 @@ impl FuzzSummary {
     fn report(self, target: &FuzzTarget, whole: bool, took: Duration) {
         let refused: usize = self.refused.values().sum();
         let all = self.read + refused + self.faults.len();
-        say(&format!(
+        print_directly(&format!(
             "{}: {all} mutants in {:.1} s, {:.1} % read, the rest refused in {} ways; at most {} KiB at once\n",
             target.name,
             took.as_secs_f64(),
@@ -182,9 +186,9 @@ impl FuzzSummary {
         if std::env::var_os("VERDICT_WAYS").is_some() || !whole {
             let mut ways: Vec<_> = self.refused.iter().collect();
             ways.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-            ways.iter().take(40).for_each(|(way, count)| say(&format!("    {count:6} {way}\n")));
+            ways.iter().take(40).for_each(|(way, count)| print_directly(&format!("    {count:6} {way}\n")));
         }
-        let shown = self.faults.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("\n");
+        let shown = self.faults.iter().take(MAX_SHOWN).map(String::as_str).collect::<Vec<_>>().join("\n");
         assert!(self.faults.is_empty(), "{} of {all} mutants:\n{shown}", self.faults.len());
         // A mutator whose work is always refused, or always read, tests one line of the reader.
         if whole && all >= 1000 {
@@ -194,8 +198,8 @@ impl FuzzSummary {
     }
 }
 
-/// A refusal without what is peculiar to one file.
-fn shape(reason: &str) -> String {
+/// A refusal's message without the parts that depend on the file.
+fn message_pattern(reason: &str) -> String {
     let mut shape = String::new();
     for (index, part) in reason.split(['"', '`']).enumerate() {
         shape.push_str(if index % 2 == 0 { part } else { "_" });
@@ -205,30 +209,30 @@ fn shape(reason: &str) -> String {
     shape.replace("--", "-")
 }
 
-fn words(payload: &(dyn std::any::Any + Send)) -> String {
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
 }
 
-fn kept(target: &FuzzTarget, number: u64, file: &[u8]) -> PathBuf {
+fn save_mutant(target: &FuzzTarget, number: u64, file: &[u8]) -> PathBuf {
     let path = std::env::temp_dir().join(format!("mutant-{}-{number}", target.name));
     std::fs::write(&path, file).expect("the mutant is kept");
     path
 }
 
-/// Past the test harness, which keeps the output of tests that pass to itself.
-fn say(text: &str) {
+/// Prints to stderr directly, because the test harness hides the output of tests that pass.
+fn print_directly(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 // What is being read now, for the message that is printed when the process ends in the middle: bytes, so that a signal
 // handler may read them, and the second it began (0: nothing), counted from the first.
 static NOW: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
-static NOW_LENGTH: AtomicUsize = AtomicUsize::new(0);
-static BEGUN: AtomicU64 = AtomicU64::new(0);
+static CURRENT_LENGTH: AtomicUsize = AtomicUsize::new(0);
+static STARTED: AtomicU64 = AtomicU64::new(0);
 static CLOCK: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
 
-fn enter(mutant: &str) {
+fn set_current(mutant: &str) {
     let text = format!("the process ended in {mutant}\n");
     let text = &text.as_bytes()[..text.len().min(8 * NOW.len())];
     for (word, bytes) in NOW.iter().zip(text.chunks(8)) {
@@ -236,29 +240,29 @@ fn enter(mutant: &str) {
         eight[..bytes.len()].copy_from_slice(bytes);
         word.store(u64::from_ne_bytes(eight), SeqCst);
     }
-    NOW_LENGTH.store(text.len(), SeqCst);
-    BEGUN.store(1 + CLOCK.elapsed().as_secs(), SeqCst);
+    CURRENT_LENGTH.store(text.len(), SeqCst);
+    STARTED.store(1 + CLOCK.elapsed().as_secs(), SeqCst);
 }
 
-fn leave() {
-    BEGUN.store(0, SeqCst);
-    NOW_LENGTH.store(0, SeqCst);
+fn clear_current() {
+    STARTED.store(0, SeqCst);
+    CURRENT_LENGTH.store(0, SeqCst);
 }
 
 /// Ends the process, naming the mutant, when one takes too long; names it when the process ends by itself, as it does
 /// on an overflowing stack and on memory that is not available.
-fn watch() {
+fn start_watchdog() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         std::sync::LazyLock::force(&CLOCK);
         // SAFETY: the handler only reads atomics and writes them to stderr, which a handler may do.
-        unsafe { libc::signal(libc::SIGABRT, named as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+        unsafe { libc::signal(libc::SIGABRT, print_current as extern "C" fn(libc::c_int) as libc::sighandler_t) };
         std::thread::spawn(|| {
             loop {
                 std::thread::sleep(Duration::from_millis(200));
-                let begun = BEGUN.load(SeqCst);
+                let begun = STARTED.load(SeqCst);
                 if begun > 0 && CLOCK.elapsed().as_secs() > begun + MAX_SECONDS {
-                    say(&format!("not done after {MAX_SECONDS} seconds:\n"));
+                    print_directly(&format!("not done after {MAX_SECONDS} seconds:\n"));
                     std::process::abort();
                 }
             }
@@ -266,8 +270,8 @@ fn watch() {
     });
 }
 
-extern "C" fn named(_signal: libc::c_int) {
-    let length = NOW_LENGTH.load(SeqCst);
+extern "C" fn print_current(_signal: libc::c_int) {
+    let length = CURRENT_LENGTH.load(SeqCst);
     // SAFETY: an AtomicU64 has the layout of a u64, `length` bytes of them are text, and they are no longer written.
     unsafe { libc::write(2, NOW.as_ptr().cast(), length) };
 }

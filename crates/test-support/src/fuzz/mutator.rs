@@ -1,12 +1,12 @@
-//! Damage, drawn from a seed: what a bad disk, a bad connection and a bad person do to a file.
+//! Random damage to a file, as from a bad disk, a bad connection or an attacker; the same for the same seed.
 //!
-//! Every format takes the damage of [`bytes`]; text takes that of its format besides, so that mutants get past the first
-//! check of a reader and into what lies behind it.
+//! Files of every format are damaged by [`bytes`], text files also by the rules of their format, so that mutants pass the
+//! first checks of a reader and reach the code behind them.
 
 use super::random::Random;
 use super::structure::{self, MAX_BYTES};
 
-/// What a file is made of, and so what kind of damage it gets.
+/// The format of a file, which decides how it is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeedFormat {
     /// Bytes with lengths, offsets and counts among them.
@@ -21,11 +21,11 @@ pub enum SeedFormat {
 
 /// A valid input.
 pub struct SeedFile {
-    /// What is damaged.
+    /// The bytes that are damaged.
     pub bytes: Vec<u8>,
-    /// How.
+    /// The format that decides how.
     pub format: SeedFormat,
-    /// What makes a file of it afterwards: a compression, a length in front. Damage from outside never gets that deep.
+    /// How the damaged bytes are packed into a file, for example by compression, which damage to the file itself would not get past.
     pub pack: Option<fn(Vec<u8>) -> Vec<u8>>,
 }
 
@@ -49,7 +49,7 @@ impl SeedFile {
     }
 }
 
-/// A mutant of one of the seeds, as a file: one blow or a few.
+/// A mutant of one of the seeds, as a file, with one or a few mutations.
 pub(super) fn mutant(seeds: &[SeedFile], random: &mut Random) -> Vec<u8> {
     let seed = &seeds[random.below(seeds.len())];
     let alike: Vec<&SeedFile> = seeds
@@ -79,7 +79,7 @@ pub(super) fn mutant(seeds: &[SeedFile], random: &mut Random) -> Vec<u8> {
     seed.file(made)
 }
 
-/// One blow against bytes of which nothing is known.
+/// One mutation of bytes in an unknown format.
 fn bytes(made: &mut Vec<u8>, donor: &[u8], random: &mut Random) {
     let length = made.len();
     let at = random.below(length);

@@ -1,4 +1,4 @@
-//! The random choices of a mutant, which its number repeats.
+//! The random choices of a mutant, which are the same for the same number.
 
 /// SplitMix64: small, and the same on every machine.
 pub(super) struct Random(u64);

@@ -1,4 +1,4 @@
-//! Damage that knows what text is made of: lines, words, values, members.
+//! Mutations of structured text: of lines, words, values and members.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! A tokenizer over a vocabulary of a few words: where it comes from, what it obeys, what it refuses.
+//! A tokenizer with a small vocabulary: the files it is read from, its settings, and invalid files.
 
 use super::*;
 use proptest::prelude::*;
