@@ -190,7 +190,7 @@ fn too_many_cut_texts_are_refused_where_a_limit_says_so() {
     let message = workspace.prepare(&["--max-length", "4", "--max-truncated", "0.5"]).unwrap_err().to_string();
     let cut =
         "train: 30 of 30 rows (100.0 %) are truncated to 4 tokens; up to 50.0 % is accepted (--max-truncated 0.5)";
-    assert!(message.contains(cut) && message.contains("found 3 things"), "{message}");
+    assert!(message.contains(cut) && message.contains("3 limits of the audit"), "{message}");
     assert_eq!(fs::read(workspace.path("out/own/manifest.json")).unwrap(), before, "the older data is as it was");
     assert_eq!(workspace.out(), ["own"]);
 }

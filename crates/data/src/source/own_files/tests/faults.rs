@@ -204,7 +204,7 @@ fn fault_5_a_label_that_training_never_has() {
         DatasetOptions { label_map: Some(parsed("neg=neg,neutral=mixed,pos=pos")), ..DatasetOptions::default() };
     assert_eq!(
         temp.load("", &options).expect_err("unlearned"),
-        "label \"mixed\" (2 rows) only in validation; no training row has it (hint: label some training rows so, or \
+        "label \"mixed\" (2 rows) only in validation; no training row has it (hint: add training rows with this label, or \
          map it to another name with --label-map)"
     );
 }
@@ -227,8 +227,8 @@ fn fault_6_one_mapping_for_labels_that_mean_the_same() {
     );
     assert_eq!(
         temp.refusal("half.csv", "text,label\ngood,0.5\nbad,1\n"),
-        "half.csv: row 1 (line 2), column \"label\": \"0.5\" is not a whole number (hint: cut ratings into classes \
-         first)"
+        "half.csv: row 1 (line 2), column \"label\": \"0.5\" is not a whole number (hint: convert ratings into \
+         classes first)"
     );
     assert_eq!(
         temp.refusal("case.csv", "text,label\ngood,Pos\nbad,pos\n"),
