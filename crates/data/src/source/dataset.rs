@@ -63,17 +63,17 @@ impl Dataset {
     }
 
     /// The flags that this data set takes, of those that not all data sets take.
-    pub(crate) fn flags(&self) -> &'static [&'static str] {
+    pub(crate) fn takes(&self, flag: &str) -> bool {
         match self {
-            Self::Named(named) => named.flags,
-            Self::File(_) => own_files::FLAGS,
+            Self::Named(named) => named.flags.contains(&flag),
+            Self::File(_) => own_files::takes(flag),
         }
     }
 
     /// The data sets that take a flag, as a hint: `--dataset sst2, sst3 or sst5`.
     pub(crate) fn names_accepting(flag: &str) -> String {
         let named = NamedDataset::all().filter(|dataset| dataset.flags.contains(&flag)).map(|dataset| dataset.name);
-        let own = own_files::FLAGS.contains(&flag).then_some("FILE");
+        let own = own_files::takes(flag).then_some("FILE");
         format!("--dataset {}", joined(&named.chain(own).collect::<Vec<_>>(), "or"))
     }
 
