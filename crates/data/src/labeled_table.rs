@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use table::{Cell, Column, Place, Table, TableError, ValueType, quoted};
+use table::{Cell, Column, Place, ReadOptions, Table, TableError, ValueType, quoted};
 
 use crate::error::DataError;
 
@@ -43,6 +43,8 @@ impl SourceFile {
 pub(crate) struct LabeledTable {
     pub(crate) file: SourceFile,
     pub(crate) rows: Vec<LabeledRow>,
+    /// What was detected in the file and is not said by its name, for the user.
+    pub(crate) notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,8 +64,9 @@ const TEXT_COLUMNS: [&str; 10] =
 const LABEL_COLUMNS: [&str; 7] = ["label", "labels", "sentiment", "class", "target", "category", "polarity"];
 
 /// Reads the text and the label of each row.
-pub(crate) fn read(path: &Path, wanted: ColumnRequest<'_>) -> Result<LabeledTable, DataError> {
-    let table = Table::open(path)?;
+pub(crate) fn read(path: &Path, wanted: ColumnRequest<'_>, options: &ReadOptions) -> Result<LabeledTable, DataError> {
+    let table = Table::open(path, options)?;
+    let notes = table.notes().iter().map(|note| format!("{}: {note}", path.display())).collect();
     let columns = Columns { path, seen: table.columns() };
     let (text, label) = columns.choose(wanted)?;
     columns.check_types(text, label)?;
@@ -108,7 +111,7 @@ pub(crate) fn read(path: &Path, wanted: ColumnRequest<'_>) -> Result<LabeledTabl
     if rows.is_empty() {
         return Err(DataError::content(path, "no rows, only the names of its columns"));
     }
-    Ok(LabeledTable { file, rows })
+    Ok(LabeledTable { file, rows, notes })
 }
 
 struct Columns<'a> {

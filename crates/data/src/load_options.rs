@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use table::ReadOptions;
+
 /// The share of a single file that becomes validation, and again test, by default.
 pub(crate) const SPLIT_RATIO: f64 = 0.1;
 /// The seed of a single file's split by default.
@@ -42,13 +44,15 @@ pub struct DatasetOptions {
     /// Drop rows without text and count them, instead of failing
     #[arg(long)]
     pub drop_empty: bool,
+    #[command(flatten)]
+    pub read: ReadOptions,
 }
 
 impl DatasetOptions {
     /// The flags that differ from their defaults.
     pub(crate) fn given_flags(&self) -> Vec<&'static str> {
         let Self { classes, phrases, text_column, label_column, label_map, .. } = self;
-        let Self { validation_file, test_file, split_ratio, seed, drop_empty, .. } = self;
+        let Self { validation_file, test_file, split_ratio, seed, drop_empty, read, .. } = self;
         let flags = [
             ("--classes", classes.is_some()),
             ("--phrases", *phrases),
@@ -61,7 +65,8 @@ impl DatasetOptions {
             ("--seed", seed.is_some()),
             ("--drop-empty", *drop_empty),
         ];
-        flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
+        let flags = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag);
+        flags.chain(read.given_flags()).collect()
     }
 }
 

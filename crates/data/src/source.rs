@@ -84,7 +84,7 @@ fn check_exists(path: &Path) -> Result<(), DataError> {
 
 /// A flag that the data set doesn't take is a misunderstanding, so it is an error.
 fn refuse_unused_flags(dataset: &Dataset, options: &DatasetOptions) -> Result<(), DataError> {
-    match options.given_flags().into_iter().find(|flag| !dataset.flags().contains(flag)) {
+    match options.given_flags().into_iter().find(|flag| !dataset.takes(flag)) {
         Some(flag) => Err(DataError::Request(format!(
             "{flag} is for {}, not for --dataset {} (hint: leave it out)",
             Dataset::that_take(flag),

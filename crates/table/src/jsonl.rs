@@ -10,6 +10,8 @@ use crate::column::Column;
 use crate::error::TableError;
 use crate::excerpt::quoted;
 use crate::format::{FileFormat, OpenFile, Opened, RowIter};
+use crate::input::Input;
+use crate::read_options::ReadOptions;
 use crate::row::{Cell, Row};
 use crate::text::{Lines, MAX_RECORD};
 
@@ -20,7 +22,9 @@ pub(crate) const JSON_LINES: FileFormat = FileFormat {
     name: "JSONL",
     endings: &["jsonl", "ndjson", "json"],
     about: "one object a line; the first one names the columns",
+    matches_folder: None,
     open,
+    create: None,
 };
 
 struct JsonLinesFile {
@@ -32,13 +36,14 @@ struct JsonLinesFile {
 }
 
 /// Blank lines hold no row. The first object names the columns.
-fn open(path: &Path) -> Result<Opened, TableError> {
+fn open(input: Input, _: &ReadOptions) -> Result<Opened, TableError> {
+    let path = input.path();
     let lines = Lines::open(path, MAX_RECORD)?;
     let mut file = JsonLinesFile { path: path.to_owned(), lines, first: None, row: 0 };
     let Some(first) = file.object()? else { return Err(TableError::file(path, "only blank lines")) };
     let columns = first.1.iter().map(|(name, _)| Column { name: name.clone(), declared: None }).collect();
     file.first = Some(first);
-    Ok((columns, Box::new(file)))
+    Ok(Opened { columns, file: Box::new(file), notes: Vec::new() })
 }
 
 impl OpenFile for JsonLinesFile {

@@ -8,12 +8,12 @@
 //! This crate knows neither labels nor data sets.
 //!
 //! ```
-//! use table::{Cell, Table};
+//! use table::{Cell, ReadOptions, Table};
 //!
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("reviews.csv");
 //! std::fs::write(&path, "stars,text\n5,\"A tender, funny film.\"\n")?;
-//! let table = Table::open(&path)?;
+//! let table = Table::open(&path, &ReadOptions::default())?;
 //! assert_eq!(table.columns()[1].name, "text");
 //! for row in table.rows(&[1])? {
 //!     let row = row?;
@@ -30,20 +30,29 @@ mod error;
 mod excerpt;
 mod format;
 mod formats;
+mod input;
 mod jsonl;
+mod output;
 mod pages;
 mod parquet;
+mod read_options;
 mod row;
+mod table_writer;
 mod text;
 
+use std::io::Read;
 use std::path::Path;
 
 pub use column::{Column, DeclaredType, ValueType};
 pub use error::{Place, TableError};
 pub use excerpt::{excerpt, quoted};
 pub use format::FileFormat;
+pub use read_options::{FormatName, Quoting, READ_FLAGS, ReadOptions};
 pub use row::{Cell, Row};
+pub use table_writer::TableWriter;
 pub use text::Lines;
+
+use input::Input;
 
 /// The formats that can be read. A format is one file of this crate and one line here; help texts, error messages and
 /// documentation list the formats from this table.
@@ -52,6 +61,7 @@ pub static FORMATS: &[FileFormat] = &[csv::CSV, csv::TSV, jsonl::JSON_LINES, par
 /// A file whose columns are known and of which no row has been read.
 pub struct Table {
     columns: Vec<Column>,
+    notes: Vec<String>,
     file: Box<dyn format::OpenFile>,
 }
 
@@ -62,14 +72,41 @@ pub struct Rows {
 }
 
 impl Table {
-    /// Opens a table by the ending of its name.
+    /// Opens a table by the ending of its name, or in the format that `options` name.
     ///
     /// # Errors
     /// An ending of no known format, and a file that isn't what its ending says.
-    pub fn open(path: &Path) -> Result<Self, TableError> {
-        let format = FileFormat::of(path).ok_or_else(|| formats::unknown(path))?;
-        let (columns, file) = (format.open)(path)?;
-        Ok(Self { columns, file })
+    pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, TableError> {
+        let named = options.format.as_ref().and_then(FormatName::format);
+        let format = match named {
+            Some(format) => format,
+            None if path.is_dir() => FileFormat::of_folder(path)
+                .ok_or_else(|| TableError::file(path, "a folder, not a file (hint: name a file in it)"))?,
+            None => FileFormat::of(path).ok_or_else(|| formats::unknown(path))?,
+        };
+        Self::opened((format.open)(Input::file(path), options)?)
+    }
+
+    /// Opens a table that is read once, from a stream such as the standard input; `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// A format that can't be read from a stream, and content that isn't of the format.
+    pub fn from_stream(
+        name: &str,
+        format: &FileFormat,
+        stream: Box<dyn Read + Send>,
+        options: &ReadOptions,
+    ) -> Result<Self, TableError> {
+        Self::opened((format.open)(Input::stream(name, stream), options)?)
+    }
+
+    fn opened(format::Opened { columns, notes, file }: format::Opened) -> Result<Self, TableError> {
+        Ok(Self { columns, notes, file })
+    }
+
+    /// What was detected and is not said by the file's name, for the user: an encoding, a separator, a missing header.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The columns, in the file's order; of JSON lines those of the first object.

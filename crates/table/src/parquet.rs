@@ -22,9 +22,11 @@ use crate::column::{Column, DeclaredType, ValueType};
 use crate::error::{Place, TableError};
 use crate::excerpt::quoted;
 use crate::format::{FileFormat, OpenFile, Opened, RowIter};
+use crate::input::Input;
 use crate::pages;
+use crate::read_options::ReadOptions;
 use crate::row::{Cell, Row};
-use crate::text::{LFS_POINTER, MAX_RECORD, open_regular};
+use crate::text::{LFS_POINTER, MAX_RECORD};
 
 const MAGIC: &[u8] = b"PAR1";
 /// The footer's length and the mark, at the end of the file.
@@ -44,7 +46,9 @@ pub(crate) const PARQUET: FileFormat = FileFormat {
     endings: &["parquet"],
     about: "columns of text, numbers or booleans, as data sets on the Hub have them; names of classes in its schema are \
             used",
+    matches_folder: None,
     open,
+    create: None,
 };
 
 struct ParquetFile {
@@ -55,8 +59,9 @@ struct ParquetFile {
     length: u64,
 }
 
-fn open(path: &Path) -> Result<Opened, TableError> {
-    let mut file = open_regular(path)?;
+fn open(input: Input, _: &ReadOptions) -> Result<Opened, TableError> {
+    let path = input.path();
+    let mut file = input.open_file()?;
     check_frame(path, &mut file)?;
     let io = |error| TableError::io(path, error);
     let (length, headers) = (file.metadata().map_err(io)?.len(), file.try_clone().map_err(io)?);
@@ -66,7 +71,8 @@ fn open(path: &Path) -> Result<Opened, TableError> {
         Ok(builder)
     })?;
     let columns = columns(builder.schema());
-    Ok((columns, Box::new(ParquetFile { path: path.to_owned(), builder, headers, length })))
+    let file = Box::new(ParquetFile { path: path.to_owned(), builder, headers, length });
+    Ok(Opened { columns, file, notes: Vec::new() })
 }
 
 /// Runs `work` on this thread and returns a panic as an error. What it leaves half-done is not used again.

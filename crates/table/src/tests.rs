@@ -9,11 +9,11 @@ use arrow::array::{ArrayRef, ListArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::Int64Type;
 use tempfile::TempDir;
 
-use super::{Cell, Row, Table, TableError};
+use super::{Cell, ReadOptions, Row, Table, TableError};
 
 /// All rows of the columns `text` and `label`.
 pub(crate) fn read(path: &Path) -> Result<Vec<Row>, TableError> {
-    let table = Table::open(path)?;
+    let table = Table::open(path, &ReadOptions::default())?;
     let named = |name: &str| table.columns().iter().position(|column| column.name == name);
     let (Some(text), Some(label)) = (named("text"), named("label")) else {
         return Err(TableError::file(path, "other columns"));
@@ -126,7 +126,7 @@ fn values_are_what_their_files_say() {
     let rows = read(&path).unwrap();
     assert_eq!(rows[0], Row { number: 1, line: None, cells: vec![text("a"), large] });
     assert_eq!(rows[1].cells, [Cell::Missing, Cell::Integer(3)]);
-    let table = Table::open(&path).unwrap();
+    let table = Table::open(&path, &ReadOptions::default()).unwrap();
     assert_eq!(table.columns()[1].declared.as_ref().unwrap().type_name, "List(Int64)");
     let message = table.rows(&[1]).err().unwrap().to_string();
     assert!(message.contains("column \"list\" is List(Int64), not text"), "{message}");

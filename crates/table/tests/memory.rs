@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::Command;
 
-use table::{Table, TableError};
+use table::{ReadOptions, Table, TableError};
 
 /// Size of the field.
 const FIELD: usize = 100 << 20;
@@ -26,7 +26,7 @@ fn write(path: &Path, start: &str, end: &str) {
 }
 
 fn read(path: &Path) -> Result<usize, TableError> {
-    let table = Table::open(path)?;
+    let table = Table::open(path, &ReadOptions::default())?;
     let all: Vec<usize> = (0..table.columns().len()).collect();
     Ok(table.rows(&all)?.collect::<Result<Vec<_>, _>>()?.len())
 }

@@ -50,17 +50,17 @@ impl Dataset {
     }
 
     /// The flags that this data set takes, of those that not all data sets take.
-    pub(crate) fn flags(&self) -> &'static [&'static str] {
+    pub(crate) fn takes(&self, flag: &str) -> bool {
         match self {
-            Self::Named(named) => named.flags,
-            Self::File(_) => own_files::FLAGS,
+            Self::Named(named) => named.flags.contains(&flag),
+            Self::File(_) => own_files::takes(flag),
         }
     }
 
     /// The data sets that take a flag: `glue-sst2 and files of your own`.
     pub(crate) fn that_take(flag: &str) -> String {
         let named = NamedDataset::all().filter(|dataset| dataset.flags.contains(&flag)).map(|dataset| dataset.name);
-        let own = own_files::FLAGS.contains(&flag).then_some("files of your own");
+        let own = own_files::takes(flag).then_some("files of your own");
         joined(&named.chain(own).collect::<Vec<_>>(), "and")
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use table::{FileFormat, ending};
+use table::{FileFormat, READ_FLAGS, ending};
 
 use super::split_tables::refuse_blank;
 use super::{digests, treebank};
@@ -14,8 +14,8 @@ use crate::loaded::Loaded;
 use crate::record::Split;
 use crate::thousands::listed_sizes;
 
-/// The flags that files of the user take, of those that not all data sets take.
-pub(super) const FLAGS: &[&str] = &[
+/// The flags that files of the user take, of those that not all data sets take, beside those of reading any file.
+const FLAGS: &[&str] = &[
     "--text-column",
     "--label-column",
     "--label-map",
@@ -25,6 +25,10 @@ pub(super) const FLAGS: &[&str] = &[
     "--seed",
     "--drop-empty",
 ];
+
+pub(super) fn takes(flag: &str) -> bool {
+    FLAGS.contains(&flag) || READ_FLAGS.contains(&flag)
+}
 
 /// Reads the user's own file, or a folder with one file (or several shards) a split.
 pub(super) fn read(path: &Path, options: &DatasetOptions) -> Result<Loaded, DataError> {
@@ -39,7 +43,8 @@ pub(super) fn read(path: &Path, options: &DatasetOptions) -> Result<Loaded, Data
             label: options.label_column.as_deref(),
             label_optional: *split == Split::Test,
         };
-        let mut table = labeled_table::read(path, wanted)?;
+        let mut table = labeled_table::read(path, wanted, &options.read)?;
+        notes.append(&mut table.notes);
         empty_dropped += refuse_blank(&mut table, options.drop_empty, &mut notes)?;
         split_rows.add(*split, table);
     }

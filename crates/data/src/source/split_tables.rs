@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use table::TableError;
+use table::{ReadOptions, TableError};
 
 use super::digests;
 use super::named::NamedDataset;
@@ -23,7 +23,7 @@ pub(super) fn load(
 ) -> Result<Loaded, DataError> {
     let (mut split_rows, mut notes, mut empty_dropped) = (SplitRows::default(), Vec::new(), 0);
     for (split, path) in Split::ALL.into_iter().zip(&files) {
-        let mut table = labeled_table::read(path, columns)?;
+        let mut table = labeled_table::read(path, columns, &ReadOptions::default())?;
         empty_dropped += refuse_blank(&mut table, drop_empty, &mut notes)?;
         split_rows.add(split, table);
     }

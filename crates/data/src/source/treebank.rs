@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use disk::sha256_file;
-use table::{Lines, TableError};
+use table::{Lines, ReadOptions, TableError};
 
 use super::choice::Source;
 use super::named::{FolderFiles, LoadRequest, NamedDataset};
@@ -233,7 +233,7 @@ fn read_parquet(files: [PathBuf; 3], source: String) -> Result<Trees, DataError>
     let wanted = ColumnRequest { text: Some("ptb_tree"), label: None, label_optional: true };
     let mut splits = Vec::new();
     for path in &files {
-        let table = labeled_table::read(path, wanted)?;
+        let table = labeled_table::read(path, wanted, &ReadOptions::default())?;
         let mut split = Vec::with_capacity(table.rows.len());
         for row in table.rows {
             let tree = tree::parse(row.text.as_deref().unwrap_or("")).map_err(|error| TableError::Value {

@@ -13,7 +13,7 @@ use arrow::datatypes::{Field, Int32Type, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
-use table::{Table, TableError, ValueType};
+use table::{ReadOptions, Table, TableError, ValueType};
 use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 
 #[global_allocator]
@@ -25,7 +25,7 @@ const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 160, fixed: 1 << 20 };
 
 /// Reads every column that can be read.
 fn read(path: &Path) -> Result<(), TableError> {
-    let table = Table::open(path)?;
+    let table = Table::open(path, &ReadOptions::default())?;
     let readable = |at: &usize| table.columns()[*at].declared.as_ref().is_none_or(|of| of.values != ValueType::Other);
     let columns: Vec<usize> = (0..table.columns().len()).filter(readable).collect();
     let rows = table.rows(&columns)?.collect::<Result<Vec<_>, _>>()?;
