@@ -24,6 +24,7 @@
 //! ```
 
 mod catch_panic;
+mod class_folders;
 mod column;
 mod csv;
 mod error;
@@ -31,7 +32,15 @@ mod excerpt;
 mod format;
 mod formats;
 mod input;
+mod json;
+mod json_columns;
+mod json_object;
+mod json_reader;
+mod json_survey;
+mod json_writer;
 mod jsonl;
+mod lines;
+mod natural_order;
 mod output;
 mod pages;
 mod parquet;
@@ -56,7 +65,15 @@ use input::Input;
 
 /// The formats that can be read. A format is one file of this crate and one line here; help texts, error messages and
 /// documentation list the formats from this table.
-pub static FORMATS: &[FileFormat] = &[csv::CSV, csv::TSV, jsonl::JSON_LINES, parquet::PARQUET];
+pub static FORMATS: &[FileFormat] = &[
+    csv::CSV,
+    csv::TSV,
+    jsonl::JSON_LINES,
+    json::JSON,
+    parquet::PARQUET,
+    lines::PLAIN_TEXT,
+    class_folders::CLASS_FOLDERS,
+];
 
 /// A file whose columns are known and of which no row has been read.
 pub struct Table {
@@ -109,7 +126,7 @@ impl Table {
         &self.notes
     }
 
-    /// The columns, in the file's order; of JSON lines those of the first object.
+    /// The columns, in the file's order; of JSON those of the first object.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
