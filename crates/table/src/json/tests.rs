@@ -167,7 +167,7 @@ fn what_is_no_table_is_refused_with_its_place_and_a_hint() {
         ("{\"a\": 1, b: 2}\n", "line 1: column 10: expected a name in double quotes, found \"b\""),
         ("{\"a\" 1}\n", "line 1: column 6: expected a colon behind the name, found \"1"),
         ("{\"a\": }\n", "line 1: column 7: expected a value, found \"}"),
-        ("{\"a\": [1, nul]}", "line 1: not JSON, column 13: expected ident"),
+        ("{\"a\": [1, nul]}", "line 1: not JSON, column 11: expected a value, found \"nul\""),
         (
             "[{\"text\":\"a\",\"n\":1},\n\n{\"text\":\"b\"}]",
             "row 2 (line 3) has no column \"n\", row 1 has; columns seen: text",
