@@ -194,6 +194,10 @@ fn what_is_no_table_is_refused_with_its_place_and_a_hint() {
         let refusal = shelf.refusal(content);
         assert!(refusal.starts_with(expected), "{content}\n{refusal}\n{expected}");
     }
+    let many: String = (0..10_001).map(|n| format!("\n\"{n}\":{{\"text\":\"a\"}},")).collect();
+    assert!(
+        shelf.refusal(format!("{{{many}")).starts_with("line 10002: column 1: an object of more than 10000 fields")
+    );
     let deep = format!("[{{\"a\": {}1{}}}]", "[".repeat(100_000), "]".repeat(100_000));
     assert!(shelf.refusal(deep).starts_with("line 1: row 1 is not a JSON object, column 134: nested deeper than 128"));
     assert!(shelf.refusal(b"[{\"text\":\n\"caf\xE9\"}]").starts_with("byte 14 (line 2): 0xE9 is not UTF-8"));
