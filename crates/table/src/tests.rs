@@ -21,6 +21,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Row>, TableError> {
     table.rows(&[text, label])?.collect()
 }
 
+/// All rows of all columns.
+pub(crate) fn rows_of(path: &Path) -> Result<Vec<Row>, TableError> {
+    let table = Table::open(path, &ReadOptions::default())?;
+    let all: Vec<usize> = (0..table.columns().len()).collect();
+    table.rows(&all)?.collect()
+}
+
 pub(crate) fn texts_of(rows: Vec<Row>) -> Vec<String> {
     rows.into_iter().map(|row| row.cells[0].to_string()).collect()
 }

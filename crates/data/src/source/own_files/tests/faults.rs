@@ -294,7 +294,7 @@ fn fault_10_a_type_that_changes() {
     );
     assert_eq!(
         temp.refusal("gone.jsonl", "{\"text\":\"a\",\"label\":1}\n\n{\"text\":\"b\",\"rating\":0}\n"),
-        "gone.jsonl: row 2 has no column \"label\", row 1 has; columns found: text, rating (hint: write null where a \
+        "gone.jsonl: row 2 (line 3) has no column \"label\", row 1 has; columns found: text, rating (hint: write null where a \
          row has no value)"
     );
     assert_eq!(
@@ -307,7 +307,7 @@ fn fault_10_a_type_that_changes() {
         "twice.jsonl: line 1: not a JSON object, column 22: the name \"text\" occurs twice (hint: one object a line, as \
          json.dumps writes it)"
     );
-    assert!(temp.refusal("array.json", "[{\"text\":\"a\"}]").starts_with("array.json: line 1: a JSON array;"));
+    assert!(temp.refusal("array.jsonl", "[{\"text\":\"a\"}]").starts_with("array.jsonl: line 1: a JSON array;"));
 }
 
 #[test]
