@@ -23,6 +23,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrow_batches;
+mod arrow_cells;
+mod arrow_columns;
+mod arrow_ipc;
+mod arrow_rows;
 mod catch_panic;
 mod column;
 mod csv;
@@ -37,6 +42,7 @@ mod pages;
 mod parquet;
 mod read_options;
 mod row;
+mod saved_dataset;
 mod table_writer;
 mod text;
 
@@ -49,6 +55,7 @@ pub use excerpt::{excerpt, quoted};
 pub use format::FileFormat;
 pub use read_options::{FormatName, Quoting, READ_FLAGS, ReadOptions};
 pub use row::{Cell, Row};
+pub use saved_dataset::dataset_dict_splits;
 pub use table_writer::TableWriter;
 pub use text::Lines;
 
@@ -56,7 +63,8 @@ use input::Input;
 
 /// The formats that can be read. A format is one file of this crate and one line here; help texts, error messages and
 /// documentation list the formats from this table.
-pub static FORMATS: &[FileFormat] = &[csv::CSV, csv::TSV, jsonl::JSON_LINES, parquet::PARQUET];
+pub static FORMATS: &[FileFormat] =
+    &[csv::CSV, csv::TSV, jsonl::JSON_LINES, parquet::PARQUET, arrow_ipc::ARROW, saved_dataset::SAVED_DATASET];
 
 /// A file whose columns are known and of which no row has been read.
 pub struct Table {
