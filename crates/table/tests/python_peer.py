@@ -87,9 +87,9 @@ def write(folder):
         }
     )
     expected = [
-        {"text": "a", "day": "2024-02-29", "time": "2024-02-29T11:00:00.500", "price": "12.50", "bytes": "/wA=", "none": None},
-        {"text": None, "day": "2024-02-29", "time": "2024-02-29T11:00:00.500", "price": None, "bytes": "", "none": None},
-        {"text": "a", "day": "2024-02-29", "time": "2024-02-29T11:00:00.500", "price": "-0.05", "bytes": None, "none": None},
+        {"text": "a", "day": "2024-02-29", "time": "2024-02-29T11:00:00.500Z", "price": "12.50", "bytes": "/wA=", "none": None},
+        {"text": None, "day": "2024-02-29", "time": "2024-02-29T11:00:00.500Z", "price": None, "bytes": "", "none": None},
+        {"text": "a", "day": "2024-02-29", "time": "2024-02-29T11:00:00.500Z", "price": "-0.05", "bytes": None, "none": None},
     ]
     pyarrow.parquet.write_table(table, folder / "types.parquet")
     pyarrow.feather.write_feather(table, folder / "types.feather")
