@@ -23,6 +23,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrow_batches;
+mod arrow_cells;
+mod arrow_columns;
+mod arrow_ipc;
+mod arrow_rows;
 mod catch_panic;
 mod class_folders;
 mod column;
@@ -47,6 +52,7 @@ mod parquet;
 mod patterns;
 mod read_options;
 mod row;
+mod saved_dataset;
 mod several_files;
 mod table_writer;
 mod text;
@@ -61,6 +67,7 @@ pub use format::FileFormat;
 pub use patterns::expand;
 pub use read_options::{FormatName, Quoting, READ_FLAGS, ReadOptions};
 pub use row::{Cell, Row};
+pub use saved_dataset::dataset_dict_splits;
 pub use table_writer::TableWriter;
 pub use text::Lines;
 
@@ -75,8 +82,10 @@ pub static FORMATS: &[FileFormat] = &[
     jsonl::JSON_LINES,
     json::JSON,
     parquet::PARQUET,
+    arrow_ipc::ARROW,
     lines::PLAIN_TEXT,
     class_folders::CLASS_FOLDERS,
+    saved_dataset::SAVED_DATASET,
 ];
 
 /// A file, or several, whose columns are known and of which no row has been read.
