@@ -5,12 +5,13 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use disk::sha256_hex;
+use fetch::hub::HubToken;
 use fetch::{FetchError, RepoRef};
 
-use crate::server::Behaviour;
 use crate::{World, hub, long_content, unfinished};
+use test_support::HubBehavior;
 
-const LARGE: Behaviour = Behaviour {
+const LARGE: HubBehavior = HubBehavior {
     repos: Vec::new(),
     commit: String::new(),
     large: ".safetensors",
@@ -19,13 +20,14 @@ const LARGE: Behaviour = Behaviour {
     no_ranges: false,
     corrupt: 0,
     token: None,
+    forbidden: false,
     web_page: false,
     busy: 0,
 };
 
-fn large_world(behaviour: Behaviour) -> (World, RepoRef, Vec<u8>) {
+fn large_world(behavior: HubBehavior) -> (World, RepoRef, Vec<u8>) {
     let content = long_content();
-    let world = World::new("models/name", "main", &[("model.safetensors", &content)], behaviour);
+    let world = World::new("models/name", "main", &[("model.safetensors", &content)], behavior);
     (world, RepoRef::model("name").unwrap(), content)
 }
 
@@ -41,7 +43,7 @@ fn assert_nothing_ready(world: &World) {
 
 #[test]
 fn a_body_that_is_cut_off_is_continued() {
-    let (world, repo, content) = large_world(Behaviour { cut_after: Some((150_000, 2)), ..LARGE });
+    let (world, repo, content) = large_world(HubBehavior { cut_after: Some((150_000, 2)), ..LARGE });
     let path = world.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
     let ranges: Vec<_> = world.server.seen().into_iter().filter(|seen| seen.storage).map(|seen| seen.range).collect();
@@ -52,22 +54,22 @@ fn a_body_that_is_cut_off_is_continued() {
 
 #[test]
 fn a_server_without_ranges_is_read_from_the_start() {
-    let (world, repo, content) = large_world(Behaviour { cut_after: Some((150_000, 2)), no_ranges: true, ..LARGE });
+    let (world, repo, content) = large_world(HubBehavior { cut_after: Some((150_000, 2)), no_ranges: true, ..LARGE });
     let path = world.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 }
 
 #[test]
 fn a_small_file_that_is_cut_off_is_continued_too() {
-    let behaviour = Behaviour { cut_after: Some((3, 1)), ..Behaviour::default() };
-    let world = World::new("models/name", "main", &[("vocab.txt", b"[PAD]\n[UNK]\n")], behaviour);
+    let behavior = HubBehavior { cut_after: Some((3, 1)), ..HubBehavior::default() };
+    let world = World::new("models/name", "main", &[("vocab.txt", b"[PAD]\n[UNK]\n")], behavior);
     let path = world.hub.file(&RepoRef::model("name").unwrap(), "vocab.txt").unwrap();
     assert_eq!(fs::read(path).unwrap(), b"[PAD]\n[UNK]\n");
 }
 
 #[test]
 fn a_download_that_never_gets_on_is_given_up_and_the_next_run_goes_on() {
-    let (world, repo, content) = large_world(Behaviour { cut_after: Some((0, 100)), ..LARGE });
+    let (world, repo, content) = large_world(HubBehavior { cut_after: Some((0, 100)), ..LARGE });
     let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, FetchError::CutOff { received: 0, .. }), "{message}");
@@ -76,7 +78,7 @@ fn a_download_that_never_gets_on_is_given_up_and_the_next_run_goes_on() {
 
     let partial = world.cache.path().join("models--name/blobs").join(format!("{}.incomplete", sha256_hex(&content)));
     fs::write(&partial, &content[..250_000]).unwrap();
-    world.server.change(|behaviour| behaviour.cut_after = None);
+    world.server.change(|behavior| behavior.cut_after = None);
     world.server.seen();
     let path = world.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
@@ -86,11 +88,11 @@ fn a_download_that_never_gets_on_is_given_up_and_the_next_run_goes_on() {
 
 #[test]
 fn turned_bytes_are_fetched_again_and_then_refused() {
-    let (world, repo, content) = large_world(Behaviour { corrupt: 1, ..LARGE });
+    let (world, repo, content) = large_world(HubBehavior { corrupt: 1, ..LARGE });
     let path = world.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 
-    let (world, repo, content) = large_world(Behaviour { corrupt: 100, ..LARGE });
+    let (world, repo, content) = large_world(HubBehavior { corrupt: 100, ..LARGE });
     let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, FetchError::WrongDigest { .. }) && !error.is_unreachable(), "{message}");
@@ -101,8 +103,8 @@ fn turned_bytes_are_fetched_again_and_then_refused() {
 
 #[test]
 fn a_small_file_is_held_against_gits_digest() {
-    let behaviour = Behaviour { corrupt: 100, ..Behaviour::default() };
-    let world = World::new("models/name", "main", &[("config.json", b"{}")], behaviour);
+    let behavior = HubBehavior { corrupt: 100, ..HubBehavior::default() };
+    let world = World::new("models/name", "main", &[("config.json", b"{}")], behavior);
     let error = world.hub.file(&RepoRef::model("name").unwrap(), "config.json").unwrap_err().to_string();
     assert!(error.contains("git sha1"), "{error}");
     assert_nothing_ready(&world);
@@ -120,14 +122,14 @@ fn a_spoiled_beginning_of_an_earlier_run_is_found_out() {
 
 #[test]
 fn a_web_page_is_not_a_file() {
-    let (world, repo, _) = large_world(Behaviour { web_page: true, ..LARGE });
+    let (world, repo, _) = large_world(HubBehavior { web_page: true, ..LARGE });
     let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
     assert!(matches!(error, FetchError::WebPage { .. }) && error.is_unreachable(), "{error}");
     assert!(error.to_string().contains("proxy"), "{error}");
     // The proxy may also wake up after the API's answer.
-    world.server.change(|behaviour| behaviour.web_page = false);
+    world.server.change(|behavior| behavior.web_page = false);
     world.hub.commit(&repo).unwrap();
-    world.server.change(|behaviour| behaviour.web_page = true);
+    world.server.change(|behavior| behavior.web_page = true);
     let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
     assert!(matches!(error, FetchError::WebPage { .. }), "{error}");
     assert_nothing_ready(&world);
@@ -135,15 +137,29 @@ fn a_web_page_is_not_a_file() {
 
 #[test]
 fn refusals_say_how_to_get_in() {
-    let (world, repo, _) = large_world(Behaviour { token: Some("hf_right"), ..LARGE });
+    let (world, repo, _) = large_world(HubBehavior { token: Some("hf_right"), ..LARGE });
     let message = world.hub.file(&repo, "model.safetensors").unwrap_err().to_string();
-    assert!(message.contains("401") && message.contains("set HF_TOKEN"), "{message}");
+    for part in ["401", "no token was sent", "set HF_TOKEN", "a public repository needs no token"] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
 
-    let wrong = world.hub_with(|settings| settings.token = Some("hf_wrong".to_owned()));
-    let error = wrong.file(&repo, "model.safetensors").unwrap_err();
-    let message = error.to_string();
-    assert!(matches!(error, FetchError::Denied { token_given: true, .. }), "{message}");
-    assert!(message.contains("HF_TOKEN") && !message.contains("hf_wrong"), "{message}");
+    let token = || Some(HubToken::new("hf_wrong", "the file /home/me/token"));
+    let wrong = world.hub_with(|settings| settings.token = token());
+    let message = wrong.file(&repo, "model.safetensors").unwrap_err().to_string();
+    let expected =
+        "(status 401): the token in the file /home/me/token is not valid; it may be expired, revoked or mistyped";
+    assert!(message.contains(expected) && message.contains("a public repository needs no token"), "{message}");
+    assert!(!message.contains("hf_wrong"), "{message}");
+
+    world.server.change(|behavior| (behavior.token, behavior.forbidden) = (None, true));
+    let message = wrong.file(&repo, "model.safetensors").unwrap_err().to_string();
+    let expected =
+        "(status 403): the token in the file /home/me/token has no access (hint: accept the conditions at http";
+    assert!(message.contains(expected), "{message}");
+
+    world.server.change(|behavior| behavior.forbidden = false);
+    let message = wrong.file(&RepoRef::model("private").unwrap(), "config.json").unwrap_err().to_string();
+    assert!(message.contains("if it is private, the token in the file /home/me/token has no access"), "{message}");
 }
 
 #[test]
@@ -155,21 +171,21 @@ fn what_does_not_exist_is_named() {
     for part in ["name", "main", "model.bin", &world.server.endpoint] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
-    for absent in ["nobody/nothing", "name@no-such-branch"] {
-        let error = world.hub.file(&RepoRef::model(absent).unwrap(), "config.json").unwrap_err();
-        let message = error.to_string();
-        assert!(matches!(error, FetchError::NoSuchRepo { .. }), "{message}");
-        assert!(absent.split('@').all(|part| message.contains(part)), "{message}");
-    }
+    let error = world.hub.file(&RepoRef::model("nobody/nothing").unwrap(), "config.json").unwrap_err();
+    assert!(matches!(error, FetchError::NoSuchRepo { .. }) && error.to_string().contains("nobody/nothing"), "{error}");
+    let error = world.hub.file(&RepoRef::model("name@no-such-branch").unwrap(), "config.json").unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, FetchError::NoSuchRevision { .. }), "{message}");
+    assert!(message.starts_with("name on http") && message.contains("has no revision no-such-branch"), "{message}");
 }
 
 #[test]
 fn a_busy_server_is_asked_again() {
-    let (world, repo, content) = large_world(Behaviour { busy: 2, ..LARGE });
+    let (world, repo, content) = large_world(HubBehavior { busy: 2, ..LARGE });
     let path = world.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 
-    let (world, repo, _) = large_world(Behaviour { busy: 100, ..LARGE });
+    let (world, repo, _) = large_world(HubBehavior { busy: 100, ..LARGE });
     let error = world.hub.file(&repo, "model.safetensors").unwrap_err();
     assert!(matches!(error, FetchError::Status { status: 503, .. }) && error.is_unreachable(), "{error}");
 }

@@ -4,14 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use disk::sha256_hex;
+use fetch::hub::{HubToken, Listing};
 use fetch::{FetchError, RepoRef};
 
-use crate::server::{Behaviour, COMMIT, NEXT_COMMIT, git_sha1};
 use crate::{World, long_content, unfinished};
+use test_support::{COMMIT, HubBehavior, NEXT_COMMIT, git_sha1};
 
 #[test]
 fn a_small_file_lies_as_python_would_put_it() {
-    let world = World::new("models/owner/name", "main", &[("config.json", b"{}")], Behaviour::default());
+    let world = World::new("models/owner/name", "main", &[("config.json", b"{}")], HubBehavior::default());
     let repo = RepoRef::model("owner/name").unwrap();
     let path = world.hub.file(&repo, "config.json").unwrap();
 
@@ -29,7 +30,7 @@ fn a_small_file_lies_as_python_would_put_it() {
 #[test]
 fn a_second_run_asks_nothing() {
     let files: [(&str, &[u8]); 2] = [("a.txt", b"a"), ("b.txt", b"b")];
-    let world = World::new("models/name", "main", &files, Behaviour::default());
+    let world = World::new("models/name", "main", &files, HubBehavior::default());
     let repo = RepoRef::model("name").unwrap();
     world.hub.file(&repo, "a.txt").unwrap();
     assert_eq!(world.hub.optional_file(&repo, "absent.txt").unwrap(), None);
@@ -46,9 +47,9 @@ fn a_second_run_asks_nothing() {
 #[test]
 fn a_large_file_comes_from_the_storage_without_the_token() {
     let content = long_content();
-    let behaviour = Behaviour { large: ".safetensors", token: Some("hf_right"), ..Behaviour::default() };
-    let world = World::new("models/owner/name", "main", &[("model.safetensors", &content)], behaviour);
-    let hub = world.hub_with(|settings| settings.token = Some("hf_right".to_owned()));
+    let behavior = HubBehavior { large: ".safetensors", token: Some("hf_right"), ..HubBehavior::default() };
+    let world = World::new("models/owner/name", "main", &[("model.safetensors", &content)], behavior);
+    let hub = world.hub_with(|settings| settings.token = Some(HubToken::new("hf_right", "a test")));
     let path = hub.file(&RepoRef::model("owner/name").unwrap(), "model.safetensors").unwrap();
 
     assert_eq!(fs::read(&path).unwrap(), content);
@@ -62,8 +63,8 @@ fn a_large_file_comes_from_the_storage_without_the_token() {
 
 #[test]
 fn a_relative_redirect_is_followed() {
-    let behaviour = Behaviour { relative_redirect: true, ..Behaviour::default() };
-    let world = World::new("models/name", "main", &[("vocab.txt", b"[PAD]")], behaviour);
+    let behavior = HubBehavior { relative_redirect: true, ..HubBehavior::default() };
+    let world = World::new("models/name", "main", &[("vocab.txt", b"[PAD]")], behavior);
     let path = world.hub.file(&RepoRef::model("name").unwrap(), "vocab.txt").unwrap();
     assert_eq!(fs::read(path).unwrap(), b"[PAD]");
 }
@@ -71,7 +72,7 @@ fn a_relative_redirect_is_followed() {
 #[test]
 fn a_data_set_at_a_revision_with_slashes() {
     let files: [(&str, &[u8]); 2] = [("ptb/train/0000.parquet", b"PAR1"), ("ptb/odd name.txt", b"odd")];
-    let world = World::new("datasets/stanfordnlp/sst", "refs/convert/parquet", &files, Behaviour::default());
+    let world = World::new("datasets/stanfordnlp/sst", "refs/convert/parquet", &files, HubBehavior::default());
     let repo = RepoRef::dataset("stanfordnlp/sst@refs/convert/parquet").unwrap();
     let path = world.hub.file(&repo, "ptb/train/0000.parquet").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"PAR1");
@@ -84,8 +85,36 @@ fn a_data_set_at_a_revision_with_slashes() {
 }
 
 #[test]
+fn a_listing_is_remembered_and_stays_whole_offline() {
+    let files: [(&str, &[u8]); 2] = [("a/0000.parquet", b"PAR1"), ("a/0001.parquet", b"PAR1")];
+    let world = World::new("datasets/owner/name", "refs/convert/parquet", &files, HubBehavior::default());
+    let repo = RepoRef::dataset("owner/name@refs/convert/parquet").unwrap();
+    let listing = world.hub.listing(&repo).unwrap();
+    let paths = ["a/0000.parquet", "a/0001.parquet"].map(str::to_owned);
+    assert_eq!(listing, Listing { commit: COMMIT.to_owned(), files: paths.to_vec() });
+    let pinned = repo.at(&listing.commit).unwrap();
+    world.hub.file(&pinned, "a/0000.parquet").unwrap();
+    world.server.seen();
+    assert_eq!(world.hub.listing(&repo).unwrap(), listing);
+    let offline = world.hub_with(|settings| settings.offline = true);
+    assert_eq!(offline.listing(&repo).unwrap(), listing, "a list of the cache's files lacks one");
+    assert!(world.server.seen().is_empty());
+
+    // The branch moves on, and the Hub drops the old commit.
+    world.server.change(|behavior| {
+        behavior.commit = NEXT_COMMIT.to_owned();
+        behavior.repos[0].2.remove("a/0001.parquet");
+    });
+    let error = world.hub.file(&pinned, "a/0001.parquet").unwrap_err();
+    assert!(matches!(error, FetchError::NoSuchFile { .. }), "a file of another commit: {error}");
+    let current = world.hub.current_listing(&repo).unwrap();
+    assert_eq!((current.commit.as_str(), current.files.len()), (NEXT_COMMIT, 1));
+    assert_eq!(world.hub.listing(&repo).unwrap(), current);
+}
+
+#[test]
 fn a_commit_as_revision_needs_no_question() {
-    let world = World::new("models/name", "main", &[("a.txt", b"a")], Behaviour::default());
+    let world = World::new("models/name", "main", &[("a.txt", b"a")], HubBehavior::default());
     let repo = RepoRef::model(&format!("name@{COMMIT}")).unwrap();
     world.hub.file(&repo, "a.txt").unwrap();
     assert_eq!(world.server.seen().len(), 1);
@@ -94,12 +123,12 @@ fn a_commit_as_revision_needs_no_question() {
 
 #[test]
 fn a_branch_that_moved_on_is_asked_for_again_when_a_file_is_missing() {
-    let world = World::new("models/name", "main", &[("old.txt", b"old")], Behaviour::default());
+    let world = World::new("models/name", "main", &[("old.txt", b"old")], HubBehavior::default());
     let repo = RepoRef::model("name").unwrap();
     world.hub.file(&repo, "old.txt").unwrap();
-    world.server.change(|behaviour| {
-        behaviour.commit = NEXT_COMMIT.to_owned();
-        behaviour.repos[0].2.insert("new.txt".to_owned(), b"new".to_vec());
+    world.server.change(|behavior| {
+        behavior.commit = NEXT_COMMIT.to_owned();
+        behavior.repos[0].2.insert("new.txt".to_owned(), b"new".to_vec());
     });
     let path = world.hub.file(&repo, "new.txt").unwrap();
     assert!(path.ends_with(format!("{NEXT_COMMIT}/new.txt")));
@@ -108,7 +137,7 @@ fn a_branch_that_moved_on_is_asked_for_again_when_a_file_is_missing() {
 
 #[test]
 fn offline_uses_the_cache_and_nothing_else() {
-    let world = World::new("models/name", "main", &[("a.txt", b"a"), ("b.txt", b"b")], Behaviour::default());
+    let world = World::new("models/name", "main", &[("a.txt", b"a"), ("b.txt", b"b")], HubBehavior::default());
     let repo = RepoRef::model("name").unwrap();
     world.hub.file(&repo, "a.txt").unwrap();
     world.server.seen();
@@ -128,8 +157,8 @@ fn offline_uses_the_cache_and_nothing_else() {
 #[test]
 fn two_at_once_fetch_a_file_once() {
     let content = long_content();
-    let behaviour = Behaviour { large: ".safetensors", ..Behaviour::default() };
-    let world = World::new("models/name", "main", &[("model.safetensors", &content)], behaviour);
+    let behavior = HubBehavior { large: ".safetensors", ..HubBehavior::default() };
+    let world = World::new("models/name", "main", &[("model.safetensors", &content)], behavior);
     let repo = RepoRef::model("name").unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -144,7 +173,7 @@ fn two_at_once_fetch_a_file_once() {
 
 #[test]
 fn paths_that_leave_the_repository_are_refused() {
-    let world = World::new("models/name", "main", &[("a.txt", b"a")], Behaviour::default());
+    let world = World::new("models/name", "main", &[("a.txt", b"a")], HubBehavior::default());
     let repo = RepoRef::model("name").unwrap();
     for path in ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a\\b", "."] {
         let error = world.hub.file(&repo, path).expect_err(path);

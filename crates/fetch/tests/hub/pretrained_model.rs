@@ -6,7 +6,7 @@ use fetch::pretrained_model::hub_model;
 use fetch::{FetchError, ModelOrigin};
 
 use crate::World;
-use crate::server::{Behaviour, COMMIT};
+use test_support::{COMMIT, HubBehavior};
 
 const MODEL: [(&str, &[u8]); 5] = [
     ("config.json", b"{}"),
@@ -18,7 +18,7 @@ const MODEL: [(&str, &[u8]); 5] = [
 
 #[test]
 fn a_model_brings_what_it_has_and_no_pickle() {
-    let world = World::new("models/owner/tiny", "main", &MODEL, Behaviour::default());
+    let world = World::new("models/owner/tiny", "main", &MODEL, HubBehavior::default());
     let found = hub_model(&world.hub, "owner/tiny").unwrap();
     assert_eq!(found.name, "owner/tiny");
     assert_eq!(found.origin, ModelOrigin::Hub { revision: COMMIT.to_owned() });
@@ -39,16 +39,16 @@ fn a_model_brings_what_it_has_and_no_pickle() {
 
 #[test]
 fn a_revision_is_honoured() {
-    let world = World::new("models/owner/tiny", "refs/pr/3", &MODEL, Behaviour::default());
+    let world = World::new("models/owner/tiny", "refs/pr/3", &MODEL, HubBehavior::default());
     hub_model(&world.hub, "owner/tiny@refs/pr/3").unwrap();
     let error = hub_model(&world.hub, "owner/tiny").unwrap_err();
-    assert!(matches!(error, FetchError::NoSuchRepo { .. }), "{error}");
+    assert!(matches!(error, FetchError::NoSuchRevision { .. }), "{error}");
 }
 
 #[test]
 fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
     let files: [(&str, &[u8]); 3] = [("config.json", b"{}"), ("pytorch_model.bin", b"x"), ("vocab.txt", b"x")];
-    let world = World::new("models/owner/old", "main", &files, Behaviour::default());
+    let world = World::new("models/owner/old", "main", &files, HubBehavior::default());
     let error = hub_model(&world.hub, "owner/old").unwrap_err().to_string();
     for part in ["owner/old", "pytorch_model.bin", "save_pretrained", "NAME@REVISION"] {
         assert!(error.contains(part), "{part} is not in: {error}");
@@ -56,11 +56,11 @@ fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
     assert!(world.server.seen().iter().all(|seen| !seen.path.contains("pytorch_model.bin")));
 
     let files: [(&str, &[u8]); 3] = [("config.json", b"{}"), ("model.safetensors.index.json", b"{}"), ("a", b"x")];
-    let world = World::new("models/owner/big", "main", &files, Behaviour::default());
+    let world = World::new("models/owner/big", "main", &files, HubBehavior::default());
     let error = hub_model(&world.hub, "owner/big").unwrap_err();
     assert!(matches!(error, FetchError::Sharded { .. }), "{error}");
 
-    let world = World::new("models/owner/bare", "main", &MODEL[..2], Behaviour::default());
+    let world = World::new("models/owner/bare", "main", &MODEL[..2], HubBehavior::default());
     let error = hub_model(&world.hub, "owner/bare").unwrap_err().to_string();
     assert!(error.contains("tokenizer.json (or vocab.txt) missing"), "{error}");
 }
@@ -76,8 +76,8 @@ fn from_the_environment() {
 
 #[test]
 fn the_environment_leads_to_the_server_and_the_cache() {
-    let behaviour = Behaviour { token: Some("hf_right"), large: ".safetensors", ..Behaviour::default() };
-    let world = World::new("models/owner/tiny", "main", &MODEL, behaviour);
+    let behavior = HubBehavior { token: Some("hf_right"), large: ".safetensors", ..HubBehavior::default() };
+    let world = World::new("models/owner/tiny", "main", &MODEL, behavior);
     let hf_home = world.cache.path().join("hf-home");
     let run = |offline: &str| {
         let output = Command::new(std::env::current_exe().unwrap())

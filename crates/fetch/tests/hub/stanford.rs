@@ -7,7 +7,7 @@ use fetch::FetchError;
 use fetch::stanford::treebank_from;
 
 use crate::World;
-use crate::server::{Behaviour, COMMIT};
+use test_support::{COMMIT, HubBehavior};
 
 const TREES: [(&str, &str); 4] = [
     ("trees/train.txt", "(3 (2 A) (2 film))\n"),
@@ -25,15 +25,15 @@ fn zip(members: &[(&str, &str)]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn world(content: &[u8], behaviour: Behaviour) -> (World, String) {
-    let world = World::new("models/x", "main", &[("trees.zip", content)], behaviour);
+fn world(content: &[u8], behavior: HubBehavior) -> (World, String) {
+    let world = World::new("models/x", "main", &[("trees.zip", content)], behavior);
     let url = format!("{}/x/resolve/{COMMIT}/trees.zip", world.server.endpoint);
     (world, url)
 }
 
 #[test]
 fn the_treebank_is_fetched_once() {
-    let (world, url) = world(&zip(&TREES), Behaviour { cut_after: Some((100, 1)), ..Behaviour::default() });
+    let (world, url) = world(&zip(&TREES), HubBehavior { cut_after: Some((100, 1)), ..HubBehavior::default() });
     let folder = treebank_from(&url, world.cache.path()).unwrap();
     for (member, content) in &TREES[..3] {
         let name = member.strip_prefix("trees/").unwrap();
@@ -59,7 +59,7 @@ fn what_is_not_the_treebank_leaves_nothing_behind() {
         (zip(&hostile), "points outside"),
         (cut, "not a readable zip"),
     ] {
-        let (world, url) = world(&content, Behaviour::default());
+        let (world, url) = world(&content, HubBehavior::default());
         let error = treebank_from(&url, world.cache.path()).unwrap_err();
         assert!(matches!(error, FetchError::Archive { .. }) && !error.is_unreachable(), "{error}");
         assert!(error.to_string().contains(reason), "{reason} is not in: {error}");
@@ -73,10 +73,10 @@ fn what_is_not_the_treebank_leaves_nothing_behind() {
 
 #[test]
 fn a_web_page_and_a_missing_archive_are_named() {
-    let (page, url) = world(&zip(&TREES), Behaviour { web_page: true, ..Behaviour::default() });
+    let (page, url) = world(&zip(&TREES), HubBehavior { web_page: true, ..HubBehavior::default() });
     let error = treebank_from(&url, page.cache.path()).unwrap_err();
     assert!(matches!(error, FetchError::WebPage { .. }), "{error}");
-    let (absent, _) = world(&zip(&TREES), Behaviour::default());
+    let (absent, _) = world(&zip(&TREES), HubBehavior::default());
     let url = format!("{}/nothing.zip", absent.server.endpoint);
     let error = treebank_from(&url, absent.cache.path()).unwrap_err().to_string();
     assert!(error.contains("404") && error.contains("nothing.zip"), "{error}");
