@@ -133,7 +133,7 @@ fn every_data_set_declares_what_is_needed() {
 fn classes_choose_among_the_forms_of_a_data_set() {
     let with = |name: &str, classes: u32| match dataset(name) {
         Dataset::Named(named) => named.with_classes(Some(classes)).map(|chosen| chosen.name),
-        Dataset::File(_) => unreachable!(),
+        Dataset::File(_) | Dataset::Hub(_) => unreachable!(),
     };
     assert_eq!(with("reviews", 5).unwrap(), "reviews5");
     assert_eq!(with("reviews3", 2).unwrap(), "reviews");
@@ -151,7 +151,18 @@ fn classes_choose_among_the_forms_of_a_data_set() {
 
 #[test]
 fn names_are_read_and_written() {
-    for name in ["sst2", "sst3", "sst5", "glue-sst2", "reviews", "reviews3", "reviews5", "my/own.csv"] {
+    for name in [
+        "sst2",
+        "sst3",
+        "sst5",
+        "glue-sst2",
+        "reviews",
+        "reviews3",
+        "reviews5",
+        "my/own.csv",
+        "org/name",
+        "org/name:a b",
+    ] {
         assert_eq!(name.parse::<Dataset>().expect("a data set").name(), name);
     }
     assert_eq!("stanford".parse::<SourceChoice>().expect("a source"), SourceChoice::Download(Source::Stanford));
@@ -198,12 +209,19 @@ fn flags_and_sources_that_do_not_fit_are_said_to() {
     );
     assert!(refused("sst2", "packaged", &phrases).starts_with("--phrases needs the treebank's trees"));
     let ratio = DatasetOptions { split_ratio: Some(0.1), ..DatasetOptions::default() };
-    assert!(refused("sst2", "auto", &ratio).starts_with("--split-ratio is for files of your own, not for"));
+    assert!(
+        refused("sst2", "auto", &ratio)
+            .starts_with("--split-ratio is for files of your own and data sets of the Hub, not for")
+    );
     let seed = DatasetOptions { seed: Some(0), ..DatasetOptions::default() };
-    assert!(refused("glue-sst2", "auto", &seed).starts_with("--seed is for files of your own, not for"));
+    assert!(
+        refused("glue-sst2", "auto", &seed)
+            .starts_with("--seed is for files of your own and data sets of the Hub, not for")
+    );
     let drop_empty = DatasetOptions { drop_empty: true, ..DatasetOptions::default() };
     assert!(
-        refused("reviews", "auto", &drop_empty).starts_with("--drop-empty is for glue-sst2 and files of your own, not")
+        refused("reviews", "auto", &drop_empty)
+            .starts_with("--drop-empty is for glue-sst2, files of your own and data sets of the Hub, not")
     );
 
     // Files that are split already need no ratio and no seed; a test split alone leaves validation to be taken.
@@ -215,7 +233,7 @@ fn flags_and_sources_that_do_not_fit_are_said_to() {
     desk.write("validation.csv", format!("text,label\n{rows}"));
     for (options, flag) in [(&ratio, "--split-ratio"), (&seed, "--seed")] {
         let message = desk.load("", options).expect_err("refused");
-        assert!(message.starts_with(&format!("{flag} is for a file without a validation split")), "{message}");
+        assert!(message.starts_with(&format!("{flag} is for data without a validation split")), "{message}");
     }
     desk.load("", &DatasetOptions { drop_empty: true, ..DatasetOptions::default() })
         .expect("files may have empty rows");
