@@ -16,6 +16,7 @@ use crate::error::DataError;
 use crate::load_options::DatasetOptions;
 use crate::loaded::{Loaded, Places};
 use crate::record::Split;
+use crate::thousands::grouped;
 
 /// The flags that data sets of the Hub take, of those that not all data sets take.
 const FLAGS: &[&str] = &["--text-column", "--label-column", "--label-map", "--split-ratio", "--seed", "--drop-empty"];
@@ -25,6 +26,8 @@ const BRANCH: &str = "refs/convert/parquet";
 const DEFAULT_CONFIG: &str = "default";
 /// Where the Hub has converted only the beginning of a large split, this is before the split's name.
 const PARTIAL: &str = "partial-";
+/// The Hub lists at most about so many files, and doesn't say whether there are more.
+const MAX_FILES: usize = 50_000;
 /// Names that a message lists before it says how many more there are.
 const LISTED: usize = 20;
 /// Endings of files that are no names on the Hub, beside those of the formats that are read.
@@ -89,6 +92,14 @@ impl HubDataset {
     /// Downloads the files of the configuration.
     fn fetch(&self, hub: &Hub, repo: &RepoRef, listing: Listing) -> Result<Fetched, DataError> {
         let hub_error = |source| DataError::Fetch { source_name: "hub", source };
+        if listing.files.len() >= MAX_FILES {
+            return Err(DataError::Request(format!(
+                "--dataset {}: the Hub lists {} Parquet files, and there may be more that it leaves out (hint: download \
+                 the files and give --dataset their path)",
+                self.name(),
+                grouped(listing.files.len())
+            )));
+        }
         let configs = configurations(&listing.files);
         let config = self.choose(&configs)?;
         let (splits, mut notes) = self.splits(&config.splits)?;

@@ -256,6 +256,12 @@ fn what_the_hub_refuses_is_said_with_the_way_in() {
         "--dataset org/name: the Hub has no Parquet files of this data set, as for those that a script loads (hint: \
          download its files and give --dataset their path)"
     );
+    hubs.server.change(|behavior| {
+        let files = (0..50_000).map(|number| (format!("default/train/{number}.parquet"), Vec::new()));
+        behavior.repos[0] = ("datasets/org/large".into(), BRANCH.into(), files.collect());
+    });
+    let message = refused(&hubs.hub(|_| ()), "org/large");
+    assert!(message.contains("the Hub lists 50,000 Parquet files, and there may be more"), "{message}");
     let empty = Hubs::new(&[("README.md", Vec::new())]);
     assert!(empty.refusal("org/name").contains("has no Parquet files"));
 }
