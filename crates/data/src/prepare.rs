@@ -179,14 +179,13 @@ fn write_split(
     Ok((SplitManifest { bytes: written.bytes, sha256: written.sha256, ..split }, lengths))
 }
 
-/// A data set's name as a folder's: of a path the last part in harmless letters. A file keeps its ending, so that
-/// `reviews.csv` never takes the place of `reviews`.
+/// A data set's name as a folder's, in harmless letters. A file keeps its ending and a data set of the Hub its owner, so
+/// that neither `reviews.csv` nor `owner/reviews` takes the place of `reviews`.
 fn folder_name(dataset: &str) -> String {
-    let stem = Path::new(dataset).file_name().map_or(dataset.into(), |name| name.to_string_lossy());
     let harmless = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }
     };
-    let name: String = stem.chars().map(harmless).collect();
+    let name: String = dataset.chars().map(harmless).collect();
     let name = name.trim_matches(['.', '-']);
     if name.is_empty() { "own".into() } else { name.into() }
 }

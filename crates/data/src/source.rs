@@ -5,9 +5,11 @@ mod choice;
 mod dataset;
 mod glue;
 mod hub;
+mod hub_dataset;
 mod named;
 mod own_files;
 mod reviews;
+mod split_files;
 mod split_tables;
 mod treebank;
 
@@ -23,6 +25,7 @@ use crate::loaded::Loaded;
 
 pub use choice::{Source, SourceChoice};
 pub use dataset::Dataset;
+pub use hub_dataset::HubDataset;
 pub use named::NamedDataset;
 
 pub(crate) use dataset::DEFAULT;
@@ -45,12 +48,17 @@ pub fn load(dataset: &Dataset, source: &SourceChoice, options: &DatasetOptions) 
         Dataset::Named(named) => named.with_classes(options.classes)?,
         Dataset::File(path) if *source == SourceChoice::Auto => {
             check_exists(path)?;
-            return own_files::read(path, options);
+            let mut loaded = own_files::read(path, options)?;
+            loaded.notes.splice(0..0, Dataset::note_on_name(path));
+            return Ok(loaded);
         }
-        Dataset::File(path) => {
+        Dataset::Hub(dataset) if *source == SourceChoice::Auto => return dataset.load(options),
+        Dataset::File(_) | Dataset::Hub(_) => {
+            let what = if matches!(dataset, Dataset::Hub(_)) { "is read from the Hub" } else { "is a path" };
             return Err(DataError::Request(format!(
-                "--source is for data sets with a name, and --dataset {} is a path (hint: leave --source out)",
-                path.display()
+                "--source is for {}, and --dataset {} {what} (hint: leave --source out)",
+                Dataset::names(),
+                dataset.name()
             )));
         }
     };
@@ -72,8 +80,8 @@ pub fn load(dataset: &Dataset, source: &SourceChoice, options: &DatasetOptions) 
 fn check_exists(path: &Path) -> Result<(), DataError> {
     if !path.exists() && path.extension().is_none() {
         return Err(DataError::Request(format!(
-            "--dataset {}: no data set has this name, and there is no such file or folder (hint: {}, or the path of a \
-             {} file)",
+            "--dataset {}: no data set has this name, and there is no such file or folder (hint: {}, OWNER/NAME for \
+             a data set of the Hub, or the path of a {} file)",
             path.display(),
             Dataset::names(),
             FileFormat::names()

@@ -338,7 +338,7 @@ fn flags_are_parsed() {
 #[test]
 fn data_set_names_become_safe_folder_names() {
     for (dataset, folder) in
-        [("sst2", "sst2"), ("my reviews.csv", "my-reviews.csv"), ("../x/é.csv", "csv"), ("..", "own")]
+        [("sst2", "sst2"), ("my reviews.csv", "my-reviews.csv"), ("é.csv", "csv"), ("..", "own"), ("o/n:en", "o-n-en")]
     {
         assert_eq!(folder_name(dataset), folder, "{dataset}");
     }

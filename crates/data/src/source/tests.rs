@@ -133,7 +133,7 @@ fn every_data_set_declares_what_is_needed() {
 fn classes_choose_among_the_forms_of_a_data_set() {
     let with = |name: &str, classes: u32| match dataset(name) {
         Dataset::Named(named) => named.with_classes(Some(classes)).map(|chosen| chosen.name),
-        Dataset::File(_) => unreachable!(),
+        Dataset::File(_) | Dataset::Hub(_) => unreachable!(),
     };
     assert_eq!(with("reviews", 5).unwrap(), "reviews5");
     assert_eq!(with("reviews3", 2).unwrap(), "reviews");
@@ -156,7 +156,18 @@ fn classes_choose_among_the_forms_of_a_data_set() {
 
 #[test]
 fn names_are_read_and_written() {
-    for name in ["sst2", "sst3", "sst5", "glue-sst2", "reviews", "reviews3", "reviews5", "my/own.csv"] {
+    for name in [
+        "sst2",
+        "sst3",
+        "sst5",
+        "glue-sst2",
+        "reviews",
+        "reviews3",
+        "reviews5",
+        "my/own.csv",
+        "org/name",
+        "org/name:a b",
+    ] {
         assert_eq!(name.parse::<Dataset>().expect("a data set").name(), name);
     }
     assert_eq!("stanford".parse::<SourceChoice>().expect("a source"), SourceChoice::Download(Source::Stanford));
@@ -204,11 +215,11 @@ fn invalid_flags_and_sources_are_refused() {
     );
     assert!(refused("sst2", "packaged", &phrases).starts_with("--phrases needs the treebank's trees"));
     let ratio = DatasetOptions { split_ratio: Some(0.1), ..DatasetOptions::default() };
-    assert!(refused("sst2", "auto", &ratio).contains("(hint: --dataset FILE, or leave --split-ratio out)"));
+    assert!(refused("sst2", "auto", &ratio).contains("(hint: --dataset FILE or OWNER/NAME, or leave --split-ratio out)"));
     let seed = DatasetOptions { seed: Some(0), ..DatasetOptions::default() };
-    assert!(refused("glue-sst2", "auto", &seed).contains("(hint: --dataset FILE, or leave --seed out)"));
+    assert!(refused("glue-sst2", "auto", &seed).contains("(hint: --dataset FILE or OWNER/NAME, or leave --seed out)"));
     let drop_empty = DatasetOptions { drop_empty: true, ..DatasetOptions::default() };
-    assert!(refused("reviews", "auto", &drop_empty).contains("(hint: --dataset glue-sst2 or FILE, or leave"));
+    assert!(refused("reviews", "auto", &drop_empty).contains("(hint: --dataset glue-sst2, FILE or OWNER/NAME, or leave"));
 
     // Files that are split already need no ratio and no seed; a test split alone leaves validation to be taken.
     let temp = TempDataset::new();
@@ -219,7 +230,7 @@ fn invalid_flags_and_sources_are_refused() {
     temp.write("validation.csv", format!("text,label\n{rows}"));
     for (options, flag) in [(&ratio, "--split-ratio"), (&seed, "--seed")] {
         let message = temp.load("", options).expect_err("refused");
-        assert!(message.starts_with(&format!("{flag} is for a file without a validation split")), "{message}");
+        assert!(message.starts_with(&format!("{flag} is for data without a validation split")), "{message}");
     }
     temp.load("", &DatasetOptions { drop_empty: true, ..DatasetOptions::default() })
         .expect("files may have empty rows");
