@@ -23,6 +23,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrow_batches;
+mod arrow_cells;
+mod arrow_columns;
+mod arrow_ipc;
+mod arrow_rows;
 mod catch_panic;
 mod class_folders;
 mod column;
@@ -46,6 +51,7 @@ mod pages;
 mod parquet;
 mod read_options;
 mod row;
+mod saved_dataset;
 mod table_writer;
 mod text;
 
@@ -58,6 +64,7 @@ pub use excerpt::{excerpt, quoted};
 pub use format::FileFormat;
 pub use read_options::{FormatName, Quoting, READ_FLAGS, ReadOptions};
 pub use row::{Cell, Row};
+pub use saved_dataset::dataset_dict_splits;
 pub use table_writer::TableWriter;
 pub use text::Lines;
 
@@ -71,7 +78,9 @@ pub static FORMATS: &[FileFormat] = &[
     jsonl::JSON_LINES,
     json::JSON,
     parquet::PARQUET,
+    arrow_ipc::ARROW,
     lines::PLAIN_TEXT,
+    saved_dataset::SAVED_DATASET,
     class_folders::CLASS_FOLDERS,
 ];
 
