@@ -31,6 +31,7 @@ mod arrow_rows;
 mod catch_panic;
 mod class_folders;
 mod column;
+mod column_request;
 mod csv;
 mod error;
 mod excerpt;
@@ -59,6 +60,7 @@ use std::io::Read;
 use std::path::Path;
 
 pub use column::{Column, DeclaredType, ValueType};
+pub use column_request::ColumnRequest;
 pub use error::{Place, TableError};
 pub use excerpt::{excerpt, quoted};
 pub use format::FileFormat;

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use table::{FileFormat, READ_FLAGS, ending};
+use table::{ColumnRequest, FileFormat, READ_FLAGS, ending};
 
 use super::split_tables::refuse_blank;
 use super::{digests, treebank};
 use crate::error::DataError;
-use crate::labeled_table::{self, ColumnRequest};
+use crate::labeled_table;
 use crate::labels::{self, SplitRows};
 use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED};
 use crate::loaded::Loaded;
