@@ -69,6 +69,13 @@ fn explain(json: &[u8], error: &serde_json::Error, is_line: bool) -> JsonFault {
         let hint = "is the file cut off? an object over several lines: `jq -c . FILE > FILE.jsonl`";
         return fault("the line ends before the object does", hint);
     }
+    if error.is_eof() && !matches!(json.first(), Some(b'{' | b'[' | b'"')) {
+        return JsonFault {
+            at: 0,
+            reason: format!("expected a value, found {}", start(json)),
+            hint: "write it in quotes",
+        };
+    }
     if error.is_eof() {
         return fault("the file ends before the object does", "is the file cut off?");
     }

@@ -8,6 +8,11 @@ use crate::excerpt::quoted;
 use crate::json_object::fault_within;
 use crate::json_reader::{JsonPlace, JsonReader};
 
+/// The most members that an object is read through for. They are columns or fields beside the rows.
+const MAX_MEMBERS: usize = 10_000;
+
+const RECORDS: &str = "pandas writes an array of rows with `to_json(FILE, orient=\"records\")`";
+
 /// A member of the object.
 pub(crate) struct JsonMember {
     pub(crate) name: String,
@@ -52,6 +57,10 @@ pub(crate) fn members(reader: &mut JsonReader) -> Result<Vec<JsonMember>, TableE
     while reader.item(b'}', members.is_empty())? {
         let at = reader.place();
         let name = reader.name()?;
+        if members.len() == MAX_MEMBERS {
+            let reason = format!("an object of more than {MAX_MEMBERS} fields is not a table (hint: {RECORDS})");
+            return Err(reader.refused_at(at, &reason));
+        }
         if !names.insert(name.clone()) {
             return Err(reader.refused_at(at, &format!("the name {} occurs twice", quoted(&name))));
         }
@@ -99,8 +108,6 @@ fn skip_value(reader: &mut JsonReader) -> Result<(), TableError> {
         None => Ok(()),
     }
 }
-
-const RECORDS: &str = "pandas writes an array of rows with `to_json(FILE, orient=\"records\")`";
 
 impl JsonLayout {
     /// The layout by what the members hold, or why there is none. `field` is the member that the user named.

@@ -167,7 +167,7 @@ fn what_is_no_table_is_refused_with_its_place_and_a_hint() {
         ("{\"a\": 1, b: 2}\n", "line 1: column 10: expected a name in double quotes, found \"b\""),
         ("{\"a\" 1}\n", "line 1: column 6: expected a colon behind the name, found \"1"),
         ("{\"a\": }\n", "line 1: column 7: expected a value, found \"}"),
-        ("{\"a\": [1, nul]}", "line 1: not JSON, column 13: expected ident"),
+        ("{\"a\": [1, nul]}", "line 1: not JSON, column 11: expected a value, found \"nul\""),
         (
             "[{\"text\":\"a\",\"n\":1},\n\n{\"text\":\"b\"}]",
             "row 2 (line 3) has no column \"n\", row 1 has; columns seen: text",
@@ -194,6 +194,10 @@ fn what_is_no_table_is_refused_with_its_place_and_a_hint() {
         let refusal = shelf.refusal(content);
         assert!(refusal.starts_with(expected), "{content}\n{refusal}\n{expected}");
     }
+    let many: String = (0..10_001).map(|n| format!("\n\"{n}\":{{\"text\":\"a\"}},")).collect();
+    assert!(
+        shelf.refusal(format!("{{{many}")).starts_with("line 10002: column 1: an object of more than 10000 fields")
+    );
     let deep = format!("[{{\"a\": {}1{}}}]", "[".repeat(100_000), "]".repeat(100_000));
     assert!(shelf.refusal(deep).starts_with("line 1: row 1 is not a JSON object, column 134: nested deeper than 128"));
     assert!(shelf.refusal(b"[{\"text\":\n\"caf\xE9\"}]").starts_with("byte 14 (line 2): 0xE9 is not UTF-8"));

@@ -1,4 +1,4 @@
-//! Damaged tables: CSV, TSV, JSON lines and Parquet. What must hold is in `test_support::fuzz`.
+//! Damaged tables: CSV, TSV, JSON lines, JSON, plain text, folders by class and Parquet. What must hold is in `test_support::fuzz`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -83,6 +83,67 @@ fn jsonl() {
         SeedFile::new(SeedFormat::Lines, more.repeat(3)),
     ];
     read_each("jsonl", "jsonl", MEMORY_LIMIT, seeds);
+}
+
+/// Each layout: an array, one under a field, columns, columns by row number, and lines.
+#[test]
+fn json() {
+    let rows = "[{\"text\": \"A \\\"good\\\" film\", \"label\": 1, \"n\": [1, {\"a\": null}]},\n\
+                {\"label\": 0, \"text\": \"dull\\n\\u00e9\", \"n\": {}},\r\n {\"text\":\"]\",\"label\":-1.5e3,\"n\":true}\n]\n";
+    let seeds = [
+        rows.to_owned(),
+        format!("\u{FEFF}{{\"version\": 1, \"tags\": [[], \"x\"], \"data\": {rows}, \"more\": {{\"a\": [{{}}]}}}}"),
+        "{\"text\": [\"a\", \"b\", null],\n \"label\": [1, 0, [1]]}".to_owned(),
+        "{\"text\":{\"0\":\"a\",\"1\":\"b\",\"5\":\"c\"},\"label\":{\"0\":1,\"1\":0,\"5\":null}}".to_owned(),
+        "{\"text\": \"a\", \"label\": [{}]}\n{\"label\": 0, \"text\": \"b\"}\n".to_owned(),
+    ];
+    let kinds = [SeedFormat::Json, SeedFormat::Lines];
+    let seeds = kinds.into_iter().flat_map(|kind| seeds.iter().map(move |seed| SeedFile::new(kind, seed.clone())));
+    read_each("json", "json", MEMORY_LIMIT, seeds.collect());
+}
+
+/// As many rows as line ends say.
+#[test]
+fn plain_text() {
+    let lines = "A good film\n\n  dull\tand long \r\ncaf\u{E9} \u{1F600}\n";
+    let seeds = vec![
+        SeedFile::new(SeedFormat::Lines, lines),
+        SeedFile::new(SeedFormat::Lines, format!("\u{FEFF}{}last", lines.replace('\n', "\r\n").repeat(10))),
+    ];
+    let folder = temporary_folder();
+    let path = folder.path().join("mutant.txt");
+    check(&FuzzTarget { package: "table", name: "plain_text", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
+        fs::write(&path, bytes).unwrap();
+        let table = Table::open(&path, &ReadOptions::default()).map_err(|error| error.to_string())?;
+        let rows = table.rows(&[0]).and_then(|mut rows| rows.try_fold(0, |rows, row| row.map(|_| rows + 1)));
+        let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+        let expected = ends + usize::from(!bytes.ends_with(b"\n"));
+        rows.map(|rows| assert_eq!(rows, expected)).map_err(|error| error.to_string())
+    });
+}
+
+/// One damaged text among sound ones.
+#[test]
+fn class_folders() {
+    let folder = temporary_folder();
+    for (name, content) in [("pos/1.txt", "good"), ("neg/1.txt", "dull"), ("unsup/1.txt", "so so")] {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    let seeds = vec![
+        SeedFile::new(SeedFormat::Lines, "A \"good\" film,\nreally\n"),
+        SeedFile::new(SeedFormat::Lines, "\u{FEFF}caf\u{E9} \u{1F600}\r\n"),
+    ];
+    check(&FuzzTarget { package: "table", name: "class_folders", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
+        fs::write(folder.path().join("neg/2.txt"), bytes).unwrap();
+        let table = Table::open(folder.path(), &ReadOptions::default()).unwrap();
+        let rows = table.rows(&[0, 1, 2]).unwrap().collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+        assert_eq!((rows.len(), rows[1].cells[2].to_string().as_str()), (4, "neg/2.txt"));
+        let text = rows[1].cells[0].to_string();
+        assert!(bytes.windows(text.len().max(1)).any(|part| part == text.as_bytes()) || text.is_empty());
+        Ok(())
+    });
 }
 
 fn parquet_file(columns: Vec<(&str, ArrayRef)>, about: Option<&str>, properties: WriterProperties) -> Vec<u8> {
