@@ -1,6 +1,6 @@
 //! Writing Parquet with Snappy, which every reader of Parquet has.
 
-use std::io;
+use std::io::{self, Write};
 
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
@@ -19,7 +19,20 @@ const GROUP_BYTES: usize = 64 << 20;
 
 struct ParquetWriter {
     rows: BatchBuilder,
-    writer: ArrowWriter<Output>,
+    writer: ArrowWriter<Held>,
+}
+
+/// The output, until it is taken back: the library would return it only with its errors turned into text.
+struct Held(Option<Output>);
+
+impl Write for Held {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.as_mut().map_or(Ok(0), |output| output.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.as_mut().map_or(Ok(()), Write::flush)
+    }
 }
 
 pub(super) fn create(output: Output, columns: &[Column]) -> io::Result<Box<dyn WriteRows>> {
@@ -29,7 +42,7 @@ pub(super) fn create(output: Output, columns: &[Column]) -> io::Result<Box<dyn W
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_max_row_group_bytes(Some(GROUP_BYTES))
         .build();
-    let writer = ArrowWriter::try_new(output, rows.schema(), Some(properties)).map_err(io_error)?;
+    let writer = ArrowWriter::try_new(Held(Some(output)), rows.schema(), Some(properties)).map_err(io_error)?;
     Ok(Box::new(ParquetWriter { rows, writer }))
 }
 
@@ -50,7 +63,9 @@ impl WriteRows for ParquetWriter {
         if let Some(batch) = self.rows.finish()? {
             self.writer.write(&batch).map_err(io_error)?;
         }
-        self.writer.into_inner().map_err(io_error)
+        self.writer.finish().map_err(io_error)?;
+        self.writer.sync()?;
+        self.writer.inner_mut().0.take().ok_or_else(|| io::Error::other("the file is finished twice"))
     }
 }
 

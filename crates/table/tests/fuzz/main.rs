@@ -1,4 +1,4 @@
-//! Damaged tables: CSV, TSV, JSON lines, JSON, plain text, folders by class and Parquet. What must hold is in `test_support::fuzz`.
+//! Damaged tables of every format, and damaged folders. What must hold is in `test_support::fuzz`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,14 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, LargeStringArray, ListArray, RecordBatch,
-    StringArray,
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, LargeStringArray, ListArray, NullArray,
+    RecordBatch, RunArray, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Field, Int32Type, Schema};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::ipc::CompressionType;
+use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
-use table::{ReadOptions, Table, TableError, ValueType};
+use table::{ReadOptions, Table, TableError};
 use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 
 #[global_allocator]
@@ -23,11 +25,10 @@ static ALLOCATOR: test_support::fuzz::CountingAllocator = test_support::fuzz::Co
 /// while a list grows.
 const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 160, fixed: 1 << 20 };
 
-/// Reads every column that can be read.
+/// Reads every column.
 fn read(path: &Path) -> Result<(), TableError> {
     let table = Table::open(path, &ReadOptions::default())?;
-    let readable = |at: &usize| table.columns()[*at].declared.as_ref().is_none_or(|of| of.values != ValueType::Other);
-    let columns: Vec<usize> = (0..table.columns().len()).filter(readable).collect();
+    let columns: Vec<usize> = (0..table.columns().len()).collect();
     let rows = table.rows(&columns)?.collect::<Result<Vec<_>, _>>()?;
     for (row, number) in rows.iter().zip(1..) {
         assert_eq!((row.number, row.cells.len()), (number, columns.len()));
@@ -147,16 +148,21 @@ fn class_folders() {
 }
 
 fn parquet_file(columns: Vec<(&str, ArrayRef)>, about: Option<&str>, properties: WriterProperties) -> Vec<u8> {
+    let batch = batch(columns, about);
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+fn batch(columns: Vec<(&str, ArrayRef)>, about: Option<&str>) -> RecordBatch {
     let fields: Vec<Field> =
         columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
     let metadata = about.map(|about| ("huggingface".to_owned(), about.to_owned()));
     let schema = Arc::new(Schema::new(fields).with_metadata(HashMap::from_iter(metadata)));
     let columns = columns.into_iter().map(|(_, column)| column).collect();
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(&schema), Some(properties)).unwrap();
-    writer.write(&RecordBatch::try_new(schema, columns).unwrap()).unwrap();
-    writer.close().unwrap();
-    bytes
+    RecordBatch::try_new(schema, columns).unwrap()
 }
 
 fn texts(count: usize) -> Vec<Option<String>> {
@@ -199,5 +205,90 @@ fn parquet() {
     let columns: Vec<(&str, ArrayRef)> = vec![("other", Arc::new(lists)), ("text", Arc::new(keyed)), ("flag", flags)];
     seeds.push(parquet_file([columns, vec![("label", numbers(20))]].concat(), Some(about), build().build()));
     let seeds = seeds.into_iter().map(|bytes| SeedFile::new(SeedFormat::Binary, bytes)).collect();
-    read_each("parquet", "parquet", MemoryLimit { per_byte: 1024, fixed: 128 << 20 }, seeds);
+    read_each("parquet", "parquet", COLUMNAR_LIMIT, seeds);
+}
+
+/// Rows may take so much of it, whatever the file's size: a column of nulls has no bytes.
+const COLUMNAR_LIMIT: MemoryLimit = MemoryLimit { per_byte: 1024, fixed: 128 << 20 };
+
+/// Columns with every layout of buffers: texts, views, keys with their dictionary, lists, structs, runs, and none at all.
+fn columns() -> Vec<(&'static str, ArrayRef)> {
+    let keyed: DictionaryArray<Int32Type> = (0..20).map(|row| Some(["good", "bad", "so so"][row % 3])).collect();
+    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>((0..20).map(|row| Some(vec![Some(row); 3])));
+    let views = StringViewArray::from(texts(20));
+    let runs: RunArray<Int32Type> = (0..20).map(|row| ["a", "b"][row / 15]).collect();
+    let times =
+        TimestampMicrosecondArray::from_iter((0..20).map(|row| (row != 3).then_some(row << 40))).with_timezone("UTC");
+    let field = |name: &str, kind: DataType| Arc::new(Field::new(name, kind, true));
+    let (words, flags): (ArrayRef, ArrayRef) =
+        (Arc::new(StringArray::from(texts(20))), Arc::new(BooleanArray::from(vec![true; 20])));
+    let pairs =
+        StructArray::from(vec![(field("word", DataType::Utf8), words), (field("flag", DataType::Boolean), flags)]);
+    vec![
+        ("text", Arc::new(StringArray::from(texts(20)))),
+        ("keyed", Arc::new(keyed)),
+        ("list", Arc::new(lists)),
+        ("view", Arc::new(views)),
+        ("time", Arc::new(times)),
+        ("pair", Arc::new(pairs)),
+        ("run", Arc::new(runs)),
+        ("none", Arc::new(NullArray::new(20))),
+        ("label", Arc::new(Int64Array::from_iter((0..20).map(|row| row % 2)))),
+    ]
+}
+
+fn arrow_options(compression: Option<CompressionType>) -> IpcWriteOptions {
+    IpcWriteOptions::default().try_with_compression(compression).unwrap()
+}
+
+fn arrow_stream(batch: &RecordBatch, compression: Option<CompressionType>) -> Vec<u8> {
+    let options = arrow_options(compression);
+    let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
+    writer.write(batch).unwrap();
+    writer.write(&batch.slice(2, 7)).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn arrow() {
+    let about = r#"{"info": {"features": {"label": {"names": ["0", "1"], "_type": "ClassLabel"}}}}"#;
+    let mut seeds = Vec::new();
+    for compression in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
+        for columns in [columns(), columns().into_iter().take(1).collect()] {
+            let batch = batch(columns, Some(about));
+            seeds.push(arrow_stream(&batch, compression));
+            let options = arrow_options(compression);
+            let mut writer = FileWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
+            writer.write(&batch).unwrap();
+            writer.write(&batch.slice(5, 2)).unwrap();
+            seeds.push(writer.into_inner().unwrap());
+        }
+    }
+    let seeds = seeds.into_iter().map(|bytes| SeedFile::new(SeedFormat::Binary, bytes)).collect();
+    read_each("arrow", "arrow", COLUMNAR_LIMIT, seeds);
+}
+
+/// Nested columns of Parquet, whose lists may claim any number of values.
+#[test]
+fn nested_parquet() {
+    let nested = || columns().into_iter().filter(|(name, _)| !matches!(*name, "run" | "keyed")).collect::<Vec<_>>();
+    let properties = || WriterProperties::builder().set_max_row_group_row_count(Some(8));
+    let seeds = [properties().build(), properties().set_writer_version(WriterVersion::PARQUET_2_0).build()]
+        .map(|properties| SeedFile::new(SeedFormat::Binary, parquet_file(nested(), None, properties)));
+    read_each("nested_parquet", "parquet", COLUMNAR_LIMIT, seeds.into());
+}
+
+/// What stands in a data set's folder beside its data.
+#[test]
+fn save_to_disk() {
+    let folder = temporary_folder();
+    let sound = arrow_stream(&batch(columns(), None), None);
+    fs::write(folder.path().join("data-00000-of-00001.arrow"), sound).unwrap();
+    let state = "{\"_data_files\": [{\"filename\": \"data-00000-of-00001.arrow\"}], \"_fingerprint\": \"a0\", \
+                 \"_indices_files\": [], \"_format_columns\": null, \"_format_kwargs\": {}, \"_split\": \"train\"}";
+    let seeds = vec![SeedFile::new(SeedFormat::Json, state)];
+    check(&FuzzTarget { package: "table", name: "save_to_disk", memory_limit: COLUMNAR_LIMIT }, seeds, |bytes| {
+        fs::write(folder.path().join("state.json"), bytes).unwrap();
+        read(folder.path()).map_err(|error| error.to_string())
+    });
 }
