@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use table::{Cell, Column, Place, ReadOptions, Table, TableError, ValueType, quoted};
+use table::{Cell, ColumnRequest, Place, ReadOptions, Table, TableError, quoted};
 
 use crate::error::DataError;
 
@@ -47,29 +47,11 @@ pub(crate) struct LabeledTable {
     pub(crate) notes: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct ColumnRequest<'a> {
-    /// `None` detects it among [`TEXT_COLUMNS`].
-    pub(crate) text: Option<&'a str>,
-    /// `None` detects it among [`LABEL_COLUMNS`].
-    pub(crate) label: Option<&'a str>,
-    /// A file without a label column is unlabeled rather than refused.
-    pub(crate) label_optional: bool,
-}
-
-/// Names under which the text is found without `--text-column`.
-const TEXT_COLUMNS: [&str; 10] =
-    ["text", "sentence", "review", "phrase", "content", "comment", "document", "tweet", "message", "body"];
-/// Names under which the label is found without `--label-column`.
-const LABEL_COLUMNS: [&str; 7] = ["label", "labels", "sentiment", "class", "target", "category", "polarity"];
-
 /// Reads the text and the label of each row.
 pub(crate) fn read(path: &Path, wanted: ColumnRequest<'_>, options: &ReadOptions) -> Result<LabeledTable, DataError> {
     let table = Table::open(path, options)?;
     let notes = table.notes().iter().map(|note| format!("{}: {note}", path.display())).collect();
-    let columns = Columns { path, seen: table.columns() };
-    let (text, label) = columns.choose(wanted)?;
-    columns.check_types(text, label)?;
+    let (text, label) = wanted.choose(path, table.columns())?;
     let name = |column: usize| table.columns()[column].name.clone();
     let declared = |column: usize| table.columns()[column].declared.clone();
     let file = SourceFile {
@@ -112,109 +94,4 @@ pub(crate) fn read(path: &Path, wanted: ColumnRequest<'_>, options: &ReadOptions
         return Err(DataError::content(path, "no rows, only the names of its columns"));
     }
     Ok(LabeledTable { file, rows, notes })
-}
-
-struct Columns<'a> {
-    path: &'a Path,
-    seen: &'a [Column],
-}
-
-impl Columns<'_> {
-    /// The positions of the text's and the label's columns.
-    fn choose(&self, wanted: ColumnRequest<'_>) -> Result<(usize, Option<usize>), TableError> {
-        let text = match wanted.text {
-            Some(name) => self.named(name, "--text-column")?,
-            None => self.detected("text", &TEXT_COLUMNS, "--text-column")?.ok_or_else(|| {
-                self.error(format!("no column is called {}", TEXT_COLUMNS.join(", ")), "--text-column NAME")
-            })?,
-        };
-        let label = match wanted.label {
-            Some(name) => Some(self.named(name, "--label-column")?),
-            None => self.detected("label", &LABEL_COLUMNS, "--label-column")?,
-        };
-        if label.is_none() && !wanted.label_optional {
-            return Err(self.error(format!("no column is called {}", LABEL_COLUMNS.join(", ")), "--label-column NAME"));
-        }
-        if label == Some(text) {
-            return Err(self.error(
-                format!("column {:?} can't be both the text and the label", self.seen[text].name),
-                "--text-column and --label-column",
-            ));
-        }
-        Ok((text, label))
-    }
-
-    /// Whether the two columns hold what can be a text and a label, where the file says what they hold.
-    fn check_types(&self, text: usize, label: Option<usize>) -> Result<(), TableError> {
-        let check = |column: usize, fits: fn(ValueType) -> bool, what: &str, flag: &str| {
-            let column = &self.seen[column];
-            match column.declared.as_ref().filter(|declared| !fits(declared.values)) {
-                Some(declared) => Err(TableError::file(
-                    self.path,
-                    format!("column {:?} is {}, not {what} (hint: {flag})", column.name, declared.type_name),
-                )),
-                None => Ok(()),
-            }
-        };
-        check(text, |values| values == ValueType::Text, "text", "--text-column")?;
-        label.map_or(Ok(()), |label| {
-            check(label, |values| values != ValueType::Other, "text, a number or a boolean", "--label-column")
-        })
-    }
-
-    /// The column of this name: as written, else in another case or with space around it.
-    fn named(&self, name: &str, flag: &str) -> Result<usize, TableError> {
-        let exact = self.positions(|column| column == name);
-        let found = if exact.is_empty() {
-            self.positions(|column| normalized_name(column) == normalized_name(name))
-        } else {
-            exact
-        };
-        match found[..] {
-            [column] => Ok(column),
-            [] => Err(self.error(format!("no column {name:?}"), &format!("{flag} NAME"))),
-            _ => Err(self.error(format!("{} columns are called {name:?}", found.len()), "give each its own name")),
-        }
-    }
-
-    /// The column whose name is among `names`; more than one is an error.
-    fn detected(&self, what: &str, names: &[&str], flag: &str) -> Result<Option<usize>, TableError> {
-        let found = self.positions(|column| names.contains(&normalized_name(column).as_str()));
-        match found[..] {
-            [] => Ok(None),
-            [column] => Ok(Some(column)),
-            [first, ..] if found.iter().all(|column| self.seen[*column].name == self.seen[first].name) => Err(self
-                .error(
-                    format!("{} columns are called {:?}", found.len(), self.seen[first].name),
-                    "give each its own name",
-                )),
-            _ => {
-                let names: Vec<String> = found.iter().map(|column| format!("{:?}", self.seen[*column].name)).collect();
-                Err(self.error(
-                    format!("columns {} could each be the {what}", names.join(" and ")),
-                    &format!("{flag} NAME"),
-                ))
-            }
-        }
-    }
-
-    fn positions(&self, fits: impl Fn(&str) -> bool) -> Vec<usize> {
-        self.seen.iter().enumerate().filter(|(_, column)| fits(&column.name)).map(|(position, _)| position).collect()
-    }
-
-    fn error(&self, reason: String, hint: &str) -> TableError {
-        let mut hint = hint.to_string();
-        if let [only] = self.seen
-            && let Some(separator) = [';', '\t', ',', '|'].into_iter().find(|separator| only.name.contains(*separator))
-        {
-            hint =
-                format!("the columns seem to be separated by {separator:?}: write .csv with commas or .tsv with tabs");
-        }
-        TableError::column(self.path, &reason, self.seen.iter().map(|column| column.name.as_str()), &hint)
-    }
-}
-
-/// A column's name without case and the space around it.
-fn normalized_name(name: &str) -> String {
-    name.trim().to_lowercase()
 }

@@ -31,6 +31,7 @@ mod arrow_rows;
 mod catch_panic;
 mod class_folders;
 mod column;
+mod column_request;
 mod csv;
 mod error;
 mod excerpt;
@@ -61,6 +62,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use column::{Column, DeclaredType, ValueType};
+pub use column_request::ColumnRequest;
 pub use error::{Place, TableError};
 pub use excerpt::{excerpt, quoted};
 pub use format::FileFormat;
@@ -84,6 +86,7 @@ pub static FORMATS: &[FileFormat] = &[
     parquet::PARQUET,
     arrow_ipc::ARROW,
     lines::PLAIN_TEXT,
+    saved_dataset::SAVED_DATASET,
     class_folders::CLASS_FOLDERS,
     saved_dataset::SAVED_DATASET,
 ];

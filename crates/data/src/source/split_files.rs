@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use table::ColumnRequest;
+
 use super::split_tables::refuse_blank;
 use crate::error::DataError;
-use crate::labeled_table::{self, ColumnRequest};
+use crate::labeled_table;
 use crate::labels::{self, SplitRows};
 use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED};
 use crate::loaded::Loaded;

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use table::{ReadOptions, TableError};
+use table::{ColumnRequest, ReadOptions, TableError};
 
 use super::digests;
 use super::named::NamedDataset;
 use crate::error::DataError;
-use crate::labeled_table::{self, ColumnRequest, LabeledRow, LabeledTable};
+use crate::labeled_table::{self, LabeledRow, LabeledTable};
 use crate::labels::{self, SplitRows, listed};
 use crate::loaded::Loaded;
 use crate::record::{Split, is_blank};

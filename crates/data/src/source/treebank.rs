@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use disk::sha256_file;
-use table::{Lines, ReadOptions, TableError};
+use table::{ColumnRequest, Lines, ReadOptions, TableError};
 
 use super::choice::Source;
 use super::named::{FolderFiles, LoadRequest, NamedDataset};
 use super::{FIVE_CLASSES, THREE_CLASSES, TWO_CLASSES, digests, hub, reviews};
 use crate::error::DataError;
-use crate::labeled_table::{self, ColumnRequest, LabeledRow};
+use crate::labeled_table::{self, LabeledRow};
 use crate::load_options::DatasetOptions;
 use crate::loaded::Loaded;
 use crate::record::Split;
