@@ -1,13 +1,16 @@
-//! Tables, read for two columns: the text and the label.
+//! Tables, read for their text and their label.
 //!
-//! Only these two are kept in memory. Each row has its place in the file, so that later errors can name file, row and
+//! Only these two are kept in memory, the text from one column or joined from several. Each row has its place in the file, so that later errors can name file, row and
 //! column.
+
+mod swallowed;
 
 use std::path::{Path, PathBuf};
 
-use table::{Cell, ColumnRequest, Place, ReadOptions, Table, TableError, quoted};
+use table::{Cell, ChosenColumns, ColumnRequest, Place, ReadOptions, SEVERAL_LABELS, Table, TableError, quoted};
 
 use crate::error::DataError;
+use crate::record::is_blank;
 
 /// A row's text and label, and its place in the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,13 +30,20 @@ pub(crate) struct LabeledRow {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SourceFile {
     pub(crate) path: PathBuf,
+    /// Of several columns their names, with commas between them.
     pub(crate) text_column: String,
+    pub(crate) several_text_columns: bool,
     pub(crate) label_column: Option<String>,
     /// The names of classes 0, 1, ... where the file declares them.
     pub(crate) class_names: Option<Vec<String>>,
 }
 
 impl SourceFile {
+    /// The last part of its path.
+    pub(crate) fn name(&self) -> String {
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    }
+
     pub(crate) fn place(&self, row: &LabeledRow) -> Place {
         Place { path: self.path.clone(), row: row.row, line: row.line }
     }
@@ -47,43 +57,62 @@ pub(crate) struct LabeledTable {
     pub(crate) notes: Vec<String>,
 }
 
+/// How a table's rows become texts and labels.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct TableRequest<'a> {
+    pub(crate) columns: ColumnRequest<'a>,
+    /// What stands between the texts of several columns.
+    pub(crate) separator: &'a str,
+}
+
 /// Reads the text and the label of each row.
-pub(crate) fn read(path: &Path, wanted: ColumnRequest<'_>, options: &ReadOptions) -> Result<LabeledTable, DataError> {
+pub(crate) fn read(path: &Path, wanted: TableRequest<'_>, options: &ReadOptions) -> Result<LabeledTable, DataError> {
     let table = Table::open(path, options)?;
     let notes = table.notes().iter().map(|note| format!("{}: {note}", path.display())).collect();
-    let (text, label) = wanted.choose(path, table.columns())?;
+    let ChosenColumns { text, label } = wanted.columns.choose(path, table.columns())?;
     let name = |column: usize| table.columns()[column].name.clone();
-    let declared = |column: usize| table.columns()[column].declared.clone();
+    let text_columns: Vec<String> = text.iter().copied().map(name).collect();
     let file = SourceFile {
         path: path.into(),
-        text_column: name(text),
+        text_column: text_columns.join(","),
+        several_text_columns: text_columns.len() > 1,
         label_column: label.map(name),
-        class_names: label.and_then(declared).and_then(|declared| declared.class_names),
+        class_names: label
+            .and_then(|column| table.columns()[column].declared.clone())
+            .and_then(|declared| declared.class_names),
     };
-    let asked: Vec<usize> = std::iter::once(text).chain(label).collect();
+    let asked: Vec<usize> = text.iter().copied().chain(label).collect();
     let mut rows: Vec<LabeledRow> = Vec::new();
     for row in table.rows(&asked)? {
-        let table::Row { number, line, cells } = row?;
+        let table::Row { number, line, mut cells } = row?;
         let place = || Place { path: path.into(), row: number, line };
-        let mut cells = cells.into_iter();
-        let text = match cells.next().unwrap_or(Cell::Missing) {
-            Cell::Missing => None,
-            Cell::Text(text) => Some(text),
-            other => {
-                let earlier = rows.iter().rfind(|row| row.text.is_some());
-                let before = earlier.map(|row| format!(", text in row {}", row.row)).unwrap_or_default();
-                let (found, kind, column) = (quoted(&other.to_string()), other.kind(), file.text_column);
-                let reason = format!("{found}, {kind} here{before} (hint: --text-column)");
-                return Err(TableError::Value { place: place(), column, reason }.into());
+        let label = if label.is_some() { cells.pop().unwrap_or(Cell::Missing) } else { Cell::Missing };
+        let mut parts = Vec::with_capacity(1);
+        for (cell, column) in cells.into_iter().zip(&text_columns) {
+            match cell {
+                Cell::Missing => {}
+                Cell::Text(text) => parts.push(text),
+                other => {
+                    let earlier = rows.iter().rfind(|row| row.text.is_some());
+                    let before = earlier.map(|row| format!(", text in row {}", row.row)).unwrap_or_default();
+                    let (found, kind) = (quoted(&other.to_string()), other.kind());
+                    let reason = format!("{found}, {kind} here{before} (hint: --text-column)");
+                    return Err(TableError::Value { place: place(), column: column.clone(), reason }.into());
+                }
             }
-        };
-        let label = match cells.next().unwrap_or(Cell::Missing) {
+        }
+        let text = joined(parts, text_columns.len(), wanted.separator);
+        let label = match label {
             Cell::Text(text) if text.trim().is_empty() => Cell::Missing,
             nested @ Cell::Nested(_) => {
                 let (found, kind) = (quoted(&nested.to_string()), nested.kind());
                 let column = file.label_column.unwrap_or_default();
-                let what = "is not a label: text, a whole number, true or false (hint: --label-column)";
-                let reason = format!("{found}, {kind}, {what}");
+                let what = if kind == "an array" {
+                    SEVERAL_LABELS
+                } else {
+                    "it is not a label: text, a whole number, true or false (hint: --label-column)"
+                };
+                let reason = format!("{found}, {kind}; {what}");
                 return Err(TableError::Value { place: place(), column, reason }.into());
             }
             other => other,
@@ -93,5 +122,18 @@ pub(crate) fn read(path: &Path, wanted: ColumnRequest<'_>, options: &ReadOptions
     if rows.is_empty() {
         return Err(DataError::content(path, "no rows, only the names of its columns"));
     }
+    swallowed::check(&file, &rows, options)?;
     Ok(LabeledTable { file, rows, notes })
+}
+
+/// The texts of several columns as one; those without a text leave no separator behind.
+fn joined(mut parts: Vec<String>, columns: usize, separator: &str) -> Option<String> {
+    if columns > 1 && parts.len() > 1 {
+        parts.retain(|part| !is_blank(part));
+    }
+    match parts.len() {
+        0 => None,
+        1 => parts.pop(),
+        _ => Some(parts.join(separator)),
+    }
 }

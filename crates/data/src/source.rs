@@ -16,7 +16,6 @@ mod treebank;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use disk::sha256_file;
 use table::FileFormat;
 
 use crate::error::DataError;
@@ -78,7 +77,7 @@ pub fn load(dataset: &Dataset, source: &SourceChoice, options: &DatasetOptions) 
 
 /// A path without an ending that doesn't exist is probably a mistyped name.
 fn check_exists(path: &Path) -> Result<(), DataError> {
-    if !path.exists() && path.extension().is_none() {
+    if !path.exists() && path.extension().is_none() && !path.to_string_lossy().contains(['*', '?', '[']) {
         return Err(DataError::Request(format!(
             "--dataset {}: no data set has this name, and there is no such file or folder (hint: {}, OWNER/NAME for \
              a data set of the Hub, or the path of a {} file)",
@@ -137,10 +136,10 @@ fn digests(paths: &[PathBuf]) -> Result<BTreeMap<String, String>, DataError> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         // Two shards in different folders may have the same name; the second is listed by its whole path.
         let name = if found.contains_key(&name) { path.display().to_string() } else { name };
-        found.insert(name, sha256_file(path)?);
+        found.insert(name, own_files::digest(path)?);
     }
     Ok(found)
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

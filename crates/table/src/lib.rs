@@ -62,7 +62,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use column::{Column, DeclaredType, ValueType};
-pub use column_request::ColumnRequest;
+pub use column_request::{ChosenColumns, ColumnRequest, SEVERAL_LABELS};
 pub use error::{Place, TableError};
 pub use excerpt::{excerpt, quoted};
 pub use format::FileFormat;

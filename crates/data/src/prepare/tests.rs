@@ -329,7 +329,7 @@ fn flags_are_parsed() {
     );
     assert_eq!(plain.load_options, DatasetOptions::default());
     let mapped = args(&["--label-map", "0=negative, 1 = positive"]).unwrap().load_options.label_map.unwrap();
-    assert_eq!(mapped, [("0".into(), "negative".into()), ("1".into(), "positive".into())]);
+    assert_eq!(mapped.0, [("0".into(), "negative".into()), ("1".into(), "positive".into())]);
     assert!(args(&["--label-map", "negative"]).is_err());
     let reviews = args(&["--dataset", "reviews", "--classes", "5"]).unwrap();
     assert_eq!((reviews.dataset.name(), reviews.load_options.classes), ("reviews".into(), Some(5)));
@@ -340,6 +340,6 @@ fn data_set_names_become_safe_folder_names() {
     for (dataset, folder) in
         [("sst2", "sst2"), ("my reviews.csv", "my-reviews.csv"), ("é.csv", "csv"), ("..", "own"), ("o/n:en", "o-n-en")]
     {
-        assert_eq!(folder_name(dataset), folder, "{dataset}");
+        assert_eq!(directory::name(dataset), folder, "{dataset}");
     }
 }

@@ -19,7 +19,17 @@ use crate::record::Split;
 use crate::thousands::grouped;
 
 /// The flags that data sets of the Hub take, of those that not all data sets take.
-const FLAGS: &[&str] = &["--text-column", "--label-column", "--label-map", "--split-ratio", "--seed", "--drop-empty"];
+const FLAGS: &[&str] = &[
+    "--text-column",
+    "--text-separator",
+    "--label-column",
+    "--label-map",
+    "--labels-from",
+    "--split-ratio",
+    "--seed",
+    "--stratify",
+    "--drop-empty",
+];
 /// The branch on which the Hub keeps the Parquet files.
 const BRANCH: &str = "refs/convert/parquet";
 /// The configuration without a name, unless there is only one.
@@ -191,14 +201,7 @@ struct Fetched {
 impl Fetched {
     fn read(self, options: &DatasetOptions) -> Result<Loaded, DataError> {
         let Self { dataset, source, files, names, mut notes } = self;
-        let LoadedFiles { loaded, splits, text_column, label_column } = files.load(options, None)?;
-        if options.text_column.is_none() || options.label_column.is_none() {
-            let label = label_column.unwrap_or_default();
-            notes.push(format!(
-                "{dataset}: the text is column {text_column:?}, the label column {label:?} (hint: --text-column, \
-                 --label-column)"
-            ));
-        }
+        let LoadedFiles { loaded, splits } = files.load(options, None)?;
         notes.extend(loaded.notes);
         let digests = names.iter().zip(files.paths()).map(|(name, path)| Ok((name.clone(), sha256_file(&path)?)));
         Ok(Loaded {

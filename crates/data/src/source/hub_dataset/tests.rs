@@ -310,7 +310,7 @@ fn flags_of_files_are_refused() {
         message.ends_with("and --dataset org/name:en is read from the Hub (hint: leave --source out)"),
         "{message}"
     );
-    let test_file = DatasetOptions { test_file: Some("test.csv".into()), ..DatasetOptions::default() };
+    let test_file = DatasetOptions { test_file: vec!["test.csv".into()], ..DatasetOptions::default() };
     assert_eq!(
         refused("auto", &test_file),
         "--test-file is for files of your own, not for --dataset org/name:en (hint: leave it out)"

@@ -26,7 +26,7 @@ fn a_single_file_is_split_by_hash_and_rows_added_move_no_others() {
     assert!(small.test.iter().all(|record| large.test.contains(record)));
     let other = temp.load("small.csv", &DatasetOptions { seed: Some(1), ..options.clone() }).expect("another seed");
     assert_ne!(small.test, other.test);
-    let with_test = DatasetOptions { test_file: Some(temp.path().join("large.csv")), ..options.clone() };
+    let with_test = DatasetOptions { test_file: vec![temp.path().join("large.csv")], ..options.clone() };
     let loaded = temp.load("small.csv", &with_test).expect("a test file");
     assert_eq!(loaded.test.len(), 300);
     assert!(!loaded.validation.is_empty());

@@ -1,14 +1,14 @@
 //! The faults of data, numbered as the project's list numbers them.
 
+use crate::label_map::LabelMap;
 use crate::load_options::DatasetOptions;
 use crate::record::Split;
 use crate::source::tests::{TempDataset, texts};
 
 const SOUND: &str = "text,label\ngood,pos\nbad,neg\n";
 
-fn parsed(map: &str) -> Vec<(String, String)> {
-    let pair = |pair: &str| pair.split_once('=').map(|(value, name)| (value.to_string(), name.to_string()));
-    map.split(',').map(|part| pair(part).expect("VALUE=NAME")).collect()
+fn parsed(map: &str) -> LabelMap {
+    LabelMap::from_flag(map).expect("VALUE=NAME")
 }
 
 fn mapped(temp: &TempDataset, map: &str) -> DatasetOptions {
@@ -42,7 +42,7 @@ fn fault_1_labels_out_of_range() {
     temp.write("own.csv", "text,label\ngood,1\nbad,-1\n");
     temp.write("validation.csv", "text,label\nfine,1\npoor,-1\n");
     let options = DatasetOptions {
-        validation_file: Some(temp.path().join("validation.csv")),
+        validation_file: vec![temp.path().join("validation.csv")],
         ..mapped(&temp, "-1=negative,1=positive")
     };
     let loaded = temp.load("own.csv", &options).expect("-1 is a class here");
