@@ -13,7 +13,6 @@ use crate::error::DataError;
 use crate::loaded::{Loaded, Places};
 use crate::record::{Record, Split};
 pub(crate) use classes::{Classes, LabelOptions};
-pub(crate) use column::Value;
 pub(crate) use split_rows::{SplitRows, listed};
 
 /// A data set whose labels are class indices.

@@ -47,7 +47,8 @@ impl TempWorkspace {
     fn prepare(&self, more: &[&str]) -> Result<PreparedSummary, DataError> {
         let place = |name| self.path(name).display().to_string();
         let (data, model, output) = (place("data"), place("model"), place("out/own"));
-        let fixed = ["prepare", "--dataset", &data, "--model", &model, "--output", &output];
+        let mut fixed = vec!["prepare", "--model", &model, "--output", &output];
+        fixed.extend_from_slice(if more.contains(&"--dataset") { &[] } else { &["--dataset", &data] });
         let args = Cli::parse_from(fixed.iter().chain(more)).prepare;
         prepare(&args, |folder| {
             let config: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("config.json"))?)?;
@@ -267,6 +268,31 @@ fn another_label_is_another_input() {
     let mut counts = outcome.prepared.manifest.splits["train"].label_counts.clone();
     counts.sort_unstable();
     assert_eq!(counts, [14, 16]);
+}
+
+#[test]
+fn other_data_is_replaced_only_if_asked_for() {
+    let workspace = TempWorkspace::new();
+    let first = workspace.prepare(&["--max-length", "16"]).unwrap();
+    // The same source with other rows replaces what was made of it before.
+    let train = fs::read_to_string(workspace.path("data/train.csv")).unwrap();
+    fs::write(workspace.path("data/train.csv"), train.replacen("good", "fine", 1)).unwrap();
+    let second = workspace.prepare(&["--max-length", "16"]).unwrap();
+    assert_ne!(first.prepared.manifest.fingerprint, second.prepared.manifest.fingerprint);
+
+    // Another folder of the same name is another data set.
+    fs::create_dir(workspace.path("other")).unwrap();
+    fs::rename(workspace.path("data"), workspace.path("other/data")).unwrap();
+    let train = fs::read_to_string(workspace.path("other/data/train.csv")).unwrap();
+    fs::write(workspace.path("other/data/train.csv"), train.replacen("fine", "great", 1)).unwrap();
+    let dataset = workspace.path("other/data").display().to_string();
+    let prepare = |more: &[&str]| workspace.prepare(&[&["--max-length", "16", "--dataset", &dataset], more].concat());
+    let before = fs::read(workspace.path("out/own/manifest.json")).unwrap();
+    let message = prepare(&[]).unwrap_err().to_string();
+    assert!(message.contains("holds the prepared data of data (") && message.contains("or --replace)"), "{message}");
+    assert_eq!(fs::read(workspace.path("out/own/manifest.json")).unwrap(), before);
+    assert!(!prepare(&["--replace"]).unwrap().already_prepared);
+    assert!(prepare(&[]).unwrap().already_prepared);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Files with a text and a label in each row, each a split or a part of one: the user's own, or the Hub's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use table::ColumnRequest;
+use table::{Cell, ColumnRequest};
 
 use super::split_tables::refuse_blank;
 use crate::deal::Deal;
 use crate::error::DataError;
-use crate::labeled_table::{self, SourceFile, TableRequest};
+use crate::labeled_table::{self, LabeledTable, SourceFile, TableRequest};
 use crate::labels::{self, Classes, LabelOptions, SplitRows};
 use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED, TEXT_SEPARATOR};
 use crate::loaded::Loaded;
@@ -50,6 +50,9 @@ impl SplitFiles {
             let wanted = TableRequest { columns, separator };
             let mut table = labeled_table::read(path, wanted, &options.read)?;
             notes.append(&mut table.notes);
+            if is_class_folders(path) && *split != Split::Test {
+                notes.extend(drop_unlabeled(&mut table));
+            }
             empty_dropped += refuse_blank(&mut table, options.drop_empty, &mut notes)?;
             split_rows.add(*split, table);
         }
@@ -127,6 +130,19 @@ impl SplitFiles {
         let each = if options.stratify { " of every label, stratified" } else { " each" };
         Ok((format!("{parts} taken from train by hash of the text, a share of {ratio}{each}, seed {seed}"), note))
     }
+}
+
+/// A folder of texts by class, rather than one that `save_to_disk` wrote.
+fn is_class_folders(path: &Path) -> bool {
+    path.is_dir() && !path.join("state.json").exists()
+}
+
+/// Leaves out the texts of a folder that is no class, such as IMDb's `unsup`; a note counts them.
+fn drop_unlabeled(table: &mut LabeledTable) -> Option<String> {
+    let rows = table.rows.len();
+    table.rows.retain(|row| row.label != Cell::Missing);
+    let dropped = rows - table.rows.len();
+    (dropped > 0).then(|| format!("{}: {dropped} texts without a label left out", table.file.path.display()))
 }
 
 /// What was found rather than named: which columns are the text and the label; and how several are joined.

@@ -105,7 +105,7 @@ fn shards_become_a_data_set_whose_validation_is_made_by_hash() {
     assert_eq!(loaded.notes[0], "org/name: split \"unsupervised\" is not used");
     assert_eq!(
         loaded.notes[1],
-        "org/name: the text is column \"sentence\", the label column \"label\" (hint: --text-column, --label-column)"
+        "found by name: the text is column \"sentence\", the label is column \"label\" (hint: --text-column, --label-column)"
     );
     let requests = hubs.server.seen();
     assert!(!requests.iter().any(|seen| seen.path.contains("unsupervised")), "an unused split was downloaded");

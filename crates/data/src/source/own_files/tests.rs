@@ -1,6 +1,7 @@
 //! Users' files and folders, valid and invalid.
 
 mod faults;
+mod meaning;
 
 use std::sync::Arc;
 
