@@ -82,7 +82,7 @@ fn a_saved_configuration_trains_the_same_model_and_flags_win_over_it() {
 #[test]
 fn a_run_finds_its_data_from_another_directory_and_after_a_move() {
     let sandbox = Sandbox::prepared();
-    sandbox.succeeds(&format!("train {QUICK} --epochs 1 --save-every 2 --keep-checkpoints 2 --output runs/a"));
+    sandbox.succeeds(&format!("train {QUICK} --epochs 1 --save-every 2 --save-total 2 --output runs/a"));
     let score = sandbox.json("runs/a/metrics.json");
     let in_folder = |folder: &std::path::Path, line: &str| {
         let output = sandbox.command(line).current_dir(folder).output().expect("the program starts");

@@ -118,7 +118,10 @@ mod tests {
     #[test]
     fn a_label_without_a_training_row_moves_to_train_and_all_of_them_are_said_once() {
         let temp = TempDataset::new();
-        temp.write("rare.csv", format!("text,label\n{}", rows(&[("pos", 90), ("neg", 90), ("refund", 2), ("late", 1)])));
+        temp.write(
+            "rare.csv",
+            format!("text,label\n{}", rows(&[("pos", 90), ("neg", 90), ("refund", 2), ("late", 1)])),
+        );
         for seed in 0..12 {
             let options = DatasetOptions { seed: Some(seed), ..DatasetOptions::default() };
             let loaded = temp.load("rare.csv", &options).expect("whatever the seed");
@@ -141,7 +144,9 @@ mod tests {
         let loaded = temp.load("a.csv", &options).expect("a data set");
         let expected = [("neg", [40, 5, 5]), ("one", [1, 0, 0]), ("pos", [160, 20, 20]), ("rare", [8, 1, 1])];
         assert_eq!(counts(&loaded), expected.into());
-        assert!(loaded.notes.contains(&"too rare for validation or test, so in train only: \"one\" (1 row)".to_owned()));
+        assert!(
+            loaded.notes.contains(&"too rare for validation or test, so in train only: \"one\" (1 row)".to_owned())
+        );
         assert!(loaded.variant.contains("stratified"), "{}", loaded.variant);
         // The order of the rows decides nothing.
         let text = std::fs::read_to_string(temp.path().join("a.csv")).expect("read");

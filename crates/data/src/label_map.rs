@@ -31,8 +31,9 @@ impl LabelMap {
             let value;
             (value, rest) = field(rest, &['=', ','])?;
             let Some(behind) = rest.strip_prefix('=') else {
-                let hint = "a value with a comma in it is in double quotes: \"a, b\"=NAME";
-                return Err(format!("{EXPECTED}, found {value:?} (hint: {hint})"));
+                let hint = " (hint: a value with a comma in it is in double quotes: \"a, b\"=NAME)";
+                let hint = if rest.starts_with(',') { hint } else { "" };
+                return Err(format!("{EXPECTED}, found {value:?}{hint}"));
             };
             let name;
             (name, rest) = field(behind, &[','])?;
@@ -83,7 +84,9 @@ fn rows(text: &str, separator: char) -> Result<Vec<(String, String)>, String> {
         };
         let (name, rest) = field(rest, &[separator]).map_err(place)?;
         if !rest.is_empty() {
-            return Err(place("more than a value and a name (hint: a field with the separator in it is quoted)".into()));
+            return Err(place(
+                "more than a value and a name (hint: a field with the separator in it is quoted)".into(),
+            ));
         }
         let is_header = at == 0 && value.eq_ignore_ascii_case("value") && name.eq_ignore_ascii_case("name");
         if !is_header {
@@ -174,7 +177,10 @@ mod tests {
         assert_eq!(pairs("0=negative, 1 = positive"), owned(&[("0", "negative"), ("1", "positive")]));
         assert_eq!(pairs("-1=a=b"), owned(&[("-1", "a=b")]));
         let quoted = "\"Credit reporting, credit repair\"=credit,\"a=b\" = \"say \"\"yes\"\", or no\"";
-        assert_eq!(pairs(quoted), owned(&[("Credit reporting, credit repair", "credit"), ("a=b", "say \"yes\", or no")]));
+        assert_eq!(
+            pairs(quoted),
+            owned(&[("Credit reporting, credit repair", "credit"), ("a=b", "say \"yes\", or no")])
+        );
         for (text, reason) in [
             ("", "expected VALUE=NAME"),
             ("negative", "expected VALUE=NAME"),

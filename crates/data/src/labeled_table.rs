@@ -107,12 +107,12 @@ pub(crate) fn read(path: &Path, wanted: TableRequest<'_>, options: &ReadOptions)
             nested @ Cell::Nested(_) => {
                 let (found, kind) = (quoted(&nested.to_string()), nested.kind());
                 let column = file.label_column.unwrap_or_default();
-                let what = if kind == "an array" {
-                    SEVERAL_LABELS
-                } else {
-                    "it is not a label: text, a whole number, true or false (hint: --label-column)"
+                let reason = match kind {
+                    "an array" => format!("{found}, {kind}: {SEVERAL_LABELS}"),
+                    _ => format!(
+                        "{found}, {kind}, is not a label: text, a whole number, true or false (hint: --label-column)"
+                    ),
                 };
-                let reason = format!("{found}, {kind}; {what}");
                 return Err(TableError::Value { place: place(), column, reason }.into());
             }
             other => other,

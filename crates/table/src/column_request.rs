@@ -124,16 +124,15 @@ impl Columns<'_> {
             [("1", "2"), ("_1", "_2"), ("_a", "_b"), ("a", "b")]
                 .map(|(one, other)| (format!("{stem}{one}"), format!("{stem}{other}")))
         });
-        known
-            .chain(numbered)
-            .find_map(|(one, other)| Some((named(&one)?.name.as_str(), named(&other)?.name.as_str())))
+        known.chain(numbered).find_map(|(one, other)| Some((named(&one)?.name.as_str(), named(&other)?.name.as_str())))
     }
 
     fn check_label(&self, label: usize) -> Result<(), TableError> {
         let is_list = |column: &Column| {
-            column.declared.as_ref().is_some_and(|declared| {
-                declared.values == ValueType::Other && declared.type_name.contains("List(")
-            })
+            column
+                .declared
+                .as_ref()
+                .is_some_and(|declared| declared.values == ValueType::Other && declared.type_name.contains("List("))
         };
         if is_list(&self.seen[label]) {
             return Err(TableError::file(

@@ -43,9 +43,10 @@ impl TrainRequest {
         };
         // The working directory may be another one, or the run may have been moved together with its data.
         if let Some(recorded) = request.config.data.as_mut().filter(|data| !data.join(MANIFEST).is_file()) {
-            let manifest = checkpoint.into_iter().chain([run]).find_map(|folder| {
-                Manifest::from_json(&std::fs::read_to_string(folder.join(DATA)).ok()?).ok()
-            });
+            let manifest = checkpoint
+                .into_iter()
+                .chain([run])
+                .find_map(|folder| Manifest::from_json(&std::fs::read_to_string(folder.join(DATA)).ok()?).ok());
             if let Some(manifest) = manifest {
                 *recorded = locate(recorded, run, &manifest.fingerprint);
             }

@@ -264,11 +264,7 @@ pub(super) fn check_numbers(
 
 /// Refuses rows without a label, but for a test split that has none at all, and rows marked by -1 in one whose classes
 /// are `declared`.
-pub(super) fn check_unlabeled(
-    split_rows: &SplitRows,
-    map: Option<&LabelMap>,
-    declared: bool,
-) -> Result<(), DataError> {
+pub(super) fn check_unlabeled(split_rows: &SplitRows, map: Option<&LabelMap>, declared: bool) -> Result<(), DataError> {
     let minus_one_is_a_class =
         map.is_some_and(|map| map.0.iter().any(|(value, _)| Value::of_text(value) == Value::Number(-1)));
     for split in Split::ALL {

@@ -42,7 +42,6 @@ impl SplitRows {
     }
 
     pub(super) fn places(&self) -> Places {
-
         let rows = |split| (split, self.split(split).iter().map(|row| (row.file, row.row)).collect());
         Places { files: self.files.iter().map(SourceFile::name).collect(), rows: Split::ALL.map(rows).into() }
     }

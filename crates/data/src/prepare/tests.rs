@@ -48,7 +48,8 @@ impl TempWorkspace {
         let place = |name| self.path(name).display().to_string();
         let (data, model, output) = (place("data"), place("model"), place("out/own"));
         let mut fixed = vec!["prepare", "--model", &model, "--output", &output];
-        fixed.extend_from_slice(if more.contains(&"--dataset") { &[] } else { &["--dataset", &data] });
+        let dataset = ["--dataset", &data];
+        fixed.extend_from_slice(if more.contains(&"--dataset") { &[] } else { &dataset });
         let args = Cli::parse_from(fixed.iter().chain(more)).prepare;
         prepare(&args, |folder| {
             let config: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("config.json"))?)?;

@@ -160,9 +160,8 @@ fn in_folder(path: &Path, options: &DatasetOptions) -> Result<Found, DataError> 
         ));
     }
     unused.sort();
-    let note = (!unused.is_empty()).then(|| {
-        format!("{}: {} not used, not being train, validation or test", path.display(), unused.join(", "))
-    });
+    let note = (!unused.is_empty())
+        .then(|| format!("{}: {} not used, not being train, validation or test", path.display(), unused.join(", ")));
     Ok(Found { files: SplitFiles(files), note })
 }
 

@@ -178,7 +178,8 @@ fn names_are_read_and_written() {
 #[test]
 fn the_hash_split_is_fixed_and_keeps_equal_texts_together() {
     // As Python's hashlib computes them: sha256(b"0\ntext 0"), its first eight bytes over 2^64, and so on.
-    let splits: Vec<&str> = (0..12).map(|i| Split::of(SplitHash::new(&format!("text {i}"), 0), 0.25, 0.25).name()).collect();
+    let splits: Vec<&str> =
+        (0..12).map(|i| Split::of(SplitHash::new(&format!("text {i}"), 0), 0.25, 0.25).name()).collect();
     let expected =
         ["test", "train", "validation", "train", "train", "train", "test", "test", "train", "train", "train", "train"];
     assert_eq!(splits, expected);
@@ -186,7 +187,8 @@ fn the_hash_split_is_fixed_and_keeps_equal_texts_together() {
         let (plain, shouted) = (format!("so  good {i}"), format!(" SO good\t{i} "));
         assert_eq!(SplitHash::new(&plain, 7), SplitHash::new(&shouted, 7));
     }
-    let share = |split: Split| (0..10_000).filter(|i| Split::of(SplitHash::new(&i.to_string(), 3), 0.1, 0.1) == split).count();
+    let share =
+        |split: Split| (0..10_000).filter(|i| Split::of(SplitHash::new(&i.to_string(), 3), 0.1, 0.1) == split).count();
     assert!((900..1100).contains(&share(Split::Validation)) && (900..1100).contains(&share(Split::Test)));
 }
 
@@ -215,11 +217,15 @@ fn invalid_flags_and_sources_are_refused() {
     );
     assert!(refused("sst2", "packaged", &phrases).starts_with("--phrases needs the treebank's trees"));
     let ratio = DatasetOptions { split_ratio: Some(0.1), ..DatasetOptions::default() };
-    assert!(refused("sst2", "auto", &ratio).contains("(hint: --dataset FILE or OWNER/NAME, or leave --split-ratio out)"));
+    assert!(
+        refused("sst2", "auto", &ratio).contains("(hint: --dataset FILE or OWNER/NAME, or leave --split-ratio out)")
+    );
     let seed = DatasetOptions { seed: Some(0), ..DatasetOptions::default() };
     assert!(refused("glue-sst2", "auto", &seed).contains("(hint: --dataset FILE or OWNER/NAME, or leave --seed out)"));
     let drop_empty = DatasetOptions { drop_empty: true, ..DatasetOptions::default() };
-    assert!(refused("reviews", "auto", &drop_empty).contains("(hint: --dataset glue-sst2, FILE or OWNER/NAME, or leave"));
+    assert!(
+        refused("reviews", "auto", &drop_empty).contains("(hint: --dataset glue-sst2, FILE or OWNER/NAME, or leave")
+    );
 
     // Files that are split already need no ratio and no seed; a test split alone leaves validation to be taken.
     let temp = TempDataset::new();

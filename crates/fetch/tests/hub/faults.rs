@@ -55,7 +55,8 @@ fn a_body_that_is_cut_off_is_continued() {
 
 #[test]
 fn a_server_without_ranges_is_read_from_the_start() {
-    let (test_hub, repo, content) = hub_with_large_file(HubBehavior { cut_after: Some((150_000, 2)), no_ranges: true, ..LARGE });
+    let (test_hub, repo, content) =
+        hub_with_large_file(HubBehavior { cut_after: Some((150_000, 2)), no_ranges: true, ..LARGE });
     let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 }

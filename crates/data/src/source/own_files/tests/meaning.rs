@@ -37,12 +37,15 @@ fn columns_are_found_by_name_and_said_in_one_note() {
     let said: Vec<&String> = loaded.notes.iter().filter(|note| note.contains("column")).collect();
     assert_eq!(
         said,
-        ["found by name: the text is column \"Review\", the label is column \"sentiment\"; in test.csv the text is column \
-          \"text\" (hint: --text-column, --label-column)"]
+        [
+            "found by name: the text is column \"Review\", the label is column \"sentiment\"; in test.csv the text is column \
+          \"text\" (hint: --text-column, --label-column)"
+        ]
     );
     let temp = TempDataset::new();
     temp.accepted("a.csv", "1,2,3\nx,good,pos\ny,bad,neg\n".replace("1,2,3", "a,text,label"));
-    let named = DatasetOptions { text_column: Some("2".into()), label_column: Some("3".into()), ..temp.beside_validation() };
+    let named =
+        DatasetOptions { text_column: Some("2".into()), label_column: Some("3".into()), ..temp.beside_validation() };
     temp.write("other/validation.csv", "a,text,label\nx,fine,pos\n");
     let loaded = temp.load("a.csv", &named).expect("by number");
     assert_eq!(texts(&loaded.train), [("good", Some(1)), ("bad", Some(0))]);
@@ -95,7 +98,10 @@ fn pairs_of_sentences_are_joined_only_if_asked_for() {
 #[test]
 fn a_table_without_a_header_is_read_by_column_numbers() {
     let temp = TempDataset::new();
-    temp.write("tweets.csv", csv("\"4\",\"1\",\"a\",\"so good\"", 60, |row| format!("\"{}\",\"9\",\"b\",\"text {row}\"", row % 2 * 4)));
+    temp.write(
+        "tweets.csv",
+        csv("\"4\",\"1\",\"a\",\"so good\"", 60, |row| format!("\"{}\",\"9\",\"b\",\"text {row}\"", row % 2 * 4)),
+    );
     let refused = temp.load("tweets.csv", &DatasetOptions::default()).expect_err("no such names");
     assert!(refused.contains("--no-header if the first row is data, --text-column NAME or NUMBER"), "{refused}");
     let options = DatasetOptions {
@@ -117,7 +123,8 @@ fn class_names_count_for_the_file_that_declares_them() {
         let info = |names: &str| {
             format!(r#"{{"info": {{"features": {{"label": {{"names": [{names}], "_type": "ClassLabel"}}}}}}}}"#)
         };
-        let metadata: Vec<(String, String)> = classes.map(|names| ("huggingface".to_owned(), info(names))).into_iter().collect();
+        let metadata: Vec<(String, String)> =
+            classes.map(|names| ("huggingface".to_owned(), info(names))).into_iter().collect();
         let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         parquet(temp.path().join(name), vec![("text", strings(&texts)), ("label", integers(&numbers))], &metadata)
     };
@@ -167,7 +174,11 @@ fn several_labels_a_text_are_refused() {
     let refused = temp.refusal("many.csv", "text,label\na,dull\nb,\"['funny', 'long']\"\n");
     assert!(refused.starts_with("many.csv: row 2 (line 3), column \"label\"") && refused.contains(why), "{refused}");
     let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1)])]);
-    parquet(temp.path().join("many.parquet"), vec![("text", strings(&["a"])), ("label", Arc::new(lists) as ArrayRef)], &[]);
+    parquet(
+        temp.path().join("many.parquet"),
+        vec![("text", strings(&["a"])), ("label", Arc::new(lists) as ArrayRef)],
+        &[],
+    );
     let refused = temp.load("many.parquet", &DatasetOptions::default()).expect_err("lists");
     assert!(refused.contains("column \"label\" holds lists") && refused.contains(why), "{refused}");
 }
@@ -177,7 +188,10 @@ fn scores_are_no_classes() {
     let temp = TempDataset::new();
     temp.write("scores.csv", csv("text,label", 60, |row| format!("text {row},{}", row as f64 / 100.0)));
     let refused = temp.load("scores.csv", &DatasetOptions::default()).expect_err("scores");
-    assert!(refused.starts_with("scores.csv: row 2 (line 3), column \"label\": \"0.01\" is one of 59 different"), "{refused}");
+    assert!(
+        refused.starts_with("scores.csv: row 2 (line 3), column \"label\": \"0.01\" is one of 59 different"),
+        "{refused}"
+    );
     assert!(refused.contains("these are scores, not classes"), "{refused}");
 }
 
@@ -185,7 +199,10 @@ fn scores_are_no_classes() {
 fn labels_with_commas_are_mapped_by_flag_or_file() {
     let temp = TempDataset::new();
     let names = ["Credit reporting", "\"Credit reporting, credit repair\"", "Debt"];
-    temp.write("a.csv", csv("Consumer complaint narrative,Product", 90, |row| format!("text {row},{}", names[row % 3])));
+    temp.write(
+        "a.csv",
+        csv("Consumer complaint narrative,Product", 90, |row| format!("text {row},{}", names[row % 3])),
+    );
     let columns = |options: DatasetOptions| DatasetOptions {
         text_column: Some("Consumer complaint narrative".into()),
         label_column: Some("Product".into()),
@@ -194,7 +211,8 @@ fn labels_with_commas_are_mapped_by_flag_or_file() {
     let flag = "Credit reporting=credit,\"Credit reporting, credit repair\"=credit,Debt=debt";
     let loaded = temp.load("a.csv", &columns(map(flag))).expect("by flag");
     assert_eq!(loaded.label_names, ["credit", "debt"]);
-    let file = temp.write("names.csv", "Debt,debt\nCredit reporting,credit\n\"Credit reporting, credit repair\",credit\n");
+    let file =
+        temp.write("names.csv", "Debt,debt\nCredit reporting,credit\n\"Credit reporting, credit repair\",credit\n");
     let loaded = temp.load("a.csv", &columns(map(&file.display().to_string()))).expect("by file");
     assert_eq!(loaded.label_names, ["debt", "credit"]);
 }
@@ -205,12 +223,17 @@ fn numbers_from_1_are_taken_by_one_flag() {
     let content = csv("text,label", 60, |row| format!("text {row},{}", row % 3 + 1));
     temp.write("a.csv", &content);
     let refused = temp.load("a.csv", &DatasetOptions::default()).expect_err("from 1");
-    assert!(refused.contains("the smallest label is 1") && refused.contains("(hint: --labels-from 1, or --label-map"), "{refused}");
+    assert!(
+        refused.contains("the smallest label is 1") && refused.contains("(hint: --labels-from 1, or --label-map"),
+        "{refused}"
+    );
     let from = |first: u32| DatasetOptions { labels_from: Some(first), ..DatasetOptions::default() };
     let loaded = temp.load("a.csv", &from(1)).expect("from 1");
     assert_eq!(loaded.label_names, ["1", "2", "3"]);
     let texts_of_0: Vec<&Record> = loaded.train.iter().filter(|record| record.label == Some(0)).collect();
-    assert!(!texts_of_0.is_empty() && texts_of_0.iter().all(|record| content.contains(&format!("{},1\n", record.text))));
+    assert!(
+        !texts_of_0.is_empty() && texts_of_0.iter().all(|record| content.contains(&format!("{},1\n", record.text)))
+    );
     for (first, reason) in [(2, "label 1 is smaller than 2"), (0, "the smallest label is 1")] {
         let refused = temp.load("a.csv", &from(first)).expect_err("another first number");
         assert!(refused.contains(reason), "{refused}");
@@ -255,7 +278,8 @@ fn folders_of_splits_and_patterns() {
     temp.write("imdb/train/urls_pos.txt", "an address");
     temp.write("imdb/README", "about");
     temp.write("imdb/extra/a.txt", "more");
-    let loaded = temp.load("imdb", &DatasetOptions { split_ratio: Some(0.2), ..DatasetOptions::default() }).expect("IMDb");
+    let loaded =
+        temp.load("imdb", &DatasetOptions { split_ratio: Some(0.2), ..DatasetOptions::default() }).expect("IMDb");
     assert_eq!((loaded.label_names.as_slice(), loaded.test.len()), (&["neg".to_owned(), "pos".to_owned()][..], 30));
     assert_eq!(loaded.train.len() + loaded.validation.len(), 30);
     let notes: Vec<String> = loaded.notes.iter().map(|note| temp.plain(note)).collect();
@@ -268,7 +292,9 @@ fn folders_of_splits_and_patterns() {
     temp.write("imdb/test/pos/31_7.txt", "another text");
     assert_ne!(temp.load("imdb/test", &DatasetOptions::default()).expect("changed").source_sha256, before);
 
-    for (name, from) in [("shards/a-1.csv", 0), ("shards/a-2.csv", 40), ("shards/dev-1.csv", 80), ("shards/dev-2.csv", 90)] {
+    for (name, from) in
+        [("shards/a-1.csv", 0), ("shards/a-2.csv", 40), ("shards/dev-1.csv", 80), ("shards/dev-2.csv", 90)]
+    {
         let count = if name.contains("dev") { 10 } else { 40 };
         temp.write(name, csv("text,label", count, |row| format!("text {},{}", from + row, row % 2)));
     }
@@ -279,7 +305,8 @@ fn folders_of_splits_and_patterns() {
     let files = ["shards/dev-1.csv", "shards/dev-2.csv"].map(|name| temp.path().join(name)).to_vec();
     let repeated = DatasetOptions { validation_file: files.clone(), ..DatasetOptions::default() };
     assert_eq!(temp.load("shards/a-1.csv", &repeated).expect("repeated").validation.len(), 20);
-    let twice = DatasetOptions { validation_file: vec![files[0].clone(), files[0].clone()], ..DatasetOptions::default() };
+    let twice =
+        DatasetOptions { validation_file: vec![files[0].clone(), files[0].clone()], ..DatasetOptions::default() };
     assert!(temp.load("shards/a-1.csv", &twice).expect_err("twice").contains("dev-1.csv: named twice as validation"));
     assert!(temp.load("shards/none-*.csv", &DatasetOptions::default()).expect_err("nothing").contains("none-*.csv"));
 }
@@ -306,7 +333,11 @@ fn a_number_column_beside_declared_names_is_read_by_its_own_file() {
     let temp = TempDataset::new();
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![0, 1]));
     let names = r#"{"info": {"features": {"label": {"names": ["no", "yes"], "_type": "ClassLabel"}}}}"#;
-    parquet(temp.path().join("train.parquet"), vec![("text", strings(&["a", "b"])), ("label", numbers)], &[("huggingface", names)]);
+    parquet(
+        temp.path().join("train.parquet"),
+        vec![("text", strings(&["a", "b"])), ("label", numbers)],
+        &[("huggingface", names)],
+    );
     parquet(temp.path().join("validation.parquet"), vec![("text", strings(&["c"])), ("label", integers(&[2]))], &[]);
     let refused = temp.load("", &DatasetOptions::default()).expect_err("a third class");
     assert!(refused.contains("label \"2\" is not one of 0, 1"), "{refused}");
