@@ -215,8 +215,8 @@ impl Columns<'_> {
         if let [only] = self.seen
             && let Some(separator) = [';', '\t', ',', '|'].into_iter().find(|separator| only.name.contains(*separator))
         {
-            hint =
-                format!("the columns seem to be separated by {separator:?}: write .csv with commas or .tsv with tabs");
+            let flag = if separator == '\t' { "tab".to_owned() } else { format!("{separator:?}") };
+            hint = format!("the columns seem to be separated by {separator:?}, which --separator {flag} says");
         }
         // Without a header the columns are called 1, 2, 3, ...
         let is_data = |(at, column): (usize, &Column)| {

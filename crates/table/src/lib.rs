@@ -88,7 +88,6 @@ pub static FORMATS: &[FileFormat] = &[
     lines::PLAIN_TEXT,
     saved_dataset::SAVED_DATASET,
     class_folders::CLASS_FOLDERS,
-    saved_dataset::SAVED_DATASET,
 ];
 
 /// A file, or several, whose columns are known and of which no row has been read.

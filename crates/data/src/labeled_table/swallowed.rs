@@ -72,8 +72,7 @@ mod tests {
     #[test]
     fn a_text_that_swallowed_rows_is_refused_with_its_line() {
         let temp = TempDataset::new();
-        let content =
-            "text,label\ngood film,pos\n\"so it begins,neg\nanother one,pos\nthe end\" of it,neg\nbad film,neg\n";
+        let content = "text,label\ngood film,pos\n\"so it begins,neg\nanother one,pos\nthe end\",neg\nbad film,neg\n";
         let swallowed = temp.refusal("swallowed.csv", content);
         assert!(swallowed.contains("line 3") && swallowed.contains("--quoting none"), "{swallowed}");
         // The label comes first: the line that holds one is the last.

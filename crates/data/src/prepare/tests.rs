@@ -364,9 +364,17 @@ fn flags_are_parsed() {
 
 #[test]
 fn data_set_names_become_safe_folder_names() {
-    for (dataset, folder) in
-        [("sst2", "sst2"), ("my reviews.csv", "my-reviews.csv"), ("é.csv", "csv"), ("..", "own"), ("o/n:en", "o-n-en")]
-    {
+    for (dataset, folder) in [
+        ("sst2", "sst2"),
+        ("my reviews.csv", "my-reviews.csv"),
+        ("o/n:en", "o-n-en"),
+        ("cafe\u{301}.csv", "café.csv"),
+        ("отзывы.csv", "отзывы.csv"),
+        ("评论.csv", "评论.csv"),
+        ("हिन्दी.csv", "हिन्दी.csv"),
+        ("..", "own"),
+    ] {
         assert_eq!(directory::name(dataset), folder, "{dataset}");
+        assert!(directory::name(&dataset.repeat(100)).len() <= 200);
     }
 }

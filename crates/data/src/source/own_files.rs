@@ -184,13 +184,10 @@ fn is_list(file: &Path) -> bool {
 
 /// The split that a name says a file or folder is: `train.csv`, `validation-00000-of-00002.parquet`, `dev.jsonl`, `test`.
 fn split_of(path: &Path) -> Option<Split> {
-    let name = if path.is_dir() {
-        path.file_name()?
-    } else {
+    if !path.is_dir() {
         FileFormat::of(path)?;
-        path.file_stem()?
-    };
-    let name = name.to_str()?.to_lowercase();
+    }
+    let name = path.file_name()?.to_str()?.to_lowercase();
     let first = name.split(['-', '_', '.']).next().filter(|first| !path.is_dir() || *first == name)?;
     Split::ALL.into_iter().find(|split| split_names(*split).contains(&first))
 }

@@ -313,7 +313,7 @@ fn flags_of_files_are_refused() {
     let test_file = DatasetOptions { test_file: vec!["test.csv".into()], ..DatasetOptions::default() };
     assert_eq!(
         refused("auto", &test_file),
-        "--test-file is for files of your own, not for --dataset org/name:en (hint: leave it out)"
+        "--test-file is not available for --dataset org/name:en (hint: --dataset FILE, or leave --test-file out)"
     );
     assert_eq!("auto".parse::<SourceChoice>().expect("a source"), SourceChoice::Auto);
 }

@@ -27,7 +27,7 @@ fn fault_1_labels_out_of_range() {
     assert_eq!(
         temp.refusal("one.csv", "text,label\ngood,2\nbad,1\n"),
         "one.csv: row 2 (line 3), column \"label\": the smallest label is 1; labels found: 1, 2; numbers must be 0, 1, \
-         2, ... (hint: --label-map 1=NAME,2=NAME,...)"
+         2, ... (hint: --labels-from 1, or --label-map 1=NAME,2=NAME,...)"
     );
     assert_eq!(
         temp.refusal("gap.csv", "text,label\ngood,4\nbad,0\n"),
@@ -146,8 +146,7 @@ fn fault_4_a_missing_or_ambiguous_column_lists_the_columns() {
     assert_eq!(
         temp.refusal("c.csv", "text;label\ngood;pos\n"),
         "c.csv: no column is called text, sentence, review, phrase, content, comment, document, tweet, message, body; \
-         columns found: text;label (hint: the columns seem to be separated by ';': write .csv with commas or .tsv with \
-         tabs)"
+         columns found: text;label (hint: the columns seem to be separated by ';', which --separator ';' says)"
     );
     assert!(temp.refusal("d.csv", "text,stars\ngood,5\n").starts_with("d.csv: no column is called label, labels,"));
     assert!(temp.refusal("e.csv", "text,label,label\ngood,1,0\n").starts_with("e.csv: 2 columns are called \"label\""));
@@ -204,8 +203,8 @@ fn fault_5_a_label_that_training_never_has() {
         DatasetOptions { label_map: Some(parsed("neg=neg,neutral=mixed,pos=pos")), ..DatasetOptions::default() };
     assert_eq!(
         temp.load("", &options).expect_err("unlearned"),
-        "label \"mixed\" (2 rows) only in validation; no training row has it (hint: label some training rows so, or \
-         map it to another name with --label-map)"
+        "label \"mixed\" (2 rows) only in validation; no training row has it (hint: add training rows with this \
+         label, or map it to another name with --label-map)"
     );
 }
 
@@ -217,7 +216,7 @@ fn fault_6_one_mapping_for_labels_that_mean_the_same() {
     let loaded = temp.load("", &DatasetOptions::default()).expect("accepted");
     assert_eq!(texts(&loaded.train), [("a", Some(1)), ("b", Some(0)), ("c", Some(1))]);
     assert_eq!(texts(&loaded.validation), [("d", Some(1)), ("e", Some(0))]);
-    assert_eq!(loaded.notes[0], "labels: 0 = 0 (from \"0\", 1 row); 1 = 1 (from \"1\", 2 rows)");
+    assert_eq!(loaded.notes[1], "labels: 0 = 0 (from \"0\", 1 row); 1 = 1 (from \"1\", 2 rows)");
     let loaded = temp.accepted("spaced.csv", "text,label\na, pos \nb,pos\nc,\" neg\"\n");
     assert_eq!(texts(&loaded.train), [("a", Some(1)), ("b", Some(1)), ("c", Some(0))]);
     assert_eq!(
@@ -227,8 +226,8 @@ fn fault_6_one_mapping_for_labels_that_mean_the_same() {
     );
     assert_eq!(
         temp.refusal("half.csv", "text,label\ngood,0.5\nbad,1\n"),
-        "half.csv: row 1 (line 2), column \"label\": \"0.5\" is not a whole number (hint: cut ratings into classes \
-         first)"
+        "half.csv: row 1 (line 2), column \"label\": \"0.5\" is not a whole number (hint: convert ratings into \
+         classes first)"
     );
     assert_eq!(
         temp.refusal("case.csv", "text,label\ngood,Pos\nbad,pos\n"),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, ListArray};
 use arrow::datatypes::Int64Type;
-use table::ReadOptions;
 
 use crate::label_map::LabelMap;
 use crate::load_options::DatasetOptions;
@@ -96,23 +95,12 @@ fn pairs_of_sentences_are_joined_only_if_asked_for() {
 }
 
 #[test]
-fn a_table_without_a_header_is_read_by_column_numbers() {
+fn a_table_without_a_header_is_refused_with_the_flags_that_read_it() {
     let temp = TempDataset::new();
-    temp.write(
-        "tweets.csv",
-        csv("\"4\",\"1\",\"a\",\"so good\"", 60, |row| format!("\"{}\",\"9\",\"b\",\"text {row}\"", row % 2 * 4)),
-    );
+    let row = |row: usize| format!("\"{}\",\"9\",\"b\",\"text {row}\"", row % 2 * 4);
+    temp.write("tweets.csv", csv("\"4\",\"1\",\"a\",\"so good\"", 60, row));
     let refused = temp.load("tweets.csv", &DatasetOptions::default()).expect_err("no such names");
     assert!(refused.contains("--no-header if the first row is data, --text-column NAME or NUMBER"), "{refused}");
-    let options = DatasetOptions {
-        text_column: Some("4".into()),
-        label_column: Some("1".into()),
-        read: ReadOptions { no_header: true, ..ReadOptions::default() },
-        ..map("0=negative,4=positive")
-    };
-    let loaded = temp.load("tweets.csv", &options).expect("with flags");
-    assert_eq!(loaded.splits().iter().map(|(_, records)| records.len()).sum::<usize>(), 61, "the first row is data");
-    assert_eq!(loaded.label_names, ["negative", "positive"]);
 }
 
 #[test]
