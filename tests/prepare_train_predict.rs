@@ -80,6 +80,30 @@ fn a_saved_configuration_trains_the_same_model_and_flags_win_over_it() {
 }
 
 #[test]
+fn a_run_finds_its_data_from_another_directory_and_after_a_move() {
+    let sandbox = Sandbox::prepared();
+    sandbox.succeeds(&format!("train {QUICK} --epochs 1 --save-every 2 --save-total 2 --output runs/a"));
+    let score = sandbox.json("runs/a/metrics.json");
+    let in_folder = |folder: &std::path::Path, line: &str| {
+        let output = sandbox.command(line).current_dir(folder).output().expect("the program starts");
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let run = sandbox.path("runs/a").display().to_string();
+    in_folder(elsewhere.path(), &format!("evaluate --run {run} --split validation"));
+    in_folder(elsewhere.path(), &format!("train --resume {run}"));
+    assert_eq!(sandbox.json("runs/a/metrics.json")["best"], score["best"]);
+
+    let moved = elsewhere.path().join("project");
+    std::fs::create_dir(&moved).expect("a folder");
+    for name in ["runs", "data", "tiny"] {
+        std::fs::rename(sandbox.path(name), moved.join(name)).expect("moved");
+    }
+    in_folder(elsewhere.path(), "evaluate --run project/runs/a --split validation");
+    in_folder(&moved, "train --resume runs/a --model tiny");
+}
+
+#[test]
 fn accumulated_gradients_equal_those_of_the_larger_batch() {
     let sandbox = Sandbox::prepared();
     let common = format!("{QUICK} --epochs 1 --hidden-dropout 0 --attention-dropout 0 --classifier-dropout 0");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ::predict::Predictor;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use data::manifest::{Manifest, Prepared};
+use data::manifest::{Manifest, Prepared, locate};
 use disk::write_atomic;
 use model::{DeviceChoice, PrecisionChoice, device_name};
 use run::{DATA, EvaluationResult, RUN_TOML, RunFolder, newest_run};
@@ -117,14 +117,18 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     Ok(())
 }
 
-/// The prepared data that a run was trained on, by its saved configuration.
+/// The prepared data that a run was trained on, by its saved configuration; also if both have been moved together.
 pub(crate) fn data_of(run: &RunFolder) -> Result<PathBuf> {
     let config = TrainConfig::load(&run.file(RUN_TOML))?;
-    config.data.with_context(|| {
+    let recorded = config.data.with_context(|| {
         format!(
             "{} does not name the data that the run was trained on (hint: --data DIR)",
             run.file(RUN_TOML).display()
         )
+    })?;
+    Ok(match manifest_of(run) {
+        Ok(manifest) => locate(&recorded, run.path(), &manifest.fingerprint),
+        Err(_) => recorded,
     })
 }
 

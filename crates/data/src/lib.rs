@@ -5,7 +5,9 @@
 //! [`sampler`] groups rows into batches. [`prepare`] does all of this as one command.
 
 pub mod audit;
+mod deal;
 mod error;
+mod label_map;
 mod labeled_table;
 mod labels;
 mod load_options;
@@ -19,6 +21,7 @@ pub mod store;
 mod thousands;
 
 pub use error::DataError;
+pub use label_map::LabelMap;
 pub use load_options::DatasetOptions;
 pub use loaded::{Loaded, Places};
 pub use record::{Record, Split, is_blank};

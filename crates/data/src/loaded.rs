@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::record::{Record, Split};
 
+/// The license of the user's own files.
+pub(crate) const OWN_LICENSE: &str = "your own";
+
 /// A data set as read: three splits over one list of label names, and where they came from.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Loaded {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use disk::{sha256_file, write_atomic};
@@ -250,6 +250,20 @@ impl Prepared {
 /// The name of a split's Arrow file.
 pub(crate) fn file_name(split: &str) -> String {
     format!("{split}.arrow")
+}
+
+/// The prepared directory that a run was trained on: where it was `recorded`, or, if the run has been moved together with
+/// its data, at the end of that path in one of the folders around the run. `fingerprint` is that of the run's manifest.
+pub fn locate(recorded: &Path, run: &Path, fingerprint: &str) -> PathBuf {
+    let is_it = |dir: &Path| Manifest::read(&dir.join(MANIFEST)).is_ok_and(|found| found.fingerprint == fingerprint);
+    if is_it(recorded) {
+        return recorded.to_owned();
+    }
+    let parts: Vec<_> = recorded.components().filter(|part| !matches!(part, Component::RootDir)).collect();
+    let run = std::path::absolute(run).unwrap_or_else(|_| run.to_owned());
+    let ends = (0..parts.len()).map(|skipped| parts[skipped..].iter().collect::<PathBuf>());
+    let found = ends.flat_map(|end| run.ancestors().map(move |around| around.join(&end)).collect::<Vec<_>>());
+    found.into_iter().find(|dir| is_it(dir)).unwrap_or_else(|| recorded.to_owned())
 }
 
 /// The prepared directory that was finished last, of those under [`PREPARED`].

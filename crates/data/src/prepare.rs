@@ -64,8 +64,11 @@ pub fn run(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
 fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<PreparedSummary, DataError> {
     let loaded = load(&args.dataset, &args.source, &args.load_options)?;
     loaded.notes.iter().for_each(|note| disk::print_message(format!("note: {note}")));
-    let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(folder_name(&loaded.dataset)));
+    let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(directory::name(&loaded.dataset)));
     directory::check(&output)?;
+    if !args.replace {
+        directory::check_replaces(&output, &loaded)?;
+    }
     let audit = audit(&loaded, args.limits, args.allow_leakage);
     refuse(&audit)?;
 
@@ -177,18 +180,6 @@ fn write_split(
     let written = writer.finish()?;
     split.truncated_share = split.truncated as f64 / split.rows.max(1) as f64;
     Ok((SplitManifest { bytes: written.bytes, sha256: written.sha256, ..split }, lengths))
-}
-
-/// A data set's name as a folder's: of a path the last part in harmless letters. A file keeps its ending, so that
-/// `reviews.csv` never takes the place of `reviews`.
-fn folder_name(dataset: &str) -> String {
-    let stem = Path::new(dataset).file_name().map_or(dataset.into(), |name| name.to_string_lossy());
-    let harmless = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }
-    };
-    let name: String = stem.chars().map(harmless).collect();
-    let name = name.trim_matches(['.', '-']);
-    if name.is_empty() { "own".into() } else { name.into() }
 }
 
 /// Checks that the ids fit the model, which would be an index error in training.

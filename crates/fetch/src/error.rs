@@ -32,13 +32,16 @@ pub enum FetchError {
     )]
     Offline { repo: String, revision: String, file: String, cache: PathBuf },
 
-    #[error("{host} refuses access to {repo} (status {status}): {}", denied_hint(*.token_given, host, repo))]
-    Denied { status: u16, host: String, repo: String, token_given: bool },
+    /// `token` says where the token that was sent was found.
+    #[error("{host} refuses access to {repo} (status {status}): {}", denied(*status, token.as_deref(), host, repo))]
+    Denied { status: u16, host: String, repo: String, token: Option<String> },
 
-    #[error(
-        "{host} has no {repo} at revision {revision} (hint: check the spelling; a private repository needs HF_TOKEN)"
-    )]
-    NoSuchRepo { host: String, repo: String, revision: String },
+    /// `token` says where the token that was sent was found.
+    #[error("{host} has no {repo} (hint: check the spelling; {})", private_hint(token.as_deref(), host))]
+    NoSuchRepo { host: String, repo: String, token: Option<String> },
+
+    #[error("{repo} on {host} has no revision {revision} (hint: check the spelling)")]
+    NoSuchRevision { host: String, repo: String, revision: String },
 
     #[error("{repo} has no file {file} at revision {revision} on {host}")]
     NoSuchFile { host: String, repo: String, revision: String, file: String },
@@ -128,18 +131,30 @@ impl FetchError {
     }
 }
 
-fn denied_hint(token_given: bool, host: &str, repo: &str) -> String {
-    let page = format!("{host}/{repo}");
-    if token_given {
-        format!(
-            "the token that was sent has no access (hint: accept the conditions at {page}, check the spelling, or set \
-             HF_TOKEN to a token with read access)"
-        )
-    } else {
-        format!(
-            "it is private, gated or does not exist (hint: check the spelling; else accept the conditions at {page} \
-             and set HF_TOKEN to a token from {host}/settings/tokens)"
-        )
+/// Why access is refused, as far as the answer tells. The Hub gives an unknown repository the same answer as a private
+/// one, and refuses a token that is not valid even where none is needed.
+fn denied(status: u16, token: Option<&str>, host: &str, repo: &str) -> String {
+    match (token, status) {
+        (None, _) => format!(
+            "it does not exist, is private or is gated, and no token was sent (hint: check the spelling; a public \
+             repository needs no token; for another one accept the conditions at {host}/{repo} and set HF_TOKEN to a \
+             token from {host}/settings/tokens)"
+        ),
+        (Some(origin), 401) => format!(
+            "the token in {origin} is not valid; it may be expired, revoked or mistyped (hint: replace it by one from \
+             {host}/settings/tokens, or remove it: a public repository needs no token)"
+        ),
+        (Some(origin), _) => format!(
+            "the token in {origin} has no access (hint: accept the conditions at {host}/{repo}, or use a token with \
+             read access; a public repository needs no token)"
+        ),
+    }
+}
+
+fn private_hint(token: Option<&str>, host: &str) -> String {
+    match token {
+        Some(origin) => format!("if it is private, the token in {origin} has no access to it"),
+        None => format!("a private repository needs HF_TOKEN, set to a token from {host}/settings/tokens"),
     }
 }
 

@@ -13,6 +13,7 @@
 //!   and a second run asks the network nothing; take `NAME@REVISION` for another one.
 
 mod digest;
+mod listing;
 mod repo;
 mod settings;
 mod store;
@@ -27,8 +28,9 @@ use disk::DiskError;
 use hf_hub::api::RepoInfo;
 
 use digest::Digest;
+pub use listing::Listing;
 pub use repo::RepoRef;
-pub use settings::HubSettings;
+pub use settings::{HubSettings, HubToken};
 use store::{Store, is_commit};
 
 use crate::error::{FetchError, Result};
@@ -245,26 +247,23 @@ impl Hub {
 
     /// What an answer other than 200 means.
     fn refusal(&self, answer: Answer, repo: &RepoRef, path: Option<&str>, url: &str) -> FetchError {
-        let host = self.settings.endpoint.clone();
+        let (status, host, repo, revision) =
+            (answer.status, self.settings.endpoint.clone(), repo.page(), repo.revision().to_owned());
+        let token = self.settings.token.as_ref().map(|token| token.origin().to_owned());
         let code = answer.hub_header("x-error-code").unwrap_or_default();
-        let revision = repo.revision().to_owned();
-        match (answer.status, path) {
-            (401 | 403, _) => FetchError::Denied {
-                status: answer.status,
-                host,
-                repo: repo.page(),
-                token_given: self.settings.token.is_some(),
-            },
+        match (status, path) {
+            (401 | 403, _) => FetchError::Denied { status, host, repo, token },
             (404, Some(file)) if code != "RepoNotFound" => {
-                FetchError::NoSuchFile { host, repo: repo.page(), revision, file: file.to_owned() }
+                FetchError::NoSuchFile { host, repo, revision, file: file.to_owned() }
             }
-            (404, _) => FetchError::NoSuchRepo { host, repo: repo.page(), revision },
+            (404, _) if code == "RevisionNotFound" => FetchError::NoSuchRevision { host, repo, revision },
+            (404, _) => FetchError::NoSuchRepo { host, repo, token },
             _ => answer.into_status_error(url),
         }
     }
 
     fn request<'a>(&'a self, url: &'a str) -> Request<'a> {
-        Request::new(url, self.settings.token.as_deref())
+        Request::new(url, self.settings.token.as_ref().map(HubToken::secret))
     }
 
     fn store<'a>(&self, repo: &'a RepoRef) -> Store<'a> {

@@ -21,14 +21,18 @@ pub(crate) const CSV: FileFormat = FileFormat {
     endings: &["csv"],
     about: "a header, then rows; a field that holds a comma, a quote or a line end is in double quotes, and a quote \
             inside it is written twice (RFC 4180)",
-    open: |path| open(path, b','),
+    matches_folder: None,
+    open: |input, options| open(input.path(), options.separator.unwrap_or(b',')),
+    create: None,
 };
 
 pub(crate) const TSV: FileFormat = FileFormat {
     name: "TSV",
     endings: &["tsv", "tab"],
     about: "the same, separated by tabs",
-    open: |path| open(path, b'\t'),
+    matches_folder: None,
+    open: |input, options| open(input.path(), options.separator.unwrap_or(b'\t')),
+    create: None,
 };
 
 struct CsvFile {
@@ -46,7 +50,8 @@ fn open(path: &Path, delimiter: u8) -> Result<Opened, TableError> {
     if columns.is_empty() {
         return Err(TableError::file(path, "no header: the first line must name the columns"));
     }
-    Ok((columns, Box::new(CsvFile { path: path.to_owned(), reader, record: StringRecord::new(), row: 0 })))
+    let file = Box::new(CsvFile { path: path.to_owned(), reader, record: StringRecord::new(), row: 0 });
+    Ok(Opened { columns, file, notes: Vec::new() })
 }
 
 impl OpenFile for CsvFile {

@@ -13,14 +13,31 @@ impl FileFormat {
         FORMATS.iter().find(|format| format.endings.contains(&ending.as_str()))
     }
 
+    /// The format of a folder, such as one that `save_to_disk` wrote.
+    pub(crate) fn of_folder(folder: &Path) -> Option<&'static Self> {
+        FORMATS.iter().find(|format| format.matches_folder.is_some_and(|matches| matches(folder)))
+    }
+
+    /// The format of this name, in any case.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        FORMATS.iter().find(|format| format.name.eq_ignore_ascii_case(name))
+    }
+
     /// `CSV, TSV, JSONL or Parquet`.
     pub fn names() -> String {
-        alternatives(FORMATS.iter().map(|format| format.name.to_owned()))
+        alternatives(FORMATS.iter().filter(|format| !format.endings.is_empty()).map(|format| format.name.to_owned()))
+    }
+
+    /// The names of the formats in which tables are written.
+    pub fn written() -> String {
+        alternatives(FORMATS.iter().filter(|format| format.create.is_some()).map(|format| format.name.to_owned()))
     }
 
     /// The file names to suggest for a stem: `train.csv, train.tsv, train.jsonl or train.parquet`.
     pub fn file_names(stem: &str) -> String {
-        alternatives(FORMATS.iter().map(|format| format!("{stem}.{}", format.endings[0])))
+        alternatives(
+            FORMATS.iter().filter_map(|format| format.endings.first()).map(|ending| format!("{stem}.{ending}")),
+        )
     }
 }
 
@@ -60,7 +77,7 @@ mod tests {
             let format = FileFormat::of(Path::new(&format!("a.{}", ending.to_uppercase()))).unwrap();
             assert!(format.endings.contains(ending));
         }
-        assert!(FORMATS.iter().all(|format| !format.endings.is_empty()));
+        assert!(FORMATS.iter().all(|format| format.endings.is_empty() == format.matches_folder.is_some()));
     }
 
     #[test]

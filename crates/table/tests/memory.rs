@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::Command;
 
-use table::{Table, TableError};
+use table::{ReadOptions, Table, TableError};
 
 /// Size of the field.
 const FIELD: usize = 100 << 20;
@@ -26,9 +26,9 @@ fn write(path: &Path, start: &str, end: &str) {
 }
 
 fn read(path: &Path) -> Result<usize, TableError> {
-    let table = Table::open(path)?;
+    let table = Table::open(path, &ReadOptions::default())?;
     let all: Vec<usize> = (0..table.columns().len()).collect();
-    Ok(table.rows(&all)?.collect::<Result<Vec<_>, _>>()?.len())
+    table.rows(&all)?.try_fold(0, |rows, row| row.map(|_| rows + 1))
 }
 
 /// Reads the file that the other process names, and says how that ends.
@@ -53,12 +53,41 @@ fn fault_9_a_field_of_100_mb_is_refused_in_little_memory() {
         ("open.csv", "text,label\ngood,pos\n\"", "\",neg\n", "line 3: a quote opens here and is still open after"),
         ("one.tsv", "text\tlabel\n", "\tneg\n", "line 2: a record of more than 4194304 bytes"),
         ("head.csv", "", "\n", "line 1: "),
+        ("value.json", "[{\"text\":\"", "\"}]", "line 1: column 2: a value of more than 4194304 bytes"),
+        ("under.json", "{\"rows\":\n[{\"text\":\"", "\"}]}", "line 2: column 2: a value of more than 4194304 bytes"),
+        ("line.txt", "one\n", "\n", "line 2: longer than 4194304 bytes"),
         ("field.jsonl", "{\"text\":\"", "\",\"label\":\"neg\"}\n", "line 1: longer than 4194304 bytes"),
     ] {
         let path = folder.path().join(name);
         write(&path, start, end);
         let message = read_in_limited_process(&path);
         assert!(message.contains("refused: ") && message.contains(expected), "{name}: {message}");
+        std::fs::remove_file(path).expect("removed");
+    }
+}
+
+/// An array of rows is as large as its file; what is in memory is one of them, also where the array lies behind others
+/// and where each column is an array.
+#[test]
+fn json_of_100_mb_is_streamed_in_little_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let value = "x".repeat(1 << 20);
+    let (row, rows) = (format!("{{\"text\":\"{value}\"}},\n"), FIELD >> 20);
+    let cell = format!("\"{value}\",");
+    for (name, start, item, end) in [
+        ("array.json", "[", &row, "{\"text\":1}]"),
+        ("under.json", "{\"tags\":[1],\"rows\":[", &row, "{\"text\":1}],\"more\":{\"a\":[{}]}}"),
+        ("columns.json", "{\"text\":[", &cell, "1]}"),
+    ] {
+        let path = folder.path().join(name);
+        let mut file = BufWriter::new(File::create(&path).expect("a file"));
+        let mut put = |text: &str| file.write_all(text.as_bytes()).expect("written");
+        put(start);
+        (1..rows).for_each(|_| put(item));
+        put(end);
+        file.flush().expect("flushed");
+        let said = read_in_limited_process(&path);
+        assert!(said.contains(&format!("\n{rows} rows")), "{name}: {said}");
         std::fs::remove_file(path).expect("removed");
     }
 }

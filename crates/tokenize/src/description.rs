@@ -72,6 +72,13 @@ impl Description {
         self.before.iter().chain(&self.after).copied()
     }
 
+    /// The id of a word that the vocabulary has no pieces for.
+    pub(crate) fn unknown_id(&self) -> Option<u32> {
+        let model = self.json.get("model")?;
+        let token = model.get("unk_token")?.as_str()?;
+        model.get("vocab")?.get(token)?.as_u64().and_then(|id| u32::try_from(id).ok())
+    }
+
     /// The first bytes of added tokens, if a text's ids are otherwise those of its words: with BERT's own normalizer and
     /// pre-tokenizer, and added tokens that are matched before normalization.
     pub(crate) fn added_token_starts(&self) -> Option<Box<[bool; 256]>> {

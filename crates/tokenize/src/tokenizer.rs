@@ -22,6 +22,8 @@ pub struct Tokenizer {
     /// Special token ids before and after a text: `[CLS]` and `[SEP]`.
     before: Vec<u32>,
     after: Vec<u32>,
+    /// The id of a word that the vocabulary has no pieces for.
+    unknown_id: Option<u32>,
     vocab_size: usize,
     max_length: usize,
     /// Ids of known words, if a text's ids are those of its words.
@@ -39,6 +41,8 @@ pub struct Encoded {
     pub truncated: bool,
     /// How many ids there would have been without the cut.
     pub untruncated_len: usize,
+    /// How many of the ids are that of an unknown word, of which the model learns nothing but that it is there.
+    pub unknown: usize,
 }
 
 impl Tokenizer {
@@ -66,6 +70,7 @@ impl Tokenizer {
             inner,
             sha256: description.sha256(),
             words: description.added_token_starts().map(WordCachePool::new),
+            unknown_id: description.unknown_id(),
             before: description.before,
             after: description.after,
             path,
@@ -108,8 +113,9 @@ impl Tokenizer {
             }
         };
         ids.extend_from_slice(&self.after);
-        let special_tokens = self.before.len() + self.after.len();
-        Ok(Encoded { ids, truncated: full > most, untruncated_len: full + special_tokens })
+        let special_tokens = self.special_tokens();
+        let unknown = ids.iter().filter(|id| Some(**id) == self.unknown_id).count();
+        Ok(Encoded { ids, truncated: full > most, untruncated_len: full + special_tokens, unknown })
     }
 
     /// The ids of a text as the library finds them.
@@ -130,6 +136,11 @@ impl Tokenizer {
     /// One more than the highest id: the least `vocab_size` a model needs for it.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
+    }
+
+    /// How many ids of each text are not its own: `[CLS]` and `[SEP]`.
+    pub fn special_tokens(&self) -> usize {
+        self.before.len() + self.after.len()
     }
 
     /// The most ids that a text gets, special tokens included.

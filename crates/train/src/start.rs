@@ -2,7 +2,9 @@
 //! trainer.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use fetch::ModelOrigin;
 use model::LoadReport;
 use run::{RUN_TOML, RunFolder};
 
@@ -48,8 +50,11 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
     };
     // The saved configuration contains the data and model that were chosen by default.
     let mut resolved = config.clone();
-    resolved.data = Some(setup.prepared.dir.clone());
-    resolved.model = Some(setup.pretrained.name.clone());
+    resolved.data = Some(absolute(&setup.prepared.dir));
+    resolved.model = Some(match setup.pretrained.origin {
+        ModelOrigin::Local => absolute(Path::new(&setup.pretrained.name)).display().to_string(),
+        _ => setup.pretrained.name.clone(),
+    });
     folder.write(RUN_TOML, resolved.to_toml())?;
     log_setup(&setup, &report, &folder);
     if checkpoint.is_none() {
@@ -64,6 +69,11 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
         trainer.resume_from(&checkpoint)?;
     }
     trainer.train()
+}
+
+/// A path that means the same from every working directory.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder) {

@@ -1,5 +1,7 @@
 //! Opening prepared data: whatever differs from the manifest is refused.
 
+use std::fs;
+
 use super::*;
 use crate::audit::{AuditLimits, audit};
 use crate::loaded::{Loaded, Places};
@@ -71,9 +73,9 @@ fn small_audit() -> Audit {
 
 fn edit_text(dir: &Path, from: &str, to: &str) {
     let path = dir.join(MANIFEST);
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{text}");
-    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    fs::write(&path, text.replacen(from, to, 1)).unwrap();
 }
 
 fn refusal(dir: &Path) -> String {
@@ -104,7 +106,7 @@ fn a_written_manifest_can_be_opened() {
 #[test]
 fn an_unfinished_directory_is_no_prepared_data() {
     let dir = prepared(|_| {});
-    std::fs::remove_file(dir.path().join(MANIFEST)).unwrap();
+    fs::remove_file(dir.path().join(MANIFEST)).unwrap();
     assert!(refusal(dir.path()).contains("never finished"));
     assert!(refusal(&dir.path().join("nowhere")).contains("doesn't exist"));
 }
@@ -129,8 +131,8 @@ fn other_manifests_are_refused() {
     });
     assert!(refusal(dir.path()).contains("\"../train\""));
     let dir = prepared(|_| {});
-    let cut = std::fs::read(dir.path().join(MANIFEST)).unwrap();
-    std::fs::write(dir.path().join(MANIFEST), &cut[..cut.len() / 2]).unwrap();
+    let cut = fs::read(dir.path().join(MANIFEST)).unwrap();
+    fs::write(dir.path().join(MANIFEST), &cut[..cut.len() / 2]).unwrap();
     assert!(refusal(dir.path()).contains("is not a manifest"));
 }
 
@@ -139,13 +141,13 @@ fn the_audit_is_read_back() {
     let dir = prepared(|_| {});
     assert_eq!(Prepared::open(dir.path()).unwrap().audit().unwrap(), small_audit());
     let path = dir.path().join(AUDIT);
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replacen("\"rows\": 2", "\"rows\": 3", 1)).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"rows\": 2", "\"rows\": 3", 1)).unwrap();
     let changed = Prepared::open(dir.path()).unwrap();
     for message in [changed.audit().unwrap_err(), changed.verify().unwrap_err()].map(|error| error.to_string()) {
         assert!(message.contains("audit.json: sha256 is") && message.contains("prepare the data again"), "{message}");
     }
-    std::fs::remove_file(path).unwrap();
+    fs::remove_file(path).unwrap();
     assert!(refusal(dir.path()).contains("has no audit.json (hint: prepare the data again)"));
 }
 
@@ -155,10 +157,10 @@ fn sizes_and_hashes_are_held_against_the_files() {
     assert!(refusal(dir.path()).contains("prepare the data again"));
     let dir = prepared(|_| {});
     let path = dir.path().join("train.arrow");
-    let mut bytes = std::fs::read(&path).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
     let at = bytes.windows(7).position(|window| window == b"goodbad").unwrap();
     bytes[at] = b'f';
-    std::fs::write(&path, bytes).unwrap();
+    fs::write(&path, bytes).unwrap();
     let message = Prepared::open(dir.path()).unwrap().verify().unwrap_err().to_string();
     assert!(message.contains("train.arrow") && message.contains("sha256"), "{message}");
 }
@@ -189,7 +191,7 @@ fn the_newest_finished_directory_is_found() {
     assert!(message.contains("cargo xtask prepare-data"), "{message}");
     let finish = |name: &str, age: u64| {
         let dir = root.path().join(name);
-        std::fs::create_dir(&dir).unwrap();
+        fs::create_dir(&dir).unwrap();
         let file = File::create(dir.join(MANIFEST)).unwrap();
         file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
         dir
@@ -197,6 +199,34 @@ fn the_newest_finished_directory_is_found() {
     finish("older", 100);
     let newest = finish("newest", 50);
     finish(".newest.partial-7", 1);
-    std::fs::create_dir(root.path().join("unfinished")).unwrap();
+    fs::create_dir(root.path().join("unfinished")).unwrap();
     assert_eq!(newest_under(root.path()).unwrap(), newest);
+}
+
+#[test]
+fn data_is_found_where_it_was_or_beside_a_run_that_moved_with_it() {
+    let place = tempfile::tempdir().unwrap();
+    let new_data = |path: &str, fingerprint: &str| {
+        let made = prepared(|manifest| manifest.fingerprint = fingerprint.into());
+        let path = place.path().join(path);
+        fs::create_dir_all(&path).unwrap();
+        for entry in fs::read_dir(made.path()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), path.join(entry.file_name())).unwrap();
+        }
+        path
+    };
+    let run = place.path().join("project/runs/first");
+    fs::create_dir_all(&run).unwrap();
+    let data = new_data("project/data/prepared/own", "mine");
+    assert_eq!(locate(&data, &run, "mine"), data);
+    // A path of the working directory, from another one; and one of another machine or place.
+    for recorded in ["data/prepared/own", "/nowhere/project/data/prepared/own", "../data/prepared/own"] {
+        let found = locate(Path::new(recorded), &run, "mine");
+        assert_eq!(found.canonicalize().unwrap(), data.canonicalize().unwrap(), "{recorded}");
+    }
+    // Only the very data: what has the name and another fingerprint is passed over.
+    let other = new_data("project/runs/data/prepared/own", "another");
+    assert_eq!(locate(&other, &run, "mine"), data);
+    assert_eq!(locate(Path::new("gone/own"), &run, "neither"), Path::new("gone/own"));
 }

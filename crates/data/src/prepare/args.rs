@@ -22,6 +22,9 @@ pub struct PrepareArgs {
     /// Where the prepared data goes; without it, a folder of the data set's name in data/prepared
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Replace the prepared data of another data set in the same folder
+    #[arg(long)]
+    pub replace: bool,
     #[command(flatten)]
     pub load_options: DatasetOptions,
     /// Continue although the audit found something above its limit; audit.json records it

@@ -47,7 +47,9 @@ impl TempWorkspace {
     fn prepare(&self, more: &[&str]) -> Result<PreparedSummary, DataError> {
         let place = |name| self.path(name).display().to_string();
         let (data, model, output) = (place("data"), place("model"), place("out/own"));
-        let fixed = ["prepare", "--dataset", &data, "--model", &model, "--output", &output];
+        let mut fixed = vec!["prepare", "--model", &model, "--output", &output];
+        let dataset = ["--dataset", &data];
+        fixed.extend_from_slice(if more.contains(&"--dataset") { &[] } else { &dataset });
         let args = Cli::parse_from(fixed.iter().chain(more)).prepare;
         prepare(&args, |folder| {
             let config: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("config.json"))?)?;
@@ -270,6 +272,31 @@ fn another_label_is_another_input() {
 }
 
 #[test]
+fn other_data_is_replaced_only_if_asked_for() {
+    let workspace = TempWorkspace::new();
+    let first = workspace.prepare(&["--max-length", "16"]).unwrap();
+    // The same source with other rows replaces what was made of it before.
+    let train = fs::read_to_string(workspace.path("data/train.csv")).unwrap();
+    fs::write(workspace.path("data/train.csv"), train.replacen("good", "fine", 1)).unwrap();
+    let second = workspace.prepare(&["--max-length", "16"]).unwrap();
+    assert_ne!(first.prepared.manifest.fingerprint, second.prepared.manifest.fingerprint);
+
+    // Another folder of the same name is another data set.
+    fs::create_dir(workspace.path("other")).unwrap();
+    fs::rename(workspace.path("data"), workspace.path("other/data")).unwrap();
+    let train = fs::read_to_string(workspace.path("other/data/train.csv")).unwrap();
+    fs::write(workspace.path("other/data/train.csv"), train.replacen("fine", "great", 1)).unwrap();
+    let dataset = workspace.path("other/data").display().to_string();
+    let prepare = |more: &[&str]| workspace.prepare(&[&["--max-length", "16", "--dataset", &dataset], more].concat());
+    let before = fs::read(workspace.path("out/own/manifest.json")).unwrap();
+    let message = prepare(&[]).unwrap_err().to_string();
+    assert!(message.contains("holds the prepared data of data (") && message.contains("or --replace)"), "{message}");
+    assert_eq!(fs::read(workspace.path("out/own/manifest.json")).unwrap(), before);
+    assert!(!prepare(&["--replace"]).unwrap().already_prepared);
+    assert!(prepare(&[]).unwrap().already_prepared);
+}
+
+#[test]
 fn a_folder_with_other_things_is_left_alone() {
     let workspace = TempWorkspace::new();
     fs::create_dir_all(workspace.path("out/own")).unwrap();
@@ -329,7 +356,7 @@ fn flags_are_parsed() {
     );
     assert_eq!(plain.load_options, DatasetOptions::default());
     let mapped = args(&["--label-map", "0=negative, 1 = positive"]).unwrap().load_options.label_map.unwrap();
-    assert_eq!(mapped, [("0".into(), "negative".into()), ("1".into(), "positive".into())]);
+    assert_eq!(mapped.0, [("0".into(), "negative".into()), ("1".into(), "positive".into())]);
     assert!(args(&["--label-map", "negative"]).is_err());
     let reviews = args(&["--dataset", "reviews", "--classes", "5"]).unwrap();
     assert_eq!((reviews.dataset.name(), reviews.load_options.classes), ("reviews".into(), Some(5)));
@@ -337,9 +364,17 @@ fn flags_are_parsed() {
 
 #[test]
 fn data_set_names_become_safe_folder_names() {
-    for (dataset, folder) in
-        [("sst2", "sst2"), ("my reviews.csv", "my-reviews.csv"), ("../x/é.csv", "csv"), ("..", "own")]
-    {
-        assert_eq!(folder_name(dataset), folder, "{dataset}");
+    for (dataset, folder) in [
+        ("sst2", "sst2"),
+        ("my reviews.csv", "my-reviews.csv"),
+        ("o/n:en", "o-n-en"),
+        ("cafe\u{301}.csv", "café.csv"),
+        ("отзывы.csv", "отзывы.csv"),
+        ("评论.csv", "评论.csv"),
+        ("हिन्दी.csv", "हिन्दी.csv"),
+        ("..", "own"),
+    ] {
+        assert_eq!(directory::name(dataset), folder, "{dataset}");
+        assert!(directory::name(&dataset.repeat(100)).len() <= 200);
     }
 }

@@ -31,9 +31,11 @@ fn datasets() -> String {
         format!("| `{}`{default} | {labels} | {rows} | {} |\n", dataset.name, dataset.about)
     };
     let rows: String = NamedDataset::all().map(row).collect();
+    let hub = "| `OWNER/NAME`, `OWNER/NAME:CONFIGURATION` | its own | | | | any data set of the Hugging Face Hub that has \
+               Parquet files";
     let own = format!("| a path | yours | | | | your own {} file, or a folder of split files |", FileFormat::names());
     format!(
-        "\n| name | labels | train | validation | test | what it is |\n| --- | --- | --- | --- | --- | --- |\n{rows}{own}\n\n"
+        "\n| name | labels | train | validation | test | what it is |\n| --- | --- | --- | --- | --- | --- |\n{rows}{hub} |\n{own}\n\n"
     )
 }
 
@@ -67,7 +69,7 @@ fn formats() -> String {
 }
 
 fn lists() -> Vec<Listed> {
-    let names = format!("{}\\|PATH`", Dataset::names().replace(", ", "\\|"));
+    let names = format!("{}\\|OWNER/NAME\\|PATH`", Dataset::names().replace(", ", "\\|"));
     let sources = Source::ALL.map(|source| format!("{}\\|", source.name())).concat();
     vec![
         Listed {

@@ -1,0 +1,90 @@
+//! Quoted texts that hold whole rows: a lone quote opened them, and another one, lines later, closed them.
+
+use std::collections::HashSet;
+
+use table::{Cell, FileFormat, FormatName, ReadOptions, TableError, quoted};
+
+use super::{LabeledRow, SourceFile};
+use crate::error::DataError;
+
+/// Refuses a text whose lines, but for the first or the last, each hold the separator and a label of the label column.
+/// A file whose quoting is given is what the user says it is.
+pub(super) fn check(file: &SourceFile, rows: &[LabeledRow], options: &ReadOptions) -> Result<(), DataError> {
+    let (None, Some(separator)) = (options.quoting, separator(file, options)) else { return Ok(()) };
+    let labels: HashSet<&str> = rows.iter().filter_map(|row| label(&row.label)).collect();
+    if labels.is_empty() {
+        return Ok(());
+    }
+    let holds_label = |line: &str| {
+        let mut fields = line.split(separator).map(|field| field.trim().trim_matches('"').trim());
+        line.contains(separator) && fields.any(|field| labels.contains(field))
+    };
+    for row in rows {
+        let Some(text) = row.text.as_deref().filter(|text| text.contains(['\n', '\r'])) else { continue };
+        let lines: Vec<&str> = text.lines().collect();
+        let [first @ .., last] = &lines[..] else { continue };
+        let between = first.get(1..).unwrap_or_default();
+        let are_rows = !first.is_empty()
+            && between.iter().all(|line| holds_label(line))
+            && (holds_label(first[0]) || holds_label(last));
+        if are_rows {
+            let inside = if holds_label(first[0]) { first[0] } else { last };
+            return Err(TableError::Value {
+                place: file.place(row),
+                column: file.text_column.clone(),
+                reason: format!(
+                    "a text of {} lines that look like rows, such as {} (hint: --quoting none if quotes are characters \
+                     here, --quoting double if this is one text)",
+                    lines.len(),
+                    quoted(inside)
+                ),
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+fn label(cell: &Cell) -> Option<&str> {
+    match cell {
+        Cell::Text(text) => Some(text.trim()).filter(|text| !text.contains(['\n', '\r'])),
+        _ => None,
+    }
+}
+
+/// The separator of a file that has one.
+fn separator(file: &SourceFile, options: &ReadOptions) -> Option<char> {
+    let format = options.format.as_ref().and_then(FormatName::format).or_else(|| FileFormat::of(&file.path))?;
+    let own = match format.name {
+        "CSV" => ',',
+        "TSV" => '\t',
+        _ => return None,
+    };
+    Some(options.separator.map_or(own, char::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::load_options::DatasetOptions;
+    use crate::source::tests::TempDataset;
+    use table::{Quoting, ReadOptions};
+
+    #[test]
+    fn a_text_that_swallowed_rows_is_refused_with_its_line() {
+        let temp = TempDataset::new();
+        let content = "text,label\ngood film,pos\n\"so it begins,neg\nanother one,pos\nthe end\",neg\nbad film,neg\n";
+        let swallowed = temp.refusal("swallowed.csv", content);
+        assert!(swallowed.contains("line 3") && swallowed.contains("--quoting none"), "{swallowed}");
+        // The label comes first: the line that holds one is the last.
+        let tsv = "label\ttext\npos\t\"so\nneg\tbegins\"\nneg\tbad film\npos\tgood film\n";
+        let swallowed = temp.refusal("swallowed.tsv", tsv);
+        assert!(swallowed.starts_with("swallowed.tsv: row 1 (line 2), column \"text\""), "{swallowed}");
+        assert!(swallowed.contains("such as \"neg\\tbegins\" (hint: --quoting none"), "{swallowed}");
+
+        let lines = "text,label\n\"a film, really\nbut not, pos or so\",pos\n\"bad\n\nfilm\",neg\n";
+        assert_eq!(temp.accepted("lines.csv", lines).train.len(), 2, "lines of a text are no rows");
+        let read = ReadOptions { quoting: Some(Quoting::Double), ..ReadOptions::default() };
+        let given = DatasetOptions { read, ..temp.beside_validation() };
+        assert_eq!(temp.load("swallowed.tsv", &given).expect("as the user says").train.len(), 3);
+    }
+}

@@ -1,0 +1,62 @@
+//! Plain text: one text a line.
+//!
+//! A blank line is a row with an empty text, so that there are as many rows as lines.
+
+use crate::column::Column;
+use crate::error::TableError;
+use crate::format::{FileFormat, OpenFile, Opened, RowIter};
+use crate::input::Input;
+use crate::row::{Cell, Row};
+use crate::text::{Lines, MAX_RECORD};
+
+pub(crate) const PLAIN_TEXT: FileFormat = FileFormat {
+    name: "plain text",
+    endings: &["txt"],
+    about: "one text a line, without a header; its only column is `text`",
+    matches_folder: None,
+    open: |input, _| open(&input),
+    create: None,
+};
+
+struct PlainTextFile(Lines);
+
+fn open(input: &Input) -> Result<Opened, TableError> {
+    let lines = Lines::open(input.path(), MAX_RECORD)?;
+    let columns = vec![Column { name: "text".into(), declared: None }];
+    Ok(Opened { columns, file: Box::new(PlainTextFile(lines)), notes: Vec::new() })
+}
+
+impl OpenFile for PlainTextFile {
+    fn rows(self: Box<Self>, _: &[Column], selected: &[usize]) -> Result<RowIter, TableError> {
+        let width = selected.len();
+        let row = move |line: Result<(u64, String), TableError>| {
+            line.map(|(line, text)| {
+                let cells = std::iter::once(Cell::Text(text)).take(width).collect();
+                Row { number: line, line: Some(line), cells }
+            })
+        };
+        Ok(Box::new(self.0.map(row)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::tests::rows_of;
+    use crate::{Cell, Row};
+
+    #[test]
+    fn each_line_is_a_row_also_a_blank_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reviews.TXT");
+        fs::write(&path, "\u{FEFF}A \"good\", film\ttoo\r\n\r\n  dull  \nlast\u{2028}one").unwrap();
+        let row = |number, text: &str| Row { number, line: Some(number), cells: vec![Cell::Text(text.into())] };
+        let expected = [row(1, "A \"good\", film\ttoo"), row(2, ""), row(3, "  dull  "), row(4, "last\u{2028}one")];
+        assert_eq!(rows_of(&path).unwrap(), expected);
+        fs::write(&path, "\n\n").unwrap();
+        assert_eq!(rows_of(&path).unwrap(), [row(1, ""), row(2, "")]);
+        fs::write(&path, b"a\nb\xE9\n").unwrap();
+        assert!(rows_of(&path).unwrap_err().to_string().contains("byte 3 (line 2)"));
+    }
+}

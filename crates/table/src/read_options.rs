@@ -1,0 +1,89 @@
+//! How a file is read where its name and content don't decide.
+
+use std::str::FromStr;
+
+use crate::format::FileFormat;
+
+/// Flags of every command that reads a user's file. What isn't given is detected, and reported by [`Table::notes`].
+///
+/// [`Table::notes`]: crate::Table::notes
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+pub struct ReadOptions {
+    #[arg(long, value_name = "NAME", help = format!(
+        "Format of the file, whatever its name ends in: {}", FileFormat::names()))]
+    pub format: Option<FormatName>,
+    /// Character encoding of a text file, such as windows-1252 [default: UTF-8, or what its byte-order mark names]
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<String>,
+    /// Separator of a CSV file's fields: one character, or tab [default: detected]
+    #[arg(long, value_name = "CHARACTER", value_parser = separator)]
+    pub separator: Option<u8>,
+    /// Whether double quotes enclose fields of a CSV or TSV file [default: detected]
+    #[arg(long, value_name = "HOW")]
+    pub quoting: Option<Quoting>,
+    /// The file's first row is data; its columns are 1, 2, 3, ...
+    #[arg(long)]
+    pub no_header: bool,
+    /// The field of a JSON file's object that holds the array of rows [default: the only array of objects]
+    #[arg(long, value_name = "NAME")]
+    pub json_field: Option<String>,
+}
+
+impl ReadOptions {
+    /// The flags that are given, for commands that can't use them.
+    pub fn given_flags(&self) -> impl Iterator<Item = &'static str> {
+        let Self { format, encoding, separator, quoting, no_header, json_field } = self;
+        let given = [
+            format.is_some(),
+            encoding.is_some(),
+            separator.is_some(),
+            quoting.is_some(),
+            *no_header,
+            json_field.is_some(),
+        ];
+        READ_FLAGS.iter().copied().zip(given).filter(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+}
+
+/// The flags of [`ReadOptions`], in its order.
+pub const READ_FLAGS: [&str; 6] = ["--format", "--encoding", "--separator", "--quoting", "--no-header", "--json-field"];
+
+/// What a double quote means in a CSV or TSV file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Quoting {
+    /// A field may be in double quotes, with a quote inside written twice (RFC 4180)
+    Double,
+    /// A double quote is a character like any other
+    None,
+}
+
+/// The name of one of [`crate::FORMATS`], in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormatName(String);
+
+impl FromStr for FormatName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match FileFormat::named(name) {
+            Some(format) => Ok(Self(format.name.to_lowercase())),
+            None => Err(format!("expected {}", FileFormat::names())),
+        }
+    }
+}
+
+impl FormatName {
+    pub fn format(&self) -> Option<&'static FileFormat> {
+        FileFormat::named(&self.0)
+    }
+}
+
+fn separator(text: &str) -> Result<u8, String> {
+    match text {
+        "tab" | "\\t" => Ok(b'\t'),
+        _ => match text.as_bytes() {
+            [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => Ok(*byte),
+            _ => Err("expected one character such as ; or |, or the word tab".into()),
+        },
+    }
+}
