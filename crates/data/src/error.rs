@@ -24,7 +24,7 @@ pub enum DataError {
     Fetch { source_name: &'static str, source: fetch::FetchError },
     /// What is neither a path nor a data set of the Hub that can be read.
     #[error("--dataset {name} is no file or folder here, and as a data set of the Hub: {source}")]
-    HubDataset { name: String, source: fetch::FetchError },
+    HubDataset { name: String, source: Box<fetch::FetchError> },
     /// An Arrow file that can't be written or isn't as it was written.
     #[error("{}: {} (hint: prepare the data again)", path.display(), plain(cause))]
     Arrow { path: PathBuf, cause: arrow::error::ArrowError },

@@ -115,9 +115,9 @@ fn serve(state: &State, is_storage: bool, mut stream: TcpStream) -> std::io::Res
     }
     let answer = if behavior.busy > 0 {
         state.behavior.lock().unwrap().busy -= 1;
-        Answer::plain(503, "busy")
+        HubAnswer::plain(503, "busy")
     } else if behavior.web_page {
-        Answer::plain(200, "<html>Please log in</html>").with("Content-Type", "text/html; charset=utf-8")
+        HubAnswer::plain(200, "<html>Please log in</html>").with("Content-Type", "text/html; charset=utf-8")
     } else if is_storage {
         storage(&behavior, &seen)
     } else {
@@ -127,21 +127,21 @@ fn serve(state: &State, is_storage: bool, mut stream: TcpStream) -> std::io::Res
 }
 
 /// The Hub's own host: the API, small files, redirects to large ones.
-fn hub(behavior: &HubBehavior, seen: &SeenRequest, storage: &str) -> Answer {
+fn hub(behavior: &HubBehavior, seen: &SeenRequest, storage: &str) -> HubAnswer {
     if let Some(token) = behavior.token
         && seen.authorization.as_deref() != Some(&format!("Bearer {token}"))
     {
-        return Answer::plain(401, "Access to this repository is restricted").with("X-Error-Code", "GatedRepo");
+        return HubAnswer::plain(401, "Access to this repository is restricted").with("X-Error-Code", "GatedRepo");
     }
     if behavior.forbidden && seen.authorization.is_some() {
-        return Answer::plain(403, "Access to this repository is restricted").with("X-Error-Code", "GatedRepo");
+        return HubAnswer::plain(403, "Access to this repository is restricted").with("X-Error-Code", "GatedRepo");
     }
     for (repo, revision, files) in &behavior.repos {
         let escaped = revision.replace('/', "%2F");
         if seen.path == format!("/api/{repo}/revision/{escaped}") {
             let siblings: Vec<_> = files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();
             let info = serde_json::json!({"sha": behavior.commit, "siblings": siblings, "private": false});
-            return Answer::plain(200, &info.to_string()).with("Content-Type", "application/json");
+            return HubAnswer::plain(200, &info.to_string()).with("Content-Type", "application/json");
         }
         let page = repo.strip_prefix("models/").unwrap_or(repo);
         let direct = format!("/{page}/resolve/{}/", behavior.commit);
@@ -149,16 +149,16 @@ fn hub(behavior: &HubBehavior, seen: &SeenRequest, storage: &str) -> Answer {
         let Some(name) = seen.path.strip_prefix(&direct).or_else(|| seen.path.strip_prefix(&cached)) else {
             let of_repo = [format!("/{page}/resolve/"), format!("/api/{repo}/revision/")];
             if of_repo.iter().any(|address| seen.path.starts_with(address)) {
-                return Answer::plain(404, "Invalid rev id").with("X-Error-Code", "RevisionNotFound");
+                return HubAnswer::plain(404, "Invalid rev id").with("X-Error-Code", "RevisionNotFound");
             }
             continue;
         };
         let name = name.replace("%20", " ");
         let Some(content) = files.get(&name) else {
-            return Answer::plain(404, "Entry not found").with("X-Error-Code", "EntryNotFound");
+            return HubAnswer::plain(404, "Entry not found").with("X-Error-Code", "EntryNotFound");
         };
         if !behavior.large.is_empty() && name.ends_with(behavior.large) {
-            return Answer::plain(302, "")
+            return HubAnswer::plain(302, "")
                 .with("Location", &format!("{storage}/{page}/{name}?signature=x"))
                 .with("X-Repo-Commit", &behavior.commit)
                 .with("X-Linked-Size", &content.len().to_string())
@@ -166,17 +166,17 @@ fn hub(behavior: &HubBehavior, seen: &SeenRequest, storage: &str) -> Answer {
                 .with("ETag", "\"something-else\"");
         }
         if behavior.relative_redirect && seen.path.starts_with(&direct) {
-            return Answer::plain(307, "moved").with("Location", &format!("{cached}{name}"));
+            return HubAnswer::plain(307, "moved").with("Location", &format!("{cached}{name}"));
         }
         return body(behavior, seen, content)
             .with("X-Repo-Commit", &behavior.commit)
             .with("ETag", &format!("\"{}\"", git_sha1(content)));
     }
-    Answer::plain(404, "Repository not found").with("X-Error-Code", "RepoNotFound")
+    HubAnswer::plain(404, "Repository not found").with("X-Error-Code", "RepoNotFound")
 }
 
 /// The storage host: content by path, with an ETag of its own that must not be taken for the Hub's.
-fn storage(behavior: &HubBehavior, seen: &SeenRequest) -> Answer {
+fn storage(behavior: &HubBehavior, seen: &SeenRequest) -> HubAnswer {
     for (repo, _, files) in &behavior.repos {
         let page = repo.strip_prefix("models/").unwrap_or(repo);
         let path = seen.path.split('?').next().unwrap_or_default();
@@ -184,32 +184,33 @@ fn storage(behavior: &HubBehavior, seen: &SeenRequest) -> Answer {
             return body(behavior, seen, content).with("ETag", "\"the-storage-has-its-own\"");
         }
     }
-    Answer::plain(403, "signature expired")
+    HubAnswer::plain(403, "signature expired")
 }
 
-fn body(behavior: &HubBehavior, seen: &SeenRequest, content: &[u8]) -> Answer {
+fn body(behavior: &HubBehavior, seen: &SeenRequest, content: &[u8]) -> HubAnswer {
     let start = seen.range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let mut answer = match start.filter(|_| !behavior.no_ranges) {
-        Some(start) if start >= content.len() => return Answer::plain(416, ""),
+        Some(start) if start >= content.len() => return HubAnswer::plain(416, ""),
         Some(start) => {
             let range = format!("bytes {start}-{}/{}", content.len() - 1, content.len());
-            Answer { status: 206, body: content[start..].to_vec(), ..Answer::default() }.with("Content-Range", &range)
+            HubAnswer { status: 206, body: content[start..].to_vec(), ..HubAnswer::default() }
+                .with("Content-Range", &range)
         }
-        None => Answer { status: 200, body: content.to_vec(), ..Answer::default() },
+        None => HubAnswer { status: 200, body: content.to_vec(), ..HubAnswer::default() },
     };
     answer.is_content = true;
     answer
 }
 
 #[derive(Default)]
-struct Answer {
+struct HubAnswer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     is_content: bool,
 }
 
-impl Answer {
+impl HubAnswer {
     fn plain(status: u16, text: &str) -> Self {
         Self { status, body: text.as_bytes().to_vec(), ..Self::default() }
     }

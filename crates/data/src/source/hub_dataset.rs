@@ -83,7 +83,7 @@ impl HubDataset {
     }
 
     fn load_from(&self, hub: &Hub, options: &DatasetOptions) -> Result<Loaded, DataError> {
-        let not_there = |source| DataError::HubDataset { name: self.name(), source };
+        let not_there = |source| DataError::HubDataset { name: self.name(), source: Box::new(source) };
         let repo = RepoRef::dataset(&format!("{}@{BRANCH}", self.id)).map_err(not_there)?;
         let listing = match hub.listing(&repo) {
             Err(FetchError::NoSuchRevision { .. }) => return Err(self.without_parquet()),
@@ -112,14 +112,12 @@ impl HubDataset {
         }
         let configs = configurations(&listing.files);
         let config = self.choose(&configs)?;
-        let (splits, mut notes) = self.splits(&config.splits)?;
-        notes.extend(config.partial.then(|| {
-            format!("NOT THE WHOLE DATA SET: the Hub's Parquet files of {} hold only the beginning of it", self.id)
-        }));
+        let splits = self.split_names(&config.splits)?;
+        let notes = self.notes(config, &splits);
         let pinned = repo.at(&listing.commit).map_err(hub_error)?;
         let (mut files, mut names) = (Vec::new(), Vec::new());
-        for (split, paths) in splits {
-            for path in paths {
+        for (split, name) in splits {
+            for path in &config.splits[name] {
                 files.push((split, hub.file(&pinned, path).map_err(hub_error)?));
                 names.push((*path).to_owned());
             }
@@ -151,32 +149,35 @@ impl HubDataset {
         Err(DataError::Request(format!("--dataset {}: {problem} {names} (hint: --dataset {id}:{first})", self.name())))
     }
 
-    /// The files of train, validation and test, and a note on the splits that are none of these.
-    fn splits<'a>(
-        &self,
-        splits: &'a SplitPaths<'a>,
-    ) -> Result<(Vec<(Split, &'a Vec<&'a str>)>, Vec<String>), DataError> {
-        let found = |split: Split| split_names(split).iter().find_map(|name| splits.get_key_value(name));
+    /// The names of the splits that are train, validation and test.
+    fn split_names<'a>(&self, splits: &SplitPaths<'a>) -> Result<Vec<(Split, &'a str)>, DataError> {
+        let found = |split: Split| split_names(split).iter().find_map(|name| Some(*splits.get_key_value(name)?.0));
         let found: Vec<_> = Split::ALL.into_iter().filter_map(|split| Some((split, found(split)?))).collect();
-        if found.first().is_none_or(|(split, _)| *split != Split::Train) {
-            let names: Vec<&str> = splits.keys().copied().collect();
-            return Err(DataError::Request(format!(
-                "--dataset {}: no split is called {}, only {} (hint: download the file to train on and give --dataset \
-                 its path)",
-                self.name(),
-                split_names(Split::Train).join(" or "),
-                shortened(&names)
-            )));
+        if found.first().is_some_and(|(split, _)| *split == Split::Train) {
+            return Ok(found);
         }
-        let unused = splits.keys().filter(|name| !found.iter().any(|(_, (used, _))| used == name));
-        let unused: Vec<&str> = unused.copied().collect();
-        let note = match unused[..] {
+        let names: Vec<&str> = splits.keys().copied().collect();
+        Err(DataError::Request(format!(
+            "--dataset {}: no split is called {}, only {} (hint: download the file to train on and give --dataset its path)",
+            self.name(),
+            split_names(Split::Train).join(" or "),
+            shortened(&names)
+        )))
+    }
+
+    /// What is left out of a configuration.
+    fn notes(&self, config: &Configuration<'_>, used: &[(Split, &str)]) -> Vec<String> {
+        let unused = config.splits.keys().copied().filter(|name| !used.iter().any(|(_, used)| used == name));
+        let unused: Vec<&str> = unused.collect();
+        let unused = match unused[..] {
             [] => None,
             [only] => Some(format!("{}: split {only:?} is not used", self.id)),
             _ => Some(format!("{}: splits {} are not used", self.id, shortened(&unused))),
         };
-        let found = found.into_iter().map(|(split, (_, paths))| (split, paths)).collect();
-        Ok((found, note.into_iter().collect()))
+        let partial = config.partial.then(|| {
+            format!("NOT THE WHOLE DATA SET: the Hub's Parquet files of {} hold only the beginning of it", self.id)
+        });
+        unused.into_iter().chain(partial).collect()
     }
 
     fn without_parquet(&self) -> DataError {
