@@ -62,7 +62,7 @@ pub(super) struct MessagePlace {
     body_length: u64,
 }
 
-pub(super) enum Content<'a> {
+pub(super) enum MessageContent<'a> {
     Rows(RecordBatch<'a>),
     Dictionary(DictionaryBatch<'a>),
 }
@@ -200,11 +200,11 @@ pub(super) fn header(bytes: &[u8]) -> Result<Message<'_>, Failure> {
     root_as_message(bytes).map_err(|error| format!("a message's header: {error}").into())
 }
 
-pub(super) fn content<'a>(message: &Message<'a>) -> Result<Content<'a>, Failure> {
+pub(super) fn content<'a>(message: &Message<'a>) -> Result<MessageContent<'a>, Failure> {
     let unknown = || format!("a message of an unexpected kind, {:?}", message.header_type());
     match message.header_type() {
-        MessageHeader::RecordBatch => message.header_as_record_batch().map(Content::Rows),
-        MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().map(Content::Dictionary),
+        MessageHeader::RecordBatch => message.header_as_record_batch().map(MessageContent::Rows),
+        MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().map(MessageContent::Dictionary),
         _ => None,
     }
     .ok_or_else(|| unknown().into())
