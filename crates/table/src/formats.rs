@@ -28,6 +28,11 @@ impl FileFormat {
         alternatives(FORMATS.iter().filter(|format| !format.endings.is_empty()).map(|format| format.name.to_owned()))
     }
 
+    /// Whether tables can be written in it.
+    pub fn is_written(&self) -> bool {
+        self.create.is_some()
+    }
+
     /// The names of the formats in which tables are written.
     pub fn written() -> String {
         alternatives(FORMATS.iter().filter(|format| format.create.is_some()).map(|format| format.name.to_owned()))
