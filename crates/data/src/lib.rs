@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod error;
+mod known_labels;
 mod labeled_table;
 mod labels;
 mod load_options;
@@ -14,12 +15,15 @@ pub mod manifest;
 pub mod prepare;
 mod record;
 pub mod sampler;
+mod scored_file;
 pub mod source;
 pub mod store;
 mod thousands;
 
 pub use error::DataError;
-pub use load_options::DatasetOptions;
+pub use known_labels::KnownLabels;
+pub use load_options::{DatasetOptions, parse_label_pair};
 pub use loaded::{Loaded, Places};
 pub use record::{Record, Split, is_blank};
+pub use scored_file::{ScoredFile, ScoringRequest, tokenize_labeled_files};
 pub use source::{Dataset, SourceChoice};

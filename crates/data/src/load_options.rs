@@ -39,7 +39,7 @@ pub struct DatasetOptions {
         "Seed of the split of a single file [default: {SPLIT_SEED}]"))]
     pub seed: Option<u64>,
     /// Names of your labels, in the order of their numbers: 0=negative,1=positive
-    #[arg(long, value_name = "VALUE=NAME,...", value_delimiter = ',', value_parser = label_pair)]
+    #[arg(long, value_name = "VALUE=NAME,...", value_delimiter = ',', value_parser = parse_label_pair)]
     pub label_map: Option<Vec<(String, String)>>,
     /// Drop rows without text and count them, instead of failing
     #[arg(long)]
@@ -76,7 +76,7 @@ pub(crate) fn parse_whole_number<T: std::str::FromStr>(text: &str) -> Result<T, 
 }
 
 /// `value=name`, as in `--label-map 0=negative`.
-fn label_pair(pair: &str) -> Result<(String, String), String> {
+pub fn parse_label_pair(pair: &str) -> Result<(String, String), String> {
     match pair.split_once('=') {
         Some((value, name)) if !value.trim().is_empty() && !name.trim().is_empty() => {
             Ok((value.trim().to_owned(), name.trim().to_owned()))
