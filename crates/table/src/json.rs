@@ -15,7 +15,6 @@ use crate::json_object::{self, Members, parse_object, start};
 use crate::json_reader::{JsonPlace, JsonReader};
 use crate::json_survey::{JsonLayout, JsonMember, members, skip_member};
 use crate::json_writer;
-use crate::jsonl;
 use crate::read_options::ReadOptions;
 use crate::row::Row;
 use crate::text;
@@ -25,58 +24,58 @@ pub(crate) const JSON: FileFormat = FileFormat {
     endings: &["json"],
     about: "an array of objects, by itself or as a field of an object; or an object of columns, or one object a line",
     matches_folder: None,
-    open: |input, options| open(&input, options),
+    open,
     create: Some(json_writer::array),
 };
 
-fn open(input: &Input, options: &ReadOptions) -> Result<Opened, TableError> {
-    let path = input.path();
+fn open(input: Input, options: &ReadOptions) -> Result<Opened, TableError> {
     let field = options.json_field.as_deref();
-    let mut reader = reader(path)?;
-    let is_array = match reader.skip_blank()? {
-        None => return Err(TableError::file(path, "only blank lines")),
-        Some(b'{') => return open_object(input, reader, options),
-        Some(byte) => byte == b'[',
-    };
-    if !is_array {
-        let found = start(&reader.value()?.bytes);
-        let reason = format!("not JSON rows; it starts with {found} (hint: an array of objects, or one object a line)");
-        return Err(TableError::file(path, reason));
+    let path = input.path().to_owned();
+    let mut reader = reader(&path)?;
+    match reader.skip_blank()? {
+        None => Err(TableError::file(path, "only blank lines")),
+        Some(b'{') => open_object(&path, reader, field),
+        Some(b'[') if field.is_none() => RowsFile::open(reader, RowsLayout::Array, Vec::new()),
+        Some(b'[') => {
+            let name = quoted(field.unwrap_or_default());
+            let reason = format!("an array, not an object with a field {name} (hint: omit --json-field)");
+            Err(TableError::file(path, reason))
+        }
+        Some(_) => {
+            let found = start(&reader.value()?.bytes);
+            let hint = "an array of objects, or one object a line";
+            Err(TableError::file(path, format!("not JSON rows; it starts with {found} (hint: {hint})")))
+        }
     }
-    if let Some(field) = field {
-        let reason = format!("an array, not an object with a field {} (hint: omit --json-field)", quoted(field));
-        return Err(TableError::file(path, reason));
-    }
-    ArrayFile::open(reader, ArrayEnd::File, Vec::new())
 }
 
 fn reader(path: &Path) -> Result<JsonReader, TableError> {
     Ok(JsonReader::new(path, Box::new(text::open(path)?)))
 }
 
-fn open_object(input: &Input, mut survey: JsonReader, options: &ReadOptions) -> Result<Opened, TableError> {
-    let path = input.path();
+/// A file that begins with an object, at which `survey` is.
+fn open_object(path: &Path, mut survey: JsonReader, field: Option<&str>) -> Result<Opened, TableError> {
+    let first = survey.place();
     let members = members(&mut survey)?;
-    let behind = survey.skip_blank()?;
-    let field = options.json_field.as_deref();
-    let layout = match behind {
-        Some(b'{') if field.is_none() => JsonLayout::OneRow,
-        Some(b'{') => {
-            let reason = "several objects, one a row; --json-field is for a file of one object (hint: omit it)";
-            return Err(TableError::file(path, reason));
+    let layout = match (survey.skip_blank()?, field) {
+        (None, _) => JsonLayout::of(&members, field).map_err(|reason| TableError::file(path, reason))?,
+        (Some(_), None) => JsonLayout::Objects,
+        (Some(_), Some(_)) => {
+            let reason = "--json-field is for a file of one object, here are several (hint: omit it)";
+            return Err(survey.refused(reason));
         }
-        Some(_) => {
-            return Err(survey.refused("more behind the object (hint: several objects are an array, in [ and ])"));
-        }
-        None => JsonLayout::of(&members, field).map_err(|reason| TableError::file(path, reason))?,
+    };
+    let reader_at = |place| {
+        let mut reader = reader(path)?;
+        reader.skip_to(place)?;
+        Ok::<_, TableError>(reader)
     };
     match layout {
-        JsonLayout::OneRow => jsonl::open(input, options),
+        JsonLayout::Objects => RowsFile::open(reader_at(first)?, RowsLayout::Objects, Vec::new()),
         JsonLayout::ArrayUnder(at) => {
-            let mut reader = reader(path)?;
-            reader.skip_to(members[at].place)?;
             let note = format!("rows are the array under {}", quoted(&members[at].name));
-            ArrayFile::open(reader, ArrayEnd::Object, if field.is_none() { vec![note] } else { Vec::new() })
+            let notes = if field.is_none() { vec![note] } else { Vec::new() };
+            RowsFile::open(reader_at(members[at].place)?, RowsLayout::ArrayInObject, notes)
         }
         JsonLayout::Columns => {
             let columns = members.iter().map(|member| Column { name: member.name.clone(), declared: None }).collect();
@@ -86,28 +85,33 @@ fn open_object(input: &Input, mut survey: JsonReader, options: &ReadOptions) -> 
     }
 }
 
-/// What comes behind the array of rows.
+/// Where the objects are that are rows.
 #[derive(Clone, Copy, PartialEq)]
-enum ArrayEnd {
-    /// The end of the file.
-    File,
-    /// The other members of the object that it is in, then the end of the file.
-    Object,
+enum RowsLayout {
+    /// One behind the other, such as one a line.
+    Objects,
+    /// In an array that is the whole file.
+    Array,
+    /// In an array that is the value of an object's member.
+    ArrayInObject,
 }
 
-struct ArrayFile {
+/// A file whose rows are objects.
+struct RowsFile {
     reader: JsonReader,
-    end: ArrayEnd,
+    layout: RowsLayout,
     /// The first object and its place, until it is read as a row.
     first: Option<(JsonPlace, Members)>,
     row: u64,
 }
 
-impl ArrayFile {
-    /// The array that starts where `reader` is. Its first object names the columns.
-    fn open(mut reader: JsonReader, end: ArrayEnd, notes: Vec<String>) -> Result<Opened, TableError> {
-        reader.enter();
-        let mut file = Self { reader, end, first: None, row: 0 };
+impl RowsFile {
+    /// The rows that start where `reader` is. The first object names the columns.
+    fn open(mut reader: JsonReader, layout: RowsLayout, notes: Vec<String>) -> Result<Opened, TableError> {
+        if layout != RowsLayout::Objects {
+            reader.enter();
+        }
+        let mut file = Self { reader, layout, first: None, row: 0 };
         let Some(first) = file.object(true)? else {
             return Err(TableError::file(file.reader.path(), "an empty array: no rows"));
         };
@@ -128,8 +132,8 @@ impl ArrayFile {
 
     /// The next object, and its place.
     fn object(&mut self, first: bool) -> Result<Option<(JsonPlace, Members)>, TableError> {
-        if !self.reader.item(b']', first)? {
-            return self.finish().map(|()| None);
+        if !self.next_item(first)? {
+            return Ok(None);
         }
         let (text, row) = (self.reader.value()?, self.row + 1);
         let hint = match text.bytes[0] {
@@ -145,22 +149,31 @@ impl ArrayFile {
         Err(self.reader.refused_at(text.place, &reason))
     }
 
-    /// Reads what is behind the array.
-    fn finish(&mut self) -> Result<(), TableError> {
-        if self.end == ArrayEnd::Object {
+    /// Goes to the next row; at the end also over what is behind the rows.
+    fn next_item(&mut self, first: bool) -> Result<bool, TableError> {
+        if self.layout == RowsLayout::Objects {
+            return match self.reader.skip_blank()? {
+                Some(b',') => Err(self.reader.refused("a comma behind an object (hint: an array is in [ and ])")),
+                next => Ok(next.is_some()),
+            };
+        }
+        if self.reader.item(b']', first)? {
+            return Ok(true);
+        }
+        if self.layout == RowsLayout::ArrayInObject {
             while self.reader.item(b'}', false)? {
                 self.reader.name()?;
                 skip_member(&mut self.reader)?;
             }
         }
         match self.reader.skip_blank()? {
-            None => Ok(()),
+            None => Ok(false),
             Some(_) => Err(self.reader.refused("more behind the rows (hint: remove it, or write one object a line)")),
         }
     }
 }
 
-impl OpenFile for ArrayFile {
+impl OpenFile for RowsFile {
     fn rows(mut self: Box<Self>, columns: &[Column], selected: &[usize]) -> Result<RowIter, TableError> {
         let names: Vec<String> = selected.iter().map(|&column| columns[column].name.clone()).collect();
         Ok(Box::new(std::iter::from_fn(move || self.row(&names).transpose())))

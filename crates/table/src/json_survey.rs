@@ -45,8 +45,8 @@ pub(crate) enum JsonLayout {
     ArrayUnder(usize),
     /// Each member is a column.
     Columns,
-    /// The object is the only row.
-    OneRow,
+    /// The object is a row.
+    Objects,
 }
 
 /// Reads through the object that starts here. Each value within a member is held in memory, but no two at once.
@@ -134,7 +134,7 @@ impl JsonLayout {
             };
         }
         if members.is_empty() || members.iter().any(|member| member.kind == MemberKind::Value) {
-            return Ok(Self::OneRow);
+            return Ok(Self::Objects);
         }
         columns(members)
     }

@@ -17,7 +17,7 @@ pub(crate) const JSON_LINES: FileFormat = FileFormat {
     endings: &["jsonl", "ndjson"],
     about: "one object a line; the first one names the columns",
     matches_folder: None,
-    open: |input, options| open(&input, options),
+    open,
     create: Some(json_writer::lines),
 };
 
@@ -30,7 +30,7 @@ struct JsonLinesFile {
 }
 
 /// Blank lines hold no row. The first object names the columns.
-pub(crate) fn open(input: &Input, _: &ReadOptions) -> Result<Opened, TableError> {
+fn open(input: Input, _: &ReadOptions) -> Result<Opened, TableError> {
     let path = input.path();
     let lines = Lines::open(path, MAX_RECORD)?;
     let mut file = JsonLinesFile { path: path.to_owned(), lines, first: None, row: 0 };

@@ -59,6 +59,7 @@ fn rows_are_found_in_every_layout() {
         // Lines, as a file of this ending was read before.
         ("{\"text\":\"a\",\"x\":[{}]}\n\n{\"text\":\"b\",\"x\":1}\n", "text|x / 1:a|[{}] / 3:b|1"),
         ("{\"text\": \"a\", \"label\": [\"x\"]}", "text|label / 1:a|[\"x\"]"),
+        ("{\n  \"text\": \"a\"\n}\n{\n  \"text\": \"b\"\n}", "text / 1:a / 4:b"),
         // An array under a field, also behind others and before others.
         (
             "{\"version\": \"1\", \"tags\": [\"a\", [{}]], \"data\": [\n{\"text\": \"a\"},\n{\"text\": \"b\"}], \"n\": {\"k\": [1]}}\n",
@@ -107,7 +108,11 @@ fn the_field_is_chosen_by_flag() {
         (several, "n", "the field \"n\" is not an array of objects; fields that are: \"train\", \"test\""),
         (several, "dev", "the field \"dev\" is not there; fields that are: \"train\", \"test\""),
         ("[{\"text\": \"a\"}]", "data", "an array, not an object with a field \"data\" (hint: omit --json-field)"),
-        ("{\"data\":[{}]}\n{\"data\":[{}]}\n", "data", "several objects, one a row; --json-field is for a file of one"),
+        (
+            "{\"data\":[{}]}\n{\"data\":[{}]}\n",
+            "data",
+            "line 2: column 1: --json-field is for a file of one object, here",
+        ),
     ] {
         let message = shelf.read_with(content, &options(field)).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
@@ -159,7 +164,13 @@ fn what_is_no_table_is_refused_with_its_place_and_a_hint() {
         ),
         ("[{\"text\": \"a\"}]\n\n[{\"text\": \"b\"}]", "line 3: column 1: more behind the rows"),
         ("[{\"text\": \"a\"}]\n{\"text\": \"b\"}\n", "line 2: column 1: more behind the rows"),
-        ("{\"data\": [{\"a\": 1}]}\n,", "line 2: column 1: more behind the object (hint: several objects are an array"),
+        ("{\"data\": [{\"a\": 1}]}\n,", "line 2: column 1: a comma behind an object (hint: an array is in [ and ])"),
+        ("{\"text\": \"a\"}\n7\n", "line 2: column 1: row 2 is not an object; it starts with \"7\""),
+        (
+            "{\"text\": \"a\"}\n{\"text\": \"b\"\n{\"text\": \"c\"}\n",
+            "line 3: row 2 is not a JSON object, column 1: expected `,` or `}`",
+        ),
+        ("{\"text\": \"a\"}\n{\"text\": \"b\"", "line 2: row 2 is not a JSON object, column 12: the file ends before"),
         ("[{\"a\": 1,\n \"a\": 2}]", "line 2: row 1 is not a JSON object, column 8: the name \"a\" occurs twice"),
         ("{\"d\": [{}],\n\"d\": [{}]}", "line 2: column 1: the name \"d\" occurs twice"),
         ("[{\"a\": 1e999}]", "line 1: row 1 is not a JSON object, column 12: number out of range"),
