@@ -3,7 +3,9 @@
 //! The first non-blank characters and what the first object's members hold tell which it is. The file is walked value by
 //! value (`json_reader.rs`); what the members hold is found in a pass of its own (`json_survey.rs`).
 
-use std::path::{Path, PathBuf};
+use std::io::Cursor;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::column::Column;
 use crate::error::TableError;
@@ -13,11 +15,12 @@ use crate::input::Input;
 use crate::json_columns::{JsonColumn, JsonColumnRows};
 use crate::json_object::{self, Members, parse_object, start};
 use crate::json_reader::{JsonPlace, JsonReader};
-use crate::json_survey::{JsonLayout, JsonMember, members, skip_member};
+use crate::json_survey::{JsonLayout, JsonMember, find_array, members, skip_member};
 use crate::json_writer;
 use crate::read_options::ReadOptions;
 use crate::row::Row;
-use crate::text;
+use crate::text::MAX_RECORD;
+use crate::text_reader::TextReader;
 
 pub(crate) const JSON: FileFormat = FileFormat {
     name: "JSON",
@@ -31,11 +34,19 @@ pub(crate) const JSON: FileFormat = FileFormat {
 fn open(input: Input, options: &ReadOptions) -> Result<Opened, TableError> {
     let field = options.json_field.as_deref();
     let path = input.path().to_owned();
-    let mut reader = reader(&path)?;
+    let encoding = options.encoding.as_deref();
+    let is_stream = input.is_stream();
+    let mut text = TextReader::open(input, encoding)?;
+    let notes = text.take_notes();
+    let mut reader = JsonReader::new(text, JsonPlace::START);
     match reader.skip_blank()? {
         None => Err(TableError::file(path, "only blank lines")),
-        Some(b'{') => open_object(&path, reader, field),
-        Some(b'[') if field.is_none() => RowsFile::open(reader, RowsLayout::Array, Vec::new()),
+        Some(b'{') if is_stream => open_stream(reader, field, notes),
+        Some(b'{') => {
+            let source = JsonSource { path, encoding: encoding.map(str::to_owned), held: None };
+            open_object(source, reader, field, notes)
+        }
+        Some(b'[') if field.is_none() => RowsFile::open(reader, RowsLayout::Array, notes),
         Some(b'[') => {
             let name = quoted(field.unwrap_or_default());
             let reason = format!("an array, not an object with a field {name} (hint: omit --json-field)");
@@ -49,12 +60,58 @@ fn open(input: Input, options: &ReadOptions) -> Result<Opened, TableError> {
     }
 }
 
-fn reader(path: &Path) -> Result<JsonReader, TableError> {
-    Ok(JsonReader::new(path, Box::new(text::open(path)?)))
+/// A stream that begins with an object, at which `reader` is. It is read once, so what the object is must be known by
+/// `field`, or the object be small enough to be held.
+fn open_stream(mut reader: JsonReader, field: Option<&str>, notes: Vec<String>) -> Result<Opened, TableError> {
+    if let Some(field) = field {
+        find_array(&mut reader, field)?;
+        return RowsFile::open(reader, RowsLayout::ArrayUnder(field.to_owned()), notes);
+    }
+    let text = reader.value_or(&format!(
+        "an object of more than {MAX_RECORD} bytes, from a pipe (hint: --json-field NAME says which field holds the rows, \
+         or save it to a file first)"
+    ))?;
+    if reader.skip_blank()?.is_some() {
+        let first = parse_object(&text.bytes, false);
+        let first = first.map_err(|fault| reader.fault(&text, "row 1 is not a JSON object", &fault))?;
+        return Ok(RowsFile::begun(reader, RowsLayout::Objects, (text.place, first), notes));
+    }
+    let held = Some((text.place, Arc::from(text.bytes)));
+    let source = JsonSource { path: reader.path().to_owned(), encoding: None, held };
+    let survey = source.reader_at(text.place)?;
+    open_object(source, survey, None, notes)
 }
 
-/// A file that begins with an object, at which `survey` is.
-fn open_object(path: &Path, mut survey: JsonReader, field: Option<&str>) -> Result<Opened, TableError> {
+/// A text that can be read again.
+struct JsonSource {
+    path: PathBuf,
+    encoding: Option<String>,
+    /// A part that is held in memory, and where it starts.
+    held: Option<(JsonPlace, Arc<[u8]>)>,
+}
+
+impl JsonSource {
+    fn reader_at(&self, place: JsonPlace) -> Result<JsonReader, TableError> {
+        let (input, start) = match &self.held {
+            None => (Input::file(&self.path), JsonPlace::START),
+            Some((start, bytes)) => {
+                (Input::stream(&self.path.to_string_lossy(), Box::new(Cursor::new(Arc::clone(bytes)))), *start)
+            }
+        };
+        let mut reader = JsonReader::new(TextReader::open(input, self.encoding.as_deref())?, start);
+        reader.skip_to(place)?;
+        Ok(reader)
+    }
+}
+
+/// A text that begins with an object, at which `survey` is.
+fn open_object(
+    source: JsonSource,
+    mut survey: JsonReader,
+    field: Option<&str>,
+    mut notes: Vec<String>,
+) -> Result<Opened, TableError> {
+    let path = &source.path;
     let first = survey.place();
     let members = members(&mut survey)?;
     let layout = match (survey.skip_blank()?, field) {
@@ -65,35 +122,32 @@ fn open_object(path: &Path, mut survey: JsonReader, field: Option<&str>) -> Resu
             return Err(survey.refused(reason));
         }
     };
-    let reader_at = |place| {
-        let mut reader = reader(path)?;
-        reader.skip_to(place)?;
-        Ok::<_, TableError>(reader)
-    };
     match layout {
-        JsonLayout::Objects => RowsFile::open(reader_at(first)?, RowsLayout::Objects, Vec::new()),
+        JsonLayout::Objects => RowsFile::open(source.reader_at(first)?, RowsLayout::Objects, notes),
         JsonLayout::ArrayUnder(at) => {
-            let note = format!("rows are the array under {}", quoted(&members[at].name));
-            let notes = if field.is_none() { vec![note] } else { Vec::new() };
-            RowsFile::open(reader_at(members[at].place)?, RowsLayout::ArrayInObject, notes)
+            let JsonMember { name, place, .. } = &members[at];
+            if field.is_none() {
+                notes.push(format!("rows are the array under {}", quoted(name)));
+            }
+            RowsFile::open(source.reader_at(*place)?, RowsLayout::ArrayUnder(name.clone()), notes)
         }
         JsonLayout::Columns => {
             let columns = members.iter().map(|member| Column { name: member.name.clone(), declared: None }).collect();
-            let notes = vec!["each field is a column".to_owned()];
-            Ok(Opened { columns, file: Box::new(ColumnsFile { path: path.to_owned(), members }), notes })
+            notes.push("each field is a column".to_owned());
+            Ok(Opened { columns, file: Box::new(ColumnsFile { source, members }), notes })
         }
     }
 }
 
 /// Where the objects are that are rows.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(PartialEq)]
 enum RowsLayout {
     /// One behind the other, such as one a line.
     Objects,
     /// In an array that is the whole file.
     Array,
-    /// In an array that is the value of an object's member.
-    ArrayInObject,
+    /// In an array that is the value of this member of an object.
+    ArrayUnder(String),
 }
 
 /// A file whose rows are objects.
@@ -112,12 +166,16 @@ impl RowsFile {
             reader.enter();
         }
         let mut file = Self { reader, layout, first: None, row: 0 };
-        let Some(first) = file.object(true)? else {
-            return Err(TableError::file(file.reader.path(), "an empty array: no rows"));
-        };
+        match file.object(true)? {
+            Some(first) => Ok(Self::begun(file.reader, file.layout, first, notes)),
+            None => Err(TableError::file(file.reader.path(), "an empty array: no rows")),
+        }
+    }
+
+    /// The rows of which the first is read.
+    fn begun(reader: JsonReader, layout: RowsLayout, first: (JsonPlace, Members), notes: Vec<String>) -> Opened {
         let columns = first.1.iter().map(|(name, _)| Column { name: name.clone(), declared: None }).collect();
-        file.first = Some(first);
-        Ok(Opened { columns, file: Box::new(file), notes })
+        Opened { columns, file: Box::new(Self { reader, layout, first: Some(first), row: 0 }), notes }
     }
 
     fn row(&mut self, names: &[String]) -> Result<Option<Row>, TableError> {
@@ -160,9 +218,13 @@ impl RowsFile {
         if self.reader.item(b']', first)? {
             return Ok(true);
         }
-        if self.layout == RowsLayout::ArrayInObject {
+        if let RowsLayout::ArrayUnder(field) = &self.layout {
             while self.reader.item(b'}', false)? {
-                self.reader.name()?;
+                let at = self.reader.place();
+                let name = self.reader.name()?;
+                if name == *field {
+                    return Err(self.reader.refused_at(at, &format!("the name {} occurs twice", quoted(&name))));
+                }
                 skip_member(&mut self.reader)?;
             }
         }
@@ -182,17 +244,13 @@ impl OpenFile for RowsFile {
 
 /// A file whose object has a member a column.
 struct ColumnsFile {
-    path: PathBuf,
+    source: JsonSource,
     members: Vec<JsonMember>,
 }
 
 impl OpenFile for ColumnsFile {
     fn rows(self: Box<Self>, _: &[Column], selected: &[usize]) -> Result<RowIter, TableError> {
-        let column = |at: &usize| {
-            let mut reader = reader(&self.path)?;
-            reader.skip_to(self.members[*at].place)?;
-            JsonColumn::new(reader)
-        };
+        let column = |at: &usize| JsonColumn::new(self.source.reader_at(self.members[*at].place)?);
         // Without a column there are still rows.
         let read = if selected.is_empty() { &[0] } else { selected };
         let columns = read.iter().map(column).collect::<Result<_, _>>()?;

@@ -70,6 +70,22 @@ pub(crate) fn members(reader: &mut JsonReader) -> Result<Vec<JsonMember>, TableE
     Ok(members)
 }
 
+/// Goes on to the array under a member of the object that starts here.
+pub(crate) fn find_array(reader: &mut JsonReader, field: &str) -> Result<(), TableError> {
+    reader.enter();
+    let mut first = true;
+    while reader.item(b'}', std::mem::take(&mut first))? {
+        if reader.name()? != field {
+            skip_member(reader)?;
+        } else if reader.skip_blank()? == Some(b'[') {
+            return Ok(());
+        } else {
+            return Err(reader.refused(&format!("the field {} is not an array (hint: --json-field)", quoted(field))));
+        }
+    }
+    Err(TableError::file(reader.path(), format!("the field {} is not there (hint: --json-field)", quoted(field))))
+}
+
 /// Passes over a member's value.
 pub(crate) fn skip_member(reader: &mut JsonReader) -> Result<MemberKind, TableError> {
     match reader.skip_blank()? {

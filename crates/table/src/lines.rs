@@ -6,6 +6,7 @@ use crate::column::Column;
 use crate::error::TableError;
 use crate::format::{FileFormat, OpenFile, Opened, RowIter};
 use crate::input::Input;
+use crate::read_options::ReadOptions;
 use crate::row::{Cell, Row};
 use crate::text::{Lines, MAX_RECORD};
 
@@ -14,16 +15,17 @@ pub(crate) const PLAIN_TEXT: FileFormat = FileFormat {
     endings: &["txt"],
     about: "one text a line, without a header; its only column is `text`",
     matches_folder: None,
-    open: |input, _| open(&input),
+    open,
     create: None,
 };
 
 struct PlainTextFile(Lines);
 
-fn open(input: &Input) -> Result<Opened, TableError> {
-    let lines = Lines::open(input.path(), MAX_RECORD)?;
+fn open(input: Input, options: &ReadOptions) -> Result<Opened, TableError> {
+    let mut lines = Lines::of(input, MAX_RECORD, options.encoding.as_deref())?;
+    let notes = lines.take_notes();
     let columns = vec![Column { name: "text".into(), declared: None }];
-    Ok(Opened { columns, file: Box::new(PlainTextFile(lines)), notes: Vec::new() })
+    Ok(Opened { columns, file: Box::new(PlainTextFile(lines)), notes })
 }
 
 impl OpenFile for PlainTextFile {

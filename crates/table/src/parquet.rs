@@ -26,7 +26,8 @@ use crate::input::Input;
 use crate::pages;
 use crate::read_options::ReadOptions;
 use crate::row::{Cell, Row};
-use crate::text::{LFS_POINTER, MAX_RECORD};
+use crate::signatures::LFS_POINTER;
+use crate::text::MAX_RECORD;
 
 const MAGIC: &[u8] = b"PAR1";
 /// The footer's length and the mark, at the end of the file.
