@@ -19,13 +19,31 @@ pub(crate) const PLAIN_TEXT: FileFormat = FileFormat {
     create: None,
 };
 
-struct PlainTextFile(Lines);
+struct PlainTextFile {
+    /// What is read of the lines to tell how they end.
+    first: Vec<(u64, String)>,
+    lines: Lines,
+}
 
 fn open(input: Input, options: &ReadOptions) -> Result<Opened, TableError> {
+    let path = input.path().to_owned();
     let mut lines = Lines::of(input, MAX_RECORD, options.encoding.as_deref())?;
     let notes = lines.take_notes();
+    let mut first = lines.by_ref().take(1).collect::<Result<Vec<_>, _>>()?;
+    if let [(_, text)] = &first[..]
+        && text.contains('\r')
+    {
+        // Without a second line the file's line ends are those of old Macs, or it has one line.
+        match lines.next().transpose()? {
+            None => {
+                let reason = "one line, with carriage returns in it (hint: end lines with `tr '\\r' '\\n' < FILE`)";
+                return Err(TableError::Line { path, line: 1, reason: reason.into() });
+            }
+            Some(second) => first.push(second),
+        }
+    }
     let columns = vec![Column { name: "text".into(), declared: None }];
-    Ok(Opened { columns, file: Box::new(PlainTextFile(lines)), notes })
+    Ok(Opened { columns, file: Box::new(PlainTextFile { first, lines }), notes })
 }
 
 impl OpenFile for PlainTextFile {
@@ -37,7 +55,8 @@ impl OpenFile for PlainTextFile {
                 Row { number: line, line: Some(line), cells }
             })
         };
-        Ok(Box::new(self.0.map(row)))
+        let Self { first, lines } = *self;
+        Ok(Box::new(first.into_iter().map(Ok).chain(lines).map(row)))
     }
 }
 
@@ -58,6 +77,15 @@ mod tests {
         assert_eq!(rows_of(&path).unwrap(), expected);
         fs::write(&path, "\n\n").unwrap();
         assert_eq!(rows_of(&path).unwrap(), [row(1, ""), row(2, "")]);
+        fs::write(&path, "a\rb\nc\n").unwrap();
+        assert_eq!(rows_of(&path).unwrap(), [row(1, "a\rb"), row(2, "c")]);
+        fs::write(&path, "a\rb\rc\r").unwrap();
+        let message = rows_of(&path).unwrap_err().to_string();
+        assert!(
+            message.ends_with(
+                "line 1: one line, with carriage returns in it (hint: end lines with `tr '\\r' '\\n' < FILE`)"
+            )
+        );
         fs::write(&path, b"a\nb\xE9\n").unwrap();
         assert!(rows_of(&path).unwrap_err().to_string().contains("byte 3 (line 2)"));
     }
