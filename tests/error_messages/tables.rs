@@ -70,7 +70,7 @@ fn bad_json_lines_are_refused_in_these_words() {
 
     all.table("not JSON", "a.jsonl", behind("text,label"), "");
     all.table("a JSON array in a file of lines", "a.jsonl", format!("[{good}, {good}]"), "");
-    all.table("one object over several lines", "a.json", "{\n  \"text\": \"fine\",\n  \"label\": 1\n}\n", "");
+    all.table("one object over several lines", "a.jsonl", "{\n  \"text\": \"fine\",\n  \"label\": 1\n}\n", "");
     all.table("Python's quotes", "a.jsonl", behind("{'text': 'fine', 'label': 1}"), "");
     all.table("a text alone", "a.jsonl", behind("\"fine\""), "");
     all.table("a line that is cut off", "a.jsonl", behind(r#"{"text": "dull", "lab"#), "");

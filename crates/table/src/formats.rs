@@ -18,6 +18,11 @@ impl FileFormat {
         FORMATS.iter().find(|format| format.matches_folder.is_some_and(|matches| matches(folder)))
     }
 
+    /// Whether files of this format compress their own content, so that `.gz` would add nothing and prevent seeking.
+    pub(crate) fn is_compressed(&self) -> bool {
+        ["Parquet", "Arrow"].contains(&self.name)
+    }
+
     /// The format of this name, in any case.
     pub fn named(name: &str) -> Option<&'static Self> {
         FORMATS.iter().find(|format| format.name.eq_ignore_ascii_case(name))

@@ -162,7 +162,7 @@ impl Files {
 /// The split that a file's name says it is: `train.csv`, `validation-00000-of-00002.parquet`, `dev.jsonl`.
 fn split_of(path: &Path) -> Option<Split> {
     FileFormat::of(path)?;
-    let stem = path.file_stem()?.to_str()?.to_lowercase();
+    let stem = table::stem(path)?.to_lowercase();
     match stem.split(['-', '_', '.']).next()? {
         "train" | "training" => Some(Split::Train),
         "validation" | "valid" | "val" | "dev" => Some(Split::Validation),
