@@ -14,6 +14,7 @@ import datasets
 import pandas
 import pyarrow
 import pyarrow.feather
+import pyarrow.parquet
 
 datasets.disable_progress_bars()
 
@@ -76,6 +77,13 @@ def write(folder):
         frame.to_feather(folder / f"{name}.feather", compression=name)
         add(f"{name}.feather")
 
+    schema = pyarrow.Schema.from_pandas(frame)
+    whole = pyarrow.Table.from_pandas(frame, schema=schema)
+    with pyarrow.parquet.ParquetWriter(folder / "empty_groups.parquet", schema) as writer:
+        for part in [whole.slice(0, 0), whole, whole.slice(0, 0)]:
+            writer.write_table(part)
+    add("empty_groups.parquet")
+
     table = pyarrow.table(
         {
             "text": pyarrow.array(["a", None, "a"]).dictionary_encode(),
@@ -87,9 +95,9 @@ def write(folder):
         }
     )
     expected = [
-        {"text": "a", "day": "2024-02-29", "time": "2024-02-29T11:00:00.500", "price": "12.50", "bytes": "/wA=", "none": None},
-        {"text": None, "day": "2024-02-29", "time": "2024-02-29T11:00:00.500", "price": None, "bytes": "", "none": None},
-        {"text": "a", "day": "2024-02-29", "time": "2024-02-29T11:00:00.500", "price": "-0.05", "bytes": None, "none": None},
+        {"text": "a", "day": "2024-02-29", "time": "2024-02-29T11:00:00.500Z", "price": "12.50", "bytes": "/wA=", "none": None},
+        {"text": None, "day": "2024-02-29", "time": "2024-02-29T11:00:00.500Z", "price": None, "bytes": "", "none": None},
+        {"text": "a", "day": "2024-02-29", "time": "2024-02-29T11:00:00.500Z", "price": "-0.05", "bytes": None, "none": None},
     ]
     pyarrow.parquet.write_table(table, folder / "types.parquet")
     pyarrow.feather.write_feather(table, folder / "types.feather")

@@ -6,11 +6,13 @@ use table::{ColumnRequest, FileFormat, READ_FLAGS, ending};
 
 use super::split_tables::refuse_blank;
 use super::{digests, treebank};
+use crate::audit::AUDIT;
 use crate::error::DataError;
 use crate::labeled_table;
 use crate::labels::{self, SplitRows};
 use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED};
 use crate::loaded::Loaded;
+use crate::manifest::MANIFEST;
 use crate::record::Split;
 use crate::thousands::listed_sizes;
 
@@ -70,6 +72,7 @@ struct Files(Vec<(Split, PathBuf)>);
 
 impl Files {
     fn find(path: &Path, options: &DatasetOptions) -> Result<Self, DataError> {
+        refuse_prepared(path)?;
         if !path.is_dir() {
             let own = [(Split::Validation, &options.validation_file), (Split::Test, &options.test_file)];
             let own = own.into_iter().filter_map(|(split, file)| Some((split, file.clone()?)));
@@ -157,6 +160,19 @@ impl Files {
         }
         Ok(format!("{parts} taken from train by hash of the text, a share of {ratio} each, seed {seed}"))
     }
+}
+
+/// Prepared data has its labels as numbers, and their names elsewhere.
+fn refuse_prepared(path: &Path) -> Result<(), DataError> {
+    let folder = match path.parent() {
+        Some(folder) if ending(path) == "arrow" => folder,
+        _ => path,
+    };
+    if [MANIFEST, AUDIT].iter().all(|name| folder.join(name).is_file()) {
+        let reason = format!("this data is prepared already (hint: train with --data {})", folder.display());
+        return Err(DataError::content(path, reason));
+    }
+    Ok(())
 }
 
 /// The split that a file's name says it is: `train.csv`, `validation-00000-of-00002.parquet`, `dev.jsonl`.

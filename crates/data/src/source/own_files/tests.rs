@@ -93,3 +93,17 @@ fn a_users_parquet_with_declared_names_and_shards() {
         desk.load("", &DatasetOptions::default()).expect_err("no text").contains("column \"text\" is Int64, not text")
     );
 }
+
+/// Its labels are numbers whose names only the manifest knows.
+#[test]
+fn prepared_data_is_no_source() {
+    let desk = Desk::new();
+    desk.write("manifest.json", "{}");
+    desk.write("train.arrow", "");
+    let hint = |error: String| error.contains("this data is prepared already (hint: train with --data ");
+    assert!(!hint(desk.load("train.arrow", &DatasetOptions::default()).expect_err("an empty file")));
+    desk.write("audit.json", "{}");
+    for name in ["train.arrow", "."] {
+        assert!(hint(desk.load(name, &DatasetOptions::default()).expect_err("prepared data")), "{name}");
+    }
+}
