@@ -1,5 +1,6 @@
 //! What `predict` labels, as rows of a table: texts of the command line, files, the standard input, a prepared split.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use ::predict::{ChunkPolicy, RowWithText};
@@ -77,7 +78,12 @@ impl PredictInput {
         let named = options.format.as_ref().and_then(FormatName::format);
         let format = named.or_else(|| FileFormat::named("plain text")).context("plain text can't be read")?;
         let name = "standard input";
-        let table = Table::from_stream(name, format, Box::new(std::io::stdin()), options)?;
+        let mut stdin = BufReader::new(std::io::stdin());
+        // A command before this one that found nothing: no texts are no fault, other than a table without columns.
+        if named.is_none() && stdin.fill_buf().context(name)?.is_empty() {
+            return Ok(Self { from_files: true, ..Self::texts(Vec::new()) });
+        }
+        let table = Table::from_stream(name, format, Box::new(stdin), options)?;
         Self::table(table, name, Some(format), text_column, ChunkPolicy::Available)
     }
 
