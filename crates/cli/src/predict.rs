@@ -144,7 +144,9 @@ fn open_input(args: &PredictArgs, run: &Path) -> Result<PredictInput> {
             bail!("--file - reads the standard input, and other files can't be read with it (hint: cat FILES | ...)")
         }
         None if reads_stdin => PredictInput::standard_input(args.text_column.as_deref(), &args.read),
-        None if !args.file.is_empty() => PredictInput::files(&args.file, args.text_column.as_deref(), &args.read),
+        None if !args.file.is_empty() => {
+            PredictInput::files(&args.file, args.text_column.as_deref(), &args.read, args.output.as_deref())
+        }
         None => Ok(PredictInput::texts(args.texts.iter().chain(&args.verbatim).cloned().collect())),
     }
 }

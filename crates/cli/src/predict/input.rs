@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use ::predict::{ChunkPolicy, RowWithText};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use data::is_blank;
 use data::manifest::Prepared;
 use run::RunFolder;
@@ -66,8 +66,18 @@ impl PredictInput {
         }
     }
 
-    pub(super) fn files(patterns: &[String], text_column: Option<&str>, options: &ReadOptions) -> Result<Self> {
+    /// Files, none of which is `output`.
+    pub(super) fn files(
+        patterns: &[String],
+        text_column: Option<&str>,
+        options: &ReadOptions,
+        output: Option<&Path>,
+    ) -> Result<Self> {
         let files = table::expand(patterns)?;
+        let same_file = |path: &Path| Some(path.canonicalize().ok()? == output?.canonicalize().ok()?);
+        if let Some(path) = files.iter().find(|path| same_file(path) == Some(true)) {
+            bail!("--output {} would replace the file that is read (hint: give another --output)", path.display());
+        }
         let table = Table::open_all(&files, options)?;
         let name = files[0].display().to_string();
         let format = options.format.as_ref().and_then(FormatName::format).or_else(|| FileFormat::of(&files[0]));

@@ -70,7 +70,7 @@ impl MarkCounts {
             let found = HumanCount(self.truncated);
             notes.push(format!("{found} of {all} cut off after {max_length} tokens, the most that the model reads"));
         }
-        if self.with_unknown > 0 {
+        if self.with_unknown > self.nothing_known.count {
             notes.push(format!(
                 "{} of {all} with words that the vocabulary doesn't know",
                 HumanCount(self.with_unknown)
@@ -96,6 +96,15 @@ mod tests {
 
     fn prediction(tokens: usize, unknown_words: usize, truncated: bool) -> Prediction {
         Prediction { label: "a".to_owned(), probabilities: Vec::new(), truncated, unknown_words, tokens }
+    }
+
+    #[test]
+    fn rows_that_hold_nothing_but_unknown_words_are_said_once() {
+        let mut counts = MarkCounts::default();
+        (1..=2).for_each(|row| counts.add(row, Some(&prediction(3, 3, false))));
+        let notes = counts.notes(128);
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].starts_with("2 of 2 rows with no word that the vocabulary knows"), "{notes:?}");
     }
 
     #[test]
