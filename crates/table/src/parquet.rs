@@ -27,7 +27,7 @@ use crate::format::{FileFormat, OpenFile, Opened, RowIter};
 use crate::input::Input;
 use crate::pages;
 use crate::read_options::ReadOptions;
-use crate::text::LFS_POINTER;
+use crate::signatures::LFS_POINTER;
 
 const NAME: &str = "Parquet";
 const MAGIC: &[u8] = b"PAR1";

@@ -16,7 +16,7 @@ use arrow::ipc::{
 };
 
 use crate::excerpt::quoted;
-use crate::text::LFS_POINTER;
+use crate::signatures::LFS_POINTER;
 
 /// The start and the end of the file form.
 const MAGIC: &[u8] = b"ARROW1";
