@@ -9,7 +9,7 @@ use std::path::Path;
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 use crate::error::TableError;
-use crate::read_options::Quoting;
+use crate::quoting::Quoting;
 use crate::text::MAX_RECORD;
 use crate::text_reader::TextReader;
 

@@ -10,7 +10,7 @@ const VALUES: usize = 1000;
 const LENGTH: usize = 40;
 
 /// Short values of each column, as labels are.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct SeenValues(Vec<HashSet<Vec<u8>>>);
 
 impl SeenValues {
@@ -34,6 +34,7 @@ impl SeenValues {
         let lines: Vec<&[u8]> = text.split(|byte| *byte == line_end).collect();
         let last = lines.len() - 1;
         last > 0
+            && !lines[last].is_empty()
             && lines.iter().enumerate().all(|(at, line)| {
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
                 let first = if at == 0 { column } else { 0 };

@@ -74,6 +74,9 @@ impl TextReader {
         if mark.is_some() && encoding != UTF_8 {
             notes.push(format!("{}, by its byte-order mark", encoding::described(encoding)));
         }
+        if mark.is_none() && encoding != UTF_8 && is_utf8_beyond_ascii(&head) {
+            notes.push(format!("its start is valid UTF-8 as well; is --encoding {} right?", encoding.name()));
+        }
         if encoding == UTF_8 || named.is_none() {
             if let Some(reason) = signatures::not_text(&head, encoding != UTF_8) {
                 return Err(at_byte(&path, 0, 1, reason));
@@ -260,6 +263,15 @@ impl TextReader {
         self.raw.clear();
         fault
     }
+}
+
+/// Whether these bytes, whose last character may be cut, are UTF-8 and more than ASCII.
+fn is_utf8_beyond_ascii(head: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none() && error.valid_up_to() + 4 > head.len(),
+    };
+    valid && !head.is_ascii()
 }
 
 /// The encoding, and who names it.
