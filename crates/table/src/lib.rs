@@ -50,6 +50,7 @@ mod swallowed;
 mod table_writer;
 mod text;
 mod text_reader;
+mod window;
 
 use std::io::Read;
 use std::path::Path;

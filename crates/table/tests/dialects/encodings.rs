@@ -141,6 +141,8 @@ fn what_is_no_text_is_refused_inside_archives_too() {
         refused("a.csv.gz", &gzip(content), &default, expected);
         refused("a.jsonl.zst", &zstandard(content), &default, expected);
     }
+    refused("a.csv", b"PK\x03\x04....", &encoding("latin1"), "a spreadsheet");
+    refused("a.csv", &utf16(TEXT, u16::to_le_bytes), &encoding("latin1"), "(hint: --encoding utf-16le)");
     refused("a.csv.gz", &gzip(&gzip(TEXT.as_bytes())), &default, "an archive inside an archive");
     refused("a.csv.gz", &gzip(b""), &default, "the gzip archive is empty");
     refused("a.csv", b"", &default, "the file is empty (0 bytes)");

@@ -109,7 +109,7 @@ fn archives() {
         SeedFile::new(SeedFormat::Binary, gzip),
         SeedFile::new(SeedFormat::Binary, zstandard),
     ];
-    read_each("archives", "csv.gz", MemoryLimit { per_byte: 160 * 1024, fixed: 2 << 20 }, seeds);
+    read_each("archives", "csv.gz", MemoryLimit { per_byte: 2048, fixed: 2 << 20 }, seeds);
 }
 
 #[test]
