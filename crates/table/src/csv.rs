@@ -73,7 +73,7 @@ fn open(input: Input, options: &ReadOptions, own: u8) -> Result<Opened, TableErr
     let at = |line, reason| TableError::Line { path: reader.path().to_owned(), line, reason };
     let judged = match options.quoting {
         Some(quoting) => Some(quoting),
-        None => judge(&sample, &SeenValues::default()).map_err(|reason| at(line, reason))?,
+        None => judge(&sample, &SeenValues::default()).map_err(|(below, reason)| at(line + below - 1, reason))?,
     };
     let default = if separator == b'\t' { Quoting::None } else { Quoting::Double };
     let surveyed = survey(&sample, judged.unwrap_or(default));

@@ -32,8 +32,8 @@ pub(crate) struct Survey {
     /// Fields in quotes, and those of them that hold no quote, separator or line end.
     quoted: usize,
     needless: usize,
-    /// Fields in quotes with line ends in them, by column.
-    multiline: Vec<(usize, Vec<u8>)>,
+    /// Fields in quotes with line ends in them: column, line in the sample, content.
+    multiline: Vec<(usize, u64, Vec<u8>)>,
     /// Fields without quotes around them that hold one.
     pub(crate) lone: usize,
     /// A quote closes in the middle of its field, or the text ends before it.
@@ -59,8 +59,8 @@ impl Survey {
 /// The quotes of a sample: what they mean; `None` if no field begins with one, so that it makes no difference.
 ///
 /// With tabs, a quote is a character unless the file as a whole is quoted. With other separators it encloses fields.
-/// An error is a text that reads well both ways. `seen` are values of the text before it.
-pub(crate) fn judge(sample: &TextSample<'_>, seen: &SeenValues) -> Result<Option<Quoting>, String> {
+/// An error is a text that reads well both ways, with the line in the sample, from 1. `seen` are values of the text before it.
+pub(crate) fn judge(sample: &TextSample<'_>, seen: &SeenValues) -> Result<Option<Quoting>, (u64, String)> {
     let double = survey(sample, Quoting::Double);
     if double.quoted == 0 && !double.failed && !double.open {
         return Ok(None);
@@ -80,19 +80,17 @@ pub(crate) fn judge(sample: &TextSample<'_>, seen: &SeenValues) -> Result<Option
         let is_row = plain.ragged == 0 || double.ragged > 0;
         return Ok(Some(if is_row { Quoting::None } else { Quoting::Double }));
     }
-    if !double.multiline.is_empty() && plain.ragged == 0 {
+    if let (Some((_, line, _)), 0) = (double.multiline.first(), plain.ragged) {
         let syntax = sample.syntax;
-        let swallowed = |(column, text): &(usize, Vec<u8>)| {
+        let swallowed = |(column, _, text): &(usize, u64, Vec<u8>)| {
             [seen, &double.seen].iter().any(|seen| seen.in_lines(text, *column, plain.fields, syntax))
         };
         if plain.fields > 1 && double.multiline.iter().all(swallowed) {
             return Ok(Some(Quoting::None));
         }
-        return Err(
-            "a quote opens here and closes lines later, and each of the lines may be a row (hint: --quoting none \
-                    if quotes are characters, --quoting double if they enclose fields)"
-                .into(),
-        );
+        let reason = "a quote opens here and closes lines later, and each of the lines may be a row (hint: --quoting none \
+                      if quotes are characters, --quoting double if they enclose fields)";
+        return Err((*line, reason.into()));
     }
     if plain.fields > 1 && double.ragged == 0 && plain.ragged > 0 {
         return Ok(Some(Quoting::Double));
@@ -139,7 +137,7 @@ pub(crate) fn survey(sample: &TextSample<'_>, quoting: Quoting) -> Survey {
                 let needed = bytes.iter().any(|byte| special.contains(byte));
                 survey.quoted += 1;
                 if lines {
-                    survey.multiline.push((column, bytes.to_vec()));
+                    survey.multiline.push((column, field.line, bytes.to_vec()));
                 } else {
                     survey.seen.learn(column, bytes);
                 }

@@ -23,8 +23,8 @@ pub(crate) struct Syntax {
 }
 
 /// How the quoting of a text is decided when the first field comes that begins with a quote; until then it makes no
-/// difference. The arguments are the text, of which that field is next, its position in its record, and the syntax.
-pub(crate) type Judge<W> = Box<dyn Fn(&mut W, usize, Syntax) -> Result<Quoting, String> + Send>;
+/// difference. The arguments are the text, of which that field is next, its position in its record, and the syntax. An error has its line, from 1 there.
+pub(crate) type Judge<W> = Box<dyn Fn(&mut W, usize, Syntax) -> Result<Quoting, (u64, String)> + Send>;
 
 /// A field of the current record.
 #[derive(Debug, Clone, Copy)]
@@ -215,7 +215,9 @@ impl<W: Window> Records<W> {
         if self.quoting.is_none() {
             let judge = self.judge.take();
             let judged = judge.map(|judge| judge(&mut self.source, self.fields.len(), self.syntax)).transpose();
-            self.quoting = Some(judged.map_err(|reason| self.fault(self.line, reason))?.unwrap_or(Quoting::None));
+            self.quoting = Some(
+                judged.map_err(|(line, reason)| self.fault(self.line + line - 1, reason))?.unwrap_or(Quoting::None),
+            );
         }
         Ok(self.quoting == Some(Quoting::Double))
     }

@@ -144,6 +144,13 @@ fn a_tab_separated_file_that_is_quoted_as_a_whole() {
     reads("a.tsv", "text\tlabel\n\"fine\"\t1\ndull\t0\n", "text/label", &rows, &["quotes are characters"]);
     // Both readings are tables, and nothing tells them apart.
     refused("a.tsv", "text\n\"two\nlines\"\n", "--quoting double");
+    refused(
+        "a.tsv",
+        "text\tscore\na\t0.5\n\"b\t0.7\nc\"\t0.2\n",
+        "a.tsv: line 3: a quote opens here and closes lines later",
+    );
+    let late = format!("text\tscore\n{}\"b\t0.7\nc\"\t0.2\n", "good\t0.1\n".repeat(200_000));
+    refused("a.tsv", &late, "a.tsv: line 200002: a quote opens here and closes lines later");
     // The first quoted field comes late.
     let late = format!("text\tlabel\n{}\"a\tb\"\t1\n", "good\t1\nbad\t0\n".repeat(120_000));
     let read = read_file("a.tsv", late.as_bytes(), &ReadOptions::default()).unwrap();

@@ -98,6 +98,46 @@ proptest! {
 
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+
+    /// Another reader of RFC 4180, which accepts more, reads the same in whatever is accepted here.
+    #[test]
+    fn what_is_accepted_is_read_as_others_read_it(body in "([ab,\"\n]|\"a\"|\"\"|\r\n){0,30}") {
+        let content = format!("x,y\n{body}");
+        let options = ReadOptions { separator: Some(b','), ..quoting(Quoting::Double) };
+        if let Ok(read) = read_file("a.csv", content.as_bytes(), &options) {
+            let mut reader = csv::Reader::from_reader(content.as_bytes());
+            let rows: Vec<Vec<String>> = reader
+                .records()
+                .map(|record| record.expect("accepted").iter().map(str::to_owned).collect())
+                .collect();
+            prop_assert_eq!(read.rows, rows);
+        }
+    }
+
+    /// Quotes that are characters: no row of a file of tabs is lost, whatever its texts are.
+    #[test]
+    fn tab_separated_lines_are_rows(
+        texts in prop::collection::vec("[ab\" ]{1,8}", 2..12),
+        labels in prop::collection::vec("[01]", 12),
+    ) {
+        // Doubled quotes, and a column that is in quotes throughout, are as a writer of quoted fields leaves them.
+        let mut rows: Vec<Vec<String>> = texts.into_iter().zip(labels).map(|(text, label)| vec![text, label]).collect();
+        rows[0][0].insert(0, 'a');
+        for row in &mut rows {
+            while row[0].contains("\"\"") {
+                row[0] = row[0].replace("\"\"", "\"");
+            }
+        }
+        let content: String = rows.iter().map(|row| format!("{}\t{}\n", row[0], row[1])).collect();
+        match read_file("a.tsv", format!("text\tlabel\n{content}").as_bytes(), &ReadOptions::default()) {
+            Ok(read) => prop_assert_eq!(read.rows, rows),
+            Err(message) => prop_assert!(message.contains("--quoting none"), "{message}"),
+        }
+    }
+}
+
 // Each case syncs five files.
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
