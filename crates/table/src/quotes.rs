@@ -138,7 +138,7 @@ pub(crate) fn survey(sample: &TextSample<'_>, quoting: Quoting) -> Survey {
                 survey.quoted += 1;
                 if lines {
                     survey.multiline.push((column, field.line, bytes.to_vec()));
-                } else {
+                } else if !is_header {
                     survey.seen.learn(column, bytes);
                 }
                 survey.needless += usize::from(!needed && !is_header);
@@ -146,7 +146,9 @@ pub(crate) fn survey(sample: &TextSample<'_>, quoting: Quoting) -> Survey {
             } else {
                 survey.all_quoted = false;
                 survey.header_quoted &= survey.records > 1;
-                survey.seen.learn(column, bytes);
+                if !is_header {
+                    survey.seen.learn(column, bytes);
+                }
                 survey.lone += usize::from(memchr::memchr(b'"', bytes).is_some());
                 *bare += usize::from(!bytes.is_empty() && !is_header);
             }

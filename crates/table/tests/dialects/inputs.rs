@@ -105,6 +105,11 @@ fn rows_between_two_lone_quotes_are_not_lost() {
     assert_eq!(read_file("a.csv", csv.as_bytes(), &quoting(Quoting::None)).unwrap().rows.len(), 6);
     // Who says that quotes enclose fields gets what they enclose.
     assert_eq!(read_file("a.csv", csv.as_bytes(), &quoting(Quoting::Double)).unwrap().rows.len(), 3);
+    // Where the labels are scores that do not come again.
+    let scores = "text,score\ngood,0.9\n\"so,0.5\nends\",0.25\nfine,0.75\n";
+    refused("a.csv", scores, "line 3: a quote opens here and closes lines later");
+    let rows = ["good/0.9", "\"so/0.5", "ends\"/0.25", "fine/0.75"];
+    reads("a.tsv", &scores.replace(',', "\t"), "text/score", &rows, &["quotes are characters"]);
     // With the text last.
     let swapped = "label,text\n1,good\n1,\"so\n0,dull\n1,ends\"\n0,fine\n";
     refused("a.csv", swapped, "line 3: a quote opens here and closes lines later");
@@ -144,12 +149,9 @@ fn a_tab_separated_file_that_is_quoted_as_a_whole() {
     reads("a.tsv", "text\tlabel\n\"fine\"\t1\ndull\t0\n", "text/label", &rows, &["quotes are characters"]);
     // Both readings are tables, and nothing tells them apart.
     refused("a.tsv", "text\n\"two\nlines\"\n", "--quoting double");
-    refused(
-        "a.tsv",
-        "text\tscore\na\t0.5\n\"b\t0.7\nc\"\t0.2\n",
-        "a.tsv: line 3: a quote opens here and closes lines later",
-    );
-    let late = format!("text\tscore\n{}\"b\t0.7\nc\"\t0.2\n", "good\t0.1\n".repeat(200_000));
+    let both = "text\ttopic\na\tsea\n\"b\tsky\nc\"\tice\n";
+    refused("a.tsv", both, "a.tsv: line 3: a quote opens here and closes lines later");
+    let late = format!("text\ttopic\n{}\"b\tsky\nc\"\tice\n", "good\tsea\n".repeat(200_000));
     refused("a.tsv", &late, "a.tsv: line 200002: a quote opens here and closes lines later");
     // The first quoted field comes late.
     let late = format!("text\tlabel\n{}\"a\tb\"\t1\n", "good\t1\nbad\t0\n".repeat(120_000));
