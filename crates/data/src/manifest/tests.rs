@@ -38,6 +38,7 @@ fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
             note: None,
         },
         tokenizer_sha256: "t".into(),
+        lower_case: None,
         vocab_size: 7,
         max_length: 8,
         label_names: vec!["negative".into(), "positive".into()],

@@ -83,11 +83,11 @@ fn vocab_txt_and_tokenizer_json_give_the_same_tokenizer() {
 fn published_truncation_and_padding_stay_out() {
     let tokenizer = open(&[("tokenizer.json", tokenizer_json().to_string())], 6).unwrap();
     let short = tokenizer.encode("a").unwrap();
-    assert_eq!(short, Encoded { ids: vec![2, 5, 3], truncated: false, untruncated_len: 3 });
+    assert_eq!(short, Encoded { ids: vec![2, 5, 3], truncated: false, untruncated_len: 3, unknown: 0 });
     let exact = tokenizer.encode("a a a a").unwrap();
-    assert_eq!(exact, Encoded { ids: vec![2, 5, 5, 5, 5, 3], truncated: false, untruncated_len: 6 });
+    assert_eq!(exact, Encoded { ids: vec![2, 5, 5, 5, 5, 3], truncated: false, untruncated_len: 6, unknown: 0 });
     let long = tokenizer.encode(&"a ".repeat(23)).unwrap();
-    assert_eq!(long, Encoded { ids: vec![2, 5, 5, 5, 5, 3], truncated: true, untruncated_len: 25 });
+    assert_eq!(long, Encoded { ids: vec![2, 5, 5, 5, 5, 3], truncated: true, untruncated_len: 25, unknown: 0 });
 }
 
 #[test]
