@@ -142,7 +142,7 @@ impl AuditLimits {
             check(None, "--max-conflicting", self.max_conflicting, found.conflicting, what, conflict(found));
             let what = "repeat an earlier row".into();
             check(None, "--max-duplicates", self.max_duplicates, found.duplicates, what, None);
-            let what = format!("are cut to {} tokens", audit.max_length);
+            let what = format!("are truncated to {} tokens", audit.max_length);
             check(None, "--max-truncated", self.max_truncated, found.truncated, what, None);
             if split == Split::Train
                 && let Some(most) = found.labels.iter().max_by_key(|label| label.rows)
