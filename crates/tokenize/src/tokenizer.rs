@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use disk::sha256_bytes;
 use rayon::prelude::*;
-use tokenizers::{Normalizer as _, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _};
+use tokenizers::{
+    NormalizedString, Normalizer as _, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _,
+};
 
 use crate::casing::Casing;
 use crate::description::Description;
@@ -94,6 +96,7 @@ impl Tokenizer {
         let inner = tokenizers::Tokenizer::from_bytes(description.to_json())
             .map_err(|source| TokenizeError::Library { path: path.clone(), source })?;
 
+        check_added_tokens(&inner).map_err(|message| TokenizeError::content(&path, message))?;
         let special_tokens = description.before.len() + description.after.len();
         if max_length <= special_tokens {
             return Err(TokenizeError::MaxLength { max_length, special_tokens });
@@ -249,6 +252,23 @@ impl Tokenizer {
     pub fn max_length(&self) -> usize {
         self.max_length
     }
+}
+
+/// Refuses added tokens of which normalization leaves nothing: the library would find them everywhere, and fail.
+fn check_added_tokens(inner: &tokenizers::Tokenizer) -> Result<(), String> {
+    let Some(normalizer) = inner.get_normalizer() else { return Ok(()) };
+    for token in inner.get_added_tokens_decoder().into_values().filter(|token| token.normalized) {
+        let mut content = NormalizedString::from(token.content.as_str());
+        normalizer.normalize(&mut content).map_err(|error| error.to_string())?;
+        if content.is_empty() {
+            return Err(format!(
+                "the added token {:?} has no visible character (hint: remove it from added_tokens.json, \
+                 tokenizer_config.json and tokenizer.json)",
+                token.content
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// [`Tokenizer::sha256`] of a model folder, without making the tokenizer.

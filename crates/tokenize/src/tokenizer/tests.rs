@@ -362,6 +362,7 @@ fn settings_that_mean_nothing_are_refused() {
     for (name, content, said) in [
         ("added_tokens.json", json!({"<a>": "16"}), "token \"<a>\": expected an id from 0 to 2147483647, found \"16\""),
         ("added_tokens.json", json!({"<a>": -1}), "found -1"),
+        ("added_tokens.json", json!({"\u{301}": 16}), "the added token \"\\u{301}\" has no visible character"),
         ("added_tokens.json", json!(["<a>"]), "is not a JSON object"),
         (
             "tokenizer_config.json",
