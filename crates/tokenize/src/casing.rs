@@ -1,5 +1,7 @@
 //! Whether texts are lower-cased: what the files say, what the vocabulary suggests, and what users ask for.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use crate::error::TokenizeError;
@@ -59,7 +61,7 @@ pub(crate) fn is_cased(vocabulary: &Map<String, Value>) -> bool {
 /// transformers: a BertTokenizer whose configuration doesn't say otherwise lower-cases, whatever `tokenizer.json` says.
 /// The note is for what users may not expect.
 pub(crate) fn apply(
-    fields: &mut Map<String, Value>,
+    (path, fields): (&Path, &mut Map<String, Value>),
     settings: &Settings,
     casing: Casing,
     cased: bool,
@@ -89,6 +91,12 @@ pub(crate) fn apply(
             Some(Value::Null) if default.is_null() => Value::Null,
             Some(other) => return Err(config.error(format!("{key}: expected true or false, found {other}"))),
         };
+        if let Some(other) = normalizer.get(field).filter(|own| !own.is_boolean() && !own.is_null()) {
+            return Err(TokenizeError::content(
+                path,
+                format!("normalizer, {field}: expected true or false, found {other}"),
+            ));
+        }
         normalizer.insert(field.into(), value);
     }
     if let Some(lower_case) = casing.lower_case() {

@@ -85,7 +85,7 @@ impl Description {
         let around = |key: &str, default: &str| {
             let name = added.name(key).filter(|_| settings.is_bert());
             let name = name.or_else(|| from_vocabulary.then_some(default));
-            name.map(|name| id(name).map(|id| vec![id]).ok_or_else(|| fail(missing(name, key)))).transpose()
+            name.map(|name| id(name).map(|id| vec![id]).ok_or_else(|| fail(missing(name)))).transpose()
         };
         let (before, after) = match (around("cls_token", "[CLS]")?, around("sep_token", "[SEP]")?) {
             (Some(before), Some(after)) => (before, after),
@@ -110,7 +110,7 @@ impl Description {
         if !moved.is_empty() {
             notes.push(few("ids of added tokens follow the vocabulary, as in transformers", &moved));
         }
-        notes.extend(casing::apply(&mut fields, &settings, casing, cased)?);
+        notes.extend(casing::apply((&path, &mut fields), &settings, casing, cased)?);
         Ok(Self {
             path,
             before,
@@ -159,12 +159,9 @@ impl Description {
     }
 }
 
-/// What a special token that isn't in the vocabulary means.
-fn missing(name: &str, key: &str) -> String {
-    format!(
-        "has no line {name}, the {key} (hint: a BERT's vocabulary has its special tokens, as vocab.txt a token a line; \
-         fetch the model again)"
-    )
+/// What to say of a special token that the vocabulary hasn't.
+fn missing(name: &str) -> String {
+    format!("has no line {name} (hint: a BERT's vocab.txt has a token a line; fetch the model again)")
 }
 
 /// `what: a, b, c and 7 more`.
