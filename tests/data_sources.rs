@@ -118,7 +118,11 @@ fn the_treebank_has_the_published_row_counts() {
     let Some(folder) = treebank() else { return };
     let sandbox = Sandbox::new();
     for (dataset, counts) in [("sst2", [6920, 872, 1821]), ("sst3", [8544, 1101, 2210]), ("sst5", [8544, 1101, 2210])] {
-        let line = format!("prepare --dataset {dataset} --source {} --model tiny --max-length 32", folder.display());
+        // The tiny model doesn't know most of the words, so many texts are the same to it.
+        let line = format!(
+            "prepare --dataset {dataset} --source {} --model tiny --max-length 32 --allow-leakage",
+            folder.display()
+        );
         let output = sandbox.succeeds(&line);
         let manifest = sandbox.json(&format!("data/prepared/{dataset}/manifest.json"));
         for (split, count) in ["train", "validation", "test"].iter().zip(counts) {

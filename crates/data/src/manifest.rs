@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use disk::{sha256_file, write_atomic};
 use serde::{Deserialize, Serialize};
 
-use crate::audit::{AUDIT, Audit};
+use crate::audit::{self, AUDIT, Audit};
 use crate::error::DataError;
 use crate::store::Examples;
 
@@ -48,6 +48,9 @@ pub struct Manifest {
     pub model: ModelSource,
     /// [`tokenize::Tokenizer::sha256`].
     pub tokenizer_sha256: String,
+    /// Whether texts were lower-cased, where that was asked for; `None`: as the model's files say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower_case: Option<bool>,
     /// One more than the highest id the tokenizer gives.
     pub vocab_size: usize,
     /// The most ids a text may have.
@@ -226,7 +229,7 @@ impl Prepared {
 
     /// Holds each split's file and the audit against their sha256, reading all of them.
     pub fn verify(&self) -> Result<(), DataError> {
-        self.audit()?;
+        audit::verify(&self.dir, &self.manifest.audit_sha256)?;
         for (name, split) in &self.manifest.splits {
             let path = self.file(name);
             let found = sha256_file(&path)?;

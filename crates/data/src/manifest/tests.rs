@@ -3,10 +3,11 @@
 use std::fs;
 
 use super::*;
-use crate::audit::{AuditLimits, audit};
+use crate::audit::{AuditLimits, TokenizedRows, TokenizedTexts, audit};
 use crate::loaded::{Loaded, Places};
-use crate::record::Record;
+use crate::record::{Record, Split};
 use crate::store::Writer;
+use tokenize::{Encoded, IdsHash, Inspection};
 
 /// A prepared directory with two training rows, after an edit of its manifest.
 fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
@@ -40,6 +41,7 @@ fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
             note: None,
         },
         tokenizer_sha256: "t".into(),
+        lower_case: None,
         vocab_size: 7,
         max_length: 8,
         label_names: vec!["negative".into(), "positive".into()],
@@ -70,7 +72,13 @@ fn small_audit() -> Audit {
         empty_dropped: 0,
         notes: Vec::new(),
     };
-    audit(&loaded, AuditLimits::default(), false)
+    let mut rows = TokenizedRows::default();
+    for id in [5, 6] {
+        let encoded = Encoded { ids: vec![2, id, 3], truncated: false, untruncated_len: 3, unknown: 0 };
+        rows.push(&Inspection { encoded, tokens: 1, ids_hash: IdsHash::new(&[id]), long_words: 0 });
+    }
+    let splits = BTreeMap::from([(Split::Train, rows)]);
+    audit(&loaded, &TokenizedTexts { max_length: 8, max_word_chars: 100, splits }, AuditLimits::default(), false)
 }
 
 fn edit_text(dir: &Path, from: &str, to: &str) {
