@@ -140,15 +140,13 @@ impl Prepared {
     pub fn open(dir: &Path) -> Result<Self, DataError> {
         let path = dir.join(MANIFEST);
         if !path.is_file() {
-            let what = match () {
-                () if dir.is_dir() => "has no manifest.json, so it was never finished",
-                () if dir.exists() => "is a file, and prepared data is a folder",
-                () => "doesn't exist",
+            let (what, flag) = match () {
+                () if dir.is_dir() => ("has no manifest.json, so it was never finished", "--output"),
+                () if dir.exists() => ("is a file, and training reads a folder of prepared data", "--dataset"),
+                () => ("doesn't exist", "--output"),
             };
-            return Err(DataError::content(
-                dir,
-                format!("{what} (hint: cargo xtask prepare-data --output {})", dir.display()),
-            ));
+            let message = format!("{what} (hint: cargo xtask prepare-data {flag} {})", dir.display());
+            return Err(DataError::content(dir, message));
         }
         let prepared = Self { dir: dir.to_owned(), manifest: Manifest::read(&path)? };
         for (name, split) in &prepared.manifest.splits {

@@ -1,6 +1,6 @@
 //! Errors of this crate, with hints.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use disk::DiskError;
 
@@ -14,6 +14,13 @@ pub enum FetchError {
 
     #[error("no home directory, so no place for the cache (hint: set VERDICT_CACHE to a folder)")]
     NoHome,
+
+    /// The cache of downloads, or a folder above it, is read-only or belongs to someone else.
+    #[error(
+        "{}: {}; downloads are kept in {} (hint: set {variable} to a folder that you can write to, for example {variable}=\
+         /tmp/verdict{})", error, error.source, cache.display(), also(variable)
+    )]
+    UnwritableCache { error: DiskError, cache: PathBuf, variable: &'static str },
 
     #[error("\"{name}\" is not {expected}: {problem}")]
     BadName { name: String, expected: &'static str, problem: String },
@@ -32,8 +39,22 @@ pub enum FetchError {
     )]
     Offline { repo: String, revision: String, file: String, cache: PathBuf },
 
-    #[error("{host} refuses access to {repo} (status {status}): {}", denied_hint(*.token_given, host, repo))]
-    Denied { status: u16, host: String, repo: String, token_given: bool },
+    #[error("{host} refuses access to {repo} (status {status}): {}", denied_hint(token_source.as_deref(), host, repo))]
+    Denied {
+        status: u16,
+        host: String,
+        repo: String,
+        /// Where the token that was sent comes from.
+        token_source: Option<String>,
+    },
+
+    /// The Hub knows no such token, and then it gives nothing, not even what is public.
+    #[error(
+        "{host} does not accept the token from {token_source}: it is expired, revoked or mistyped (hint: a public model \
+         or data set needs no token: {}; else take a new token from {host}/settings/tokens)",
+        without_token(token_source)
+    )]
+    BadToken { host: String, token_source: String },
 
     #[error(
         "{host} has no {repo} at revision {revision} (hint: check the spelling; a private repository needs HF_TOKEN)"
@@ -111,6 +132,20 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// The same error, or where a cache can't be written the one that names the variable for another place.
+    pub(crate) fn of_cache(self, cache: &Path, variable: &'static str) -> Self {
+        use std::io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+        match self {
+            Self::Disk(error)
+                if matches!(error.source.kind(), PermissionDenied | ReadOnlyFilesystem | NotADirectory)
+                    && (error.path.starts_with(cache) || cache.starts_with(&error.path)) =>
+            {
+                Self::UnwritableCache { error, cache: cache.to_owned(), variable }
+            }
+            other => other,
+        }
+    }
+
     /// Whether the source itself is not reachable (no network, offline mode, a proxy's page, a server error),
     /// so that another source may be tried. A wrong name, a refusal or a wrong digest is not: those must be seen.
     pub fn is_unreachable(&self) -> bool {
@@ -128,19 +163,32 @@ impl FetchError {
     }
 }
 
-fn denied_hint(token_given: bool, host: &str, repo: &str) -> String {
+/// The variable of the other cache, which is likely to be in the same home.
+fn also(variable: &str) -> &'static str {
+    match variable {
+        "VERDICT_CACHE" => "; HF_HOME is that for the Hugging Face Hub",
+        _ => "; VERDICT_CACHE is that for downloads from elsewhere",
+    }
+}
+
+fn denied_hint(token_source: Option<&str>, host: &str, repo: &str) -> String {
     let page = format!("{host}/{repo}");
-    if token_given {
-        format!(
-            "the token that was sent has no access (hint: accept the conditions at {page}, check the spelling, or set \
+    match token_source {
+        Some(source) => format!(
+            "the token from {source} has no access to it (hint: accept the conditions at {page}, check the spelling, or set \
              HF_TOKEN to a token with read access)"
-        )
-    } else {
-        format!(
+        ),
+        None => format!(
             "it is private, gated or does not exist (hint: check the spelling; else accept the conditions at {page} \
              and set HF_TOKEN to a token from {host}/settings/tokens)"
-        )
+        ),
     }
+}
+
+/// How to send no token.
+fn without_token(source: &str) -> String {
+    let is_variable = source.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    if is_variable { format!("`unset {source}`") } else { format!("delete {source}") }
 }
 
 fn after_colon(message: &str) -> String {

@@ -84,6 +84,10 @@ impl Hub {
     /// [`FetchError::NoSuchFile`] and [`FetchError::NoSuchRepo`] for a wrong name, [`FetchError::Denied`] where a
     /// token is needed, [`FetchError::Offline`] when only the cache may be used, and those of the transfer.
     pub fn file(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
+        self.fetch(repo, path).map_err(|error| self.of_cache(error))
+    }
+
+    fn fetch(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
         match self.file_of_known_commit(repo, path) {
             // The branch may have moved since its commit was noted.
             Err(error @ FetchError::NoSuchFile { .. }) if !is_commit(repo.revision()) => {
@@ -136,7 +140,7 @@ impl Hub {
                 tracing::debug!("{path} of {} is taken as absent: {error}", repo.id());
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(self.of_cache(error)),
         }
     }
 
@@ -180,7 +184,7 @@ impl Hub {
         if !is_commit(&info.sha) {
             return Err(bad(format!("{:?} is not a commit", info.sha)));
         }
-        self.store(repo).set_commit(&info.sha)?;
+        self.store(repo).set_commit(&info.sha).map_err(|error| self.of_cache(error))?;
         Ok(info)
     }
 
@@ -238,6 +242,11 @@ impl Hub {
         result
     }
 
+    /// An error of writing into the cache names the variable that moves it.
+    fn of_cache(&self, error: FetchError) -> FetchError {
+        error.of_cache(&self.settings.cache, "HF_HOME")
+    }
+
     fn offline(&self, repo: &RepoRef, file: &str) -> FetchError {
         let (repo, revision) = (repo.id().to_owned(), repo.revision().to_owned());
         FetchError::Offline { repo, revision, file: file.to_owned(), cache: self.settings.cache.clone() }
@@ -249,12 +258,14 @@ impl Hub {
         let code = answer.hub_header("x-error-code").unwrap_or_default();
         let revision = repo.revision().to_owned();
         match (answer.status, path) {
-            (401 | 403, _) => FetchError::Denied {
-                status: answer.status,
-                host,
-                repo: repo.page(),
-                token_given: self.settings.token.is_some(),
-            },
+            // With a code, such as "GatedRepo", the token is one that the Hub knows.
+            (401, _) if code.is_empty() && self.settings.token.is_some() => {
+                FetchError::BadToken { host, token_source: self.settings.token_source.clone() }
+            }
+            (status @ (401 | 403), _) => {
+                let token_source = self.settings.token.as_ref().map(|_| self.settings.token_source.clone());
+                FetchError::Denied { status, host, repo: repo.page(), token_source }
+            }
             (404, Some(file)) if code != "RepoNotFound" => {
                 FetchError::NoSuchFile { host, repo: repo.page(), revision, file: file.to_owned() }
             }

@@ -43,6 +43,11 @@ impl SavedHead {
         }
     }
 
+    /// What is said of a model without a head that names another problem.
+    pub(crate) fn replaced_problem(&self) -> Option<String> {
+        self.other_problem.as_ref().map(|problem| format!("problem_type was {problem} and becomes {SINGLE_LABEL}"))
+    }
+
     /// Why the head can't label texts as it is, if it can't.
     pub(crate) fn refusal(&self) -> Option<String> {
         const HINT: &str =

@@ -193,7 +193,7 @@ fn saved_rows(config: &Config, specs: &[&ParameterSpec], views: &Views) -> (Opti
     let per_class: Vec<_> =
         specs.iter().filter(|spec| spec.per_class).map(|spec| (spec, views.get(&spec.name))).collect();
     if per_class.iter().all(|(_, view)| view.is_none()) {
-        return (None, None);
+        return (None, config.saved_head.replaced_problem());
     }
     match config.saved_head.decide(&config.label_names()) {
         HeadDecision::New { reason } => (None, Some(reason)),

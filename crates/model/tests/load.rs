@@ -193,12 +193,19 @@ fn a_head_of_another_size_than_its_label_names_is_new() {
 #[test]
 fn a_head_of_another_problem_is_new_in_training_and_refused_otherwise() {
     for problem in ["multi_label_classification", "regression"] {
-        let (folder, _) = good();
+        let (folder, mut tensors) = good();
         edit_config(folder.path(), "single_label_classification", problem);
         let (_, note, kept) = classifier(folder.path(), &["negative", "positive"]);
         assert!(!kept && note.expect("a note").ends_with(&format!("trained for {problem}")));
         let message = refusal(folder.path(), None);
         assert!(message.starts_with(&format!("config.json: problem_type is {problem}, but only single")), "{message}");
+        tensors.retain(|name, _| !name.starts_with("classifier."));
+        write(folder.path(), &tensors);
+        let (_, note, _) = classifier(folder.path(), &["negative", "positive"]);
+        assert_eq!(
+            note.expect("a note"),
+            format!("problem_type was {problem} and becomes single_label_classification")
+        );
         // What is saved after training has the problem that it was trained for.
         let (model, _) = load_model(folder.path(), Some(&["negative", "positive"]), 0).expect("loads");
         model.save(folder.path()).expect("saves");

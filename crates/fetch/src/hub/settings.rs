@@ -7,6 +7,8 @@ use crate::cache::user_cache;
 use crate::error::{FetchError, Result};
 
 const OFFICIAL: &str = "https://huggingface.co";
+/// In the order in which they win, before the file.
+const TOKEN_VARIABLES: [&str; 2] = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
 
 /// How to reach the Hub. [`HubSettings::from_env`] reads what Hugging Face's Python tools read.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct HubSettings {
     pub cache: PathBuf,
     /// Sent to the endpoint, and to it alone (`HF_TOKEN`, else the file that `hf auth login` writes).
     pub token: Option<String>,
+    /// Where the token comes from, for messages: the name of a variable, or the path of a file.
+    pub token_source: String,
     /// Use the cache only (`HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE`).
     pub offline: bool,
 }
@@ -45,19 +49,17 @@ impl HubSettings {
             None => user_cache(&var)?.join("huggingface"),
         };
         let cache = path(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"]).unwrap_or_else(|| home.join("hub"));
-        let token = text(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"])
-            .or_else(|| std::fs::read_to_string(path(&["HF_TOKEN_PATH"]).unwrap_or_else(|| home.join("token"))).ok())
-            .map(|token| token.trim().to_owned())
-            .filter(|token| !token.is_empty());
+        let (token, token_source) = find_token(&var, &path(&["HF_TOKEN_PATH"]).unwrap_or_else(|| home.join("token")));
         let offline = text(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
             .is_some_and(|value| matches!(value.to_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"));
         let endpoint = text(&["HF_ENDPOINT"]).unwrap_or_else(|| OFFICIAL.to_owned());
-        Self { endpoint, cache, token, offline }.checked()
+        Self { endpoint, cache, token, token_source, offline }.checked()
     }
 
     /// The Hub's official endpoint with a given cache, without a token.
     pub fn with_cache(cache: impl Into<PathBuf>) -> Self {
-        Self { endpoint: OFFICIAL.to_owned(), cache: cache.into(), token: None, offline: false }
+        let token_source = TOKEN_VARIABLES[0].to_owned();
+        Self { endpoint: OFFICIAL.to_owned(), cache: cache.into(), token: None, token_source, offline: false }
     }
 
     pub(crate) fn checked(mut self) -> Result<Self> {
@@ -71,7 +73,8 @@ impl HubSettings {
         }
         // A line break in a header would be refused much later and with less to go by.
         if self.token.as_ref().is_some_and(|token| !token.chars().all(|c| c.is_ascii_graphic())) {
-            return bad("HF_TOKEN", "a token", "it has a space, a line break or another odd character in it");
+            let problem = "it has a space, a line break or another odd character in it";
+            return bad(&format!("what is in {}", self.token_source), "a token", problem);
         }
         Ok(self)
     }
@@ -86,6 +89,17 @@ impl std::fmt::Debug for HubSettings {
             .field("token", &self.token.as_ref().map(|_| "hf_..."))
             .field("offline", &self.offline)
             .finish()
+    }
+}
+
+/// The token and its source: a variable, else the file.
+fn find_token(var: impl Fn(&str) -> Option<OsString>, file: &Path) -> (Option<String>, String) {
+    let from_variable = |name: &&str| Some((var(name)?.into_string().ok()?, (*name).to_owned()));
+    let from_file = || Some((std::fs::read_to_string(file).ok()?, file.display().to_string()));
+    let given = TOKEN_VARIABLES.iter().filter_map(from_variable).find(|(token, _)| !token.is_empty());
+    match given.or_else(from_file).map(|(token, source)| (token.trim().to_owned(), source)) {
+        Some((token, source)) if !token.is_empty() => (Some(token), source),
+        _ => (None, TOKEN_VARIABLES[0].to_owned()),
     }
 }
 
@@ -146,8 +160,15 @@ mod tests {
         let hf_home = home.path().to_str().unwrap();
         let settings = read(&[("HF_HOME", hf_home)]).unwrap();
         assert_eq!(settings.token.as_deref(), Some("hf_from_file"));
+        assert_eq!(Path::new(&settings.token_source), home.path().join("token"));
         let settings = read(&[("HF_HOME", hf_home), ("HF_TOKEN", "hf_from_var")]).unwrap();
         assert_eq!(settings.token.as_deref(), Some("hf_from_var"));
+        assert_eq!(settings.token_source, "HF_TOKEN");
+        let settings = read(&[("HF_HOME", hf_home), ("HUGGING_FACE_HUB_TOKEN", "hf_older"), ("HF_TOKEN", "")]).unwrap();
+        assert_eq!((settings.token.as_deref(), &*settings.token_source), (Some("hf_older"), "HUGGING_FACE_HUB_TOKEN"));
+        std::fs::write(home.path().join("token"), "two words").unwrap();
+        let error = read(&[("HF_HOME", hf_home)]).unwrap_err().to_string();
+        assert!(error.contains(hf_home) && !error.contains("two words"), "{error}");
     }
 
     #[test]

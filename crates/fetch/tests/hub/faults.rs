@@ -19,6 +19,7 @@ const LARGE: Behavior = Behavior {
     no_ranges: false,
     corrupt: 0,
     token: None,
+    token_without_access: None,
     web_page: false,
     busy: 0,
 };
@@ -141,11 +142,51 @@ fn access_errors_explain_how_to_authenticate() {
     let message = test_hub.hub.file(&repo, "model.safetensors").unwrap_err().to_string();
     assert!(message.contains("401") && message.contains("set HF_TOKEN"), "{message}");
 
-    let wrong = test_hub.hub_with(|settings| settings.token = Some("hf_wrong".to_owned()));
-    let error = wrong.file(&repo, "model.safetensors").unwrap_err();
+    test_hub.server.change(|behavior| behavior.token_without_access = Some("hf_other"));
+    let other = test_hub.hub_with(|settings| settings.token = Some("hf_other".to_owned()));
+    let error = other.file(&repo, "model.safetensors").unwrap_err();
     let message = error.to_string();
-    assert!(matches!(error, FetchError::Denied { token_given: true, .. }), "{message}");
-    assert!(message.contains("HF_TOKEN") && !message.contains("hf_wrong"), "{message}");
+    assert!(matches!(error, FetchError::Denied { token_source: Some(_), .. }), "{message}");
+    assert!(message.contains("the token from HF_TOKEN has no access") && !message.contains("hf_other"), "{message}");
+}
+
+#[test]
+fn a_token_that_is_not_known_is_named_by_its_source() {
+    let (test_hub, repo, _) = hub_with_large_file(Behavior { token: Some("hf_right"), ..LARGE });
+    for (source, without) in [("HF_TOKEN", "`unset HF_TOKEN`"), ("/home/a/token", "delete /home/a/token")] {
+        let hub = test_hub.hub_with(|settings| {
+            settings.token = Some("hf_expired".to_owned());
+            settings.token_source = source.to_owned();
+        });
+        let error = hub.file(&repo, "model.safetensors").unwrap_err();
+        let message = error.to_string();
+        assert!(matches!(error, FetchError::BadToken { .. }) && !error.is_unreachable(), "{message}");
+        let expected = format!(
+            "{0} does not accept the token from {source}: it is expired, revoked or mistyped (hint: a public model or data \
+             set needs no token: {without}; else take a new token from {0}/settings/tokens)",
+            test_hub.server.endpoint
+        );
+        assert_eq!(message, expected);
+    }
+    // The hint: without a token, a public repository is there.
+    test_hub.server.change(|behavior| behavior.token = None);
+    test_hub.hub.file(&repo, "model.safetensors").unwrap();
+}
+
+/// A file in the place of a folder above the cache: that can't be written by any user.
+#[test]
+fn a_cache_that_cannot_be_written_names_the_variables_that_move_it() {
+    let (test_hub, repo, _) = hub_with_large_file(LARGE);
+    let home = tempfile::NamedTempFile::new().unwrap();
+    let hub = test_hub.hub_with(|settings| settings.cache = home.path().join("huggingface/hub"));
+    for error in [hub.file(&repo, "model.safetensors").unwrap_err(), hub.commit(&repo).unwrap_err()] {
+        let message = error.to_string();
+        assert!(matches!(error, FetchError::UnwritableCache { .. }), "{message}");
+        assert!(message.contains("set HF_HOME to a folder") && message.contains("VERDICT_CACHE"), "{message}");
+    }
+    // The hint: another place.
+    let elsewhere = tempfile::tempdir().unwrap();
+    test_hub.hub_with(|settings| settings.cache = elsewhere.path().into()).file(&repo, "model.safetensors").unwrap();
 }
 
 #[test]

@@ -30,8 +30,10 @@ pub(crate) struct Behavior {
     pub no_ranges: bool,
     /// The content is turned, for that many answers; the digest stays.
     pub corrupt: usize,
-    /// Answers without the token are 401.
+    /// Answers without the token are 401, as the Hub answers without a token and with one that it doesn't know.
     pub token: Option<&'static str>,
+    /// Answers with this token, which the Hub knows, are 403.
+    pub token_without_access: Option<&'static str>,
     /// Everything is a log-in page.
     pub web_page: bool,
     /// That many answers are 503 first.
@@ -126,10 +128,15 @@ fn serve(state: &State, is_storage: bool, mut stream: TcpStream) -> std::io::Res
 
 /// The Hub's own host: the API, small files, redirects to large ones.
 fn hub(behavior: &Behavior, seen: &Seen, storage: &str) -> Answer {
-    if let Some(token) = behavior.token
-        && seen.authorization.as_deref() != Some(&format!("Bearer {token}"))
-    {
-        return Answer::plain(401, "Access to this repository is restricted").with("X-Error-Code", "GatedRepo");
+    let sent = seen.authorization.as_deref().and_then(|header| header.strip_prefix("Bearer "));
+    if behavior.token.is_some() && sent != behavior.token {
+        return match sent {
+            None => Answer::plain(401, "Access to this repository is restricted").with("X-Error-Code", "GatedRepo"),
+            _ if sent == behavior.token_without_access => {
+                Answer::plain(403, "You are not in the authorized list").with("X-Error-Code", "GatedRepo")
+            }
+            Some(_) => Answer::plain(401, "").with("X-Error-Message", "Invalid credentials in Authorization header"),
+        };
     }
     for (repo, revision, files) in &behavior.repos {
         let escaped = revision.replace('/', "%2F");
