@@ -124,7 +124,11 @@ pub enum FetchError {
     )]
     Sharded { place: String },
 
-    #[error("{place} is not a model folder: {missing} missing; it holds {}", listing(found))]
+    #[error(
+        "{place} is not a model folder: {missing} missing; it holds {} (hint: save_pretrained of model and tokenizer writes \
+         one; `--model bert-base-uncased` takes one from the Hub)",
+        listing(found)
+    )]
     NotAModel { place: String, missing: String, found: Vec<String> },
 
     #[error("{hub}\nand the packaged model is not available either: {packaged}")]
