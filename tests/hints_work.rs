@@ -18,6 +18,8 @@ const COMMANDS: [(&str, &str); 7] = [
 ];
 /// Flags of other programs.
 const FOREIGN: [&str; 1] = ["--gpus"];
+/// Lists the tasks of `cargo xtask`, and in its help their flags.
+const XTASK: &str = include_str!("../xtask/src/main.rs");
 
 /// A message of a snapshot: the refused command, and a hint of its error.
 struct Hint {
@@ -73,7 +75,8 @@ fn every_flag_in_a_hint_is_a_flag_of_its_command() {
             .filter(|(word, _)| text.split(|c: char| !c.is_alphanumeric() && c != '-').any(|w| w == *word));
         let commands: Vec<&str> = named.map(|(_, command)| *command).chain([&*command]).collect();
         for flag in flags(&text).into_iter().filter(|flag| !FOREIGN.contains(flag)) {
-            let is_known = commands.iter().any(|command| flags(&known[command]).contains(flag));
+            let of_task = text.contains("cargo xtask ") && flags(XTASK).contains(flag);
+            let is_known = of_task || commands.iter().any(|command| flags(&known[command]).contains(flag));
             assert!(is_known, "{flag} is no flag of {}: {text}", commands.join(" or "));
             checked += 1;
         }
@@ -109,7 +112,6 @@ fn verdict_arguments(command: &str) -> Option<String> {
 #[test]
 fn every_command_in_a_hint_is_parsed() {
     let sandbox = Sandbox::new();
-    let xtask = include_str!("../xtask/src/main.rs");
     let commands: BTreeSet<String> = hints().iter().flat_map(|hint| commands(&hint.text)).map(str::to_owned).collect();
     let mut checked = 0;
     for command in commands {
@@ -120,9 +122,9 @@ fn every_command_in_a_hint_is_parsed() {
             checked += 1;
         } else if let Some(task) = command.strip_prefix("cargo xtask ") {
             let task = task.split_whitespace().next().unwrap_or_default();
-            assert!(xtask.contains(&format!("    (\"{task}\", ")), "{command}: no such task");
+            assert!(XTASK.contains(&format!("    (\"{task}\", ")), "{command}: no such task");
         } else {
-            let foreign = ["jq ", "iconv ", "git lfs ", "key = value"];
+            let foreign = ["jq ", "iconv ", "git lfs ", "key = value", "--gpus "];
             assert!(foreign.iter().any(|start| command.starts_with(start)), "{command}: an unknown command");
         }
     }
@@ -224,8 +226,32 @@ fn hints_about_data_mend_the_error() {
                     "train --data nowhere --max-steps 1 --output elsewhere",
                 ],
             },
+            Mended {
+                refused: "train --data tiny --max-steps 1",
+                hint: "cargo xtask prepare-data",
+                then: &["prepare --dataset reviews.csv --model tiny --max-length 32"],
+            },
         ],
     );
+}
+
+#[test]
+fn hints_about_damaged_data_mend_the_error() {
+    let sandbox = Sandbox::prepared();
+    let again = |hint| Mended {
+        refused: "train --data data --max-steps 1",
+        hint,
+        then: &[
+            "prepare --dataset reviews.csv --model tiny --max-length 32 --output data",
+            "train --data data --max-steps 1",
+        ],
+    };
+    sandbox.write("data/manifest.json", "{}");
+    assert_mended(&sandbox, &[again("cargo xtask prepare-data --dataset NAME --output data")]);
+    for file in ["data/train.arrow", "data/audit.json"] {
+        std::fs::remove_file(sandbox.path(file)).expect("removes");
+        assert_mended(&sandbox, &[again("prepare the data again")]);
+    }
 }
 
 #[test]
@@ -233,6 +259,8 @@ fn hints_about_runs_mend_the_error() {
     let sandbox = Sandbox::prepared();
     sandbox.write_model("other", &["another"]);
     sandbox.succeeds("train --data data --max-steps 2 --output run");
+    sandbox.succeeds("train --data data --max-steps 2 --output stopped");
+    std::fs::remove_file(sandbox.path("stopped/metrics.json")).expect("removes");
     assert_mended(
         &sandbox,
         &[
@@ -258,6 +286,11 @@ fn hints_about_runs_mend_the_error() {
                 refused: "train --resume run --output another",
                 hint: "leave --output out",
                 then: &["train --resume run"],
+            },
+            Mended {
+                refused: "train --resume stopped --learning-rate 0.5",
+                hint: "use the earlier values, or --allow-change",
+                then: &["train --resume stopped --learning-rate 0.5 --allow-change"],
             },
             Mended {
                 refused: "predict --run run --data data lovely",
