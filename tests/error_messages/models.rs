@@ -139,8 +139,10 @@ fn bad_model_configs_are_refused_in_these_words() {
     all.fails_with("prepare: not JSON", file, Edit::Content(b"model_type: bert\n"), prepare);
     let swap = Edit::Replace("\"model_type\": \"bert\"", "\"model_type\": \"roberta\"");
     all.fails_with("prepare: an unsupported architecture", file, swap, prepare);
+    let long = "prepare --dataset reviews.csv --model tiny --max-length 40";
+    all.fails("prepare: fewer positions than --max-length", long);
     all.fails_with(
-        "prepare: fewer positions than --max-length",
+        "prepare: fewer positions than the weights",
         file,
         Edit::Replace("\"max_position_embeddings\": 32", "\"max_position_embeddings\": 16"),
         prepare,

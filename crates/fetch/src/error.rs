@@ -126,7 +126,7 @@ pub enum FetchError {
 
     #[error(
         "{place} is not a model folder: {missing} missing; it holds {} (hint: save_pretrained of model and tokenizer writes \
-         one; `--model bert-base-uncased` takes one from the Hub)",
+         one; --model bert-base-uncased takes one from the Hub)",
         listing(found)
     )]
     NotAModel { place: String, missing: String, found: Vec<String> },
