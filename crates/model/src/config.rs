@@ -275,7 +275,35 @@ mod tests {
         assert!(parse("{").expect_err("refused").contains("not JSON"));
     }
 
-    /// As transformers 5 reads the same files: `AutoConfig.from_pretrained(folder).id2label`, whose keys are numbers.
+    /// Reference: tests/fixtures/bert/make_configs.py, which asks transformers.
+    #[test]
+    fn what_transformers_opens_is_read_with_its_label_names() {
+        let fixture: Value = test_support::fixture("bert/configs.json");
+        let (mut opened, mut refused) = (0, 0);
+        for case in fixture["cases"].as_array().expect("cases") {
+            let mut json = fixture["base"].as_object().expect("an object").clone();
+            json.extend(case["changes"].as_object().expect("an object").clone());
+            let found = parse(&Value::Object(json).to_string());
+            let Some(theirs) = case["id2label"].as_object() else {
+                found.expect_err("transformers refuses it");
+                refused += 1;
+                continue;
+            };
+            let config = found.unwrap_or_else(|error| panic!("{case}: {error}"));
+            assert_eq!(config.num_classes(), theirs.len() as i64, "{case}");
+            // Without names transformers makes them up.
+            let theirs =
+                (0..theirs.len()).filter(|_| !config.id2label.is_empty()).map(|id| match &theirs[&id.to_string()] {
+                    Value::String(name) => name.clone(),
+                    Value::Null => format!("LABEL_{id}"),
+                    other => other.to_string(),
+                });
+            assert_eq!(config.label_names(), theirs.collect::<Vec<_>>(), "{case}");
+            opened += 1;
+        }
+        assert!(opened >= 13 && refused >= 3, "{opened}, {refused}");
+    }
+
     #[test]
     fn fields_that_fine_tuning_replaces_are_read_in_any_form() {
         let added =
@@ -300,8 +328,8 @@ mod tests {
         ] {
             assert_eq!(added(json).expect("parses").num_classes(), classes, "{json}");
         }
-        // transformers opens none of these.
-        assert!(added(r#""id2label": ["a", "b"]"#).expect_err("refused").ends_with("expected an object"));
+        let list = added(r#""id2label": ["a", "b"]"#).expect_err("refused");
+        assert!(list.ends_with("id2label is [\"a\",\"b\"], expected an object"), "{list}");
     }
 
     #[test]
