@@ -48,5 +48,8 @@ mod bad_input_is_refused;
 /// The exact words of every error, in `tests/snapshots`.
 mod error_messages;
 
+/// What a hint in an error message names exists and helps.
+mod hints_work;
+
 /// Helpers of the tests above.
 mod support;

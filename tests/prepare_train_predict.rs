@@ -44,6 +44,45 @@ fn prepare_train_and_predict_work_together() {
     assert_eq!(labels, ["positive", "negative"], "{answers}");
 }
 
+/// What happens to the head of the model that a training begins with is said in one line, whatever it is.
+#[test]
+fn a_training_says_what_becomes_of_the_models_own_head() {
+    let sandbox = Sandbox::prepared();
+    let line_about_the_head = |model: &str, output: &str| {
+        let line = format!("train --data data --model {model} --max-steps 1 --threads 1 --output {output}");
+        let output = sandbox.run(&line);
+        assert_eq!(output.code, 0, "{}", output.err);
+        let lines: Vec<&str> =
+            output.err.lines().filter(|line| line.contains("head") || line.contains("new, ")).collect();
+        assert_eq!(lines.len(), 1, "{}", output.err);
+        lines[0].to_owned()
+    };
+    let new = "new, to be learned from your data: classifier.bias, classifier.weight";
+    // The tiny model's classifier has no label names.
+    assert!(line_about_the_head("tiny", "run").contains(&format!("{new} (the model's own head has no label names, ")));
+    assert!(
+        line_about_the_head("run", "kept").ends_with("the model's own head is kept: it has the labels of your data")
+    );
+    let config = String::from_utf8(sandbox.read("run/config.json")).expect("UTF-8");
+    let edits = [
+        ("negative", "toxic", format!("{new} (the model's own head is for other labels: toxic, positive)")),
+        (
+            "single_label_classification",
+            "multi_label_classification",
+            format!("{new} (the model's own head was trained for multi_label_classification)"),
+        ),
+    ];
+    for (at, (from, to, expected)) in edits.into_iter().enumerate() {
+        sandbox.write("run/config.json", &config.replace(from, to));
+        let line = line_about_the_head("run", &format!("edited-{at}"));
+        assert!(line.ends_with(&expected), "{line}");
+    }
+    // Labels in another order, with the rows in the same order: what was negative counts as positive.
+    let swapped = config.replace("negative", "x").replace("positive", "negative").replace("\"x\"", "\"positive\"");
+    sandbox.write("run/config.json", &swapped);
+    assert!(line_about_the_head("run", "swapped").ends_with("your data, and its rows are put in their order"));
+}
+
 #[test]
 fn the_newest_data_and_run_are_the_default() {
     let sandbox = Sandbox::new();

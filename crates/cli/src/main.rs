@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Prepare(args) => {
-            data::prepare::run(&args, |folder| Ok(model_limits(&model::Config::from_folder(folder)?)))?;
+            data::prepare::run(&args, |folder| Ok(model_limits(&model::SequenceClassifier::check(folder)?)))?;
         }
         Command::Train(args) => {
             let run = train::train(&args)?;

@@ -146,15 +146,17 @@ impl Prepared {
     pub fn open(dir: &Path) -> Result<Self, DataError> {
         let path = dir.join(MANIFEST);
         if !path.is_file() {
-            let what = match () {
-                () if dir.is_dir() => "has no manifest.json, so it was never finished",
-                () if dir.exists() => "is a file, and prepared data is a folder",
-                () => "doesn't exist",
+            let is_empty = || dir.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+            let place = dir.display();
+            let (what, flags) = match () {
+                () if !dir.exists() => ("doesn't exist", format!(" --output {place}")),
+                () if !dir.is_dir() => {
+                    ("is a file, and training reads a folder of prepared data", format!(" --dataset {place}"))
+                }
+                () if is_empty() => ("is empty", format!(" --output {place}")),
+                () => ("has no manifest.json, so it is not prepared data", String::new()),
             };
-            return Err(DataError::content(
-                dir,
-                format!("{what} (hint: cargo xtask prepare-data --output {})", dir.display()),
-            ));
+            return Err(DataError::content(dir, format!("{what} (hint: cargo xtask prepare-data{flags})")));
         }
         let prepared = Self { dir: dir.to_owned(), manifest: Manifest::read(&path)? };
         for (name, split) in &prepared.manifest.splits {

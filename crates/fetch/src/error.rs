@@ -1,6 +1,6 @@
 //! Errors of this crate, with hints.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use disk::DiskError;
 
@@ -14,6 +14,13 @@ pub enum FetchError {
 
     #[error("no home directory, so no place for the cache (hint: set VERDICT_CACHE to a folder)")]
     NoHome,
+
+    /// The cache of downloads, or a folder above it, is read-only or belongs to someone else.
+    #[error(
+        "{}: {}; downloads are kept in {} (hint: set {variable} to a folder that you can write to, for example {variable}=\
+         /tmp/verdict{})", error, error.source, cache.display(), also(variable)
+    )]
+    UnwritableCache { error: DiskError, cache: PathBuf, variable: &'static str },
 
     #[error("\"{name}\" is not {expected}: {problem}")]
     BadName { name: String, expected: &'static str, problem: String },
@@ -106,7 +113,11 @@ pub enum FetchError {
     )]
     Sharded { place: String },
 
-    #[error("{place} is not a model folder: {missing} missing; it holds {}", listing(found))]
+    #[error(
+        "{place} is not a model folder: {missing} missing; it holds {} (hint: save_pretrained of model and tokenizer writes \
+         one; --model bert-base-uncased takes one from the Hub)",
+        listing(found)
+    )]
     NotAModel { place: String, missing: String, found: Vec<String> },
 
     #[error("{hub}\nand the packaged model is not available either: {packaged}")]
@@ -114,6 +125,20 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// The same error, or where a cache can't be written the one that names the variable for another place.
+    pub(crate) fn of_cache(self, cache: &Path, variable: &'static str) -> Self {
+        use std::io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+        match self {
+            Self::Disk(error)
+                if matches!(error.source.kind(), PermissionDenied | ReadOnlyFilesystem | NotADirectory)
+                    && (error.path.starts_with(cache) || cache.starts_with(&error.path)) =>
+            {
+                Self::UnwritableCache { error, cache: cache.to_owned(), variable }
+            }
+            other => other,
+        }
+    }
+
     /// Whether the source itself is not reachable (no network, offline mode, a proxy's page, a server error),
     /// so that another source may be tried. A wrong name, a refusal or a wrong digest is not: those must be seen.
     pub fn is_unreachable(&self) -> bool {
@@ -155,6 +180,14 @@ fn private_hint(token: Option<&str>, host: &str) -> String {
     match token {
         Some(origin) => format!("if it is private, the token in {origin} has no access to it"),
         None => format!("a private repository needs HF_TOKEN, set to a token from {host}/settings/tokens"),
+    }
+}
+
+/// The variable of the other cache, which is likely to be in the same home.
+fn also(variable: &str) -> &'static str {
+    match variable {
+        "VERDICT_CACHE" => "; HF_HOME is that for the Hugging Face Hub",
+        _ => "; VERDICT_CACHE is that for downloads from elsewhere",
     }
 }
 

@@ -86,6 +86,10 @@ impl Hub {
     /// [`FetchError::NoSuchFile`] and [`FetchError::NoSuchRepo`] for a wrong name, [`FetchError::Denied`] where a
     /// token is needed, [`FetchError::Offline`] when only the cache may be used, and those of the transfer.
     pub fn file(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
+        self.fetch(repo, path).map_err(|error| self.of_cache(error))
+    }
+
+    fn fetch(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
         match self.file_of_known_commit(repo, path) {
             // The branch may have moved since its commit was noted.
             Err(error @ FetchError::NoSuchFile { .. }) if !is_commit(repo.revision()) => {
@@ -138,7 +142,7 @@ impl Hub {
                 tracing::debug!("{path} of {} is taken as absent: {error}", repo.id());
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(self.of_cache(error)),
         }
     }
 
@@ -182,7 +186,7 @@ impl Hub {
         if !is_commit(&info.sha) {
             return Err(bad(format!("{:?} is not a commit", info.sha)));
         }
-        self.store(repo).set_commit(&info.sha)?;
+        self.store(repo).set_commit(&info.sha).map_err(|error| self.of_cache(error))?;
         Ok(info)
     }
 
@@ -238,6 +242,11 @@ impl Hub {
             unreachable().insert(host.clone(), reason.clone());
         }
         result
+    }
+
+    /// An error of writing into the cache names the variable that moves it.
+    fn of_cache(&self, error: FetchError) -> FetchError {
+        error.of_cache(&self.settings.cache, "HF_HOME")
     }
 
     fn offline(&self, repo: &RepoRef, file: &str) -> FetchError {

@@ -83,8 +83,18 @@ fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder) {
     for note in manifest.notes.iter().chain(&setup.pretrained.note) {
         disk::print_message(format!("note: {note}"));
     }
-    if !report.initialized.is_empty() {
-        tracing::info!("new, to be learned from your data: {}", report.initialized.join(", "));
+    if let Some(line) = head_line(report) {
+        tracing::info!("{line}");
     }
     tracing::info!("run: {}", folder.path().display());
+}
+
+/// What is learned from the data alone, and why, where the model has a head of its own.
+fn head_line(report: &LoadReport) -> Option<String> {
+    let new = format!("new, to be learned from your data: {}", report.initialized.join(", "));
+    match &report.head_note {
+        Some(note) if report.initialized.is_empty() => Some(note.clone()),
+        Some(note) => Some(format!("{new} ({note})")),
+        None => Some(new).filter(|_| !report.initialized.is_empty()),
+    }
 }

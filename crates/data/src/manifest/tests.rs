@@ -117,7 +117,7 @@ fn a_written_manifest_can_be_opened() {
 fn an_unfinished_directory_is_no_prepared_data() {
     let dir = prepared(|_| {});
     fs::remove_file(dir.path().join(MANIFEST)).unwrap();
-    assert!(refusal(dir.path()).contains("never finished"));
+    assert!(refusal(dir.path()).contains("has no manifest.json, so it is not prepared data"));
     assert!(refusal(&dir.path().join("nowhere")).contains("doesn't exist"));
 }
 

@@ -164,6 +164,22 @@ fn refusals_say_how_to_get_in() {
     assert!(message.contains("if it is private, the token in the file /home/me/token has no access"), "{message}");
 }
 
+/// A file in the place of a folder above the cache: that can't be written by any user.
+#[test]
+fn a_cache_that_cannot_be_written_names_the_variables_that_move_it() {
+    let (test_hub, repo, _) = hub_with_large_file(LARGE);
+    let home = tempfile::NamedTempFile::new().unwrap();
+    let hub = test_hub.hub_with(|settings| settings.cache = home.path().join("huggingface/hub"));
+    for error in [hub.file(&repo, "model.safetensors").unwrap_err(), hub.commit(&repo).unwrap_err()] {
+        let message = error.to_string();
+        assert!(matches!(error, FetchError::UnwritableCache { .. }), "{message}");
+        assert!(message.contains("set HF_HOME to a folder") && message.contains("VERDICT_CACHE"), "{message}");
+    }
+    // The hint: another place.
+    let elsewhere = tempfile::tempdir().unwrap();
+    test_hub.hub_with(|settings| settings.cache = elsewhere.path().into()).file(&repo, "model.safetensors").unwrap();
+}
+
 #[test]
 fn what_does_not_exist_is_named() {
     let (test_hub, repo, _) = hub_with_large_file(LARGE);
