@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use ::predict::Predictor;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use data::manifest::Manifest;
 use data::LabelMap;
+use data::manifest::Manifest;
 use disk::write_atomic;
 use metrics::{ScoredSplit, implausible_scores};
 use model::{DeviceChoice, PrecisionChoice, device_name};
 use run::{DATA, EvaluationResult, RUN_TOML, newest_run};
-use table::{FileFormat, ReadOptions};
+use table::{FileFormat, ReadOptions, parse_text_separator};
 use train::evaluate::{Evaluation, evaluate};
 
 use crate::run_report::ReportInput;
@@ -42,9 +42,12 @@ pub(crate) struct EvaluateArgs {
         "Score on a labelled file ({}), a folder or a pattern such as 'part-*.csv'; may be given several times",
         FileFormat::names()))]
     file: Vec<String>,
-    /// Column of --file with the text [default: found by its name, as prepare does]
+    /// Column of --file with the text, or several: title,body [default: found by its name, as prepare does]
     #[arg(long, value_name = "NAME")]
     text_column: Option<String>,
+    #[arg(long, value_name = "TEXT", value_parser = parse_text_separator, help =
+        "What stands between the texts of several columns; \n is a line end, \t a tab [default: a space]")]
+    text_separator: Option<String>,
     /// Column of --file with the label [default: found by its name, as prepare does]
     #[arg(long, value_name = "NAME")]
     label_column: Option<String>,
@@ -161,6 +164,7 @@ fn check(args: &EvaluateArgs) -> Result<()> {
     }
     let of_files = [
         ("--text-column", args.text_column.is_some()),
+        ("--text-separator", args.text_separator.is_some()),
         ("--label-column", args.label_column.is_some()),
         ("--label-map", args.label_map.is_some()),
         ("--drop-empty", args.drop_empty),

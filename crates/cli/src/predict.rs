@@ -15,9 +15,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use model::{DeviceChoice, PrecisionChoice};
 use run::newest_run;
-use table::{FileFormat, ReadOptions, TableError};
+use table::{FileFormat, ReadOptions, TEXT_SEPARATOR, TableError, parse_text_separator};
 
-use input::{InputRow, PredictInput};
+use input::{InputRow, PredictInput, TextColumns};
 use mark_counts::MarkCounts;
 use output::PredictionOutput;
 
@@ -37,9 +37,12 @@ pub(crate) struct PredictArgs {
         "Label the texts of a file ({}), a folder or a pattern such as 'part-*.csv'; may be given several times; - reads the \
          standard input, one text a line unless --format is given", FileFormat::names()))]
     file: Vec<String>,
-    /// Column of --file with the text [default: found by its name, as prepare does]
+    /// Column of --file with the text, or several: title,body [default: found by its name, as prepare does]
     #[arg(long, value_name = "NAME", requires = "file")]
     text_column: Option<String>,
+    #[arg(long, value_name = "TEXT", value_parser = parse_text_separator, help =
+        "What stands between the texts of several columns; \n is a line end, \t a tab [default: a space]")]
+    text_separator: Option<String>,
     #[arg(long, value_name = "FILE", conflicts_with = "json", help = format!(
         "Write every column of the input, and those of the predictions, to a file ({}); - writes to the standard output, in \
          the input's format", FileFormat::written()))]
@@ -123,7 +126,12 @@ fn check(args: &PredictArgs) -> Result<()> {
     if let (Some(data), None) = (&args.data, &args.split) {
         bail!("--data {} needs --split (hint: add --split test, or leave --data out)", data.display());
     }
-    let reading = args.read.given_flags().chain(args.text_column.as_ref().map(|_| "--text-column")).next();
+    let reading = args
+        .read
+        .given_flags()
+        .chain(args.text_column.as_ref().map(|_| "--text-column"))
+        .chain(args.text_separator.as_ref().map(|_| "--text-separator"))
+        .next();
     if let Some(flag) = reading.filter(|_| args.file.is_empty()) {
         bail!("{flag} says how --file is read, and no --file is given (hint: add --file FILE, or leave {flag} out)");
     }
@@ -138,15 +146,17 @@ fn check(args: &PredictArgs) -> Result<()> {
 
 fn open_input(args: &PredictArgs, run: &Path) -> Result<PredictInput> {
     let reads_stdin = args.file.iter().any(|file| file == "-");
+    let text = TextColumns {
+        columns: args.text_column.as_deref(),
+        separator: args.text_separator.as_deref().unwrap_or(TEXT_SEPARATOR),
+    };
     match &args.split {
         Some(split) => PredictInput::split(run, args.data.as_deref(), split),
         None if reads_stdin && args.file.len() > 1 => {
             bail!("--file - reads the standard input, and other files can't be read with it (hint: cat FILES | ...)")
         }
-        None if reads_stdin => PredictInput::standard_input(args.text_column.as_deref(), &args.read),
-        None if !args.file.is_empty() => {
-            PredictInput::files(&args.file, args.text_column.as_deref(), &args.read, args.output.as_deref())
-        }
+        None if reads_stdin => PredictInput::standard_input(text, &args.read),
+        None if !args.file.is_empty() => PredictInput::files(&args.file, text, &args.read, args.output.as_deref()),
         None => Ok(PredictInput::texts(args.texts.iter().chain(&args.verbatim).cloned().collect())),
     }
 }

@@ -1,13 +1,15 @@
 //! Tables, read for their text and their label.
 //!
-//! Only these two are kept in memory, the text from one column or joined from several. Each row has its place in the file, so that later errors can name file, row and
-//! column.
+//! Only these two are kept in memory, the text from one column or joined from several. Each row has its place in the
+//! file, so that later errors can name file, row and column.
 
 mod swallowed;
 
 use std::path::{Path, PathBuf};
 
-use table::{Cell, ChosenColumns, ColumnRequest, Place, ReadOptions, SEVERAL_LABELS, Table, TableError, quoted};
+use table::{
+    Cell, ChosenColumns, ColumnRequest, Place, ReadOptions, SEVERAL_LABELS, Table, TableError, joined_text, quoted,
+};
 
 use crate::error::DataError;
 use crate::record::is_blank;
@@ -87,21 +89,13 @@ pub(crate) fn read(path: &Path, wanted: TableRequest<'_>, options: &ReadOptions)
         let table::Row { number, line, mut cells } = row?;
         let place = || Place { path: path.into(), row: number, line };
         let label = if label.is_some() { cells.pop().unwrap_or(Cell::Missing) } else { Cell::Missing };
-        let mut parts = Vec::with_capacity(1);
-        for (cell, column) in cells.into_iter().zip(&text_columns) {
-            match cell {
-                Cell::Missing => {}
-                Cell::Text(text) => parts.push(text),
-                other => {
-                    let earlier = rows.iter().rfind(|row| row.text.is_some());
-                    let before = earlier.map(|row| format!(", text in row {}", row.row)).unwrap_or_default();
-                    let (found, kind) = (quoted(&other.to_string()), other.kind());
-                    let reason = format!("{found}, {kind} here{before} (hint: --text-column)");
-                    return Err(TableError::Value { place: place(), column: column.clone(), reason }.into());
-                }
-            }
-        }
-        let text = joined(parts, text_columns.len(), wanted.separator);
+        let text = joined_text(&cells, wanted.separator, is_blank).map_err(|position| {
+            let earlier = rows.iter().rfind(|row| row.text.is_some());
+            let before = earlier.map(|row| format!(", text in row {}", row.row)).unwrap_or_default();
+            let (found, kind) = (quoted(&cells[position].to_string()), cells[position].kind());
+            let reason = format!("{found}, {kind} here{before} (hint: --text-column)");
+            TableError::Value { place: place(), column: text_columns[position].clone(), reason }
+        })?;
         let label = match label {
             Cell::Text(text) if text.trim().is_empty() => Cell::Missing,
             nested @ Cell::Nested(_) => {
@@ -124,16 +118,4 @@ pub(crate) fn read(path: &Path, wanted: TableRequest<'_>, options: &ReadOptions)
     }
     swallowed::check(&file, &rows, options)?;
     Ok(LabeledTable { file, rows, notes })
-}
-
-/// The texts of several columns as one; those without a text leave no separator behind.
-fn joined(mut parts: Vec<String>, columns: usize, separator: &str) -> Option<String> {
-    if columns > 1 && parts.len() > 1 {
-        parts.retain(|part| !is_blank(part));
-    }
-    match parts.len() {
-        0 => None,
-        1 => parts.pop(),
-        _ => Some(parts.join(separator)),
-    }
 }

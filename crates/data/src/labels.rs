@@ -9,10 +9,13 @@ mod column;
 mod file_names;
 mod split_rows;
 
+use std::collections::BTreeMap;
+
 use crate::error::DataError;
 use crate::loaded::{Loaded, Places};
 use crate::record::{Record, Split};
 pub(crate) use classes::{Classes, LabelOptions};
+pub(crate) use column::Value;
 pub(crate) use split_rows::{SplitRows, listed};
 
 /// A data set whose labels are class indices.

@@ -2,13 +2,10 @@
 
 use std::path::PathBuf;
 
-use table::ReadOptions;
+use table::{ReadOptions, parse_text_separator};
 
 use crate::label_map::LabelMap;
 
-/// What stands between the texts of several columns by default. The tokenizer of BERT reads any white space alike, and a
-/// text without line ends stays one line wherever it is shown or written.
-pub(crate) const TEXT_SEPARATOR: &str = " ";
 /// The share of a single file that becomes validation, and again test, by default.
 pub(crate) const SPLIT_RATIO: f64 = 0.1;
 /// The seed of a single file's split by default.
@@ -26,8 +23,8 @@ pub struct DatasetOptions {
     /// The column with the text, by name or number from 1; of several, such as title,body, the texts are joined
     #[arg(long, value_name = "NAME,...")]
     pub text_column: Option<String>,
-    /// `None`: [`TEXT_SEPARATOR`].
-    #[arg(long, value_name = "TEXT", value_parser = text_separator, help =
+    /// `None`: [`table::TEXT_SEPARATOR`].
+    #[arg(long, value_name = "TEXT", value_parser = parse_text_separator, help =
         "What stands between the texts of several columns; \\n is a line end, \\t a tab [default: a space]")]
     pub text_separator: Option<String>,
     /// The column with the label, by name or number from 1
@@ -92,20 +89,4 @@ impl DatasetOptions {
 /// A whole number. Its range is checked later, where the error can name the allowed range.
 pub(crate) fn parse_whole_number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|_| "expected a whole number without a sign".to_owned())
-}
-
-/// A text in which `\n`, `\t` and `\\` stand for a line end, a tab and a backslash.
-fn text_separator(text: &str) -> Result<String, String> {
-    let (mut out, mut chars) = (String::new(), text.chars());
-    while let Some(c) = chars.next() {
-        let escaped = if c == '\\' { chars.next() } else { None };
-        match (c, escaped) {
-            ('\\', Some('n')) => out.push('\n'),
-            ('\\', Some('t')) => out.push('\t'),
-            ('\\', Some('\\')) => out.push('\\'),
-            ('\\', _) => return Err("expected \\n, \\t or \\\\ where there is a backslash".into()),
-            _ => out.push(c),
-        }
-    }
-    Ok(out)
 }

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use table::{Cell, Column, ColumnRequest, Place, ReadOptions, Row, Rows, Table, TableError, TableFile, quoted};
+use table::{
+    Cell, ChosenColumns, Column, ColumnRequest, Place, ReadOptions, Row, Rows, Table, TableError, TableFile,
+    joined_text, quoted,
+};
 use tokenize::Tokenizer;
 
 use crate::error::DataError;
@@ -18,6 +21,8 @@ const TEXTS_PER_CHUNK: usize = 4096;
 pub struct ScoringRequest<'a> {
     pub files: &'a [PathBuf],
     pub columns: ColumnRequest<'a>,
+    /// What stands between the texts of several columns.
+    pub separator: &'a str,
     pub options: &'a ReadOptions,
     /// Rows without a text are left out and counted, instead of refused.
     pub drop_empty: bool,
@@ -44,12 +49,16 @@ pub fn tokenize_labeled_files(
     let table = Table::open_all(request.files, request.options)?;
     let mut notes = table.notes().to_vec();
     let (path, columns) = (&request.files[0], table.columns());
-    let (text, label) = request.columns.choose(path, columns)?;
+    let ChosenColumns { text, label } = request.columns.choose(path, columns)?;
     let label = label.ok_or_else(|| DataError::content(path, "has no column of labels (hint: --label-column)"))?;
-    notes.push(format!("the text is in column {:?}, the label in {:?}", columns[text].name, columns[label].name));
-    let names = [columns[text].name.clone(), columns[label].name.clone()];
+    let name = |column: &usize| columns[*column].name.clone();
+    let (text_names, label_name): (Vec<String>, String) = (text.iter().map(name).collect(), name(&label));
+    notes.push(format!("the text is in column {}, the label in {label_name:?}", listed_names(&text_names)));
     let files = table.files().to_vec();
-    let rows = LabeledRows { rows: table.rows(&[text, label])?, files, names, labels, counts: Default::default() };
+    let selected: Vec<usize> = text.iter().copied().chain([label]).collect();
+    let separator = request.separator;
+    let rows = table.rows(&selected)?;
+    let rows = LabeledRows { rows, files, text_names, separator, label_name, labels, counts: Default::default() };
     let (counts, tokens) = rows.write(request.drop_empty, tokenizer, arrow)?;
     let mut spelled: Vec<_> = counts.values.into_iter().collect();
     spelled.sort_by(|a, b| (a.1.0, &a.0).cmp(&(b.1.0, &b.0)));
@@ -74,8 +83,9 @@ pub fn tokenize_labeled_files(
 struct LabeledRows<'a> {
     rows: Rows,
     files: Vec<TableFile>,
-    /// Of the text's and the label's columns.
-    names: [String; 2],
+    text_names: Vec<String>,
+    separator: &'a str,
+    label_name: String,
     labels: &'a KnownLabels,
     counts: RowCounts,
 }
@@ -134,42 +144,46 @@ impl LabeledRows<'_> {
     /// The text and the class of a row; `None` for a row that is left out.
     fn labeled(&mut self, row: Row, drop_empty: bool) -> Result<Option<(String, u32)>, DataError> {
         let file = &self.files[self.rows.file()];
-        let Row { number, line, cells } = row;
+        let Row { number, line, mut cells } = row;
         let refuse = |column: &str, reason: String| {
             let place = Place { path: file.path.clone(), row: number, line };
             Err(TableError::Value { place, column: column.to_owned(), reason }.into())
         };
-        let mut cells = cells.into_iter();
-        let (text, label) = (cells.next().unwrap_or(Cell::Missing), cells.next().unwrap_or(Cell::Missing));
-        let [text_name, label_name] = &self.names;
+        let label = cells.pop().unwrap_or(Cell::Missing);
         self.counts.rows += 1;
-        let text = match text {
-            Cell::Text(text) if !is_blank(&text) => text,
-            Cell::Missing | Cell::Text(_) if drop_empty => {
+        let text = match joined_text(&cells, self.separator, is_blank) {
+            Ok(Some(text)) if !is_blank(&text) => text,
+            Ok(_) if drop_empty => {
                 self.counts.dropped += 1;
                 return Ok(None);
             }
-            Cell::Missing | Cell::Text(_) => {
-                return refuse(text_name, "null or empty text (hint: --drop-empty leaves such rows out)".into());
+            Ok(_) => {
+                let columns = self.text_names.join(",");
+                return refuse(&columns, "null or empty text (hint: --drop-empty leaves such rows out)".into());
             }
-            other => {
-                let reason =
-                    format!("{}, {}, is not a text (hint: --text-column)", quoted(&other.to_string()), other.kind());
-                return refuse(text_name, reason);
+            Err(position) => {
+                let (found, kind) = (quoted(&cells[position].to_string()), cells[position].kind());
+                let reason = format!("{found}, {kind}, is not a text (hint: --text-column)");
+                return refuse(&self.text_names[position], reason);
             }
         };
         let label = match label {
             Cell::Text(text) if text.trim().is_empty() => Cell::Missing,
             other => other,
         };
-        match self.labels.class_of(&label, class_names(&file.columns, label_name)) {
+        match self.labels.class_of(&label, class_names(&file.columns, &self.label_name)) {
             Ok(class) => {
                 self.counts.values.entry(label.to_string().trim().to_owned()).or_insert((class, 0)).1 += 1;
                 Ok(Some((text, class)))
             }
-            Err(reason) => refuse(label_name, reason),
+            Err(reason) => refuse(&self.label_name, reason),
         }
     }
+}
+
+/// `"title" and "body"`.
+fn listed_names(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" and ")
 }
 
 fn class_names<'a>(columns: &'a [Column], name: &str) -> Option<&'a [String]> {
@@ -194,8 +208,13 @@ mod tests {
         let tokenizer = Tokenizer::from_folder(folder.path(), 5).unwrap();
         let labels = KnownLabels::new(&["negative".to_owned(), "positive".to_owned()], &Default::default());
         let (files, options) = ([path], ReadOptions::default());
-        let request =
-            ScoringRequest { files: &files, columns: ColumnRequest::default(), options: &options, drop_empty };
+        let request = ScoringRequest {
+            files: &files,
+            columns: ColumnRequest::default(),
+            separator: " ",
+            options: &options,
+            drop_empty,
+        };
         let found = tokenize_labeled_files(request, &labels, &tokenizer, &folder.path().join("new.arrow"));
         let ScoredFile { examples, notes } =
             found.map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use data::manifest::Manifest;
 use data::{KnownLabels, ScoredFile, ScoringRequest, tokenize_labeled_files};
 use run::slug;
-use table::ColumnRequest;
+use table::{ColumnRequest, TEXT_SEPARATOR};
 
 use super::EvaluateArgs;
 use super::scored_data::ScoredData;
@@ -22,7 +22,7 @@ pub(super) fn open(
     let files = table::expand(&args.file)?;
     let names = predictor.label_names();
     let labels = match (&args.label_map, trained_on) {
-        (Some(map), _) => KnownLabels::mapped(names, map)?,
+        (Some(map), _) => KnownLabels::mapped(names, &map.0)?,
         (None, Some(manifest)) => KnownLabels::new(names, &manifest.label_values),
         (None, None) => KnownLabels::new(names, &Default::default()),
     };
@@ -35,6 +35,7 @@ pub(super) fn open(
             label: args.label_column.as_deref(),
             label_optional: false,
         },
+        separator: args.text_separator.as_deref().unwrap_or(TEXT_SEPARATOR),
         options: &args.read,
         drop_empty: args.drop_empty,
     };

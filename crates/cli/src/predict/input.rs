@@ -8,7 +8,18 @@ use anyhow::{Context, Result, bail};
 use data::is_blank;
 use data::manifest::Prepared;
 use run::RunFolder;
-use table::{Cell, Column, ColumnRequest, FileFormat, FormatName, Place, ReadOptions, Table, TableError, quoted};
+use table::{
+    Cell, Column, ColumnRequest, FileFormat, FormatName, Place, ReadOptions, Table, TableError, joined_text, quoted,
+};
+
+/// The columns whose texts are labeled.
+#[derive(Clone, Copy)]
+pub(super) struct TextColumns<'a> {
+    /// `None` finds the column by its name.
+    pub columns: Option<&'a str>,
+    /// What stands between the texts of several columns.
+    pub separator: &'a str,
+}
 
 /// Rows that have not been read yet.
 pub(super) struct PredictInput {
@@ -26,6 +37,8 @@ pub(super) struct InputRow {
     /// From 1, over all files.
     pub number: u64,
     pub cells: Vec<Cell>,
+    /// The text of several columns, joined; `None` where it is one of the cells.
+    joined: Option<String>,
     /// Position of the text among the cells.
     text: usize,
 }
@@ -33,8 +46,8 @@ pub(super) struct InputRow {
 impl InputRow {
     /// The text as it is in the input, also where it is blank.
     pub(super) fn full_text(&self) -> Option<&str> {
-        match &self.cells[self.text] {
-            Cell::Text(text) => Some(text),
+        match (&self.joined, &self.cells[self.text]) {
+            (Some(text), _) | (None, Cell::Text(text)) => Some(text),
             _ => None,
         }
     }
@@ -50,13 +63,14 @@ impl RowWithText for InputRow {
             Cell::Text(text) | Cell::Nested(text) => text.len(),
             _ => 0,
         };
-        size_of::<Self>() + self.cells.iter().map(|cell| size_of::<Cell>() + size(cell)).sum::<usize>()
+        let joined = self.joined.as_ref().map_or(0, String::len);
+        size_of::<Self>() + joined + self.cells.iter().map(|cell| size_of::<Cell>() + size(cell)).sum::<usize>()
     }
 }
 
 impl PredictInput {
     pub(super) fn texts(texts: Vec<String>) -> Self {
-        let row = |(number, text)| Ok(InputRow { number, cells: vec![Cell::Text(text)], text: 0 });
+        let row = |(number, text)| Ok(InputRow { number, cells: vec![Cell::Text(text)], joined: None, text: 0 });
         Self {
             columns: vec![Column { name: "text".to_owned(), declared: None }],
             rows: Box::new((1..).zip(texts).map(row)),
@@ -69,7 +83,7 @@ impl PredictInput {
     /// Files, none of which is `output`.
     pub(super) fn files(
         patterns: &[String],
-        text_column: Option<&str>,
+        text: TextColumns<'_>,
         options: &ReadOptions,
         output: Option<&Path>,
     ) -> Result<Self> {
@@ -81,10 +95,10 @@ impl PredictInput {
         let table = Table::open_all(&files, options)?;
         let name = files[0].display().to_string();
         let format = options.format.as_ref().and_then(FormatName::format).or_else(|| FileFormat::of(&files[0]));
-        Self::table(table, &name, format, text_column, ChunkPolicy::Full)
+        Self::table(table, &name, format, text, ChunkPolicy::Full)
     }
 
-    pub(super) fn standard_input(text_column: Option<&str>, options: &ReadOptions) -> Result<Self> {
+    pub(super) fn standard_input(text: TextColumns<'_>, options: &ReadOptions) -> Result<Self> {
         let named = options.format.as_ref().and_then(FormatName::format);
         let format = named.or_else(|| FileFormat::named("plain text")).context("plain text can't be read")?;
         let name = "standard input";
@@ -94,7 +108,7 @@ impl PredictInput {
             return Ok(Self { from_files: true, ..Self::texts(Vec::new()) });
         }
         let table = Table::from_stream(name, format, Box::new(stdin), options)?;
-        Self::table(table, name, Some(format), text_column, ChunkPolicy::Available)
+        Self::table(table, name, Some(format), text, ChunkPolicy::Available)
     }
 
     /// A prepared split, with the names of its labels.
@@ -109,7 +123,7 @@ impl PredictInput {
             let label = examples.label(row).and_then(|label| names.get(label as usize));
             let label = label.map_or(Cell::Missing, |name| Cell::Text(name.clone()));
             let cells = vec![Cell::Text(examples.text(row)?.to_owned()), label];
-            Ok(InputRow { number: row as u64 + 1, cells, text: 0 })
+            Ok(InputRow { number: row as u64 + 1, cells, joined: None, text: 0 })
         });
         let columns = ["text", "label"].map(|name| Column { name: name.to_owned(), declared: None });
         let policy = ChunkPolicy::Full;
@@ -121,35 +135,38 @@ impl PredictInput {
         table: Table,
         name: &str,
         format: Option<&'static FileFormat>,
-        text_column: Option<&str>,
+        text: TextColumns<'_>,
         policy: ChunkPolicy,
     ) -> Result<Self> {
         table.notes().iter().for_each(|note| disk::print_message(format!("note: {name}: {note}")));
         let columns = table.columns().to_vec();
-        let wanted = ColumnRequest { text: text_column, ..ColumnRequest::default() };
-        let text = wanted.choose_text(Path::new(name), &columns)?;
-        let text_name = columns[text].name.clone();
+        let wanted = ColumnRequest { text: text.columns, ..ColumnRequest::default() };
+        let positions = wanted.choose_text(Path::new(name), &columns)?;
+        let names: Vec<String> = positions.iter().map(|&position| columns[position].name.clone()).collect();
         if columns.len() > 1 {
-            disk::print_message(format!("note: {name}: the text is in column {text_name:?}"));
+            let listed = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" and ");
+            disk::print_message(format!("note: {name}: the text is in column {listed}"));
         }
         let paths: Vec<PathBuf> = table.files().iter().map(|file| file.path.clone()).collect();
         let mut rows = table.rows(&(0..columns.len()).collect::<Vec<_>>())?;
-        let mut number = 0;
+        let (mut number, separator) = (0, text.separator.to_owned());
         let rows = std::iter::from_fn(move || {
             let row = rows.next()?;
             number += 1;
             Some(row.map_err(anyhow::Error::from).and_then(|row| {
-                if let other @ (Cell::Integer(_) | Cell::Float(_) | Cell::Bool(_) | Cell::Nested(_)) = &row.cells[text]
-                {
-                    let place = Place { path: paths[rows.file()].clone(), row: row.number, line: row.line };
-                    let reason = format!(
-                        "{}, {}, is not a text (hint: --text-column)",
-                        quoted(&other.to_string()),
-                        other.kind()
-                    );
-                    return Err(TableError::Value { place, column: text_name.clone(), reason }.into());
+                let cells: Vec<Cell> = positions.iter().map(|&position| row.cells[position].clone()).collect();
+                match joined_text(&cells, &separator, is_blank) {
+                    Ok(joined) => {
+                        let joined = joined.filter(|_| positions.len() > 1);
+                        Ok(InputRow { number, joined, cells: row.cells, text: positions[0] })
+                    }
+                    Err(at) => {
+                        let place = Place { path: paths[rows.file()].clone(), row: row.number, line: row.line };
+                        let (found, kind) = (quoted(&cells[at].to_string()), cells[at].kind());
+                        let reason = format!("{found}, {kind}, is not a text (hint: --text-column)");
+                        Err(TableError::Value { place, column: names[at].clone(), reason }.into())
+                    }
                 }
-                Ok(InputRow { number, cells: row.cells, text })
             }))
         });
         Ok(Self { columns, rows: Box::new(rows), policy, from_files: true, format })

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use table::{Cell, ColumnRequest};
+use table::{Cell, ColumnRequest, TEXT_SEPARATOR};
 
 use super::split_tables::refuse_blank;
 use crate::deal::Deal;
 use crate::error::DataError;
 use crate::labeled_table::{self, LabeledTable, SourceFile, TableRequest};
 use crate::labels::{self, Classes, LabelOptions, SplitRows};
-use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED, TEXT_SEPARATOR};
+use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED};
 use crate::loaded::Loaded;
 use crate::record::Split;
 use crate::thousands::listed_sizes;

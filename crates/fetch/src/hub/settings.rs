@@ -7,8 +7,6 @@ use crate::cache::user_cache;
 use crate::error::{FetchError, Result};
 
 const OFFICIAL: &str = "https://huggingface.co";
-/// In the order in which they win, before the file.
-const TOKEN_VARIABLES: [&str; 2] = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
 
 /// How to reach the Hub. [`HubSettings::from_env`] reads what Hugging Face's Python tools read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,13 +89,12 @@ impl HubSettings {
         let offline = text(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
             .is_some_and(|value| matches!(value.to_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"));
         let endpoint = text(&["HF_ENDPOINT"]).unwrap_or_else(|| OFFICIAL.to_owned());
-        Self { endpoint, cache, token, token_source, offline }.checked()
+        Self { endpoint, cache, token, offline }.checked()
     }
 
     /// The Hub's official endpoint with a given cache, without a token.
     pub fn with_cache(cache: impl Into<PathBuf>) -> Self {
-        let token_source = TOKEN_VARIABLES[0].to_owned();
-        Self { endpoint: OFFICIAL.to_owned(), cache: cache.into(), token: None, token_source, offline: false }
+        Self { endpoint: OFFICIAL.to_owned(), cache: cache.into(), token: None, offline: false }
     }
 
     pub(crate) fn checked(mut self) -> Result<Self> {

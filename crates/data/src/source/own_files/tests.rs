@@ -98,13 +98,13 @@ fn a_users_parquet_with_declared_names_and_shards() {
 /// Its labels are numbers whose names only the manifest knows.
 #[test]
 fn prepared_data_is_no_source() {
-    let desk = Desk::new();
-    desk.write("manifest.json", "{}");
-    desk.write("train.arrow", "");
+    let temp = TempDataset::new();
+    temp.write("manifest.json", "{}");
+    temp.write("train.arrow", "");
     let hint = |error: String| error.contains("this data is prepared already (hint: train with --data ");
-    assert!(!hint(desk.load("train.arrow", &DatasetOptions::default()).expect_err("an empty file")));
-    desk.write("audit.json", "{}");
+    assert!(!hint(temp.load("train.arrow", &DatasetOptions::default()).expect_err("an empty file")));
+    temp.write("audit.json", "{}");
     for name in ["train.arrow", "."] {
-        assert!(hint(desk.load(name, &DatasetOptions::default()).expect_err("prepared data")), "{name}");
+        assert!(hint(temp.load(name, &DatasetOptions::default()).expect_err("prepared data")), "{name}");
     }
 }
