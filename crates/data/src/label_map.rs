@@ -17,7 +17,10 @@ pub struct LabelMap(pub Vec<(String, String)>);
 impl LabelMap {
     /// What `--label-map` says: the path of a file, or `VALUE=NAME` pairs with commas between them. A value or a name that
     /// holds one of these characters is in double quotes, with a quote inside it written twice.
-    pub(crate) fn from_flag(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// What is neither, and a file that holds no such rows.
+    pub fn from_flag(text: &str) -> Result<Self, String> {
         let path = Path::new(text);
         if path.is_file() {
             return Self::from_file(path);

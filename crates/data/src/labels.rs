@@ -9,16 +9,21 @@ mod column;
 mod declared_names;
 mod split_rows;
 
+use std::collections::BTreeMap;
+
 use crate::error::DataError;
 use crate::loaded::{Loaded, Places};
 use crate::record::{Record, Split};
 pub(crate) use classes::{Classes, LabelOptions};
+pub(crate) use column::Value;
 pub(crate) use split_rows::{SplitRows, listed};
 
 /// A data set whose labels are class indices.
 #[derive(Debug)]
 pub(crate) struct Labeled {
     pub(crate) names: Vec<String>,
+    /// What the label column holds for each class: a value, and the name of its class.
+    pub(crate) values: BTreeMap<String, String>,
     pub(crate) train: Vec<Record>,
     pub(crate) validation: Vec<Record>,
     pub(crate) test: Vec<Record>,
@@ -28,8 +33,8 @@ pub(crate) struct Labeled {
 
 impl From<Labeled> for Loaded {
     /// The splits with their labels; the caller fills in the rest.
-    fn from(Labeled { names, train, validation, test, places, notes }: Labeled) -> Self {
-        Self { label_names: names, train, validation, test, places, notes, ..Self::default() }
+    fn from(Labeled { names, values, train, validation, test, places, notes }: Labeled) -> Self {
+        Self { label_names: names, label_values: values, train, validation, test, places, notes, ..Self::default() }
     }
 }
 
@@ -54,7 +59,10 @@ pub(crate) fn resolve(mut split_rows: SplitRows, classes: Classes) -> Result<Lab
         refuse_unlearned(&classes, &counts, split, records)?;
     }
     let places = split_rows.places();
-    Ok(Labeled { names: classes.names, train, validation, test, places, notes })
+    let values =
+        classes.values.iter().map(|(value, class)| (value.to_string(), classes.names[*class as usize].clone()));
+    let values = values.collect();
+    Ok(Labeled { names: classes.names, values, train, validation, test, places, notes })
 }
 
 fn refuse_one_class(split_rows: &SplitRows, classes: &Classes, counts: &[usize]) -> Result<(), DataError> {

@@ -7,6 +7,7 @@
 pub mod audit;
 mod deal;
 mod error;
+mod known_labels;
 mod label_map;
 mod labeled_table;
 mod labels;
@@ -16,13 +17,16 @@ pub mod manifest;
 pub mod prepare;
 mod record;
 pub mod sampler;
+mod scored_file;
 pub mod source;
 pub mod store;
 mod thousands;
 
 pub use error::DataError;
+pub use known_labels::KnownLabels;
 pub use label_map::LabelMap;
 pub use load_options::DatasetOptions;
 pub use loaded::{Loaded, Places};
 pub use record::{Record, Split, is_blank};
+pub use scored_file::{ScoredFile, ScoringRequest, tokenize_labeled_files};
 pub use source::{Dataset, SourceChoice};

@@ -22,6 +22,8 @@ pub struct Loaded {
     /// Lower-case hex sha256 of each source file, by file name.
     pub source_sha256: BTreeMap<String, String>,
     pub label_names: Vec<String>,
+    /// What the source's label column holds for each class: a value, and the name of its class. Empty if it has no such column.
+    pub label_values: BTreeMap<String, String>,
     pub train: Vec<Record>,
     /// The validation split; may be empty.
     pub validation: Vec<Record>,

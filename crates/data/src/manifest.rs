@@ -53,6 +53,9 @@ pub struct Manifest {
     /// The most ids a text may have.
     pub max_length: usize,
     pub label_names: Vec<String>,
+    /// What the source's label column held for each class: a value, and the name of its class. Files to be scored are read so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub label_values: BTreeMap<String, String>,
     /// The splits that have rows, by name.
     pub splits: BTreeMap<String, SplitManifest>,
     /// Lower-case hex sha256 of `audit.json`.

@@ -82,6 +82,7 @@ fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
     let fingerprint = fingerprint(&loaded, &model, &tokenizer);
     if let Ok(prepared) = Prepared::open(&output)
         && prepared.manifest.fingerprint == fingerprint
+        && prepared.manifest.label_values == loaded.label_values
         && let Ok(before) = prepared.audit()
         && (before.limits, before.allowed) == (audit.limits, audit.allowed)
     {
@@ -130,6 +131,7 @@ fn write(
         vocab_size: tokenizer.vocab_size(),
         max_length: tokenizer.max_length(),
         label_names: loaded.label_names.clone(),
+        label_values: loaded.label_values.clone(),
         splits,
         audit_sha256: audit.write(staging.path())?,
         notes: loaded.notes.clone(),

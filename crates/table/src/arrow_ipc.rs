@@ -22,7 +22,7 @@ use crate::format::{FileFormat, OpenFile, Opened, RowIter};
 use crate::input::Input;
 use crate::read_options::ReadOptions;
 
-use messages::{Content, Failure, Messages};
+use messages::{Failure, MessageContent, Messages};
 
 pub(crate) const NAME: &str = "Arrow";
 
@@ -118,12 +118,12 @@ fn read(
     let message = messages::header(&bytes)?;
     let version = message.version();
     match messages::content(&message)? {
-        Content::Rows(batch) => {
+        MessageContent::Rows(batch) => {
             let body = messages::body(file, place, &batch)?;
             let schema = messages.schema.clone();
             Ok(Some(read_record_batch(&body, batch, schema, dictionaries, Some(selected), &version)?))
         }
-        Content::Dictionary(dictionary) => {
+        MessageContent::Dictionary(dictionary) => {
             let batch = dictionary.data().ok_or("a dictionary without values")?;
             let body = messages::body(file, place, &batch)?;
             read_dictionary(&body, dictionary, &messages.schema, dictionaries, &version)?;

@@ -3,8 +3,8 @@
 //! Rows are sorted by class, then by file name, numbers in names compared as numbers. The names of all files are held in
 //! memory, their texts one at a time.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::column::Column;
@@ -13,8 +13,10 @@ use crate::error::TableError;
 use crate::format::{FileFormat, OpenFile, Opened, RowIter};
 use crate::input::Input;
 use crate::natural_order::natural_order;
+use crate::read_options::ReadOptions;
 use crate::row::{Cell, Row};
 use crate::text::MAX_RECORD;
+use crate::text_reader::TextReader;
 
 pub(crate) const CLASS_FOLDERS: FileFormat = FileFormat {
     name: "class folders",
@@ -22,7 +24,7 @@ pub(crate) const CLASS_FOLDERS: FileFormat = FileFormat {
     about: "a folder for each class with a `.txt` file for each text, such as `pos/0_9.txt`; the texts in `unsup` have no \
             label",
     matches_folder: Some(matches),
-    open: |input, _| open(&input),
+    open,
     create: None,
 };
 
@@ -68,10 +70,10 @@ fn matches(folder: &Path) -> bool {
     classes >= 2 && !listing.has_table
 }
 
-fn open(input: &Input) -> Result<Opened, TableError> {
-    let folder = input.path();
+fn open(input: Input, options: &ReadOptions) -> Result<Opened, TableError> {
+    let folder = input.path().to_owned();
     let read = |folder: &Path| list(folder).map_err(|error| TableError::io(folder, error));
-    let listing = read(folder)?;
+    let listing = read(&folder)?;
     let (mut classes, mut ignored) = (Vec::new(), listing.texts.len() + listing.others);
     for name in listing.folders {
         let mut inside = read(&folder.join(&name))?;
@@ -97,7 +99,7 @@ fn open(input: &Input) -> Result<Opened, TableError> {
         notes.push(format!("{ignored} other files and folders are not read"));
     }
     let columns = COLUMNS.map(|name| Column { name: name.into(), declared: None }).to_vec();
-    Ok(Opened { columns, file: Box::new(ClassFolders { folder: folder.to_owned(), classes }), notes })
+    Ok(Opened { columns, file: Box::new(ClassFolders { folder, encoding: options.encoding.clone(), classes }), notes })
 }
 
 /// What is in a folder, but for hidden files and what macOS puts into archives.
@@ -133,12 +135,13 @@ fn list(folder: &Path) -> io::Result<Listing> {
 
 struct ClassFolders {
     folder: PathBuf,
+    encoding: Option<String>,
     classes: Vec<TextClass>,
 }
 
 impl OpenFile for ClassFolders {
     fn rows(self: Box<Self>, _: &[Column], selected: &[usize]) -> Result<RowIter, TableError> {
-        let (folder, selected) = (self.folder, selected.to_vec());
+        let (folder, encoding, selected) = (self.folder, self.encoding, selected.to_vec());
         let files = self
             .classes
             .into_iter()
@@ -147,7 +150,7 @@ impl OpenFile for ClassFolders {
         Ok(Box::new(files.map(move |(class, file)| {
             row += 1;
             let cell = |column: &usize| match COLUMNS[*column] {
-                "text" => text(&folder.join(&class).join(&file)).map(Cell::Text),
+                "text" => text(&folder.join(&class).join(&file), encoding.as_deref()).map(Cell::Text),
                 "label" if class == UNLABELED => Ok(Cell::Missing),
                 "label" => Ok(Cell::Text(class.clone())),
                 _ => Ok(Cell::Text(format!("{class}/{file}"))),
@@ -159,31 +162,34 @@ impl OpenFile for ClassFolders {
 }
 
 /// A file's text, without a byte-order mark and without the line end that closes the file.
-fn text(path: &Path) -> Result<String, TableError> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| TableError::io(path, error))?;
-    file.take(MAX_RECORD as u64 + 1).read_to_end(&mut bytes).map_err(|error| TableError::io(path, error))?;
-    if bytes.len() > MAX_RECORD {
-        let reason = format!("longer than {MAX_RECORD} bytes, the most that is read (hint: one file a text)");
-        return Err(TableError::file(path, reason));
+fn text(path: &Path, encoding: Option<&str>) -> Result<String, TableError> {
+    if fs::metadata(path).is_ok_and(|about| about.len() == 0) {
+        return Ok(String::new());
     }
-    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let text = text.strip_suffix(b"\n").map_or(text, |text| text.strip_suffix(b"\r").unwrap_or(text));
-    match std::str::from_utf8(text) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(error) => {
-            let at = text.as_ptr().addr() - bytes.as_ptr().addr() + error.valid_up_to();
-            let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
-            Err(TableError::file(
-                path,
-                format!(
-                    "byte {at} (line {line}): 0x{:02X} is not UTF-8 (hint: from Windows or Latin-1, `iconv -f \
-                     WINDOWS-1252 -t UTF-8 FILE`)",
-                    bytes[at]
-                ),
-            ))
+    let mut reader = TextReader::open(Input::file(path), encoding)?;
+    let mut bytes = Vec::new();
+    loop {
+        reader.fill()?;
+        let piece = reader.window();
+        if piece.is_empty() {
+            break;
+        }
+        bytes.extend_from_slice(piece);
+        if bytes.len() > MAX_RECORD {
+            let reason = format!("longer than {MAX_RECORD} bytes, the most that is read (hint: one file a text)");
+            return Err(TableError::file(path, reason));
+        }
+        let read = piece.len();
+        reader.consume(read);
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| TableError::file(path, "not UTF-8"))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
         }
     }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -252,6 +258,15 @@ mod tests {
             assert!(!matches(tree(&files).path()), "{files:?}");
         }
         assert!(!matches(Path::new("/no/such/folder")));
+    }
+
+    #[test]
+    fn files_are_decoded() {
+        let folder = tree(&[("neg/1.txt", b"caf\xE9"), ("pos/1.txt", b"d\xE9j\xE0 vu")]);
+        let options = ReadOptions { encoding: Some("latin-1".into()), ..ReadOptions::default() };
+        let rows = Table::open(folder.path(), &options).unwrap().rows(&[0]).unwrap();
+        let texts: Vec<String> = rows.map(|row| row.unwrap().cells[0].to_string()).collect();
+        assert_eq!(texts, ["caf\u{E9}", "d\u{E9}j\u{E0} vu"]);
     }
 
     #[test]

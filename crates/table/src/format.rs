@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::column::Column;
+use crate::dialect::Dialect;
 use crate::error::TableError;
 use crate::input::Input;
 use crate::output::Output;
@@ -37,6 +38,11 @@ pub(crate) type RowIter = Box<dyn Iterator<Item = Result<Row, TableError>> + Sen
 pub(crate) trait OpenFile: Send {
     /// The cells of the selected columns, which are positions in `columns`.
     fn rows(self: Box<Self>, columns: &[Column], selected: &[usize]) -> Result<RowIter, TableError>;
+
+    /// How the file is written, of formats that have dialects.
+    fn dialect(&self) -> Option<Dialect> {
+        None
+    }
 }
 
 /// Writes rows in one format.

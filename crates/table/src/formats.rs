@@ -18,6 +18,11 @@ impl FileFormat {
         FORMATS.iter().find(|format| format.matches_folder.is_some_and(|matches| matches(folder)))
     }
 
+    /// Whether files of this format compress their own content, so that `.gz` would add nothing and prevent seeking.
+    pub(crate) fn is_compressed(&self) -> bool {
+        ["Parquet", "Arrow"].contains(&self.name)
+    }
+
     /// The format of this name, in any case.
     pub fn named(name: &str) -> Option<&'static Self> {
         FORMATS.iter().find(|format| format.name.eq_ignore_ascii_case(name))
@@ -26,6 +31,11 @@ impl FileFormat {
     /// `CSV, TSV, JSONL or Parquet`.
     pub fn names() -> String {
         alternatives(FORMATS.iter().filter(|format| !format.endings.is_empty()).map(|format| format.name.to_owned()))
+    }
+
+    /// Whether tables can be written in it.
+    pub fn is_written(&self) -> bool {
+        self.create.is_some()
     }
 
     /// The names of the formats in which tables are written.

@@ -66,7 +66,7 @@ fn explain(json: &[u8], error: &serde_json::Error, is_line: bool) -> JsonFault {
     let rest = json.get(at..).unwrap_or_default();
     let fault = |reason: &str, hint| JsonFault { at, reason: reason.to_owned(), hint };
     if error.is_eof() && is_line {
-        let hint = "is the file cut off? an object over several lines: `jq -c . FILE > FILE.jsonl`";
+        let hint = "is the file cut off? an object over several lines is read from a .json file";
         return fault("the line ends before the object does", hint);
     }
     if error.is_eof() && !matches!(json.first(), Some(b'{' | b'[' | b'"')) {

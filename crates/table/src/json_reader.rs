@@ -3,24 +3,23 @@
 //! Only the structure around the values is parsed here. A value is taken as bytes, up to the bracket that closes it, and
 //! serde_json parses those; so no more than one value is in memory.
 
-use std::io::BufRead;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::TableError;
 use crate::json_object::{JsonFault, fault_within, start};
 use crate::text::MAX_RECORD;
+use crate::text_reader::TextReader;
 
 /// A file, read up to some place in it.
 pub(crate) struct JsonReader {
-    path: PathBuf,
-    reader: Box<dyn BufRead + Send>,
+    reader: TextReader,
     place: JsonPlace,
 }
 
 /// A place in a file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JsonPlace {
-    /// Bytes before it.
+    /// Bytes of UTF-8 before it.
     pub(crate) offset: u64,
     /// From 1.
     pub(crate) line: u64,
@@ -34,13 +33,18 @@ pub(crate) struct JsonText {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl JsonPlace {
+    pub(crate) const START: Self = Self { offset: 0, line: 1, column: 1 };
+}
+
 impl JsonReader {
-    pub(crate) fn new(path: &Path, reader: Box<dyn BufRead + Send>) -> Self {
-        Self { path: path.to_owned(), reader, place: JsonPlace { offset: 0, line: 1, column: 1 } }
+    /// A reader whose text starts at this place of the file.
+    pub(crate) fn new(reader: TextReader, place: JsonPlace) -> Self {
+        Self { reader, place }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.reader.path()
     }
 
     pub(crate) fn place(&self) -> JsonPlace {
@@ -138,6 +142,14 @@ impl JsonReader {
     /// The bytes of the value that starts here, or of what stands here instead of one. Only a parser can tell whether they
     /// are JSON.
     pub(crate) fn value(&mut self) -> Result<JsonText, TableError> {
+        self.value_or(&format!(
+            "a value of more than {MAX_RECORD} bytes, the most that is read (hint: is a quote or a bracket missing? rows \
+             further inside: `jq '.FIELD.FIELD' FILE`)"
+        ))
+    }
+
+    /// As [`value`](Self::value), with other words for one that is too long.
+    pub(crate) fn value_or(&mut self, too_long: &str) -> Result<JsonText, TableError> {
         let place = self.place;
         let mut bytes = Vec::new();
         let mut end = ValueEnd::default();
@@ -154,13 +166,7 @@ impl JsonReader {
                 if let Some(fault) = fault_within(&text.bytes) {
                     return Err(self.fault(&text, "not JSON", &fault));
                 }
-                return Err(self.refused_at(
-                    place,
-                    &format!(
-                        "a value of more than {MAX_RECORD} bytes, the most that is read (hint: is a quote or a bracket \
-                     missing? rows further inside: `jq '.FIELD.FIELD' FILE`)"
-                    ),
-                ));
+                return Err(self.refused_at(place, too_long));
             }
             if over && bytes.is_empty() {
                 return Err(match self.skip_blank()? {
@@ -184,7 +190,7 @@ impl JsonReader {
 
     /// Refuses what stands at another place.
     pub(crate) fn refused_at(&self, JsonPlace { line, column, .. }: JsonPlace, reason: &str) -> TableError {
-        TableError::Line { path: self.path.clone(), line, reason: format!("column {column}: {reason}") }
+        TableError::Line { path: self.path().to_owned(), line, reason: format!("column {column}: {reason}") }
     }
 
     /// Refuses a value in which the parser stopped; `what` says what it is instead: `not a JSON object`.
@@ -196,7 +202,7 @@ impl JsonReader {
             None => text.place.column + before.len() as u64,
         };
         let reason = format!("{what}, column {column}: {} (hint: {})", fault.reason, fault.hint);
-        TableError::Line { path: self.path.clone(), line: text.place.line + newlines, reason }
+        TableError::Line { path: self.path().to_owned(), line: text.place.line + newlines, reason }
     }
 
     fn cut_off(&self) -> TableError {
@@ -210,16 +216,14 @@ impl JsonReader {
     }
 
     fn fill(&mut self) -> Result<&[u8], TableError> {
-        let path = &self.path;
-        self.reader.fill_buf().map_err(|error| TableError::io(path, error))
+        self.reader.fill()?;
+        Ok(self.reader.window())
     }
 
     fn consume(&mut self, count: usize) {
-        // The bytes are there: whoever consumes them has seen them.
-        let piece = self.reader.fill_buf().unwrap_or_default();
-        let piece = &piece[..count.min(piece.len())];
-        self.place.line += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
-        match piece.iter().rposition(|byte| *byte == b'\n') {
+        let piece = &self.reader.window()[..count];
+        self.place.line += memchr::memchr_iter(b'\n', piece).count() as u64;
+        match memchr::memrchr(b'\n', piece) {
             Some(newline) => self.place.column = (piece.len() - newline) as u64,
             None => self.place.column += piece.len() as u64,
         }

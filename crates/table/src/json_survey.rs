@@ -45,8 +45,8 @@ pub(crate) enum JsonLayout {
     ArrayUnder(usize),
     /// Each member is a column.
     Columns,
-    /// The object is the only row.
-    OneRow,
+    /// The object is a row.
+    Objects,
 }
 
 /// Reads through the object that starts here. Each value within a member is held in memory, but no two at once.
@@ -68,6 +68,22 @@ pub(crate) fn members(reader: &mut JsonReader) -> Result<Vec<JsonMember>, TableE
         members.push(JsonMember { name, kind: skip_member(reader)?, place });
     }
     Ok(members)
+}
+
+/// Goes on to the array under a member of the object that starts here.
+pub(crate) fn find_array(reader: &mut JsonReader, field: &str) -> Result<(), TableError> {
+    reader.enter();
+    let mut first = true;
+    while reader.item(b'}', std::mem::take(&mut first))? {
+        if reader.name()? != field {
+            skip_member(reader)?;
+        } else if reader.skip_blank()? == Some(b'[') {
+            return Ok(());
+        } else {
+            return Err(reader.refused(&format!("the field {} is not an array (hint: --json-field)", quoted(field))));
+        }
+    }
+    Err(TableError::file(reader.path(), format!("the field {} is not there (hint: --json-field)", quoted(field))))
 }
 
 /// Passes over a member's value.
@@ -134,7 +150,7 @@ impl JsonLayout {
             };
         }
         if members.is_empty() || members.iter().any(|member| member.kind == MemberKind::Value) {
-            return Ok(Self::OneRow);
+            return Ok(Self::Objects);
         }
         columns(members)
     }

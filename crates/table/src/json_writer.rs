@@ -19,29 +19,29 @@ struct JsonWriter {
     output: BufWriter<Output>,
     /// The names as JSON, in the columns' order.
     names: Vec<String>,
-    layout: Layout,
+    layout: JsonForm,
     /// The row that is being written; kept for its capacity.
     row: String,
     rows: u64,
 }
 
 #[derive(PartialEq)]
-enum Layout {
+enum JsonForm {
     Lines,
     Array,
 }
 
 /// Begins JSON lines.
 pub(crate) fn lines(output: Output, columns: &[Column]) -> io::Result<Box<dyn WriteRows>> {
-    begin(output, columns, Layout::Lines)
+    begin(output, columns, JsonForm::Lines)
 }
 
 /// Begins an array of objects.
 pub(crate) fn array(output: Output, columns: &[Column]) -> io::Result<Box<dyn WriteRows>> {
-    begin(output, columns, Layout::Array)
+    begin(output, columns, JsonForm::Array)
 }
 
-fn begin(output: Output, columns: &[Column], layout: Layout) -> io::Result<Box<dyn WriteRows>> {
+fn begin(output: Output, columns: &[Column], layout: JsonForm) -> io::Result<Box<dyn WriteRows>> {
     let mut seen = HashSet::new();
     if let Some(twice) = columns.iter().find(|column| !seen.insert(&column.name)) {
         let name = quoted(&twice.name);
@@ -57,9 +57,9 @@ impl WriteRows for JsonWriter {
     fn write(&mut self, cells: &[Cell]) -> io::Result<()> {
         self.row.clear();
         self.row.push_str(match (&self.layout, self.rows) {
-            (Layout::Lines, _) => "{",
-            (Layout::Array, 0) => "[\n{",
-            (Layout::Array, _) => ",\n{",
+            (JsonForm::Lines, _) => "{",
+            (JsonForm::Array, 0) => "[\n{",
+            (JsonForm::Array, _) => ",\n{",
         });
         for (at, (name, cell)) in self.names.iter().zip(cells).enumerate() {
             if at > 0 {
@@ -69,7 +69,7 @@ impl WriteRows for JsonWriter {
             self.row.push(':');
             push(&mut self.row, cell).map_err(|error| invalid(format!("row {}, {name}: {error}", self.rows + 1)))?;
         }
-        self.row.push_str(if self.layout == Layout::Lines { "}\n" } else { "}" });
+        self.row.push_str(if self.layout == JsonForm::Lines { "}\n" } else { "}" });
         self.rows += 1;
         self.output.write_all(self.row.as_bytes())
     }
@@ -79,7 +79,7 @@ impl WriteRows for JsonWriter {
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<Output> {
-        if self.layout == Layout::Array {
+        if self.layout == JsonForm::Array {
             self.output.write_all(if self.rows == 0 { b"[]\n" } else { b"\n]\n" })?;
         }
         self.output.into_inner().map_err(io::IntoInnerError::into_error)

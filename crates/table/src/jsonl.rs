@@ -17,7 +17,7 @@ pub(crate) const JSON_LINES: FileFormat = FileFormat {
     endings: &["jsonl", "ndjson"],
     about: "one object a line; the first one names the columns",
     matches_folder: None,
-    open: |input, options| open(&input, options),
+    open,
     create: Some(json_writer::lines),
 };
 
@@ -30,14 +30,15 @@ struct JsonLinesFile {
 }
 
 /// Blank lines hold no row. The first object names the columns.
-pub(crate) fn open(input: &Input, _: &ReadOptions) -> Result<Opened, TableError> {
-    let path = input.path();
-    let lines = Lines::open(path, MAX_RECORD)?;
-    let mut file = JsonLinesFile { path: path.to_owned(), lines, first: None, row: 0 };
+fn open(input: Input, options: &ReadOptions) -> Result<Opened, TableError> {
+    let path = input.path().to_owned();
+    let mut lines = Lines::of(input, MAX_RECORD, options.encoding.as_deref())?;
+    let notes = lines.take_notes();
+    let mut file = JsonLinesFile { path: path.clone(), lines, first: None, row: 0 };
     let Some(first) = file.object()? else { return Err(TableError::file(path, "only blank lines")) };
     let columns = first.1.iter().map(|(name, _)| Column { name: name.clone(), declared: None }).collect();
     file.first = Some(first);
-    Ok(Opened { columns, file: Box::new(file), notes: Vec::new() })
+    Ok(Opened { columns, file: Box::new(file), notes })
 }
 
 impl OpenFile for JsonLinesFile {

@@ -32,11 +32,16 @@ mod catch_panic;
 mod class_folders;
 mod column;
 mod column_request;
+mod compression;
 mod csv;
+mod csv_writer;
+mod dialect;
+mod encoding;
 mod error;
 mod excerpt;
 mod format;
 mod formats;
+mod header;
 mod input;
 mod json;
 mod json_columns;
@@ -51,18 +56,24 @@ mod output;
 mod pages;
 mod parquet;
 mod patterns;
+mod quotes;
 mod read_options;
+mod records;
 mod row;
 mod saved_dataset;
 mod several_files;
+mod signatures;
+mod swallowed;
 mod table_writer;
 mod text;
+mod text_reader;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use column::{Column, DeclaredType, ValueType};
 pub use column_request::{ChosenColumns, ColumnRequest, SEVERAL_LABELS};
+pub use dialect::Dialect;
 pub use error::{Place, TableError};
 pub use excerpt::{excerpt, quoted};
 pub use format::FileFormat;
@@ -73,6 +84,7 @@ pub use saved_dataset::dataset_dict_splits;
 pub use table_writer::TableWriter;
 pub use text::Lines;
 
+use compression::Compression;
 use input::Input;
 use several_files::LaterFiles;
 
@@ -165,6 +177,11 @@ impl Table {
         &self.notes
     }
 
+    /// How a CSV or TSV file is written; `None` of other formats.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.file.dialect()
+    }
+
     /// The columns, in the file's order; of JSON those of the first object.
     pub fn columns(&self) -> &[Column] {
         &self.columns
@@ -218,9 +235,18 @@ impl Iterator for Rows {
     }
 }
 
-/// The ending of a file's name in lower case; empty where it has none.
+/// The ending of a file's name in lower case, before that of a compression (`csv` of `a.csv.gz`); empty where it has none.
 pub fn ending(path: &Path) -> String {
-    path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default()
+    let lower = |path: &Path| path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    let inner = Compression::of_name(path).and_then(|_| lower(&path.with_extension("")));
+    inner.or_else(|| lower(path)).unwrap_or_default()
+}
+
+/// The name of a file without its ending, and that of a compression.
+pub fn stem(path: &Path) -> Option<String> {
+    let inner = path.with_extension("");
+    let path = if Compression::of_name(path).is_some() { &inner } else { path };
+    Some(path.file_stem()?.to_str()?.to_owned())
 }
 
 #[cfg(test)]

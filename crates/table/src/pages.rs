@@ -26,14 +26,20 @@ const HEADER: u64 = 4096;
 /// The deepest nesting of a header's structs. Real ones have 3.
 const MAX_DEPTH: usize = 16;
 
-/// The unpacked size of the largest page of the columns in `mask`, or the page that claims too much.
+/// The most bytes of pages that a row of the columns in `mask` may need. Of a column with lists it is the largest page, for
+/// how many of its values are a row's isn't known here; of the others a row's part of a page.
 ///
 /// # Errors
 /// Such a page, and a header that can't be read where a column has bytes left: the library reads the same headers.
-pub(crate) fn largest(mut file: &File, about: &ParquetMetaData, mask: &ProjectionMask) -> Result<u64, ParquetError> {
-    let mut largest = 0;
+pub(crate) fn largest_row(
+    mut file: &File,
+    about: &ParquetMetaData,
+    mask: &ProjectionMask,
+) -> Result<u64, ParquetError> {
+    let mut columns = vec![0; about.file_metadata().schema_descr().num_columns()];
     for (number, group) in about.row_groups().iter().enumerate() {
-        for (_, column) in group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf)) {
+        for (leaf, column) in group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf)) {
+            let has_lists = column.column_descr().max_rep_level() > 0;
             let (mut at, length) = column.byte_range();
             let end = at.saturating_add(length);
             let (mut packed, mut unpacked, mut values) = (0_u64, 0_u64, 0_u64);
@@ -57,13 +63,16 @@ pub(crate) fn largest(mut file: &File, about: &ParquetMetaData, mask: &Projectio
                         page.unpacked
                     )));
                 }
-                largest = largest.max(page.unpacked);
+                let row = if has_lists { page.unpacked } else { page.unpacked.div_ceil(page.values.max(1)) };
+                // A dictionary has no rows of its own.
+                if let Some(largest) = columns.get_mut(leaf).filter(|_| has_lists || page.values > 0) {
+                    *largest = row.max(*largest);
+                }
                 packed = packed.saturating_add(page.packed);
                 unpacked = unpacked.saturating_add(page.unpacked);
                 values = values.saturating_add(page.values);
                 at = at.saturating_add(page.header).saturating_add(page.packed);
             }
-            let has_lists = column.column_descr().max_rep_level() > 0;
             let most = MAX_LISTED.saturating_add(unpacked.saturating_mul(MAX_LISTED_RATIO));
             if has_lists && (values > most || unpacked > MAX_LISTS.saturating_add(packed.saturating_mul(MAX_RATIO))) {
                 return Err(ParquetError::General(format!(
@@ -73,7 +82,7 @@ pub(crate) fn largest(mut file: &File, about: &ParquetMetaData, mask: &Projectio
             }
         }
     }
-    Ok(largest)
+    Ok(columns.into_iter().fold(0, u64::saturating_add))
 }
 
 #[derive(Debug, PartialEq)]

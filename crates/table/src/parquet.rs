@@ -1,8 +1,9 @@
 //! Parquet, as the Hub keeps data sets: one file or shard, some of its columns.
 //!
 //! Files are untrusted. What the footer claims is checked against the file's length before a page is read, and so are
-//! the unpacked sizes of pages and the total size of rows. Batches are small, a text is bounded, and a panic of the
-//! library on malformed bytes becomes an error.
+//! the unpacked sizes of pages, the number of values in lists and the total size of rows. Batches are small and refer to the
+//! texts in their pages, a row group of any size is read page by page, a value is bounded, and a panic of the library on
+//! malformed bytes becomes an error.
 
 mod writer;
 
@@ -26,15 +27,15 @@ use crate::format::{FileFormat, OpenFile, Opened, RowIter};
 use crate::input::Input;
 use crate::pages;
 use crate::read_options::ReadOptions;
-use crate::text::LFS_POINTER;
+use crate::signatures::LFS_POINTER;
 
 const NAME: &str = "Parquet";
 const MAGIC: &[u8] = b"PAR1";
 /// The footer's length and the mark, at the end of the file.
 const TRAILER: u64 = 8;
 const BATCH_ROWS: usize = 1024;
-/// The most that a batch's texts may take. Each row may repeat all of the longest page, its dictionary for one.
-const BATCH_BYTES: u64 = 256 << 20;
+/// The most that the pages of a batch may take, those at its ends and dictionaries aside.
+const BATCH_BYTES: u64 = 32 << 20;
 
 pub(crate) const PARQUET: FileFormat = FileFormat {
     name: NAME,
@@ -115,8 +116,8 @@ impl OpenFile for ParquetFile {
         let mut reader = without_panic(&path, NAME, || {
             let footer = metadata.metadata();
             let mask = ProjectionMask::roots(footer.file_metadata().schema_descr(), selected.iter().copied());
-            let largest = pages::largest(&file, footer, &mask).map_err(|error| unreadable(&path, error))?;
-            let batch_rows = BATCH_ROWS.min((BATCH_BYTES / largest.max(1)) as usize).max(1);
+            let row_bytes = pages::largest_row(&file, footer, &mask).map_err(|error| unreadable(&path, error))?;
+            let batch_rows = BATCH_ROWS.min((BATCH_BYTES / row_bytes.max(1)) as usize).max(1);
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
             let reader = builder.with_projection(mask).with_batch_size(batch_rows).build();
             reader.map_err(|error| unreadable(&path, error))

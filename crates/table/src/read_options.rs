@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::encoding;
 use crate::format::FileFormat;
 
 /// Flags of every command that reads a user's file. What isn't given is detected, and reported by [`Table::notes`].
@@ -13,7 +14,7 @@ pub struct ReadOptions {
         "Format of the file, whatever its name ends in: {}", FileFormat::names()))]
     pub format: Option<FormatName>,
     /// Character encoding of a text file, such as windows-1252 [default: UTF-8, or what its byte-order mark names]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = encoding::name)]
     pub encoding: Option<String>,
     /// Separator of a CSV file's fields: one character, or tab [default: detected]
     #[arg(long, value_name = "CHARACTER", value_parser = separator)]

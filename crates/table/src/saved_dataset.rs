@@ -18,8 +18,8 @@ use crate::error::TableError;
 use crate::excerpt::{listed, quoted};
 use crate::format::{FileFormat, OpenFile, Opened, RowIter};
 use crate::input::Input;
+use crate::input::open_regular;
 use crate::read_options::ReadOptions;
-use crate::text::open_regular;
 
 const STATE: &str = "state.json";
 const INFO: &str = "dataset_info.json";

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use disk::StagedFile;
 
 use crate::column::Column;
+use crate::compression::Compression;
 use crate::error::TableError;
 use crate::format::{FileFormat, WriteRows};
 use crate::formats;
@@ -20,14 +21,19 @@ pub struct TableWriter {
 }
 
 impl TableWriter {
-    /// Begins a file in the format of its name's ending. Column types that aren't declared are text in formats that need
+    /// Begins a file in the format of its name's ending, compressed if `.gz` or `.zst` follows it. Column types that aren't declared are text in formats that need
     /// a type.
     ///
     /// # Errors
     /// An ending of no format that is written, and a folder that can't be written to.
     pub fn create(path: &Path, columns: &[Column]) -> Result<Self, TableError> {
         let format = FileFormat::of(path).ok_or_else(|| formats::unknown(path))?;
+        if let (Some(compression), true) = (Compression::of_name(path), format.is_compressed()) {
+            let reason = format!("{} is compressed inside (hint: leave out .{})", format.name, compression.ending());
+            return Err(TableError::file(path, reason));
+        }
         let output = Output::File(StagedFile::create(path)?);
+        let output = output.compressed(path).map_err(|error| TableError::io(path, error))?;
         Self::begin(path, format, output, columns)
     }
 
@@ -79,9 +85,9 @@ impl TableWriter {
     /// As [`write`](Self::write).
     pub fn finish(self) -> Result<(), TableError> {
         let io = |error| TableError::io(&self.path, error);
-        match self.rows.finish().map_err(io)? {
+        match self.rows.finish().and_then(Output::completed).map_err(io)? {
             Output::File(file) => Ok(file.publish()?),
-            Output::Stream(mut stream) => stream.flush().map_err(io),
+            mut stream => stream.flush().map_err(io),
         }
     }
 }

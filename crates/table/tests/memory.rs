@@ -1,11 +1,17 @@
-//! Row 9 of the list of faults: a field of 100 MB is refused, in a process that isn't allowed to hold it.
+//! Row 9 of the list of faults: a field of 100 MB is refused, in a process that isn't allowed to hold it. In the same process
+//! tables of 100 MB are read whose rows are small, however their writer grouped them.
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringArray, StringDictionaryBuilder};
+use arrow::datatypes::Int32Type;
+use arrow::ipc::writer::FileWriter;
+use parquet::arrow::ArrowWriter;
 use table::{ReadOptions, Table, TableError};
 
 /// Size of the field.
@@ -89,6 +95,44 @@ fn json_of_100_mb_is_streamed_in_little_memory() {
         let said = read_in_limited_process(&path);
         assert!(said.contains(&format!("\n{rows} rows")), "{name}: {said}");
         std::fs::remove_file(path).expect("removed");
+    }
+}
+
+/// A batch of 100 rows of a megabyte each, or one whose lists repeat one text of a megabyte.
+fn columns(folder: &Path, name: &str, column: ArrayRef) -> PathBuf {
+    let path = folder.join(name);
+    let batch = RecordBatch::try_from_iter([("text", column)]).expect("a batch");
+    let file = File::create(&path).expect("a file");
+    if name.ends_with("parquet") {
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+        writer.write(&batch).expect("written");
+        assert_eq!(writer.close().expect("closed").num_row_groups(), 1);
+    } else {
+        let mut writer = FileWriter::try_new(file, &batch.schema()).expect("a writer");
+        writer.write(&batch).expect("written");
+        writer.finish().expect("closed");
+    }
+    path
+}
+
+#[test]
+fn a_table_in_one_row_group_is_read_in_little_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let long = "x".repeat(1 << 20);
+    let rows: ArrayRef = Arc::new(StringArray::from_iter_values((0..100).map(|row| format!("{row} {long}"))));
+    for name in ["large.parquet", "large.arrow"] {
+        let said = read_in_limited_process(&columns(folder.path(), name, Arc::clone(&rows)));
+        assert!(said.contains("100 rows"), "{name}: {said}");
+    }
+    // Three times a hundred megabytes, if each text were a copy.
+    let mut words = ListBuilder::new(StringDictionaryBuilder::<Int32Type>::new());
+    (0..300).for_each(|_| words.values().append_value(&long));
+    words.append(true);
+    let words: ArrayRef = Arc::new(words.finish());
+    for name in ["repeated.parquet", "repeated.arrow"] {
+        let said = read_in_limited_process(&columns(folder.path(), name, Arc::clone(&words)));
+        let expected = "row 1, column \"text\": a value of 4194";
+        assert!(said.contains("refused: ") && said.contains(expected), "{name}: {said}");
     }
 }
 

@@ -14,6 +14,7 @@ import datasets
 import pandas
 import pyarrow
 import pyarrow.feather
+import pyarrow.parquet
 
 datasets.disable_progress_bars()
 
@@ -75,6 +76,13 @@ def write(folder):
     for name in ["lz4", "zstd", "uncompressed"]:
         frame.to_feather(folder / f"{name}.feather", compression=name)
         add(f"{name}.feather")
+
+    schema = pyarrow.Schema.from_pandas(frame)
+    whole = pyarrow.Table.from_pandas(frame, schema=schema)
+    with pyarrow.parquet.ParquetWriter(folder / "empty_groups.parquet", schema) as writer:
+        for part in [whole.slice(0, 0), whole, whole.slice(0, 0)]:
+            writer.write_table(part)
+    add("empty_groups.parquet")
 
     table = pyarrow.table(
         {

@@ -13,6 +13,7 @@ fn loaded(train: &[(&str, u32)], validation: &[(&str, u32)], test: &[(&str, Opti
         license: String::new(),
         source_sha256: Default::default(),
         label_names: vec!["negative".into(), "positive".into()],
+        label_values: BTreeMap::new(),
         train: labeled(train),
         validation: labeled(validation),
         test: test.iter().map(|(text, label)| Record { text: text.to_string(), label: *label }).collect(),

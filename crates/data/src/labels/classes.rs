@@ -41,7 +41,7 @@ fn refuse_duplicates(LabelMap(pairs): &LabelMap) -> Result<(), DataError> {
 /// Label names and the value of each.
 pub(crate) struct Classes {
     pub(super) names: Vec<String>,
-    values: BTreeMap<Value, u32>,
+    pub(super) values: BTreeMap<Value, u32>,
     /// The mapping was given, so that another value is an error of its own.
     given: bool,
     /// The class names of each file that declares some.

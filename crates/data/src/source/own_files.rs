@@ -7,9 +7,11 @@ use table::{FileFormat, READ_FLAGS, ReadOptions, Table, dataset_dict_splits, end
 
 use super::split_files::{LoadedFiles, SplitFiles, split_names};
 use super::{digests, treebank};
+use crate::audit::AUDIT;
 use crate::error::DataError;
 use crate::load_options::DatasetOptions;
 use crate::loaded::Loaded;
+use crate::manifest::MANIFEST;
 use crate::record::Split;
 
 /// The flags that files of the user take, of those that not all data sets take, beside those of reading any file.
@@ -54,6 +56,7 @@ struct Found {
 
 /// The files at a path, and the split that each is.
 fn find(path: &Path, options: &DatasetOptions) -> Result<Found, DataError> {
+    refuse_prepared(path)?;
     let given = [(Split::Validation, &options.validation_file), (Split::Test, &options.test_file)];
     let is_pattern = !path.exists() && path.to_str().is_some_and(|path| path.contains(['*', '?', '[']));
     if !path.is_dir() || is_table(path, &options.read) {
@@ -78,6 +81,19 @@ fn find(path: &Path, options: &DatasetOptions) -> Result<Found, DataError> {
         return Err(DataError::content(path, "this folder is the treebank (hint: --dataset sst2 --source DIR)"));
     }
     in_folder(path, options)
+}
+
+/// Prepared data has its labels as numbers, and their names elsewhere.
+fn refuse_prepared(path: &Path) -> Result<(), DataError> {
+    let folder = match path.parent() {
+        Some(folder) if ending(path) == "arrow" => folder,
+        _ => path,
+    };
+    if [MANIFEST, AUDIT].iter().all(|name| folder.join(name).is_file()) {
+        let reason = format!("this data is prepared already (hint: train with --data {})", folder.display());
+        return Err(DataError::content(path, reason));
+    }
+    Ok(())
 }
 
 /// The paths that patterns stand for.

@@ -108,6 +108,7 @@ fn audits() {
         license: String::new(),
         source_sha256: Default::default(),
         label_names: vec!["negative".into(), "positive".into()],
+        label_values: std::collections::BTreeMap::new(),
         train: vec![record("a fine film", Some(1)), record("A fine  film", Some(0)), record("dull", Some(0))],
         validation: vec![record("a fine film", Some(1))],
         test: vec![record("Dull", None)],

@@ -117,7 +117,7 @@ fn numbers_and_booleans() {
         &[Cell::Float(0.5), Cell::Float(-2.0)],
     );
     check(Arc::new(Float64Array::from(vec![0.1])), true, ValueType::Float, &[Cell::Float(0.1)]);
-    let half = Float16Array::from_iter_values([arrow::datatypes::ArrowNativeType::usize_as(0)].into_iter());
+    let half = Float16Array::from_iter_values([arrow::datatypes::ArrowNativeType::usize_as(0)]);
     check(Arc::new(half), true, ValueType::Float, &[Cell::Float(0.0)]);
     check(
         Arc::new(BooleanArray::from(vec![true, false])),

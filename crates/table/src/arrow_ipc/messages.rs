@@ -16,7 +16,7 @@ use arrow::ipc::{
 };
 
 use crate::excerpt::quoted;
-use crate::text::LFS_POINTER;
+use crate::signatures::LFS_POINTER;
 
 /// The start and the end of the file form.
 const MAGIC: &[u8] = b"ARROW1";
@@ -62,7 +62,7 @@ pub(super) struct MessagePlace {
     body_length: u64,
 }
 
-pub(super) enum Content<'a> {
+pub(super) enum MessageContent<'a> {
     Rows(RecordBatch<'a>),
     Dictionary(DictionaryBatch<'a>),
 }
@@ -200,11 +200,11 @@ pub(super) fn header(bytes: &[u8]) -> Result<Message<'_>, Failure> {
     root_as_message(bytes).map_err(|error| format!("a message's header: {error}").into())
 }
 
-pub(super) fn content<'a>(message: &Message<'a>) -> Result<Content<'a>, Failure> {
+pub(super) fn content<'a>(message: &Message<'a>) -> Result<MessageContent<'a>, Failure> {
     let unknown = || format!("a message of an unexpected kind, {:?}", message.header_type());
     match message.header_type() {
-        MessageHeader::RecordBatch => message.header_as_record_batch().map(Content::Rows),
-        MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().map(Content::Dictionary),
+        MessageHeader::RecordBatch => message.header_as_record_batch().map(MessageContent::Rows),
+        MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().map(MessageContent::Dictionary),
         _ => None,
     }
     .ok_or_else(|| unknown().into())
@@ -263,8 +263,8 @@ pub(super) fn body(file: &File, place: MessagePlace, batch: &RecordBatch<'_>) ->
 /// A large body as the system pages it in, so that it need not fit into memory.
 fn mapped(file: &File, place: MessagePlace) -> Result<Buffer, Failure> {
     let length = usize::try_from(place.body_length).map_err(|_| "a body larger than memory can address")?;
-    // SAFETY: the map is read only. Who shortens the file meanwhile ends this process, as with every mapped data set; who
-    // overwrites it may change a text after it was checked, and is told so by `datasets` too.
+    // SAFETY: the map is only read. A process that writes to the file at the same time can change a text after it was
+    // checked, or end this process by cutting the file off; a copy, which would be safe from that, may not fit into memory.
     let map = unsafe { memmap2::MmapOptions::new().offset(place.body).len(length).map(file) }.map_err(Failure::Io)?;
     Ok(Buffer::from(bytes::Bytes::from_owner(map)))
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::tests::{refused, rows_of};
-use crate::{Cell, Column, ReadOptions, Table, TableError, TableWriter};
+use crate::{Cell, Column, FileFormat, ReadOptions, Row, Table, TableError, TableWriter};
 
 struct Shelf(TempDir);
 
@@ -59,6 +59,7 @@ fn rows_are_found_in_every_layout() {
         // Lines, as a file of this ending was read before.
         ("{\"text\":\"a\",\"x\":[{}]}\n\n{\"text\":\"b\",\"x\":1}\n", "text|x / 1:a|[{}] / 3:b|1"),
         ("{\"text\": \"a\", \"label\": [\"x\"]}", "text|label / 1:a|[\"x\"]"),
+        ("{\n  \"text\": \"a\"\n}\n{\n  \"text\": \"b\"\n}", "text / 1:a / 4:b"),
         // An array under a field, also behind others and before others.
         (
             "{\"version\": \"1\", \"tags\": [\"a\", [{}]], \"data\": [\n{\"text\": \"a\"},\n{\"text\": \"b\"}], \"n\": {\"k\": [1]}}\n",
@@ -107,7 +108,11 @@ fn the_field_is_chosen_by_flag() {
         (several, "n", "the field \"n\" is not an array of objects; fields that are: \"train\", \"test\""),
         (several, "dev", "the field \"dev\" is not there; fields that are: \"train\", \"test\""),
         ("[{\"text\": \"a\"}]", "data", "an array, not an object with a field \"data\" (hint: omit --json-field)"),
-        ("{\"data\":[{}]}\n{\"data\":[{}]}\n", "data", "several objects, one a row; --json-field is for a file of one"),
+        (
+            "{\"data\":[{}]}\n{\"data\":[{}]}\n",
+            "data",
+            "line 2: column 1: --json-field is for a file of one object, here",
+        ),
     ] {
         let message = shelf.read_with(content, &options(field)).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
@@ -159,7 +164,13 @@ fn what_is_no_table_is_refused_with_its_place_and_a_hint() {
         ),
         ("[{\"text\": \"a\"}]\n\n[{\"text\": \"b\"}]", "line 3: column 1: more behind the rows"),
         ("[{\"text\": \"a\"}]\n{\"text\": \"b\"}\n", "line 2: column 1: more behind the rows"),
-        ("{\"data\": [{\"a\": 1}]}\n,", "line 2: column 1: more behind the object (hint: several objects are an array"),
+        ("{\"data\": [{\"a\": 1}]}\n,", "line 2: column 1: a comma behind an object (hint: an array is in [ and ])"),
+        ("{\"text\": \"a\"}\n7\n", "line 2: column 1: row 2 is not an object; it starts with \"7\""),
+        (
+            "{\"text\": \"a\"}\n{\"text\": \"b\"\n{\"text\": \"c\"}\n",
+            "line 3: row 2 is not a JSON object, column 1: expected `,` or `}`",
+        ),
+        ("{\"text\": \"a\"}\n{\"text\": \"b\"", "line 2: row 2 is not a JSON object, column 12: the file ends before"),
         ("[{\"a\": 1,\n \"a\": 2}]", "line 2: row 1 is not a JSON object, column 8: the name \"a\" occurs twice"),
         ("{\"d\": [{}],\n\"d\": [{}]}", "line 2: column 1: the name \"d\" occurs twice"),
         ("[{\"a\": 1e999}]", "line 1: row 1 is not a JSON object, column 12: number out of range"),
@@ -201,6 +212,83 @@ fn what_is_no_table_is_refused_with_its_place_and_a_hint() {
     let deep = format!("[{{\"a\": {}1{}}}]", "[".repeat(100_000), "]".repeat(100_000));
     assert!(shelf.refusal(deep).starts_with("line 1: row 1 is not a JSON object, column 134: nested deeper than 128"));
     assert!(shelf.refusal(b"[{\"text\":\n\"caf\xE9\"}]").starts_with("byte 14 (line 2): 0xE9 is not UTF-8"));
+}
+
+/// A stream is read once: of an object that isn't small the field must be named.
+#[test]
+fn every_layout_is_read_from_a_stream() {
+    let read = |content: String, field: Option<&str>| -> Result<(Vec<Row>, Vec<String>), TableError> {
+        let options = ReadOptions { json_field: field.map(str::to_owned), ..ReadOptions::default() };
+        let stream = Box::new(std::io::Cursor::new(content));
+        let table = Table::from_stream("input", FileFormat::named("JSON").unwrap(), stream, &options)?;
+        let (notes, all) = (table.notes().to_vec(), (0..table.columns().len()).collect::<Vec<_>>());
+        Ok((table.rows(&all)?.collect::<Result<_, _>>()?, notes))
+    };
+    let many = |count: usize| ",\n{\"text\": \"more\"}".repeat(count);
+    for (start, end, field, notes, line) in [
+        ("[{\"text\": \"a\"}", "]", None, &[][..], Some(3)),
+        (
+            "\n{\"n\": [1],\n\"data\": [{\"text\": \"a\"}",
+            "], \"m\": {}}",
+            None,
+            &["rows are the array under \"data\""],
+            Some(5),
+        ),
+        ("{\"n\": [{}], \"data\":\n[{\"text\": \"a\"}", "], \"m\": {}}", Some("data"), &[], Some(4)),
+    ] {
+        let (rows, said) = read(format!("{start}{}{end}", many(2)), field).unwrap();
+        assert_eq!((rows.len(), rows[2].line), (3, line), "{start}");
+        assert_eq!(said, notes);
+        let long = read(format!("{start}{}{end}", many(300_000)), field).map(|(rows, _)| rows.len());
+        match long {
+            Ok(rows) => assert_eq!(rows, 300_001),
+            Err(error) => assert_eq!(
+                error.to_string(),
+                "input: line 2: column 1: an object of more than 4194304 bytes, from a pipe (hint: --json-field NAME says which \
+                 field holds the rows, or save it to a file first)"
+            ),
+        }
+    }
+    let (rows, notes) = read("\n{\"text\": [\"a\", \"b\"], \"label\": [1, 0]}".into(), None).unwrap();
+    assert_eq!((rows.len(), notes.len()), (2, 1));
+    let (rows, _) = read("{\"text\": \"a\"}\n\n{\"text\": \"b\"}\n".into(), None).unwrap();
+    assert_eq!((rows[1].number, rows[1].line), (2, Some(3)));
+    let (rows, _) = read("{\"text\": \"a\"}".into(), None).unwrap();
+    assert_eq!(rows.len(), 1);
+    for (content, expected) in [
+        (
+            "{\"n\": [{}],\n\"data\": 1}",
+            "input: line 2: column 9: the field \"data\" is not an array (hint: --json-field)",
+        ),
+        ("{\"n\": [{}]}", "input: the field \"data\" is not there (hint: --json-field)"),
+        ("{\"data\": [{}],\n\"data\": []}", "input: line 2: column 1: the name \"data\" occurs twice"),
+    ] {
+        assert_eq!(read(content.into(), Some("data")).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn json_is_decoded_and_unpacked() {
+    let shelf = Shelf::new();
+    let text: Vec<u8> =
+        "\u{FEFF}{\"é\": [\"a\"],\n \"n\": [\"ж\"]}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(
+        shelf.read(&text),
+        "é|n / a|ж / UTF-16 (little-endian), by its byte-order mark / each field is a column"
+    );
+    let options = ReadOptions { encoding: Some("windows-1252".into()), ..ReadOptions::default() };
+    assert_eq!(shelf.read_with(b"[\n{\"text\": \"caf\xE9\"}]", &options).unwrap(), "text / 2:café");
+    assert!(
+        shelf
+            .refusal(b"[\n{\"text\": \"caf\xE9\"}]")
+            .contains("(line 2): 0xE9 is not UTF-8 (hint: --encoding windows-1252")
+    );
+    let path = shelf.0.path().join("a.json.gz");
+    let mut writer = TableWriter::create(&path, &columns(&["text".into()])).unwrap();
+    writer.write(&[Cell::Text("a".into())]).unwrap();
+    writer.finish().unwrap();
+    assert!(fs::read(&path).unwrap().starts_with(b"\x1F\x8B"));
+    assert_eq!(rows_of(&path).unwrap()[0].cells, [Cell::Text("a".into())]);
 }
 
 /// A value may be as long as a record; what is longer is refused where it starts, and a missing quote where it shows.

@@ -94,3 +94,17 @@ fn a_users_parquet_with_declared_names_and_shards() {
         temp.load("", &DatasetOptions::default()).expect_err("no text").contains("column \"text\" is Int64, not text")
     );
 }
+
+/// Its labels are numbers whose names only the manifest knows.
+#[test]
+fn prepared_data_is_no_source() {
+    let temp = TempDataset::new();
+    temp.write("manifest.json", "{}");
+    temp.write("train.arrow", "");
+    let hint = |error: String| error.contains("this data is prepared already (hint: train with --data ");
+    assert!(!hint(temp.load("train.arrow", &DatasetOptions::default()).expect_err("an empty file")));
+    temp.write("audit.json", "{}");
+    for name in ["train.arrow", "."] {
+        assert!(hint(temp.load(name, &DatasetOptions::default()).expect_err("prepared data")), "{name}");
+    }
+}

@@ -61,9 +61,11 @@ fn sources() -> String {
 }
 
 fn formats() -> String {
-    let endings = |format: &FileFormat| format.endings.iter().map(|ending| format!("`.{ending}`")).collect::<Vec<_>>();
-    let row =
-        |format: &FileFormat| format!("| {} | {} | {} |\n", format.name, endings(format).join(", "), format.about);
+    let endings = |format: &FileFormat| match format.endings {
+        [] => "a folder".to_owned(),
+        endings => endings.iter().map(|ending| format!("`.{ending}`")).collect::<Vec<_>>().join(", "),
+    };
+    let row = |format: &FileFormat| format!("| {} | {} | {} |\n", format.name, endings(format), format.about);
     let rows: String = FORMATS.iter().map(row).collect();
     format!("\n| format | endings | content |\n| --- | --- | --- |\n{rows}\n")
 }
