@@ -17,6 +17,9 @@ pub struct LabelMap(pub Vec<(String, String)>);
 impl LabelMap {
     /// What `--label-map` says: the path of a file, or `VALUE=NAME` pairs with commas between them. A value or a name that
     /// holds one of these characters is in double quotes, with a quote inside it written twice.
+    ///
+    /// # Errors
+    /// What is neither, and a file that holds no such rows.
     pub fn from_flag(text: &str) -> Result<Self, String> {
         let path = Path::new(text);
         if path.is_file() {

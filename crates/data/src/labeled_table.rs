@@ -71,6 +71,7 @@ pub(crate) struct TableRequest<'a> {
 pub(crate) fn read(path: &Path, wanted: TableRequest<'_>, options: &ReadOptions) -> Result<LabeledTable, DataError> {
     let table = Table::open(path, options)?;
     let notes = table.notes().iter().map(|note| format!("{}: {note}", path.display())).collect();
+    let dialect = table.dialect();
     let ChosenColumns { text, label } = wanted.columns.choose(path, table.columns())?;
     let name = |column: usize| table.columns()[column].name.clone();
     let text_columns: Vec<String> = text.iter().copied().map(name).collect();
@@ -116,6 +117,6 @@ pub(crate) fn read(path: &Path, wanted: TableRequest<'_>, options: &ReadOptions)
     if rows.is_empty() {
         return Err(DataError::content(path, "no rows, only the names of its columns"));
     }
-    swallowed::check(&file, &rows, options)?;
+    swallowed::check(&file, &rows, dialect, options)?;
     Ok(LabeledTable { file, rows, notes })
 }

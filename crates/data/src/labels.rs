@@ -6,7 +6,7 @@
 
 mod classes;
 mod column;
-mod file_names;
+mod declared_names;
 mod split_rows;
 
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ const LABEL_COLUMNS: [&str; 7] = ["label", "labels", "sentiment", "class", "targ
 /// Why a list of labels is refused, and what to do.
 pub const SEVERAL_LABELS: &str = "several labels a text are not supported (hint: keep one label a text, or train a model \
     for each label, with a column that says whether a text has it, by --label-column)";
-/// Columns with two texts a row, as data sets of sentence pairs call them.
+/// SeenColumns with two texts a row, as data sets of sentence pairs call them.
 const PAIRS: [(&str, &str); 3] = [("premise", "hypothesis"), ("question", "sentence"), ("query", "passage")];
 /// Beside [`TEXT_COLUMNS`], what comes before the number of a text in the name of its column: `sentence1`, `text_a`.
 const NUMBERED: [&str; 4] = ["question", "string", "sent", "passage"];
@@ -43,10 +43,10 @@ impl ColumnRequest<'_> {
     /// The positions of the text's and the label's columns; `path` is for messages.
     ///
     /// # Errors
-    /// Columns that are missing, ambiguous, or of a type that holds no texts or labels.
+    /// SeenColumns that are missing, ambiguous, or of a type that holds no texts or labels.
     pub fn choose(&self, path: &Path, columns: &[Column]) -> Result<ChosenColumns, TableError> {
         let text = self.choose_text(path, columns)?;
-        let columns = Columns { path, seen: columns };
+        let columns = SeenColumns { path, seen: columns };
         let label = match self.label {
             Some(name) => Some(columns.named(name, "--label-column")?),
             None => columns.detected("label", &LABEL_COLUMNS, "--label-column")?,
@@ -67,24 +67,52 @@ impl ColumnRequest<'_> {
         Ok(ChosenColumns { text, label })
     }
 
+    /// As [`choose`](Self::choose), where the text is of one column.
+    ///
+    /// # Errors
+    /// Several columns for the text, and what [`choose`](Self::choose) refuses.
+    pub fn choose_one(&self, path: &Path, columns: &[Column]) -> Result<(usize, Option<usize>), TableError> {
+        let ChosenColumns { text, label } = self.choose(path, columns)?;
+        Ok((one(path, &text)?, label))
+    }
+
+    /// As [`choose_text`](Self::choose_text), where the text is of one column.
+    ///
+    /// # Errors
+    /// Several columns for the text, and what [`choose_text`](Self::choose_text) refuses.
+    pub fn choose_one_text(&self, path: &Path, columns: &[Column]) -> Result<usize, TableError> {
+        one(path, &self.choose_text(path, columns)?)
+    }
+
     /// The positions of the text's columns, of a file whose labels are of no interest; `path` is for messages.
     ///
     /// # Errors
     /// A column that is missing, ambiguous, or of a type that holds no texts.
     pub fn choose_text(&self, path: &Path, columns: &[Column]) -> Result<Vec<usize>, TableError> {
-        let columns = Columns { path, seen: columns };
+        let columns = SeenColumns { path, seen: columns };
         let text = columns.text(self.text)?;
         text.iter().try_for_each(|text| columns.check_text(*text))?;
         Ok(text)
     }
 }
 
-struct Columns<'a> {
+fn one(path: &Path, columns: &[usize]) -> Result<usize, TableError> {
+    match columns {
+        [only] => Ok(*only),
+        _ => Err(TableError::file(
+            path,
+            "several text columns are joined only where data is prepared (hint: write the joined texts to one column, and \
+             name it by --text-column)",
+        )),
+    }
+}
+
+struct SeenColumns<'a> {
     path: &'a Path,
     seen: &'a [Column],
 }
 
-impl Columns<'_> {
+impl SeenColumns<'_> {
     fn text(&self, wanted: Option<&str>) -> Result<Vec<usize>, TableError> {
         let Some(wanted) = wanted else {
             if let Some((one, other)) = self.pair() {

@@ -2,15 +2,23 @@
 
 use std::collections::HashSet;
 
-use table::{Cell, FileFormat, FormatName, ReadOptions, TableError, quoted};
+use table::{Cell, Dialect, Quoting, ReadOptions, TableError, quoted};
 
 use super::{LabeledRow, SourceFile};
 use crate::error::DataError;
 
 /// Refuses a text whose lines, but for the first or the last, each hold the separator and a label of the label column.
 /// A file whose quoting is given is what the user says it is.
-pub(super) fn check(file: &SourceFile, rows: &[LabeledRow], options: &ReadOptions) -> Result<(), DataError> {
-    let (None, Some(separator)) = (options.quoting, separator(file, options)) else { return Ok(()) };
+pub(super) fn check(
+    file: &SourceFile,
+    rows: &[LabeledRow],
+    dialect: Option<Dialect>,
+    options: &ReadOptions,
+) -> Result<(), DataError> {
+    let (None, Some(Dialect { separator, quoting: Quoting::Double, .. })) = (options.quoting, dialect) else {
+        return Ok(());
+    };
+    let separator = char::from(separator);
     let labels: HashSet<&str> = rows.iter().filter_map(|row| label(&row.label)).collect();
     if labels.is_empty() {
         return Ok(());
@@ -52,22 +60,12 @@ fn label(cell: &Cell) -> Option<&str> {
     }
 }
 
-/// The separator of a file that has one.
-fn separator(file: &SourceFile, options: &ReadOptions) -> Option<char> {
-    let format = options.format.as_ref().and_then(FormatName::format).or_else(|| FileFormat::of(&file.path))?;
-    let own = match format.name {
-        "CSV" => ',',
-        "TSV" => '\t',
-        _ => return None,
-    };
-    Some(options.separator.map_or(own, char::from))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::Quoting;
     use crate::load_options::DatasetOptions;
     use crate::source::tests::TempDataset;
-    use table::{Quoting, ReadOptions};
+    use table::ReadOptions;
 
     #[test]
     fn a_text_that_swallowed_rows_is_refused_with_its_line() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use table::Cell;
 
 use super::column::{self, Value};
-use super::file_names::FileNames;
+use super::declared_names::DeclaredNames;
 use super::split_rows::SplitRows;
 use crate::error::DataError;
 use crate::label_map::LabelMap;
@@ -45,7 +45,7 @@ pub(crate) struct Classes {
     /// The mapping was given, so that another value is an error of its own.
     given: bool,
     /// The class names of each file that declares some.
-    files: FileNames,
+    files: DeclaredNames,
 }
 
 impl Classes {
@@ -61,7 +61,7 @@ impl Classes {
             (Some(map), None) => refuse_duplicates(map)?,
             (None, _) => column::check_kinds(split_rows, split_rows.split(Split::Train).iter())?,
         }
-        let (names, files) = FileNames::find(split_rows, declared)?;
+        let (names, files) = DeclaredNames::find(split_rows, declared)?;
         column::check_unlabeled(split_rows, map, names.is_some())?;
         let classes = match (map, names) {
             (Some(map), _) => Self::mapped(map, files),
@@ -110,7 +110,7 @@ impl Classes {
         &self.files.notes
     }
 
-    fn mapped(map: &LabelMap, files: FileNames) -> Self {
+    fn mapped(map: &LabelMap, files: DeclaredNames) -> Self {
         let mut names: Vec<String> = Vec::new();
         let mut values = BTreeMap::new();
         for (value, name) in &map.0 {
@@ -123,7 +123,7 @@ impl Classes {
         Self { names, values, given: true, files }
     }
 
-    fn declared(names: Vec<String>, files: FileNames) -> Self {
+    fn declared(names: Vec<String>, files: DeclaredNames) -> Self {
         let values = (0..names.len() as u32).map(|index| (Value::Number(i64::from(index)), index)).collect();
         Self { names, values, given: true, files }
     }
@@ -142,7 +142,7 @@ impl Classes {
         column::check_numbers(split_rows, &seen, first)?;
         let names = seen.keys().map(ToString::to_string).collect();
         let values = seen.into_keys().zip(0..).collect();
-        Ok(Self { names, values, given: false, files: FileNames::default() })
+        Ok(Self { names, values, given: false, files: DeclaredNames::default() })
     }
 
     /// The records of a split, whose rows keep everything but their texts.

@@ -8,7 +8,7 @@ use crate::labeled_table::SourceFile;
 
 /// For each file its class names, and what their numbers are in the order of all.
 #[derive(Debug, Default)]
-pub(super) struct FileNames {
+pub(super) struct DeclaredNames {
     files: Vec<Option<FileClasses>>,
     pub(super) notes: Vec<String>,
 }
@@ -20,7 +20,7 @@ struct FileClasses {
     numbers: Vec<i64>,
 }
 
-impl FileNames {
+impl DeclaredNames {
     /// The data set's names, which are the source's own, else those of the first file that declares some; and what each
     /// file's names mean among them.
     ///
