@@ -99,6 +99,38 @@ fn the_newest_data_and_run_are_the_default() {
 }
 
 #[test]
+fn a_run_keeps_case_as_its_data_does() {
+    let sandbox = Sandbox::new();
+    sandbox.write_model("cased", &["Lovely", "Awful", "Great", "Dull"]);
+    std::fs::remove_file(sandbox.path("cased/tokenizer_config.json")).expect("removes");
+    sandbox.write_reviews("reviews.csv", 60);
+    let prepare = "prepare --dataset reviews.csv --model cased --max-length 32";
+    let lowered = sandbox.run(&format!("{prepare} --output lowered"));
+    let note = "the vocabulary has capital letters, but texts are lower-cased";
+    assert!(lowered.code == 0 && lowered.err.contains(note) && lowered.err.contains("--keep-case"), "{}", lowered.err);
+    let kept = sandbox.run(&format!("{prepare} --output kept --keep-case"));
+    assert!(kept.code == 0 && !kept.err.contains(note), "{}", kept.err);
+    assert_eq!(sandbox.json("kept/manifest.json")["lower_case"], false);
+
+    sandbox.succeeds("train --data kept --max-steps 2 --threads 1 --output run");
+    assert_eq!(sandbox.json("run/tokenizer_config.json")["do_lower_case"], false);
+    let answers = |data: &str| {
+        let answers = sandbox.succeeds(&format!("predict --run {data} --json Lovely lovely"));
+        let [first, second] = answers.lines().collect::<Vec<_>>()[..] else { panic!("{answers}") };
+        let probabilities =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["probabilities"].clone();
+        (probabilities(first), probabilities(second))
+    };
+    let (capital, small) = answers("run");
+    assert!(!capital.is_null() && capital != small, "two words for this run: {capital} {small}");
+    sandbox.succeeds("train --data lowered --max-steps 2 --threads 1 --output other");
+    let (capital, small) = answers("other");
+    assert_eq!(capital, small, "one word for this run");
+    let error = sandbox.fails("train --data kept --model tiny --max-steps 2 --output none");
+    assert!(error.contains("--model tiny --max-length 32 --keep-case)"), "{error}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
     let sandbox = Sandbox::prepared();
     for (run, seed) in [("a", 1), ("b", 1), ("c", 2)] {
