@@ -87,7 +87,7 @@ fn every_flag_in_a_hint_is_a_flag_of_its_command() {
 /// The commands that a hint names, in backquotes or to its end.
 fn commands(text: &str) -> Vec<&str> {
     let mut commands: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
-    if let Some(start) = text.find("cargo ").filter(|start| text[..*start].matches('`').count() % 2 == 0) {
+    if let Some(start) = text.find("cargo ").filter(|start| text[..*start].matches('`').count().is_multiple_of(2)) {
         let rest = &text[start..];
         commands.push(&rest[..rest.find([',', ';']).unwrap_or(rest.len())]);
     }
