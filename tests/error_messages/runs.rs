@@ -17,6 +17,7 @@ fn bad_run_folders_are_refused_in_these_words() {
          --max-length 32 --output others",
     );
     sandbox.write("latin.txt", "fine\n");
+    sandbox.write("third.csv", "text,label\nfine,neutral\n");
     sandbox.write("empty/.keep", "");
     let mut all = MessageGroup::new("runs", "Run folders, for evaluate and predict", sandbox);
     let (evaluate, predict) = ("evaluate --run run", "predict --run run lovely");
@@ -103,9 +104,21 @@ fn bad_run_folders_are_refused_in_these_words() {
         ("a folder as a text file", "predict --run run --file data"),
         ("texts and a file", "predict --run run --file latin.txt lovely"),
         ("a split and a file", "predict --run run --file latin.txt --split test"),
+        ("the name of a file as a text", "predict --run run lovely reviews.csv"),
+        ("how a file is read, without one", "predict --run run lovely --separator ;"),
+        ("no such column in a file", "predict --run run --file reviews.csv --text-column body"),
+        ("an output that is the input", "predict --run run --file reviews.csv --output reviews.csv"),
+        ("an output of no known format", "predict --run run --file reviews.csv --output out.xlsx"),
+        ("JSON and an output", "predict --run run --file reviews.csv --output out.csv --json"),
+        ("the standard input and a file", "predict --run run --file - --file reviews.csv"),
         ("data without a split", "predict --run run --data data lovely"),
         ("a split that doesn't exist, to predict", "predict --run run --split dev"),
         ("a precision that doesn't exist", "predict --run run --precision int8 lovely"),
+        ("a labeled file without a label column", "evaluate --run run --file latin.txt"),
+        ("a label that the model doesn't know", "evaluate --run run --file third.csv"),
+        ("a map to a label that the model doesn't have", "evaluate --run run --file third.csv --label-map a=neutral"),
+        ("how a file is scored, without one", "evaluate --run run --label-map a=positive"),
+        ("a model folder without splits, on a file that isn't there", "evaluate --run run --file no.csv"),
         ("training into a finished run", "train --data data --output run"),
     ] {
         all.fails(name, line);

@@ -38,7 +38,7 @@ pub(crate) struct PredictArgs {
          standard input, one text a line unless --format is given", FileFormat::names()))]
     file: Vec<String>,
     /// Column of --file with the text [default: found by its name, as prepare does]
-    #[arg(long, value_name = "NAME", requires = "file")]
+    #[arg(long, value_name = "NAME")]
     text_column: Option<String>,
     #[arg(long, value_name = "FILE", conflicts_with = "json", help = format!(
         "Write every column of the input, and those of the predictions, to a file ({}); - writes to the standard output, in \

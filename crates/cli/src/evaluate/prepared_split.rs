@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use data::manifest::{Manifest, Prepared};
-use run::{CONFIG, RUN_TOML, RunFolder};
+use run::{CONFIG, DATA, RUN_TOML, RunFolder};
 use train::TrainConfig;
 
 use super::manifest_of;
@@ -24,7 +24,8 @@ pub(crate) fn data_of(run: &RunFolder) -> Result<PathBuf> {
 
 /// The manifest of a run that was trained here.
 pub(super) fn trained_on(run: &Path, data: &Option<PathBuf>) -> Result<Manifest> {
-    if data.is_none() && run.join(CONFIG).is_file() && !run.join(RUN_TOML).is_file() {
+    let has = |name: &str| run.join(name).is_file();
+    if data.is_none() && has(CONFIG) && !has(RUN_TOML) && !has(DATA) {
         let path = run.display();
         bail!(
             "{path} has no run.toml, so it was not trained here and has no splits (hint: --file FILE scores it on a file)"
