@@ -28,7 +28,7 @@ impl ColumnRequest<'_> {
     /// # Errors
     /// Columns that are missing, ambiguous, or of a type that holds no texts or labels.
     pub fn choose(&self, path: &Path, columns: &[Column]) -> Result<(usize, Option<usize>), TableError> {
-        let columns = Columns { path, seen: columns };
+        let columns = SeenColumns { path, seen: columns };
         let text = columns.text(self.text)?;
         let label = match self.label {
             Some(name) => Some(columns.named(name, "--label-column")?),
@@ -57,19 +57,19 @@ impl ColumnRequest<'_> {
     /// # Errors
     /// A column that is missing, ambiguous, or of a type that holds no texts.
     pub fn choose_text(&self, path: &Path, columns: &[Column]) -> Result<usize, TableError> {
-        let columns = Columns { path, seen: columns };
+        let columns = SeenColumns { path, seen: columns };
         let text = columns.text(self.text)?;
         columns.check_text(text)?;
         Ok(text)
     }
 }
 
-struct Columns<'a> {
+struct SeenColumns<'a> {
     path: &'a Path,
     seen: &'a [Column],
 }
 
-impl Columns<'_> {
+impl SeenColumns<'_> {
     fn text(&self, wanted: Option<&str>) -> Result<usize, TableError> {
         match wanted {
             Some(name) => self.named(name, "--text-column"),
