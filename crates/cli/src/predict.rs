@@ -38,7 +38,7 @@ pub(crate) struct PredictArgs {
          standard input, one text a line unless --format is given", FileFormat::names()))]
     file: Vec<String>,
     /// Column of --file with the text, or several: title,body [default: found by its name, as prepare does]
-    #[arg(long, value_name = "NAME", requires = "file")]
+    #[arg(long, value_name = "NAME")]
     text_column: Option<String>,
     #[arg(long, value_name = "TEXT", value_parser = parse_text_separator, help =
         "What stands between the texts of several columns; \n is a line end, \t a tab [default: a space]")]

@@ -199,8 +199,10 @@ mod tests {
 
     const VOCABULARY: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ngood\nbad\nfilm\n";
 
+    type NotesAndRows = (Vec<String>, Vec<(String, u32)>);
+
     /// The notes, texts and classes of a CSV file with this content.
-    fn scored(csv: &str, drop_empty: bool) -> Result<(Vec<String>, Vec<(String, u32)>), String> {
+    fn scored(csv: &str, drop_empty: bool) -> Result<NotesAndRows, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new.csv");
         fs::write(&path, csv).unwrap();

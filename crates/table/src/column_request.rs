@@ -43,7 +43,7 @@ impl ColumnRequest<'_> {
     /// The positions of the text's and the label's columns; `path` is for messages.
     ///
     /// # Errors
-    /// SeenColumns that are missing, ambiguous, or of a type that holds no texts or labels.
+    /// Columns that are missing, ambiguous, or of a type that holds no texts or labels.
     pub fn choose(&self, path: &Path, columns: &[Column]) -> Result<ChosenColumns, TableError> {
         let text = self.choose_text(path, columns)?;
         let columns = SeenColumns { path, seen: columns };
@@ -67,23 +67,6 @@ impl ColumnRequest<'_> {
         Ok(ChosenColumns { text, label })
     }
 
-    /// As [`choose`](Self::choose), where the text is of one column.
-    ///
-    /// # Errors
-    /// Several columns for the text, and what [`choose`](Self::choose) refuses.
-    pub fn choose_one(&self, path: &Path, columns: &[Column]) -> Result<(usize, Option<usize>), TableError> {
-        let ChosenColumns { text, label } = self.choose(path, columns)?;
-        Ok((one(path, &text)?, label))
-    }
-
-    /// As [`choose_text`](Self::choose_text), where the text is of one column.
-    ///
-    /// # Errors
-    /// Several columns for the text, and what [`choose_text`](Self::choose_text) refuses.
-    pub fn choose_one_text(&self, path: &Path, columns: &[Column]) -> Result<usize, TableError> {
-        one(path, &self.choose_text(path, columns)?)
-    }
-
     /// The positions of the text's columns, of a file whose labels are of no interest; `path` is for messages.
     ///
     /// # Errors
@@ -93,17 +76,6 @@ impl ColumnRequest<'_> {
         let text = columns.text(self.text)?;
         text.iter().try_for_each(|text| columns.check_text(*text))?;
         Ok(text)
-    }
-}
-
-fn one(path: &Path, columns: &[usize]) -> Result<usize, TableError> {
-    match columns {
-        [only] => Ok(*only),
-        _ => Err(TableError::file(
-            path,
-            "several text columns are joined only where data is prepared (hint: write the joined texts to one column, and \
-             name it by --text-column)",
-        )),
     }
 }
 

@@ -28,7 +28,8 @@ pub(crate) fn data_of(run: &RunFolder) -> Result<PathBuf> {
 
 /// The manifest of a run that was trained here.
 pub(super) fn trained_on(run: &Path, data: &Option<PathBuf>) -> Result<Manifest> {
-    if data.is_none() && run.join(CONFIG).is_file() && !run.join(RUN_TOML).is_file() {
+    let has = |name: &str| run.join(name).is_file();
+    if data.is_none() && has(CONFIG) && !has(RUN_TOML) && !has(DATA) {
         let path = run.display();
         bail!(
             "{path} has no run.toml, so it was not trained here and has no splits (hint: --file FILE scores it on a file)"

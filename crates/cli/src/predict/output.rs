@@ -4,9 +4,9 @@ use std::io::{self, BufWriter, Stdout, Write, stdout};
 use std::path::Path;
 
 use ::predict::Prediction;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
-use table::{FileFormat, TableWriter};
+use table::{FORMATS, FileFormat, TableWriter};
 
 use super::added_columns::AddedColumns;
 use super::input::{InputRow, PredictInput};
@@ -42,6 +42,7 @@ impl PredictionOutput {
             let format = written.ok_or_else(|| anyhow::anyhow!("JSONL can't be written"))?;
             TableWriter::stream("standard output", format, Box::new(stdout()), &columns)?
         } else {
+            check_name(path)?;
             TableWriter::create(path, &columns)?
         };
         Ok(Self::Table(Box::new(writer), added))
@@ -86,6 +87,25 @@ impl PredictionOutput {
             Self::People(mut out, _) | Self::Json(mut out) => Ok(out.flush()?),
         }
     }
+}
+
+/// Refuses a name whose ending is that of no format that is written.
+fn check_name(path: &Path) -> Result<()> {
+    if FileFormat::of(path).is_some_and(FileFormat::is_written) {
+        return Ok(());
+    }
+    let endings: Vec<String> = FORMATS
+        .iter()
+        .filter(|format| format.is_written())
+        .filter_map(|format| Some(format!(".{}", format.endings.first()?)))
+        .collect();
+    let hint = path.with_extension("csv");
+    bail!(
+        "--output {}: expected a name that ends in one of {} (hint: --output {})",
+        path.display(),
+        endings.join(", "),
+        hint.display()
+    )
 }
 
 /// The same keys for every row; a row without a text has `null` for what it has not.
