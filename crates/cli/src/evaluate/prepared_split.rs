@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use data::manifest::{Manifest, Prepared, locate};
-use run::{CONFIG, RUN_TOML, RunFolder};
+use run::{CONFIG, DATA, RUN_TOML, RunFolder};
 use train::TrainConfig;
 
 use super::manifest_of;
