@@ -58,7 +58,7 @@ impl LabelMap {
         let text = std::fs::read_to_string(path).map_err(|error| place(error.to_string()))?;
         let text = text.trim_start_matches('\u{FEFF}');
         let found = if ending(path) == "json" || text.trim_start().starts_with('{') {
-            let Pairs(pairs) = serde_json::from_str(text)
+            let NamesByValue(pairs) = serde_json::from_str(text)
                 .map_err(|error| place(format!("{error} (hint: an object such as {{\"0\": \"negative\"}})")))?;
             pairs.into_iter().map(|(value, name)| pair(value, name)).collect()
         } else {
@@ -134,19 +134,19 @@ pub(crate) fn for_flag(text: &str) -> String {
 }
 
 /// The members of a JSON object, in its order.
-struct Pairs(Vec<(String, String)>);
+struct NamesByValue(Vec<(String, String)>);
 
-impl<'de> Deserialize<'de> for Pairs {
+impl<'de> Deserialize<'de> for NamesByValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Read;
         impl<'de> Visitor<'de> for Read {
-            type Value = Pairs;
+            type Value = NamesByValue;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object with a name for each value")
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs, M::Error> {
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<NamesByValue, M::Error> {
                 let mut pairs: Vec<(String, String)> = Vec::new();
                 while let Some((value, name)) = map.next_entry::<String, String>()? {
                     if pairs.iter().any(|(known, _)| *known == value) {
@@ -154,7 +154,7 @@ impl<'de> Deserialize<'de> for Pairs {
                     }
                     pairs.push((value, name));
                 }
-                Ok(Pairs(pairs))
+                Ok(NamesByValue(pairs))
             }
         }
         deserializer.deserialize_map(Read)

@@ -36,7 +36,7 @@ const OTHER_TABLES: [&str; 8] = ["csv", "tsv", "tab", "json", "jsonl", "ndjson",
 
 /// What is directly in a folder.
 #[derive(Default)]
-struct Listing {
+struct ClassFiles {
     texts: Vec<String>,
     folders: Vec<String>,
     others: usize,
@@ -109,8 +109,8 @@ fn open(input: Input, options: &ReadOptions) -> Result<Opened, TableError> {
 }
 
 /// What is in a folder, but for hidden files and what macOS puts into archives.
-fn list(folder: &Path) -> io::Result<Listing> {
-    let mut listing = Listing::default();
+fn list(folder: &Path) -> io::Result<ClassFiles> {
+    let mut listing = ClassFiles::default();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else {

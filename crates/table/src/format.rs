@@ -22,7 +22,7 @@ pub struct FileFormat {
     pub(crate) matches_folder: Option<fn(&Path) -> bool>,
     pub(crate) open: fn(Input, &ReadOptions) -> Result<Opened, TableError>,
     /// `None` if tables can't be written in this format.
-    pub(crate) create: Option<fn(Output, &[Column]) -> io::Result<Box<dyn WriteRows>>>,
+    pub(crate) create: Option<CreateWriter>,
 }
 
 /// A file whose columns are known and of which no row has been read.
@@ -32,6 +32,8 @@ pub(crate) struct Opened {
     /// What was detected, for the user: `separator ';'`, `no header`. Empty if the file is as its ending says.
     pub(crate) notes: Vec<String>,
 }
+
+pub(crate) type CreateWriter = fn(Output, &[Column]) -> io::Result<Box<dyn WriteRows>>;
 
 pub(crate) type RowIter = Box<dyn Iterator<Item = Result<Row, TableError>> + Send>;
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::error::TableError;
 use crate::format::FileFormat;
+use crate::read_options::ReadOptions;
 use crate::{FORMATS, ending};
 
 impl FileFormat {
@@ -21,6 +22,16 @@ impl FileFormat {
     /// Whether files of this format compress their own content, so that `.gz` would add nothing and prevent seeking.
     pub(crate) fn is_compressed(&self) -> bool {
         ["Parquet", "Arrow"].contains(&self.name)
+    }
+
+    /// The format that `options` name; `None` if they name none. `path` is for messages.
+    ///
+    /// # Errors
+    /// A name that no format has.
+    pub fn requested(options: &ReadOptions, path: &Path) -> Result<Option<&'static Self>, TableError> {
+        let Some(name) = &options.format else { return Ok(None) };
+        let unknown = || TableError::file(path, format!("--format {name}: expected {}", Self::names()));
+        Self::named(name).ok_or_else(unknown).map(Some)
     }
 
     /// The format of this name, in any case.

@@ -83,7 +83,7 @@ pub use format::FileFormat;
 pub use joined_text::{TEXT_SEPARATOR, joined_text, parse_text_separator};
 pub use patterns::expand;
 pub use quoting::Quoting;
-pub use read_options::{FormatName, READ_FLAGS, ReadOptions};
+pub use read_options::{READ_FLAGS, ReadOptions};
 pub use row::{Cell, Row};
 pub use saved_dataset::dataset_dict_splits;
 pub use table_writer::TableWriter;
@@ -141,7 +141,7 @@ impl Table {
     /// # Errors
     /// An ending of no known format, and a file that isn't what its ending says.
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, TableError> {
-        let named = options.format.as_ref().and_then(FormatName::format);
+        let named = FileFormat::requested(options, path)?;
         let format = match named {
             Some(format) => format,
             None if path.is_dir() => FileFormat::of_folder(path)

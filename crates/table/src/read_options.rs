@@ -1,9 +1,6 @@
 //! How a file is read where its name and content don't decide.
 
-use std::str::FromStr;
-
 use crate::encoding;
-use crate::format::FileFormat;
 use crate::quoting::Quoting;
 
 /// Flags of every command that reads a user's file. What isn't given is detected, and reported by [`Table::notes`].
@@ -11,9 +8,9 @@ use crate::quoting::Quoting;
 /// [`Table::notes`]: crate::Table::notes
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct ReadOptions {
-    #[arg(long, value_name = "NAME", help = format!(
-        "Format of the file, whatever its name ends in: {}", FileFormat::names()))]
-    pub format: Option<FormatName>,
+    /// Format of the file, whatever its name ends in, such as csv or jsonl
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
     /// Character encoding of a text file, such as windows-1252 [default: UTF-8, or what its byte-order mark names]
     #[arg(long, value_name = "NAME", value_parser = encoding::name)]
     pub encoding: Option<String>,
@@ -49,27 +46,6 @@ impl ReadOptions {
 
 /// The flags of [`ReadOptions`], in its order.
 pub const READ_FLAGS: [&str; 6] = ["--format", "--encoding", "--separator", "--quoting", "--no-header", "--json-field"];
-
-/// The name of one of [`crate::FORMATS`], in lower case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FormatName(String);
-
-impl FromStr for FormatName {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match FileFormat::named(name) {
-            Some(format) => Ok(Self(format.name.to_lowercase())),
-            None => Err(format!("expected {}", FileFormat::names())),
-        }
-    }
-}
-
-impl FormatName {
-    pub fn format(&self) -> Option<&'static FileFormat> {
-        FileFormat::named(&self.0)
-    }
-}
 
 fn separator(text: &str) -> Result<u8, String> {
     match text {

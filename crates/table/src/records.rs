@@ -37,7 +37,7 @@ pub(crate) struct Field {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum State {
+enum FieldState {
     FieldStart,
     Plain,
     Quoted,
@@ -115,7 +115,7 @@ impl<W: Window> Records<W> {
         self.content.clear();
         self.fields.clear();
         self.record_line = self.line;
-        let mut state = State::FieldStart;
+        let mut state = FieldState::FieldStart;
         let mut field = Field { start: 0, end: 0, quoted: false, line: self.line };
         let Syntax { separator, carriage_returns } = self.syntax;
         let line_end = if carriage_returns { b'\r' } else { b'\n' };
@@ -125,17 +125,17 @@ impl<W: Window> Records<W> {
             }
             let Some(&next) = self.source.window().first() else { return self.end(state, field) };
             match state {
-                State::FieldStart => {
+                FieldState::FieldStart => {
                     if next == b'"' && self.is_quoted()? {
                         self.source.consume(1);
                         field.quoted = true;
-                        state = State::Quoted;
+                        state = FieldState::Quoted;
                     } else {
-                        state = State::Plain;
+                        state = FieldState::Plain;
                     }
                     continue;
                 }
-                State::Plain => {
+                FieldState::Plain => {
                     let window = self.source.window();
                     let found = if carriage_returns {
                         memchr3(separator, b'\r', b'\n', window)
@@ -150,7 +150,7 @@ impl<W: Window> Records<W> {
                     let Some(stop) = stop else { continue };
                     if stop == separator {
                         field = self.close(field)?;
-                        state = State::FieldStart;
+                        state = FieldState::FieldStart;
                         continue;
                     }
                     if stop != line_end {
@@ -163,11 +163,11 @@ impl<W: Window> Records<W> {
                     if self.fields.is_empty() && self.content.is_empty() {
                         self.record_line = self.line;
                         field.line = self.line;
-                        state = State::FieldStart;
+                        state = FieldState::FieldStart;
                         continue;
                     }
                 }
-                State::Quoted => {
+                FieldState::Quoted => {
                     let window = self.source.window();
                     let found = memchr(b'"', window);
                     let length = found.unwrap_or(window.len());
@@ -176,32 +176,32 @@ impl<W: Window> Records<W> {
                     self.source.consume(length + usize::from(found.is_some()));
                     self.check_length(state, &field)?;
                     if found.is_some() {
-                        state = State::Closing;
+                        state = FieldState::Closing;
                     }
                     continue;
                 }
-                State::Closing if next == b'"' => {
+                FieldState::Closing if next == b'"' => {
                     self.content.push(b'"');
                     self.source.consume(1);
-                    state = State::Quoted;
+                    state = FieldState::Quoted;
                     continue;
                 }
-                State::Closing if next == separator => {
+                FieldState::Closing if next == separator => {
                     self.source.consume(1);
                     field = self.close(field)?;
-                    state = State::FieldStart;
+                    state = FieldState::FieldStart;
                     continue;
                 }
-                State::Closing if next == b'\r' && !carriage_returns => {
+                FieldState::Closing if next == b'\r' && !carriage_returns => {
                     self.source.consume(1);
-                    state = State::ClosedLine;
+                    state = FieldState::ClosedLine;
                     continue;
                 }
-                State::Closing | State::ClosedLine if next == line_end => {
+                FieldState::Closing | FieldState::ClosedLine if next == line_end => {
                     self.source.consume(1);
                     self.line += 1;
                 }
-                State::Closing | State::ClosedLine => {
+                FieldState::Closing | FieldState::ClosedLine => {
                     return Err(self.unbalanced(&field, "closes in the middle of its field"));
                 }
             }
@@ -234,12 +234,12 @@ impl<W: Window> Records<W> {
     }
 
     /// What the end of the text makes of the last record.
-    fn end(&mut self, state: State, field: Field) -> Result<bool, TableError> {
-        if state == State::Quoted {
+    fn end(&mut self, state: FieldState, field: Field) -> Result<bool, TableError> {
+        if state == FieldState::Quoted {
             self.unclosed = true;
             return Err(self.unbalanced(&field, "is never closed"));
         }
-        if matches!(state, State::Plain) {
+        if matches!(state, FieldState::Plain) {
             self.trim_line_end(&field);
         }
         if self.fields.is_empty() && self.content.is_empty() && !field.quoted {
@@ -257,11 +257,11 @@ impl<W: Window> Records<W> {
         }
     }
 
-    fn check_length(&self, state: State, field: &Field) -> Result<(), TableError> {
+    fn check_length(&self, state: FieldState, field: &Field) -> Result<(), TableError> {
         if self.content.len() + self.fields.len() <= MAX_RECORD {
             return Ok(());
         }
-        if state == State::Quoted {
+        if state == FieldState::Quoted {
             return Err(self.unbalanced(field, &format!("is still open after {MAX_RECORD} bytes")));
         }
         let reason = format!("a record of more than {MAX_RECORD} bytes, the most that is read (hint: split the text)");

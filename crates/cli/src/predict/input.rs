@@ -8,9 +8,7 @@ use anyhow::{Context, Result, bail};
 use data::is_blank;
 use data::manifest::Prepared;
 use run::RunFolder;
-use table::{
-    Cell, Column, ColumnRequest, FileFormat, FormatName, Place, ReadOptions, Table, TableError, joined_text, quoted,
-};
+use table::{Cell, Column, ColumnRequest, FileFormat, Place, ReadOptions, Table, TableError, joined_text, quoted};
 
 /// The columns whose texts are labeled.
 #[derive(Clone, Copy)]
@@ -94,12 +92,12 @@ impl PredictInput {
         }
         let table = Table::open_all(&files, options)?;
         let name = files[0].display().to_string();
-        let format = options.format.as_ref().and_then(FormatName::format).or_else(|| FileFormat::of(&files[0]));
+        let format = FileFormat::requested(options, &files[0])?.or_else(|| FileFormat::of(&files[0]));
         Self::table(table, &name, format, text, ChunkPolicy::Full)
     }
 
     pub(super) fn standard_input(text: TextColumns<'_>, options: &ReadOptions) -> Result<Self> {
-        let named = options.format.as_ref().and_then(FormatName::format);
+        let named = FileFormat::requested(options, Path::new("standard input"))?;
         let format = named.or_else(|| FileFormat::named("plain text")).context("plain text can't be read")?;
         let name = "standard input";
         let mut stdin = BufReader::new(std::io::stdin());
