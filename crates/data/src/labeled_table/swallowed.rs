@@ -62,10 +62,8 @@ fn label(cell: &Cell) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::Quoting;
-    use crate::load_options::DatasetOptions;
+    use super::*;
     use crate::source::tests::TempDataset;
-    use table::ReadOptions;
 
     #[test]
     fn a_text_that_swallowed_rows_is_refused_with_its_line() {
@@ -73,16 +71,41 @@ mod tests {
         let content = "text,label\ngood film,pos\n\"so it begins,neg\nanother one,pos\nthe end\",neg\nbad film,neg\n";
         let swallowed = temp.refusal("swallowed.csv", content);
         assert!(swallowed.contains("line 3") && swallowed.contains("--quoting none"), "{swallowed}");
-        // The label comes first: the line that holds one is the last.
         let tsv = "label\ttext\npos\t\"so\nneg\tbegins\"\nneg\tbad film\npos\tgood film\n";
-        let swallowed = temp.refusal("swallowed.tsv", tsv);
-        assert!(swallowed.starts_with("swallowed.tsv: row 1 (line 2), column \"text\""), "{swallowed}");
-        assert!(swallowed.contains("such as \"neg\\tbegins\" (hint: --quoting none"), "{swallowed}");
+        assert_eq!(temp.accepted("quotes.tsv", tsv).train.len(), 4, "quotes are characters here");
 
         let lines = "text,label\n\"a film, really\nbut not, pos or so\",pos\n\"bad\n\nfilm\",neg\n";
         assert_eq!(temp.accepted("lines.csv", lines).train.len(), 2, "lines of a text are no rows");
-        let read = ReadOptions { quoting: Some(Quoting::Double), ..ReadOptions::default() };
-        let given = DatasetOptions { read, ..temp.beside_validation() };
-        assert_eq!(temp.load("swallowed.tsv", &given).expect("as the user says").train.len(), 3);
+    }
+
+    #[test]
+    fn the_label_may_come_before_the_text() {
+        let file = SourceFile {
+            path: "a.tsv".into(),
+            text_column: "text".into(),
+            several_text_columns: false,
+            label_column: Some("label".into()),
+            class_names: None,
+        };
+        let row = |row: u64, text: &str, label: &str| LabeledRow {
+            file: 0,
+            row,
+            line: Some(row + 1),
+            text: Some(text.into()),
+            label: Cell::Text(label.into()),
+        };
+        let rows = [row(1, "so\nneg\tbegins", "pos"), row(2, "bad film", "neg")];
+        let dialect = |quoting| Some(Dialect { separator: b'\t', quoting, header: true });
+        let options = ReadOptions::default();
+        let refused = check(&file, &rows, dialect(Quoting::Double), &options).expect_err("a row inside").to_string();
+        assert!(
+            refused.starts_with("a.tsv: row 1 (line 2), column \"text\": a text of 2 lines that look like"),
+            "{refused}"
+        );
+        assert!(refused.contains("such as \"neg\\tbegins\" (hint: --quoting none"), "{refused}");
+        check(&file, &rows, dialect(Quoting::None), &options).expect("no quote encloses anything");
+        check(&file, &rows, None, &options).expect("a format without separators");
+        let given = ReadOptions { quoting: Some(Quoting::Double), ..ReadOptions::default() };
+        check(&file, &rows, dialect(Quoting::Double), &given).expect("as the user says");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, ListArray};
 use arrow::datatypes::Int64Type;
+use table::ReadOptions;
 
 use crate::label_map::LabelMap;
 use crate::load_options::DatasetOptions;
@@ -101,6 +102,16 @@ fn a_table_without_a_header_is_refused_with_the_flags_that_read_it() {
     temp.write("tweets.csv", csv("\"4\",\"1\",\"a\",\"so good\"", 60, row));
     let refused = temp.load("tweets.csv", &DatasetOptions::default()).expect_err("no such names");
     assert!(refused.contains("--no-header if the first row is data, --text-column NAME or NUMBER"), "{refused}");
+    let options = DatasetOptions {
+        text_column: Some("4".into()),
+        label_column: Some("1".into()),
+        split_ratio: Some(0.2),
+        read: ReadOptions { no_header: true, ..ReadOptions::default() },
+        ..map("0=negative,4=positive")
+    };
+    let loaded = temp.load("tweets.csv", &options).expect("with flags");
+    assert_eq!(loaded.splits().iter().map(|(_, records)| records.len()).sum::<usize>(), 61, "the first row is data");
+    assert_eq!(loaded.label_names, ["negative", "positive"]);
 }
 
 #[test]
