@@ -42,7 +42,7 @@ fn matches(folder: &Path) -> bool {
 
 /// What is read of `state.json`. Versions of `datasets` before 2.0 wrote indices beside the data.
 #[derive(Deserialize)]
-struct State {
+struct SavedState {
     #[serde(rename = "_data_files")]
     data_files: Vec<DataFile>,
     #[serde(rename = "_indices_files", default)]
@@ -90,7 +90,7 @@ fn open(input: Input, _: &ReadOptions) -> Result<Opened, TableError> {
         return Err(TableError::file(folder, reason));
     }
     let path = folder.join(STATE);
-    let state: State = read_json(&path)?;
+    let state: SavedState = read_json(&path)?;
     if [&state.indices_files, &state.indices_data_files].into_iter().flatten().any(|files| !files.is_empty()) {
         return Err(TableError::file(
             path,
