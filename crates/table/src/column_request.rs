@@ -136,8 +136,8 @@ impl SeenColumns<'_> {
         if let [only] = self.seen
             && let Some(separator) = [';', '\t', ',', '|'].into_iter().find(|separator| only.name.contains(*separator))
         {
-            hint =
-                format!("the columns seem to be separated by {separator:?}: write .csv with commas or .tsv with tabs");
+            let flag = if separator == '\t' { "tab".to_owned() } else { format!("{separator:?}") };
+            hint = format!("the columns seem to be separated by {separator:?}, which --separator {flag} says");
         }
         TableError::column(self.path, &reason, self.seen.iter().map(|column| column.name.as_str()), &hint)
     }

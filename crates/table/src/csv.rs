@@ -8,8 +8,9 @@ use crate::excerpt::quoted;
 use crate::format::{FileFormat, OpenFile, Opened, RowIter};
 use crate::header;
 use crate::input::Input;
-use crate::quotes::{Sample, judge, survey};
-use crate::read_options::{Quoting, ReadOptions};
+use crate::quotes::{TextSample, judge, survey};
+use crate::quoting::Quoting;
+use crate::read_options::ReadOptions;
 use crate::records::{Judge, Records, Syntax};
 use crate::row::{Cell, Row};
 use crate::swallowed::SeenValues;
@@ -28,7 +29,7 @@ pub(crate) const CSV: FileFormat = FileFormat {
 pub(crate) const TSV: FileFormat = FileFormat {
     name: "TSV",
     endings: &["tsv", "tab"],
-    about: "the same, separated by tabs",
+    about: "the same, separated by tabs; a quote is a character unless the file as a whole is quoted",
     matches_folder: None,
     open: |input, options| open(input, options, b'\t'),
     create: Some(|output, columns| csv_writer::create(output, columns, b'\t')),
@@ -67,12 +68,12 @@ fn open(input: Input, options: &ReadOptions, own: u8) -> Result<Opened, TableErr
     let separator =
         separator.unwrap_or_else(|| dialect::separator(text, complete, carriage_returns, own, !options.no_header));
     let syntax = Syntax { separator, carriage_returns };
-    let sample = Sample { text, complete, column: 0, fields: None, syntax };
+    let sample = TextSample { text, complete, column: 0, fields: None, syntax };
     let line = 1 + u64::from(skipped > 0);
     let at = |line, reason| TableError::Line { path: reader.path().to_owned(), line, reason };
     let judged = match options.quoting {
         Some(quoting) => Some(quoting),
-        None => judge(&sample).map_err(|reason| at(line, reason))?,
+        None => judge(&sample, &SeenValues::default()).map_err(|(below, reason)| at(line + below - 1, reason))?,
     };
     let default = if separator == b'\t' { Quoting::None } else { Quoting::Double };
     let surveyed = survey(&sample, judged.unwrap_or(default));
@@ -105,7 +106,7 @@ fn open(input: Input, options: &ReadOptions, own: u8) -> Result<Opened, TableErr
     reader.consume(skipped);
     let records = match judged {
         Some(quoting) => Records::new(reader, syntax, quoting, line),
-        None => Records::undecided(reader, syntax, judge_later(surveyed.fields), line),
+        None => Records::undecided(reader, syntax, judge_later(surveyed.fields, surveyed.seen.clone()), line),
     };
     let mut file = CsvFile {
         records,
@@ -131,18 +132,18 @@ fn sample_more(reader: &mut TextReader) {
 }
 
 /// Judges quotes where the first field begins with one, behind the sample.
-fn judge_later(fields: usize) -> Judge<TextReader> {
+fn judge_later(fields: usize, seen: SeenValues) -> Judge<TextReader> {
     Box::new(move |reader, column, syntax| {
         sample_more(reader);
         let complete = reader.at_end();
         let text = dialect::whole_lines(reader.window(), complete);
-        let sample = Sample { text, complete, column, fields: Some(fields).filter(|fields| *fields > 0), syntax };
-        Ok(judge(&sample)?.unwrap_or(Quoting::None))
+        let sample = TextSample { text, complete, column, fields: Some(fields).filter(|fields| *fields > 0), syntax };
+        Ok(judge(&sample, &seen)?.unwrap_or(Quoting::None))
     })
 }
 
 /// Why the first row isn't one of names, with the flags that decide.
-fn no_header(sample: &Sample<'_>, quoting: Quoting) -> Option<String> {
+fn no_header(sample: &TextSample<'_>, quoting: Quoting) -> Option<String> {
     let mut records = Records::new(sample.text, sample.syntax, quoting, 1);
     let mut rows: Vec<Vec<String>> = Vec::new();
     while rows.len() <= header::ROWS && records.read().unwrap_or(false) {

@@ -1,8 +1,9 @@
 //! How a CSV or TSV file is written: its separator, its quotes and whether it has a header.
 
-use crate::quotes::{Sample, judge, survey};
-use crate::read_options::Quoting;
+use crate::quotes::{TextSample, judge, survey};
+use crate::quoting::Quoting;
 use crate::records::Syntax;
+use crate::swallowed::SeenValues;
 
 /// How a CSV or TSV file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub(crate) fn separator(text: &[u8], complete: bool, carriage_returns: bool, own
     let fit = |separator: u8| {
         let syntax = Syntax { separator, carriage_returns };
         let complete = complete && tried.len() == text.len();
-        let sample = Sample { text: tried, complete, column: 0, fields: None, syntax };
-        let quoting = judge(&sample).ok().flatten().unwrap_or(Quoting::Double);
+        let sample = TextSample { text: tried, complete, column: 0, fields: None, syntax };
+        let quoting = judge(&sample, &SeenValues::default()).ok().flatten().unwrap_or(Quoting::Double);
         let survey = survey(&sample, quoting);
         let share = if survey.fields > 1 { survey.share() } else { 0.0 };
         (share, survey.fields, survey.records)

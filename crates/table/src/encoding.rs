@@ -48,6 +48,39 @@ pub(crate) fn by_mark(head: &[u8]) -> Option<(&'static Encoding, usize)> {
     Encoding::for_bom(head)
 }
 
+/// The encoding of a text for which a flag and a byte-order mark may name one, and which of them did.
+pub(crate) fn choose(
+    named: Option<&'static Encoding>,
+    mark: Option<&'static Encoding>,
+) -> Result<(&'static Encoding, &'static str), String> {
+    match (named, mark) {
+        (None, None) => Ok((UTF_8, "is the default")),
+        (Some(named), None) => Ok((named, "--encoding names")),
+        (None, Some(mark)) => Ok((mark, "its byte-order mark names")),
+        (Some(named), Some(mark)) if named == mark || (is_utf16(named) && is_utf16(mark)) => {
+            Ok((mark, "its byte-order mark names"))
+        }
+        (Some(named), Some(mark)) => Err(format!(
+            "its byte-order mark says {}, --encoding {} (hint: leave out --encoding)",
+            described(mark),
+            named.name()
+        )),
+    }
+}
+
+/// Whether these bytes, whose last character may be cut, are UTF-8 and more than ASCII.
+pub(crate) fn is_utf8_beyond_ascii(head: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none() && error.valid_up_to() + 4 > head.len(),
+    };
+    valid && !head.is_ascii()
+}
+
+pub(crate) fn is_utf16(encoding: &'static Encoding) -> bool {
+    encoding == UTF_16LE || encoding == UTF_16BE
+}
+
 /// `UTF-16 (little-endian)`.
 pub(crate) fn described(encoding: &'static Encoding) -> &'static str {
     if encoding == UTF_16LE {

@@ -1,6 +1,6 @@
 //! What the double quotes of a text mean, judged by a sample of it.
 
-use crate::read_options::Quoting;
+use crate::quoting::Quoting;
 use crate::records::{Records, Syntax};
 use crate::swallowed::SeenValues;
 
@@ -9,7 +9,7 @@ const COLUMNS: usize = 1000;
 
 /// A piece of a CSV or TSV text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sample<'a> {
+pub(crate) struct TextSample<'a> {
     /// Whole lines, though the last record may go on.
     pub(crate) text: &'a [u8],
     /// The text ends with it.
@@ -32,8 +32,8 @@ pub(crate) struct Survey {
     /// Fields in quotes, and those of them that hold no quote, separator or line end.
     quoted: usize,
     needless: usize,
-    /// Fields in quotes with line ends in them, by column.
-    multiline: Vec<(usize, Vec<u8>)>,
+    /// Fields in quotes with line ends in them: column, line in the sample, content.
+    multiline: Vec<(usize, u64, Vec<u8>)>,
     /// Fields without quotes around them that hold one.
     pub(crate) lone: usize,
     /// A quote closes in the middle of its field, or the text ends before it.
@@ -59,8 +59,8 @@ impl Survey {
 /// The quotes of a sample: what they mean; `None` if no field begins with one, so that it makes no difference.
 ///
 /// With tabs, a quote is a character unless the file as a whole is quoted. With other separators it encloses fields.
-/// An error is a text that reads well both ways.
-pub(crate) fn judge(sample: &Sample<'_>) -> Result<Option<Quoting>, String> {
+/// An error is a text that reads well both ways, with the line in the sample, from 1. `seen` are values of the text before it.
+pub(crate) fn judge(sample: &TextSample<'_>, seen: &SeenValues) -> Result<Option<Quoting>, (u64, String)> {
     let double = survey(sample, Quoting::Double);
     if double.quoted == 0 && !double.failed && !double.open {
         return Ok(None);
@@ -72,22 +72,25 @@ pub(crate) fn judge(sample: &Sample<'_>) -> Result<Option<Quoting>, String> {
         return Ok(Some(Quoting::Double));
     }
     let plain = survey(sample, Quoting::None);
-    if double.failed || double.open {
+    if double.failed {
+        return Ok(Some(Quoting::None));
+    }
+    if double.open {
         // A quote that stays open decides nothing unless its line isn't a row by itself.
         let is_row = plain.ragged == 0 || double.ragged > 0;
         return Ok(Some(if is_row { Quoting::None } else { Quoting::Double }));
     }
-    if !double.multiline.is_empty() && plain.ragged == 0 {
+    if let (Some((_, line, _)), 0) = (double.multiline.first(), plain.ragged) {
         let syntax = sample.syntax;
-        let swallowed = |(column, text): &(usize, Vec<u8>)| double.seen.in_lines(text, *column, plain.fields, syntax);
+        let swallowed = |(column, _, text): &(usize, u64, Vec<u8>)| {
+            [seen, &double.seen].iter().any(|seen| seen.in_lines(text, *column, plain.fields, syntax))
+        };
         if plain.fields > 1 && double.multiline.iter().all(swallowed) {
             return Ok(Some(Quoting::None));
         }
-        return Err(
-            "a quote opens here and closes lines later, and each of the lines may be a row (hint: --quoting none \
-                    if quotes are characters, --quoting double if they enclose fields)"
-                .into(),
-        );
+        let reason = "a quote opens here and closes lines later, and each of the lines may be a row (hint: --quoting none \
+                      if quotes are characters, --quoting double if they enclose fields)";
+        return Err((*line, reason.into()));
     }
     if plain.fields > 1 && double.ragged == 0 && plain.ragged > 0 {
         return Ok(Some(Quoting::Double));
@@ -98,7 +101,7 @@ pub(crate) fn judge(sample: &Sample<'_>) -> Result<Option<Quoting>, String> {
 }
 
 /// Reads a sample with one kind of quoting.
-pub(crate) fn survey(sample: &Sample<'_>, quoting: Quoting) -> Survey {
+pub(crate) fn survey(sample: &TextSample<'_>, quoting: Quoting) -> Survey {
     let mut records = Records::new(sample.text, sample.syntax, quoting, 1);
     let mut survey = Survey { all_quoted: true, header_quoted: sample.fields.is_none(), ..Survey::default() };
     // Of each column: fields in needless quotes, and fields without quotes.
@@ -134,8 +137,8 @@ pub(crate) fn survey(sample: &Sample<'_>, quoting: Quoting) -> Survey {
                 let needed = bytes.iter().any(|byte| special.contains(byte));
                 survey.quoted += 1;
                 if lines {
-                    survey.multiline.push((column, bytes.to_vec()));
-                } else {
+                    survey.multiline.push((column, field.line, bytes.to_vec()));
+                } else if !is_header {
                     survey.seen.learn(column, bytes);
                 }
                 survey.needless += usize::from(!needed && !is_header);
@@ -143,7 +146,9 @@ pub(crate) fn survey(sample: &Sample<'_>, quoting: Quoting) -> Survey {
             } else {
                 survey.all_quoted = false;
                 survey.header_quoted &= survey.records > 1;
-                survey.seen.learn(column, bytes);
+                if !is_header {
+                    survey.seen.learn(column, bytes);
+                }
                 survey.lone += usize::from(memchr::memchr(b'"', bytes).is_some());
                 *bare += usize::from(!bytes.is_empty() && !is_header);
             }

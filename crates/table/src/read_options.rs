@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use crate::encoding;
 use crate::format::FileFormat;
+use crate::quoting::Quoting;
 
 /// Flags of every command that reads a user's file. What isn't given is detected, and reported by [`Table::notes`].
 ///
@@ -48,15 +49,6 @@ impl ReadOptions {
 
 /// The flags of [`ReadOptions`], in its order.
 pub const READ_FLAGS: [&str; 6] = ["--format", "--encoding", "--separator", "--quoting", "--no-header", "--json-field"];
-
-/// What a double quote means in a CSV or TSV file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Quoting {
-    /// A field may be in double quotes, with a quote inside written twice (RFC 4180)
-    Double,
-    /// A double quote is a character like any other
-    None,
-}
 
 /// The name of one of [`crate::FORMATS`], in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,63 +4,15 @@
 //! of its field, is an error with the line where it opened; a record is bounded, so an open quote can't pull a whole file
 //! into memory.
 
-use std::path::Path;
-
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 use crate::error::TableError;
-use crate::read_options::Quoting;
+use crate::quoting::Quoting;
 use crate::text::MAX_RECORD;
-use crate::text_reader::TextReader;
+use crate::window::Window;
 
 /// The most fields that a record has.
 const MAX_FIELDS: usize = 100_000;
-
-/// A text that is read through a window.
-pub(crate) trait Window {
-    fn path(&self) -> &Path;
-    fn window(&self) -> &[u8];
-    fn consume(&mut self, bytes: usize);
-    /// Moves the window on if it is empty; it stays empty only at the end.
-    fn fill(&mut self) -> Result<(), TableError>;
-}
-
-impl Window for TextReader {
-    fn path(&self) -> &Path {
-        self.path()
-    }
-
-    fn window(&self) -> &[u8] {
-        self.window()
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.consume(bytes);
-    }
-
-    fn fill(&mut self) -> Result<(), TableError> {
-        self.fill()
-    }
-}
-
-/// A text in memory.
-impl Window for &[u8] {
-    fn path(&self) -> &Path {
-        Path::new("")
-    }
-
-    fn window(&self) -> &[u8] {
-        self
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        *self = &self[bytes..];
-    }
-
-    fn fill(&mut self) -> Result<(), TableError> {
-        Ok(())
-    }
-}
 
 /// What parses a text into records.
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +23,8 @@ pub(crate) struct Syntax {
 }
 
 /// How the quoting of a text is decided when the first field comes that begins with a quote; until then it makes no
-/// difference. The arguments are the text, of which that field is next, its position in its record, and the syntax.
-pub(crate) type Judge<W> = Box<dyn Fn(&mut W, usize, Syntax) -> Result<Quoting, String> + Send>;
+/// difference. The arguments are the text, of which that field is next, its position in its record, and the syntax. An error has its line, from 1 there.
+pub(crate) type Judge<W> = Box<dyn Fn(&mut W, usize, Syntax) -> Result<Quoting, (u64, String)> + Send>;
 
 /// A field of the current record.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +126,7 @@ impl<W: Window> Records<W> {
             let Some(&next) = self.source.window().first() else { return self.end(state, field) };
             match state {
                 State::FieldStart => {
-                    if next == b'"' && self.is_quoted(next)? {
+                    if next == b'"' && self.is_quoted()? {
                         self.source.consume(1);
                         field.quoted = true;
                         state = State::Quoted;
@@ -259,11 +211,13 @@ impl<W: Window> Records<W> {
     }
 
     /// Whether the field that is next, and begins with a quote, is a quoted one.
-    fn is_quoted(&mut self, _quote: u8) -> Result<bool, TableError> {
+    fn is_quoted(&mut self) -> Result<bool, TableError> {
         if self.quoting.is_none() {
             let judge = self.judge.take();
             let judged = judge.map(|judge| judge(&mut self.source, self.fields.len(), self.syntax)).transpose();
-            self.quoting = Some(judged.map_err(|reason| self.fault(self.line, reason))?.unwrap_or(Quoting::None));
+            self.quoting = Some(
+                judged.map_err(|(line, reason)| self.fault(self.line + line - 1, reason))?.unwrap_or(Quoting::None),
+            );
         }
         Ok(self.quoting == Some(Quoting::Double))
     }

@@ -50,7 +50,7 @@ pub(crate) fn other_document(text: &[u8]) -> Option<&'static str> {
     }
     let text = text.trim_ascii_start();
     let is_page = |tag: &&str| text.len() >= tag.len() && text[..tag.len()].eq_ignore_ascii_case(tag.as_bytes());
-    if ["<!doctype html", "<html"].iter().any(|tag| is_page(tag)) {
+    if ["<!doctype html", "<html"].iter().any(is_page) {
         return Some("a web page, not data (hint: the address may need a login, or a link to the raw file)");
     }
     None

@@ -3,7 +3,7 @@
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
+use encoding_rs::{Decoder, DecoderResult, UTF_8};
 
 use crate::compression::{Compression, archive_fault};
 use crate::encoding;
@@ -69,15 +69,16 @@ impl TextReader {
             return Err(TableError::file(&path, format!("the {} archive is empty", compression.name())));
         }
         let mark = encoding::by_mark(&head);
-        let known = choose(named, mark.map(|(encoding, _)| encoding));
+        let known = encoding::choose(named, mark.map(|(encoding, _)| encoding));
         let (encoding, named_by) = known.map_err(|reason| TableError::file(&path, reason))?;
         if mark.is_some() && encoding != UTF_8 {
             notes.push(format!("{}, by its byte-order mark", encoding::described(encoding)));
         }
-        if encoding == UTF_8 || named.is_none() {
-            if let Some(reason) = signatures::not_text(&head, encoding != UTF_8) {
-                return Err(at_byte(&path, 0, 1, reason));
-            }
+        if mark.is_none() && encoding != UTF_8 && encoding::is_utf8_beyond_ascii(&head) {
+            notes.push(format!("its start is valid UTF-8 as well; is --encoding {} right?", encoding.name()));
+        }
+        if let Some(reason) = signatures::not_text(&head, encoding::is_utf16(encoding)) {
+            return Err(at_byte(&path, 0, 1, reason));
         }
         let mark_length = mark.map_or(0, |(_, length)| length);
         let mut reader = Self {
@@ -259,27 +260,6 @@ impl TextReader {
         self.offset += from as u64;
         self.raw.clear();
         fault
-    }
-}
-
-/// The encoding, and who names it.
-fn choose(
-    named: Option<&'static Encoding>,
-    mark: Option<&'static Encoding>,
-) -> Result<(&'static Encoding, &'static str), String> {
-    let utf16 = [encoding_rs::UTF_16LE, encoding_rs::UTF_16BE];
-    match (named, mark) {
-        (None, None) => Ok((UTF_8, "is the default")),
-        (Some(named), None) => Ok((named, "--encoding names")),
-        (None, Some(mark)) => Ok((mark, "its byte-order mark names")),
-        (Some(named), Some(mark)) if named == mark || (utf16.contains(&named) && utf16.contains(&mark)) => {
-            Ok((mark, "its byte-order mark names"))
-        }
-        (Some(named), Some(mark)) => Err(format!(
-            "its byte-order mark says {}, --encoding {} (hint: leave out --encoding)",
-            encoding::described(mark),
-            named.name()
-        )),
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringArray, StringDictionaryBuilder};
 use arrow::datatypes::Int32Type;
 use arrow::ipc::writer::FileWriter;
+use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 use table::{ReadOptions, Table, TableError};
 
@@ -21,9 +22,14 @@ const ALLOWED: usize = 48 << 10;
 /// Names the file to the process that reads it: this program again, running one test.
 const FILE: &str = "VERDICT_TABLE_FILE";
 
-/// `start`, then a field without end, then `end`.
+/// `start`, then a field without end, then `end`; in an archive if the name says so.
 fn write(path: &Path, start: &str, end: &str) {
-    let mut file = BufWriter::new(File::create(path).expect("a file"));
+    let file = BufWriter::new(File::create(path).expect("a file"));
+    let mut file: Box<dyn Write> = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz") => Box::new(GzEncoder::new(file, flate2::Compression::fast())),
+        Some("zst") => Box::new(zstd::stream::write::Encoder::new(file, 1).expect("an encoder").auto_finish()),
+        _ => Box::new(file),
+    };
     file.write_all(start.as_bytes()).expect("written");
     let chunk = vec![b'x'; 1 << 20];
     (0..FIELD / chunk.len()).for_each(|_| file.write_all(&chunk).expect("written"));
@@ -62,6 +68,9 @@ fn fault_9_a_field_of_100_mb_is_refused_in_little_memory() {
         ("value.json", "[{\"text\":\"", "\"}]", "line 1: column 2: a value of more than 4194304 bytes"),
         ("under.json", "{\"rows\":\n[{\"text\":\"", "\"}]}", "line 2: column 2: a value of more than 4194304 bytes"),
         ("line.txt", "one\n", "\n", "line 2: longer than 4194304 bytes"),
+        ("one.csv.gz", "text,label\ngood,pos\n", ",neg\n", "line 3: a record of more than 4194304 bytes"),
+        ("open.csv.zst", "text,label\ngood,pos\n\"", "\",neg\n", "line 3: a quote opens here and is still open after"),
+        ("field.jsonl.gz", "{\"text\":\"", "\",\"label\":\"neg\"}\n", "line 1: longer than 4194304 bytes"),
         ("field.jsonl", "{\"text\":\"", "\",\"label\":\"neg\"}\n", "line 1: longer than 4194304 bytes"),
     ] {
         let path = folder.path().join(name);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
@@ -70,6 +72,45 @@ fn tsv() {
         ),
     ];
     read_each("tsv", "tsv", MEMORY_LIMIT, seeds);
+}
+
+/// Every separator, quoting, encoding and compression that is found without a flag.
+#[test]
+fn dialects() {
+    let semicolons = "sep=;\ntext;label\n\"a; b\";1\n5\" disc;0\n\"two\nlines\";1\n";
+    let pipes = "text|label\nfine film|pos\n\"a|b\"|neg\ndull|pos\n".replace('\n', "\r");
+    let lone = "text\tlabel\n\"so it begins\tpos\nand ends\"\tneg\n5\" disc\tpos\n";
+    let utf16 = |to_bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{FEFF}{CSV}").encode_utf16().flat_map(to_bytes).collect()
+    };
+    let seeds = vec![
+        SeedFile::new(SeedFormat::Lines, semicolons),
+        SeedFile::new(SeedFormat::Lines, pipes),
+        SeedFile::new(SeedFormat::Lines, lone),
+        SeedFile::new(SeedFormat::Lines, CSV.replace(',', "\t")),
+        SeedFile::new(SeedFormat::Binary, utf16(u16::to_le_bytes)),
+        SeedFile::new(SeedFormat::Binary, utf16(u16::to_be_bytes)),
+    ];
+    read_each("dialects", "csv", MEMORY_LIMIT, seeds);
+}
+
+/// What unpacks to more than the archive is bounded by what was unpacked; that of these seeds and their mutants is small.
+#[test]
+fn archives() {
+    let text = "text,label\ngood film,1\n\"dull,\nreally\",0\n".to_owned() + &"so so,1\nlong,0\n".repeat(20);
+    let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(text.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let mut zstandard = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    zstandard.include_checksum(true).unwrap();
+    zstandard.write_all(text.as_bytes()).unwrap();
+    let zstandard = zstandard.finish().unwrap();
+    let seeds = vec![
+        SeedFile::new(SeedFormat::Binary, [gzip.clone(), gzip.clone()].concat()),
+        SeedFile::new(SeedFormat::Binary, gzip),
+        SeedFile::new(SeedFormat::Binary, zstandard),
+    ];
+    read_each("archives", "csv.gz", MemoryLimit { per_byte: 2048, fixed: 2 << 20 }, seeds);
 }
 
 #[test]
