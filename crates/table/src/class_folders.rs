@@ -72,6 +72,12 @@ fn matches(folder: &Path) -> bool {
 
 fn open(input: Input, options: &ReadOptions) -> Result<Opened, TableError> {
     let folder = input.path().to_owned();
+    if !folder.is_dir() {
+        return Err(TableError::file(
+            folder,
+            "not a folder; texts by class are folders of .txt files (hint: --format)",
+        ));
+    }
     let read = |folder: &Path| list(folder).map_err(|error| TableError::io(folder, error));
     let listing = read(&folder)?;
     let (mut classes, mut ignored) = (Vec::new(), listing.texts.len() + listing.others);
@@ -274,6 +280,10 @@ mod tests {
         let folder = tree(&[("neg/1.txt", b"fine\ncaf\xE9"), ("pos/1.txt", b"good")]);
         let message = rows_of(folder.path()).unwrap_err().to_string();
         assert!(message.contains("neg/1.txt: byte 8 (line 2): 0xE9 is not UTF-8 (hint: "), "{message}");
+        let file = folder.path().join("neg/1.txt");
+        let options = ReadOptions { format: Some("class folders".parse().unwrap()), ..ReadOptions::default() };
+        let message = Table::open(&file, &options).err().unwrap().to_string();
+        assert!(message.contains("neg/1.txt: not a folder; "), "{message}");
         let folder = tree(&[("neg/1.txt", &vec![b'x'; MAX_RECORD + 1]), ("pos/1.txt", b"good")]);
         let message = rows_of(folder.path()).unwrap_err().to_string();
         assert!(message.contains("neg/1.txt: longer than 4194304 bytes"), "{message}");
