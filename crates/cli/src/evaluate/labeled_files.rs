@@ -59,7 +59,32 @@ pub(super) fn open(
         dataset,
     };
     notes.extend(trained_on.and_then(|manifest| manifest.model.note.clone()));
-    // With its ending, so that `test.csv` never takes the place of the run's own test split.
-    let split = slug(&name(&files[0]), "file");
-    Ok(ScoredData { examples, split, data: listed, about, notes, _temporary: Some(temporary) })
+    Ok(ScoredData {
+        examples,
+        split: name_of_scores(&name(&files[0])),
+        data: listed,
+        about,
+        notes,
+        _temporary: Some(temporary),
+    })
+}
+
+/// A file's name with its ending, and never that of a split, so that the scores of `test.csv` or of a folder `test` don't take
+/// the place of those of the run's own test split.
+fn name_of_scores(file: &str) -> String {
+    match slug(file, "file") {
+        split if matches!(split.as_str(), "train" | "validation" | "test") => format!("file-{split}"),
+        name => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_of_a_file_are_never_those_of_a_split() {
+        let names = ["test.csv", "test", "new reviews.csv", "imdb"].map(name_of_scores);
+        assert_eq!(names, ["test.csv", "file-test", "new-reviews.csv", "imdb"]);
+    }
 }

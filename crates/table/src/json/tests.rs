@@ -181,7 +181,7 @@ fn what_is_no_table_is_refused_with_its_place_and_a_hint() {
         ("{\"a\": [1, nul]}", "line 1: not JSON, column 11: expected a value, found \"nul\""),
         (
             "[{\"text\":\"a\",\"n\":1},\n\n{\"text\":\"b\"}]",
-            "row 2 (line 3) has no column \"n\", row 1 has; columns seen: text",
+            "row 2 (line 3) has no column \"n\", row 1 has; columns found: text",
         ),
         ("{\"a\":[1,2],\"b\":[1]}", "an object of arrays, of which \"a\" has 2 elements and \"b\" has 1 (hint:"),
         (
