@@ -129,7 +129,7 @@ fn the_name_of_a_file_is_no_text_unless_it_is_meant() {
     let error = sandbox.fails("predict --run run lovely --separator ;");
     assert!(error.contains("--separator says how --file is read"), "{error}");
     let error = sandbox.fails("predict --run run --file reviews.csv --text-column body");
-    assert!(error.contains("no column \"body\"; columns seen: text, label"), "{error}");
+    assert!(error.contains("no column \"body\"; columns found: text, label"), "{error}");
 }
 
 /// Whoever writes a line and waits gets its answer, in every format that is read as it comes.
