@@ -67,12 +67,18 @@ fn hub_parquet(rows: impl Iterator<Item = (String, i64)>) -> Vec<u8> {
 #[test]
 fn a_data_set_of_the_hub_is_prepared_by_its_name() {
     let sandbox = Sandbox::new();
-    let train = |shard: &'static str| hub_parquet((0..60).map(move |row| (format!("the {shard} film {row}"), row % 2)));
+    // Sixty different texts of words that the tiny model knows.
+    let text = |word: &str, row: usize| {
+        let first = ["the", "a", "an", "is", "with", "and"][row % 6];
+        let last = ["lovely", "great", "tender", "funny", "superb", "warm", "awful", "dull", "cold", "weak"][row / 6];
+        format!("{first} {word} {last}")
+    };
+    let train = |word: &'static str| hub_parquet((0..60).map(move |row| (text(word, row), row as i64 % 2)));
     let files: BTreeMap<String, Vec<u8>> = [
-        ("en/train/0000.parquet", train("first")),
-        ("en/train/0001.parquet", train("second")),
-        ("en/test/0000.parquet", hub_parquet((0..5).map(|row| (format!("a hidden plot {row}"), -1)))),
-        ("de/train/0000.parquet", train("german")),
+        ("en/train/0000.parquet", train("film")),
+        ("en/train/0001.parquet", train("story")),
+        ("en/test/0000.parquet", hub_parquet((0..5).map(|row| (text("scene", row), -1)))),
+        ("de/train/0000.parquet", train("plot")),
     ]
     .map(|(path, bytes)| (path.to_owned(), bytes))
     .into();
@@ -87,7 +93,7 @@ fn a_data_set_of_the_hub_is_prepared_by_its_name() {
     let line = "prepare --dataset someone/films:en --model tiny --max-length 32";
     let output = sandbox.run_with(&online, line);
     assert_eq!(output.code, 0, "{}", output.err);
-    let guessed = "note: someone/films:en: the text is column \"text\", the label column \"label\"";
+    let guessed = "note: found by name: the text is column \"text\", the label is column \"label\"";
     assert!(output.err.contains(guessed), "{}", output.err);
     let manifest = sandbox.json("data/prepared/someone-films-en/manifest.json");
     let source = format!("Hugging Face Hub, someone/films@refs/convert/parquet, configuration en ({COMMIT})");

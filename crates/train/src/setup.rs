@@ -1,5 +1,7 @@
 //! Finds the device, data, model and tokenizer of a run and checks that they are compatible before the first step.
 
+use std::path::Path;
+
 use data::DataError;
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
@@ -148,16 +150,30 @@ pub(crate) fn total_steps(config: &TrainConfig, rows: usize) -> u64 {
 
 /// The requested model, or by default the model whose tokenizer the data was prepared with.
 fn find_model(requested: Option<&str>, manifest: &Manifest) -> Result<PretrainedModel> {
-    if let Some(name) = requested {
-        return Ok(fetch::pretrained_model(Some(name))?);
-    }
     let source = &manifest.model;
+    if let Some(name) = requested {
+        let found = fetch::pretrained_model(Some(name))?;
+        let is_recorded =
+            found.origin == ModelOrigin::Local && is_same_folder(Path::new(name), Path::new(&source.name));
+        return Ok(if is_recorded { PretrainedModel { name: source.name.clone(), ..found } } else { found });
+    }
     let name = match source.origin {
         ModelOrigin::Packaged => "packaged",
         _ => &source.name,
     };
     let found = fetch::pretrained_model(Some(name))?;
     Ok(PretrainedModel { note: source.note.clone().or(found.note), ..found })
+}
+
+/// Whether a path is that of a recorded one, which may be relative to a directory that this process doesn't work in. A
+/// resumed run then calls its model by the same name as before.
+fn is_same_folder(path: &Path, recorded: &Path) -> bool {
+    let same = match (path.canonicalize(), recorded.canonicalize()) {
+        (Ok(path), Ok(recorded)) => path == recorded,
+        (_, Err(_)) => true,
+        (Err(_), Ok(_)) => false,
+    };
+    same && path.ends_with(recorded)
 }
 
 /// The error for a split that has rows without a label.

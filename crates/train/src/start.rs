@@ -52,7 +52,7 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
     let mut resolved = config.clone();
     resolved.data = Some(absolute(&setup.prepared.dir));
     resolved.model = Some(match setup.pretrained.origin {
-        ModelOrigin::Local => absolute(Path::new(&setup.pretrained.name)).display().to_string(),
+        ModelOrigin::Local => absolute(&setup.pretrained.folder).display().to_string(),
         _ => setup.pretrained.name.clone(),
     });
     folder.write(RUN_TOML, resolved.to_toml())?;
