@@ -3,8 +3,6 @@
 //! Only these two are kept in memory, the text from one column or joined from several. Each row has its place in the
 //! file, so that later errors can name file, row and column.
 
-mod swallowed;
-
 use std::path::{Path, PathBuf};
 
 use table::{
@@ -71,7 +69,6 @@ pub(crate) struct TableRequest<'a> {
 pub(crate) fn read(path: &Path, wanted: TableRequest<'_>, options: &ReadOptions) -> Result<LabeledTable, DataError> {
     let table = Table::open(path, options)?;
     let notes = table.notes().iter().map(|note| format!("{}: {note}", path.display())).collect();
-    let dialect = table.dialect();
     let ChosenColumns { text, label } = wanted.columns.choose(path, table.columns())?;
     let name = |column: usize| table.columns()[column].name.clone();
     let text_columns: Vec<String> = text.iter().copied().map(name).collect();
@@ -117,6 +114,5 @@ pub(crate) fn read(path: &Path, wanted: TableRequest<'_>, options: &ReadOptions)
     if rows.is_empty() {
         return Err(DataError::content(path, "no rows, only the names of its columns"));
     }
-    swallowed::check(&file, &rows, dialect, options)?;
     Ok(LabeledTable { file, rows, notes })
 }

@@ -364,3 +364,16 @@ fn fault_12_too_little() {
             .starts_with("absent.csv: No such file")
     );
 }
+
+#[test]
+fn a_text_that_swallowed_rows_is_refused_with_its_line() {
+    let temp = TempDataset::new();
+    let content = "text,label\ngood film,pos\n\"so it begins,neg\nanother one,pos\nthe end\",neg\nbad film,neg\n";
+    let swallowed = temp.refusal("swallowed.csv", content);
+    assert!(swallowed.contains("line 3") && swallowed.contains("--quoting none"), "{swallowed}");
+    let tsv = "label\ttext\npos\t\"so\nneg\tbegins\"\nneg\tbad film\npos\tgood film\n";
+    assert_eq!(temp.accepted("quotes.tsv", tsv).train.len(), 4, "quotes are characters here");
+
+    let lines = "text,label\n\"a film, really\nbut not, pos or so\",pos\n\"bad\n\nfilm\",neg\n";
+    assert_eq!(temp.accepted("lines.csv", lines).train.len(), 2, "lines of a text are no rows");
+}
