@@ -94,10 +94,13 @@ fn a_finished_run_that_is_resumed_is_unfinished_until_it_ends_again() {
 fn a_closed_terminal_saves_first_unless_its_signal_is_ignored() {
     let sandbox = Sandbox::prepared();
     let line = format!("{TRAIN} --epochs 300 --save-every 1000").replacen("--epochs 1 ", "", 1);
-    let process = sandbox.start(&format!("{line} --output closed"));
+    // The tests themselves may have been started by nohup.
+    let default_signal = "env --default-signal=HUP true && exec env --default-signal=HUP \"$@\" || exec \"$@\"";
+    let mut command = shell(&sandbox, default_signal, &format!("{line} --output closed"));
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a shell");
     sandbox.wait_for_step("closed", 20);
-    process.signal("HUP");
-    let output = process.end();
+    assert!(Command::new("kill").args(["-s", "HUP", &child.id().to_string()]).status().expect("kill").success());
+    let output = Output::of(child.wait_with_output().expect("ends"));
     assert_eq!(output.code, 129, "{}", output.err);
     assert!(output.err.contains("stopped by SIGHUP"), "{}", output.err);
     let done = sandbox.events("closed", "step").len();

@@ -44,6 +44,45 @@ fn prepare_train_and_predict_work_together() {
     assert_eq!(labels, ["positive", "negative"], "{answers}");
 }
 
+/// What happens to the head of the model that a training begins with is said in one line, whatever it is.
+#[test]
+fn a_training_says_what_becomes_of_the_models_own_head() {
+    let sandbox = Sandbox::prepared();
+    let line_about_the_head = |model: &str, output: &str| {
+        let line = format!("train --data data --model {model} --max-steps 1 --threads 1 --output {output}");
+        let output = sandbox.run(&line);
+        assert_eq!(output.code, 0, "{}", output.err);
+        let lines: Vec<&str> =
+            output.err.lines().filter(|line| line.contains("head") || line.contains("new, ")).collect();
+        assert_eq!(lines.len(), 1, "{}", output.err);
+        lines[0].to_owned()
+    };
+    let new = "new, to be learned from your data: classifier.bias, classifier.weight";
+    // The tiny model's classifier has no label names.
+    assert!(line_about_the_head("tiny", "run").contains(&format!("{new} (the model's own head has no label names, ")));
+    assert!(
+        line_about_the_head("run", "kept").ends_with("the model's own head is kept: it has the labels of your data")
+    );
+    let config = String::from_utf8(sandbox.read("run/config.json")).expect("UTF-8");
+    let edits = [
+        ("negative", "toxic", format!("{new} (the model's own head is for other labels: toxic, positive)")),
+        (
+            "single_label_classification",
+            "multi_label_classification",
+            format!("{new} (the model's own head was trained for multi_label_classification)"),
+        ),
+    ];
+    for (at, (from, to, expected)) in edits.into_iter().enumerate() {
+        sandbox.write("run/config.json", &config.replace(from, to));
+        let line = line_about_the_head("run", &format!("edited-{at}"));
+        assert!(line.ends_with(&expected), "{line}");
+    }
+    // Labels in another order, with the rows in the same order: what was negative counts as positive.
+    let swapped = config.replace("negative", "x").replace("positive", "negative").replace("\"x\"", "\"positive\"");
+    sandbox.write("run/config.json", &swapped);
+    assert!(line_about_the_head("run", "swapped").ends_with("your data, and its rows are put in their order"));
+}
+
 #[test]
 fn the_newest_data_and_run_are_the_default() {
     let sandbox = Sandbox::new();
@@ -57,6 +96,38 @@ fn the_newest_data_and_run_are_the_default() {
     assert!(
         sandbox.succeeds("prepare --dataset reviews.csv --model tiny --max-length 32").contains("already prepared")
     );
+}
+
+#[test]
+fn a_run_keeps_case_as_its_data_does() {
+    let sandbox = Sandbox::new();
+    sandbox.write_model("cased", &["Lovely", "Awful", "Great", "Dull"]);
+    std::fs::remove_file(sandbox.path("cased/tokenizer_config.json")).expect("removes");
+    sandbox.write_reviews("reviews.csv", 60);
+    let prepare = "prepare --dataset reviews.csv --model cased --max-length 32";
+    let lowered = sandbox.run(&format!("{prepare} --output lowered"));
+    let note = "the vocabulary has capital letters, but texts are lower-cased";
+    assert!(lowered.code == 0 && lowered.err.contains(note) && lowered.err.contains("--keep-case"), "{}", lowered.err);
+    let kept = sandbox.run(&format!("{prepare} --output kept --keep-case"));
+    assert!(kept.code == 0 && !kept.err.contains(note), "{}", kept.err);
+    assert_eq!(sandbox.json("kept/manifest.json")["lower_case"], false);
+
+    sandbox.succeeds("train --data kept --max-steps 2 --threads 1 --output run");
+    assert_eq!(sandbox.json("run/tokenizer_config.json")["do_lower_case"], false);
+    let answers = |data: &str| {
+        let answers = sandbox.succeeds(&format!("predict --run {data} --json Lovely lovely"));
+        let [first, second] = answers.lines().collect::<Vec<_>>()[..] else { panic!("{answers}") };
+        let probabilities =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["probabilities"].clone();
+        (probabilities(first), probabilities(second))
+    };
+    let (capital, small) = answers("run");
+    assert!(!capital.is_null() && capital != small, "two words for this run: {capital} {small}");
+    sandbox.succeeds("train --data lowered --max-steps 2 --threads 1 --output other");
+    let (capital, small) = answers("other");
+    assert_eq!(capital, small, "one word for this run");
+    let error = sandbox.fails("train --data kept --model tiny --max-steps 2 --output none");
+    assert!(error.contains("--model tiny --max-length 32 --keep-case)"), "{error}");
 }
 
 #[test]
@@ -77,6 +148,30 @@ fn a_saved_configuration_trains_the_same_model_and_flags_win_over_it() {
     assert_eq!(sandbox.read("a/model.safetensors"), sandbox.read("b/model.safetensors"));
     sandbox.succeeds("train --config a/run.toml --label-smoothing 0 --output c");
     assert_ne!(sandbox.read("a/model.safetensors"), sandbox.read("c/model.safetensors"));
+}
+
+#[test]
+fn a_run_finds_its_data_from_another_directory_and_after_a_move() {
+    let sandbox = Sandbox::prepared();
+    sandbox.succeeds(&format!("train {QUICK} --epochs 1 --save-every 2 --save-total 2 --output runs/a"));
+    let score = sandbox.json("runs/a/metrics.json");
+    let in_folder = |folder: &std::path::Path, line: &str| {
+        let output = sandbox.command(line).current_dir(folder).output().expect("the program starts");
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let run = sandbox.path("runs/a").display().to_string();
+    in_folder(elsewhere.path(), &format!("evaluate --run {run} --split validation"));
+    in_folder(elsewhere.path(), &format!("train --resume {run}"));
+    assert_eq!(sandbox.json("runs/a/metrics.json")["best"], score["best"]);
+
+    let moved = elsewhere.path().join("project");
+    std::fs::create_dir(&moved).expect("a folder");
+    for name in ["runs", "data", "tiny"] {
+        std::fs::rename(sandbox.path(name), moved.join(name)).expect("moved");
+    }
+    in_folder(elsewhere.path(), "evaluate --run project/runs/a --split validation");
+    in_folder(&moved, "train --resume runs/a --model tiny");
 }
 
 #[test]

@@ -5,6 +5,13 @@ use std::fmt::Write as _;
 use super::{Edit, MessageGroup};
 use crate::support::Sandbox;
 
+/// The words of the texts below that a tiny model doesn't know.
+const WORDS: [&str; 34] = [
+    "number", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "##0", "##1", "##2", "##3", "##4", "##5", "##6", "##7",
+    "##8", "##9", "another", "one", "more", "they", "tell", "long", "winding", "of", "twice", "fine", "good", "bad",
+    "old",
+];
+
 /// A table of `rows` different texts.
 fn table(rows: usize, label: impl Fn(usize) -> String) -> String {
     let mut text = "text,label\n".to_owned();
@@ -23,6 +30,7 @@ fn repeated(labels: &[&str]) -> String {
 fn bad_labels_are_refused_in_these_words() {
     let mut all = MessageGroup::new("labels", "Labels", Sandbox::new());
     let sandbox = all.sandbox();
+    sandbox.write_model("tiny", &WORDS);
     sandbox.write("valid.csv", "text,label\nanother film,0\none more film,1\n");
     sandbox.write("third.csv", "text,label\nanother film,0\none more film,2\n");
     sandbox.write("unlabeled.csv", "text,label\nanother film,-1\none more film,-1\n");
@@ -168,6 +176,7 @@ fn bad_trees_are_refused_in_these_words() {
 fn bad_splits_are_refused_in_these_words() {
     let mut all = MessageGroup::new("splits", "Splits", Sandbox::new());
     let sandbox = all.sandbox();
+    sandbox.write_model("tiny", &WORDS);
     sandbox.write("a.csv", &repeated(&["0", "1"]));
     sandbox.write("few.csv", "text,label\nfine,1\ndull,0\nwarm,1\n");
     sandbox.write("empty.csv", "text,label\n");

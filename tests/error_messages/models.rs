@@ -128,12 +128,21 @@ fn bad_model_configs_are_refused_in_these_words() {
     all.fails_with("a JSON list", file, Edit::Content(b"[]"), train);
     all.fails_with("Latin-1", file, Edit::Content(b"{\"model_type\": \"bert\", \"_name\": \"caf\xE9\"}"), train);
     all.fails_with("a missing file", file, Edit::Delete, train);
+    let predict = "predict --run tiny lovely";
+    for (name, problem) in [("several labels a text", "multi_label_classification"), ("a regression", "regression")] {
+        let edit = Edit::Replace("single_label_classification", problem);
+        all.fails_with(&format!("predict: {name}"), file, edit, predict);
+    }
+    let one = Edit::Replace("\"model_type\"", "\"id2label\": {\"0\": \"score\"}, \"model_type\"");
+    all.fails_with("predict: one class", file, one, predict);
     let prepare = "prepare --dataset reviews.csv --model tiny --max-length 32";
     all.fails_with("prepare: not JSON", file, Edit::Content(b"model_type: bert\n"), prepare);
     let swap = Edit::Replace("\"model_type\": \"bert\"", "\"model_type\": \"roberta\"");
     all.fails_with("prepare: an unsupported architecture", file, swap, prepare);
+    let long = "prepare --dataset reviews.csv --model tiny --max-length 40";
+    all.fails("prepare: fewer positions than --max-length", long);
     all.fails_with(
-        "prepare: fewer positions than --max-length",
+        "prepare: fewer positions than the weights",
         file,
         Edit::Replace("\"max_position_embeddings\": 32", "\"max_position_embeddings\": 16"),
         prepare,

@@ -16,6 +16,7 @@ fn bad_run_folders_are_refused_in_these_words() {
          --max-length 32 --output others",
     );
     sandbox.write("latin.txt", "fine\n");
+    sandbox.write("third.csv", "text,label\nfine,neutral\n");
     sandbox.write("empty/.keep", "");
     let mut all = MessageGroup::new("runs", "Run folders, for evaluate and predict", sandbox);
     let (evaluate, predict) = ("evaluate --run run", "predict --run run lovely");
@@ -110,6 +111,18 @@ fn bad_run_folders_are_refused_in_these_words() {
         ("predict: an unknown split", "predict --run run --split dev"),
         ("an unknown precision", "predict --run run --precision int8 lovely"),
         ("training with the folder of a finished run as output", "train --data data --output run"),
+        ("a text that is the name of a file", "predict --run run lovely reviews.csv"),
+        ("--separator without --file", "predict --run run lovely --separator ;"),
+        ("an unknown text column", "predict --run run --file reviews.csv --text-column body"),
+        ("--output that is the input", "predict --run run --file reviews.csv --output reviews.csv"),
+        ("--output of an unknown format", "predict --run run --file reviews.csv --output out.xlsx"),
+        ("both --json and --output", "predict --run run --file reviews.csv --output out.csv --json"),
+        ("both the standard input and a file", "predict --run run --file - --file reviews.csv"),
+        ("a labeled file without a label column", "evaluate --run run --file latin.txt"),
+        ("a label that the model doesn't know", "evaluate --run run --file third.csv"),
+        ("--label-map to an unknown label", "evaluate --run run --file third.csv --label-map a=neutral"),
+        ("--label-map without --file", "evaluate --run run --label-map a=positive"),
+        ("evaluate: a file that does not exist", "evaluate --run run --file no.csv"),
     ] {
         all.fails(name, line);
     }

@@ -84,7 +84,7 @@ fn bad_json_lines_are_refused_in_these_words() {
     let behind = |line: &str| format!("{before}{line}\n");
 
     all.fails_with_table("not JSON", "a.jsonl", behind("text,label"), "");
-    all.fails_with_table("a JSON array", "a.json", format!("[{good}, {good}]"), "");
+    all.fails_with_table("a JSON array in a file of lines", "a.jsonl", format!("[{good}, {good}]"), "");
     all.fails_with_table(
         "one object over several lines",
         "a.json",

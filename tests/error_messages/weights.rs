@@ -7,6 +7,7 @@ use crate::support::Sandbox;
 
 const FILE: &str = "tiny/model.safetensors";
 const LINE: &str = "train --data data --model tiny";
+const PREPARE: &str = "prepare --dataset reviews.csv --model tiny --max-length 32 --output again";
 const QUERY: &str = "bert.encoder.layer.0.attention.self.query.weight";
 
 /// A safetensors file's two parts: the header that says where each tensor lies, and the tensors.
@@ -72,6 +73,15 @@ fn bad_weights_are_refused_in_these_words() {
                 header.insert("another".into(), query);
             }),
         ),
+        (
+            "a parameter under two names",
+            parts.with(|header| {
+                let pooler = header.remove("bert.pooler.dense.bias").expect("a tensor");
+                let norm = header.remove("bert.embeddings.LayerNorm.bias").expect("a tensor");
+                header.insert("module.bert.pooler.dense.bias".into(), pooler);
+                header.insert("pooler.dense.bias".into(), norm);
+            }),
+        ),
         ("a tensor of a different shape", parts.with(|header| header[QUERY]["shape"] = json!([8, 32]))),
         ("a tensor larger than its bytes", parts.with(|header| header[QUERY]["shape"] = json!([16, 17]))),
         (
@@ -90,6 +100,16 @@ fn bad_weights_are_refused_in_these_words() {
     ] {
         all.fails_with(name, FILE, Edit::Content(&bytes), LINE);
     }
+    let headless = parts.with(|header| {
+        for name in ["classifier.bias", "classifier.weight"] {
+            let tensor = header.remove(name).expect("a tensor");
+            header.insert(format!("another.{name}"), tensor);
+        }
+    });
+    all.fails_with("predict: no head", FILE, Edit::Content(&headless), "predict --run tiny lovely");
+    let unfit = parts.with(|header| header[QUERY]["shape"] = json!([8, 32]));
+    all.fails_with("prepare: a tensor of a different shape", FILE, Edit::Content(&unfit), PREPARE);
+    all.fails_with("prepare: truncated in the tensors", FILE, Edit::Truncate(valid.len() - 100), PREPARE);
     all.fails_with(
         "a config.json with more layers",
         "tiny/config.json",
@@ -105,6 +125,9 @@ fn bad_weights_are_refused_in_these_words() {
 
     std::fs::remove_file(all.sandbox().path(FILE)).expect("removes");
     all.fails("no weights file", LINE);
+    all.fails("prepare: no weights file", PREPARE);
+    let pickle = "tiny/pytorch_model.bin";
+    all.fails_with("prepare: pickle: pytorch_model.bin", pickle, Edit::Content(b"\x80\x02"), PREPARE);
     for name in ["pytorch_model.bin", "model.pt", "epoch-3.ckpt", "Model.PKL"] {
         all.fails_with(&format!("pickle: {name}"), &format!("tiny/{name}"), Edit::Content(b"\x80\x02"), LINE);
     }

@@ -1,24 +1,35 @@
-//! `verdict evaluate`: a run's scores on a split, in the terminal, as JSON, as pictures and as one page.
+//! `verdict evaluate`: a run's scores on a split or on labeled files, in the terminal, as JSON, as pictures and as one page.
+
+mod labeled_files;
+mod prepared_split;
+mod run_precision;
+mod scored_data;
+mod written;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::predict::Predictor;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use data::manifest::{Manifest, Prepared};
+use data::LabelMap;
+use data::manifest::Manifest;
 use disk::write_atomic;
+use metrics::{ScoredSplit, implausible_scores};
 use model::{DeviceChoice, PrecisionChoice, device_name};
-use run::{DATA, EvaluationResult, RUN_TOML, RunFolder, newest_run};
-use train::TrainConfig;
+use run::{DATA, EvaluationResult, RUN_TOML, newest_run};
+use table::{FileFormat, ReadOptions, parse_text_separator};
 use train::evaluate::{Evaluation, evaluate};
 
-use crate::run_report;
+use crate::run_report::ReportInput;
+pub(crate) use prepared_split::data_of;
+use run_precision::run_precision;
+use scored_data::ScoredData;
 
 /// The flags of `evaluate`.
 #[derive(Args)]
 pub(crate) struct EvaluateArgs {
-    /// Folder of the run [default: the newest under runs/]
+    /// Folder of the run, or with --file any model folder [default: the newest under runs/]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     /// Split to score [default: test where it has labels, else validation]
@@ -27,63 +38,89 @@ pub(crate) struct EvaluateArgs {
     /// Prepared data to score on [default: the run's own]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "data"], help = format!(
+        "Score on a labelled file ({}), a folder or a pattern such as 'part-*.csv'; may be given several times",
+        FileFormat::names()))]
+    file: Vec<String>,
+    /// Column of --file with the text, or several: title,body [default: found by its name, as prepare does]
+    #[arg(long, value_name = "NAME")]
+    text_column: Option<String>,
+    #[arg(long, value_name = "TEXT", value_parser = parse_text_separator, help =
+        "What stands between the texts of several columns; \n is a line end, \t a tab [default: a space]")]
+    text_separator: Option<String>,
+    /// Column of --file with the label [default: found by its name, as prepare does]
+    #[arg(long, value_name = "NAME")]
+    label_column: Option<String>,
+    /// What --file calls the model's labels: bad=negative,good=positive [default: as in training, else their names]
+    #[arg(long, value_name = "VALUE=NAME,...|FILE", value_parser = LabelMap::from_flag, allow_hyphen_values = true)]
+    label_map: Option<LabelMap>,
+    /// Leave out rows of --file without a text and count them, instead of failing
+    #[arg(long)]
+    drop_empty: bool,
+    /// Folder for the scores and the report [default: the run's]
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
     /// Also write all scores to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Examples per forward pass
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     batch_size: u16,
-    /// Number format of the computation
-    #[arg(long, ignore_case = true, default_value = "auto")]
-    precision: PrecisionChoice,
+    /// Number format of the computation [default: that of the training]
+    #[arg(long, ignore_case = true)]
+    precision: Option<PrecisionChoice>,
     /// Where to compute
     #[arg(long, ignore_case = true, default_value = "auto")]
     device: DeviceChoice,
+    #[command(flatten, next_help_heading = "How --file is read")]
+    read: ReadOptions,
 }
 
-/// Scores a run on a split, prints the scores, and writes them and the report into the run's folder.
+/// Scores a run, prints the scores, and writes them and the report into the run's folder or another one.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
-    // Checked before the evaluation, so that it isn't done in vain.
-    if let Some(folder) =
-        args.json.as_deref().and_then(|path| path.parent()).filter(|folder| !folder.as_os_str().is_empty())
-        && !folder.is_dir()
-    {
-        bail!("--json: the folder {} does not exist (hint: create it first)", folder.display());
-    }
+    check(args)?;
     let run = match &args.run {
-        Some(path) => RunFolder::open(path)?,
-        None => newest_run()?,
+        Some(path) => path.clone(),
+        None => newest_run()?.path().to_owned(),
     };
-    let trained_on = manifest_of(&run)?;
-    let (prepared, mut notes) = find_data(args, &run, &trained_on)?;
-    let split = match &args.split {
-        Some(split) => split.clone(),
-        None => default_split(&prepared.manifest)?,
-    };
-    notes.extend(prepared.manifest.notes.iter().chain(&trained_on.model.note).cloned());
     let device = args.device.device()?;
-    let precision = args.precision.on(device);
-    let predictor = Predictor::open(run.path(), device, precision)?;
-    let examples = prepared.split(&split)?;
+    let open_predictor = || -> Result<_> {
+        let (precision, known_by) = run_precision(&run, args.precision, device)?;
+        let predictor = Predictor::open(&run, device, precision)?;
+        Ok((predictor, precision, known_by))
+    };
+    let (scored, (predictor, precision, known_by)) = if args.file.is_empty() {
+        let trained_on = prepared_split::trained_on(&run, &args.data)?;
+        let scored = prepared_split::open(args.data.as_deref(), args.split.as_deref(), &run, &trained_on)?;
+        let opened = open_predictor()?;
+        check_labels(&run, &opened.0, &trained_on)?;
+        (scored, opened)
+    } else {
+        let trained_on = manifest_of(&run)?;
+        let opened = open_predictor()?;
+        if let Some(trained_on) = &trained_on {
+            check_labels(&run, &opened.0, trained_on)?;
+        }
+        (labeled_files::open(args, &run, trained_on.as_ref(), &opened.0)?, opened)
+    };
     let labels = predictor.label_names();
-    if labels != trained_on.label_names {
-        bail!(
-            "{}: expected the labels {} in config.json, found {} (hint: copy the run's config.json again)",
-            run.path().display(),
-            trained_on.label_names.join(", "),
-            labels.join(", ")
-        );
-    }
-    let (path, dir) = (run.path().display(), prepared.dir.display());
-    disk::print_message(format!("evaluating {path} on {split} ({} rows of {dir})", examples.len()));
-    let evaluation = evaluate(predictor.model(), &examples, &split, labels, usize::from(args.batch_size))?;
+    let (path, split) = (run.display(), &scored.split);
+    disk::print_message(format!("evaluating {path} on {split} ({} rows of {})", scored.examples.len(), scored.data));
+    let evaluation = evaluate(predictor.model(), &scored.examples, split, labels, usize::from(args.batch_size))?;
+    let mut notes = scored.notes.clone();
+    let warning = implausible_scores(&ScoredSplit {
+        confusion: &evaluation.confusion,
+        loss: evaluation.loss,
+        label_names: labels,
+    });
+    notes.extend(warning.iter().map(|warning| format!("warning: {warning}")));
 
     let result = EvaluationResult {
-        run: run.path().display().to_string(),
-        data: prepared.dir.display().to_string(),
-        dataset: prepared.manifest.dataset.clone(),
-        source: prepared.manifest.source.clone(),
-        model: trained_on.model.name.clone(),
+        run: run.display().to_string(),
+        data: scored.data.clone(),
+        dataset: scored.about.dataset.clone(),
+        source: scored.about.source.clone(),
+        model: scored.about.model.clone(),
         split: split.clone(),
         precision: precision.to_string(),
         device: device_name(device),
@@ -96,89 +133,84 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         notes: notes.clone(),
     };
     let json = result.to_json()?;
-    write_atomic(&EvaluationResult::path(run.path(), &split), &json)?;
     if let Some(path) = &args.json {
         write_atomic(path, &json)?;
     }
-    let written = run_report::write(&run_report::ReportInput {
+    let report = ReportInput {
         run: &run,
-        split: &split,
+        split,
         evaluation: &evaluation,
         labels,
-        examples: &examples,
-        manifest: &prepared.manifest,
-        trained_on: &trained_on,
+        examples: &scored.examples,
+        about: &scored.about,
         notes: &notes,
-    })?;
-    disk::print(scores_text(&evaluation, labels, &prepared.manifest, &notes)?)?;
-    for path in written {
+    };
+    let written = written::write(args.output.as_deref(), &run, &json, &report);
+    let computed = format!("{precision}{known_by} on {}", device_name(device));
+    disk::print(scores_text(&evaluation, labels, &scored, &computed, &notes)?)?;
+    for path in written? {
         disk::print_message(format!("wrote {}", path.display()));
     }
     Ok(())
 }
 
-/// The prepared data that a run was trained on, by its saved configuration.
-pub(crate) fn data_of(run: &RunFolder) -> Result<PathBuf> {
-    let config = TrainConfig::load(&run.file(RUN_TOML))?;
-    config.data.with_context(|| {
-        format!(
-            "{} does not name the data that the run was trained on (hint: --data DIR)",
-            run.file(RUN_TOML).display()
-        )
-    })
+/// Refuses what can't be done before it is done in vain.
+fn check(args: &EvaluateArgs) -> Result<()> {
+    if let Some(folder) =
+        args.json.as_deref().and_then(|path| path.parent()).filter(|folder| !folder.as_os_str().is_empty())
+        && !folder.is_dir()
+    {
+        bail!("--json: the folder {} does not exist (hint: create it first)", folder.display());
+    }
+    let of_files = [
+        ("--text-column", args.text_column.is_some()),
+        ("--text-separator", args.text_separator.is_some()),
+        ("--label-column", args.label_column.is_some()),
+        ("--label-map", args.label_map.is_some()),
+        ("--drop-empty", args.drop_empty),
+    ];
+    let given = of_files.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag);
+    if let Some(flag) = given.chain(args.read.given_flags()).next().filter(|_| args.file.is_empty()) {
+        bail!("{flag} says how --file is read, and no --file is given (hint: add --file FILE, or leave {flag} out)");
+    }
+    Ok(())
 }
 
-fn manifest_of(run: &RunFolder) -> Result<Manifest> {
-    let path = run.file(DATA);
+/// The manifest of the data that a run was trained on; `None` in a model folder of other making.
+fn manifest_of(run: &Path) -> Result<Option<Manifest>> {
+    let path = run.join(DATA);
+    if !path.exists() && !run.join(RUN_TOML).exists() {
+        return Ok(None);
+    }
     let hint = "(hint: the run is damaged or was made by another version; copy it again, or train again)";
     let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {} {hint}", path.display()))?;
-    Manifest::from_json(&text).map_err(|what| anyhow!("{} {what} {hint}", path.display()))
+    Manifest::from_json(&text).map(Some).map_err(|what| anyhow!("{} {what} {hint}", path.display()))
 }
 
-/// The data to score on, with notes for the report.
-fn find_data(args: &EvaluateArgs, run: &RunFolder, trained_on: &Manifest) -> Result<(Prepared, Vec<String>)> {
-    let dir = match &args.data {
-        Some(dir) => dir.clone(),
-        None => data_of(run)?,
-    };
-    let prepared = Prepared::open(&dir)?;
-    let manifest = &prepared.manifest;
-    if manifest.tokenizer_sha256 != trained_on.tokenizer_sha256 || manifest.label_names != trained_on.label_names {
+fn check_labels(run: &Path, predictor: &Predictor, trained_on: &Manifest) -> Result<()> {
+    let labels = predictor.label_names();
+    if labels != trained_on.label_names {
         bail!(
-            "{}: the tokenizer or the labels ({}) differ from those of the run ({}) (hint: prepare it with --model {})",
-            dir.display(),
-            manifest.label_names.join(", "),
+            "{}: expected the labels {} in config.json, found {} (hint: copy the run's config.json again)",
+            run.display(),
             trained_on.label_names.join(", "),
-            run.path().display()
+            labels.join(", ")
         );
     }
-    if manifest.fingerprint == trained_on.fingerprint {
-        return Ok((prepared, Vec::new()));
-    }
-    if args.data.is_none() {
-        bail!(
-            "{} has been prepared again since this run was trained on it, so its splits may differ (hint: prepare it with \
-             the same options as before, or score on it as it is with --data {})",
-            dir.display(),
-            dir.display()
-        );
-    }
-    let note = format!("scored on {}, which is not the data that the model was trained on", dir.display());
-    Ok((prepared, vec![note]))
+    Ok(())
 }
 
-fn default_split(manifest: &Manifest) -> Result<String> {
-    let is_labeled = |name: &&str| manifest.splits.get(*name).is_some_and(|split| split.labeled == split.rows);
-    match ["test", "validation"].iter().find(|name| is_labeled(name)) {
-        Some(name) => Ok((*name).to_owned()),
-        None => bail!("the data has neither a labeled test nor a labeled validation split (hint: --split train)"),
-    }
-}
-
-fn scores_text(evaluation: &Evaluation, labels: &[String], manifest: &Manifest, notes: &[String]) -> Result<String> {
+fn scores_text(
+    evaluation: &Evaluation,
+    labels: &[String],
+    scored: &ScoredData,
+    computed: &str,
+    notes: &[String],
+) -> Result<String> {
     let mut out = String::new();
-    writeln!(out, "data       {} ({})", manifest.variant, manifest.source)?;
+    writeln!(out, "data       {} ({})", scored.about.variant, scored.about.source)?;
     writeln!(out, "examples   {}", evaluation.report.examples)?;
+    writeln!(out, "computed   in {computed}")?;
     writeln!(out, "loss       {:.4}", evaluation.loss)?;
     for (name, value) in evaluation.scores().iter().take(4) {
         let average = if name == "accuracy" { "" } else { "  (weighted)" };
@@ -186,7 +218,8 @@ fn scores_text(evaluation: &Evaluation, labels: &[String], manifest: &Manifest, 
     }
     writeln!(out, "\n{}\n{}", evaluation.report, evaluation.confusion.render(labels)?)?;
     for note in notes {
-        writeln!(out, "note: {note}")?;
+        let kind = if note.starts_with("warning: ") { "" } else { "note: " };
+        writeln!(out, "{kind}{note}")?;
     }
     Ok(out)
 }

@@ -34,9 +34,9 @@ enum Command {
     /// One trial of a study, started by `tune`
     #[command(hide = true)]
     Trial(tune::TrialArgs),
-    /// Score a run on a split: accuracy, precision, recall, F1, confusion matrix
+    /// Score a run on a split or a labelled file: accuracy, precision, recall, F1, confusion matrix
     Evaluate(evaluate::EvaluateArgs),
-    /// Label texts with a run
+    /// Label texts, files and pipes with a run
     Predict(predict::PredictArgs),
     /// Check that a killed and resumed training ends bit-identical to an uninterrupted one
     #[cfg(unix)]
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Prepare(args) => {
-            data::prepare::run(&args, |folder| Ok(model_limits(&model::Config::from_folder(folder)?)))?;
+            data::prepare::run(&args, |folder| Ok(model_limits(&model::SequenceClassifier::check(folder)?)))?;
         }
         Command::Train(args) => {
             let run = train::train(&args)?;

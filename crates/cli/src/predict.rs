@@ -1,15 +1,25 @@
-//! `verdict predict`: labels and probabilities of texts from the command line, a file, a pipe or a prepared split.
+//! `verdict predict`: labels and probabilities of texts from the command line, files, a pipe or a prepared split.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write, stdin, stdout};
-use std::path::PathBuf;
+mod added_columns;
+mod input;
+mod mark_counts;
+mod output;
+mod progress;
+mod visible;
 
-use ::predict::{PredictError, Prediction, Predictor, stream};
-use anyhow::{Context, Result, bail};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use ::predict::{Prediction, Predictor, stream};
+use anyhow::{Result, bail};
 use clap::Args;
-use data::manifest::Prepared;
 use model::{DeviceChoice, PrecisionChoice};
-use run::{RunFolder, newest_run};
+use run::newest_run;
+use table::{FileFormat, ReadOptions, TEXT_SEPARATOR, TableError, parse_text_separator};
+
+use input::{InputRow, PredictInput, TextColumns};
+use mark_counts::MarkCounts;
+use output::PredictionOutput;
 
 /// The flags of `predict`.
 #[derive(Args)]
@@ -17,14 +27,28 @@ pub(crate) struct PredictArgs {
     /// Texts to label
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
+    /// More texts, which may begin with a hyphen or be the name of a file
+    #[arg(value_name = "TEXT", last = true)]
+    verbatim: Vec<String>,
     /// Folder of the run [default: the newest under runs/]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// Label each line of a file; `-` reads from the standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
-    file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["texts", "verbatim"], help = format!(
+        "Label the texts of a file ({}), a folder or a pattern such as 'part-*.csv'; may be given several times; - reads the \
+         standard input, one text a line unless --format is given", FileFormat::names()))]
+    file: Vec<String>,
+    /// Column of --file with the text, or several: title,body [default: found by its name, as prepare does]
+    #[arg(long, value_name = "NAME")]
+    text_column: Option<String>,
+    #[arg(long, value_name = "TEXT", value_parser = parse_text_separator, help =
+        "What stands between the texts of several columns; \n is a line end, \t a tab [default: a space]")]
+    text_separator: Option<String>,
+    #[arg(long, value_name = "FILE", conflicts_with = "json", help = format!(
+        "Write every column of the input, and those of the predictions, to a file ({}); - writes to the standard output, in \
+         the input's format", FileFormat::written()))]
+    output: Option<PathBuf>,
     /// Label every text of a prepared split, labeled or not
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["texts", "file"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["texts", "verbatim", "file"])]
     split: Option<String>,
     /// Prepared data of --split [default: the run's own]
     #[arg(long, value_name = "DIR", requires = "split")]
@@ -38,9 +62,11 @@ pub(crate) struct PredictArgs {
     /// Where to compute
     #[arg(long, ignore_case = true, default_value = "auto")]
     device: DeviceChoice,
+    #[command(flatten, next_help_heading = "How --file is read")]
+    read: ReadOptions,
 }
 
-/// Labels the texts that the flags name, and prints one line for each on stdout.
+/// Labels the texts that the flags name, and prints one line for each on stdout or writes a file.
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
     match label(args) {
         Err(error) if is_closed_pipe(&error) => Ok(()),
@@ -51,78 +77,86 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
 /// Whether the reader of standard output has closed it, as `head` does after its lines: it wants no more.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let source = match error.downcast_ref() {
-        Some(PredictError::Io { source, .. }) => Some(source),
+        Some(TableError::Io { source, .. }) => Some(source),
         _ => error.downcast_ref::<std::io::Error>(),
     };
     source.is_some_and(|source| source.kind() == ErrorKind::BrokenPipe)
 }
 
 fn label(args: &PredictArgs) -> Result<()> {
-    if args.texts.is_empty() && args.file.is_none() && args.split.is_none() {
+    check(args)?;
+    let run = match &args.run {
+        Some(path) => path.clone(),
+        None => newest_run()?.path().to_owned(),
+    };
+    let input = open_input(args, &run)?;
+    let device = args.device.device()?;
+    let predictor = Predictor::open(&run, device, args.precision.on(device))?;
+    let mut output = match &args.output {
+        Some(path) => PredictionOutput::table(path, &input, predictor.label_names())?,
+        None if args.json => PredictionOutput::json(),
+        None => PredictionOutput::for_people(predictor.label_names()),
+    };
+    let bar = progress::bar(args.output.is_some());
+    let PredictInput { rows, policy, from_files, .. } = input;
+    let mut counts = MarkCounts::default();
+    stream(&predictor, rows, policy, |chunk: Vec<(InputRow, Option<Prediction>)>| {
+        bar.inc(chunk.len() as u64);
+        chunk.iter().for_each(|(row, prediction)| counts.add(row.number, prediction.as_ref()));
+        output.write(chunk)
+    })?;
+    output.finish()?;
+    bar.finish_and_clear();
+    if from_files {
+        let notes = counts.notes(predictor.tokenizer().max_length());
+        notes.iter().for_each(|note| disk::print_message(format!("note: {note}")));
+    }
+    if let Some(path) = args.output.as_deref().filter(|path| path.as_os_str() != "-") {
+        disk::print_message(format!("wrote {} ({})", path.display(), counts.rows()));
+    }
+    Ok(())
+}
+
+/// Refuses flags that don't go together, and texts that are the names of files.
+fn check(args: &PredictArgs) -> Result<()> {
+    if args.texts.is_empty() && args.verbatim.is_empty() && args.file.is_empty() && args.split.is_none() {
         bail!("no text to label (hint: predict \"A lovely film.\", or --file FILE, or --split NAME)");
     }
     // clap doesn't check `requires` where the required argument excludes another one that is given.
     if let (Some(data), None) = (&args.data, &args.split) {
         bail!("--data {} needs --split (hint: add --split test, or leave --data out)", data.display());
     }
-    let run = match &args.run {
-        Some(path) => path.clone(),
-        None => newest_run()?.path().to_owned(),
-    };
-    let device = args.device.device()?;
-    let predictor = Predictor::open(&run, device, args.precision.on(device))?;
-    let mut out = BufWriter::new(stdout().lock());
-    let width = predictor.label_names().iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let write = |out: &mut BufWriter<_>, text: &str, prediction: &Prediction| {
-        if args.json { write_json(out, text, prediction) } else { write_line(out, text, prediction, width) }
-    };
-    if let Some(file) = &args.file {
-        let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
-        let reader: Box<dyn BufRead> = if file.as_os_str() == "-" {
-            Box::new(stdin().lock())
-        } else {
-            Box::new(BufReader::new(File::open(file).with_context(|| name.clone())?))
-        };
-        stream(&predictor, &name, reader, &mut out, write)?;
-        return Ok(());
+    let reading = args
+        .read
+        .given_flags()
+        .chain(args.text_column.as_ref().map(|_| "--text-column"))
+        .chain(args.text_separator.as_ref().map(|_| "--text-separator"))
+        .next();
+    if let Some(flag) = reading.filter(|_| args.file.is_empty()) {
+        bail!("{flag} says how --file is read, and no --file is given (hint: add --file FILE, or leave {flag} out)");
     }
-    let texts = match &args.split {
-        Some(split) => split_texts(args, &run, split)?,
-        None => args.texts.clone(),
+    if let Some(text) = args.texts.iter().find(|text| Path::new(text).exists()) {
+        bail!(
+            "{text:?} is a file; its name would be labelled, not its content (hint: --file {text} labels the texts in it; \
+             -- {text:?} labels these words)"
+        );
+    }
+    Ok(())
+}
+
+fn open_input(args: &PredictArgs, run: &Path) -> Result<PredictInput> {
+    let reads_stdin = args.file.iter().any(|file| file == "-");
+    let text = TextColumns {
+        columns: args.text_column.as_deref(),
+        separator: args.text_separator.as_deref().unwrap_or(TEXT_SEPARATOR),
     };
-    for chunk in texts.chunks(::predict::CHUNK) {
-        let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
-        for (text, prediction) in chunk.iter().zip(predictor.predict(&chunk)?) {
-            write(&mut out, text, &prediction)?;
+    match &args.split {
+        Some(split) => PredictInput::split(run, args.data.as_deref(), split),
+        None if reads_stdin && args.file.len() > 1 => {
+            bail!("--file - reads the standard input, and other files can't be read with it (hint: cat FILES | ...)")
         }
+        None if reads_stdin => PredictInput::standard_input(text, &args.read),
+        None if !args.file.is_empty() => PredictInput::files(&args.file, text, &args.read, args.output.as_deref()),
+        None => Ok(PredictInput::texts(args.texts.iter().chain(&args.verbatim).cloned().collect())),
     }
-    Ok(out.flush()?)
-}
-
-fn split_texts(args: &PredictArgs, run: &std::path::Path, split: &str) -> Result<Vec<String>> {
-    let dir = match &args.data {
-        Some(dir) => dir.clone(),
-        None => crate::evaluate::data_of(&RunFolder::open(run)?)?,
-    };
-    let examples = Prepared::open(&dir)?.split(split)?;
-    Ok((0..examples.len()).map(|row| examples.text(row).map(str::to_owned)).collect::<Result<_, _>>()?)
-}
-
-fn write_json(out: &mut impl Write, text: &str, prediction: &Prediction) -> std::io::Result<()> {
-    #[derive(serde::Serialize)]
-    struct PredictionLine<'a> {
-        text: &'a str,
-        #[serde(flatten)]
-        prediction: &'a Prediction,
-    }
-    serde_json::to_writer(&mut *out, &PredictionLine { text, prediction })?;
-    writeln!(out)
-}
-
-/// `positive  negative 1.3 %, positive 98.7 %  the text`
-fn write_line(out: &mut impl Write, text: &str, prediction: &Prediction, width: usize) -> std::io::Result<()> {
-    let all: Vec<String> =
-        prediction.probabilities.iter().map(|(name, p)| format!("{name} {:4.1} %", 100.0 * p)).collect();
-    let truncated = if prediction.truncated { "  (truncated: longer than the model's limit)" } else { "" };
-    writeln!(out, "{:<width$}  {}  {text}{truncated}", prediction.label, all.join(", "))
 }

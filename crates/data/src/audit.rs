@@ -1,8 +1,10 @@
 //! Counts what users should know about a data set before training on it: labels and their balance, repeated and
 //! conflicting texts, texts of one split inside another, lengths and truncation.
 //!
-//! Texts are compared exactly and [`normalized`]. [`audit`] counts what the texts show; token lengths are added after
-//! tokenization (`Audit::add_tokens`). What exceeds its limit is listed in [`Audit::exceeded`], and [`Audit::check`]
+//! Texts are compared as the model sees them, by all their token ids: texts that differ only in what the tokenizer drops
+//! (case, accents, forms of Unicode, whatever is unknown) are one text. Only whether a text is part of another one is
+//! decided by words ([`normalized`]), because a number of tokens says little about how much of a text it is, and unknown
+//! tokens would make unrelated texts parts of each other. What exceeds its limit is listed in [`Audit::exceeded`], and [`Audit::check`]
 //! refuses it unless it was allowed. Every prepared directory has its audit as `audit.json`.
 
 mod containment;
@@ -10,6 +12,7 @@ mod file;
 mod lengths;
 mod limits;
 mod texts;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -21,10 +24,13 @@ use crate::record::{Record, Split, normalized};
 use containment::KnownTexts;
 pub(crate) use containment::MIN_WORDS;
 pub use file::AUDIT;
-pub(crate) use lengths::LengthCounts;
+pub(crate) use file::verify;
 pub use lengths::{Bin, Lengths};
-pub use limits::{AuditLimits, Exceeded};
-use texts::{TextHash, Texts};
+pub use limits::{AuditLimits, Exceeded, Unit};
+pub(crate) use limits::{UNKNOWN, UNKNOWN_ROWS};
+use texts::Texts;
+use tokenize::IdsHash;
+pub use tokens::{PlacedText, TokenizedRows, TokenizedTexts, VocabularyAudit};
 
 /// Examples of each kind per split.
 const MAX_EXAMPLES: usize = 5;
@@ -43,8 +49,8 @@ pub struct Audit {
     /// What sets it apart from data sets that go by the same name.
     #[serde(rename = "told_apart")]
     pub disambiguation: Option<String>,
-    /// Most tokens of a text, special tokens included; `None` before tokenization.
-    pub max_length: Option<usize>,
+    /// Most tokens of a text, special tokens included.
+    pub max_length: usize,
     /// Rows dropped for their null or empty text.
     pub empty_dropped: usize,
     pub splits: BTreeMap<Split, SplitAudit>,
@@ -66,9 +72,9 @@ pub struct SplitAudit {
     pub largest_to_smallest: Option<f64>,
     #[serde(rename = "unlabelled")]
     pub unlabeled: usize,
-    /// Rows whose normalized text an earlier row of the same split has.
+    /// Rows whose tokens an earlier row of the same split has.
     pub duplicates: usize,
-    /// Rows whose normalized text another row of the same split has under another label.
+    /// Rows whose tokens another row of the same split has under another label.
     pub conflicting: usize,
     /// The first texts with two labels.
     pub conflicts: Vec<Conflict>,
@@ -81,8 +87,9 @@ pub struct SplitAudit {
     pub truncated: usize,
     /// `truncated` as a share of `rows`.
     pub truncated_share: f64,
-    /// Token ids a text before any cut, special tokens included; `None` before tokenization.
-    pub tokens: Option<Lengths>,
+    pub vocabulary: VocabularyAudit,
+    /// Token ids a text before any cut, special tokens included.
+    pub tokens: Lengths,
     /// Words a text, as white space separates them.
     pub words: Lengths,
     /// Characters a text.
@@ -120,10 +127,9 @@ pub struct LabeledPlace {
 pub struct Leak {
     /// Character by character.
     pub exact: usize,
-    /// Once normalized; includes the exact ones.
-    #[serde(rename = "normalised")]
-    pub normalized: usize,
-    /// Once normalized, and under another label there.
+    /// With the same tokens; includes the exact ones.
+    pub same_tokens: usize,
+    /// With the same tokens, and under another label there.
     pub other_label: usize,
     pub examples: Vec<SharedText>,
 }
@@ -152,24 +158,37 @@ pub struct ContainingRow {
     pub training_text: String,
 }
 
-/// Counts what the texts and labels of a data set tell. A few passes over the text, none of them quadratic.
-pub fn audit(loaded: &Loaded, limits: AuditLimits, allowed: bool) -> Audit {
-    let texts = loaded.splits().map(|(split, records)| Texts::new(split, records));
+/// Counts what the texts, their tokens and the labels of a data set tell. A few passes over the text, none of them
+/// quadratic.
+///
+/// # Panics
+/// If a split has not as many tokenized rows as rows.
+pub fn audit(loaded: &Loaded, tokenized: &TokenizedTexts, limits: AuditLimits, allowed: bool) -> Audit {
+    let none = TokenizedRows::default();
+    let rows = |split| tokenized.splits.get(&split).unwrap_or(&none);
+    let texts = loaded.splits().map(|(split, records)| {
+        assert_eq!(rows(split).ids.len(), records.len(), "tokenized rows of {}", split.name());
+        Texts::new(split, records, &rows(split).ids)
+    });
     let [train, validation, _] = &texts;
-    let known = KnownTexts::new(train.records, train.first_rows());
+    let known = KnownTexts::new(train.records);
     let mut splits = BTreeMap::new();
     for ((split, records), own) in loaded.splits().into_iter().zip(&texts) {
         if records.is_empty() {
             continue;
         }
         let mut found = within(own, &loaded.label_names, &loaded.places);
+        found.vocabulary = VocabularyAudit::new(rows(split), own, tokenized.max_word_chars, &loaded.places);
+        found.truncated = rows(split).lengths.above(tokenized.max_length);
+        found.truncated_share = rounded(share(found.truncated, found.rows));
+        found.tokens = Lengths::new(&rows(split).lengths);
         let others: &[&Texts] = match split {
             Split::Train => &[],
             Split::Validation => &[train],
             Split::Test => &[train, validation],
         };
         for other in others.iter().filter(|other| !other.is_empty()) {
-            found.leaked.insert(other.split, against(own.split, records, other, &loaded.places));
+            found.leaked.insert(other.split, against(own, other, &loaded.places));
         }
         if split != Split::Train {
             contain(&mut found, split, records, &known, &loaded.places);
@@ -180,7 +199,7 @@ pub fn audit(loaded: &Loaded, limits: AuditLimits, allowed: bool) -> Audit {
         dataset: loaded.dataset.clone(),
         variant: loaded.variant.clone(),
         disambiguation: loaded.disambiguation.clone(),
-        max_length: None,
+        max_length: tokenized.max_length,
         empty_dropped: loaded.empty_dropped,
         splits,
         limits,
@@ -189,19 +208,6 @@ pub fn audit(loaded: &Loaded, limits: AuditLimits, allowed: bool) -> Audit {
     };
     audit.exceeded = limits.exceeded(&audit);
     audit
-}
-
-impl Audit {
-    /// Adds the token counts of a split's rows, as they were before any cut to `max_length`.
-    pub(crate) fn add_tokens(&mut self, split: Split, counts: &LengthCounts, max_length: usize) {
-        self.max_length = Some(max_length);
-        if let Some(found) = self.splits.get_mut(&split) {
-            found.truncated = counts.above(max_length);
-            found.truncated_share = rounded(share(found.truncated, found.rows));
-            found.tokens = Some(Lengths::new(counts));
-        }
-        self.exceeded = self.limits.exceeded(self);
-    }
 }
 
 /// What a split shows by itself.
@@ -217,16 +223,16 @@ fn within(own: &Texts, names: &[String], places: &Places) -> SplitAudit {
         }
     }
     // The first texts with two labels, in the order of their first rows, and the places of their rows.
-    let mut conflicts: Vec<(TextHash, Conflict)> = Vec::new();
-    for (row, name) in own.conflicting() {
+    let mut conflicts: Vec<(IdsHash, Conflict)> = Vec::new();
+    for (row, ids) in own.conflicting() {
         found.conflicting += 1;
         let label = records[row].label.and_then(|label| names.get(label as usize)).cloned();
         let labeled_place = || LabeledPlace { place: places.name(own.split, row), label };
-        let known = conflicts.iter().position(|(known, _)| *known == name);
+        let known = conflicts.iter().position(|(known, _)| *known == ids);
         match known {
             Some(at) if conflicts[at].1.rows.len() < MAX_CONFLICT_ROWS => conflicts[at].1.rows.push(labeled_place()),
             None if conflicts.len() < MAX_EXAMPLES => {
-                conflicts.push((name, Conflict { text: cut(&records[row].text), rows: vec![labeled_place()] }));
+                conflicts.push((ids, Conflict { text: cut(&records[row].text), rows: vec![labeled_place()] }));
             }
             Some(_) | None => {}
         }
@@ -246,18 +252,18 @@ fn within(own: &Texts, names: &[String], places: &Places) -> SplitAudit {
     found
 }
 
-/// The rows of `records` that `other` has too.
-fn against(split: Split, records: &[Record], other: &Texts, places: &Places) -> Leak {
+/// The rows of `own` that `other` has too.
+fn against(own: &Texts, other: &Texts, places: &Places) -> Leak {
     let mut leak = Leak::default();
-    for (row, seen) in other.shared(records) {
-        let record = &records[row];
-        leak.normalized += 1;
+    for (row, seen) in other.shared(own) {
+        let record = &own.records[row];
+        leak.same_tokens += 1;
         leak.exact += usize::from(seen.exact);
         // A split without labels has no conflicts.
         let labeled = seen.labels.iter().any(Option::is_some);
         leak.other_label += usize::from(labeled && record.label.is_some() && !seen.labels.contains(&record.label));
         if leak.examples.len() < MAX_EXAMPLES {
-            let (here, there) = (places.name(split, row), places.name(other.split, seen.first));
+            let (here, there) = (places.name(own.split, row), places.name(other.split, seen.first));
             leak.examples.push(SharedText { text: cut(&record.text), here, there });
         }
     }

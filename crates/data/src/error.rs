@@ -22,6 +22,9 @@ pub enum DataError {
     /// A source that is not reachable or returned something else than requested.
     #[error("{source_name}: {source}")]
     Fetch { source_name: &'static str, source: fetch::FetchError },
+    /// What is neither a path nor a data set of the Hub that can be read.
+    #[error("--dataset {name} is no file or folder here, and as a data set of the Hub: {source}")]
+    HubDataset { name: String, source: Box<fetch::FetchError> },
     /// An Arrow file that can't be written or isn't as it was written.
     #[error("{}: {} (hint: prepare the data again)", path.display(), plain(cause))]
     Arrow { path: PathBuf, cause: arrow::error::ArrowError },

@@ -5,7 +5,10 @@
 //! [`sampler`] groups rows into batches. [`prepare`] does all of this as one command.
 
 pub mod audit;
+mod deal;
 mod error;
+mod known_labels;
+mod label_map;
 mod labeled_table;
 mod labels;
 mod load_options;
@@ -14,12 +17,16 @@ pub mod manifest;
 pub mod prepare;
 mod record;
 pub mod sampler;
+mod scored_file;
 pub mod source;
 pub mod store;
 mod thousands;
 
 pub use error::DataError;
+pub use known_labels::KnownLabels;
+pub use label_map::LabelMap;
 pub use load_options::DatasetOptions;
 pub use loaded::{Loaded, Places};
 pub use record::{Record, Split, is_blank};
+pub use scored_file::{ScoredFile, ScoringRequest, tokenize_labeled_files};
 pub use source::{Dataset, SourceChoice};

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::record::{Record, Split};
 
+/// The license of the user's own files.
+pub(crate) const OWN_LICENSE: &str = "your own";
+
 /// A data set as read: three splits over one list of label names, and where they came from.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Loaded {
@@ -19,6 +22,8 @@ pub struct Loaded {
     /// Lower-case hex sha256 of each source file, by file name.
     pub source_sha256: BTreeMap<String, String>,
     pub label_names: Vec<String>,
+    /// What the source's label column holds for each class: a value, and the name of its class. Empty if it has no such column.
+    pub label_values: BTreeMap<String, String>,
     pub train: Vec<Record>,
     /// The validation split; may be empty.
     pub validation: Vec<Record>,

@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use disk::{sha256_file, write_atomic};
 use serde::{Deserialize, Serialize};
 
-use crate::audit::{AUDIT, Audit};
+use crate::audit::{self, AUDIT, Audit};
 use crate::error::DataError;
 use crate::store::Examples;
 
@@ -48,11 +48,17 @@ pub struct Manifest {
     pub model: ModelSource,
     /// [`tokenize::Tokenizer::sha256`].
     pub tokenizer_sha256: String,
+    /// Whether texts were lower-cased, where that was asked for; `None`: as the model's files say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower_case: Option<bool>,
     /// One more than the highest id the tokenizer gives.
     pub vocab_size: usize,
     /// The most ids a text may have.
     pub max_length: usize,
     pub label_names: Vec<String>,
+    /// What the source's label column held for each class: a value, and the name of its class. Files to be scored are read so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub label_values: BTreeMap<String, String>,
     /// The splits that have rows, by name.
     pub splits: BTreeMap<String, SplitManifest>,
     /// Lower-case hex sha256 of `audit.json`.
@@ -140,15 +146,17 @@ impl Prepared {
     pub fn open(dir: &Path) -> Result<Self, DataError> {
         let path = dir.join(MANIFEST);
         if !path.is_file() {
-            let what = match () {
-                () if dir.is_dir() => "has no manifest.json, so it was never finished",
-                () if dir.exists() => "is a file, and prepared data is a folder",
-                () => "doesn't exist",
+            let is_empty = || dir.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+            let place = dir.display();
+            let (what, flags) = match () {
+                () if !dir.exists() => ("doesn't exist", format!(" --output {place}")),
+                () if !dir.is_dir() => {
+                    ("is a file, and training reads a folder of prepared data", format!(" --dataset {place}"))
+                }
+                () if is_empty() => ("is empty", format!(" --output {place}")),
+                () => ("has no manifest.json, so it is not prepared data", String::new()),
             };
-            return Err(DataError::content(
-                dir,
-                format!("{what} (hint: cargo xtask prepare-data --output {})", dir.display()),
-            ));
+            return Err(DataError::content(dir, format!("{what} (hint: cargo xtask prepare-data{flags})")));
         }
         let prepared = Self { dir: dir.to_owned(), manifest: Manifest::read(&path)? };
         for (name, split) in &prepared.manifest.splits {
@@ -223,7 +231,7 @@ impl Prepared {
 
     /// Holds each split's file and the audit against their sha256, reading all of them.
     pub fn verify(&self) -> Result<(), DataError> {
-        self.audit()?;
+        audit::verify(&self.dir, &self.manifest.audit_sha256)?;
         for (name, split) in &self.manifest.splits {
             let path = self.file(name);
             let found = sha256_file(&path)?;
@@ -250,6 +258,20 @@ impl Prepared {
 /// The name of a split's Arrow file.
 pub(crate) fn file_name(split: &str) -> String {
     format!("{split}.arrow")
+}
+
+/// The prepared directory that a run was trained on: where it was `recorded`, or, if the run has been moved together with
+/// its data, at the end of that path in one of the folders around the run. `fingerprint` is that of the run's manifest.
+pub fn locate(recorded: &Path, run: &Path, fingerprint: &str) -> PathBuf {
+    let is_it = |dir: &Path| Manifest::read(&dir.join(MANIFEST)).is_ok_and(|found| found.fingerprint == fingerprint);
+    if is_it(recorded) {
+        return recorded.to_owned();
+    }
+    let parts: Vec<_> = recorded.components().filter(|part| !matches!(part, Component::RootDir)).collect();
+    let run = std::path::absolute(run).unwrap_or_else(|_| run.to_owned());
+    let ends = (0..parts.len()).map(|skipped| parts[skipped..].iter().collect::<PathBuf>());
+    let found = ends.flat_map(|end| run.ancestors().map(move |around| around.join(&end)).collect::<Vec<_>>());
+    found.into_iter().find(|dir| is_it(dir)).unwrap_or_else(|| recorded.to_owned())
 }
 
 /// The prepared directory that was finished last, of those under [`PREPARED`].

@@ -1,6 +1,6 @@
 //! The `prepare` command: from a data set's name to a prepared directory.
 //!
-//! [`run`] resolves the model and the data set, audits, tokenizes, and writes. The inputs determine a fingerprint;
+//! [`run`] resolves the data set and the model, tokenizes into a folder that isn't published yet, audits, and publishes. The inputs determine a fingerprint;
 //! if a directory with the same one exists already, nothing is written.
 
 mod args;
@@ -14,7 +14,7 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokenize::Tokenizer;
 
-use crate::audit::{Audit, LengthCounts, audit};
+use crate::audit::{Audit, TokenizedRows, TokenizedTexts, audit};
 use crate::error::DataError;
 use crate::loaded::Loaded;
 use crate::manifest::{self, MANIFEST, Manifest, ModelSource, PREPARED, Prepared, SplitManifest};
@@ -62,33 +62,51 @@ pub fn run(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> 
 }
 
 fn prepare(args: &PrepareArgs, limits_of: impl FnOnce(&Path) -> ModelResult) -> Result<PreparedSummary, DataError> {
-    let loaded = load(&args.dataset, &args.source, &args.load_options)?;
+    let mut loaded = load(&args.dataset, &args.source, &args.load_options)?;
     loaded.notes.iter().for_each(|note| disk::print_message(format!("note: {note}")));
-    let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(folder_name(&loaded.dataset)));
+    let output = args.output.clone().unwrap_or_else(|| Path::new(PREPARED).join(directory::name(&loaded.dataset)));
     directory::check(&output)?;
-    let audit = audit(&loaded, args.limits, args.allow_leakage);
-    refuse(&audit)?;
+    if !args.replace {
+        directory::check_replaces(&output, &loaded)?;
+    }
 
     let model = fetch::pretrained_model(args.model.as_deref())
         .map_err(|source| DataError::Fetch { source_name: "model", source })?;
     model.note.iter().for_each(|note| disk::print_message(format!("note: {note}")));
-    let tokenizer = Tokenizer::from_folder(&model.folder, args.max_length)?;
+    let tokenizer = Tokenizer::with_casing(&model.folder, args.max_length, args.casing())?;
+    let tokenizer_notes = notes_of(&tokenizer);
+    tokenizer_notes.iter().for_each(|note| disk::print_message(format!("note: {note}")));
+    loaded.notes.extend(tokenizer_notes);
     check_model(&model.folder, limits_of(&model.folder).map_err(DataError::Model)?, &tokenizer)?;
     let model = ModelSource { name: model.name, origin: model.origin, note: model.note };
 
     let fingerprint = fingerprint(&loaded, &model, &tokenizer);
     if let Ok(prepared) = Prepared::open(&output)
         && prepared.manifest.fingerprint == fingerprint
+        && prepared.manifest.label_values == loaded.label_values
         && let Ok(before) = prepared.audit()
-        && (before.limits, before.allowed) == (audit.limits, audit.allowed)
+        && (before.limits, before.allowed) == (args.limits, args.allow_leakage)
     {
         prepared.touch()?;
         return Ok(PreparedSummary { prepared, audit: before, already_prepared: true });
     }
-    write(&output, &loaded, audit, model, &tokenizer, fingerprint)
+    write(&output, &loaded, args, model, &tokenizer, fingerprint)
 }
 
-/// Refuses what is above its limit and prints all findings, so that users know what to fix.
+/// What users should know of a model's tokenizer.
+fn notes_of(tokenizer: &Tokenizer) -> Vec<String> {
+    let shorter = tokenizer.model_max_length().filter(|length| *length < tokenizer.max_length());
+    let shorter = shorter.map(|length| {
+        format!(
+            "tokenizer_config.json has model_max_length {length}, but texts may have {} tokens (--max-length {length} \
+             truncates them there)",
+            tokenizer.max_length()
+        )
+    });
+    tokenizer.notes().iter().cloned().chain(shorter).collect()
+}
+
+/// Refuses what is above its limit and prints all findings, so that users know what to fix. Nothing is published yet.
 fn refuse(audit: &Audit) -> Result<(), DataError> {
     audit.check().inspect_err(|_| disk::print_message(findings::render(audit).trim_end()))
 }
@@ -96,7 +114,7 @@ fn refuse(audit: &Audit) -> Result<(), DataError> {
 fn write(
     output: &Path,
     loaded: &Loaded,
-    mut audit: Audit,
+    args: &PrepareArgs,
     model: ModelSource,
     tokenizer: &Tokenizer,
     fingerprint: String,
@@ -104,15 +122,18 @@ fn write(
     let staging = StagedFolder::create(output, MANIFEST)?;
     let bar = progress(loaded.splits().iter().map(|(_, records)| records.len() as u64).sum());
     let mut splits = std::collections::BTreeMap::new();
+    let (max_length, max_word_chars) = (tokenizer.max_length(), tokenizer.max_word_chars());
+    let mut tokenized = TokenizedTexts { max_length, max_word_chars, ..TokenizedTexts::default() };
     for (split, records) in loaded.splits() {
         if !records.is_empty() {
             let path = staging.path().join(manifest::file_name(split.name()));
-            let (written, lengths) = write_split(&path, records, loaded.label_names.len(), tokenizer, &bar)?;
+            let (written, rows) = write_split(&path, records, loaded.label_names.len(), tokenizer, &bar)?;
             splits.insert(split.name().to_owned(), written);
-            audit.add_tokens(split, &lengths, tokenizer.max_length());
+            tokenized.splits.insert(split, rows);
         }
     }
     bar.finish_and_clear();
+    let audit = audit(loaded, &tokenized, args.limits, args.allow_leakage);
     refuse(&audit)?;
     let manifest = Manifest {
         format: manifest::FORMAT,
@@ -124,9 +145,11 @@ fn write(
         source_sha256: loaded.source_sha256.clone(),
         model,
         tokenizer_sha256: tokenizer.sha256().to_owned(),
+        lower_case: args.casing().lower_case(),
         vocab_size: tokenizer.vocab_size(),
         max_length: tokenizer.max_length(),
         label_names: loaded.label_names.clone(),
+        label_values: loaded.label_values.clone(),
         splits,
         audit_sha256: audit.write(staging.path())?,
         notes: loaded.notes.clone(),
@@ -138,15 +161,15 @@ fn write(
     Ok(PreparedSummary { prepared: Prepared::open(output)?, audit, already_prepared: false })
 }
 
-/// Writes a split; what was written, and how many ids each text had before any cut.
+/// Writes a split; what was written, and what the audit wants to know of its tokens.
 fn write_split(
     path: &Path,
     records: &[Record],
     labels: usize,
     tokenizer: &Tokenizer,
     bar: &ProgressBar,
-) -> Result<(SplitManifest, LengthCounts), DataError> {
-    let mut lengths = LengthCounts::default();
+) -> Result<(SplitManifest, TokenizedRows), DataError> {
+    let mut rows = TokenizedRows::default();
     let mut writer = Writer::create(path)?;
     let mut split = SplitManifest {
         rows: records.len(),
@@ -161,13 +184,14 @@ fn write_split(
     };
     for records in records.chunks(TEXTS_PER_CHUNK) {
         let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
-        for (record, encoded) in records.iter().zip(tokenizer.encode_batch(&texts)?) {
+        for (record, inspection) in records.iter().zip(tokenizer.inspect_batch(&texts)?) {
+            rows.push(&inspection);
+            let encoded = inspection.encoded;
             writer.push(&record.text, record.label, &encoded.ids)?;
             if let Some(count) = record.label.and_then(|label| split.label_counts.get_mut(label as usize)) {
                 *count += 1;
                 split.labeled += 1;
             }
-            lengths.add(encoded.untruncated_len);
             split.tokens += encoded.ids.len() as u64;
             split.longest = split.longest.max(encoded.ids.len());
             split.truncated += usize::from(encoded.truncated);
@@ -176,19 +200,7 @@ fn write_split(
     }
     let written = writer.finish()?;
     split.truncated_share = split.truncated as f64 / split.rows.max(1) as f64;
-    Ok((SplitManifest { bytes: written.bytes, sha256: written.sha256, ..split }, lengths))
-}
-
-/// A data set's name as a folder's: of a path the last part in harmless letters. A file keeps its ending, so that
-/// `reviews.csv` never takes the place of `reviews`.
-fn folder_name(dataset: &str) -> String {
-    let stem = Path::new(dataset).file_name().map_or(dataset.into(), |name| name.to_string_lossy());
-    let harmless = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }
-    };
-    let name: String = stem.chars().map(harmless).collect();
-    let name = name.trim_matches(['.', '-']);
-    if name.is_empty() { "own".into() } else { name.into() }
+    Ok((SplitManifest { bytes: written.bytes, sha256: written.sha256, ..split }, rows))
 }
 
 /// Checks that the ids fit the model, which would be an index error in training.

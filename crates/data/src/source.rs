@@ -5,16 +5,17 @@ mod choice;
 mod dataset;
 mod glue;
 mod hub;
+mod hub_dataset;
 mod named;
 mod own_files;
 mod reviews;
+mod split_files;
 mod split_tables;
 mod treebank;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use disk::sha256_file;
 use table::FileFormat;
 
 use crate::error::DataError;
@@ -23,6 +24,7 @@ use crate::loaded::Loaded;
 
 pub use choice::{Source, SourceChoice};
 pub use dataset::Dataset;
+pub use hub_dataset::HubDataset;
 pub use named::NamedDataset;
 
 pub(crate) use dataset::DEFAULT;
@@ -45,12 +47,17 @@ pub fn load(dataset: &Dataset, source: &SourceChoice, options: &DatasetOptions) 
         Dataset::Named(named) => named.with_classes(options.classes)?,
         Dataset::File(path) if *source == SourceChoice::Auto => {
             check_exists(path)?;
-            return own_files::read(path, options);
+            let mut loaded = own_files::read(path, options)?;
+            loaded.notes.splice(0..0, Dataset::note_on_name(path));
+            return Ok(loaded);
         }
-        Dataset::File(path) => {
+        Dataset::Hub(dataset) if *source == SourceChoice::Auto => return dataset.load(options),
+        Dataset::File(_) | Dataset::Hub(_) => {
+            let what = if matches!(dataset, Dataset::Hub(_)) { "is read from the Hub" } else { "is a path" };
             return Err(DataError::Request(format!(
-                "--source is for data sets with a name, and --dataset {} is a path (hint: leave --source out)",
-                path.display()
+                "--source is for {}, and --dataset {} {what} (hint: leave --source out)",
+                Dataset::names(),
+                dataset.name()
             )));
         }
     };
@@ -70,10 +77,10 @@ pub fn load(dataset: &Dataset, source: &SourceChoice, options: &DatasetOptions) 
 
 /// A path without an ending that doesn't exist is probably a mistyped name.
 fn check_exists(path: &Path) -> Result<(), DataError> {
-    if !path.exists() && path.extension().is_none() {
+    if !path.exists() && path.extension().is_none() && !path.to_string_lossy().contains(['*', '?', '[']) {
         return Err(DataError::Request(format!(
-            "--dataset {}: no data set has this name, and there is no such file or folder (hint: {}, or the path of a \
-             {} file)",
+            "--dataset {}: no data set has this name, and there is no such file or folder (hint: {}, OWNER/NAME for \
+             a data set of the Hub, or the path of a {} file)",
             path.display(),
             Dataset::names(),
             FileFormat::names()
@@ -84,7 +91,7 @@ fn check_exists(path: &Path) -> Result<(), DataError> {
 
 /// A flag that the data set doesn't take is a misunderstanding, so it is an error.
 fn refuse_unused_flags(dataset: &Dataset, options: &DatasetOptions) -> Result<(), DataError> {
-    let Some(flag) = options.given_flags().into_iter().find(|flag| !dataset.flags().contains(flag)) else {
+    let Some(flag) = options.given_flags().into_iter().find(|flag| !dataset.takes(flag)) else {
         return Ok(());
     };
     let hint = match dataset {
@@ -129,10 +136,10 @@ fn digests(paths: &[PathBuf]) -> Result<BTreeMap<String, String>, DataError> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         // Two shards in different folders may have the same name; the second is listed by its whole path.
         let name = if found.contains_key(&name) { path.display().to_string() } else { name };
-        found.insert(name, sha256_file(path)?);
+        found.insert(name, own_files::digest(path)?);
     }
     Ok(found)
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -155,7 +155,7 @@ pub fn folder_of(path: &Path) -> &Path {
 }
 
 /// A unique temporary name beside `path`.
-fn beside(path: &Path) -> PathBuf {
+pub(crate) fn beside(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let number = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -16,12 +16,15 @@ use crate::atomic::{create_folder_all, folder_of, rename, sync_folder, try_excha
 use crate::error::{DiskError, Result};
 use crate::lock::{LockState, try_lock};
 
-/// A folder that is being filled. Dropped without [`publish`](Self::publish), it is removed.
+/// A folder that is being filled. Dropped without [`publish`](Self::publish), it is removed, with parents that were made
+/// for it.
 #[derive(Debug)]
 pub struct StagedFolder {
     partial: PathBuf,
     aside: PathBuf,
     place: PathBuf,
+    /// Parents that were missing, the deepest first.
+    made: Vec<PathBuf>,
     /// Locked where the file system has locks.
     _lock: File,
 }
@@ -44,12 +47,14 @@ impl StagedFolder {
             return Err(DiskError::at("create the folder", place)(unnamed));
         };
         let parent = folder_of(&place);
+        let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let made = parent.ancestors().take_while(missing).map(Path::to_owned).collect();
         create_folder_all(parent)?;
         clear_leftovers(&place, &name, marker);
         let beside = |what: &str| place.with_file_name(format!(".{name}.{what}-{}", std::process::id()));
         let (partial, aside) = (beside("partial"), beside("old"));
         let lock = create_locked(&partial).map_err(DiskError::at("create the folder", &partial))?;
-        Ok(Self { partial, aside, place, _lock: lock })
+        Ok(Self { partial, aside, place, made, _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -98,6 +103,8 @@ impl Drop for StagedFolder {
             // Best effort: a hidden folder that stays is harmless.
             let _ = fs::remove_dir_all(path);
         }
+        // Parents that hold something by now stay.
+        let _ = self.made.iter().try_for_each(fs::remove_dir);
     }
 }
 

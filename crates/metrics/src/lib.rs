@@ -26,6 +26,7 @@ mod classification;
 mod confusion;
 mod error;
 mod metric;
+mod plausibility;
 mod render;
 mod table;
 mod text;
@@ -34,3 +35,4 @@ pub use classification::{Average, ClassScores, ClassificationReport, Labels, Rep
 pub use confusion::ConfusionMatrix;
 pub use error::{MetricsError, Result, Side};
 pub use metric::{Direction, Metric};
+pub use plausibility::{ScoredSplit, TrainingCourse, implausible_scores, implausible_training};

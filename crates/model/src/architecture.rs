@@ -16,6 +16,7 @@ use crate::error::ModelError;
 use crate::head::Head;
 use crate::layers::embeddings::Embeddings;
 use crate::layers::encoder_layer::EncoderLayer;
+use crate::saved_head::SINGLE_LABEL;
 
 /// The definition of a model family.
 pub(crate) struct Family {
@@ -78,9 +79,10 @@ impl Config {
         for (ours, theirs) in architecture.family().attribute_map {
             rename_key(&mut value, theirs, ours);
         }
-        let config = Config::deserialize(&Value::Object(value.clone()))
+        let mut config = Config::deserialize(&Value::Object(value.clone()))
             .map_err(|error| fail(first_invalid_key(&value).unwrap_or_else(|| error.to_string())))?;
         config.check().map_err(fail)?;
+        config.remember_head();
         Ok(config)
     }
 
@@ -92,7 +94,7 @@ impl Config {
         let (mut config, family) = (self.clone(), self.architecture.family());
         let mut set = |key: &str, value: Value| config.other.insert(key.to_owned(), value);
         set("architectures", serde_json::json!([family.class]));
-        set("problem_type", "single_label_classification".into());
+        set("problem_type", SINGLE_LABEL.into());
         set("torch_dtype", "float32".into());
         config.other.remove("dtype");
         if family.attribute_map.is_empty() {

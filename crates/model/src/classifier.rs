@@ -49,12 +49,28 @@ impl SequenceClassifier {
     /// # Errors
     /// All of [`ModelError`].
     pub fn load(folder: &Path, config: Config, options: &LoadOptions) -> Result<(Self, LoadReport), ModelError> {
+        if let Some(message) = config.saved_head.refusal().filter(|_| !options.new_head) {
+            return Err(ModelError::Config { path: folder.join(CONFIG_JSON), message });
+        }
         let (specs, network) = config.build();
         let (mut tensors, report) = weights::load(folder, &config, &specs, options)?;
         let parameters = Parameters::new(specs, options.device, options.precision.kind(), |spec| {
             tensors.remove(&spec.name).expect("a tensor was loaded or initialized for each parameter")
         });
         Ok((Self { config, parameters, network }, report))
+    }
+
+    /// Checks a Hugging Face folder as [`load`](Self::load) does for a training, but reads no tensors: the names,
+    /// shapes and dtypes in the header of `model.safetensors`. Returns the configuration.
+    ///
+    /// # Errors
+    /// All of [`ModelError`] that `load` returns for this folder.
+    pub fn check(folder: &Path) -> Result<Config, ModelError> {
+        let config = Config::from_folder(folder)?;
+        let (device, precision) = (Device::Cpu, Precision::Fp32);
+        let options = LoadOptions { device, precision, new_head: true, reinit_layers: 0, seed: 0 };
+        weights::check(folder, &config, &config.parameters(), &options)?;
+        Ok(config)
     }
 
     /// A model with random weights, initialized as by Hugging Face: for tests and benchmarks.

@@ -39,6 +39,13 @@ pub enum ModelError {
         /// Lists of the tensors that are missing or have a wrong shape or dtype, one per line.
         details: String,
     },
+    /// A model that was only pretrained is used to label texts.
+    #[error(
+        "{path}: it holds no classification head, so this model can't label texts before it is fine-tuned (hint: \
+         `cargo run -p train -- --model DIR` trains one on prepared data; --run takes the folder that training made)",
+        path = path.display()
+    )]
+    NoHead { path: PathBuf },
     /// CUDA was requested but is not usable.
     #[error("--device cuda is not available: {0}")]
     NoCuda(Box<CudaFindings>),

@@ -27,6 +27,7 @@ mod architecture;
 mod builder;
 mod classifier;
 mod config;
+mod config_values;
 mod cuda_findings;
 mod device;
 mod dropout;
@@ -43,6 +44,7 @@ mod precision;
 pub mod profile;
 #[cfg(test)]
 mod reference;
+mod saved_head;
 mod tensor_file;
 pub mod tensor_slice;
 #[cfg(test)]

@@ -48,6 +48,11 @@ impl Precision {
         }
     }
 
+    /// The format of this name, as it is displayed.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Fp32, Self::Bf16].into_iter().find(|precision| precision.to_string() == name)
+    }
+
     pub(crate) fn kind(self) -> Kind {
         match self {
             Precision::Fp32 => Kind::Float,

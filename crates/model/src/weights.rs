@@ -3,16 +3,17 @@
 //! A file's tensors must match the names and shapes that the architecture defines for `config.json`; nothing in the
 //! file can change them. Older names and half precision are supported.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+mod invalid_file;
+mod problems;
+
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use kernels::parallel;
 use memmap2::Mmap;
-use safetensors::tensor::{Dtype, TensorView};
-use safetensors::{SafeTensorError, SafeTensors};
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 use tch::{Device, Kind, Tensor};
 
 use crate::allocator;
@@ -21,7 +22,10 @@ use crate::config::Config;
 use crate::error::ModelError;
 use crate::initializer;
 use crate::precision::Precision;
+use crate::saved_head::HeadDecision;
 use crate::tensor_slice::bytes_mut;
+use invalid_file::describe_invalid_file;
+use problems::{Problems, same_shape};
 
 /// The weights file in a model folder.
 pub const MODEL_SAFETENSORS: &str = "model.safetensors";
@@ -33,8 +37,9 @@ pub struct LoadOptions {
     pub device: Device,
     /// The number format that the passes compute in.
     pub precision: Precision,
-    /// Whether a head that the file lacks, or has for another number of classes, is randomly initialized; otherwise
-    /// that is an error.
+    /// For training: whether a head that the file lacks, or has for other labels than the configuration's, is randomly
+    /// initialized, and the rows of one for the same labels put in their order. Otherwise the file's head is used as it
+    /// is, and it is an error if it lacks one or has one of another kind.
     pub new_head: bool,
     /// How many of the topmost layers are randomly initialized instead of loaded.
     pub reinit_layers: usize,
@@ -49,6 +54,8 @@ pub struct LoadReport {
     pub initialized: Vec<String>,
     /// Tensors of the file that the model does not use, such as pre-training heads.
     pub unused: Vec<String>,
+    /// With `new_head`, why the file's classifier was kept or not; `None` if it has none.
+    pub head_note: Option<String>,
 }
 
 /// Reads `model.safetensors` and returns the tensor of every parameter, by name, in fp32 on the options' device.
@@ -60,42 +67,17 @@ pub(crate) fn load(
 ) -> Result<(BTreeMap<String, Tensor>, LoadReport), ModelError> {
     allocator::prepare();
     let path = find(folder)?;
-    let bytes = map(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| ModelError::Safetensors {
-        path: path.clone(),
-        message: describe_invalid_file(&error, &bytes),
-    })?;
-    let current_name = config.architecture.family().current_name;
-    let views: BTreeMap<String, (String, TensorView)> =
-        file.iter().map(|(name, view)| (current_name(name), (name.to_owned(), view))).collect();
-
-    let (mut found, mut to_initialize, mut problems) = (Vec::new(), Vec::new(), Problems::default());
-    let kept_layers = (config.num_hidden_layers as usize).saturating_sub(options.reinit_layers);
-    // Sorted by name, which is the order of the lists in reports and messages.
-    let mut specs: Vec<&ParameterSpec> = specs.iter().collect();
-    specs.sort_unstable_by_key(|spec| &spec.name);
-    for &spec in &specs {
-        let view = views.get(&spec.name).map(|(_, view)| view);
-        let is_reinitialized = match (spec.role, view) {
-            (Role::Embedding, _) => false,
-            (Role::Layer(index), _) => index >= kept_layers,
-            (Role::Head, None) => options.new_head,
-            (Role::Head, Some(view)) => options.new_head && spec.per_class && !same_shape(view, &spec.shape),
-        };
-        if is_reinitialized {
-            to_initialize.push(spec);
-        } else if let Some((view, kind)) = problems.check(spec, view) {
-            found.push((spec, view, kind));
-        }
-    }
-    let expected: BTreeSet<&String> = specs.iter().map(|spec| &spec.name).collect();
-    let report = LoadReport {
-        initialized: to_initialize.iter().map(|spec| spec.name.clone()).collect(),
-        unused: views.iter().filter(|(name, _)| !expected.contains(name)).map(|(_, (raw, _))| raw.clone()).collect(),
-    };
-    problems.into_result(&path, &report)?;
+    let bytes = map(&path)?;
+    let Selection { found, to_initialize, rows, report } =
+        select(&path, &parse(&path, &bytes)?, config, specs, options)?;
     // Only after the file has confirmed the sizes in config.json: wrong ones could need more memory than there is.
     let mut tensors = load_masters(&found);
+    if let Some(rows) = rows {
+        let rows = Tensor::from_slice(&rows);
+        for (spec, ..) in found.iter().filter(|(spec, ..)| spec.per_class) {
+            tensors.entry(spec.name.clone()).and_modify(|tensor| *tensor = tensor.index_select(0, &rows));
+        }
+    }
     if options.device != Device::Cpu {
         tensors.values_mut().for_each(|tensor| *tensor = tensor.to_device(options.device));
     }
@@ -106,15 +88,134 @@ pub(crate) fn load(
     Ok((tensors, report))
 }
 
-/// Maps a file into memory, so that nothing but its tensors is copied, and these once.
-fn map(path: &Path) -> io::Result<Mmap> {
-    let file = File::open(path)?;
-    // SAFETY: weights files are never changed in place: downloads and saves write another file and rename it.
-    unsafe { Mmap::map(&file) }
+/// Checks all that [`load`] checks, by the file's header alone.
+pub(crate) fn check(
+    folder: &Path,
+    config: &Config,
+    specs: &[ParameterSpec],
+    options: &LoadOptions,
+) -> Result<LoadReport, ModelError> {
+    let path = find(folder)?;
+    let bytes = map(&path)?;
+    Ok(select(&path, &parse(&path, &bytes)?, config, specs, options)?.report)
+}
+
+fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, ModelError> {
+    SafeTensors::deserialize(bytes).map_err(|error| ModelError::Safetensors {
+        path: path.to_path_buf(),
+        message: describe_invalid_file(&error, bytes),
+    })
 }
 
 /// A parameter with its tensor in the file and the dtype of that.
-type FoundTensor<'a> = (&'a ParameterSpec, &'a TensorView<'a>, Kind);
+type FoundTensor<'a> = (&'a ParameterSpec, TensorView<'a>, Kind);
+
+/// Where each parameter comes from.
+struct Selection<'a> {
+    found: Vec<FoundTensor<'a>>,
+    to_initialize: Vec<&'a ParameterSpec>,
+    /// The rows of the file's classifier in the order of the labels, if it is kept for a training.
+    rows: Option<Vec<i64>>,
+    report: LoadReport,
+}
+
+/// The tensors of a file by the current name of their parameter, with their name in the file.
+type Views<'a> = BTreeMap<String, (String, TensorView<'a>)>;
+
+/// Compares the tensors of a file with the parameters.
+fn select<'a>(
+    path: &Path,
+    file: &SafeTensors<'a>,
+    config: &Config,
+    specs: &'a [ParameterSpec],
+    options: &LoadOptions,
+) -> Result<Selection<'a>, ModelError> {
+    // Sorted by name, which is the order of the lists in reports and messages.
+    let mut specs: Vec<&ParameterSpec> = specs.iter().collect();
+    specs.sort_unstable_by_key(|spec| &spec.name);
+    let mut problems = Problems::default();
+    let views = current_views(file, config, &specs, &mut problems);
+    let (rows, head_note) = if options.new_head { saved_rows(config, &specs, &views) } else { (None, None) };
+    let kept_layers = (config.num_hidden_layers as usize).saturating_sub(options.reinit_layers);
+    let (mut found, mut to_initialize) = (Vec::new(), Vec::new());
+    for &spec in &specs {
+        let view = views.get(&spec.name).map(|(_, view)| view);
+        let is_initialized = match spec.role {
+            Role::Embedding => false,
+            Role::Layer(index) => index >= kept_layers,
+            Role::Head => options.new_head && (view.is_none() || spec.per_class && rows.is_none()),
+        };
+        if is_initialized {
+            to_initialize.push(spec);
+        } else if let Some((view, kind)) = problems.check(spec, view) {
+            found.push((spec, view, kind));
+        }
+    }
+    if problems.are_all_of_the_head(&specs) {
+        return Err(ModelError::NoHead { path: path.to_path_buf() });
+    }
+    let unused = views.iter().filter(|(name, _)| !is_expected(&specs, name));
+    let report = LoadReport {
+        initialized: to_initialize.iter().map(|spec| spec.name.clone()).collect(),
+        unused: unused.map(|(_, (raw, _))| raw.clone()).collect(),
+        head_note,
+    };
+    problems.into_result(path, &report.unused)?;
+    Ok(Selection { found, to_initialize, rows, report })
+}
+
+fn is_expected(sorted: &[&ParameterSpec], name: &str) -> bool {
+    sorted.binary_search_by(|spec| spec.name.as_str().cmp(name)).is_ok()
+}
+
+fn current_views<'a>(
+    file: &SafeTensors<'a>,
+    config: &Config,
+    specs: &[&ParameterSpec],
+    problems: &mut Problems,
+) -> Views<'a> {
+    let current_name = config.architecture.family().current_name;
+    let mut views = Views::new();
+    let mut sorted: Vec<(&str, TensorView)> = file.iter().collect();
+    sorted.sort_unstable_by_key(|(raw, _)| *raw);
+    for (raw, view) in sorted {
+        let name = current_name(raw);
+        if let Some((other, _)) = views.get(&name).filter(|_| is_expected(specs, &name)) {
+            problems.ambiguous.push(format!("{name}: found {other} and {raw}"));
+        }
+        views.insert(name, (raw.to_owned(), view));
+    }
+    views
+}
+
+/// The rows of the file's classifier in the order of the labels, if training keeps it, and what is to be said about it.
+fn saved_rows(config: &Config, specs: &[&ParameterSpec], views: &Views) -> (Option<Vec<i64>>, Option<String>) {
+    let per_class: Vec<_> =
+        specs.iter().filter(|spec| spec.per_class).map(|spec| (spec, views.get(&spec.name))).collect();
+    if per_class.iter().all(|(_, view)| view.is_none()) {
+        return (None, config.saved_head.replaced_problem());
+    }
+    match config.saved_head.decide(&config.label_names()) {
+        HeadDecision::New { reason } => (None, Some(reason)),
+        HeadDecision::Keep { rows } => {
+            if !per_class.iter().all(|(spec, view)| view.is_some_and(|(_, view)| same_shape(view, &spec.shape))) {
+                let reason = "the model's own head is incomplete, or not of the size of its label names";
+                return (None, Some(reason.to_owned()));
+            }
+            let is_sorted = rows.iter().copied().eq(0..rows.len() as i64);
+            let order = if is_sorted { "" } else { ", and its rows are put in their order" };
+            (Some(rows), Some(format!("the model's own head is kept: it has the labels of your data{order}")))
+        }
+    }
+}
+
+/// Maps a file into memory, so that nothing but its tensors is copied, and these once.
+fn map(path: &Path) -> Result<Mmap, ModelError> {
+    let fail = |source| ModelError::Io { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(fail)?;
+    // SAFETY: weights files are never changed in place: downloads and saves write another file and rename it.
+    unsafe { Mmap::map(&file) }.map_err(fail)
+}
 
 /// The tensors in fp32 on the CPU. All threads copy, because getting a page of new memory costs more than filling it.
 fn load_masters(found: &[FoundTensor]) -> BTreeMap<String, Tensor> {
@@ -153,114 +254,4 @@ fn find(folder: &Path) -> Result<PathBuf, ModelError> {
         Some(path) => Err(ModelError::Pickle { path }),
         None => Err(ModelError::Io { path, source: std::io::ErrorKind::NotFound.into() }),
     }
-}
-
-fn same_shape(view: &TensorView, shape: &[i64]) -> bool {
-    view.shape().iter().map(|&size| size as i64).eq(shape.iter().copied())
-}
-
-/// Tensors that are not as expected, collected so that one message names them all.
-#[derive(Default)]
-struct Problems {
-    missing: Vec<String>,
-    misshapen: Vec<String>,
-    wrong_dtype: Vec<String>,
-}
-
-impl Problems {
-    /// The tensor and its dtype if it is as expected; otherwise records the problem.
-    fn check<'a>(
-        &mut self,
-        ParameterSpec { name, shape, .. }: &ParameterSpec,
-        view: Option<&'a TensorView<'a>>,
-    ) -> Option<(&'a TensorView<'a>, Kind)> {
-        let Some(view) = view else {
-            self.missing.push(name.clone());
-            return None;
-        };
-        if !same_shape(view, shape) {
-            self.misshapen.push(format!("{name}: found {:?}, expected {shape:?}", view.shape()));
-            return None;
-        }
-        let kind = match view.dtype() {
-            Dtype::F32 => Kind::Float,
-            Dtype::F16 => Kind::Half,
-            Dtype::BF16 => Kind::BFloat16,
-            Dtype::F64 => Kind::Double,
-            other => {
-                self.wrong_dtype.push(format!("{name}: found {other:?}, expected F32, F16, BF16 or F64"));
-                return None;
-            }
-        };
-        Some((view, kind))
-    }
-
-    fn into_result(self, path: &Path, report: &LoadReport) -> Result<(), ModelError> {
-        if self.missing.is_empty() && self.misshapen.is_empty() && self.wrong_dtype.is_empty() {
-            return Ok(());
-        }
-        let mut details = String::new();
-        let lists = [
-            ("missing", &self.missing),
-            ("misshapen", &self.misshapen),
-            ("of an unsupported dtype", &self.wrong_dtype),
-            ("in the file but not expected", &report.unused),
-        ];
-        for (what, list) in lists {
-            const SHOWN: usize = 20;
-            if !list.is_empty() {
-                let _ = write!(details, "\n  {what}: {}", list.len());
-                list.iter().take(SHOWN).for_each(|line| {
-                    let _ = write!(details, "\n    {line}");
-                });
-                if list.len() > SHOWN {
-                    let _ = write!(details, "\n    and {} more", list.len() - SHOWN);
-                }
-            }
-        }
-        details.push_str("\n  (hint: config.json and model.safetensors must come from the same model)");
-        Err(ModelError::Mismatch { path: path.to_path_buf(), details })
-    }
-}
-
-/// What is wrong with the file: which other format it has, if that is recognized, otherwise where it is damaged.
-fn describe_invalid_file(error: &SafeTensorError, bytes: &[u8]) -> String {
-    let length = bytes.len();
-    if bytes.is_empty() {
-        return "it is empty (hint: fetch it again)".to_owned();
-    }
-    if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
-        return "it is a Git LFS pointer (hint: `git lfs pull` in its folder fetches the weights)".to_owned();
-    }
-    if bytes.trim_ascii_start().starts_with(b"<") {
-        return "it is a web page (hint: the address may need a login; fetch it again)".to_owned();
-    }
-    if bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, 2..=5, ..]) {
-        return "it is a pickle under another name, and a pickle can run any code when it is opened (hint: \
-                save_pretrained(folder, safe_serialization=True) in Python writes safetensors)"
-            .to_owned();
-    }
-    let header = || u64::from_le_bytes(std::array::from_fn(|at| bytes.get(at).copied().unwrap_or(0)));
-    let what = match error {
-        SafeTensorError::HeaderTooSmall => format!("{length} bytes are too few for a header"),
-        SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength => {
-            format!("it declares a header of {} bytes, but the file has {length}", header())
-        }
-        SafeTensorError::MetadataIncompleteBuffer => match end_of_tensors(bytes, header()) {
-            Some(end) => format!("its tensors end at byte {end}, but the file has {length}"),
-            None => format!("its tensors don't fill the file of {length} bytes"),
-        },
-        SafeTensorError::TensorInvalidInfo => "a tensor's shape and dtype don't match its number of bytes".to_owned(),
-        SafeTensorError::ValidationOverflow => "a tensor's shape is too large".to_owned(),
-        other => other.to_string(),
-    };
-    format!("{what} (hint: the file is cut off or damaged, fetch it again)")
-}
-
-/// The offset in the file at which its last tensor ends, according to its header.
-fn end_of_tensors(bytes: &[u8], header: u64) -> Option<u64> {
-    let start = usize::try_from(header).ok()?.checked_add(8)?;
-    let tensors: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes.get(8..start)?).ok()?;
-    let ends = tensors.values().filter_map(|tensor| tensor.pointer("/data_offsets/1")?.as_u64());
-    ends.max()?.checked_add(start as u64)
 }

@@ -120,8 +120,153 @@ fn a_new_head_is_expected_and_reported() {
     let (_, report) = load(folder.path(), Some(&["a", "b"])).expect("loads");
     assert_eq!(report.initialized, ["classifier.bias", "classifier.weight"]);
     assert_eq!(report.unused, ["cls.predictions.bias"]);
-    // Without labels the file must have the head: a trained run without one is damaged.
-    assert!(refusal(folder.path(), None).contains("missing: 2\n    classifier.bias\n    classifier.weight"));
+    assert_eq!(report.head_note, None);
+    // Without labels the file must have the head.
+    let refused =
+        "model.safetensors: it holds no classification head, so this model can't label texts before it is fine-tuned";
+    assert!(refusal(folder.path(), None).starts_with(refused));
+    tensors.retain(|name, _| !name.contains("pooler"));
+    write(folder.path(), &tensors);
+    assert!(refusal(folder.path(), None).starts_with(refused));
+    // One that has half of it is damaged.
+    let bias = Raw(Dtype::F32, vec![2], vec![0; 8]);
+    tensors.insert("classifier.bias".into(), bias);
+    write(folder.path(), &tensors);
+    assert!(refusal(folder.path(), None).contains("missing: 3\n    bert.pooler.dense.bias"));
+}
+
+/// Replaces a part of the folder's `config.json`.
+fn edit_config(folder: &Path, from: &str, to: &str) {
+    let path = folder.join("config.json");
+    let text = std::fs::read_to_string(&path).expect("reads");
+    assert!(text.contains(from), "no {from} in {text}");
+    std::fs::write(&path, text.replace(from, to)).expect("writes");
+}
+
+/// The rows of the classifier's bias and weight that a training for `labels` begins with, and what is said about them.
+fn classifier(folder: &Path, labels: &[&str]) -> (Vec<Vec<f32>>, Option<String>, bool) {
+    let (model, report) = load_model(folder, Some(labels), 0).expect("loads");
+    let of = |name: &str| {
+        let parameter = model.parameters().iter().find(|parameter| parameter.name() == name).expect("a classifier");
+        parameter.master().view([labels.len() as i64, -1])
+    };
+    let rows = Tensor::cat(&[of("classifier.bias"), of("classifier.weight")], 1);
+    (Vec::try_from(&rows).expect("floats"), report.head_note, report.initialized.is_empty())
+}
+
+#[test]
+fn a_head_is_kept_only_for_the_same_labels_and_sorted_by_name() {
+    let (folder, tensors) = good();
+    let folder = folder.path();
+    let (saved, note, kept) = classifier(folder, &["negative", "positive"]);
+    assert!(kept && note.expect("a note").ends_with("it has the labels of your data"));
+    let floats = |name: &str| -> Vec<f32> {
+        tensors[name].2.chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect()
+    };
+    let (bias, weight) = (floats("classifier.bias"), floats("classifier.weight"));
+    assert_eq!(saved, [[&bias[..1], &weight[..8]].concat(), [&bias[1..], &weight[8..]].concat()]);
+
+    let (swapped, note, kept) = classifier(folder, &["positive", "negative"]);
+    assert!(kept && note.expect("a note").ends_with("its rows are put in their order"));
+    assert_eq!(swapped, [saved[1].clone(), saved[0].clone()]);
+
+    for labels in [&["toxic", "clean"][..], &["negative", "neutral", "positive"]] {
+        let (new, note, kept) = classifier(folder, labels);
+        assert!(!kept && note.expect("a note").contains("for other labels: negative, positive"));
+        assert!(new.iter().all(|row| !saved.contains(row)), "{labels:?}");
+    }
+    edit_config(folder, "\"negative\"", "\"LABEL_0\"");
+    edit_config(folder, "\"positive\"", "\"LABEL_1\"");
+    let (_, note, kept) = classifier(folder, &["negative", "positive"]);
+    assert!(!kept && note.expect("a note").contains("has no label names"));
+}
+
+#[test]
+fn a_head_of_another_size_than_its_label_names_is_new() {
+    let (folder, mut tensors) = good();
+    tensors.insert("classifier.bias".into(), Raw(Dtype::F32, vec![3], vec![0; 12]));
+    write(folder.path(), &tensors);
+    let (_, note, kept) = classifier(folder.path(), &["negative", "positive"]);
+    assert!(!kept && note.expect("a note").contains("not of the size of its label names"));
+}
+
+#[test]
+fn a_head_of_another_problem_is_new_in_training_and_refused_otherwise() {
+    for problem in ["multi_label_classification", "regression"] {
+        let (folder, mut tensors) = good();
+        edit_config(folder.path(), "single_label_classification", problem);
+        let (_, note, kept) = classifier(folder.path(), &["negative", "positive"]);
+        assert!(!kept && note.expect("a note").ends_with(&format!("trained for {problem}")));
+        let message = refusal(folder.path(), None);
+        assert!(message.starts_with(&format!("config.json: problem_type is {problem}, but only single")), "{message}");
+        tensors.retain(|name, _| !name.starts_with("classifier."));
+        write(folder.path(), &tensors);
+        let (_, note, _) = classifier(folder.path(), &["negative", "positive"]);
+        assert_eq!(
+            note.expect("a note"),
+            format!("problem_type was {problem} and becomes single_label_classification")
+        );
+        // What is saved after training has the problem that it was trained for.
+        let (model, _) = load_model(folder.path(), Some(&["negative", "positive"]), 0).expect("loads");
+        model.save(folder.path()).expect("saves");
+        load(folder.path(), None).expect("loads");
+    }
+}
+
+#[test]
+fn tensors_under_the_names_of_wrappers_load() {
+    let (folder, tensors) = good();
+    let (expected, _) = load(folder.path(), None).expect("loads");
+    let prefixes: [fn(&str) -> String; 4] = [
+        |name| format!("module.{name}"),
+        |name| format!("_orig_mod.module.{name}"),
+        |name| format!("model.{name}"),
+        |name| name.replace("bert.encoder.", "bert.encoder._orig_mod."),
+    ];
+    for rename in prefixes {
+        let renamed = tensors
+            .iter()
+            .map(|(name, Raw(dtype, shape, data))| (rename(name), Raw(*dtype, shape.clone(), data.clone())))
+            .collect();
+        write(folder.path(), &renamed);
+        assert_eq!(load(folder.path(), None).expect("loads").0, expected);
+        SequenceClassifier::check(folder.path()).expect("is accepted");
+    }
+}
+
+#[test]
+fn a_parameter_under_two_names_is_refused() {
+    let (folder, mut tensors) = good();
+    tensors.insert("module.bert.pooler.dense.bias".into(), Raw(Dtype::F32, vec![8], vec![0; 32]));
+    write(folder.path(), &tensors);
+    let message = refusal(folder.path(), None);
+    let both = "bert.pooler.dense.bias: found bert.pooler.dense.bias and module.bert.pooler.dense.bias";
+    assert!(message.contains(&format!("under several names: 1\n    {both}")), "{message}");
+    assert!(SequenceClassifier::check(folder.path()).is_err());
+}
+
+/// The header alone tells what loading would refuse.
+#[test]
+fn a_check_refuses_what_training_refuses_in_the_same_words() {
+    let labels = Some(&["yes", "no"][..]);
+    let agree = |folder: &Path| {
+        let checked = SequenceClassifier::check(folder).expect_err("must be refused").to_string();
+        assert_eq!(checked.replace(&format!("{}/", folder.display()), ""), refusal(folder, labels));
+    };
+    let (folder, mut tensors) = good();
+    SequenceClassifier::check(folder.path()).expect("is accepted");
+    let query = tensors.remove("bert.encoder.layer.0.attention.self.query.weight").expect("a tensor");
+    write(folder.path(), &tensors);
+    agree(folder.path());
+    tensors.insert("bert.encoder.layer.0.attention.self.query.weight".into(), Raw(Dtype::I32, query.1, query.2));
+    write(folder.path(), &tensors);
+    agree(folder.path());
+    std::fs::write(folder.path().join("model.safetensors"), b"PK\x03\x04").expect("writes");
+    agree(folder.path());
+    std::fs::remove_file(folder.path().join("model.safetensors")).expect("removes");
+    agree(folder.path());
+    edit_config(folder.path(), "\"bert\"", "\"roberta\"");
+    agree(folder.path());
 }
 
 /// A pooler of 65,536 squared has 16 GiB, which must not be allocated when the file contradicts that size.

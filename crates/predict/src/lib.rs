@@ -1,7 +1,7 @@
 //! From text to label and probabilities, with a trained run.
 //!
 //! A run is a Hugging Face model folder: `config.json` with the label names, `model.safetensors`, and the tokenizer's
-//! files. [`Predictor`] opens one and labels texts; [`stream()`] labels any number of lines in bounded memory.
+//! files. [`Predictor`] opens one and labels texts; [`stream()`] labels any number of rows in bounded memory.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -15,7 +15,9 @@
 //! ```
 
 mod predictor;
+mod read_ahead;
 mod stream;
 
 pub use predictor::{PredictError, Prediction, Predictor};
-pub use stream::{CHUNK, stream};
+pub use read_ahead::{CHUNK_ROWS, ChunkPolicy};
+pub use stream::{RowWithText, stream};

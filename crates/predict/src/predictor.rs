@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use model::{CONFIG_JSON, Config, Inputs, LoadOptions, Precision, SequenceClassifier};
 use serde::Serialize;
 use tch::{Device, Kind};
-use tokenize::{Batch, TokenizeError, Tokenizer, sequential_batches};
+use tokenize::{Batch, Encoded, TokenizeError, Tokenizer, sequential_batches};
 
 const BATCH_SIZE: usize = 32;
 
@@ -32,13 +32,8 @@ pub enum PredictError {
     Tokenize(#[from] TokenizeError),
     #[error(transparent)]
     Model(#[from] model::ModelError),
-    /// Reading texts or writing predictions failed.
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
-    #[error(
-        "{what}: not UTF-8 text (hint: convert it; for a file from Windows, `iconv -f WINDOWS-1252 -t UTF-8 FILE`)"
-    )]
-    NotText { what: String },
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
 }
@@ -51,11 +46,21 @@ pub struct Prediction {
     pub probabilities: Vec<(String, f32)>,
     /// Whether the end of the text was cut off, because the text is longer than the model's limit.
     pub truncated: bool,
+    /// How many words the vocabulary has no pieces for. The model reads the same sign in place of each of them.
+    pub unknown_words: usize,
+    /// How many words and pieces of words the model read, unknown ones included.
+    #[serde(skip)]
+    pub tokens: usize,
 }
 
 impl Prediction {
     pub fn probability(&self) -> f32 {
         self.probabilities.iter().find(|(name, _)| *name == self.label).map_or(0.0, |(_, p)| *p)
+    }
+
+    /// Whether the vocabulary knows no word of the text, so that the model had nothing to go by.
+    pub fn nothing_known(&self) -> bool {
+        self.unknown_words == self.tokens
     }
 }
 
@@ -109,6 +114,10 @@ impl Predictor {
         &self.label_names
     }
 
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
     pub fn model(&self) -> &SequenceClassifier {
         &self.model
     }
@@ -127,13 +136,13 @@ impl Predictor {
             let inputs = Inputs::new(&batch.input_ids, &batch.cu_seqlens, self.model.parameters().device());
             let probabilities = self.model.forward(&inputs).softmax(-1, Kind::Float).to_device(Device::Cpu);
             for (row, p) in rows.into_iter().zip(Vec::<Vec<f32>>::try_from(&probabilities)?) {
-                predictions[row] = Some(self.prediction(&p, encoded[row].truncated));
+                predictions[row] = Some(self.prediction(&p, &encoded[row]));
             }
         }
         Ok(predictions.into_iter().flatten().collect())
     }
 
-    fn prediction(&self, probabilities: &[f32], truncated: bool) -> Prediction {
+    fn prediction(&self, probabilities: &[f32], text: &Encoded) -> Prediction {
         let mut best = 0;
         for (class, p) in probabilities.iter().enumerate() {
             if *p > probabilities[best] {
@@ -143,7 +152,9 @@ impl Predictor {
         Prediction {
             label: self.label_names[best].clone(),
             probabilities: self.label_names.iter().cloned().zip(probabilities.iter().copied()).collect(),
-            truncated,
+            truncated: text.truncated,
+            unknown_words: text.unknown,
+            tokens: text.ids.len() - self.tokenizer.special_tokens(),
         }
     }
 }

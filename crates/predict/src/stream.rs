@@ -1,46 +1,59 @@
-//! Predictions line by line, for files and pipes of any length.
-
-use std::io::{BufRead, ErrorKind, Write};
+//! Predictions for any number of rows, in order and in bounded memory: rows are read while others are predicted.
 
 use crate::predictor::{PredictError, Prediction, Predictor};
+use crate::read_ahead::{ChunkPolicy, ReadAhead};
 
-/// Lines that are labeled together: enough to group them by length, few enough for bounded memory.
-pub const CHUNK: usize = 1024;
+/// A row of an input.
+pub trait RowWithText: Send + 'static {
+    /// `None` if there is nothing to predict, because the text is missing or blank.
+    fn text(&self) -> Option<&str>;
 
-/// Reads texts, one a line, and passes each with its prediction to `write`, in order. Returns their number.
+    /// About how many bytes the row takes in memory.
+    fn size(&self) -> usize;
+}
+
+/// Reads rows, and passes them to `write` in chunks, in order, each row with its prediction if it has a text.
 ///
-/// `name` says in messages where the texts come from. Empty lines are texts too, so every line has its prediction.
+/// Rows that were read before an error are written before it is returned.
 ///
 /// # Errors
-/// A line that isn't UTF-8, named by its number; the errors of [`Predictor::predict`] and `write`.
-pub fn stream<W: Write>(
+/// The first error of `rows`, [`Predictor::predict`] or `write`.
+pub fn stream<R: RowWithText, E: Send + 'static, F: From<E> + From<PredictError>>(
     predictor: &Predictor,
-    name: &str,
-    texts: impl BufRead,
-    out: &mut W,
-    write: impl Fn(&mut W, &str, &Prediction) -> std::io::Result<()>,
-) -> Result<u64, PredictError> {
-    let mut lines = texts.lines();
-    let mut count = 0u64;
+    rows: impl Iterator<Item = Result<R, E>> + Send + 'static,
+    policy: ChunkPolicy,
+    mut write: impl FnMut(Vec<(R, Option<Prediction>)>) -> Result<(), F>,
+) -> Result<(), F> {
+    let size = |row: &Result<R, E>| row.as_ref().map_or(0, R::size);
+    let mut reader = ReadAhead::start(rows, size, policy)
+        .map_err(|source| PredictError::Io { what: "failed to start a thread".to_owned(), source })?;
     loop {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        for line in lines.by_ref().take(CHUNK) {
-            let what = || format!("{name}, line {}", count + chunk.len() as u64 + 1);
-            chunk.push(line.map_err(|source| match source.kind() {
-                ErrorKind::InvalidData => PredictError::NotText { what: what() },
-                _ => PredictError::Io { what: what(), source },
-            })?);
+        let read = reader.next_chunk();
+        if read.is_empty() {
+            return Ok(());
         }
-        if chunk.is_empty() {
-            return Ok(count);
+        let (mut chunk, mut failed) = (Vec::with_capacity(read.len()), None);
+        for row in read {
+            match row {
+                Ok(row) => chunk.push(row),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
         }
-        let texts: Vec<&str> = chunk.iter().map(String::as_str).collect();
-        for (text, prediction) in texts.iter().zip(predictor.predict(&texts)?) {
-            let what = || format!("writing the prediction for {name}, line {}", count + 1);
-            write(out, text, &prediction).map_err(|source| PredictError::Io { what: what(), source })?;
-            count += 1;
+        let predictions = predict_chunk(predictor, &chunk)?;
+        if !chunk.is_empty() {
+            write(chunk.into_iter().zip(predictions).collect())?;
         }
-        let flushed = out.flush();
-        flushed.map_err(|source| PredictError::Io { what: "writing predictions".to_owned(), source })?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
     }
+}
+
+fn predict_chunk<R: RowWithText>(predictor: &Predictor, rows: &[R]) -> Result<Vec<Option<Prediction>>, PredictError> {
+    let texts: Vec<&str> = rows.iter().filter_map(R::text).collect();
+    let mut predictions = predictor.predict(&texts)?.into_iter();
+    Ok(rows.iter().map(|row| row.text().and_then(|_| predictions.next())).collect())
 }

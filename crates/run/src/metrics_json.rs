@@ -1,10 +1,12 @@
 //! `metrics.json`: how a training ended and how good its best model is.
 
+use std::path::Path;
+
 use disk::DiskError;
 use metrics::ClassificationReport;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Result, RunError};
 use crate::folder::{METRICS, RunFolder};
 use crate::records::{Best, EndReason};
 
@@ -41,6 +43,16 @@ pub struct ValidationMetrics {
 }
 
 impl RunMetrics {
+    /// The metrics of a finished run.
+    ///
+    /// # Errors
+    /// A file that isn't there or isn't what this program writes.
+    pub fn read(run: &Path) -> Result<Self> {
+        let path = run.join(METRICS);
+        let bytes = std::fs::read(&path).map_err(DiskError::at("read", &path))?;
+        serde_json::from_slice(&bytes).map_err(|source| RunError::Record { path, source })
+    }
+
     /// Writes `metrics.json` into the run folder, which marks the run as finished.
     pub fn write(&self, run: &RunFolder) -> Result<()> {
         let json = serde_json::to_string_pretty(self)

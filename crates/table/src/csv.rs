@@ -1,52 +1,164 @@
-//! Comma- and tab-separated tables with a header, quoted as RFC 4180 has it.
-//!
-//! The `csv` crate parses. It accepts a quote that never closes or that closes in the middle of a field, and both hide
-//! rows without an error. So [`Quotes`] checks the bytes on their way to it and stops at either, with the line where the
-//! quote opened. It also bounds a record, so an open quote can't pull a whole file into memory.
-
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
-
-use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
+//! Comma- and tab-separated tables, in the dialect that they are found to have.
 
 use crate::column::Column;
+use crate::csv_writer;
+use crate::dialect::{self, Dialect};
 use crate::error::TableError;
+use crate::excerpt::quoted;
 use crate::format::{FileFormat, OpenFile, Opened, RowIter};
+use crate::header;
+use crate::input::Input;
+use crate::quotes::{TextSample, judge, survey};
+use crate::quoting::Quoting;
+use crate::read_options::ReadOptions;
+use crate::records::{Judge, Records, Syntax};
 use crate::row::{Cell, Row};
-use crate::text::{self, MAX_RECORD};
+use crate::swallowed::SeenValues;
+use crate::text_reader::TextReader;
 
 pub(crate) const CSV: FileFormat = FileFormat {
     name: "CSV",
     endings: &["csv"],
     about: "a header, then rows; a field that holds a comma, a quote or a line end is in double quotes, and a quote \
             inside it is written twice (RFC 4180)",
-    open: |path| open(path, b','),
+    matches_folder: None,
+    open: |input, options| open(input, options, b','),
+    create: Some(|output, columns| csv_writer::create(output, columns, b',')),
 };
 
 pub(crate) const TSV: FileFormat = FileFormat {
     name: "TSV",
     endings: &["tsv", "tab"],
-    about: "the same, separated by tabs",
-    open: |path| open(path, b'\t'),
+    about: "the same, separated by tabs; a quote is a character unless the file as a whole is quoted",
+    matches_folder: None,
+    open: |input, options| open(input, options, b'\t'),
+    create: Some(|output, columns| csv_writer::create(output, columns, b'\t')),
 };
 
+/// Bytes that a dialect is told by, of a file; of a stream, what comes first.
+const SAMPLE: usize = 1 << 20;
+const STREAM_SAMPLE: usize = 64 << 10;
+/// Rows behind the sample of which short values are remembered.
+const LEARNED_ROWS: u64 = 1000;
+
 struct CsvFile {
-    path: PathBuf,
-    reader: Reader<Quotes<BufReader<File>>>,
-    record: StringRecord,
+    records: Records<TextReader>,
+    dialect: Dialect,
+    syntax: Syntax,
+    /// The flag that says what quotes are.
+    named_quoting: Option<Quoting>,
+    columns: usize,
+    /// The first record is read, and is a row.
+    held: bool,
     row: u64,
+    seen: SeenValues,
 }
 
-fn open(path: &Path, delimiter: u8) -> Result<Opened, TableError> {
-    let bytes = Quotes::new(text::open(path)?, delimiter);
-    let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
-    let header = reader.headers().map_err(|error| refused(path, error))?;
-    let columns: Vec<Column> = header.iter().map(|name| Column { name: name.to_string(), declared: None }).collect();
-    if columns.is_empty() {
-        return Err(TableError::file(path, "no header: the first line must name the columns"));
+fn open(input: Input, options: &ReadOptions, own: u8) -> Result<Opened, TableError> {
+    let mut reader = TextReader::open(input, options.encoding.as_deref())?;
+    let mut notes = reader.take_notes();
+    sample_more(&mut reader);
+    let fault = reader.take_fault();
+    let complete = reader.at_end() && fault.is_none();
+    let whole = dialect::whole_lines(reader.window(), complete);
+    let (named, skipped) = dialect::separator_line(whole).map_or((None, 0), |(named, length)| (Some(named), length));
+    let text = &whole[skipped..];
+    let carriage_returns = dialect::has_carriage_returns(text);
+    let separator = options.separator.or(named);
+    let separator =
+        separator.unwrap_or_else(|| dialect::separator(text, complete, carriage_returns, own, !options.no_header));
+    let syntax = Syntax { separator, carriage_returns };
+    let sample = TextSample { text, complete, column: 0, fields: None, syntax };
+    let line = 1 + u64::from(skipped > 0);
+    let at = |line, reason| TableError::Line { path: reader.path().to_owned(), line, reason };
+    let judged = match options.quoting {
+        Some(quoting) => Some(quoting),
+        None => judge(&sample, &SeenValues::default()).map_err(|(below, reason)| at(line + below - 1, reason))?,
+    };
+    let default = if separator == b'\t' { Quoting::None } else { Quoting::Double };
+    let surveyed = survey(&sample, judged.unwrap_or(default));
+    // No field begins with a quote, and some hold one.
+    let lone = judged.is_none() && surveyed.lone > 0;
+    let quoting = judged.unwrap_or(if lone { Quoting::None } else { default });
+    let headless = (!options.no_header).then(|| no_header(&sample, quoting)).flatten();
+    match (fault, headless) {
+        (Some(TableError::File { path, reason }), Some(headless)) => {
+            return Err(TableError::file(path, format!("{reason}; {headless}")));
+        }
+        (Some(fault), _) => return Err(fault),
+        (None, Some(headless)) => return Err(at(line, headless)),
+        (None, None) => {}
     }
-    Ok((columns, Box::new(CsvFile { path: path.to_owned(), reader, record: StringRecord::new(), row: 0 })))
+    if options.separator.is_none() {
+        match named {
+            Some(named) => notes.push(format!("separator {}, by the line sep=", dialect::shown(named))),
+            None if separator != own => notes.push(format!("separator {}", dialect::shown(separator))),
+            None => {}
+        }
+    }
+    if options.quoting.is_none() {
+        match quoting {
+            Quoting::None if lone || judged.is_some() => notes.push("quotes are characters".into()),
+            Quoting::Double if own == b'\t' && judged.is_some() => notes.push("quotes enclose fields".into()),
+            _ => {}
+        }
+    }
+    reader.consume(skipped);
+    let records = match judged {
+        Some(quoting) => Records::new(reader, syntax, quoting, line),
+        None => Records::undecided(reader, syntax, judge_later(surveyed.fields, surveyed.seen.clone()), line),
+    };
+    let mut file = CsvFile {
+        records,
+        dialect: Dialect { separator, quoting, header: !options.no_header },
+        syntax,
+        named_quoting: options.quoting,
+        columns: 0,
+        held: options.no_header,
+        row: 0,
+        seen: surveyed.seen,
+    };
+    let columns = file.read_columns()?;
+    Ok(Opened { columns, file: Box::new(file), notes })
+}
+
+/// Reads on for a sample; of a stream no more than a line is waited for.
+fn sample_more(reader: &mut TextReader) {
+    if reader.is_stream() {
+        reader.extend(STREAM_SAMPLE, |text| text.contains(&b'\n'));
+    } else {
+        reader.extend(SAMPLE, |_| false);
+    }
+}
+
+/// Judges quotes where the first field begins with one, behind the sample.
+fn judge_later(fields: usize, seen: SeenValues) -> Judge<TextReader> {
+    Box::new(move |reader, column, syntax| {
+        sample_more(reader);
+        let complete = reader.at_end();
+        let text = dialect::whole_lines(reader.window(), complete);
+        let sample = TextSample { text, complete, column, fields: Some(fields).filter(|fields| *fields > 0), syntax };
+        Ok(judge(&sample, &seen)?.unwrap_or(Quoting::None))
+    })
+}
+
+/// Why the first row isn't one of names, with the flags that decide.
+fn no_header(sample: &TextSample<'_>, quoting: Quoting) -> Option<String> {
+    let mut records = Records::new(sample.text, sample.syntax, quoting, 1);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    while rows.len() <= header::ROWS && records.read().unwrap_or(false) {
+        rows.push(records.fields().iter().map(|field| records.text(field)).collect());
+    }
+    let (first, below) = rows.split_first()?;
+    header::looks_like_data(first, below).then(|| {
+        let shown: Vec<String> = first.iter().take(3).map(|field| quoted(field)).collect();
+        let more = if first.len() > shown.len() { ", ..." } else { "" };
+        format!(
+            "the first row looks like data, not like the names of columns: {}{more} (hint: --no-header with \
+             --text-column NUMBER and --label-column NUMBER, or add a line of names)",
+            shown.join(", ")
+        )
+    })
 }
 
 impl OpenFile for CsvFile {
@@ -54,163 +166,81 @@ impl OpenFile for CsvFile {
         let selected = selected.to_vec();
         Ok(Box::new(std::iter::from_fn(move || self.row(&selected).transpose())))
     }
+
+    fn dialect(&self) -> Option<Dialect> {
+        Some(self.dialect)
+    }
 }
 
 impl CsvFile {
+    fn read_columns(&mut self) -> Result<Vec<Column>, TableError> {
+        if !self.records.read()? {
+            let path = self.records.source.path();
+            return Err(TableError::file(path, "no header: the first line must name the columns"));
+        }
+        let fields = self.records.fields();
+        self.columns = fields.len();
+        let name = |(field, number): (_, usize)| {
+            if self.dialect.header { self.records.text(field) } else { number.to_string() }
+        };
+        Ok(fields.iter().zip(1..).map(|field| Column { name: name(field), declared: None }).collect())
+    }
+
     /// The fields of the selected columns in the next row. Each is a text, even if it is empty.
     fn row(&mut self, selected: &[usize]) -> Result<Option<Row>, TableError> {
-        if !self.reader.read_record(&mut self.record).map_err(|error| refused(&self.path, error))? {
+        if !std::mem::take(&mut self.held) && !self.records.read()? {
             return Ok(None);
         }
         self.row += 1;
-        // Every record has as many fields as the header.
-        let cells = selected.iter().map(|&column| Cell::Text(self.record[column].to_string())).collect();
-        Ok(Some(Row { number: self.row, line: self.record.position().map(csv::Position::line), cells }))
-    }
-}
-
-fn refused(path: &Path, error: csv::Error) -> TableError {
-    let line = error.position().map_or(1, csv::Position::line);
-    let words = error.to_string();
-    let reason = match error.into_kind() {
-        ErrorKind::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<QuoteError>()) {
-            Some(fault) => {
-                return TableError::Line { path: path.into(), line: fault.line, reason: fault.to_string() };
-            }
-            None => return TableError::io(path, error),
-        },
-        ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            let what = if len > expected_len { "the separator" } else { "a line end" };
-            format!(
-                "{len} fields where the header has {expected_len} (hint: a text that holds {what} must be in quotes)"
-            )
+        let records = &self.records;
+        let (fields, line) = (records.fields(), records.record_line());
+        if fields.len() != self.columns {
+            return Err(records.fault(line, self.ragged()));
         }
-        _ => words,
-    };
-    TableError::Line { path: path.into(), line, reason }
-}
-
-/// What [`Quotes`] stops at.
-#[derive(Debug, thiserror::Error)]
-#[error("{reason}")]
-struct QuoteError {
-    line: u64,
-    reason: String,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum QuoteState {
-    FieldStart,
-    Plain,
-    Quoted,
-    /// Behind a quote inside a quoted field: its end, or the first half of a doubled quote.
-    Closing,
-}
-
-/// A reader that lets well-quoted records of bounded length through.
-struct Quotes<R> {
-    inner: R,
-    delimiter: u8,
-    state: QuoteState,
-    line: u64,
-    record_line: u64,
-    quote_line: u64,
-    length: usize,
-}
-
-impl<R: Read> Quotes<R> {
-    fn new(inner: R, delimiter: u8) -> Self {
-        Self { inner, delimiter, state: QuoteState::FieldStart, line: 1, record_line: 1, quote_line: 1, length: 0 }
+        if records.last_line() > line && self.named_quoting.is_none() {
+            self.check_swallowed()?;
+        }
+        if self.row <= LEARNED_ROWS {
+            for (field, column) in fields.iter().zip(0..) {
+                self.seen.learn(column, records.bytes(field));
+            }
+        }
+        let cells = selected.iter().map(|&column| Cell::Text(records.text(&fields[column]))).collect();
+        Ok(Some(Row { number: self.row, line: Some(line), cells }))
     }
 
-    fn step(&mut self, byte: u8) -> Result<(), QuoteError> {
-        let line_end = byte == b'\n' || byte == b'\r';
-        self.state = match self.state {
-            QuoteState::FieldStart | QuoteState::Plain | QuoteState::Closing if line_end => QuoteState::FieldStart,
-            QuoteState::FieldStart | QuoteState::Plain | QuoteState::Closing if byte == self.delimiter => {
-                QuoteState::FieldStart
+    /// Refuses a field whose lines are rows.
+    fn check_swallowed(&self) -> Result<(), TableError> {
+        let records = &self.records;
+        for (field, column) in records.fields().iter().zip(0..) {
+            if field.quoted && self.seen.in_lines(records.bytes(field), column, self.columns, self.syntax) {
+                let reason = format!(
+                    "a quote opens here and closes lines later (the row ends on line {}), and the lines between look \
+                     like rows (hint: --quoting none if quotes are characters, --quoting double if it is one field)",
+                    records.last_line()
+                );
+                return Err(records.fault(field.line, reason));
             }
-            QuoteState::FieldStart if byte == b'"' => {
-                self.quote_line = self.line;
-                QuoteState::Quoted
-            }
-            QuoteState::FieldStart | QuoteState::Plain => QuoteState::Plain,
-            QuoteState::Quoted if byte == b'"' => QuoteState::Closing,
-            QuoteState::Quoted => QuoteState::Quoted,
-            QuoteState::Closing if byte == b'"' => QuoteState::Quoted,
-            QuoteState::Closing => return Err(self.unbalanced("closes in the middle of its field")),
+        }
+        Ok(())
+    }
+
+    fn ragged(&self) -> String {
+        let fields = self.records.fields();
+        let (found, expected) = (fields.len(), self.columns);
+        let what = if found > expected { "the separator" } else { "a line end" };
+        let first = if self.dialect.header { "header" } else { "first row" };
+        let begins = |field| self.records.bytes(field).starts_with(b"\"");
+        let flag = if fields.iter().any(|field| !field.quoted && begins(field)) {
+            "; quotes are read as characters here, which --quoting double changes"
+        } else {
+            ""
         };
-        self.line += u64::from(byte == b'\n');
-        self.length += 1;
-        if line_end && self.state != QuoteState::Quoted {
-            self.record_line = self.line;
-            self.length = 0;
-        }
-        if self.length <= MAX_RECORD {
-            return Ok(());
-        }
-        if self.state == QuoteState::Quoted {
-            return Err(self.unbalanced(&format!("is still open after {MAX_RECORD} bytes")));
-        }
-        Err(QuoteError {
-            line: self.record_line,
-            reason: format!("a record of more than {MAX_RECORD} bytes, the most that is read (hint: split the text)"),
-        })
-    }
-
-    fn unbalanced(&self, what: &str) -> QuoteError {
-        let reason = format!(
-            "a quote opens here and {what} (line {}) (hint: inside a quoted field a quote is written twice, \"\")",
-            self.line
-        );
-        QuoteError { line: self.quote_line, reason }
-    }
-}
-
-impl<R: Read> Read for Quotes<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        let outcome = buffer[..read].iter().try_for_each(|byte| self.step(*byte));
-        let outcome = outcome.and_then(|()| match self.state {
-            QuoteState::Quoted if read == 0 && !buffer.is_empty() => Err(self.unbalanced("is never closed")),
-            _ => Ok(()),
-        });
-        outcome.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
-        Ok(read)
+        format!(
+            "{found} fields where the {first} has {expected} (hint: a text that holds {what} must be in quotes{flag})"
+        )
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use tempfile::TempDir;
-
-    use crate::tests::{read, refused, texts_of};
-
-    const SOUND: &str =
-        "id,text,label\n1,\"a \"\"fine\"\" film, really\",pos\n2,dull,neg\n3,\"two\nlines\",pos\n4,é 👍,neg\n";
-
-    #[test]
-    fn changed_csv_never_panics() {
-        assert!((500..3999).contains(&refused("sound.csv", SOUND.as_bytes(), 4000)));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(300))]
-
-        #[test]
-        fn what_a_csv_writer_writes_is_read_back(texts in prop::collection::vec("[a-z,\"\n\ré👍 ;]{1,12}", 1..20)) {
-            let desk = TempDir::new().expect("a temporary folder");
-            for (name, delimiter) in [("a.csv", b','), ("a.tsv", b'\t')] {
-                let path = desk.path().join(name);
-                let mut writer = ::csv::WriterBuilder::new().delimiter(delimiter).from_path(&path).expect("a writer");
-                writer.write_record(["text", "label"]).expect("written");
-                for text in &texts {
-                    writer.write_record([text.as_str(), "1"]).expect("written");
-                }
-                writer.flush().expect("flushed");
-                prop_assert_eq!(&texts_of(read(&path).expect("a table")), &texts);
-            }
-        }
-    }
-}
+mod tests;

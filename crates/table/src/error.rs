@@ -16,6 +16,8 @@ pub enum TableError {
     Line { path: PathBuf, line: u64, reason: String },
     #[error("{place}, column {column:?}: {reason}")]
     Value { place: Place, column: String, reason: String },
+    #[error(transparent)]
+    Disk(#[from] disk::DiskError),
 }
 
 impl TableError {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::error::TableError;
 use crate::format::FileFormat;
+use crate::read_options::ReadOptions;
 use crate::{FORMATS, ending};
 
 impl FileFormat {
@@ -13,14 +14,51 @@ impl FileFormat {
         FORMATS.iter().find(|format| format.endings.contains(&ending.as_str()))
     }
 
+    /// The format of a folder, such as one that `save_to_disk` wrote.
+    pub(crate) fn of_folder(folder: &Path) -> Option<&'static Self> {
+        FORMATS.iter().find(|format| format.matches_folder.is_some_and(|matches| matches(folder)))
+    }
+
+    /// Whether files of this format compress their own content, so that `.gz` would add nothing and prevent seeking.
+    pub(crate) fn is_compressed(&self) -> bool {
+        ["Parquet", "Arrow"].contains(&self.name)
+    }
+
+    /// The format that `options` name; `None` if they name none. `path` is for messages.
+    ///
+    /// # Errors
+    /// A name that no format has.
+    pub fn requested(options: &ReadOptions, path: &Path) -> Result<Option<&'static Self>, TableError> {
+        let Some(name) = &options.format else { return Ok(None) };
+        let unknown = || TableError::file(path, format!("--format {name}: expected {}", Self::names()));
+        Self::named(name).ok_or_else(unknown).map(Some)
+    }
+
+    /// The format of this name, in any case.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        FORMATS.iter().find(|format| format.name.eq_ignore_ascii_case(name))
+    }
+
     /// `CSV, TSV, JSONL or Parquet`.
     pub fn names() -> String {
-        alternatives(FORMATS.iter().map(|format| format.name.to_owned()))
+        alternatives(FORMATS.iter().filter(|format| !format.endings.is_empty()).map(|format| format.name.to_owned()))
+    }
+
+    /// Whether tables can be written in it.
+    pub fn is_written(&self) -> bool {
+        self.create.is_some()
+    }
+
+    /// The names of the formats in which tables are written.
+    pub fn written() -> String {
+        alternatives(FORMATS.iter().filter(|format| format.create.is_some()).map(|format| format.name.to_owned()))
     }
 
     /// The file names to suggest for a stem: `train.csv, train.tsv, train.jsonl or train.parquet`.
     pub fn file_names(stem: &str) -> String {
-        alternatives(FORMATS.iter().map(|format| format!("{stem}.{}", format.endings[0])))
+        alternatives(
+            FORMATS.iter().filter_map(|format| format.endings.first()).map(|ending| format!("{stem}.{ending}")),
+        )
     }
 }
 
@@ -60,7 +98,7 @@ mod tests {
             let format = FileFormat::of(Path::new(&format!("a.{}", ending.to_uppercase()))).unwrap();
             assert!(format.endings.contains(ending));
         }
-        assert!(FORMATS.iter().all(|format| !format.endings.is_empty()));
+        assert!(FORMATS.iter().all(|format| format.endings.is_empty() == format.matches_folder.is_some()));
     }
 
     #[test]

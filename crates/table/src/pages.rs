@@ -15,21 +15,34 @@ use parquet::file::metadata::ParquetMetaData;
 /// megabyte.
 const MAX_PAGE: u64 = 32 << 20;
 const MAX_RATIO: u64 = 64;
+/// Values of one column with lists that a row group may claim, and for each of its unpacked bytes so many more: a single
+/// row may hold all of them, and runs of equal values take next to no room.
+const MAX_LISTED: u64 = 4 << 20;
+const MAX_LISTED_RATIO: u64 = 512;
+/// Unpacked bytes of such a column, as of a page.
+const MAX_LISTS: u64 = 256 << 20;
 /// First guess at a header's length; those with statistics of long texts have more.
 const HEADER: u64 = 4096;
 /// The deepest nesting of a header's structs. Real ones have 3.
 const MAX_DEPTH: usize = 16;
 
-/// The unpacked size of the largest page of the columns in `mask`, or the page that claims too much.
+/// The most bytes of pages that a row of the columns in `mask` may need. Of a column with lists it is the largest page, for
+/// how many of its values are a row's isn't known here; of the others a row's part of a page.
 ///
 /// # Errors
 /// Such a page, and a header that can't be read where a column has bytes left: the library reads the same headers.
-pub(crate) fn largest(mut file: &File, about: &ParquetMetaData, mask: &ProjectionMask) -> Result<u64, ParquetError> {
-    let mut largest = 0;
+pub(crate) fn largest_row(
+    mut file: &File,
+    about: &ParquetMetaData,
+    mask: &ProjectionMask,
+) -> Result<u64, ParquetError> {
+    let mut columns = vec![0; about.file_metadata().schema_descr().num_columns()];
     for (number, group) in about.row_groups().iter().enumerate() {
-        for (_, column) in group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf)) {
+        for (leaf, column) in group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf)) {
+            let has_lists = column.column_descr().max_rep_level() > 0;
             let (mut at, length) = column.byte_range();
             let end = at.saturating_add(length);
+            let (mut packed, mut unpacked, mut values) = (0_u64, 0_u64, 0_u64);
             while at < end {
                 let page = header(&mut file, at, end)?.ok_or_else(|| {
                     let name = column.column_path();
@@ -50,12 +63,26 @@ pub(crate) fn largest(mut file: &File, about: &ParquetMetaData, mask: &Projectio
                         page.unpacked
                     )));
                 }
-                largest = largest.max(page.unpacked);
+                let row = if has_lists { page.unpacked } else { page.unpacked.div_ceil(page.values.max(1)) };
+                // A dictionary has no rows of its own.
+                if let Some(largest) = columns.get_mut(leaf).filter(|_| has_lists || page.values > 0) {
+                    *largest = row.max(*largest);
+                }
+                packed = packed.saturating_add(page.packed);
+                unpacked = unpacked.saturating_add(page.unpacked);
+                values = values.saturating_add(page.values);
                 at = at.saturating_add(page.header).saturating_add(page.packed);
+            }
+            let most = MAX_LISTED.saturating_add(unpacked.saturating_mul(MAX_LISTED_RATIO));
+            if has_lists && (values > most || unpacked > MAX_LISTS.saturating_add(packed.saturating_mul(MAX_RATIO))) {
+                return Err(ParquetError::General(format!(
+                    "column {} in row group {number} claims to unpack from {packed} bytes to {unpacked}, with {values} values",
+                    column.column_path()
+                )));
             }
         }
     }
-    Ok(largest)
+    Ok(columns.into_iter().fold(0, u64::saturating_add))
 }
 
 #[derive(Debug, PartialEq)]
@@ -67,6 +94,8 @@ struct ParquetPage {
     /// Whether its texts are delta-encoded. The library reserves room for as many as such a page says it has, before
     /// it looks for them; the number is inside the packed bytes and can be anything.
     delta: bool,
+    /// How many values it says it has; nulls count. A dictionary has none.
+    values: u64,
 }
 
 impl ParquetPage {
@@ -100,30 +129,34 @@ struct Compact<'a> {
 
 impl Compact<'_> {
     fn page(&mut self) -> Option<ParquetPage> {
-        let (mut id, mut sizes, mut delta) = (0, [None; 2], false);
+        let (mut id, mut sizes, mut delta, mut values) = (0, [None; 2], false, 0);
         while let Some(kind) = self.field(&mut id)? {
             match id {
                 // The headers of data pages, version 1 and version 2, with the encoding in their second or fourth field.
-                5 | 8 if kind == 12 => delta |= self.is_delta(if id == 5 { 2 } else { 4 })?,
+                5 | 8 if kind == 12 => {
+                    let (count, is_delta) = self.data_page(if id == 5 { 2 } else { 4 })?;
+                    (values, delta) = (values.max(u64::try_from(count).ok()?), delta | is_delta);
+                }
                 2 | 3 if matches!(kind, 4..=6) => sizes[id as usize - 2] = Some(self.number()?),
                 _ => self.skip(kind, 0)?,
             }
         }
         let size = |found: Option<i64>| u64::try_from(found?).ok();
-        Some(ParquetPage { header: self.at as u64, unpacked: size(sizes[0])?, packed: size(sizes[1])?, delta })
+        Some(ParquetPage { header: self.at as u64, unpacked: size(sizes[0])?, packed: size(sizes[1])?, delta, values })
     }
 
-    /// Reads a struct for one of its fields: whether that is DELTA_LENGTH_BYTE_ARRAY (6) or DELTA_BYTE_ARRAY (7).
-    fn is_delta(&mut self, encoding: i64) -> Option<bool> {
-        let (mut id, mut delta) = (0, false);
+    /// Reads the header of a data page: how many values it has, and whether the field with its encoding is
+    /// DELTA_LENGTH_BYTE_ARRAY (6) or DELTA_BYTE_ARRAY (7).
+    fn data_page(&mut self, encoding: i64) -> Option<(i64, bool)> {
+        let (mut id, mut values, mut delta) = (0, 0, false);
         while let Some(kind) = self.field(&mut id)? {
-            if id == encoding && matches!(kind, 4..=6) {
-                delta |= matches!(self.number()?, 6 | 7);
-            } else {
-                self.skip(kind, 1)?;
+            match id {
+                1 if matches!(kind, 4..=6) => values = self.number()?,
+                _ if id == encoding && matches!(kind, 4..=6) => delta |= matches!(self.number()?, 6 | 7),
+                _ => self.skip(kind, 1)?,
             }
         }
-        Some(delta)
+        Some((values, delta))
     }
 
     /// The next field's type, its number going into `id`; `None` inside for the end of the struct.
@@ -215,7 +248,7 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_other_fields_skipped() {
-        assert_eq!(page(&GOOD), Some(ParquetPage { header: 22, packed: 50, unpacked: 100, delta: false }));
+        assert_eq!(page(&GOOD), Some(ParquetPage { header: 22, packed: 50, unpacked: 100, delta: false, values: 1 }));
         let more = [&GOOD[..], &[1, 2, 3]].concat();
         assert_eq!(page(&more), page(&GOOD));
     }
@@ -230,7 +263,8 @@ mod tests {
 
     #[test]
     fn the_compression_ratio_of_a_page_is_limited() {
-        let plausible = |packed, unpacked| ParquetPage { header: 20, packed, unpacked, delta: false }.is_plausible();
+        let plausible =
+            |packed, unpacked| ParquetPage { header: 20, packed, unpacked, delta: false, values: 1 }.is_plausible();
         assert!(plausible(100, 32 << 20) && plausible(2 << 20, 160 << 20));
         assert!(!plausible(100, 1 << 30) && !plausible(2 << 20, 161 << 20));
     }

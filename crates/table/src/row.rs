@@ -17,13 +17,14 @@ pub struct Row {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     Missing,
-    /// A text; of a format whose values are all texts, each value.
+    /// A text; of a format whose values are all texts, each value. Also bytes as base64, and a date, a time, a decimal or a
+    /// whole number beyond 64 bits, of a format that has such types.
     Text(String),
     Integer(i64),
     /// Any other number, and a whole one beyond 64 bits.
     Float(f64),
     Bool(bool),
-    /// A JSON array or object, as JSON.
+    /// An array or object as JSON; of other formats a list, a map or a struct.
     Nested(String),
 }
 

@@ -4,19 +4,21 @@
 //! tokenizers consist of are accepted, and each number in them is bounded.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use disk::Sha256Hasher;
 use serde_json::{Map, Value, json};
 
+use crate::added_tokens::AddedTokens;
+use crate::casing::{self, Casing};
 use crate::error::TokenizeError;
+use crate::files::{JsonFile, Settings, TOKENIZER_JSON, VOCAB, read_vocabulary};
 use crate::special_tokens::special_tokens;
 
-/// The largest tokenizer file that is read: a hundred times bert-base's.
-const MAX_BYTES: u64 = 64 << 20;
 /// WordPiece takes time quadratic in the length of a word, so a file may not raise BERT's 100 without limit.
 const MAX_WORD_CHARS: u64 = 10_000;
+/// What the library takes where a file doesn't say.
+const WORD_CHARS: u64 = 100;
 
 const NORMALIZERS: &[&str] =
     &["BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Sequence", "Strip", "StripAccents"];
@@ -29,22 +31,31 @@ pub(crate) struct Description {
     /// Special token ids before a text.
     pub(crate) before: Vec<u32>,
     pub(crate) after: Vec<u32>,
+    /// The id of what the vocabulary doesn't know.
+    pub(crate) unknown: u32,
+    /// Words of more characters are unknown.
+    pub(crate) max_word_chars: usize,
+    pub(crate) model_max_length: Option<usize>,
+    /// What users should know of how the files were read.
+    pub(crate) notes: Vec<String>,
     /// Normalizer, pre-tokenizer, added tokens and model, in `tokenizer.json`'s form.
     json: Value,
 }
 
 impl Description {
-    /// Reads `tokenizer.json`, else `vocab.txt`, under the normalization that `tokenizer_config.json` states.
-    pub(crate) fn read(folder: &Path) -> Result<Self, TokenizeError> {
-        let (tokenizer_json, vocab_txt) = (folder.join("tokenizer.json"), folder.join("vocab.txt"));
-        let config_path = folder.join("tokenizer_config.json");
-        let config = if config_path.is_file() { parse(&config_path)? } else { Map::new() };
-        let (path, mut fields) = if tokenizer_json.is_file() {
-            let fields = parse(&tokenizer_json)?;
-            (tokenizer_json, fields)
+    /// Reads `tokenizer.json`, else `vocab.txt`, with the settings and added tokens of the files beside it.
+    pub(crate) fn read(folder: &Path, casing: Casing) -> Result<Self, TokenizeError> {
+        let settings = Settings::read(folder)?;
+        let (tokenizer_json, vocab_txt) = (folder.join(TOKENIZER_JSON), folder.join(VOCAB));
+        let from_vocabulary = !tokenizer_json.is_file();
+        let (path, mut fields, added) = if !from_vocabulary {
+            let file = JsonFile::read(folder, TOKENIZER_JSON)?;
+            let added = AddedTokens::read(&settings, Some(&file))?;
+            (tokenizer_json, file.fields, added)
         } else if vocab_txt.is_file() {
-            let fields = from_vocabulary(&vocab_txt, &config, &config_path)?;
-            (vocab_txt, fields)
+            settings.check_class()?;
+            let fields = standard(read_vocabulary(&vocab_txt)?);
+            (vocab_txt, fields, AddedTokens::read(&settings, None)?)
         } else {
             return Err(TokenizeError::content(
                 folder,
@@ -58,10 +69,58 @@ impl Description {
                 "version" | "added_tokens" | "normalizer" | "pre_tokenizer" | "post_processor" | "model"
             )
         });
-        let checked = check(&fields).and_then(|()| special_tokens(fields.remove("post_processor").as_ref()));
-        let (before, after) = checked.map_err(|message| TokenizeError::content(&path, message))?;
-        normalize_as_configured(&mut fields, &config, &config_path)?;
-        Ok(Self { path, before, after, json: Value::Object(fields) })
+        let fail = |message: String| TokenizeError::content(&path, message);
+        if settings.is_bert()
+            && let Some(unknown) = added.name("unk_token")
+            && let Some(model) = fields.get_mut("model").and_then(Value::as_object_mut)
+        {
+            model.insert("unk_token".into(), unknown.into());
+        }
+        let vocabulary = check(&fields).map_err(fail)?;
+        let (tokens, moved) = added.to_json(vocabulary);
+        let id = |token: &str| {
+            let added = || tokens.iter().find(|added| added["content"] == token)?.get("id");
+            vocabulary.get(token).or_else(added)?.as_u64().and_then(|id| u32::try_from(id).ok())
+        };
+        let around = |key: &str, default: &str| {
+            let name = added.name(key).filter(|_| settings.is_bert());
+            let name = name.or_else(|| from_vocabulary.then_some(default));
+            name.map(|name| id(name).map(|id| vec![id]).ok_or_else(|| fail(missing(name)))).transpose()
+        };
+        let (before, after) = match (around("cls_token", "[CLS]")?, around("sep_token", "[SEP]")?) {
+            (Some(before), Some(after)) => (before, after),
+            (before, after) => {
+                let found = special_tokens(fields.get("post_processor")).map_err(fail)?;
+                (before.unwrap_or(found.0), after.unwrap_or(found.1))
+            }
+        };
+        let model = &fields["model"];
+        let unknown = model.get("unk_token").and_then(Value::as_str);
+        let unknown = unknown.ok_or_else(|| fail("model has no \"unk_token\"".into()))?;
+        let unknown = vocabulary
+            .get(unknown)
+            .and_then(Value::as_u64)
+            .and_then(|id| u32::try_from(id).ok())
+            .ok_or_else(|| fail(format!("unk_token {unknown:?} is not in the vocabulary")))?;
+        let max_word_chars = model.get("max_input_chars_per_word").and_then(Value::as_u64).unwrap_or(WORD_CHARS);
+        let cased = casing::is_cased(vocabulary);
+        fields.remove("post_processor");
+        fields.insert("added_tokens".into(), tokens.into());
+        let mut notes = Vec::new();
+        if !moved.is_empty() {
+            notes.push(few("ids of added tokens follow the vocabulary, as in transformers", &moved));
+        }
+        notes.extend(casing::apply((&path, &mut fields), &settings, casing, cased)?);
+        Ok(Self {
+            path,
+            before,
+            after,
+            unknown,
+            max_word_chars: max_word_chars as usize,
+            model_max_length: settings.model_max_length(),
+            notes,
+            json: Value::Object(fields),
+        })
     }
 
     pub(crate) fn to_json(&self) -> Vec<u8> {
@@ -72,8 +131,8 @@ impl Description {
         self.before.iter().chain(&self.after).copied()
     }
 
-    /// The first bytes of added tokens, if a text's ids are otherwise those of its words: with BERT's own normalizer and
-    /// pre-tokenizer, and added tokens that are matched before normalization.
+    /// The first bytes of the added tokens that may hold white space, if a text's ids are otherwise those of its words:
+    /// with BERT's own normalizer and pre-tokenizer, and unless normalization decides where such a token is.
     pub(crate) fn added_token_starts(&self) -> Option<Box<[bool; 256]>> {
         let kind = |name: &str| self.json.get(name)?.get("type")?.as_str();
         if (kind("normalizer"), kind("pre_tokenizer")) != (Some("BertNormalizer"), Some("BertPreTokenizer")) {
@@ -81,9 +140,13 @@ impl Description {
         }
         let mut starts = Box::new([false; 256]);
         for token in self.json.get("added_tokens").and_then(Value::as_array).into_iter().flatten() {
-            let content = token.get("content").and_then(Value::as_str)?;
+            let content = token.get("content").and_then(Value::as_str)?.as_bytes();
+            // Nothing of this is white space, nor becomes it: it lies within a word.
+            if content.iter().all(u8::is_ascii_graphic) {
+                continue;
+            }
             let before_normalization = token.get("normalized") == Some(&Value::Bool(false));
-            starts[usize::from(*content.as_bytes().first().filter(|_| before_normalization)?)] = true;
+            starts[usize::from(*content.first().filter(|_| before_normalization)?)] = true;
         }
         Some(starts)
     }
@@ -96,112 +159,35 @@ impl Description {
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, TokenizeError> {
-    let file = std::fs::File::open(path).map_err(|error| TokenizeError::io(path, error))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| TokenizeError::io(path, error))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(TokenizeError::content(path, format!("larger than {} MiB: not a BERT tokenizer", MAX_BYTES >> 20)));
-    }
-    Ok(bytes)
+/// What to say of a special token that the vocabulary hasn't.
+fn missing(name: &str) -> String {
+    format!("has no line {name} (hint: a BERT's vocab.txt has a token a line; fetch the model again)")
 }
 
-fn parse(path: &Path) -> Result<Map<String, Value>, TokenizeError> {
-    match serde_json::from_slice(&read_bounded(path)?) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(TokenizeError::content(path, "is not a JSON object")),
-        Err(error) => Err(TokenizeError::content(path, format!("is not valid JSON: {error} (hint: fetch it again)"))),
-    }
+/// `what: a, b, c and 7 more`.
+fn few(what: &str, all: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let more = if all.len() > SHOWN { format!(" and {} more", all.len() - SHOWN) } else { String::new() };
+    format!("{what}: {}{more}", all[..all.len().min(SHOWN)].join(", "))
 }
 
-/// BERT's standard tokenizer over a vocabulary file: a token a line, the line's number (from 0) its id.
-fn from_vocabulary(
-    path: &Path,
-    config: &Map<String, Value>,
-    config_path: &Path,
-) -> Result<Map<String, Value>, TokenizeError> {
-    if let Some(class) = config.get("tokenizer_class").and_then(Value::as_str)
-        && !matches!(class, "BertTokenizer" | "BertTokenizerFast" | "PreTrainedTokenizerFast" | "DistilBertTokenizer")
-    {
-        return Err(TokenizeError::content(
-            config_path,
-            format!("tokenizer_class is {class:?}, which splits text differently from BertTokenizer (hint: --model)"),
-        ));
-    }
-    let bytes = read_bounded(path)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        TokenizeError::content(path, format!("is not UTF-8 at byte {} (hint: fetch it again)", error.valid_up_to()))
-    })?;
-    // Only the end of the line is removed: a token may be white space.
-    let vocabulary: Map<String, Value> =
-        text.lines().enumerate().map(|(id, token)| (token.to_owned(), Value::from(id))).collect();
-    let id = |token: &str| {
-        vocabulary.get(token).cloned().ok_or_else(|| {
-            TokenizeError::content(
-                path,
-                format!("has no line {token} (hint: a BERT's vocab.txt has a token a line; fetch the model again)"),
-            )
-        })
-    };
-    let added: Vec<Value> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        .into_iter()
-        .filter_map(|token| Some((token, vocabulary.get(token)?)))
-        .map(|(token, id)| {
-            json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-                   "normalized": false, "special": true})
-        })
-        .collect();
-    let description = json!({
-        "version": "1.0",
-        "added_tokens": added,
-        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
-                       "strip_accents": null, "lowercase": true},
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {"type": "BertProcessing", "cls": ["[CLS]", id("[CLS]")?], "sep": ["[SEP]", id("[SEP]")?]},
-        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-                  "max_input_chars_per_word": 100, "vocab": vocabulary},
-    });
-    match description {
-        Value::Object(fields) => Ok(fields),
-        _ => Err(TokenizeError::content(path, "has no vocabulary")),
-    }
-}
-
-/// `tokenizer_config.json` has the last word on normalization, as it has in transformers.
-fn normalize_as_configured(
-    fields: &mut Map<String, Value>,
-    config: &Map<String, Value>,
-    config_path: &Path,
-) -> Result<(), TokenizeError> {
-    let Some(normalizer) = fields.get_mut("normalizer").and_then(Value::as_object_mut) else {
-        return Ok(());
-    };
-    if normalizer.get("type").and_then(Value::as_str) != Some("BertNormalizer") {
-        return Ok(());
-    }
-    let settings = [
-        ("do_lower_case", "lowercase", false),
-        ("strip_accents", "strip_accents", true),
-        ("tokenize_chinese_chars", "handle_chinese_chars", false),
+/// BERT's standard tokenizer over a vocabulary.
+fn standard(vocabulary: Map<String, Value>) -> Map<String, Value> {
+    let normalizer = json!({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                            "strip_accents": null, "lowercase": true});
+    let model = json!({"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                       "max_input_chars_per_word": WORD_CHARS, "vocab": vocabulary});
+    let fields = [
+        ("version", json!("1.0")),
+        ("normalizer", normalizer),
+        ("pre_tokenizer", json!({"type": "BertPreTokenizer"})),
+        ("model", model),
     ];
-    for (key, field, nullable) in settings {
-        match config.get(key) {
-            None => {}
-            Some(value @ Value::Bool(_)) => drop(normalizer.insert(field.into(), value.clone())),
-            Some(Value::Null) if nullable => drop(normalizer.insert(field.into(), Value::Null)),
-            Some(other) => {
-                return Err(TokenizeError::content(
-                    config_path,
-                    format!("{key}: expected true or false, found {other}"),
-                ));
-            }
-        }
-    }
-    Ok(())
+    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Whether this is a BERT tokenizer with sane numbers; the message says what is not.
-fn check(fields: &Map<String, Value>) -> Result<(), String> {
+/// The vocabulary, if this is a BERT tokenizer with sane numbers; the message says what is not.
+fn check(fields: &Map<String, Value>) -> Result<&Map<String, Value>, String> {
     let model = fields.get("model").and_then(Value::as_object).ok_or("has no \"model\" object")?;
     if let Some(kind) = model.get("type")
         && kind.as_str() != Some("WordPiece")
@@ -218,17 +204,14 @@ fn check(fields: &Map<String, Value>) -> Result<(), String> {
             return Err(format!("token {token:?}: expected an id from 0 to {}, found {id}", i32::MAX));
         }
     }
-    let unknown = model.get("unk_token").and_then(Value::as_str).ok_or("model has no \"unk_token\"")?;
-    if !vocabulary.contains_key(unknown) {
-        return Err(format!("unk_token {unknown:?} is not in the vocabulary"));
-    }
     if let Some(chars) = model.get("max_input_chars_per_word")
         && chars.as_u64().is_none_or(|chars| !(1..=MAX_WORD_CHARS).contains(&chars))
     {
         return Err(format!("max_input_chars_per_word: expected 1 to {MAX_WORD_CHARS}, found {chars}"));
     }
     check_kinds(fields, "normalizer", "normalizers", NORMALIZERS)?;
-    check_kinds(fields, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)
+    check_kinds(fields, "pre_tokenizer", "pretokenizers", PRE_TOKENIZERS)?;
+    Ok(vocabulary)
 }
 
 /// Whether a component, and each member when it is a sequence, is of a known kind.

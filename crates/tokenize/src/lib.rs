@@ -13,13 +13,19 @@
 //! # Ok::<(), tokenize::TokenizeError>(())
 //! ```
 
+mod added_tokens;
 mod batch;
+mod casing;
 mod description;
 mod error;
+mod files;
+mod publish;
 mod special_tokens;
 mod tokenizer;
 mod words;
 
 pub use batch::{Batch, sequential_batches};
+pub use casing::Casing;
 pub use error::TokenizeError;
-pub use tokenizer::{Encoded, Tokenizer, sha256};
+pub use publish::published_files;
+pub use tokenizer::{Encoded, IdsHash, Inspection, Tokenizer, sha256};

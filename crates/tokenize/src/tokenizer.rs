@@ -8,11 +8,16 @@
 
 use std::path::{Path, PathBuf};
 
+use disk::sha256_bytes;
 use rayon::prelude::*;
+use tokenizers::{
+    NormalizedString, Normalizer as _, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer as _,
+};
 
+use crate::casing::Casing;
 use crate::description::Description;
 use crate::error::TokenizeError;
-use crate::words::{WordCache, WordCachePool};
+use crate::words::{WordCache, WordCachePool, may_hold_longer};
 
 /// A WordPiece tokenizer with its special tokens and a maximum length.
 pub struct Tokenizer {
@@ -22,6 +27,11 @@ pub struct Tokenizer {
     /// Special token ids before and after a text: `[CLS]` and `[SEP]`.
     before: Vec<u32>,
     after: Vec<u32>,
+    /// The id of what the vocabulary doesn't know.
+    unknown: u32,
+    max_word_chars: usize,
+    model_max_length: Option<usize>,
+    notes: Vec<String>,
     vocab_size: usize,
     max_length: usize,
     /// Ids of known words, if a text's ids are those of its words.
@@ -39,6 +49,33 @@ pub struct Encoded {
     pub truncated: bool,
     /// How many ids there would have been without the cut.
     pub untruncated_len: usize,
+    /// How many of them, without the cut, are the id of what the vocabulary doesn't know.
+    pub unknown: usize,
+}
+
+/// One text as token ids, and what an audit wants to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    pub encoded: Encoded,
+    /// The text's own tokens, without special ones and without any cut.
+    pub tokens: usize,
+    /// The same for texts with the same ids, those beyond the cut too, and different for all others.
+    pub ids_hash: IdsHash,
+    /// Words that are unknown because they are too long: of more than [`Tokenizer::max_word_chars`] characters.
+    pub long_words: usize,
+}
+
+/// The first 128 bits of the sha256 of token ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdsHash([u64; 2]);
+
+impl IdsHash {
+    pub fn new(ids: &[u32]) -> Self {
+        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        let digest = sha256_bytes(bytes);
+        let half = |at: usize| u64::from_be_bytes(std::array::from_fn(|byte| digest[8 * at + byte]));
+        Self([half(0), half(1)])
+    }
 }
 
 impl Tokenizer {
@@ -49,11 +86,17 @@ impl Tokenizer {
     /// A folder without a tokenizer, a file that isn't a BERT tokenizer, and a `max_length` that leaves no room for a
     /// word are refused.
     pub fn from_folder(folder: &Path, max_length: usize) -> Result<Self, TokenizeError> {
-        let description = Description::read(folder)?;
+        Self::with_casing(folder, max_length, Casing::AsConfigured)
+    }
+
+    /// [`from_folder`](Self::from_folder), but with case kept or lower-cased whatever the folder says.
+    pub fn with_casing(folder: &Path, max_length: usize, casing: Casing) -> Result<Self, TokenizeError> {
+        let description = Description::read(folder, casing)?;
         let path = description.path.clone();
         let inner = tokenizers::Tokenizer::from_bytes(description.to_json())
             .map_err(|source| TokenizeError::Library { path: path.clone(), source })?;
 
+        check_added_tokens(&inner).map_err(|message| TokenizeError::content(&path, message))?;
         let special_tokens = description.before.len() + description.after.len();
         if max_length <= special_tokens {
             return Err(TokenizeError::MaxLength { max_length, special_tokens });
@@ -68,6 +111,10 @@ impl Tokenizer {
             words: description.added_token_starts().map(WordCachePool::new),
             before: description.before,
             after: description.after,
+            unknown: description.unknown,
+            max_word_chars: description.max_word_chars,
+            model_max_length: description.model_max_length,
+            notes: description.notes,
             path,
             vocab_size: highest_id as usize + 1,
             max_length,
@@ -75,41 +122,95 @@ impl Tokenizer {
     }
 
     pub fn encode(&self, text: &str) -> Result<Encoded, TokenizeError> {
-        Ok(self.encode_all(&[text])?.remove(0))
-    }
-
-    pub fn encode_batch(&self, texts: &[&str]) -> Result<Vec<Encoded>, TokenizeError> {
-        let parts: Vec<_> = texts.par_chunks(TEXTS_PER_TASK).map(|texts| self.encode_all(texts)).collect();
-        let mut encoded = Vec::with_capacity(texts.len());
-        for part in parts {
-            encoded.append(&mut part?);
-        }
-        Ok(encoded)
-    }
-
-    fn encode_all(&self, texts: &[&str]) -> Result<Vec<Encoded>, TokenizeError> {
         let mut known = self.words.as_ref().map(WordCachePool::take);
-        let encoded = texts.iter().map(|text| self.encode_with(text, known.as_mut())).collect();
+        let encoded = self.encode_with(text, known.as_mut(), &mut Vec::new());
         if let (Some(pool), Some(known)) = (&self.words, known) {
             pool.put_back(known);
         }
         encoded
     }
 
-    fn encode_with(&self, text: &str, known: Option<&mut WordCache>) -> Result<Encoded, TokenizeError> {
-        let most = self.max_length - self.before.len() - self.after.len();
-        let mut ids = self.before.clone();
-        let full = match known.filter(|_| self.words.as_ref().is_some_and(|pool| pool.can_split(text))) {
-            Some(known) => known.append(text, most, &mut ids, |word| self.library(word))?,
-            None => {
-                let found = self.library(text)?;
-                ids.extend_from_slice(&found[..found.len().min(most)]);
-                found.len()
+    pub fn encode_batch(&self, texts: &[&str]) -> Result<Vec<Encoded>, TokenizeError> {
+        self.batch(texts, |_, encoded, _| Ok(encoded))
+    }
+
+    /// [`encode_batch`](Self::encode_batch), and what else an audit wants to know of the texts.
+    pub fn inspect_batch(&self, texts: &[&str]) -> Result<Vec<Inspection>, TokenizeError> {
+        self.batch(texts, |text, encoded, own| {
+            let long_words = self.long_words(text)?;
+            Ok(Inspection { encoded, tokens: own.len(), ids_hash: IdsHash::new(own), long_words })
+        })
+    }
+
+    /// Encodes on all threads; `finish` gets each text, its ids with special tokens, and all of its own ids.
+    fn batch<T: Send>(
+        &self,
+        texts: &[&str],
+        finish: impl Fn(&str, Encoded, &[u32]) -> Result<T, TokenizeError> + Sync,
+    ) -> Result<Vec<T>, TokenizeError> {
+        let task = |texts: &[&str]| -> Result<Vec<T>, TokenizeError> {
+            let mut known = self.words.as_ref().map(WordCachePool::take);
+            let mut own = Vec::new();
+            let encode = |text: &&str| {
+                let encoded = self.encode_with(text, known.as_mut(), &mut own)?;
+                finish(text, encoded, &own)
+            };
+            let done = texts.iter().map(encode).collect();
+            if let (Some(pool), Some(known)) = (&self.words, known) {
+                pool.put_back(known);
             }
+            done
         };
+        let parts: Vec<_> = texts.par_chunks(TEXTS_PER_TASK).map(task).collect();
+        let mut all = Vec::with_capacity(texts.len());
+        for part in parts {
+            all.append(&mut part?);
+        }
+        Ok(all)
+    }
+
+    /// A text's ids; all of its own are left in `own`.
+    fn encode_with(
+        &self,
+        text: &str,
+        known: Option<&mut WordCache>,
+        own: &mut Vec<u32>,
+    ) -> Result<Encoded, TokenizeError> {
+        own.clear();
+        match known.filter(|_| self.words.as_ref().is_some_and(|pool| pool.can_split(text))) {
+            Some(known) => known.append(text, own, |word| self.library(word))?,
+            None => own.extend(self.library(text)?),
+        }
+        let special_tokens = self.special_tokens();
+        let kept = own.len().min(self.max_length - special_tokens);
+        let mut ids = Vec::with_capacity(kept + special_tokens);
+        ids.extend_from_slice(&self.before);
+        ids.extend_from_slice(&own[..kept]);
         ids.extend_from_slice(&self.after);
-        let special_tokens = self.before.len() + self.after.len();
-        Ok(Encoded { ids, truncated: full > most, untruncated_len: full + special_tokens })
+        Ok(Encoded {
+            ids,
+            truncated: kept < own.len(),
+            untruncated_len: own.len() + special_tokens,
+            unknown: own.iter().filter(|id| **id == self.unknown).count(),
+        })
+    }
+
+    /// How many words of a text are too long for the vocabulary to be asked, so that they are unknown.
+    fn long_words(&self, text: &str) -> Result<usize, TokenizeError> {
+        // Normalization makes at most two characters of a byte.
+        if !may_hold_longer(text, self.max_word_chars / 2) {
+            return Ok(0);
+        }
+        let fail = |source| TokenizeError::Library { path: self.path.clone(), source };
+        let mut words = PreTokenizedString::from(text);
+        if let Some(normalizer) = self.inner.get_normalizer() {
+            words.normalize(|part| normalizer.normalize(part)).map_err(fail)?;
+        }
+        if let Some(pre_tokenizer) = self.inner.get_pre_tokenizer() {
+            pre_tokenizer.pre_tokenize(&mut words).map_err(fail)?;
+        }
+        let words = words.get_splits(OffsetReferential::Normalized, OffsetType::None);
+        Ok(words.into_iter().filter(|(word, ..)| word.chars().count() > self.max_word_chars).count())
     }
 
     /// The ids of a text as the library finds them.
@@ -132,18 +233,55 @@ impl Tokenizer {
         self.vocab_size
     }
 
+    /// How many ids of each text are not its own: `[CLS]` and `[SEP]`.
+    pub fn special_tokens(&self) -> usize {
+        self.before.len() + self.after.len()
+    }
+
+    /// The most characters of a word that the vocabulary is asked for.
+    pub fn max_word_chars(&self) -> usize {
+        self.max_word_chars
+    }
+
+    /// The most tokens of a text that the model's own configuration states, special ones included.
+    pub fn model_max_length(&self) -> Option<usize> {
+        self.model_max_length
+    }
+
+    /// What users should know of how the folder was read, such as capital letters that are lost.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The most ids that a text gets, special tokens included.
     pub fn max_length(&self) -> usize {
         self.max_length
     }
 }
 
+/// Refuses added tokens of which normalization leaves nothing: the library would find them everywhere, and fail.
+fn check_added_tokens(inner: &tokenizers::Tokenizer) -> Result<(), String> {
+    let Some(normalizer) = inner.get_normalizer() else { return Ok(()) };
+    for token in inner.get_added_tokens_decoder().into_values().filter(|token| token.normalized) {
+        let mut content = NormalizedString::from(token.content.as_str());
+        normalizer.normalize(&mut content).map_err(|error| error.to_string())?;
+        if content.is_empty() {
+            return Err(format!(
+                "the added token {:?} has no visible character (hint: remove it from added_tokens.json, \
+                 tokenizer_config.json and tokenizer.json)",
+                token.content
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// [`Tokenizer::sha256`] of a model folder, without making the tokenizer.
 ///
 /// # Errors
 /// A folder without a tokenizer, and a file that isn't a BERT tokenizer.
-pub fn sha256(folder: &Path) -> Result<String, TokenizeError> {
-    Ok(Description::read(folder)?.sha256())
+pub fn sha256(folder: &Path, casing: Casing) -> Result<String, TokenizeError> {
+    Ok(Description::read(folder, casing)?.sha256())
 }
 
 impl std::fmt::Debug for Tokenizer {

@@ -2,8 +2,8 @@
 //!
 //! BERT's normalizer works character by character but for runs of combining marks, and its pre-tokenizer splits at white
 //! space. So between two blanks a text's ids depend on nothing outside: a text is its words, and words repeat. Looking
-//! one up takes a thousandth of the library's time. What a `tokenizer.json` adds besides the vocabulary may
-//! be anywhere in a text, so texts in which such a token could start go to the library whole.
+//! one up takes a thousandth of the library's time. A token that is added to the vocabulary is part of a word, unless
+//! it may hold white space: texts in which such a token could start go to the library whole.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,6 +15,11 @@ const MAX_WORD_BYTES: usize = 64;
 /// White space that separates words; other white space is left to the library.
 const SEPARATORS: [char; 4] = [' ', '\t', '\n', '\r'];
 
+/// Whether anything between two separators has more than `bytes` bytes.
+pub(crate) fn may_hold_longer(text: &str, bytes: usize) -> bool {
+    text.split(SEPARATORS).any(|word| word.len() > bytes)
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct WordCache {
     known: HashMap<Box<str>, Range<u32>>,
@@ -22,32 +27,25 @@ pub(crate) struct WordCache {
 }
 
 impl WordCache {
-    /// Appends at most `most` of a text's ids, and says how many it has. Unknown words go to `library`.
+    /// Appends a text's ids. Unknown words go to `library`.
     pub(crate) fn append<E>(
         &mut self,
         text: &str,
-        most: usize,
         to: &mut Vec<u32>,
         library: impl Fn(&str) -> Result<Vec<u32>, E>,
-    ) -> Result<usize, E> {
-        let (mut full, start) = (0, to.len());
+    ) -> Result<(), E> {
         for word in text.split(SEPARATORS).filter(|word| !word.is_empty()) {
-            let left = most - (to.len() - start);
-            let mut put = |ids: &[u32]| {
-                full += ids.len();
-                to.extend_from_slice(&ids[..ids.len().min(left)]);
-            };
             if let Some(Range { start, end }) = self.known.get(word) {
-                put(&self.ids[*start as usize..*end as usize]);
+                to.extend_from_slice(&self.ids[*start as usize..*end as usize]);
                 continue;
             }
             let ids = library(word)?;
-            put(&ids);
+            to.extend_from_slice(&ids);
             if word.len() <= MAX_WORD_BYTES {
                 self.insert(word, &ids);
             }
         }
-        Ok(full)
+        Ok(())
     }
 
     fn insert(&mut self, word: &str, ids: &[u32]) {
@@ -66,7 +64,7 @@ impl WordCache {
 #[derive(Debug)]
 pub(crate) struct WordCachePool {
     idle: Mutex<Vec<WordCache>>,
-    /// The first bytes of added tokens.
+    /// The first bytes of added tokens that may hold white space.
     starts: Box<[bool; 256]>,
 }
 
@@ -75,7 +73,7 @@ impl WordCachePool {
         Self { idle: Mutex::default(), starts }
     }
 
-    /// Whether no added token can start in `text`.
+    /// Whether no added token with white space can start in `text`.
     pub(crate) fn can_split(&self, text: &str) -> bool {
         !text.bytes().any(|byte| self.starts[usize::from(byte)])
     }
@@ -101,15 +99,16 @@ mod tests {
             Ok(word.bytes().map(u32::from).collect())
         };
         let (mut words, mut ids) = (WordCache::default(), vec![7]);
-        assert_eq!(words.append(" ab  c\tab\n", 4, &mut ids, library), Ok(5));
-        assert_eq!((ids.as_slice(), asked.get()), ([7, 97, 98, 99, 97].as_slice(), 2));
-        assert_eq!(words.append("c c", 4, &mut ids, library), Ok(2));
-        assert_eq!((ids.len(), asked.get()), (7, 2));
+        words.append(" ab  c\tab\n", &mut ids, library).unwrap();
+        assert_eq!((ids.as_slice(), asked.get()), ([7, 97, 98, 99, 97, 98].as_slice(), 2));
+        words.append("c c", &mut ids, library).unwrap();
+        assert_eq!((ids.len(), asked.get()), (8, 2));
         for number in 0..2 * MAX_WORDS {
-            words.append(&number.to_string(), 9, &mut Vec::new(), library).unwrap();
+            words.append(&number.to_string(), &mut Vec::new(), library).unwrap();
             assert!(words.known.len() <= MAX_WORDS);
         }
-        assert_eq!(words.append(&"x".repeat(MAX_WORD_BYTES + 1), 2, &mut ids, library), Ok(MAX_WORD_BYTES + 1));
+        words.append(&"x".repeat(MAX_WORD_BYTES + 1), &mut ids, library).unwrap();
+        assert_eq!(ids.len(), 8 + MAX_WORD_BYTES + 1);
         assert!(!words.known.contains_key("x".repeat(MAX_WORD_BYTES + 1).as_str()));
     }
 }

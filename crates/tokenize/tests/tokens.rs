@@ -106,3 +106,38 @@ fn the_packaged_truncation_and_padding_stay_out() {
     assert_eq!((long.ids.len(), long.truncated, long.untruncated_len), (MAX_LENGTH, true, 602));
     assert_eq!(long.ids.last(), Some(&102), "[SEP] is kept");
 }
+
+#[test]
+fn folders_of_many_shapes_have_the_ids_of_transformers() {
+    let fixture: Value = fixture("tokens/folders.json");
+    let texts: Vec<&str> = fixture["texts"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let folders = fixture["folders"].as_array().unwrap();
+    assert!(texts.len() > 300 && folders.len() > 30);
+    let mut wrong = Vec::new();
+    for folder in folders {
+        let place = tempfile::tempdir().unwrap();
+        for (name, content) in folder["files"].as_object().unwrap() {
+            let lines =
+                |lines: &Vec<Value>| lines.iter().map(|line| line.as_str().unwrap().to_owned() + "\n").collect();
+            let text: String = content.as_array().map_or_else(|| content.to_string(), lines);
+            std::fs::write(place.path().join(name), text).unwrap();
+        }
+        let tokenizer = Tokenizer::from_folder(place.path(), MAX_LENGTH).unwrap();
+        let encoded = tokenizer.encode_batch(&texts).unwrap();
+        let mut hasher = Sha256Hasher::default();
+        for encoded in &encoded {
+            hasher.update((encoded.ids.len() as u32).to_le_bytes());
+            encoded.ids.iter().for_each(|id| hasher.update(id.to_le_bytes()));
+        }
+        let name = &folder["name"];
+        for (at, ids) in folder["ids"].as_array().unwrap().iter().enumerate() {
+            if *ids != serde_json::json!(encoded[at].ids) {
+                wrong.push(format!("{name}: {:?}: {:?}, not {ids}", texts[at], encoded[at].ids));
+            }
+        }
+        if folder["ids_sha256"] != hasher.finish() {
+            wrong.push(format!("{name}: the digest of all ids"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use data::manifest::{MANIFEST, Manifest, locate};
 use run::checkpoints::CHECKPOINTS;
-use run::{METRICS, RUN_TOML, RUNS, RunFolder};
+use run::{DATA, METRICS, RUN_TOML, RUNS, RunFolder};
 
 use crate::checkpoint::{Identity, LoadedCheckpoint, config_differences};
 use crate::error::{Result, TrainError};
@@ -34,6 +35,26 @@ impl TrainRequest {
     /// An invalid configuration; a path without a run; no valid checkpoint among those that exist; a run that is in use
     /// by another process; other options for a finished run without checkpoints.
     pub(crate) fn new(args: &TrainArgs) -> Result<Self> {
+        let mut request = Self::resolve(args)?;
+        let (run, checkpoint) = match &request.begin {
+            Begin::Fresh | Begin::Finished(_) => return Ok(request),
+            Begin::Restart(folder) => (folder.path(), None),
+            Begin::Resume(folder, checkpoint) => (folder.path(), Some(checkpoint.path.as_path())),
+        };
+        // The working directory may be another one, or the run may have been moved together with its data.
+        if let Some(recorded) = request.config.data.as_mut().filter(|data| !data.join(MANIFEST).is_file()) {
+            let manifest = checkpoint
+                .into_iter()
+                .chain([run])
+                .find_map(|folder| Manifest::from_json(&std::fs::read_to_string(folder.join(DATA)).ok()?).ok());
+            if let Some(manifest) = manifest {
+                *recorded = locate(recorded, run, &manifest.fingerprint);
+            }
+        }
+        Ok(request)
+    }
+
+    fn resolve(args: &TrainArgs) -> Result<Self> {
         let new_request = |saved, begin| {
             let given = args.with_fallback(saved)?;
             Ok(Self { config: TrainConfig::new(&given)?, given, begin })

@@ -1,23 +1,21 @@
 //! Finds the device, data, model and tokenizer of a run and checks that they are compatible before the first step.
 
-use std::fs;
+use std::path::Path;
 
 use data::DataError;
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use data::store::Examples;
-use disk::{DiskError, human_bytes, sha256_file};
+use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
 use model::{Config, LoadOptions, LoadReport, SequenceClassifier, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
+use tokenize::Casing;
 
 use crate::checkpoint::{Identity, Publication};
 use crate::error::{Result, TrainError};
 use crate::memory_estimate;
 use crate::options::{ClassWeights, RegularizationOptions, TrainConfig};
-
-/// The tokenizer's files in a Hugging Face model folder.
-const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
 
 /// The checked inputs of a run.
 pub(crate) struct Setup {
@@ -93,13 +91,9 @@ impl Setup {
 
     /// The files that make the run's folder a Hugging Face model folder, besides the weights.
     pub(crate) fn publication(&self) -> Result<Publication> {
-        let mut files = Publication::new();
-        for name in TOKENIZER_FILES {
-            let from = self.pretrained.folder.join(name);
-            if from.is_file() {
-                files.push((name.to_owned(), fs::read(&from).map_err(DiskError::at("read", &from))?));
-            }
-        }
+        let casing = Casing::from_lower_case(self.prepared.manifest.lower_case);
+        let mut files: Publication =
+            tokenize::published_files(&self.pretrained.folder, casing).map_err(DataError::from)?;
         files.push((DATA.to_owned(), (serde_json::to_string_pretty(&self.prepared.manifest)? + "\n").into_bytes()));
         files.push((CONFIG.to_owned(), self.model_config.to_json()?.into_bytes()));
         Ok(files)
@@ -156,16 +150,30 @@ pub(crate) fn total_steps(config: &TrainConfig, rows: usize) -> u64 {
 
 /// The requested model, or by default the model whose tokenizer the data was prepared with.
 fn find_model(requested: Option<&str>, manifest: &Manifest) -> Result<PretrainedModel> {
-    if let Some(name) = requested {
-        return Ok(fetch::pretrained_model(Some(name))?);
-    }
     let source = &manifest.model;
+    if let Some(name) = requested {
+        let found = fetch::pretrained_model(Some(name))?;
+        let is_recorded =
+            found.origin == ModelOrigin::Local && is_same_folder(Path::new(name), Path::new(&source.name));
+        return Ok(if is_recorded { PretrainedModel { name: source.name.clone(), ..found } } else { found });
+    }
     let name = match source.origin {
         ModelOrigin::Packaged => "packaged",
         _ => &source.name,
     };
     let found = fetch::pretrained_model(Some(name))?;
     Ok(PretrainedModel { note: source.note.clone().or(found.note), ..found })
+}
+
+/// Whether a path is that of a recorded one, which may be relative to a directory that this process doesn't work in. A
+/// resumed run then calls its model by the same name as before.
+fn is_same_folder(path: &Path, recorded: &Path) -> bool {
+    let same = match (path.canonicalize(), recorded.canonicalize()) {
+        (Ok(path), Ok(recorded)) => path == recorded,
+        (_, Err(_)) => true,
+        (Err(_), Ok(_)) => false,
+    };
+    same && path.ends_with(recorded)
 }
 
 /// The error for a split that has rows without a label.
@@ -179,17 +187,19 @@ pub(crate) fn unlabelled(split: &str, rows: usize, unlabelled: usize) -> TrainEr
 /// Refuses data whose token ids have another meaning for this model or are out of range.
 fn check_data_matches_model(prepared: &Prepared, pretrained: &PretrainedModel, model: &Config) -> Result<()> {
     let manifest = &prepared.manifest;
+    let casing = Casing::from_lower_case(manifest.lower_case);
     let incompatible = |problem: String, max_length: usize| {
         Err(TrainError::Refused(format!(
             "{} doesn't fit the model {name}: {problem} (hint: cargo xtask prepare-data --dataset {} --model {name} \
-             --max-length {max_length})",
+             --max-length {max_length}{casing})",
             prepared.dir.display(),
             manifest.dataset,
             name = pretrained.name,
+            casing = casing.flag().map_or(String::new(), |flag| format!(" {flag}")),
         )))
     };
     // The tokenizer itself isn't needed, because the texts are already token ids.
-    if tokenize::sha256(&pretrained.folder).map_err(DataError::from)? != manifest.tokenizer_sha256 {
+    if tokenize::sha256(&pretrained.folder, casing).map_err(DataError::from)? != manifest.tokenizer_sha256 {
         let problem = format!("it was tokenized for {}, whose tokenizer is another one", manifest.model.name);
         return incompatible(problem, manifest.max_length);
     }

@@ -2,7 +2,9 @@
 //! trainer.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use fetch::ModelOrigin;
 use model::LoadReport;
 use run::{RUN_TOML, RunFolder};
 
@@ -48,8 +50,11 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
     };
     // The saved configuration contains the data and model that were chosen by default.
     let mut resolved = config.clone();
-    resolved.data = Some(setup.prepared.dir.clone());
-    resolved.model = Some(setup.pretrained.name.clone());
+    resolved.data = Some(absolute(&setup.prepared.dir));
+    resolved.model = Some(match setup.pretrained.origin {
+        ModelOrigin::Local => absolute(&setup.pretrained.folder).display().to_string(),
+        _ => setup.pretrained.name.clone(),
+    });
     folder.write(RUN_TOML, resolved.to_toml())?;
     log_setup(&setup, &report, &folder);
     if checkpoint.is_none() {
@@ -66,6 +71,11 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
     trainer.train()
 }
 
+/// A path that means the same from every working directory.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder) {
     let manifest = &setup.prepared.manifest;
     tracing::info!("data: {} ({}), {}", setup.prepared.dir.display(), manifest.variant, manifest.source);
@@ -73,8 +83,18 @@ fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder) {
     for note in manifest.notes.iter().chain(&setup.pretrained.note) {
         disk::print_message(format!("note: {note}"));
     }
-    if !report.initialized.is_empty() {
-        tracing::info!("new, to be learned from your data: {}", report.initialized.join(", "));
+    if let Some(line) = head_line(report) {
+        tracing::info!("{line}");
     }
     tracing::info!("run: {}", folder.path().display());
+}
+
+/// What is learned from the data alone, and why, where the model has a head of its own.
+fn head_line(report: &LoadReport) -> Option<String> {
+    let new = format!("new, to be learned from your data: {}", report.initialized.join(", "));
+    match &report.head_note {
+        Some(note) if report.initialized.is_empty() => Some(note.clone()),
+        Some(note) => Some(format!("{new} ({note})")),
+        None => Some(new).filter(|_| !report.initialized.is_empty()),
+    }
 }

@@ -7,11 +7,11 @@ mod tests;
 use std::time::Instant;
 
 use data::sampler::{BatchSampler, Batches};
-use metrics::{ClassificationReport, ReportOptions};
+use metrics::{ClassificationReport, ReportOptions, ScoredSplit, TrainingCourse, implausible_training};
 use model::device_name;
 use run::{
     Best, EndReason, EndRecord, EvaluationRecord, Event, METRICS, NamedScores, RunFolder, RunMetrics, StartRecord,
-    StepRecord, ValidationMetrics,
+    StepRecord, ValidationMetrics, read_log,
 };
 
 use crate::checkpoint::{BestModel, Identity, Retention};
@@ -212,8 +212,10 @@ impl<'a> Trainer<'a> {
 
     fn finish(mut self, reason: EndReason) -> Result<RunFolder> {
         let end = self.end(reason);
-        self.metrics(&end)?.write(&self.folder)?;
+        let warnings = self.warnings()?;
+        self.metrics(&end, &warnings)?.write(&self.folder)?;
         self.observers.record(Event::End(end));
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if let Some(profile) = &self.profile {
             profile.write(&self.folder)?;
             disk::print_message(profile.table().to_string().trim_end());
@@ -221,7 +223,28 @@ impl<'a> Trainer<'a> {
         Ok(self.folder)
     }
 
-    fn metrics(&self, end: &EndRecord) -> Result<RunMetrics> {
+    /// Why the training can't have worked, if there are reasons.
+    fn warnings(&self) -> Result<Vec<String>> {
+        let losses: Vec<f64> = read_log(self.folder.path())?
+            .into_iter()
+            .filter_map(|event| if let Event::Step(step) = event { Some(step.loss) } else { None })
+            .collect();
+        let last_epoch = &losses[losses.len().saturating_sub(self.steps_per_epoch as usize)..];
+        let label_names = &self.setup.prepared.manifest.label_names;
+        Ok(implausible_training(&TrainingCourse {
+            steps: self.steps_done,
+            warmup_steps: self.schedule.warmup_steps,
+            peak: self.schedule.peak,
+            training_loss: (!last_epoch.is_empty()).then(|| last_epoch.iter().sum::<f64>() / last_epoch.len() as f64),
+            validation: self.best.as_ref().map(|model| ScoredSplit {
+                confusion: &model.confusion,
+                loss: model.loss,
+                label_names,
+            }),
+        }))
+    }
+
+    fn metrics(&self, end: &EndRecord, warnings: &[String]) -> Result<RunMetrics> {
         let (manifest, pretrained) = (&self.setup.prepared.manifest, &self.setup.pretrained);
         let rows = self.setup.train.len() as f64;
         let examples = (end.epoch * rows).min((end.step * self.config.batch_size as u64) as f64);
@@ -243,7 +266,7 @@ impl<'a> Trainer<'a> {
             dataset: manifest.dataset.clone(),
             source: manifest.source.clone(),
             model: pretrained.name.clone(),
-            notes: manifest.notes.iter().chain(&pretrained.note).cloned().collect(),
+            notes: manifest.notes.iter().chain(&pretrained.note).chain(warnings).cloned().collect(),
             best: end.best.clone(),
             validation: self.best.as_ref().map(validation).transpose()?,
         })

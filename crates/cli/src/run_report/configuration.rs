@@ -1,4 +1,4 @@
-//! The options of the training, as the run saved them.
+//! The options of the training, as the run saved them; a model folder of other making has none.
 
 use anyhow::Result;
 use report::{Section, html};
@@ -7,7 +7,11 @@ use run::RUN_TOML;
 use super::ReportInput;
 
 pub(super) fn section(input: &ReportInput) -> Result<Section> {
-    let toml = std::fs::read_to_string(input.run.file(RUN_TOML))?;
+    let path = input.run.join(RUN_TOML);
+    if !path.is_file() {
+        return Ok(Section::default());
+    }
+    let toml = std::fs::read_to_string(path)?;
     Ok(Section::new("Configuration", html::pairs(&options(&toml))))
 }
 

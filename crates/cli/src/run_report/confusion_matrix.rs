@@ -7,7 +7,7 @@ use super::ReportInput;
 
 pub(super) fn section(input: &ReportInput) -> Result<Section> {
     let counts = input.evaluation.confusion.counts();
-    let title = format!("{} on {}", input.manifest.dataset, input.split);
+    let title = format!("{} on {}", input.about.dataset, input.split);
     let picture = ConfusionPlot { labels: input.labels, counts: &counts, title: &title }.draw()?;
     let section = Section::new("Confusion matrix", html::figure(&picture));
     Ok(section.with_picture(format!("confusion-{}", input.split), picture))

@@ -6,15 +6,15 @@ use report::{Section, html};
 use super::ReportInput;
 
 pub(super) fn section(input: &ReportInput) -> Result<Section> {
-    let (manifest, model) = (input.manifest, &input.trained_on.model);
+    let about = input.about;
     let pairs = [
-        ("data set", manifest.variant.clone()),
-        ("source", manifest.source.clone()),
-        ("licence", manifest.license.clone()),
-        ("model", model.name.clone()),
-        ("model's origin", model.origin.to_string()),
-        ("longest text", format!("{} tokens", manifest.max_length)),
-    ]
-    .map(|(name, value)| (name.to_owned(), value));
-    Ok(Section::new("Sources of the data and weights", html::pairs(&pairs)))
+        ("data set", Some(about.variant.clone())),
+        ("source", Some(about.source.clone())),
+        ("licence", about.license.clone()),
+        ("model", Some(about.model.clone())),
+        ("model's origin", about.model_origin.clone()),
+        ("longest text", Some(format!("{} tokens", about.max_length))),
+    ];
+    let known: Vec<_> = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    Ok(Section::new("Sources of the data and weights", html::pairs(&known)))
 }

@@ -3,14 +3,12 @@
 use std::error::Error;
 use std::path::Path;
 
-use data::manifest::Manifest;
 use data::store::{Examples, Writer};
 use metrics::{ClassificationReport, ConfusionMatrix, ReportOptions};
-use run::{LOG, MODEL, RUN_TOML, RunFolder};
-use serde_json::json;
+use run::{LOG, RUN_TOML};
 use train::evaluate::Evaluation;
 
-use super::{ReportInput, write};
+use super::{Provenance, ReportInput, write};
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -28,13 +26,16 @@ fn evaluation(labels: &[String]) -> Result<Evaluation, Box<dyn Error>> {
     })
 }
 
-fn manifest() -> serde_json::Result<Manifest> {
-    serde_json::from_value(json!({
-        "format": 2, "fingerprint": "f", "dataset": "reviews", "variant": "reviews of four films", "source": "a file",
-        "licence": "MIT", "source_sha256": {}, "tokenizer_sha256": "t", "vocab_size": 100, "max_length": 32,
-        "model": {"name": "tiny", "origin": {"hub": {"revision": "0123abc"}}, "note": null},
-        "label_names": ["negative", "positive"], "splits": {}, "audit_sha256": "a", "notes": [],
-    }))
+fn about() -> Provenance {
+    Provenance {
+        dataset: "reviews".to_owned(),
+        variant: "reviews of four films".to_owned(),
+        source: "a file".to_owned(),
+        license: Some("MIT".to_owned()),
+        model: "tiny".to_owned(),
+        model_origin: Some("Hugging Face Hub, revision 0123abc".to_owned()),
+        max_length: 32,
+    }
 }
 
 fn examples(path: &Path) -> Result<Examples, Box<dyn Error>> {
@@ -49,21 +50,21 @@ fn examples(path: &Path) -> Result<Examples, Box<dyn Error>> {
 /// Writes the report of a run with this log; returns the page and the names of the files.
 fn report(log: &str) -> Result<(String, Vec<String>), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    for (name, text) in [(MODEL, ""), (RUN_TOML, "epochs = 3\nschedule = \"linear\"\n"), (LOG, log)] {
+    for (name, text) in [(RUN_TOML, "epochs = 3\nschedule = \"linear\"\n"), (LOG, log)] {
         std::fs::write(folder.path().join(name), text)?;
     }
     let labels = ["negative", "positive"].map(str::to_owned);
-    let manifest = manifest()?;
-    let paths = write(&ReportInput {
-        run: &RunFolder::open(folder.path())?,
+    let about = about();
+    let report = ReportInput {
+        run: folder.path(),
         split: "test",
         evaluation: &evaluation(&labels)?,
         labels: &labels,
         examples: &examples(&folder.path().join("test.arrow"))?,
-        manifest: &manifest,
-        trained_on: &manifest,
+        about: &about,
         notes: &["a fallback was used".to_owned()],
-    })?;
+    };
+    let paths = write(&report, folder.path())?;
     let page = std::fs::read_to_string(paths.last().ok_or("nothing was written")?)?;
     let names = paths.iter().filter(|path| path.is_file()).filter_map(|path| path.file_name());
     Ok((page, names.map(|name| name.to_string_lossy().into_owned()).collect()))

@@ -12,7 +12,7 @@ const SCORES: [&str; 3] = ["accuracy", "f1", "macro_f1"];
 /// Empty for a run whose log holds no step.
 pub(super) fn section(input: &ReportInput) -> Result<Section> {
     let (mut steps, mut evaluations, mut best_step) = (Vec::new(), Vec::new(), None);
-    for event in read_log(input.run.path())? {
+    for event in read_log(input.run)? {
         match event {
             Event::Step(StepRecord { step, loss, learning_rate, .. }) => {
                 steps.push(StepPoint { step, loss, learning_rate });

@@ -34,15 +34,14 @@ struct TextsOfLength {
 }
 
 impl<'a> KnownTexts<'a> {
-    /// Of the texts of these rows.
-    pub(super) fn new(records: &'a [Record], rows: impl Iterator<Item = usize>) -> Self {
-        let rows: Vec<u32> = rows.filter_map(|row| u32::try_from(row).ok()).collect();
+    pub(super) fn new(records: &'a [Record]) -> Self {
         let hash = |row: u32| {
             let text = normalized(&records[row as usize].text);
             let words: Vec<&str> = text.split(' ').collect();
             let fits = (MIN_WORDS..=MAX_WORDS).contains(&words.len());
             fits.then(|| (words.len() as u8, prefixes(&words)[words.len()], row))
         };
+        let rows = 0..u32::try_from(records.len()).unwrap_or(u32::MAX);
         let hashed: Vec<(u8, u64, u32)> = rows.into_par_iter().filter_map(hash).collect();
         let mut by_length: BTreeMap<usize, Vec<(u64, u32)>> = BTreeMap::new();
         for (length, hash, row) in hashed {

@@ -12,6 +12,7 @@ use crate::error::DataError;
 pub const AUDIT: &str = "audit.json";
 /// A thousand classes and all examples at their longest are far less.
 const MAX_BYTES: u64 = 16 << 20;
+const HINT: &str = "(hint: prepare the data again)";
 
 impl Audit {
     /// Writes the audit into a directory that is being filled; its lower-case hex sha256.
@@ -24,17 +25,26 @@ impl Audit {
 
     /// Reads the audit of a prepared directory and holds it against `sha256`.
     pub(crate) fn read(dir: &Path, sha256: &str) -> Result<Self, DataError> {
-        let path = dir.join(AUDIT);
-        let hint = "(hint: prepare the data again)";
-        let mut bytes = Vec::new();
-        File::open(&path)
-            .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
-            .map_err(|error| DataError::io(&path, error))?;
-        let found = sha256_hex(&bytes);
-        if found != sha256 {
-            return Err(DataError::content(path, format!("sha256 is {found}, not {sha256} {hint}")));
-        }
+        let bytes = verified(dir, sha256)?;
         serde_json::from_slice(&bytes)
-            .map_err(|error| DataError::content(path, format!("is not an audit: {error} {hint}")))
+            .map_err(|error| DataError::content(dir.join(AUDIT), format!("is not an audit: {error} {HINT}")))
     }
+}
+
+/// Holds the audit of a prepared directory against `sha256`. It may be one that an older program wrote.
+pub(crate) fn verify(dir: &Path, sha256: &str) -> Result<(), DataError> {
+    verified(dir, sha256).map(drop)
+}
+
+fn verified(dir: &Path, sha256: &str) -> Result<Vec<u8>, DataError> {
+    let path = dir.join(AUDIT);
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+        .map_err(|error| DataError::io(&path, error))?;
+    let found = sha256_hex(&bytes);
+    if found != sha256 {
+        return Err(DataError::content(path, format!("sha256 is {found}, not {sha256} {HINT}")));
+    }
+    Ok(bytes)
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use clap::Parser;
+use tokenize::{Encoded, Inspection};
 
 fn loaded(train: &[(&str, u32)], validation: &[(&str, u32)], test: &[(&str, Option<u32>)]) -> Loaded {
     let labeled = |rows: &[(&str, u32)]| rows.iter().map(|(text, label)| Record::labeled(*text, *label)).collect();
@@ -13,6 +14,7 @@ fn loaded(train: &[(&str, u32)], validation: &[(&str, u32)], test: &[(&str, Opti
         license: String::new(),
         source_sha256: Default::default(),
         label_names: vec!["negative".into(), "positive".into()],
+        label_values: BTreeMap::new(),
         train: labeled(train),
         validation: labeled(validation),
         test: test.iter().map(|(text, label)| Record { text: text.to_string(), label: *label }).collect(),
@@ -22,8 +24,39 @@ fn loaded(train: &[(&str, u32)], validation: &[(&str, u32)], test: &[(&str, Opti
     }
 }
 
+/// A tokenizer of words in lower case: its vocabulary is whatever doesn't start with `?`, and it cuts at eight tokens.
+fn tokenized(data: &Loaded) -> TokenizedTexts {
+    let splits = data.splits().map(|(split, records)| {
+        let mut rows = TokenizedRows::default();
+        records.iter().for_each(|record| rows.push(&inspection(&record.text)));
+        (split, rows)
+    });
+    TokenizedTexts { max_length: 8, max_word_chars: 100, splits: splits.into() }
+}
+
+fn inspection(text: &str) -> Inspection {
+    let id = |word: &str| match word.starts_with('?') || word.len() > 100 {
+        true => 1,
+        false => word.bytes().fold(7_u32, |id, byte| id.wrapping_mul(31).wrapping_add(byte.into())),
+    };
+    let ids: Vec<u32> = text.split_whitespace().map(|word| id(&word.to_lowercase())).collect();
+    let unknown = ids.iter().filter(|id| **id == 1).count();
+    let untruncated_len = ids.len() + 2;
+    let kept = [&[2], &ids[..ids.len().min(6)], &[3]].concat();
+    Inspection {
+        encoded: Encoded { ids: kept, truncated: untruncated_len > 8, untruncated_len, unknown },
+        tokens: ids.len(),
+        ids_hash: IdsHash::new(&ids),
+        long_words: text.split_whitespace().filter(|word| word.len() > 100).count(),
+    }
+}
+
 fn audited(data: &Loaded) -> Audit {
-    audit(data, AuditLimits::default(), false)
+    audit_with(data, AuditLimits::default(), false)
+}
+
+fn audit_with(data: &Loaded, limits: AuditLimits, allowed: bool) -> Audit {
+    audit(data, &tokenized(data), limits, allowed)
 }
 
 fn refusal(data: &Loaded) -> String {
@@ -68,20 +101,20 @@ fn everything_is_counted_once_and_in_its_split() {
         shared_text("a fine film", "validation row 1", "train row 1"),
         shared_text("Dull", "validation row 2", "train row 4"),
     ];
-    let leak = Leak { exact: 1, normalized: 2, other_label: 1, examples };
+    let leak = Leak { exact: 1, same_tokens: 2, other_label: 1, examples };
     assert_eq!(validation.leaked, BTreeMap::from([(Split::Train, leak)]));
 
     let test = &found.splits[&Split::Test];
     assert_eq!((test.rows, test.unlabeled, test.labels.len(), test.containing), (3, 3, 0, 1));
     let of_train = Leak {
         exact: 1,
-        normalized: 1,
+        same_tokens: 1,
         other_label: 0,
         examples: vec![shared_text("it was a very long evening", "test row 2", "train row 5")],
     };
     let of_validation = Leak {
         exact: 0,
-        normalized: 1,
+        same_tokens: 1,
         other_label: 0,
         examples: vec![shared_text("Fresh", "test row 3", "validation row 3")],
     };
@@ -97,23 +130,72 @@ fn everything_is_counted_once_and_in_its_split() {
 }
 
 #[test]
-fn token_lengths_are_added_later_and_truncated_texts_counted() {
-    let mut found = audited(&loaded(&[("good", 1), ("bad", 0), ("worse", 0), ("worst", 0)], &[], &[]));
-    assert_eq!((found.max_length, found.splits[&Split::Train].tokens.clone()), (None, None));
-    found.add_tokens(Split::Train, &[8, 9, 700, 3].into_iter().collect(), 8);
+fn lengths_are_counted_before_the_cut_and_truncated_texts_counted() {
+    let long = "good ".repeat(698);
+    let data = loaded(&[("one two three four five six", 1), ("1 2 3 4 5 6 7", 0), (&long, 0), ("worst", 0)], &[], &[]);
+    let found = audited(&data);
     let train = &found.splits[&Split::Train];
-    assert_eq!((found.max_length, train.truncated, train.truncated_share), (Some(8), 2, 0.5));
-    let tokens = train.tokens.as_ref().expect("tokens");
+    assert_eq!((found.max_length, train.truncated, train.truncated_share), (8, 2, 0.5));
+    let tokens = &train.tokens;
     assert_eq!((tokens.min, tokens.median, tokens.max, tokens.mean), (3, 8, 700, 180.0));
     assert!(found.check().is_ok(), "cut texts are no reason to refuse unless a limit says so");
 
-    found.limits.max_truncated = 0.4;
-    found.add_tokens(Split::Train, &[8, 9, 700, 3].into_iter().collect(), 8);
+    let limits = AuditLimits { max_truncated: 0.4, ..AuditLimits::default() };
     assert_eq!(
-        found.check().expect_err("too many are cut").to_string(),
+        audit_with(&data, limits, false).check().expect_err("too many are cut").to_string(),
         "train: 2 of 4 rows (50.0 %) are truncated to 8 tokens; up to 40.0 % is accepted (--max-truncated 0.4) (hint: fix \
          the data, raise the limit, or --allow-leakage to continue anyway)"
     );
+}
+
+#[test]
+fn texts_are_compared_by_all_their_tokens() {
+    // The first six words are the same, and the cut leaves nothing else.
+    let data = loaded(&[("a b c d e f one", 1), ("a b c d e f two", 0)], &[("A B C D E F One", 0)], &[]);
+    let found = audited(&data);
+    let train = &found.splits[&Split::Train];
+    assert_eq!((train.duplicates, train.conflicting, train.vocabulary.collapsed), (0, 0, 0));
+    let leak = &found.splits[&Split::Validation].leaked[&Split::Train];
+    assert_eq!((leak.exact, leak.same_tokens, leak.other_label), (0, 1, 1));
+    assert_eq!(leak.examples, [shared_text("A B C D E F One", "validation row 1", "train row 1")]);
+}
+
+#[test]
+fn unknown_tokens_and_the_texts_they_make_equal_are_counted() {
+    let train = [("good ?1 film", 1), ("?2", 0), ("Good ?3 film", 1), ("good ?1 film", 1), ("plain old film", 0)];
+    let data = loaded(&train, &[(&"x".repeat(101), 1), ("a film", 0)], &[]);
+    let found = audited(&data);
+    let placed = |place: &str, text: &str| PlacedText { place: place.into(), text: text.into() };
+    let vocabulary = &found.splits[&Split::Train].vocabulary;
+    assert_eq!((vocabulary.tokens, vocabulary.unknown, vocabulary.unknown_share), (13, 4, 0.307692));
+    assert_eq!(vocabulary.unknown_example, Some(placed("train row 1", "good ?1 film")));
+    assert_eq!(
+        (vocabulary.only_unknown, vocabulary.only_unknown_examples.as_slice()),
+        (1, &[placed("train row 2", "?2")][..])
+    );
+    // The fourth row repeats the first; the third one only has its tokens.
+    assert_eq!((vocabulary.collapsed, found.splits[&Split::Train].duplicates), (1, 2));
+    assert_eq!(
+        vocabulary.collapsed_example,
+        [placed("train row 3", "Good ?3 film"), placed("train row 1", "good ?1 film")]
+    );
+    let validation = &found.splits[&Split::Validation].vocabulary;
+    assert_eq!((validation.long_words, validation.only_unknown, validation.max_word_chars), (1, 1, 100));
+    assert_eq!(validation.long_words_example, Some(placed("validation row 1", &"x".repeat(101))));
+
+    let message = found.check().expect_err("too much is unknown").to_string();
+    for line in [
+        "train: 4 of 13 tokens (30.8 %) are unknown to the model's vocabulary, such as \"good ?1 film\" (train row 1); up to \
+         20.0 % is accepted (--max-unknown 0.2)",
+        "train: 1 of 5 rows (20.0 %) have no token that the model's vocabulary knows, such as \"?2\" (train row 2); up to \
+         5.0 % is accepted (--max-unknown-rows 0.05)",
+        "validation: 1 of 3 tokens (33.3 %) are unknown",
+        "choose a --model that was made for such texts",
+    ] {
+        assert!(message.contains(line), "no {line:?} in {message}");
+    }
+    let limits = AuditLimits { max_unknown: 0.35, max_unknown_rows: 0.5, max_leaked: 0.5, ..AuditLimits::default() };
+    assert!(audit_with(&data, limits, false).check().is_ok());
 }
 
 #[test]
@@ -125,11 +207,11 @@ fn fault_8_leakage_above_its_limit_is_refused_unless_allowed() {
          (validation row 1, train row 1); up to 5.0 % is accepted (--max-leaked 0.05) (hint: fix the data, raise the \
          limit, or --allow-leakage to continue anyway)"
     );
-    let allowed = audit(&leaking, AuditLimits::default(), true);
+    let allowed = audit_with(&leaking, AuditLimits::default(), true);
     assert!(allowed.check().is_ok());
     let recorded = &allowed.exceeded[0];
-    assert_eq!((recorded.flag.as_str(), recorded.rows, recorded.of, recorded.share), ("--max-leaked", 1, 2, 0.5));
-    let laxer = audit(&leaking, AuditLimits { max_leaked: 0.5, ..AuditLimits::default() }, false);
+    assert_eq!((recorded.flag.as_str(), recorded.count, recorded.of, recorded.share), ("--max-leaked", 1, 2, 0.5));
+    let laxer = audit_with(&leaking, AuditLimits { max_leaked: 0.5, ..AuditLimits::default() }, false);
     assert!(laxer.check().is_ok() && laxer.exceeded.is_empty(), "a share at its limit is accepted");
     assert!(audited(&loaded(&[("good", 1), ("bad", 0)], &[("better", 1)], &[])).check().is_ok());
 }
@@ -170,7 +252,7 @@ fn all_exceeded_limits_are_in_one_message() {
     let data = loaded(&[("good", 1), ("Good", 1), ("good", 1), ("bad", 0)], &[("good", 1)], &[]);
     let limits = AuditLimits { max_duplicates: 0.1, max_imbalance: 0.7, ..AuditLimits::default() };
     assert_eq!(
-        audit(&data, limits, false).check().expect_err("three").to_string(),
+        audit_with(&data, limits, false).check().expect_err("three").to_string(),
         "3 limits of the audit are exceeded:\n  \
          train: 2 of 4 rows (50.0 %) repeat an earlier row; up to 10.0 % is accepted (--max-duplicates 0.1)\n  \
          train: 3 of 4 rows (75.0 %) are of one class, \"positive\"; up to 70.0 % is accepted (--max-imbalance 0.7)\n  \
@@ -189,7 +271,8 @@ fn a_limit_is_a_share() {
     }
     let limits = |more: &[&str]| Cli::try_parse_from(["prepare"].iter().chain(more)).map(|cli| cli.limits);
     assert_eq!(limits(&[]).expect("defaults"), AuditLimits::default());
-    let flags = ["leaked", "containing", "conflicting", "duplicates", "truncated", "imbalance"];
+    let flags =
+        ["leaked", "containing", "conflicting", "duplicates", "truncated", "unknown", "unknown-rows", "imbalance"];
     for flag in flags.map(|what| format!("--max-{what}")) {
         assert_ne!(limits(&[&flag, "0.25"]).expect("a share"), AuditLimits::default());
         for bad in ["1.01", "-0.1", "5", "nan", "inf", "5%", ""] {
@@ -227,7 +310,7 @@ fn the_containment_search_agrees_with_brute_force() {
     };
     let needles: Vec<String> = (1..40).map(|seed| text(seed, 3 + seed % 5)).collect();
     let records: Vec<Record> = needles.iter().map(|needle| Record::labeled(needle, 0)).collect();
-    let known = KnownTexts::new(&records, 0..records.len());
+    let known = KnownTexts::new(&records);
     let mut found = 0;
     for seed in 100..400 {
         let hay = text(seed, 4 + seed % 40);

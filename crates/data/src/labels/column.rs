@@ -1,13 +1,18 @@
 //! What a label column holds: one kind of value, spelled one way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use table::{Cell, ending, quoted};
+use table::{Cell, SEVERAL_LABELS, ending, quoted};
 
-use super::SplitRows;
+use super::split_rows::{SplitRows, listed};
 use crate::error::DataError;
+use crate::label_map::{LabelMap, for_flag};
 use crate::labeled_table::LabeledRow;
+use crate::record::Split;
+
+/// More different fractions than this are scores.
+const MAX_FRACTIONS: usize = 2;
 
 /// A label as it counts: `" pos "` is `pos`; `1`, `1.0`, `"1"` and `"1.0"` are all 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,6 +107,9 @@ pub(super) fn check_kinds<'a>(
             ));
         }
         match Value::of(&row.label) {
+            Some(Value::Word(word)) if is_list(&word) => {
+                return Err(split_rows.refuse(row, format!("{} is a list: {SEVERAL_LABELS}", quoted(&word))));
+            }
             Some(Value::Word(word)) if number(word.trim()).is_none() => word_at = word_at.or(Some(row)),
             Some(Value::Word(_)) => return Err(not_whole(split_rows, row)),
             Some(Value::Number(_)) => number_at = number_at.or(Some(row)),
@@ -123,20 +131,47 @@ pub(super) fn check_kinds<'a>(
 }
 
 fn not_whole(split_rows: &SplitRows, row: &LabeledRow) -> DataError {
+    let scores: BTreeSet<String> = split_rows
+        .rows()
+        .filter(|row| fraction(&row.label).is_some_and(|number| number.fract() != 0.0))
+        .map(|row| row.label.to_string())
+        .collect();
+    if scores.len() > MAX_FRACTIONS {
+        return split_rows.refuse(
+            row,
+            format!(
+                "{} is one of {} different numbers that are not whole: these are scores, not classes, and predicting a \
+                 score is not supported (hint: write a column of classes, such as negative for a score below the middle \
+                 and positive above it, or name another column by --label-column)",
+                spelled(&row.label),
+                scores.len()
+            ),
+        );
+    }
     split_rows.refuse(row, format!("{} {}", spelled(&row.label), not_a_class(&row.label)))
+}
+
+/// The number of a label, whole or not.
+fn fraction(cell: &Cell) -> Option<f64> {
+    match cell {
+        Cell::Float(number) => Some(*number),
+        Cell::Text(text) => number(text.trim()),
+        _ => None,
+    }
 }
 
 /// Why a number can't be a label.
 fn not_a_class(cell: &Cell) -> &'static str {
-    let number = match cell {
-        Cell::Float(number) => Some(*number),
-        Cell::Text(text) => number(text.trim()),
-        _ => None,
-    };
-    match number {
+    match fraction(cell) {
         Some(number) if number.fract() == 0.0 => "is too large for a label (hint: is --label-column right?)",
         _ => "is not a whole number (hint: convert ratings into classes first)",
     }
+}
+
+/// Whether a text is a list as Python or JSON writes it: `['funny', 'long']`.
+fn is_list(word: &str) -> bool {
+    let inside = word.strip_prefix('[').and_then(|word| word.strip_suffix(']'));
+    inside.is_some_and(|inside| inside.contains(['\'', '"', ',']))
 }
 
 fn spelled(cell: &Cell) -> String {
@@ -147,17 +182,32 @@ fn spelled(cell: &Cell) -> String {
     }
 }
 
+/// The first row with each label.
+pub(super) fn first_rows<'a>(rows: impl Iterator<Item = &'a LabeledRow>) -> BTreeMap<Value, &'a LabeledRow> {
+    let mut seen = BTreeMap::new();
+    for row in rows {
+        if let Some(value) = Value::of(&row.label) {
+            seen.entry(value).or_insert(row);
+        }
+    }
+    seen
+}
+
 /// Refuses `Positive` beside `positive`: one of them is probably the other.
 pub(super) fn check_spelling(split_rows: &SplitRows, seen: &BTreeMap<Value, &LabeledRow>) -> Result<(), DataError> {
     let mut folded: BTreeMap<String, (&Value, &LabeledRow)> = BTreeMap::new();
     for (value, row) in seen {
         if let Some((other, first)) = folded.insert(value.to_string().to_lowercase(), (value, row)) {
+            let place = match first.file == row.file {
+                true => format!("row {}", first.row),
+                false => format!("{} row {}", split_rows.files[first.file].name(), first.row),
+            };
+            let (one, two) = (for_flag(&value.to_string()), for_flag(&other.to_string()));
             return Err(split_rows.refuse(
                 row,
                 format!(
-                    "label \"{value}\" differs from \"{other}\" (row {}) only in case (hint: use one spelling, or \
-                     --label-map {value}=NAME,{other}=NAME,...)",
-                    first.row
+                    "label \"{value}\" differs from \"{other}\" ({place}) only in case (hint: use one spelling, or \
+                     --label-map {one}=NAME,{two}=NAME,...)"
                 ),
             ));
         }
@@ -165,28 +215,86 @@ pub(super) fn check_spelling(split_rows: &SplitRows, seen: &BTreeMap<Value, &Lab
     Ok(())
 }
 
-/// Refuses numbers that are not 0, 1, 2, ...: a gap, a 1-based set, a negative one.
-pub(super) fn check_numbers(split_rows: &SplitRows, seen: &BTreeMap<Value, &LabeledRow>) -> Result<(), DataError> {
-    for (index, (value, row)) in seen.iter().enumerate() {
-        let Value::Number(number) = value else {
-            return Ok(());
+/// Refuses numbers that are not `first`, `first` + 1, ... from 0 on by default: a gap, a 1-based set, a negative one.
+pub(super) fn check_numbers(
+    split_rows: &SplitRows,
+    seen: &BTreeMap<Value, &LabeledRow>,
+    first: Option<i64>,
+) -> Result<(), DataError> {
+    let numbers = seen.iter().filter_map(|(value, row)| match value {
+        Value::Number(number) => Some((*number, *row)),
+        Value::Word(_) => None,
+    });
+    let (numbers, rows): (Vec<i64>, Vec<&LabeledRow>) = numbers.unzip();
+    if numbers.len() < seen.len() {
+        return match (first, seen.iter().find(|(value, _)| matches!(value, Value::Word(_)))) {
+            (Some(first), Some((word, row))) => Err(split_rows.refuse(
+                row,
+                format!("label \"{word}\" is a word, and --labels-from {first} is for numbers (hint: leave it out)"),
+            )),
+            _ => Ok(()),
         };
-        if usize::try_from(*number) == Ok(index) {
+    }
+    let start = first.unwrap_or(0);
+    let Some((expected, at)) = (start..).zip(0..numbers.len()).find(|(expected, at)| numbers[*at] != *expected) else {
+        return Ok(());
+    };
+    let number = numbers[at];
+    let problem = match at {
+        0 if number > start => format!("the smallest label is {number}"),
+        0 if number < 0 => format!("label {number} is negative"),
+        0 => format!("label {number} is smaller than {start}"),
+        _ => format!("label {expected} is missing"),
+    };
+    let all: Vec<String> = numbers.iter().take(20).map(ToString::to_string).collect();
+    let example: Vec<String> = all.iter().take(3).map(|value| format!("{value}=NAME")).collect();
+    let without_gaps = (1..).zip(&numbers).all(|(expected, number)| expected == *number);
+    let from_one = if without_gaps && first.is_none() { "--labels-from 1, or " } else { "" };
+    Err(split_rows.refuse(
+        rows[at],
+        format!(
+            "{problem}; labels found: {}; numbers must be {start}, {}, {}, ... (hint: {from_one}--label-map {},...)",
+            all.join(", "),
+            start + 1,
+            start + 2,
+            example.join(",")
+        ),
+    ))
+}
+
+/// Refuses rows without a label, but for a test split that has none at all, and rows marked by -1 in one whose classes
+/// are `declared`.
+pub(super) fn check_unlabeled(split_rows: &SplitRows, map: Option<&LabelMap>, declared: bool) -> Result<(), DataError> {
+    let minus_one_is_a_class =
+        map.is_some_and(|map| map.0.iter().any(|(value, _)| Value::of_text(value) == Value::Number(-1)));
+    for split in Split::ALL {
+        let rows = split_rows.split(split);
+        let without = |row: &&LabeledRow| match Value::of(&row.label) {
+            Some(Value::Number(-1)) => !minus_one_is_a_class,
+            Some(_) => false,
+            None => !matches!(row.label, Cell::Float(_)),
+        };
+        let bare: Vec<&LabeledRow> = rows.iter().filter(without).collect();
+        let Some(first) = bare.first() else { continue };
+        let minus_one = Value::of(&first.label) == Some(Value::Number(-1));
+        let marked = declared && bare.iter().all(|row| Value::of(&row.label) == Some(Value::Number(-1)));
+        if split == Split::Test && (bare.len() == rows.len() || marked) {
             continue;
         }
-        let all: Vec<String> = seen.keys().take(20).map(ToString::to_string).collect();
-        let problem = match (index, number) {
-            (0, 1..) => format!("the smallest label is {number}"),
-            (0, _) => format!("label {number} is negative"),
-            _ => format!("label {} is missing", index),
+        let what = if minus_one { "label -1, which marks a row as unlabeled," } else { "no label" };
+        let hint = if minus_one {
+            "label the rows or remove them; where -1 is a class, --label-map -1=negative,1=positive"
+        } else {
+            "label the rows or remove them"
         };
-        let example: Vec<String> = all.iter().take(3).map(|value| format!("{value}=NAME")).collect();
         return Err(split_rows.refuse(
-            row,
+            first,
             format!(
-                "{problem}; labels found: {}; numbers must be 0, 1, 2, ... (hint: --label-map {},...)",
-                all.join(", "),
-                example.join(",")
+                "{what} in {} of {} rows of {}: {} (hint: {hint})",
+                bare.len(),
+                rows.len(),
+                split.name(),
+                listed(&bare)
             ),
         ));
     }

@@ -1,10 +1,13 @@
 //! Opening prepared data: whatever differs from the manifest is refused.
 
+use std::fs;
+
 use super::*;
-use crate::audit::{AuditLimits, audit};
+use crate::audit::{AuditLimits, TokenizedRows, TokenizedTexts, audit};
 use crate::loaded::{Loaded, Places};
-use crate::record::Record;
+use crate::record::{Record, Split};
 use crate::store::Writer;
+use tokenize::{Encoded, IdsHash, Inspection};
 
 /// A prepared directory with two training rows, after an edit of its manifest.
 fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
@@ -38,9 +41,11 @@ fn prepared(edit: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
             note: None,
         },
         tokenizer_sha256: "t".into(),
+        lower_case: None,
         vocab_size: 7,
         max_length: 8,
         label_names: vec!["negative".into(), "positive".into()],
+        label_values: BTreeMap::from([("0".into(), "negative".into()), ("1".into(), "positive".into())]),
         splits: BTreeMap::from([("train".into(), train)]),
         audit_sha256: small_audit().write(dir.path()).unwrap(),
         notes: vec!["a note".into()],
@@ -59,6 +64,7 @@ fn small_audit() -> Audit {
         license: "unknown".into(),
         source_sha256: BTreeMap::new(),
         label_names: vec!["negative".into(), "positive".into()],
+        label_values: BTreeMap::new(),
         train: vec![Record::labeled("good", 1), Record::labeled("bad", 0)],
         validation: Vec::new(),
         test: Vec::new(),
@@ -66,14 +72,20 @@ fn small_audit() -> Audit {
         empty_dropped: 0,
         notes: Vec::new(),
     };
-    audit(&loaded, AuditLimits::default(), false)
+    let mut rows = TokenizedRows::default();
+    for id in [5, 6] {
+        let encoded = Encoded { ids: vec![2, id, 3], truncated: false, untruncated_len: 3, unknown: 0 };
+        rows.push(&Inspection { encoded, tokens: 1, ids_hash: IdsHash::new(&[id]), long_words: 0 });
+    }
+    let splits = BTreeMap::from([(Split::Train, rows)]);
+    audit(&loaded, &TokenizedTexts { max_length: 8, max_word_chars: 100, splits }, AuditLimits::default(), false)
 }
 
 fn edit_text(dir: &Path, from: &str, to: &str) {
     let path = dir.join(MANIFEST);
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{text}");
-    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    fs::write(&path, text.replacen(from, to, 1)).unwrap();
 }
 
 fn refusal(dir: &Path) -> String {
@@ -104,8 +116,8 @@ fn a_written_manifest_can_be_opened() {
 #[test]
 fn an_unfinished_directory_is_no_prepared_data() {
     let dir = prepared(|_| {});
-    std::fs::remove_file(dir.path().join(MANIFEST)).unwrap();
-    assert!(refusal(dir.path()).contains("never finished"));
+    fs::remove_file(dir.path().join(MANIFEST)).unwrap();
+    assert!(refusal(dir.path()).contains("has no manifest.json, so it is not prepared data"));
     assert!(refusal(&dir.path().join("nowhere")).contains("doesn't exist"));
 }
 
@@ -129,8 +141,8 @@ fn other_manifests_are_refused() {
     });
     assert!(refusal(dir.path()).contains("\"../train\""));
     let dir = prepared(|_| {});
-    let cut = std::fs::read(dir.path().join(MANIFEST)).unwrap();
-    std::fs::write(dir.path().join(MANIFEST), &cut[..cut.len() / 2]).unwrap();
+    let cut = fs::read(dir.path().join(MANIFEST)).unwrap();
+    fs::write(dir.path().join(MANIFEST), &cut[..cut.len() / 2]).unwrap();
     assert!(refusal(dir.path()).contains("is not a manifest"));
 }
 
@@ -139,13 +151,13 @@ fn the_audit_is_read_back() {
     let dir = prepared(|_| {});
     assert_eq!(Prepared::open(dir.path()).unwrap().audit().unwrap(), small_audit());
     let path = dir.path().join(AUDIT);
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replacen("\"rows\": 2", "\"rows\": 3", 1)).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"rows\": 2", "\"rows\": 3", 1)).unwrap();
     let changed = Prepared::open(dir.path()).unwrap();
     for message in [changed.audit().unwrap_err(), changed.verify().unwrap_err()].map(|error| error.to_string()) {
         assert!(message.contains("audit.json: sha256 is") && message.contains("prepare the data again"), "{message}");
     }
-    std::fs::remove_file(path).unwrap();
+    fs::remove_file(path).unwrap();
     assert!(refusal(dir.path()).contains("has no audit.json (hint: prepare the data again)"));
 }
 
@@ -155,10 +167,10 @@ fn sizes_and_hashes_are_held_against_the_files() {
     assert!(refusal(dir.path()).contains("prepare the data again"));
     let dir = prepared(|_| {});
     let path = dir.path().join("train.arrow");
-    let mut bytes = std::fs::read(&path).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
     let at = bytes.windows(7).position(|window| window == b"goodbad").unwrap();
     bytes[at] = b'f';
-    std::fs::write(&path, bytes).unwrap();
+    fs::write(&path, bytes).unwrap();
     let message = Prepared::open(dir.path()).unwrap().verify().unwrap_err().to_string();
     assert!(message.contains("train.arrow") && message.contains("sha256"), "{message}");
 }
@@ -189,7 +201,7 @@ fn the_newest_finished_directory_is_found() {
     assert!(message.contains("cargo xtask prepare-data"), "{message}");
     let finish = |name: &str, age: u64| {
         let dir = root.path().join(name);
-        std::fs::create_dir(&dir).unwrap();
+        fs::create_dir(&dir).unwrap();
         let file = File::create(dir.join(MANIFEST)).unwrap();
         file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
         dir
@@ -197,6 +209,34 @@ fn the_newest_finished_directory_is_found() {
     finish("older", 100);
     let newest = finish("newest", 50);
     finish(".newest.partial-7", 1);
-    std::fs::create_dir(root.path().join("unfinished")).unwrap();
+    fs::create_dir(root.path().join("unfinished")).unwrap();
     assert_eq!(newest_under(root.path()).unwrap(), newest);
+}
+
+#[test]
+fn data_is_found_where_it_was_or_beside_a_run_that_moved_with_it() {
+    let place = tempfile::tempdir().unwrap();
+    let new_data = |path: &str, fingerprint: &str| {
+        let made = prepared(|manifest| manifest.fingerprint = fingerprint.into());
+        let path = place.path().join(path);
+        fs::create_dir_all(&path).unwrap();
+        for entry in fs::read_dir(made.path()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), path.join(entry.file_name())).unwrap();
+        }
+        path
+    };
+    let run = place.path().join("project/runs/first");
+    fs::create_dir_all(&run).unwrap();
+    let data = new_data("project/data/prepared/own", "mine");
+    assert_eq!(locate(&data, &run, "mine"), data);
+    // A path of the working directory, from another one; and one of another machine or place.
+    for recorded in ["data/prepared/own", "/nowhere/project/data/prepared/own", "../data/prepared/own"] {
+        let found = locate(Path::new(recorded), &run, "mine");
+        assert_eq!(found.canonicalize().unwrap(), data.canonicalize().unwrap(), "{recorded}");
+    }
+    // Only the very data: what has the name and another fingerprint is passed over.
+    let other = new_data("project/runs/data/prepared/own", "another");
+    assert_eq!(locate(&other, &run, "mine"), data);
+    assert_eq!(locate(Path::new("gone/own"), &run, "neither"), Path::new("gone/own"));
 }

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use table::{excerpt, quoted};
 
-use crate::audit::{Audit, Bin, LabeledPlace, Leak, Lengths, MIN_WORDS, SplitAudit, percent};
+use crate::audit::{
+    Audit, Bin, LabeledPlace, Leak, MIN_WORDS, SplitAudit, UNKNOWN, UNKNOWN_ROWS, VocabularyAudit, percent,
+};
 use crate::record::Split;
 use crate::thousands::grouped;
 
@@ -109,10 +111,9 @@ fn counts(audit: &Audit) -> Vec<Vec<String>> {
             _ => cell(found.containing, found.rows, above(audit, split, "--max-containing", None)),
         });
     }
-    if let Some(max_length) = audit.max_length {
-        let name = format!("truncated to {max_length} tokens");
-        counts.limited(&name, "--max-truncated", limits.max_truncated, |found| found.truncated);
-    }
+    let name = format!("truncated to {} tokens", audit.max_length);
+    counts.limited(&name, "--max-truncated", limits.max_truncated, |found| found.truncated);
+    counts.vocabulary();
     counts.rows
 }
 
@@ -150,6 +151,30 @@ impl Counts<'_> {
         });
     }
 
+    /// How well the model's vocabulary fits the texts.
+    fn vocabulary(&mut self) {
+        let (audit, limits) = (self.audit, &self.audit.limits);
+        self.row("unknown tokens", &limit(limits.max_unknown), |split, found| {
+            let of = &found.vocabulary;
+            cell(of.unknown, of.tokens, above(audit, split, UNKNOWN, None))
+        });
+        let any =
+            |count: fn(&VocabularyAudit) -> usize| audit.splits.values().any(|found| count(&found.vocabulary) > 0);
+        if any(|of| of.only_unknown) {
+            let of = |found: &SplitAudit| found.vocabulary.only_unknown;
+            self.limited("  no other token in the text", UNKNOWN_ROWS, limits.max_unknown_rows, of);
+        }
+        if any(|of| of.long_words) {
+            let most = audit.splits.values().map(|found| found.vocabulary.max_word_chars).max().unwrap_or(0);
+            let name = format!("  a word of over {} characters", grouped(most));
+            self.row(&name, "", |_, found| cell(found.vocabulary.long_words, found.rows, false));
+        }
+        if any(|of| of.collapsed) {
+            let name = "tokens of another text";
+            self.row(name, "", |_, found| cell(found.vocabulary.collapsed, found.rows, false));
+        }
+    }
+
     fn leaks(&mut self, other: Split) {
         let audit = self.audit;
         let all = || audit.splits.values().filter_map(|found| found.leaked.get(&other));
@@ -160,9 +185,9 @@ impl Counts<'_> {
             found.leaked.get(&other).map_or(String::new(), |leak| cell(count(leak), found.rows, above))
         };
         self.row(&format!("also in {}", other.name()), &limit(audit.limits.max_leaked), |split, found| {
-            leak(found, |leak| leak.normalized, above(audit, split, "--max-leaked", Some(other)))
+            leak(found, |leak| leak.same_tokens, above(audit, split, "--max-leaked", Some(other)))
         });
-        if all().any(|leak| leak.normalized > 0) {
+        if all().any(|leak| leak.same_tokens > 0) {
             self.row("  exactly the same text", "", |_, found| leak(found, |leak| leak.exact, false));
             self.row("  with a different label", "", |_, found| leak(found, |leak| leak.other_label, false));
         }
@@ -177,17 +202,11 @@ fn limit(share: f64) -> String {
     if share >= 1.0 { "none".into() } else { percent(share) }
 }
 
-/// The unit of lengths: tokens after tokenization.
-fn unit(found: &SplitAudit) -> (&'static str, &Lengths) {
-    found.tokens.as_ref().map_or(("words", &found.words), |tokens| ("tokens", tokens))
-}
-
 fn lengths(audit: &Audit) -> Vec<Vec<String>> {
-    let name = audit.splits.values().next().map_or("words", |found| unit(found).0);
-    let heads = ["shortest", "25 %", "median", "75 %", "90 %", "95 %", "99 %", "longest", "mean"];
-    let mut rows = vec![std::iter::once(format!("{name} a text")).chain(heads.map(String::from)).collect::<Vec<_>>()];
+    let heads = ["tokens a text", "shortest", "25 %", "median", "75 %", "90 %", "95 %", "99 %", "longest", "mean"];
+    let mut rows = vec![heads.map(String::from).to_vec()];
     for (split, found) in &audit.splits {
-        let (_, of) = unit(found);
+        let of = &found.tokens;
         let values = [of.min, of.p25, of.median, of.p75, of.p90, of.p95, of.p99, of.max];
         let values = values.into_iter().map(grouped).chain([format!("{:.1}", of.mean)]);
         rows.push(std::iter::once(format!("  {}", split.name())).chain(values).collect());
@@ -197,7 +216,7 @@ fn lengths(audit: &Audit) -> Vec<Vec<String>> {
 
 fn histogram(text: &mut String, audit: &Audit) {
     let Some(found) = audit.splits.get(&Split::Train) else { return };
-    let (name, of) = unit(found);
+    let of = &found.tokens;
     let most = of.histogram.iter().map(|bin| bin.rows).max().unwrap_or(0).max(1);
     let label = |bin: &Bin| match bin.to {
         Some(to) if to == bin.from => grouped(to),
@@ -206,7 +225,7 @@ fn histogram(text: &mut String, audit: &Audit) {
     };
     let width = of.histogram.iter().map(|bin| label(bin).len()).max().unwrap_or(0);
     let digits = grouped(most).len();
-    let _ = writeln!(text, "\ntraining texts by {name}");
+    let _ = writeln!(text, "\ntraining texts by tokens");
     for bin in &of.histogram {
         // A bin with one row in it shows.
         let bar = "#".repeat((bin.rows * BAR).div_ceil(most));
@@ -234,6 +253,20 @@ fn examples(text: &mut String, audit: &Audit) {
                 shared_text.here,
                 shared_text.there
             ));
+        }
+        let vocabulary = &found.vocabulary;
+        for example in vocabulary.only_unknown_examples.iter().take(EXAMPLES) {
+            lines.push(format!("{}: {}: {}, unknown tokens only", split.name(), quoted(&example.text), example.place));
+        }
+        if let [here, there] = vocabulary.collapsed_example.as_slice() {
+            let (text, other) = (quoted(&here.text), quoted(&there.text));
+            let places = format!("{} and {}", here.place, there.place);
+            lines.push(format!("{}: {text} has the tokens of {other}: {places}", split.name()));
+        }
+        if let Some(example) = &vocabulary.long_words_example {
+            let most = vocabulary.max_word_chars;
+            let text = quoted(&example.text);
+            lines.push(format!("{}: {text}: {}, a word of over {most} characters", split.name(), example.place));
         }
         if let Some(example) = &found.containing_example {
             let (place, inside) = (&example.place, quoted(&example.training_text));

@@ -8,13 +8,15 @@ use clap::Parser;
 use std::fs;
 use std::path::PathBuf;
 
+mod vocabulary;
+
 #[derive(Parser)]
 struct Cli {
     #[command(flatten)]
     prepare: PrepareArgs,
 }
 
-/// A user's folder: `data/{train,validation,test}.csv` and a model of nine words.
+/// A user's folder: `data/{train,validation,test}.csv` and a model of 258 words.
 struct TempWorkspace(tempfile::TempDir);
 
 impl TempWorkspace {
@@ -29,15 +31,22 @@ impl TempWorkspace {
         fs::write(workspace.path("data/train.csv"), split(0)).unwrap();
         fs::write(workspace.path("data/validation.csv"), split(100)).unwrap();
         fs::write(workspace.path("data/test.csv"), split(200)).unwrap();
-        let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "number"];
-        fs::write(workspace.path("model/vocab.txt"), words.map(|word| format!("{word}\n")).concat()).unwrap();
+        workspace.vocabulary(&[]);
         fs::write(workspace.path("model/model.safetensors"), b"").unwrap();
-        workspace.config(r#"{"model_type": "bert", "vocab_size": 9, "max_position_embeddings": 16}"#);
+        workspace.config(r#"{"model_type": "bert", "vocab_size": 300, "max_position_embeddings": 16}"#);
         workspace
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// The special tokens, the words of the texts and `more`; `number250` and later are unknown.
+    fn vocabulary(&self, more: &[&str]) {
+        let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film"].map(String::from);
+        let numbers = (0..250).map(|number| format!("number{number}"));
+        let words = words.into_iter().chain(numbers).chain(more.iter().map(|word| word.to_string()));
+        fs::write(self.path("model/vocab.txt"), words.map(|word| word + "\n").collect::<String>()).unwrap();
     }
 
     fn config(&self, json: &str) {
@@ -47,7 +56,9 @@ impl TempWorkspace {
     fn prepare(&self, more: &[&str]) -> Result<PreparedSummary, DataError> {
         let place = |name| self.path(name).display().to_string();
         let (data, model, output) = (place("data"), place("model"), place("out/own"));
-        let fixed = ["prepare", "--dataset", &data, "--model", &model, "--output", &output];
+        let mut fixed = vec!["prepare", "--model", &model, "--output", &output];
+        let dataset = ["--dataset", &data];
+        fixed.extend_from_slice(if more.contains(&"--dataset") { &[] } else { &dataset });
         let args = Cli::parse_from(fixed.iter().chain(more)).prepare;
         prepare(&args, |folder| {
             let config: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("config.json"))?)?;
@@ -78,7 +89,7 @@ fn a_file_becomes_prepared_data() {
     assert_eq!(names, ["test", "train", "validation"]);
     assert_eq!(
         (manifest.vocab_size, manifest.max_length, manifest.model.origin.clone()),
-        (9, 16, fetch::ModelOrigin::Local)
+        (258, 16, fetch::ModelOrigin::Local)
     );
     let train = &manifest.splits["train"];
     assert_eq!((train.rows, train.labeled, train.tokens, train.longest, train.truncated), (30, 30, 150, 5, 0));
@@ -88,7 +99,7 @@ fn a_file_becomes_prepared_data() {
     let examples = outcome.prepared.split("train").unwrap();
     let label = |name: &str| manifest.label_names.iter().position(|known| known == name).map(|at| at as u32);
     assert_eq!(examples.text(0).unwrap(), "good number0 film");
-    assert_eq!(examples.input_ids(0).unwrap(), [2, 5, 1, 7, 3]);
+    assert_eq!(examples.input_ids(0).unwrap(), [2, 5, 8, 7, 3]);
     assert_eq!((examples.label(0), examples.label(1)), (label("pos"), label("neg")));
     assert!(examples.label(0).is_some());
 }
@@ -190,7 +201,7 @@ fn too_many_cut_texts_are_refused_where_a_limit_says_so() {
     let message = workspace.prepare(&["--max-length", "4", "--max-truncated", "0.5"]).unwrap_err().to_string();
     let cut =
         "train: 30 of 30 rows (100.0 %) are truncated to 4 tokens; up to 50.0 % is accepted (--max-truncated 0.5)";
-    assert!(message.contains(cut) && message.contains("3 limits of the audit"), "{message}");
+    assert!(message.contains(cut) && message.contains("3 limits of the audit are exceeded"), "{message}");
     assert_eq!(fs::read(workspace.path("out/own/manifest.json")).unwrap(), before, "the older data is as it was");
     assert_eq!(workspace.out(), ["own"]);
 }
@@ -270,6 +281,31 @@ fn another_label_is_another_input() {
 }
 
 #[test]
+fn other_data_is_replaced_only_if_asked_for() {
+    let workspace = TempWorkspace::new();
+    let first = workspace.prepare(&["--max-length", "16"]).unwrap();
+    // The same source with other rows replaces what was made of it before.
+    let train = fs::read_to_string(workspace.path("data/train.csv")).unwrap();
+    fs::write(workspace.path("data/train.csv"), train.replacen("good", "fine", 1)).unwrap();
+    let second = workspace.prepare(&["--max-length", "16"]).unwrap();
+    assert_ne!(first.prepared.manifest.fingerprint, second.prepared.manifest.fingerprint);
+
+    // Another folder of the same name is another data set.
+    fs::create_dir(workspace.path("other")).unwrap();
+    fs::rename(workspace.path("data"), workspace.path("other/data")).unwrap();
+    let train = fs::read_to_string(workspace.path("other/data/train.csv")).unwrap();
+    fs::write(workspace.path("other/data/train.csv"), train.replacen("fine", "great", 1)).unwrap();
+    let dataset = workspace.path("other/data").display().to_string();
+    let prepare = |more: &[&str]| workspace.prepare(&[&["--max-length", "16", "--dataset", &dataset], more].concat());
+    let before = fs::read(workspace.path("out/own/manifest.json")).unwrap();
+    let message = prepare(&[]).unwrap_err().to_string();
+    assert!(message.contains("holds the prepared data of data (") && message.contains("or --replace)"), "{message}");
+    assert_eq!(fs::read(workspace.path("out/own/manifest.json")).unwrap(), before);
+    assert!(!prepare(&["--replace"]).unwrap().already_prepared);
+    assert!(prepare(&[]).unwrap().already_prepared);
+}
+
+#[test]
 fn a_folder_with_other_things_is_left_alone() {
     let workspace = TempWorkspace::new();
     fs::create_dir_all(workspace.path("out/own")).unwrap();
@@ -311,10 +347,10 @@ fn what_the_model_cannot_take_is_refused() {
     let workspace = TempWorkspace::new();
     let message = workspace.prepare(&[]).unwrap_err().to_string();
     assert!(message.contains("--max-length 512") && message.contains("16 positions"), "{message}");
-    workspace.config(r#"{"model_type": "bert", "vocab_size": 8, "max_position_embeddings": 16}"#);
+    workspace.config(r#"{"model_type": "bert", "vocab_size": 257, "max_position_embeddings": 16}"#);
     let message = workspace.prepare(&["--max-length", "16"]).unwrap_err().to_string();
-    assert!(message.contains("model: its vocab_size is 8") && message.contains("ids up to 8"), "{message}");
-    workspace.config(r#"{"model_type": "bert", "vocab_size": 9}"#);
+    assert!(message.contains("model: its vocab_size is 257") && message.contains("ids up to 257"), "{message}");
+    workspace.config(r#"{"model_type": "bert", "vocab_size": 258}"#);
     let message = workspace.prepare(&["--max-length", "16"]).unwrap_err().to_string();
     assert_eq!(message, "max_position_embeddings is missing", "what the model's reader says comes through");
 }
@@ -329,7 +365,7 @@ fn flags_are_parsed() {
     );
     assert_eq!(plain.load_options, DatasetOptions::default());
     let mapped = args(&["--label-map", "0=negative, 1 = positive"]).unwrap().load_options.label_map.unwrap();
-    assert_eq!(mapped, [("0".into(), "negative".into()), ("1".into(), "positive".into())]);
+    assert_eq!(mapped.0, [("0".into(), "negative".into()), ("1".into(), "positive".into())]);
     assert!(args(&["--label-map", "negative"]).is_err());
     let reviews = args(&["--dataset", "reviews", "--classes", "5"]).unwrap();
     assert_eq!((reviews.dataset.name(), reviews.load_options.classes), ("reviews".into(), Some(5)));
@@ -337,9 +373,17 @@ fn flags_are_parsed() {
 
 #[test]
 fn data_set_names_become_safe_folder_names() {
-    for (dataset, folder) in
-        [("sst2", "sst2"), ("my reviews.csv", "my-reviews.csv"), ("../x/é.csv", "csv"), ("..", "own")]
-    {
-        assert_eq!(folder_name(dataset), folder, "{dataset}");
+    for (dataset, folder) in [
+        ("sst2", "sst2"),
+        ("my reviews.csv", "my-reviews.csv"),
+        ("o/n:en", "o-n-en"),
+        ("cafe\u{301}.csv", "café.csv"),
+        ("отзывы.csv", "отзывы.csv"),
+        ("评论.csv", "评论.csv"),
+        ("हिन्दी.csv", "हिन्दी.csv"),
+        ("..", "own"),
+    ] {
+        assert_eq!(directory::name(dataset), folder, "{dataset}");
+        assert!(directory::name(&dataset.repeat(100)).len() <= 200);
     }
 }

@@ -1,10 +1,11 @@
 //! The data sets: what `--dataset` accepts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use table::FileFormat;
 
+use super::hub_dataset::{self, HubDataset};
 use super::named::{NamedDataset, joined};
 use super::{FAMILIES, own_files};
 use crate::error::DataError;
@@ -46,10 +47,11 @@ impl NamedDataset {
     }
 }
 
-/// A data set that has a name, or a file or folder of the user.
+/// A data set that has a name here or on the Hub, or a file or folder of the user.
 #[derive(Debug, Clone)]
 pub enum Dataset {
     Named(&'static NamedDataset),
+    Hub(HubDataset),
     File(PathBuf),
 }
 
@@ -58,23 +60,33 @@ impl Dataset {
     pub fn name(&self) -> String {
         match self {
             Self::Named(named) => named.name.into(),
+            Self::Hub(dataset) => dataset.name(),
             Self::File(path) => path.display().to_string(),
         }
     }
 
     /// The flags that this data set takes, of those that not all data sets take.
-    pub(crate) fn flags(&self) -> &'static [&'static str] {
+    pub(crate) fn takes(&self, flag: &str) -> bool {
         match self {
-            Self::Named(named) => named.flags,
-            Self::File(_) => own_files::FLAGS,
+            Self::Named(named) => named.flags.contains(&flag),
+            Self::Hub(_) => hub_dataset::takes(flag),
+            Self::File(_) => own_files::takes(flag),
         }
+    }
+
+    /// What to say of a path that could also be a name of the Hub.
+    pub(crate) fn note_on_name(path: &Path) -> Option<String> {
+        let name = HubDataset::parse(path.to_str()?)?.name();
+        let what = if path.is_dir() { "folder" } else { "file" };
+        Some(format!("{name} is a {what} here, so it is not looked up on the Hub"))
     }
 
     /// The data sets that take a flag, as a hint: `--dataset sst2, sst3 or sst5`.
     pub(crate) fn names_accepting(flag: &str) -> String {
         let named = NamedDataset::all().filter(|dataset| dataset.flags.contains(&flag)).map(|dataset| dataset.name);
-        let own = own_files::FLAGS.contains(&flag).then_some("FILE");
-        format!("--dataset {}", joined(&named.chain(own).collect::<Vec<_>>(), "or"))
+        let own = own_files::takes(flag).then_some("FILE");
+        let hub = hub_dataset::takes(flag).then_some("OWNER/NAME");
+        format!("--dataset {}", joined(&named.chain(own).chain(hub).collect::<Vec<_>>(), "or"))
     }
 
     /// The help text of `--dataset`: a line for each name.
@@ -83,7 +95,8 @@ impl Dataset {
         let lines = NamedDataset::all().map(|dataset| format!("  {:width$}  {}\n", dataset.name, dataset.about));
         let formats = FileFormat::names();
         format!(
-            "A name, or the path of your own {formats} file or of a folder of split files\n{}",
+            "A name, OWNER/NAME or OWNER/NAME:CONFIGURATION of the Hugging Face Hub, or the path of your own {formats} \
+             file or of a folder of split files\n{}",
             lines.collect::<String>()
         )
     }
@@ -98,12 +111,14 @@ impl PartialEq for Dataset {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Named(one), Self::Named(other)) => one.name == other.name,
+            (Self::Hub(one), Self::Hub(other)) => one == other,
             (Self::File(one), Self::File(other)) => one == other,
             _ => false,
         }
     }
 }
 
+/// A path that exists comes before a name of the Hub.
 impl FromStr for Dataset {
     type Err = DataError;
 
@@ -111,7 +126,11 @@ impl FromStr for Dataset {
         if name.is_empty() {
             return Err(DataError::Request(format!("--dataset is empty (hint: {} or a path)", Self::names())));
         }
-        let named = NamedDataset::all().find(|dataset| dataset.name == name);
-        Ok(named.map_or_else(|| Self::File(PathBuf::from(name)), Self::Named))
+        if let Some(named) = NamedDataset::all().find(|dataset| dataset.name == name) {
+            return Ok(Self::Named(named));
+        }
+        let path = PathBuf::from(name);
+        let on_hub = if path.exists() { None } else { HubDataset::parse(name) };
+        Ok(on_hub.map_or(Self::File(path), Self::Hub))
     }
 }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use table::ColumnRequest;
+
 use super::choice::Source;
 use super::named::{LoadRequest, NamedDataset};
 use super::{TWO_CLASSES, hub, split_tables};
 use crate::error::DataError;
-use crate::labeled_table::ColumnRequest;
 use crate::loaded::Loaded;
 use crate::thousands::grouped;
 

@@ -1,169 +1,233 @@
-//! The user's own files: a table, or a folder with the files of each split.
+//! The user's own files: a table, several, or a folder with the files of each split.
 
 use std::path::{Path, PathBuf};
 
-use table::{FileFormat, ending};
+use disk::{Sha256Hasher, sha256_file};
+use table::{FileFormat, READ_FLAGS, ReadOptions, Table, dataset_dict_splits, ending, expand};
 
-use super::split_tables::refuse_blank;
+use super::split_files::{LoadedFiles, SplitFiles, split_names};
 use super::{digests, treebank};
+use crate::audit::AUDIT;
 use crate::error::DataError;
-use crate::labeled_table::{self, ColumnRequest};
-use crate::labels::{self, SplitRows};
-use crate::load_options::{DatasetOptions, SPLIT_RATIO, SPLIT_SEED};
+use crate::load_options::DatasetOptions;
 use crate::loaded::Loaded;
+use crate::manifest::MANIFEST;
 use crate::record::Split;
-use crate::thousands::listed_sizes;
 
-/// The flags that files of the user take, of those that not all data sets take.
-pub(super) const FLAGS: &[&str] = &[
+/// The flags that files of the user take, of those that not all data sets take, beside those of reading any file.
+const FLAGS: &[&str] = &[
     "--text-column",
+    "--text-separator",
     "--label-column",
     "--label-map",
+    "--labels-from",
     "--validation-file",
     "--test-file",
     "--split-ratio",
     "--seed",
+    "--stratify",
     "--drop-empty",
 ];
 
-/// Reads the user's own file, or a folder with one file (or several shards) a split.
+pub(super) fn takes(flag: &str) -> bool {
+    FLAGS.contains(&flag) || READ_FLAGS.contains(&flag)
+}
+
+/// Reads the user's own file, those of a pattern, or a folder with the files of each split.
 pub(super) fn read(path: &Path, options: &DatasetOptions) -> Result<Loaded, DataError> {
-    let files = Files::find(path, options)?;
-    files.refuse_splitting(options)?;
-    let mut notes = Vec::new();
-    let mut empty_dropped = 0;
-    let mut split_rows = SplitRows::default();
-    for (split, path) in &files.0 {
-        let wanted = ColumnRequest {
-            text: options.text_column.as_deref(),
-            label: options.label_column.as_deref(),
-            label_optional: *split == Split::Test,
-        };
-        let mut table = labeled_table::read(path, wanted)?;
-        empty_dropped += refuse_blank(&mut table, options.drop_empty, &mut notes)?;
-        split_rows.add(*split, table);
-    }
-    let how = files.make_missing_splits(&mut split_rows, options)?;
-    let labeled = Loaded::from(labels::resolve(split_rows, options.label_map.as_deref(), None)?);
-    notes.extend(labeled.notes);
-    let sizes = listed_sizes([labeled.train.len(), labeled.validation.len(), labeled.test.len()]);
-    let paths: Vec<PathBuf> = files.0.into_iter().map(|(_, path)| path).collect();
+    let Found { files, note } = find(path, options)?;
+    let LoadedFiles { mut loaded, splits } = files.load(options, Some("--validation-file and --test-file"))?;
+    loaded.notes.splice(0..0, note);
     Ok(Loaded {
         dataset: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-        variant: format!("{}: {sizes} rows, {how}", path.display()),
+        variant: format!("{}: {splits}", path.display()),
         source: path.display().to_string(),
-        license: "your own".into(),
-        source_sha256: digests(&paths)?,
-        empty_dropped,
-        notes,
-        ..labeled
+        license: crate::loaded::OWN_LICENSE.into(),
+        source_sha256: digests(&files.paths())?,
+        ..loaded
     })
 }
 
-/// The files of a data set and the split that each is.
-struct Files(Vec<(Split, PathBuf)>);
-
-impl Files {
-    fn find(path: &Path, options: &DatasetOptions) -> Result<Self, DataError> {
-        if !path.is_dir() {
-            let own = [(Split::Validation, &options.validation_file), (Split::Test, &options.test_file)];
-            let own = own.into_iter().filter_map(|(split, file)| Some((split, file.clone()?)));
-            return Ok(Self(std::iter::once((Split::Train, path.to_path_buf())).chain(own).collect()));
-        }
-        if options.validation_file.is_some() || options.test_file.is_some() {
-            return Err(DataError::Request(format!(
-                "--validation-file and --test-file go with a training file, and {} is a folder (hint: leave them out, \
-                 or name the file)",
-                path.display()
-            )));
-        }
-        if treebank::FILES.iter().all(|name| path.join(name).is_file()) {
-            return Err(DataError::content(path, "this folder is the treebank (hint: --dataset sst2 --source DIR)"));
-        }
-        let entries = std::fs::read_dir(path).map_err(|error| DataError::io(path, error))?;
-        let mut files = Vec::new();
-        for entry in entries {
-            let file = entry.map_err(|error| DataError::io(path, error))?.path();
-            if let Some(split) = split_of(&file).filter(|_| file.is_file()) {
-                files.push((split, file));
-            }
-        }
-        files.sort_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
-        for split in Split::ALL {
-            let mut endings: Vec<String> =
-                files.iter().filter(|(of, _)| *of == split).map(|(_, file)| ending(file)).collect();
-            endings.sort();
-            endings.dedup();
-            if endings.len() > 1 {
-                return Err(DataError::content(
-                    path,
-                    format!("{} is here as .{} (hint: keep one)", split.name(), endings.join(" and .")),
-                ));
-            }
-        }
-        if files.first().is_none_or(|(split, _)| *split != Split::Train) {
-            return Err(DataError::content(
-                path,
-                format!("no training file in this folder (hint: name it {})", FileFormat::file_names("train")),
-            ));
-        }
-        Ok(Self(files))
-    }
-
-    fn has(&self, split: Split) -> bool {
-        self.0.iter().any(|(of, _)| *of == split)
-    }
-
-    /// Flags about splitting are an error if the data has its splits already.
-    fn refuse_splitting(&self, options: &DatasetOptions) -> Result<(), DataError> {
-        let given = [("--split-ratio", options.split_ratio.is_some()), ("--seed", options.seed.is_some())];
-        match given.into_iter().find(|(_, given)| *given && self.has(Split::Validation)) {
-            Some((flag, _)) => Err(DataError::Request(format!(
-                "{flag} is for a file without a validation split, and this data has a validation file (hint: leave it out)"
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    /// Makes the splits that have no file of their own, by hash; returns a description of the splits.
-    fn make_missing_splits(&self, split_rows: &mut SplitRows, options: &DatasetOptions) -> Result<String, DataError> {
-        let (ratio, seed) = (options.split_ratio.unwrap_or(SPLIT_RATIO), options.seed.unwrap_or(SPLIT_SEED));
-        if !(ratio > 0.0 && ratio < 0.5) {
-            return Err(DataError::Request(format!(
-                "--split-ratio: expected a fraction above 0 and below 0.5, found {ratio}"
-            )));
-        }
-        let test = if self.has(Split::Validation) || self.has(Split::Test) { 0.0 } else { ratio };
-        if self.has(Split::Validation) {
-            return Ok("split by file".into());
-        }
-        split_rows.resplit_train(|row| Split::of(row.text.as_deref().unwrap_or(""), seed, ratio, test));
-        let [train, validation, held_out] = Split::ALL.map(|split| split_rows.split(split).len());
-        let parts = if test > 0.0 { "validation and test" } else { "validation" };
-        if validation == 0 || held_out == 0 {
-            return Err(DataError::content(
-                &self.0[0].1,
-                format!(
-                    "{} rows are too few to take {parts} from at --split-ratio {ratio} (hint: more rows, a larger \
-                     ratio, another seed, or --validation-file and --test-file)",
-                    train + validation + if test > 0.0 { held_out } else { 0 }
-                ),
-            ));
-        }
-        Ok(format!("{parts} taken from train by hash of the text, a share of {ratio} each, seed {seed}"))
-    }
+struct Found {
+    files: SplitFiles,
+    /// What of a folder is not read.
+    note: Option<String>,
 }
 
-/// The split that a file's name says it is: `train.csv`, `validation-00000-of-00002.parquet`, `dev.jsonl`.
-fn split_of(path: &Path) -> Option<Split> {
-    FileFormat::of(path)?;
-    let stem = path.file_stem()?.to_str()?.to_lowercase();
-    match stem.split(['-', '_', '.']).next()? {
-        "train" | "training" => Some(Split::Train),
-        "validation" | "valid" | "val" | "dev" => Some(Split::Validation),
-        "test" => Some(Split::Test),
-        _ => None,
+/// The files at a path, and the split that each is.
+fn find(path: &Path, options: &DatasetOptions) -> Result<Found, DataError> {
+    refuse_prepared(path)?;
+    let given = [(Split::Validation, &options.validation_file), (Split::Test, &options.test_file)];
+    let is_pattern = !path.exists() && path.to_str().is_some_and(|path| path.contains(['*', '?', '[']));
+    if !path.is_dir() || is_table(path, &options.read) {
+        let mut files: Vec<(Split, PathBuf)> = match is_pattern {
+            true => expanded(&[path.to_path_buf()])?.into_iter().map(|path| (Split::Train, path)).collect(),
+            false => vec![(Split::Train, path.to_path_buf())],
+        };
+        for (split, patterns) in given {
+            files.extend(expanded(patterns)?.into_iter().map(|path| (split, path)));
+        }
+        refuse_twice(&files)?;
+        return Ok(Found { files: SplitFiles(files), note: None });
     }
+    if given.iter().any(|(_, files)| !files.is_empty()) {
+        return Err(DataError::Request(format!(
+            "--validation-file and --test-file go with a training file, and {} is a folder (hint: leave them out, \
+             or name the file)",
+            path.display()
+        )));
+    }
+    if treebank::FILES.iter().all(|name| path.join(name).is_file()) {
+        return Err(DataError::content(path, "this folder is the treebank (hint: --dataset sst2 --source DIR)"));
+    }
+    in_folder(path, options)
+}
+
+/// Prepared data has its labels as numbers, and their names elsewhere.
+fn refuse_prepared(path: &Path) -> Result<(), DataError> {
+    let folder = match path.parent() {
+        Some(folder) if ending(path) == "arrow" => folder,
+        _ => path,
+    };
+    if [MANIFEST, AUDIT].iter().all(|name| folder.join(name).is_file()) {
+        let reason = format!("this data is prepared already (hint: train with --data {})", folder.display());
+        return Err(DataError::content(path, reason));
+    }
+    Ok(())
+}
+
+/// The paths that patterns stand for.
+fn expanded(patterns: &[PathBuf]) -> Result<Vec<PathBuf>, DataError> {
+    let text = |pattern: &PathBuf| {
+        let not_text = || DataError::content(pattern, "its name is not UTF-8 (hint: rename the file)");
+        pattern.to_str().map(str::to_owned).ok_or_else(not_text)
+    };
+    let mut found = Vec::new();
+    for pattern in patterns {
+        match pattern.exists() || !pattern.to_string_lossy().contains(['*', '?', '[']) {
+            // A path that isn't there is an error where it is read.
+            true => found.push(pattern.clone()),
+            false => found.extend(expand(&[text(pattern)?])?),
+        }
+    }
+    Ok(found)
+}
+
+/// A file in two splits would be tested on what was learned.
+fn refuse_twice(files: &[(Split, PathBuf)]) -> Result<(), DataError> {
+    let identity = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    for (at, (split, path)) in files.iter().enumerate() {
+        let earlier = files[..at].iter().find(|(_, other)| identity(other) == identity(path));
+        if let Some((other, _)) = earlier.filter(|(other, _)| other == split) {
+            let name = other.name();
+            return Err(DataError::content(path, format!("named twice as {name} (hint: name it once)")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder is one table: texts in a folder for each class, or what `Dataset.save_to_disk` wrote.
+fn is_table(folder: &Path, options: &ReadOptions) -> bool {
+    dataset_dict_splits(folder).is_none() && Table::open(folder, options).is_ok()
+}
+
+/// The files of each split in a folder: `train.csv`, several shards, or a folder `train`.
+fn in_folder(path: &Path, options: &DatasetOptions) -> Result<Found, DataError> {
+    let named = match dataset_dict_splits(path) {
+        Some(names) => names?.into_iter().map(|name| path.join(name)).collect(),
+        None => entries(path)?,
+    };
+    let (mut files, mut unused) = (Vec::new(), Vec::new());
+    for entry in named {
+        let Some(split) = split_of(&entry) else {
+            unused.extend(entry.is_dir().then(|| entry.file_name().unwrap_or_default().to_string_lossy().into_owned()));
+            continue;
+        };
+        if entry.is_file() {
+            files.push((split, entry));
+            continue;
+        }
+        let tables: Vec<PathBuf> = entries(&entry)?
+            .into_iter()
+            .filter(|file| file.is_file() && FileFormat::of(file).is_some() && !is_list(file))
+            .collect();
+        match tables.is_empty() || is_table(&entry, &options.read) {
+            true => files.push((split, entry)),
+            false => files.extend(tables.into_iter().map(|file| (split, file))),
+        }
+    }
+    files.sort_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
+    for split in Split::ALL {
+        let form = |file: &Path| if file.is_dir() { "a folder".to_owned() } else { format!(".{}", ending(file)) };
+        let mut forms: Vec<String> = files.iter().filter(|(of, _)| *of == split).map(|(_, file)| form(file)).collect();
+        forms.sort();
+        forms.dedup();
+        if forms.len() > 1 {
+            return Err(DataError::content(
+                path,
+                format!("{} is here as {} (hint: keep one)", split.name(), forms.join(" and ")),
+            ));
+        }
+    }
+    if files.first().is_none_or(|(split, _)| *split != Split::Train) {
+        return Err(DataError::content(
+            path,
+            format!("no training file in this folder (hint: name it {})", FileFormat::file_names("train")),
+        ));
+    }
+    unused.sort();
+    let note = (!unused.is_empty())
+        .then(|| format!("{}: {} not used, not being train, validation or test", path.display(), unused.join(", ")));
+    Ok(Found { files: SplitFiles(files), note })
+}
+
+/// What is in a folder, hidden files left out.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| DataError::io(folder, error))? {
+        let path = entry.map_err(|error| DataError::io(folder, error))?.path();
+        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        found.extend((!hidden).then_some(path));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A text file, which beside folders of texts is a list of addresses or a word list rather than data.
+fn is_list(file: &Path) -> bool {
+    ending(file) == "txt"
+}
+
+/// The split that a name says a file or folder is: `train.csv`, `validation-00000-of-00002.parquet`, `dev.jsonl`, `test`.
+fn split_of(path: &Path) -> Option<Split> {
+    if !path.is_dir() {
+        FileFormat::of(path)?;
+    }
+    let name = path.file_name()?.to_str()?.to_lowercase();
+    let first = name.split(['-', '_', '.']).next().filter(|first| !path.is_dir() || *first == name)?;
+    Split::ALL.into_iter().find(|split| split_names(*split).contains(&first))
+}
+
+/// Lower-case hex sha256 of a file, or over the names and contents of all files in a folder.
+pub(super) fn digest(path: &Path) -> Result<String, DataError> {
+    if !path.is_dir() {
+        return Ok(sha256_file(path)?);
+    }
+    let mut hasher = Sha256Hasher::default();
+    let mut folders = vec![path.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in entries(&folder)? {
+            if entry.is_file() {
+                let name = entry.strip_prefix(path).unwrap_or(&entry).as_os_str().as_encoded_bytes().to_vec();
+                hasher.update((name.len() as u64).to_le_bytes());
+                hasher.update(name);
+                hasher.update(sha256_file(&entry)?);
+            } else if entry.is_dir() && !entry.is_symlink() {
+                folders.push(entry);
+            }
+        }
+    }
+    Ok(hasher.finish())
 }
 
 #[cfg(test)]

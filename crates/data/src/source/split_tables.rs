@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use table::TableError;
+use table::{ColumnRequest, ReadOptions, TableError};
 
 use super::digests;
 use super::named::NamedDataset;
 use crate::error::DataError;
-use crate::labeled_table::{self, ColumnRequest, LabeledRow, LabeledTable};
-use crate::labels::{self, SplitRows, listed};
+use crate::labeled_table::{self, LabeledRow, LabeledTable, TableRequest};
+use crate::labels::{self, Classes, LabelOptions, SplitRows, listed};
 use crate::loaded::Loaded;
 use crate::record::{Split, is_blank};
 use crate::thousands::listed_sizes;
@@ -21,13 +21,16 @@ pub(super) fn load(
     source: String,
     drop_empty: bool,
 ) -> Result<Loaded, DataError> {
+    let wanted = TableRequest { columns, separator: "" };
     let (mut split_rows, mut notes, mut empty_dropped) = (SplitRows::default(), Vec::new(), 0);
     for (split, path) in Split::ALL.into_iter().zip(&files) {
-        let mut table = labeled_table::read(path, columns)?;
+        let mut table = labeled_table::read(path, wanted, &ReadOptions::default())?;
         empty_dropped += refuse_blank(&mut table, drop_empty, &mut notes)?;
         split_rows.add(split, table);
     }
-    let labeled = Loaded::from(labels::resolve(split_rows, None, Some(dataset.label_names))?);
+    let names = LabelOptions { declared: Some(dataset.label_names), ..LabelOptions::default() };
+    let classes = Classes::of(&split_rows, names)?;
+    let labeled = Loaded::from(labels::resolve(split_rows, classes)?);
     notes.extend(labeled.notes);
     let sizes = [&labeled.train, &labeled.validation, &labeled.test].map(Vec::len);
     Ok(Loaded {

@@ -19,21 +19,21 @@ use super::named::NamedDataset;
 use super::{Dataset, Source, SourceChoice, load, own_files};
 use crate::load_options::DatasetOptions;
 use crate::loaded::Loaded;
-use crate::record::{Record, Split};
+use crate::record::{Record, Split, SplitHash};
 
 /// A folder for one test's files.
-pub(super) struct TempDataset(TempDir);
+pub(crate) struct TempDataset(TempDir);
 
 impl TempDataset {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(TempDir::new().expect("a temporary folder"))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).expect("a folder");
@@ -43,34 +43,34 @@ impl TempDataset {
     }
 
     /// Loads a file, or the folder itself for an empty name.
-    pub(super) fn load(&self, name: &str, options: &DatasetOptions) -> Result<Loaded, String> {
+    pub(crate) fn load(&self, name: &str, options: &DatasetOptions) -> Result<Loaded, String> {
         let path = if name.is_empty() { self.path().to_path_buf() } else { self.path().join(name) };
         load(&Dataset::File(path), &SourceChoice::Auto, options).map_err(|error| self.plain(&error.to_string()))
     }
 
     /// A message without this machine's folder in it.
-    pub(super) fn plain(&self, message: &str) -> String {
+    pub(crate) fn plain(&self, message: &str) -> String {
         let folder = self.path().display().to_string();
         message.replace(&format!("{folder}/"), "").replace(&folder, "FOLDER")
     }
 
     /// The error of loading `content` as the training file `name` beside a sound validation file.
-    pub(super) fn refusal(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+    pub(crate) fn refusal(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let (options, name) = (self.beside_validation(), self.write(name, content));
         let name = name.file_name().expect("a name").to_string_lossy().into_owned();
         self.load(&name, &options).map(|loaded| format!("{loaded:?}")).expect_err("a refusal")
     }
 
     /// The data set of `content` as the training file `name` beside a sound validation file.
-    pub(super) fn accepted(&self, name: &str, content: impl AsRef<[u8]>) -> Loaded {
+    pub(crate) fn accepted(&self, name: &str, content: impl AsRef<[u8]>) -> Loaded {
         let options = self.beside_validation();
         self.write(name, content);
         self.load(name, &options).expect("accepted")
     }
 
-    pub(super) fn beside_validation(&self) -> DatasetOptions {
+    pub(crate) fn beside_validation(&self) -> DatasetOptions {
         let file = self.write("other/validation.csv", "text,label\nquite good,pos\nquite bad,neg\n");
-        DatasetOptions { validation_file: Some(file), ..DatasetOptions::default() }
+        DatasetOptions { validation_file: vec![file], ..DatasetOptions::default() }
     }
 }
 
@@ -124,8 +124,7 @@ fn every_data_set_declares_what_is_needed() {
         assert!(dataset.flags.iter().all(|flag| known.iter().any(|known| known == flag)), "{}", dataset.name);
     }
     for flag in &known {
-        let taken = own_files::FLAGS.contains(&flag.as_str())
-            || NamedDataset::all().any(|dataset| dataset.flags.contains(&flag.as_str()));
+        let taken = own_files::takes(flag) || NamedDataset::all().any(|dataset| dataset.flags.contains(&flag.as_str()));
         assert!(taken, "no data set takes {flag}");
     }
 }
@@ -134,7 +133,7 @@ fn every_data_set_declares_what_is_needed() {
 fn classes_choose_among_the_forms_of_a_data_set() {
     let with = |name: &str, classes: u32| match dataset(name) {
         Dataset::Named(named) => named.with_classes(Some(classes)).map(|chosen| chosen.name),
-        Dataset::File(_) => unreachable!(),
+        Dataset::File(_) | Dataset::Hub(_) => unreachable!(),
     };
     assert_eq!(with("reviews", 5).unwrap(), "reviews5");
     assert_eq!(with("reviews3", 2).unwrap(), "reviews");
@@ -157,7 +156,18 @@ fn classes_choose_among_the_forms_of_a_data_set() {
 
 #[test]
 fn names_are_read_and_written() {
-    for name in ["sst2", "sst3", "sst5", "glue-sst2", "reviews", "reviews3", "reviews5", "my/own.csv"] {
+    for name in [
+        "sst2",
+        "sst3",
+        "sst5",
+        "glue-sst2",
+        "reviews",
+        "reviews3",
+        "reviews5",
+        "my/own.csv",
+        "org/name",
+        "org/name:a b",
+    ] {
         assert_eq!(name.parse::<Dataset>().expect("a data set").name(), name);
     }
     assert_eq!("stanford".parse::<SourceChoice>().expect("a source"), SourceChoice::Download(Source::Stanford));
@@ -168,15 +178,17 @@ fn names_are_read_and_written() {
 #[test]
 fn the_hash_split_is_fixed_and_keeps_equal_texts_together() {
     // As Python's hashlib computes them: sha256(b"0\ntext 0"), its first eight bytes over 2^64, and so on.
-    let splits: Vec<&str> = (0..12).map(|i| Split::of(&format!("text {i}"), 0, 0.25, 0.25).name()).collect();
+    let splits: Vec<&str> =
+        (0..12).map(|i| Split::of(SplitHash::new(&format!("text {i}"), 0), 0.25, 0.25).name()).collect();
     let expected =
         ["test", "train", "validation", "train", "train", "train", "test", "test", "train", "train", "train", "train"];
     assert_eq!(splits, expected);
     for i in 0..200 {
         let (plain, shouted) = (format!("so  good {i}"), format!(" SO good\t{i} "));
-        assert_eq!(Split::of(&plain, 7, 0.2, 0.2), Split::of(&shouted, 7, 0.2, 0.2));
+        assert_eq!(SplitHash::new(&plain, 7), SplitHash::new(&shouted, 7));
     }
-    let share = |split: Split| (0..10_000).filter(|i| Split::of(&i.to_string(), 3, 0.1, 0.1) == split).count();
+    let share =
+        |split: Split| (0..10_000).filter(|i| Split::of(SplitHash::new(&i.to_string(), 3), 0.1, 0.1) == split).count();
     assert!((900..1100).contains(&share(Split::Validation)) && (900..1100).contains(&share(Split::Test)));
 }
 
@@ -205,11 +217,15 @@ fn invalid_flags_and_sources_are_refused() {
     );
     assert!(refused("sst2", "packaged", &phrases).starts_with("--phrases needs the treebank's trees"));
     let ratio = DatasetOptions { split_ratio: Some(0.1), ..DatasetOptions::default() };
-    assert!(refused("sst2", "auto", &ratio).contains("(hint: --dataset FILE, or leave --split-ratio out)"));
+    assert!(
+        refused("sst2", "auto", &ratio).contains("(hint: --dataset FILE or OWNER/NAME, or leave --split-ratio out)")
+    );
     let seed = DatasetOptions { seed: Some(0), ..DatasetOptions::default() };
-    assert!(refused("glue-sst2", "auto", &seed).contains("(hint: --dataset FILE, or leave --seed out)"));
+    assert!(refused("glue-sst2", "auto", &seed).contains("(hint: --dataset FILE or OWNER/NAME, or leave --seed out)"));
     let drop_empty = DatasetOptions { drop_empty: true, ..DatasetOptions::default() };
-    assert!(refused("reviews", "auto", &drop_empty).contains("(hint: --dataset glue-sst2 or FILE, or leave"));
+    assert!(
+        refused("reviews", "auto", &drop_empty).contains("(hint: --dataset glue-sst2, FILE or OWNER/NAME, or leave")
+    );
 
     // Files that are split already need no ratio and no seed; a test split alone leaves validation to be taken.
     let temp = TempDataset::new();
@@ -220,7 +236,7 @@ fn invalid_flags_and_sources_are_refused() {
     temp.write("validation.csv", format!("text,label\n{rows}"));
     for (options, flag) in [(&ratio, "--split-ratio"), (&seed, "--seed")] {
         let message = temp.load("", options).expect_err("refused");
-        assert!(message.starts_with(&format!("{flag} is for a file without a validation split")), "{message}");
+        assert!(message.starts_with(&format!("{flag} is for data without a validation split")), "{message}");
     }
     temp.load("", &DatasetOptions { drop_empty: true, ..DatasetOptions::default() })
         .expect("files may have empty rows");

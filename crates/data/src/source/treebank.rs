@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use disk::sha256_file;
-use table::{Lines, TableError};
+use table::{ColumnRequest, Lines, ReadOptions, TableError};
 
 use super::choice::Source;
 use super::named::{FolderFiles, LoadRequest, NamedDataset};
 use super::{FIVE_CLASSES, THREE_CLASSES, TWO_CLASSES, digests, hub, reviews};
 use crate::error::DataError;
-use crate::labeled_table::{self, ColumnRequest, LabeledRow};
+use crate::labeled_table::{self, LabeledRow, TableRequest};
 use crate::load_options::DatasetOptions;
 use crate::loaded::Loaded;
 use crate::record::Split;
@@ -233,10 +233,11 @@ fn from_hub() -> Result<Trees, DataError> {
 
 /// Reads three Parquet files with one column, `ptb_tree`.
 fn read_parquet(files: [PathBuf; 3], source: String) -> Result<Trees, DataError> {
-    let wanted = ColumnRequest { text: Some("ptb_tree"), label: None, label_optional: true };
+    let columns = ColumnRequest { text: Some("ptb_tree"), label: None, label_optional: true };
+    let wanted = TableRequest { columns, separator: "" };
     let mut splits = Vec::new();
     for path in &files {
-        let table = labeled_table::read(path, wanted)?;
+        let table = labeled_table::read(path, wanted, &ReadOptions::default())?;
         let mut split = Vec::with_capacity(table.rows.len());
         for row in table.rows {
             let tree = tree::parse(row.text.as_deref().unwrap_or("")).map_err(|error| TableError::Value {

@@ -19,8 +19,8 @@ fn read_each(name: &'static str, ending: &str, seeds: Vec<SeedFile>) {
     check(&FuzzTarget { package: "data", name, memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
         fs::write(&path, bytes).unwrap();
         let options = DatasetOptions {
-            validation_file: Some(other.clone()),
-            test_file: Some(other.clone()),
+            validation_file: vec![other.clone()],
+            test_file: vec![other.clone()],
             drop_empty: true,
             ..DatasetOptions::default()
         };

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use data::audit::{AUDIT, AuditLimits, audit};
+use data::audit::{AUDIT, AuditLimits, TokenizedRows, TokenizedTexts, audit};
 use data::manifest::{MANIFEST, Manifest, Prepared};
 use data::store::{Examples, ROWS_PER_BATCH, Writer};
 use data::{Loaded, Places, Record};
 use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, exclusive_memory, temporary_folder};
+use tokenize::{Encoded, IdsHash, Inspection};
 
 const VOCAB_SIZE: u32 = 40;
 
@@ -94,6 +95,22 @@ fn manifests() {
     });
 }
 
+/// A token for each word in lower case; dull is unknown.
+fn tokenized(loaded: &Loaded) -> TokenizedTexts {
+    let splits = loaded.splits().map(|(split, records)| {
+        let mut rows = TokenizedRows::default();
+        for record in records {
+            let text = record.text.to_lowercase();
+            let ids: Vec<u32> = text.split_whitespace().map(|word| word.bytes().map(u32::from).sum()).collect();
+            let unknown = text.matches("dull").count();
+            let encoded = Encoded { untruncated_len: ids.len() + 2, ids: ids.clone(), truncated: false, unknown };
+            rows.push(&Inspection { encoded, tokens: ids.len(), ids_hash: IdsHash::new(&ids), long_words: unknown });
+        }
+        (split, rows)
+    });
+    TokenizedTexts { max_length: 8, max_word_chars: 100, splits: splits.into() }
+}
+
 #[test]
 fn audits() {
     let _exclusive = exclusive_memory();
@@ -108,6 +125,7 @@ fn audits() {
         license: String::new(),
         source_sha256: Default::default(),
         label_names: vec!["negative".into(), "positive".into()],
+        label_values: std::collections::BTreeMap::new(),
         train: vec![record("a fine film", Some(1)), record("A fine  film", Some(0)), record("dull", Some(0))],
         validation: vec![record("a fine film", Some(1))],
         test: vec![record("Dull", None)],
@@ -116,7 +134,7 @@ fn audits() {
         notes: Vec::new(),
     };
     let seeds = [true, false].map(|allowed| {
-        let audit = audit(&loaded, AuditLimits::default(), allowed);
+        let audit = audit(&loaded, &tokenized(&loaded), AuditLimits::default(), allowed);
         SeedFile::new(SeedFormat::Json, serde_json::to_string_pretty(&audit).unwrap())
     });
     let memory_limit = MemoryLimit { per_byte: 64, fixed: 4 << 20 };

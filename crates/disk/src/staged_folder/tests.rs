@@ -141,3 +141,17 @@ fn a_leftover_with_the_same_number_is_replaced() {
     staging.publish().unwrap();
     assert_eq!(temp.names(), ["own"]);
 }
+
+#[test]
+fn parents_that_were_made_go_with_a_folder_that_is_not_published() {
+    let root = tempfile::tempdir().unwrap();
+    let place = root.path().join("a/b/place");
+    drop(StagedFolder::create(&place, "marker").unwrap());
+    assert!(!root.path().join("a").exists());
+    let staged = StagedFolder::create(&place, "marker").unwrap();
+    fs::write(root.path().join("a/other"), "kept").unwrap();
+    drop(staged);
+    assert!(root.path().join("a/other").is_file() && !root.path().join("a/b").exists());
+    StagedFolder::create(&place, "marker").unwrap().publish().unwrap();
+    assert!(place.is_dir());
+}

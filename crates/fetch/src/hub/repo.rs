@@ -63,6 +63,14 @@ impl RepoRef {
         &self.revision
     }
 
+    /// The same repository at one of its commits.
+    ///
+    /// # Errors
+    /// As [`RepoRef::model`].
+    pub fn at(&self, commit: &str) -> Result<Self> {
+        Self::parse(self.kind, &format!("{}@{commit}", self.id))
+    }
+
     /// The repository's path on the Hub's web site: a data set's id comes after `datasets/`.
     pub fn page(&self) -> String {
         self.to_hf(&self.revision).url()

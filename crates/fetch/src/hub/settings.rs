@@ -9,16 +9,45 @@ use crate::error::{FetchError, Result};
 const OFFICIAL: &str = "https://huggingface.co";
 
 /// How to reach the Hub. [`HubSettings::from_env`] reads what Hugging Face's Python tools read.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubSettings {
     /// Scheme, host and port, without a slash at the end (`HF_ENDPOINT`).
     pub endpoint: String,
     /// The cache, shared with Python (`HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`).
     pub cache: PathBuf,
     /// Sent to the endpoint, and to it alone (`HF_TOKEN`, else the file that `hf auth login` writes).
-    pub token: Option<String>,
+    pub token: Option<HubToken>,
     /// Use the cache only (`HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE`).
     pub offline: bool,
+}
+
+/// An access token, and where it was found, for messages.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HubToken {
+    secret: String,
+    origin: String,
+}
+
+impl HubToken {
+    /// `origin` completes "the token in ...": `the environment variable HF_TOKEN`.
+    pub fn new(secret: impl Into<String>, origin: impl Into<String>) -> Self {
+        Self { secret: secret.into(), origin: origin.into() }
+    }
+
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
+/// Without the secret.
+impl std::fmt::Debug for HubToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HubToken").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 impl HubSettings {
@@ -45,10 +74,18 @@ impl HubSettings {
             None => user_cache(&var)?.join("huggingface"),
         };
         let cache = path(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"]).unwrap_or_else(|| home.join("hub"));
-        let token = text(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"])
-            .or_else(|| std::fs::read_to_string(path(&["HF_TOKEN_PATH"]).unwrap_or_else(|| home.join("token"))).ok())
-            .map(|token| token.trim().to_owned())
-            .filter(|token| !token.is_empty());
+        let token_of = |secret: String, origin: String| {
+            let secret = secret.trim();
+            (!secret.is_empty()).then(|| HubToken::new(secret, origin))
+        };
+        let in_variable = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
+            .iter()
+            .find_map(|name| token_of(text(&[*name])?, format!("the environment variable {name}")));
+        let in_file = || {
+            let file = path(&["HF_TOKEN_PATH"]).unwrap_or_else(|| home.join("token"));
+            token_of(std::fs::read_to_string(&file).ok()?, format!("the file {}", file.display()))
+        };
+        let token = in_variable.or_else(in_file);
         let offline = text(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
             .is_some_and(|value| matches!(value.to_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"));
         let endpoint = text(&["HF_ENDPOINT"]).unwrap_or_else(|| OFFICIAL.to_owned());
@@ -70,22 +107,16 @@ impl HubSettings {
             return bad(&self.endpoint, "an address for HF_ENDPOINT", "it must start with https:// or http://");
         }
         // A line break in a header would be refused much later and with less to go by.
-        if self.token.as_ref().is_some_and(|token| !token.chars().all(|c| c.is_ascii_graphic())) {
-            return bad("HF_TOKEN", "a token", "it has a space, a line break or another odd character in it");
+        if let Some(HubToken { secret, origin }) = &self.token
+            && !secret.chars().all(|c| c.is_ascii_graphic())
+        {
+            return bad(
+                origin,
+                "a place with a token",
+                "what it holds has a space, a line break or another odd character",
+            );
         }
         Ok(self)
-    }
-}
-
-/// Without the token.
-impl std::fmt::Debug for HubSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HubSettings")
-            .field("endpoint", &self.endpoint)
-            .field("cache", &self.cache)
-            .field("token", &self.token.as_ref().map(|_| "hf_..."))
-            .field("offline", &self.offline)
-            .finish()
     }
 }
 
@@ -130,7 +161,7 @@ mod tests {
         .unwrap();
         assert_eq!(settings.endpoint, "http://localhost:8080");
         assert_eq!(settings.cache, Path::new("/nowhere/hf/hub"));
-        assert_eq!(settings.token.as_deref(), Some("hf_secret"));
+        assert_eq!(settings.token, Some(HubToken::new("hf_secret", "the environment variable HF_TOKEN")));
         assert!(settings.offline);
         assert!(!format!("{settings:?}").contains("secret"));
         let settings = read(&[("HOME", "/x"), ("HF_HOME", "/hf"), ("HF_HUB_CACHE", "/c"), ("HF_HUB_OFFLINE", "0")]);
@@ -145,9 +176,10 @@ mod tests {
         std::fs::write(home.path().join("token"), "hf_from_file\n").unwrap();
         let hf_home = home.path().to_str().unwrap();
         let settings = read(&[("HF_HOME", hf_home)]).unwrap();
-        assert_eq!(settings.token.as_deref(), Some("hf_from_file"));
+        let file = home.path().join("token");
+        assert_eq!(settings.token, Some(HubToken::new("hf_from_file", format!("the file {}", file.display()))));
         let settings = read(&[("HF_HOME", hf_home), ("HF_TOKEN", "hf_from_var")]).unwrap();
-        assert_eq!(settings.token.as_deref(), Some("hf_from_var"));
+        assert_eq!(settings.token, Some(HubToken::new("hf_from_var", "the environment variable HF_TOKEN")));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!   refs/REVISION                 the commit of a branch or tag
 //!   snapshots/COMMIT/PATH         a link to the blob
 //!   .no_exist/COMMIT/PATH         known not to be in the repository
+//!   .listing/COMMIT.json          the paths of all its files, which Python's tools neither write nor read
 //! .locks/models--OWNER--NAME/ETAG.lock
 //! ```
 
@@ -72,6 +73,20 @@ impl<'a> Store<'a> {
         write_with_folder(&self.folder().join(".no_exist").join(commit).join(path), "")
     }
 
+    /// The paths of all the commit's files, whether they are in the cache or not.
+    pub(super) fn listing(&self, commit: &str) -> Option<Vec<String>> {
+        serde_json::from_str(&fs::read_to_string(self.listing_place(commit)).ok()?).ok()
+    }
+
+    pub(super) fn set_listing(&self, commit: &str, files: &[String]) -> Result<()> {
+        write_with_folder(&self.listing_place(commit), &serde_json::json!(files).to_string())
+    }
+
+    fn listing_place(&self, commit: &str) -> PathBuf {
+        self.folder().join(".listing").join(format!("{commit}.json"))
+    }
+
+    /// The paths of the commit's files that are in the cache.
     pub(super) fn files(&self, commit: &str) -> Vec<String> {
         let mut found = Vec::new();
         walk(&self.snapshot(commit), "", &mut found);

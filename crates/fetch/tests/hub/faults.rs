@@ -5,12 +5,13 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use disk::sha256_hex;
+use fetch::hub::HubToken;
 use fetch::{FetchError, RepoRef};
 
-use crate::server::Behavior;
 use crate::{TestHub, hub, long_content, unfinished};
+use test_support::HubBehavior;
 
-const LARGE: Behavior = Behavior {
+const LARGE: HubBehavior = HubBehavior {
     repos: Vec::new(),
     commit: String::new(),
     large: ".safetensors",
@@ -19,11 +20,12 @@ const LARGE: Behavior = Behavior {
     no_ranges: false,
     corrupt: 0,
     token: None,
+    forbidden: false,
     web_page: false,
     busy: 0,
 };
 
-fn hub_with_large_file(behavior: Behavior) -> (TestHub, RepoRef, Vec<u8>) {
+fn hub_with_large_file(behavior: HubBehavior) -> (TestHub, RepoRef, Vec<u8>) {
     let content = long_content();
     let test_hub = TestHub::new("models/name", "main", &[("model.safetensors", &content)], behavior);
     (test_hub, RepoRef::model("name").unwrap(), content)
@@ -41,7 +43,7 @@ fn assert_nothing_ready(test_hub: &TestHub) {
 
 #[test]
 fn a_body_that_is_cut_off_is_continued() {
-    let (test_hub, repo, content) = hub_with_large_file(Behavior { cut_after: Some((150_000, 2)), ..LARGE });
+    let (test_hub, repo, content) = hub_with_large_file(HubBehavior { cut_after: Some((150_000, 2)), ..LARGE });
     let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
     let ranges: Vec<_> =
@@ -54,14 +56,14 @@ fn a_body_that_is_cut_off_is_continued() {
 #[test]
 fn a_server_without_ranges_is_read_from_the_start() {
     let (test_hub, repo, content) =
-        hub_with_large_file(Behavior { cut_after: Some((150_000, 2)), no_ranges: true, ..LARGE });
+        hub_with_large_file(HubBehavior { cut_after: Some((150_000, 2)), no_ranges: true, ..LARGE });
     let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 }
 
 #[test]
 fn a_small_file_that_is_cut_off_is_continued_too() {
-    let behavior = Behavior { cut_after: Some((3, 1)), ..Behavior::default() };
+    let behavior = HubBehavior { cut_after: Some((3, 1)), ..HubBehavior::default() };
     let test_hub = TestHub::new("models/name", "main", &[("vocab.txt", b"[PAD]\n[UNK]\n")], behavior);
     let path = test_hub.hub.file(&RepoRef::model("name").unwrap(), "vocab.txt").unwrap();
     assert_eq!(fs::read(path).unwrap(), b"[PAD]\n[UNK]\n");
@@ -69,7 +71,7 @@ fn a_small_file_that_is_cut_off_is_continued_too() {
 
 #[test]
 fn a_stalled_download_fails_and_the_next_run_continues_it() {
-    let (test_hub, repo, content) = hub_with_large_file(Behavior { cut_after: Some((0, 100)), ..LARGE });
+    let (test_hub, repo, content) = hub_with_large_file(HubBehavior { cut_after: Some((0, 100)), ..LARGE });
     let error = test_hub.hub.file(&repo, "model.safetensors").unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, FetchError::CutOff { received: 0, .. }), "{message}");
@@ -88,11 +90,11 @@ fn a_stalled_download_fails_and_the_next_run_continues_it() {
 
 #[test]
 fn corrupt_bytes_are_fetched_again_and_then_refused() {
-    let (test_hub, repo, content) = hub_with_large_file(Behavior { corrupt: 1, ..LARGE });
+    let (test_hub, repo, content) = hub_with_large_file(HubBehavior { corrupt: 1, ..LARGE });
     let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 
-    let (test_hub, repo, content) = hub_with_large_file(Behavior { corrupt: 100, ..LARGE });
+    let (test_hub, repo, content) = hub_with_large_file(HubBehavior { corrupt: 100, ..LARGE });
     let error = test_hub.hub.file(&repo, "model.safetensors").unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, FetchError::WrongDigest { .. }) && !error.is_unreachable(), "{message}");
@@ -103,7 +105,7 @@ fn corrupt_bytes_are_fetched_again_and_then_refused() {
 
 #[test]
 fn a_small_file_is_checked_against_the_git_digest() {
-    let behavior = Behavior { corrupt: 100, ..Behavior::default() };
+    let behavior = HubBehavior { corrupt: 100, ..HubBehavior::default() };
     let test_hub = TestHub::new("models/name", "main", &[("config.json", b"{}")], behavior);
     let error = test_hub.hub.file(&RepoRef::model("name").unwrap(), "config.json").unwrap_err().to_string();
     assert!(error.contains("git sha1"), "{error}");
@@ -122,7 +124,7 @@ fn a_corrupt_partial_download_is_detected() {
 
 #[test]
 fn a_web_page_is_not_a_file() {
-    let (test_hub, repo, _) = hub_with_large_file(Behavior { web_page: true, ..LARGE });
+    let (test_hub, repo, _) = hub_with_large_file(HubBehavior { web_page: true, ..LARGE });
     let error = test_hub.hub.file(&repo, "model.safetensors").unwrap_err();
     assert!(matches!(error, FetchError::WebPage { .. }) && error.is_unreachable(), "{error}");
     assert!(error.to_string().contains("proxy"), "{error}");
@@ -136,16 +138,46 @@ fn a_web_page_is_not_a_file() {
 }
 
 #[test]
-fn access_errors_explain_how_to_authenticate() {
-    let (test_hub, repo, _) = hub_with_large_file(Behavior { token: Some("hf_right"), ..LARGE });
+fn refusals_say_how_to_get_in() {
+    let (test_hub, repo, _) = hub_with_large_file(HubBehavior { token: Some("hf_right"), ..LARGE });
     let message = test_hub.hub.file(&repo, "model.safetensors").unwrap_err().to_string();
-    assert!(message.contains("401") && message.contains("set HF_TOKEN"), "{message}");
+    for part in ["401", "no token was sent", "set HF_TOKEN", "a public repository needs no token"] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
 
-    let wrong = test_hub.hub_with(|settings| settings.token = Some("hf_wrong".to_owned()));
-    let error = wrong.file(&repo, "model.safetensors").unwrap_err();
-    let message = error.to_string();
-    assert!(matches!(error, FetchError::Denied { token_given: true, .. }), "{message}");
-    assert!(message.contains("HF_TOKEN") && !message.contains("hf_wrong"), "{message}");
+    let token = || Some(HubToken::new("hf_wrong", "the file /home/me/token"));
+    let wrong = test_hub.hub_with(|settings| settings.token = token());
+    let message = wrong.file(&repo, "model.safetensors").unwrap_err().to_string();
+    let expected =
+        "(status 401): the token in the file /home/me/token is not valid; it may be expired, revoked or mistyped";
+    assert!(message.contains(expected) && message.contains("a public repository needs no token"), "{message}");
+    assert!(!message.contains("hf_wrong"), "{message}");
+
+    test_hub.server.change(|behavior| (behavior.token, behavior.forbidden) = (None, true));
+    let message = wrong.file(&repo, "model.safetensors").unwrap_err().to_string();
+    let expected =
+        "(status 403): the token in the file /home/me/token has no access (hint: accept the conditions at http";
+    assert!(message.contains(expected), "{message}");
+
+    test_hub.server.change(|behavior| behavior.forbidden = false);
+    let message = wrong.file(&RepoRef::model("private").unwrap(), "config.json").unwrap_err().to_string();
+    assert!(message.contains("if it is private, the token in the file /home/me/token has no access"), "{message}");
+}
+
+/// A file in the place of a folder above the cache: that can't be written by any user.
+#[test]
+fn a_cache_that_cannot_be_written_names_the_variables_that_move_it() {
+    let (test_hub, repo, _) = hub_with_large_file(LARGE);
+    let home = tempfile::NamedTempFile::new().unwrap();
+    let hub = test_hub.hub_with(|settings| settings.cache = home.path().join("huggingface/hub"));
+    for error in [hub.file(&repo, "model.safetensors").unwrap_err(), hub.commit(&repo).unwrap_err()] {
+        let message = error.to_string();
+        assert!(matches!(error, FetchError::UnwritableCache { .. }), "{message}");
+        assert!(message.contains("set HF_HOME to a folder") && message.contains("VERDICT_CACHE"), "{message}");
+    }
+    // The hint: another place.
+    let elsewhere = tempfile::tempdir().unwrap();
+    test_hub.hub_with(|settings| settings.cache = elsewhere.path().into()).file(&repo, "model.safetensors").unwrap();
 }
 
 #[test]
@@ -157,21 +189,21 @@ fn what_does_not_exist_is_named() {
     for part in ["name", "main", "model.bin", &test_hub.server.endpoint] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
-    for absent in ["nobody/nothing", "name@no-such-branch"] {
-        let error = test_hub.hub.file(&RepoRef::model(absent).unwrap(), "config.json").unwrap_err();
-        let message = error.to_string();
-        assert!(matches!(error, FetchError::NoSuchRepo { .. }), "{message}");
-        assert!(absent.split('@').all(|part| message.contains(part)), "{message}");
-    }
+    let error = test_hub.hub.file(&RepoRef::model("nobody/nothing").unwrap(), "config.json").unwrap_err();
+    assert!(matches!(error, FetchError::NoSuchRepo { .. }) && error.to_string().contains("nobody/nothing"), "{error}");
+    let error = test_hub.hub.file(&RepoRef::model("name@no-such-branch").unwrap(), "config.json").unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, FetchError::NoSuchRevision { .. }), "{message}");
+    assert!(message.starts_with("name on http") && message.contains("has no revision no-such-branch"), "{message}");
 }
 
 #[test]
 fn a_busy_server_is_asked_again() {
-    let (test_hub, repo, content) = hub_with_large_file(Behavior { busy: 2, ..LARGE });
+    let (test_hub, repo, content) = hub_with_large_file(HubBehavior { busy: 2, ..LARGE });
     let path = test_hub.hub.file(&repo, "model.safetensors").unwrap();
     assert_eq!(fs::read(path).unwrap(), content);
 
-    let (test_hub, repo, _) = hub_with_large_file(Behavior { busy: 100, ..LARGE });
+    let (test_hub, repo, _) = hub_with_large_file(HubBehavior { busy: 100, ..LARGE });
     let error = test_hub.hub.file(&repo, "model.safetensors").unwrap_err();
     assert!(matches!(error, FetchError::Status { status: 503, .. }) && error.is_unreachable(), "{error}");
 }

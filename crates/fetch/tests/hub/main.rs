@@ -3,7 +3,6 @@
 mod faults;
 mod files;
 mod pretrained_model;
-mod server;
 mod stanford;
 
 use std::collections::BTreeMap;
@@ -11,22 +10,22 @@ use std::path::Path;
 
 use fetch::Hub;
 use fetch::hub::HubSettings;
-use server::{Behavior, Server};
+use test_support::{HubBehavior, HubServer};
 
 /// A Hub with one repository, whose cache is a temporary folder.
 struct TestHub {
-    server: Server,
+    server: HubServer,
     hub: Hub,
     cache: tempfile::TempDir,
 }
 
 impl TestHub {
     /// `repo` is `models/NAME` or `datasets/NAME`.
-    fn new(repo: &str, revision: &str, files: &[(&str, &[u8])], behavior: Behavior) -> Self {
+    fn new(repo: &str, revision: &str, files: &[(&str, &[u8])], behavior: HubBehavior) -> Self {
         let files: BTreeMap<_, _> =
             files.iter().map(|(name, content)| ((*name).to_owned(), content.to_vec())).collect();
         let repos = vec![(repo.to_owned(), revision.to_owned(), files)];
-        let server = Server::start(Behavior { repos, ..behavior });
+        let server = HubServer::start(HubBehavior { repos, ..behavior });
         let cache = tempfile::tempdir().unwrap();
         let hub = hub(&server.endpoint, cache.path(), |_| ());
         Self { server, hub, cache }

@@ -6,7 +6,7 @@ use fetch::pretrained_model::hub_model;
 use fetch::{FetchError, ModelOrigin};
 
 use crate::TestHub;
-use crate::server::{Behavior, COMMIT};
+use test_support::{COMMIT, HubBehavior};
 
 const MODEL: [(&str, &[u8]); 5] = [
     ("config.json", b"{}"),
@@ -18,7 +18,7 @@ const MODEL: [(&str, &[u8]); 5] = [
 
 #[test]
 fn a_model_brings_what_it_has_and_no_pickle() {
-    let test_hub = TestHub::new("models/owner/tiny", "main", &MODEL, Behavior::default());
+    let test_hub = TestHub::new("models/owner/tiny", "main", &MODEL, HubBehavior::default());
     let found = hub_model(&test_hub.hub, "owner/tiny").unwrap();
     assert_eq!(found.name, "owner/tiny");
     assert_eq!(found.origin, ModelOrigin::Hub { revision: COMMIT.to_owned() });
@@ -39,16 +39,16 @@ fn a_model_brings_what_it_has_and_no_pickle() {
 
 #[test]
 fn a_revision_is_honored() {
-    let test_hub = TestHub::new("models/owner/tiny", "refs/pr/3", &MODEL, Behavior::default());
+    let test_hub = TestHub::new("models/owner/tiny", "refs/pr/3", &MODEL, HubBehavior::default());
     hub_model(&test_hub.hub, "owner/tiny@refs/pr/3").unwrap();
     let error = hub_model(&test_hub.hub, "owner/tiny").unwrap_err();
-    assert!(matches!(error, FetchError::NoSuchRepo { .. }), "{error}");
+    assert!(matches!(error, FetchError::NoSuchRevision { .. }), "{error}");
 }
 
 #[test]
 fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
     let files: [(&str, &[u8]); 3] = [("config.json", b"{}"), ("pytorch_model.bin", b"x"), ("vocab.txt", b"x")];
-    let test_hub = TestHub::new("models/owner/old", "main", &files, Behavior::default());
+    let test_hub = TestHub::new("models/owner/old", "main", &files, HubBehavior::default());
     let error = hub_model(&test_hub.hub, "owner/old").unwrap_err().to_string();
     for part in ["owner/old", "pytorch_model.bin", "save_pretrained", "NAME@REVISION"] {
         assert!(error.contains(part), "{part} is not in: {error}");
@@ -56,11 +56,11 @@ fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
     assert!(test_hub.server.seen().iter().all(|seen| !seen.path.contains("pytorch_model.bin")));
 
     let files: [(&str, &[u8]); 3] = [("config.json", b"{}"), ("model.safetensors.index.json", b"{}"), ("a", b"x")];
-    let test_hub = TestHub::new("models/owner/big", "main", &files, Behavior::default());
+    let test_hub = TestHub::new("models/owner/big", "main", &files, HubBehavior::default());
     let error = hub_model(&test_hub.hub, "owner/big").unwrap_err();
     assert!(matches!(error, FetchError::Sharded { .. }), "{error}");
 
-    let test_hub = TestHub::new("models/owner/bare", "main", &MODEL[..2], Behavior::default());
+    let test_hub = TestHub::new("models/owner/bare", "main", &MODEL[..2], HubBehavior::default());
     let error = hub_model(&test_hub.hub, "owner/bare").unwrap_err().to_string();
     assert!(error.contains("tokenizer.json (or vocab.txt) missing"), "{error}");
 }
@@ -76,7 +76,7 @@ fn from_the_environment() {
 
 #[test]
 fn the_environment_leads_to_the_server_and_the_cache() {
-    let behavior = Behavior { token: Some("hf_right"), large: ".safetensors", ..Behavior::default() };
+    let behavior = HubBehavior { token: Some("hf_right"), large: ".safetensors", ..HubBehavior::default() };
     let test_hub = TestHub::new("models/owner/tiny", "main", &MODEL, behavior);
     let hf_home = test_hub.cache.path().join("hf-home");
     let run = |offline: &str| {

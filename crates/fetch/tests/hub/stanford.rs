@@ -7,7 +7,7 @@ use fetch::FetchError;
 use fetch::stanford::treebank_from;
 
 use crate::TestHub;
-use crate::server::{Behavior, COMMIT};
+use test_support::{COMMIT, HubBehavior};
 
 const TREES: [(&str, &str); 4] = [
     ("trees/train.txt", "(3 (2 A) (2 film))\n"),
@@ -25,7 +25,7 @@ fn zip(members: &[(&str, &str)]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn test_hub(content: &[u8], behavior: Behavior) -> (TestHub, String) {
+fn test_hub(content: &[u8], behavior: HubBehavior) -> (TestHub, String) {
     let test_hub = TestHub::new("models/x", "main", &[("trees.zip", content)], behavior);
     let url = format!("{}/x/resolve/{COMMIT}/trees.zip", test_hub.server.endpoint);
     (test_hub, url)
@@ -33,7 +33,7 @@ fn test_hub(content: &[u8], behavior: Behavior) -> (TestHub, String) {
 
 #[test]
 fn the_treebank_is_fetched_once() {
-    let (test_hub, url) = test_hub(&zip(&TREES), Behavior { cut_after: Some((100, 1)), ..Behavior::default() });
+    let (test_hub, url) = test_hub(&zip(&TREES), HubBehavior { cut_after: Some((100, 1)), ..HubBehavior::default() });
     let folder = treebank_from(&url, test_hub.cache.path()).unwrap();
     for (member, content) in &TREES[..3] {
         let name = member.strip_prefix("trees/").unwrap();
@@ -59,7 +59,7 @@ fn an_archive_without_the_treebank_leaves_no_files() {
         (zip(&hostile), "points outside"),
         (cut, "not a readable zip"),
     ] {
-        let (test_hub, url) = test_hub(&content, Behavior::default());
+        let (test_hub, url) = test_hub(&content, HubBehavior::default());
         let error = treebank_from(&url, test_hub.cache.path()).unwrap_err();
         assert!(matches!(error, FetchError::Archive { .. }) && !error.is_unreachable(), "{error}");
         assert!(error.to_string().contains(reason), "{reason} is not in: {error}");
@@ -73,10 +73,10 @@ fn an_archive_without_the_treebank_leaves_no_files() {
 
 #[test]
 fn a_web_page_and_a_missing_archive_are_named() {
-    let (page, url) = test_hub(&zip(&TREES), Behavior { web_page: true, ..Behavior::default() });
+    let (page, url) = test_hub(&zip(&TREES), HubBehavior { web_page: true, ..HubBehavior::default() });
     let error = treebank_from(&url, page.cache.path()).unwrap_err();
     assert!(matches!(error, FetchError::WebPage { .. }), "{error}");
-    let (absent, _) = test_hub(&zip(&TREES), Behavior::default());
+    let (absent, _) = test_hub(&zip(&TREES), HubBehavior::default());
     let url = format!("{}/nothing.zip", absent.server.endpoint);
     let error = treebank_from(&url, absent.cache.path()).unwrap_err().to_string();
     assert!(error.contains("404") && error.contains("nothing.zip"), "{error}");

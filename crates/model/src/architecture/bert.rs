@@ -59,10 +59,17 @@ fn layer(config: &Config, mut scope: Scope) -> EncoderLayer {
     }
 }
 
-/// Adds the prefix `bert.`, which files of the base model lack, and renames `gamma` and `beta` of norms.
+/// The name without what wrappers of PyTorch and training programs add; with the prefix `bert.`, which files of the base
+/// model lack; and with the current names of a norm's `gamma` and `beta`.
 fn current_name(name: &str) -> String {
+    /// Parts that wrappers add anywhere: torch.compile, fully sharded data parallel, activation checkpointing.
+    const WRAPPERS: [&str; 3] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
+    let parts: Vec<&str> = name.split('.').filter(|part| !WRAPPERS.contains(part)).collect();
+    // (Distributed) data parallel, and the attribute of a class that holds the model.
+    let outer = parts.iter().take_while(|part| ["module", "model"].contains(*part)).count();
+    let name = parts[outer..].join(".");
     let of_base_model = ["embeddings.", "encoder.", "pooler."].iter().any(|part| name.starts_with(part));
-    let name = if of_base_model { format!("bert.{name}") } else { name.to_owned() };
+    let name = if of_base_model { format!("bert.{name}") } else { name };
     match name.rsplit_once('.') {
         Some((stem, "gamma")) => format!("{stem}.weight"),
         Some((stem, "beta")) => format!("{stem}.bias"),
@@ -130,6 +137,12 @@ mod tests {
             ("pooler.dense.weight", "bert.pooler.dense.weight"),
             ("classifier.weight", "classifier.weight"),
             ("cls.predictions.bias", "cls.predictions.bias"),
+            ("module.bert.pooler.dense.weight", "bert.pooler.dense.weight"),
+            ("module.classifier.bias", "classifier.bias"),
+            ("_orig_mod.module.encoder.layer.1.output.dense.bias", "bert.encoder.layer.1.output.dense.bias"),
+            ("bert.encoder._orig_mod.layer.1.output.dense.bias", "bert.encoder.layer.1.output.dense.bias"),
+            ("model.bert.embeddings.LayerNorm.gamma", "bert.embeddings.LayerNorm.weight"),
+            ("roberta.encoder.layer.0.output.dense.bias", "roberta.encoder.layer.0.output.dense.bias"),
         ] {
             assert_eq!(current_name(old), name);
         }

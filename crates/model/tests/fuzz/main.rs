@@ -67,6 +67,10 @@ fn old_spelling(name: &str) -> Option<String> {
     Some(name.strip_prefix("bert.").unwrap_or(&name).to_owned())
 }
 
+fn wrapped(name: &str) -> Option<String> {
+    Some(format!("_orig_mod.module.{name}"))
+}
+
 fn without_head(name: &str) -> Option<String> {
     (!name.starts_with("classifier.") && !name.contains("pooler")).then(|| name.to_owned())
 }
@@ -82,6 +86,14 @@ fn config_json() {
         SeedFile::new(
             SeedFormat::Json,
             CONFIG.replace("{\"arch", "{\"num_labels\": 2, \"torch_dtype\": \"float32\", \"x\": [{}], \"arch"),
+        ),
+        SeedFile::new(
+            SeedFormat::Json,
+            CONFIG.replace("\"negative\", \"1\": \"positive\"}", "0, \"1\": null}, \"problem_type\": null"),
+        ),
+        SeedFile::new(
+            SeedFormat::Json,
+            CONFIG.replace("\"hidden_size\": 8", "\"hidden_size\": 8.0").replace(": 12,", ": 1.2e1,"),
         ),
     ];
     check(&FuzzTarget { package: "model", name: "config_json", memory_limit: MEMORY_LIMIT }, seeds, |config| {
@@ -111,6 +123,7 @@ fn weights_files() {
         SeedFile::new(SeedFormat::Binary, good.clone()),
         SeedFile::new(SeedFormat::Binary, weights(folder.path(), unchanged, true)),
         SeedFile::new(SeedFormat::Binary, weights(folder.path(), old_spelling, false)),
+        SeedFile::new(SeedFormat::Binary, weights(folder.path(), wrapped, false)),
         // Damage to the header alone, with a length in front that is right.
         SeedFile::packed(SeedFormat::Json, &good[8..header], with_header),
     ];

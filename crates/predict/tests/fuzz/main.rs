@@ -82,8 +82,8 @@ fn a_gap_in_the_label_names_is_refused() {
             r#"{"0": "negative", "1": "neutral", "7": "positive"}"#,
             "at least two of them, found 0 = negative, 1 = neutral, 7 = positive",
         ),
-        // One name still means a head of two classes.
-        (r#"{"0": "negative"}"#, "classifier.bias: found [3]"),
+        // What transformers takes as a regression.
+        (r#"{"0": "negative"}"#, "id2label names only one class, \"negative\": a regression"),
     ] {
         let path = run.path().join("config.json");
         let old = r#"{"0": "negative", "1": "neutral", "2": "positive"}"#;

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
 use ::parquet::file::properties::WriterProperties;
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field};
 use tempfile::TempDir;
 
 use crate::tests::{read, refused};
+use crate::{ReadOptions, Table};
 
 fn parquet(compression: Compression, dictionary: bool) -> Vec<u8> {
     let texts: ArrayRef =
@@ -53,6 +56,31 @@ fn a_small_parquet_file_of_endless_equal_rows_is_refused() {
     fs::write(&path, &bytes).unwrap();
     let message = read(&path).unwrap_err().to_string();
     assert!(message.contains(&format!("rows and more, too many for a file of {} bytes", bytes.len())), "{message}");
+}
+
+/// A list may hold any number of equal values in no room at all, and a row of it would be held at once.
+#[test]
+fn lists_of_endless_equal_values_are_refused_and_real_ones_read() {
+    let lists = |rows: usize, length: usize| -> ArrayRef {
+        let values: ArrayRef = Arc::new(Int64Array::from(vec![1; rows * length]));
+        let (field, offsets) =
+            (Field::new_list_field(DataType::Int64, true), OffsetBuffer::from_lengths(vec![length; rows]));
+        Arc::new(ListArray::new(field.into(), offsets, values, None))
+    };
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("lists.parquet");
+    let read = |lists: ArrayRef| {
+        let batch = RecordBatch::try_from_iter([("attention_mask", lists)]).unwrap();
+        let mut writer = ArrowWriter::try_new(fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let table = Table::open(&path, &ReadOptions::default()).unwrap();
+        table.rows(&[0])?.try_fold(0, |rows, row| row.map(|_| rows + 1))
+    };
+    // More values in all, as a mask of every row has them.
+    assert_eq!(read(lists(20_000, 300)).unwrap(), 20_000);
+    let message = read(lists(1, 5_000_000)).unwrap_err().to_string();
+    assert!(message.contains("attention_mask") && message.contains("with 5000000 values"), "{message}");
 }
 
 /// Such a page says inside its packed bytes how many texts it has, and the library believes it.

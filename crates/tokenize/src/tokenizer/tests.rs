@@ -83,11 +83,11 @@ fn vocab_txt_and_tokenizer_json_give_the_same_tokenizer() {
 fn published_truncation_and_padding_stay_out() {
     let tokenizer = open(&[("tokenizer.json", tokenizer_json().to_string())], 6).unwrap();
     let short = tokenizer.encode("a").unwrap();
-    assert_eq!(short, Encoded { ids: vec![2, 5, 3], truncated: false, untruncated_len: 3 });
+    assert_eq!(short, Encoded { ids: vec![2, 5, 3], truncated: false, untruncated_len: 3, unknown: 0 });
     let exact = tokenizer.encode("a a a a").unwrap();
-    assert_eq!(exact, Encoded { ids: vec![2, 5, 5, 5, 5, 3], truncated: false, untruncated_len: 6 });
+    assert_eq!(exact, Encoded { ids: vec![2, 5, 5, 5, 5, 3], truncated: false, untruncated_len: 6, unknown: 0 });
     let long = tokenizer.encode(&"a ".repeat(23)).unwrap();
-    assert_eq!(long, Encoded { ids: vec![2, 5, 5, 5, 5, 3], truncated: true, untruncated_len: 25 });
+    assert_eq!(long, Encoded { ids: vec![2, 5, 5, 5, 5, 3], truncated: true, untruncated_len: 25, unknown: 0 });
 }
 
 #[test]
@@ -207,14 +207,18 @@ proptest! {
         parts in prop::collection::vec(
             prop_oneof![
                 "[a-zA-Z.,'!-]{1,6}", "[ \\t\\n\\r\u{A0}\u{2028}\u{3000}\u{0B}\u{0C}\u{85}]{1,3}",
-                "(a|film|films|good|Good|caf\u{E9}|cafe\u{301}|\u{4E2D}\u{56FD})",
+                "(a|film|films|good|Good|goods|<a>|<A>|caf\u{E9}|cafe\u{301}|\u{4E2D}\u{56FD})",
                 "[\u{301}\u{323}\u{308}]{1,2}", "(\\[MASK\\]|\\[UNK|\\[|##s)", "[\u{200B}\u{FEFF}\u{200D}\u{130}\u{3A3}]", any::<char>().prop_map(String::from),
             ],
             0..14,
         ),
+        with_added in any::<bool>(),
     ) {
         let text = parts.concat();
-        let tokenizer = open(&[("tokenizer.json", tokenizer_json().to_string())], 512).unwrap();
+        let added = json!({"GOODs": 16, "<a>": 17, "fi": 18, "[x": 19}).to_string();
+        let mut files = vec![("tokenizer.json", tokenizer_json().to_string())];
+        files.extend(with_added.then_some(("added_tokens.json", added)));
+        let tokenizer = open(&files, 512).unwrap();
         prop_assert!(tokenizer.words.is_some());
         let expected = tokenizer.library(&text).unwrap();
         // The second time every word is known.
@@ -235,4 +239,145 @@ fn added_tokens_that_normalization_changes_keep_texts_whole() {
     let mut other = tokenizer_json();
     other["pre_tokenizer"] = json!({"type": "Whitespace"});
     assert!(open(&[("tokenizer.json", other.to_string())], 512).unwrap().words.is_none());
+}
+
+#[test]
+fn unknown_tokens_and_long_words_are_counted_beyond_the_cut() {
+    let tokenizer = open(&[vocab_txt()], 5).unwrap();
+    let texts = ["a film", "zebra 🙄🙄 film zebra zebra", "", "🙄", "[UNK] a"];
+    let encoded = tokenizer.encode_batch(&texts).unwrap();
+    assert_eq!(encoded.iter().map(|encoded| encoded.unknown).collect::<Vec<_>>(), [0, 4, 0, 1, 1]);
+    assert_eq!((encoded[1].ids.as_slice(), encoded[1].truncated), (&[2, 1, 1, 6, 3][..], true));
+
+    let (fits, long) = ("x".repeat(100), "x".repeat(101));
+    let texts = [
+        fits.clone(),
+        long.clone(),
+        format!("{long} a {long}"),
+        format!("{fits}.{fits}"),
+        format!("{fits}中{fits}"),
+        // An accent more is dropped, a part that is written as one letter is not.
+        format!("{fits}\u{301}"),
+        "\u{AC01}".repeat(34),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let found = tokenizer.inspect_batch(&texts).unwrap();
+    assert_eq!(found.iter().map(|found| found.long_words).collect::<Vec<_>>(), [0, 1, 2, 0, 0, 0, 1]);
+    assert_eq!((found[2].tokens, found[2].encoded.unknown, found[2].encoded.untruncated_len), (3, 2, 5));
+    for (text, found) in texts.iter().zip(&found) {
+        assert_eq!(tokenizer.encode(text).unwrap(), found.encoded);
+    }
+}
+
+proptest! {
+    #[test]
+    fn ids_have_the_same_hash_only_if_they_are_the_same(
+        one in prop::collection::vec(0u32..3, 0..6),
+        other in prop::collection::vec(0u32..3, 0..6),
+    ) {
+        prop_assert_eq!(IdsHash::new(&one) == IdsHash::new(&other), one == other);
+        let texts = [&one, &other].map(|ids| ids.iter().map(|id| ["a ", "film ", "Good "][*id as usize]).collect::<String>());
+        let tokenizer = open(&[vocab_txt()], 4).unwrap();
+        let found = tokenizer.inspect_batch(&[texts[0].as_str(), &texts[1]]).unwrap();
+        prop_assert_eq!(found[0].ids_hash == found[1].ids_hash, one == other);
+    }
+}
+
+#[test]
+fn texts_that_the_model_cannot_tell_apart_have_one_hash() {
+    let tokenizer = open(&[vocab_txt()], 8).unwrap();
+    let hash = |text: &str| tokenizer.inspect_batch(&[text]).unwrap()[0].ids_hash;
+    assert_eq!(hash("Good caf\u{E9}"), hash(" GOOD  cafe\u{301}\n"));
+    assert_eq!(hash("🙄"), hash("😍"));
+    assert_ne!(hash("good cafe"), hash("cafe good"));
+}
+
+#[test]
+fn lower_casing_a_cased_vocabulary_is_said() {
+    let config = |fields: Value| ("tokenizer_config.json", fields.to_string());
+    let notes = |files: &[(&str, String)]| open(files, 8).unwrap().notes().join("; ");
+    let said = "the vocabulary has capital letters, but texts are lower-cased: tokenizer_config.json doesn't have \
+                do_lower_case, and transformers' default is true (--keep-case keeps case)";
+    assert_eq!(notes(&[vocab_txt()]), said);
+    let mut cased = tokenizer_json();
+    cased["normalizer"]["lowercase"] = json!(false);
+    assert_eq!(notes(&[("tokenizer.json", cased.to_string())]), said);
+    assert!(
+        notes(&[vocab_txt(), config(json!({"do_lower_case": true}))])
+            .contains("tokenizer_config.json has do_lower_case true")
+    );
+    assert_eq!(notes(&[vocab_txt(), config(json!({"do_lower_case": false}))]), "");
+
+    let uncased = ("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nfilm\n".to_owned());
+    assert_eq!(notes(std::slice::from_ref(&uncased)), "");
+    let kept = notes(&[uncased, config(json!({"do_lower_case": false}))]);
+    assert!(kept.contains("hardly any capital letters") && kept.contains("--lower-case"), "{kept}");
+    let gap = notes(&[
+        ("added_tokens.json", json!({"<b>": 40, "film": 6, "<c>": 41, "<d>": 42, "<e>": 43}).to_string()),
+        vocab_txt(),
+    ]);
+    let moved = "ids of added tokens follow the vocabulary, as in transformers: \"<b>\" has id 16, not 40, \"<c>\" has id 17, not \
+                 41, \"<d>\" has id 18, not 42 and 1 more";
+    assert!(gap.starts_with(moved), "{gap}");
+}
+
+#[test]
+fn published_files_hold_the_casing() {
+    let mut json_form = tokenizer_json();
+    json_form["normalizer"]["lowercase"] = json!(true);
+    let fast = json!({"tokenizer_class": "PreTrainedTokenizerFast"});
+    let forms = [
+        vec![vocab_txt()],
+        vec![("tokenizer.json", json_form.to_string()), ("added_tokens.json", json!({"<a>": 16}).to_string())],
+        vec![("tokenizer.json", json_form.to_string()), ("tokenizer_config.json", fast.to_string())],
+    ];
+    for form in forms {
+        let source = folder(&form);
+        for casing in [Casing::AsConfigured, Casing::Keep, Casing::Lower] {
+            let expected = Tokenizer::with_casing(source.path(), 8, casing).unwrap();
+            let files = crate::published_files(source.path(), casing).unwrap();
+            let named = |name: &str| files.iter().any(|(file, _)| file == name);
+            assert!(form.iter().all(|(name, _)| named(name)), "{files:?}");
+            let copy = tempfile::tempdir().unwrap();
+            files.iter().for_each(|(name, bytes)| std::fs::write(copy.path().join(name), bytes).unwrap());
+            let published = Tokenizer::from_folder(copy.path(), 8).unwrap();
+            assert_eq!(published.sha256(), expected.sha256(), "{casing:?}");
+            assert_eq!(crate::sha256(source.path(), casing).unwrap(), expected.sha256());
+            let good = if casing == Casing::Keep { 9 } else { 8 };
+            assert_eq!(ids(&published, "Good"), [2, good, 3], "{casing:?}");
+        }
+    }
+    let mut other = tokenizer_json();
+    other["normalizer"] = json!({"type": "Lowercase"});
+    let source = folder(&[("tokenizer.json", other.to_string())]);
+    let message = Tokenizer::with_casing(source.path(), 8, Casing::Keep).unwrap_err().to_string();
+    assert!(message.contains("no BertNormalizer") && message.contains("--keep-case"), "{message}");
+}
+
+#[test]
+fn settings_that_mean_nothing_are_refused() {
+    let refusal = |name: &'static str, content: Value| {
+        open(&[vocab_txt(), (name, content.to_string())], 8).unwrap_err().to_string()
+    };
+    for (name, content, said) in [
+        ("added_tokens.json", json!({"<a>": "16"}), "token \"<a>\": expected an id from 0 to 2147483647, found \"16\""),
+        ("added_tokens.json", json!({"<a>": -1}), "found -1"),
+        ("added_tokens.json", json!({"\u{301}": 16}), "the added token \"\\u{301}\" has no visible character"),
+        ("added_tokens.json", json!(["<a>"]), "is not a JSON object"),
+        (
+            "tokenizer_config.json",
+            json!({"added_tokens_decoder": {"x": {"content": "<a>"}}}),
+            "expected a token id, found \"x\"",
+        ),
+        (
+            "tokenizer_config.json",
+            json!({"added_tokens_decoder": {"16": {"special": true}}}),
+            "expected a token with \"content\"",
+        ),
+        ("tokenizer_config.json", json!({"unk_token": "<unk>"}), "unk_token \"<unk>\" is not in the vocabulary"),
+        ("special_tokens_map.json", json!({"cls_token": 7}), "cls_token: expected a token, found 7"),
+    ] {
+        let message = refusal(name, content);
+        assert!(message.contains(said), "{said}: {message}");
+    }
 }

@@ -109,3 +109,40 @@ fn tokenizer_configs() {
         open(folder.path())
     });
 }
+
+#[test]
+fn added_tokens() {
+    let folder = temporary_folder();
+    fs::write(folder.path().join("vocab.txt"), VOCAB).unwrap();
+    let seeds = vec![
+        SeedFile::new(SeedFormat::Json, r#"{"<user>": 13, "goodly": 14, "CAF\u00c9": 15}"#),
+        SeedFile::new(SeedFormat::Json, r#"{"a film": 30, "film": 7, "": 2}"#),
+        SeedFile::new(SeedFormat::Json, "{}"),
+    ];
+    check(&FuzzTarget { package: "tokenize", name: "added_tokens", memory_limit: MEMORY_LIMIT }, seeds, |bytes| {
+        fs::write(folder.path().join("added_tokens.json"), bytes).unwrap();
+        open(folder.path())
+    });
+}
+
+#[test]
+fn special_tokens_maps() {
+    let folder = temporary_folder();
+    fs::write(folder.path().join("vocab.txt"), VOCAB).unwrap();
+    fs::write(folder.path().join("added_tokens.json"), r#"{"<user>": 13}"#).unwrap();
+    let seeds = vec![
+        SeedFile::new(
+            SeedFormat::Json,
+            r#"{"unk_token": "[UNK]", "cls_token": {"content": "[CLS]", "lstrip": true, "normalized": true, "rstrip": false, "single_word": true}, "additional_special_tokens": ["<user>", {"content": "new"}]}"#,
+        ),
+        SeedFile::new(SeedFormat::Json, r#"{"extra_special_tokens": {"own_token": "film"}, "sep_token": "good"}"#),
+    ];
+    check(
+        &FuzzTarget { package: "tokenize", name: "special_tokens_maps", memory_limit: MEMORY_LIMIT },
+        seeds,
+        |bytes| {
+            fs::write(folder.path().join("special_tokens_map.json"), bytes).unwrap();
+            open(folder.path())
+        },
+    );
+}

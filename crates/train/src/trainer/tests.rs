@@ -114,3 +114,13 @@ fn a_warm_up_longer_than_the_run_is_refused_before_the_folder_is_created() {
     assert!(error.contains("--warmup-steps 500 ") && error.contains("than the 6 steps of the run"), "{error}");
     assert!(!Path::new(&output).exists());
 }
+
+#[test]
+fn a_training_that_can_not_have_worked_says_so_in_its_metrics() {
+    let folder = prepared_folder();
+    losses(folder.path(), "warm", "--learning-rate 1e-6 --warmup-steps 5");
+    let metrics: Value = serde_json::from_slice(&fs::read(folder.path().join("warm").join(METRICS)).unwrap()).unwrap();
+    let notes: Vec<&str> = metrics["notes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let warning = "the learning rate rose to 8.00e-7 and never reached its peak of 1.00e-6";
+    assert!(notes.iter().any(|note| note.starts_with(warning)), "{notes:?}");
+}

@@ -1,6 +1,7 @@
 //! Users' files and folders, valid and invalid.
 
 mod faults;
+mod meaning;
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ fn a_single_file_is_split_by_hash_and_rows_added_move_no_others() {
     assert!(small.test.iter().all(|record| large.test.contains(record)));
     let other = temp.load("small.csv", &DatasetOptions { seed: Some(1), ..options.clone() }).expect("another seed");
     assert_ne!(small.test, other.test);
-    let with_test = DatasetOptions { test_file: Some(temp.path().join("large.csv")), ..options.clone() };
+    let with_test = DatasetOptions { test_file: vec![temp.path().join("large.csv")], ..options.clone() };
     let loaded = temp.load("small.csv", &with_test).expect("a test file");
     assert_eq!(loaded.test.len(), 300);
     assert!(!loaded.validation.is_empty());
@@ -83,13 +84,27 @@ fn a_users_parquet_with_declared_names_and_shards() {
     let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1)])]);
     assert!(matches!(arrow::array::Array::data_type(&lists), DataType::List(_)));
     file("train-00001-of-00002.parquet", strings(&["c"]), Arc::new(lists));
-    assert_eq!(
-        temp.load("", &DatasetOptions::default()).expect_err("a list"),
-        "train-00001-of-00002.parquet: column \"label\" is List(Int64), not text, a number or a boolean (hint: \
-         --label-column)"
+    assert!(
+        temp.load("", &DatasetOptions::default())
+            .expect_err("a list")
+            .starts_with("train-00001-of-00002.parquet: column \"label\" holds lists: several labels a text are not")
     );
     file("train-00001-of-00002.parquet", integers(&[1]), integers(&[1]));
     assert!(
         temp.load("", &DatasetOptions::default()).expect_err("no text").contains("column \"text\" is Int64, not text")
     );
+}
+
+/// Its labels are numbers whose names only the manifest knows.
+#[test]
+fn prepared_data_is_no_source() {
+    let temp = TempDataset::new();
+    temp.write("manifest.json", "{}");
+    temp.write("train.arrow", "");
+    let hint = |error: String| error.contains("this data is prepared already (hint: train with --data ");
+    assert!(!hint(temp.load("train.arrow", &DatasetOptions::default()).expect_err("an empty file")));
+    temp.write("audit.json", "{}");
+    for name in ["train.arrow", "."] {
+        assert!(hint(temp.load(name, &DatasetOptions::default()).expect_err("prepared data")), "{name}");
+    }
 }

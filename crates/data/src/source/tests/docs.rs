@@ -31,9 +31,11 @@ fn datasets() -> String {
         format!("| `{}`{default} | {labels} | {rows} | {} |\n", dataset.name, dataset.about)
     };
     let rows: String = NamedDataset::all().map(row).collect();
+    let hub = "| `OWNER/NAME`, `OWNER/NAME:CONFIGURATION` | its own | | | | any data set of the Hugging Face Hub that has \
+               Parquet files";
     let own = format!("| a path | yours | | | | your own {} file, or a folder of split files |", FileFormat::names());
     format!(
-        "\n| name | labels | train | validation | test | what it is |\n| --- | --- | --- | --- | --- | --- |\n{rows}{own}\n\n"
+        "\n| name | labels | train | validation | test | what it is |\n| --- | --- | --- | --- | --- | --- |\n{rows}{hub} |\n{own}\n\n"
     )
 }
 
@@ -59,15 +61,17 @@ fn sources() -> String {
 }
 
 fn formats() -> String {
-    let endings = |format: &FileFormat| format.endings.iter().map(|ending| format!("`.{ending}`")).collect::<Vec<_>>();
-    let row =
-        |format: &FileFormat| format!("| {} | {} | {} |\n", format.name, endings(format).join(", "), format.about);
+    let endings = |format: &FileFormat| match format.endings {
+        [] => "a folder".to_owned(),
+        endings => endings.iter().map(|ending| format!("`.{ending}`")).collect::<Vec<_>>().join(", "),
+    };
+    let row = |format: &FileFormat| format!("| {} | {} | {} |\n", format.name, endings(format), format.about);
     let rows: String = FORMATS.iter().map(row).collect();
     format!("\n| format | endings | content |\n| --- | --- | --- |\n{rows}\n")
 }
 
 fn lists() -> Vec<Listed> {
-    let names = format!("{}\\|PATH`", Dataset::names().replace(", ", "\\|"));
+    let names = format!("{}\\|OWNER/NAME\\|PATH`", Dataset::names().replace(", ", "\\|"));
     let sources = Source::ALL.map(|source| format!("{}\\|", source.name())).concat();
     vec![
         Listed {

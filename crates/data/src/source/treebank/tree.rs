@@ -229,7 +229,7 @@ pub(super) struct Phrases {
 /// Every distinct labeled phrase of the training trees that is neither a training sentence nor one of `held_out`.
 pub(super) fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Phrases {
     let sentences: HashSet<String> = train.iter().map(Tree::text).collect();
-    let foreign: HashSet<String> = held_out.iter().map(|tree| crate::record::normalized(&tree.text())).collect();
+    let foreign: HashSet<String> = held_out.iter().map(|tree| crate::record::lower_case(&tree.text())).collect();
     // Each phrase with its place in the order of first appearance, and how often it has each class.
     let mut votes: HashMap<String, (usize, Vec<(u32, usize)>)> = HashMap::new();
     for (text, label) in train.iter().flat_map(Tree::phrases) {
@@ -250,7 +250,7 @@ pub(super) fn phrases(train: &[Tree], classes: Classes, held_out: &[Tree]) -> Ph
     let mut votes: Vec<_> = votes.into_iter().collect();
     votes.sort_unstable_by_key(|(_, (place, _))| *place);
     for (text, (_, seen)) in votes {
-        if foreign.contains(&crate::record::normalized(&text)) {
+        if foreign.contains(&crate::record::lower_case(&text)) {
             found.held_out += 1;
             continue;
         }

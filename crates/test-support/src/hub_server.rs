@@ -7,15 +7,15 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use disk::{hex, sha256_hex};
-use sha1::{Digest, Sha1};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
 
-pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-pub(crate) const NEXT_COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
+pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub const NEXT_COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
 
 /// What a test makes of the server.
 #[derive(Default, Clone)]
-pub(crate) struct Behavior {
+pub struct HubBehavior {
     /// `models/NAME` or `datasets/NAME`, revision, files with their content.
     pub repos: Vec<(String, String, BTreeMap<String, Vec<u8>>)>,
     /// The commit that every revision stands for; [`COMMIT`] when empty.
@@ -30,8 +30,10 @@ pub(crate) struct Behavior {
     pub no_ranges: bool,
     /// The content is turned, for that many answers; the digest stays.
     pub corrupt: usize,
-    /// Answers without the token are 401.
+    /// Requests without this token are answered with status 401.
     pub token: Option<&'static str>,
+    /// Requests with a token are answered with status 403, as for a gated repository whose conditions were not accepted.
+    pub forbidden: bool,
     /// Everything is a log-in page.
     pub web_page: bool,
     /// That many answers are 503 first.
@@ -40,26 +42,26 @@ pub(crate) struct Behavior {
 
 /// A request as it came in.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub struct SeenRequest {
     pub storage: bool,
     pub path: String,
     pub range: Option<String>,
     pub authorization: Option<String>,
 }
 
-pub(crate) struct Server {
+pub struct HubServer {
     pub endpoint: String,
     state: Arc<State>,
 }
 
 struct State {
-    behavior: Mutex<Behavior>,
-    seen: Mutex<Vec<Seen>>,
+    behavior: Mutex<HubBehavior>,
+    seen: Mutex<Vec<SeenRequest>>,
     storage: String,
 }
 
-impl Server {
-    pub(crate) fn start(behavior: Behavior) -> Self {
+impl HubServer {
+    pub fn start(behavior: HubBehavior) -> Self {
         let hub = TcpListener::bind("127.0.0.1:0").unwrap();
         let storage = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
@@ -80,12 +82,12 @@ impl Server {
     }
 
     /// Changes what the server does from now on.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Behavior)) {
+    pub fn change(&self, change: impl FnOnce(&mut HubBehavior)) {
         change(&mut self.state.behavior.lock().unwrap());
     }
 
     /// The requests since the last call.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<SeenRequest> {
         std::mem::take(&mut *self.state.seen.lock().unwrap())
     }
 }
@@ -104,7 +106,7 @@ fn serve(state: &State, is_storage: bool, mut stream: TcpStream) -> std::io::Res
     }
     let range = headers.get("range").cloned();
     let authorization = headers.get("authorization").cloned();
-    let seen = Seen { storage: is_storage, path, range, authorization };
+    let seen = SeenRequest { storage: is_storage, path, range, authorization };
     state.seen.lock().unwrap().push(seen.clone());
 
     let mut behavior = state.behavior.lock().unwrap().clone();
@@ -113,9 +115,9 @@ fn serve(state: &State, is_storage: bool, mut stream: TcpStream) -> std::io::Res
     }
     let answer = if behavior.busy > 0 {
         state.behavior.lock().unwrap().busy -= 1;
-        Answer::plain(503, "busy")
+        HubAnswer::plain(503, "busy")
     } else if behavior.web_page {
-        Answer::plain(200, "<html>Please log in</html>").with("Content-Type", "text/html; charset=utf-8")
+        HubAnswer::plain(200, "<html>Please log in</html>").with("Content-Type", "text/html; charset=utf-8")
     } else if is_storage {
         storage(&behavior, &seen)
     } else {
@@ -125,52 +127,56 @@ fn serve(state: &State, is_storage: bool, mut stream: TcpStream) -> std::io::Res
 }
 
 /// The Hub's own host: the API, small files, redirects to large ones.
-fn hub(behavior: &Behavior, seen: &Seen, storage: &str) -> Answer {
+fn hub(behavior: &HubBehavior, seen: &SeenRequest, storage: &str) -> HubAnswer {
     if let Some(token) = behavior.token
         && seen.authorization.as_deref() != Some(&format!("Bearer {token}"))
     {
-        return Answer::plain(401, "Access to this repository is restricted").with("X-Error-Code", "GatedRepo");
+        return HubAnswer::plain(401, "Access to this repository is restricted").with("X-Error-Code", "GatedRepo");
+    }
+    if behavior.forbidden && seen.authorization.is_some() {
+        return HubAnswer::plain(403, "Access to this repository is restricted").with("X-Error-Code", "GatedRepo");
     }
     for (repo, revision, files) in &behavior.repos {
         let escaped = revision.replace('/', "%2F");
         if seen.path == format!("/api/{repo}/revision/{escaped}") {
             let siblings: Vec<_> = files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();
             let info = serde_json::json!({"sha": behavior.commit, "siblings": siblings, "private": false});
-            return Answer::plain(200, &info.to_string()).with("Content-Type", "application/json");
+            return HubAnswer::plain(200, &info.to_string()).with("Content-Type", "application/json");
         }
         let page = repo.strip_prefix("models/").unwrap_or(repo);
         let direct = format!("/{page}/resolve/{}/", behavior.commit);
         let cached = format!("/api/resolve-cache/{page}/{}/", behavior.commit);
         let Some(name) = seen.path.strip_prefix(&direct).or_else(|| seen.path.strip_prefix(&cached)) else {
-            if seen.path.starts_with(&format!("/{page}/resolve/")) {
-                return Answer::plain(404, "Invalid rev id").with("X-Error-Code", "RevisionNotFound");
+            let of_repo = [format!("/{page}/resolve/"), format!("/api/{repo}/revision/")];
+            if of_repo.iter().any(|address| seen.path.starts_with(address)) {
+                return HubAnswer::plain(404, "Invalid rev id").with("X-Error-Code", "RevisionNotFound");
             }
             continue;
         };
         let name = name.replace("%20", " ");
         let Some(content) = files.get(&name) else {
-            return Answer::plain(404, "Entry not found").with("X-Error-Code", "EntryNotFound");
+            return HubAnswer::plain(404, "Entry not found").with("X-Error-Code", "EntryNotFound");
         };
         if !behavior.large.is_empty() && name.ends_with(behavior.large) {
-            return Answer::plain(302, "")
+            return HubAnswer::plain(302, "")
                 .with("Location", &format!("{storage}/{page}/{name}?signature=x"))
                 .with("X-Repo-Commit", &behavior.commit)
                 .with("X-Linked-Size", &content.len().to_string())
-                .with("X-Linked-Etag", &format!("\"{}\"", sha256_hex(content)))
+                .with("X-Linked-Etag", &format!("\"{}\"", hex(&Sha256::digest(content))))
                 .with("ETag", "\"something-else\"");
         }
         if behavior.relative_redirect && seen.path.starts_with(&direct) {
-            return Answer::plain(307, "moved").with("Location", &format!("{cached}{name}"));
+            return HubAnswer::plain(307, "moved").with("Location", &format!("{cached}{name}"));
         }
         return body(behavior, seen, content)
             .with("X-Repo-Commit", &behavior.commit)
             .with("ETag", &format!("\"{}\"", git_sha1(content)));
     }
-    Answer::plain(404, "Repository not found").with("X-Error-Code", "RepoNotFound")
+    HubAnswer::plain(404, "Repository not found").with("X-Error-Code", "RepoNotFound")
 }
 
 /// The storage host: content by path, with an ETag of its own that must not be taken for the Hub's.
-fn storage(behavior: &Behavior, seen: &Seen) -> Answer {
+fn storage(behavior: &HubBehavior, seen: &SeenRequest) -> HubAnswer {
     for (repo, _, files) in &behavior.repos {
         let page = repo.strip_prefix("models/").unwrap_or(repo);
         let path = seen.path.split('?').next().unwrap_or_default();
@@ -178,32 +184,33 @@ fn storage(behavior: &Behavior, seen: &Seen) -> Answer {
             return body(behavior, seen, content).with("ETag", "\"the-storage-has-its-own\"");
         }
     }
-    Answer::plain(403, "signature expired")
+    HubAnswer::plain(403, "signature expired")
 }
 
-fn body(behavior: &Behavior, seen: &Seen, content: &[u8]) -> Answer {
+fn body(behavior: &HubBehavior, seen: &SeenRequest, content: &[u8]) -> HubAnswer {
     let start = seen.range.as_deref().and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let mut answer = match start.filter(|_| !behavior.no_ranges) {
-        Some(start) if start >= content.len() => return Answer::plain(416, ""),
+        Some(start) if start >= content.len() => return HubAnswer::plain(416, ""),
         Some(start) => {
             let range = format!("bytes {start}-{}/{}", content.len() - 1, content.len());
-            Answer { status: 206, body: content[start..].to_vec(), ..Answer::default() }.with("Content-Range", &range)
+            HubAnswer { status: 206, body: content[start..].to_vec(), ..HubAnswer::default() }
+                .with("Content-Range", &range)
         }
-        None => Answer { status: 200, body: content.to_vec(), ..Answer::default() },
+        None => HubAnswer { status: 200, body: content.to_vec(), ..HubAnswer::default() },
     };
     answer.is_content = true;
     answer
 }
 
 #[derive(Default)]
-struct Answer {
+struct HubAnswer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     is_content: bool,
 }
 
-impl Answer {
+impl HubAnswer {
     fn plain(status: u16, text: &str) -> Self {
         Self { status, body: text.as_bytes().to_vec(), ..Self::default() }
     }
@@ -236,9 +243,14 @@ impl Answer {
     }
 }
 
-pub(crate) fn git_sha1(content: &[u8]) -> String {
+/// The name that git gives a file's content.
+pub fn git_sha1(content: &[u8]) -> String {
     let mut hasher = Sha1::new();
     hasher.update(format!("blob {}\0", content.len()));
     hasher.update(content);
     hex(&hasher.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
