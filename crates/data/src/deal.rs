@@ -43,13 +43,19 @@ impl Deal {
         let rare: Vec<u32> =
             all.iter().copied().filter(|label| !found.iter().any(|found| found.contains(label))).collect();
         let note = (!rare.is_empty()).then(|| {
+            let rows_of = |label: &u32| labels.iter().filter(|found| **found == Some(*label)).count();
             let named = |label: &u32| {
-                let rows = labels.iter().filter(|found| **found == Some(*label)).count();
+                let rows = rows_of(label);
                 format!("{:?} ({rows} {})", classes.name(*label), if rows == 1 { "row" } else { "rows" })
             };
             let names: Vec<String> = rare.iter().map(named).collect();
             let splits: Vec<&str> = parts.iter().map(|split| split.name()).collect();
-            format!("too rare for {}, so in train only: {}", splits.join(" or "), names.join(", "))
+            let has_a_share = |label: &u32| (rows_of(label) as f64 * self.validation).round() >= 1.0;
+            let hint = match !self.stratify && rare.iter().any(has_a_share) {
+                true => " (hint: --stratify gives each label its share of every split)",
+                false => "",
+            };
+            format!("no row in {}, all in train: {}{hint}", splits.join(" or "), names.join(", "))
         });
         split_rows.resplit_train(&dealt);
         note
@@ -127,7 +133,7 @@ mod tests {
             let loaded = temp.load("rare.csv", &options).expect("whatever the seed");
             let found = counts(&loaded);
             assert!(found.values().all(|[train, ..]| *train > 0), "{seed}: {found:?}");
-            let said: Vec<&String> = loaded.notes.iter().filter(|note| note.contains("too rare")).collect();
+            let said: Vec<&String> = loaded.notes.iter().filter(|note| note.contains("all in train")).collect();
             let expected: Vec<&str> =
                 ["late", "refund"].into_iter().filter(|label| found[label][1..] == [0, 0]).collect();
             assert_eq!(said.len(), usize::from(!expected.is_empty()));
@@ -144,9 +150,7 @@ mod tests {
         let loaded = temp.load("a.csv", &options).expect("a data set");
         let expected = [("neg", [40, 5, 5]), ("one", [1, 0, 0]), ("pos", [160, 20, 20]), ("rare", [8, 1, 1])];
         assert_eq!(counts(&loaded), expected.into());
-        assert!(
-            loaded.notes.contains(&"too rare for validation or test, so in train only: \"one\" (1 row)".to_owned())
-        );
+        assert!(loaded.notes.contains(&"no row in validation or test, all in train: \"one\" (1 row)".to_owned()));
         assert!(loaded.variant.contains("stratified"), "{}", loaded.variant);
         // The order of the rows decides nothing.
         let text = std::fs::read_to_string(temp.path().join("a.csv")).expect("read");

@@ -142,7 +142,10 @@ fn drop_unlabeled(table: &mut LabeledTable) -> Option<String> {
     let rows = table.rows.len();
     table.rows.retain(|row| row.label != Cell::Missing);
     let dropped = rows - table.rows.len();
-    (dropped > 0).then(|| format!("{}: {dropped} texts without a label left out", table.file.path.display()))
+    (dropped > 0).then(|| {
+        let texts = if dropped == 1 { "text" } else { "texts" };
+        format!("{}: {dropped} {texts} without a label left out", table.file.path.display())
+    })
 }
 
 /// What was found rather than named: which columns are the text and the label; and how several are joined.

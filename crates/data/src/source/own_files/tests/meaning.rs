@@ -283,7 +283,7 @@ fn folders_of_splits_and_patterns() {
     assert_eq!(loaded.train.len() + loaded.validation.len(), 30);
     let notes: Vec<String> = loaded.notes.iter().map(|note| temp.plain(note)).collect();
     assert!(notes.contains(&"imdb: extra not used, not being train, validation or test".to_owned()), "{notes:?}");
-    assert!(notes.contains(&"imdb/train: 1 texts without a label left out".to_owned()), "{notes:?}");
+    assert!(notes.contains(&"imdb/train: 1 text without a label left out".to_owned()), "{notes:?}");
     // One folder of classes is split by hash.
     let loaded = temp.load("imdb/test", &DatasetOptions::default()).expect("one table");
     assert_eq!(loaded.splits().iter().map(|(_, records)| records.len()).sum::<usize>(), 30);
