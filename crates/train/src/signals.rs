@@ -154,7 +154,11 @@ mod tests {
 
     #[test]
     fn the_first_signal_is_recorded_and_the_second_ends_the_process() {
-        for (first, second) in Signal::ALL.into_iter().flat_map(|first| Signal::ALL.map(|second| (first, second))) {
+        // Tests that nohup started hand their ignored SIGHUP on; tests/nothing_finished_is_lost.rs restores it.
+        let ignored = is_ignored(SIGHUP).unwrap();
+        let sent: Vec<Signal> =
+            Signal::ALL.into_iter().filter(|signal| !(ignored && *signal == Signal::Hangup)).collect();
+        for (first, second) in sent.iter().flat_map(|first| sent.iter().map(move |second| (*first, *second))) {
             let mut process = start();
             send(&process, first);
             process.wait_for(first.name());
