@@ -1,5 +1,6 @@
 //! Fuzz tests of every reader of this package. `test_support::fuzz` says what must hold.
 
+mod label_maps;
 mod own_files;
 mod prepared;
 mod trees;
