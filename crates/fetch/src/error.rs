@@ -27,8 +27,8 @@ pub enum FetchError {
 
     /// No answer: no network, no such host, connection refused, or a timeout.
     #[error(
-        "{host} cannot be reached: {reason} (hint: check the network and HTTPS_PROXY; for the Hugging Face Hub a \
-         mirror can be named by HF_ENDPOINT; `packaged` needs neither)"
+        "{host} cannot be reached: {reason} (hint: check the network and HTTPS_PROXY; HF_ENDPOINT names a mirror of \
+         the Hugging Face Hub; --model packaged and --dataset reviews need no Hub)"
     )]
     Unreachable { host: String, reason: String },
 
