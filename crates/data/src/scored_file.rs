@@ -53,7 +53,7 @@ pub fn tokenize_labeled_files(
     let label = label.ok_or_else(|| DataError::content(path, "has no column of labels (hint: --label-column)"))?;
     let name = |column: &usize| columns[*column].name.clone();
     let (text_names, label_name): (Vec<String>, String) = (text.iter().map(name).collect(), name(&label));
-    notes.push(format!("the text is in column {}, the label in {label_name:?}", listed_names(&text_names)));
+    notes.push(format!("the text is in {}, the label in {label_name:?}", listed_names(&text_names)));
     let files = table.files().to_vec();
     let selected: Vec<usize> = text.iter().copied().chain([label]).collect();
     let separator = request.separator;
@@ -181,9 +181,10 @@ impl LabeledRows<'_> {
     }
 }
 
-/// `"title" and "body"`.
+/// `columns "title" and "body"`.
 fn listed_names(names: &[String]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" and ")
+    let columns = if names.len() == 1 { "column" } else { "columns" };
+    format!("{columns} {}", names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" and "))
 }
 
 fn class_names<'a>(columns: &'a [Column], name: &str) -> Option<&'a [String]> {

@@ -143,7 +143,8 @@ impl PredictInput {
         let names: Vec<String> = positions.iter().map(|&position| columns[position].name.clone()).collect();
         if columns.len() > 1 {
             let listed = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" and ");
-            disk::print_message(format!("note: {name}: the text is in column {listed}"));
+            let column = if names.len() == 1 { "column" } else { "columns" };
+            disk::print_message(format!("note: {name}: the text is in {column} {listed}"));
         }
         let paths: Vec<PathBuf> = table.files().iter().map(|file| file.path.clone()).collect();
         let mut rows = table.rows(&(0..columns.len()).collect::<Vec<_>>())?;
