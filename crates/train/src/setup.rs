@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use data::DataError;
-use data::manifest::{Manifest, Prepared, newest_prepared};
+use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
@@ -151,18 +151,26 @@ pub(crate) fn total_steps(config: &TrainConfig, rows: usize) -> u64 {
 /// The requested model, or by default the model whose tokenizer the data was prepared with.
 fn find_model(requested: Option<&str>, manifest: &Manifest) -> Result<PretrainedModel> {
     let source = &manifest.model;
-    if let Some(name) = requested {
-        let found = fetch::pretrained_model(Some(name))?;
-        let is_recorded =
-            found.origin == ModelOrigin::Local && is_same_folder(Path::new(name), Path::new(&source.name));
-        return Ok(if is_recorded { PretrainedModel { name: source.name.clone(), ..found } } else { found });
-    }
-    let name = match source.origin {
-        ModelOrigin::Packaged => "packaged",
-        _ => &source.name,
+    let name = match (requested, &source.origin) {
+        (Some(name), _) => name,
+        (None, ModelOrigin::Packaged) => "packaged",
+        (None, _) => &source.name,
     };
-    let found = fetch::pretrained_model(Some(name))?;
-    Ok(PretrainedModel { note: source.note.clone().or(found.note), ..found })
+    Ok(as_recorded(fetch::pretrained_model(Some(name))?, source))
+}
+
+/// A model under the name, and with the note, that the data records for it, if it is the same one. A resumed run, which
+/// requests the model that its first process found, then writes the same as the first.
+fn as_recorded(found: PretrainedModel, source: &ModelSource) -> PretrainedModel {
+    let is_same = match found.origin {
+        _ if found.origin != source.origin => false,
+        ModelOrigin::Local => is_same_folder(&found.folder, Path::new(&source.name)),
+        _ => found.name == source.name,
+    };
+    match is_same {
+        true => PretrainedModel { name: source.name.clone(), note: source.note.clone().or(found.note), ..found },
+        false => found,
+    }
 }
 
 /// Whether a path is that of a recorded one, which may be relative to a directory that this process doesn't work in. A
@@ -234,4 +242,35 @@ fn check_memory(
     let estimate = memory_estimate::check(&plan)?;
     tracing::debug!("memory at most: {}", human_bytes(estimate.total()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_run_finds_the_name_and_the_note_that_its_first_process_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let tiny = folder.path().join("tiny");
+        std::fs::create_dir(&tiny).unwrap();
+        let source = |name: &str, origin| ModelSource { name: name.into(), origin, note: Some("a fallback".into()) };
+        let found =
+            |name: &str, origin| PretrainedModel { folder: tiny.clone(), name: name.into(), origin, note: None };
+        let named = |found, source| {
+            let found = as_recorded(found, &source);
+            (found.name, found.note)
+        };
+        let noted = |name: &str| (name.to_owned(), Some("a fallback".to_owned()));
+
+        let packaged = found("all-MiniLM", ModelOrigin::Packaged);
+        assert_eq!(named(packaged.clone(), source("all-MiniLM", ModelOrigin::Packaged)), noted("all-MiniLM"));
+        assert_eq!(named(packaged.clone(), source("another", ModelOrigin::Packaged)), ("all-MiniLM".into(), None));
+        assert_eq!(named(packaged, source("all-MiniLM", ModelOrigin::Local)), ("all-MiniLM".into(), None));
+
+        // The data records the path relative to the directory that it was prepared in, the run an absolute one.
+        let absolute = tiny.display().to_string();
+        let local = found(&absolute, ModelOrigin::Local);
+        assert_eq!(named(local.clone(), source("tiny", ModelOrigin::Local)), noted("tiny"));
+        assert_eq!(named(local, source("tiny2", ModelOrigin::Local)), (absolute, None));
+    }
 }
