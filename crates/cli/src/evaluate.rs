@@ -46,7 +46,7 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "NAME")]
     text_column: Option<String>,
     #[arg(long, value_name = "TEXT", value_parser = parse_text_separator, help =
-        "What stands between the texts of several columns; \n is a line end, \t a tab [default: a space]")]
+        "What stands between the texts of several columns; \\n is a line end, \\t a tab [default: a space]")]
     text_separator: Option<String>,
     /// Column of --file with the label [default: found by its name, as prepare does]
     #[arg(long, value_name = "NAME")]

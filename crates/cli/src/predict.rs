@@ -41,7 +41,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "NAME")]
     text_column: Option<String>,
     #[arg(long, value_name = "TEXT", value_parser = parse_text_separator, help =
-        "What stands between the texts of several columns; \n is a line end, \t a tab [default: a space]")]
+        "What stands between the texts of several columns; \\n is a line end, \\t a tab [default: a space]")]
     text_separator: Option<String>,
     #[arg(long, value_name = "FILE", conflicts_with = "json", help = format!(
         "Write every column of the input, and those of the predictions, to a file ({}); - writes to the standard output, in \
