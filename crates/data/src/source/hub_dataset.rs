@@ -11,25 +11,13 @@ use fetch::hub::Listing;
 use fetch::{FetchError, Hub, RepoRef};
 use table::FileFormat;
 
-use super::split_files::{LoadedFiles, SplitFiles, split_names};
+use super::split_files::{FLAGS, LoadedFiles, SplitFiles, split_names};
 use crate::error::DataError;
 use crate::load_options::DatasetOptions;
 use crate::loaded::{Loaded, Places};
 use crate::record::Split;
 use crate::thousands::grouped;
 
-/// The flags that data sets of the Hub take, of those that not all data sets take.
-const FLAGS: &[&str] = &[
-    "--text-column",
-    "--text-separator",
-    "--label-column",
-    "--label-map",
-    "--labels-from",
-    "--split-ratio",
-    "--seed",
-    "--stratify",
-    "--drop-empty",
-];
 /// The branch on which the Hub keeps the Parquet files.
 const BRANCH: &str = "refs/convert/parquet";
 /// The configuration without a name, unless there is only one.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use disk::{Sha256Hasher, sha256_file};
 use table::{FileFormat, READ_FLAGS, ReadOptions, Table, dataset_dict_splits, ending, expand};
 
-use super::split_files::{LoadedFiles, SplitFiles, split_names};
+use super::split_files::{FLAGS, LoadedFiles, SplitFiles, split_names};
 use super::{digests, treebank};
 use crate::audit::AUDIT;
 use crate::error::DataError;
@@ -14,23 +14,11 @@ use crate::loaded::Loaded;
 use crate::manifest::MANIFEST;
 use crate::record::Split;
 
-/// The flags that files of the user take, of those that not all data sets take, beside those of reading any file.
-const FLAGS: &[&str] = &[
-    "--text-column",
-    "--text-separator",
-    "--label-column",
-    "--label-map",
-    "--labels-from",
-    "--validation-file",
-    "--test-file",
-    "--split-ratio",
-    "--seed",
-    "--stratify",
-    "--drop-empty",
-];
+/// The flags of files of the user alone, beside those of reading any file.
+const OWN_FLAGS: &[&str] = &["--validation-file", "--test-file"];
 
 pub(super) fn takes(flag: &str) -> bool {
-    FLAGS.contains(&flag) || READ_FLAGS.contains(&flag)
+    [FLAGS, OWN_FLAGS, &READ_FLAGS].iter().any(|flags| flags.contains(&flag))
 }
 
 /// Reads the user's own file, those of a pattern, or a folder with the files of each split.

@@ -14,6 +14,19 @@ use crate::loaded::Loaded;
 use crate::record::Split;
 use crate::thousands::listed_sizes;
 
+/// The flags that files of the user and data sets of the Hub take, of those that not all data sets take.
+pub(super) const FLAGS: &[&str] = &[
+    "--text-column",
+    "--text-separator",
+    "--label-column",
+    "--label-map",
+    "--labels-from",
+    "--split-ratio",
+    "--seed",
+    "--stratify",
+    "--drop-empty",
+];
+
 /// The names under which the files of a split are found, the usual one first.
 pub(super) fn split_names(split: Split) -> &'static [&'static str] {
     match split {
