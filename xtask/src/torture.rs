@@ -17,7 +17,7 @@ pub(crate) const HELP: &str = "\
 cargo xtask torture [FLAGS]
 
 Kills training processes and studies at random instants and compares their results with those of uninterrupted ones, lets
-every file-system call of a save fail, truncates and flips every byte of a checkpoint, and feeds each parser damaged input.
+every file-system call of a save fail, cuts the power at each call that publishes something, truncates and flips every byte of a checkpoint, and feeds each parser damaged input.
 
   --kills N      how many trainings are killed, and a tenth as many studies [default: 1000]
   --mutants M    damaged inputs for each parser [default: 100000]
@@ -50,9 +50,10 @@ impl TortureFlags {
 
 /// Some tests of the workspace: their name here, what follows `cargo test`, and a part of their own names. All of the
 /// workspace, because a package tested alone has other features of its dependencies, and so a separate build.
-const STEPS: [(&str, &str, Option<&str>); 3] = [
+const STEPS: [(&str, &str, Option<&str>); 4] = [
     ("kills", "test --workspace --test end_to_end", Some("random_kills")),
     ("save path", "test --workspace --lib", Some("checkpoint::tests")),
+    ("power cuts", "test --workspace --lib", Some("power_cut")),
     ("fuzz", "test --workspace --test fuzz", None),
 ];
 

@@ -21,9 +21,12 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
-use disk::{DiskError, Lock, LockAttempt, UNFINISHED, write_atomic};
+use disk::{
+    DiskError, Lock, LockAttempt, UNFINISHED, clear_unfinished, create_folder, create_folder_all, remove_file_durably,
+    write_atomic,
+};
 
-use crate::checkpoints::{CHECKPOINTS, name_of, read_names, remove_unfinished, steps_in};
+use crate::checkpoints::{CHECKPOINTS, name_of, read_names, steps_in};
 use crate::error::{Result, RunError};
 
 /// The folder of runs without `--output`, relative to the working directory.
@@ -108,11 +111,7 @@ impl RunFolder {
     /// # Errors
     /// A folder that can't be written to.
     pub fn remove(&self, name: &str) -> Result<()> {
-        let path = self.file(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(DiskError::at("remove", path)(error).into()),
-            _ => Ok(()),
-        }
+        Ok(remove_file_durably(&self.file(name))?)
     }
 
     /// How long the run's logs are, by name.
@@ -166,16 +165,16 @@ impl RunFolder {
             }
         };
         // No other process writes here now, so unfinished files are left over from a killed one.
-        remove_unfinished(&path)?;
+        clear_unfinished(&path)?;
         Ok(Self { path, _lock: Some(Arc::new(lock)) })
     }
 
     /// A new folder: where the name is taken (two runs in one second), it gets a number.
     fn create_under(root: &Path, name: &str) -> Result<Self> {
-        fs::create_dir_all(root).map_err(DiskError::at("create the folder", root))?;
+        create_folder_all(root)?;
         let mut path = root.join(name);
         for number in 2.. {
-            match fs::create_dir(&path) {
+            match create_folder(&path) {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => path = root.join(format!("{name}-{number}")),
                 Err(error) => return Err(DiskError::at("create the folder", path)(error).into()),
@@ -185,7 +184,7 @@ impl RunFolder {
     }
 
     fn create_at(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).map_err(DiskError::at("create the folder", path))?;
+        create_folder_all(path)?;
         let names = names_in(path).map_err(DiskError::at("list the folder", path))?;
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
         if !names.is_empty() && !has(RUN_TOML) {
@@ -193,6 +192,8 @@ impl RunFolder {
         }
         let run = Self::lock(path.to_owned())?;
         let checkpoints = path.join(CHECKPOINTS);
+        // A checkpoint that was being replaced is one of the run.
+        clear_unfinished(&checkpoints)?;
         if let Some(step) = steps_in(&checkpoints)?.pop().filter(|_| !has(METRICS)) {
             return Err(RunError::HasCheckpoints { path: path.to_owned(), step });
         }
@@ -200,10 +201,8 @@ impl RunFolder {
             return Err(RunError::Finished { path: path.to_owned() });
         }
         for name in names.iter().filter(|name| is_log(name) || *name == METRICS) {
-            let stale = path.join(name);
-            fs::remove_file(&stale).map_err(DiskError::at("remove", &stale))?;
+            run.remove(name)?;
         }
-        remove_unfinished(&checkpoints)?;
         Ok(run)
     }
 }

@@ -5,7 +5,7 @@
 //! the same memory.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::thread::scope;
 
@@ -79,9 +79,15 @@ impl SaveJob<'_> {
     }
 
     fn save_into(&self, folder: &Path) -> Result<()> {
-        if !folder.is_dir() {
-            disk::create_folder(folder).map_err(DiskError::at("create the folder", folder))?;
+        match disk::create_folder(folder) {
+            // A process that was killed before it synced the name may have created it.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => disk::sync_folder(self.run),
+            created => created,
         }
+        .map_err(|error| {
+            let error = DiskError::at("create the folder", folder)(error);
+            free_space::explain(error, folder, self.tensors.bytes())
+        })?;
         free_space::check(folder, self.tensors.bytes())?;
         let target = folder.join(name_of(self.state.step));
         self.write(folder, &target)?;
@@ -98,28 +104,26 @@ impl SaveJob<'_> {
 
     fn write(&self, folder: &Path, target: &Path) -> Result<()> {
         let unfinished = folder.join(format!("{UNFINISHED}{}", name_of(self.state.step)));
+        if unfinished.exists() {
+            disk::clear_unfinished(folder)?;
+        }
         let written = self.fill(&unfinished).and_then(|()| {
             // A checkpoint of the same step exists if the run was stopped before an evaluation, if the checkpoint is
             // damaged, or if the run was resumed from an earlier one.
             if target.exists() {
-                disk::exchange(&unfinished, target)?;
-                disk::sync_folder(folder)?;
-                return disk::remove_folder(&unfinished);
+                return disk::replace_folder(&unfinished, target);
             }
             disk::rename(&unfinished, target)?;
             disk::sync_folder(folder)
         });
         written.map_err(|error| {
             // An incomplete checkpoint is useless, and its space may be needed.
-            let _ = fs::remove_dir_all(&unfinished);
+            let _ = disk::clear_unfinished(folder);
             free_space::explain(DiskError::at("write", target)(error), folder, self.tensors.bytes())
         })
     }
 
     fn fill(&self, folder: &Path) -> io::Result<()> {
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
         disk::create_folder(folder)?;
         let Tensors { weights, optimizer } = &self.tensors;
         let state = serde_json::to_vec_pretty(&self.state)?;
