@@ -30,6 +30,10 @@ mod resume_is_exact;
 #[cfg(unix)]
 mod random_kills;
 
+/// What computes on other devices runs whole on the CPU, and gives the same.
+#[cfg(unix)]
+mod other_devices;
+
 /// A finished run is never trained over, and a closed terminal, a closed pipe or a full output costs no work.
 #[cfg(unix)]
 mod nothing_finished_is_lost;

@@ -7,7 +7,7 @@ use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
-use model::{Config, LoadOptions, LoadReport, SequenceClassifier, device_name};
+use model::{Backend, Config, LoadOptions, LoadReport, SequenceClassifier, check_dropout, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 use tokenize::Casing;
@@ -28,6 +28,7 @@ pub(crate) struct Setup {
     pub(crate) model_config: Config,
     pub(crate) precision: model::Precision,
     pub(crate) device: Device,
+    pub(crate) backend: Backend,
 }
 
 impl Setup {
@@ -70,7 +71,11 @@ impl Setup {
         if device == Device::Cpu {
             check_memory(config, &model_config, precision, (&train, validation.as_ref()))?;
         }
-        Ok(Self { prepared, train, validation, pretrained, model_config, device, precision })
+        let backend = Backend::on(device)?;
+        if backend == Backend::Libtorch && has_dropout(&model_config) {
+            check_dropout(device)?;
+        }
+        Ok(Self { prepared, train, validation, pretrained, model_config, device, backend, precision })
     }
 
     /// The pretrained model with the run's labels, dropout and frozen parts, and a report of what was loaded from its
@@ -87,6 +92,11 @@ impl Setup {
         let (mut model, report) = SequenceClassifier::load(&self.pretrained.folder, model_config, &options)?;
         model.parameters_mut().freeze(|role| config.regularization.freezes(role));
         Ok((model, report))
+    }
+
+    /// What the run's metrics record about its inputs and how it is computed, besides the notes of the data.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        self.pretrained.note.clone().into_iter().chain(self.backend.note(self.device))
     }
 
     /// The files that make the run's folder a Hugging Face model folder, besides the weights.
@@ -119,6 +129,7 @@ impl Setup {
             device: device_name(self.device),
             precision: self.precision.to_string(),
             threads: tch::get_num_threads(),
+            backend: Some(self.backend.name().to_owned()),
         })
     }
 
@@ -228,6 +239,10 @@ fn override_dropout(model: &mut Config, requested: &RegularizationOptions) {
     model.hidden_dropout_prob = requested.hidden_dropout.unwrap_or(model.hidden_dropout_prob);
     model.attention_probs_dropout_prob = requested.attention_dropout.unwrap_or(model.attention_probs_dropout_prob);
     model.classifier_dropout = requested.classifier_dropout.or(model.classifier_dropout);
+}
+
+fn has_dropout(model: &Config) -> bool {
+    [model.hidden_dropout_prob, model.attention_probs_dropout_prob, model.classifier_dropout_prob()] != [0.0; 3]
 }
 
 /// Refuses a run that needs more memory than this machine has, before any weights are loaded.

@@ -80,6 +80,10 @@ pub(crate) struct Identity {
     pub precision: String,
     /// CPU threads of libtorch, which determine the order of summation.
     pub threads: i32,
+    /// `kernels` or `libtorch`: what computed on the device. Their results differ in the last bits. `None` in checkpoints of
+    /// earlier versions, which had no choice.
+    #[serde(default)]
+    pub backend: Option<String>,
 }
 
 impl TrainerState {
@@ -95,11 +99,15 @@ impl TrainerState {
         if format != FORMAT {
             return Err(format!("has format {format}, and this program reads {FORMAT}"));
         }
-        let state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let mut state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if state.micro_batch_parts == 0 {
             return Err("has micro_batch_parts 0, and 1 is the least".to_owned());
         }
         state.given().map_err(|error| error.to_string())?;
+        // On other devices earlier versions drew other dropout masks, so there nothing is filled in.
+        if state.identity.backend.is_none() && state.identity.device == "cpu" {
+            state.identity.backend = Some("kernels".to_owned());
+        }
         Ok(state)
     }
 
@@ -121,7 +129,7 @@ impl TrainerState {
     }
 }
 
-const IDENTITY_NAMES: [(&str, &str); 9] = [
+const IDENTITY_NAMES: [(&str, &str); 10] = [
     ("train_sha256", "the training split's sha256"),
     ("validation_sha256", "the validation split's sha256"),
     ("label_names", "the list of labels"),
@@ -131,6 +139,7 @@ const IDENTITY_NAMES: [(&str, &str); 9] = [
     ("device", "the device"),
     ("precision", "the precision"),
     ("threads", "the number of threads"),
+    ("backend", "the backend (libtorch with VERDICT_KERNELS=off, else kernels)"),
 ];
 
 /// The options that differ between two saved configurations and must not change on resume, one line each.
