@@ -7,7 +7,7 @@ use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
-use model::{Config, LoadOptions, LoadReport, SequenceClassifier, device_name};
+use model::{Config, GpuModel, LoadOptions, LoadReport, SequenceClassifier, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 use tokenize::Casing;
@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) model_config: Config,
     pub(crate) precision: model::Precision,
     pub(crate) device: Device,
+    /// What the user should know about device and precision: what was chosen for a reason that is not the user's.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Setup {
@@ -67,10 +69,9 @@ impl Setup {
         model_config.set_labels(&manifest.label_names);
         override_dropout(&mut model_config, &config.regularization);
         let precision = config.precision.on(device);
-        if device == Device::Cpu {
-            check_memory(config, &model_config, precision, (&train, validation.as_ref()))?;
-        }
-        Ok(Self { prepared, train, validation, pretrained, model_config, device, precision })
+        check_memory(config, &model_config, (device, precision), (&train, validation.as_ref()))?;
+        let notes = config.device.note(device).into_iter().chain(config.precision.note(device)).collect();
+        Ok(Self { prepared, train, validation, pretrained, model_config, device, precision, notes })
     }
 
     /// The pretrained model with the run's labels, dropout and frozen parts, and a report of what was loaded from its
@@ -117,6 +118,7 @@ impl Setup {
             base_config_sha256: sha256_file(&base_config)?,
             base_weights_sha256: String::new(),
             device: device_name(self.device),
+            gpu: GpuModel::of(self.device).map(|gpu| gpu.to_string()),
             precision: self.precision.to_string(),
             threads: tch::get_num_threads(),
         })
@@ -230,17 +232,21 @@ fn override_dropout(model: &mut Config, requested: &RegularizationOptions) {
     model.classifier_dropout = requested.classifier_dropout.or(model.classifier_dropout);
 }
 
-/// Refuses a run that needs more memory than this machine has, before any weights are loaded.
+/// Estimates the memory of a run before any weights are loaded, and refuses one on the CPU that needs more than this
+/// machine has. On other devices a batch that does not fit is halved in training.
 fn check_memory(
     config: &TrainConfig,
     model: &Config,
-    precision: model::Precision,
+    (device, precision): (Device, model::Precision),
     (train, validation): (&Examples, Option<&Examples>),
 ) -> Result<()> {
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
     let plan = memory_estimate::MemoryPlan { config, model, precision, train: &train, validation: &validation };
-    let estimate = memory_estimate::check(&plan)?;
-    tracing::debug!("memory at most: {}", human_bytes(estimate.total()));
+    let estimate = match device {
+        Device::Cpu => memory_estimate::check(&plan)?,
+        _ => memory_estimate::MemoryEstimate::of(&plan, 0),
+    };
+    tracing::debug!("memory at most: {} ({} bytes)", human_bytes(estimate.total()), estimate.total());
     Ok(())
 }
 

@@ -266,7 +266,7 @@ impl<'a> Trainer<'a> {
             dataset: manifest.dataset.clone(),
             source: manifest.source.clone(),
             model: pretrained.name.clone(),
-            notes: manifest.notes.iter().chain(&pretrained.note).chain(warnings).cloned().collect(),
+            notes: [&manifest.notes[..], pretrained.note.as_slice(), &self.setup.notes, warnings].concat(),
             best: end.best.clone(),
             validation: self.best.as_ref().map(validation).transpose()?,
         })
