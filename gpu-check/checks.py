@@ -61,6 +61,8 @@ class Checks:
         expected = "cuda:0" if self.on_gpu else "cpu"
         if self.described["device"] != expected:
             raise AssertionError(f"expected {expected}, found {self.described['device']}")
+        if self.described["backend"] != "libtorch":
+            raise AssertionError("the program computes with its CPU kernels")
         if self.on_gpu and not self.described["gpu"]:
             raise AssertionError("the driver did not say the GPU's name and compute capability")
         return []
@@ -232,7 +234,8 @@ class Checks:
         with small:
             self.training("memory-context", "--max-steps", 2, shape="tiny")
         with large:
-            output.append(self.training("memory", *flags, log="warn,train=debug"))
+            # On a CPU by the kernels, which the estimate is of.
+            output.append(self.training("memory", *flags, log="warn,train=debug", kernels=not self.on_gpu))
         found = re.search(r"memory at most: .*\((\d+) bytes\)", output[0])
         if not found:
             raise AssertionError("the training did not say its estimate")
@@ -243,9 +246,10 @@ class Checks:
                     for name, value in metrics.items() if name.startswith("peak_") and value]
         if self.on_gpu:
             # The device's memory in use, less that of a training with hardly any weights: CUDA's context and libraries.
+            # Recorded without a limit: the estimate is of the CPU kernels, and is not used to refuse a training here.
             self.peak = large.peak / 1e6
             figures.append(Figure("context of CUDA", small.peak / 1e6, unit="MB"))
-            figures.append(Figure("peak over estimate", (large.peak - small.peak) / 1e6 / estimate, 1.05))
+            figures.append(Figure("peak over estimate", (large.peak - small.peak) / 1e6 / estimate))
         else:
             figures.append(Figure("peak over estimate", metrics["peak_memory_bytes"] / 1e6 / estimate, 1.05))
         return figures

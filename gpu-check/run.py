@@ -178,6 +178,8 @@ def number(value):
 
 def readable(report):
     described = report["described"] or {}
+    cuda = described.get("cuda")
+    cuda = f"{cuda // 1000}.{cuda % 1000 // 10}" if cuda else "none"
     played = "" if report["device"] == "cuda" else (
         "\nPlayed on a CPU, through the operations that other devices use. This shows that the checks work, and proves nothing of "
         "a GPU.\n"
@@ -192,7 +194,7 @@ def readable(report):
         f"| device | {described.get('gpu') or described.get('device') or 'not found'} |",
         f"| GPUs | {report['gpus'] or 'none that nvidia-smi shows'} |",
         f"| driver | {report['driver'] or 'none'} |",
-        f"| PyTorch, CUDA | {report['pytorch'] or 'not importable'}, {described.get('cuda') or 'none'} |",
+        f"| PyTorch, CUDA | {report['pytorch'] or 'not importable'}, {cuda} |",
         f"| model of parity, memory, speed | {report['model']} |",
         f"| processor | {report['processor']} |",
         f"| system | {report['system']} |",

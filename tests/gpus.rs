@@ -84,10 +84,6 @@ fn result(report: &Value, name: &str) -> String {
 
 #[test]
 fn the_check_of_a_gpu_passes_where_it_is_played_on_the_cpu() {
-    if cfg!(not(target_os = "linux")) {
-        skipped("the check of a GPU is for Linux");
-        return;
-    }
     let sandbox = Sandbox::new();
     let run = pack(&sandbox);
     let (code, report, shown) = check(&sandbox, &run, &[]);
@@ -108,10 +104,6 @@ fn the_check_of_a_gpu_passes_where_it_is_played_on_the_cpu() {
 
 #[test]
 fn a_check_that_fails_is_reported_and_stops_no_other() {
-    if cfg!(not(target_os = "linux")) {
-        skipped("the check of a GPU is for Linux");
-        return;
-    }
     let sandbox = Sandbox::new();
     let run = pack(&sandbox);
     let fixture = "packed/gpu-check/fixtures/training.json";

@@ -30,6 +30,10 @@ mod resume_is_exact;
 #[cfg(unix)]
 mod random_kills;
 
+/// What computes on other devices runs whole on the CPU, and gives the same.
+#[cfg(unix)]
+mod other_devices;
+
 /// A finished run is never trained over, and a closed terminal, a closed pipe or a full output costs no work.
 #[cfg(unix)]
 mod nothing_finished_is_lost;
@@ -49,6 +53,7 @@ mod bad_input_is_refused;
 mod error_messages;
 
 /// A GPU that is not used is named, and the check of a GPU elsewhere works and reports what fails.
+#[cfg(target_os = "linux")]
 mod gpus;
 
 /// What a hint in an error message names exists and helps.

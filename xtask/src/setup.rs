@@ -31,9 +31,12 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<ExitCode> {
 
 /// Says that a GPU is present, where the build for CPUs was not asked for. `verdict doctor` says more.
 pub(crate) fn note_unused_gpu(found: &Libtorch, request: Option<Variant>) {
-    let has_gpu = || Path::new("/proc/driver/nvidia/version").exists() || command::output_of("nvidia-smi", &["-L"]).is_some();
+    let has_gpu =
+        || Path::new("/proc/driver/nvidia/version").exists() || command::output_of("nvidia-smi", &["-L"]).is_some();
     if found.variant == Variant::Cpu && request.is_none() && has_gpu() {
-        eprintln!("note: this machine has an NVIDIA GPU that is not used (hint: `cargo xtask setup --cuda` sets up libtorch for it)");
+        eprintln!(
+            "note: this machine has an NVIDIA GPU that is not used (hint: `cargo xtask setup --cuda` sets up libtorch for it)"
+        );
     }
 }
 

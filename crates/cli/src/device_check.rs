@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use model::{
-    Config, DeviceChoice, DropoutStream, GpuModel, Gradients, Inputs, LoadOptions, Precision, PrecisionChoice,
+    Backend, Config, DeviceChoice, DropoutStream, GpuModel, Gradients, Inputs, LoadOptions, Precision, PrecisionChoice,
     SequenceClassifier, device_name, write_tensors,
 };
 use serde::Deserialize;
@@ -70,10 +70,11 @@ pub(crate) fn run(check: &DeviceCheck) -> Result<()> {
 fn describe(choice: DeviceChoice) -> Result<()> {
     let device = choice.device()?;
     let gpu = GpuModel::of(device).map(|gpu| gpu.to_string());
-    let cuda = tch::utils::has_cuda().then(tch::utils::version_cudart);
+    let cuda = (tch::utils::has_cuda() || tch::utils::has_cudart()).then(tch::utils::version_cudart);
     let description = json!({
         "device": device_name(device),
         "gpu": gpu,
+        "backend": Backend::on(device)?.name(),
         "cuda": cuda,
         "precision": Precision::auto(device).to_string(),
         "threads": tch::get_num_threads(),
@@ -109,9 +110,9 @@ fn pass(args: &PassArgs) -> Result<()> {
     let (model, _) = SequenceClassifier::load(&args.model, config, &options)?;
     let inputs = Inputs::new(&sentences.concat(), &cu_seqlens, device);
     let loss = Loss::new(None, 0.0);
-    // The same masks in every pass.
-    let dropout = DropoutStream::new(1, 0, 0);
-    let (logits, tape) = model.forward_train(&inputs, &dropout);
+    // A stream draws its masks in order, so that a new one has the same masks in every pass.
+    let forward = || model.forward_train(&inputs, &DropoutStream::new(1, 0, 0));
+    let (logits, tape) = forward();
     let (value, dlogits) = loss.forward_backward(&logits, &labels, loss.total_weight(&labels));
     let gradients = dense(&model, &model.backward(tape, &dlogits));
 
@@ -119,7 +120,7 @@ fn pass(args: &PassArgs) -> Result<()> {
     if let Some(distance) = args.along_gradient {
         for (name, distance) in [("loss.along", distance), ("loss.against", -distance)] {
             move_along(&model, &gradients, distance)?;
-            let (logits, _) = model.forward_train(&inputs, &dropout);
+            let (logits, _) = forward();
             results.push((name.to_owned(), loss.forward_backward(&logits, &labels, loss.total_weight(&labels)).0));
             move_along(&model, &gradients, -distance)?;
         }

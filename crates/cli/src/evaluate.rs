@@ -109,6 +109,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     disk::print_message(format!("evaluating {path} on {split} ({} rows of {})", scored.examples.len(), scored.data));
     let evaluation = evaluate(predictor.model(), &scored.examples, split, labels, usize::from(args.batch_size))?;
     let mut notes = scored.notes.clone();
+    notes.extend(predictor.model().parameters().backend().note(device));
     let warning = implausible_scores(&ScoredSplit {
         confusion: &evaluation.confusion,
         loss: evaluation.loss,

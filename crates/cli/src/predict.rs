@@ -93,6 +93,9 @@ fn label(args: &PredictArgs) -> Result<()> {
     let input = open_input(args, &run)?;
     let device = chosen_device(args.device)?;
     let predictor = Predictor::open(&run, device, args.precision.on(device))?;
+    if let Some(note) = predictor.model().parameters().backend().note(device) {
+        disk::print_message(format!("note: {note}"));
+    }
     let mut output = match &args.output {
         Some(path) => PredictionOutput::table(path, &input, predictor.label_names())?,
         None if args.json => PredictionOutput::json(),

@@ -63,7 +63,11 @@ impl CudaFindings {
         }
         let mut hints = self.hints();
         hints.push("--device cpu trains without the GPU and without this note".to_owned());
-        Some(format!("this machine has an NVIDIA GPU that is not used: {} (hint: {})", self.description(), hints.join("; ")))
+        Some(format!(
+            "this machine has an NVIDIA GPU that is not used: {} (hint: {})",
+            self.description(),
+            hints.join("; ")
+        ))
     }
 
     /// Whether `CUDA_VISIBLE_DEVICES` hides every GPU. CUDA ignores everything after the first invalid entry.

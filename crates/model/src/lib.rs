@@ -24,6 +24,7 @@
 
 mod allocator;
 mod architecture;
+mod backend;
 mod builder;
 mod classifier;
 mod config;
@@ -33,6 +34,7 @@ mod device;
 mod dropout;
 mod error;
 mod footprint;
+mod generator;
 mod gpu;
 mod head;
 mod initializer;
@@ -53,12 +55,13 @@ mod test_tensors;
 mod weights;
 
 pub use allocator::untouched_zeros;
+pub use backend::Backend;
 pub use builder::{ParameterSpec, Role};
 pub use classifier::{SequenceClassifier, Tape};
 pub use config::{Activation, Architecture, CONFIG_JSON, Config};
 pub use cuda_findings::CudaFindings;
 pub use device::{DeviceChoice, device_name};
-pub use dropout::DropoutStream;
+pub use dropout::{DropoutStream, check_dropout};
 pub use error::ModelError;
 pub use footprint::{BatchShape, PassSize};
 pub use gpu::GpuModel;

@@ -55,9 +55,9 @@ impl PrecisionChoice {
         };
         match self {
             Self::Auto => Some(format!("computing in fp32: {reason}")),
-            Self::Bf16 => Some(format!(
-                "bf16 may be several times slower than fp32: {reason} (hint: --precision fp32, or auto)"
-            )),
+            Self::Bf16 => {
+                Some(format!("bf16 may be several times slower than fp32: {reason} (hint: --precision fp32, or auto)"))
+            }
             Self::Fp32 => None,
         }
     }

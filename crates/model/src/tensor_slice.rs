@@ -145,11 +145,6 @@ pub(crate) fn empty<T: TensorElement>(shape: &[i64]) -> Tensor {
     Tensor::empty(shape, (T::KIND, Device::Cpu))
 }
 
-/// Whether the kernels support the tensor's device.
-pub(crate) fn is_cpu(tensor: &Tensor) -> bool {
-    tensor.device() == Device::Cpu
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,8 +9,8 @@
 //! Each optimizer is one file, which defines an `OptimizerSpec` (`spec.rs`) with its help text, its options and their
 //! defaults, its state and its step, and contains its tests. It is registered by a line in `OPTIMIZERS` below.
 //!
-//! On a CPU, Adam and AdamW update the weights in one fused pass over memory (`adam.rs`). Everything else uses libtorch
-//! operations.
+//! With the CPU kernels, Adam and AdamW update the weights in one fused pass over memory (`adam.rs`). Everything else uses
+//! libtorch operations.
 //!
 //! Invariant: the complete state of an optimizer is its step count and the tensors of [`Optimizer::state`]. A run that
 //! restores both continues with identical results.
@@ -27,7 +27,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use model::{Gradient, Gradients, ModelError, Parameter, Parameters, Role};
+use model::{Backend, Gradient, Gradients, ModelError, Parameter, Parameters, Role};
 use tch::Tensor;
 
 use spec::OptimizerSpec;
@@ -83,6 +83,7 @@ struct Update<'a> {
     learning_rate: f64,
     /// The factor to apply to the gradient.
     gradient_scale: f64,
+    backend: Backend,
 }
 
 impl Update<'_> {
@@ -128,6 +129,7 @@ struct ParameterState {
 #[derive(Debug)]
 pub struct Optimizer {
     settings: OptimizerSettings,
+    backend: Backend,
     steps: u64,
     states: Vec<ParameterState>,
 }
@@ -136,10 +138,10 @@ impl Optimizer {
     /// An optimizer at step 0, with zero state for every trainable parameter.
     pub fn new(parameters: &Parameters, settings: &OptimizerSettings) -> Result<Self> {
         let weights: Vec<_> = parameters.iter().map(|parameter| (parameter.into(), parameter.trainable())).collect();
-        Self::with_weights(&weights, settings)
+        Self::with_weights(&weights, settings, parameters.backend())
     }
 
-    fn with_weights(weights: &[(Weight, bool)], settings: &OptimizerSettings) -> Result<Self> {
+    fn with_weights(weights: &[(Weight, bool)], settings: &OptimizerSettings, backend: Backend) -> Result<Self> {
         let roles: Vec<Role> = weights.iter().map(|(weight, _)| weight.role).collect();
         let multipliers = layer_decay::lr_multipliers(&roles, settings.layer_decay);
         let mut states = Vec::with_capacity(weights.len());
@@ -157,7 +159,7 @@ impl Optimizer {
                 seen_rows: adam::SeenRows::new(&shape),
             });
         }
-        Ok(Self { settings: *settings, steps: 0, states })
+        Ok(Self { settings: *settings, backend, steps: 0, states })
     }
 
     /// Updates every parameter that has a gradient. The gradients must be finite (see [`clip::global_norm`]).
@@ -182,11 +184,13 @@ impl Optimizer {
         gradients: &'a [Option<Gradient>],
         scale: &StepScale,
     ) -> Vec<Update<'a>> {
+        let backend = self.backend;
         let parameters = self.states.iter_mut().zip(weights).zip(gradients);
         let updates = parameters.filter_map(|((state, weight), gradient)| {
             let learning_rate = scale.learning_rate * state.lr_multiplier;
             let gradient = gradient.as_ref()?;
-            Some(Update { weight: *weight, gradient, state, learning_rate, gradient_scale: scale.gradient_scale })
+            let gradient_scale = scale.gradient_scale;
+            Some(Update { weight: *weight, gradient, state, learning_rate, gradient_scale, backend })
         });
         updates.collect()
     }

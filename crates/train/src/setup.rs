@@ -7,7 +7,7 @@ use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
-use model::{Config, GpuModel, LoadOptions, LoadReport, SequenceClassifier, device_name};
+use model::{Backend, Config, GpuModel, LoadOptions, LoadReport, SequenceClassifier, check_dropout, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 use tokenize::Casing;
@@ -28,8 +28,9 @@ pub(crate) struct Setup {
     pub(crate) model_config: Config,
     pub(crate) precision: model::Precision,
     pub(crate) device: Device,
-    /// What the user should know about device and precision: what was chosen for a reason that is not the user's.
-    pub(crate) notes: Vec<String>,
+    pub(crate) backend: Backend,
+    /// Notes about device and precision that were chosen for a reason that is not the user's.
+    pub(crate) choice_notes: Vec<String>,
 }
 
 impl Setup {
@@ -70,8 +71,12 @@ impl Setup {
         override_dropout(&mut model_config, &config.regularization);
         let precision = config.precision.on(device);
         check_memory(config, &model_config, (device, precision), (&train, validation.as_ref()))?;
-        let notes = config.device.note(device).into_iter().chain(config.precision.note(device)).collect();
-        Ok(Self { prepared, train, validation, pretrained, model_config, device, precision, notes })
+        let backend = Backend::on(device)?;
+        if backend == Backend::Libtorch && has_dropout(&model_config) {
+            check_dropout(device)?;
+        }
+        let choice_notes = config.device.note(device).into_iter().chain(config.precision.note(device)).collect();
+        Ok(Self { prepared, train, validation, pretrained, model_config, device, backend, precision, choice_notes })
     }
 
     /// The pretrained model with the run's labels, dropout and frozen parts, and a report of what was loaded from its
@@ -88,6 +93,12 @@ impl Setup {
         let (mut model, report) = SequenceClassifier::load(&self.pretrained.folder, model_config, &options)?;
         model.parameters_mut().freeze(|role| config.regularization.freezes(role));
         Ok((model, report))
+    }
+
+    /// What the run's metrics record about its inputs and how it is computed, besides the notes of the data.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        let of_inputs = self.pretrained.note.clone().into_iter();
+        of_inputs.chain(self.backend.note(self.device)).chain(self.choice_notes.iter().cloned())
     }
 
     /// The files that make the run's folder a Hugging Face model folder, besides the weights.
@@ -121,6 +132,7 @@ impl Setup {
             gpu: GpuModel::of(self.device).map(|gpu| gpu.to_string()),
             precision: self.precision.to_string(),
             threads: tch::get_num_threads(),
+            backend: Some(self.backend.name().to_owned()),
         })
     }
 
@@ -230,6 +242,10 @@ fn override_dropout(model: &mut Config, requested: &RegularizationOptions) {
     model.hidden_dropout_prob = requested.hidden_dropout.unwrap_or(model.hidden_dropout_prob);
     model.attention_probs_dropout_prob = requested.attention_dropout.unwrap_or(model.attention_probs_dropout_prob);
     model.classifier_dropout = requested.classifier_dropout.or(model.classifier_dropout);
+}
+
+fn has_dropout(model: &Config) -> bool {
+    [model.hidden_dropout_prob, model.attention_probs_dropout_prob, model.classifier_dropout_prob()] != [0.0; 3]
 }
 
 /// Estimates the memory of a run before any weights are loaded, and refuses one on the CPU that needs more than this

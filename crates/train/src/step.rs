@@ -77,7 +77,7 @@ impl TrainStep {
             }
             self.halve_micro_batches(done + 1)?;
         };
-        let gradient_norm = timed(Phase::Optimizer, || clip::global_norm(&gradients))?;
+        let gradient_norm = timed(Phase::Optimizer, || clip::global_norm(&gradients, self.parameters().backend()))?;
         if !(loss.is_finite() && gradient_norm.is_finite()) {
             return Ok(StepOutcome::NotFinite { loss, gradient_norm });
         }

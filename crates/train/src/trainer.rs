@@ -266,7 +266,7 @@ impl<'a> Trainer<'a> {
             dataset: manifest.dataset.clone(),
             source: manifest.source.clone(),
             model: pretrained.name.clone(),
-            notes: [&manifest.notes[..], pretrained.note.as_slice(), &self.setup.notes, warnings].concat(),
+            notes: manifest.notes.iter().cloned().chain(self.setup.notes()).chain(warnings.iter().cloned()).collect(),
             best: end.best.clone(),
             validation: self.best.as_ref().map(validation).transpose()?,
         })

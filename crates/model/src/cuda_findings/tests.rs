@@ -50,10 +50,7 @@ fn only_the_build_is_wrong() {
     let driver = Some("580.95.05".into());
     let text = CudaFindings { driver, cuda: None, libtorch: None, ..everything() }.to_string();
     assert!(text.contains("and libtorch is a CPU-only build"), "{text}");
-    assert!(
-        text.contains("(hint: `cargo xtask setup --cuda` installs a libtorch with CUDA; --device cpu"),
-        "{text}"
-    );
+    assert!(text.contains("(hint: `cargo xtask setup --cuda` installs a libtorch with CUDA; --device cpu"), "{text}");
 }
 
 #[test]
@@ -108,14 +105,12 @@ fn device_files_are_those_of_cards_only() {
 
 #[test]
 fn libtorch_version_is_read_from_either_file() {
-    let maps =
-        "7f0 r-xp 00000000 fd:00 1  /usr/lib/libc.so.6\n7f1 r-xp 0 fd:00 2  /a b/libtorch/lib/libtorch_cpu.so\n";
+    let maps = "7f0 r-xp 00000000 fd:00 1  /usr/lib/libc.so.6\n7f1 r-xp 0 fd:00 2  /a b/libtorch/lib/libtorch_cpu.so\n";
     assert_eq!(libtorch_folder(maps), Some("/a b/libtorch".into()));
     assert_eq!(libtorch_folder("7f0 rw-p 00000000 00:00 0\n"), None);
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(version_in_folder(folder.path()), None);
-    fs::write(folder.path().join("version.py"), "from typing import Optional\n__version__ = '2.11.0+cu128'\n")
-        .unwrap();
+    fs::write(folder.path().join("version.py"), "from typing import Optional\n__version__ = '2.11.0+cu128'\n").unwrap();
     assert_eq!(version_in_folder(folder.path()).as_deref(), Some("2.11.0+cu128"));
     fs::write(folder.path().join("build-version"), "2.11.0\n").unwrap();
     assert_eq!(version_in_folder(folder.path()).as_deref(), Some("2.11.0"));
@@ -177,7 +172,10 @@ fn a_gpu_that_the_build_can_not_use_is_named_with_the_command() {
         )
     );
     let text = unused(gpu.path(), "2.11.0+cu130", Some(13000)).unwrap();
-    assert!(text.contains("is a build for CUDA 13.0 that finds no usable GPU (hint: see whether `nvidia-smi`"), "{text}");
+    assert!(
+        text.contains("is a build for CUDA 13.0 that finds no usable GPU (hint: see whether `nvidia-smi`"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -83,6 +83,10 @@ pub(crate) struct Identity {
     pub precision: String,
     /// CPU threads of libtorch, which determine the order of summation on the CPU.
     pub threads: i32,
+    /// `kernels` or `libtorch`: what computed on the device. Their results differ in the last bits. `None` in checkpoints of
+    /// earlier versions, which had no choice.
+    #[serde(default)]
+    pub backend: Option<String>,
 }
 
 impl TrainerState {
@@ -98,11 +102,15 @@ impl TrainerState {
         if format != FORMAT {
             return Err(format!("has format {format}, and this program reads {FORMAT}"));
         }
-        let state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let mut state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if state.micro_batch_parts == 0 {
             return Err("has micro_batch_parts 0, and 1 is the least".to_owned());
         }
         state.given().map_err(|error| error.to_string())?;
+        // On other devices earlier versions drew other dropout masks, so there nothing is filled in.
+        if state.identity.backend.is_none() && state.identity.device == "cpu" {
+            state.identity.backend = Some("kernels".to_owned());
+        }
         Ok(state)
     }
 
@@ -121,7 +129,7 @@ impl TrainerState {
         let (then, now) = (serde_json::to_value(&self.identity)?, serde_json::to_value(identity)?);
         let names = IDENTITY_NAMES.iter().filter(|(field, _)| match *field {
             "threads" => self.identity.device == "cpu" && identity.device == "cpu",
-            "gpu" => self.identity.device == identity.device,
+            "gpu" | "backend" => self.identity.device == identity.device,
             _ => true,
         });
         lines.extend(names.filter_map(|(field, name)| difference(name, &then[*field], &now[*field])));
@@ -129,9 +137,9 @@ impl TrainerState {
     }
 }
 
-/// The fields of [`Identity`]. The host's threads matter only where both devices are the CPU, and the GPU's model only
-/// where both are the same device.
-const IDENTITY_NAMES: [(&str, &str); 10] = [
+/// The fields of [`Identity`]. The host's threads matter only where both devices are the CPU; the GPU's model and the
+/// backend follow from the device where it is another one.
+const IDENTITY_NAMES: [(&str, &str); 11] = [
     ("train_sha256", "the training split's sha256"),
     ("validation_sha256", "the validation split's sha256"),
     ("label_names", "the list of labels"),
@@ -142,6 +150,7 @@ const IDENTITY_NAMES: [(&str, &str); 10] = [
     ("gpu", "the GPU's model"),
     ("precision", "the precision"),
     ("threads", "the number of threads"),
+    ("backend", "the backend (libtorch with VERDICT_KERNELS=off, else kernels)"),
 ];
 
 /// The options that differ between two saved configurations and must not change on resume, one line each.

@@ -56,6 +56,7 @@ fn state(step: u64, best: u64) -> TrainerState {
             gpu: None,
             precision: "fp32".to_owned(),
             threads: 2,
+            backend: Some("kernels".to_owned()),
         },
     }
 }
@@ -286,14 +287,16 @@ fn only_differences_that_affect_the_result_are_reported() {
         checkpoint: CheckpointOptions { save_total: 5, ..Default::default() },
         ..TrainConfig::default()
     };
-    let identity = Identity { threads: 1, train_sha256: "ee".to_owned(), ..state.identity.clone() };
+    let (train_sha256, backend) = ("ee".to_owned(), Some("libtorch".to_owned()));
+    let identity = Identity { threads: 1, train_sha256, backend, ..state.identity.clone() };
     assert_eq!(state.differences(&TrainConfig::default(), &state.identity).unwrap(), Vec::<String>::new());
     assert_eq!(
         state.differences(&config, &identity).unwrap(),
         [
             "learning_rate was 0.00002, and is 0.00003",
             "the training split's sha256 was \"aa\", and is \"ee\"",
-            "the number of threads was 2, and is 1"
+            "the number of threads was 2, and is 1",
+            "the backend (libtorch with VERDICT_KERNELS=off, else kernels) was \"kernels\", and is \"libtorch\""
         ]
     );
 }
@@ -323,6 +326,18 @@ fn a_gpu_is_compared_by_its_model_and_not_by_the_threads_of_its_host() {
     let text = |state: &TrainerState| serde_json::to_string(state).unwrap();
     assert!(!text(&on("cpu", None, 2)).contains("gpu"));
     assert_eq!(TrainerState::parse(text(&then).as_bytes()).unwrap().identity, then.identity);
+}
+
+#[test]
+fn a_checkpoint_without_a_backend_is_of_the_kernels_on_a_cpu_and_of_an_unknown_one_elsewhere() {
+    let backend_on = |device: &str| {
+        let mut saved = serde_json::to_value(state(8, 8)).unwrap();
+        saved["identity"]["device"] = device.into();
+        saved["identity"].as_object_mut().unwrap().remove("backend").unwrap();
+        TrainerState::parse(saved.to_string().as_bytes()).unwrap().identity.backend
+    };
+    assert_eq!(backend_on("cpu").as_deref(), Some("kernels"));
+    assert_eq!(backend_on("cuda:0"), None);
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! w = w - learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 //! ```
 //!
-//! On a CPU, a step is limited by memory bandwidth. It therefore scales the bf16 or fp32 gradient, updates averages and
+//! On a CPU, a step is limited by memory bandwidth. The kernel therefore scales the bf16 or fp32 gradient, updates averages and
 //! weights, and writes the bf16 compute weights in a single vectorized pass on all threads. Row gradients of an
 //! embedding table aren't converted to dense ones. The averages of rows that have not had a gradient yet are zero and
 //! aren't read; only weight decay changes these rows. The result is bit for bit that of the dense gradient.
@@ -16,7 +16,7 @@
 use kernels::isa::Isa;
 use kernels::parallel;
 use model::tensor_slice::{checked_slice, checked_slice_mut};
-use model::{Gradient, ModelError};
+use model::{Backend, Gradient, ModelError};
 use tch::{Device, Kind, Tensor};
 
 use super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, ParameterChunk, RowGradient};
@@ -44,7 +44,7 @@ pub(super) const ADAM: OptimizerSpec = OptimizerSpec {
 
 /// How weight decay is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decay {
+enum Decay {
     /// To the weight, as in AdamW.
     Decoupled,
     /// Added to the gradient, as in Adam.
@@ -89,10 +89,9 @@ fn step(updates: &mut [Update], settings: &OptimizerSettings, steps: u64, decay:
     let mut jobs = Vec::new();
     for update in updates {
         let coefficients = Coefficients::new(update, settings, steps, decay);
-        if update.weight.master.device() == Device::Cpu {
-            push_jobs(update, coefficients.to_fp32(), &mut jobs)?;
-        } else {
-            step_with_tensor_ops(update, &coefficients)?;
+        match update.backend {
+            Backend::Kernels => push_jobs(update, coefficients.to_fp32(), &mut jobs)?,
+            Backend::Libtorch => step_with_tensor_ops(update, &coefficients)?,
         }
     }
     let isa = Isa::best();
@@ -102,7 +101,7 @@ fn step(updates: &mut [Update], settings: &OptimizerSettings, steps: u64, decay:
 
 /// The coefficients of one parameter's update in fp64. They are rounded to fp32 when applied to tensors.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Coefficients {
+struct Coefficients {
     gradient_scale: f64,
     coupled_decay: f64,
     weight_factor: f64,
@@ -114,7 +113,7 @@ pub(super) struct Coefficients {
 }
 
 impl Coefficients {
-    pub(super) fn new(update: &Update, settings: &OptimizerSettings, steps: u64, decay: Decay) -> Self {
+    fn new(update: &Update, settings: &OptimizerSettings, steps: u64, decay: Decay) -> Self {
         let &OptimizerSettings { beta1, beta2, epsilon, .. } = settings;
         let weight_decay = update.state.weight_decay;
         let (coupled_decay, decoupled_decay) = match decay {
@@ -148,7 +147,7 @@ impl Coefficients {
     }
 }
 
-/// Splits the update of one CPU parameter into jobs.
+/// Splits the update of one parameter into jobs of the kernel.
 fn push_jobs<'a>(update: &'a mut Update, coefficients: Fp32Coefficients, jobs: &mut Vec<AdamJob<'a>>) -> Result<()> {
     let Weight { name, master, compute, .. } = update.weight;
     let [exp_avg, exp_avg_sq] = update.state.tensors.as_slice() else {
@@ -242,8 +241,8 @@ fn check_ids(ids: &[i64], rows: usize, name: &str) -> Result<()> {
     }))
 }
 
-/// The same step with libtorch operations, for devices other than the CPU.
-pub(super) fn step_with_tensor_ops(update: &mut Update, coefficients: &Coefficients) -> Result<()> {
+/// The same step with libtorch operations.
+fn step_with_tensor_ops(update: &mut Update, coefficients: &Coefficients) -> Result<()> {
     let mut gradient = update.dense_gradient()?;
     let mut master = update.weight.master.shallow_clone();
     if coefficients.coupled_decay != 0.0 {
