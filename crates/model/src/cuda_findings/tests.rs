@@ -68,7 +68,8 @@ fn hidden_and_selected_gpus_are_distinguished() {
 #[test]
 fn a_driver_without_device_files_and_device_files_without_a_driver() {
     let text = CudaFindings { devices: Vec::new(), ..everything() }.to_string();
-    assert!(text.contains("driver 570.86.15 is loaded, there is no /dev/nvidia0") && text.contains("--gpus all"));
+    assert!(text.contains("driver 570.86.15 is loaded, an NVIDIA GPU is on the PCI bus, there is no /dev/nvidia0"));
+    assert!(text.contains("--gpus all"));
     let text = CudaFindings { driver: None, devices: vec!["/dev/nvidia0".into()], ..everything() }.to_string();
     assert!(text.contains("no NVIDIA driver is loaded, /dev/nvidia0 exists") && text.contains("load NVIDIA's"));
 }
