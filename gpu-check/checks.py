@@ -130,14 +130,15 @@ class Checks:
         model = self.work / f"dropout-{self.shape}"
         inputs.write_model(model, self.shape, self.program, dropout=0.1)
         batch = self.parity_model() / "batch.json"
-        distance = 0.01
+        # So short that the loss is a line along it, and so long that its rounding does not show.
+        distance = 0.002
         ours = self.run_pass(model, batch, "fp32", "--along-gradient", distance)
         again = self.run_pass(model, batch, "fp32")
         along, against = (ours[name][1][0] for name in ("loss.along", "loss.against"))
         norm = tensors.norm([tensors.norm(numbers) for name, (_, numbers) in ours.items() if name.startswith("gradient.")])
         return [
-            # Other masks in the backward pass, or another scale, would make this 5 % or more.
-            Figure("slope along the gradient, relative difference", abs((along - against) / (2 * distance) / norm - 1), 0.02),
+            # With masks that differ between the passes it is more than 1.
+            Figure("slope along the gradient, relative difference", abs((along - against) / (2 * distance) / norm - 1), 0.01),
             Figure("loss of the same seed in another process, difference", abs(ours["loss"][1][0] - again["loss"][1][0]), 1e-6),
         ]
 

@@ -29,14 +29,10 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says that a GPU is present, where the build for CPUs was not asked for. `verdict doctor` says more.
+/// Says that a GPU is present where the build for CPUs is used without having been asked for.
 pub(crate) fn note_unused_gpu(found: &Libtorch, request: Option<Variant>) {
-    let has_gpu =
-        || Path::new("/proc/driver/nvidia/version").exists() || command::output_of("nvidia-smi", &["-L"]).is_some();
-    if found.variant == Variant::Cpu && request.is_none() && has_gpu() {
-        eprintln!(
-            "note: this machine has an NVIDIA GPU that is not used (hint: `cargo xtask setup --cuda` sets up libtorch for it)"
-        );
+    if found.variant == Variant::Cpu && request.is_none() && command::output_of("nvidia-smi", &["-L"]).is_some() {
+        eprintln!("note: this machine has an NVIDIA GPU that is not used (hint: cargo xtask setup --cuda)");
     }
 }
 

@@ -40,10 +40,7 @@ pub(super) fn training_step(libtorch: &Libtorch) -> Finding {
     match product::DOCTOR.command(&libtorch.folder).stderr(Stdio::inherit()).output() {
         Ok(output) if output.status.success() => {
             let text = String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; ");
-            match text.contains("note: ") {
-                true => warn(text, "follow the hint above, or --device cpu"),
-                false => ok(text),
-            }
+            if text.contains("note: ") { warn(text, "see the hint in this line") } else { ok(text) }
         }
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
