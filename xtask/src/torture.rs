@@ -17,7 +17,8 @@ pub(crate) const HELP: &str = "\
 cargo xtask torture [FLAGS]
 
 Kills training processes and studies at random instants and compares their results with those of uninterrupted ones, lets
-every file-system call of a save fail, truncates and flips every byte of a checkpoint, and feeds each parser damaged input.
+every file-system call of a save fail, truncates and flips every byte of a checkpoint, feeds each parser damaged input, and
+runs the tests of model, training and program on the CPU as other devices compute (VERDICT_KERNELS=off).
 
   --kills N      how many trainings are killed, and a tenth as many studies [default: 1000]
   --mutants M    damaged inputs for each parser [default: 100000]
@@ -48,13 +49,28 @@ impl TortureFlags {
     }
 }
 
-/// Some tests of the workspace: their name here, what follows `cargo test`, and a part of their own names. All of the
-/// workspace, because a package tested alone has other features of its dependencies, and so a separate build.
-const STEPS: [(&str, &str, Option<&str>); 3] = [
-    ("kills", "test --workspace --test end_to_end", Some("random_kills")),
-    ("save path", "test --workspace --lib", Some("checkpoint::tests")),
-    ("fuzz", "test --workspace --test fuzz", None),
+/// Some tests of the workspace: their name here, what follows `cargo test`, a part of their own names, and whether the
+/// CPU kernels compute. All of the workspace, because a package tested alone has other features of its dependencies, and so
+/// a separate build.
+type Step = (&'static str, &'static str, Option<&'static str>, Kernels);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kernels {
+    On,
+    /// libtorch's operations compute, as on other devices.
+    Off,
+}
+
+const STEPS: [Step; 5] = [
+    ("kills", "test --workspace --test end_to_end", Some("random_kills"), Kernels::On),
+    ("save path", "test --workspace --lib", Some("checkpoint::tests"), Kernels::On),
+    ("fuzz", "test --workspace --test fuzz", None, Kernels::On),
+    ("other devices: model, gradients, steps", "test --workspace --lib --test parity", None, Kernels::Off),
+    ("other devices: program", "test --workspace --test end_to_end", None, Kernels::Off),
 ];
+
+/// The most kills without kernels: what a kill can break is mostly the same with them.
+const KILLS_WITHOUT_KERNELS: u64 = 100;
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let TortureFlags { kills, mutants, seed } = TortureFlags::parse(arguments)?;
@@ -71,12 +87,19 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut summary = CheckSummary::default();
     // Building first: a mistake in the last target should not show after an hour, and the times below are of tests only.
     summary.step("build", || {
-        STEPS.iter().try_for_each(|(_, line, _)| command::must_succeed(cargo(line).arg("--no-run")))?;
+        STEPS.iter().try_for_each(|(_, line, ..)| command::must_succeed(cargo(line).arg("--no-run")))?;
         Ok(CheckOutcome::Passed)
     })?;
-    for (name, line, filter) in STEPS {
+    for (name, line, filter, kernels) in STEPS {
         let mut tests = cargo(line);
         tests.args(filter).args(["--", "--nocapture"]).env("OMP_NUM_THREADS", "1");
+        let kills = match kernels {
+            Kernels::On => kills,
+            Kernels::Off => {
+                tests.env("VERDICT_KERNELS", "off");
+                kills.min(KILLS_WITHOUT_KERNELS)
+            }
+        };
         for (variable, value) in [("VERDICT_SEED", seed), ("VERDICT_KILLS", kills), ("VERDICT_MUTANTS", mutants)] {
             tests.env(variable, value.to_string());
         }

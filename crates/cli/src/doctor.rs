@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use model::{
-    Config, DeviceChoice, DropoutStream, GpuModel, Gradient, Inputs, Precision, PrecisionChoice, SequenceClassifier,
-    device_name,
+    Backend, Config, DeviceChoice, DropoutStream, GpuModel, Gradient, Inputs, Precision, PrecisionChoice,
+    SequenceClassifier, device_name,
 };
 use tch::{Device, Kind};
 
@@ -16,6 +16,9 @@ const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 100, "hidden_size":
 pub(crate) fn run() -> Result<()> {
     let gpus = (0..tch::Cuda::device_count()).map(|index| Device::Cuda(index as usize));
     for device in std::iter::once(Device::Cpu).chain(gpus) {
+        if let Some(note) = Backend::on(device)?.note(device) {
+            disk::print_message(format!("note: {note}"));
+        }
         let precision = Precision::auto(device);
         let norm = pass(device, precision)?;
         let name = match GpuModel::of(device) {
