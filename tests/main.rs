@@ -52,6 +52,10 @@ mod bad_input_is_refused;
 /// The exact words of every error, in `tests/snapshots`.
 mod error_messages;
 
+/// A GPU that is not used is named, and the check of a GPU elsewhere works and reports what fails.
+#[cfg(target_os = "linux")]
+mod gpus;
+
 /// What a hint in an error message names exists and helps.
 mod hints_work;
 

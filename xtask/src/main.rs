@@ -9,6 +9,7 @@ mod command;
 mod doctor;
 mod download;
 mod extract;
+mod gpu_check;
 mod libtorch;
 mod product;
 mod quickstart;
@@ -43,13 +44,14 @@ cargo xtask TASK [ARGUMENTS]
   test                  every check there is; CI runs exactly this
   bench [SUITE...]      measures against Python peers, --quick in five minutes (--help lists suites and flags)
   torture               kills, failing disks and damaged files, at length (--help lists its flags)
+  gpu-check             packs what checks the program on a machine with a GPU, which needs no Rust
 
 `cargo xtask TASK --help` shows the flags of a task.";
 
 /// A task: its name, its help unless the command that it hands over to has its own, and what it does.
 type Task = (&'static str, Option<&'static str>, fn(Arguments) -> Result<ExitCode>);
 
-const TASKS: [Task; 12] = [
+const TASKS: [Task; 13] = [
     ("quickstart", Some(quickstart::HELP), quickstart::run),
     ("prepare-data", None, |arguments| PREPARE_DATA.hand_over(arguments)),
     ("train", None, |arguments| TRAIN.hand_over(arguments)),
@@ -62,6 +64,7 @@ const TASKS: [Task; 12] = [
     ("test", Some(test::HELP), test::run),
     ("bench", None, product::bench),
     ("torture", Some(torture::HELP), torture::run),
+    ("gpu-check", Some(gpu_check::HELP), gpu_check::run),
 ];
 
 fn run(arguments: &[String]) -> Result<ExitCode> {

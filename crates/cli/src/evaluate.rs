@@ -21,6 +21,7 @@ use run::{DATA, EvaluationResult, RUN_TOML, newest_run};
 use table::{FileFormat, ReadOptions, parse_text_separator};
 use train::evaluate::{Evaluation, evaluate};
 
+use crate::chosen_device;
 use crate::run_report::ReportInput;
 pub(crate) use prepared_split::data_of;
 use run_precision::run_precision;
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         Some(path) => path.clone(),
         None => newest_run()?.path().to_owned(),
     };
-    let device = args.device.device()?;
+    let device = chosen_device(args.device)?;
     let open_predictor = || -> Result<_> {
         let (precision, known_by) = run_precision(&run, args.precision, device)?;
         let predictor = Predictor::open(&run, device, precision)?;

@@ -1,5 +1,6 @@
 //! `verdict`: every command of the project in one binary.
 
+mod device_check;
 mod doctor;
 mod evaluate;
 mod predict;
@@ -43,6 +44,9 @@ enum Command {
     VerifyResume(Box<verify_resume::VerifyResumeArgs>),
     /// Run one forward and backward pass on this machine
     Doctor,
+    /// One part of the check of a GPU, started by the scripts in gpu-check/
+    #[command(hide = true, subcommand)]
+    DeviceCheck(device_check::DeviceCheck),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +77,7 @@ fn run(command: Command) -> Result<ExitCode> {
         #[cfg(unix)]
         Command::VerifyResume(args) => verify_resume::run(&args)?,
         Command::Doctor => doctor::run()?,
+        Command::DeviceCheck(check) => device_check::run(&check)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,6 +88,15 @@ fn this_program(command: &str) -> Result<std::process::Command> {
         std::process::Command::new(std::env::current_exe().context("failed to find the path of this program")?);
     process.arg(command);
     Ok(process)
+}
+
+/// The device to compute on, with a note on stderr if a GPU is present and not used.
+fn chosen_device(choice: model::DeviceChoice) -> Result<tch::Device> {
+    let device = choice.device()?;
+    if let Some(note) = choice.note(device) {
+        disk::print_message(format!("note: {note}"));
+    }
+    Ok(device)
 }
 
 fn model_limits(config: &model::Config) -> data::prepare::ModelLimits {

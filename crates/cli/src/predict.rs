@@ -17,6 +17,7 @@ use model::{DeviceChoice, PrecisionChoice};
 use run::newest_run;
 use table::{FileFormat, ReadOptions, TEXT_SEPARATOR, TableError, parse_text_separator};
 
+use crate::chosen_device;
 use input::{InputRow, PredictInput, TextColumns};
 use mark_counts::MarkCounts;
 use output::PredictionOutput;
@@ -90,7 +91,7 @@ fn label(args: &PredictArgs) -> Result<()> {
         None => newest_run()?.path().to_owned(),
     };
     let input = open_input(args, &run)?;
-    let device = args.device.device()?;
+    let device = chosen_device(args.device)?;
     let predictor = Predictor::open(&run, device, args.precision.on(device))?;
     if let Some(note) = predictor.model().parameters().backend().note(device) {
         disk::print_message(format!("note: {note}"));

@@ -35,6 +35,14 @@ impl DeviceChoice {
         Backend::on(device)?;
         Ok(device)
     }
+
+    /// What the user should know about the device that this choice led to: that a GPU is present and not used, and why.
+    pub fn note(self, device: Device) -> Option<String> {
+        match (self, device) {
+            (Self::Auto, Device::Cpu) => CudaFindings::gather().unused_gpu(),
+            _ => None,
+        }
+    }
 }
 
 /// `cpu` or `cuda:0`.

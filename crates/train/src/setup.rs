@@ -7,7 +7,7 @@ use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
-use model::{Backend, Config, LoadOptions, LoadReport, SequenceClassifier, check_dropout, device_name};
+use model::{Backend, Config, GpuModel, LoadOptions, LoadReport, SequenceClassifier, check_dropout, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 use tokenize::Casing;
@@ -29,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) precision: model::Precision,
     pub(crate) device: Device,
     pub(crate) backend: Backend,
+    /// Notes about device and precision that were chosen for a reason that is not the user's.
+    pub(crate) choice_notes: Vec<String>,
 }
 
 impl Setup {
@@ -68,14 +70,13 @@ impl Setup {
         model_config.set_labels(&manifest.label_names);
         override_dropout(&mut model_config, &config.regularization);
         let precision = config.precision.on(device);
-        if device == Device::Cpu {
-            check_memory(config, &model_config, precision, (&train, validation.as_ref()))?;
-        }
+        check_memory(config, &model_config, (device, precision), (&train, validation.as_ref()))?;
         let backend = Backend::on(device)?;
         if backend == Backend::Libtorch && has_dropout(&model_config) {
             check_dropout(device)?;
         }
-        Ok(Self { prepared, train, validation, pretrained, model_config, device, backend, precision })
+        let choice_notes = config.device.note(device).into_iter().chain(config.precision.note(device)).collect();
+        Ok(Self { prepared, train, validation, pretrained, model_config, device, backend, precision, choice_notes })
     }
 
     /// The pretrained model with the run's labels, dropout and frozen parts, and a report of what was loaded from its
@@ -96,7 +97,8 @@ impl Setup {
 
     /// What the run's metrics record about its inputs and how it is computed, besides the notes of the data.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
-        self.pretrained.note.clone().into_iter().chain(self.backend.note(self.device))
+        let of_inputs = self.pretrained.note.clone().into_iter();
+        of_inputs.chain(self.backend.note(self.device)).chain(self.choice_notes.iter().cloned())
     }
 
     /// The files that make the run's folder a Hugging Face model folder, besides the weights.
@@ -127,6 +129,7 @@ impl Setup {
             base_config_sha256: sha256_file(&base_config)?,
             base_weights_sha256: String::new(),
             device: device_name(self.device),
+            gpu: GpuModel::of(self.device).map(|gpu| gpu.to_string()),
             precision: self.precision.to_string(),
             threads: tch::get_num_threads(),
             backend: Some(self.backend.name().to_owned()),
@@ -245,17 +248,21 @@ fn has_dropout(model: &Config) -> bool {
     [model.hidden_dropout_prob, model.attention_probs_dropout_prob, model.classifier_dropout_prob()] != [0.0; 3]
 }
 
-/// Refuses a run that needs more memory than this machine has, before any weights are loaded.
+/// Estimates the memory of a run before any weights are loaded, and refuses one on the CPU that needs more than this
+/// machine has. On other devices a batch that does not fit is halved in training.
 fn check_memory(
     config: &TrainConfig,
     model: &Config,
-    precision: model::Precision,
+    (device, precision): (Device, model::Precision),
     (train, validation): (&Examples, Option<&Examples>),
 ) -> Result<()> {
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
     let plan = memory_estimate::MemoryPlan { config, model, precision, train: &train, validation: &validation };
-    let estimate = memory_estimate::check(&plan)?;
-    tracing::debug!("memory at most: {}", human_bytes(estimate.total()));
+    let estimate = match device {
+        Device::Cpu => memory_estimate::check(&plan)?,
+        _ => memory_estimate::MemoryEstimate::of(&plan, 0),
+    };
+    tracing::debug!("memory at most: {} ({} bytes)", human_bytes(estimate.total()), estimate.total());
     Ok(())
 }
 

@@ -76,9 +76,12 @@ pub(crate) struct Identity {
     pub base_weights_sha256: String,
     /// `cpu` or `cuda:0`.
     pub device: String,
+    /// The GPU's name and compute capability, which determine dropout masks and the order of summation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
     /// `fp32` or `bf16`.
     pub precision: String,
-    /// CPU threads of libtorch, which determine the order of summation.
+    /// CPU threads of libtorch, which determine the order of summation on the CPU.
     pub threads: i32,
     /// `kernels` or `libtorch`: what computed on the device. Their results differ in the last bits. `None` in checkpoints of
     /// earlier versions, which had no choice.
@@ -124,12 +127,19 @@ impl TrainerState {
     pub(crate) fn differences(&self, config: &TrainConfig, identity: &Identity) -> Result<Vec<String>> {
         let mut lines = config_differences(&self.config, &config.to_json()?);
         let (then, now) = (serde_json::to_value(&self.identity)?, serde_json::to_value(identity)?);
-        lines.extend(IDENTITY_NAMES.iter().filter_map(|(field, name)| difference(name, &then[*field], &now[*field])));
+        let names = IDENTITY_NAMES.iter().filter(|(field, _)| match *field {
+            "threads" => self.identity.device == "cpu" && identity.device == "cpu",
+            "gpu" | "backend" => self.identity.device == identity.device,
+            _ => true,
+        });
+        lines.extend(names.filter_map(|(field, name)| difference(name, &then[*field], &now[*field])));
         Ok(lines)
     }
 }
 
-const IDENTITY_NAMES: [(&str, &str); 10] = [
+/// The fields of [`Identity`]. The host's threads matter only where both devices are the CPU; the GPU's model and the
+/// backend follow from the device where it is another one.
+const IDENTITY_NAMES: [(&str, &str); 11] = [
     ("train_sha256", "the training split's sha256"),
     ("validation_sha256", "the validation split's sha256"),
     ("label_names", "the list of labels"),
@@ -137,6 +147,7 @@ const IDENTITY_NAMES: [(&str, &str); 10] = [
     ("base_config_sha256", "the base model's config.json's sha256"),
     ("base_weights_sha256", "the base model's weights' sha256"),
     ("device", "the device"),
+    ("gpu", "the GPU's model"),
     ("precision", "the precision"),
     ("threads", "the number of threads"),
     ("backend", "the backend (libtorch with VERDICT_KERNELS=off, else kernels)"),

@@ -57,6 +57,7 @@ fn state(step: u64, best: u64) -> TrainerState {
             base_config_sha256: "cc".to_owned(),
             base_weights_sha256: "dd".to_owned(),
             device: "cpu".to_owned(),
+            gpu: None,
             precision: "fp32".to_owned(),
             threads: 2,
             backend: Some("kernels".to_owned()),
@@ -383,6 +384,33 @@ fn only_differences_that_affect_the_result_are_reported() {
             "the backend (libtorch with VERDICT_KERNELS=off, else kernels) was \"kernels\", and is \"libtorch\""
         ]
     );
+}
+
+#[test]
+fn a_gpu_is_compared_by_its_model_and_not_by_the_threads_of_its_host() {
+    let on = |device: &str, gpu: Option<&str>, threads| {
+        let mut state = state(20, 10);
+        let gpu = gpu.map(str::to_owned);
+        state.identity = Identity { device: device.to_owned(), gpu, threads, ..state.identity };
+        state
+    };
+    let differences =
+        |then: &TrainerState, now: &TrainerState| then.differences(&TrainConfig::default(), &now.identity).unwrap();
+    let (t4, a100) = ("NVIDIA T4 (compute capability 7.5)", "NVIDIA A100-SXM4-40GB (compute capability 8.0)");
+    let then = on("cuda:0", Some(t4), 8);
+    assert_eq!(differences(&then, &on("cuda:0", Some(t4), 96)), Vec::<String>::new());
+    let other = "the GPU's model was \"NVIDIA T4 (compute capability 7.5)\", and is \"NVIDIA A100-SXM4-40GB (compute \
+                 capability 8.0)\"";
+    assert_eq!(differences(&then, &on("cuda:0", Some(a100), 8)), [other]);
+    let moved = ["the device was \"cuda:0\", and is \"cpu\""];
+    assert_eq!(differences(&then, &on("cpu", None, 2)), moved, "neither the model nor the threads are named too");
+    // A state that was saved without the model can't be known to fit.
+    let unknown = on("cuda:0", None, 8);
+    assert_eq!(differences(&unknown, &then).len(), 1);
+    // The state of a training on the CPU has no such field, and one that has it is read back.
+    let text = |state: &TrainerState| serde_json::to_string(state).unwrap();
+    assert!(!text(&on("cpu", None, 2)).contains("gpu"));
+    assert_eq!(TrainerState::parse(text(&then).as_bytes()).unwrap().identity, then.identity);
 }
 
 #[test]
