@@ -1,7 +1,7 @@
 //! The fused CPU kernel of Adam and AdamW: one pass over memory.
 
 use kernels::element::{Bf16, Element};
-use kernels::isa::LANES;
+use kernels::isa::{LANES, Supported};
 use kernels::multiversion;
 
 /// `exp_avg` values below this are set to zero. After its last gradient, the average of an embedding row decays for
@@ -104,7 +104,7 @@ multiversion!(
 );
 
 #[inline(always)]
-fn run_inline<const ISA: u8>(job: AdamJob) {
+fn run_inline<const ISA: u8>(job: AdamJob, _: Supported<ISA>) {
     match job.gradient {
         GradientChunk::Fp32(gradient) => update(&job.coefficients, job.chunk, gradient),
         GradientChunk::Bf16(gradient) => update(&job.coefficients, job.chunk, gradient),
