@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use model::{Config, DropoutStream, Gradient, Inputs, Precision, SequenceClassifier, device_name};
+use model::{Config, DropoutStream, Gradient, Inputs, Isa, Precision, SequenceClassifier, device_name};
 use tch::{Device, Kind};
 
 const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2,
     "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 16}"#;
 
-/// Prints one line for each device.
+/// Prints one line for each device, and the instruction set of the CPU's kernels.
 pub(crate) fn run() -> Result<()> {
+    disk::print(format!("kernels of the CPU: {}\n", Isa::description()))?;
     let gpus = (0..tch::Cuda::device_count()).map(|index| Device::Cuda(index as usize));
     for device in std::iter::once(Device::Cpu).chain(gpus) {
         let precision = Precision::auto(device);

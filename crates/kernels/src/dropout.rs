@@ -103,7 +103,8 @@ mod tests {
                     let counter = (block * LANES + place % LANES) as u32;
                     let hash = lowbias32((counter ^ key as u32).wrapping_add((key >> 32) as u32));
                     let bits = if place < LANES { hash & 0xffff } else { hash >> 16 };
-                    let expected = if f64::from(bits) < (0.3_f64 * 65536.0).round() { 0.0 } else { (1.0 / 0.7_f64) as f32 };
+                    let expected =
+                        if f64::from(bits) < (0.3_f64 * 65536.0).round() { 0.0 } else { (1.0 / 0.7_f64) as f32 };
                     assert_eq!(factor, expected, "column {column} of {width}, {isa:?}");
                 }
             }

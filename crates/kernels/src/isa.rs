@@ -90,6 +90,15 @@ impl Isa {
         std::env::var_os(VARIABLE).map(|name| Self::named(&name.to_string_lossy())).transpose()
     }
 
+    /// The set that is used and, if [`VARIABLE`] chose it, what would be used without it; in words.
+    pub fn description() -> String {
+        let (selected, widest) = (Self::selected().name(), Self::available()[0].name());
+        match std::env::var_os(VARIABLE) {
+            Some(_) => format!("{selected}, as {VARIABLE} requests; without it, {widest}"),
+            None => selected.to_owned(),
+        }
+    }
+
     fn named(name: &str) -> Result<Isa, UnavailableIsa> {
         let known = ALL.iter().find(|(_, known)| *known == name).map(|(constant, _)| Isa(*constant));
         match known {
@@ -208,7 +217,10 @@ pub(crate) mod testing {
             for (constant, name) in ALL.into_iter().filter(|(constant, _)| !Isa(*constant).is_detected()) {
                 debug_assert_ne!(constant, BASELINE);
                 // Directly, because the test harness hides the output of a passing test.
-                let _ = writeln!(std::io::stderr(), "SKIPPED: this processor has no {name}, so no kernel is tested with it");
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "SKIPPED: this processor has no {name}, so no kernel is tested with it"
+                );
             }
         });
         Isa::available().into_iter().for_each(|isa| isa.run(|| test(isa)));
@@ -218,9 +230,10 @@ pub(crate) mod testing {
     /// that the set that was asked for is the one that ran.
     pub(crate) fn assert_that_the_choice_reaches(what: &str, results: impl Fn() -> Vec<f32>) {
         let bits = |isa: Isa| isa.run(|| results().iter().map(|x| x.to_bits()).collect::<Vec<_>>());
-        let baseline = bits(Isa::BASELINE);
+        let (baseline, widest) = (bits(Isa::BASELINE), bits(Isa::available()[0]));
         for isa in Isa::available().into_iter().filter(|isa| *isa != Isa::BASELINE) {
             assert!(bits(isa) != baseline, "{what}: {} gives the bits of the baseline", isa.name());
+            assert!(bits(isa) == widest, "{what}: {} gives other bits than the widest set", isa.name());
         }
     }
 }

@@ -41,7 +41,9 @@ pub(crate) fn multiply<const ISA: u8>(
     assert!(n.is_multiple_of(LANES) && b.len() >= k * n && c.len() >= m * n);
     if k == 0 {
         // `A` and `B` have no elements, so there is nothing that a tile could point to.
-        return if !add { c[..m * n].fill(0.0) };
+        return if !add {
+            c[..m * n].fill(0.0)
+        };
     }
     assert!(a.len() > (m - 1) * strides.row + (k - 1) * strides.column);
     #[cfg(target_arch = "x86_64")]

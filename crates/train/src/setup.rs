@@ -7,6 +7,7 @@ use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
+use kernels::isa::Isa;
 use model::{Config, LoadOptions, LoadReport, SequenceClassifier, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
@@ -119,6 +120,7 @@ impl Setup {
             device: device_name(self.device),
             precision: self.precision.to_string(),
             threads: tch::get_num_threads(),
+            instruction_set: instruction_set(self.device),
         })
     }
 
@@ -135,6 +137,11 @@ impl Setup {
             ClassWeights::Values(values) => Some(values.clone()),
         }
     }
+}
+
+/// The instruction set of the kernels that a run on this device uses.
+pub(crate) fn instruction_set(device: Device) -> Option<String> {
+    (device == Device::Cpu).then(|| Isa::selected().name().to_owned())
 }
 
 /// The optimizer steps of an epoch over that many rows.

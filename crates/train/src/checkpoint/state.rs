@@ -80,6 +80,10 @@ pub(crate) struct Identity {
     pub precision: String,
     /// CPU threads of libtorch, which determine the order of summation.
     pub threads: i32,
+    /// Of the kernels on a CPU, whose results differ in the last bits. `None` on other devices, and if it was not
+    /// recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction_set: Option<String>,
 }
 
 impl TrainerState {
@@ -116,12 +120,17 @@ impl TrainerState {
     pub(crate) fn differences(&self, config: &TrainConfig, identity: &Identity) -> Result<Vec<String>> {
         let mut lines = config_differences(&self.config, &config.to_json()?);
         let (then, now) = (serde_json::to_value(&self.identity)?, serde_json::to_value(identity)?);
-        lines.extend(IDENTITY_NAMES.iter().filter_map(|(field, name)| difference(name, &then[*field], &now[*field])));
+        let names = IDENTITY_NAMES.iter().filter(|(field, _)| match *field {
+            "instruction_set" => self.identity.instruction_set.is_some() && identity.instruction_set.is_some(),
+            _ => true,
+        });
+        lines.extend(names.filter_map(|(field, name)| difference(name, &then[*field], &now[*field])));
         Ok(lines)
     }
 }
 
-const IDENTITY_NAMES: [(&str, &str); 9] = [
+/// The fields of [`Identity`]. Instruction sets are compared where both are known.
+const IDENTITY_NAMES: [(&str, &str); 10] = [
     ("train_sha256", "the training split's sha256"),
     ("validation_sha256", "the validation split's sha256"),
     ("label_names", "the list of labels"),
@@ -131,6 +140,7 @@ const IDENTITY_NAMES: [(&str, &str); 9] = [
     ("device", "the device"),
     ("precision", "the precision"),
     ("threads", "the number of threads"),
+    ("instruction_set", "the instruction set of the kernels"),
 ];
 
 /// The options that differ between two saved configurations and must not change on resume, one line each.

@@ -55,6 +55,7 @@ fn state(step: u64, best: u64) -> TrainerState {
             device: "cpu".to_owned(),
             precision: "fp32".to_owned(),
             threads: 2,
+            instruction_set: Some("avx512".to_owned()),
         },
     }
 }
@@ -295,6 +296,21 @@ fn only_differences_that_affect_the_result_are_reported() {
             "the number of threads was 2, and is 1"
         ]
     );
+}
+
+#[test]
+fn another_instruction_set_is_a_difference_where_both_are_known() {
+    let state = state(20, 10);
+    let with = |name: Option<&str>| Identity { instruction_set: name.map(str::to_owned), ..state.identity.clone() };
+    let differences = |identity: &Identity| state.differences(&TrainConfig::default(), identity).unwrap();
+    let expected = "the instruction set of the kernels was \"avx512\", and is \"baseline\"";
+    assert_eq!(differences(&with(Some("baseline"))), [expected]);
+    assert_eq!(differences(&with(Some("avx512"))), Vec::<String>::new());
+    assert_eq!(differences(&with(None)), Vec::<String>::new());
+    // A state that was saved without it is read.
+    let mut text = serde_json::to_value(&state).unwrap();
+    assert_eq!(text["identity"].as_object_mut().unwrap().remove("instruction_set"), Some("avx512".into()));
+    assert_eq!(TrainerState::parse(text.to_string().as_bytes()).unwrap().identity, with(None));
 }
 
 #[test]

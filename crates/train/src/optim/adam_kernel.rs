@@ -54,7 +54,7 @@ pub(super) struct ParameterChunk<'a> {
 }
 
 /// The gradient of a [`ParameterChunk`].
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum GradientChunk<'a> {
     Fp32(&'a [f32]),
     Bf16(&'a [Bf16]),
@@ -62,7 +62,7 @@ pub(super) enum GradientChunk<'a> {
 }
 
 /// The gradient of consecutive whole rows of a table, most of which have none.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct RowGradient<'a> {
     /// Index in the table of the chunk's first row.
     pub first: usize,

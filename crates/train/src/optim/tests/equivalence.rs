@@ -154,19 +154,19 @@ fn every_instruction_set_steps_by_the_definition_and_to_the_same_bits() {
         dense[*id as usize * Chunk::WIDTH..][..Chunk::WIDTH].copy_from_slice(gradient);
     }
     let seen = [true; Chunk::ROWS];
-    let rows = || RowGradient { first: 0, width: Chunk::WIDTH, ids: &ids, values: of_rows, seen: &seen };
+    let rows = RowGradient { first: 0, width: Chunk::WIDTH, ids: &ids, values: of_rows, seen: &seen };
     for coefficients in [adamw, adam] {
-        let formats: [(&str, &dyn Fn() -> GradientChunk<'_>, &[f32]); 3] = [
-            ("fp32", &|| GradientChunk::Fp32(&fp32), &fp32),
-            ("bf16", &|| GradientChunk::Bf16(&bf16), &rounded),
-            ("rows", &|| GradientChunk::Rows(rows()), &dense),
+        let formats = [
+            ("fp32", GradientChunk::Fp32(&fp32), &fp32),
+            ("bf16", GradientChunk::Bf16(&bf16), &rounded),
+            ("rows", GradientChunk::Rows(rows), &dense),
         ];
         for (format, gradient, as_fp32) in formats {
             let expected = Chunk::new().expected(coefficients, as_fp32);
             let mut first: Option<Vec<u32>> = None;
             for isa in Isa::available() {
                 let mut chunk = Chunk::new();
-                chunk.step(coefficients, gradient(), isa);
+                chunk.step(coefficients, gradient, isa);
                 let ours = [&chunk.master, &chunk.exp_avg, &chunk.exp_avg_sq];
                 for (ours, expected) in ours.iter().zip(&expected) {
                     let close = |(a, b): (&f32, &f64)| (f64::from(*a) - b).abs() <= 3e-7 * b.abs().max(0.01);
