@@ -1,6 +1,7 @@
 //! `cargo xtask test`: all checks of the project. CI runs exactly this.
 
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
@@ -11,9 +12,21 @@ use crate::{command, setup};
 pub(crate) const HELP: &str = "\
 cargo xtask test
 
-Sets up, then checks format, lints, tests (the rules in xtask/src/tidy/ are among them), documentation and, where
-cargo-deny is installed, licenses and sources of dependencies. Stops at the first step that fails.
+Sets up, then checks format, lints, tests (the rules in xtask/src/tidy/ are among them), the kernels on two threads,
+documentation and, where cargo-deny is installed, licenses and sources of dependencies. Stops at the first step that fails.
 A single test: cargo test -p PACKAGE NAME.";
+
+/// The tests of the CPU's kernels, against their definitions and against libtorch, for [`use_two_threads`].
+pub(crate) const TWO_THREADS: &str = "test -p kernels -p model --lib";
+
+/// Gives the tests that a cargo command runs two threads of libtorch's OpenMP. The kernels' own tests don't link it, so it
+/// is loaded into them; `VERDICT_TEST_OPENMP` makes them fail without it.
+pub(crate) fn use_two_threads(cargo: &mut Command, libtorch: Option<&Path>) {
+    let runtime = libtorch.map(|folder| folder.join("lib/libgomp.so.1")).filter(|path| path.is_file());
+    // Waiting threads sleep: other processes may need the processors.
+    cargo.env("OMP_NUM_THREADS", "2").env("OMP_WAIT_POLICY", "PASSIVE").env("VERDICT_TEST_OPENMP", "1");
+    cargo.env("LD_PRELOAD", runtime.unwrap_or_else(|| "libgomp.so.1".into()));
+}
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     arguments.finish()?;
@@ -28,6 +41,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         ("format", "fmt --all --check"),
         ("lints", "clippy --workspace --all-targets -- -D warnings"),
         ("tests", "test --workspace"),
+        ("two threads", TWO_THREADS),
         ("documentation", "doc --workspace --no-deps --document-private-items"),
         ("dependencies", "deny --workspace check bans licenses sources"),
     ] {
@@ -44,6 +58,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             // Tests run side by side. OpenMP's threads wait for each other by spinning, and two tests with two of them
             // each on two processors would spend most of their time on that.
             cargo.env("OMP_NUM_THREADS", "1");
+            if name == "two threads" {
+                use_two_threads(&mut cargo, libtorch.as_deref());
+            }
             eprintln!("\n==> {name}: {}", command::shown(&cargo));
             Ok(CheckOutcome::passed_if(command::status(&mut cargo)?.success()))
         })?;

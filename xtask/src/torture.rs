@@ -11,16 +11,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::arguments::Arguments;
 use crate::steps::{CheckOutcome, CheckSummary};
-use crate::{command, setup};
+use crate::{command, setup, test};
 
 pub(crate) const HELP: &str = "\
 cargo xtask torture [FLAGS]
 
-Kills training processes and studies at random instants and compares their results with those of uninterrupted ones, lets
-every file-system call of a save fail, cuts the power at each call that publishes something, truncates and flips every
-byte of a checkpoint, feeds each parser damaged input, and runs the tests of model, training and program on the CPU as other devices compute (VERDICT_KERNELS=off).
+Kills trainings (of a tiny BERT, and of the packaged MiniLM on two threads) and studies at random instants and compares
+their results with those of uninterrupted ones, lets every file-system call of a save fail, cuts the power at each call
+that publishes something, truncates and flips every byte of a checkpoint, feeds each parser damaged input, runs the kernels
+on two threads, and the tests of model, training and program as other devices compute (VERDICT_KERNELS=off).
 
-  --kills N      how many trainings are killed, and a tenth as many studies [default: 1000]
+  --kills N      how many trainings are killed, 3 for 100 of them of MiniLM, a tenth as many studies [default: 1000]
   --mutants M    damaged inputs for each parser [default: 100000]
   --seed S       where the random choices begin [default: the clock; it is printed]";
 
@@ -88,7 +89,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut summary = CheckSummary::default();
     // Building first: a mistake in the last target should not show after an hour, and the times below are of tests only.
     summary.step("build", || {
-        STEPS.iter().try_for_each(|(_, line, ..)| command::must_succeed(cargo(line).arg("--no-run")))?;
+        let lines = STEPS.iter().map(|(_, line, ..)| *line).chain([test::TWO_THREADS]);
+        lines.into_iter().try_for_each(|line| command::must_succeed(cargo(line).arg("--no-run")))?;
         Ok(CheckOutcome::Passed)
     })?;
     for (name, line, filter, kernels) in STEPS {
@@ -106,6 +108,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         summary.step(name, || run_tests(name, &mut tests))?;
     }
+    let mut two_threads = cargo(test::TWO_THREADS);
+    test::use_two_threads(&mut two_threads, Some(&libtorch));
+    summary.step("two threads", || run_tests("two threads", &mut two_threads))?;
     let code = summary.finish();
     eprintln!("again with: cargo xtask torture --kills {kills} --mutants {mutants} --seed {seed}");
     Ok(code)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use model::{
-    Backend, Config, DeviceChoice, DropoutStream, GpuModel, Gradient, Inputs, Precision, PrecisionChoice,
+    Backend, Config, DeviceChoice, DropoutStream, GpuModel, Gradient, Inputs, Isa, Precision, PrecisionChoice,
     SequenceClassifier, device_name,
 };
 use tch::{Device, Kind};
@@ -12,8 +12,9 @@ use tch::{Device, Kind};
 const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2,
     "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 16}"#;
 
-/// Prints one line for each device, and a note if a GPU is not used or computes in fp32 because it has no bf16.
+/// Prints one line for each device and the instruction set of the CPU's kernels, and a note if a GPU is not used or computes in fp32 because it has no bf16.
 pub(crate) fn run() -> Result<()> {
+    disk::print(format!("kernels of the CPU: {}\n", Isa::description()))?;
     let gpus = (0..tch::Cuda::device_count()).map(|index| Device::Cuda(index as usize));
     for device in std::iter::once(Device::Cpu).chain(gpus) {
         if let Some(note) = Backend::on(device)?.note(device) {

@@ -16,6 +16,10 @@ use clap::{Parser, Subcommand};
 use data::prepare::PrepareArgs;
 use train::TrainArgs;
 
+/// libtorch's memory is this allocator's too.
+#[global_allocator]
+static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
+
 /// Fine-tune BERT for sentiment analysis: from texts and labels to a checked model.
 #[derive(Parser)]
 #[command(name = "verdict", version)]
@@ -62,6 +66,10 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode> {
+    // The commands that load a model into this process.
+    if matches!(command, Command::Train(_) | Command::Trial(_) | Command::Evaluate(_) | Command::Predict(_)) {
+        allocator::prepare();
+    }
     match command {
         Command::Prepare(args) => {
             data::prepare::run(&args, |folder| Ok(model_limits(&model::SequenceClassifier::check(folder)?)))?;

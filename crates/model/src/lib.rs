@@ -22,7 +22,6 @@
 //! Shape letters used throughout: `T` tokens in the packed batch, `B` sentences, `S` longest sentence, `D` hidden
 //! size, `I` intermediate size, `N` attention heads, `H = D / N` head size, `C` classes.
 
-mod allocator;
 mod architecture;
 mod backend;
 mod builder;
@@ -52,9 +51,9 @@ mod tensor_file;
 pub mod tensor_slice;
 #[cfg(test)]
 mod test_tensors;
+mod untouched_zeros;
 mod weights;
 
-pub use allocator::untouched_zeros;
 pub use backend::Backend;
 pub use builder::{ParameterSpec, Role};
 pub use classifier::{SequenceClassifier, Tape};
@@ -66,8 +65,10 @@ pub use error::ModelError;
 pub use footprint::{BatchShape, PassSize};
 pub use gpu::GpuModel;
 pub use inputs::Inputs;
+pub use kernels::isa::Isa;
 pub use out_of_memory::catch_out_of_memory;
 pub use parameters::{Gradient, Gradients, Parameter, Parameters};
 pub use precision::{Precision, PrecisionChoice, dtype_name};
 pub use tensor_file::{read_tensors, tensor_bytes, write_tensors};
+pub use untouched_zeros::untouched_zeros;
 pub use weights::{LoadOptions, LoadReport, MODEL_SAFETENSORS};

@@ -24,6 +24,8 @@ pub struct RunMetrics {
     /// `fp32` or `bf16`.
     pub precision: String,
     pub threads: i32,
+    /// Of the kernels on a CPU: `avx512`, `avx2` or `baseline`. `None` on other devices, and if it was not recorded.
+    pub instruction_set: Option<String>,
     /// Examples of one forward pass: fewer than a batch where a GPU's memory was too small for it.
     pub micro_batch_size: usize,
     pub dataset: String,

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use train::TrainArgs;
 
+/// libtorch's memory is this allocator's too.
+#[global_allocator]
+static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
+
 /// Fine-tune a BERT on prepared data.
 #[derive(Parser)]
 #[command(name = "train", version)]
@@ -19,6 +23,7 @@ fn main() -> ExitCode {
         Err(error) => return train::logging::report(&error),
     };
     train::logging::init();
+    allocator::prepare();
     let result = train::train(&cli.train).and_then(|run| Ok(disk::print(format!("{}\n", run.path().display()))?));
     match result {
         Ok(()) => ExitCode::SUCCESS,

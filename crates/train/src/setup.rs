@@ -7,6 +7,7 @@ use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
+use kernels::isa::Isa;
 use model::{Backend, Config, GpuModel, LoadOptions, LoadReport, SequenceClassifier, check_dropout, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
@@ -133,6 +134,7 @@ impl Setup {
             precision: self.precision.to_string(),
             threads: tch::get_num_threads(),
             backend: Some(self.backend.name().to_owned()),
+            instruction_set: instruction_set(self.device),
         })
     }
 
@@ -149,6 +151,11 @@ impl Setup {
             ClassWeights::Values(values) => Some(values.clone()),
         }
     }
+}
+
+/// The instruction set of the kernels that a run on this device uses.
+pub(crate) fn instruction_set(device: Device) -> Option<String> {
+    (device == Device::Cpu).then(|| Isa::selected().name().to_owned())
 }
 
 /// The optimizer steps of an epoch over that many rows.

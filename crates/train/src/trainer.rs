@@ -262,6 +262,7 @@ impl<'a> Trainer<'a> {
             device: device_name(self.step.parameters().device()),
             precision: self.setup.precision.to_string(),
             threads: tch::get_num_threads(),
+            instruction_set: setup::instruction_set(self.step.parameters().device()),
             micro_batch_size: self.step.micro_batch_size(),
             dataset: manifest.dataset.clone(),
             source: manifest.source.clone(),

@@ -87,6 +87,10 @@ pub(crate) struct Identity {
     /// earlier versions, which had no choice.
     #[serde(default)]
     pub backend: Option<String>,
+    /// Of the kernels on a CPU, whose results differ in the last bits. `None` on other devices, and if it was not
+    /// recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction_set: Option<String>,
 }
 
 impl TrainerState {
@@ -130,6 +134,7 @@ impl TrainerState {
         let names = IDENTITY_NAMES.iter().filter(|(field, _)| match *field {
             "threads" => self.identity.device == "cpu" && identity.device == "cpu",
             "gpu" | "backend" => self.identity.device == identity.device,
+            "instruction_set" => self.identity.instruction_set.is_some() && identity.instruction_set.is_some(),
             _ => true,
         });
         lines.extend(names.filter_map(|(field, name)| difference(name, &then[*field], &now[*field])));
@@ -138,8 +143,8 @@ impl TrainerState {
 }
 
 /// The fields of [`Identity`]. The host's threads matter only where both devices are the CPU; the GPU's model and the
-/// backend follow from the device where it is another one.
-const IDENTITY_NAMES: [(&str, &str); 11] = [
+/// backend follow from the device where it is another one. Instruction sets are compared where both are known.
+const IDENTITY_NAMES: [(&str, &str); 12] = [
     ("train_sha256", "the training split's sha256"),
     ("validation_sha256", "the validation split's sha256"),
     ("label_names", "the list of labels"),
@@ -151,6 +156,7 @@ const IDENTITY_NAMES: [(&str, &str); 11] = [
     ("precision", "the precision"),
     ("threads", "the number of threads"),
     ("backend", "the backend (libtorch with VERDICT_KERNELS=off, else kernels)"),
+    ("instruction_set", "the instruction set of the kernels"),
 ];
 
 /// The options that differ between two saved configurations and must not change on resume, one line each.

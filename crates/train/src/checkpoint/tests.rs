@@ -61,6 +61,7 @@ fn state(step: u64, best: u64) -> TrainerState {
             precision: "fp32".to_owned(),
             threads: 2,
             backend: Some("kernels".to_owned()),
+            instruction_set: Some("avx512".to_owned()),
         },
     }
 }
@@ -423,6 +424,21 @@ fn a_checkpoint_without_a_backend_is_of_the_kernels_on_a_cpu_and_of_an_unknown_o
     };
     assert_eq!(backend_on("cpu").as_deref(), Some("kernels"));
     assert_eq!(backend_on("cuda:0"), None);
+}
+
+#[test]
+fn another_instruction_set_is_a_difference_where_both_are_known() {
+    let state = state(20, 10);
+    let with = |name: Option<&str>| Identity { instruction_set: name.map(str::to_owned), ..state.identity.clone() };
+    let differences = |identity: &Identity| state.differences(&TrainConfig::default(), identity).unwrap();
+    let expected = "the instruction set of the kernels was \"avx512\", and is \"baseline\"";
+    assert_eq!(differences(&with(Some("baseline"))), [expected]);
+    assert_eq!(differences(&with(Some("avx512"))), Vec::<String>::new());
+    assert_eq!(differences(&with(None)), Vec::<String>::new());
+    // A state that was saved without it is read.
+    let mut text = serde_json::to_value(&state).unwrap();
+    assert_eq!(text["identity"].as_object_mut().unwrap().remove("instruction_set"), Some("avx512".into()));
+    assert_eq!(TrainerState::parse(text.to_string().as_bytes()).unwrap().identity, with(None));
 }
 
 #[test]

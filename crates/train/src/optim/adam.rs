@@ -94,7 +94,7 @@ fn step(updates: &mut [Update], settings: &OptimizerSettings, steps: u64, decay:
             Backend::Libtorch => step_with_tensor_ops(update, &coefficients)?,
         }
     }
-    let isa = Isa::best();
+    let isa = Isa::selected();
     parallel::for_each(jobs, |job| adam_kernel::run(job, isa));
     Ok(())
 }
@@ -177,7 +177,7 @@ fn push_jobs<'a>(update: &'a mut Update, coefficients: Fp32Coefficients, jobs: &
             }
         }
         Gradient::Dense(gradient) => {
-            // SAFETY: as above.
+            // SAFETY: gradients are borrowed for the step and nothing writes to them.
             let gradient = unsafe { checked_slice(gradient, name)? };
             update.state.seen_rows.mark_all();
             for gradient in gradient.chunks(JOB_SIZE) {
@@ -189,7 +189,7 @@ fn push_jobs<'a>(update: &'a mut Update, coefficients: Fp32Coefficients, jobs: &
             }
         }
         Gradient::Rows { ids, values } => {
-            // SAFETY: as above.
+            // SAFETY: row numbers and gradients are borrowed for the step and nothing writes to them.
             let (ids, values) = unsafe { (checked_slice(ids, name)?, checked_slice(values, name)?) };
             check_ids(ids, update.state.seen_rows.0.len(), name)?;
             update.state.seen_rows.mark(ids);

@@ -6,7 +6,7 @@
 //! [`StepScale::gradient_scale`]: super::StepScale::gradient_scale
 
 use kernels::element::{Bf16, Element};
-use kernels::isa::{Isa, LANES};
+use kernels::isa::{Isa, LANES, Supported};
 use kernels::{multiversion, parallel};
 use model::tensor_slice::checked_slice;
 use model::{Backend, Gradient, Gradients};
@@ -68,7 +68,7 @@ fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
     }
     let mut sums = vec![0.0; chunks.len()];
     let jobs = chunks.into_iter().zip(&mut sums).collect();
-    let isa = Isa::best();
+    let isa = Isa::selected();
     parallel::for_each(jobs, |job| run(job, isa));
     Ok(sums.iter().sum())
 }
@@ -76,7 +76,7 @@ fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
 multiversion!(fn run((GradientValues<'_>, &mut f64)) = run_inline);
 
 #[inline(always)]
-fn run_inline<const ISA: u8>((values, sum): (GradientValues, &mut f64)) {
+fn run_inline<const ISA: u8>((values, sum): (GradientValues, &mut f64), _: Supported<ISA>) {
     *sum = match values {
         GradientValues::Fp32(values) => sum_in_fp64(values),
         GradientValues::Bf16(values) => sum_in_fp64(values),
@@ -134,6 +134,7 @@ mod tests {
     const BACKENDS: [Backend; 2] = [Backend::Kernels, Backend::Libtorch];
 
     fn gradients() -> (Gradients, f64) {
+        // More than one job.
         let dense = generated(1, &[300, 517]);
         let rounded = generated(2, &[4099]).to_kind(Kind::BFloat16);
         let values = generated(3, &[3, 8]);
@@ -151,6 +152,23 @@ mod tests {
             assert!((norm / expected - 1.0).abs() < 1e-6, "{backend:?}: {norm} against {expected}");
             assert_eq!(global_norm(&Gradients(vec![None]), backend).expect("a norm"), 0.0);
         }
+    }
+
+    #[test]
+    fn every_instruction_set_and_number_of_threads_gives_the_same_bits() {
+        let (gradients, expected) = gradients();
+        let threads = tch::get_num_threads();
+        let mut norms = Vec::new();
+        for isa in Isa::available() {
+            for threads in [1, 2, 3] {
+                tch::set_num_threads(threads);
+                let norm = isa.run(|| global_norm(&gradients, Backend::Kernels)).expect("a norm");
+                assert!((norm / expected - 1.0).abs() < 1e-6, "{isa:?}: {norm} against {expected} in fp64");
+                norms.push(norm.to_bits());
+            }
+        }
+        tch::set_num_threads(threads);
+        assert!(norms.iter().all(|bits| *bits == norms[0]), "{norms:x?}");
     }
 
     #[test]

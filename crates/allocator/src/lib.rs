@@ -1,16 +1,28 @@
-//! The allocator of every binary that runs the model.
+//! The allocator of the programs that run a model.
 //!
 //! A training step allocates and frees the same few hundred megabytes again and again. glibc returns such blocks to the
 //! kernel and pays for zeroed pages the next time, which costs more than the arithmetic on them. mimalloc, built to
 //! override `malloc` for the whole process and thereby for libtorch too, keeps the pages. By default it returns memory
-//! that was free for a second; steps that take about as long would pay for it again, so that is disabled.
+//! that was free for a second; steps that take about as long would pay for it again, so [`prepare`] disables that.
+//!
+//! A program chooses its allocator by declaring it, and no library does so for it:
+//!
+//! ```no_run
+//! #[global_allocator]
+//! static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
+//!
+//! fn main() {
+//!     allocator::prepare();
+//! }
+//! ```
+//!
+//! The declaration is also what links mimalloc, and so what replaces `malloc`: a program without it has glibc's.
+
+#![warn(missing_docs)]
 
 use std::ffi::{c_int, c_long};
 
-use tch::{Device, Kind, Tensor};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+pub use mimalloc::MiMalloc;
 
 unsafe extern "C" {
     // Functions of mimalloc; the Rust package declares them only under a feature that adds a dependency.
@@ -30,8 +42,11 @@ const ALLOW_LARGE_OS_PAGES: c_int = 6;
 /// Configures mimalloc for tensors, unless environment variables set these options. Freed memory is kept for the next
 /// step, so the process keeps its peak size. And memory is requested in large pages: a product that walks through
 /// hundreds of megabytes of weights spends a tenth of its time on looking up small ones.
-pub(crate) fn prepare() {
-    // SAFETY: both may be called from any thread at any time; an option is one word.
+///
+/// For processes that load a model, before they do. Others would only use more memory.
+pub fn prepare() {
+    // SAFETY: the declarations above are those of mimalloc's header, the numbers are options of this version (a test
+    // compares the first), and both functions may be called from any thread at any time: an option is one word.
     unsafe {
         if mi_option_get(PURGE_DELAY) == DEFAULT_PURGE_DELAY {
             mi_option_set(PURGE_DELAY, NEVER_PURGE);
@@ -51,8 +66,8 @@ fn advise_large_pages() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     for (start, end) in maps.lines().filter_map(anonymous_mapping) {
         if end - start >= ARENA {
-            // SAFETY: the kernel lists the range as mapped, and the advice changes no content. The kernel may refuse
-            // it.
+            // SAFETY: the advice changes no content of any mapping, whatever has become of the range since the kernel
+            // listed it; it may be refused.
             unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
         }
     }
@@ -73,44 +88,6 @@ fn anonymous_mapping(line: &str) -> Option<(usize, usize)> {
     Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
 }
 
-/// An fp32 tensor of zeros. The pages of a large CPU tensor are not touched here: the kernel provides each page,
-/// zeroed, when a thread first uses it.
-pub fn untouched_zeros(shape: &[i64], device: Device) -> Tensor {
-    let mut tensor = Tensor::empty(shape, (Kind::Float, device));
-    if device == Device::Cpu && release_pages(&tensor) { tensor } else { tensor.zero_() }
-}
-
-/// Whether most of the tensor's memory was given back to the kernel and all of it reads as zeros.
-///
-/// Only whole huge pages are given back: a part of one would split it, and ordinary pages cost more per byte to get.
-#[cfg(target_os = "linux")]
-fn release_pages(tensor: &Tensor) -> bool {
-    /// The size of a huge page, which is also a multiple of every ordinary page size.
-    const HUGE_PAGE: usize = 2 << 20;
-    let (start, bytes) = (tensor.data_ptr() as usize, tensor.numel() * size_of::<f32>());
-    let (first, last) = (start.next_multiple_of(HUGE_PAGE), (start + bytes) / HUGE_PAGE * HUGE_PAGE);
-    if bytes < 4 * HUGE_PAGE || !tensor.is_contiguous() {
-        return false;
-    }
-    // SAFETY: the pages are entirely within the tensor, which is new and has no other handle. They are anonymous and
-    // private, like all memory of an allocator, so that they are zeros when they are used again; if the call isn't
-    // possible (locked memory), it changes nothing and returns an error. The bytes before the first page and after the
-    // last one belong to the tensor, too.
-    unsafe {
-        if libc::madvise(first as *mut libc::c_void, last - first, libc::MADV_DONTNEED) != 0 {
-            return false;
-        }
-        std::ptr::write_bytes(start as *mut u8, 0, first - start);
-        std::ptr::write_bytes(last as *mut u8, 0, start + bytes - last);
-    }
-    true
-}
-
-#[cfg(not(target_os = "linux"))]
-fn release_pages(_: &Tensor) -> bool {
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,7 +97,7 @@ mod tests {
     fn freed_memory_is_kept() {
         let user_setting = std::env::var("MIMALLOC_PURGE_DELAY").ok().and_then(|value| value.parse().ok());
         prepare();
-        // SAFETY: as above.
+        // SAFETY: it reads one word, and may be called from any thread at any time.
         assert_eq!(unsafe { mi_option_get(PURGE_DELAY) }, user_setting.unwrap_or(NEVER_PURGE));
     }
 
@@ -136,17 +113,6 @@ mod tests {
             "",
         ] {
             assert_eq!(anonymous_mapping(other), None, "{other:?}");
-        }
-    }
-
-    #[test]
-    fn zeros_are_zeros_in_reused_memory() {
-        for elements in [0, 1, 1000, (3 << 20) + 17, 5 << 20] {
-            // Freed memory is what the next tensor of its size gets.
-            drop(Tensor::full([elements], 7.0, (Kind::Float, Device::Cpu)));
-            let zeros = untouched_zeros(&[elements], Device::Cpu);
-            assert_eq!((zeros.size(), zeros.kind()), (vec![elements], Kind::Float));
-            assert!(!bool::try_from(zeros.not_equal(0.0).any()).unwrap(), "{elements} elements");
         }
     }
 }
