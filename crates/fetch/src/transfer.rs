@@ -1,8 +1,8 @@
 //! HTTP for downloads: a short timeout for a connection, a long one for a body.
 //!
 //! `ureq` speaks HTTP and TLS. On top of it: redirects are followed here, one by one, so that the Hub's headers of the
-//! first answers are kept and its token never travels to another host; a body that ends early is continued with a
-//! `Range` request; a web page in place of a file is an error.
+//! first answers are kept, its token never travels to another host and https never becomes http; a body that ends early is
+//! continued with a `Range` request; a web page in place of a file is an error.
 
 mod resume;
 
@@ -139,7 +139,7 @@ impl Client {
             }
             let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
             match location.filter(|_| parts.status.is_redirection()) {
-                Some(location) => url = join(&url, location),
+                Some(location) => url = redirected(&url, location)?,
                 None => {
                     let status = parts.status.as_u16();
                     return Ok(Answer { status, first_host, headers: parts.headers, body });
@@ -204,7 +204,18 @@ pub(crate) fn origin(url: &str) -> String {
     url[..length].to_owned()
 }
 
-/// The address that a `Location` header names, seen from `base`.
+/// The address that a `Location` header names, seen from `base`. From https it must be https too; a redirect from http, which
+/// only an address that the user gave has, can't lose what was never there.
+fn redirected(base: &str, location: &str) -> Result<String> {
+    let next = join(base, location);
+    let secure = |url: &str| url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
+    if secure(base) && !secure(&next) {
+        return Err(FetchError::InsecureRedirect { url: base.to_owned(), location: next });
+    }
+    Ok(next)
+}
+
+/// The address in a `Location` header as a whole address.
 fn join(base: &str, location: &str) -> String {
     let home = origin(base);
     if location.contains("://") && location.parse::<Uri>().is_ok_and(|uri| uri.host().is_some()) {
@@ -233,6 +244,21 @@ fn reason(error: &ureq::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirect_never_leaves_https() {
+        for location in ["http://hub.example/x", "http://127.0.0.1/x", "HTTP://cdn.example/x", "ftp://cdn.example/x"] {
+            for base in ["https://hub.example/a", "HTTPS://hub.example/a"] {
+                let error = redirected(base, location).unwrap_err();
+                assert!(matches!(error, FetchError::InsecureRedirect { .. }) && !error.is_unreachable(), "{error}");
+                assert!(error.to_string().contains(&format!("redirects to {location}")), "{error}");
+            }
+            assert_eq!(redirected("http://127.0.0.1:8080/a", location).unwrap(), location);
+        }
+        for location in ["https://cdn.example/x", "HTTPS://cdn.example/x", "//cdn.example/x", "/x", "x"] {
+            redirected("https://hub.example/a", location).unwrap();
+        }
+    }
 
     #[test]
     fn locations_are_joined_like_a_browser_does() {
