@@ -8,7 +8,6 @@ mod cargo_config;
 mod command;
 mod doctor;
 mod download;
-mod extract;
 mod gpu_check;
 mod libtorch;
 mod product;

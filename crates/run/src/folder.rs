@@ -367,8 +367,7 @@ mod tests {
 
     const LOCKED: &str = "VERDICT_TEST_LOCKED_FOLDER";
 
-    #[test]
-    #[ignore = "another process: started by the tests below, so `cargo test -p run --lib folder` runs it"]
+    /// The part of the process that has the folder.
     fn another_process() {
         let folder = std::env::var_os(LOCKED).expect("a folder to lock");
         let _run = RunFolder::open_to_resume(Path::new(&folder)).unwrap();
@@ -377,11 +376,14 @@ mod tests {
     }
 
     fn owned_by_another_process(folder: &Path) -> TestProcess {
-        TestProcess::start("folder::tests::another_process", &[(LOCKED, folder.as_os_str())])
+        TestProcess::start(&[(LOCKED, folder.as_os_str())])
     }
 
     #[test]
     fn a_folder_of_another_process_is_refused_with_its_owner() {
+        if TestProcess::is_this() {
+            return another_process();
+        }
         let folder = tempfile::tempdir().unwrap();
         let other = owned_by_another_process(folder.path());
         for _ in 0..2 {
@@ -393,6 +395,9 @@ mod tests {
 
     #[test]
     fn files_of_a_killed_process_do_not_block_a_new_run() {
+        if TestProcess::is_this() {
+            return another_process();
+        }
         let folder = tempfile::tempdir().unwrap();
         let lock = folder.path().join(LOCK);
         let mut other = owned_by_another_process(folder.path());

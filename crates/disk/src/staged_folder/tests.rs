@@ -55,9 +55,7 @@ fn the_folder_is_never_missing_while_it_is_replaced() {
     temp.staged("0").publish().unwrap();
     let probe = [temp.put("a", "a"), temp.put("b", "b")];
     if !try_exchange(&probe[0], &probe[1]).unwrap() {
-        use std::io::Write;
-        let skipped = "SKIPPED: the file system of the temporary folder can't exchange folders";
-        return writeln!(io::stderr(), "{skipped}").unwrap();
+        return test_support::skipped("the file system of the temporary folder can't exchange folders");
     }
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {

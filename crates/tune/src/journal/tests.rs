@@ -272,7 +272,7 @@ fn a_file_that_is_not_the_one_that_was_read_is_noticed() {
 fn a_full_disk_leaves_no_half_line() {
     let full = Path::new("/dev/full");
     if !full.exists() {
-        return eprintln!("SKIPPED: this system has no /dev/full");
+        return test_support::skipped("this system has no /dev/full");
     }
     let mut file = super::file::JournalFile::new(full);
     assert!(matches!(file.append(&["{}".to_owned()]), Err(TuneError::Disk(DiskError { action: "append to", .. }))));
