@@ -34,6 +34,9 @@ type Names = BTreeMap<(Inode, OsString), Inode>;
 
 const ROOT: Inode = 0;
 
+/// Names, each in its folder, that are connected by changes, and the numbers of these changes in order.
+type Chain<'a> = (BTreeSet<(Inode, &'a OsString)>, Vec<usize>);
+
 #[derive(Debug)]
 enum Kind {
     Folder,
@@ -193,8 +196,7 @@ impl NameHistory {
 
     /// What the disk may hold after a power cut, each once.
     fn survivors(&self) -> Vec<Names> {
-        // Changes that share a name, in order.
-        let mut chains: Vec<(BTreeSet<(Inode, &OsString)>, Vec<usize>)> = Vec::new();
+        let mut chains: Vec<Chain<'_>> = Vec::new();
         for (index, change) in self.pending.iter().enumerate() {
             let names: BTreeSet<_> = change.entries.iter().map(|(name, _)| (change.folder, name)).collect();
             let (connected, mut others): (Vec<_>, Vec<_>) =
