@@ -2,15 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
 use crate::calls::{hard_link, remove_file, rename, sync_folder};
 use crate::error::{DiskError, Result};
 use crate::new_file::NewFile;
-
-/// Prefix of the names of unfinished files and folders. Those that a killed process left behind can be removed.
-pub const UNFINISHED: &str = ".unfinished-";
+use crate::path::{beside, folder_of};
 
 /// Writes `bytes` to `path`, replacing what was there: readers see either the whole old content or the whole new one.
 ///
@@ -69,19 +66,6 @@ fn put(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
         let _ = remove_file(&unfinished);
     }
     made.map_err(DiskError::at("write", path))
-}
-
-/// The folder that a path's last name is in.
-pub fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// A unique temporary name beside `path`.
-pub(crate) fn beside(path: &Path) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!("{UNFINISHED}{name}-{}-{number}", std::process::id()))
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::thread::Builder;
 
-use crate::atomic::{UNFINISHED, folder_of};
 use crate::calls::{create_dir, remove_dir, remove_file, rename, sync_folder, try_exchange};
 use crate::error::{DiskError, Result};
+use crate::path::{UNFINISHED, folder_of};
 
 /// Prefix of the name that a folder has while another one takes its place, on a file system that can't exchange two
 /// folders. There, a process that is killed between two renames leaves nothing in the place, and [`clear_unfinished`] puts

@@ -27,6 +27,7 @@ mod folder;
 mod free_space;
 mod lock;
 mod new_file;
+mod path;
 mod sha256;
 mod staged_file;
 mod staged_folder;
@@ -35,7 +36,7 @@ mod thread;
 
 #[cfg(unix)]
 pub use atomic::symlink_atomic;
-pub use atomic::{UNFINISHED, folder_of, link_atomic, write_atomic, write_atomic_with};
+pub use atomic::{link_atomic, write_atomic, write_atomic_with};
 pub use calls::{rename, sync_folder};
 pub use error::{DiskError, Result};
 pub use folder::{
@@ -45,6 +46,7 @@ pub use folder::{
 pub use free_space::{free_bytes, human_bytes, is_full};
 pub use lock::{Lock, LockAttempt, LockState, try_lock};
 pub use new_file::NewFile;
+pub use path::{UNFINISHED, folder_of};
 pub use sha256::{Sha256Hasher, Sha256Writer, hex, read_pieces, sha256_bytes, sha256_file, sha256_hex, sha256_of};
 pub use staged_file::StagedFile;
 pub use staged_folder::StagedFolder;

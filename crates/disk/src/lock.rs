@@ -6,10 +6,10 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::atomic::folder_of;
 use crate::calls::open_or_create;
 use crate::error::{DiskError, Result};
 use crate::folder::create_folder_all;
+use crate::path::folder_of;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockState {

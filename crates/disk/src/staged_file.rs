@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{beside, folder_of};
 use crate::calls::{remove_file, rename, sync_folder};
 use crate::error::{DiskError, Result};
 use crate::new_file::NewFile;
+use crate::path::{beside, folder_of};
 
 /// A file that is being written beside its place. Dropped without [`publish`](Self::publish), it is removed.
 #[derive(Debug)]

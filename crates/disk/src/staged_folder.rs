@@ -12,11 +12,11 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::folder_of;
 use crate::calls::{create_dir, remove_dir, rename, sync_folder, try_exchange};
 use crate::error::{DiskError, Result};
 use crate::folder::{create_folder_all, remove_tree};
 use crate::lock::{LockState, try_lock};
+use crate::path::folder_of;
 
 /// A folder that is being filled. Dropped without [`publish`](Self::publish), it is removed, with parents that were made
 /// for it.

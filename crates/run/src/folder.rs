@@ -258,6 +258,7 @@ mod tests {
     use std::fs::File;
     use std::time::Duration;
 
+    use disk::faults::power_cuts;
     use test_support::TestProcess;
 
     use super::*;
@@ -297,6 +298,28 @@ mod tests {
         assert!(create().path().ends_with("now-sst2-tiny"));
         assert!(create().path().ends_with("now-sst2-tiny-2"));
         assert!(create().path().ends_with("now-sst2-tiny-3"));
+    }
+
+    #[test]
+    fn a_new_run_survives_a_power_cut_with_the_folders_above_it() {
+        let root = tempfile::tempdir().unwrap();
+        let begin = || {
+            let run = RunFolder::create_under(&root.path().join(RUNS), "now-sst2-tiny")?;
+            run.write(RUN_TOML, "seed = 1")
+        };
+        let file = root.path().join(RUNS).join("now-sst2-tiny").join(RUN_TOML);
+        let check = |begun: &Result<()>, state: &str| assert!(begun.is_err() || file.is_file(), "{state}");
+        power_cuts(root.path(), || {}, begin, check);
+    }
+
+    #[test]
+    fn a_run_whose_checkpoint_was_being_replaced_is_not_trained_over() {
+        let root = tempfile::tempdir().unwrap();
+        let killed = folder(root.path(), "killed", &[RUN_TOML, LOG]);
+        folder(&killed, "checkpoints/.replaced-step-00000010", &["SHA256SUMS"]);
+        let message = RunFolder::create(Some(&killed), "sst2", "tiny").unwrap_err().to_string();
+        assert!(message.contains("10"), "{message}");
+        assert!(killed.join("checkpoints/step-00000010/SHA256SUMS").is_file());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Call, Fault, count, record};
-use crate::atomic::folder_of;
+use crate::path::folder_of;
 
 /// A change of names that a file system makes whole or not at all.
 #[derive(Debug, Clone, Copy)]
@@ -28,11 +28,14 @@ pub(crate) enum NameChange<'a> {
 }
 
 /// Number of a file, folder or link, which keeps it under every name.
-type Node = usize;
+type Inode = usize;
 /// What each name in each folder stands for.
-type Names = BTreeMap<(Node, OsString), Node>;
+type Names = BTreeMap<(Inode, OsString), Inode>;
 
-const ROOT: Node = 0;
+const ROOT: Inode = 0;
+
+/// Names, each in its folder, that are connected by changes, and the numbers of these changes in order.
+type Chain<'a> = (BTreeSet<(Inode, &'a OsString)>, Vec<usize>);
 
 #[derive(Debug)]
 enum Kind {
@@ -48,8 +51,8 @@ enum Kind {
 /// Names in one folder, with what they stand for after the change.
 #[derive(Debug)]
 struct Pending {
-    folder: Node,
-    entries: Vec<(OsString, Option<Node>)>,
+    folder: Inode,
+    entries: Vec<(OsString, Option<Inode>)>,
 }
 
 /// The names below a folder: those that survive a power cut, and all changes since.
@@ -94,21 +97,21 @@ impl NameHistory {
     }
 
     /// The folder that is at `path` now, if it is the root or below.
-    fn folder(&self, path: &Path) -> Option<Node> {
+    fn folder(&self, path: &Path) -> Option<Inode> {
         let path = path.canonicalize().ok()?;
         let mut names = path.strip_prefix(&self.root).ok()?.iter();
         names.try_fold(ROOT, |folder, name| self.live.get(&(folder, name.to_owned())).copied())
     }
 
-    fn entry(&self, path: &Path) -> Option<(Node, OsString)> {
+    fn entry(&self, path: &Path) -> Option<(Inode, OsString)> {
         Some((self.folder(folder_of(path))?, path.file_name()?.to_owned()))
     }
 
-    fn node(&self, path: &Path) -> Option<Node> {
+    fn node(&self, path: &Path) -> Option<Inode> {
         self.live.get(&self.entry(path)?).copied()
     }
 
-    fn new_node(&mut self, kind: Kind) -> Option<Node> {
+    fn new_node(&mut self, kind: Kind) -> Option<Inode> {
         self.kinds.push(kind);
         Some(self.kinds.len() - 1)
     }
@@ -162,7 +165,7 @@ impl NameHistory {
     }
 
     /// Every path with its node, a folder before what is in it.
-    fn paths(names: &Names) -> Vec<(PathBuf, Node)> {
+    fn paths(names: &Names) -> Vec<(PathBuf, Inode)> {
         let mut paths = vec![(PathBuf::new(), ROOT)];
         let mut at = 0;
         while let Some((path, folder)) = paths.get(at).cloned() {
@@ -193,8 +196,7 @@ impl NameHistory {
 
     /// What the disk may hold after a power cut, each once.
     fn survivors(&self) -> Vec<Names> {
-        // Changes that share a name, in order.
-        let mut chains: Vec<(BTreeSet<(Node, &OsString)>, Vec<usize>)> = Vec::new();
+        let mut chains: Vec<Chain<'_>> = Vec::new();
         for (index, change) in self.pending.iter().enumerate() {
             let names: BTreeSet<_> = change.entries.iter().map(|(name, _)| (change.folder, name)).collect();
             let (connected, mut others): (Vec<_>, Vec<_>) =
@@ -233,7 +235,7 @@ impl NameHistory {
     /// Makes the folder hold these names.
     fn put(&self, names: &Names, lose_content: bool) {
         clear(&self.root);
-        let mut placed: BTreeMap<Node, PathBuf> = BTreeMap::new();
+        let mut placed: BTreeMap<Inode, PathBuf> = BTreeMap::new();
         for (path, node) in Self::paths(names) {
             let path = self.root.join(path);
             let put = match (&self.kinds[node], placed.get(&node)) {
@@ -315,12 +317,12 @@ fn clear(root: &Path) {
 
 /// What tells the names of one file from names of others.
 #[cfg(unix)]
-fn inode(metadata: &fs::Metadata, _: Node) -> u64 {
+fn inode(metadata: &fs::Metadata, _: Inode) -> u64 {
     std::os::unix::fs::MetadataExt::ino(metadata)
 }
 
 #[cfg(not(unix))]
-fn inode(_: &fs::Metadata, node: Node) -> u64 {
+fn inode(_: &fs::Metadata, node: Inode) -> u64 {
     node as u64
 }
 

@@ -302,3 +302,12 @@ fn every_field_of_a_created_trial_is_read() {
     assert_eq!(study.trials()[0].duration(), Some(1.0));
     assert_eq!(study.best().unwrap().number, 0);
 }
+
+#[test]
+fn the_name_of_a_journal_that_another_process_created_is_synced_too() {
+    // That process may have been killed before it synced the name itself.
+    let folder = folder();
+    let path = folder.path().join("study.jsonl");
+    let calls = || disk::faults::count(|| super::file::JournalFile::create(&path).unwrap()).len();
+    assert_eq!([calls(), calls()], [1, 1]);
+}
