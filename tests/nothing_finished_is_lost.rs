@@ -170,7 +170,9 @@ fn a_closed_pipe_ends_the_program_silently() {
     }
     assert!(sandbox.path("second/metrics.json").is_file());
     let output = run_shell(&sandbox, "\"$@\" | head -n 1", "predict --run run --file texts.txt");
-    assert_eq!((output.code, output.out.lines().count(), output.err.as_str()), (0, 1, ""));
+    // `cargo xtask torture` runs this without the kernels too, which each command says.
+    let said = output.err.lines().find(|line| !line.starts_with("note: VERDICT_KERNELS=off"));
+    assert_eq!((output.code, output.out.lines().count(), said), (0, 1, None));
 }
 
 /// Starts the program without the superuser's right to write everywhere.

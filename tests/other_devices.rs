@@ -3,10 +3,16 @@
 
 use crate::support::{Output, Sandbox, TRAIN};
 
+// Both are set, because the tests themselves may run with the variable.
 const OFF: [(&str, &str); 1] = [("VERDICT_KERNELS", "off")];
+const ON: [(&str, &str); 1] = [("VERDICT_KERNELS", "on")];
 
 fn succeeds(sandbox: &Sandbox, line: &str) -> Output {
-    let output = sandbox.run_with(&OFF, line);
+    succeeds_with(sandbox, &OFF, line)
+}
+
+fn succeeds_with(sandbox: &Sandbox, variables: &[(&str, &str)], line: &str) -> Output {
+    let output = sandbox.run_with(variables, line);
     assert_eq!(output.code, 0, "verdict {line}\n{}{}", output.out, output.err);
     output
 }
@@ -28,7 +34,7 @@ fn a_model_is_trained_scored_and_asked_and_every_step_says_what_computed_it() {
         let accuracy = figures["accuracy"].as_f64().expect("a number");
         assert!(accuracy >= 0.9, "a model that learns tells these apart: {accuracy}\n{shown}");
         // The kernels score the same model the same, except for the last digits.
-        sandbox.succeeds(&format!("evaluate --run {run} --json again.json"));
+        succeeds_with(&sandbox, &ON, &format!("evaluate --run {run} --json again.json"));
         let (ours, theirs) = (&figures["loss"], &sandbox.json("again.json")["loss"]);
         let difference = (ours.as_f64().expect("a number") - theirs.as_f64().expect("a number")).abs();
         let tolerance = if precision == "fp32" { 1e-5 } else { 1e-2 };
@@ -56,13 +62,14 @@ fn resuming_is_exact_there_too_and_refused_with_the_kernels() {
     for checkpoints in [1, 5] {
         let run = format!("from-{checkpoints}");
         sandbox.copy_run("whole", &run, checkpoints);
-        let error = sandbox.fails(&format!("train --resume {run}"));
+        let output = sandbox.run_with(&ON, &format!("train --resume {run}"));
+        let error = sandbox.failure(&output).unwrap_or_else(|what| panic!("{run}\n{what}"));
         assert!(error.contains("the backend") && error.contains("\"libtorch\", and is \"kernels\""), "{error}");
         succeeds(&sandbox, &format!("train --resume {run}"));
         sandbox.assert_same("whole", &run);
     }
     // Without a difference between the two, the tests above would show nothing.
-    sandbox.succeeds(&format!("{TRAIN} --save-every 4 --output by-kernels"));
+    succeeds_with(&sandbox, &ON, &format!("{TRAIN} --save-every 4 --output by-kernels"));
     assert!(sandbox.read("whole/model.safetensors") != sandbox.read("by-kernels/model.safetensors"));
 }
 
