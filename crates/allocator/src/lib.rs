@@ -16,7 +16,7 @@
 //! }
 //! ```
 //!
-//! The declaration is also what links mimalloc, and so what replaces `malloc`: a program without it has glibc's.
+//! Using either links mimalloc, and so replaces `malloc`: a program that does neither has glibc's.
 
 #![warn(missing_docs)]
 

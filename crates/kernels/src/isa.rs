@@ -30,10 +30,23 @@ const ALL: [(u8, &str); 3] = [(AVX512, "avx512"), (AVX2, "avx2"), (BASELINE, "ba
 
 /// An instruction set that loops are compiled for and that this processor has. Safe code obtains one only from
 /// detection or as the baseline, so loops compiled for an `Isa` may run.
+///
+/// ```compile_fail
+/// let claimed = kernels::isa::Isa(kernels::isa::AVX512);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(u8);
 
 /// Proof, for a loop that is compiled for the set `ISA`, that this processor has it. Only [`Isa::supported`] makes one.
+///
+/// ```compile_fail
+/// let claimed = kernels::isa::Supported::<{ kernels::isa::AVX512 }>(());
+/// ```
+///
+/// ```
+/// use kernels::isa::{AVX512, Isa};
+/// assert!(Isa::BASELINE.supported::<AVX512>().is_none());
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Supported<const ISA: u8>(());
 
