@@ -17,7 +17,8 @@ pub(crate) const HELP: &str = "\
 cargo xtask torture [FLAGS]
 
 Kills training processes and studies at random instants and compares their results with those of uninterrupted ones, lets
-every file-system call of a save fail, truncates and flips every byte of a checkpoint, and feeds each parser damaged input.
+every file-system call of a save fail, truncates and flips every byte of a checkpoint, feeds each parser damaged input, and
+measures the memory of long trainings.
 
   --kills N      how many trainings are killed, and a tenth as many studies [default: 1000]
   --mutants M    damaged inputs for each parser [default: 100000]
@@ -50,11 +51,15 @@ impl TortureFlags {
 
 /// Some tests of the workspace: their name here, what follows `cargo test`, and a part of their own names. All of the
 /// workspace, because a package tested alone has other features of its dependencies, and so a separate build.
-const STEPS: [(&str, &str, Option<&str>); 3] = [
+const STEPS: [(&str, &str, Option<&str>); 4] = [
     ("kills", "test --workspace --test end_to_end", Some("random_kills")),
+    ("memory", "test --workspace --test end_to_end", Some("memory_stays_as_planned")),
     ("save path", "test --workspace --lib", Some("checkpoint::tests")),
     ("fuzz", "test --workspace --test fuzz", None),
 ];
+
+/// The steps of each training whose memory is measured.
+const MEMORY_STEPS: u64 = 5000;
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let TortureFlags { kills, mutants, seed } = TortureFlags::parse(arguments)?;
@@ -77,7 +82,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     for (name, line, filter) in STEPS {
         let mut tests = cargo(line);
         tests.args(filter).args(["--", "--nocapture"]).env("OMP_NUM_THREADS", "1");
-        for (variable, value) in [("VERDICT_SEED", seed), ("VERDICT_KILLS", kills), ("VERDICT_MUTANTS", mutants)] {
+        let numbers = [("VERDICT_SEED", seed), ("VERDICT_KILLS", kills), ("VERDICT_MUTANTS", mutants)];
+        for (variable, value) in numbers.into_iter().chain([("VERDICT_STEPS", MEMORY_STEPS)]) {
             tests.env(variable, value.to_string());
         }
         summary.step(name, || run_tests(name, &mut tests))?;

@@ -46,6 +46,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // SAFETY: this is the first thing that the process does, so it has no other thread.
+    unsafe { model::limit_kernel_caches() };
     let cli = match train::arguments() {
         Ok(arguments) => Cli::parse_from(arguments),
         Err(error) => return train::logging::report(&error),

@@ -15,6 +15,8 @@ mod free_space;
 pub mod logging;
 pub mod loss;
 mod memory_estimate;
+#[cfg(test)]
+mod memory_faults;
 mod micro_batches;
 mod observe;
 pub mod optim;

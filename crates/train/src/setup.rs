@@ -240,7 +240,8 @@ fn check_memory(
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
     let plan = memory_estimate::MemoryPlan { config, model, precision, train: &train, validation: &validation };
     let estimate = memory_estimate::check(&plan)?;
-    tracing::debug!("memory at most: {}", human_bytes(estimate.total()));
+    let bytes = estimate.total();
+    tracing::debug!("memory at most: {} ({bytes} bytes)", human_bytes(bytes));
     Ok(())
 }
 
