@@ -6,6 +6,7 @@
 //!
 //! If you add a command or an option that works: `prepare_train_predict`; to `predict` or `evaluate` on files: `files_are_labeled`. A place that data comes from: `data_sources`.
 //! Something that a study does: `studies`. State that a training keeps: `resume_is_exact`, and a line in `random_kills`.
+//! Memory that a training needs: `memory_stays_as_planned`.
 //! A file that can break: `damaged_files`. An error: a case of a group in `error_messages`; where a test has to look at
 //! more than the words, `bad_input_is_refused`.
 
@@ -33,6 +34,10 @@ mod random_kills;
 /// What computes on other devices runs whole on the CPU, and gives the same.
 #[cfg(unix)]
 mod other_devices;
+
+/// The memory of a long training stays within the estimate that is checked before it starts.
+#[cfg(target_os = "linux")]
+mod memory_stays_as_planned;
 
 /// A finished run is never trained over, and a closed terminal, a closed pipe or a full output costs no work.
 #[cfg(unix)]

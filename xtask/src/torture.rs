@@ -18,8 +18,8 @@ cargo xtask torture [FLAGS]
 
 Kills trainings (of a tiny BERT, and of the packaged MiniLM on two threads) and studies at random instants and compares
 their results with those of uninterrupted ones, lets every file-system call of a save fail, cuts the power at each call
-that publishes something, truncates and flips every byte of a checkpoint, feeds each parser damaged input, runs the kernels
-on two threads, and the tests of model, training and program as other devices compute (VERDICT_KERNELS=off).
+that publishes something, truncates and flips every byte of a checkpoint, feeds each parser damaged input, measures the
+memory of long trainings, runs the kernels on two threads, and the tests of model, training and program as other devices compute (VERDICT_KERNELS=off).
 
   --kills N      how many trainings are killed, 3 for 100 of them of MiniLM, a tenth as many studies [default: 1000]
   --mutants M    damaged inputs for each parser [default: 100000]
@@ -62,8 +62,9 @@ enum Kernels {
     Off,
 }
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("kills", "test --workspace --test end_to_end", Some("random_kills"), Kernels::On),
+    ("memory", "test --workspace --test end_to_end", Some("memory_stays_as_planned"), Kernels::On),
     ("save path", "test --workspace --lib", Some("checkpoint::tests"), Kernels::On),
     ("power cuts", "test --workspace --lib", Some("power_cut"), Kernels::On),
     ("fuzz", "test --workspace --test fuzz", None, Kernels::On),
@@ -71,6 +72,8 @@ const STEPS: [Step; 6] = [
     ("other devices: program", "test --workspace --test end_to_end", None, Kernels::Off),
 ];
 
+/// The steps of each training whose memory is measured.
+const MEMORY_STEPS: u64 = 5000;
 /// The most kills without kernels: what a kill can break is mostly the same with them.
 const KILLS_WITHOUT_KERNELS: u64 = 100;
 
@@ -103,7 +106,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
                 kills.min(KILLS_WITHOUT_KERNELS)
             }
         };
-        for (variable, value) in [("VERDICT_SEED", seed), ("VERDICT_KILLS", kills), ("VERDICT_MUTANTS", mutants)] {
+        let numbers = [("VERDICT_SEED", seed), ("VERDICT_KILLS", kills), ("VERDICT_MUTANTS", mutants)];
+        let steps = [("VERDICT_STEPS", MEMORY_STEPS)].into_iter().filter(|_| kernels == Kernels::On);
+        for (variable, value) in numbers.into_iter().chain(steps) {
             tests.env(variable, value.to_string());
         }
         summary.step(name, || run_tests(name, &mut tests))?;

@@ -116,6 +116,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         label_names: labels,
     });
     notes.extend(warning.iter().map(|warning| format!("warning: {warning}")));
+    if evaluation.batch_size < usize::from(args.batch_size) {
+        let (asked, done) = (args.batch_size, evaluation.batch_size);
+        notes.push(format!("memory was too small for {asked} rows at a time, so {done} were predicted at a time"));
+    }
 
     let result = EvaluationResult {
         run: run.display().to_string(),

@@ -54,6 +54,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // SAFETY: this is the first thing that the process does, so it has no other thread.
+    unsafe { model::limit_kernel_caches() };
     let cli = match train::arguments() {
         Ok(arguments) => Cli::parse_from(arguments),
         Err(error) => return train::logging::report(&error),
@@ -67,8 +69,12 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode> {
     // The commands that load a model into this process.
-    if matches!(command, Command::Train(_) | Command::Trial(_) | Command::Evaluate(_) | Command::Predict(_)) {
+    if matches!(
+        command,
+        Command::Train(_) | Command::Trial(_) | Command::Evaluate(_) | Command::Predict(_) | Command::DeviceCheck(_)
+    ) {
         allocator::prepare();
+        train::return_freed_memory_by(allocator::return_free_memory);
     }
     match command {
         Command::Prepare(args) => {

@@ -134,7 +134,7 @@ impl Setup {
             precision: self.precision.to_string(),
             threads: tch::get_num_threads(),
             backend: Some(self.backend.name().to_owned()),
-            instruction_set: instruction_set(self.device),
+            instruction_set: instruction_set(self.backend),
         })
     }
 
@@ -153,9 +153,9 @@ impl Setup {
     }
 }
 
-/// The instruction set of the kernels that a run on this device uses.
-pub(crate) fn instruction_set(device: Device) -> Option<String> {
-    (device == Device::Cpu).then(|| Isa::selected().name().to_owned())
+/// The instruction set of the kernels; `None` for a run that doesn't use them.
+pub(crate) fn instruction_set(backend: Backend) -> Option<String> {
+    (backend == Backend::Kernels).then(|| Isa::selected().name().to_owned())
 }
 
 /// The optimizer steps of an epoch over that many rows.
@@ -269,7 +269,8 @@ fn check_memory(
         Device::Cpu => memory_estimate::check(&plan)?,
         _ => memory_estimate::MemoryEstimate::of(&plan, 0),
     };
-    tracing::debug!("memory at most: {} ({} bytes)", human_bytes(estimate.total()), estimate.total());
+    let bytes = estimate.total();
+    tracing::debug!("memory at most: {} ({bytes} bytes)", human_bytes(bytes));
     Ok(())
 }
 

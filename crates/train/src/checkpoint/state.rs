@@ -31,6 +31,9 @@ pub(crate) struct TrainerState {
     pub evaluations_without_better: u64,
     /// Into how many parts each micro-batch is split because of limited memory.
     pub micro_batch_parts: usize,
+    /// Examples of one forward pass in an evaluation, if memory was too small for `--eval-batch-size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval_batch_size: Option<usize>,
     /// Seconds of training so far, in all processes.
     pub seconds: f64,
     /// Bytes of each log that belong to the steps so far.
@@ -109,6 +112,9 @@ impl TrainerState {
         let mut state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if state.micro_batch_parts == 0 {
             return Err("has micro_batch_parts 0, and 1 is the least".to_owned());
+        }
+        if state.eval_batch_size == Some(0) {
+            return Err("has eval_batch_size 0, and 1 is the least".to_owned());
         }
         state.given().map_err(|error| error.to_string())?;
         // On other devices earlier versions drew other dropout masks, so there nothing is filled in.

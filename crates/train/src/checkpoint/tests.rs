@@ -46,6 +46,7 @@ fn state(step: u64, best: u64) -> TrainerState {
         best: Some(BestModel { best, loss: f64::INFINITY, confusion }),
         evaluations_without_better: 2,
         micro_batch_parts: 1,
+        eval_batch_size: None,
         seconds: 1.0 / 3.0,
         logs: [("log.jsonl".to_owned(), 12_345)].into(),
         config: TrainConfig::default().to_json().unwrap(),
@@ -69,8 +70,18 @@ fn state(step: u64, best: u64) -> TrainerState {
 /// Saves a step into `run` and publishes its model, after which only the steps in `kept_steps` remain.
 fn save_keeping(run: &Path, step: u64, kept_steps: &[u64]) -> Result<()> {
     let publication = vec![("config.json".to_owned(), format!("{{\"step\": {step}}}").into_bytes())];
+    job(run, step, kept_steps, &publication, false).run()
+}
+
+fn job<'a>(
+    run: &'a Path,
+    step: u64,
+    kept_steps: &[u64],
+    publication: &'a Publication,
+    has_same_tensors: bool,
+) -> SaveJob<'a> {
     let (tensors, state) = (tensors(step), state(step, step));
-    SaveJob { run, tensors, state, publication: Some(&publication), kept_steps: kept_steps.to_vec() }.run()
+    SaveJob { run, tensors, state, publication: Some(publication), kept_steps: kept_steps.to_vec(), has_same_tensors }
 }
 
 fn save(run: &Path, step: u64) -> Result<()> {
@@ -250,6 +261,51 @@ fn a_finished_run_that_continues_has_no_metrics_beside_a_newer_model() {
     power_cuts(run, finished, continued, |_, state| {
         assert!(published(run) == 10 || !run.join(METRICS).exists(), "{state}");
     });
+}
+
+/// As after an evaluation: the state has changed and the tensors have not.
+#[cfg(unix)]
+#[test]
+fn a_second_save_of_a_step_links_the_tensors_and_fails_as_safely() {
+    let publication = vec![];
+    let second = |run: &Path| job(run, 10, &[10], &publication, true).run();
+    let inode = |run: &Path, name: &str| {
+        let file = run.join(CHECKPOINTS).join(name_of(10)).join(name);
+        std::os::unix::fs::MetadataExt::ino(&fs::metadata(file).unwrap())
+    };
+    let run = run_at(10);
+    let before = [WEIGHTS, OPTIMIZER, STATE].map(|name| inode(run.path(), name));
+    let calls = faults::count(|| second(run.path()).unwrap());
+    let after = [WEIGHTS, OPTIMIZER, STATE].map(|name| inode(run.path(), name));
+    assert!(before[..2] == after[..2] && before[2] != after[2], "{before:?}, {after:?}");
+    assert_eq!(loaded(run.path()), 10);
+    for (at, for_ever) in calls.iter().flat_map(|at| [(*at, false), (*at, true)]) {
+        let run = run_at(10);
+        let saved = faults::with(Fault { at, errno: EIO, for_ever }, || second(run.path()));
+        assert_eq!((loaded(run.path()), published(run.path())), (10, 10), "call {at:?}: {saved:?}");
+    }
+    let run = run_at(10);
+    let remove_and_save = || {
+        fs::remove_dir_all(run.path().join(CHECKPOINTS)).unwrap();
+        save(run.path(), 10).unwrap();
+    };
+    power_cuts(
+        run.path(),
+        remove_and_save,
+        || second(run.path()),
+        |_, state| {
+            assert_eq!((loaded(run.path()), published(run.path())), (10, 10), "{state}");
+        },
+    );
+    // Damage to the first checkpoint stays noticed, and a missing file is written again.
+    let file = run.path().join(CHECKPOINTS).join(name_of(10)).join(WEIGHTS);
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, [&bytes[..bytes.len() - 1], b"x"].concat()).unwrap();
+    second(run.path()).unwrap();
+    assert!(LoadedCheckpoint::newest(run.path()).unwrap_err().to_string().contains(WEIGHTS));
+    fs::remove_file(&file).unwrap();
+    second(run.path()).unwrap();
+    assert_eq!(loaded(run.path()), 10);
 }
 
 #[test]

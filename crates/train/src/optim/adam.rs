@@ -20,7 +20,7 @@ use model::{Backend, Gradient, ModelError};
 use tch::{Device, Kind, Tensor};
 
 use super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, ParameterChunk, RowGradient};
-use super::{OptimizerSettings, OptimizerSpec, Update, Weight};
+use super::{OptimizerSettings, OptimizerSpec, Update, Weight, update_with_tensor_ops};
 use crate::error::{Result, TrainError};
 
 pub(super) const ADAMW: OptimizerSpec = OptimizerSpec {
@@ -87,11 +87,13 @@ impl SeenRows {
 
 fn step(updates: &mut [Update], settings: &OptimizerSettings, steps: u64, decay: Decay) -> Result<()> {
     let mut jobs = Vec::new();
-    for update in updates {
+    for (index, update) in updates.iter_mut().enumerate() {
         let coefficients = Coefficients::new(update, settings, steps, decay);
         match update.backend {
             Backend::Kernels => push_jobs(update, coefficients.to_fp32(), &mut jobs)?,
-            Backend::Libtorch => step_with_tensor_ops(update, &coefficients)?,
+            Backend::Libtorch => {
+                update_with_tensor_ops(update, index > 0, |update| step_with_tensor_ops(update, &coefficients))?;
+            }
         }
     }
     let isa = Isa::selected();
@@ -254,12 +256,19 @@ fn step_with_tensor_ops(update: &mut Update, coefficients: &Coefficients) -> Res
             update.weight.name
         )));
     };
+    let mut square = gradient.f_square()?;
+    // From here on nothing is allocated: the gradient and its square are overwritten.
+    let _ = square.f_mul_scalar_(1.0 - coefficients.beta2)?;
     let _ = exp_avg.f_lerp_(&gradient, 1.0 - coefficients.beta1)?;
-    let square = gradient.f_square()?.f_mul_scalar_(1.0 - coefficients.beta2)?;
     let _ = exp_avg_sq.f_mul_scalar_(coefficients.beta2)?.f_add_(&square)?;
-    let denominator =
-        exp_avg_sq.f_sqrt()?.f_mul_scalar_(coefficients.rsqrt_bias_correction2)?.f_add_scalar_(coefficients.epsilon)?;
-    let change = exp_avg.f_mul_scalar(coefficients.step_size)?.f_div_(&denominator)?;
+    let (mut change, mut denominator) = (gradient, square);
+    denominator.f_copy_(exp_avg_sq)?;
+    let _ = denominator
+        .f_sqrt_()?
+        .f_mul_scalar_(coefficients.rsqrt_bias_correction2)?
+        .f_add_scalar_(coefficients.epsilon)?;
+    change.f_copy_(exp_avg)?;
+    let _ = change.f_mul_scalar_(coefficients.step_size)?.f_div_(&denominator)?;
     let _ = master.f_mul_scalar_(coefficients.weight_factor)?.f_sub_(&change)?;
     update.write_compute()
 }

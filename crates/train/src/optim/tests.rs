@@ -3,6 +3,8 @@
 
 mod checkpoint;
 mod equivalence;
+#[cfg(target_os = "linux")]
+mod out_of_memory;
 
 use std::collections::HashMap;
 
