@@ -14,7 +14,7 @@ use tch::Device;
 
 use crate::support::Sandbox;
 
-/// The largest growth after the first tenth of the steps, and the most that a run may need beyond its estimate, as
+/// The largest growth after step 500, or after half of a shorter training, and the most that a run may need beyond its estimate, as
 /// shares of the estimate.
 const TOLERANCE: f64 = 0.05;
 
@@ -69,7 +69,7 @@ fn memory_does_not_grow_over_steps_of_varied_lengths_and_stays_within_the_estima
         let stderr = fs::File::create(sandbox.path("stderr")).expect("a file");
         command.env("RUST_LOG", "warn,train=debug").stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         let mut process = command.spawn().expect("the program starts");
-        let early_step = steps / 10;
+        let early_step = 500.min(steps / 2);
         while run::last_step(&sandbox.path(precision)).is_none_or(|step| step < early_step as u64) {
             let ended = process.try_wait().expect("a process");
             let messages = || String::from_utf8_lossy(&sandbox.read("stderr")).into_owned();

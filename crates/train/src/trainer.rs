@@ -30,7 +30,7 @@ use crate::signals;
 use crate::step::{StepOutcome, StepResult, TrainStep};
 
 /// After how many steps the memory that the allocator keeps is given back, see `crates/allocator`.
-const STEPS_BETWEEN_RETURNS: u64 = 100;
+const STEPS_BETWEEN_RETURNS: u64 = 50;
 
 /// A training run in progress.
 pub(crate) struct Trainer<'a> {
