@@ -14,8 +14,9 @@ pub(crate) const HELP: &str = "\
 cargo xtask test
 
 Sets up, then checks format, lints, tests (the rules in xtask/src/tidy/ are among them), the kernels on two threads,
-documentation, and licenses and sources of dependencies, for which it installs cargo-deny into target/tools. Stops at the first step that fails, and ends
-with a list of the tests that were skipped: those in tests/known_skips.txt may be. A single test: cargo test -p PACKAGE NAME.";
+documentation, and licenses and sources of dependencies, for which it installs cargo-deny into target/tools. Stops at the
+first step that fails, and ends with a list of the tests that were skipped: those in tests/known_skips.txt may be.
+A single test: cargo test -p PACKAGE NAME.";
 
 /// Installed by this command, so that CI checks with it too: it takes 75 seconds of one processor without the optimizer.
 const CARGO_DENY: &str = "0.20.2";
@@ -86,8 +87,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
 /// The number of tests that were skipped, and a line for each, as `crates/test-support/src/skip.rs` writes them.
 fn listed(skips: &str) -> String {
     // A test that asks for several things that are missing says so several times.
-    let tests = skips.lines().map(|line| (line.split(", which needs ").next(), line));
-    let tests: BTreeMap<_, _> = tests.collect();
+    let tests: BTreeMap<_, _> = skips.lines().map(|line| (line.split(", which needs ").next(), line)).collect();
     let lines: String = tests.values().map(|line| format!("{line}\n")).collect();
     format!("{} tests skipped, each known to tests/known_skips.txt; none ignored\n{lines}", tests.len())
 }

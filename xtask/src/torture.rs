@@ -19,67 +19,57 @@ cargo xtask torture [FLAGS]
 Kills trainings (of a tiny BERT, and of the packaged MiniLM on two threads) and studies at random instants and compares
 their results with those of uninterrupted ones, lets every file-system call of a save fail, cuts the power at each call
 that publishes something, truncates and flips every byte of a checkpoint, feeds each parser damaged input, measures the
-memory of long trainings, runs the kernels on two threads, and the tests of model, training and program as other devices compute (VERDICT_KERNELS=off).
+memory of long trainings, runs the kernels on two threads, and the tests of model, training and program as other devices
+compute (VERDICT_KERNELS=off).
 
   --kills N      how many trainings are killed, 3 for 100 of them of MiniLM, a tenth as many studies [default: 1000]
   --mutants M    damaged inputs for each parser [default: 100000]
   --seed S       where the random choices begin [default: the clock; it is printed]";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct TortureFlags {
     kills: u64,
     mutants: u64,
-    /// `None`: from the clock.
-    seed: Option<u64>,
+    seed: u64,
 }
 
 impl TortureFlags {
     fn parse(mut arguments: Arguments) -> Result<TortureFlags> {
-        let mut number = |flag: &str| {
-            let value = arguments.value(flag)?;
-            let number =
-                |value: String| value.parse().with_context(|| format!("{flag} {value}: expected a whole number"));
-            value.map(number).transpose()
+        let mut number = |flag: &str, default: u64| {
+            let value = arguments.value(flag)?.unwrap_or(default.to_string());
+            value.parse().with_context(|| format!("{flag} {value}: expected a whole number"))
         };
-        let (kills, mutants, seed) = (number("--kills")?, number("--mutants")?, number("--seed")?);
-        if kills == Some(0) || mutants == Some(0) {
+        let clock = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
+        let (kills, mutants, seed) =
+            (number("--kills", 1000)?, number("--mutants", 100_000)?, number("--seed", clock)?);
+        if kills == 0 || mutants == 0 {
             bail!("--kills 0 or --mutants 0 would test nothing (hint: 1 or more)");
         }
         arguments.finish()?;
-        Ok(TortureFlags { kills: kills.unwrap_or(1000), mutants: mutants.unwrap_or(100_000), seed })
+        Ok(TortureFlags { kills, mutants, seed })
     }
 }
 
-/// Some tests of the workspace: their name here, what follows `cargo test`, a part of their own names, and whether the
-/// CPU kernels compute. All of the workspace, because a package tested alone has other features of its dependencies, and so
-/// a separate build.
-type Step = (&'static str, &'static str, Option<&'static str>, Kernels);
+/// Some tests of the workspace: their name here, what follows `cargo`, a part of their own names, and what the
+/// environment tells them besides. All of the workspace, because a package tested alone has other features of its
+/// dependencies, and so a separate build.
+type Step = (&'static str, &'static str, Option<&'static str>, &'static [(&'static str, &'static str)]);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kernels {
-    On,
-    /// libtorch's operations compute, as on other devices.
-    Off,
-}
+/// libtorch's operations compute, as on other devices. What a kill can break is mostly the same with them.
+const KERNELS_OFF: &[(&str, &str)] = &[("VERDICT_KERNELS", "off"), ("VERDICT_KILLS", "100")];
 
 const STEPS: [Step; 7] = [
-    ("kills", "test --workspace --test end_to_end", Some("random_kills"), Kernels::On),
-    ("memory", "test --workspace --test end_to_end", Some("memory_stays_as_planned"), Kernels::On),
-    ("save path", "test --workspace --lib", Some("checkpoint::tests"), Kernels::On),
-    ("power cuts", "test --workspace --lib", Some("power_cut"), Kernels::On),
-    ("fuzz", "test --workspace --test fuzz", None, Kernels::On),
-    ("other devices: model, gradients, steps", "test --workspace --lib --test parity", None, Kernels::Off),
-    ("other devices: program", "test --workspace --test end_to_end", None, Kernels::Off),
+    ("kills", "test --workspace --test end_to_end", Some("random_kills"), &[]),
+    ("memory", "test --workspace --test end_to_end", Some("memory_stays_as_planned"), &[("VERDICT_STEPS", "5000")]),
+    ("save path", "test --workspace --lib", Some("checkpoint::tests"), &[]),
+    ("power cuts", "test --workspace --lib", Some("power_cut"), &[]),
+    ("fuzz", "test --workspace --test fuzz", None, &[]),
+    ("other devices: model, gradients, steps", "test --workspace --lib --test parity", None, KERNELS_OFF),
+    ("other devices: program", "test --workspace --test end_to_end", None, KERNELS_OFF),
 ];
-
-/// The steps of each training whose memory is measured.
-const MEMORY_STEPS: u64 = 5000;
-/// The most kills without kernels: what a kill can break is mostly the same with them.
-const KILLS_WITHOUT_KERNELS: u64 = 100;
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let TortureFlags { kills, mutants, seed } = TortureFlags::parse(arguments)?;
-    let seed = seed.unwrap_or_else(|| SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs()));
     std::env::set_current_dir(command::root())?;
     let libtorch = setup::ensure(None)?.folder;
     eprintln!("torture: {kills} kills, {mutants} mutants a parser, seed {seed}");
@@ -96,21 +86,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         lines.into_iter().try_for_each(|line| command::must_succeed(cargo(line).arg("--no-run")))?;
         Ok(CheckOutcome::Passed)
     })?;
-    for (name, line, filter, kernels) in STEPS {
+    for (name, line, filter, environment) in STEPS {
         let mut tests = cargo(line);
         tests.args(filter).args(["--", "--nocapture"]).env("OMP_NUM_THREADS", "1");
-        let kills = match kernels {
-            Kernels::On => kills,
-            Kernels::Off => {
-                tests.env("VERDICT_KERNELS", "off");
-                kills.min(KILLS_WITHOUT_KERNELS)
-            }
-        };
         let numbers = [("VERDICT_SEED", seed), ("VERDICT_KILLS", kills), ("VERDICT_MUTANTS", mutants)];
-        let steps = [("VERDICT_STEPS", MEMORY_STEPS)].into_iter().filter(|_| kernels == Kernels::On);
-        for (variable, value) in numbers.into_iter().chain(steps) {
-            tests.env(variable, value.to_string());
-        }
+        tests.envs(numbers.map(|(name, value)| (name, value.to_string()))).envs(environment.iter().copied());
         summary.step(name, || run_tests(name, &mut tests))?;
     }
     let mut two_threads = cargo(test::TWO_THREADS);
@@ -155,10 +135,10 @@ mod tests {
 
     #[test]
     fn numbers_are_taken_from_flags_in_any_order() {
-        assert_eq!(parse("").unwrap(), TortureFlags { kills: 1000, mutants: 100_000, seed: None });
+        let default = parse("").unwrap();
+        assert!((default.kills, default.mutants) == (1000, 100_000) && default.seed > 1_000_000_000);
         let asked = parse("--seed 7 --kills=25 --mutants 2000").unwrap();
-        assert_eq!(asked, TortureFlags { kills: 25, mutants: 2000, seed: Some(7) });
-        assert_eq!(parse("--seed 0").unwrap().seed, Some(0));
+        assert_eq!(asked, TortureFlags { kills: 25, mutants: 2000, seed: 7 });
     }
 
     #[test]
