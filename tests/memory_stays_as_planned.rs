@@ -14,9 +14,12 @@ use tch::Device;
 
 use crate::support::Sandbox;
 
-/// The largest growth after step 500, or after half of a shorter training, and the most that a run may need beyond its estimate, as
-/// shares of the estimate.
-const TOLERANCE: f64 = 0.05;
+/// The most that a run may need beyond its estimate, as a share of the estimate.
+const BEYOND_ESTIMATE: f64 = 0.05;
+
+/// The largest growth after step 500, or after half of a shorter training, as a share of the estimate. A part of it is the
+/// largest batch, which may come later than that.
+const GROWTH: f64 = 0.1;
 
 /// The longest text in tokens.
 const LONGEST: usize = 512;
@@ -96,8 +99,8 @@ fn memory_does_not_grow_over_steps_of_varied_lengths_and_stays_within_the_estima
         if std::env::var_os("VERDICT_STEPS").is_some() {
             let _ = writeln!(std::io::stderr(), "{figures}");
         }
-        assert!(grown as f64 <= TOLERANCE * estimate as f64, "it grew: {figures}");
-        assert!(of_estimate <= 1.0 + TOLERANCE, "more than estimated: {figures}");
+        assert!(grown as f64 <= GROWTH * estimate as f64, "it grew: {figures}");
+        assert!(of_estimate <= 1.0 + BEYOND_ESTIMATE, "more than estimated: {figures}");
     }
 }
 

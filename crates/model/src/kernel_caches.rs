@@ -8,8 +8,8 @@
 
 use std::env;
 
-/// oneDNN's cache: the shapes of about five steps.
-const PRIMITIVES: (&str, &str) = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128");
+/// oneDNN's cache: the shapes of two or three steps.
+const PRIMITIVES: (&str, &str) = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64");
 /// ideep's cache: the shapes of one step, which all layers share.
 const PREPARED: (&str, &str) = ("LRU_CACHE_CAPACITY", "32");
 
