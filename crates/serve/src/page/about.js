@@ -22,7 +22,7 @@ export function show(about) {
 function headline(evaluation) {
   const number = (name, value, detail) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "detail" }, detail));
-  const on = `of ${counted(evaluation.examples, "text")} of ${evaluation.split}`;
+  const on = `${counted(evaluation.examples, "text")} of ${evaluation.split}`;
   return element(
     "dl",
     { class: "headline" },

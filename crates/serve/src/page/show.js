@@ -37,7 +37,8 @@ export function bars(shares, number = ([, share]) => percent(share)) {
 /** A list of things to know, or nothing. */
 export function marks(texts) {
   if (texts.length === 0) return "";
-  return element("ul", { class: "marks" }, ...texts.map((text) => element("li", {}, text)));
+  const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+  return element("ul", { class: "marks" }, ...texts.map((text) => element("li", {}, sentence(text))));
 }
 
 export function errorBox(message) {
