@@ -15,6 +15,12 @@ mod prepare_train_predict;
 /// Each row of a file gets its label and keeps its place, and labeled files are scored.
 mod files_are_labeled;
 
+/// Files that are sent to the server come back as the command writes them.
+mod files_over_http;
+
+/// The server's page works in a real browser.
+mod page_in_a_browser;
+
 /// Data comes from the source that the user chose, and no fallback is silent.
 mod data_sources;
 

@@ -6,7 +6,7 @@ mod http_server;
 mod running;
 mod sandbox;
 
-pub(crate) use http_server::{HttpAnswer, HttpServer};
+pub(crate) use http_server::HttpServer;
 #[cfg(unix)]
 pub(crate) use running::{TRAIN, names};
 pub(crate) use sandbox::{Output, Sandbox};

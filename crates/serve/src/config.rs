@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::auth::ApiKey;
 use crate::error::ServeError;
+use crate::file_limits::FileLimits;
+use crate::model_record::ModelRecord;
 
 /// How a server listens, and what it allows.
 #[derive(Debug, Clone)]
@@ -20,6 +22,9 @@ pub struct ServeConfig {
     pub auto_truncate: bool,
     pub log: RequestLogChoice,
     pub limits: ServeLimits,
+    pub files: FileLimits,
+    /// What the page says of the model.
+    pub record: ModelRecord,
 }
 
 /// Which requests are logged. Texts never are.
@@ -83,6 +88,8 @@ impl Default for ServeConfig {
             auto_truncate: true,
             log: RequestLogChoice::default(),
             limits: ServeLimits::default(),
+            files: FileLimits::default(),
+            record: ModelRecord::default(),
         }
     }
 }
@@ -98,6 +105,9 @@ impl ServeConfig {
             ("max-batch-tokens", limits.max_batch_tokens),
             ("max-concurrent-requests", limits.max_concurrent_requests),
             ("max-connections", limits.max_connections),
+            ("max-file-bytes", self.files.max_bytes),
+            ("max-file-rows", self.files.max_rows as usize),
+            ("max-files", self.files.max_files),
         ];
         match numbers.into_iter().find(|(_, number)| *number == 0) {
             Some((flag, _)) => Err(ServeError::Limit { flag }),

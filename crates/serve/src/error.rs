@@ -57,6 +57,12 @@ pub(crate) enum RequestError {
     BrokenBody,
     #[error("more requests are waiting than the model answers in time (hint: send it again after a second)")]
     Overloaded,
+    #[error("{0}")]
+    FileTooLarge(String),
+    #[error("{limit} files are being labeled, the most at one time (hint: send it again in a minute)")]
+    FilesBusy { limit: usize },
+    #[error("the server failed to store the file; its log has the reason")]
+    Storage,
     #[error("the model's scores for this text are not finite numbers, so it has no label")]
     NotFinite,
     #[error("the model failed on the batch with this request (hint: send it again; the server's log has the reason)")]
@@ -82,12 +88,12 @@ impl RequestError {
         match self {
             Self::Syntax(_) | Self::Empty(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::Validation(_) | Self::Tokenizer(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::FileTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded | Self::FilesBusy { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFinite => StatusCode::FAILED_DEPENDENCY,
-            Self::ModelFailed | Self::TimedOut { .. } | Self::Unhealthy | Self::Stopping => {
+            Self::ModelFailed | Self::TimedOut { .. } | Self::Unhealthy | Self::Stopping | Self::Storage => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -101,9 +107,9 @@ impl RequestError {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Unhealthy | Self::Stopping => "Unhealthy",
-            Self::NotFinite | Self::ModelFailed | Self::Panicked => "Backend",
-            Self::Overloaded => "Overloaded",
-            Self::Syntax(_) | Self::Validation(_) | Self::TooLarge { .. } | Self::MediaType(_) => "Validation",
+            Self::NotFinite | Self::ModelFailed | Self::Panicked | Self::Storage => "Backend",
+            Self::Overloaded | Self::FilesBusy { .. } => "Overloaded",
+            Self::Syntax(_) | Self::Validation(_) | Self::TooLarge { .. } | Self::FileTooLarge(_) | Self::MediaType(_) => "Validation",
             Self::Tokenizer(_) => "Tokenizer",
             Self::Empty(_) => "Empty",
             Self::SlowBody { .. } | Self::TimedOut { .. } | Self::BrokenBody => "Timeout",
@@ -130,7 +136,7 @@ impl IntoResponse for RequestError {
         let mut response = (self.status(), Json(body)).into_response();
         let mut set = |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
         match self {
-            Self::Overloaded | Self::Stopping => drop(set(header::RETRY_AFTER, "1")),
+            Self::Overloaded | Self::FilesBusy { .. } | Self::Stopping => drop(set(header::RETRY_AFTER, "1")),
             Self::Unauthorized => drop(set(header::WWW_AUTHENTICATE, "Bearer")),
             _ => {}
         }

@@ -1,5 +1,6 @@
-//! What one file, and all of them together, may take.
+//! What a file that is labeled over HTTP, and all of them together, may take.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What one file, and all of them together, may take.
@@ -12,11 +13,14 @@ pub struct FileLimits {
     pub max_files: usize,
     /// From the first byte of a file to the last of its answer.
     pub timeout: Duration,
+    /// Where files lie while they are labeled.
+    pub folder: PathBuf,
 }
 
 impl Default for FileLimits {
     fn default() -> Self {
-        Self { max_bytes: 64_000_000, max_rows: 100_000, max_files: 4, timeout: Duration::from_secs(600) }
+        let (timeout, folder) = (Duration::from_secs(600), std::env::temp_dir());
+        Self { max_bytes: 64_000_000, max_rows: 100_000, max_files: 4, timeout, folder }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::file_limits::FileLimits;
 
-pub(crate) use progress::{ProgressTable, RowCounts, WhichFile};
+pub(crate) use progress::{ProgressTable, RowCounts};
 
 /// What all requests with a file share.
 #[derive(Debug)]

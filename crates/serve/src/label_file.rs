@@ -12,7 +12,8 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -21,7 +22,6 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::RequestError;
-use crate::files_state::WhichFile;
 use crate::state::AppState;
 
 use labeling::{Labeling, abandoned_when_dropped};
@@ -46,6 +46,10 @@ async fn labeled(app: &AppState, request: Request) -> Result<Response, RequestEr
         crate::body::discard(body).await;
         Err(error)
     };
+    if from_another_page(&parts.headers, &app.config.cors_origins) {
+        let message = "expected a program or the server's own page, found another web page (hint: --cors-origin ORIGIN)";
+        return refuse(body, RequestError::Validation(message.to_owned())).await;
+    }
     let options = match LabelOptions::from_query(parts.uri.query().unwrap_or_default()) {
         Ok(options) => options,
         Err(error) => return refuse(body, error).await,
@@ -73,7 +77,7 @@ async fn labeled(app: &AppState, request: Request) -> Result<Response, RequestEr
     // A thread of its own: the few that the runtime has for long work would be taken by a few files.
     let thread = std::thread::Builder::new().name("label file".to_owned());
     let started = thread.spawn(move || drop(done.send(labeling.run())));
-    started.map_err(|error| RequestError::Storage(error.to_string()))?;
+    started.map_err(|error| not_stored(&error))?;
     let timed_out = RequestError::TimedOut { seconds: limits.timeout.as_secs() };
     let outcome = timeout_at(deadline, labeled).await.map_err(|_| timed_out)?;
     // A panic in a reader of files is this file's alone.
@@ -82,12 +86,31 @@ async fn labeled(app: &AppState, request: Request) -> Result<Response, RequestEr
     answer::file(labeled, room, deadline)
 }
 
-/// How far a file is that this client sent with `progress=ID`.
-async fn how_far(State(app): State<AppState>, Query(query): Query<WhichFile>) -> Response {
-    match app.files.progress.of(&query.id) {
+/// Whether a browser sends this for a page that may not call the server. It would not let the page read the answer, but
+/// a body without a type of JSON reaches the server without the browser's asking.
+fn from_another_page(headers: &HeaderMap, allowed: &[String]) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_allowed = allowed.iter().any(|origin| origin == "*" || Some(origin.as_str()) == text("origin"));
+    matches!(text("sec-fetch-site"), Some("cross-site" | "same-site")) && !is_allowed
+}
+
+/// How far a file is that was sent with `progress=ID`; no content where no file of that name is being labeled.
+async fn how_far(State(app): State<AppState>, request: Request) -> Result<Response, RequestError> {
+    let query = request.uri().query().unwrap_or_default();
+    let Some((_, id)) = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "id") else {
+        let message = "expected the file's progress name as a parameter, found none (hint: /label/progress?id=NAME)";
+        return Err(RequestError::Validation(message.to_owned()));
+    };
+    Ok(match app.files.progress.of(&id) {
         Some(counts) => Json(counts).into_response(),
-        None => RequestError::NotFound.into_response(),
-    }
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+/// This machine's failure, which its log has and the client doesn't.
+fn not_stored(error: &dyn std::fmt::Display) -> RequestError {
+    disk::print_message(format!("failed to label a file: {error}"));
+    RequestError::Storage
 }
 
 /// A message of the command line for a client: files without their folder on this machine, flags as parameters.

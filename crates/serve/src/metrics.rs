@@ -181,6 +181,9 @@ fn added<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus
 }
 
 #[cfg(test)]
+mod dashboard;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -25,7 +25,6 @@ pub(crate) enum WhenFull {
     /// It is refused at once.
     Refuse,
     /// It waits for room: the pieces of a file that is being labeled.
-    #[allow(dead_code, reason = "files are labeled by chunks that wait")]
     Wait,
 }
 

@@ -11,7 +11,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use crate::error::{RequestError, ServeError};
 use crate::state::AppState;
-use crate::{body, health, info, observe, openapi, predict_route, tokenize_route};
+use crate::{body, health, info, label_file, observe, openapi, page, predict_route, tokenize_route};
 
 /// All paths, each with what it takes.
 ///
@@ -24,6 +24,8 @@ pub(crate) fn router(app: &AppState) -> Result<Router, ServeError> {
         .route("/invocations", post(predict_route::predict))
         .route("/tokenize", post(tokenize_route::tokenize))
         .route("/info", get(info::info))
+        .merge(label_file::routes())
+        .merge(page::answers())
         .route_layer(from_fn_with_state(app.clone(), require_key));
     let predict_at_root = post(predict_route::predict).route_layer(from_fn_with_state(app.clone(), require_key));
     // For all: whether the server lives, and how it is used.
@@ -37,7 +39,7 @@ pub(crate) fn router(app: &AppState) -> Result<Router, ServeError> {
         .route("/docs", get(openapi::docs));
     let routes = guarded
         .merge(open)
-        // .merge(page::routes())
+        .merge(page::files())
         .fallback(|request: Request| refuse(request, RequestError::NotFound))
         .method_not_allowed_fallback(|request: Request| refuse(request, RequestError::Method))
         .layer(CatchPanicLayer::custom(|_| RequestError::Panicked.into_response()));

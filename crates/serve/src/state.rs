@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::classifier::ServedModel;
 use crate::config::ServeConfig;
+use crate::files_state::FilesState;
 use crate::metrics::Metrics;
 use crate::queue::WorkQueue;
 use crate::request_log::RequestLog;
@@ -27,6 +28,7 @@ pub(crate) struct SharedState {
     pub log: RequestLog,
     /// Bytes that bodies larger than a page may take together.
     pub body_bytes: Arc<Semaphore>,
+    pub files: FilesState,
     pub stopping: StoppingFlag,
 }
 
@@ -43,8 +45,9 @@ impl AppState {
         let queue = Arc::new(WorkQueue::new(&config.limits));
         let log = RequestLog::start(config.log);
         let body_bytes = Arc::new(Semaphore::new(crate::body::MAX_BYTES_IN_FLIGHT));
+        let files = FilesState::new(&config.files);
         let stopping = StoppingFlag::default();
-        Self(Arc::new(SharedState { config, model, tokenizer, queue, metrics, log, body_bytes, stopping }))
+        Self(Arc::new(SharedState { config, model, tokenizer, queue, metrics, log, body_bytes, files, stopping }))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::RequestError;
 
@@ -25,12 +25,6 @@ pub(crate) struct RowCounts {
 pub(crate) struct FileProgress {
     rows: u64,
     rows_done: u64,
-}
-
-/// Which file is asked for.
-#[derive(Debug, Deserialize)]
-pub(crate) struct WhichFile {
-    pub id: String,
 }
 
 /// A file that is being labeled; when dropped, it is so no longer.

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{Instant, timeout_at};
 
 use super::labeling::LabeledFile;
+use super::not_stored;
 use crate::error::RequestError;
 
 /// How much of the file is read at a time.
@@ -35,7 +36,7 @@ struct LabelSummary<'a> {
 /// The answer with a labeled file. The file is removed at once: what is open can still be read. Until it is fetched, it
 /// takes its place among the files that may be on the disk.
 pub(super) fn file(labeled: LabeledFile, room: OwnedSemaphorePermit, deadline: Instant) -> Result<Response, RequestError> {
-    let storage = |error: std::io::Error| RequestError::Storage(error.to_string());
+    let storage = |error: std::io::Error| not_stored(&error);
     let mut file = File::open(labeled.stored.folder.path().join(&labeled.name)).map_err(storage)?;
     let bytes = file.metadata().map_err(storage)?.len();
     let summary = summary(&labeled);

@@ -10,8 +10,8 @@ use table::{Table, TableError, TableWriter};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
-use super::for_client;
 use super::options::LabelOptions;
+use super::{for_client, not_stored};
 use super::upload::StoredFile;
 use crate::error::RequestError;
 use crate::files_state::RowCounts;
@@ -197,10 +197,9 @@ impl Labeling {
 
     /// The client's fault, unless this machine failed to store or to read.
     fn refused(&self, error: &TableError) -> RequestError {
-        let message = for_client(&error.to_string(), self.folder());
         match error {
-            TableError::Io { .. } | TableError::Disk(_) => RequestError::Storage(message),
-            _ => RequestError::Validation(message),
+            TableError::Io { .. } | TableError::Disk(_) => not_stored(error),
+            _ => RequestError::Validation(for_client(&error.to_string(), self.folder())),
         }
     }
 }

@@ -56,6 +56,11 @@ impl LabelOptions {
                 _ => return Err(unknown(&key)),
             }
         }
+        let format = options.read.format.as_deref();
+        if let Some(format) = format.filter(|format| FileFormat::named(format).is_none_or(|of| of.endings.is_empty())) {
+            let expected = FileFormat::names();
+            return Err(RequestError::Validation(format!("format: expected {expected}, found {format:?}")));
+        }
         match options.name.is_empty() {
             false => Ok(options),
             true => Err(RequestError::Validation(
@@ -172,6 +177,12 @@ mod tests {
         assert!(refused("name=a.csv&labels=x").contains("text_column, text_separator, format, encoding"));
         assert!(refused("name=a.csv&encoding=utf-9").starts_with("encoding: "));
         assert!(refused("name=a.csv&progress=../x").starts_with("progress: "));
+        // A folder can't be sent, and a file that names others must not be taken for one.
+        assert!(refused("name=a.csv&format=xlsx").starts_with("format: expected CSV"));
+        let folders = FORMATS.iter().filter(|format| format.endings.is_empty());
+        for folder in folders.map(|format| format.name.replace(' ', "+")) {
+            assert!(refused(&format!("name=a.csv&format={folder}")).starts_with("format: expected CSV"), "{folder}");
+        }
         assert!(refused("name=a.csv&output=xlsx").starts_with("output: expected CSV"));
         assert!(refused("name=a.csv&output=txt").starts_with("output: expected CSV"));
     }

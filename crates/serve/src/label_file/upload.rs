@@ -10,6 +10,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 
+use super::not_stored;
 use crate::body::discard;
 use crate::error::RequestError;
 use crate::state::AppState;
@@ -47,8 +48,8 @@ pub(super) async fn store(
         discard(body).await;
         return Err(error);
     }
-    let storage = |error: std::io::Error| RequestError::Storage(error.to_string());
-    let folder = tempfile::Builder::new().prefix("verdict-label-").tempdir().map_err(storage)?;
+    let storage = |error: std::io::Error| not_stored(&error);
+    let folder = tempfile::Builder::new().prefix("verdict-label-").tempdir_in(&app.config.files.folder).map_err(storage)?;
     let path = folder.path().join(name);
     let mut file = File::create(&path).await.map_err(storage)?;
     let mut bytes = 0;

@@ -36,7 +36,7 @@ export function headers() {
   return key === "" ? {} : { Authorization: `Bearer ${key}` };
 }
 
-/** A JSON answer: GET without a body, else POST. Throws `Refused`, or an `AbortError` by `signal`. */
+/** A JSON answer, or null for none: GET without a body, else POST. Throws `Refused`, or an `AbortError` by `signal`. */
 export async function ask(path, body, signal) {
   const request = { headers: headers(), cache: "no-store", signal };
   if (body !== undefined) {
@@ -53,7 +53,7 @@ export async function ask(path, body, signal) {
     throw new Refused(0, "The server does not answer.");
   }
   if (!response.ok) throw refusal(response.status, text);
-  return JSON.parse(text);
+  return response.status === 204 ? null : JSON.parse(text);
 }
 
 /** The error of an answer, in the server's words. A 401 is told to whoever listens for "key-wanted". */

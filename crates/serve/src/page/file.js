@@ -89,7 +89,7 @@ function look(mine, file, id) {
   clearTimeout(lookTimer);
   lookTimer = setTimeout(async () => {
     try {
-      const { rows, rows_done } = await ask(`label/progress?id=${id}`);
+      const { rows, rows_done } = (await ask(`label/progress?id=${id}`)) ?? { rows: 0 };
       if (mine !== request || mine.readyState === XMLHttpRequest.DONE) return;
       if (rows > 0) working(`Labeling ${file.name}: ${whole(rows_done)} of ${counted(rows, "row")}`, rows_done, rows);
     } catch {
