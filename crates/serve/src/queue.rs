@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(kept.len(), 21, "2,000 tokens may be ahead of the last");
         // One request counts by its turn, not by its size.
         drop(kept);
-        queue.next_batch(&Metrics::new());
+        assert_eq!(queue.lock().line.take_batch(1000), [], "nobody waits for them any more");
         let kept: Vec<_> = std::iter::from_fn(|| admit(&queue, 100_000)).take(1000).collect();
         assert_eq!(kept.len(), 8, "2,000 / {QUANTUM_TOKENS}, and one");
     }
