@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::predict::{BatchScores, Predictor, batch_scores};
 use ::serve::{
-    ApiKey, Classifier, RequestLogChoice, ServeConfig, ServeLimits, ServedModel, Server, StopRequest, TextScores,
+    ApiKey, Classifier, FileLimits, ModelRecord, RequestLogChoice, ServeConfig, ServeLimits, ServedModel, Server, StopRequest, TextScores,
 };
 use anyhow::{Result, bail};
 use clap::{ArgAction, Args};
@@ -82,6 +82,18 @@ struct LimitArgs {
     /// Open connections
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().max_connections)]
     max_connections: usize,
+    /// Bytes of a file that is labeled
+    #[arg(long, value_name = "N", default_value_t = FileLimits::default().max_bytes)]
+    max_file_bytes: usize,
+    /// Rows of a file that is labeled
+    #[arg(long, value_name = "N", default_value_t = FileLimits::default().max_rows)]
+    max_file_rows: u64,
+    /// Files that are labeled at the same time; more are refused with 429
+    #[arg(long, value_name = "N", default_value_t = FileLimits::default().max_files)]
+    max_files: usize,
+    /// Seconds from the first byte of a file to the last of the labeled one
+    #[arg(long, value_name = "SECONDS", default_value_t = FileLimits::default().timeout.as_secs())]
+    file_timeout: u64,
     /// Seconds that requests may take to finish after SIGTERM or Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value_t = ServeLimits::default().shutdown_timeout.as_secs())]
     shutdown_timeout: u64,
@@ -106,6 +118,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let device = args.device.device()?;
     let precision = args.precision.on(device);
     let (model, tokenizer, label_names) = Predictor::open(&run, device, precision)?.into_parts();
+    let (record, faults) = ModelRecord::read(&run);
+    faults.iter().for_each(|fault| disk::print_message(format!("note: {fault}")));
     let has_key = api_key.is_some();
     let config = ServeConfig {
         host: args.host.clone(),
@@ -115,6 +129,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         auto_truncate: args.auto_truncate,
         log: args.log,
         limits: args.limits.on(device),
+        files: args.limits.files(),
+        record,
     };
     let served = ServedModel {
         id: name_of(&run),
@@ -147,7 +163,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let key = if has_key { format!(" -H \"Authorization: Bearer ${API_KEY}\"") } else { String::new() };
     disk::print_message(format!(
         "listening on http://{shown}; Ctrl-C stops\n\n  curl http://{shown}/predict -H 'Content-Type: \
-         application/json'{key} -d '{{\"inputs\": \"A tender, funny film.\"}}'\n"
+         application/json'{key} -d '{{\"inputs\": \"A tender, funny film.\"}}'\n\nor open http://{shown}/ui in a browser"
     ));
     server.run(StopRequest::Signals)?;
     disk::print_message("stopped: every accepted request is answered");
@@ -187,6 +203,16 @@ impl LimitArgs {
             read_timeout: Duration::from_secs(self.read_timeout),
             max_connections: self.max_connections,
             shutdown_timeout: Duration::from_secs(self.shutdown_timeout),
+        }
+    }
+
+    fn files(&self) -> FileLimits {
+        FileLimits {
+            max_bytes: self.max_file_bytes,
+            max_rows: self.max_file_rows,
+            max_files: self.max_files,
+            timeout: Duration::from_secs(self.file_timeout),
+            ..FileLimits::default()
         }
     }
 }

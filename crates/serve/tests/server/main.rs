@@ -9,6 +9,9 @@ mod contract;
 /// What holds many requests together: the queue, its limits, and the model's failures.
 mod load;
 
+/// Files that are labeled.
+mod files;
+
 /// Clients that are slow, broken or hostile.
 mod hostile;
 
