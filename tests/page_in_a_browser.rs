@@ -90,12 +90,13 @@ fn typed_texts_and_files_are_labeled_with_mouse_and_keyboard() {
 }
 
 #[test]
-fn a_page_whose_server_has_a_key_asks_for_it() {
+fn a_page_asks_for_the_key_of_its_server_and_says_what_is_not_known() {
     if browser().is_none() {
         return;
     }
-    let sandbox = Sandbox::new();
-    sandbox.write("foreign/placeholder", "");
+    let sandbox = trained();
+    // What a folder from elsewhere doesn't have.
+    ["metrics.json", "evaluation-test.json"].map(|name| std::fs::remove_file(sandbox.path("run").join(name)).expect(name));
     let server = HttpServer::start(&sandbox, "serve --run run --port 0", &[("VERDICT_API_KEY", KEY)]);
-    visit("key", &server, &sandbox.path("foreign"));
+    visit("key", &server, &sandbox.path("run"));
 }

@@ -227,3 +227,32 @@ impl Classifier for LoadedModel {
         Ok(texts.map(|(logits, probabilities)| TextScores { logits, probabilities }).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    #[test]
+    fn the_documents_have_the_limits_and_their_defaults() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/serving.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let rows = document.lines().filter_map(|line| line.strip_prefix("| `--")?.split_once("` | "));
+        let rows: Vec<(&str, &str)> =
+            rows.filter_map(|(flag, rest)| Some((flag, rest.split_once(" |")?.0))).collect();
+        assert!(rows.len() > 10, "{rows:?}");
+        let command = Program::command();
+        for (flag, default) in rows {
+            let argument = command.get_arguments().find(|argument| argument.get_long() == Some(flag));
+            let found = argument.unwrap_or_else(|| panic!("--{flag} is no flag")).get_default_values();
+            assert_eq!(found, [default], "--{flag}");
+        }
+    }
+}

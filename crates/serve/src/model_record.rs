@@ -144,6 +144,8 @@ fn without_folders(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -151,6 +153,45 @@ mod tests {
         assert_eq!(without_folders("/home/ann/data/reviews.csv"), "reviews.csv");
         assert_eq!(without_folders("read \"/tmp/a b/c.csv\", not ../d/ (./e)"), "read \"a b/c.csv\", not d (e)");
         assert_eq!(without_folders("google/bert_uncased and 3 / 4"), "google/bert_uncased and 3 / 4");
+    }
+
+    /// The records of a run, as training and `evaluate` write them.
+    fn write_records(folder: &Path) {
+        let scores = |accuracy: f64| {
+            let scores = json!({"precision": accuracy, "recall": accuracy, "f1": accuracy});
+            let class = json!({"label": "bad", "precision": 1, "recall": 1, "f1": 1, "support": 2, "predicted": 2});
+            json!({"examples": 4, "accuracy": accuracy, "matthews": 0.5, "weighted": scores, "macro": scores,
+                "micro": scores, "per_class": [class], "loss": 0.5})
+        };
+        let with = |mut value: Value, more: Value| {
+            value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            value
+        };
+        let evaluation = json!({"run": "/srv/runs/a", "data": "/srv/data", "dataset": "/srv/data/reviews.csv",
+            "source": "files", "model": "tiny", "split": "test", "precision": "fp32", "device": "cpu", "seconds": 1,
+            "first_batch_seconds": 1, "label_names": ["bad", "good"], "confusion_matrix": [[2, 0], [1, 1]], "notes": []});
+        let metrics = json!({"reason": "finished", "steps": 10, "epochs": 2.0, "seconds": 1, "examples_per_second": 1,
+            "peak_memory_bytes": null, "device": "cpu", "precision": "fp32", "threads": 1, "micro_batch_size": 16,
+            "dataset": "reviews.csv", "source": "files", "model": "/srv/models/tiny",
+            "notes": ["copied from /srv/secret/reviews.csv"], "best": null, "validation": scores(0.75)});
+        let write = |name: &str, value: Value| std::fs::write(folder.join(name), value.to_string()).unwrap();
+        write("metrics.json", metrics);
+        write("evaluation-test.json", with(scores(0.7), evaluation.clone()));
+        write("evaluation-more.json", with(scores(0.6), with(evaluation, json!({"split": "more"}))));
+    }
+
+    #[test]
+    fn a_run_says_what_it_was_trained_on_and_how_good_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        write_records(folder.path());
+        let (record, faults) = ModelRecord::read(folder.path());
+        assert!(faults.is_empty(), "{faults:?}");
+        let said = serde_json::to_value(&record).unwrap();
+        let splits: Vec<_> = record.evaluations.iter().map(|evaluation| evaluation.split.as_str()).collect();
+        assert_eq!(splits, ["test", "more", "validation"]);
+        assert_eq!(said["evaluations"][0]["confusion_matrix"], json!([[2, 0], [1, 1]]));
+        assert_eq!((&said["training"]["model"], &said["evaluations"][0]["accuracy"]), (&json!("tiny"), &json!(0.7)));
+        assert!(!said.to_string().contains("/srv"), "{said}");
     }
 
     #[test]

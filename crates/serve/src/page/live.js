@@ -64,7 +64,8 @@ function changed() {
   timer = setTimeout(answer, PAUSE, latest, texts, eachLine);
 }
 
-const notBlank = ({ text }) => text.trim() !== "";
+/** Whether the server sees something in a text: blanks, control characters and accents alone are nothing to it. */
+const notBlank = ({ text }) => /[^\s\p{Cc}\p{Mn}\u200B\u2060\uFEFF\uFFFD]/u.test(text);
 
 function lines() {
   const all = byId("text").value.split("\n").map((text, at) => ({ number: at + 1, text: text.trim() }));
