@@ -16,6 +16,7 @@ mod error;
 mod fair_line;
 mod health;
 mod info;
+mod json;
 mod metrics;
 mod observe;
 mod openapi;
