@@ -31,7 +31,9 @@ fn label(server: &HttpServer, query: &str, file: &[u8]) -> HttpAnswer {
 }
 
 fn summary(answer: &HttpAnswer) -> Value {
-    let header = answer.header("x-label-summary").unwrap_or_else(|| panic!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
+    let header = answer
+        .header("x-label-summary")
+        .unwrap_or_else(|| panic!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
     serde_json::from_str(header).expect("JSON")
 }
 
@@ -73,7 +75,10 @@ fn every_format_comes_back_as_the_command_writes_it() {
     sandbox.succeeds("predict --run run --file 2.csv.gz --output expected.csv.gz");
     assert_eq!(rows(&sandbox, "2-labeled.csv.gz"), rows(&sandbox, "expected.csv.gz"));
     let answer = label(&server, "name=lines.txt", b"the film is superb\nthe plot is awful\n");
-    assert_eq!((summary(&answer)["name"].clone(), summary(&answer)["rows"].clone()), (json!("lines-labeled.csv"), json!(2)));
+    assert_eq!(
+        (summary(&answer)["name"].clone(), summary(&answer)["rows"].clone()),
+        (json!("lines-labeled.csv"), json!(2))
+    );
     assert!(answer.text().starts_with("text,predicted_label,probability_negative,"), "{}", answer.text());
     assert_eq!(stored(&sandbox), 0, "files are removed");
 }

@@ -28,7 +28,8 @@ fn browser() -> Option<(PathBuf, PathBuf)> {
     };
     let python = named.into_iter().chain(own).map(|folder| folder.join("bin/python")).find(drives);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = |name: &&str| std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
+    let in_path =
+        |name: &&str| std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
     match (python, BROWSERS.iter().find_map(in_path)) {
         (Some(python), Some(chromium)) => Some((python, chromium)),
         (None, _) => {
@@ -96,7 +97,8 @@ fn a_page_asks_for_the_key_of_its_server_and_says_what_is_not_known() {
     }
     let sandbox = trained();
     // What a folder from elsewhere doesn't have.
-    ["metrics.json", "evaluation-test.json"].map(|name| std::fs::remove_file(sandbox.path("run").join(name)).expect(name));
+    ["metrics.json", "evaluation-test.json"]
+        .map(|name| std::fs::remove_file(sandbox.path("run").join(name)).expect(name));
     let server = HttpServer::start(&sandbox, "serve --run run --port 0", &[("VERDICT_API_KEY", KEY)]);
     visit("key", &server, &sandbox.path("run"));
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ::predict::{BatchScores, Predictor, batch_scores};
 use ::serve::{
-    ApiKey, Classifier, FileLimits, ModelRecord, RequestLogChoice, ServeConfig, ServeLimits, ServedModel, Server, StopRequest, TextScores,
+    ApiKey, Classifier, FileLimits, ModelRecord, RequestLogChoice, ServeConfig, ServeLimits, ServedModel, Server,
+    StopRequest, TextScores,
 };
 use anyhow::{Result, bail};
 use clap::{ArgAction, Args};
@@ -245,8 +246,7 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/serving.md");
         let document = std::fs::read_to_string(path).unwrap();
         let rows = document.lines().filter_map(|line| line.strip_prefix("| `--")?.split_once("` | "));
-        let rows: Vec<(&str, &str)> =
-            rows.filter_map(|(flag, rest)| Some((flag, rest.split_once(" |")?.0))).collect();
+        let rows: Vec<(&str, &str)> = rows.filter_map(|(flag, rest)| Some((flag, rest.split_once(" |")?.0))).collect();
         assert!(rows.len() > 10, "{rows:?}");
         let command = Program::command();
         for (flag, default) in rows {

@@ -8,10 +8,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use crate::error::RequestError;
-use crate::state::AppState;
+use crate::state::{AppState, MAX_BYTES_IN_FLIGHT};
 
-/// The bytes of all bodies that are larger than [`SMALL_BYTES`] together.
-pub(crate) const MAX_BYTES_IN_FLIGHT: usize = 64 << 20;
 /// Bodies of this size are limited by the number of connections alone.
 const SMALL_BYTES: usize = 16 << 10;
 /// How much of a refused body is still read, and for how long: a client that is still writing would not see the answer.

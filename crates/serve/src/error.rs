@@ -2,7 +2,7 @@
 
 use std::io;
 
-use axum::Json;
+use crate::json::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -109,7 +109,11 @@ impl RequestError {
             Self::Unhealthy | Self::Stopping => "Unhealthy",
             Self::NotFinite | Self::ModelFailed | Self::Panicked | Self::Storage => "Backend",
             Self::Overloaded | Self::FilesBusy { .. } => "Overloaded",
-            Self::Syntax(_) | Self::Validation(_) | Self::TooLarge { .. } | Self::FileTooLarge(_) | Self::MediaType(_) => "Validation",
+            Self::Syntax(_)
+            | Self::Validation(_)
+            | Self::TooLarge { .. }
+            | Self::FileTooLarge(_)
+            | Self::MediaType(_) => "Validation",
             Self::Tokenizer(_) => "Tokenizer",
             Self::Empty(_) => "Empty",
             Self::SlowBody { .. } | Self::TimedOut { .. } | Self::BrokenBody => "Timeout",

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use crate::json::Json;
 use crate::state::AppState;
 
 #[derive(Debug, Serialize)]

@@ -12,16 +12,18 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use crate::body::discard;
 use crate::error::RequestError;
+use crate::json::Json;
 use crate::state::AppState;
 
 use labeling::{Labeling, abandoned_when_dropped};
@@ -43,11 +45,12 @@ async fn labeled(app: &AppState, request: Request) -> Result<Response, RequestEr
     let (parts, body) = request.into_parts();
     let deadline = Instant::now() + limits.timeout;
     let refuse = async |body, error| {
-        crate::body::discard(body).await;
+        discard(body).await;
         Err(error)
     };
     if from_another_page(&parts.headers, &app.config.cors_origins) {
-        let message = "expected a program or the server's own page, found another web page (hint: --cors-origin ORIGIN)";
+        let message =
+            "expected a program or the server's own page, found another web page (hint: --cors-origin ORIGIN)";
         return refuse(body, RequestError::Validation(message.to_owned())).await;
     }
     let options = match LabelOptions::from_query(parts.uri.query().unwrap_or_default()) {

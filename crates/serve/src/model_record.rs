@@ -69,7 +69,8 @@ impl ModelRecord {
         }
         // The scores of the best model in training, where no evaluation says more.
         let validation = metrics.as_ref().and_then(EvaluationSummary::of_training);
-        evaluations.extend(validation.filter(|validation| evaluations.iter().all(|other| other.split != validation.split)));
+        evaluations
+            .extend(validation.filter(|validation| evaluations.iter().all(|other| other.split != validation.split)));
         evaluations.sort_by_key(|evaluation| (evaluation.split != "test", evaluation.split == "validation"));
         (Self { training: metrics.map(TrainingSummary::of), evaluations }, faults)
     }
@@ -123,7 +124,8 @@ impl EvaluationSummary {
 
 /// The splits of the files `evaluation-SPLIT.json` in a folder, in order.
 fn evaluated_splits(run: &Path) -> Vec<String> {
-    let names = std::fs::read_dir(run).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let names =
+        std::fs::read_dir(run).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let split = |name: String| Some(name.strip_prefix("evaluation-")?.strip_suffix(".json")?.to_owned());
     let mut splits: Vec<String> = names.filter_map(split).collect();
     splits.sort();

@@ -4,16 +4,17 @@
 //! Nothing of it comes from elsewhere and nothing of it is built: a browser gets the files of `page/` as they are, after the
 //! style of the reports, and a policy that lets it load and call nothing but this server.
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use table::FileFormat;
 
 use crate::body::read_json;
 use crate::error::RequestError;
+use crate::json::Json;
 use crate::model_record::ModelRecord;
 use crate::predict_request::parse_json;
 use crate::state::AppState;
@@ -39,7 +40,8 @@ const FILES: [PageFile; 9] = [
 ];
 
 /// What the browser may do for the page: nothing inline, nothing from or to another server, no frame around it.
-const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
+const POLICY: &str =
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 
 /// The files, for all: the page itself asks for the key where there is one.
 pub(crate) fn files() -> Router<AppState> {
@@ -144,7 +146,18 @@ mod tests {
 
     /// What a browser would load from elsewhere, or refuse by the policy.
     const FORBIDDEN: [&str; 12] = [
-        "http://", "https://", "url(", "@import", "style=\"", "onclick", "onload", "innerHTML", "eval(", "import(", "<style", "//cdn",
+        "http://",
+        "https://",
+        "url(",
+        "@import",
+        "style=\"",
+        "onclick",
+        "onload",
+        "innerHTML",
+        "eval(",
+        "import(",
+        "<style",
+        "//cdn",
     ];
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use tokenize::{Encoded, Tokenizer, TruncationSide};
@@ -11,6 +10,7 @@ use tokio::time::timeout;
 use crate::answer::{ComputeCost, ranked, set_compute_headers};
 use crate::body::read_json;
 use crate::error::RequestError;
+use crate::json::Json;
 use crate::metrics::{Durations, Metrics, RequestMethod};
 use crate::predict_request::{PredictRequest, TextsToLabel};
 use crate::queue::WhenFull;

@@ -14,6 +14,9 @@ use crate::metrics::Metrics;
 use crate::queue::WorkQueue;
 use crate::request_log::RequestLog;
 
+/// The bytes of all large bodies together.
+pub(crate) const MAX_BYTES_IN_FLIGHT: usize = 64 << 20;
+
 /// What every request is answered with. A clone is the same state.
 #[derive(Debug, Clone)]
 pub(crate) struct AppState(Arc<SharedState>);
@@ -44,7 +47,7 @@ impl AppState {
         let metrics = Metrics::new();
         let queue = Arc::new(WorkQueue::new(&config.limits));
         let log = RequestLog::start(config.log);
-        let body_bytes = Arc::new(Semaphore::new(crate::body::MAX_BYTES_IN_FLIGHT));
+        let body_bytes = Arc::new(Semaphore::new(MAX_BYTES_IN_FLIGHT));
         let files = FilesState::new(&config.files);
         let stopping = StoppingFlag::default();
         Self(Arc::new(SharedState { config, model, tokenizer, queue, metrics, log, body_bytes, files, stopping }))

@@ -1,6 +1,5 @@
 //! `POST /tokenize`: the tokens of texts, so that clients can count them.
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -8,6 +7,7 @@ use tokenize::TokenPiece;
 
 use crate::body::read_json;
 use crate::error::RequestError;
+use crate::json::Json;
 use crate::predict_request::parse_json;
 use crate::state::AppState;
 

@@ -24,7 +24,7 @@ pub(crate) fn start(app: &AppState, mut classifier: impl Classifier) -> Result<J
     let app = app.clone();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let work = move || {
-        let end = End(Arc::clone(&app.queue));
+        let end = AbandonAtEnd(Arc::clone(&app.queue));
         let warm = warm_up(&app, &mut classifier);
         let failed = warm.is_err();
         // The other end waits for it.
@@ -96,9 +96,9 @@ fn classify(classifier: &mut impl Classifier, batch: &Batch, classes: usize) -> 
 }
 
 /// Says that no more batches are taken, however the thread ends.
-struct End(Arc<WorkQueue>);
+struct AbandonAtEnd(Arc<WorkQueue>);
 
-impl Drop for End {
+impl Drop for AbandonAtEnd {
     fn drop(&mut self) {
         self.0.abandon();
     }

@@ -35,7 +35,11 @@ struct LabelSummary<'a> {
 
 /// The answer with a labeled file. The file is removed at once: what is open can still be read. Until it is fetched, it
 /// takes its place among the files that may be on the disk.
-pub(super) fn file(labeled: LabeledFile, room: OwnedSemaphorePermit, deadline: Instant) -> Result<Response, RequestError> {
+pub(super) fn file(
+    labeled: LabeledFile,
+    room: OwnedSemaphorePermit,
+    deadline: Instant,
+) -> Result<Response, RequestError> {
     let storage = |error: std::io::Error| not_stored(&error);
     let mut file = File::open(labeled.stored.folder.path().join(&labeled.name)).map_err(storage)?;
     let bytes = file.metadata().map_err(storage)?.len();
@@ -128,7 +132,10 @@ impl hyper::body::Body for FileBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.pieces.poll_recv(context).map(|piece| match piece {
             Some(Ok(piece)) => {
                 self.left = self.left.saturating_sub(piece.len() as u64);

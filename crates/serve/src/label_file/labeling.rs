@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 use super::options::LabelOptions;
-use super::{for_client, not_stored};
 use super::upload::StoredFile;
+use super::{for_client, not_stored};
 use crate::error::RequestError;
 use crate::files_state::RowCounts;
 use crate::queue::WhenFull;

@@ -110,8 +110,7 @@ fn flag(parameter: &str) -> String {
 
 fn unknown(key: &str) -> RequestError {
     let flags = TEXT_FLAGS.into_iter().chain(READ_FLAGS).map(parameter);
-    let known: Vec<String> =
-        ["name", "output", "progress"].map(str::to_owned).into_iter().chain(flags).collect();
+    let known: Vec<String> = ["name", "output", "progress"].map(str::to_owned).into_iter().chain(flags).collect();
     RequestError::Validation(format!("expected parameters of {}, found {key:?}", known.join(", ")))
 }
 
@@ -139,7 +138,10 @@ fn written(wanted: &str) -> Result<&'static FileFormat, RequestError> {
     let of_ending = || FORMATS.iter().find(|format| format.endings.contains(&wanted_ending.as_str()));
     let found = FileFormat::named(wanted).or_else(of_ending).filter(|format| format.is_written());
     found.ok_or_else(|| {
-        RequestError::Validation(format!("output: expected {}, found {wanted:?} (hint: output=csv)", FileFormat::written()))
+        RequestError::Validation(format!(
+            "output: expected {}, found {wanted:?} (hint: output=csv)",
+            FileFormat::written()
+        ))
     })
 }
 
@@ -160,7 +162,8 @@ mod tests {
 
     #[test]
     fn the_flags_of_predict_are_parameters() {
-        let options = parsed("name=a%2Fb%5Cmy+file.csv&text_column=title,body&text_separator=%5Cn&separator=;&no_header=");
+        let options =
+            parsed("name=a%2Fb%5Cmy+file.csv&text_column=title,body&text_separator=%5Cn&separator=;&no_header=");
         assert_eq!((options.name.as_str(), options.text_separator.as_str()), ("my file.csv", "\n"));
         assert_eq!(options.text_column.as_deref(), Some("title,body"));
         assert_eq!((options.read.separator, options.read.no_header), (Some(b';'), true));
@@ -205,8 +208,10 @@ mod tests {
 
     #[test]
     fn hints_name_parameters() {
-        let message = "no column is called text (hint: --text-column NAME); is it --encoding windows-1252? (hint: --text-column)";
-        let expected = "no column is called text (hint: text_column=NAME); is it encoding=windows-1252? (hint: text_column)";
+        let message =
+            "no column is called text (hint: --text-column NAME); is it --encoding windows-1252? (hint: --text-column)";
+        let expected =
+            "no column is called text (hint: text_column=NAME); is it encoding=windows-1252? (hint: text_column)";
         assert_eq!(as_parameters(message), expected);
     }
 }

@@ -34,7 +34,8 @@ pub(super) async fn store(
     deadline: Instant,
 ) -> Result<StoredFile, RequestError> {
     let limit = app.config.files.max_bytes;
-    let refusal = match headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok()) {
+    let refusal = match headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
+    {
         Some(length) if length > limit as u64 => Some(too_large(name, limit)),
         _ if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") => {
             Some(RequestError::MediaType("a body without a content encoding"))
@@ -49,7 +50,8 @@ pub(super) async fn store(
         return Err(error);
     }
     let storage = |error: std::io::Error| not_stored(&error);
-    let folder = tempfile::Builder::new().prefix("verdict-label-").tempdir_in(&app.config.files.folder).map_err(storage)?;
+    let folder =
+        tempfile::Builder::new().prefix("verdict-label-").tempdir_in(&app.config.files.folder).map_err(storage)?;
     let path = folder.path().join(name);
     let mut file = File::create(&path).await.map_err(storage)?;
     let mut bytes = 0;

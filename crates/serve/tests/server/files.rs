@@ -81,7 +81,10 @@ fn each_row_gets_its_label_and_what_is_noticed_is_said() {
         lines[0],
         "id,text,predicted_label,probability_negative,probability_neutral,probability_positive,truncated,unknown_words"
     );
-    assert!(lines[1].starts_with("1,a good film,positive,") && lines[3].starts_with("3,bad bad,negative,"), "{lines:?}");
+    assert!(
+        lines[1].starts_with("1,a good film,positive,") && lines[3].starts_with("3,bad bad,negative,"),
+        "{lines:?}"
+    );
     assert_eq!(lines[2], "2,,,,,,,");
     assert!(lines[4].ends_with(",false,1") && lines[5].ends_with(",true,0"), "{lines:?}");
     let disposition = answer.header("content-disposition").unwrap();
@@ -105,7 +108,12 @@ fn what_is_wrong_with_a_file_is_said_by_row_and_column_and_nothing_else_is_told(
     let cases: [(&str, Vec<u8>, u16, &str); 12] = [
         ("name=a.csv", b"one,two\nfilm,x\n".to_vec(), 422, "a.csv: no column is called text"),
         ("name=a.csv", b"one,two\nfilm,x\n".to_vec(), 422, "(hint: text_column=NAME)"),
-        ("name=a.jsonl", rows("{\"text\": 5}"), 422, "a.jsonl: row 91, column \"text\": \"5\", a number, is not a text (hint: text_column)"),
+        (
+            "name=a.jsonl",
+            rows("{\"text\": 5}"),
+            422,
+            "a.jsonl: row 91, column \"text\": \"5\", a number, is not a text (hint: text_column)",
+        ),
         ("name=a.jsonl", rows("{\"text\": "), 422, "a.jsonl: line 91"),
         ("name=a.xlsx", b"PK".to_vec(), 422, "a.xlsx: expected a name that ends in .csv"),
         ("name=a.csv.gz", packed[..packed.len() / 2].to_vec(), 422, "a.csv.gz: "),
@@ -172,7 +180,8 @@ fn a_file_whose_client_has_gone_is_given_up_and_removed() {
     let server = server(folder.path(), classifier, |limits| limits.max_files = 1);
     let file = format!("text\n{}", "a good film\n".repeat(50_000));
     let mut client = server.connect();
-    let head = format!("POST /label?name=a.csv&progress=gone HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", file.len());
+    let head =
+        format!("POST /label?name=a.csv&progress=gone HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", file.len());
     client.send(head.as_bytes()).and_then(|()| client.send(file.as_bytes())).unwrap();
     wait_for_rows(&server, "gone", 1);
     drop(client);
