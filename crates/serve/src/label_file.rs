@@ -104,6 +104,7 @@ async fn how_far(State(app): State<AppState>, request: Request) -> Result<Respon
         let message = "expected the file's progress name as a parameter, found none (hint: /label/progress?id=NAME)";
         return Err(RequestError::Validation(message.to_owned()));
     };
+    let id = options::progress_id(&id).map_err(|reason| RequestError::Validation(format!("id: {reason}")))?;
     Ok(match app.files.progress.of(&id) {
         Some(counts) => Json(counts).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),

@@ -126,7 +126,8 @@ fn file_name(value: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-fn progress_id(value: &str) -> Result<String, String> {
+/// A name that a client gives to a file.
+pub(super) fn progress_id(value: &str) -> Result<String, String> {
     let fits = (1..=MAX_PROGRESS_ID).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let expected = || format!("expected up to {MAX_PROGRESS_ID} letters and digits, found {value:?}");
     fits.then(|| value.to_owned()).ok_or_else(expected)

@@ -136,6 +136,10 @@ fn what_is_wrong_with_a_file_is_said_by_row_and_column_and_nothing_else_is_told(
     let answer = server.connect().request("POST", "/label?name=a.csv", &elsewhere, b"text\nfilm\n").unwrap();
     assert!(answer.status == 422 && answer.text().contains("another web page"), "{}", answer.text());
     assert_eq!(label(&server, "name=a.csv", b"text\nfilm\n").status, 200);
+    for query in ["", "?id=", "?id=0.5", "?name=a"] {
+        let answer = server.get(&format!("/label/progress{query}"));
+        assert_eq!(refusal(&answer), (422, "Validation".to_owned()), "{query}: {}", answer.text());
+    }
     wait_for_removal(folder.path());
 }
 
