@@ -17,10 +17,11 @@ pub(crate) const HELP: &str = "\
 cargo xtask torture [FLAGS]
 
 Kills training processes and studies at random instants and compares their results with those of uninterrupted ones, lets
-every file-system call of a save fail, truncates and flips every byte of a checkpoint, and feeds each parser damaged input.
+every file-system call of a save fail, truncates and flips every byte of a checkpoint, feeds each parser damaged input, and
+the server broken requests and signals to stop under load.
 
-  --kills N      how many trainings are killed, and a tenth as many studies [default: 1000]
-  --mutants M    damaged inputs for each parser [default: 100000]
+  --kills N      how many trainings are killed, a tenth as many studies, a twentieth as many servers [default: 1000]
+  --mutants M    damaged inputs for each parser, and requests [default: 100000]
   --seed S       where the random choices begin [default: the clock; it is printed]";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +51,12 @@ impl TortureFlags {
 
 /// Some tests of the workspace: their name here, what follows `cargo test`, and a part of their own names. All of the
 /// workspace, because a package tested alone has other features of its dependencies, and so a separate build.
-const STEPS: [(&str, &str, Option<&str>); 3] = [
+const STEPS: [(&str, &str, Option<&str>); 5] = [
     ("kills", "test --workspace --test end_to_end", Some("random_kills")),
     ("save path", "test --workspace --lib", Some("checkpoint::tests")),
     ("fuzz", "test --workspace --test fuzz", None),
+    ("requests", "test --workspace --test server", Some("hostile")),
+    ("server", "test --workspace --test end_to_end", Some("serving")),
 ];
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {

@@ -80,6 +80,9 @@ struct LimitArgs {
     /// Seconds for the headers of a request, and again for its body
     #[arg(long, value_name = "SECONDS", default_value_t = ServeLimits::default().read_timeout.as_secs())]
     read_timeout: u64,
+    /// Seconds between two requests of a connection; should be longer than a proxy before the server keeps it
+    #[arg(long, value_name = "SECONDS", default_value_t = ServeLimits::default().idle_timeout.as_secs())]
+    idle_timeout: u64,
     /// Open connections
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().max_connections)]
     max_connections: usize,
@@ -202,6 +205,7 @@ impl LimitArgs {
             max_queue_time: Duration::from_millis(self.max_queue_ms),
             answer_timeout: Duration::from_secs(self.answer_timeout),
             read_timeout: Duration::from_secs(self.read_timeout),
+            idle_timeout: Duration::from_secs(self.idle_timeout),
             max_connections: self.max_connections,
             shutdown_timeout: Duration::from_secs(self.shutdown_timeout),
         }

@@ -38,9 +38,14 @@ pub(crate) struct ComputeCost {
     pub inference: Duration,
     pub characters: usize,
     pub tokens: usize,
+    /// Texts of which an end was cut off.
+    pub truncated_texts: usize,
+    /// Words that the vocabulary has no pieces for.
+    pub unknown_words: usize,
 }
 
-/// The headers of text-embeddings-inference; times are milliseconds.
+/// The headers of text-embeddings-inference, with times in milliseconds, and two that say how much of the texts the model
+/// has not read.
 pub(crate) fn set_compute_headers(headers: &mut HeaderMap, device: &str, cost: &ComputeCost) {
     let milliseconds = |time: Duration| time.as_millis().to_string();
     let values = [
@@ -52,6 +57,8 @@ pub(crate) fn set_compute_headers(headers: &mut HeaderMap, device: &str, cost: &
         ("x-tokenization-time", milliseconds(cost.tokenization)),
         ("x-queue-time", milliseconds(cost.queue)),
         ("x-inference-time", milliseconds(cost.inference)),
+        ("x-truncated-texts", cost.truncated_texts.to_string()),
+        ("x-unknown-words", cost.unknown_words.to_string()),
     ];
     for (name, value) in values {
         if let Ok(value) = HeaderValue::from_str(&value) {

@@ -56,6 +56,8 @@ pub struct ServeLimits {
     pub answer_timeout: Duration,
     /// For the headers of a request, and again for its body.
     pub read_timeout: Duration,
+    /// Between two requests of a connection. Proxies keep theirs for a minute; this should be longer than theirs.
+    pub idle_timeout: Duration,
     /// Open connections.
     pub max_connections: usize,
     /// How long requests may take to finish after SIGTERM.
@@ -67,11 +69,12 @@ impl Default for ServeLimits {
         Self {
             max_body_bytes: 2_000_000,
             max_client_batch_size: 1024,
-            max_batch_tokens: 1024,
+            max_batch_tokens: 512,
             max_concurrent_requests: 512,
-            max_queue_time: Duration::from_millis(100),
+            max_queue_time: Duration::from_millis(50),
             answer_timeout: Duration::from_secs(60),
             read_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             max_connections: 1024,
             shutdown_timeout: Duration::from_secs(30),
         }

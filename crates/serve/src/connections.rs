@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::ServeError;
 use crate::state::AppState;
-use crate::stream_timeout::WriteTimeoutStream;
+use crate::timed_stream::{ConnectionProgress, TimedStream};
 
 /// The most headers of a request, and the most bytes that they may take.
 const MAX_HEADERS: usize = 64;
@@ -49,7 +50,7 @@ impl Connections {
     pub(crate) fn new(app: &AppState, router: Router) -> Self {
         let limits = &app.config.limits;
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(limits.read_timeout);
+        http.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout);
         http.max_headers(MAX_HEADERS).max_buf_size(MAX_HEADER_BYTES);
         let room = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
         let service = TowerToHyperService::new(router);
@@ -112,8 +113,19 @@ impl Connections {
         };
         // Answers are small and whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
-        let stream = WriteTimeoutStream::new(stream, self.app.config.limits.read_timeout);
-        let connection = self.http.serve_connection(TokioIo::new(stream), self.service.clone());
+        let progress = Arc::new(ConnectionProgress::default());
+        let stream = TimedStream::new(stream, Arc::clone(&progress), self.app.config.limits.read_timeout);
+        let service = self.service.clone();
+        let answer = service_fn(move |request| {
+            progress.begin();
+            let (answer, progress) = (service.call(request), Arc::clone(&progress));
+            async move {
+                let answer = answer.await;
+                progress.end();
+                answer
+            }
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), answer);
         let connection = self.graceful.watch(connection);
         let gauge = self.app.metrics.connections().clone();
         gauge.inc();

@@ -33,7 +33,7 @@ mod router;
 mod server;
 mod shutdown;
 mod state;
-mod stream_timeout;
+mod timed_stream;
 mod tokenize_route;
 mod worker;
 

@@ -19,6 +19,9 @@ pub(crate) struct PredictRequest {
     pub raw_scores: bool,
     /// How many of the best labels are answered.
     pub top_k: Option<usize>,
+    /// Whether the answer for one text is a list of lists too, as in Hugging Face's own API: of requests in its form, which
+    /// have `parameters`. Its clients take the first list of the answer.
+    pub always_lists: bool,
 }
 
 /// The texts, none of them blank.
@@ -101,6 +104,7 @@ impl PredictRequest {
     pub(crate) fn parse(body: &[u8], max_texts: usize) -> Result<Self, RequestError> {
         let written: WrittenRequest = parse_json(body)?;
         let texts = texts(written.inputs, max_texts)?;
+        let always_lists = written.parameters.is_some();
         let parameters = written.parameters.unwrap_or_default();
         let raw_scores = match (written.raw_scores, parameters.function_to_apply) {
             (Some(true), Some(ScoreFunction::Softmax)) | (Some(false), Some(ScoreFunction::None)) => {
@@ -117,7 +121,8 @@ impl PredictRequest {
             Some(TruncationDirection::Left) => TruncationSide::Left,
             Some(TruncationDirection::Right) | None => TruncationSide::Right,
         };
-        Ok(Self { texts, truncate: written.truncate, truncation_side, raw_scores, top_k: parameters.top_k })
+        let (truncate, top_k) = (written.truncate, parameters.top_k);
+        Ok(Self { texts, truncate, truncation_side, raw_scores, top_k, always_lists })
     }
 }
 
@@ -330,6 +335,7 @@ mod tests {
     fn options_have_their_names_and_defaults() {
         let request = parse(r#"{"inputs": "a"}"#).unwrap();
         assert_eq!((request.truncate, request.raw_scores, request.top_k), (None, false, None));
+        assert!(!request.always_lists);
         assert_eq!(request.truncation_side, TruncationSide::Right);
         let request =
             parse(r#"{"inputs": "a", "truncate": null, "raw_scores": true, "truncation_direction": "left"}"#).unwrap();
@@ -338,7 +344,9 @@ mod tests {
         assert_eq!((request.truncate, request.truncation_side), (Some(false), TruncationSide::Right));
         let request = parse(r#"{"inputs": "a", "parameters": {"top_k": 1, "function_to_apply": "none"}}"#).unwrap();
         assert_eq!((request.top_k, request.raw_scores), (Some(1), true));
-        assert!(!parse(r#"{"inputs": "a", "parameters": {}}"#).unwrap().raw_scores);
+        assert!(request.always_lists);
+        let request = parse(r#"{"inputs": "a", "parameters": {}}"#).unwrap();
+        assert_eq!((request.raw_scores, request.always_lists), (false, true));
     }
 
     #[test]

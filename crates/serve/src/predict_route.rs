@@ -40,16 +40,18 @@ async fn answer(app: &AppState, request: Request, counted: &mut CountedRequest<'
     let began = Instant::now();
     let request = PredictRequest::parse(&body.bytes, app.config.limits.max_client_batch_size)?;
     let method = request.texts.method();
-    let (texts, options) = (request.texts, (request.truncation_side, request.raw_scores, request.top_k));
-    let (side, raw_scores, top_k) = options;
+    let (texts, raw_scores, top_k) = (request.texts, request.raw_scores, request.top_k);
     counted.begin(method, texts.as_slice().len());
     let characters = texts.as_slice().iter().map(|text| text.chars().count()).sum();
 
-    let (texts, encoded) = encode(app, texts, side).await?;
+    let (texts, encoded) = encode(app, texts, request.truncation_side).await?;
     let tokenization = began.elapsed();
+    refuse_unreadable(app, &encoded)?;
     if !request.truncate.unwrap_or(app.config.auto_truncate) {
         refuse_long(app, &encoded)?;
     }
+    let truncated_texts = encoded.iter().filter(|text| text.truncated).count();
+    let unknown_words = encoded.iter().map(|text| text.unknown).sum();
     let lengths: Vec<usize> = encoded.iter().map(|text| text.ids.len()).collect();
     let ids = encoded.into_iter().map(|text| text.ids).collect();
     let limit = app.config.limits.answer_timeout;
@@ -58,13 +60,16 @@ async fn answer(app: &AppState, request: Request, counted: &mut CountedRequest<'
 
     let all = scored.scores.iter().map(|scores| ranked(scores, &app.model.label_names, raw_scores, top_k));
     let mut response = match texts {
-        TextsToLabel::One(_) => Json(all.into_iter().next().unwrap_or_default()).into_response(),
-        TextsToLabel::Many(_) => Json(all.collect::<Vec<_>>()).into_response(),
+        TextsToLabel::One(_) if !request.always_lists => {
+            Json(all.into_iter().next().unwrap_or_default()).into_response()
+        }
+        _ => Json(all.collect::<Vec<_>>()).into_response(),
     };
     let total = began.elapsed();
     let (queue, inference) = (scored.queued, scored.computed);
     let tokens = lengths.iter().sum();
-    let cost = ComputeCost { total, tokenization, queue, inference, characters, tokens };
+    let cost =
+        ComputeCost { total, tokenization, queue, inference, characters, tokens, truncated_texts, unknown_words };
     set_compute_headers(response.headers_mut(), &app.model.device, &cost);
     response.extensions_mut().insert(AnsweredTexts { texts: lengths.len(), tokens });
     counted.succeed(&lengths, Durations { total, tokenization, queue, inference });
@@ -98,6 +103,15 @@ fn encode_all(tokenizer: &Tokenizer, texts: &TextsToLabel, side: TruncationSide)
             .map_err(|_| RequestError::Tokenizer(format!("inputs[{index}]: the tokenizer fails on this text")))
     };
     texts.as_slice().iter().enumerate().map(encode).collect()
+}
+
+/// Refuses texts of which the tokenizer leaves nothing, such as one of control characters: a label would mean nothing.
+fn refuse_unreadable(app: &AppState, encoded: &[Encoded]) -> Result<(), RequestError> {
+    let unreadable = |text: &Encoded| text.untruncated_len <= app.tokenizer.special_tokens();
+    match encoded.iter().position(unreadable) {
+        Some(index) => Err(RequestError::Empty(format!("inputs[{index}]: expected a text, found no character of one"))),
+        None => Ok(()),
+    }
 }
 
 fn refuse_long(app: &AppState, encoded: &[Encoded]) -> Result<(), RequestError> {

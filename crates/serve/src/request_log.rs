@@ -68,6 +68,13 @@ impl RequestLog {
         }
     }
 
+    /// A line about the server itself, whatever the choice of requests.
+    pub(crate) fn message(&self, text: String) {
+        if self.lines.try_send(text).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn write(&self, request: &LoggedRequest) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);

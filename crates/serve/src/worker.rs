@@ -66,7 +66,7 @@ fn run(app: &AppState, queue: &WorkQueue, classifier: &mut impl Classifier) {
         match classify(classifier, &batch, app.model.label_names.len()) {
             Ok(scores) => queue.complete(&taken, scores, began.elapsed()),
             Err(message) => {
-                disk::print_message(format!(
+                app.log.message(format!(
                     "error: the model failed on a batch of {} texts, {} tokens: {message}",
                     batch.len(),
                     batch.tokens()

@@ -107,6 +107,25 @@ fn headers_that_do_not_come_close_the_connection_and_hold_up_nobody() {
 }
 
 #[test]
+fn a_connection_may_be_idle_for_longer_than_its_headers_may_take() {
+    let server = TestServer::start(|config| {
+        impatient(config);
+        config.limits.idle_timeout = Duration::from_millis(1200);
+    });
+    let mut kept = server.connect();
+    let get = |kept: &mut HttpConnection| kept.request("GET", "/health", &[], b"").map(|answer| answer.status);
+    assert_eq!(get(&mut kept).unwrap(), 200);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(get(&mut kept).unwrap(), 200, "idle for twice the time of headers");
+    let began = Instant::now();
+    kept.send(b"GET /health HTTP/1.1\r\n").unwrap();
+    assert!(kept.is_closed() && began.elapsed() < Duration::from_millis(900), "headers that don't end");
+    let (mut idle, began) = (server.connect(), Instant::now());
+    assert_eq!(get(&mut idle).unwrap(), 200);
+    assert!(idle.is_closed() && began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
 fn more_connections_than_there_is_room_for_are_told_so() {
     let server = TestServer::start(|config| {
         impatient(config);

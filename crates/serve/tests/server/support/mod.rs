@@ -18,18 +18,18 @@ const WORDS: [&str; 15] = [
     "##s",
 ];
 
-pub const PANIC: i64 = 7;
+const PANIC: i64 = 7;
 const FAIL: i64 = 8;
 const NAN: i64 = 9;
 const SLOW: i64 = 10;
 const HUGE: i64 = 11;
 
 /// How long the model takes for a batch with the word `slow`.
-pub const SLOW_BATCH: Duration = Duration::from_millis(150);
+pub(crate) const SLOW_BATCH: Duration = Duration::from_millis(150);
 
 /// Scores of three classes: `negative`, `neutral`, `positive`. The batches that it has seen are kept, as lengths of texts.
 #[derive(Debug, Clone, Default)]
-pub struct WordClassifier {
+pub(crate) struct WordClassifier {
     pub batches: Arc<Mutex<Vec<Vec<usize>>>>,
     /// What each batch takes.
     pub pause: Duration,
@@ -69,14 +69,14 @@ fn scores(ids: &[i64]) -> TextScores {
 }
 
 /// A tokenizer of [`WORDS`] for texts of up to 8 tokens.
-pub fn tokenizer(folder: &Path) -> Tokenizer {
+pub(crate) fn tokenizer(folder: &Path) -> Tokenizer {
     std::fs::write(folder.join("vocab.txt"), WORDS.join("\n") + "\n").unwrap();
     std::fs::write(folder.join("tokenizer_config.json"), r#"{"do_lower_case": true}"#).unwrap();
     Tokenizer::from_folder(folder, 8).unwrap()
 }
 
 /// A server that stops when it is dropped.
-pub struct TestServer {
+pub(crate) struct TestServer {
     pub address: SocketAddr,
     pub classifier: WordClassifier,
     stop: StopHandle,
@@ -85,11 +85,11 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    pub fn start(configure: impl FnOnce(&mut ServeConfig)) -> Self {
+    pub(crate) fn start(configure: impl FnOnce(&mut ServeConfig)) -> Self {
         Self::with(WordClassifier::default(), configure)
     }
 
-    pub fn with(classifier: WordClassifier, configure: impl FnOnce(&mut ServeConfig)) -> Self {
+    pub(crate) fn with(classifier: WordClassifier, configure: impl FnOnce(&mut ServeConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = ServeConfig { port: 0, ..ServeConfig::default() };
         configure(&mut config);
@@ -104,38 +104,38 @@ impl TestServer {
         Self { address, classifier, stop, thread, _folder: folder }
     }
 
-    pub fn connect(&self) -> HttpConnection {
+    pub(crate) fn connect(&self) -> HttpConnection {
         HttpConnection::open(self.address).expect("the server listens")
     }
 
-    pub fn post(&self, path: &str, body: impl AsRef<[u8]>) -> HttpAnswer {
+    pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> HttpAnswer {
         self.connect().post(path, body).expect("an answer")
     }
 
-    pub fn get(&self, path: &str) -> HttpAnswer {
+    pub(crate) fn get(&self, path: &str) -> HttpAnswer {
         self.connect().request("GET", path, &[], b"").expect("an answer")
     }
 
     /// The labels of a request for one text, which must succeed.
-    pub fn labels(&self, text: &str) -> Value {
+    pub(crate) fn labels(&self, text: &str) -> Value {
         let answer = self.post("/predict", serde_json::json!({ "inputs": text }).to_string());
         assert_eq!(answer.status, 200, "{text}: {}", answer.text());
         json(&answer)
     }
 
     /// The value of a counter.
-    pub fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         let answer = self.get("/metrics");
         let value = answer.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         value.unwrap_or(0.0)
     }
 
-    pub fn tell_to_stop(&self) {
+    pub(crate) fn tell_to_stop(&self) {
         self.stop.stop();
     }
 
     /// How the server ends, after it was told to stop.
-    pub fn end(mut self) -> Result<(), ServeError> {
+    pub(crate) fn end(mut self) -> Result<(), ServeError> {
         self.stop.stop();
         self.thread.take().expect("a running server").join().expect("no panic")
     }
@@ -150,12 +150,12 @@ impl Drop for TestServer {
     }
 }
 
-pub fn json(answer: &HttpAnswer) -> Value {
+pub(crate) fn json(answer: &HttpAnswer) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
 }
 
 /// The status and the `error_type` of an answer that reports an error in the form of every error.
-pub fn refusal(answer: &HttpAnswer) -> (u16, String) {
+pub(crate) fn refusal(answer: &HttpAnswer) -> (u16, String) {
     let body = json(answer);
     let message = body["error"].as_str().unwrap_or_else(|| panic!("{body}"));
     assert!(!message.is_empty() && body.as_object().unwrap().len() == 2, "{body}");
