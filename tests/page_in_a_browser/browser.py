@@ -136,6 +136,8 @@ def drop(page, path):
 def keyboard(browser, address, folder):
     visit = Visit(browser, address)
     page = visit.page
+    # Choosers are intercepted while somebody listens, which takes a moment to begin: before the key is pressed.
+    page.on("filechooser", lambda chooser: None)
     expect(page.locator("#model")).to_contain_text("Trained on")
     stops = []
 

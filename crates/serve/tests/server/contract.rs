@@ -203,8 +203,11 @@ fn every_path_of_the_document_is_answered_and_every_other_one_is_not() {
                 "post" => server.post(path, "{").status,
                 _ => server.connect().request("PUT", path, &[], b"").unwrap().status,
             };
+            let parameters = methods[method]["parameters"].as_array().into_iter().flatten();
+            let lacks_parameter = parameters.into_iter().any(|parameter| parameter["required"] == true);
             // What is sent by POST is no JSON.
             let expected = match (methods.get(method).is_some(), method) {
+                (true, _) if lacks_parameter => 422,
                 (true, "get") => 200,
                 (true, _) => 400,
                 (false, _) => 405,
