@@ -97,8 +97,9 @@ fn a_page_asks_for_the_key_of_its_server_and_says_what_is_not_known() {
     }
     let sandbox = trained();
     // What a folder from elsewhere doesn't have.
-    ["metrics.json", "evaluation-test.json"]
-        .map(|name| std::fs::remove_file(sandbox.path("run").join(name)).expect(name));
+    for name in ["metrics.json", "evaluation-test.json"] {
+        std::fs::remove_file(sandbox.path("run").join(name)).expect(name);
+    }
     let server = HttpServer::start(&sandbox, "serve --run run --port 0", &[("VERDICT_API_KEY", KEY)]);
     visit("key", &server, &sandbox.path("run"));
 }

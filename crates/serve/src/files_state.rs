@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::file_limits::FileLimits;
 
-pub(crate) use progress::{ProgressTable, RowCounts};
+pub(crate) use progress::{ProgressTable, RowProgress};
 
 /// What all requests with a file share.
 #[derive(Debug)]

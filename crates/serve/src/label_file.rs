@@ -27,7 +27,7 @@ use crate::json::Json;
 use crate::state::AppState;
 
 use labeling::{Labeling, abandoned_when_dropped};
-use options::LabelOptions;
+use options::FileRequestOptions;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new().route("/label", post(label)).route("/label/progress", get(how_far))
@@ -53,7 +53,7 @@ async fn labeled(app: &AppState, request: Request) -> Result<Response, RequestEr
             "expected a program or the server's own page, found another web page (hint: --cors-origin ORIGIN)";
         return refuse(body, RequestError::Validation(message.to_owned())).await;
     }
-    let options = match LabelOptions::from_query(parts.uri.query().unwrap_or_default()) {
+    let options = match FileRequestOptions::from_query(parts.uri.query().unwrap_or_default()) {
         Ok(options) => options,
         Err(error) => return refuse(body, error).await,
     };

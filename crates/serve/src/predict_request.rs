@@ -57,6 +57,7 @@ struct WrittenRequest {
     truncate: Option<bool>,
     truncation_direction: Option<TruncationDirection>,
     raw_scores: Option<bool>,
+    #[serde(default, deserialize_with = "from_object")]
     parameters: Option<PredictParameters>,
 }
 
@@ -134,10 +135,22 @@ pub(crate) fn parse_json<T: de::DeserializeOwned>(body: &[u8]) -> Result<T, Requ
             "expected JSON, found an empty body (hint: -d '{\"inputs\": \"A text.\"}')".to_owned(),
         ));
     }
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
+    let parsed = serde_json::from_slice(body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => RequestError::Validation(error.to_string()),
         _ => RequestError::Syntax(format!("expected JSON: {error}")),
-    })
+    })?;
+    // serde would take a list for the fields of an object in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(RequestError::Validation("expected an object such as {\"inputs\": ...}, found a list".to_owned()));
+    }
+    Ok(parsed)
+}
+
+/// A value that is written as an object, and not as the list of its fields.
+fn from_object<'de, D: de::Deserializer<'de>, T: de::DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    let object: Option<serde_json::Map<String, serde_json::Value>> = de::Deserialize::deserialize(from)?;
+    let parsed = object.map(|object| serde_json::from_value(object.into()));
+    parsed.transpose().map_err(de::Error::custom)
 }
 
 fn texts(inputs: WrittenInputs, max_texts: usize) -> Result<TextsToLabel, RequestError> {
@@ -347,6 +360,15 @@ mod tests {
         assert!(request.always_lists);
         let request = parse(r#"{"inputs": "a", "parameters": {}}"#).unwrap();
         assert_eq!((request.raw_scores, request.always_lists), (false, true));
+    }
+
+    #[test]
+    fn a_list_is_not_taken_for_the_fields_of_an_object() {
+        for body in [r#"["a", null, null, null, null]"#, r#"{"inputs": "a", "parameters": [null, null]}"#] {
+            let error = parse(body).unwrap_err();
+            assert!(matches!(error, RequestError::Validation(_)), "{body}: {error:?}");
+        }
+        assert!(parse(r#"{"inputs": "a", "parameters": null}"#).is_ok());
     }
 
     #[test]

@@ -10,17 +10,17 @@ use crate::error::RequestError;
 
 /// The files that are being labeled, by the names that their clients gave them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ProgressTable(Arc<Mutex<HashMap<String, Arc<RowCounts>>>>);
+pub(crate) struct ProgressTable(Arc<Mutex<HashMap<String, Arc<RowProgress>>>>);
 
 /// The rows of a file.
 #[derive(Debug, Default)]
-pub(crate) struct RowCounts {
+pub(crate) struct RowProgress {
     /// 0 until they are counted.
     pub rows: AtomicU64,
     pub rows_done: AtomicU64,
 }
 
-/// [`RowCounts`] at one time.
+/// [`RowProgress`] at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct FileProgress {
     rows: u64,
@@ -32,7 +32,7 @@ pub(crate) struct FileProgress {
 pub(crate) struct FileInProgress {
     table: ProgressTable,
     id: Option<String>,
-    counts: Arc<RowCounts>,
+    counts: Arc<RowProgress>,
 }
 
 impl ProgressTable {
@@ -41,7 +41,7 @@ impl ProgressTable {
     /// # Errors
     /// Another file that has the name.
     pub(crate) fn begin(&self, id: Option<&str>) -> Result<FileInProgress, RequestError> {
-        let counts = Arc::new(RowCounts::default());
+        let counts = Arc::new(RowProgress::default());
         if let Some(id) = id {
             let mut files = self.lock();
             if files.contains_key(id) {
@@ -59,13 +59,13 @@ impl ProgressTable {
         Some(FileProgress { rows: read(&counts.rows), rows_done: read(&counts.rows_done) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<RowCounts>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<RowProgress>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl FileInProgress {
-    pub(crate) fn counts(&self) -> Arc<RowCounts> {
+    pub(crate) fn counts(&self) -> Arc<RowProgress> {
         Arc::clone(&self.counts)
     }
 }

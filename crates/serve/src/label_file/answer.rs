@@ -47,8 +47,8 @@ pub(super) fn file(
     drop(labeled.stored);
     let (sender, pieces) = channel(2);
     tokio::spawn(async move {
-        let _room = room;
-        loop {
+        let (mut room, mut left) = (Some(room), bytes);
+        while left > 0 {
             let read = tokio::task::spawn_blocking(move || {
                 let mut piece = vec![0; CHUNK];
                 let read = file.read(&mut piece).map(|read| {
@@ -59,12 +59,14 @@ pub(super) fn file(
             });
             let Ok((same, read)) = read.await else { return };
             file = same;
-            let ends = !matches!(&read, Ok(piece) if !piece.is_empty());
-            if matches!(&read, Ok(piece) if piece.is_empty()) {
-                return;
+            let read_bytes = read.as_ref().map_or(0, Bytes::len) as u64;
+            left = left.saturating_sub(read_bytes);
+            if left == 0 {
+                // What is left is in memory. A client that has all of it may send the next file at once.
+                drop(room.take());
             }
             // A client that doesn't fetch its file in time gets a part of it, and sees that by its length.
-            if !matches!(timeout_at(deadline, sender.send(read)).await, Ok(Ok(()))) || ends {
+            if !matches!(timeout_at(deadline, sender.send(read)).await, Ok(Ok(()))) || read_bytes == 0 {
                 return;
             }
         }

@@ -10,11 +10,11 @@ use table::{Table, TableError, TableWriter};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
-use super::options::LabelOptions;
+use super::options::FileRequestOptions;
 use super::upload::StoredFile;
 use super::{for_client, not_stored};
 use crate::error::RequestError;
-use crate::files_state::RowCounts;
+use crate::files_state::RowProgress;
 use crate::queue::WhenFull;
 use crate::state::AppState;
 
@@ -29,8 +29,8 @@ const ROWS_PER_LOOK: u64 = 512;
 pub(super) struct Labeling {
     pub app: AppState,
     pub stored: StoredFile,
-    pub options: LabelOptions,
-    pub counts: Arc<RowCounts>,
+    pub options: FileRequestOptions,
+    pub counts: Arc<RowProgress>,
     /// Nobody waits for the answer any more.
     pub abandoned: Arc<AtomicBool>,
     /// When it was noticed that the server stops.

@@ -14,7 +14,7 @@ const MAX_PROGRESS_ID: usize = 64;
 
 /// How a file is read and what comes back.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct LabelOptions {
+pub(super) struct FileRequestOptions {
     /// A file name without a folder.
     pub name: String,
     pub text_column: Option<String>,
@@ -26,7 +26,7 @@ pub(super) struct LabelOptions {
     pub progress: Option<String>,
 }
 
-impl LabelOptions {
+impl FileRequestOptions {
     /// # Errors
     /// A parameter that there isn't, one that is given twice, and values that can't be meant.
     pub(super) fn from_query(query: &str) -> Result<Self, RequestError> {
@@ -150,12 +150,12 @@ fn written(wanted: &str) -> Result<&'static FileFormat, RequestError> {
 mod tests {
     use super::*;
 
-    fn parsed(query: &str) -> LabelOptions {
-        LabelOptions::from_query(query).unwrap_or_else(|error| panic!("{query}: {error}"))
+    fn parsed(query: &str) -> FileRequestOptions {
+        FileRequestOptions::from_query(query).unwrap_or_else(|error| panic!("{query}: {error}"))
     }
 
     fn refused(query: &str) -> String {
-        match LabelOptions::from_query(query).and_then(|options| options.output_name()) {
+        match FileRequestOptions::from_query(query).and_then(|options| options.output_name()) {
             Err(RequestError::Validation(message)) => message,
             other => panic!("{query}: {other:?}"),
         }
