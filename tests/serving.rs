@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -22,7 +23,7 @@ struct Serving {
     process: Child,
     address: SocketAddr,
     /// Its lines on standard error, from the start on.
-    lines: Receiver<String>,
+    lines: Mutex<Receiver<String>>,
     seen: Vec<String>,
 }
 
@@ -43,7 +44,7 @@ impl Serving {
                 break address.parse().expect("an address");
             }
         };
-        Self { process, address, lines, seen }
+        Self { process, address, lines: Mutex::new(lines), seen }
     }
 
     fn connect(&self) -> HttpConnection {
@@ -66,7 +67,7 @@ impl Serving {
     fn end(mut self) -> (Option<i32>, Vec<String>) {
         let status = self.process.wait().expect("ends");
         let mut seen = std::mem::take(&mut self.seen);
-        seen.extend(self.lines.iter());
+        seen.extend(self.lines.lock().expect("no panic").iter());
         (status.code(), seen)
     }
 }
@@ -242,11 +243,11 @@ fn a_key_guards_the_model_and_is_not_shown() {
 
 #[test]
 fn what_cannot_be_served_is_refused_with_a_hint() {
-    let sandbox = Sandbox::new();
+    let sandbox = trained();
     assert!(sandbox.fails("serve --run nothing").contains("this folder does not exist (hint: --run"));
-    assert!(sandbox.fails("serve --run tiny --host 256.256.256.256 --port 0").contains("--host 256.256.256.256"));
+    assert!(sandbox.fails("serve --run run --host 256.256.256.256 --port 0").contains("--host 256.256.256.256"));
     sandbox.write("key.txt", "two words\n");
-    let error = sandbox.fails("serve --run tiny --api-key-file key.txt");
+    let error = sandbox.fails("serve --run run --api-key-file key.txt");
     assert!(error.contains("expected a key of visible ASCII characters") && !error.contains("two words"), "{error}");
 }
 
