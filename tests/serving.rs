@@ -243,11 +243,11 @@ fn a_key_guards_the_model_and_is_not_shown() {
 
 #[test]
 fn what_cannot_be_served_is_refused_with_a_hint() {
-    let sandbox = Sandbox::new();
+    let sandbox = trained();
     assert!(sandbox.fails("serve --run nothing").contains("this folder does not exist (hint: --run"));
-    assert!(sandbox.fails("serve --run tiny --host 256.256.256.256 --port 0").contains("--host 256.256.256.256"));
+    assert!(sandbox.fails("serve --run run --host 256.256.256.256 --port 0").contains("--host 256.256.256.256"));
     sandbox.write("key.txt", "two words\n");
-    let error = sandbox.fails("serve --run tiny --api-key-file key.txt");
+    let error = sandbox.fails("serve --run run --api-key-file key.txt");
     assert!(error.contains("expected a key of visible ASCII characters") && !error.contains("two words"), "{error}");
 }
 

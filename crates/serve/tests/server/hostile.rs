@@ -176,7 +176,7 @@ fn setting_from_env(name: &str, otherwise: u64) -> u64 {
 #[test]
 fn damaged_requests_change_no_normal_answer() {
     let (count, seed) = (setting_from_env("VERDICT_MUTANTS", 2000), setting_from_env("VERDICT_SEED", 0));
-    let server = TestServer::start(|config| config.limits.read_timeout = Duration::from_millis(200));
+    let server = TestServer::start(|config| config.limits.read_timeout = Duration::from_millis(50));
     let before = server.labels("a good film");
     let body =
         r#"{"inputs": [["good"], ["a bad film"]], "truncate": true, "raw_scores": false, "parameters": {"top_k": 2}}"#;
