@@ -14,7 +14,8 @@ export function show(about) {
   if (best) children.unshift(headline(best));
   for (const evaluation of about.evaluations) {
     if (evaluation.confusion_matrix.length > 0 && evaluation.confusion_matrix.length <= 12) children.push(...confusion(evaluation));
-    children.push(marks(evaluation.notes));
+    // Notes of the data are recorded with both.
+    children.push(marks(evaluation.notes.filter((note) => !trained?.notes.includes(note))));
   }
   byId("model").replaceChildren(...children.filter((child) => child !== ""));
 }
