@@ -4,7 +4,7 @@
 //! They need no network: data and models are made here, small. One test goes through the fallback of the default source
 //! and says so loudly where pip can't serve it.
 //!
-//! If you add a command or an option that works: `prepare_train_predict`; to `predict` or `evaluate` on files: `files_are_labeled`. A place that data comes from: `data_sources`.
+//! If you add a command or an option that works: `prepare_train_predict`; to `predict` or `evaluate` on files: `files_are_labeled`; to the server: `serving`. A place that data comes from: `data_sources`.
 //! Something that a study does: `studies`. State that a training keeps: `resume_is_exact`, and a line in `random_kills`.
 //! Memory that a training needs: `memory_stays_as_planned`.
 //! A file that can break: `damaged_files`. An error: a case of a group in `error_messages`; where a test has to look at
@@ -15,6 +15,16 @@ mod prepare_train_predict;
 
 /// Each row of a file gets its label and keeps its place, and labeled files are scored.
 mod files_are_labeled;
+
+/// The built server answers as `predict` does, and loses nothing when it is stopped.
+#[cfg(unix)]
+mod serving;
+
+/// Files that are sent to the server come back as the command writes them.
+mod files_over_http;
+
+/// The server's page works in a real browser.
+mod page_in_a_browser;
 
 /// Data comes from the source that the user chose, and no fallback is silent.
 mod data_sources;

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use arguments::Arguments;
-use product::{EVALUATE, PREDICT, PREPARE_DATA, TRAIN, TUNE, VERIFY_RESUME};
+use product::{EVALUATE, PREDICT, PREPARE_DATA, SERVE, TRAIN, TUNE, VERIFY_RESUME};
 
 const HELP: &str = "\
 cargo xtask TASK [ARGUMENTS]
@@ -36,6 +36,7 @@ cargo xtask TASK [ARGUMENTS]
   tune ARGS             tries many configurations, and keeps the best model
   evaluate ARGS         scores a run on a split
   predict ARGS TEXT...  label and probabilities of texts
+  serve ARGS            answers requests over HTTP with a run
   verify-resume ARGS    trains with ARGS twice, once killed and resumed again and again, and compares the results
 
   setup [--cpu|--cuda]  installs libtorch and tells cargo where it is; the tasks above do it by themselves
@@ -57,6 +58,7 @@ const TASKS: [Task; 13] = [
     ("tune", None, |arguments| TUNE.hand_over(arguments)),
     ("evaluate", None, |arguments| EVALUATE.hand_over(arguments)),
     ("predict", None, |arguments| PREDICT.hand_over(arguments)),
+    ("serve", None, |arguments| SERVE.hand_over(arguments)),
     ("verify-resume", None, |arguments| VERIFY_RESUME.hand_over(arguments)),
     ("setup", Some(setup::HELP), setup::run),
     ("doctor", Some(doctor::HELP), doctor::run),

@@ -18,12 +18,13 @@ cargo xtask torture [FLAGS]
 
 Kills trainings (of a tiny BERT, and of the packaged MiniLM on two threads) and studies at random instants and compares
 their results with those of uninterrupted ones, lets every file-system call of a save fail, cuts the power at each call
-that publishes something, truncates and flips every byte of a checkpoint, feeds each parser damaged input, measures the
-memory of long trainings, runs the kernels on two threads, and the tests of model, training and program as other devices
-compute (VERDICT_KERNELS=off).
+that publishes something, truncates and flips every byte of a checkpoint, feeds each parser damaged input and the server
+broken requests and signals to stop under load, measures the memory of long trainings, runs the kernels on two threads, and
+the tests of model, training and program as other devices compute (VERDICT_KERNELS=off).
 
-  --kills N      how many trainings are killed, 3 for 100 of them of MiniLM, a tenth as many studies [default: 1000]
-  --mutants M    damaged inputs for each parser [default: 100000]
+  --kills N      how many trainings are killed, 3 for 100 of them of MiniLM, a tenth as many studies, a twentieth as many
+                 servers [default: 1000]
+  --mutants M    damaged inputs for each parser, and requests [default: 100000]
   --seed S       where the random choices begin [default: the clock; it is printed]";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -56,14 +57,17 @@ impl TortureFlags {
 type Step = (&'static str, &'static str, Option<&'static str>, &'static [(&'static str, &'static str)]);
 
 /// libtorch's operations compute, as on other devices. What a kill can break is mostly the same with them.
-const KERNELS_OFF: &[(&str, &str)] = &[("VERDICT_KERNELS", "off"), ("VERDICT_KILLS", "100")];
+const KERNELS_OFF: &[(&str, &str)] =
+    &[("VERDICT_KERNELS", "off"), ("VERDICT_KILLS", "100"), ("VERDICT_MUTANTS", "2000")];
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 9] = [
     ("kills", "test --workspace --test end_to_end", Some("random_kills"), &[]),
     ("memory", "test --workspace --test end_to_end", Some("memory_stays_as_planned"), &[("VERDICT_STEPS", "5000")]),
     ("save path", "test --workspace --lib", Some("checkpoint::tests"), &[]),
     ("power cuts", "test --workspace --lib", Some("power_cut"), &[]),
     ("fuzz", "test --workspace --test fuzz", None, &[]),
+    ("requests", "test --workspace --test server", Some("hostile"), &[]),
+    ("server", "test --workspace --test end_to_end", Some("serving"), &[]),
     ("other devices: model, gradients, steps", "test --workspace --lib --test parity", None, KERNELS_OFF),
     ("other devices: program", "test --workspace --test end_to_end", None, KERNELS_OFF),
 ];

@@ -5,6 +5,7 @@ mod doctor;
 mod evaluate;
 mod predict;
 mod run_report;
+mod serve;
 mod tune;
 #[cfg(unix)]
 mod verify_resume;
@@ -43,6 +44,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Label texts, files and pipes with a run
     Predict(predict::PredictArgs),
+    /// Answer requests over HTTP with a run, by the contract of text-embeddings-inference
+    Serve(Box<serve::ServeArgs>),
     /// Check that a killed and resumed training ends bit-identical to an uninterrupted one
     #[cfg(unix)]
     VerifyResume(Box<verify_resume::VerifyResumeArgs>),
@@ -88,6 +91,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Trial(args) => tune::run_trial(&args)?,
         Command::Evaluate(args) => evaluate::run(&args)?,
         Command::Predict(args) => predict::run(&args)?,
+        Command::Serve(args) => serve::run(&args)?,
         #[cfg(unix)]
         Command::VerifyResume(args) => verify_resume::run(&args)?,
         Command::Doctor => doctor::run()?,

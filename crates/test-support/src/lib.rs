@@ -6,12 +6,14 @@
 //! - [`skipped`]: says that a test is skipped, and why
 //! - [`TestProcess`]: the same test once more, as another process
 //! - [`HubServer`]: a Hub on this machine
+//! - [`HttpConnection`]: a client that sends requests as they are written, broken ones too
 //! - [`fuzz`]: damaged files for a reader, with a limit on its time and memory
 //!
 //! What runs the built `verdict` is in `tests/support`, because it needs the crate `model`.
 
 mod fixture;
 pub mod fuzz;
+mod http_client;
 mod hub_server;
 mod process;
 mod skip;
@@ -20,6 +22,7 @@ mod treebank;
 use std::path::Path;
 
 pub use fixture::{fixture, fixture_bytes, fixture_path, fixture_text};
+pub use http_client::{HttpAnswer, HttpConnection};
 pub use hub_server::{COMMIT, HubBehavior, HubServer, NEXT_COMMIT, SeenRequest, git_sha1};
 pub use process::TestProcess;
 pub use skip::skipped;
