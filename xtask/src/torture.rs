@@ -22,8 +22,7 @@ that publishes something, truncates and flips every byte of a checkpoint, feeds 
 broken requests and signals to stop under load, measures the memory of long trainings, runs the kernels on two threads, and
 the tests of model, training and program as other devices compute (VERDICT_KERNELS=off).
 
-  --kills N      how many trainings are killed, 3 for 100 of them of MiniLM, a tenth as many studies, a twentieth as many
-                 servers [default: 1000]
+  --kills N      trainings that are killed, 3 in 100 of them MiniLM; a tenth as many studies, a 20th servers [default: 1000]
   --mutants M    damaged inputs for each parser, and requests [default: 100000]
   --seed S       where the random choices begin [default: the clock; it is printed]";
 
@@ -160,17 +159,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_run_without_a_test_is_noticed() {
-        let lines = ["running 3 tests", "test a ... ok", "running 1 test", "running 0 tests", "running away"];
-        assert_eq!(lines.map(tests_started), [3, 0, 1, 0, 0]);
-    }
-
     #[cfg(unix)]
     #[test]
     fn a_step_passes_only_where_tests_ran_and_passed() {
         for (script, expected) in [
-            ("echo running 2 tests", CheckOutcome::Passed),
+            ("echo running 0 tests; echo running 1 test", CheckOutcome::Passed),
             ("echo running 0 tests", CheckOutcome::Failed),
             ("echo running 2 tests; exit 101", CheckOutcome::Failed),
         ] {
