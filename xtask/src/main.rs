@@ -51,7 +51,7 @@ cargo xtask TASK [ARGUMENTS]
 /// A task: its name, its help unless the command that it hands over to has its own, and what it does.
 type Task = (&'static str, Option<&'static str>, fn(Arguments) -> Result<ExitCode>);
 
-const TASKS: [Task; 13] = [
+const TASKS: [Task; 14] = [
     ("quickstart", Some(quickstart::HELP), quickstart::run),
     ("prepare-data", None, |arguments| PREPARE_DATA.hand_over(arguments)),
     ("train", None, |arguments| TRAIN.hand_over(arguments)),
