@@ -66,7 +66,8 @@ struct WrittenRequest {
 #[serde(deny_unknown_fields)]
 struct PredictParameters {
     function_to_apply: Option<ScoreFunction>,
-    top_k: Option<usize>,
+    /// JSON has no integers: 3.0 is 3.
+    top_k: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -115,14 +116,14 @@ impl PredictRequest {
             }
             (raw, function) => raw.unwrap_or(function == Some(ScoreFunction::None)),
         };
-        if parameters.top_k == Some(0) {
-            return Err(RequestError::Validation("top_k: expected at least 1, found 0".to_owned()));
+        if let Some(found) = parameters.top_k.filter(|number| *number < 1.0 || number.fract() != 0.0) {
+            return Err(RequestError::Validation(format!("top_k: expected a whole number of at least 1, found {found}")));
         }
         let truncation_side = match written.truncation_direction {
             Some(TruncationDirection::Left) => TruncationSide::Left,
             Some(TruncationDirection::Right) | None => TruncationSide::Right,
         };
-        let (truncate, top_k) = (written.truncate, parameters.top_k);
+        let (truncate, top_k) = (written.truncate, parameters.top_k.map(|number| number as usize));
         Ok(Self { texts, truncate, truncation_side, raw_scores, top_k, always_lists })
     }
 }
@@ -357,6 +358,8 @@ mod tests {
         assert_eq!((request.truncate, request.truncation_side), (Some(false), TruncationSide::Right));
         let request = parse(r#"{"inputs": "a", "parameters": {"top_k": 1, "function_to_apply": "none"}}"#).unwrap();
         assert_eq!((request.top_k, request.raw_scores), (Some(1), true));
+        let request = parse(r#"{"inputs": "a", "parameters": {"top_k": 249749.0}}"#).unwrap();
+        assert_eq!(request.top_k, Some(249_749), "as JSON Schema has it, 249749.0 is an integer");
         assert!(request.always_lists);
         let request = parse(r#"{"inputs": "a", "parameters": {}}"#).unwrap();
         assert_eq!((request.raw_scores, request.always_lists), (false, true));
@@ -384,7 +387,8 @@ mod tests {
             (r#"{"texts": "a"}"#, "texts"),
             ("{}", "missing field `inputs`"),
             (r#"["a"]"#, "invalid"),
-            (r#"{"inputs": "a", "parameters": {"top_k": 0}}"#, "top_k"),
+            (r#"{"inputs": "a", "parameters": {"top_k": 0}}"#, "top_k: expected a whole number of at least 1, found 0"),
+            (r#"{"inputs": "a", "parameters": {"top_k": 1.5}}"#, "found 1.5"),
             (r#"{"inputs": "a", "parameters": {"function_to_apply": "sigmoid"}}"#, "sigmoid"),
             (r#"{"inputs": "a", "raw_scores": true, "parameters": {"function_to_apply": "softmax"}}"#, "contradict"),
         ] {

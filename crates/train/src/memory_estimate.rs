@@ -31,7 +31,7 @@ use crate::error::{Result, TrainError};
 use crate::options::TrainConfig;
 
 use limits::AvailableMemory;
-pub(crate) use limits::peak;
+pub(crate) use limits::{peak, resident};
 
 /// Code and buffers of libtorch that the first pass loads, in bytes (measured). The bf16 value includes the kernels
 /// that oneDNN compiles at run time and its reordered weights.

@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) precision: model::Precision,
     pub(crate) device: Device,
     pub(crate) backend: Backend,
+    /// The most memory in bytes that the run is expected to need.
+    pub(crate) memory: u64,
     /// Notes about device and precision that were chosen for a reason that is not the user's.
     pub(crate) choice_notes: Vec<String>,
 }
@@ -71,13 +73,24 @@ impl Setup {
         model_config.set_labels(&manifest.label_names);
         override_dropout(&mut model_config, &config.regularization);
         let precision = config.precision.on(device);
-        check_memory(config, &model_config, (device, precision), (&train, validation.as_ref()))?;
+        let memory = check_memory(config, &model_config, (device, precision), (&train, validation.as_ref()))?;
         let backend = Backend::on(device)?;
         if backend == Backend::Libtorch && has_dropout(&model_config) {
             check_dropout(device)?;
         }
         let choice_notes = config.device.note(device).into_iter().chain(config.precision.note(device)).collect();
-        Ok(Self { prepared, train, validation, pretrained, model_config, device, backend, precision, choice_notes })
+        Ok(Self {
+            prepared,
+            train,
+            validation,
+            pretrained,
+            model_config,
+            device,
+            backend,
+            precision,
+            memory,
+            choice_notes,
+        })
     }
 
     /// The pretrained model with the run's labels, dropout and frozen parts, and a report of what was loaded from its
@@ -255,14 +268,14 @@ fn has_dropout(model: &Config) -> bool {
     [model.hidden_dropout_prob, model.attention_probs_dropout_prob, model.classifier_dropout_prob()] != [0.0; 3]
 }
 
-/// Estimates the memory of a run before any weights are loaded, and refuses one on the CPU that needs more than this
-/// machine has. On other devices a batch that does not fit is halved in training.
+/// Estimates the memory of a run in bytes before any weights are loaded, and refuses one on the CPU that needs more than
+/// this machine has. On other devices a batch that does not fit is halved in training.
 fn check_memory(
     config: &TrainConfig,
     model: &Config,
     (device, precision): (Device, model::Precision),
     (train, validation): (&Examples, Option<&Examples>),
-) -> Result<()> {
+) -> Result<u64> {
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
     let plan = memory_estimate::MemoryPlan { config, model, precision, train: &train, validation: &validation };
     let estimate = match device {
@@ -271,7 +284,7 @@ fn check_memory(
     };
     let bytes = estimate.total();
     tracing::debug!("memory at most: {} ({bytes} bytes)", human_bytes(bytes));
-    Ok(())
+    Ok(bytes)
 }
 
 #[cfg(test)]

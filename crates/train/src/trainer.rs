@@ -29,8 +29,9 @@ use crate::setup::{self, Setup};
 use crate::signals;
 use crate::step::{StepOutcome, StepResult, TrainStep};
 
-/// After how many steps the memory that the allocator keeps is given back, see `crates/allocator`.
-const STEPS_BETWEEN_RETURNS: u64 = 50;
+/// After how many steps memory that the allocator keeps is given back if the process has more than was estimated, see
+/// `crates/allocator`.
+const STEPS_BETWEEN_CHECKS: u64 = 50;
 
 /// A training run in progress.
 pub(crate) struct Trainer<'a> {
@@ -186,7 +187,9 @@ impl<'a> Trainer<'a> {
                     profile.after_step(began.elapsed());
                 }
                 self.record_step(&result, learning_rate, began);
-                if self.steps_done.is_multiple_of(STEPS_BETWEEN_RETURNS) {
+                if self.steps_done.is_multiple_of(STEPS_BETWEEN_CHECKS)
+                    && memory_estimate::resident().is_none_or(|bytes| bytes > self.setup.memory)
+                {
                     return_freed_memory();
                 }
                 Ok(())

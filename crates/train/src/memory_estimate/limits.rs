@@ -27,6 +27,11 @@ pub(crate) fn peak() -> Option<u64> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
+/// The resident memory of this process in bytes, if the system reports it.
+pub(crate) fn resident() -> Option<u64> {
+    kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+}
+
 /// As [`available`], with `proc` and `sys` under `root`.
 fn available_under(root: &Path) -> Option<AvailableMemory> {
     let machine = fs::read_to_string(root.join("proc/meminfo")).ok()?;
