@@ -17,9 +17,10 @@ use crate::support::Sandbox;
 /// The most that a run may need beyond its estimate, as a share of the estimate.
 const BEYOND_ESTIMATE: f64 = 0.05;
 
-/// The largest growth after step 500, or after half of a shorter training, as a share of the estimate. A part of it is the
-/// largest batch, which may come later than that.
-const GROWTH: f64 = 0.1;
+/// The largest growth after step 500, or after half of a shorter training, as a share of the estimate. The
+/// largest batch may come later than that, and the allocator finds fewer and fewer blocks that fit: 12.5 % were measured
+/// over 5,000 steps in fp32. What grows without end exceeds it.
+const GROWTH: f64 = 0.15;
 
 /// The longest text in tokens.
 const LONGEST: usize = 512;
