@@ -230,10 +230,7 @@ pub(crate) mod testing {
             for (constant, name) in ALL.into_iter().filter(|(constant, _)| !Isa(*constant).is_detected()) {
                 debug_assert_ne!(constant, BASELINE);
                 // Directly, because the test harness hides the output of a passing test.
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "this processor has no {name}, so no kernel is tested with it"
-                );
+                let _ = writeln!(std::io::stderr(), "this processor has no {name}, so no kernel is tested with it");
             }
         });
         Isa::available().into_iter().for_each(|isa| isa.run(|| test(isa)));

@@ -117,7 +117,9 @@ impl PredictRequest {
             (raw, function) => raw.unwrap_or(function == Some(ScoreFunction::None)),
         };
         if let Some(found) = parameters.top_k.filter(|number| *number < 1.0 || number.fract() != 0.0) {
-            return Err(RequestError::Validation(format!("top_k: expected a whole number of at least 1, found {found}")));
+            return Err(RequestError::Validation(format!(
+                "top_k: expected a whole number of at least 1, found {found}"
+            )));
         }
         let truncation_side = match written.truncation_direction {
             Some(TruncationDirection::Left) => TruncationSide::Left,

@@ -18,18 +18,13 @@ pub(super) fn available() -> Option<AvailableMemory> {
 }
 
 /// The resident memory of this process in bytes, if the system reports it.
-pub(super) fn resident() -> Option<u64> {
+pub(crate) fn resident() -> Option<u64> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
 /// The peak resident memory of this process in bytes, if the system reports it.
 pub(crate) fn peak() -> Option<u64> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
-}
-
-/// The resident memory of this process in bytes, if the system reports it.
-pub(crate) fn resident() -> Option<u64> {
-    kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
 /// As [`available`], with `proc` and `sys` under `root`.
