@@ -210,7 +210,8 @@ fn more_load_than_allowed_is_refused_and_broken_requests_change_no_answer() {
         let mut broken = server.connect();
         let request = match number % 5 {
             0 => "POST /predict HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n".to_owned(),
-            1 => "POST /predict HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{\"\u{1}".to_string(),
+            1 => "POST /predict HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{\"\u{1}"
+                .to_string(),
             2 => format!("GET /{} HTTP/1.1\r\n", "x".repeat(100_000)),
             3 => "\0\0\0\0".to_owned(),
             _ => format!("POST / HTTP/1.1\r\n{}\r\n", "X-Many: 1\r\n".repeat(500)),
