@@ -37,8 +37,12 @@ pub(crate) struct ServeArgs {
         "File with the key that clients must send as \"Authorization: Bearer KEY\"; the environment variable {API_KEY} may \
          hold it instead"))]
     api_key_file: Option<PathBuf>,
-    /// Web pages that may call the server from a browser, such as https://example.org; * for all; may be given several times
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        help = "Web pages that may call the server from a browser, such as \
+        https://example.org; * for all; may be given several times"
+    )]
     cors_origin: Vec<String>,
     /// Number format of the computation
     #[arg(long, ignore_case = true, default_value = "auto")]

@@ -1,4 +1,4 @@
-//! The calls that change the names on a disk. Each goes through [`faults`](crate::faults), which can make it fail, and
+//! The calls that change the names on a disk. Each goes through [`faults`], which can make it fail, and
 //! knows what a power cut would undo.
 
 use std::fs::{self, File, OpenOptions};

@@ -308,8 +308,7 @@ mod tests {
             run.write(RUN_TOML, "seed = 1")
         };
         let file = root.path().join(RUNS).join("now-sst2-tiny").join(RUN_TOML);
-        let check = |begun: &Result<()>, state: &str| assert!(begun.is_err() || file.is_file(), "{state}");
-        power_cuts(root.path(), || {}, begin, check);
+        power_cuts(root.path(), || {}, begin, |begun, state| assert!(begun.is_err() || file.is_file(), "{state}"));
     }
 
     #[test]
@@ -390,7 +389,6 @@ mod tests {
 
     const LOCKED: &str = "VERDICT_TEST_LOCKED_FOLDER";
 
-    /// The part of the process that has the folder.
     fn another_process() {
         let folder = std::env::var_os(LOCKED).expect("a folder to lock");
         let _run = RunFolder::open_to_resume(Path::new(&folder)).unwrap();
