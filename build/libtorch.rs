@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-fn main() {
+pub(crate) fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");
     println!("cargo::rerun-if-env-changed=LIBTORCH_USE_PYTORCH");
     let Ok(libtorch) = std::env::var("LIBTORCH") else {

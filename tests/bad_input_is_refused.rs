@@ -115,3 +115,16 @@ fn fewer_rows_than_a_batch_are_refused() {
         "{error}"
     );
 }
+
+#[test]
+fn an_instruction_set_that_is_unknown_or_missing_is_refused_at_the_start() {
+    let sandbox = Sandbox::new();
+    let widest = model::Isa::available()[0].name();
+    for command in ["doctor", "train --data data", "predict text"] {
+        let output = sandbox.run_with(&[("VERDICT_ISA", "AVX-1024")], command);
+        let error = sandbox.failure(&output).unwrap_or_else(|what| panic!("{command}: {what}"));
+        assert!(error.starts_with(&format!("error: VERDICT_ISA=AVX-1024: expected one of {widest}")), "{error}");
+        assert!(error.ends_with(&format!("(hint: without VERDICT_ISA, the kernels use {widest})")), "{error}");
+    }
+    assert!(sandbox.succeeds("doctor").starts_with(&format!("kernels of the CPU: {widest}\n")));
+}

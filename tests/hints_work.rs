@@ -7,13 +7,14 @@ use std::path::Path;
 use crate::support::Sandbox;
 
 /// The words by which hints name a command of `verdict`, and its subcommand.
-const COMMANDS: [(&str, &str); 7] = [
+const COMMANDS: [(&str, &str); 8] = [
     ("prepare-data", "prepare"),
     ("prepare", "prepare"),
     ("train", "train"),
     ("tune", "tune"),
     ("evaluate", "evaluate"),
     ("predict", "predict"),
+    ("serve", "serve"),
     ("verify-resume", "verify-resume"),
 ];
 /// Flags of other programs.

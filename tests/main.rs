@@ -4,8 +4,9 @@
 //! They need no network: data and models are made here, small. One test goes through the fallback of the default source
 //! and says so loudly where pip can't serve it.
 //!
-//! If you add a command or an option that works: `prepare_train_predict`; to `predict` or `evaluate` on files: `files_are_labeled`. A place that data comes from: `data_sources`.
+//! If you add a command or an option that works: `prepare_train_predict`; to `predict` or `evaluate` on files: `files_are_labeled`; to the server: `serving`. A place that data comes from: `data_sources`.
 //! Something that a study does: `studies`. State that a training keeps: `resume_is_exact`, and a line in `random_kills`.
+//! Memory that a training needs: `memory_stays_as_planned`.
 //! A file that can break: `damaged_files`. An error: a case of a group in `error_messages`; where a test has to look at
 //! more than the words, `bad_input_is_refused`.
 
@@ -14,6 +15,16 @@ mod prepare_train_predict;
 
 /// Each row of a file gets its label and keeps its place, and labeled files are scored.
 mod files_are_labeled;
+
+/// The built server answers as `predict` does, and loses nothing when it is stopped.
+#[cfg(unix)]
+mod serving;
+
+/// Files that are sent to the server come back as the command writes them.
+mod files_over_http;
+
+/// The server's page works in a real browser.
+mod page_in_a_browser;
 
 /// Data comes from the source that the user chose, and no fallback is silent.
 mod data_sources;
@@ -29,6 +40,14 @@ mod resume_is_exact;
 /// The same for trainings that are killed by SIGKILL at random instants.
 #[cfg(unix)]
 mod random_kills;
+
+/// What computes on other devices runs whole on the CPU, and gives the same.
+#[cfg(unix)]
+mod other_devices;
+
+/// The memory of a long training stays within the estimate that is checked before it starts.
+#[cfg(target_os = "linux")]
+mod memory_stays_as_planned;
 
 /// A finished run is never trained over, and a closed terminal, a closed pipe or a full output costs no work.
 #[cfg(unix)]
@@ -47,6 +66,10 @@ mod bad_input_is_refused;
 
 /// The exact words of every error, in `tests/snapshots`.
 mod error_messages;
+
+/// A GPU that is not used is named, and the check of a GPU elsewhere works and reports what fails.
+#[cfg(target_os = "linux")]
+mod gpus;
 
 /// What a hint in an error message names exists and helps.
 mod hints_work;

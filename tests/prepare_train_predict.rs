@@ -247,3 +247,10 @@ fn a_run_can_be_moved() {
     assert_eq!(sandbox.succeeds("predict --run elsewhere --json lovely"), before);
     assert!(sandbox.succeeds("evaluate --run elsewhere").contains("accuracy"));
 }
+
+#[test]
+fn the_program_allocates_with_mimalloc() {
+    let output = Sandbox::new().run_with(&[("MIMALLOC_VERBOSE", "1")], "doctor");
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert!(output.err.contains("mimalloc: process init"), "{}", output.err);
+}

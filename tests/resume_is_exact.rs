@@ -179,6 +179,32 @@ fn changed_options_are_shown_and_refused_unless_allowed() {
 }
 
 #[test]
+fn a_chosen_instruction_set_is_said_recorded_and_compared_on_resume() {
+    let widest = model::Isa::available()[0].name();
+    if widest == "baseline" {
+        return test_support::skipped("this processor has no instruction set but the baseline");
+    }
+    let sandbox = Sandbox::prepared();
+    let baseline = [("VERDICT_ISA", "baseline")];
+    let output = sandbox.run_with(&baseline, &format!("{TRAIN} --save-every 4 --save-total 99 --output whole"));
+    assert_eq!(output.code, 0, "{}", output.err);
+    let note = format!("note: the CPU's kernels use baseline, as VERDICT_ISA requests; without it, {widest}");
+    assert!(output.err.contains(&note), "{}", output.err);
+    assert_eq!(sandbox.json("whole/metrics.json")["instruction_set"], "baseline");
+    sandbox.copy_run("whole", "run", 6);
+    let error = sandbox.fails("train --resume run");
+    let difference = format!("the instruction set of the kernels was \"baseline\", and is \"{widest}\"");
+    assert!(error.contains(&difference) && error.contains("--allow-change"), "{error}");
+    let output = sandbox.run_with(&baseline, "train --resume run");
+    assert_eq!(output.code, 0, "{}", output.err);
+    sandbox.assert_same("whole", "run");
+    // With fused multiply-add the same training has other last bits, which is why the set is compared.
+    sandbox.succeeds(&format!("{TRAIN} --save-every 4 --save-total 99 --output fused"));
+    assert_eq!(sandbox.json("fused/metrics.json")["instruction_set"], widest);
+    assert!(sandbox.read("whole/model.safetensors") != sandbox.read("fused/model.safetensors"));
+}
+
+#[test]
 fn a_run_has_one_owner_and_a_dead_process_does_not_count() {
     let sandbox = Sandbox::prepared();
     let line = format!("{TRAIN} --save-every 4 --output run").replacen("--epochs 3", "--epochs 300", 1);

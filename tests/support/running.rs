@@ -127,7 +127,8 @@ impl Sandbox {
         let figures = |run: &str| {
             let mut figures = self.json(&format!("{run}/metrics.json"));
             let map = figures.as_object_mut().expect("an object");
-            ["seconds", "examples_per_second", "peak_memory_bytes"].iter().for_each(|key| drop(map.remove(*key)));
+            let measured = ["seconds", "examples_per_second", "peak_memory_bytes", "peak_host_memory_bytes"];
+            measured.iter().for_each(|key| drop(map.remove(*key)));
             figures
         };
         assert_eq!(figures(one), figures(other), "{one}, {other}");

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::arguments::Arguments;
 use crate::command::{output_of, root};
-use crate::libtorch::{Libtorch, VERSION, Variant, cache_folder};
+use crate::libtorch::{Libtorch, Variant, cache_folder};
 use crate::{cargo_config, download, setup};
 
 pub(crate) const HELP: &str = "\
@@ -121,20 +121,10 @@ fn libtorch() -> Result<Libtorch> {
 }
 
 fn describe(found: &Result<Libtorch>) -> Finding {
-    let libtorch = match found {
-        Ok(libtorch) => libtorch,
+    match found {
+        Ok(Libtorch { version, variant, folder }) => ok(format!("{version}, {variant}, at {}", folder.display())),
         Err(error) if setup::users_choice(&root()).is_some() => {
-            return fail(format!("LIBTORCH: {error:#}"), "unset LIBTORCH, then cargo xtask setup");
-        }
-        Err(error) => return fail(format!("{error:#}"), "cargo xtask setup"),
-    };
-    let Libtorch { version, variant, folder } = libtorch;
-    match libtorch.has_cxx11_abi() {
-        Ok(true) => ok(format!("{version}, {variant}, C++11 ABI, at {}", folder.display())),
-        Ok(false) if cfg!(target_os = "macos") => ok(format!("{version}, {variant}, at {}", folder.display())),
-        Ok(false) => {
-            let text = format!("{} has the old C++ ABI, expected {VERSION} with the C++11 ABI", folder.display());
-            fail(text, "unset LIBTORCH, then cargo xtask setup")
+            fail(format!("LIBTORCH: {error:#}"), "unset LIBTORCH, then cargo xtask setup")
         }
         Err(error) => fail(format!("{error:#}"), "cargo xtask setup"),
     }
@@ -169,13 +159,8 @@ fn hub() -> Finding {
         return ok("HF_HUB_OFFLINE is set: only the cache is used");
     }
     let endpoint = std::env::var("HF_ENDPOINT").unwrap_or_else(|_| "https://huggingface.co".into());
-    let reached = if output_of("curl", &["--version"]).is_some() {
-        output_of("curl", &["--silent", "--head", "--output", "/dev/null", "--max-time", "4", &endpoint])
-    } else {
-        let script = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='HEAD'), timeout=4)";
-        output_of("python3", &["-c", script, &endpoint])
-    };
-    match reached {
+    let script = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='HEAD'), timeout=4)";
+    match output_of("python3", &["-c", script, &endpoint]) {
         Some(_) => ok(format!("{endpoint} answers")),
         None => {
             let remedy = "use the packaged data and weights, which need no Hub: --source packaged, --model packaged";

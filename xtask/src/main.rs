@@ -8,7 +8,7 @@ mod cargo_config;
 mod command;
 mod doctor;
 mod download;
-mod extract;
+mod gpu_check;
 mod libtorch;
 mod product;
 mod quickstart;
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use arguments::Arguments;
-use product::{EVALUATE, PREDICT, PREPARE_DATA, TRAIN, TUNE, VERIFY_RESUME};
+use product::{EVALUATE, PREDICT, PREPARE_DATA, SERVE, TRAIN, TUNE, VERIFY_RESUME};
 
 const HELP: &str = "\
 cargo xtask TASK [ARGUMENTS]
@@ -36,6 +36,7 @@ cargo xtask TASK [ARGUMENTS]
   tune ARGS             tries many configurations, and keeps the best model
   evaluate ARGS         scores a run on a split
   predict ARGS TEXT...  label and probabilities of texts
+  serve ARGS            answers requests over HTTP with a run
   verify-resume ARGS    trains with ARGS twice, once killed and resumed again and again, and compares the results
 
   setup [--cpu|--cuda]  installs libtorch and tells cargo where it is; the tasks above do it by themselves
@@ -43,25 +44,28 @@ cargo xtask TASK [ARGUMENTS]
   test                  every check there is; CI runs exactly this
   bench [SUITE...]      measures against Python peers, --quick in five minutes (--help lists suites and flags)
   torture               kills, failing disks and damaged files, at length (--help lists its flags)
+  gpu-check             packs what checks the program on a machine with a GPU, which needs no Rust
 
 `cargo xtask TASK --help` shows the flags of a task.";
 
 /// A task: its name, its help unless the command that it hands over to has its own, and what it does.
 type Task = (&'static str, Option<&'static str>, fn(Arguments) -> Result<ExitCode>);
 
-const TASKS: [Task; 12] = [
+const TASKS: [Task; 14] = [
     ("quickstart", Some(quickstart::HELP), quickstart::run),
     ("prepare-data", None, |arguments| PREPARE_DATA.hand_over(arguments)),
     ("train", None, |arguments| TRAIN.hand_over(arguments)),
     ("tune", None, |arguments| TUNE.hand_over(arguments)),
     ("evaluate", None, |arguments| EVALUATE.hand_over(arguments)),
     ("predict", None, |arguments| PREDICT.hand_over(arguments)),
+    ("serve", None, |arguments| SERVE.hand_over(arguments)),
     ("verify-resume", None, |arguments| VERIFY_RESUME.hand_over(arguments)),
     ("setup", Some(setup::HELP), setup::run),
     ("doctor", Some(doctor::HELP), doctor::run),
     ("test", Some(test::HELP), test::run),
     ("bench", None, product::bench),
     ("torture", Some(torture::HELP), torture::run),
+    ("gpu-check", Some(gpu_check::HELP), gpu_check::run),
 ];
 
 fn run(arguments: &[String]) -> Result<ExitCode> {

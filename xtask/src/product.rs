@@ -22,6 +22,7 @@ pub(crate) const TRAIN: Product = Product { package: "train", binary: "train", w
 pub(crate) const TUNE: Product = verdict(&["tune"]);
 pub(crate) const EVALUATE: Product = verdict(&["evaluate"]);
 pub(crate) const PREDICT: Product = verdict(&["predict"]);
+pub(crate) const SERVE: Product = verdict(&["serve"]);
 pub(crate) const VERIFY_RESUME: Product = verdict(&["verify-resume"]);
 pub(crate) const DOCTOR: Product = verdict(&["doctor"]);
 

@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     std::env::set_current_dir(root()).context("failed to change to the repository's folder")?;
 
     step(1, "set-up");
-    let libtorch = setup::ensure(flags.setup)?.folder;
+    let libtorch = setup::ensure_with_note(flags.setup)?.folder;
     for product in [EVALUATE, TRAIN] {
         must_succeed(&mut product.build(&libtorch))?;
     }

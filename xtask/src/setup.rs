@@ -23,11 +23,8 @@ The download goes to $VERDICT_CACHE, else $XDG_CACHE_HOME/verdict, else ~/.cache
 pub(crate) fn run(mut arguments: Arguments) -> Result<ExitCode> {
     let request = variant(&mut arguments)?;
     arguments.finish()?;
-    let found = ensure(request)?;
+    let found = ensure_with_note(request)?;
     println!("libtorch {} ({}) at {}", found.version, found.variant, found.folder.display());
-    if found.variant == Variant::Cpu && request.is_none() && command::output_of("nvidia-smi", &["-L"]).is_some() {
-        eprintln!("hint: this machine has an NVIDIA GPU; `cargo xtask setup --cuda` sets up libtorch for it");
-    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -49,6 +46,15 @@ pub(crate) fn ensure(request: Option<Variant>) -> Result<Libtorch> {
     let found = find(request, users_choice(&root).as_deref(), cargo_config::recorded(&root).as_deref())?;
     if cargo_config::record(&root, &found.folder)? {
         eprintln!("libtorch {} ({}) at {}", found.version, found.variant, found.folder.display());
+    }
+    Ok(found)
+}
+
+/// The same, with a note where a GPU is present and the build for CPUs is used without having been asked for.
+pub(crate) fn ensure_with_note(request: Option<Variant>) -> Result<Libtorch> {
+    let found = ensure(request)?;
+    if found.variant == Variant::Cpu && request.is_none() && command::output_of("nvidia-smi", &["-L"]).is_some() {
+        eprintln!("note: this machine has an NVIDIA GPU that is not used (hint: cargo xtask setup --cuda)");
     }
     Ok(found)
 }

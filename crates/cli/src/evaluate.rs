@@ -21,6 +21,7 @@ use run::{DATA, EvaluationResult, RUN_TOML, newest_run};
 use table::{FileFormat, ReadOptions, parse_text_separator};
 use train::evaluate::{Evaluation, evaluate};
 
+use crate::chosen_device;
 use crate::run_report::ReportInput;
 pub(crate) use prepared_split::data_of;
 use run_precision::run_precision;
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         Some(path) => path.clone(),
         None => newest_run()?.path().to_owned(),
     };
-    let device = args.device.device()?;
+    let device = chosen_device(args.device)?;
     let open_predictor = || -> Result<_> {
         let (precision, known_by) = run_precision(&run, args.precision, device)?;
         let predictor = Predictor::open(&run, device, precision)?;
@@ -108,12 +109,17 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     disk::print_message(format!("evaluating {path} on {split} ({} rows of {})", scored.examples.len(), scored.data));
     let evaluation = evaluate(predictor.model(), &scored.examples, split, labels, usize::from(args.batch_size))?;
     let mut notes = scored.notes.clone();
+    notes.extend(predictor.model().parameters().backend().note(device));
     let warning = implausible_scores(&ScoredSplit {
         confusion: &evaluation.confusion,
         loss: evaluation.loss,
         label_names: labels,
     });
     notes.extend(warning.iter().map(|warning| format!("warning: {warning}")));
+    if evaluation.batch_size < usize::from(args.batch_size) {
+        let (asked, done) = (args.batch_size, evaluation.batch_size);
+        notes.push(format!("memory was too small for {asked} rows at a time, so {done} were predicted at a time"));
+    }
 
     let result = EvaluationResult {
         run: run.display().to_string(),

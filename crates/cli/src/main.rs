@@ -1,9 +1,11 @@
 //! `verdict`: every command of the project in one binary.
 
+mod device_check;
 mod doctor;
 mod evaluate;
 mod predict;
 mod run_report;
+mod serve;
 mod tune;
 #[cfg(unix)]
 mod verify_resume;
@@ -14,6 +16,10 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use data::prepare::PrepareArgs;
 use train::TrainArgs;
+
+/// libtorch's memory is this allocator's too.
+#[global_allocator]
+static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
 
 /// Fine-tune BERT for sentiment analysis: from texts and labels to a checked model.
 #[derive(Parser)]
@@ -38,14 +44,21 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Label texts, files and pipes with a run
     Predict(predict::PredictArgs),
+    /// Answer requests over HTTP with a run, by the contract of text-embeddings-inference
+    Serve(Box<serve::ServeArgs>),
     /// Check that a killed and resumed training ends bit-identical to an uninterrupted one
     #[cfg(unix)]
     VerifyResume(Box<verify_resume::VerifyResumeArgs>),
     /// Run one forward and backward pass on this machine
     Doctor,
+    /// One part of the check of a GPU, started by the scripts in gpu-check/
+    #[command(hide = true, subcommand)]
+    DeviceCheck(device_check::DeviceCheck),
 }
 
 fn main() -> ExitCode {
+    // SAFETY: this is the first thing that the process does, so it has no other thread.
+    unsafe { model::limit_kernel_caches() };
     let cli = match train::arguments() {
         Ok(arguments) => Cli::parse_from(arguments),
         Err(error) => return train::logging::report(&error),
@@ -58,6 +71,14 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode> {
+    // The commands that load a model into this process.
+    if matches!(
+        command,
+        Command::Train(_) | Command::Trial(_) | Command::Evaluate(_) | Command::Predict(_) | Command::DeviceCheck(_)
+    ) {
+        allocator::prepare();
+        train::return_freed_memory_by(allocator::return_free_memory);
+    }
     match command {
         Command::Prepare(args) => {
             data::prepare::run(&args, |folder| Ok(model_limits(&model::SequenceClassifier::check(folder)?)))?;
@@ -70,9 +91,11 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Trial(args) => tune::run_trial(&args)?,
         Command::Evaluate(args) => evaluate::run(&args)?,
         Command::Predict(args) => predict::run(&args)?,
+        Command::Serve(args) => serve::run(&args)?,
         #[cfg(unix)]
         Command::VerifyResume(args) => verify_resume::run(&args)?,
         Command::Doctor => doctor::run()?,
+        Command::DeviceCheck(check) => device_check::run(&check)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,6 +106,15 @@ fn this_program(command: &str) -> Result<std::process::Command> {
         std::process::Command::new(std::env::current_exe().context("failed to find the path of this program")?);
     process.arg(command);
     Ok(process)
+}
+
+/// The device to compute on, with a note on stderr if a GPU is present and not used.
+fn chosen_device(choice: model::DeviceChoice) -> Result<tch::Device> {
+    let device = choice.device()?;
+    if let Some(note) = choice.note(device) {
+        disk::print_message(format!("note: {note}"));
+    }
+    Ok(device)
 }
 
 fn model_limits(config: &model::Config) -> data::prepare::ModelLimits {

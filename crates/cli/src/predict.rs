@@ -1,8 +1,6 @@
 //! `verdict predict`: labels and probabilities of texts from the command line, files, a pipe or a prepared split.
 
-mod added_columns;
 mod input;
-mod mark_counts;
 mod output;
 mod progress;
 mod visible;
@@ -13,13 +11,14 @@ use std::path::{Path, PathBuf};
 use ::predict::{Prediction, Predictor, stream};
 use anyhow::{Result, bail};
 use clap::Args;
+use label::{MarkCounts, TextColumns};
 use model::{DeviceChoice, PrecisionChoice};
 use run::newest_run;
 use table::{FileFormat, ReadOptions, TEXT_SEPARATOR, TableError, parse_text_separator};
 
-use input::{InputRow, PredictInput, TextColumns};
-use mark_counts::MarkCounts;
-use output::PredictionOutput;
+use crate::chosen_device;
+use input::{PredictInput, PredictRow};
+use output::{PredictionOutput, row_label};
 
 /// The flags of `predict`.
 #[derive(Args)]
@@ -90,8 +89,11 @@ fn label(args: &PredictArgs) -> Result<()> {
         None => newest_run()?.path().to_owned(),
     };
     let input = open_input(args, &run)?;
-    let device = args.device.device()?;
+    let device = chosen_device(args.device)?;
     let predictor = Predictor::open(&run, device, args.precision.on(device))?;
+    if let Some(note) = predictor.model().parameters().backend().note(device) {
+        disk::print_message(format!("note: {note}"));
+    }
     let mut output = match &args.output {
         Some(path) => PredictionOutput::table(path, &input, predictor.label_names())?,
         None if args.json => PredictionOutput::json(),
@@ -100,9 +102,12 @@ fn label(args: &PredictArgs) -> Result<()> {
     let bar = progress::bar(args.output.is_some());
     let PredictInput { rows, policy, from_files, .. } = input;
     let mut counts = MarkCounts::default();
-    stream(&predictor, rows, policy, |chunk: Vec<(InputRow, Option<Prediction>)>| {
+    stream(&predictor, rows, policy, |chunk: Vec<(PredictRow, Option<Prediction>)>| {
         bar.inc(chunk.len() as u64);
-        chunk.iter().for_each(|(row, prediction)| counts.add(row.number, prediction.as_ref()));
+        let chunk: Vec<_> = chunk.into_iter().map(|(PredictRow(row), prediction)| (row, prediction)).collect();
+        for (row, prediction) in &chunk {
+            counts.add(row.number, prediction.as_ref().map(row_label).as_ref());
+        }
         output.write(chunk)
     })?;
     output.finish()?;

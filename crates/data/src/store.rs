@@ -11,7 +11,6 @@
 mod layout;
 
 use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
-use disk::Sha256Writer;
+use disk::{NewFile, Sha256Writer};
 use tokenize::Batch;
 
 use crate::error::DataError;
@@ -32,7 +31,7 @@ pub const ROWS_PER_BATCH: usize = 4096;
 /// Writes a split, row by row, in bounded memory.
 pub struct Writer {
     path: PathBuf,
-    file: FileWriter<Sha256Writer<BufWriter<File>>>,
+    file: FileWriter<Sha256Writer<NewFile>>,
     text: StringBuilder,
     label: Int32Builder,
     input_ids: ListBuilder<UInt32Builder>,
@@ -51,9 +50,8 @@ pub struct Written {
 impl Writer {
     /// Creates the file; there must be none at `path`.
     pub fn create(path: &Path) -> Result<Self, DataError> {
-        let file = File::create_new(path).map_err(|error| DataError::io(path, error))?;
-        let file = FileWriter::try_new(Sha256Writer::new(BufWriter::with_capacity(1 << 20, file)), &schema())
-            .map_err(DataError::arrow(path))?;
+        let file = NewFile::create(path).map_err(|error| DataError::io(path, error))?;
+        let file = FileWriter::try_new(Sha256Writer::new(file), &schema()).map_err(DataError::arrow(path))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -97,8 +95,7 @@ impl Writer {
         let io = |error| DataError::io(&path, error);
         let bytes = hashed.bytes();
         let (file, sha256) = hashed.finish();
-        let file = file.into_inner().map_err(|error| io(error.into_error()))?;
-        file.sync_all().map_err(io)?;
+        file.finish().map_err(io)?;
         Ok(Written { sha256, bytes })
     }
 

@@ -1,17 +1,13 @@
 //! Changes that happen whole or not at all: a file is written beside its place, synced, then renamed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::Builder;
+use std::path::Path;
 
+use crate::calls::{hard_link, remove_file, rename, sync_folder};
 use crate::error::{DiskError, Result};
-use crate::faults::call;
 use crate::new_file::NewFile;
-
-/// Prefix of the names of unfinished files and folders. Those that a killed process left behind can be removed.
-pub const UNFINISHED: &str = ".unfinished-";
+use crate::path::{beside, folder_of};
 
 /// Writes `bytes` to `path`, replacing what was there: readers see either the whole old content or the whole new one.
 ///
@@ -40,7 +36,7 @@ pub fn write_atomic_with(path: &Path, content: impl FnOnce(&mut NewFile) -> io::
 /// As [`write_atomic`].
 pub fn link_atomic(file: &Path, path: &Path) -> Result<()> {
     put(path, |unfinished| {
-        if let Err(error) = call(|| fs::hard_link(file, unfinished)) {
+        if let Err(error) = hard_link(file, unfinished) {
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
                 return Err(error);
             }
@@ -58,7 +54,7 @@ pub fn link_atomic(file: &Path, path: &Path) -> Result<()> {
 /// As [`write_atomic`].
 #[cfg(unix)]
 pub fn symlink_atomic(target: &Path, path: &Path) -> Result<()> {
-    put(path, |unfinished| call(|| std::os::unix::fs::symlink(target, unfinished)))
+    put(path, |unfinished| crate::calls::symlink(target, unfinished))
 }
 
 /// Puts at `path` what `make` makes under another name beside it.
@@ -66,104 +62,16 @@ fn put(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     let unfinished = beside(path);
     let made = make(&unfinished).and_then(|()| rename(&unfinished, path)).and_then(|()| sync_folder(folder_of(path)));
     // After a failure it may be there, and after a rename between two names of one file, which does nothing, it still is.
-    let _ = fs::remove_file(&unfinished);
+    if unfinished.symlink_metadata().is_ok() {
+        let _ = remove_file(&unfinished);
+    }
     made.map_err(DiskError::at("write", path))
-}
-
-/// Removes a folder of files, file by file.
-///
-/// A file's space is given back when its last handle is closed, which takes 0.1 s for a gigabyte on a disk that
-/// discards free blocks. Callers don't wait for that: the handles are closed on a thread of their own.
-///
-/// # Errors
-/// What the system says; some of the files may be gone then.
-pub fn remove_folder(folder: &Path) -> io::Result<()> {
-    let mut handles = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        handles.extend(File::open(&path));
-        call(|| fs::remove_file(&path))?;
-    }
-    match call(|| fs::remove_dir(folder)) {
-        // Network file systems keep a file that is open under another name in its folder.
-        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
-            drop(handles);
-            return call(|| fs::remove_dir(folder));
-        }
-        removed => removed?,
-    }
-    // Without a thread they are closed here.
-    let _ = Builder::new().name("free-space".to_owned()).spawn(move || drop(handles));
-    Ok(())
-}
-
-/// Creates a folder and those above it if they are missing.
-pub fn create_folder_all(folder: &Path) -> Result<()> {
-    call(|| fs::create_dir_all(folder)).map_err(DiskError::at("create the folder", folder))
-}
-
-/// Creates a folder in an existing one.
-pub fn create_folder(folder: &Path) -> io::Result<()> {
-    call(|| fs::create_dir(folder))
-}
-
-pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    call(|| fs::rename(from, to))
-}
-
-/// Exchanges two folders, atomically if the file system can.
-pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    if try_exchange(one, other)? {
-        return Ok(());
-    }
-    // For an instant `other` is missing; both contents still exist.
-    let aside = beside(other);
-    rename(other, &aside)?;
-    rename(one, other)?;
-    rename(&aside, one)
-}
-
-/// Exchanges two folders atomically, so that neither path is ever missing. False, and nothing is changed, if the kernel (ENOSYS, EOPNOTSUPP) or the file system (EINVAL) has no such exchange.
-#[cfg(target_os = "linux")]
-pub(crate) fn try_exchange(one: &Path, other: &Path) -> io::Result<bool> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    match call(|| Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)) {
-        Ok(()) => Ok(true),
-        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn try_exchange(_: &Path, _: &Path) -> io::Result<bool> {
-    Ok(false)
-}
-
-/// Makes sure that the names in a folder survive a power cut. Only Unix has that, except some network file systems.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match call(|| File::open(folder)?.sync_all()) {
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
-        synced => synced,
-    }
-}
-
-pub fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// A unique temporary name beside `path`.
-pub(crate) fn beside(path: &Path) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!("{UNFINISHED}{name}-{}-{number}", std::process::id()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::faults::{self, Fault};
 
@@ -253,53 +161,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn removing_a_folder_is_retried_while_it_is_not_empty() {
-        let root = tempfile::tempdir().unwrap();
-        let fill = || {
-            let folder = root.path().join("old");
-            fs::create_dir(&folder).unwrap();
-            ["a", "b"].iter().for_each(|name| fs::write(folder.join(name), "content").unwrap());
-            folder
-        };
-        let folder = fill();
-        let calls = faults::count(|| remove_folder(&folder).unwrap());
-        assert!(calls.len() == 3 && names(root.path()).is_empty(), "two files and a folder: {calls:?}");
-        let folder = fill();
-        let not_empty = rustix::io::Errno::NOTEMPTY.raw_os_error();
-        faults::with(Fault { at: calls[2], errno: not_empty, for_ever: false }, || remove_folder(&folder)).unwrap();
-        assert!(names(root.path()).is_empty());
-        let folder = fill();
-        faults::with(Fault { at: calls[2], errno: not_empty, for_ever: true }, || remove_folder(&folder)).unwrap_err();
-        assert_eq!(names(root.path()), ["old"]);
-    }
-
-    /// EINVAL, ENOSYS, EOPNOTSUPP.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn folders_are_exchanged_without_file_system_support_too() {
-        let root = tempfile::tempdir().unwrap();
-        let [one, other] = ["one", "other"].map(|name| root.path().join(name));
-        for (folder, content) in [(&one, "1"), (&other, "2")] {
-            fs::create_dir(folder).unwrap();
-            fs::write(folder.join("content"), content).unwrap();
-        }
-        let contents = || [&one, &other].map(|folder| fs::read_to_string(folder.join("content")).unwrap());
-        exchange(&one, &other).unwrap();
-        assert_eq!(contents(), ["2", "1"]);
-        for errno in [22, 38, 95] {
-            let before = contents();
-            let at = faults::count(|| exchange(&one, &other).unwrap())[0];
-            faults::with(Fault { at, errno, for_ever: false }, || exchange(&one, &other)).unwrap();
-            assert_eq!(contents(), before);
-            assert_eq!(names(root.path()).len(), 2);
-        }
-        let at = faults::count(|| exchange(&one, &other).unwrap())[0];
-        let before = contents();
-        faults::with(Fault { at, errno: 28, for_ever: false }, || exchange(&one, &other)).unwrap_err();
-        assert_eq!(contents(), before, "another error changes nothing");
-    }
-
     /// The permissions are those of a file that is simply created.
     #[cfg(unix)]
     #[test]
@@ -310,5 +171,27 @@ mod tests {
         fs::write(folder.path().join("plain"), "").unwrap();
         write_atomic(&folder.path().join("atomic"), "").unwrap();
         assert_eq!(mode("atomic"), mode("plain"));
+    }
+
+    #[test]
+    fn a_power_cut_leaves_the_old_content_or_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        let check = |written: &Result<()>, state: &str| match fs::read_to_string(&path).as_deref() {
+            Ok("new") => {}
+            Ok("old") if written.is_err() => {}
+            found => panic!("{found:?}: {state}"),
+        };
+        let prepare = || {
+            fs::write(&path, "old").unwrap();
+            fs::write(folder.path().join("checkpoint"), "new").unwrap();
+        };
+        let link = || link_atomic(&folder.path().join("checkpoint"), &path);
+        for states in [
+            faults::power_cuts(folder.path(), prepare, || write_atomic(&path, "new"), check),
+            faults::power_cuts(folder.path(), prepare, link, check),
+        ] {
+            assert!(states > 10, "{states}");
+        }
     }
 }

@@ -4,12 +4,16 @@
 //! This is compiled into the product: the tests of every crate above use it, and a feature for it would build all of
 //! them twice. Without injected faults it costs one read of a thread-local variable per system call.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::fs::{File, Metadata};
+mod power_cut;
+
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(crate) use power_cut::NameChange;
+use power_cut::NameHistory;
+pub use power_cut::power_cuts;
 
 /// One call: the thread that makes it, `""` for the first one, and how many that thread made before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,8 +36,8 @@ struct FaultPlan {
     calls: Vec<Call>,
     fault: Option<Fault>,
     has_failed: bool,
-    /// Files with content that isn't known to have reached the disk, by inode.
-    unsynced: BTreeSet<u64>,
+    /// Of [`power_cuts`].
+    history: Option<NameHistory>,
 }
 
 /// A plan, and the name of this thread in it.
@@ -52,6 +56,7 @@ impl ThreadFaults {
 thread_local! {
     /// `None` outside of such tests.
     static PART: RefCell<Option<ThreadFaults>> = const { RefCell::new(None) };
+    static NO_EXCHANGE: Cell<bool> = const { Cell::new(false) };
 }
 
 pub(crate) fn call<T>(run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
@@ -74,33 +79,40 @@ pub(crate) fn next() -> io::Result<()> {
     })
 }
 
+/// A call that changes names.
+pub(crate) fn change<T>(change: NameChange<'_>, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    next()?;
+    note(|history| history.before(change));
+    let done = run()?;
+    note(|history| history.after(change));
+    Ok(done)
+}
+
 /// Notes that the content of a file has changed.
-pub(crate) fn written(file: &File) {
-    note(file, |unsynced, inode| unsynced.insert(inode));
+pub(crate) fn written(path: &Path) {
+    note(|history| history.content_changed(path, true));
 }
 
 /// Notes that the content of a file has reached the disk.
-pub(crate) fn synced(file: &File) {
-    note(file, |unsynced, inode| unsynced.remove(&inode));
+pub(crate) fn synced(path: &Path) {
+    note(|history| history.content_changed(path, false));
 }
 
-fn note(file: &File, change: impl FnOnce(&mut BTreeSet<u64>, u64) -> bool) {
+/// Notes that the names in a folder have reached the disk.
+pub(crate) fn names_synced(folder: &Path) {
+    note(|history| history.names_synced(folder));
+}
+
+fn note(note: impl FnOnce(&mut NameHistory)) {
     PART.with_borrow(|part| {
         let Some(part) = part else { return };
-        if let Ok(metadata) = file.metadata() {
-            change(&mut part.plan().unsynced, inode(&metadata));
-        }
+        part.plan().history.as_mut().map(note);
     });
 }
 
-#[cfg(unix)]
-fn inode(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn inode(_: &Metadata) -> u64 {
-    0
+/// Whether this thread's file system is to lack the exchange of two folders.
+pub(crate) fn exchange_is_missing() -> bool {
+    NO_EXCHANGE.get()
 }
 
 /// A task for a new thread, whose calls belong to the plan of this one.
@@ -115,41 +127,37 @@ pub(crate) fn on_thread<T>(name: &'static str, task: impl FnOnce() -> T) -> impl
 
 /// The calls that `run` makes, thread by thread.
 pub fn count(run: impl FnOnce()) -> Vec<Call> {
-    PART.set(Some(ThreadFaults::default()));
-    run();
-    let part = PART.take().unwrap_or_default();
-    let mut calls = std::mem::take(&mut part.plan().calls);
+    let ((), plan) = planned(FaultPlan::default(), run);
+    let mut calls = plan.calls;
     calls.sort();
     calls
 }
 
-/// What `run` makes of a fault. What it left unsynced is remembered on this thread for [`lose_unsynced`].
+/// What `run` makes of a fault.
 pub fn with<T>(fault: Fault, run: impl FnOnce() -> T) -> T {
-    let plan = Arc::new(Mutex::new(FaultPlan { fault: Some(fault), ..FaultPlan::default() }));
-    PART.set(Some(ThreadFaults { plan, thread: "" }));
-    let result = run();
-    PART.with_borrow(|part| part.iter().for_each(|part| part.plan().fault = None));
-    result
+    planned(FaultPlan { fault: Some(fault), ..FaultPlan::default() }, run).0
 }
 
-/// What a power cut would take: of every file below `folder` whose content was written and never synced, the second
-/// half goes.
-///
-/// # Panics
-/// If the folder can't be read or its files can't be shortened.
-pub fn lose_unsynced(folder: &Path) {
-    let unsynced = PART.take().map(|part| std::mem::take(&mut part.plan().unsynced)).unwrap_or_default();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder that can be read") {
-            let path = entry.expect("a folder that can be read").path();
-            let metadata = path.symlink_metadata().expect("a file that is there");
-            if metadata.is_dir() {
-                open.push(path);
-            } else if unsynced.contains(&inode(&metadata)) {
-                let cut = File::options().write(true).open(&path).and_then(|file| file.set_len(metadata.len() / 2));
-                cut.expect("a file that can be shortened");
-            }
-        }
-    }
+/// What `run` makes of a fault, and of the names in a folder.
+fn record<T>(fault: Option<Fault>, history: NameHistory, run: impl FnOnce() -> T) -> (T, NameHistory) {
+    let plan = FaultPlan { fault, history: Some(history), ..FaultPlan::default() };
+    let (result, mut plan) = planned(plan, run);
+    (result, plan.history.take().expect("it was put there"))
+}
+
+fn planned<T>(plan: FaultPlan, run: impl FnOnce() -> T) -> (T, FaultPlan) {
+    let part = ThreadFaults { plan: Arc::new(Mutex::new(plan)), thread: "" };
+    PART.set(Some(part.clone()));
+    let result = run();
+    PART.take();
+    let plan = std::mem::take(&mut *part.plan());
+    (result, plan)
+}
+
+/// What `run` does on a file system that can't exchange two folders, as NFS can't.
+pub fn without_exchange<T>(run: impl FnOnce() -> T) -> T {
+    NO_EXCHANGE.set(true);
+    let result = run();
+    NO_EXCHANGE.set(false);
+    result
 }

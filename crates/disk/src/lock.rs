@@ -6,8 +6,10 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::atomic::{create_folder_all, folder_of};
+use crate::calls::open_or_create;
 use crate::error::{DiskError, Result};
+use crate::folder::create_folder_all;
+use crate::path::folder_of;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockState {
@@ -93,7 +95,7 @@ impl Drop for Lock {
 }
 
 fn open(path: &Path) -> Result<File> {
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    let file = open_or_create(path, File::options().read(true).write(true).create(true).truncate(false));
     file.map_err(DiskError::at("open", path))
 }
 

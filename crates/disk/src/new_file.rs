@@ -7,8 +7,9 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::calls::open_or_create;
 use crate::faults::{self, call};
 
 /// Bytes of one direct write.
@@ -19,6 +20,7 @@ const ALIGNMENT: usize = 4096;
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
+    path: PathBuf,
     /// The next block, in memory that starts at a multiple of [`ALIGNMENT`].
     memory: Vec<u8>,
     start: usize,
@@ -31,17 +33,17 @@ pub struct NewFile {
 impl NewFile {
     /// Creates a file that doesn't exist yet.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = call(|| File::options().write(true).create_new(true).open(path))?;
+        let file = open_or_create(path, File::options().write(true).create_new(true))?;
         let memory = vec![0; BLOCK + ALIGNMENT];
         let start = memory.as_ptr().align_offset(ALIGNMENT);
-        Ok(Self { file, memory, start, filled: 0, direct: false, may_be_direct: true })
+        Ok(Self { file, path: path.to_owned(), memory, start, filled: 0, direct: false, may_be_direct: true })
     }
 
     /// Syncs the file. Without it, written content may be lost.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         call(|| self.file.sync_all())?;
-        faults::synced(&self.file);
+        faults::synced(&self.path);
         Ok(())
     }
 
@@ -76,7 +78,7 @@ impl Write for NewFile {
                 // A disk that is full takes the first part.
                 self.bypass(false);
                 self.file.write_all(&self.memory[done..done + (end - done) / 2])?;
-                faults::written(&self.file);
+                faults::written(&self.path);
                 return Err(error);
             }
             match self.file.write(&self.memory[done..end]) {
@@ -90,7 +92,7 @@ impl Write for NewFile {
                 }
                 Err(error) => return Err(error),
             }
-            faults::written(&self.file);
+            faults::written(&self.path);
         }
         Ok(())
     }

@@ -1,17 +1,17 @@
 //! Publishing a file in one step, for writers that return between one part and the next.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{beside, folder_of, rename, sync_folder};
+use crate::calls::{remove_file, rename, sync_folder};
 use crate::error::{DiskError, Result};
 use crate::new_file::NewFile;
+use crate::path::{beside, folder_of};
 
 /// A file that is being written beside its place. Dropped without [`publish`](Self::publish), it is removed.
 #[derive(Debug)]
 pub struct StagedFile {
-    /// `None` once it is published.
+    /// `None` once it is synced.
     file: Option<NewFile>,
     unfinished: PathBuf,
     place: PathBuf,
@@ -56,13 +56,18 @@ impl Write for StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         drop(self.file.take());
-        let _ = fs::remove_file(&self.unfinished);
+        if self.unfinished.exists() {
+            let _ = remove_file(&self.unfinished);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::faults::power_cuts;
 
     #[test]
     fn a_file_appears_when_it_is_published_and_not_before() {
@@ -78,5 +83,27 @@ mod tests {
         file.publish().unwrap();
         assert_eq!(fs::read(&place).unwrap(), b"whole");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_power_cut_leaves_the_older_file_or_the_newer_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("out.csv");
+        let publish = || {
+            let mut file = StagedFile::create(&place)?;
+            file.write_all(b"newer").map_err(DiskError::at("write", &place))?;
+            file.publish()
+        };
+        let states = power_cuts(
+            folder.path(),
+            || fs::write(&place, "older").unwrap(),
+            publish,
+            |published, state| match fs::read_to_string(&place).as_deref() {
+                Ok("newer") => {}
+                Ok("older") if published.is_err() => {}
+                found => panic!("{found:?}: {state}"),
+            },
+        );
+        assert!(states > 10, "{states}");
     }
 }

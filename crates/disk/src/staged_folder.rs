@@ -12,9 +12,11 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{create_folder_all, folder_of, rename, sync_folder, try_exchange};
+use crate::calls::{create_dir, remove_dir, rename, sync_folder, try_exchange};
 use crate::error::{DiskError, Result};
+use crate::folder::{create_folder_all, remove_tree};
 use crate::lock::{LockState, try_lock};
+use crate::path::folder_of;
 
 /// A folder that is being filled. Dropped without [`publish`](Self::publish), it is removed, with parents that were made
 /// for it.
@@ -25,6 +27,8 @@ pub struct StagedFolder {
     place: PathBuf,
     /// Parents that were missing, the deepest first.
     made: Vec<PathBuf>,
+    /// Whether the place has changed and a power cut may undo that, which makes what is beside it precious.
+    unsynced: bool,
     /// Locked where the file system has locks.
     _lock: File,
 }
@@ -54,7 +58,7 @@ impl StagedFolder {
         let beside = |what: &str| place.with_file_name(format!(".{name}.{what}-{}", std::process::id()));
         let (partial, aside) = (beside("partial"), beside("old"));
         let lock = create_locked(&partial).map_err(DiskError::at("create the folder", &partial))?;
-        Ok(Self { partial, aside, place, made, _lock: lock })
+        Ok(Self { partial, aside, place, made, unsynced: false, _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -70,22 +74,23 @@ impl StagedFolder {
     /// in the folder must be synced already.
     ///
     /// # Errors
-    /// A folder that can't be synced or renamed; what was there is then still there.
-    pub fn publish(self) -> Result<()> {
-        self.publish_by(try_exchange)
+    /// A folder that can't be synced or renamed; what was there is then still there, in its place or, if the last sync
+    /// fails, beside it.
+    pub fn publish(mut self) -> Result<()> {
+        self.put_in_place().map_err(DiskError::at("write", &self.place))
     }
 
-    fn publish_by(self, try_exchange: impl FnOnce(&Path, &Path) -> io::Result<bool>) -> Result<()> {
-        let publish = || {
-            sync_folder(&self.partial)?;
-            if !self.place.is_dir() {
-                rename(&self.partial, &self.place)?;
-            } else if !try_exchange(&self.partial, &self.place)? {
-                self.replace_in_two_steps()?;
-            }
-            sync_folder(folder_of(&self.place))
-        };
-        publish().map_err(DiskError::at("write", &self.place))
+    fn put_in_place(&mut self) -> io::Result<()> {
+        sync_folders(&self.partial)?;
+        if !self.place.is_dir() {
+            rename(&self.partial, &self.place)?;
+        } else if !try_exchange(&self.partial, &self.place)? {
+            self.replace_in_two_steps()?;
+        }
+        self.unsynced = true;
+        sync_folder(folder_of(&self.place))?;
+        self.unsynced = false;
+        Ok(())
     }
 
     fn replace_in_two_steps(&self) -> io::Result<()> {
@@ -99,19 +104,35 @@ impl StagedFolder {
 
 impl Drop for StagedFolder {
     fn drop(&mut self) {
-        for path in [&self.partial, &self.aside] {
-            // Best effort: a hidden folder that stays is harmless.
-            let _ = fs::remove_dir_all(path);
+        if self.unsynced {
+            return;
+        }
+        // Best effort: a hidden folder that stays is harmless.
+        let _ = remove_tree(&self.partial);
+        // If it couldn't be put back, the next `create` tries again.
+        if self.place.exists() {
+            let _ = remove_tree(&self.aside);
         }
         // Parents that hold something by now stay.
-        let _ = self.made.iter().try_for_each(fs::remove_dir);
+        let _ = self.made.iter().try_for_each(|parent| remove_dir(parent));
     }
+}
+
+/// Syncs the names in a folder and in those below it.
+fn sync_folders(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    sync_folder(folder)
 }
 
 /// Creates a folder and locks it.
 fn create_locked(path: &Path) -> io::Result<File> {
     loop {
-        fs::create_dir(path)?;
+        create_dir(path)?;
         let folder = match File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             other => other?,
@@ -147,11 +168,16 @@ fn clear_leftovers(place: &Path, name: &str, marker: &str) {
             continue;
         }
         let aside = place.with_file_name(format!("{old}{process}"));
-        if !place.exists() && aside.join(marker).is_file() {
-            let _ = rename(&aside, place);
+        if !place.exists() && aside.join(marker).is_file() && rename(&aside, place).is_err() {
+            continue;
         }
-        let _ = fs::remove_dir_all(&aside);
-        let _ = fs::remove_dir_all(&partial);
+        // The process may have been killed between a rename and its sync: what is removed here must not be what a power
+        // cut would give the place back to.
+        if sync_folder(folder_of(place)).is_err() {
+            continue;
+        }
+        let _ = remove_tree(&aside);
+        let _ = remove_tree(&partial);
     }
 }
 

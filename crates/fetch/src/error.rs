@@ -63,6 +63,13 @@ pub enum FetchError {
     )]
     WebPage { url: String },
 
+    /// Whoever is on the way could answer in the place of the server that the redirect names.
+    #[error(
+        "{url} redirects to {location}, which is not https, so it was not followed (hint: check for a proxy that rewrites \
+         downloads)"
+    )]
+    InsecureRedirect { url: String, location: String },
+
     /// An answer without the fields that the Hub always sends.
     #[error("{url} did not answer like the Hugging Face Hub: {problem} (hint: check HF_ENDPOINT)")]
     BadAnswer { url: String, problem: String },

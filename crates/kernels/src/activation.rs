@@ -1,7 +1,7 @@
 //! Activations of the feed-forward layer.
 
 use crate::element::Element;
-use crate::isa::{Isa, fma};
+use crate::isa::{Isa, Supported, fma};
 use crate::math::{exp, normal, tanh};
 use crate::multiversion;
 use crate::parallel;
@@ -30,7 +30,7 @@ pub enum ActivationFunction {
 /// If the lengths differ.
 pub fn forward<T: Element>(activation: ActivationFunction, x: &[T], y: &mut [T]) {
     assert_eq!(x.len(), y.len());
-    let isa = Isa::best();
+    let isa = Isa::selected();
     let chunks = x.chunks(VALUES_PER_JOB).zip(y.chunks_mut(VALUES_PER_JOB));
     parallel::for_each(chunks.map(|(x, y)| ActivationForward { activation, x, y }).collect(), |job| {
         run_forward(job, isa)
@@ -44,7 +44,7 @@ pub fn forward<T: Element>(activation: ActivationFunction, x: &[T], y: &mut [T])
 /// If the lengths differ.
 pub fn backward<T: Element>(activation: ActivationFunction, x: &[T], dy_to_dx: &mut [T], y: &mut [T]) {
     assert!(x.len() == y.len() && x.len() == dy_to_dx.len());
-    let isa = Isa::best();
+    let isa = Isa::selected();
     let chunks = x.chunks(VALUES_PER_JOB).zip(dy_to_dx.chunks_mut(VALUES_PER_JOB)).zip(y.chunks_mut(VALUES_PER_JOB));
     let jobs = chunks.map(|((x, gradient), y)| ActivationBackward { activation, x, gradient, y }).collect();
     parallel::for_each(jobs, |job| run_backward(job, isa));
@@ -68,7 +68,7 @@ multiversion!(fn run_backward<T: Element>(ActivationBackward<'_, T>) = backward_
 
 // The function is selected outside of the loops, so that each loop is simple enough to be vectorized.
 #[inline(always)]
-fn forward_inline<T: Element, const ISA: u8>(job: ActivationForward<T>) {
+fn forward_inline<T: Element, const ISA: u8>(job: ActivationForward<T>, _: Supported<ISA>) {
     let ActivationForward { activation, x, y } = job;
     match activation {
         ActivationFunction::Gelu => map_elements(x, y, |x| gelu::<ISA>(x).0),
@@ -80,7 +80,7 @@ fn forward_inline<T: Element, const ISA: u8>(job: ActivationForward<T>) {
 }
 
 #[inline(always)]
-fn backward_inline<T: Element, const ISA: u8>(job: ActivationBackward<T>) {
+fn backward_inline<T: Element, const ISA: u8>(job: ActivationBackward<T>, _: Supported<ISA>) {
     let ActivationBackward { activation, x, gradient, y } = job;
     match activation {
         ActivationFunction::Gelu => map_elements_backward(x, gradient, y, gelu::<ISA>),
@@ -143,83 +143,4 @@ fn tanh_and_derivative<const ISA: u8>(x: f32) -> (f32, f32) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::element::Bf16;
-
-    const ALL: [ActivationFunction; 5] = [
-        ActivationFunction::Gelu,
-        ActivationFunction::GeluTanh,
-        ActivationFunction::Relu,
-        ActivationFunction::Silu,
-        ActivationFunction::Tanh,
-    ];
-
-    #[test]
-    fn derivatives_match_finite_differences() {
-        let x: Vec<f32> = (-4000..4000).map(|i| i as f32 / 500.0 + 0.001).collect();
-        let value = |activation, shift: f32| {
-            let shifted: Vec<f32> = x.iter().map(|x| x + shift).collect();
-            let mut y = vec![0.0; x.len()];
-            forward(activation, &shifted, &mut y);
-            y
-        };
-        for activation in ALL {
-            let (mut dx, mut y) = (vec![2.0; x.len()], vec![0.0; x.len()]);
-            backward(activation, &x, &mut dx, &mut y);
-            assert_eq!(y, value(activation, 0.0), "{activation:?}");
-            let (above, below) = (value(activation, 1e-3), value(activation, -1e-3));
-            for i in 0..x.len() {
-                let derivative = (above[i] - below[i]) / 2e-3;
-                let kink = activation == ActivationFunction::Relu && x[i].abs() <= 1e-3;
-                assert!(
-                    (dx[i] / 2.0 - derivative).abs() < 2e-3 || kink,
-                    "{activation:?} at {}: {} {derivative}",
-                    x[i],
-                    dx[i]
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn literal_values() {
-        // torch.nn.functional's, in fp64, at -1 and 2.
-        for (activation, expected) in [
-            (ActivationFunction::Gelu, [-0.158_655_25, 1.954_499_7]),
-            (ActivationFunction::GeluTanh, [-0.158_808, 1.954_597_7]),
-            (ActivationFunction::Relu, [0.0, 2.0]),
-            (ActivationFunction::Silu, [-0.268_941_43, 1.761_594_2]),
-            (ActivationFunction::Tanh, [-0.761_594_2, 0.964_027_6]),
-        ] {
-            let mut y = [0.0; 2];
-            forward(activation, &[-1.0, 2.0], &mut y);
-            let close = y.iter().zip(expected).all(|(y, expected): (&f32, f32)| (y - expected).abs() < 1e-6);
-            assert!(close, "{activation:?}: {y:?}");
-        }
-    }
-
-    #[test]
-    fn instruction_sets_and_formats_agree() {
-        let x: Vec<f32> = (-3000..3000).map(|i| i as f32 / 250.0).collect();
-        for activation in ALL {
-            let of = |isa| {
-                let mut y = vec![0.0; x.len()];
-                run_forward(ActivationForward { activation, x: &x, y: &mut y }, isa);
-                y
-            };
-            let reference = of(Isa::BASELINE);
-            for isa in Isa::available() {
-                let close = of(isa).iter().zip(&reference).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
-                assert!(close, "{activation:?} on {isa:?}");
-            }
-            let rounded: Vec<Bf16> = x.iter().map(|&x| Bf16::from_f32(x)).collect();
-            let mut y = vec![Bf16::default(); x.len()];
-            forward(activation, &rounded, &mut y);
-            let exact: Vec<f32> = rounded.iter().map(|x| x.to_f32()).collect();
-            let mut reference = vec![0.0; x.len()];
-            forward(activation, &exact, &mut reference);
-            assert!(y.iter().zip(reference).all(|(y, reference)| *y == Bf16::from_f32(reference)), "{activation:?}");
-        }
-    }
-}
+mod tests;

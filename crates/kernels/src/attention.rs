@@ -125,7 +125,7 @@ pub fn forward<T: Element>(
     shape.check(&projections);
     assert_eq!(context.len(), shape.query_rows() * shape.width());
     assert!(log_sums.as_ref().is_none_or(|sums| sums.len() == shape.query_rows() * shape.heads));
-    let isa = Isa::best();
+    let isa = Isa::selected();
     let (context, log_sums) = (SharedSlice::new(context), log_sums.map(SharedSlice::new));
     let sentence_heads = shape.heads_of_sentences();
     parallel::for_each_index(shape.job_count(), |index| {
@@ -205,7 +205,7 @@ pub fn backward<T: Element>(
             ((&first, queries.stride, queries.offsets[0]), part(0), part(1))
         }
     };
-    let isa = Isa::best();
+    let isa = Isa::selected();
     let sentence_heads = shape.heads_of_sentences();
     parallel::for_each_index(shape.job_count(), |index| {
         let sentence_head = sentence_heads(index);

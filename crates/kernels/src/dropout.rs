@@ -79,6 +79,37 @@ pub fn mix64(x: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::Supported;
+    use crate::isa::testing::with_each_isa;
+    use crate::multiversion;
+
+    multiversion!(fn row((&Mask, u64, &mut [f32])) = row_inline);
+
+    #[inline(always)]
+    fn row_inline<const ISA: u8>((mask, row, factors): (&Mask, u64, &mut [f32]), _: Supported<ISA>) {
+        mask.row(row, factors);
+    }
+
+    #[test]
+    fn each_element_is_that_of_the_definition_on_each_instruction_set() {
+        let mask = Mask::new(42, 0.3).expect("p > 0");
+        with_each_isa(|isa| {
+            for width in [1, 15, 16, 31, 32, 100, 384] {
+                let mut factors = vec![f32::NAN; width];
+                row((&mask, 5, &mut factors), isa);
+                for (column, factor) in factors.into_iter().enumerate() {
+                    let key = mix64(42 ^ mix64(5));
+                    let (block, place) = (column / (2 * LANES), column % (2 * LANES));
+                    let counter = (block * LANES + place % LANES) as u32;
+                    let hash = lowbias32((counter ^ key as u32).wrapping_add((key >> 32) as u32));
+                    let bits = if place < LANES { hash & 0xffff } else { hash >> 16 };
+                    let expected =
+                        if f64::from(bits) < (0.3_f64 * 65536.0).round() { 0.0 } else { (1.0 / 0.7_f64) as f32 };
+                    assert_eq!(factor, expected, "column {column} of {width}, {isa:?}");
+                }
+            }
+        });
+    }
 
     fn mask(key: u64, rows: usize, width: usize) -> Vec<f32> {
         Mask::new(key, 0.1).expect("p > 0").to_vec(rows, width)

@@ -53,12 +53,10 @@ pub(crate) fn normal<const ISA: u8>(x: f32) -> (f32, f32) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::isa::BASELINE;
-
-    /// `erfc` in fp64 by its Taylor series and its continued fraction.
-    fn phi(x: f64) -> f64 {
+pub(crate) mod testing {
+    /// The standard normal distribution's cumulative distribution function in fp64, by the Taylor series and the
+    /// continued fraction of `erfc`.
+    pub(crate) fn phi(x: f64) -> f64 {
         let z = x.abs();
         let tail = if z < 3.0 {
             let (mut term, mut sum) = (z, z);
@@ -76,38 +74,71 @@ mod tests {
         };
         if x > 0.0 { 1.0 - tail } else { tail }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::phi;
+    use super::*;
+    use crate::isa::testing::with_each_isa;
+    use crate::isa::{Isa, Supported};
+    use crate::multiversion;
+
+    /// All functions of each value: exp, tanh, cdf and density.
+    type Values<'a> = (&'a [f32], &'a mut Vec<[f32; 4]>);
+
+    multiversion!(fn run(Values<'_>) = run_inline);
+
+    #[inline(always)]
+    fn run_inline<const ISA: u8>((x, values): Values, _: Supported<ISA>) {
+        values.extend(x.iter().map(|x| {
+            let (cdf, density) = normal::<ISA>(*x);
+            [exp::<ISA>(*x), tanh::<ISA>(*x), cdf, density]
+        }));
+    }
+
+    /// Calls `check` with each value and its results, on each instruction set.
+    fn for_each_value(x: &[f32], check: impl Fn(f64, [f32; 4], Isa)) {
+        with_each_isa(|isa| {
+            let mut values = Vec::new();
+            run((x, &mut values), isa);
+            x.iter().zip(values).for_each(|(x, values)| check(f64::from(*x), values, isa));
+        });
+    }
 
     #[test]
     fn exp_matches_fp64() {
-        for i in -870_000..=880_000 {
-            let x = i as f32 / 10_000.0;
-            let (ours, reference) = (f64::from(exp::<BASELINE>(x)), f64::from(x).exp());
-            assert!((ours / reference - 1.0).abs() < 2.5e-7, "{x}: {ours:e} against {reference:e}");
-        }
-        assert!(exp::<BASELINE>(f32::NEG_INFINITY) < 1e-37);
-        assert!(exp::<BASELINE>(f32::NAN).is_nan());
+        let x: Vec<f32> = (-870_000..=880_000).map(|i| i as f32 / 10_000.0).collect();
+        for_each_value(&x, |x, [ours, ..], isa| {
+            let reference = x.exp();
+            let close = (f64::from(ours) / reference - 1.0).abs() < 2.5e-7;
+            assert!(close, "{x}, {isa:?}: {ours:e} against {reference:e}");
+        });
+        for_each_value(&[f32::NEG_INFINITY, f32::NAN], |x, [ours, ..], isa| {
+            assert!(if x.is_nan() { ours.is_nan() } else { ours < 1e-37 }, "{x}, {isa:?}: {ours}");
+        });
     }
 
     #[test]
     fn tanh_matches_fp64() {
-        for i in -20_000..=20_000 {
-            let x = i as f32 / 1000.0;
-            assert!((f64::from(tanh::<BASELINE>(x)) - f64::from(x).tanh()).abs() < 3e-7, "{x}");
-        }
+        let x: Vec<f32> = (-20_000..=20_000).map(|i| i as f32 / 1000.0).collect();
+        for_each_value(&x, |x, [_, ours, ..], isa| {
+            assert!((f64::from(ours) - x.tanh()).abs() < 3e-7, "{x}, {isa:?}: {ours}");
+        });
     }
 
     #[test]
     fn normal_matches_fp64() {
-        for i in -12_000..=12_000 {
-            let x = i as f32 / 1000.0;
-            let (cdf, density) = normal::<BASELINE>(x);
-            let reference = phi(f64::from(x));
+        let x: Vec<f32> = (-12_000..=12_000).map(|i| i as f32 / 1000.0).collect();
+        for_each_value(&x, |x, [_, _, cdf, density], isa| {
+            let reference = phi(x);
             // exp rounds its argument: half a unit in the last place of z^2 / 2 is a relative error of z^2 / 2 times
             // 6e-8.
-            let tolerance = 6e-7 + 1.2e-7 * f64::from(x * x / 2.0);
-            assert!((f64::from(cdf) / reference - 1.0).abs() < tolerance, "{x}: {cdf:e} against {reference:e}");
-            let reference = (-f64::from(x).powi(2) / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
-            assert!((f64::from(density) / reference - 1.0).abs() < tolerance, "{x}");
-        }
+            let tolerance = 6e-7 + 1.2e-7 * (x * x / 2.0);
+            let error = (f64::from(cdf) / reference - 1.0).abs();
+            assert!(error < tolerance, "{x}, {isa:?}: {cdf:e} against {reference:e}");
+            let reference = (-x.powi(2) / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            assert!((f64::from(density) / reference - 1.0).abs() < tolerance, "{x}, {isa:?}: {density:e}");
+        });
     }
 }

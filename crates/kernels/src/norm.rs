@@ -4,7 +4,7 @@
 
 use crate::dropout::Mask;
 use crate::element::Element;
-use crate::isa::{Isa, LANES, fma};
+use crate::isa::{Isa, LANES, Supported, fma};
 use crate::multiversion;
 use crate::parallel::{self, SharedSlice};
 
@@ -59,7 +59,7 @@ pub fn forward<T: Element>(
     let width = parameters.weight.len();
     assert!(width > 0 && parameters.bias.len() == width && dense.len().is_multiple_of(width));
     assert!(y.len() == dense.len() && residual.is_none_or(|residual| residual.len() == dense.len()));
-    let isa = Isa::best();
+    let isa = Isa::selected();
     let chunk = ROWS_PER_JOB * width;
     let mut saved = saved.map(|(x, mean, rstd)| {
         assert!(x.len() == dense.len() && mean.len() == dense.len() / width && rstd.len() == mean.len());
@@ -111,7 +111,7 @@ pub fn backward<T: Element>(
     assert!(saved.mean.len() == dy.len() / width && saved.rstd.len() == saved.mean.len());
     assert!(gradients.weight.len() == width && gradients.bias.len() == width);
     assert!(gradients.dense.as_ref().is_none_or(|dense| dense.len() == dy.len()));
-    let isa = Isa::best();
+    let isa = Isa::selected();
     let chunk = ROWS_PER_JOB * width;
     let parts = dy.len().div_ceil(chunk);
     let mut sums = vec![0.0_f32; parts * 2 * width];
@@ -121,7 +121,8 @@ pub fn backward<T: Element>(
         let (start, first_row) = (part * chunk, part * ROWS_PER_JOB);
         let len = chunk.min(dy.len() - start);
         let rows = first_row..first_row + len / width;
-        // SAFETY: the rows and sums of different parts are disjoint.
+        // SAFETY: each part is processed once and has rows and sums of its own, and the three slices are of different
+        // memory.
         let (dx, sums, ddense) = unsafe {
             (
                 dx.slice(start, len),
@@ -166,7 +167,7 @@ struct NormForward<'a, T> {
 multiversion!(fn run_forward<T: Element>(NormForward<'_, T>) = forward_inline);
 
 #[inline(always)]
-fn forward_inline<T: Element, const ISA: u8>(job: NormForward<T>) {
+fn forward_inline<T: Element, const ISA: u8>(job: NormForward<T>, _: Supported<ISA>) {
     let NormForward { first_row, dense, residual, parameters, masks, y, mut saved } = job;
     let width = parameters.weight.len();
     let (weight, bias) = (&parameters.weight[..width], &parameters.bias[..width]);
@@ -235,7 +236,7 @@ struct NormBackward<'a, T> {
 multiversion!(fn run_backward<T: Element>(NormBackward<'_, T>) = backward_inline);
 
 #[inline(always)]
-fn backward_inline<T: Element, const ISA: u8>(job: NormBackward<T>) {
+fn backward_inline<T: Element, const ISA: u8>(job: NormBackward<T>, _: Supported<ISA>) {
     let NormBackward { first_row, dy, dy_residual, x, mean, rstd, weight, masks, dx, mut ddense, sums } = job;
     let width = weight.len();
     let (weight, dweight, dbias) = (&weight[..width], &mut sums.0[..width], &mut sums.1[..width]);

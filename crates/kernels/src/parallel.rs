@@ -44,8 +44,13 @@ pub fn for_each<J: Send>(jobs: Vec<J>, work: impl Fn(J) + Sync) {
 
 /// The number of threads: OpenMP's, which is also libtorch's, otherwise the number of processors.
 pub fn thread_count() -> usize {
+    #[cfg(test)]
+    if let Some(threads) = testing::THREADS.get() {
+        return threads;
+    }
     match openmp() {
-        // SAFETY: the function takes no arguments and returns a number.
+        // SAFETY: the address is that of OpenMP's `omp_get_max_threads`, which takes no arguments and may be called at any
+        // time from any thread.
         Some(openmp) => usize::try_from(unsafe { (openmp.max_threads)() }).unwrap_or(1).max(1),
         None => {
             let requested = std::env::var("OMP_NUM_THREADS").ok().and_then(|text| text.parse().ok());
@@ -57,17 +62,20 @@ pub fn thread_count() -> usize {
 
 /// Runs `work` on `threads` threads at once, including this one.
 fn on_threads(threads: usize, work: &(dyn Fn() + Sync)) {
-    let Some(openmp) = openmp() else {
-        return std::thread::scope(|scope| {
-            (1..threads).for_each(|_| drop(scope.spawn(work)));
-            work();
-        });
-    };
     let team = Team { work, panic: Mutex::new(None) };
-    let data = std::ptr::from_ref(&team).cast_mut().cast();
-    // SAFETY: `run_team_member` is called with `data` on every thread of the team, and all have returned when this call
-    // returns, so `team` outlives them. It is only read, and what it holds may be shared between threads.
-    unsafe { (openmp.parallel)(run_team_member, data, c_uint::try_from(threads).unwrap_or(1), 0) };
+    match openmp() {
+        Some(openmp) => {
+            let data = std::ptr::from_ref(&team).cast_mut().cast();
+            // SAFETY: `run_team_member` is called with `data` on every thread of the team, and all have returned when
+            // this call returns, so `team` outlives them. It is only read, and `Team` is `Sync`. No panic leaves
+            // `run_team_member`.
+            unsafe { (openmp.parallel)(run_team_member, data, c_uint::try_from(threads).unwrap_or(1), 0) };
+        }
+        None => std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(|| team.run_member())));
+            team.run_member();
+        }),
+    }
     if let Some(panic) = team.panic.into_inner().ok().flatten() {
         resume_unwind(panic);
     }
@@ -78,15 +86,21 @@ struct Team<'a> {
     panic: Mutex<Option<Box<dyn std::any::Any + Send>>>,
 }
 
-extern "C" fn run_team_member(data: *mut c_void) {
-    // SAFETY: `on_threads` passes a `Team` that outlives the call and is never changed.
-    let team = unsafe { &*data.cast::<Team>() };
-    // A panic must not cross OpenMP's frames.
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(team.work))
-        && let Ok(mut first) = team.panic.lock()
-    {
-        first.get_or_insert(panic);
+impl Team<'_> {
+    /// Runs the work on this thread and keeps its panic, of several the first, for the caller's thread: a panic must not
+    /// cross OpenMP's frames.
+    fn run_member(&self) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(self.work))
+            && let Ok(mut first) = self.panic.lock()
+        {
+            first.get_or_insert(panic);
+        }
     }
+}
+
+extern "C" fn run_team_member(data: *mut c_void) {
+    // SAFETY: `on_threads` passes a pointer to a `Team` that outlives the call and is not changed in the meantime.
+    unsafe { &*data.cast::<Team>() }.run_member();
 }
 
 struct OpenMp {
@@ -99,7 +113,7 @@ fn openmp() -> Option<&'static OpenMp> {
     static OPENMP: OnceLock<Option<OpenMp>> = OnceLock::new();
     #[cfg(unix)]
     let find = || {
-        // SAFETY: the names are C strings, and a null result is checked for.
+        // SAFETY: `name` is a C string that outlives the call; a null result is checked for below.
         let address = |name: &std::ffi::CStr| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
         let (parallel, max_threads) = (address(c"GOMP_parallel"), address(c"omp_get_max_threads"));
         if parallel.is_null() || max_threads.is_null() {
@@ -129,7 +143,8 @@ pub(crate) struct SharedSlice<'a, T> {
     lifetime: std::marker::PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: the only way to the elements is `slice`, whose caller guarantees that no two threads request the same ones.
+// SAFETY: the only way to the elements is `slice`, whose caller guarantees that no two threads have the same ones at the
+// same time, so sharing this sends elements to other threads at most.
 unsafe impl<T: Send> Sync for SharedSlice<'_, T> {}
 
 impl<'a, T> SharedSlice<'a, T> {
@@ -158,7 +173,41 @@ impl<'a, T> SharedSlice<'a, T> {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// The number of threads for the calls of this thread, in place of the process's.
+        pub(super) static THREADS: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    /// Asserts that `results` are the same bits on one thread and on several.
+    pub(crate) fn assert_independent_of_threads<R: PartialEq>(what: &str, results: impl Fn() -> R) {
+        let on = |threads| {
+            THREADS.set(Some(threads));
+            let found = results();
+            THREADS.set(None);
+            found
+        };
+        let expected = on(1);
+        for threads in [2, 3, 7] {
+            assert!(on(threads) == expected, "{what}: {threads} threads give other bits than one");
+        }
+    }
+
+    /// Runs `work` with this number of threads.
+    pub(crate) fn with_threads(threads: usize, work: impl FnOnce()) {
+        THREADS.set(Some(threads));
+        work();
+        THREADS.set(None);
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::testing::with_threads;
     use super::*;
 
     #[test]
@@ -175,10 +224,58 @@ mod tests {
         assert_eq!(sum.into_inner(), 4950);
     }
 
+    /// `cargo xtask test` runs these tests in a second process that has OpenMP's runtime and two threads, and says so by
+    /// this variable.
     #[test]
-    fn a_panic_reaches_the_caller() {
-        let caught = catch_unwind(|| for_each_index(64, |index| assert!(index != 40, "forty")));
-        assert!(caught.is_err());
+    fn the_process_with_openmp_has_it() {
+        if std::env::var_os("VERDICT_TEST_OPENMP").is_some() {
+            assert!(openmp().is_some(), "no OpenMP runtime is loaded");
+            assert_eq!(thread_count(), 2, "OMP_NUM_THREADS");
+        }
+    }
+
+    /// Waits until `count` threads have called this with the same counter; false after ten seconds.
+    fn meet(arrived: &AtomicUsize, count: usize) -> bool {
+        arrived.fetch_add(1, Ordering::SeqCst);
+        let start = Instant::now();
+        while arrived.load(Ordering::SeqCst) < count {
+            if start.elapsed() > Duration::from_secs(10) {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
+    }
+
+    #[test]
+    fn work_runs_on_several_threads_at_once() {
+        with_threads(2, || {
+            let arrived = AtomicUsize::new(0);
+            for_each_index(2, |_| assert!(meet(&arrived, 2), "the second thread never came"));
+        });
+    }
+
+    /// The message of a panic in the worker that is not the caller's thread, and of one in the caller's thread.
+    #[test]
+    fn a_panic_on_any_thread_reaches_the_caller_with_its_message() {
+        let caller = std::thread::current().id();
+        for on_caller in [false, true] {
+            with_threads(2, || {
+                let arrived = AtomicUsize::new(0);
+                let panic = catch_unwind(AssertUnwindSafe(|| {
+                    for_each_index(2, |_| {
+                        assert!(meet(&arrived, 2), "the second thread never came");
+                        assert!((std::thread::current().id() == caller) != on_caller, "on the caller: {on_caller}");
+                    });
+                }))
+                .expect_err("one of the two panics");
+                assert_eq!(panic.downcast_ref::<String>(), Some(&format!("on the caller: {on_caller}")));
+                // The team works on.
+                let sum = AtomicUsize::new(0);
+                for_each_index(100, |index| _ = sum.fetch_add(index, Ordering::Relaxed));
+                assert_eq!(sum.into_inner(), 4950);
+            });
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `C = A B` or `C += A B`. `B` and `C` are row-major, their width a multiple of [`LANES`]; `A` may have any strides,
 //! since its elements are read one by one. A tile of `C` stays in registers while `k` runs.
 
-use crate::isa::{LANES, fma};
+use crate::isa::{LANES, Supported, fma};
 
 /// The strides of `A`: element `(i, k)` is at `i * row + k * column`.
 #[derive(Debug, Clone, Copy)]
@@ -25,17 +25,31 @@ pub(crate) struct Size {
 /// # Panics
 /// If a slice is too short for its size, or `n` isn't a multiple of [`LANES`].
 #[inline(always)]
-pub(crate) fn multiply<const ISA: u8>(size: Size, a: &[f32], strides: Strides, b: &[f32], c: &mut [f32], add: bool) {
+pub(crate) fn multiply<const ISA: u8>(
+    _: Supported<ISA>,
+    size: Size,
+    a: &[f32],
+    strides: Strides,
+    b: &[f32],
+    c: &mut [f32],
+    add: bool,
+) {
     let Size { m, n, k } = size;
     if m == 0 || n == 0 {
         return;
     }
     assert!(n.is_multiple_of(LANES) && b.len() >= k * n && c.len() >= m * n);
-    assert!(k == 0 || a.len() > (m - 1) * strides.row + (k - 1) * strides.column);
+    if k == 0 {
+        // `A` and `B` have no elements, so there is nothing that a tile could point to.
+        return if !add {
+            c[..m * n].fill(0.0)
+        };
+    }
+    assert!(a.len() > (m - 1) * strides.row + (k - 1) * strides.column);
     #[cfg(target_arch = "x86_64")]
     if ISA == crate::isa::AVX512 {
-        // SAFETY: loops are instantiated with this constant only where the processor has AVX-512, and the sizes were
-        // just checked.
+        // SAFETY: a `Supported<AVX512>` is there, so the processor has AVX-512; k > 0, and the lengths of the slices
+        // and that n is a multiple of `LANES` were just checked.
         return unsafe { avx512::multiply(size, a, strides, b, c, add) };
     }
     for i in 0..m {
@@ -59,13 +73,17 @@ pub(crate) fn multiply<const ISA: u8>(size: Size, a: &[f32], strides: Strides, b
 /// # Panics
 /// If a slice is too short.
 #[inline(always)]
-pub(crate) fn transpose<const ISA: u8>(from: &[f32], (rows, columns): (usize, usize), to: &mut [f32]) {
+pub(crate) fn transpose<const ISA: u8>(
+    _: Supported<ISA>,
+    from: &[f32],
+    (rows, columns): (usize, usize),
+    to: &mut [f32],
+) {
     let (width, length) = (columns.next_multiple_of(LANES), rows.next_multiple_of(LANES));
     assert!(from.len() >= rows * width && to.len() >= columns * length);
     #[cfg(target_arch = "x86_64")]
     if ISA == crate::isa::AVX512 {
-        // SAFETY: loops are instantiated with this constant only where the processor has AVX-512, and the sizes were
-        // just checked.
+        // SAFETY: a `Supported<AVX512>` is there, so the processor has AVX-512; the lengths were just checked.
         return unsafe { avx512::transpose(from, (rows, columns), to) };
     }
     for (column, to) in to.chunks_exact_mut(length).take(columns).enumerate() {
@@ -92,7 +110,7 @@ mod avx512 {
     const TILE_VECTORS: usize = 2;
 
     /// # Safety
-    /// The processor has AVX-512, and the slices are as long as [`super::multiply`] checks.
+    /// The processor has AVX-512, `size.k > 0`, and the slices are as long as [`super::multiply`] checks.
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn multiply(size: Size, a: &[f32], strides: Strides, b: &[f32], c: &mut [f32], add: bool) {
         let Size { m, n, k } = size;
@@ -102,7 +120,8 @@ mod avx512 {
             let mut i = 0;
             while i < m {
                 let rows = (m - i).min(TILE_ROWS);
-                // SAFETY: the tile that starts at row i and column j is within the matrices; the caller guarantees it.
+                // SAFETY: i < m and j < n, so with the caller's guarantee all three pointers are to elements of their
+                // slices, and the tile of `rows` rows and of two vectors (`wide`) or one is within the matrices.
                 unsafe {
                     let operands = Operands {
                         a: a.as_ptr().add(i * strides.row),
@@ -149,11 +168,12 @@ mod avx512 {
     }
 
     /// # Safety
-    /// The operands point to a tile of `M` rows and `N` vectors within the matrices.
+    /// The processor has AVX-512, and the operands point to a tile of `M` rows and `N` vectors within the matrices.
     #[target_feature(enable = "avx512f")]
     unsafe fn tile<const M: usize, const N: usize>(operands: Operands) {
         let Operands { a, strides, b, c, n, k, add } = operands;
-        // SAFETY: the caller guarantees it; loads and stores need no alignment.
+        // SAFETY: the caller guarantees that `M` rows of `A`, `N` vectors of each row of `B`, and `M` rows of `N` vectors
+        // of `C` are within their slices; these loads and stores need no alignment.
         unsafe {
             let mut sums: [[__m512; N]; M] = [[_mm512_setzero_ps(); N]; M];
             if add {
@@ -192,12 +212,13 @@ mod avx512 {
             for column in (0..columns).step_by(LANES) {
                 let mut block = [_mm512_setzero_ps(); LANES];
                 for (i, values) in block.iter_mut().enumerate().take(rows - row) {
-                    // SAFETY: `LANES` values from this column on are within the row, whose width is a multiple of
-                    // `LANES`.
+                    // SAFETY: row + i < rows, and `LANES` values from this column on are within the row, whose width is
+                    // a multiple of `LANES`; the caller guarantees that `from` has all rows.
                     *values = unsafe { _mm512_loadu_ps(from.as_ptr().add((row + i) * width + column)) };
                 }
                 for (i, values) in transposed(block).iter().enumerate().take(columns - column) {
-                    // SAFETY: likewise.
+                    // SAFETY: column + i < columns, and `LANES` values from `row` on are within that row of `to`, whose
+                    // length is a multiple of `LANES`; the caller guarantees that `to` has all rows.
                     unsafe { _mm512_storeu_ps(to.as_mut_ptr().add((column + i) * length + row), *values) };
                 }
             }
@@ -245,15 +266,18 @@ mod tests {
     multiversion!(fn run(Job<'_>) = run_inline);
 
     #[inline(always)]
-    fn run_inline<const ISA: u8>(Job(size, a, strides, b, c, add): Job) {
-        multiply::<ISA>(size, a, strides, b, c, add);
+    fn run_inline<const ISA: u8>(Job(size, a, strides, b, c, add): Job, supported: Supported<ISA>) {
+        multiply(supported, size, a, strides, b, c, add);
     }
 
     multiversion!(fn run_transpose((&[f32], (usize, usize), &mut [f32])) = transpose_inline);
 
     #[inline(always)]
-    fn transpose_inline<const ISA: u8>((from, size, to): (&[f32], (usize, usize), &mut [f32])) {
-        transpose::<ISA>(from, size, to);
+    fn transpose_inline<const ISA: u8>(
+        (from, size, to): (&[f32], (usize, usize), &mut [f32]),
+        supported: Supported<ISA>,
+    ) {
+        transpose(supported, from, size, to);
     }
 
     #[test]

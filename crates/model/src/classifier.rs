@@ -7,6 +7,7 @@ use disk::write_atomic_with;
 use tch::{Device, Tensor};
 
 use crate::architecture::Network;
+use crate::backend::Backend;
 use crate::builder::Role;
 use crate::config::{CONFIG_JSON, Config};
 use crate::dropout::DropoutStream;
@@ -52,9 +53,10 @@ impl SequenceClassifier {
         if let Some(message) = config.saved_head.refusal().filter(|_| !options.new_head) {
             return Err(ModelError::Config { path: folder.join(CONFIG_JSON), message });
         }
+        let backend = Backend::on(options.device)?;
         let (specs, network) = config.build();
         let (mut tensors, report) = weights::load(folder, &config, &specs, options)?;
-        let parameters = Parameters::new(specs, options.device, options.precision.kind(), |spec| {
+        let parameters = Parameters::new(specs, options.device, backend, options.precision.kind(), |spec| {
             tensors.remove(&spec.name).expect("a tensor was loaded or initialized for each parameter")
         });
         Ok((Self { config, parameters, network }, report))
@@ -74,10 +76,14 @@ impl SequenceClassifier {
     }
 
     /// A model with random weights, initialized as by Hugging Face: for tests and benchmarks.
+    ///
+    /// # Panics
+    /// If [`Backend::on`] the device is not defined.
     pub fn random(config: Config, device: Device, precision: Precision, seed: u64) -> Self {
+        let backend = Backend::on(device).unwrap_or_else(|error| panic!("{error}"));
         let (specs, network) = config.build();
         let master = |spec: &_| initialize(spec, seed, config.initializer_range).to_device(device);
-        let parameters = Parameters::new(specs, device, precision.kind(), master);
+        let parameters = Parameters::new(specs, device, backend, precision.kind(), master);
         Self { config, parameters, network }
     }
 

@@ -2,6 +2,7 @@
 
 use tch::Device;
 
+use crate::backend::Backend;
 use crate::cuda_findings::CudaFindings;
 use crate::error::ModelError;
 
@@ -22,13 +23,24 @@ impl DeviceChoice {
     /// The device to compute on.
     ///
     /// # Errors
-    /// [`ModelError::NoCuda`] if CUDA is requested by name but not usable: there is no silent fallback to the CPU.
+    /// [`ModelError::NoCuda`] if CUDA is requested by name but not usable: there is no silent fallback to the CPU;
+    /// [`ModelError::Kernels`] if [`Backend::on`] that device is not defined.
     pub fn device(self) -> Result<Device, ModelError> {
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Auto => Ok(Device::cuda_if_available()),
-            Self::Cuda if tch::Cuda::is_available() => Ok(Device::Cuda(0)),
-            Self::Cuda => Err(ModelError::NoCuda(Box::new(CudaFindings::gather()))),
+        let device = match self {
+            Self::Cpu => Device::Cpu,
+            Self::Auto => Device::cuda_if_available(),
+            Self::Cuda if tch::Cuda::is_available() => Device::Cuda(0),
+            Self::Cuda => return Err(ModelError::NoCuda(Box::new(CudaFindings::gather()))),
+        };
+        Backend::on(device)?;
+        Ok(device)
+    }
+
+    /// What the user should know about the device that this choice led to: that a GPU is present and not used, and why.
+    pub fn note(self, device: Device) -> Option<String> {
+        match (self, device) {
+            (Self::Auto, Device::Cpu) => CudaFindings::gather().unused_gpu(),
+            _ => None,
         }
     }
 }

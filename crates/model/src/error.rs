@@ -49,6 +49,23 @@ pub enum ModelError {
     /// CUDA was requested but is not usable.
     #[error("--device cuda is not available: {0}")]
     NoCuda(Box<CudaFindings>),
+    /// `VERDICT_KERNELS` has a value without a meaning.
+    #[error(
+        "VERDICT_KERNELS: expected on or off, found {found:?} (hint: VERDICT_KERNELS=off computes with libtorch's operations \
+         on a CPU too; leave it unset to compute with the kernels)"
+    )]
+    Kernels { found: String },
+    /// Dropout on this device is not the function of its seed that training and resuming rely on.
+    #[error(
+        "{device}: libtorch {what}, so dropout's gradients or a resumed run would be wrong (hint: --hidden-dropout 0 \
+         --attention-dropout 0 --classifier-dropout 0 trains without dropout, --device cpu with it)"
+    )]
+    Dropout {
+        /// `cpu` or `cuda:0`.
+        device: String,
+        /// What libtorch did.
+        what: &'static str,
+    },
     /// A tensor whose memory can't be used as a slice, or a gradient of the wrong shape.
     #[error("{name}: expected {needed}, found {found}")]
     UnfitTensor {

@@ -5,8 +5,7 @@
 use tch::{Kind, Tensor};
 
 use crate::config::Activation;
-use crate::dropout::DropoutSite;
-use crate::layers::layer_norm::apply_dropout;
+use crate::dropout::{KeptMask, apply_mask, apply_site};
 use crate::layers::linear::Linear;
 use crate::pass::{Backward, Forward};
 
@@ -27,7 +26,7 @@ pub(crate) struct Saved {
     before: Tensor,
     /// `[B, D]`: after it.
     after: Tensor,
-    site: Option<DropoutSite>,
+    mask: Option<KeptMask>,
 }
 
 impl Head {
@@ -36,16 +35,17 @@ impl Head {
         let cls = cls.to_kind(Kind::Float);
         let before = self.dense.forward(&cls, pass.parameters); // [B, D]
         let after = self.activation.forward_aten(&before);
-        let site = pass.site(self.dropout);
-        let logits = self.classifier.forward(&apply_dropout(&after, site), pass.parameters);
-        (logits, Saved { cls, before, after, site })
+        let (dropped, mask) = apply_site(&after, pass.site(self.dropout));
+        let logits = self.classifier.forward(&dropped, pass.parameters);
+        (logits, Saved { cls, before, after, mask })
     }
 
     /// The gradient of the hidden states, `[B, D]` fp32, from that of the logits.
     pub(crate) fn backward(&self, saved: &Saved, dlogits: &Tensor, pass: &mut Backward) -> Tensor {
-        let Saved { cls, before, after, site } = saved;
-        self.classifier.backward_weights(&apply_dropout(after, *site), dlogits, pass);
-        let dafter = apply_dropout(&self.classifier.backward_input(dlogits, pass.parameters), *site);
+        let Saved { cls, before, after, mask } = saved;
+        let mask = mask.as_ref();
+        self.classifier.backward_weights(&apply_mask(after, mask), dlogits, pass);
+        let dafter = apply_mask(&self.classifier.backward_input(dlogits, pass.parameters), mask);
         let dbefore = self.activation.backward_aten(&dafter, before); // [B, D]
         self.dense.backward_weights(cls, &dbefore, pass);
         self.dense.backward_input(&dbefore, pass.parameters)

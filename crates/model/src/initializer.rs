@@ -4,6 +4,7 @@ use kernels::dropout::mix64;
 use tch::{Device, Kind, Tensor};
 
 use crate::builder::{Initial, ParameterSpec};
+use crate::generator::draw_with_seed;
 
 /// The initial fp32 tensor of a parameter, on the CPU. `range` is the standard deviation of normal weights, the
 /// configuration's `initializer_range`. The values depend only on the seed and the parameter's name, so that adding a
@@ -15,8 +16,7 @@ pub(crate) fn initialize(spec: &ParameterSpec, seed: u64, range: f64) -> Tensor 
         Initial::Ones => Tensor::ones(&spec.shape, options),
         Initial::Normal => {
             let seed = spec.name.bytes().fold(mix64(seed), |hash, byte| mix64(hash ^ u64::from(byte)));
-            tch::manual_seed((seed >> 1) as i64);
-            Tensor::randn(&spec.shape, options).g_mul_scalar_(range)
+            draw_with_seed(seed, || Tensor::randn(&spec.shape, options)).g_mul_scalar_(range)
         }
     }
 }

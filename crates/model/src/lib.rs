@@ -22,20 +22,24 @@
 //! Shape letters used throughout: `T` tokens in the packed batch, `B` sentences, `S` longest sentence, `D` hidden
 //! size, `I` intermediate size, `N` attention heads, `H = D / N` head size, `C` classes.
 
-mod allocator;
 mod architecture;
+mod backend;
 mod builder;
 mod classifier;
 mod config;
 mod config_values;
 mod cuda_findings;
 mod device;
+mod device_memory;
 mod dropout;
 mod error;
 mod footprint;
+mod generator;
+mod gpu;
 mod head;
 mod initializer;
 mod inputs;
+mod kernel_caches;
 mod layers;
 mod out_of_memory;
 mod parameters;
@@ -49,20 +53,26 @@ mod tensor_file;
 pub mod tensor_slice;
 #[cfg(test)]
 mod test_tensors;
+mod untouched_zeros;
 mod weights;
 
-pub use allocator::untouched_zeros;
+pub use backend::Backend;
 pub use builder::{ParameterSpec, Role};
 pub use classifier::{SequenceClassifier, Tape};
 pub use config::{Activation, Architecture, CONFIG_JSON, Config};
 pub use cuda_findings::CudaFindings;
 pub use device::{DeviceChoice, device_name};
-pub use dropout::DropoutStream;
+pub use device_memory::peak_device_memory;
+pub use dropout::{DropoutStream, check_dropout};
 pub use error::ModelError;
 pub use footprint::{BatchShape, PassSize};
+pub use gpu::GpuModel;
 pub use inputs::Inputs;
+pub use kernel_caches::limit_kernel_caches;
+pub use kernels::isa::Isa;
 pub use out_of_memory::catch_out_of_memory;
 pub use parameters::{Gradient, Gradients, Parameter, Parameters};
 pub use precision::{Precision, PrecisionChoice, dtype_name};
 pub use tensor_file::{read_tensors, tensor_bytes, write_tensors};
+pub use untouched_zeros::untouched_zeros;
 pub use weights::{LoadOptions, LoadReport, MODEL_SAFETENSORS};

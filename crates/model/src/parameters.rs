@@ -9,6 +9,7 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
+use crate::backend::Backend;
 use crate::builder::{ParameterId, ParameterSpec, Role, Stack};
 use crate::error::ModelError;
 
@@ -71,6 +72,7 @@ pub struct Parameters {
     /// The compute tensor of each [`Stack`].
     stacks: Vec<Tensor>,
     device: Device,
+    backend: Backend,
     compute_kind: Kind,
 }
 
@@ -79,6 +81,7 @@ impl Parameters {
     pub(crate) fn new(
         specs: Vec<ParameterSpec>,
         device: Device,
+        backend: Backend,
         compute_kind: Kind,
         mut master_of: impl FnMut(&ParameterSpec) -> Tensor,
     ) -> Self {
@@ -106,7 +109,7 @@ impl Parameters {
             }
             stacks.push(compute);
         }
-        Self { list, stacks, device, compute_kind }
+        Self { list, stacks, device, backend, compute_kind }
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
@@ -124,6 +127,20 @@ impl Parameters {
 
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    /// What computes with these parameters.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Computes with another backend, before any optimizer is created: for tests that compare the two.
+    ///
+    /// # Panics
+    /// If the device has no kernels.
+    pub fn set_backend(&mut self, backend: Backend) {
+        assert!(backend == Backend::Libtorch || self.device == Device::Cpu, "kernels compute on a CPU only");
+        self.backend = backend;
     }
 
     /// The format of the compute weights: `Float` or `BFloat16`.

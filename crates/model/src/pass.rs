@@ -17,7 +17,7 @@ pub(crate) struct Forward<'a> {
 impl Forward<'_> {
     /// The next place where elements are dropped, with probability `p`; `None` without dropout.
     pub(crate) fn site(&self, p: f64) -> Option<DropoutSite> {
-        self.dropout.and_then(|dropout| dropout.site(p))
+        self.dropout.and_then(|dropout| dropout.site(p, self.parameters.backend()))
     }
 }
 

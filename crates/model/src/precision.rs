@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
+use crate::gpu::GpuModel;
+
 /// Format of the compute weights and activations. Master weights and optimizer state are always fp32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,14 +38,45 @@ impl PrecisionChoice {
             Self::Bf16 => Precision::Bf16,
         }
     }
+
+    /// What the user should know about this choice on a GPU without native bf16: `auto` is fp32 there, and `bf16` slow.
+    pub fn note(self, device: Device) -> Option<String> {
+        match device {
+            Device::Cuda(_) => self.note_on_gpu(GpuModel::of(device).as_ref()),
+            _ => None,
+        }
+    }
+
+    fn note_on_gpu(self, gpu: Option<&GpuModel>) -> Option<String> {
+        let reason = match gpu {
+            Some(gpu) if gpu.has_native_bf16() => return None,
+            Some(gpu) => format!("{gpu} has no native bf16, which begins with compute capability 8.0"),
+            None => "NVIDIA's driver does not say whether this GPU has native bf16".to_owned(),
+        };
+        match self {
+            Self::Auto => Some(format!("computing in fp32: {reason}")),
+            Self::Bf16 => {
+                Some(format!("bf16 may be several times slower than fp32: {reason} (hint: --precision fp32, or auto)"))
+            }
+            Self::Fp32 => None,
+        }
+    }
 }
 
 impl Precision {
-    /// bf16 if the device multiplies it natively (CUDA, AVX512-BF16), otherwise fp32.
+    /// bf16 if the device multiplies it natively (CUDA from compute capability 8.0, AVX512-BF16), otherwise fp32.
     pub fn auto(device: Device) -> Self {
         match device {
-            Device::Cuda(_) => Precision::Bf16,
+            Device::Cuda(_) => Self::auto_on_gpu(GpuModel::of(device).as_ref()),
             _ if cpu_has_bf16() => Precision::Bf16,
+            _ => Precision::Fp32,
+        }
+    }
+
+    /// fp32 also where the driver does not say which GPU it is.
+    fn auto_on_gpu(gpu: Option<&GpuModel>) -> Self {
+        match gpu {
+            Some(gpu) if gpu.has_native_bf16() => Precision::Bf16,
             _ => Precision::Fp32,
         }
     }
@@ -87,5 +120,29 @@ pub fn dtype_name(kind: Kind) -> String {
         Kind::Half => "float16".to_owned(),
         Kind::BFloat16 => "bfloat16".to_owned(),
         other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_is_the_default_only_of_gpus_that_have_it() {
+        let gpu = |major, minor| GpuModel { name: "A GPU".into(), capability: (major, minor) };
+        for (gpu, auto) in [(gpu(7, 5), Precision::Fp32), (gpu(8, 0), Precision::Bf16), (gpu(12, 0), Precision::Bf16)] {
+            assert_eq!(Precision::auto_on_gpu(Some(&gpu)), auto, "{gpu}");
+            let note = |choice: PrecisionChoice| choice.note_on_gpu(Some(&gpu));
+            assert_eq!(note(PrecisionChoice::Auto).is_some(), auto == Precision::Fp32, "{gpu}: a fallback is said");
+            assert_eq!(note(PrecisionChoice::Bf16).is_some(), auto == Precision::Fp32, "{gpu}: slow bf16 is said");
+            assert_eq!(note(PrecisionChoice::Fp32), None);
+        }
+        assert_eq!(
+            PrecisionChoice::Auto.note_on_gpu(Some(&gpu(7, 5))).unwrap(),
+            "computing in fp32: A GPU (compute capability 7.5) has no native bf16, which begins with compute capability 8.0"
+        );
+        assert_eq!(Precision::auto_on_gpu(None), Precision::Fp32);
+        assert!(PrecisionChoice::Auto.note_on_gpu(None).is_some());
+        assert_eq!(PrecisionChoice::Auto.note(Device::Cpu), None);
     }
 }

@@ -1,7 +1,9 @@
-//! Tests: a second, plain implementation of the same model with autograd, as the reference for the explicit passes.
+//! Tests: a second, plain implementation of the same model with autograd, as the reference for the explicit passes, of
+//! both backends.
 
 use tch::{Device, Kind, Tensor};
 
+use crate::backend::Backend;
 use crate::config::Config;
 use crate::dropout::DropoutSite;
 use crate::inputs::RowSelection;
@@ -31,20 +33,31 @@ impl Leaves {
     }
 }
 
-/// Sentence by sentence, every token through every layer; masks are drawn in the order of the packed model's sites.
-fn logits(leaves: &Leaves, config: &Config, sentences: &[Vec<i64>], stream: &DropoutStream) -> Tensor {
+const BACKENDS: [Backend; 2] = [Backend::Kernels, Backend::Libtorch];
+
+/// Sentence by sentence, every token through every layer; masks are those of the backend, drawn again in the order of the
+/// packed model's sites.
+fn logits(
+    leaves: &Leaves,
+    config: &Config,
+    sentences: &[Vec<i64>],
+    stream: &DropoutStream,
+    backend: Backend,
+) -> Tensor {
     let (total, batch) = (sentences.iter().map(Vec::len).sum::<usize>() as i64, sentences.len() as i64);
     let max_seqlen = sentences.iter().map(Vec::len).max().expect("sentences") as i64;
     let inputs = pack(sentences);
     let (d, heads, h) = (config.hidden_size, config.num_attention_heads, config.head_size());
     let ones = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
     let draw = |shape: [i64; 2], p: f64| {
-        let tensor = |site: DropoutSite| site.tensor(shape, Kind::Float, Device::Cpu);
-        stream.site(p).map_or_else(|| ones(&shape), tensor)
+        stream.site(p, backend).map_or_else(|| ones(&shape), |site| site.apply(&ones(&shape)).0)
     };
     let draw_attention = |rows: RowSelection, shape: &[i64]| {
-        let tensor = |site: DropoutSite| site.attention_tensor(&inputs, rows, heads, Kind::Float, Device::Cpu);
-        stream.site(config.attention_probs_dropout_prob).map_or_else(|| ones(shape), tensor)
+        let tensor = |site: DropoutSite| match backend {
+            Backend::Kernels => site.attention_mask(&inputs, rows, heads).apply(&ones(shape)),
+            Backend::Libtorch => site.apply(&ones(shape)).0,
+        };
+        stream.site(config.attention_probs_dropout_prob, backend).map_or_else(|| ones(shape), tensor)
     };
     let starts: Vec<i64> = sentences
         .iter()
@@ -112,6 +125,12 @@ fn config(act: &str) -> Config {
     Config::from_json(&text, std::path::Path::new("config.json")).expect("a valid configuration")
 }
 
+fn without_dropout() -> Config {
+    let mut config = config("gelu");
+    (config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout) = (0.0, 0.0, None);
+    config
+}
+
 fn sentences(seed: u64, count: usize) -> Vec<Vec<i64>> {
     let mut state = seed;
     let mut next = move || {
@@ -134,9 +153,15 @@ fn relative(ours: &Tensor, reference: &Tensor) -> f64 {
     norm(&(ours.to_kind(Kind::Float) - reference)) / norm(reference).max(1e-3)
 }
 
+fn random(config: Config, precision: Precision, backend: Backend) -> SequenceClassifier {
+    let mut model = SequenceClassifier::random(config, Device::Cpu, precision, 3);
+    model.parameters_mut().set_backend(backend);
+    model
+}
+
 /// Largest relative difference of logits and of any parameter's gradient.
-fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64, f64) {
-    let model = SequenceClassifier::random(config.clone(), Device::Cpu, precision, 3);
+fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision, backend: Backend) -> (f64, f64) {
+    let model = random(config.clone(), precision, backend);
     // Biases are initialized to zero; random values distinguish them from each other.
     for (index, parameter) in model.parameters().iter().enumerate() {
         let mut master = parameter.master().shallow_clone();
@@ -149,7 +174,7 @@ fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64
     let inputs = pack(sentences);
     let (ours, tape) = model.forward_train(&inputs, &DropoutStream::new(5, 6, 0));
     let leaves = Leaves::of(&model);
-    let reference = logits(&leaves, &config, sentences, &DropoutStream::new(5, 6, 0));
+    let reference = logits(&leaves, &config, sentences, &DropoutStream::new(5, 6, 0), backend);
     let dlogits = normal(&reference.size(), 1000);
     (&reference * &dlogits).sum(Kind::Float).backward();
     let gradients = model.backward(tape, &dlogits);
@@ -170,10 +195,13 @@ fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision) -> (f64
 #[test]
 fn fp32_gradients_match_autograd() {
     for (seed, act) in ["gelu", "gelu_new", "relu", "silu", "tanh"].into_iter().enumerate() {
-        for count in [1, 5] {
+        for (count, backend) in [1, 5].into_iter().flat_map(|count| BACKENDS.map(|backend| (count, backend))) {
             let sentences = sentences(seed as u64 * 10 + count, count as usize);
-            let (logits, gradients) = compare(config(act), &sentences, Precision::Fp32);
-            assert!(logits < 1e-5 && gradients < 1e-4, "{act}, {count} sentences: {logits:e} {gradients:e}");
+            let (logits, gradients) = compare(config(act), &sentences, Precision::Fp32, backend);
+            assert!(
+                logits < 1e-5 && gradients < 1e-4,
+                "{backend:?}, {act}, {count} sentences: {logits:e} {gradients:e}"
+            );
         }
     }
 }
@@ -181,62 +209,86 @@ fn fp32_gradients_match_autograd() {
 #[test]
 fn equal_lengths_and_no_dropout_match_autograd() {
     let sentences = vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]];
-    let (logits, gradients) = compare(config("gelu"), &sentences, Precision::Fp32);
-    assert!(logits < 1e-5 && gradients < 1e-4, "{logits:e} {gradients:e}");
-    let mut plain = config("gelu");
-    (plain.hidden_dropout_prob, plain.attention_probs_dropout_prob, plain.classifier_dropout) = (0.0, 0.0, None);
-    let (logits, gradients) = compare(plain, &sentences, Precision::Fp32);
-    assert!(logits < 1e-5 && gradients < 1e-4, "{logits:e} {gradients:e}");
+    for backend in BACKENDS {
+        for config in [config("gelu"), without_dropout()] {
+            let (logits, gradients) = compare(config, &sentences, Precision::Fp32, backend);
+            assert!(logits < 1e-5 && gradients < 1e-4, "{backend:?}: {logits:e} {gradients:e}");
+        }
+    }
 }
 
 #[test]
 fn bf16_gradients_are_close_to_fp32s() {
-    let (logits, gradients) = compare(config("gelu"), &sentences(9, 6), Precision::Bf16);
-    assert!(logits < 0.03 && gradients < 0.1, "{logits:e} {gradients:e}");
+    for backend in BACKENDS {
+        let (logits, gradients) = compare(config("gelu"), &sentences(9, 6), Precision::Bf16, backend);
+        println!("{backend:?}: logits {logits:e}, gradients {gradients:e}");
+        assert!(logits < 0.03 && gradients < 0.1, "{backend:?}: {logits:e} {gradients:e}");
+    }
 }
 
 #[test]
 fn a_sentence_has_the_same_logits_alone_and_in_a_batch() {
-    let model = SequenceClassifier::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
-    let sentences = sentences(4, 9);
-    let together = model.forward(&pack(&sentences));
-    for (b, sentence) in sentences.iter().enumerate() {
-        let alone = model.forward(&pack(std::slice::from_ref(sentence)));
-        let difference = f64::try_from((alone.get(0) - together.get(b as i64)).abs().max()).expect("a number");
-        assert!(difference <= 1e-5, "sentence {b}: {difference:e}");
+    for backend in BACKENDS {
+        let model = random(config("gelu"), Precision::Fp32, backend);
+        let sentences = sentences(4, 9);
+        let together = model.forward(&pack(&sentences));
+        for (b, sentence) in sentences.iter().enumerate() {
+            let alone = model.forward(&pack(std::slice::from_ref(sentence)));
+            let difference = f64::try_from((alone.get(0) - together.get(b as i64)).abs().max()).expect("a number");
+            assert!(difference <= 1e-5, "{backend:?}, sentence {b}: {difference:e}");
+        }
     }
 }
 
 #[test]
 fn forward_and_forward_train_agree_without_dropout() {
-    let mut config = config("gelu");
-    (config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout) = (0.0, 0.0, None);
-    let model = SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 3);
-    let inputs = pack(&sentences(4, 9));
-    let (trained, _) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
-    assert!(relative(&trained, &model.forward(&inputs)) < 1e-5);
+    for (backend, (precision, tolerance)) in BACKENDS
+        .into_iter()
+        .flat_map(|backend| [(Precision::Fp32, 1e-5), (Precision::Bf16, 0.03)].map(|p| (backend, p)))
+    {
+        let model = random(without_dropout(), precision, backend);
+        let inputs = pack(&sentences(4, 9));
+        let (trained, _) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
+        let difference = relative(&trained, &model.forward(&inputs));
+        println!("{backend:?}, {precision}: {difference:e}");
+        assert!(difference < tolerance, "{backend:?}, {precision}: {difference:e}");
+    }
+}
+
+/// The same weights and sentences without dropout: in fp32 equal up to the order of additions, in bf16 up to rounding.
+#[test]
+fn the_two_backends_have_the_same_logits() {
+    for (precision, tolerance) in [(Precision::Fp32, 1e-5), (Precision::Bf16, 0.03)] {
+        let inputs = pack(&sentences(4, 9));
+        let [ours, theirs] = BACKENDS.map(|backend| random(config("gelu"), precision, backend).forward(&inputs));
+        let difference = relative(&ours, &theirs);
+        println!("{precision}: {difference:e}");
+        assert!(difference < tolerance && !ours.equal(&theirs), "{precision}: {difference:e}");
+    }
 }
 
 #[test]
 fn frozen_parameters_get_no_gradient_and_leave_others_unchanged() {
-    let mut model = SequenceClassifier::random(config("gelu"), Device::Cpu, Precision::Fp32, 3);
-    let inputs = pack(&sentences(4, 5));
-    let backward = |model: &SequenceClassifier| {
-        let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
-        model.backward(tape, &logits.ones_like())
-    };
-    let all = backward(&model);
-    let frozen = |name: &str| name.starts_with("bert.embeddings.") || name.starts_with("bert.encoder.layer.0.");
-    model.parameters_mut().freeze(|role| matches!(role, Role::Embedding | Role::Layer(0)));
-    let some = backward(&model);
-    for ((all, some), parameter) in all.0.iter().zip(&some.0).zip(model.parameters().iter()) {
-        let shape = parameter.master().size();
-        match some {
-            None => assert!(frozen(parameter.name()), "{}", parameter.name()),
-            Some(some) => {
-                assert!(!frozen(parameter.name()), "{}", parameter.name());
-                let all = all.as_ref().expect("a gradient");
-                assert!(some.to_dense(&shape).equal(&all.to_dense(&shape)), "{}", parameter.name());
+    for backend in BACKENDS {
+        let mut model = random(config("gelu"), Precision::Fp32, backend);
+        let inputs = pack(&sentences(4, 5));
+        let backward = |model: &SequenceClassifier| {
+            let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
+            model.backward(tape, &logits.ones_like())
+        };
+        let all = backward(&model);
+        let frozen = |name: &str| name.starts_with("bert.embeddings.") || name.starts_with("bert.encoder.layer.0.");
+        model.parameters_mut().freeze(|role| matches!(role, Role::Embedding | Role::Layer(0)));
+        let some = backward(&model);
+        for ((all, some), parameter) in all.0.iter().zip(&some.0).zip(model.parameters().iter()) {
+            let (name, shape) = (parameter.name(), parameter.master().size());
+            match some {
+                None => assert!(frozen(name), "{name}"),
+                Some(some) => {
+                    assert!(!frozen(name), "{name}");
+                    let all = all.as_ref().expect("a gradient");
+                    assert!(some.to_dense(&shape).equal(&all.to_dense(&shape)), "{backend:?}, {name}");
+                }
             }
         }
     }

@@ -81,7 +81,8 @@ pub unsafe fn checked_slice_mut<'a, T: TensorElement>(
     name: &str,
 ) -> Result<&'a mut [T], ModelError> {
     let (data, len) = checked::<T>(tensor, name)?;
-    // SAFETY: as in `checked_slice`; the caller guarantees that nothing else uses them.
+    // SAFETY: `len` contiguous elements of that format in CPU memory, which the tensor keeps alive; the caller
+    // guarantees that nothing else uses them.
     Ok(unsafe { std::slice::from_raw_parts_mut(data, len) })
 }
 
@@ -143,11 +144,6 @@ pub(crate) fn bytes_mut(tensor: &mut Tensor) -> &mut [u8] {
 /// A tensor with uninitialized elements, as `torch.empty`.
 pub(crate) fn empty<T: TensorElement>(shape: &[i64]) -> Tensor {
     Tensor::empty(shape, (T::KIND, Device::Cpu))
-}
-
-/// Whether the kernels support the tensor's device.
-pub(crate) fn is_cpu(tensor: &Tensor) -> bool {
-    tensor.device() == Device::Cpu
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use tch::{Device, Kind, Tensor};
 
-use crate::allocator;
 use crate::builder::{ParameterSpec, Role};
 use crate::config::Config;
 use crate::error::ModelError;
@@ -65,7 +64,6 @@ pub(crate) fn load(
     specs: &[ParameterSpec],
     options: &LoadOptions,
 ) -> Result<(BTreeMap<String, Tensor>, LoadReport), ModelError> {
-    allocator::prepare();
     let path = find(folder)?;
     let bytes = map(&path)?;
     let Selection { found, to_initialize, rows, report } =
@@ -213,7 +211,8 @@ fn saved_rows(config: &Config, specs: &[&ParameterSpec], views: &Views) -> (Opti
 fn map(path: &Path) -> Result<Mmap, ModelError> {
     let fail = |source| ModelError::Io { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(fail)?;
-    // SAFETY: weights files are never changed in place: downloads and saves write another file and rename it.
+    // SAFETY: nothing of this project changes a weights file in place: downloads and saves write another file and rename
+    // it. The map is only read; another program that cut the file off meanwhile would end this process.
     unsafe { Mmap::map(&file) }.map_err(fail)
 }
 

@@ -18,6 +18,6 @@ mod predictor;
 mod read_ahead;
 mod stream;
 
-pub use predictor::{PredictError, Prediction, Predictor};
+pub use predictor::{BatchScores, PredictError, Prediction, Predictor, batch_scores};
 pub use read_ahead::{CHUNK_ROWS, ChunkPolicy};
 pub use stream::{RowWithText, stream};

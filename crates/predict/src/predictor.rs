@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use model::{CONFIG_JSON, Config, Inputs, LoadOptions, Precision, SequenceClassifier};
 use serde::Serialize;
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 use tokenize::{Batch, Encoded, TokenizeError, Tokenizer, sequential_batches};
 
 const BATCH_SIZE: usize = 32;
@@ -122,6 +122,11 @@ impl Predictor {
         &self.model
     }
 
+    /// The model, the tokenizer and the label names, for whoever batches texts in another way: see [`batch_scores`].
+    pub fn into_parts(self) -> (SequenceClassifier, Tokenizer, Vec<String>) {
+        (self.model, self.tokenizer, self.label_names)
+    }
+
     /// Labels texts, in their order. Texts of similar length share a forward pass, which changes no result.
     ///
     /// # Errors
@@ -133,9 +138,7 @@ impl Predictor {
         for rows in sequential_batches(&counts, BATCH_SIZE) {
             let ids: Vec<&[u32]> = rows.iter().map(|&row| encoded[row].ids.as_slice()).collect();
             let batch = Batch::from_ids(&ids);
-            let inputs = Inputs::new(&batch.input_ids, &batch.cu_seqlens, self.model.parameters().device());
-            let probabilities = self.model.forward(&inputs).softmax(-1, Kind::Float).to_device(Device::Cpu);
-            for (row, p) in rows.into_iter().zip(Vec::<Vec<f32>>::try_from(&probabilities)?) {
+            for (row, p) in rows.into_iter().zip(batch_scores(&self.model, &batch)?.probabilities) {
                 predictions[row] = Some(self.prediction(&p, &encoded[row]));
             }
         }
@@ -157,6 +160,27 @@ impl Predictor {
             tokens: text.ids.len() - self.tokenizer.special_tokens(),
         }
     }
+}
+
+/// The scores of the texts of a batch, in their order; each by class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchScores {
+    pub logits: Vec<Vec<f32>>,
+    pub probabilities: Vec<Vec<f32>>,
+}
+
+/// Scores a token-packed batch, as every prediction is made: the same batch has the same scores, to the bit.
+///
+/// # Errors
+/// Scores that can't be read from the device.
+///
+/// # Panics
+/// Where libtorch fails in the forward pass, such as for a lack of memory. The model is unchanged by that.
+pub fn batch_scores(model: &SequenceClassifier, batch: &Batch) -> Result<BatchScores, PredictError> {
+    let inputs = Inputs::new(&batch.input_ids, &batch.cu_seqlens, model.parameters().device());
+    let logits = model.forward(&inputs);
+    let rows = |scores: &Tensor| Vec::<Vec<f32>>::try_from(scores.to_device(Device::Cpu));
+    Ok(BatchScores { probabilities: rows(&logits.softmax(-1, Kind::Float))?, logits: rows(&logits)? })
 }
 
 /// The length that texts were cut to in training, from the manifest in the run; `None` in a folder without one.

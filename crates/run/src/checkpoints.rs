@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use disk::{DiskError, UNFINISHED};
+use disk::{DiskError, REPLACED};
 
 pub const CHECKPOINTS: &str = "checkpoints";
 /// The file that a checkpoint's writing ends with: the sums of the others.
@@ -28,22 +28,17 @@ pub fn steps_in(folder: &Path) -> disk::Result<Vec<u64>> {
     Ok(steps)
 }
 
-/// The newest checkpoint of a run that was written to its end, and its step. Its contents aren't checked.
+/// The newest checkpoint of a run that was written to its end, and its step. Its contents aren't checked. It may be one
+/// that was being replaced when its process was killed: the next `--resume` puts it back.
 pub fn newest_complete(run: &Path) -> Option<(u64, PathBuf)> {
     let folder = run.join(CHECKPOINTS);
-    let checkpoints = steps_in(&folder).ok()?.into_iter().rev().map(|step| (step, folder.join(name_of(step))));
-    checkpoints.into_iter().find(|(_, path)| path.join(SUMS).is_file())
-}
-
-/// Removes unfinished files of killed processes from `folder`; returns their paths.
-pub fn remove_unfinished(folder: &Path) -> disk::Result<Vec<PathBuf>> {
-    let unfinished = names_in(folder)?.into_iter().filter(|name| name.starts_with(UNFINISHED));
-    let paths: Vec<PathBuf> = unfinished.map(|name| folder.join(name)).collect();
-    for path in &paths {
-        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        removed.map_err(DiskError::at("remove", path))?;
-    }
-    Ok(paths)
+    let step = |name: &str| step_of(name.strip_prefix(REPLACED).unwrap_or(name));
+    let names = names_in(&folder).ok()?;
+    let mut checkpoints: Vec<_> =
+        names.into_iter().filter_map(|name| Some((step(&name)?, folder.join(name)))).collect();
+    // Of the same step, the one in the place comes last: `.` sorts before letters.
+    checkpoints.sort_unstable();
+    checkpoints.into_iter().rev().find(|(_, path)| path.join(SUMS).is_file())
 }
 
 /// The names in a folder, in no order.
@@ -71,6 +66,7 @@ mod tests {
             ("step-00000010", SUMS),
             ("step-00000100", "model.safetensors"),
             (".unfinished-step-00000200", SUMS),
+            (".replaced-step-00000009", SUMS),
         ] {
             let checkpoint = run.path().join(CHECKPOINTS).join(name);
             fs::create_dir_all(&checkpoint).unwrap();
@@ -79,7 +75,14 @@ mod tests {
         let (step, path) = newest_complete(run.path()).unwrap();
         assert!(step == 10 && path.ends_with("step-00000010"), "{step} {}", path.display());
         assert_eq!(steps_in(&run.path().join(CHECKPOINTS)).unwrap(), [9, 10, 100]);
-        assert_eq!(remove_unfinished(&run.path().join(CHECKPOINTS)).unwrap().len(), 1);
+        // Its process was killed between two renames.
+        fs::rename(run.path().join(CHECKPOINTS).join("step-00000010"), path.with_file_name(".replaced-step-00000010"))
+            .unwrap();
+        let (step, path) = newest_complete(run.path()).unwrap();
+        assert!(step == 10 && path.is_dir(), "{step} {}", path.display());
+        assert_eq!(disk::clear_unfinished(&run.path().join(CHECKPOINTS)).unwrap().removed.len(), 2);
+        let (step, path) = newest_complete(run.path()).unwrap();
+        assert!(step == 10 && path.ends_with("step-00000010"), "{step} {}", path.display());
         assert_eq!(names_in(&run.path().join(CHECKPOINTS)).unwrap().len(), 3);
     }
 }

@@ -21,9 +21,12 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
-use disk::{DiskError, Lock, LockAttempt, UNFINISHED, write_atomic};
+use disk::{
+    DiskError, Lock, LockAttempt, UNFINISHED, clear_unfinished, create_folder, create_folder_all, remove_file_durably,
+    write_atomic,
+};
 
-use crate::checkpoints::{CHECKPOINTS, name_of, read_names, remove_unfinished, steps_in};
+use crate::checkpoints::{CHECKPOINTS, name_of, read_names, steps_in};
 use crate::error::{Result, RunError};
 
 /// The folder of runs without `--output`, relative to the working directory.
@@ -108,11 +111,7 @@ impl RunFolder {
     /// # Errors
     /// A folder that can't be written to.
     pub fn remove(&self, name: &str) -> Result<()> {
-        let path = self.file(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(DiskError::at("remove", path)(error).into()),
-            _ => Ok(()),
-        }
+        Ok(remove_file_durably(&self.file(name))?)
     }
 
     /// How long the run's logs are, by name.
@@ -166,16 +165,16 @@ impl RunFolder {
             }
         };
         // No other process writes here now, so unfinished files are left over from a killed one.
-        remove_unfinished(&path)?;
+        clear_unfinished(&path)?;
         Ok(Self { path, _lock: Some(Arc::new(lock)) })
     }
 
     /// A new folder: where the name is taken (two runs in one second), it gets a number.
     fn create_under(root: &Path, name: &str) -> Result<Self> {
-        fs::create_dir_all(root).map_err(DiskError::at("create the folder", root))?;
+        create_folder_all(root)?;
         let mut path = root.join(name);
         for number in 2.. {
-            match fs::create_dir(&path) {
+            match create_folder(&path) {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => path = root.join(format!("{name}-{number}")),
                 Err(error) => return Err(DiskError::at("create the folder", path)(error).into()),
@@ -185,7 +184,7 @@ impl RunFolder {
     }
 
     fn create_at(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).map_err(DiskError::at("create the folder", path))?;
+        create_folder_all(path)?;
         let names = names_in(path).map_err(DiskError::at("list the folder", path))?;
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
         if !names.is_empty() && !has(RUN_TOML) {
@@ -193,6 +192,8 @@ impl RunFolder {
         }
         let run = Self::lock(path.to_owned())?;
         let checkpoints = path.join(CHECKPOINTS);
+        // A checkpoint that was being replaced is one of the run.
+        clear_unfinished(&checkpoints)?;
         if let Some(step) = steps_in(&checkpoints)?.pop().filter(|_| !has(METRICS)) {
             return Err(RunError::HasCheckpoints { path: path.to_owned(), step });
         }
@@ -200,10 +201,8 @@ impl RunFolder {
             return Err(RunError::Finished { path: path.to_owned() });
         }
         for name in names.iter().filter(|name| is_log(name) || *name == METRICS) {
-            let stale = path.join(name);
-            fs::remove_file(&stale).map_err(DiskError::at("remove", &stale))?;
+            run.remove(name)?;
         }
-        remove_unfinished(&checkpoints)?;
         Ok(run)
     }
 }
@@ -259,6 +258,7 @@ mod tests {
     use std::fs::File;
     use std::time::Duration;
 
+    use disk::faults::power_cuts;
     use test_support::TestProcess;
 
     use super::*;
@@ -298,6 +298,27 @@ mod tests {
         assert!(create().path().ends_with("now-sst2-tiny"));
         assert!(create().path().ends_with("now-sst2-tiny-2"));
         assert!(create().path().ends_with("now-sst2-tiny-3"));
+    }
+
+    #[test]
+    fn a_new_run_survives_a_power_cut_with_the_folders_above_it() {
+        let root = tempfile::tempdir().unwrap();
+        let begin = || {
+            let run = RunFolder::create_under(&root.path().join(RUNS), "now-sst2-tiny")?;
+            run.write(RUN_TOML, "seed = 1")
+        };
+        let file = root.path().join(RUNS).join("now-sst2-tiny").join(RUN_TOML);
+        power_cuts(root.path(), || {}, begin, |begun, state| assert!(begun.is_err() || file.is_file(), "{state}"));
+    }
+
+    #[test]
+    fn a_run_whose_checkpoint_was_being_replaced_is_not_trained_over() {
+        let root = tempfile::tempdir().unwrap();
+        let killed = folder(root.path(), "killed", &[RUN_TOML, LOG]);
+        folder(&killed, "checkpoints/.replaced-step-00000010", &["SHA256SUMS"]);
+        let message = RunFolder::create(Some(&killed), "sst2", "tiny").unwrap_err().to_string();
+        assert!(message.contains("10"), "{message}");
+        assert!(killed.join("checkpoints/step-00000010/SHA256SUMS").is_file());
     }
 
     #[test]
@@ -368,8 +389,6 @@ mod tests {
 
     const LOCKED: &str = "VERDICT_TEST_LOCKED_FOLDER";
 
-    #[test]
-    #[ignore = "another process: started by the tests below, so `cargo test -p run --lib folder` runs it"]
     fn another_process() {
         let folder = std::env::var_os(LOCKED).expect("a folder to lock");
         let _run = RunFolder::open_to_resume(Path::new(&folder)).unwrap();
@@ -378,11 +397,14 @@ mod tests {
     }
 
     fn owned_by_another_process(folder: &Path) -> TestProcess {
-        TestProcess::start("folder::tests::another_process", &[(LOCKED, folder.as_os_str())])
+        TestProcess::start(&[(LOCKED, folder.as_os_str())])
     }
 
     #[test]
     fn a_folder_of_another_process_is_refused_with_its_owner() {
+        if TestProcess::is_this() {
+            return another_process();
+        }
         let folder = tempfile::tempdir().unwrap();
         let other = owned_by_another_process(folder.path());
         for _ in 0..2 {
@@ -394,6 +416,9 @@ mod tests {
 
     #[test]
     fn files_of_a_killed_process_do_not_block_a_new_run() {
+        if TestProcess::is_this() {
+            return another_process();
+        }
         let folder = tempfile::tempdir().unwrap();
         let lock = folder.path().join(LOCK);
         let mut other = owned_by_another_process(folder.path());

@@ -18,14 +18,24 @@ pub struct RunMetrics {
     pub seconds: f64,
     /// Over training and its evaluations.
     pub examples_per_second: f64,
+    /// Of the device that computed: the memory that libtorch held on a GPU, or the resident memory of the process on a
+    /// CPU. `null` where it is not known.
     pub peak_memory_bytes: Option<u64>,
+    /// Resident memory of the process, on every device.
+    #[serde(default)]
+    pub peak_host_memory_bytes: Option<u64>,
     /// `cpu` or `cuda:0`.
     pub device: String,
     /// `fp32` or `bf16`.
     pub precision: String,
     pub threads: i32,
-    /// Examples of one forward pass: fewer than a batch where a GPU's memory was too small for it.
+    /// Of the kernels on a CPU: `avx512`, `avx2` or `baseline`. `None` on other devices, and if it was not recorded.
+    pub instruction_set: Option<String>,
+    /// Examples of one forward pass: fewer than a batch where memory was too small for it.
     pub micro_batch_size: usize,
+    /// The same in an evaluation; `null` without one.
+    #[serde(default)]
+    pub eval_batch_size: Option<usize>,
     pub dataset: String,
     pub source: String,
     pub model: String,

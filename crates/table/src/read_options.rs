@@ -1,5 +1,7 @@
 //! How a file is read where its name and content don't decide.
 
+use clap::ValueEnum;
+
 use crate::encoding;
 use crate::quoting::Quoting;
 
@@ -29,6 +31,32 @@ pub struct ReadOptions {
 }
 
 impl ReadOptions {
+    /// Sets the option of a flag in [`READ_FLAGS`], for callers that have no command line; `false` for any other flag.
+    ///
+    /// # Errors
+    /// A value that the flag doesn't take, in words that begin with "expected".
+    pub fn set(&mut self, flag: &str, value: &str) -> Result<bool, String> {
+        match flag {
+            "--format" => self.format = Some(value.to_owned()),
+            "--encoding" => self.encoding = Some(encoding::name(value)?),
+            "--separator" => self.separator = Some(separator(value)?),
+            "--quoting" => {
+                let quoting = Quoting::from_str(value, true);
+                self.quoting = Some(quoting.map_err(|_| format!("expected double or none, found {value:?}"))?);
+            }
+            "--no-header" => {
+                self.no_header = match value {
+                    "" | "true" | "1" => true,
+                    "false" | "0" => false,
+                    _ => return Err(format!("expected true or false, found {value:?}")),
+                }
+            }
+            "--json-field" => self.json_field = Some(value.to_owned()),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// The flags that are given, for commands that can't use them.
     pub fn given_flags(&self) -> impl Iterator<Item = &'static str> {
         let Self { format, encoding, separator, quoting, no_header, json_field } = self;
@@ -54,5 +82,33 @@ fn separator(text: &str) -> Result<u8, String> {
             [byte @ (b'\t' | b' '..=b'~')] if !byte.is_ascii_alphanumeric() && *byte != b'"' => Ok(*byte),
             _ => Err("expected one character such as ; or |, or the word tab".into()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_can_be_set_by_its_name_and_no_other() {
+        let mut options = ReadOptions::default();
+        let values = ["csv", "windows-1252", ";", "none", "", "rows"];
+        for (flag, value) in READ_FLAGS.iter().zip(values) {
+            assert_eq!(options.set(flag, value), Ok(true), "{flag}");
+        }
+        assert_eq!(options.given_flags().collect::<Vec<_>>(), READ_FLAGS);
+        assert_eq!((options.separator, options.quoting, options.no_header), (Some(b';'), Some(Quoting::None), true));
+        assert_eq!(options.set("--text-column", "a"), Ok(false));
+    }
+
+    #[test]
+    fn a_value_that_a_flag_does_not_take_is_refused() {
+        let mut options = ReadOptions::default();
+        for (flag, value) in
+            [("--encoding", "utf-9"), ("--separator", "ab"), ("--quoting", "some"), ("--no-header", "no")]
+        {
+            assert!(options.set(flag, value).is_err(), "{flag} {value}");
+        }
+        assert_eq!(options, ReadOptions::default());
     }
 }

@@ -1,4 +1,4 @@
-//! Tests with several processes: starts this test binary again to run one ignored test as a child process.
+//! Tests with several processes: the same test once more, as a child process that takes the other part.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -6,17 +6,40 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 const READY: &str = "the other process is ready";
 
+/// In a child process: the test whose other part it takes.
+const PART_OF: &str = "VERDICT_TEST_PROCESS";
+
+/// The full name of the test that calls this, which the harness gives to the test's thread.
+pub(crate) fn this_test() -> String {
+    std::thread::current().name().unwrap_or("a thread without a name").to_owned()
+}
+
 /// Another process, killed at the latest when this is dropped.
+///
+/// It runs the test that starts it. Such a test begins with
+/// `if TestProcess::is_this() { return other_part(); }`.
 pub struct TestProcess {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
 impl TestProcess {
-    /// Starts the ignored test of that full name and waits until it says that it is ready.
-    pub fn start(test: &str, environment: &[(&str, &OsStr)]) -> Self {
+    /// Whether this process was started by [`start`](Self::start) or [`command`](Self::command) in the test that calls this.
+    pub fn is_this() -> bool {
+        std::env::var(PART_OF).is_ok_and(|test| test == this_test())
+    }
+
+    /// The command that runs the calling test's other part; what it prints is not captured.
+    pub fn command() -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--ignored", "--exact", "--nocapture", test]).envs(environment.iter().copied());
+        command.args(["--exact", "--nocapture", &this_test()]).env(PART_OF, this_test());
+        command
+    }
+
+    /// Starts the calling test's other part and waits until it says that it is ready.
+    pub fn start(environment: &[(&str, &OsStr)]) -> Self {
+        let mut command = Self::command();
+        command.envs(environment.iter().copied());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let mut process = Self { child, output };

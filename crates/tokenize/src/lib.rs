@@ -28,4 +28,4 @@ pub use batch::{Batch, sequential_batches};
 pub use casing::Casing;
 pub use error::TokenizeError;
 pub use publish::published_files;
-pub use tokenizer::{Encoded, IdsHash, Inspection, Tokenizer, sha256};
+pub use tokenizer::{Encoded, IdsHash, Inspection, TokenPiece, Tokenizer, TruncationSide, sha256};

@@ -6,6 +6,8 @@
 //! are added here, and nothing is padded: what a `tokenizer.json` says about the latter two is left out. (The packaged MiniLM cuts
 //! at 128 tokens and pads to 128; none of that may reach the data.)
 
+mod pieces;
+
 use std::path::{Path, PathBuf};
 
 use disk::sha256_bytes;
@@ -18,6 +20,7 @@ use crate::casing::Casing;
 use crate::description::Description;
 use crate::error::TokenizeError;
 use crate::words::{WordCache, WordCachePool, may_hold_longer};
+pub use pieces::TokenPiece;
 
 /// A WordPiece tokenizer with its special tokens and a maximum length.
 pub struct Tokenizer {
@@ -36,6 +39,16 @@ pub struct Tokenizer {
     max_length: usize,
     /// Ids of known words, if a text's ids are those of its words.
     words: Option<WordCachePool>,
+}
+
+/// Which end of a text is cut off where it is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TruncationSide {
+    /// Its beginning.
+    Left,
+    /// Its end, as in training.
+    #[default]
+    Right,
 }
 
 /// Texts that a thread tokenizes at a time.
@@ -122,8 +135,16 @@ impl Tokenizer {
     }
 
     pub fn encode(&self, text: &str) -> Result<Encoded, TokenizeError> {
+        self.encode_truncated(text, TruncationSide::Right)
+    }
+
+    /// [`encode`](Self::encode), with the side on which a long text is cut.
+    ///
+    /// # Errors
+    /// A text that the tokenizer rejects.
+    pub fn encode_truncated(&self, text: &str, side: TruncationSide) -> Result<Encoded, TokenizeError> {
         let mut known = self.words.as_ref().map(WordCachePool::take);
-        let encoded = self.encode_with(text, known.as_mut(), &mut Vec::new());
+        let encoded = self.encode_with(text, side, known.as_mut(), &mut Vec::new());
         if let (Some(pool), Some(known)) = (&self.words, known) {
             pool.put_back(known);
         }
@@ -152,7 +173,7 @@ impl Tokenizer {
             let mut known = self.words.as_ref().map(WordCachePool::take);
             let mut own = Vec::new();
             let encode = |text: &&str| {
-                let encoded = self.encode_with(text, known.as_mut(), &mut own)?;
+                let encoded = self.encode_with(text, TruncationSide::Right, known.as_mut(), &mut own)?;
                 finish(text, encoded, &own)
             };
             let done = texts.iter().map(encode).collect();
@@ -173,6 +194,7 @@ impl Tokenizer {
     fn encode_with(
         &self,
         text: &str,
+        side: TruncationSide,
         known: Option<&mut WordCache>,
         own: &mut Vec<u32>,
     ) -> Result<Encoded, TokenizeError> {
@@ -185,7 +207,10 @@ impl Tokenizer {
         let kept = own.len().min(self.max_length - special_tokens);
         let mut ids = Vec::with_capacity(kept + special_tokens);
         ids.extend_from_slice(&self.before);
-        ids.extend_from_slice(&own[..kept]);
+        ids.extend_from_slice(match side {
+            TruncationSide::Left => &own[own.len() - kept..],
+            TruncationSide::Right => &own[..kept],
+        });
         ids.extend_from_slice(&self.after);
         Ok(Encoded {
             ids,

@@ -1,14 +1,17 @@
-//! The command line of this process.
+//! The command line of this process, and what its environment must not contain.
 
 use std::ffi::OsString;
+
+use kernels::isa::Isa;
 
 use crate::error::{Result, TrainError};
 
 /// The arguments as UTF-8 text, because paths are written into JSON and TOML files.
 ///
 /// # Errors
-/// Names an argument that isn't UTF-8.
+/// Names an argument that isn't UTF-8, or an instruction set of the environment that the kernels can't use.
 pub fn arguments() -> Result<Vec<String>> {
+    Isa::requested().map_err(|error| TrainError::Refused(error.to_string()))?;
     read(std::env::args_os())
 }
 

@@ -20,7 +20,7 @@ mod state;
 
 use std::path::Path;
 
-use disk::{DiskError, UNFINISHED};
+use disk::{DiskError, UNFINISHED, folder_of};
 pub(crate) use load::LoadedCheckpoint;
 pub(crate) use retention::Retention;
 use run::checkpoints::SUMS;
@@ -59,6 +59,8 @@ fn discard(checkpoint: &Path) -> Result<()> {
             disk::remove_folder(&hidden)?;
         }
         disk::rename(checkpoint, &hidden)?;
+        // Else a power cut could give the name back to a folder without its files.
+        disk::sync_folder(folder_of(checkpoint))?;
         disk::remove_folder(&hidden)
     };
     Ok(discard().map_err(DiskError::at("remove", checkpoint))?)

@@ -1,9 +1,11 @@
 //! What can go wrong in training, and what to do about it.
 
+mod memory;
 mod options;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+pub use memory::MemoryShortage;
 pub use options::{GivenOption, OptionsError, ValueSource};
 
 use crate::signals::Signal;
@@ -18,11 +20,7 @@ pub enum TrainError {
     Options(#[from] OptionsError),
 
     /// A checkpoint that couldn't be written. The run stops, because continuing would risk losing more work.
-    #[error("step {step} is not saved: {source}. Training has stopped; {}", match safe {
-        Some(safe) => format!("step {safe} is saved, and cargo run -p train -- --resume {} continues from there",
-            run.display()),
-        None => "no step was saved before".to_owned(),
-    })]
+    #[error("step {step} is not saved: {source}. Training has stopped; {}", what_is_safe(*safe, run))]
     NotSaved {
         step: u64,
         /// The newest step that is saved.
@@ -57,6 +55,21 @@ pub enum TrainError {
         saved: PathBuf,
     },
 
+    /// Memory that is too small for a part of training even in its smallest pieces.
+    #[error("{0} (hint: {hint})", hint = .0.hint())]
+    OutOfMemory(MemoryShortage),
+
+    /// The same in a run, which has stopped.
+    #[error("{at}: {shortage}. Training has stopped; {} (hint: {})", what_is_safe(*safe, run), shortage.hint())]
+    StoppedOutOfMemory {
+        /// The step or evaluation, such as `step 7`.
+        at: String,
+        shortage: MemoryShortage,
+        /// The newest step that is saved.
+        safe: Option<u64>,
+        run: PathBuf,
+    },
+
     /// A run that can't start or continue with the given options; the message contains the reason and a hint.
     #[error("{0}")]
     Refused(String),
@@ -85,6 +98,16 @@ pub enum TrainError {
 
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+}
+
+/// Where a run that has stopped can continue.
+fn what_is_safe(safe: Option<u64>, run: &Path) -> String {
+    match safe {
+        Some(safe) => {
+            format!("step {safe} is saved, and cargo run -p train -- --resume {} continues from there", run.display())
+        }
+        None => "no step was saved before".to_owned(),
+    }
 }
 
 impl TrainError {

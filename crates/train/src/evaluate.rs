@@ -4,11 +4,13 @@ use std::time::Instant;
 
 use data::store::Examples;
 use metrics::{ClassificationReport, ConfusionMatrix, Metric, ReportOptions};
-use model::{Inputs, SequenceClassifier};
+use model::{Inputs, SequenceClassifier, catch_out_of_memory};
 use tch::Kind;
 use tokenize::{Batch, sequential_batches};
 
-use crate::error::{Result, TrainError};
+use crate::error::{MemoryShortage, Result, TrainError};
+#[cfg(test)]
+use crate::memory_faults::{self, Place};
 use crate::setup;
 use crate::signals;
 
@@ -28,6 +30,8 @@ pub struct Evaluation {
     pub seconds: f64,
     /// Seconds taken by the first batch, which includes one-time startup costs.
     pub first_batch_seconds: f64,
+    /// The batch size, or the number of examples that memory was large enough for.
+    pub batch_size: usize,
 }
 
 impl Evaluation {
@@ -51,11 +55,12 @@ impl Evaluation {
     }
 }
 
-/// Predicts every row of a split, batching sentences of similar length, and scores the predictions.
+/// Predicts every row of a split, batching sentences of similar length, and scores the predictions. Where memory is too
+/// small for a batch, it is halved until it fits, and later ones are not larger.
 ///
 /// # Errors
-/// Rows without a label, which can't be scored; [`TrainError::Stopped`] if a signal recorded by [`signals`] arrived
-/// before the end.
+/// Rows without a label, which can't be scored; too little memory for one example; [`TrainError::Stopped`] if a signal
+/// recorded by [`signals`] arrived before the end.
 pub fn evaluate(
     model: &SequenceClassifier,
     examples: &Examples,
@@ -66,12 +71,12 @@ pub fn evaluate(
     let truth = labels(examples, split)?;
     let start = Instant::now();
     let (mut probabilities, mut loss, mut first_batch) = (vec![Vec::new(); examples.len()], 0f64, None);
+    let mut at_once = batch_size;
     for rows in sequential_batches(&examples.token_counts(), batch_size) {
         if signals::requested().is_some() {
             return Err(TrainError::Stopped);
         }
-        let batch = examples.batch(&rows)?;
-        let log_p = log_probabilities(model, &batch)?;
+        let log_p = in_parts(&rows, &mut at_once, model, examples)?;
         for (row, log_p) in rows.into_iter().zip(log_p) {
             loss -= f64::from(log_p[truth[row] as usize]);
             probabilities[row] = log_p.into_iter().map(f32::exp).collect();
@@ -84,11 +89,49 @@ pub fn evaluate(
     let report = ClassificationReport::new(&confusion, label_names, ReportOptions::default())?;
     let loss = loss / truth.len() as f64;
     let first_batch_seconds = first_batch.unwrap_or(seconds);
-    Ok(Evaluation { probabilities, predictions, confusion, report, loss, seconds, first_batch_seconds })
+    Ok(Evaluation {
+        probabilities,
+        predictions,
+        confusion,
+        report,
+        loss,
+        seconds,
+        first_batch_seconds,
+        batch_size: at_once,
+    })
+}
+
+/// [`log_probabilities`] of each row of a batch, of at most `at_once` examples at a time, which is halved if memory is
+/// too small.
+fn in_parts(
+    rows: &[usize],
+    at_once: &mut usize,
+    model: &SequenceClassifier,
+    examples: &Examples,
+) -> Result<Vec<Vec<f32>>> {
+    let mut done = Vec::with_capacity(rows.len());
+    while done.len() < rows.len() {
+        let part = &rows[done.len()..rows.len().min(done.len() + *at_once)];
+        let batch = examples.batch(part)?;
+        match catch_out_of_memory(|| log_probabilities(model, &batch))? {
+            Some(log_p) => done.extend(log_p),
+            None if part.len() == 1 => {
+                let (task, device) = ("the evaluation of one example at a time", model.parameters().device());
+                return Err(TrainError::OutOfMemory(MemoryShortage::before_changes(task, device)));
+            }
+            None => {
+                *at_once = part.len() / 2;
+                tracing::warn!("evaluation: out of memory; from here on {at_once} examples at a time");
+            }
+        }
+    }
+    Ok(done)
 }
 
 /// `log softmax` of the logits of each sentence of a batch.
 fn log_probabilities(model: &SequenceClassifier, batch: &Batch) -> Result<Vec<Vec<f32>>> {
+    #[cfg(test)]
+    memory_faults::allocate(Place::Evaluation, batch.len())?;
     let inputs = Inputs::new(&batch.input_ids, &batch.cu_seqlens, model.parameters().device());
     let log_p = model.forward(&inputs).log_softmax(-1, Kind::Float);
     Ok(Vec::<Vec<f32>>::try_from(&log_p.to_device(tch::Device::Cpu))?)

@@ -12,9 +12,12 @@ pub mod checkpoint;
 pub mod error;
 pub mod evaluate;
 mod free_space;
+mod freed_memory;
 pub mod logging;
 pub mod loss;
 mod memory_estimate;
+#[cfg(test)]
+mod memory_faults;
 mod micro_batches;
 mod observe;
 pub mod optim;
@@ -30,5 +33,6 @@ mod trainer;
 
 pub use arguments::arguments;
 pub use error::{Result, TrainError};
+pub use freed_memory::return_freed_memory_by;
 pub use options::{TrainArgs, TrainConfig};
 pub use start::train;

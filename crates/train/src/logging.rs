@@ -4,11 +4,13 @@ use std::error::Error;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use kernels::isa::Isa;
 use tracing_subscriber::EnvFilter;
 
 use crate::error::TrainError;
 
-/// Starts logging for a binary. Without `RUST_LOG`, it shows info from this project and warnings from all crates.
+/// Starts logging for a binary. Without `RUST_LOG`, it shows info from this project and warnings from all crates. Says
+/// which instruction set the kernels use if the environment chose it.
 pub fn init() {
     // usvg warns about lines that are deliberately outside the visible area.
     let default_filter = "warn,train=info,fetch=info,usvg=error";
@@ -21,6 +23,9 @@ pub fn init() {
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .init();
+    if matches!(Isa::requested(), Ok(Some(_))) {
+        disk::print_message(format!("note: the CPU's kernels use {}", Isa::description()));
+    }
 }
 
 /// Prints the error that ended a command and returns the exit code: 1, or the code of the signal that stopped a run.

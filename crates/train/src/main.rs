@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use train::TrainArgs;
 
+/// libtorch's memory is this allocator's too.
+#[global_allocator]
+static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
+
 /// Fine-tune a BERT on prepared data.
 #[derive(Parser)]
 #[command(name = "train", version)]
@@ -14,11 +18,15 @@ struct TrainCli {
 }
 
 fn main() -> ExitCode {
+    // SAFETY: this is the first thing that the process does, so it has no other thread.
+    unsafe { model::limit_kernel_caches() };
     let cli = match train::arguments() {
         Ok(arguments) => TrainCli::parse_from(arguments),
         Err(error) => return train::logging::report(&error),
     };
     train::logging::init();
+    allocator::prepare();
+    train::return_freed_memory_by(allocator::return_free_memory);
     let result = train::train(&cli.train).and_then(|run| Ok(disk::print(format!("{}\n", run.path().display()))?));
     match result {
         Ok(()) => ExitCode::SUCCESS,

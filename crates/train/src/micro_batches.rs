@@ -1,4 +1,4 @@
-//! Splits micro-batches for a GPU that has too little memory.
+//! Splits micro-batches where memory is too small for them.
 
 /// Splits each micro-batch into `parts` consecutive parts of about equal size, so that the rows of a step and their
 /// order are unchanged. A micro-batch with fewer rows is split into single rows.

@@ -9,8 +9,12 @@
 //! Each optimizer is one file, which defines an `OptimizerSpec` (`spec.rs`) with its help text, its options and their
 //! defaults, its state and its step, and contains its tests. It is registered by a line in `OPTIMIZERS` below.
 //!
-//! On a CPU, Adam and AdamW update the weights in one fused pass over memory (`adam.rs`). Everything else uses libtorch
-//! operations.
+//! With the CPU kernels, Adam and AdamW update the weights in one fused pass over memory (`adam.rs`). Everything else uses
+//! libtorch operations.
+//!
+//! An update with libtorch's operations allocates everything that it needs before it changes anything. So one that runs
+//! out of memory has changed nothing and can be tried again. The largest parameter is the first: if memory is too small
+//! for any update it is for this one, and then the whole state is still that of the step before.
 //!
 //! Invariant: the complete state of an optimizer is its step count and the tensors of [`Optimizer::state`]. A run that
 //! restores both continues with identical results.
@@ -27,13 +31,17 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use model::{Gradient, Gradients, ModelError, Parameter, Parameters, Role};
+use std::cmp::Reverse;
+
+use model::{Backend, Gradient, Gradients, ModelError, Parameter, Parameters, Role, catch_out_of_memory};
 use tch::Tensor;
 
 use spec::OptimizerSpec;
 pub use spec::{OptimizerKind, OptimizerSettings};
 
-use crate::error::Result;
+use crate::error::{MemoryShortage, Result, TrainError};
+#[cfg(test)]
+use crate::memory_faults::{self, Place};
 
 /// All optimizers, the default first, in the order in which help and errors list them.
 const OPTIMIZERS: &[OptimizerKind] = &[
@@ -83,22 +91,26 @@ struct Update<'a> {
     learning_rate: f64,
     /// The factor to apply to the gradient.
     gradient_scale: f64,
+    backend: Backend,
 }
 
 impl Update<'_> {
     /// The scaled gradient as a new dense fp32 tensor.
     fn dense_gradient(&self) -> Result<Tensor> {
+        #[cfg(test)]
+        memory_faults::allocate(Place::Update, 0)?;
         let gradient = self.gradient.to_dense(&self.weight.master.size());
         Ok(gradient.f_mul_scalar(self.gradient_scale)?)
     }
 
-    /// Applies decoupled weight decay, subtracts `learning_rate * direction` and writes the compute weight.
-    fn apply(&self, direction: &Tensor, decoupled_decay: f64) -> Result<()> {
+    /// Applies decoupled weight decay, subtracts `learning_rate * direction` and writes the compute weight. Allocates
+    /// nothing: the direction is overwritten.
+    fn apply(&self, mut direction: Tensor, decoupled_decay: f64) -> Result<()> {
         let mut master = self.weight.master.shallow_clone();
         if decoupled_decay != 0.0 {
             let _ = master.f_mul_scalar_(1.0 - self.learning_rate * decoupled_decay)?;
         }
-        let _ = master.f_sub_(&direction.f_mul_scalar(self.learning_rate)?)?;
+        let _ = master.f_sub_(&direction.f_mul_scalar_(self.learning_rate)?)?;
         self.write_compute()
     }
 
@@ -128,6 +140,7 @@ struct ParameterState {
 #[derive(Debug)]
 pub struct Optimizer {
     settings: OptimizerSettings,
+    backend: Backend,
     steps: u64,
     states: Vec<ParameterState>,
 }
@@ -136,10 +149,10 @@ impl Optimizer {
     /// An optimizer at step 0, with zero state for every trainable parameter.
     pub fn new(parameters: &Parameters, settings: &OptimizerSettings) -> Result<Self> {
         let weights: Vec<_> = parameters.iter().map(|parameter| (parameter.into(), parameter.trainable())).collect();
-        Self::with_weights(&weights, settings)
+        Self::with_weights(&weights, settings, parameters.backend())
     }
 
-    fn with_weights(weights: &[(Weight, bool)], settings: &OptimizerSettings) -> Result<Self> {
+    fn with_weights(weights: &[(Weight, bool)], settings: &OptimizerSettings, backend: Backend) -> Result<Self> {
         let roles: Vec<Role> = weights.iter().map(|(weight, _)| weight.role).collect();
         let multipliers = layer_decay::lr_multipliers(&roles, settings.layer_decay);
         let mut states = Vec::with_capacity(weights.len());
@@ -157,7 +170,7 @@ impl Optimizer {
                 seen_rows: adam::SeenRows::new(&shape),
             });
         }
-        Ok(Self { settings: *settings, steps: 0, states })
+        Ok(Self { settings: *settings, backend, steps: 0, states })
     }
 
     /// Updates every parameter that has a gradient. The gradients must be finite (see [`clip::global_norm`]).
@@ -175,20 +188,24 @@ impl Optimizer {
         Ok(())
     }
 
-    /// One update for each parameter that has a gradient.
+    /// One update for each parameter that has a gradient, the largest first.
     fn updates<'a>(
         &'a mut self,
         weights: &[Weight<'a>],
         gradients: &'a [Option<Gradient>],
         scale: &StepScale,
     ) -> Vec<Update<'a>> {
+        let backend = self.backend;
         let parameters = self.states.iter_mut().zip(weights).zip(gradients);
         let updates = parameters.filter_map(|((state, weight), gradient)| {
             let learning_rate = scale.learning_rate * state.lr_multiplier;
             let gradient = gradient.as_ref()?;
-            Some(Update { weight: *weight, gradient, state, learning_rate, gradient_scale: scale.gradient_scale })
+            let gradient_scale = scale.gradient_scale;
+            Some(Update { weight: *weight, gradient, state, learning_rate, gradient_scale, backend })
         });
-        updates.collect()
+        let mut updates: Vec<Update> = updates.collect();
+        updates.sort_by_key(|update| Reverse(update.weight.master.numel()));
+        updates
     }
 
     /// Checks that every gradient has a weight of the same shape and optimizer state, before anything is changed.
@@ -226,6 +243,35 @@ impl Optimizer {
             }
         }
         Ok(())
+    }
+}
+
+/// Updates one parameter after another, see [`update_with_tensor_ops`].
+fn update_each(updates: &mut [Update], step: impl Fn(&mut Update) -> Result<()>) -> Result<()> {
+    let mut updates = updates.iter_mut().enumerate();
+    updates.try_for_each(|(index, update)| update_with_tensor_ops(update, index > 0, &step))
+}
+
+/// Updates a parameter by a `step` that changes nothing if it fails. It is tried twice.
+///
+/// # Errors
+/// Too little memory; `others_updated` says whether parameters before this one have been updated.
+fn update_with_tensor_ops(
+    update: &mut Update,
+    others_updated: bool,
+    step: impl Fn(&mut Update) -> Result<()>,
+) -> Result<()> {
+    let shortage = MemoryShortage::before_changes("an update of the weights", update.weight.master.device());
+    let updated = twice_if_out_of_memory(|| step(update))?;
+    updated.ok_or(TrainError::OutOfMemory(MemoryShortage { partly_updated: others_updated, ..shortage }))
+}
+
+/// The result of an operation that can be tried again if memory is too small; `None` if it is too small twice. Between
+/// the two, another program may have freed memory.
+pub(crate) fn twice_if_out_of_memory<T>(mut operation: impl FnMut() -> Result<T>) -> Result<Option<T>> {
+    match catch_out_of_memory(&mut operation)? {
+        Some(value) => Ok(Some(value)),
+        None => catch_out_of_memory(operation),
     }
 }
 

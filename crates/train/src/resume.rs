@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use data::manifest::{MANIFEST, Manifest, locate};
+use disk::REPLACED;
 use run::checkpoints::CHECKPOINTS;
 use run::{DATA, METRICS, RUN_TOML, RUNS, RunFolder};
 
@@ -66,7 +67,7 @@ impl TrainRequest {
         };
         let folder = RunFolder::open_to_resume(&target.run)?;
         let found = match &target.checkpoint {
-            Some(path) => Some(LoadedCheckpoint::open(path)?),
+            Some(path) => Some(LoadedCheckpoint::named(path)?),
             None => LoadedCheckpoint::newest(&target.run)?,
         };
         let Some(found) = found else {
@@ -147,7 +148,7 @@ impl ResumeFrom {
             return Ok(newest_checkpoint_of(requested.to_owned()));
         }
         let folder = requested.parent().filter(|folder| folder.ends_with(CHECKPOINTS));
-        if let Some(run) = folder.and_then(Path::parent).filter(|run| requested.is_dir() && is_run(run)) {
+        if let Some(run) = folder.and_then(Path::parent).filter(|run| is_checkpoint(requested) && is_run(run)) {
             return Ok(Some(Self { run: run.to_owned(), checkpoint: Some(requested.to_owned()) }));
         }
         let path = requested.display();
@@ -163,6 +164,12 @@ impl ResumeFrom {
             )
         }))
     }
+}
+
+/// Whether a checkpoint of this name is there, or was being replaced when its process was killed.
+fn is_checkpoint(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.is_dir() || path.with_file_name(format!("{REPLACED}{name}")).is_dir()
 }
 
 /// The most recently started run under `root` without final metrics.

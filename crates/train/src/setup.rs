@@ -7,7 +7,8 @@ use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
 use data::store::Examples;
 use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
-use model::{Config, LoadOptions, LoadReport, SequenceClassifier, device_name};
+use kernels::isa::Isa;
+use model::{Backend, Config, GpuModel, LoadOptions, LoadReport, SequenceClassifier, check_dropout, device_name};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 use tokenize::Casing;
@@ -28,6 +29,11 @@ pub(crate) struct Setup {
     pub(crate) model_config: Config,
     pub(crate) precision: model::Precision,
     pub(crate) device: Device,
+    pub(crate) backend: Backend,
+    /// The most memory in bytes that the run is expected to need.
+    pub(crate) memory: u64,
+    /// Notes about device and precision that were chosen for a reason that is not the user's.
+    pub(crate) choice_notes: Vec<String>,
 }
 
 impl Setup {
@@ -67,10 +73,24 @@ impl Setup {
         model_config.set_labels(&manifest.label_names);
         override_dropout(&mut model_config, &config.regularization);
         let precision = config.precision.on(device);
-        if device == Device::Cpu {
-            check_memory(config, &model_config, precision, (&train, validation.as_ref()))?;
+        let memory = check_memory(config, &model_config, (device, precision), (&train, validation.as_ref()))?;
+        let backend = Backend::on(device)?;
+        if backend == Backend::Libtorch && has_dropout(&model_config) {
+            check_dropout(device)?;
         }
-        Ok(Self { prepared, train, validation, pretrained, model_config, device, precision })
+        let choice_notes = config.device.note(device).into_iter().chain(config.precision.note(device)).collect();
+        Ok(Self {
+            prepared,
+            train,
+            validation,
+            pretrained,
+            model_config,
+            device,
+            backend,
+            precision,
+            memory,
+            choice_notes,
+        })
     }
 
     /// The pretrained model with the run's labels, dropout and frozen parts, and a report of what was loaded from its
@@ -87,6 +107,12 @@ impl Setup {
         let (mut model, report) = SequenceClassifier::load(&self.pretrained.folder, model_config, &options)?;
         model.parameters_mut().freeze(|role| config.regularization.freezes(role));
         Ok((model, report))
+    }
+
+    /// What the run's metrics record about its inputs and how it is computed, besides the notes of the data.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        let of_inputs = self.pretrained.note.clone().into_iter();
+        of_inputs.chain(self.backend.note(self.device)).chain(self.choice_notes.iter().cloned())
     }
 
     /// The files that make the run's folder a Hugging Face model folder, besides the weights.
@@ -117,8 +143,11 @@ impl Setup {
             base_config_sha256: sha256_file(&base_config)?,
             base_weights_sha256: String::new(),
             device: device_name(self.device),
+            gpu: GpuModel::of(self.device).map(|gpu| gpu.to_string()),
             precision: self.precision.to_string(),
             threads: tch::get_num_threads(),
+            backend: Some(self.backend.name().to_owned()),
+            instruction_set: instruction_set(self.backend),
         })
     }
 
@@ -135,6 +164,11 @@ impl Setup {
             ClassWeights::Values(values) => Some(values.clone()),
         }
     }
+}
+
+/// The instruction set of the kernels; `None` for a run that doesn't use them.
+pub(crate) fn instruction_set(backend: Backend) -> Option<String> {
+    (backend == Backend::Kernels).then(|| Isa::selected().name().to_owned())
 }
 
 /// The optimizer steps of an epoch over that many rows.
@@ -230,18 +264,27 @@ fn override_dropout(model: &mut Config, requested: &RegularizationOptions) {
     model.classifier_dropout = requested.classifier_dropout.or(model.classifier_dropout);
 }
 
-/// Refuses a run that needs more memory than this machine has, before any weights are loaded.
+fn has_dropout(model: &Config) -> bool {
+    [model.hidden_dropout_prob, model.attention_probs_dropout_prob, model.classifier_dropout_prob()] != [0.0; 3]
+}
+
+/// Estimates the memory of a run in bytes before any weights are loaded, and refuses one on the CPU that needs more than
+/// this machine has. On other devices a batch that does not fit is halved in training.
 fn check_memory(
     config: &TrainConfig,
     model: &Config,
-    precision: model::Precision,
+    (device, precision): (Device, model::Precision),
     (train, validation): (&Examples, Option<&Examples>),
-) -> Result<()> {
+) -> Result<u64> {
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
     let plan = memory_estimate::MemoryPlan { config, model, precision, train: &train, validation: &validation };
-    let estimate = memory_estimate::check(&plan)?;
-    tracing::debug!("memory at most: {}", human_bytes(estimate.total()));
-    Ok(())
+    let estimate = match device {
+        Device::Cpu => memory_estimate::check(&plan)?,
+        _ => memory_estimate::MemoryEstimate::of(&plan, 0),
+    };
+    let bytes = estimate.total();
+    tracing::debug!("memory at most: {} ({bytes} bytes)", human_bytes(bytes));
+    Ok(bytes)
 }
 
 #[cfg(test)]

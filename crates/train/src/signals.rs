@@ -123,8 +123,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    #[ignore = "another process: started by the tests below, so `cargo test -p train --lib signals` runs it"]
+    /// The part of the process that gets the signals.
     fn another_process() {
         install().unwrap();
         install().expect("a second call has no effect");
@@ -142,10 +141,6 @@ mod tests {
         TestProcess::live_until_killed();
     }
 
-    fn start() -> TestProcess {
-        TestProcess::start("signals::tests::another_process", &[])
-    }
-
     fn send(process: &TestProcess, signal: Signal) {
         let name = signal.name().trim_start_matches("SIG");
         let status = Command::new("sh").args(["-c", &format!("kill -s {name} {}", process.id())]).status().unwrap();
@@ -154,12 +149,15 @@ mod tests {
 
     #[test]
     fn the_first_signal_is_recorded_and_the_second_ends_the_process() {
+        if TestProcess::is_this() {
+            return another_process();
+        }
         // Tests that nohup started hand their ignored SIGHUP on; tests/nothing_finished_is_lost.rs restores it.
         let ignored = is_ignored(SIGHUP).unwrap();
         let sent: Vec<Signal> =
             Signal::ALL.into_iter().filter(|signal| !(ignored && *signal == Signal::Hangup)).collect();
         for (first, second) in sent.iter().flat_map(|first| sent.iter().map(move |second| (*first, *second))) {
-            let mut process = start();
+            let mut process = TestProcess::start(&[]);
             send(&process, first);
             process.wait_for(first.name());
             send(&process, second);

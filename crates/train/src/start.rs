@@ -80,7 +80,7 @@ fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder) {
     let manifest = &setup.prepared.manifest;
     tracing::info!("data: {} ({}), {}", setup.prepared.dir.display(), manifest.variant, manifest.source);
     tracing::info!("model: {} in {}", setup.pretrained.name, setup.precision);
-    for note in manifest.notes.iter().chain(&setup.pretrained.note) {
+    for note in manifest.notes.iter().cloned().chain(setup.notes()) {
         disk::print_message(format!("note: {note}"));
     }
     if let Some(line) = head_line(report) {

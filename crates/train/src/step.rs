@@ -7,10 +7,12 @@ use model::{DropoutStream, Gradients, Inputs, ModelError, Parameters, SequenceCl
 use tch::Tensor;
 use tokenize::Batch;
 
-use crate::error::{Result, TrainError};
+use crate::error::{MemoryShortage, Result, TrainError};
 use crate::loss::Loss;
+#[cfg(test)]
+use crate::memory_faults::{self, Place};
 use crate::micro_batches;
-use crate::optim::{Optimizer, StepScale, clip};
+use crate::optim::{Optimizer, StepScale, clip, twice_if_out_of_memory};
 use crate::options::TrainConfig;
 
 /// Everything that a step reads and changes.
@@ -22,7 +24,7 @@ pub(crate) struct TrainStep {
     batch_size: usize,
     gradient_accumulation_steps: usize,
     max_grad_norm: f64,
-    /// Into how many parts each micro-batch is split because of limited GPU memory.
+    /// Into how many parts each micro-batch is split because of limited memory.
     pub(crate) micro_batch_parts: usize,
 }
 
@@ -62,7 +64,13 @@ impl TrainStep {
     }
 
     /// Takes the step after `done` earlier ones over the rows of these batches: gradients, norm, clipping, update. If
-    /// GPU memory is too small, the batches are halved until they fit; the gradients remain the same sum.
+    /// memory is too small for the gradients' pass, the batches are halved until they fit; the gradients remain the same
+    /// sum. Smaller batches don't help the norm and the update, which need memory only when the pass has freed its own:
+    /// each is tried twice.
+    ///
+    /// # Errors
+    /// Too little memory for one example, for the norm or for the update; nothing has changed then, unless the
+    /// [shortage](MemoryShortage) says so.
     pub(crate) fn take(
         &mut self,
         examples: &Examples,
@@ -70,14 +78,19 @@ impl TrainStep {
         done: u64,
         learning_rate: f64,
     ) -> Result<StepOutcome> {
+        let parts = self.micro_batch_parts;
         let (micro_batches, (loss, gradients)) = loop {
             let micro_batches = gather(examples, &micro_batches::split(batches, self.micro_batch_parts))?;
             if let Some(sums) = catch_out_of_memory(|| self.gradients(&micro_batches, done))? {
                 break (micro_batches, sums);
             }
-            self.halve_micro_batches(done + 1)?;
+            if !self.halve_micro_batches(done + 1) {
+                // A resumed run begins where this step did, and may have more memory.
+                self.micro_batch_parts = parts;
+                return Err(self.shortage("one example at a time"));
+            }
         };
-        let gradient_norm = timed(Phase::Optimizer, || clip::global_norm(&gradients))?;
+        let gradient_norm = self.norm(&gradients)?;
         if !(loss.is_finite() && gradient_norm.is_finite()) {
             return Ok(StepOutcome::NotFinite { loss, gradient_norm });
         }
@@ -101,22 +114,35 @@ impl TrainStep {
         self.batch_size.div_ceil(self.micro_batch_parts)
     }
 
-    fn halve_micro_batches(&mut self, step: u64) -> Result<()> {
+    /// Halves the micro-batches; false if they are single examples.
+    fn halve_micro_batches(&mut self, step: u64) -> bool {
         if self.micro_batch_parts >= self.batch_size {
-            return Err(TrainError::Refused(format!(
-                "step {step}: the GPU's memory is too small for one example at a time (hint: a smaller model, a shorter \
-                 --max-length when preparing, or --device cpu)"
-            )));
+            return false;
         }
         self.micro_batch_parts *= 2;
         tracing::warn!("step {step}: out of memory; from here on {} examples at a time", self.micro_batch_size());
-        Ok(())
+        true
+    }
+
+    /// The global norm of the gradients.
+    fn norm(&self, gradients: &Gradients) -> Result<f64> {
+        let norm = || {
+            #[cfg(test)]
+            memory_faults::allocate(Place::Norm, 0)?;
+            clip::global_norm(gradients, self.parameters().backend())
+        };
+        let found = timed(Phase::Optimizer, || twice_if_out_of_memory(norm))?;
+        found.ok_or_else(|| self.shortage("the norm of the gradients"))
+    }
+
+    fn shortage(&self, task: &'static str) -> TrainError {
+        TrainError::OutOfMemory(MemoryShortage::before_changes(task, self.parameters().device()))
     }
 
     /// Loss and gradients of a step, summed over its micro-batches.
     fn gradients(&self, micro_batches: &[Batch], done: u64) -> Result<(f64, Gradients), ModelError> {
         #[cfg(test)]
-        tests::simulate_out_of_memory(micro_batches)?;
+        memory_faults::allocate(Place::Gradients, micro_batches.iter().map(Batch::len).max().unwrap_or(0))?;
         let total_weight = micro_batches.iter().map(|batch| self.loss.total_weight(&batch.labels)).sum();
         let (mut loss, mut gradients) = (0f64, None);
         for (number, batch) in micro_batches.iter().enumerate() {
@@ -153,34 +179,4 @@ impl TrainStep {
 fn gather(examples: &Examples, micro_batches: &[Vec<usize>]) -> Result<Vec<Batch>> {
     let gather_all = || micro_batches.iter().map(|rows| examples.batch(rows)).collect::<Result<_, _>>();
     Ok(timed(Phase::Data, gather_all)?)
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use std::cell::Cell;
-
-    use tch::TchError;
-
-    use super::*;
-
-    thread_local! {
-        /// How many examples fit into the simulated GPU of a test.
-        static MAX_EXAMPLES: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-
-    /// Runs `test` on a simulated GPU with memory for that many examples.
-    pub(crate) fn with_memory_for<T>(examples: usize, test: impl FnOnce() -> T) -> T {
-        MAX_EXAMPLES.set(examples);
-        let result = test();
-        MAX_EXAMPLES.set(usize::MAX);
-        result
-    }
-
-    /// Fails like libtorch if a micro-batch doesn't fit.
-    pub(super) fn simulate_out_of_memory(micro_batches: &[Batch]) -> Result<(), ModelError> {
-        if micro_batches.iter().any(|batch| batch.len() > MAX_EXAMPLES.get()) {
-            return Err(TchError::Torch("CUDA out of memory. Tried to allocate 2.00 GiB".to_owned()).into());
-        }
-        Ok(())
-    }
 }

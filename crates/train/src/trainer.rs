@@ -8,16 +8,18 @@ use std::time::Instant;
 
 use data::sampler::{BatchSampler, Batches};
 use metrics::{ClassificationReport, ReportOptions, ScoredSplit, TrainingCourse, implausible_training};
-use model::device_name;
+use model::{device_name, peak_device_memory};
 use run::{
     Best, EndReason, EndRecord, EvaluationRecord, Event, METRICS, NamedScores, RunFolder, RunMetrics, StartRecord,
     StepRecord, ValidationMetrics, read_log,
 };
+use tch::Device;
 
 use crate::checkpoint::{BestModel, Identity, Retention};
 use crate::error::{Result, TrainError};
 use crate::evaluate::evaluate;
 use crate::free_space;
+use crate::freed_memory::return_freed_memory;
 use crate::memory_estimate;
 use crate::observe::{Notice, Observers};
 use crate::options::TrainConfig;
@@ -26,6 +28,10 @@ use crate::schedule::Schedule;
 use crate::setup::{self, Setup};
 use crate::signals;
 use crate::step::{StepOutcome, StepResult, TrainStep};
+
+/// After how many steps memory that the allocator keeps is given back if the process has more than was estimated, see
+/// `crates/allocator`.
+const STEPS_BETWEEN_CHECKS: u64 = 50;
 
 /// A training run in progress.
 pub(crate) struct Trainer<'a> {
@@ -43,6 +49,8 @@ pub(crate) struct Trainer<'a> {
     steps_done: u64,
     /// Whether the evaluation that is due after this step, if one is, has been done.
     evaluated: bool,
+    /// Examples of one forward pass in an evaluation: fewer than `--eval-batch-size` if memory was too small for it.
+    eval_batch_size: usize,
     best: Option<BestModel>,
     evaluations_without_better: u64,
     profile: Option<Profile>,
@@ -85,6 +93,7 @@ impl<'a> Trainer<'a> {
             total_steps,
             steps_done: 0,
             evaluated: true,
+            eval_batch_size: config.eval_batch_size,
             best: None,
             evaluations_without_better: 0,
             profile: None,
@@ -114,8 +123,13 @@ impl<'a> Trainer<'a> {
         let start = self.start();
         self.observers.record(Event::Start(start));
         let reason = loop {
-            // Evaluate and save before the next step, so that a run resumed from a checkpoint does it too.
-            let better = self.evaluation_is_due() && self.evaluate()?;
+            // Evaluate and save before the next step, so that a run resumed from a checkpoint does it too. Save before
+            // the evaluation, too, so that a failure or a kill inside it costs no step: memory that is too small for an
+            // evaluation is on most systems a kill, and would be one again after every resume.
+            let better = self.evaluation_is_due() && {
+                self.ensure_saved()?;
+                self.evaluate()?
+            };
             let reason = self.reason_to_end();
             let publish = better || (reason.is_some() && self.best.is_none());
             if publish || self.save_is_due() || (reason.is_some() && !self.is_saved()) {
@@ -159,7 +173,13 @@ impl<'a> Trainer<'a> {
         let began = Instant::now();
         let batches = self.order.batches_of(self.steps_done, self.steps_per_epoch, self.config);
         let learning_rate = self.schedule.lr(self.steps_done);
-        match self.step.take(&self.setup.train, &batches, self.steps_done, learning_rate)? {
+        let outcome = match self.step.take(&self.setup.train, &batches, self.steps_done, learning_rate) {
+            Err(TrainError::OutOfMemory(shortage)) => {
+                return Err(self.stopped_by(shortage, format!("step {}", self.steps_done + 1))?);
+            }
+            outcome => outcome?,
+        };
+        match outcome {
             StepOutcome::Done(result) => {
                 self.steps_done += 1;
                 self.evaluated = false;
@@ -167,6 +187,11 @@ impl<'a> Trainer<'a> {
                     profile.after_step(began.elapsed());
                 }
                 self.record_step(&result, learning_rate, began);
+                if self.steps_done.is_multiple_of(STEPS_BETWEEN_CHECKS)
+                    && memory_estimate::resident().is_none_or(|bytes| bytes > self.setup.memory)
+                {
+                    return_freed_memory();
+                }
                 Ok(())
             }
             StepOutcome::NotFinite { loss, gradient_norm } => {
@@ -181,12 +206,15 @@ impl<'a> Trainer<'a> {
         let Some(validation) = &self.setup.validation else { return Ok(false) };
         self.observers.notify(&Notice::EvaluationStarts { split: "validation" });
         let labels = &self.setup.prepared.manifest.label_names;
-        let batch_size = self.config.eval_batch_size;
-        let evaluation = match evaluate(&self.step.model, validation, "validation", labels, batch_size) {
+        let evaluation = match evaluate(&self.step.model, validation, "validation", labels, self.eval_batch_size) {
             Err(TrainError::Stopped) => return Ok(false),
+            Err(TrainError::OutOfMemory(shortage)) => {
+                return Err(self.stopped_by(shortage, format!("evaluation after step {}", self.steps_done))?);
+            }
             evaluation => evaluation?,
         };
         self.evaluated = true;
+        self.eval_batch_size = evaluation.batch_size;
         let metric = self.config.evaluation.best_metric;
         let value = evaluation.value(metric);
         let better = self.best.as_ref().is_none_or(|model| metric.is_better(value, model.best.value));
@@ -258,15 +286,21 @@ impl<'a> Trainer<'a> {
             epochs: end.epoch,
             seconds: end.seconds,
             examples_per_second: examples / end.seconds,
-            peak_memory_bytes: memory_estimate::peak(),
+            peak_memory_bytes: match self.step.parameters().device() {
+                Device::Cpu => memory_estimate::peak(),
+                device => peak_device_memory(device),
+            },
+            peak_host_memory_bytes: memory_estimate::peak(),
             device: device_name(self.step.parameters().device()),
             precision: self.setup.precision.to_string(),
             threads: tch::get_num_threads(),
+            instruction_set: setup::instruction_set(self.step.parameters().backend()),
             micro_batch_size: self.step.micro_batch_size(),
+            eval_batch_size: self.setup.validation.as_ref().map(|_| self.eval_batch_size),
             dataset: manifest.dataset.clone(),
             source: manifest.source.clone(),
             model: pretrained.name.clone(),
-            notes: manifest.notes.iter().chain(&pretrained.note).chain(warnings).cloned().collect(),
+            notes: manifest.notes.iter().cloned().chain(self.setup.notes()).chain(warnings.iter().cloned()).collect(),
             best: end.best.clone(),
             validation: self.best.as_ref().map(validation).transpose()?,
         })

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use test_support::TestProcess;
 use tune::{Distribution, Duplicates, Param, StartOutcome, Study, StudyDirection, TrialOutcome, TrialState};
 
 const JOURNAL: &str = "VERDICT_TEST_JOURNAL";
@@ -46,9 +47,9 @@ struct Process {
 }
 
 impl Process {
-    fn start(part: &str, path: &Path, name: &str) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--ignored", "--exact", "--nocapture", part]).env(JOURNAL, path).env(NAME, name);
+    fn start(path: &Path, name: &str) -> Self {
+        let mut command = TestProcess::command();
+        command.env(JOURNAL, path).env(NAME, name);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self { child, output }
@@ -80,9 +81,8 @@ fn say(text: &str) {
     output.flush().unwrap();
 }
 
-#[test]
-#[ignore = "another process: started by the tests below, so `cargo test -p tune --test processes` runs it"]
-fn part_of_a_hundred_trials() {
+/// The part of a worker that begins and finishes a hundred trials.
+fn a_hundred_trials() {
     let (mut study, name) = part();
     for index in 0..100 {
         let number = begin(&mut study, f64::from(index), &format!("{name}-{index}"));
@@ -90,10 +90,9 @@ fn part_of_a_hundred_trials() {
     }
 }
 
-/// Takes over what dead ones left, begins what nobody has begun, reports and finishes; says what was done once it is.
-#[test]
-#[ignore = "another process: started by the tests below, so `cargo test -p tune --test processes` runs it"]
-fn part_of_working_until_there_are_enough() {
+/// The part of a worker that takes over what dead ones left, begins what nobody has begun, reports and finishes; it says
+/// what was done once it is.
+fn work_until_there_are_enough() {
     let (mut study, name) = part();
     loop {
         let number = match study.take_over().unwrap() {
@@ -131,10 +130,13 @@ fn assert_hundred_each(path: &Path, workers: &[&str]) {
 
 #[test]
 fn two_processes_append_two_hundred_operations_each() {
+    if TestProcess::is_this() {
+        return a_hundred_trials();
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("study.jsonl");
     let workers = ["a", "b"];
-    let processes = workers.map(|name| Process::start("part_of_a_hundred_trials", &path, name));
+    let processes = workers.map(|name| Process::start(&path, name));
     for mut process in processes {
         assert!(process.child.wait().unwrap().success());
     }
@@ -164,6 +166,9 @@ fn two_threads_append_two_hundred_operations_each() {
 
 #[test]
 fn killed_workers_lose_no_reported_value() {
+    if TestProcess::is_this() {
+        return work_until_there_are_enough();
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("study.jsonl");
     drop(open(&path));
@@ -171,7 +176,7 @@ fn killed_workers_lose_no_reported_value() {
     let mut kills = 0;
     let begun = Instant::now();
     loop {
-        let mut both = ["a", "b"].map(|name| Process::start("part_of_working_until_there_are_enough", &path, name));
+        let mut both = ["a", "b"].map(|name| Process::start(&path, name));
         let killed = kills < KILLS;
         let mut said = Vec::new();
         if killed {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use super::{Finding, fail, ok};
+use super::{Finding, fail, ok, warn};
 use crate::command::{built_program, output_of};
 use crate::libtorch::{Libtorch, library};
 use crate::product;
@@ -38,7 +38,10 @@ fn loader(binary: &str, libtorch: &Libtorch) -> Finding {
 
 pub(super) fn training_step(libtorch: &Libtorch) -> Finding {
     match product::DOCTOR.command(&libtorch.folder).stderr(Stdio::inherit()).output() {
-        Ok(output) if output.status.success() => ok(String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; ")),
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; ");
+            if text.contains("note: ") { warn(text, "see the hint in this line") } else { ok(text) }
+        }
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             fail(format!("`verdict doctor` failed ({}) {text}", output.status), "cargo run -p cli -- doctor")

@@ -16,7 +16,9 @@ use crate::run_report::{self, ReportInput};
 /// A full disk; an `output` that can't be written to.
 pub(super) fn write(output: Option<&Path>, run: &Path, json: &str, report: &ReportInput<'_>) -> Result<Vec<PathBuf>> {
     if let Some(output) = output {
-        std::fs::create_dir_all(output).with_context(|| format!("--output: failed to create {}", output.display()))?;
+        disk::create_folder_all(output)
+            .map_err(|error| error.source)
+            .with_context(|| format!("--output: failed to create {}", output.display()))?;
         return write_into(output, json, report);
     }
     match write_into(run, json, report) {

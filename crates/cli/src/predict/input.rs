@@ -1,28 +1,19 @@
 //! What `predict` labels, as rows of a table: texts of the command line, files, the standard input, a prepared split.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ::predict::{ChunkPolicy, RowWithText};
 use anyhow::{Context, Result, bail};
-use data::is_blank;
 use data::manifest::Prepared;
+use label::{InputRow, LabelInput, TextColumns};
 use run::RunFolder;
-use table::{Cell, Column, ColumnRequest, FileFormat, Place, ReadOptions, Table, TableError, joined_text, quoted};
-
-/// The columns whose texts are labeled.
-#[derive(Clone, Copy)]
-pub(super) struct TextColumns<'a> {
-    /// `None` finds the column by its name.
-    pub columns: Option<&'a str>,
-    /// What stands between the texts of several columns.
-    pub separator: &'a str,
-}
+use table::{Cell, Column, FileFormat, ReadOptions, Table};
 
 /// Rows that have not been read yet.
 pub(super) struct PredictInput {
     pub columns: Vec<Column>,
-    pub rows: Box<dyn Iterator<Item = Result<InputRow>> + Send>,
+    pub rows: Box<dyn Iterator<Item = Result<PredictRow>> + Send>,
     pub policy: ChunkPolicy,
     /// Whether the rows come from files or a split, rather than from the command line.
     pub from_files: bool,
@@ -30,45 +21,22 @@ pub(super) struct PredictInput {
     pub format: Option<&'static FileFormat>,
 }
 
-/// A row with all its cells.
-pub(super) struct InputRow {
-    /// From 1, over all files.
-    pub number: u64,
-    pub cells: Vec<Cell>,
-    /// The text of several columns, joined; `None` where it is one of the cells.
-    joined: Option<String>,
-    /// Position of the text among the cells.
-    text: usize,
-}
+/// A row as [`predict::stream`](::predict::stream()) reads it.
+pub(super) struct PredictRow(pub InputRow);
 
-impl InputRow {
-    /// The text as it is in the input, also where it is blank.
-    pub(super) fn full_text(&self) -> Option<&str> {
-        match (&self.joined, &self.cells[self.text]) {
-            (Some(text), _) | (None, Cell::Text(text)) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-impl RowWithText for InputRow {
+impl RowWithText for PredictRow {
     fn text(&self) -> Option<&str> {
-        self.full_text().filter(|text| !is_blank(text))
+        self.0.text_to_label()
     }
 
     fn size(&self) -> usize {
-        let size = |cell: &Cell| match cell {
-            Cell::Text(text) | Cell::Nested(text) => text.len(),
-            _ => 0,
-        };
-        let joined = self.joined.as_ref().map_or(0, String::len);
-        size_of::<Self>() + joined + self.cells.iter().map(|cell| size_of::<Cell>() + size(cell)).sum::<usize>()
+        self.0.bytes()
     }
 }
 
 impl PredictInput {
     pub(super) fn texts(texts: Vec<String>) -> Self {
-        let row = |(number, text)| Ok(InputRow { number, cells: vec![Cell::Text(text)], joined: None, text: 0 });
+        let row = |(number, text)| Ok(PredictRow(InputRow::new(number, vec![Cell::Text(text)], 0)));
         Self {
             columns: vec![Column { name: "text".to_owned(), declared: None }],
             rows: Box::new((1..).zip(texts).map(row)),
@@ -121,7 +89,7 @@ impl PredictInput {
             let label = examples.label(row).and_then(|label| names.get(label as usize));
             let label = label.map_or(Cell::Missing, |name| Cell::Text(name.clone()));
             let cells = vec![Cell::Text(examples.text(row)?.to_owned()), label];
-            Ok(InputRow { number: row as u64 + 1, cells, joined: None, text: 0 })
+            Ok(PredictRow(InputRow::new(row as u64 + 1, cells, 0)))
         });
         let columns = ["text", "label"].map(|name| Column { name: name.to_owned(), declared: None });
         let policy = ChunkPolicy::Full;
@@ -136,38 +104,10 @@ impl PredictInput {
         text: TextColumns<'_>,
         policy: ChunkPolicy,
     ) -> Result<Self> {
-        table.notes().iter().for_each(|note| disk::print_message(format!("note: {name}: {note}")));
-        let columns = table.columns().to_vec();
-        let wanted = ColumnRequest { text: text.columns, ..ColumnRequest::default() };
-        let positions = wanted.choose_text(Path::new(name), &columns)?;
-        let names: Vec<String> = positions.iter().map(|&position| columns[position].name.clone()).collect();
-        if columns.len() > 1 {
-            let listed = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" and ");
-            let column = if names.len() == 1 { "column" } else { "columns" };
-            disk::print_message(format!("note: {name}: the text is in {column} {listed}"));
-        }
-        let paths: Vec<PathBuf> = table.files().iter().map(|file| file.path.clone()).collect();
-        let mut rows = table.rows(&(0..columns.len()).collect::<Vec<_>>())?;
-        let (mut number, separator) = (0, text.separator.to_owned());
-        let rows = std::iter::from_fn(move || {
-            let row = rows.next()?;
-            number += 1;
-            Some(row.map_err(anyhow::Error::from).and_then(|row| {
-                let cells: Vec<Cell> = positions.iter().map(|&position| row.cells[position].clone()).collect();
-                match joined_text(&cells, &separator, is_blank) {
-                    Ok(joined) => {
-                        let joined = joined.filter(|_| positions.len() > 1);
-                        Ok(InputRow { number, joined, cells: row.cells, text: positions[0] })
-                    }
-                    Err(at) => {
-                        let place = Place { path: paths[rows.file()].clone(), row: row.number, line: row.line };
-                        let (found, kind) = (quoted(&cells[at].to_string()), cells[at].kind());
-                        let reason = format!("{found}, {kind}, is not a text (hint: --text-column)");
-                        Err(TableError::Value { place, column: names[at].clone(), reason }.into())
-                    }
-                }
-            }))
-        });
-        Ok(Self { columns, rows: Box::new(rows), policy, from_files: true, format })
+        let input = LabelInput::of(table, name, text)?;
+        input.notes.iter().for_each(|note| disk::print_message(format!("note: {name}: {note}")));
+        let columns = input.columns.clone();
+        let rows = Box::new(input.map(|row| Ok(PredictRow(row?))));
+        Ok(Self { columns, rows, policy, from_files: true, format })
     }
 }

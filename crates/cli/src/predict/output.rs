@@ -5,11 +5,11 @@ use std::path::Path;
 
 use ::predict::Prediction;
 use anyhow::{Result, bail};
+use label::{AddedColumns, InputRow, RowLabel};
 use serde::Serialize;
 use table::{FORMATS, FileFormat, TableWriter};
 
-use super::added_columns::AddedColumns;
-use super::input::{InputRow, PredictInput};
+use super::input::PredictInput;
 use super::visible::visible;
 
 pub(super) enum PredictionOutput {
@@ -68,7 +68,7 @@ impl PredictionOutput {
             }
             Self::Table(writer, added) => {
                 for (InputRow { mut cells, .. }, prediction) in rows {
-                    added.append(prediction.as_ref(), &mut cells);
+                    added.append(prediction.as_ref().map(row_label).as_ref(), &mut cells);
                     writer.write(&cells)?;
                 }
                 writer.flush()?;
@@ -86,6 +86,17 @@ impl PredictionOutput {
             Self::Table(writer, _) => Ok(writer.finish()?),
             Self::People(mut out, _) | Self::Json(mut out) => Ok(out.flush()?),
         }
+    }
+}
+
+/// A prediction as the row of a labeled file has it.
+pub(super) fn row_label(prediction: &Prediction) -> RowLabel {
+    RowLabel {
+        label: prediction.label.clone(),
+        probabilities: prediction.probabilities.iter().map(|(_, p)| *p).collect(),
+        truncated: prediction.truncated,
+        unknown_words: prediction.unknown_words,
+        nothing_known: prediction.nothing_known(),
     }
 }
 

@@ -23,6 +23,7 @@ fn evaluation(labels: &[String]) -> Result<Evaluation, Box<dyn Error>> {
         loss: 0.4,
         seconds: 0.1,
         first_batch_seconds: 0.1,
+        batch_size: 4,
     })
 }
 

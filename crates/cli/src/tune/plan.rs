@@ -21,6 +21,7 @@ use tune::{Distribution, Param};
 use super::args::TuneArgs;
 use super::attributes::EPOCHS_PER_EVALUATION;
 use super::study_context::StudyContext;
+use crate::chosen_device;
 
 /// The default number of trials.
 const DEFAULT_TRIALS: u64 = 20;
@@ -68,7 +69,7 @@ impl StudyPlan {
                 data.display()
             ),
         }
-        let gpus = match args.device.device()? {
+        let gpus = match chosen_device(args.device)? {
             Device::Cuda(_) => gpus(std::env::var("CUDA_VISIBLE_DEVICES").ok().as_deref(), tch::Cuda::device_count()),
             _ => Vec::new(),
         };

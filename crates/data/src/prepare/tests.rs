@@ -5,6 +5,7 @@ use crate::load_options::DatasetOptions;
 use crate::record::Split;
 use crate::source::{Dataset, SourceChoice};
 use clap::Parser;
+use disk::faults;
 use std::fs;
 use std::path::PathBuf;
 
@@ -329,6 +330,46 @@ fn a_failure_leaves_the_older_data() {
     drop(staging);
     assert_eq!(workspace.out(), ["own"]);
     assert_eq!(fs::read(workspace.path("out/own/train.arrow")).unwrap(), before);
+}
+
+/// The power is cut, or the process killed, at each call of a preparation, into a new folder and over older data.
+#[test]
+fn prepared_data_is_whole_or_not_there_after_a_power_cut() {
+    let workspace = TempWorkspace::new();
+    let (out, own) = (workspace.path("out"), workspace.path("out/own"));
+    fs::create_dir(&out).unwrap();
+    // The fingerprint of what is there, if its files are what its manifest says.
+    let published = |state: &str| {
+        let manifest = Prepared::open(&own).ok()?.manifest;
+        for (split, written) in &manifest.splits {
+            let sum = disk::sha256_file(&own.join(manifest::file_name(split))).unwrap();
+            assert_eq!(sum, written.sha256, "{split}: {state}");
+        }
+        Some(manifest.fingerprint)
+    };
+    let prepare = |length| workspace.prepare(&["--max-length", length]);
+    let fingerprint = |length| prepare(length).unwrap().prepared.manifest.fingerprint;
+    let (newer, older) = (fingerprint("16"), fingerprint("8"));
+    let states = faults::power_cuts(
+        &out,
+        || {},
+        || prepare("16"),
+        |outcome, state| match published(state) {
+            Some(found) => assert_eq!(found, newer),
+            None => assert!(outcome.is_err() && !own.exists(), "{state}"),
+        },
+    );
+    assert!(states > 50, "{states}");
+    let states = faults::power_cuts(
+        &out,
+        || drop(prepare("8").unwrap()),
+        || prepare("16"),
+        |outcome, state| {
+            let found = published(state).expect(state);
+            assert!(found == newer || (found == older && outcome.is_err()), "{state}");
+        },
+    );
+    assert!(states > 50, "{states}");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn ids_are_slices_of_the_memory_map() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let Some(line) = maps.lines().find(|line| line.ends_with("train.arrow") && inside(line, ids)) else {
         assert!(maps.is_empty(), "the ids don't lie in the mapped file");
-        return;
+        return test_support::skipped("this system has no /proc/self/maps");
     };
     assert!(inside(line, examples.text(0).unwrap().as_bytes()));
 }

@@ -22,16 +22,13 @@ pub(super) fn download(python: &str, requirement: &str, sha256: &str, into: &Pat
     fs::write(&list, format!("{requirement} --hash=sha256:{sha256}\n")).map_err(DiskError::at("write", &list))?;
     let target = into.join("archive");
 
-    // First with a short timeout, so that it fails within seconds without a network. A server that is there but
-    // slow, or a source archive that needs a build environment, gets another try.
-    let quick: &[&str] = &["--timeout", "5", "--retries", "1"];
-    let patient: &[&str] = &["--timeout", "60", "--retries", "5"];
-    let mut output = run(python, &list, &target, quick)?;
+    let backend = backend(requirement, into)?;
+
+    // First with a short timeout, so that it fails within seconds without a network. A server that is there but slow
+    // gets another try.
+    let mut output = run(python, &list, &target, &backend, &["--timeout", "5", "--retries", "1"])?;
     if !output.status.success() && is_slow(&output) {
-        output = run(python, &list, &target, patient)?;
-    }
-    if !output.status.success() && is_build_error(&output) {
-        output = run(python, &list, &target, &[patient, &["--no-build-isolation"]].concat())?;
+        output = run(python, &list, &target, &backend, &["--timeout", "60", "--retries", "5"])?;
     }
     let failed =
         |reason: String| FetchError::Pip { python: python.to_owned(), requirement: requirement.to_owned(), reason };
@@ -46,7 +43,7 @@ pub(super) fn download(python: &str, requirement: &str, sha256: &str, into: &Pat
     }
 }
 
-fn check_pip(python: &str) -> Result<()> {
+pub(super) fn check_pip(python: &str) -> Result<()> {
     let no_pip = |reason: String| FetchError::NoPip { python: python.to_owned(), reason };
     let output = Command::new(python)
         .args(["-m", "pip", "--version"])
@@ -56,10 +53,13 @@ fn check_pip(python: &str) -> Result<()> {
     if output.status.success() { Ok(()) } else { Err(no_pip(error_lines(&output))) }
 }
 
-fn run(python: &str, list: &Path, target: &Path, more: &[&str]) -> Result<Output> {
+fn run(python: &str, list: &Path, target: &Path, backend: &Path, more: &[&str]) -> Result<Output> {
+    let before = env::var_os("PYTHONPATH").unwrap_or_default();
+    let path = env::join_paths([backend.to_owned()].into_iter().chain(env::split_paths(&before)));
     Command::new(python)
         .args(["-m", "pip", "download", "--no-deps", "--no-input", "--ignore-requires-python"])
         .args(["--disable-pip-version-check", "--progress-bar", "off", "--require-hashes"])
+        .args(["--no-build-isolation", "--use-pep517"])
         .args(more)
         .arg("--requirement")
         .arg(list)
@@ -67,20 +67,45 @@ fn run(python: &str, list: &Path, target: &Path, more: &[&str]) -> Result<Output
         .arg(target)
         // Nothing is installed, so a rule about where to install doesn't apply.
         .env("PIP_REQUIRE_VIRTUALENV", "0")
+        .env("PYTHONPATH", path.unwrap_or_else(|_| backend.into()))
         .stdin(Stdio::null())
         .output()
         .map_err(|error| FetchError::NoPip { python: python.to_owned(), reason: error.to_string() })
 }
 
+/// Writes a module `setuptools` that states a package's name and version, and returns the folder for Python to find it in.
+///
+/// pip asks a source archive for its metadata, even to download it only. With setuptools that runs the archive's `setup.py`,
+/// after a download of setuptools whose digest nobody states. With this module no code but ours is run.
+fn backend(requirement: &str, into: &Path) -> Result<PathBuf> {
+    let folder = into.join("backend");
+    let module = folder.join("setuptools");
+    let (name, version) = requirement.split_once("==").unwrap_or((requirement, "0"));
+    fs::create_dir_all(&module).map_err(DiskError::at("create the folder", &module))?;
+    for (file, text) in
+        [("__init__.py", String::new()), ("build_meta.py", BACKEND.replace("NAME", name).replace("VERSION", version))]
+    {
+        let path = module.join(file);
+        fs::write(&path, text).map_err(DiskError::at("write", &path))?;
+    }
+    Ok(folder)
+}
+
+/// The part of a build backend (PEP 517) that pip calls, under the name that stands for an archive without a choice of its own.
+const BACKEND: &str = r#"
+import os, sys
+
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    os.mkdir(os.path.join(folder, "NAME-VERSION.dist-info"))
+    with open(os.path.join(folder, "NAME-VERSION.dist-info", "METADATA"), "w") as file:
+        file.write("Metadata-Version: 2.1\nName: NAME\nVersion: VERSION\n")
+    return "NAME-VERSION.dist-info"
+
+__legacy__ = sys.modules[__name__]
+"#;
+
 fn is_slow(output: &Output) -> bool {
-    output_contains(output, &["Read timed out", "ReadTimeoutError", "IncompleteRead", "timed out while downloading"])
-}
-
-fn is_build_error(output: &Output) -> bool {
-    output_contains(output, &["build dependencies", "subprocess-exited-with-error", "metadata-generation-failed"])
-}
-
-fn output_contains(output: &Output, phrases: &[&str]) -> bool {
+    let phrases = ["Read timed out", "ReadTimeoutError", "IncompleteRead", "timed out while downloading"];
     let all = [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)];
     phrases.iter().any(|phrase| all.iter().any(|text| text.contains(phrase)))
 }

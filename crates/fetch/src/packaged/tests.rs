@@ -5,7 +5,8 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use disk::sha256_hex;
+use crate::error::FetchError;
+use disk::{sha256_file, sha256_hex};
 
 /// A cache, an archive with the one file `a.txt`, and an interpreter whose pip delivers it.
 struct FakePip {
@@ -123,17 +124,11 @@ fn the_error_includes_the_message_of_pip() {
 }
 
 #[test]
-fn a_slow_index_gets_more_time_and_a_build_problem_another_way() {
+fn a_slow_index_gets_more_time() {
     let pip_setup = FakePip::new();
     let slow =
         "case \"$*\" in *'--timeout 60'*) cp archive.whl \"$dest\";; *) echo 'Read timed out.' >&2; exit 1;; esac";
     pip_setup.install(slow).unwrap();
-    assert_eq!(pip_setup.downloads().len(), 2);
-
-    let pip_setup = FakePip::new();
-    let build = "case \"$*\" in *--no-build-isolation*) cp archive.whl \"$dest\";; \
-                 *) echo 'error: subprocess-exited-with-error' >&2; exit 1;; esac";
-    pip_setup.install(build).unwrap();
     assert_eq!(pip_setup.downloads().len(), 2);
 }
 
@@ -155,4 +150,31 @@ fn leftovers_of_a_killed_process_are_removed() {
     fs::create_dir_all(&left).unwrap();
     pip_setup.install(DELIVER).unwrap();
     assert!(!left.exists());
+}
+
+#[test]
+fn no_code_of_a_source_archive_is_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = folder.path().join("python");
+    let ran = folder.path().join("ran");
+    if let Err(error) = pip::check_pip("python3") {
+        return test_support::skipped(&error.to_string());
+    }
+    let archive = folder.path().join("thing-1.0.zip");
+    let mut zip = zip::ZipWriter::new(File::create(&archive).unwrap());
+    let setup = format!("open({ran:?}, 'w')\nfrom setuptools import setup\nsetup(name='thing', version='1.0')\n");
+    for (name, text) in [("setup.py", &*setup), ("PKG-INFO", "Metadata-Version: 1.0\nName: thing\nVersion: 1.0\n")] {
+        zip.start_file(format!("thing-1.0/{name}"), zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap();
+    let text = format!("#!/bin/sh\nPIP_NO_INDEX=1 PIP_FIND_LINKS={} exec python3 \"$@\"\n", folder.path().display());
+    fs::write(&python, text).unwrap();
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+
+    let into = tempfile::tempdir().unwrap();
+    let sha256 = sha256_file(&archive).unwrap();
+    let found = pip::download(python.to_str().unwrap(), "thing==1.0", &sha256, into.path()).unwrap();
+    assert_eq!(sha256_file(&found).unwrap(), sha256);
+    assert!(!ran.exists(), "setup.py was run");
 }

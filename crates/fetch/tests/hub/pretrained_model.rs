@@ -1,12 +1,10 @@
 //! Model folders from the Hub.
 
-use std::process::Command;
-
 use fetch::pretrained_model::hub_model;
 use fetch::{FetchError, ModelOrigin};
 
 use crate::TestHub;
-use test_support::{COMMIT, HubBehavior};
+use test_support::{COMMIT, HubBehavior, TestProcess};
 
 const MODEL: [(&str, &[u8]); 5] = [
     ("config.json", b"{}"),
@@ -65,10 +63,8 @@ fn pickle_and_shards_are_refused_before_anything_large_is_fetched() {
     assert!(error.contains("tokenizer.json (or vocab.txt) missing"), "{error}");
 }
 
-/// Run by the test below in a process of its own, whose environment is the point.
-#[test]
-#[ignore = "a child process: started, with its own environment, by the test below, so `cargo test -p fetch --test hub` runs it"]
-fn from_the_environment() {
+/// The part of a process whose environment is the point.
+fn fetch_by_the_environment() {
     let found = fetch::pretrained_model(Some("owner/tiny")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(found.origin, ModelOrigin::Hub { revision: COMMIT.to_owned() });
     println!("FOLDER {}", found.folder.display());
@@ -76,12 +72,14 @@ fn from_the_environment() {
 
 #[test]
 fn the_environment_leads_to_the_server_and_the_cache() {
+    if TestProcess::is_this() {
+        return fetch_by_the_environment();
+    }
     let behavior = HubBehavior { token: Some("hf_right"), large: ".safetensors", ..HubBehavior::default() };
     let test_hub = TestHub::new("models/owner/tiny", "main", &MODEL, behavior);
     let hf_home = test_hub.cache.path().join("hf-home");
     let run = |offline: &str| {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "pretrained_model::from_the_environment", "--nocapture"])
+        let output = TestProcess::command()
             .env_remove("HF_HUB_CACHE")
             .env_remove("HUGGINGFACE_HUB_CACHE")
             .env("HF_ENDPOINT", &test_hub.server.endpoint)

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::{AttentionShape, Projections, SentenceHead, Vectors};
 use crate::dropout::Mask;
 use crate::element::Element;
-use crate::isa::{Isa, LANES, fma};
+use crate::isa::{Isa, LANES, Supported, fma};
 use crate::math::exp;
 use crate::multiversion;
 use crate::parallel::SharedSlice;
@@ -75,14 +75,17 @@ multiversion!(fn forward<T: Element>((AttentionForward<'_, T>, &mut Scratch)) = 
 multiversion!(fn backward<T: Element>((AttentionBackward<'_, T>, &mut Scratch)) = backward_inline);
 
 #[inline(always)]
-fn forward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionForward<T>, &mut Scratch)) {
+fn forward_inline<T: Element, const ISA: u8>(
+    (job, scratch): (AttentionForward<T>, &mut Scratch),
+    supported: Supported<ISA>,
+) {
     let AttentionForward { projections, shape, sentence_head, mask, context, log_sums } = job;
     let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = sentence_head;
     let (size, width, length) = (shape.head_size, padded(shape.head_size), padded(keys));
     let head_offset = head * size;
     let scale = 1.0 / (size as f32).sqrt();
     read::<T>(projections.key, (first_key, keys), (head_offset, size), 1.0, &mut scratch.key);
-    transpose::<ISA>(&scratch.key, (keys, size), resized(&mut scratch.key_transposed, size * length));
+    transpose(supported, &scratch.key, (keys, size), resized(&mut scratch.key_transposed, size * length));
     read::<T>(projections.value, (first_key, keys), (head_offset, size), 1.0, &mut scratch.value);
     for start in (0..queries).step_by(QUERY_BLOCK) {
         let block = QUERY_BLOCK.min(queries - start);
@@ -90,7 +93,8 @@ fn forward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionForward<T
         read::<T>(projections.query, (first, block), (head_offset, size), scale, &mut scratch.query);
         let scores = resized(&mut scratch.scores, block * length);
         let by_row = Strides { row: width, column: 1 };
-        multiply::<ISA>(
+        multiply(
+            supported,
             Size { m: block, n: length, k: size },
             &scratch.query,
             by_row,
@@ -103,7 +107,8 @@ fn forward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionForward<T
             let log_sum = softmax::<ISA>(scores);
             let row = (first + i) * shape.heads + head;
             if let Some(log_sums) = log_sums {
-                // SAFETY: only this job writes this head of this row.
+                // SAFETY: only this job writes this head of this row: there is one job for each head of a sentence, and
+                // `AttentionShape::check` has made sure that sentences do not overlap.
                 unsafe { log_sums.slice(row, 1)[0] = log_sum };
             }
             if let Some(mask) = mask {
@@ -116,22 +121,25 @@ fn forward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionForward<T
         }
         let out = resized(&mut scratch.out, block * width);
         let by_row = Strides { row: length, column: 1 };
-        multiply::<ISA>(Size { m: block, n: width, k: keys }, scores, by_row, &scratch.value, out, false);
+        multiply(supported, Size { m: block, n: width, k: keys }, scores, by_row, &scratch.value, out, false);
         write(out, (context, shape.width(), 0), (first, block), (head_offset, size), 1.0);
     }
 }
 
 #[inline(always)]
-fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward<T>, &mut Scratch)) {
+fn backward_inline<T: Element, const ISA: u8>(
+    (job, scratch): (AttentionBackward<T>, &mut Scratch),
+    supported: Supported<ISA>,
+) {
     let AttentionBackward { projections, shape, sentence_head, mask, log_sums, dcontext, query, key, value } = job;
     let SentenceHead { head, queries: (first_query, queries), keys: (first_key, keys) } = sentence_head;
     let (size, width, length) = (shape.head_size, padded(shape.head_size), padded(keys));
     let head_offset = head * size;
     let scale = 1.0 / (size as f32).sqrt();
     read::<T>(projections.key, (first_key, keys), (head_offset, size), 1.0, &mut scratch.key);
-    transpose::<ISA>(&scratch.key, (keys, size), resized(&mut scratch.key_transposed, size * length));
+    transpose(supported, &scratch.key, (keys, size), resized(&mut scratch.key_transposed, size * length));
     read::<T>(projections.value, (first_key, keys), (head_offset, size), 1.0, &mut scratch.value);
-    transpose::<ISA>(&scratch.value, (keys, size), resized(&mut scratch.value_transposed, size * length));
+    transpose(supported, &scratch.value, (keys, size), resized(&mut scratch.value_transposed, size * length));
     let dkey = resized(&mut scratch.dkey, keys * width);
     let dvalue = resized(&mut scratch.dvalue, keys * width);
     dkey.fill(0.0);
@@ -146,8 +154,8 @@ fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward
         let dscores = resized(&mut scratch.dscores, block * length);
         let by_row = Strides { row: width, column: 1 };
         let to_keys = Size { m: block, n: length, k: size };
-        multiply::<ISA>(to_keys, &scratch.query, by_row, &scratch.key_transposed, scores, false);
-        multiply::<ISA>(to_keys, &scratch.dcontext, by_row, &scratch.value_transposed, dscores, false);
+        multiply(supported, to_keys, &scratch.query, by_row, &scratch.key_transposed, scores, false);
+        multiply(supported, to_keys, &scratch.dcontext, by_row, &scratch.value_transposed, dscores, false);
         let rows = scores.chunks_exact_mut(length).zip(dscores.chunks_exact_mut(length));
         for (i, (p, dp)) in rows.enumerate() {
             let row = (first + i) * shape.heads + head;
@@ -177,12 +185,12 @@ fn backward_inline<T: Element, const ISA: u8>((job, scratch): (AttentionBackward
         }
         let by_column = Strides { row: 1, column: length };
         let of_keys = Size { m: keys, n: width, k: block };
-        multiply::<ISA>(of_keys, scores, by_column, &scratch.dcontext, dvalue, true);
+        multiply(supported, of_keys, scores, by_column, &scratch.dcontext, dvalue, true);
         // The queries are scaled already.
-        multiply::<ISA>(of_keys, dscores, by_column, &scratch.query, dkey, true);
+        multiply(supported, of_keys, dscores, by_column, &scratch.query, dkey, true);
         let out = resized(&mut scratch.out, block * width);
         let by_row = Strides { row: length, column: 1 };
-        multiply::<ISA>(Size { m: block, n: width, k: keys }, dscores, by_row, &scratch.key, out, false);
+        multiply(supported, Size { m: block, n: width, k: keys }, dscores, by_row, &scratch.key, out, false);
         write(out, query, (first, block), (head_offset, size), scale);
     }
     write(dkey, key, (first_key, keys), (head_offset, size), 1.0);
@@ -289,7 +297,8 @@ fn write<T: Element>(
 ) {
     let width = padded(size);
     for (row, from) in from.chunks_exact(width).take(rows).enumerate() {
-        // SAFETY: only this job writes this head of this row, through one slice at a time.
+        // SAFETY: only this job writes this head of this row, through one slice at a time: there is one job for each head
+        // of a sentence, sentences do not overlap, and neither do the offsets of several gradients in one row.
         let to = unsafe { to.slice((first + row) * stride + offset + head_offset, size) };
         for (to, from) in to.iter_mut().zip(from) {
             *to = T::from_f32(from * factor);

@@ -3,14 +3,15 @@
 use kernels::activation as kernel;
 use tch::Tensor;
 
+use crate::backend::Backend;
 use crate::config::Activation;
 use crate::profile::{Phase, timed};
-use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
+use crate::tensor_slice::{empty, slice, slice_mut, with_float};
 
 impl Activation {
-    pub(crate) fn forward(self, x: &Tensor) -> Tensor {
+    pub(crate) fn forward(self, x: &Tensor, backend: Backend) -> Tensor {
         timed(Phase::Activation, || {
-            if !is_cpu(x) {
+            if backend == Backend::Libtorch {
                 return self.forward_aten(x);
             }
             with_float!(x, T => {
@@ -22,9 +23,9 @@ impl Activation {
     }
 
     /// The gradient of the input `x`, in the memory of `dy`, the gradient of the output; and the recomputed output.
-    pub(crate) fn backward(self, mut dy: Tensor, x: &Tensor) -> (Tensor, Tensor) {
+    pub(crate) fn backward(self, mut dy: Tensor, x: &Tensor, backend: Backend) -> (Tensor, Tensor) {
         timed(Phase::Activation, || {
-            if !is_cpu(x) {
+            if backend == Backend::Libtorch {
                 return (self.backward_aten(&dy, x), self.forward_aten(x));
             }
             with_float!(x, T => {
@@ -84,8 +85,8 @@ mod tests {
                 let worst = f64::try_from((ours - reference).abs().max()).expect("a number");
                 assert!(worst < 4e-6, "{activation:?}, {what}: {worst:e}");
             };
-            close("forward", &activation.forward(&x), &reference);
-            let (ours, y) = activation.backward(dy, &x);
+            close("forward", &activation.forward(&x, Backend::Kernels), &reference);
+            let (ours, y) = activation.backward(dy, &x, Backend::Kernels);
             close("forward again", &y, &reference);
             close("backward", &ours, &dx);
         }

@@ -1,7 +1,7 @@
 //! Multi-head self-attention with its output projection, residual and norm.
 //!
-//! `softmax(Q K^T / sqrt(H)) V` per head (Vaswani et al. 2017). On the CPU a kernel works on packed rows
-//! ([`kernels::attention`]); elsewhere `padded.rs` does the same with libtorch's operations on padded slots.
+//! `softmax(Q K^T / sqrt(H)) V` per head (Vaswani et al. 2017). A kernel works on packed rows ([`kernels::attention`]);
+//! `padded.rs` does the same with libtorch's operations on padded slots.
 //!
 //! The classifier reads only `[CLS]`. So the last layer has queries only for the `B` rows of `[CLS]`, against the keys
 //! and values of all tokens. That is exact and saves most of the layer's computation.
@@ -14,13 +14,14 @@ use kernels::attention as kernel;
 use kernels::attention::{AttentionShape, Projections, Vectors, VectorsMut};
 use tch::Tensor;
 
-use crate::dropout::DropoutSite;
+use crate::backend::Backend;
+use crate::dropout::{DropoutSite, KeptMask};
 use crate::inputs::{Inputs, RowSelection};
 use crate::layers::layer_norm::{self, DropoutSites, LayerNorm, Upstream};
 use crate::layers::linear::Linear;
 use crate::pass::{Backward, Forward};
 use crate::profile::{Phase, timed};
-use crate::tensor_slice::{Float, empty, is_cpu, slice, slice_mut, with_float};
+use crate::tensor_slice::{Float, empty, slice, slice_mut, with_float};
 
 const QUERY: Range<usize> = 0..1;
 const KEY_VALUE: Range<usize> = 1..3;
@@ -64,7 +65,6 @@ pub(crate) struct Saved {
     /// `[R, D]`: the rows of `hidden` that have queries, which are also the residual.
     query_rows: Tensor,
     projected: Projected,
-    site: Option<DropoutSite>,
     probabilities: Probabilities,
     /// `[R, D]`.
     context: Tensor,
@@ -74,10 +74,14 @@ pub(crate) struct Saved {
 /// How the backward pass gets the attention probabilities.
 #[derive(Debug)]
 enum Probabilities {
-    /// `[R, N]` fp32: the log-sum-exp of each softmax, from which the kernel recomputes the probabilities.
-    LogSums(Tensor),
-    /// `[B, N, Sq, S]`: the probabilities themselves.
-    Padded(Tensor),
+    /// The kernel computes them and their dropout again.
+    Recomputed {
+        /// `[R, N]` fp32: the log-sum-exp of each softmax.
+        log_sums: Tensor,
+        site: Option<DropoutSite>,
+    },
+    /// `[B, N, Sq, S]`: the probabilities themselves, before dropout, and its mask.
+    Padded { probabilities: Tensor, mask: Option<KeptMask> },
 }
 
 impl Attention {
@@ -86,7 +90,7 @@ impl Attention {
         let Forward { inputs, parameters, .. } = pass;
         let (query_rows, projected) = self.project(hidden, rows, pass);
         let context = timed(Phase::Attention, || {
-            if is_cpu(hidden) {
+            if parameters.backend() == Backend::Kernels {
                 with_float!(hidden, T => self.context_kernel::<T>(&projected, inputs, None, false).0)
             } else {
                 self.context_padded_fused(&projected, inputs)
@@ -99,11 +103,11 @@ impl Attention {
     pub(crate) fn forward_train(&self, hidden: Tensor, rows: RowSelection, pass: Forward) -> (Tensor, Saved) {
         let (query_rows, projected) = self.project(&hidden, rows, pass);
         let site = pass.site(self.attention_dropout);
-        let (context, probabilities) = timed(Phase::Attention, || self.context(&projected, pass.inputs, site));
+        let (context, probabilities) = timed(Phase::Attention, || self.context(&projected, pass, site));
         let dense = self.output.forward(&context, pass.parameters);
         let sites = DropoutSites { before: pass.site(self.hidden_dropout), after: None };
         let (y, norm) = self.norm.forward_train(dense, Some(&query_rows), sites, pass.parameters);
-        (y, Saved { hidden, query_rows, projected, site, probabilities, context, norm })
+        (y, Saved { hidden, query_rows, projected, probabilities, context, norm })
     }
 
     /// The gradient of the input `[T, D]` from that of the output `[R, D]`; `None` if it is not needed.
@@ -153,22 +157,24 @@ impl Attention {
     }
 
     /// `[R, D]`: the values, averaged by each query's probabilities.
-    fn context(&self, projected: &Projected, inputs: &Inputs, site: Option<DropoutSite>) -> (Tensor, Probabilities) {
-        let (Projected::Fused(query) | Projected::Separate { query, .. }) = projected;
-        if !is_cpu(query) {
-            let (context, probabilities) = self.context_padded(projected, inputs, site);
-            return (context, Probabilities::Padded(probabilities));
+    fn context(&self, projected: &Projected, pass: Forward, site: Option<DropoutSite>) -> (Tensor, Probabilities) {
+        let Forward { inputs, parameters, .. } = pass;
+        if parameters.backend() == Backend::Libtorch {
+            return self.context_padded(projected, inputs, site);
         }
+        let (Projected::Fused(query) | Projected::Separate { query, .. }) = projected;
         let (context, log_sums) = with_float!(query, T => self.context_kernel::<T>(projected, inputs, site, true));
-        (context, Probabilities::LogSums(log_sums))
+        (context, Probabilities::Recomputed { log_sums, site })
     }
 
     /// The gradients of queries, keys and values, in the same layout as these, from `[R, D]`.
     fn projections_backward(&self, saved: &Saved, dcontext: &Tensor, inputs: &Inputs) -> Projected {
         match &saved.probabilities {
-            Probabilities::Padded(probabilities) => self.backward_padded(saved, probabilities, dcontext, inputs),
-            Probabilities::LogSums(log_sums) => {
-                with_float!(dcontext, T => self.backward_kernel::<T>(saved, log_sums, dcontext, inputs))
+            Probabilities::Padded { probabilities, mask } => {
+                self.backward_padded(&saved.projected, probabilities, mask.as_ref(), dcontext, inputs)
+            }
+            Probabilities::Recomputed { log_sums, site } => {
+                with_float!(dcontext, T => self.backward_kernel::<T>(&saved.projected, log_sums, *site, dcontext, inputs))
             }
         }
     }
@@ -230,23 +236,24 @@ impl Attention {
 
     fn backward_kernel<T: Float>(
         &self,
-        saved: &Saved,
+        projected: &Projected,
         log_sums: &Tensor,
+        site: Option<DropoutSite>,
         dcontext: &Tensor,
         inputs: &Inputs,
     ) -> Projected {
         let width = self.width();
-        let shape = self.shape(inputs, saved.projected.rows());
-        let mask = saved.site.and_then(|site| site.mask());
+        let shape = self.shape(inputs, projected.rows());
+        let mask = site.and_then(|site| site.mask());
         let sentence_rows = &slice::<T>(dcontext)[..shape.cu_seqlens_q[shape.cu_seqlens_q.len() - 1] * width];
         let run = |gradients| {
-            let projections = self.projections::<T>(&saved.projected);
+            let projections = self.projections::<T>(projected);
             kernel::backward(projections, shape, mask, slice(log_sums), sentence_rows, gradients);
         };
         // Rows that belong to no sentence have zero gradients.
         let tokens = inputs.token_count() as usize;
         let clear_rest = |gradient: &mut [T], parts: usize| gradient[tokens * parts * width..].fill(T::default());
-        match &saved.projected {
+        match projected {
             Projected::Fused(qkv) => {
                 let mut dqkv = empty::<T>(&qkv.size());
                 let offsets = [0, width, 2 * width];

@@ -3,6 +3,7 @@
 use kernels::rows::{Groups, Lookup, group_sums, sum_embeddings};
 use tch::{Kind, Tensor};
 
+use crate::backend::Backend;
 use crate::builder::{GradientForm, Initial, ParameterId, Traits};
 use crate::inputs::Inputs;
 use crate::layers::layer_norm::{self, DropoutSites, LayerNorm, Upstream};
@@ -10,7 +11,7 @@ use crate::layers::linear::column_sums;
 use crate::parameters::{Gradient, Parameters};
 use crate::pass::{Backward, Forward};
 use crate::profile::{Phase, timed};
-use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
+use crate::tensor_slice::{empty, slice, slice_mut, with_float};
 
 /// A table, `[rows, D]`.
 pub(crate) const TABLE: Traits =
@@ -45,7 +46,7 @@ impl Embeddings {
         let table = |id: ParameterId| parameters.at(id).compute();
         let (word, position, token_type) = (table(self.word), table(self.position), self.token_type.map(table));
         timed(Phase::Embeddings, || {
-            if is_cpu(word) {
+            if parameters.backend() == Backend::Kernels {
                 return with_float!(word, T => {
                     let width = word.size()[1];
                     let mut sum = empty::<T>(&[inputs.row_count(), width]);
@@ -76,10 +77,11 @@ impl Embeddings {
     fn backward_tables(&self, dsum: &Tensor, pass: &mut Backward) {
         let inputs = pass.inputs;
         let parameters = pass.parameters;
+        let backend = parameters.backend();
         let shape = |id: ParameterId| parameters.at(id).master().size();
         if pass.needs_gradient(self.word) {
             let rows = inputs.unique_ids.size()[0];
-            let values = if is_cpu(dsum) {
+            let values = if backend == Backend::Kernels {
                 sum_groups(dsum, &inputs.tokens_by_id())
             } else {
                 sum_by_index(dsum, &inputs.indices().unique_inverse, rows)
@@ -88,7 +90,7 @@ impl Embeddings {
         }
         if pass.needs_gradient(self.position) {
             let rows = shape(self.position)[0];
-            let dense = if is_cpu(dsum) {
+            let dense = if backend == Backend::Kernels {
                 sum_groups(dsum, &inputs.tokens_by_position(rows as usize))
             } else {
                 sum_by_index(dsum, &inputs.indices().position_ids, rows)
@@ -97,7 +99,7 @@ impl Embeddings {
         }
         if let Some(token_type) = self.token_type.filter(|&id| pass.needs_gradient(id)) {
             let dense = Tensor::zeros(shape(token_type), (Kind::Float, dsum.device()));
-            dense.get(0).copy_(&column_sums(dsum));
+            dense.get(0).copy_(&column_sums(dsum, backend));
             pass.set(token_type, Gradient::Dense(dense));
         }
     }
@@ -125,6 +127,7 @@ mod tests {
     use super::*;
     use crate::builder::{Builder, Role};
     use crate::parameters::Gradients;
+    use crate::test_tensors::normal;
     use tch::Device;
 
     #[test]
@@ -140,12 +143,12 @@ mod tests {
         let without = Embeddings { word, position, token_type: None, norm, dropout: 0.0 };
         let master = |spec: &crate::ParameterSpec| match spec.name.as_str() {
             "tables.token_type" => Tensor::zeros(&spec.shape, (Kind::Float, Device::Cpu)),
-            _ => Tensor::randn(&spec.shape, (Kind::Float, Device::Cpu)),
+            _ => normal(&spec.shape, 1),
         };
-        let parameters = Parameters::new(builder.specs, Device::Cpu, Kind::Float, master);
+        let parameters = Parameters::new(builder.specs, Device::Cpu, Backend::Kernels, Kind::Float, master);
         let inputs = Inputs::new(&[7, 5, 3], &[0, 1, 3], Device::Cpu);
         assert!(with.sum(&inputs, &parameters).equal(&without.sum(&inputs, &parameters)));
-        let dsum = Tensor::randn([3, 5], (Kind::Float, Device::Cpu));
+        let dsum = normal(&[3, 5], 2);
         let gradients = Gradients::none_for(&parameters);
         let mut pass = Backward { inputs: &inputs, parameters: &parameters, gradients };
         without.backward_tables(&dsum, &mut pass);
@@ -155,7 +158,7 @@ mod tests {
     #[test]
     fn sum_groups_agrees_with_sum_by_index() {
         let inputs = Inputs::new(&[7, 5, 9, 7, 9, 9], &[0, 1, 4, 6], Device::Cpu);
-        let values = Tensor::randn([6, 5], (Kind::Float, Device::Cpu));
+        let values = normal(&[6, 5], 3);
         let ours = sum_groups(&values, &inputs.tokens_by_id());
         let reference = sum_by_index(&values, &inputs.indices().unique_inverse, 3);
         assert!(ours.allclose(&reference, 1e-6, 1e-6, false));

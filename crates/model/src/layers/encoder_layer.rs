@@ -69,14 +69,15 @@ struct FeedForwardSaved {
 impl FeedForward {
     /// `[R, D]` to `[R, D]`, without dropout and without a tape.
     fn forward(&self, x: &Tensor, Forward { parameters, .. }: Forward) -> Tensor {
-        let after = self.activation.forward(&self.intermediate.forward(x, parameters)); // [R, I]
+        let after = self.activation.forward(&self.intermediate.forward(x, parameters), parameters.backend()); // [R, I]
         self.norm.forward(self.output.forward(&after, parameters), Some(x), parameters)
     }
 
     fn forward_train(&self, x: Tensor, pass: Forward) -> (Tensor, FeedForwardSaved) {
         let parameters = pass.parameters;
         let before = self.intermediate.forward(&x, parameters); // [R, I]
-        let dense = self.output.forward(&self.activation.forward(&before), parameters); // [R, D]
+        let after = self.activation.forward(&before, parameters.backend());
+        let dense = self.output.forward(&after, parameters); // [R, D]
         let sites = DropoutSites { before: pass.site(self.dropout), after: None };
         let (y, norm) = self.norm.forward_train(dense, Some(&x), sites, parameters);
         (y, FeedForwardSaved { x, before, norm })
@@ -85,7 +86,7 @@ impl FeedForward {
     fn backward(&self, saved: &FeedForwardSaved, upstream: &Upstream, pass: &mut Backward) -> Upstream {
         let dnorm = self.norm.backward(&saved.norm, upstream, pass); // [R, D]
         let dafter = self.output.backward_input(&dnorm.dense, pass.parameters); // [R, I]
-        let (dbefore, after) = self.activation.backward(dafter, &saved.before);
+        let (dbefore, after) = self.activation.backward(dafter, &saved.before, pass.parameters.backend());
         self.output.backward_weights(&after, &dnorm.dense, pass);
         self.intermediate.backward_weights(&saved.x, &dbefore, pass);
         let dy = self.intermediate.backward_input(&dbefore, pass.parameters);

@@ -1,18 +1,19 @@
 //! Layer normalization fused with the operations around it: `y = norm(dropout(dense) + residual)` in a layer,
 //! `y = dropout(norm(sum))` in the embeddings.
 //!
-//! Weights, statistics and sums are fp32 at either precision; only activations are in the compute format. On the CPU
-//! all of it is one pass over memory ([`kernels::norm`]); elsewhere it is libtorch's operations.
+//! Weights, statistics and sums are fp32 at either precision; only activations are in the compute format. On a CPU
+//! the kernels do all of it in one pass over memory ([`kernels::norm`]); otherwise it is libtorch's operations.
 
 use kernels::norm::{self, Masks, NormParameters};
 use tch::{Kind, Tensor};
 
+use crate::backend::Backend;
 use crate::builder::{GradientForm, Initial, ParameterId, Scope, Traits};
-use crate::dropout::DropoutSite;
+use crate::dropout::{DropoutSite, KeptMask, apply_mask, apply_site};
 use crate::parameters::{Gradient, Parameters};
 use crate::pass::Backward;
 use crate::profile::{Phase, timed};
-use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
+use crate::tensor_slice::{empty, slice, slice_mut, with_float};
 
 const WEIGHT: Traits = Traits { decays: false, always_fp32: true, initial: Initial::Ones, gradient: GradientForm::Sum };
 const BIAS: Traits = Traits { initial: Initial::Zeros, ..WEIGHT };
@@ -41,13 +42,22 @@ impl DropoutSites {
 /// What the backward pass needs of a forward pass.
 #[derive(Debug)]
 pub(crate) struct Saved {
-    sites: DropoutSites,
+    dropout: SavedDropout,
     /// `[R, D]`: what was normalized.
     x: Tensor,
     /// `[R, 1]` fp32.
     mean: Tensor,
     /// `[R, 1]` fp32: one over the standard deviation.
     rstd: Tensor,
+}
+
+/// How the backward pass gets the masks.
+#[derive(Debug)]
+enum SavedDropout {
+    /// The kernel computes them again.
+    Sites(DropoutSites),
+    /// They are kept for libtorch's operations.
+    Masks { before: Option<KeptMask>, after: Option<KeptMask> },
 }
 
 /// The gradient of a layer's output, `[R, D]`: the sum of `dy` and, if there is one, the gradient along a residual.
@@ -76,7 +86,7 @@ impl LayerNorm {
     /// `[R, D]` to `[R, D]`, without dropout and without a tape.
     pub(crate) fn forward(&self, dense: Tensor, residual: Option<&Tensor>, parameters: &Parameters) -> Tensor {
         timed(Phase::Normalization, || {
-            if !is_cpu(&dense) {
+            if parameters.backend() == Backend::Libtorch {
                 return self.forward_aten(dense, residual, DropoutSites::default(), parameters).0;
             }
             with_float!(dense, T => {
@@ -98,7 +108,7 @@ impl LayerNorm {
         parameters: &Parameters,
     ) -> (Tensor, Saved) {
         timed(Phase::Normalization, || {
-            if is_cpu(&dense) {
+            if parameters.backend() == Backend::Kernels {
                 self.forward_kernel(&dense, residual, sites, parameters)
             } else {
                 self.forward_aten(dense, residual, sites, parameters)
@@ -126,7 +136,7 @@ impl LayerNorm {
             let residual = residual.map(slice::<T>);
             let norm_parameters = self.norm_parameters(parameters);
             norm::forward(slice::<T>(dense), residual, norm_parameters, sites.masks(), slice_mut(&mut y), saved);
-            (y, Saved { sites, x, mean, rstd })
+            (y, Saved { dropout: SavedDropout::Sites(sites), x, mean, rstd })
         })
     }
 
@@ -137,7 +147,7 @@ impl LayerNorm {
         sites: DropoutSites,
         parameters: &Parameters,
     ) -> (Tensor, Saved) {
-        let dropped = apply_dropout(&dense, sites.before);
+        let (dropped, before) = apply_site(&dense, sites.before);
         let x = match residual {
             Some(residual) => dropped + residual,
             None => dropped,
@@ -145,17 +155,17 @@ impl LayerNorm {
         let (weight, bias) = (parameters.at(self.weight).compute(), parameters.at(self.bias).compute());
         let (y, mean, rstd) =
             x.to_kind(Kind::Float).native_layer_norm(weight.size(), Some(weight), Some(bias), self.eps);
-        (apply_dropout(&y.to_kind(x.kind()), sites.after), Saved { sites, x, mean, rstd })
+        let (y, after) = apply_site(&y.to_kind(x.kind()), sites.after);
+        (y, Saved { dropout: SavedDropout::Masks { before, after }, x, mean, rstd })
     }
 
     /// The gradients of the inputs from that of `y`; stores those of weight and bias.
     pub(crate) fn backward(&self, saved: &Saved, upstream: &Upstream, pass: &mut Backward) -> Downstream {
         let weight = pass.parameters.at(self.weight).compute();
-        let (downstream, dweight, dbias) = timed(Phase::Normalization, || {
-            if is_cpu(&upstream.dy) {
-                backward_kernel(saved, upstream, weight)
-            } else {
-                backward_aten(saved, upstream, weight)
+        let (downstream, dweight, dbias) = timed(Phase::Normalization, || match &saved.dropout {
+            SavedDropout::Sites(sites) => backward_kernel(saved, *sites, upstream, weight),
+            SavedDropout::Masks { before, after } => {
+                backward_aten(saved, [before.as_ref(), after.as_ref()], upstream, weight)
             }
         });
         pass.set(self.weight, Gradient::Dense(dweight));
@@ -164,37 +174,47 @@ impl LayerNorm {
     }
 }
 
-/// `dx = rstd * (g - mean(g) - xhat * mean(g * xhat))` with `g = dy * weight` and `xhat = (x - mean) * rstd`.
-fn backward_aten(saved: &Saved, upstream: &Upstream, weight: &Tensor) -> (Downstream, Tensor, Tensor) {
+/// `dx = rstd * (g - mean(g) - xhat * mean(g * xhat))` with `g = dy * weight` and `xhat = (x - mean) * rstd`; `masks` are
+/// those before and after the norm.
+fn backward_aten(
+    saved: &Saved,
+    [before, after]: [Option<&KeptMask>; 2],
+    upstream: &Upstream,
+    weight: &Tensor,
+) -> (Downstream, Tensor, Tensor) {
     let first = upstream.dy.to_kind(Kind::Float);
     // Not in place: in fp32 that would change the caller's tensor.
     let dy = match &upstream.dy_residual {
         Some(dy_residual) => &first + dy_residual.to_kind(Kind::Float),
         None => first,
     };
-    let dy = apply_dropout(&dy, saved.sites.after);
+    let dy = apply_mask(&dy, after);
     let xhat = (saved.x.to_kind(Kind::Float) - &saved.mean) * &saved.rstd; // [R, D]
     let g = &dy * weight; // [R, D]
     let mean = |t: &Tensor| t.mean_dim(-1, true, Kind::Float); // [R, 1]
     let dx = (&g - mean(&g) - &xhat * mean(&(&g * &xhat))) * &saved.rstd; // [R, D]
     let sum = |t: &Tensor| t.sum_dim_intlist(0, false, Kind::Float); // [D]
     let kind = saved.x.kind();
-    let downstream =
-        Downstream { dense: apply_dropout(&dx, saved.sites.before).to_kind(kind), residual: dx.to_kind(kind) };
+    let downstream = Downstream { dense: apply_mask(&dx, before).to_kind(kind), residual: dx.to_kind(kind) };
     (downstream, sum(&(&dy * &xhat)), sum(&dy))
 }
 
-fn backward_kernel(saved: &Saved, upstream: &Upstream, weight: &Tensor) -> (Downstream, Tensor, Tensor) {
+fn backward_kernel(
+    saved: &Saved,
+    sites: DropoutSites,
+    upstream: &Upstream,
+    weight: &Tensor,
+) -> (Downstream, Tensor, Tensor) {
     let (mut dweight, mut dbias) = (empty::<f32>(&weight.size()), empty::<f32>(&weight.size()));
     let downstream = with_float!(saved.x, T => {
         let mut dx = empty::<T>(&saved.x.size());
-        let mut dense = saved.sites.before.map(|_| empty::<T>(&saved.x.size()));
+        let mut dense = sites.before.map(|_| empty::<T>(&saved.x.size()));
         norm::backward::<T>(
             slice(&upstream.dy),
             upstream.dy_residual.as_ref().map(slice::<T>),
             norm::SavedNorm { x: slice(&saved.x), mean: slice(&saved.mean), rstd: slice(&saved.rstd) },
             slice(weight),
-            saved.sites.masks(),
+            sites.masks(),
             norm::NormGradients {
                 x: slice_mut(&mut dx),
                 dense: dense.as_mut().map(slice_mut::<T>),
@@ -207,17 +227,6 @@ fn backward_kernel(saved: &Saved, upstream: &Upstream, weight: &Tensor) -> (Down
     (downstream, dweight, dbias)
 }
 
-/// `x`, `[R, D]`, times the mask of a site, if there is one.
-pub(crate) fn apply_dropout(x: &Tensor, site: Option<DropoutSite>) -> Tensor {
-    match site {
-        Some(site) => {
-            let size = x.size();
-            x * site.tensor([size[0], size[1]], x.kind(), x.device())
-        }
-        None => x.shallow_clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tch::Device;
@@ -225,26 +234,30 @@ mod tests {
     use super::*;
     use crate::builder::{Builder, Role};
     use crate::dropout::DropoutStream;
+    use crate::test_tensors::normal;
 
     #[test]
     fn the_kernel_agrees_with_aten() {
-        tch::manual_seed(1);
         let stream = DropoutStream::new(1, 2, 3);
+        let site = |p| stream.site(p, Backend::Kernels);
         for (kind, tolerance) in [(Kind::Float, 1e-5), (Kind::BFloat16, 2e-2)] {
             for width in [5i64, 7, 16, 100, 384] {
-                let random = || Tensor::randn([37, width], (Kind::Float, Device::Cpu)).to_kind(kind);
+                let random = |seed| normal(&[37, width], seed).to_kind(kind);
                 let mut builder = Builder::default();
                 let norm = LayerNorm::new(builder.scope(Role::Embedding, "norm"), width, 1e-5);
-                let master = |_: &_| Tensor::randn([width], (Kind::Float, Device::Cpu));
-                let parameters = Parameters::new(builder.specs, Device::Cpu, kind, master);
+                let master = |spec: &crate::ParameterSpec| normal(&[width], spec.name.len() as u64);
+                let parameters = Parameters::new(builder.specs, Device::Cpu, Backend::Kernels, kind, master);
                 let weight = parameters.at(norm.weight).compute();
-                let (dense, residual, dy, dy_residual) = (random(), random(), random(), random());
-                let sites = DropoutSites { before: stream.site(0.2), after: stream.site(0.1) };
+                let (dense, residual, dy, dy_residual) = (random(1), random(2), random(3), random(4));
+                let sites = DropoutSites { before: site(0.2), after: site(0.1) };
+                // Both with the kernels' masks.
                 let ours = norm.forward_kernel(&dense, Some(&residual), sites, &parameters);
                 let reference = norm.forward_aten(dense, Some(&residual), sites, &parameters);
                 let upstream = Upstream { dy, dy_residual: Some(dy_residual) };
-                let back = backward_kernel(&ours.1, &upstream, weight);
-                let reference_back = backward_aten(&reference.1, &upstream, weight);
+                let back = backward_kernel(&ours.1, sites, &upstream, weight);
+                let SavedDropout::Masks { before, after } = &reference.1.dropout else { panic!("masks are kept") };
+                let masks = [before.as_ref(), after.as_ref()];
+                let reference_back = backward_aten(&reference.1, masks, &upstream, weight);
                 for (ours, reference) in [
                     (&ours.0, &reference.0),
                     (&back.0.residual, &reference_back.0.residual),

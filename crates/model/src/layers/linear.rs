@@ -5,11 +5,12 @@ use std::ops::Range;
 use kernels::columns;
 use tch::{Kind, Tensor};
 
+use crate::backend::Backend;
 use crate::builder::{GradientForm, Initial, ParameterId, Scope, Stack, Traits};
 use crate::parameters::{Gradient, Parameters};
 use crate::pass::Backward;
 use crate::profile::{Phase, timed};
-use crate::tensor_slice::{empty, is_cpu, slice, slice_mut, with_float};
+use crate::tensor_slice::{empty, slice, slice_mut, with_float};
 
 const WEIGHT: Traits =
     Traits { decays: true, always_fp32: false, initial: Initial::Normal, gradient: GradientForm::Product };
@@ -76,7 +77,8 @@ impl Linear {
             self.distribute(self.weight.members(part), &fused, pass);
         }
         if needs_gradient(self.bias, pass) {
-            let fused = timed(Phase::Biases, || column_sums(dy)); // [out]
+            let backend = pass.parameters.backend();
+            let fused = timed(Phase::Biases, || column_sums(dy, backend)); // [out]
             self.distribute(self.bias.members(part), &fused, pass);
         }
     }
@@ -93,8 +95,8 @@ impl Linear {
 }
 
 /// `[R, out]` to `[out]` fp32.
-pub(crate) fn column_sums(values: &Tensor) -> Tensor {
-    if !is_cpu(values) {
+pub(crate) fn column_sums(values: &Tensor, backend: Backend) -> Tensor {
+    if backend == Backend::Libtorch {
         return values.sum_dim_intlist(0, false, Kind::Float);
     }
     let mut sums = empty::<f32>(&[values.size()[1]]);

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::Device;
 use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 
-/// mimalloc and libtorch serve this process, so the limit is on the process's pages.
+/// libtorch allocates memory of its own, so the limit is on the process's pages.
 const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 64, fixed: 192 << 20 };
 
 const CONFIG: &str = r#"{"architectures": ["BertModel"], "model_type": "bert", "vocab_size": 20, "hidden_size": 8,

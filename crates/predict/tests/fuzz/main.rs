@@ -8,7 +8,7 @@ use predict::Predictor;
 use tch::Device;
 use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 
-/// libtorch's allocator serves this process, so the limit is on the process's pages.
+/// libtorch allocates memory of its own, so the limit is on the process's pages.
 const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 64, fixed: 192 << 20 };
 
 const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1,

@@ -18,19 +18,19 @@ fn grow(bytes: usize) {
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
-        // SAFETY: as the caller promised.
+        // SAFETY: the caller guarantees a layout of at least one byte.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
-        // SAFETY: as the caller promised.
+        // SAFETY: the caller guarantees a layout of at least one byte.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         ALIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as the caller promised.
+        // SAFETY: the caller guarantees that `pointer` is a block of this allocator, so of the system's, with this layout.
         unsafe { System.dealloc(pointer, layout) }
     }
 
@@ -38,7 +38,8 @@ unsafe impl GlobalAlloc for CountingAllocator {
         // Old and new may be there at the same time.
         grow(size);
         ALIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as the caller promised.
+        // SAFETY: the caller guarantees that `pointer` is a block of this allocator, so of the system's, with this layout,
+        // and that `size` is not 0 and fits the layout's alignment.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }

@@ -25,7 +25,8 @@
 //! static ALLOCATOR: test_support::fuzz::CountingAllocator = test_support::fuzz::CountingAllocator;
 //! ```
 //!
-//! A binary that links libtorch has mimalloc for its allocator and declares none; there the process's pages are measured.
+//! libtorch allocates memory that this allocator doesn't see, so a binary that links it declares none, and the process's
+//! pages are measured.
 
 mod memory;
 mod mutator;

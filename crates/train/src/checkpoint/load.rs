@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use disk::{DiskError, sha256_file};
+use disk::{DiskError, clear_unfinished, folder_of, sha256_file};
 use model::read_tensors;
-use run::checkpoints::{CHECKPOINTS, name_of, remove_unfinished, step_of, steps_in};
+use run::checkpoints::{CHECKPOINTS, name_of, step_of, steps_in};
 use tch::Tensor;
 
 use super::save::sums_text;
@@ -53,6 +53,15 @@ impl LoadedCheckpoint {
         Ok(Self { path: path.to_owned(), state })
     }
 
+    /// The checkpoint at `path`, which was asked for by name.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn named(path: &Path) -> Result<Self> {
+        clear(folder_of(path))?;
+        Self::open(path)
+    }
+
     /// The newest valid checkpoint of a run, with a warning for each one skipped; `None` if there is no checkpoint.
     /// Removes the files of interrupted saves.
     ///
@@ -60,7 +69,7 @@ impl LoadedCheckpoint {
     /// None of the checkpoints is valid.
     pub(crate) fn newest(run: &Path) -> Result<Option<Self>> {
         let folder = run.join(CHECKPOINTS);
-        let unfinished = remove_unfinished(&folder)?;
+        let unfinished = clear(&folder)?;
         let steps = steps_in(&folder)?;
         let mut skipped = Vec::new();
         let good = |step: u64| Self::open(&folder.join(name_of(step))).map_err(|error| skipped.push(error)).ok();
@@ -94,6 +103,15 @@ impl LoadedCheckpoint {
     pub(crate) fn optimizer(&self) -> Result<Vec<(String, Tensor)>> {
         Ok(read_tensors(&self.path.join(OPTIMIZER))?)
     }
+}
+
+/// Ends what a killed process had begun in a folder of checkpoints. Returns what was removed.
+fn clear(folder: &Path) -> Result<Vec<PathBuf>> {
+    let cleared = clear_unfinished(folder)?;
+    for path in cleared.put_back {
+        tracing::warn!("{}: a save that was to replace it was interrupted, so it stays", path.display());
+    }
+    Ok(cleared.removed)
 }
 
 /// The error that names the damaged file, if `SHA256SUMS` has unexpected content.

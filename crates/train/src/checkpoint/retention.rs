@@ -80,7 +80,9 @@ impl Retention {
         self.history.push((state.step, state.best_step()));
         let tensors = Tensors::of(parameters, optimizer);
         let publication = publish.then_some(&self.publication);
-        SaveJob { run: &self.run, tensors, state, publication, kept_steps: self.kept_steps() }.run()?;
+        let has_same_tensors = self.last.is_some_and(|(step, _)| step == state.step);
+        let kept_steps = self.kept_steps();
+        SaveJob { run: &self.run, tensors, state, publication, kept_steps, has_same_tensors }.run()?;
         self.last = last;
         Ok(())
     }

@@ -2,10 +2,10 @@
 //!
 //! Saving blocks training, so no tensor has to be copied first: the files are written from the memory that training
 //! uses. To save time, both large files are written in parallel, and a separate thread for each computes its sum from
-//! the same memory.
+//! the same memory. A second save of the same step, as after an evaluation, writes the state alone and links the rest.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::thread::scope;
 
@@ -39,6 +39,8 @@ pub(crate) struct SaveJob<'a> {
     pub publication: Option<&'a Publication>,
     /// The steps of the checkpoints to keep, including this one.
     pub kept_steps: Vec<u64>,
+    /// Whether this process has saved or loaded a checkpoint of the same step, so that its tensors are these.
+    pub has_same_tensors: bool,
 }
 
 impl Tensors {
@@ -79,9 +81,15 @@ impl SaveJob<'_> {
     }
 
     fn save_into(&self, folder: &Path) -> Result<()> {
-        if !folder.is_dir() {
-            disk::create_folder(folder).map_err(DiskError::at("create the folder", folder))?;
+        match disk::create_folder(folder) {
+            // A process that was killed before it synced the name may have created it.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => disk::sync_folder(self.run),
+            created => created,
         }
+        .map_err(|error| {
+            let error = DiskError::at("create the folder", folder)(error);
+            free_space::explain(error, folder, self.tensors.bytes())
+        })?;
         free_space::check(folder, self.tensors.bytes())?;
         let target = folder.join(name_of(self.state.step));
         self.write(folder, &target)?;
@@ -98,41 +106,69 @@ impl SaveJob<'_> {
 
     fn write(&self, folder: &Path, target: &Path) -> Result<()> {
         let unfinished = folder.join(format!("{UNFINISHED}{}", name_of(self.state.step)));
-        let written = self.fill(&unfinished).and_then(|()| {
+        if unfinished.exists() {
+            disk::clear_unfinished(folder)?;
+        }
+        let linked = self.has_same_tensors && self.fill_with_links(&unfinished, target).is_ok();
+        let filled = if linked { Ok(()) } else { self.fill(&unfinished) };
+        let written = filled.and_then(|()| {
             // A checkpoint of the same step exists if the run was stopped before an evaluation, if the checkpoint is
             // damaged, or if the run was resumed from an earlier one.
             if target.exists() {
-                disk::exchange(&unfinished, target)?;
-                disk::sync_folder(folder)?;
-                return disk::remove_folder(&unfinished);
+                return disk::replace_folder(&unfinished, target);
             }
             disk::rename(&unfinished, target)?;
             disk::sync_folder(folder)
         });
         written.map_err(|error| {
             // An incomplete checkpoint is useless, and its space may be needed.
-            let _ = fs::remove_dir_all(&unfinished);
+            let _ = disk::clear_unfinished(folder);
             free_space::explain(DiskError::at("write", target)(error), folder, self.tensors.bytes())
         })
     }
 
-    fn fill(&self, folder: &Path) -> io::Result<()> {
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
+    /// Fills a folder as [`fill`](Self::fill) does, with links to the tensors' files in `same`. The sums are those of
+    /// that checkpoint, so what has happened to its files since is noticed when this one is loaded.
+    fn fill_with_links(&self, folder: &Path, same: &Path) -> io::Result<()> {
+        create_anew(folder)?;
+        let known = fs::read_to_string(same.join(SUMS))?;
+        let sum_of = |name: &str| known.lines().find_map(|line| line.strip_suffix(name)?.strip_suffix("  "));
+        let (Some(weights), Some(optimizer)) = (sum_of(WEIGHTS), sum_of(OPTIMIZER)) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        for name in [WEIGHTS, OPTIMIZER] {
+            link_atomic(&same.join(name), &folder.join(name)).map_err(|error| error.source)?;
         }
-        disk::create_folder(folder)?;
+        self.fill_with_state(folder, [weights.to_owned(), optimizer.to_owned()])
+    }
+
+    fn fill(&self, folder: &Path) -> io::Result<()> {
+        create_anew(folder)?;
         let Tensors { weights, optimizer } = &self.tensors;
-        let state = serde_json::to_vec_pretty(&self.state)?;
         let (weights, optimizer) = scope(|scope| {
             let (path, optimizer) = (folder.join(OPTIMIZER), clones(optimizer));
             let optimizer = spawn(scope, "save-optimizer", move || write_and_hash_tensors(&path, &optimizer))?;
             let weights = write_and_hash_tensors(&folder.join(WEIGHTS), weights);
             Ok::<_, io::Error>((weights, join(optimizer)))
         })?;
-        let sums = [weights?, optimizer?, write_and_hash(&folder.join(STATE), &state)?];
+        self.fill_with_state(folder, [weights?, optimizer?])
+    }
+
+    /// Writes everything besides the tensors, whose sums are given.
+    fn fill_with_state(&self, folder: &Path, [weights, optimizer]: [String; 2]) -> io::Result<()> {
+        let state = serde_json::to_vec_pretty(&self.state)?;
+        let sums = [weights, optimizer, write_and_hash(&folder.join(STATE), &state)?];
         write_and_hash(&folder.join(SUMS), sums_text(&sums).as_bytes())?;
         disk::sync_folder(folder)
     }
+}
+
+/// Creates an empty folder in the place of the one that a failed attempt of this save left there.
+fn create_anew(folder: &Path) -> io::Result<()> {
+    if folder.exists() {
+        disk::remove_folder(folder)?;
+    }
+    disk::create_folder(folder)
 }
 
 /// Makes a checkpoint's model the model of the run. Writes the weights last, because they make the folder a complete

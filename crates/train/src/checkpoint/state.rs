@@ -31,6 +31,9 @@ pub(crate) struct TrainerState {
     pub evaluations_without_better: u64,
     /// Into how many parts each micro-batch is split because of limited memory.
     pub micro_batch_parts: usize,
+    /// Examples of one forward pass in an evaluation, if memory was too small for `--eval-batch-size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval_batch_size: Option<usize>,
     /// Seconds of training so far, in all processes.
     pub seconds: f64,
     /// Bytes of each log that belong to the steps so far.
@@ -76,10 +79,21 @@ pub(crate) struct Identity {
     pub base_weights_sha256: String,
     /// `cpu` or `cuda:0`.
     pub device: String,
+    /// The GPU's name and compute capability, which determine dropout masks and the order of summation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
     /// `fp32` or `bf16`.
     pub precision: String,
-    /// CPU threads of libtorch, which determine the order of summation.
+    /// CPU threads of libtorch, which determine the order of summation on the CPU.
     pub threads: i32,
+    /// `kernels` or `libtorch`: what computed on the device. Their results differ in the last bits. `None` in checkpoints of
+    /// earlier versions, which had no choice.
+    #[serde(default)]
+    pub backend: Option<String>,
+    /// Of the kernels on a CPU, whose results differ in the last bits. `None` on other devices, and if it was not
+    /// recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction_set: Option<String>,
 }
 
 impl TrainerState {
@@ -95,11 +109,18 @@ impl TrainerState {
         if format != FORMAT {
             return Err(format!("has format {format}, and this program reads {FORMAT}"));
         }
-        let state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let mut state: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if state.micro_batch_parts == 0 {
             return Err("has micro_batch_parts 0, and 1 is the least".to_owned());
         }
+        if state.eval_batch_size == Some(0) {
+            return Err("has eval_batch_size 0, and 1 is the least".to_owned());
+        }
         state.given().map_err(|error| error.to_string())?;
+        // On other devices earlier versions drew other dropout masks, so there nothing is filled in.
+        if state.identity.backend.is_none() && state.identity.device == "cpu" {
+            state.identity.backend = Some("kernels".to_owned());
+        }
         Ok(state)
     }
 
@@ -116,12 +137,20 @@ impl TrainerState {
     pub(crate) fn differences(&self, config: &TrainConfig, identity: &Identity) -> Result<Vec<String>> {
         let mut lines = config_differences(&self.config, &config.to_json()?);
         let (then, now) = (serde_json::to_value(&self.identity)?, serde_json::to_value(identity)?);
-        lines.extend(IDENTITY_NAMES.iter().filter_map(|(field, name)| difference(name, &then[*field], &now[*field])));
+        let names = IDENTITY_NAMES.iter().filter(|(field, _)| match *field {
+            "threads" => self.identity.device == "cpu" && identity.device == "cpu",
+            "gpu" | "backend" => self.identity.device == identity.device,
+            "instruction_set" => self.identity.instruction_set.is_some() && identity.instruction_set.is_some(),
+            _ => true,
+        });
+        lines.extend(names.filter_map(|(field, name)| difference(name, &then[*field], &now[*field])));
         Ok(lines)
     }
 }
 
-const IDENTITY_NAMES: [(&str, &str); 9] = [
+/// The fields of [`Identity`]. The host's threads matter only where both devices are the CPU; the GPU's model and the
+/// backend follow from the device where it is another one. Instruction sets are compared where both are known.
+const IDENTITY_NAMES: [(&str, &str); 12] = [
     ("train_sha256", "the training split's sha256"),
     ("validation_sha256", "the validation split's sha256"),
     ("label_names", "the list of labels"),
@@ -129,8 +158,11 @@ const IDENTITY_NAMES: [(&str, &str); 9] = [
     ("base_config_sha256", "the base model's config.json's sha256"),
     ("base_weights_sha256", "the base model's weights' sha256"),
     ("device", "the device"),
+    ("gpu", "the GPU's model"),
     ("precision", "the precision"),
     ("threads", "the number of threads"),
+    ("backend", "the backend (libtorch with VERDICT_KERNELS=off, else kernels)"),
+    ("instruction_set", "the instruction set of the kernels"),
 ];
 
 /// The options that differ between two saved configurations and must not change on resume, one line each.

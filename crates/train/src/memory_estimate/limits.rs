@@ -1,16 +1,24 @@
-//! Memory limits of this process: available memory of the machine and of each of its control groups.
+//! Memory limits of this process: available memory and swap of the machine and of each of its control groups.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The bytes that this process can still allocate: the minimum over the machine and its control groups. `None` on
-/// systems other than Linux.
-pub(crate) fn available() -> Option<u64> {
+/// The bytes that this process can still get: the minimum over the machine and its control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AvailableMemory {
+    /// Main memory.
+    pub memory: u64,
+    /// Main memory and swap together.
+    pub with_swap: u64,
+}
+
+/// `None` on systems other than Linux.
+pub(super) fn available() -> Option<AvailableMemory> {
     available_under(Path::new("/"))
 }
 
 /// The resident memory of this process in bytes, if the system reports it.
-pub(super) fn resident() -> Option<u64> {
+pub(crate) fn resident() -> Option<u64> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
@@ -20,51 +28,94 @@ pub(crate) fn peak() -> Option<u64> {
 }
 
 /// As [`available`], with `proc` and `sys` under `root`.
-fn available_under(root: &Path) -> Option<u64> {
-    let machine = kibibytes(&fs::read_to_string(root.join("proc/meminfo")).ok()?, "MemAvailable:")?;
+fn available_under(root: &Path) -> Option<AvailableMemory> {
+    let machine = fs::read_to_string(root.join("proc/meminfo")).ok()?;
+    let memory = kibibytes(&machine, "MemAvailable:")?;
+    let swap = kibibytes(&machine, "SwapFree:").unwrap_or(0);
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mounted = root.join("sys/fs/cgroup");
     let in_groups = groups.lines().filter_map(|line| {
         let mut fields = line.splitn(3, ':');
         let (_, controllers, group) = (fields.next()?, fields.next()?, fields.next()?.trim_start_matches('/'));
         match controllers {
-            "" => available_in_group(&mounted, group, &V2),
+            "" => Some(GroupLimits::of(&mounted, group, &V2)),
             _ if controllers.split(',').any(|name| name == "memory") => {
-                available_in_group(&mounted.join("memory"), group, &V1)
+                Some(GroupLimits::of(&mounted.join("memory"), group, &V1))
             }
             _ => None,
         }
     });
-    Some(in_groups.fold(machine, u64::min))
+    let least = in_groups.fold(GroupLimits { memory, swap, both: u64::MAX }, GroupLimits::min);
+    let with_swap = least.memory.saturating_add(least.swap).min(least.both);
+    Some(AvailableMemory { memory: least.memory.min(least.both), with_swap })
 }
+
+/// What the processes of a control group can still get, in bytes. What isn't limited is `u64::MAX`.
+#[derive(Debug, Clone, Copy)]
+struct GroupLimits {
+    memory: u64,
+    swap: u64,
+    /// Main memory and swap together.
+    both: u64,
+}
+
+/// The names of two files: a limit, and how much of it is in use.
+type LimitAndUsage = (&'static str, &'static str);
 
 /// The file names of a control group in one version of cgroups.
 struct FileNames {
-    limit: &'static str,
-    usage: &'static str,
+    memory: LimitAndUsage,
+    swap: Option<LimitAndUsage>,
+    /// Main memory and swap together.
+    both: Option<LimitAndUsage>,
     /// The key in `memory.stat` of file pages that the kernel frees if memory is needed.
     reclaimable: &'static str,
 }
 
-const V2: FileNames = FileNames { limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file" };
-const V1: FileNames =
-    FileNames { limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", reclaimable: "total_inactive_file" };
+const V2: FileNames = FileNames {
+    memory: ("memory.max", "memory.current"),
+    swap: Some(("memory.swap.max", "memory.swap.current")),
+    both: None,
+    reclaimable: "inactive_file",
+};
+const V1: FileNames = FileNames {
+    memory: ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    swap: None,
+    both: Some(("memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes")),
+    reclaimable: "total_inactive_file",
+};
 
-/// The minimum available memory of a group and its ancestors. In a container the group's own path may not be visible;
-/// then only the limits of the root group apply.
-fn available_in_group(top: &Path, group: &str, names: &FileNames) -> Option<u64> {
-    let number = |path: PathBuf| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let group = top.join(group);
-    let folders = group.ancestors().take_while(|folder| folder.starts_with(top));
-    let available = folders.filter_map(|folder| {
-        // "max", or on version 1 a number near 2^63, is no limit.
-        let (limit, usage) = (number(folder.join(names.limit))?, number(folder.join(names.usage))?);
+impl GroupLimits {
+    const NONE: Self = Self { memory: u64::MAX, swap: u64::MAX, both: u64::MAX };
+
+    /// The limits of a group and its ancestors together. In a container the group's own path may not be visible; then
+    /// only the limits of the root group apply.
+    fn of(top: &Path, group: &str, names: &FileNames) -> Self {
+        let group = top.join(group);
+        let folders = group.ancestors().take_while(|folder| folder.starts_with(top));
+        folders.map(|folder| Self::of_one(folder, names)).fold(Self::NONE, Self::min)
+    }
+
+    fn of_one(folder: &Path, names: &FileNames) -> Self {
+        let number = |path: PathBuf| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
         let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
         let reclaimable = stat.lines().find_map(|line| line.strip_prefix(names.reclaimable)?.strip_prefix(' '));
         let reclaimable: u64 = reclaimable.and_then(|value| value.trim().parse().ok()).unwrap_or(0);
-        Some(limit.saturating_sub(usage.saturating_sub(reclaimable)))
-    });
-    available.min()
+        // "max", or on version 1 a number near 2^63, is no limit, and so is a missing file.
+        let left = |(limit, usage): LimitAndUsage, reclaimable: u64| {
+            let (limit, usage) = (number(folder.join(limit))?, number(folder.join(usage))?);
+            Some(limit.saturating_sub(usage.saturating_sub(reclaimable)))
+        };
+        Self {
+            memory: left(names.memory, reclaimable).unwrap_or(u64::MAX),
+            swap: names.swap.and_then(|swap| left(swap, 0)).unwrap_or(u64::MAX),
+            both: names.both.and_then(|both| left(both, reclaimable)).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn min(self, other: Self) -> Self {
+        Self { memory: self.memory.min(other.memory), swap: self.swap.min(other.swap), both: self.both.min(other.both) }
+    }
 }
 
 /// The bytes of a line like `MemAvailable:  123 kB`.
@@ -94,7 +145,53 @@ mod tests {
         ("proc/meminfo", "MemTotal:       16000000 kB\nMemFree:  100 kB\nMemAvailable:    8192000 kB\n");
 
     fn available_with(files: &[(&str, &str)]) -> Option<u64> {
-        available_under(tree(&[&[MACHINE], files].concat()).path())
+        let available = available_under(tree(&[&[MACHINE], files].concat()).path())?;
+        assert_eq!(available.memory, available.with_swap, "this machine has no swap");
+        Some(available.memory)
+    }
+
+    /// Main memory, and main memory with swap, in MiB, of a machine with 8,000 of the one and 2,000 of the other.
+    fn with_swap(files: &[(&str, &str)]) -> (u64, u64) {
+        let machine = ("proc/meminfo", "MemAvailable:    8192000 kB\nSwapTotal:  9 kB\nSwapFree:       2048000 kB\n");
+        let available = available_under(tree(&[&[machine], files].concat()).path()).unwrap();
+        (available.memory / MIB, available.with_swap / MIB)
+    }
+
+    #[test]
+    fn swap_counts_where_the_machine_and_every_group_allow_it() {
+        assert_eq!(with_swap(&[]), (8000, 10000));
+        let group = [
+            ("proc/self/cgroup", "0::/jobs/a\n"),
+            ("sys/fs/cgroup/jobs/a/memory.max", "1048576000\n"),
+            ("sys/fs/cgroup/jobs/a/memory.current", "0\n"),
+        ];
+        let and = |more: &[(&'static str, &'static str)]| with_swap(&[group.as_slice(), more].concat());
+        assert_eq!(and(&[]), (1000, 3000), "swap that is not limited");
+        assert_eq!(and(&[("sys/fs/cgroup/jobs/a/memory.swap.max", "max\n")]), (1000, 3000));
+        let limit = ("sys/fs/cgroup/jobs/a/memory.swap.max", "524288000\n");
+        assert_eq!(and(&[limit, ("sys/fs/cgroup/jobs/a/memory.swap.current", "104857600\n")]), (1000, 1400));
+        let none = [("sys/fs/cgroup/jobs/memory.swap.max", "0\n"), ("sys/fs/cgroup/jobs/memory.swap.current", "0\n")];
+        assert_eq!(and(&none), (1000, 1000), "the group above has none");
+    }
+
+    #[test]
+    fn version_one_limits_memory_and_swap_together() {
+        let group = [
+            ("proc/self/cgroup", "4:memory:/a\n"),
+            ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1048576000\n"),
+            ("sys/fs/cgroup/memory/a/memory.usage_in_bytes", "209715200\n"),
+        ];
+        assert_eq!(with_swap(&group), (800, 2800));
+        let both = [
+            ("sys/fs/cgroup/memory/a/memory.memsw.limit_in_bytes", "1572864000\n"),
+            ("sys/fs/cgroup/memory/a/memory.memsw.usage_in_bytes", "314572800\n"),
+        ];
+        assert_eq!(with_swap(&[group.as_slice(), &both].concat()), (800, 1200));
+        let no_swap = [
+            ("sys/fs/cgroup/memory/a/memory.memsw.limit_in_bytes", "1048576000\n"),
+            ("sys/fs/cgroup/memory/a/memory.memsw.usage_in_bytes", "314572800\n"),
+        ];
+        assert_eq!(with_swap(&[group.as_slice(), &no_swap].concat()), (700, 700), "its limit counts for memory, too");
     }
 
     #[test]
@@ -157,6 +254,7 @@ mod tests {
     #[test]
     fn this_process_has_memory_and_could_have_more() {
         assert!(resident().unwrap() > MIB);
-        assert!(available().unwrap() > 0);
+        let available = available().unwrap();
+        assert!(available.memory > 0 && available.with_swap >= available.memory);
     }
 }

@@ -1,12 +1,49 @@
-//! The error message of a run that doesn't fit into memory: required and available bytes, and flags that would fit.
+//! The messages about a run that doesn't fit into memory: required and available bytes, and flags that would fit.
 
 use disk::human_bytes;
 
-use super::{MemoryEstimate, MemoryPlan};
+use super::{AvailableMemory, MemoryEstimate, MemoryPlan};
 use crate::options::TrainConfig;
 
-/// The message for a run that needs the memory of `estimate` if only `limit` bytes are available in total.
-pub(super) fn describe(plan: &MemoryPlan, estimate: &MemoryEstimate, process: u64, limit: u64) -> String {
+/// What all messages about a run that doesn't fit say.
+pub(super) struct ShortageMessage {
+    what: String,
+    /// Changes that would make the run fit; empty if none is known.
+    changes: Vec<String>,
+}
+
+impl ShortageMessage {
+    /// The warning for a run that fits with swap.
+    pub(super) fn in_swap(self) -> String {
+        let mut hints = self.changes;
+        hints.push("free some memory".to_owned());
+        let what = self.what;
+        format!("{what}; it fits with swap, which may make it many times slower (hint: {})", hints.join("; or "))
+    }
+
+    /// The warning for a run that doesn't fit and isn't refused.
+    pub(super) fn skipped(self) -> String {
+        let what = self.what;
+        format!("{what}; it is trained because of --skip-memory-check, and the system may end it without a message")
+    }
+
+    pub(super) fn refusal(self) -> String {
+        let mut hints = self.changes;
+        if hints.is_empty() {
+            hints.push("free some memory, or take a smaller model".to_owned());
+        }
+        hints.push("--skip-memory-check trains anyway, and the system may end it without a message".to_owned());
+        format!("{} (hint: {})", self.what, hints.join("; or "))
+    }
+}
+
+/// The messages for a run that needs the memory of `estimate`, with limits that include `process`.
+pub(super) fn describe(
+    plan: &MemoryPlan,
+    estimate: &MemoryEstimate,
+    process: u64,
+    available: AvailableMemory,
+) -> ShortageMessage {
     let texts = format!("{} texts of up to {} tokens", estimate.batch.sentences, estimate.batch.longest);
     let parts = [
         ("weights", estimate.weights + estimate.compute),
@@ -22,15 +59,17 @@ pub(super) fn describe(plan: &MemoryPlan, estimate: &MemoryEstimate, process: u6
         }
         _ => String::new(),
     };
-    let mut hints: Vec<String> = flags_that_fit(plan, process, limit).into_iter().collect();
+    let mut changes: Vec<String> = flags_that_fit(plan, process, available.memory).into_iter().collect();
     if estimate.batch.longest > 128 {
-        hints.push(format!("prepare the data with a shorter --max-length than {}", estimate.batch.longest));
+        changes.push(format!("prepare the data with a shorter --max-length than {}", estimate.batch.longest));
     }
-    if hints.is_empty() {
-        hints.push("free some memory, or take a smaller model".to_owned());
-    }
-    let (total, limit, hints) = (human_bytes(estimate.total()), human_bytes(limit), hints.join("; or "));
-    format!("training needs about {total} of memory, and {limit} is available: {parts}{evaluation} (hint: {hints})")
+    let swap = match available.with_swap.saturating_sub(available.memory) {
+        0 => String::new(),
+        bytes => format!(", and {} of swap", human_bytes(bytes)),
+    };
+    let (total, memory) = (human_bytes(estimate.total()), human_bytes(available.memory));
+    let what = format!("training needs about {total} of memory, and {memory} is available{swap}: {parts}{evaluation}");
+    ShortageMessage { what, changes }
 }
 
 /// The flags with the largest batches that fit. The number of examples per step stays the same.

@@ -94,6 +94,11 @@ fn a_large_evaluation_batch_determines_the_peak() {
     assert!((difference as f64 - expected).abs() < 2.0, "{difference} is not {expected}");
 }
 
+/// Limits of a machine without swap.
+fn memory(memory: u64) -> AvailableMemory {
+    AvailableMemory { memory, with_swap: memory }
+}
+
 #[test]
 fn a_run_that_does_not_fit_is_refused_with_flags_that_would_fit() {
     let (config, model) = (TrainConfig { batch_size: 64, ..TrainConfig::default() }, bert_base());
@@ -101,8 +106,9 @@ fn a_run_that_does_not_fit_is_refused_with_flags_that_would_fit() {
     let plan =
         MemoryPlan { config: &config, model: &model, precision: Precision::Fp32, train: &rows, validation: &rows };
     let estimate = MemoryEstimate::of(&plan, 150_000_000);
-    assert_eq!(check_against(&plan, estimate, 150_000_000, estimate.total()).unwrap(), estimate);
-    let message = check_against(&plan, estimate, 150_000_000, estimate.total() - 1).unwrap_err().to_string();
+    assert_eq!(check_against(&plan, &estimate, 150_000_000, memory(estimate.total())).unwrap(), None);
+    let limits = memory(estimate.total() - 1);
+    let message = check_against(&plan, &estimate, 150_000_000, limits).unwrap_err().to_string();
     let total = disk::human_bytes(estimate.total());
     assert!(message.starts_with(&format!("training needs about {total} of memory, and ")), "{message}");
     assert!(message.contains("weights 437.9 MB, optimizer 875.9 MB, gradients "), "{message}");
@@ -111,7 +117,37 @@ fn a_run_that_does_not_fit_is_refused_with_flags_that_would_fit() {
         message.contains("(hint: --batch-size 32 --gradient-accumulation-steps 2; or prepare the data"),
         "{message}"
     );
-    assert!(message.contains("--max-length than 256"), "{message}");
+    assert!(
+        message.contains("--max-length than 256; or --skip-memory-check trains anyway, and the system"),
+        "{message}"
+    );
+}
+
+#[test]
+fn swap_and_the_flag_turn_a_refusal_into_a_warning() {
+    let (config, model) = (TrainConfig { batch_size: 64, ..TrainConfig::default() }, bert_base());
+    let rows = [256; 640];
+    let plan = MemoryPlan { config: &config, model: &model, precision: Precision::Fp32, train: &rows, validation: &[] };
+    let estimate = MemoryEstimate::of(&plan, 0);
+    let total = estimate.total();
+    let limits = AvailableMemory { memory: total - 2_000_000_000, with_swap: total };
+    let warning = check_against(&plan, &estimate, 0, limits).unwrap().unwrap();
+    assert!(warning.contains(" is available, and 2.0 GB of swap: weights 437.9 MB"), "{warning}");
+    assert!(
+        warning.contains("; it fits with swap, which may make it many times slower (hint: --batch-size "),
+        "{warning}"
+    );
+    let limits = AvailableMemory { with_swap: total - 1, ..limits };
+    let refusal = check_against(&plan, &estimate, 0, limits).unwrap_err().to_string();
+    assert!(refusal.contains(", and 2.0 GB of swap: ") && refusal.contains("; or --skip-memory-check "), "{refusal}");
+    let config = TrainConfig { skip_memory_check: true, ..config.clone() };
+    let plan = MemoryPlan { config: &config, ..plan };
+    let warning = check_against(&plan, &estimate, 0, limits).unwrap().unwrap();
+    assert!(
+        warning.ends_with("because of --skip-memory-check, and the system may end it without a message"),
+        "{warning}"
+    );
+    assert_eq!(check_against(&plan, &estimate, 0, memory(total)).unwrap(), None);
 }
 
 #[test]
@@ -123,7 +159,7 @@ fn the_suggested_flags_fit() {
         MemoryPlan { config: &config, model: &model, precision: Precision::Bf16, train: &rows, validation: &rows };
     let limit = 6_000_000_000;
     let estimate = MemoryEstimate::of(&plan, 0);
-    assert!(check_against(&plan, estimate, 0, limit).is_err(), "it can't fit");
+    assert!(check_against(&plan, &estimate, 0, memory(limit)).is_err(), "it can't fit");
     let flags = shortage::flags_that_fit(&plan, 0, limit).unwrap();
     let words: Vec<&str> = flags.split(' ').collect();
     let value = |flag: &str| words[words.iter().position(|word| *word == flag).unwrap() + 1].parse::<usize>().unwrap();
@@ -142,6 +178,7 @@ fn no_batch_size_is_suggested_if_none_fits() {
     let (config, model) = (TrainConfig::default(), bert_base());
     let plan =
         MemoryPlan { config: &config, model: &model, precision: Precision::Fp32, train: &[20; 64], validation: &[] };
-    let message = check_against(&plan, MemoryEstimate::of(&plan, 0), 0, 1_000_000_000).unwrap_err().to_string();
-    assert!(message.ends_with("(hint: free some memory, or take a smaller model)"), "{message}");
+    let estimate = MemoryEstimate::of(&plan, 0);
+    let message = check_against(&plan, &estimate, 0, memory(1_000_000_000)).unwrap_err().to_string();
+    assert!(message.contains("(hint: free some memory, or take a smaller model; or --skip-memory-check"), "{message}");
 }

@@ -14,7 +14,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::{OptimizerSpec, Update};
+use super::{OptimizerSpec, Update, update_each};
 use crate::error::Result;
 
 const EPSILON: f64 = 1e-30;
@@ -36,30 +36,33 @@ pub(super) const ADAFACTOR: OptimizerSpec = OptimizerSpec {
         _ => vec![("exp_avg_sq", shape.to_vec())],
     },
     update_copies: 4,
-    step: |updates, _, steps| updates.iter_mut().try_for_each(|update| step(update, steps)),
+    step: |updates, _, steps| update_each(updates, |update| step(update, steps)),
 };
 
 fn step(update: &mut Update, steps: u64) -> Result<()> {
     let gradient = update.dense_gradient()?;
     let beta2 = 1.0 - (steps as f64).powf(DECAY_RATE);
     let square = gradient.f_square()?.f_add_scalar_(EPSILON)?;
-    let state = &mut update.state.tensors;
-    if let [rows, columns] = state.as_mut_slice() {
-        update_average(rows, &square.f_mean_dim(-1, false, Kind::Float)?, beta2)?;
-        update_average(columns, &square.f_mean_dim(-2, false, Kind::Float)?, beta2)?;
-    } else {
-        update_average(&mut state[0], &square, beta2)?;
-    }
-    let mut direction = inverse_sqrt(&update.state.tensors)?.f_mul(&gradient)?;
+    let means = match update.state.tensors.as_slice() {
+        [_, _] => vec![square.f_mean_dim(-1, false, Kind::Float)?, square.f_mean_dim(-2, false, Kind::Float)?],
+        _ => vec![square],
+    };
+    let averages = update.state.tensors.iter().zip(means).map(|(old, mean)| average(old, mean, beta2));
+    let averages = averages.collect::<Result<Vec<Tensor>>>()?;
+    let mut direction = inverse_sqrt(&averages)?.f_mul(&gradient)?;
     let root_mean_square = direction.f_norm()?.f_div_scalar((direction.numel() as f64).sqrt())?;
     let _ = direction.f_div_(&root_mean_square.f_div_scalar(CLIP_THRESHOLD)?.f_clamp_min(1.0)?)?;
-    update.apply(&direction, update.state.weight_decay)
+    // From here on nothing is allocated.
+    for (old, new) in update.state.tensors.iter_mut().zip(&averages) {
+        old.f_copy_(new)?;
+    }
+    update.apply(direction, update.state.weight_decay)
 }
 
-/// `average = beta * average + (1 - beta) * value`
-fn update_average(average: &mut Tensor, value: &Tensor, beta: f64) -> Result<()> {
-    let _ = average.f_mul_scalar_(beta)?.f_add_(&value.f_mul_scalar(1.0 - beta)?)?;
-    Ok(())
+/// `beta * average + (1 - beta) * value`
+fn average(average: &Tensor, mut value: Tensor, beta: f64) -> Result<Tensor> {
+    let _ = value.f_mul_scalar_(1.0 - beta)?;
+    Ok(average.f_mul_scalar(beta)?.f_add_(&value)?)
 }
 
 /// `1 / sqrt(v)` for the average squared gradient `v`, which for a matrix is computed from its row and column means.

@@ -8,7 +8,7 @@
 //! w = w - learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 //! ```
 //!
-//! On a CPU, a step is limited by memory bandwidth. It therefore scales the bf16 or fp32 gradient, updates averages and
+//! On a CPU, a step is limited by memory bandwidth. The kernel therefore scales the bf16 or fp32 gradient, updates averages and
 //! weights, and writes the bf16 compute weights in a single vectorized pass on all threads. Row gradients of an
 //! embedding table aren't converted to dense ones. The averages of rows that have not had a gradient yet are zero and
 //! aren't read; only weight decay changes these rows. The result is bit for bit that of the dense gradient.
@@ -16,11 +16,11 @@
 use kernels::isa::Isa;
 use kernels::parallel;
 use model::tensor_slice::{checked_slice, checked_slice_mut};
-use model::{Gradient, ModelError};
+use model::{Backend, Gradient, ModelError};
 use tch::{Device, Kind, Tensor};
 
 use super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, ParameterChunk, RowGradient};
-use super::{OptimizerSettings, OptimizerSpec, Update, Weight};
+use super::{OptimizerSettings, OptimizerSpec, Update, Weight, update_with_tensor_ops};
 use crate::error::{Result, TrainError};
 
 pub(super) const ADAMW: OptimizerSpec = OptimizerSpec {
@@ -44,7 +44,7 @@ pub(super) const ADAM: OptimizerSpec = OptimizerSpec {
 
 /// How weight decay is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decay {
+enum Decay {
     /// To the weight, as in AdamW.
     Decoupled,
     /// Added to the gradient, as in Adam.
@@ -87,22 +87,23 @@ impl SeenRows {
 
 fn step(updates: &mut [Update], settings: &OptimizerSettings, steps: u64, decay: Decay) -> Result<()> {
     let mut jobs = Vec::new();
-    for update in updates {
+    for (index, update) in updates.iter_mut().enumerate() {
         let coefficients = Coefficients::new(update, settings, steps, decay);
-        if update.weight.master.device() == Device::Cpu {
-            push_jobs(update, coefficients.to_fp32(), &mut jobs)?;
-        } else {
-            step_with_tensor_ops(update, &coefficients)?;
+        match update.backend {
+            Backend::Kernels => push_jobs(update, coefficients.to_fp32(), &mut jobs)?,
+            Backend::Libtorch => {
+                update_with_tensor_ops(update, index > 0, |update| step_with_tensor_ops(update, &coefficients))?;
+            }
         }
     }
-    let isa = Isa::best();
+    let isa = Isa::selected();
     parallel::for_each(jobs, |job| adam_kernel::run(job, isa));
     Ok(())
 }
 
 /// The coefficients of one parameter's update in fp64. They are rounded to fp32 when applied to tensors.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Coefficients {
+struct Coefficients {
     gradient_scale: f64,
     coupled_decay: f64,
     weight_factor: f64,
@@ -114,7 +115,7 @@ pub(super) struct Coefficients {
 }
 
 impl Coefficients {
-    pub(super) fn new(update: &Update, settings: &OptimizerSettings, steps: u64, decay: Decay) -> Self {
+    fn new(update: &Update, settings: &OptimizerSettings, steps: u64, decay: Decay) -> Self {
         let &OptimizerSettings { beta1, beta2, epsilon, .. } = settings;
         let weight_decay = update.state.weight_decay;
         let (coupled_decay, decoupled_decay) = match decay {
@@ -148,7 +149,7 @@ impl Coefficients {
     }
 }
 
-/// Splits the update of one CPU parameter into jobs.
+/// Splits the update of one parameter into jobs of the kernel.
 fn push_jobs<'a>(update: &'a mut Update, coefficients: Fp32Coefficients, jobs: &mut Vec<AdamJob<'a>>) -> Result<()> {
     let Weight { name, master, compute, .. } = update.weight;
     let [exp_avg, exp_avg_sq] = update.state.tensors.as_slice() else {
@@ -178,7 +179,7 @@ fn push_jobs<'a>(update: &'a mut Update, coefficients: Fp32Coefficients, jobs: &
             }
         }
         Gradient::Dense(gradient) => {
-            // SAFETY: as above.
+            // SAFETY: gradients are borrowed for the step and nothing writes to them.
             let gradient = unsafe { checked_slice(gradient, name)? };
             update.state.seen_rows.mark_all();
             for gradient in gradient.chunks(JOB_SIZE) {
@@ -190,7 +191,7 @@ fn push_jobs<'a>(update: &'a mut Update, coefficients: Fp32Coefficients, jobs: &
             }
         }
         Gradient::Rows { ids, values } => {
-            // SAFETY: as above.
+            // SAFETY: row numbers and gradients are borrowed for the step and nothing writes to them.
             let (ids, values) = unsafe { (checked_slice(ids, name)?, checked_slice(values, name)?) };
             check_ids(ids, update.state.seen_rows.0.len(), name)?;
             update.state.seen_rows.mark(ids);
@@ -242,8 +243,8 @@ fn check_ids(ids: &[i64], rows: usize, name: &str) -> Result<()> {
     }))
 }
 
-/// The same step with libtorch operations, for devices other than the CPU.
-pub(super) fn step_with_tensor_ops(update: &mut Update, coefficients: &Coefficients) -> Result<()> {
+/// The same step with libtorch operations.
+fn step_with_tensor_ops(update: &mut Update, coefficients: &Coefficients) -> Result<()> {
     let mut gradient = update.dense_gradient()?;
     let mut master = update.weight.master.shallow_clone();
     if coefficients.coupled_decay != 0.0 {
@@ -255,12 +256,19 @@ pub(super) fn step_with_tensor_ops(update: &mut Update, coefficients: &Coefficie
             update.weight.name
         )));
     };
+    let mut square = gradient.f_square()?;
+    // From here on nothing is allocated: the gradient and its square are overwritten.
+    let _ = square.f_mul_scalar_(1.0 - coefficients.beta2)?;
     let _ = exp_avg.f_lerp_(&gradient, 1.0 - coefficients.beta1)?;
-    let square = gradient.f_square()?.f_mul_scalar_(1.0 - coefficients.beta2)?;
     let _ = exp_avg_sq.f_mul_scalar_(coefficients.beta2)?.f_add_(&square)?;
-    let denominator =
-        exp_avg_sq.f_sqrt()?.f_mul_scalar_(coefficients.rsqrt_bias_correction2)?.f_add_scalar_(coefficients.epsilon)?;
-    let change = exp_avg.f_mul_scalar(coefficients.step_size)?.f_div_(&denominator)?;
+    let (mut change, mut denominator) = (gradient, square);
+    denominator.f_copy_(exp_avg_sq)?;
+    let _ = denominator
+        .f_sqrt_()?
+        .f_mul_scalar_(coefficients.rsqrt_bias_correction2)?
+        .f_add_scalar_(coefficients.epsilon)?;
+    change.f_copy_(exp_avg)?;
+    let _ = change.f_mul_scalar_(coefficients.step_size)?.f_div_(&denominator)?;
     let _ = master.f_mul_scalar_(coefficients.weight_factor)?.f_sub_(&change)?;
     update.write_compute()
 }

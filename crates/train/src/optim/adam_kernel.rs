@@ -1,7 +1,7 @@
 //! The fused CPU kernel of Adam and AdamW: one pass over memory.
 
 use kernels::element::{Bf16, Element};
-use kernels::isa::LANES;
+use kernels::isa::{LANES, Supported};
 use kernels::multiversion;
 
 /// `exp_avg` values below this are set to zero. After its last gradient, the average of an embedding row decays for
@@ -54,7 +54,7 @@ pub(super) struct ParameterChunk<'a> {
 }
 
 /// The gradient of a [`ParameterChunk`].
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum GradientChunk<'a> {
     Fp32(&'a [f32]),
     Bf16(&'a [Bf16]),
@@ -62,7 +62,7 @@ pub(super) enum GradientChunk<'a> {
 }
 
 /// The gradient of consecutive whole rows of a table, most of which have none.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct RowGradient<'a> {
     /// Index in the table of the chunk's first row.
     pub first: usize,
@@ -104,7 +104,7 @@ multiversion!(
 );
 
 #[inline(always)]
-fn run_inline<const ISA: u8>(job: AdamJob) {
+fn run_inline<const ISA: u8>(job: AdamJob, _: Supported<ISA>) {
     match job.gradient {
         GradientChunk::Fp32(gradient) => update(&job.coefficients, job.chunk, gradient),
         GradientChunk::Bf16(gradient) => update(&job.coefficients, job.chunk, gradient),

@@ -6,11 +6,11 @@
 //! [`StepScale::gradient_scale`]: super::StepScale::gradient_scale
 
 use kernels::element::{Bf16, Element};
-use kernels::isa::{Isa, LANES};
+use kernels::isa::{Isa, LANES, Supported};
 use kernels::{multiversion, parallel};
 use model::tensor_slice::checked_slice;
-use model::{Gradient, Gradients};
-use tch::{Device, Kind, Tensor};
+use model::{Backend, Gradient, Gradients};
+use tch::{Kind, Tensor};
 
 use crate::error::Result;
 
@@ -25,14 +25,19 @@ const ACCUMULATORS: usize = 4;
 /// divides it by `n`. Zero if there are no gradients.
 ///
 /// It is NaN or infinite if a gradient is, or if a square exceeds the range of fp32; the caller must then skip the
-/// step. The order of summation, and therefore every bit of the result, is independent of the number of threads.
-pub fn global_norm(gradients: &Gradients) -> Result<f64> {
+/// step. The order of summation, and therefore every bit of the result, is independent of the number of threads, if the
+/// kernels compute it.
+pub fn global_norm(gradients: &Gradients, backend: Backend) -> Result<f64> {
     let tensors = gradients.0.iter().flatten().map(|gradient| match gradient {
         Gradient::Dense(gradient) => gradient,
         Gradient::Rows { values, .. } => values,
     });
-    let (on_cpu, on_gpu): (Vec<&Tensor>, Vec<&Tensor>) = tensors.partition(|tensor| tensor.device() == Device::Cpu);
-    Ok((sum_of_squares(&on_cpu)? + sum_of_squares_with_tensor_ops(&on_gpu)?).sqrt())
+    let tensors: Vec<&Tensor> = tensors.collect();
+    let sum = match backend {
+        Backend::Kernels => sum_of_squares(&tensors)?,
+        Backend::Libtorch => sum_of_squares_with_tensor_ops(&tensors)?,
+    };
+    Ok(sum.sqrt())
 }
 
 /// The factor that reduces a gradient with this norm to `max_norm`, at most 1. `max_norm` must be positive. NaN if the
@@ -63,7 +68,7 @@ fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
     }
     let mut sums = vec![0.0; chunks.len()];
     let jobs = chunks.into_iter().zip(&mut sums).collect();
-    let isa = Isa::best();
+    let isa = Isa::selected();
     parallel::for_each(jobs, |job| run(job, isa));
     Ok(sums.iter().sum())
 }
@@ -71,7 +76,7 @@ fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
 multiversion!(fn run((GradientValues<'_>, &mut f64)) = run_inline);
 
 #[inline(always)]
-fn run_inline<const ISA: u8>((values, sum): (GradientValues, &mut f64)) {
+fn run_inline<const ISA: u8>((values, sum): (GradientValues, &mut f64), _: Supported<ISA>) {
     *sum = match values {
         GradientValues::Fp32(values) => sum_in_fp64(values),
         GradientValues::Bf16(values) => sum_in_fp64(values),
@@ -121,12 +126,18 @@ fn sum_of_squares_with_tensor_ops(tensors: &[&Tensor]) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
+    use tch::Device;
+
+    use super::super::tests::generated;
     use super::*;
 
+    const BACKENDS: [Backend; 2] = [Backend::Kernels, Backend::Libtorch];
+
     fn gradients() -> (Gradients, f64) {
-        let dense = Tensor::randn([300, 517], (Kind::Float, Device::Cpu)) * 0.1;
-        let rounded = Tensor::randn([4099], (Kind::Float, Device::Cpu)).to_kind(Kind::BFloat16);
-        let values = Tensor::randn([3, 8], (Kind::Float, Device::Cpu));
+        // More than one job.
+        let dense = generated(1, &[300, 517]);
+        let rounded = generated(2, &[4099]).to_kind(Kind::BFloat16);
+        let values = generated(3, &[3, 8]);
         let square = |tensor: &Tensor| tensor.to_kind(Kind::Double).square().sum(Kind::Double).double_value(&[]);
         let norm = (square(&dense) + square(&rounded) + square(&values)).sqrt();
         let rows = Gradient::Rows { ids: Tensor::from_slice(&[0_i64, 4, 9]), values };
@@ -136,9 +147,28 @@ mod tests {
     #[test]
     fn the_norm_is_over_all_gradients() {
         let (gradients, expected) = gradients();
-        let norm = global_norm(&gradients).expect("a norm");
-        assert!((norm / expected - 1.0).abs() < 1e-6, "{norm} against {expected}");
-        assert_eq!(global_norm(&Gradients(vec![None])).expect("a norm"), 0.0);
+        for backend in BACKENDS {
+            let norm = global_norm(&gradients, backend).expect("a norm");
+            assert!((norm / expected - 1.0).abs() < 1e-6, "{backend:?}: {norm} against {expected}");
+            assert_eq!(global_norm(&Gradients(vec![None]), backend).expect("a norm"), 0.0);
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_and_number_of_threads_gives_the_same_bits() {
+        let (gradients, expected) = gradients();
+        let threads = tch::get_num_threads();
+        let mut norms = Vec::new();
+        for isa in Isa::available() {
+            for threads in [1, 2, 3] {
+                tch::set_num_threads(threads);
+                let norm = isa.run(|| global_norm(&gradients, Backend::Kernels)).expect("a norm");
+                assert!((norm / expected - 1.0).abs() < 1e-6, "{isa:?}: {norm} against {expected} in fp64");
+                norms.push(norm.to_bits());
+            }
+        }
+        tch::set_num_threads(threads);
+        assert!(norms.iter().all(|bits| *bits == norms[0]), "{norms:x?}");
     }
 
     #[test]
@@ -156,8 +186,11 @@ mod tests {
         for (value, kind) in [(f64::NAN, Kind::Float), (f64::INFINITY, Kind::BFloat16), (1e30, Kind::Float)] {
             let gradient = Tensor::ones([1000], (kind, Device::Cpu));
             let _ = gradient.get(777).fill_(value);
-            let norm = global_norm(&Gradients(vec![Some(Gradient::Dense(gradient))])).expect("a norm");
-            assert!(!norm.is_finite(), "{value}: {norm}");
+            let gradients = Gradients(vec![Some(Gradient::Dense(gradient))]);
+            for backend in BACKENDS {
+                let norm = global_norm(&gradients, backend).expect("a norm");
+                assert!(!norm.is_finite(), "{backend:?}, {value}: {norm}");
+            }
         }
     }
 

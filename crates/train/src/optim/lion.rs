@@ -6,7 +6,7 @@
 //! m = beta2 * m + (1 - beta2) * gradient
 //! ```
 
-use super::{OptimizerSettings, OptimizerSpec, Update};
+use super::{OptimizerSettings, OptimizerSpec, Update, update_each};
 use crate::error::Result;
 
 pub(super) const LION: OptimizerSpec = OptimizerSpec {
@@ -17,15 +17,16 @@ pub(super) const LION: OptimizerSpec = OptimizerSpec {
     defaults: &[("beta2", 0.99)],
     state: |shape| vec![("exp_avg", shape.to_vec())],
     update_copies: 3,
-    step: |updates, settings, _| updates.iter_mut().try_for_each(|update| step(update, settings)),
+    step: |updates, settings, _| update_each(updates, |update| step(update, settings)),
 };
 
 fn step(update: &mut Update, settings: &OptimizerSettings) -> Result<()> {
     let gradient = update.dense_gradient()?;
     let average = &mut update.state.tensors[0];
     let direction = average.f_lerp(&gradient, 1.0 - settings.beta1)?.f_sign_()?;
+    // From here on nothing is allocated.
     let _ = average.f_lerp_(&gradient, 1.0 - settings.beta2)?;
-    update.apply(&direction, update.state.weight_decay)
+    update.apply(direction, update.state.weight_decay)
 }
 
 #[cfg(test)]

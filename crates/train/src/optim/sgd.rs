@@ -6,7 +6,7 @@
 //! w = w - learning_rate * b
 //! ```
 
-use super::{OptimizerSettings, OptimizerSpec, Update};
+use super::{OptimizerSettings, OptimizerSpec, Update, update_each};
 use crate::error::Result;
 
 pub(super) const SGD: OptimizerSpec = OptimizerSpec {
@@ -17,7 +17,7 @@ pub(super) const SGD: OptimizerSpec = OptimizerSpec {
     defaults: &[],
     state: |shape| vec![("momentum_buffer", shape.to_vec())],
     update_copies: 2,
-    step: |updates, settings, _| updates.iter_mut().try_for_each(|update| step(update, settings)),
+    step: |updates, settings, _| update_each(updates, |update| step(update, settings)),
 };
 
 fn step(update: &mut Update, settings: &OptimizerSettings) -> Result<()> {
@@ -25,10 +25,11 @@ fn step(update: &mut Update, settings: &OptimizerSettings) -> Result<()> {
     if update.state.weight_decay != 0.0 {
         let _ = gradient.f_add_(&update.weight.master.f_mul_scalar(update.state.weight_decay)?)?;
     }
+    // From here on nothing is allocated.
     let buffer = &mut update.state.tensors[0];
     let _ = buffer.f_mul_scalar_(settings.momentum)?.f_add_(&gradient)?;
-    let direction = buffer.shallow_clone();
-    update.apply(&direction, 0.0)
+    gradient.f_copy_(buffer)?;
+    update.apply(gradient, 0.0)
 }
 
 #[cfg(test)]

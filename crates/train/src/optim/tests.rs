@@ -3,6 +3,8 @@
 
 mod checkpoint;
 mod equivalence;
+#[cfg(target_os = "linux")]
+mod out_of_memory;
 
 use std::collections::HashMap;
 
@@ -50,8 +52,12 @@ impl Model {
     }
 
     fn optimizer(&self, settings: &OptimizerSettings) -> Optimizer {
+        self.optimizer_with(settings, Backend::Kernels)
+    }
+
+    fn optimizer_with(&self, settings: &OptimizerSettings, backend: Backend) -> Optimizer {
         let weights: Vec<_> = self.weights().into_iter().map(|weight| (weight, true)).collect();
-        Optimizer::with_weights(&weights, settings).expect("an optimizer")
+        Optimizer::with_weights(&weights, settings, backend).expect("an optimizer")
     }
 
     /// A table of 3,000 rows, which is split into three jobs, and a vector whose length isn't a multiple of the block
@@ -79,7 +85,7 @@ fn scale(step: u64) -> StepScale {
 }
 
 /// `weight(stream, shape)` of tests/fixtures/bert/generator.py, which states the rule.
-fn generated(stream: u64, shape: &[i64]) -> Tensor {
+pub(super) fn generated(stream: u64, shape: &[i64]) -> Tensor {
     let value = |index: u64| {
         let mut bits = (stream * 1_000_003 + index).wrapping_add(0x9E37_79B9_7F4A_7C15);
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -122,8 +128,13 @@ fn row_gradient(step: u64) -> (Tensor, Tensor) {
     (Tensor::from_slice(&ids), values)
 }
 
-/// Compares twenty steps of an optimizer with those of tests/fixtures/optimizers/make_optimizers.py.
+/// Compares twenty steps of an optimizer, by each backend, with those of tests/fixtures/optimizers/make_optimizers.py.
 pub(super) fn assert_twenty_steps_equal_the_reference(name: &str) {
+    twenty_steps_equal_the_reference(name, Backend::Kernels);
+    twenty_steps_equal_the_reference(name, Backend::Libtorch);
+}
+
+fn twenty_steps_equal_the_reference(name: &str, backend: Backend) {
     let fixture: Value = test_support::fixture("optimizers/optimizers.json");
     let shapes: Vec<(String, Vec<i64>)> = fixture["parameters"]
         .as_array()
@@ -138,7 +149,7 @@ pub(super) fn assert_twenty_steps_equal_the_reference(name: &str) {
     let reference = &fixture["optimizers"][name];
     let start = |(index, (name, shape)): (usize, &(String, Vec<i64>))| (name.clone(), generated(index as u64, shape));
     let model = Model::new(shapes.iter().enumerate().map(start).collect(), Kind::Float);
-    let mut optimizer = model.optimizer(&settings(kind(name)));
+    let mut optimizer = model.optimizer_with(&settings(kind(name)), backend);
     let mut compared = 0;
     for step in 0..20 {
         let gradient = |index: usize| generated(100 * (step + 1) + index as u64, &shapes[index].1) * 0.05;
@@ -193,7 +204,8 @@ fn frozen_parameters_have_no_state_and_reject_gradients() {
     let model = Model::table_and_bias(Kind::Float);
     let weights = model.weights();
     let mut optimizer =
-        Optimizer::with_weights(&[(weights[0], false), (weights[1], true)], &settings(kind("adamw"))).expect("one");
+        Optimizer::with_weights(&[(weights[0], false), (weights[1], true)], &settings(kind("adamw")), Backend::Kernels)
+            .expect("one");
     assert_eq!(optimizer.state().len(), 2);
     let before = model.masters[0].copy();
     let bias = || dense(generated(2, &[77]));

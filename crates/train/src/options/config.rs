@@ -33,7 +33,7 @@ options! {
         /// Examples a forward and backward pass
         batch_size: usize = 16, integer(1..), hint: "{default} is the default; 8 needs less memory";
         /// Examples a forward pass in evaluation
-        eval_batch_size: usize = 32, integer(1..), reader: Reader::Evaluation;
+        eval_batch_size: usize = 32, integer(1..), reader: Reader::Evaluation, changeable_on_resume: true;
         /// Batches whose gradients are averaged into one step
         gradient_accumulation_steps: usize = 1, integer(1..), hint: "{default} is the default: every batch is a step";
         /// Put examples of similar length into one batch
@@ -47,5 +47,7 @@ options! {
         /// CPU threads
         threads: Option<usize> = None, integer(1..=1024), unset: "one a physical core",
             hint: "leave it out for one a physical core", changeable_on_resume: true;
+        /// Train although the run needs more memory than is available
+        skip_memory_check: bool = false, any_value(), changeable_on_resume: true;
     }
 }

@@ -49,6 +49,7 @@ fn every_flag_reaches_its_field() {
     let lines = [
         "--data d --model m --output o --epochs 2 --max-steps 90 --batch-size 8 --eval-batch-size 64 \
          --gradient-accumulation-steps 4 --group-by-length --seed 7 --precision BF16 --device CPU --threads 2 \
+         --skip-memory-check \
          --optimizer Adam --learning-rate 5e-5 --weight-decay 0.1 --beta1 0.8 --beta2 0.98 --epsilon 1e-6 \
          --max-grad-norm 0 --layer-decay 0.9 --schedule Polynomial --warmup-steps 10 \
          --polynomial-power 2 --hidden-dropout 0.2 --attention-dropout 0.3 --classifier-dropout 0.4 \
@@ -71,6 +72,7 @@ fn every_flag_reaches_its_field() {
         precision: PrecisionChoice::Bf16,
         device: DeviceChoice::Cpu,
         threads: Some(2),
+        skip_memory_check: true,
         optimizer: OptimizerOptions {
             kind: optimizer("adam"),
             learning_rate: 5e-5,

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use model::tensor_bytes;
+use run::checkpoints::step_of;
 use run::{EndReason, Event, METRICS, RunFolder};
+use serde_json::Value;
 
 use super::Trainer;
 use crate::checkpoint::{FORMAT, LoadedCheckpoint, TrainerState};
-use crate::error::{Result, TrainError};
+use crate::error::{MemoryShortage, Result, TrainError};
 use crate::observe::Notice;
 use crate::signals::Signal;
 
@@ -23,6 +25,11 @@ impl Trainer<'_> {
         self.best = state.best.clone();
         self.evaluations_without_better = state.evaluations_without_better;
         self.step.micro_batch_parts = state.micro_batch_parts;
+        // Another --eval-batch-size is a wish to try that one.
+        let saved = state.config.get("eval_batch_size").and_then(Value::as_u64);
+        if saved == Some(self.config.eval_batch_size as u64) {
+            self.eval_batch_size = state.eval_batch_size.unwrap_or(self.eval_batch_size);
+        }
         self.seconds_before = state.seconds;
         self.retention.resume_from(checkpoint)?;
         if self.reason_to_end().is_some() && self.folder.file(METRICS).is_file() {
@@ -57,6 +64,7 @@ impl Trainer<'_> {
             best: self.best.clone(),
             evaluations_without_better: self.evaluations_without_better,
             micro_batch_parts: self.step.micro_batch_parts,
+            eval_batch_size: Some(self.eval_batch_size).filter(|size| *size < self.config.eval_batch_size),
             seconds: self.seconds(),
             logs: self.folder.log_lengths()?,
             config: self.config.to_json()?,
@@ -86,6 +94,20 @@ impl Trainer<'_> {
         let saves =
             self.config.epochs + self.config.checkpoint.save_every.map_or(0, |steps| self.total_steps / steps) + 1;
         Ok((each * at_once.min(saves)).saturating_sub(self.folder.checkpoint_bytes()?))
+    }
+
+    /// The error of a run that ends because memory is too small, after the state is saved. A state in which some weights
+    /// are a step ahead of others is not saved; the checkpoint before it stays the newest.
+    ///
+    /// # Errors
+    /// A checkpoint that can't be written.
+    pub(super) fn stopped_by(&mut self, shortage: MemoryShortage, at: String) -> Result<TrainError> {
+        if !shortage.partly_updated {
+            self.ensure_saved()?;
+        }
+        let last = self.retention.last().unwrap_or_default();
+        let safe = last.file_name().and_then(|name| step_of(&name.to_string_lossy()));
+        Ok(TrainError::StoppedOutOfMemory { at, shortage, safe, run: self.folder.path().to_owned() })
     }
 
     /// Saves the state and ends a run after a signal.

@@ -1,5 +1,6 @@
-//! Complete training runs of a tiny model: a GPU that is too small for a batch, simulated on the CPU, where the result
-//! of a step must not change; class weights of 0; a warm-up that is too long.
+//! Complete training runs of a tiny model: too little memory, class weights of 0, a warm-up that is too long.
+
+mod out_of_memory;
 
 use std::fs;
 use std::path::Path;
@@ -7,13 +8,12 @@ use std::path::Path;
 use clap::Parser;
 use data::prepare::{ModelLimits, PrepareArgs};
 use model::{Config, Precision, SequenceClassifier};
-use run::{Event, METRICS, read_log};
+use run::{Event, METRICS, RunFolder, read_log};
 use serde_json::Value;
 use tch::Device;
 
-use crate::checkpoint::LoadedCheckpoint;
+use crate::error::Result;
 use crate::options::TrainArgs;
-use crate::step::tests::with_memory_for;
 
 const WORDS: [&str; 14] =
     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "plot", "the", "a", "story", "with", "is"];
@@ -56,44 +56,31 @@ fn prepared_folder() -> tempfile::TempDir {
     folder
 }
 
-/// Trains into `name` and returns the losses of the steps.
-fn losses(folder: &Path, name: &str, flags: &str) -> Vec<f64> {
+/// Trains five steps into `name`.
+fn train(folder: &Path, name: &str, flags: &str) -> Result<RunFolder> {
     let [data, output] = ["data", name].map(|name| folder.join(name).display().to_string());
     let line = format!(
         "train --max-steps 5 --precision fp32 --threads 1 --hidden-dropout 0 --attention-dropout 0 \
          --classifier-dropout 0 {flags}"
     );
     let line = line.split_whitespace().chain(["--data", &data, "--output", &output]);
-    crate::train(&Train::parse_from(line).args).unwrap();
-    let events = read_log(&folder.join(name)).unwrap().into_iter();
+    crate::train(&Train::parse_from(line).args)
+}
+
+/// Trains into `name` and returns the losses of the steps.
+fn losses(folder: &Path, name: &str, flags: &str) -> Vec<f64> {
+    train(folder, name, flags).unwrap();
+    losses_of(&folder.join(name))
+}
+
+/// The losses of the steps of a run.
+fn losses_of(run: &Path) -> Vec<f64> {
+    let events = read_log(run).unwrap().into_iter();
     events.filter_map(|event| if let Event::Step(step) = event { Some(step.loss) } else { None }).collect()
 }
 
-#[test]
-fn too_little_gpu_memory_halves_the_micro_batches_and_does_not_change_the_result() {
-    let folder = prepared_folder();
-    let large_memory = losses(folder.path(), "large_memory", "--batch-size 12 --gradient-accumulation-steps 2");
-    // Memory for four examples: parts of 6 are still too large, parts of 3 fit.
-    let small_memory =
-        with_memory_for(4, || losses(folder.path(), "small_memory", "--batch-size 12 --gradient-accumulation-steps 2"));
-    assert_eq!((large_memory.len(), small_memory.len()), (5, 5));
-    for (step, (a, b)) in large_memory.iter().zip(&small_memory).enumerate() {
-        assert!((a - b).abs() < 1e-5, "step {step}: {a} and {b}");
-    }
-    let metrics: Value =
-        serde_json::from_slice(&fs::read(folder.path().join("small_memory").join(METRICS)).unwrap()).unwrap();
-    assert_eq!(metrics["micro_batch_size"], 3);
-    let found = LoadedCheckpoint::newest(&folder.path().join("small_memory")).unwrap().unwrap();
-    assert_eq!(found.state.micro_batch_parts, 4, "a resumed run starts with the same micro-batches");
-}
-
-#[test]
-fn too_little_memory_for_one_example_is_an_error() {
-    let folder = prepared_folder();
-    let [data, output] = ["data", "none"].map(|name| folder.path().join(name).display().to_string());
-    let line = ["train", "--data", &data, "--output", &output, "--max-steps", "2", "--threads", "1"];
-    let error = with_memory_for(0, || crate::train(&Train::parse_from(line).args)).unwrap_err().to_string();
-    assert!(error.starts_with("step 1: the GPU's memory is too small for one example at a time"), "{error}");
+fn metrics_of(run: &Path) -> Value {
+    serde_json::from_slice(&fs::read(run.join(METRICS)).unwrap()).unwrap()
 }
 
 #[test]
@@ -119,7 +106,7 @@ fn a_warm_up_longer_than_the_run_is_refused_before_the_folder_is_created() {
 fn a_training_that_can_not_have_worked_says_so_in_its_metrics() {
     let folder = prepared_folder();
     losses(folder.path(), "warm", "--learning-rate 1e-6 --warmup-steps 5");
-    let metrics: Value = serde_json::from_slice(&fs::read(folder.path().join("warm").join(METRICS)).unwrap()).unwrap();
+    let metrics = metrics_of(&folder.path().join("warm"));
     let notes: Vec<&str> = metrics["notes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     let warning = "the learning rate rose to 8.00e-7 and never reached its peak of 1.00e-6";
     assert!(notes.iter().any(|note| note.starts_with(warning)), "{notes:?}");

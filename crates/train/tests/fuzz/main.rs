@@ -5,7 +5,7 @@ mod checkpoints;
 use test_support::fuzz::{FuzzTarget, MemoryLimit, SeedFile, SeedFormat, check, temporary_folder};
 use train::TrainConfig;
 
-/// Limits the resident pages of the process, because libtorch has its own allocator.
+/// Limits the resident pages of the process, because libtorch allocates memory of its own.
 const MEMORY_LIMIT: MemoryLimit = MemoryLimit { per_byte: 256, fixed: 192 << 20 };
 
 const EDITED_FILE: &str = "# tried by hand\nepochs = 4\nlearning_rate = 3e-5 # warm\nlabel_smoothing = 0\nprecision = \"BF16\"\n\

@@ -9,6 +9,10 @@ mod tiny;
 
 use serde_json::Value;
 
+/// As the programs do; only a binary chooses an allocator, so this would not build if a library had done so.
+#[global_allocator]
+static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
+
 fn floats(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(items) => items.iter().flat_map(floats).collect(),

@@ -1,6 +1,6 @@
 //! The packaged model's logits on 256 texts of mixed length; a sentence has the same logits alone and in a batch.
 
-use model::{Config, Inputs, LoadOptions, Precision, SequenceClassifier};
+use model::{Backend, Config, Inputs, LoadOptions, Precision, SequenceClassifier};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 use test_support::{fixture, skipped};
@@ -50,23 +50,31 @@ fn logits_equal_those_of_transformers_and_do_not_depend_on_the_batch() {
     config.set_labels(&(0..5).map(|class| class.to_string()).collect::<Vec<_>>());
     let options =
         LoadOptions { device: Device::Cpu, precision: Precision::Fp32, new_head: true, reinit_layers: 0, seed: 0 };
-    let (model, _) = SequenceClassifier::load(&folder, config, &options).expect("loads");
+    let (mut model, _) = SequenceClassifier::load(&folder, config, &options).expect("loads");
     for (k, name, shape) in [(1000, "classifier.weight", &[5, 384][..]), (1001, "classifier.bias", &[5])] {
         let parameter = model.parameters().iter().find(|parameter| parameter.name() == name).expect("a head");
         let values: Tensor = generator::weight(k, shape);
         parameter.master().shallow_clone().copy_(&values);
         parameter.sync();
     }
-    let together: Vec<f64> = sentences.chunks(16).flat_map(|chunk| logits(&model, chunk)).collect();
-    let difference = max_difference(&together, &floats(&expected["logits"]));
-    println!("largest difference to transformers: {difference:e}");
-    assert!(difference <= 1e-5, "{difference:e}");
+    for backend in [Backend::Kernels, Backend::Libtorch] {
+        model.parameters_mut().set_backend(backend);
+        compare(&model, &sentences, &floats(&expected["logits"]));
+    }
+}
+
+fn compare(model: &SequenceClassifier, sentences: &[&[u32]], expected: &[f64]) {
+    let backend = model.parameters().backend();
+    let together: Vec<f64> = sentences.chunks(16).flat_map(|chunk| logits(model, chunk)).collect();
+    let difference = max_difference(&together, expected);
+    println!("{backend:?}: largest difference to transformers: {difference:e}");
+    assert!(difference <= 1e-5, "{backend:?}: {difference:e}");
 
     let mut alone_difference = 0f64;
     for (j, sentence) in sentences.iter().enumerate().step_by(8) {
         alone_difference =
-            alone_difference.max(max_difference(&logits(&model, &[sentence]), &together[5 * j..5 * j + 5]));
+            alone_difference.max(max_difference(&logits(model, &[sentence]), &together[5 * j..5 * j + 5]));
     }
-    println!("largest difference of a sentence alone to the same in its batch: {alone_difference:e}");
-    assert!(alone_difference <= 1e-5, "{alone_difference:e}");
+    println!("{backend:?}: largest difference of a sentence alone to the same in its batch: {alone_difference:e}");
+    assert!(alone_difference <= 1e-5, "{backend:?}: {alone_difference:e}");
 }

@@ -1,8 +1,8 @@
-//! A tiny BERT: logits, losses, every parameter's gradient, and fifty steps of AdamW.
+//! A tiny BERT: logits, losses, every parameter's gradient, and fifty steps of AdamW, by each backend.
 
 use std::collections::BTreeMap;
 
-use model::{DropoutStream, Gradients, Inputs, Precision, SequenceClassifier};
+use model::{Backend, DropoutStream, Gradients, Inputs, Precision, SequenceClassifier};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 use test_support::{fixture, fixture_path};
@@ -19,9 +19,12 @@ fn has_zero_gradient(name: &str) -> bool {
     name.ends_with("attention.self.key.bias")
 }
 
-fn tiny(base: &Value, changes: &Value) -> (SequenceClassifier, Vec<String>) {
+const BACKENDS: [Backend; 2] = [Backend::Kernels, Backend::Libtorch];
+
+fn tiny(base: &Value, changes: &Value, backend: Backend) -> (SequenceClassifier, Vec<String>) {
     let config = generator::config(base, changes);
-    let model = SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 1);
+    let mut model = SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 1);
+    model.parameters_mut().set_backend(backend);
     let names = generator::fill(&model);
     (model, names)
 }
@@ -62,9 +65,13 @@ fn norm(tensor: &Tensor) -> f64 {
 
 #[test]
 fn logits_losses_and_gradients() {
+    BACKENDS.into_iter().for_each(logits_losses_and_gradients_of);
+}
+
+fn logits_losses_and_gradients_of(backend: Backend) {
     let training: Value = fixture("bert/training.json");
     let base = &training["base"];
-    let (model, names) = tiny(&base["config"], &Value::Null);
+    let (model, names) = tiny(&base["config"], &Value::Null, backend);
     let expected: Vec<&str> = base["names"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
     assert_eq!(names, expected);
     let batch = generator::batch(0, 3);
@@ -73,8 +80,8 @@ fn logits_losses_and_gradients() {
 
     let (logits, loss, gradients) = pass(&model, &batch, &Loss::new(None, 0.0));
     let difference = max_difference(&logits, &floats(&base["logits"]));
-    assert!(difference <= 1e-6, "logits: {difference:e}");
-    assert!((loss - base["loss"].as_f64().expect("loss")).abs() <= 1e-6, "loss {loss}");
+    assert!(difference <= 1e-6, "{backend:?}: logits: {difference:e}");
+    assert!((loss - base["loss"].as_f64().expect("loss")).abs() <= 1e-6, "{backend:?}: loss {loss}");
     assert!(
         max_difference(&list(&model.forward(&inputs(&batch))), &logits) <= 1e-6,
         "forward and forward_train differ"
@@ -87,7 +94,7 @@ fn logits_losses_and_gradients() {
         ("loss_both", Loss::new(weights, 0.1)),
     ] {
         let (_, value, _) = pass(&model, &batch, &loss);
-        assert!((value - base[key].as_f64().expect("loss")).abs() <= 1e-6, "{key}: {value}");
+        assert!((value - base[key].as_f64().expect("loss")).abs() <= 1e-6, "{backend:?}, {key}: {value}");
     }
 
     let ours = by_name(&model, &gradients);
@@ -96,10 +103,10 @@ fn logits_losses_and_gradients() {
     for (name, theirs) in theirs {
         let difference = norm(&(&ours[&name] - &theirs));
         if has_zero_gradient(&name) {
-            assert!(difference <= 1e-6, "{name}: {difference:e}");
+            assert!(difference <= 1e-6, "{backend:?}, {name}: {difference:e}");
         } else {
             let relative = difference / norm(&theirs);
-            assert!(relative <= 1e-4, "{name}: {relative:e}");
+            assert!(relative <= 1e-4, "{backend:?}, {name}: {relative:e}");
         }
     }
 }
@@ -123,13 +130,14 @@ fn other_configurations() {
     let base = &training["base"]["config"];
     let variants = training["variants"].as_object().expect("variants");
     assert!(variants.len() >= 11);
-    for (variant, expected) in variants {
-        let (model, names) = tiny(base, &expected["changes"]);
+    for ((variant, expected), backend) in variants.iter().flat_map(|variant| BACKENDS.map(|backend| (variant, backend)))
+    {
+        let (model, names) = tiny(base, &expected["changes"], backend);
         let batch = generator::batch(0, model.config().id2label.len() as u64);
         let (logits, loss, gradients) = pass(&model, &batch, &Loss::new(None, 0.0));
         let difference = max_difference(&logits, &floats(&expected["logits"]));
-        assert!(difference <= 1e-5, "{variant}: logits {difference:e}");
-        assert!((loss - expected["loss"].as_f64().expect("loss")).abs() <= 1e-5, "{variant}: loss {loss}");
+        assert!(difference <= 1e-5, "{backend:?}, {variant}: logits {difference:e}");
+        assert!((loss - expected["loss"].as_f64().expect("loss")).abs() <= 1e-5, "{backend:?}, {variant}: loss {loss}");
         let ours = by_name(&model, &gradients);
         for (k, name) in (0..).zip(&names).filter(|(_, name)| !has_zero_gradient(name)) {
             let gradient = list(&ours[name]);
@@ -137,19 +145,25 @@ fn other_configurations() {
             let dot: f64 = gradient.iter().zip(probe).map(|(g, u)| g * f64::from(u - 0.5)).sum();
             let expected = floats(&expected["gradients"][name]);
             let (gradient_norm, scale) = (norm(&ours[name]), expected[0]);
-            assert!((gradient_norm - expected[0]).abs() <= 1e-4 * scale, "{variant}, {name}: norm {gradient_norm}");
+            assert!(
+                (gradient_norm - expected[0]).abs() <= 1e-4 * scale,
+                "{backend:?}, {variant}, {name}: norm {gradient_norm}"
+            );
             // The tolerance is relative to the gradient's norm times that of the probe, about sqrt(n / 12).
             let allowed = 1e-4 * scale * (gradient.len() as f64 / 12.0).sqrt();
-            assert!((dot - expected[1]).abs() <= allowed, "{variant}, {name}: probe {dot}");
+            assert!((dot - expected[1]).abs() <= allowed, "{backend:?}, {variant}, {name}: probe {dot}");
         }
     }
 }
 
 #[test]
 fn fifty_steps_of_adamw() {
+    BACKENDS.into_iter().for_each(fifty_steps_of_adamw_of);
+}
+
+fn fifty_steps_of_adamw_of(backend: Backend) {
     let training: Value = fixture("bert/training.json");
-    let (model, expected) = (tiny(&training["base"]["config"], &Value::Null).0, &training["training"]);
-    let mut model = model;
+    let (mut model, expected) = (tiny(&training["base"]["config"], &Value::Null, backend).0, &training["training"]);
     let start: BTreeMap<String, Tensor> =
         model.parameters().iter().map(|p| (p.name().to_owned(), p.master().copy())).collect();
     let schedule = ScheduleOptions { warmup_steps: 5, ..Default::default() }.schedule(1e-3, 50);
@@ -159,27 +173,34 @@ fn fifty_steps_of_adamw() {
     let rates = floats(&expected["learning_rates"]);
     for step in 0..50 {
         let (_, loss, gradients) = pass(&model, &generator::batch(step, 3), &Loss::new(None, 0.0));
-        let norm = clip::global_norm(&gradients).expect("a norm");
+        let norm = clip::global_norm(&gradients, backend).expect("a norm");
         let (index, learning_rate) = (step as usize, schedule.lr(step));
-        assert!((loss - losses[index]).abs() <= 1e-4, "step {step}: loss {loss}, expected {}", losses[index]);
+        assert!(
+            (loss - losses[index]).abs() <= 1e-4,
+            "{backend:?}, step {step}: loss {loss}, expected {}",
+            losses[index]
+        );
         assert!(
             (norm - norms[index]).abs() <= 1e-3 * norms[index],
-            "step {step}: norm {norm}, expected {}",
+            "{backend:?}, step {step}: norm {norm}, expected {}",
             norms[index]
         );
-        assert!((learning_rate - rates[index]).abs() <= 1e-12, "step {step}: learning rate {learning_rate}");
+        assert!(
+            (learning_rate - rates[index]).abs() <= 1e-12,
+            "{backend:?}, step {step}: learning rate {learning_rate}"
+        );
         let scale = StepScale { learning_rate, gradient_scale: clip::coefficient(norm, 1.0) };
         optimizer.step(model.parameters_mut(), &gradients, &scale).expect("a step");
     }
     let (logits, ..) = pass(&model, &generator::batch(0, 3), &Loss::new(None, 0.0));
     let difference = max_difference(&logits, &floats(&expected["final_logits"]));
-    assert!(difference <= 1e-4, "final logits: {difference:e}");
+    assert!(difference <= 1e-4, "{backend:?}, final logits: {difference:e}");
     for parameter in model.parameters().iter().filter(|p| !has_zero_gradient(p.name())) {
         let distance = norm(&(parameter.master() - &start[parameter.name()]));
         let theirs = expected["distances"][parameter.name()].as_f64().expect("a distance");
         assert!(
             (distance - theirs).abs() <= 1e-3 * theirs,
-            "{}: distance {distance}, expected {theirs}",
+            "{backend:?}, {}: distance {distance}, expected {theirs}",
             parameter.name()
         );
     }

@@ -41,9 +41,9 @@ impl JournalFile {
     /// Creates an empty journal unless the file exists.
     pub(crate) fn create(path: &Path) -> Result<()> {
         match OpenOptions::new().write(true).create_new(true).open(path) {
-            Ok(_) => Ok(sync_folder(folder_of(path)).map_err(DiskError::at("write", path))?),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(DiskError::at("create", path)(error).into()),
+            // A process that was killed before it synced the name may have created it.
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(DiskError::at("create", path)(error).into()),
+            _ => Ok(sync_folder(folder_of(path)).map_err(DiskError::at("write", path))?),
         }
     }
 

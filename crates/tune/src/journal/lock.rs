@@ -283,7 +283,7 @@ mod tests {
     fn a_lock_of_a_dead_process_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(folder.path());
-        let Some(kernel) = kernel() else { return eprintln!("SKIPPED: this system doesn't name its boot") };
+        let Some(kernel) = kernel() else { return test_support::skipped("this system doesn't name its boot") };
         fs::write(path_of(&journal), format!("verdict gated {kernel} 1 x\n")).unwrap();
         assert!(taken(&journal, GRACE_PERIOD) < GRACE_PERIOD / 2);
         assert_eq!(names(folder.path()), ["study.jsonl"]);

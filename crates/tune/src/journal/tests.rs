@@ -272,7 +272,7 @@ fn a_file_that_is_not_the_one_that_was_read_is_noticed() {
 fn a_full_disk_leaves_no_half_line() {
     let full = Path::new("/dev/full");
     if !full.exists() {
-        return eprintln!("SKIPPED: this system has no /dev/full");
+        return test_support::skipped("this system has no /dev/full");
     }
     let mut file = super::file::JournalFile::new(full);
     assert!(matches!(file.append(&["{}".to_owned()]), Err(TuneError::Disk(DiskError { action: "append to", .. }))));
@@ -301,4 +301,13 @@ fn every_field_of_a_created_trial_is_read() {
     assert_eq!(study.trials()[0].param("n"), Some(ParamValue::Int(3)));
     assert_eq!(study.trials()[0].duration(), Some(1.0));
     assert_eq!(study.best().unwrap().number, 0);
+}
+
+#[test]
+fn the_name_of_a_journal_that_another_process_created_is_synced_too() {
+    // That process may have been killed before it synced the name itself.
+    let folder = folder();
+    let path = folder.path().join("study.jsonl");
+    let calls = || disk::faults::count(|| super::file::JournalFile::create(&path).unwrap()).len();
+    assert_eq!([calls(), calls()], [1, 1]);
 }

@@ -149,7 +149,7 @@ mod tests {
         assert_ne!(one.id, two.id);
         assert_eq!((one.pid, &one.place, one.start), (two.pid, &two.place, two.start));
         if one.place.is_none() {
-            return eprintln!("SKIPPED: this system has no /proc");
+            return test_support::skipped("this system has no /proc");
         }
         assert_eq!(one.state(), WorkerState::Alive);
         assert_eq!(Worker { place: Some("other".to_owned()), ..one.clone() }.state(), WorkerState::Elsewhere);
@@ -162,7 +162,7 @@ mod tests {
     fn a_zombie_process_is_dead() {
         let here = Worker::new();
         if here.place.is_none() {
-            return eprintln!("SKIPPED: this system has no /proc");
+            return test_support::skipped("this system has no /proc");
         }
         let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let other = Worker { pid: child.id(), start: start(child.id()), ..here };

@@ -171,7 +171,7 @@ fn a_queued_trial_goes_to_the_first_worker_that_claims_it() {
 fn a_dead_workers_trial_is_taken_over_once() {
     let temp = TempStudy::new();
     if temp.open().worker.place.is_none() {
-        return eprintln!("SKIPPED: this system doesn't say where a process is");
+        return test_support::skipped("this system has no /proc");
     }
     let mut gone = dead(temp.open());
     let mut living = temp.open();

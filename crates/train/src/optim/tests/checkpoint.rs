@@ -4,9 +4,10 @@ use super::*;
 
 #[test]
 fn restored_state_gives_the_same_bits_as_an_uninterrupted_run() {
-    for kind in OPTIMIZERS.iter().copied() {
+    let backends = [Backend::Kernels, Backend::Libtorch];
+    for (kind, backend) in OPTIMIZERS.iter().copied().flat_map(|kind| backends.map(|backend| (kind, backend))) {
         let model = Model::table_and_bias(Kind::BFloat16);
-        let mut optimizer = model.optimizer(&settings(kind));
+        let mut optimizer = model.optimizer_with(&settings(kind), backend);
         let gradients = |step| {
             let (ids, values) = row_gradient(step);
             [Some(Gradient::Rows { ids, values }), dense(generated(2000 + step, &[77]))]
@@ -22,7 +23,7 @@ fn restored_state_gives_the_same_bits_as_an_uninterrupted_run() {
         steps(&mut optimizer, &model, 4..9);
 
         let resumed_model = Model::new(masters, Kind::BFloat16);
-        let mut resumed = resumed_model.optimizer(&settings(kind));
+        let mut resumed = resumed_model.optimizer_with(&settings(kind), backend);
         resumed.load_state(4, &saved).expect("the state fits");
         steps(&mut resumed, &resumed_model, 4..9);
         assert_eq!(resumed.steps, optimizer.steps);

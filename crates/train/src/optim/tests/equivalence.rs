@@ -1,10 +1,10 @@
 //! Different ways to compute the same step have equal results: row and dense gradients, fused kernel and libtorch
 //! operations, bf16 and fp32, each instruction set.
 
-use kernels::element::Bf16;
+use kernels::element::{Bf16, Element};
 use kernels::isa::Isa;
 
-use super::super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, ParameterChunk};
+use super::super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, ParameterChunk, RowGradient};
 use super::*;
 
 #[test]
@@ -39,19 +39,17 @@ fn row_gradients_give_the_same_bits_as_dense_gradients() {
 
 #[test]
 fn the_fused_kernel_equals_tensor_operations() {
-    for (kind, decay) in [(kind("adamw"), adam::Decay::Decoupled), (kind("adam"), adam::Decay::Coupled)] {
+    for kind in [kind("adamw"), kind("adam")] {
         let (fused, tensor_ops) = (Model::table_and_bias(Kind::BFloat16), Model::table_and_bias(Kind::BFloat16));
         let settings = settings(kind);
-        let (mut ours, mut theirs) = (fused.optimizer(&settings), tensor_ops.optimizer(&settings));
+        let mut ours = fused.optimizer_with(&settings, Backend::Kernels);
+        let mut theirs = tensor_ops.optimizer_with(&settings, Backend::Libtorch);
         for step in 0..20 {
             let (ids, values) = row_gradient(step);
             let bias = generated(2000 + step, &[77]).to_kind(Kind::BFloat16);
             let gradients = [Some(Gradient::Rows { ids, values }), dense(bias)];
             ours.step_weights(&fused.weights(), &gradients, &scale(step)).expect("a step");
-            for update in &mut theirs.updates(&tensor_ops.weights(), &gradients, &scale(step)) {
-                let coefficients = adam::Coefficients::new(update, &settings, step + 1, decay);
-                adam::step_with_tensor_ops(update, &coefficients).expect("a step");
-            }
+            theirs.step_weights(&tensor_ops.weights(), &gradients, &scale(step)).expect("a step");
         }
         for (name, (a, b)) in fused.names.iter().zip(fused.masters.iter().zip(&tensor_ops.masters)) {
             assert_close(&values(a), &values(b), &format!("{kind:?}, {name}"));
@@ -81,11 +79,59 @@ fn bf16_weights_are_rounded_masters_and_bf16_gradients_are_not_rounded_again() {
     }
 }
 
+/// One chunk of weights, with the averages and gradients of a step.
+struct Chunk {
+    master: Vec<f32>,
+    exp_avg: Vec<f32>,
+    exp_avg_sq: Vec<f32>,
+    compute: Vec<Bf16>,
+}
+
+impl Chunk {
+    const ROWS: usize = 59;
+    const WIDTH: usize = 17;
+    /// Not a multiple of the block size.
+    const LEN: usize = Self::ROWS * Self::WIDTH;
+
+    fn new() -> Self {
+        let start = |stream| values(&generated(stream, &[Self::LEN as i64]));
+        let exp_avg_sq = start(2).iter().map(|average| average.abs()).collect();
+        Self { master: start(0), exp_avg: start(1), exp_avg_sq, compute: vec![Bf16(0); Self::LEN] }
+    }
+
+    fn step(&mut self, coefficients: Fp32Coefficients, gradient: GradientChunk, isa: Isa) {
+        let chunk = ParameterChunk {
+            master: &mut self.master,
+            exp_avg: &mut self.exp_avg,
+            exp_avg_sq: &mut self.exp_avg_sq,
+            compute: Some(&mut self.compute),
+        };
+        adam_kernel::run(AdamJob { coefficients, chunk, gradient }, isa);
+    }
+
+    /// The step by its definition, in fp64: weights and averages.
+    fn expected(&self, coefficients: Fp32Coefficients, gradient: &[f32]) -> [Vec<f64>; 3] {
+        let c = |coefficient: fn(&Fp32Coefficients) -> f32| f64::from(coefficient(&coefficients));
+        let mut expected = [vec![], vec![], vec![]];
+        for (i, gradient) in gradient.iter().enumerate() {
+            let [w, m, v] = [&self.master, &self.exp_avg, &self.exp_avg_sq].map(|list| f64::from(list[i]));
+            let g = f64::from(*gradient) * c(|c| c.gradient_scale) + c(|c| c.coupled_decay) * w;
+            let m = m + c(|c| c.one_minus_beta1) * (g - m);
+            let v = c(|c| c.beta2) * v + c(|c| c.one_minus_beta2) * g * g;
+            let denominator = v.sqrt() * c(|c| c.rsqrt_bias_correction2) + c(|c| c.epsilon);
+            let w = w * c(|c| c.weight_factor) - c(|c| c.step_size) * m / denominator;
+            expected.iter_mut().zip([w, m, v]).for_each(|(list, value)| list.push(value));
+        }
+        expected
+    }
+}
+
+/// Each format of gradients, as AdamW (decoupled decay) and Adam (coupled) use it.
 #[test]
-fn every_instruction_set_gives_the_same_bits() {
-    let coefficients = Fp32Coefficients {
+fn every_instruction_set_steps_by_the_definition_and_to_the_same_bits() {
+    let adamw = Fp32Coefficients {
         gradient_scale: 0.3,
-        coupled_decay: 0.01,
+        coupled_decay: 0.0,
         weight_factor: 0.999,
         one_minus_beta1: 0.1,
         beta2: 0.999,
@@ -94,29 +140,41 @@ fn every_instruction_set_gives_the_same_bits() {
         epsilon: 1e-8,
         step_size: 1e-3,
     };
-    let start = |stream| values(&generated(stream, &[1003]));
-    let gradient = start(3);
-    let outcomes: Vec<_> = Isa::available()
-        .into_iter()
-        .map(|isa| {
-            let (mut master, mut exp_avg, mut exp_avg_sq) = (start(0), start(1), start(2));
-            exp_avg_sq.iter_mut().for_each(|average| *average = average.abs());
-            let mut compute = vec![Bf16(0); 1003];
-            for gradient_chunk in [GradientChunk::Fp32(&gradient), GradientChunk::Bf16(&[Bf16(0x3c21); 1003])] {
-                let chunk = ParameterChunk {
-                    master: &mut master,
-                    exp_avg: &mut exp_avg,
-                    exp_avg_sq: &mut exp_avg_sq,
-                    compute: Some(&mut compute),
-                };
-                adam_kernel::run(AdamJob { coefficients, chunk, gradient: gradient_chunk }, isa);
+    let adam = Fp32Coefficients { coupled_decay: 0.01, weight_factor: 1.0, ..adamw };
+    let fp32 = values(&generated(3, &[Chunk::LEN as i64]));
+    let bf16: Vec<Bf16> = fp32.iter().map(|value| Bf16::from_f32(*value)).collect();
+    let rounded: Vec<f32> = bf16.iter().map(|value| value.to_f32()).collect();
+    // Every third row of the table has a gradient.
+    let ids: Vec<i64> = (0..Chunk::ROWS as i64).step_by(3).collect();
+    let of_rows = &fp32[..ids.len() * Chunk::WIDTH];
+    let mut dense = vec![0.0; Chunk::LEN];
+    for (id, gradient) in ids.iter().zip(of_rows.chunks_exact(Chunk::WIDTH)) {
+        dense[*id as usize * Chunk::WIDTH..][..Chunk::WIDTH].copy_from_slice(gradient);
+    }
+    let seen = [true; Chunk::ROWS];
+    let rows = RowGradient { first: 0, width: Chunk::WIDTH, ids: &ids, values: of_rows, seen: &seen };
+    for coefficients in [adamw, adam] {
+        let formats = [
+            ("fp32", GradientChunk::Fp32(&fp32), &fp32),
+            ("bf16", GradientChunk::Bf16(&bf16), &rounded),
+            ("rows", GradientChunk::Rows(rows), &dense),
+        ];
+        for (format, gradient, as_fp32) in formats {
+            let expected = Chunk::new().expected(coefficients, as_fp32);
+            let mut first: Option<Vec<u32>> = None;
+            for isa in Isa::available() {
+                let mut chunk = Chunk::new();
+                chunk.step(coefficients, gradient, isa);
+                let ours = [&chunk.master, &chunk.exp_avg, &chunk.exp_avg_sq];
+                for (ours, expected) in ours.iter().zip(&expected) {
+                    let close = |(a, b): (&f32, &f64)| (f64::from(*a) - b).abs() <= 3e-7 * b.abs().max(0.01);
+                    assert!(ours.iter().zip(expected).all(close), "{format} gradients on {isa:?}");
+                }
+                let rounds = |(weight, rounded): (&f32, &Bf16)| Bf16::from_f32(*weight) == *rounded;
+                assert!(chunk.master.iter().zip(&chunk.compute).all(rounds), "{format} gradients on {isa:?}");
+                let bits: Vec<u32> = ours.into_iter().flatten().map(|value| value.to_bits()).collect();
+                assert!(first.get_or_insert_with(|| bits.clone()) == &bits, "{format} gradients on {isa:?}");
             }
-            let bits = [master, exp_avg, exp_avg_sq].concat().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-            (isa, bits, compute)
-        })
-        .collect();
-    for (isa, bits, compute) in &outcomes {
-        assert!(compute.iter().any(|rounded| *rounded != Bf16(0)));
-        assert!((bits, compute) == (&outcomes[0].1, &outcomes[0].2), "{isa:?} against {:?}", outcomes[0].0);
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! What is said at the end about rows whose labels mean less than others, or that have none.
 
-use ::predict::Prediction;
 use indicatif::HumanCount;
+
+use crate::added_columns::RowLabel;
 
 /// Row numbers that a note lists before it says how many more there are.
 const LISTED: usize = 10;
 
+/// How many rows were labeled, and how many of them need a look.
 #[derive(Default)]
-pub(super) struct MarkCounts {
+pub struct MarkCounts {
     rows: u64,
     without_text: NumberedRows,
     truncated: u64,
@@ -43,23 +45,23 @@ impl NumberedRows {
 
 impl MarkCounts {
     /// Adds a row by its number, from 1.
-    pub(super) fn add(&mut self, row: u64, prediction: Option<&Prediction>) {
+    pub fn add(&mut self, row: u64, label: Option<&RowLabel>) {
         self.rows += 1;
-        let Some(prediction) = prediction else { return self.without_text.add(row) };
-        self.truncated += u64::from(prediction.truncated);
-        self.with_unknown += u64::from(prediction.unknown_words > 0);
-        if prediction.nothing_known() {
+        let Some(label) = label else { return self.without_text.add(row) };
+        self.truncated += u64::from(label.truncated);
+        self.with_unknown += u64::from(label.unknown_words > 0);
+        if label.nothing_known {
             self.nothing_known.add(row);
         }
     }
 
     /// `1 row`, `1,000 rows`.
-    pub(super) fn rows(&self) -> String {
+    pub fn rows(&self) -> String {
         count(self.rows)
     }
 
     /// One note for each kind of mark; `max_length` is the most tokens that the model reads.
-    pub(super) fn notes(&self, max_length: usize) -> Vec<String> {
+    pub fn notes(&self, max_length: usize) -> Vec<String> {
         let all = self.rows();
         let mut notes = Vec::new();
         if self.without_text.count > 0 {
@@ -94,14 +96,15 @@ fn count(rows: u64) -> String {
 mod tests {
     use super::*;
 
-    fn prediction(tokens: usize, unknown_words: usize, truncated: bool) -> Prediction {
-        Prediction { label: "a".to_owned(), probabilities: Vec::new(), truncated, unknown_words, tokens }
+    fn label(tokens: usize, unknown_words: usize, truncated: bool) -> RowLabel {
+        let nothing_known = unknown_words == tokens;
+        RowLabel { label: "a".to_owned(), probabilities: Vec::new(), truncated, unknown_words, nothing_known }
     }
 
     #[test]
     fn rows_that_hold_nothing_but_unknown_words_are_said_once() {
         let mut counts = MarkCounts::default();
-        (1..=2).for_each(|row| counts.add(row, Some(&prediction(3, 3, false))));
+        (1..=2).for_each(|row| counts.add(row, Some(&label(3, 3, false))));
         let notes = counts.notes(128);
         assert_eq!(notes.len(), 1, "{notes:?}");
         assert!(notes[0].starts_with("2 of 2 rows with no word that the vocabulary knows"), "{notes:?}");
@@ -111,11 +114,11 @@ mod tests {
     fn each_mark_is_counted_and_rows_that_need_a_look_are_named() {
         let mut counts = MarkCounts::default();
         assert!(counts.notes(128).is_empty());
-        counts.add(1, Some(&prediction(4, 0, false)));
+        counts.add(1, Some(&label(4, 0, false)));
         assert!(counts.notes(128).is_empty());
         counts.add(2, None);
-        counts.add(3, Some(&prediction(126, 2, true)));
-        (4..=1500).for_each(|row| counts.add(row, Some(&prediction(3, 3, false))));
+        counts.add(3, Some(&label(126, 2, true)));
+        (4..=1500).for_each(|row| counts.add(row, Some(&label(3, 3, false))));
         assert_eq!(
             counts.notes(128),
             [

@@ -1,10 +1,23 @@
-//! The columns that predictions add to those of the input.
+//! The columns that labels add to those of the input.
 
-use ::predict::Prediction;
 use table::{Cell, Column, DeclaredType, ValueType};
 
+/// What a model says about the text of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowLabel {
+    pub label: String,
+    /// In the order of the class indices.
+    pub probabilities: Vec<f32>,
+    /// Whether the end of the text was cut off.
+    pub truncated: bool,
+    /// How many words the vocabulary has no pieces for.
+    pub unknown_words: usize,
+    /// Whether the vocabulary knows no word of the text.
+    pub nothing_known: bool,
+}
+
 /// `predicted_label`, `probability_...` for each class, `truncated`, `unknown_words`.
-pub(super) struct AddedColumns {
+pub struct AddedColumns {
     pub columns: Vec<Column>,
     /// Said to the user where the input has one of the names already.
     pub note: Option<String>,
@@ -13,7 +26,7 @@ pub(super) struct AddedColumns {
 
 impl AddedColumns {
     /// Columns whose names the input doesn't have: where it has one of them, all get the same number, from 2.
-    pub(super) fn beside(input: &[Column], label_names: &[String]) -> Self {
+    pub fn beside(input: &[Column], label_names: &[String]) -> Self {
         let taken = |name: &str| input.iter().any(|column| column.name.eq_ignore_ascii_case(name));
         let plain = names(label_names);
         let Some(first) = plain.iter().find(|name| taken(name)) else {
@@ -26,15 +39,15 @@ impl AddedColumns {
     }
 
     /// The cells of a row; a row without a text has none of them.
-    pub(super) fn append(&self, prediction: Option<&Prediction>, cells: &mut Vec<Cell>) {
-        let Some(prediction) = prediction else {
+    pub fn append(&self, label: Option<&RowLabel>, cells: &mut Vec<Cell>) {
+        let Some(row) = label else {
             cells.extend(std::iter::repeat_n(Cell::Missing, self.columns.len()));
             return;
         };
-        cells.push(Cell::Text(prediction.label.clone()));
-        cells.extend(prediction.probabilities.iter().take(self.classes).map(|(_, p)| Cell::Float(shortest(*p))));
-        cells.push(Cell::Bool(prediction.truncated));
-        cells.push(Cell::Integer(prediction.unknown_words as i64));
+        cells.push(Cell::Text(row.label.clone()));
+        cells.extend(row.probabilities.iter().take(self.classes).map(|p| Cell::Float(shortest(*p))));
+        cells.push(Cell::Bool(row.truncated));
+        cells.push(Cell::Integer(row.unknown_words as i64));
     }
 }
 
@@ -90,15 +103,15 @@ mod tests {
         let expected =
             ["predicted_label", "probability_negative", "probability_positive", "truncated", "unknown_words"];
         assert_eq!((names_of(&added), added.note.as_deref()), (expected.to_vec(), None));
-        let prediction = Prediction {
+        let row = RowLabel {
             label: "positive".to_owned(),
-            probabilities: vec![("negative".to_owned(), 0.02), ("positive".to_owned(), 0.98)],
+            probabilities: vec![0.02, 0.98],
             truncated: true,
             unknown_words: 3,
-            tokens: 9,
+            nothing_known: false,
         };
         let mut cells = vec![Cell::Integer(7)];
-        added.append(Some(&prediction), &mut cells);
+        added.append(Some(&row), &mut cells);
         let expected = [
             Cell::Integer(7),
             Cell::Text("positive".to_owned()),

@@ -1,0 +1,223 @@
+//! The one queue between requests and the model: who is let in, and what waits when the model is free.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::classifier::TextScores;
+use crate::config::ServeLimits;
+use crate::error::RequestError;
+use crate::fair_line::{FairLine, QUANTUM_TOKENS, Scored, TakenText, WaitingRequest};
+use crate::metrics::Metrics;
+
+/// Tokens and requests that may wait however slow the model is: 32 clients that send one text at a time are never refused.
+const ALWAYS_ADMITTED_TOKENS: usize = 4 * QUANTUM_TOKENS;
+const ALWAYS_ADMITTED_REQUESTS: usize = 32;
+/// How often a request that may wait for room looks for it.
+const ROOM_INTERVAL: Duration = Duration::from_millis(20);
+/// The weight of the newest pass in the measured speed.
+const NEWEST_WEIGHT: f64 = 0.1;
+
+/// What happens to a request that finds the queue full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// It is refused at once.
+    Refuse,
+    /// It waits for room: the pieces of a file that is being labeled.
+    Wait,
+}
+
+/// The queue. Requests are submitted from any thread; one thread takes batches.
+#[derive(Debug)]
+pub(crate) struct WorkQueue {
+    state: Mutex<QueueContent>,
+    changed: Condvar,
+    limits: ServeLimits,
+}
+
+#[derive(Debug)]
+struct QueueContent {
+    line: FairLine,
+    tokens_per_second: f64,
+    /// The model's thread takes batches.
+    alive: bool,
+    /// No more requests are let in.
+    closed: bool,
+}
+
+impl WorkQueue {
+    pub(crate) fn new(limits: &ServeLimits) -> Self {
+        let state = QueueContent { line: FairLine::default(), tokens_per_second: 0.0, alive: true, closed: false };
+        Self { state: Mutex::new(state), changed: Condvar::new(), limits: limits.clone() }
+    }
+
+    /// The scores of texts, given as their token ids.
+    ///
+    /// A caller that drops the future gives the request up.
+    ///
+    /// # Errors
+    /// [`RequestError::Overloaded`] at once where the queue is full and `when_full` doesn't wait; a pass that fails; a
+    /// model that has stopped.
+    pub(crate) async fn submit(&self, mut texts: Vec<Vec<u32>>, when_full: WhenFull) -> Result<Scored, RequestError> {
+        let answer = loop {
+            match self.admit(texts)? {
+                Ok(answer) => break answer,
+                Err(refused) if when_full == WhenFull::Wait => texts = refused,
+                Err(_) => return Err(RequestError::Overloaded),
+            }
+            tokio::time::sleep(ROOM_INTERVAL).await;
+        };
+        answer.await.unwrap_or(Err(RequestError::Unhealthy))
+    }
+
+    /// The end at which the scores arrive, or the texts where the queue is full.
+    #[expect(clippy::type_complexity, reason = "the inner result is not an error")]
+    fn admit(
+        &self,
+        texts: Vec<Vec<u32>>,
+    ) -> Result<Result<oneshot::Receiver<Result<Scored, RequestError>>, Vec<Vec<u32>>>, RequestError> {
+        let mut state = self.lock();
+        if !state.alive {
+            return Err(RequestError::Unhealthy);
+        }
+        if state.closed {
+            return Err(RequestError::Stopping);
+        }
+        if !self.has_room(&state) {
+            return Ok(Err(texts));
+        }
+        let (reply, answer) = oneshot::channel();
+        state.line.push(WaitingRequest::new(texts, reply));
+        drop(state);
+        self.changed.notify_one();
+        Ok(Ok(answer))
+    }
+
+    /// Whether a new request would be answered in time.
+    fn has_room(&self, state: &QueueContent) -> bool {
+        let (requests, ahead) = (state.line.len(), state.line.tokens_ahead());
+        if requests >= self.limits.max_concurrent_requests {
+            return false;
+        }
+        let few = requests <= ALWAYS_ADMITTED_REQUESTS && ahead <= ALWAYS_ADMITTED_TOKENS;
+        few || ahead as f64 <= state.tokens_per_second * self.limits.max_queue_time.as_secs_f64()
+    }
+
+    /// Waits for texts, and takes those whose turn it is. `None` when the queue is closed and everything is taken.
+    pub(crate) fn next_batch(&self, metrics: &Metrics) -> Option<Vec<TakenText>> {
+        let mut state = self.lock();
+        loop {
+            let batch = state.line.take_batch(self.limits.max_batch_tokens);
+            metrics.queue_size(state.line.waiting());
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Hands the scores of a pass out.
+    pub(crate) fn complete(&self, batch: &[TakenText], scores: Vec<TextScores>, took: Duration) {
+        let tokens: usize = batch.iter().map(|text| text.ids.len()).sum();
+        let mut state = self.lock();
+        state.observe_speed(tokens, took);
+        state.line.complete(batch, scores);
+    }
+
+    pub(crate) fn fail(&self, batch: &[TakenText], error: &RequestError) {
+        self.lock().line.fail_batch(batch, error);
+    }
+
+    /// Counts a pass that answers nobody, so that the speed is known before the first request.
+    pub(crate) fn observe_speed(&self, tokens: usize, took: Duration) {
+        self.lock().observe_speed(tokens, took);
+    }
+
+    /// Whether the model's thread takes batches.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.lock().alive
+    }
+
+    /// Lets no more requests in. Those that are in are answered.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// The model's thread has ended: what is left will not be answered.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        state.alive = false;
+        state.line.fail_all(&RequestError::Unhealthy);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, QueueContent> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl QueueContent {
+    fn observe_speed(&mut self, tokens: usize, took: Duration) {
+        let newest = tokens as f64 / took.as_secs_f64().max(1e-6);
+        let known = self.tokens_per_second;
+        self.tokens_per_second = if known == 0.0 { newest } else { known + NEWEST_WEIGHT * (newest - known) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(limits: ServeLimits) -> WorkQueue {
+        WorkQueue::new(&limits)
+    }
+
+    /// Submits a request with one text of so many tokens, and keeps its end open.
+    fn admit(queue: &WorkQueue, tokens: usize) -> Option<oneshot::Receiver<Result<Scored, RequestError>>> {
+        queue.admit(vec![vec![1; tokens]]).unwrap().ok()
+    }
+
+    #[test]
+    fn as_much_is_let_in_as_is_answered_in_time() {
+        let queue = queue(ServeLimits { max_queue_time: Duration::from_secs(1), ..ServeLimits::default() });
+        queue.observe_speed(2000, Duration::from_secs(1));
+        let kept: Vec<_> = std::iter::from_fn(|| admit(&queue, 100)).take(1000).collect();
+        assert_eq!(kept.len(), 21, "2,000 tokens may be ahead of the last");
+        // One request counts by its turn, not by its size.
+        drop(kept);
+        assert_eq!(queue.lock().line.take_batch(1000), [], "nobody waits for them any more");
+        let kept: Vec<_> = std::iter::from_fn(|| admit(&queue, 100_000)).take(1000).collect();
+        assert_eq!(kept.len(), 8, "2,000 / {QUANTUM_TOKENS}, and one");
+    }
+
+    #[test]
+    fn thirty_two_clients_with_one_text_each_are_let_in_by_any_model() {
+        let queue = queue(ServeLimits::default());
+        queue.observe_speed(1, Duration::from_secs(10));
+        let kept: Vec<_> = std::iter::from_fn(|| admit(&queue, 30)).take(1000).collect();
+        assert_eq!(kept.len(), 33);
+    }
+
+    #[test]
+    fn no_more_requests_than_the_limit_are_let_in() {
+        let queue = queue(ServeLimits { max_concurrent_requests: 3, ..ServeLimits::default() });
+        let kept: Vec<_> = std::iter::from_fn(|| admit(&queue, 3)).take(1000).collect();
+        assert_eq!(kept.len(), 3);
+    }
+
+    #[test]
+    fn what_was_let_in_is_taken_after_the_queue_is_closed_and_nothing_else() {
+        let (queue, metrics) = (queue(ServeLimits::default()), Metrics::new());
+        let _kept = admit(&queue, 3);
+        queue.close();
+        assert_eq!(queue.admit(vec![vec![1]]).unwrap_err(), RequestError::Stopping);
+        assert_eq!(queue.next_batch(&metrics).map(|batch| batch.len()), Some(1));
+        assert_eq!(queue.next_batch(&metrics), None);
+        queue.abandon();
+        assert_eq!(queue.admit(vec![vec![1]]).unwrap_err(), RequestError::Unhealthy);
+    }
+}
