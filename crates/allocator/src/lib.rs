@@ -6,7 +6,7 @@
 //! that was free for a second; steps that take about as long would pay for it again, so [`prepare`] disables that.
 //!
 //! What is kept grows, though: batches differ in their sizes, so freed blocks don't fit the next ones, and others are taken
-//! beside them. A training that has grown beyond its estimate therefore returns all free memory ([`return_free_memory`]);
+//! beside them. A training that comes near its estimate therefore returns all free memory ([`return_free_memory`]);
 //! one that has not keeps the pages, which cost time to get again.
 //!
 //! A program chooses its allocator by declaring it, and no library does so for it:

@@ -3,8 +3,8 @@
 //! For bf16 products oneDNN generates code for each shape and keeps it, about 0.3 MB a shape; ideep, the layer between it
 //! and libtorch, keeps what it has prepared for a shape as well. By default each holds 1024 shapes. A training whose
 //! batches differ in their number of tokens meets hundreds: its memory grows by 600 MB over the first 150 steps, which no
-//! estimate from the model's size foresees. Generating code again takes less than a hundredth of a step, so both caches
-//! hold the shapes of a few steps only.
+//! estimate from the model's size foresees. So both caches hold the shapes of a few steps only. Generating code again costs a
+//! training of MiniLM up to a twentieth of its time; with 256 shapes a tiny BERT would need 1.18 of its estimate.
 
 use std::env;
 

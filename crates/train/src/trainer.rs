@@ -29,9 +29,9 @@ use crate::setup::{self, Setup};
 use crate::signals;
 use crate::step::{StepOutcome, StepResult, TrainStep};
 
-/// After how many steps memory that the allocator keeps is given back if the process has more than was estimated, see
-/// `crates/allocator`.
-const STEPS_BETWEEN_CHECKS: u64 = 50;
+/// How many steps are at least between two returns of the memory that the allocator keeps, see `crates/allocator`. It is
+/// returned while the process has more than nine tenths of what was estimated: a large batch may need the last one.
+const STEPS_BETWEEN_RETURNS: u64 = 50;
 
 /// A training run in progress.
 pub(crate) struct Trainer<'a> {
@@ -47,6 +47,8 @@ pub(crate) struct Trainer<'a> {
     steps_per_epoch: u64,
     total_steps: u64,
     steps_done: u64,
+    /// The step after which memory was last returned to the system.
+    memory_returned: u64,
     /// Whether the evaluation that is due after this step, if one is, has been done.
     evaluated: bool,
     /// Examples of one forward pass in an evaluation: fewer than `--eval-batch-size` if memory was too small for it.
@@ -92,6 +94,7 @@ impl<'a> Trainer<'a> {
             steps_per_epoch,
             total_steps,
             steps_done: 0,
+            memory_returned: 0,
             evaluated: true,
             eval_batch_size: config.eval_batch_size,
             best: None,
@@ -187,10 +190,10 @@ impl<'a> Trainer<'a> {
                     profile.after_step(began.elapsed());
                 }
                 self.record_step(&result, learning_rate, began);
-                if self.steps_done.is_multiple_of(STEPS_BETWEEN_CHECKS)
-                    && memory_estimate::resident().is_none_or(|bytes| bytes > self.setup.memory)
-                {
+                let may_return = self.steps_done >= self.memory_returned + STEPS_BETWEEN_RETURNS;
+                if may_return && memory_estimate::resident().is_none_or(|bytes| bytes > self.setup.memory / 10 * 9) {
                     return_freed_memory();
+                    self.memory_returned = self.steps_done;
                 }
                 Ok(())
             }
