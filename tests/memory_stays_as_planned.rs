@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use model::{Config, Precision, SequenceClassifier};
 use tch::Device;
+use test_support::setting;
 
 use crate::support::Sandbox;
 
@@ -54,10 +55,7 @@ fn sandbox_with_long_texts(rows: usize) -> Sandbox {
 
 #[test]
 fn memory_stays_within_the_estimate_over_steps_of_varied_lengths() {
-    let steps: usize = match std::env::var("VERDICT_STEPS") {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("VERDICT_STEPS={text} is not a whole number")),
-        Err(_) => 200,
-    };
+    let steps: usize = setting("VERDICT_STEPS").unwrap_or(200);
     let sandbox = sandbox_with_long_texts(1200);
     for precision in ["fp32", "bf16"] {
         let line = format!(

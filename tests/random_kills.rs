@@ -6,11 +6,10 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::str::FromStr;
 use std::time::Instant;
 
 use serde_json::Value;
-use test_support::skipped;
+use test_support::{setting, skipped};
 
 use crate::support::Sandbox;
 
@@ -27,16 +26,9 @@ const CONFIGURATIONS: [&str; 8] = [
     "--optimizer adamw --precision fp32 --class-weights balanced --label-smoothing 0.1 --max-steps 26 --save-total 3",
 ];
 
-fn setting_from_env<T: FromStr>(name: &str, otherwise: T) -> T {
-    match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a whole number")),
-        Err(_) => otherwise,
-    }
-}
-
 /// The number of kills and the seed.
 fn settings() -> (u64, u64) {
-    (setting_from_env("VERDICT_KILLS", 25), setting_from_env("VERDICT_SEED", 0))
+    (setting("VERDICT_KILLS").unwrap_or(25), setting("VERDICT_SEED").unwrap_or(0))
 }
 
 /// Runs `verify-resume` with these flags and requires all that it compares to be identical; returns its report.

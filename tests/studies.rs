@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use test_support::setting;
 
 use crate::support::{Output, Sandbox};
 
@@ -198,9 +199,8 @@ impl Random {
 
 #[test]
 fn random_kills_lose_no_trial_and_repeat_none() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a whole number"));
     let (kills, seed) =
-        (number("VERDICT_KILLS").map_or(8, |kills| kills.div_ceil(10)), number("VERDICT_SEED").unwrap_or(0));
+        (setting("VERDICT_KILLS").map_or(8, |kills: u64| kills.div_ceil(10)), setting("VERDICT_SEED").unwrap_or(0));
     let sandbox = sandbox();
     let mut random = Random(seed);
     let (began, mut killed, mut studies, mut all) = (Instant::now(), 0, 0, 0);
@@ -243,7 +243,7 @@ fn random_kills_lose_no_trial_and_repeat_none() {
         interrupted.iter().for_each(|trial| *counts.entry(trial).or_default() += 1);
         assert!(counts.values().all(|count| *count == 1), "a trial twice: {counts:?}");
     }
-    if number("VERDICT_KILLS").is_some() {
+    if setting::<u64>("VERDICT_KILLS").is_some() {
         use std::io::Write;
         let _ = writeln!(
             std::io::stderr(),

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use serve::ServeConfig;
-use test_support::HttpConnection;
+use test_support::{HttpConnection, setting};
 
 use crate::support::{TestServer, refusal};
 
@@ -166,16 +166,9 @@ impl Choices {
     }
 }
 
-fn setting_from_env(name: &str, otherwise: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a whole number")),
-        Err(_) => otherwise,
-    }
-}
-
 #[test]
 fn damaged_requests_change_no_normal_answer() {
-    let (count, seed) = (setting_from_env("VERDICT_MUTANTS", 2000), setting_from_env("VERDICT_SEED", 0));
+    let (count, seed): (u64, u64) = (setting("VERDICT_MUTANTS").unwrap_or(2000), setting("VERDICT_SEED").unwrap_or(0));
     let server = TestServer::start(|config| config.limits.read_timeout = Duration::from_millis(50));
     let before = server.labels("a good film");
     let body =

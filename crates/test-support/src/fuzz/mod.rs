@@ -48,6 +48,8 @@ use mutator::mutant;
 pub use mutator::{SeedFile, SeedFormat};
 use random::Random;
 
+use crate::setting::setting;
+
 /// The maximum time for reading a mutant.
 const MAX_SECONDS: u64 = 10;
 /// The maximum number of failures that are shown.
@@ -111,15 +113,14 @@ impl Drop for ExclusiveMemory {
 pub fn check(target: &FuzzTarget, seeds: Vec<SeedFile>, mut read: impl FnMut(&[u8]) -> Result<(), String>) {
     let _exclusive = exclusive_memory();
     start_watchdog();
-    let asked = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a whole number"));
-    let seed = asked("VERDICT_SEED").unwrap_or(1);
+    let seed: u64 = setting("VERDICT_SEED").unwrap_or(1);
     for (number, good) in seeds.iter().enumerate() {
         if let Err(reason) = read(&good.file(good.bytes.clone())) {
             panic!("{}: seed file {number} is valid and was refused: {reason}", target.name);
         }
     }
-    let single = asked("VERDICT_MUTANT");
-    let numbers = single.map_or(0..asked("VERDICT_MUTANTS").unwrap_or(2000), |number| number..number + 1);
+    let single: Option<u64> = setting("VERDICT_MUTANT");
+    let numbers = single.map_or(0..setting("VERDICT_MUTANTS").unwrap_or(2000), |number| number..number + 1);
     let (meter, begun) = (Meter::new(), Instant::now());
     let mut summary = FuzzSummary::default();
     for number in numbers {
