@@ -7,18 +7,11 @@ use test_support::HttpAnswer;
 
 use crate::support::{HttpServer, Sandbox};
 
-/// A folder with a run that tells praise from blame.
-fn trained() -> Sandbox {
-    let sandbox = Sandbox::prepared();
-    sandbox.succeeds("train --data data --learning-rate 0.003 --precision fp32 --threads 1 --epochs 12 --output run");
-    sandbox
-}
-
 fn serve(sandbox: &Sandbox) -> HttpServer {
     let temporary = sandbox.path("temporary");
     std::fs::create_dir_all(&temporary).expect("a folder");
     let temporary = temporary.to_str().expect("UTF-8").to_owned();
-    HttpServer::start(sandbox, "serve --run run --port 0", &[("TMPDIR", &temporary)])
+    HttpServer::start(sandbox, "--run run", &[("TMPDIR", &temporary)])
 }
 
 /// Files that the server has stored and not removed.
@@ -46,7 +39,7 @@ fn rows(sandbox: &Sandbox, name: &str) -> Vec<Vec<Cell>> {
 
 #[test]
 fn every_format_comes_back_as_the_command_writes_it() {
-    let sandbox = trained();
+    let sandbox = Sandbox::trained(12);
     sandbox.write(
         "new.csv",
         "id,Review,stars\n007,\"The film is superb ,\na the .\",5\n\"8,5\",the plot is awful a the,\"\"\n9,\"  \",3\n\
@@ -85,7 +78,7 @@ fn every_format_comes_back_as_the_command_writes_it() {
 
 #[test]
 fn what_is_noticed_is_said_beside_the_file() {
-    let sandbox = trained();
+    let sandbox = Sandbox::trained(12);
     let server = serve(&sandbox);
     let file = "Überschrift;body;title\nx;is superb;the film\ny;;\nz;qqq;qqq\n";
     let answer = label(&server, "name=%C3%BCber.csv&text_column=title,body&text_separator=+", file.as_bytes());

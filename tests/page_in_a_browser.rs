@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use test_support::skipped;
+use test_support::{python_with, skipped};
 
 use crate::support::{HttpServer, Sandbox};
 
@@ -18,32 +18,16 @@ const KEY: &str = "a-key-of-this-test";
 
 /// A Python with playwright and axe-core, and a Chromium.
 fn browser() -> Option<(PathBuf, PathBuf)> {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
-    let own = ["peers/venv", "venv", "browser-venv"].map(|folder| target.join(folder));
-    let named = std::env::var_os("VERDICT_PEERS").map(PathBuf::from);
-    let drives = |python: &PathBuf| {
-        let mut command = Command::new(python);
-        command.args(["-c", "import playwright.sync_api, axe_playwright_python"]);
-        command.output().is_ok_and(|output| output.status.success())
-    };
-    let python = named.into_iter().chain(own).map(|folder| folder.join("bin/python")).find(drives);
+    let python =
+        python_with("playwright.sync_api, axe_playwright_python", "playwright axe-playwright-python", "browser-venv")?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path =
         |name: &&str| std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
-    match (python, BROWSERS.iter().find_map(in_path)) {
-        (Some(python), Some(chromium)) => Some((python, chromium)),
-        (None, _) => {
-            skipped(
-                "no virtual environment with playwright (`python3 -m venv target/browser-venv` and \
-                 `target/browser-venv/bin/pip install playwright axe-playwright-python` make one)",
-            );
-            None
-        }
-        (_, None) => {
-            skipped("no Chromium on the PATH (`apt-get install chromium` on Debian)");
-            None
-        }
+    let chromium = BROWSERS.iter().find_map(in_path);
+    if chromium.is_none() {
+        skipped("no Chromium on the PATH (`apt-get install chromium` on Debian)");
     }
+    Some((python, chromium?))
 }
 
 /// What the script saw: it ends with an error at the first thing that isn't as it should be.
@@ -60,8 +44,7 @@ fn visit(part: &str, server: &HttpServer, folder: &Path) -> Option<Value> {
 
 /// A folder with a trained run and an evaluation of it.
 fn trained() -> Sandbox {
-    let sandbox = Sandbox::prepared();
-    sandbox.succeeds("train --data data --learning-rate 0.003 --precision fp32 --threads 1 --epochs 12 --output run");
+    let sandbox = Sandbox::trained(12);
     sandbox.succeeds("evaluate --run run");
     sandbox
 }
@@ -72,7 +55,7 @@ fn typed_texts_and_files_are_labeled_with_mouse_and_keyboard() {
         return;
     }
     let sandbox = trained();
-    let server = HttpServer::start(&sandbox, "serve --run run --port 0", &[]);
+    let server = HttpServer::start(&sandbox, "--run run", &[]);
     sandbox.write("browser/new.csv", "id,Review,stars\n007,the film is superb,5\n8,the plot is awful,1\n9,  ,3\n");
     sandbox.write("browser/columns.csv", "one,two\nthe film is superb,x\n");
     let folder = sandbox.path("browser");
@@ -100,6 +83,6 @@ fn a_page_asks_for_the_key_of_its_server_and_says_what_is_not_known() {
     for name in ["metrics.json", "evaluation-test.json"] {
         std::fs::remove_file(sandbox.path("run").join(name)).expect(name);
     }
-    let server = HttpServer::start(&sandbox, "serve --run run --port 0", &[("VERDICT_API_KEY", KEY)]);
+    let server = HttpServer::start(&sandbox, "--run run", &[("VERDICT_API_KEY", KEY)]);
     visit("key", &server, &sandbox.path("run"));
 }

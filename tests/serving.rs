@@ -4,93 +4,14 @@
 //! A twentieth of `VERDICT_KILLS` (60) is how often a server is stopped under load, `VERDICT_MUTANTS` how many broken requests
 //! it gets (200).
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use test_support::{HttpConnection, skipped};
+use test_support::{python_with, setting};
 
-use crate::support::Sandbox;
-
-/// A running server, killed at the end of the test.
-struct Serving {
-    process: Child,
-    address: SocketAddr,
-    /// Its lines on standard error, from the start on.
-    lines: Mutex<Receiver<String>>,
-    seen: Vec<String>,
-}
-
-impl Serving {
-    fn start(sandbox: &Sandbox, flags: &str, set: &[(&str, &str)]) -> Self {
-        let mut command = sandbox.command(&format!("serve --port 0 {flags}"));
-        command.envs(set.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("the program starts");
-        let (sender, lines) = channel();
-        let stderr = BufReader::new(process.stderr.take().expect("a pipe"));
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut seen = Vec::new();
-        let address = loop {
-            let line = lines.recv_timeout(Duration::from_secs(60));
-            seen.push(line.unwrap_or_else(|_| panic!("the server doesn't listen: {seen:?}")));
-            let address = seen.last().and_then(|line| line.strip_prefix("listening on http://")?.split(';').next());
-            if let Some(address) = address {
-                break address.parse().expect("an address");
-            }
-        };
-        Self { process, address, lines: Mutex::new(lines), seen }
-    }
-
-    fn connect(&self) -> HttpConnection {
-        HttpConnection::open(self.address).expect("the server listens")
-    }
-
-    fn labels(&self, inputs: &Value) -> Value {
-        let answer = self.connect().post("/predict", json!({ "inputs": inputs }).to_string()).expect("an answer");
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        serde_json::from_slice(&answer.body).expect("JSON")
-    }
-
-    fn signal(&self, name: &str) {
-        let sent =
-            Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().expect("kill starts");
-        assert!(sent.success());
-    }
-
-    /// Its exit code, and all of its lines.
-    fn end(mut self) -> (Option<i32>, Vec<String>) {
-        let status = self.process.wait().expect("ends");
-        let mut seen = std::mem::take(&mut self.seen);
-        seen.extend(self.lines.lock().expect("no panic").iter());
-        (status.code(), seen)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn number_from_env(name: &str, otherwise: usize) -> usize {
-    match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a whole number")),
-        Err(_) => otherwise,
-    }
-}
-
-fn trained() -> Sandbox {
-    let sandbox = Sandbox::prepared();
-    sandbox.succeeds("train --data data --learning-rate 0.003 --precision fp32 --threads 1 --epochs 1 --output run");
-    sandbox
-}
+use crate::support::{HttpServer, Sandbox};
 
 /// Probabilities by label, as `predict --json` prints them.
 type Predicted = Vec<(String, Value)>;
@@ -117,12 +38,12 @@ fn assert_close(labels: &Value, predicted: &(String, Value), tolerance: f64) {
 
 #[test]
 fn answers_are_those_of_predict_alone_in_batches_and_under_load() {
-    let sandbox = trained();
+    let sandbox = Sandbox::trained(1);
     let words = ["lovely", "awful", "the film", "a dull story , with", "great", "cold and clumsy plot ."];
     let texts: Vec<String> =
         (0..36).map(|at| format!("{} {} {}", words[at % 6], words[at / 6], words[(at * 5 + 1) % 6])).collect();
     let expected = predicted(&sandbox, &texts);
-    let server = Serving::start(&sandbox, "--run run --precision fp32", &[]);
+    let server = HttpServer::start(&sandbox, "--run run --precision fp32", &[]);
     // The same batch has the same bits.
     for text in &texts[..4] {
         let alone = predicted(&sandbox, std::slice::from_ref(text));
@@ -152,9 +73,9 @@ fn answers_are_those_of_predict_alone_in_batches_and_under_load() {
 
 #[test]
 fn no_accepted_request_is_lost_when_the_server_is_stopped_under_load() {
-    let sandbox = trained();
-    for _ in 0..(number_from_env("VERDICT_KILLS", 60) / 20).max(1) {
-        let server = Serving::start(&sandbox, "--run run", &[]);
+    let sandbox = Sandbox::trained(1);
+    for _ in 0..(setting("VERDICT_KILLS").unwrap_or(60_u64) / 20).max(1) {
+        let server = HttpServer::start(&sandbox, "--run run", &[]);
         let (told, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
@@ -162,16 +83,7 @@ fn no_accepted_request_is_lost_when_the_server_is_stopped_under_load() {
                 let mut connection = server.connect();
                 let (told, answered) = (&told, &answered);
                 scope.spawn(move || {
-                    loop {
-                        let late = told.load(Ordering::SeqCst);
-                        let answer = connection.post("/predict", r#"{"inputs": "a lovely film"}"#);
-                        let answer = answer.unwrap_or_else(|error| panic!("lost (after the signal: {late}): {error}"));
-                        assert_eq!(answer.status, 200, "{}", answer.text());
-                        answered.fetch_add(1, Ordering::SeqCst);
-                        if answer.header("connection") == Some("close") {
-                            return;
-                        }
-                    }
+                    connection.post_until_closed("/predict", r#"{"inputs": "a lovely film"}"#, told, answered);
                 });
             }
             std::thread::sleep(Duration::from_millis(200));
@@ -187,8 +99,8 @@ fn no_accepted_request_is_lost_when_the_server_is_stopped_under_load() {
 
 #[test]
 fn more_load_than_allowed_is_refused_and_broken_requests_change_no_answer() {
-    let sandbox = trained();
-    let server = Serving::start(&sandbox, "--run run --max-concurrent-requests 1 --read-timeout 1", &[]);
+    let sandbox = Sandbox::trained(1);
+    let server = HttpServer::start(&sandbox, "--run run --max-concurrent-requests 1 --read-timeout 1", &[]);
     let before = server.labels(&json!("a lovely film"));
     let refused = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -206,7 +118,7 @@ fn more_load_than_allowed_is_refused_and_broken_requests_change_no_answer() {
         }
     });
     assert!(refused.into_inner() > 0, "nothing was refused");
-    for number in 0..number_from_env("VERDICT_MUTANTS", 200) {
+    for number in 0..setting("VERDICT_MUTANTS").unwrap_or(200_u64) {
         let mut broken = server.connect();
         let request = match number % 5 {
             0 => "POST /predict HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n".to_owned(),
@@ -223,8 +135,8 @@ fn more_load_than_allowed_is_refused_and_broken_requests_change_no_answer() {
 
 #[test]
 fn a_key_guards_the_model_and_is_not_shown() {
-    let sandbox = trained();
-    let server = Serving::start(&sandbox, "--run run --log all", &[("VERDICT_API_KEY", "k-12345")]);
+    let sandbox = Sandbox::trained(1);
+    let server = HttpServer::start(&sandbox, "--run run --log all", &[("VERDICT_API_KEY", "k-12345")]);
     let ask = |headers: &[(&str, &str)]| {
         let mut all = vec![("Content-Type", "application/json")];
         all.extend(headers);
@@ -242,7 +154,7 @@ fn a_key_guards_the_model_and_is_not_shown() {
 
 #[test]
 fn what_cannot_be_served_is_refused_with_a_hint() {
-    let sandbox = trained();
+    let sandbox = Sandbox::trained(1);
     assert!(sandbox.fails("serve --run nothing").contains("this folder does not exist (hint: --run"));
     assert!(sandbox.fails("serve --run run --host 256.256.256.256 --port 0").contains("--host 256.256.256.256"));
     sandbox.write("key.txt", "two words\n");
@@ -250,35 +162,18 @@ fn what_cannot_be_served_is_refused_with_a_hint() {
     assert!(error.contains("expected a key of visible ASCII characters") && !error.contains("two words"), "{error}");
 }
 
-/// Python with Hugging Face's client: in the environment that `VERDICT_PEERS` names, or in `target/client-venv`.
-fn python() -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
-    let named = std::env::var_os("VERDICT_PEERS").map(PathBuf::from);
-    let folders = named.into_iter().chain([target.join("peers/venv"), target.join("client-venv")]);
-    let has_client = |python: &PathBuf| {
-        let asked = Command::new(python).args(["-c", "import huggingface_hub"]).output();
-        asked.is_ok_and(|output| output.status.success())
-    };
-    folders.map(|folder| folder.join("bin/python")).find(has_client)
-}
-
 #[test]
 fn the_client_of_hugging_face_works_unchanged() {
-    let Some(python) = python() else {
-        return skipped(
-            "no virtual environment with huggingface_hub (`python3 -m venv target/client-venv` and \
-             `target/client-venv/bin/pip install huggingface_hub` make one)",
-        );
-    };
-    let sandbox = trained();
-    let server = Serving::start(&sandbox, "--run run", &[("VERDICT_API_KEY", "k-12345")]);
+    let Some(python) = python_with("huggingface_hub", "huggingface_hub", "client-venv") else { return };
+    let sandbox = Sandbox::trained(1);
+    let server = HttpServer::start(&sandbox, "--run run", &[("VERDICT_API_KEY", "k-12345")]);
     let script = format!(
         "from huggingface_hub import InferenceClient\n\
-         client = InferenceClient('http://{}', token='k-12345')\n\
+         client = InferenceClient('{}', token='k-12345')\n\
          best = client.text_classification('a lovely film')\n\
          print(best[0].label, best[0].score, len(best))\n\
          print(len(client.text_classification('a lovely film', top_k=1)))\n",
-        server.address
+        server.address()
     );
     let output = Command::new(python).args(["-c", &script]).output().expect("Python starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -2,38 +2,44 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
+use serde_json::{Value, json};
 use test_support::{HttpAnswer, HttpConnection};
 
 use super::sandbox::Sandbox;
 
-/// `verdict serve` on a free port; ended with the test.
+/// `verdict serve` on a free port, killed at the end of the test.
 pub(crate) struct HttpServer {
-    child: Child,
+    process: Child,
     address: SocketAddr,
+    /// Its lines on standard error, from the start on.
+    lines: Mutex<Receiver<String>>,
+    seen: Vec<String>,
 }
 
 impl HttpServer {
     /// Starts the program and waits until it says where it listens.
-    pub(crate) fn start(sandbox: &Sandbox, line: &str, environment: &[(&str, &str)]) -> Self {
-        let mut command = sandbox.command(line);
-        command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("a pipe"));
-        let (mut said, mut line) = (String::new(), String::new());
+    pub(crate) fn start(sandbox: &Sandbox, flags: &str, environment: &[(&str, &str)]) -> Self {
+        let mut command = sandbox.command(&format!("serve --port 0 {flags}"));
+        command.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("the program starts");
+        let (sender, lines) = channel();
+        let stderr = BufReader::new(process.stderr.take().expect("a pipe"));
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut seen = Vec::new();
         let address = loop {
-            line.clear();
-            assert!(lines.read_line(&mut line).expect("UTF-8") > 0, "the server ended: {said}");
-            said.push_str(&line);
-            if let Some((_, rest)) = line.split_once("http://") {
-                let end = rest.find(|c: char| !(c.is_ascii_digit() || ".:".contains(c))).unwrap_or(rest.len());
-                break rest[..end].parse().unwrap_or_else(|error| panic!("{error}: {said}"));
+            let line = lines.recv_timeout(Duration::from_secs(60));
+            seen.push(line.unwrap_or_else(|_| panic!("the server doesn't listen: {seen:?}")));
+            let address = seen.last().and_then(|line| line.strip_prefix("listening on http://")?.split(';').next());
+            if let Some(address) = address {
+                break address.parse().expect("an address");
             }
         };
-        // Whatever else it says is read, so that it never waits for the pipe.
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        Self { child, address }
+        Self { process, address, lines: Mutex::new(lines), seen }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -41,16 +47,41 @@ impl HttpServer {
         format!("http://{}", self.address)
     }
 
+    pub(crate) fn connect(&self) -> HttpConnection {
+        HttpConnection::open(self.address).expect("the server listens")
+    }
+
     /// Sends a request and reads the whole answer.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &[u8]) -> HttpAnswer {
-        let mut connection = HttpConnection::open(self.address).expect("the server listens");
-        connection.request(method, path, &[], body).expect("an answer")
+        self.connect().request(method, path, &[], body).expect("an answer")
+    }
+
+    /// What `/predict` answers to these inputs.
+    pub(crate) fn labels(&self, inputs: &Value) -> Value {
+        let answer = self.connect().post("/predict", json!({ "inputs": inputs }).to_string()).expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        serde_json::from_slice(&answer.body).expect("JSON")
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent =
+            Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().expect("kill starts");
+        assert!(sent.success());
+    }
+
+    /// Waits for its end: its exit code, and all of its lines.
+    pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>) {
+        let status = self.process.wait().expect("ends");
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.extend(self.lines.lock().expect("no panic").iter());
+        (status.code(), seen)
     }
 }
 
 impl Drop for HttpServer {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

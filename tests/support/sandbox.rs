@@ -135,4 +135,13 @@ impl Sandbox {
         sandbox.succeeds("prepare --dataset reviews.csv --model tiny --max-length 32 --output data");
         sandbox
     }
+
+    /// The same, with a model trained on them in `run`. After twelve epochs it tells praise from blame.
+    pub(crate) fn trained(epochs: u32) -> Self {
+        let sandbox = Self::prepared();
+        sandbox.succeeds(&format!(
+            "train --data data --learning-rate 0.003 --precision fp32 --threads 1 --epochs {epochs} --output run"
+        ));
+        sandbox
+    }
 }

@@ -10,25 +10,10 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 use table::{Cell, Column, DeclaredType, ReadOptions, Row, Table, TableWriter, ValueType, dataset_dict_splits};
-use test_support::skipped;
+use test_support::python_with;
 
 fn python() -> Option<PathBuf> {
-    let has_peers = |python: &PathBuf| {
-        let mut command = Command::new(python);
-        command.args(["-c", "import datasets, pandas, pyarrow"]);
-        command.output().is_ok_and(|output| output.status.success())
-    };
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
-    let own = ["peers/venv", "venv", "datasets-venv"].map(|folder| target.join(folder));
-    let named = std::env::var_os("VERDICT_PEERS").map(PathBuf::from);
-    let found = named.into_iter().chain(own).map(|folder| folder.join("bin/python")).find(has_peers);
-    if found.is_none() {
-        skipped(
-            "no virtual environment with datasets, pandas and pyarrow (`python3 -m venv target/datasets-venv` and \
-             `target/datasets-venv/bin/pip install datasets pandas pyarrow` make one)",
-        );
-    }
-    found
+    python_with("datasets, pandas, pyarrow", "datasets pandas pyarrow", "datasets-venv")
 }
 
 fn ask<T: serde::de::DeserializeOwned>(python: &Path, command: &str, paths: &[PathBuf]) -> T {

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How long an answer may take: more than any limit of a test.
@@ -77,6 +78,23 @@ impl HttpConnection {
         // A server may answer, and close, before it has read all of it: the answer counts.
         let sent = self.send(&bytes);
         self.answer(method == "HEAD").map_err(|error| sent.err().unwrap_or(error))
+    }
+
+    /// Posts the same JSON again and again until an answer closes the connection. Each answer is counted in `answered`.
+    ///
+    /// # Panics
+    /// If a request isn't answered, or not by 200; the message says whether the server had been told to stop before it.
+    pub fn post_until_closed(&mut self, path: &str, body: &str, told: &AtomicBool, answered: &AtomicUsize) {
+        loop {
+            let late = told.load(Ordering::SeqCst);
+            let answer = self.post(path, body);
+            let answer = answer.unwrap_or_else(|error| panic!("lost (after the signal: {late}): {error}"));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            answered.fetch_add(1, Ordering::SeqCst);
+            if answer.header("connection") == Some("close") {
+                return;
+            }
+        }
     }
 
     /// Posts JSON.

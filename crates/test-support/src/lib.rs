@@ -4,6 +4,7 @@
 //!   that made it
 //! - [`treebank()`]: the Stanford Sentiment Treebank, where this machine has it
 //! - [`skipped`]: says that a test is skipped, and why
+//! - [`python_with`]: a Python that can import what a test needs
 //! - [`setting`]: how far a test goes, from the environment
 //! - [`TestProcess`]: the same test once more, as another process
 //! - [`HubServer`]: a Hub on this machine
@@ -17,6 +18,7 @@ pub mod fuzz;
 mod http_client;
 mod hub_server;
 mod process;
+mod python;
 mod setting;
 mod skip;
 mod treebank;
@@ -27,6 +29,7 @@ pub use fixture::{fixture, fixture_bytes, fixture_path, fixture_text};
 pub use http_client::{HttpAnswer, HttpConnection};
 pub use hub_server::{COMMIT, HubBehavior, HubServer, NEXT_COMMIT, SeenRequest, git_sha1};
 pub use process::TestProcess;
+pub use python::python_with;
 pub use setting::setting;
 pub use skip::skipped;
 pub use treebank::treebank;

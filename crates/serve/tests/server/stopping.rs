@@ -68,16 +68,7 @@ fn no_accepted_request_is_lost_when_a_server_stops_under_load() {
             for _ in 0..8 {
                 scope.spawn(|| {
                     let mut connection = test_support::HttpConnection::open(address).unwrap();
-                    loop {
-                        let late = told.load(Ordering::SeqCst);
-                        let answer = connection.post("/predict", r#"{"inputs": "a good film"}"#);
-                        let answer = answer.unwrap_or_else(|error| panic!("lost (after the signal: {late}): {error}"));
-                        assert_eq!(answer.status, 200, "{}", answer.text());
-                        answered.fetch_add(1, Ordering::SeqCst);
-                        if answer.header("connection") == Some("close") {
-                            return;
-                        }
-                    }
+                    connection.post_until_closed("/predict", r#"{"inputs": "a good film"}"#, &told, &answered);
                 });
             }
             std::thread::sleep(Duration::from_millis(150));
