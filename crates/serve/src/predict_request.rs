@@ -1,6 +1,7 @@
 //! What a request to label texts says: the forms of `inputs`, and what is refused of them.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use tokenize::TruncationSide;
@@ -86,16 +87,25 @@ enum TruncationDirection {
 }
 
 /// `inputs`: a text, or a list of which each element is a text or a list of texts.
-#[derive(Debug)]
-enum WrittenInputs {
-    Text(String),
-    List(Vec<WrittenInput>),
-}
+type WrittenInputs = TextOrList<TextOrList<String>>;
 
 #[derive(Debug)]
-enum WrittenInput {
+enum TextOrList<T> {
     Text(String),
-    List(Vec<String>),
+    List(Vec<T>),
+}
+
+/// What a list holds, and so where in a request the list is.
+trait Element {
+    const EXPECTED: &str;
+}
+
+impl Element for TextOrList<String> {
+    const EXPECTED: &str = "inputs to be a text or a list of texts";
+}
+
+impl Element for String {
+    const EXPECTED: &str = "an element of inputs to be a text or a list of one text";
 }
 
 impl PredictRequest {
@@ -159,8 +169,8 @@ fn from_object<'de, D: de::Deserializer<'de>, T: de::DeserializeOwned>(from: D) 
 fn texts(inputs: WrittenInputs, max_texts: usize) -> Result<TextsToLabel, RequestError> {
     let refuse = |message: String| Err(RequestError::Validation(message));
     let list = match inputs {
-        WrittenInputs::Text(text) => return checked(TextsToLabel::One(text)),
-        WrittenInputs::List(list) => list,
+        TextOrList::Text(text) => return checked(TextsToLabel::One(text)),
+        TextOrList::List(list) => list,
     };
     if list.is_empty() {
         return Err(RequestError::Empty("inputs: expected at least one text, found none".to_owned()));
@@ -168,9 +178,9 @@ fn texts(inputs: WrittenInputs, max_texts: usize) -> Result<TextsToLabel, Reques
     if list.len() > max_texts {
         return refuse(format!("inputs: expected at most {max_texts} texts in a request, found {}", list.len()));
     }
-    let texts = list.iter().filter(|input| matches!(input, WrittenInput::Text(_))).count();
+    let texts = list.iter().filter(|input| matches!(input, TextOrList::Text(_))).count();
     if texts == list.len() {
-        let mut list: Vec<String> = list.into_iter().flat_map(WrittenInput::into_texts).collect();
+        let mut list: Vec<String> = list.into_iter().flat_map(TextOrList::into_texts).collect();
         return match list.len() {
             1 => checked(TextsToLabel::One(list.remove(0))),
             2 => refuse(
@@ -221,7 +231,7 @@ fn checked(texts: TextsToLabel) -> Result<TextsToLabel, RequestError> {
     }
 }
 
-impl WrittenInput {
+impl TextOrList<String> {
     fn into_texts(self) -> Vec<String> {
         match self {
             Self::Text(text) => vec![text],
@@ -230,67 +240,35 @@ impl WrittenInput {
     }
 }
 
-impl<'de> Deserialize<'de> for WrittenInputs {
+impl<'de, T: Element + Deserialize<'de>> Deserialize<'de> for TextOrList<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InputsVisitor;
+        struct TextOrListVisitor<T>(PhantomData<T>);
 
-        impl<'de> Visitor<'de> for InputsVisitor {
-            type Value = WrittenInputs;
+        impl<'de, T: Element + Deserialize<'de>> Visitor<'de> for TextOrListVisitor<T> {
+            type Value = TextOrList<T>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("inputs to be a text or a list of texts")
+                formatter.write_str(T::EXPECTED)
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<WrittenInputs, E> {
-                Ok(WrittenInputs::Text(text.to_owned()))
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(TextOrList::Text(text.to_owned()))
             }
 
-            fn visit_string<E: de::Error>(self, text: String) -> Result<WrittenInputs, E> {
-                Ok(WrittenInputs::Text(text))
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Self::Value, E> {
+                Ok(TextOrList::Text(text))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<WrittenInputs, A::Error> {
-                let mut inputs = Vec::new();
-                while let Some(input) = list.next_element()? {
-                    inputs.push(input);
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = list.next_element()? {
+                    elements.push(element);
                 }
-                Ok(WrittenInputs::List(inputs))
+                Ok(TextOrList::List(elements))
             }
         }
 
-        deserializer.deserialize_any(InputsVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for WrittenInput {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InputVisitor;
-
-        impl<'de> Visitor<'de> for InputVisitor {
-            type Value = WrittenInput;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an element of inputs to be a text or a list of one text")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<WrittenInput, E> {
-                Ok(WrittenInput::Text(text.to_owned()))
-            }
-
-            fn visit_string<E: de::Error>(self, text: String) -> Result<WrittenInput, E> {
-                Ok(WrittenInput::Text(text))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<WrittenInput, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(text) = list.next_element()? {
-                    texts.push(text);
-                }
-                Ok(WrittenInput::List(texts))
-            }
-        }
-
-        deserializer.deserialize_any(InputVisitor)
+        deserializer.deserialize_any(TextOrListVisitor(PhantomData))
     }
 }
 
