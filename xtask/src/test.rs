@@ -14,7 +14,7 @@ pub(crate) const HELP: &str = "\
 cargo xtask test
 
 Sets up, then checks format, lints, tests (the rules in xtask/src/tidy/ are among them), the kernels on two threads,
-documentation, and, with a cargo-deny in target/tools, licenses and sources of dependencies. Stops at the first step that
+documentation, and licenses and sources of dependencies (installs cargo-deny into target/tools). Stops at the first that
 fails, and ends with a list of skipped tests; tests/known_skips.txt allows them. One test: cargo test -p PACKAGE NAME.";
 
 /// Installed by this command, so that CI checks with it too: it takes 75 seconds of one processor without the optimizer.
