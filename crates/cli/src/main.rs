@@ -71,11 +71,14 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode> {
-    // The commands that load a model into this process.
-    if matches!(
-        command,
-        Command::Train(_) | Command::Trial(_) | Command::Evaluate(_) | Command::Predict(_) | Command::DeviceCheck(_)
-    ) {
+    let loads_model = match command {
+        Command::Train(_) | Command::Trial(_) | Command::Evaluate(_) | Command::Predict(_) => true,
+        Command::Serve(_) | Command::DeviceCheck(_) => true,
+        Command::Prepare(_) | Command::Tune(_) | Command::Doctor => false,
+        #[cfg(unix)]
+        Command::VerifyResume(_) => false,
+    };
+    if loads_model {
         allocator::prepare();
         train::return_freed_memory_by(allocator::return_free_memory);
     }
