@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use model::{Config, Precision, SequenceClassifier};
 use tch::Device;
-use test_support::setting;
+use test_support::{Random, setting};
 
 use crate::support::Sandbox;
 
@@ -35,17 +35,12 @@ fn sandbox_with_long_texts(rows: usize) -> Sandbox {
     );
     let config = Config::from_json(&config, Path::new("config.json")).expect("valid");
     SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 5).save(&sandbox.path("long")).expect("saves");
-    // A linear congruential generator: Knuth's multiplier.
-    let mut random = 1_u64;
-    let mut below = |limit: usize| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) as usize % limit
-    };
+    let mut random = Random::new(1);
     let mut csv = "text,label\n".to_owned();
     for row in 0..rows {
         // [CLS] and [SEP] are added.
         let length = 1 + row * (LONGEST - 2) / rows;
-        let text: Vec<&str> = (0..length).map(|_| words[below(words.len())].as_str()).collect();
+        let text: Vec<&str> = (0..length).map(|_| words[random.below(words.len())].as_str()).collect();
         csv += &format!("{},{}\n", text.join(" "), ["negative", "positive"][row % 2]);
     }
     sandbox.write("long.csv", &csv);

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use test_support::setting;
+use test_support::{Random, setting};
 
 use crate::support::{Output, Sandbox};
 
@@ -185,24 +185,12 @@ fn two_processes_share_a_study() {
     assert_eq!(workers.len(), 2, "both began trials");
 }
 
-/// SplitMix64: random instants that are the same for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
-
 #[test]
 fn random_kills_lose_no_trial_and_repeat_none() {
     let (kills, seed) =
         (setting("VERDICT_KILLS").map_or(8, |kills: u64| kills.div_ceil(10)), setting("VERDICT_SEED").unwrap_or(0));
     let sandbox = sandbox();
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let (began, mut killed, mut studies, mut all) = (Instant::now(), 0, 0, 0);
     while killed < kills {
         studies += 1;
@@ -214,7 +202,7 @@ fn random_kills_lose_no_trial_and_repeat_none() {
         let interrupted = format!("{line} --study killed{studies}");
         loop {
             let mut child = start(&sandbox, &interrupted);
-            let due = Instant::now() + Duration::from_millis(50 + random.below(1500));
+            let due = Instant::now() + Duration::from_millis(50 + random.below(1500) as u64);
             let status = loop {
                 if let Some(status) = child.try_wait().expect("can be waited for") {
                     break status;

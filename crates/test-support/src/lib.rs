@@ -5,6 +5,7 @@
 //! - [`treebank()`]: the Stanford Sentiment Treebank, where this machine has it
 //! - [`skipped`]: says that a test is skipped, and why
 //! - [`python_with`]: a Python that can import what a test needs
+//! - [`Random`]: random choices that a seed repeats
 //! - [`setting`]: how far a test goes, from the environment
 //! - [`TestProcess`]: the same test once more, as another process
 //! - [`HubServer`]: a Hub on this machine
@@ -19,6 +20,7 @@ mod http_client;
 mod hub_server;
 mod process;
 mod python;
+mod random;
 mod setting;
 mod skip;
 mod treebank;
@@ -30,6 +32,7 @@ pub use http_client::{HttpAnswer, HttpConnection};
 pub use hub_server::{COMMIT, HubBehavior, HubServer, NEXT_COMMIT, SeenRequest, git_sha1};
 pub use process::TestProcess;
 pub use python::python_with;
+pub use random::Random;
 pub use setting::setting;
 pub use skip::skipped;
 pub use treebank::treebank;

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use serve::ServeConfig;
-use test_support::{HttpConnection, setting};
+use test_support::{HttpConnection, Random, setting};
 
 use crate::support::{TestServer, refusal};
 
@@ -153,19 +153,6 @@ fn a_client_that_does_not_read_is_closed() {
     server.labels("good");
 }
 
-/// A generator that is the same on every machine.
-struct Choices(u64);
-
-impl Choices {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((bits ^ (bits >> 31)) % bound as u64) as usize
-    }
-}
-
 #[test]
 fn damaged_requests_change_no_normal_answer() {
     let (count, seed): (u64, u64) = (setting("VERDICT_MUTANTS").unwrap_or(2000), setting("VERDICT_SEED").unwrap_or(0));
@@ -174,7 +161,7 @@ fn damaged_requests_change_no_normal_answer() {
     let body =
         r#"{"inputs": [["good"], ["a bad film"]], "truncate": true, "raw_scores": false, "parameters": {"top_k": 2}}"#;
     let whole = format!("{HEAD}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
-    let mut choices = Choices(seed);
+    let mut choices = Random::new(seed);
     for number in 0..count {
         let mut bytes = whole.clone();
         for _ in 0..=choices.below(4) {

@@ -30,7 +30,6 @@
 
 mod memory;
 mod mutator;
-mod random;
 mod structure;
 
 use std::cell::Cell;
@@ -46,8 +45,8 @@ pub use memory::CountingAllocator;
 use memory::Meter;
 use mutator::mutant;
 pub use mutator::{SeedFile, SeedFormat};
-use random::Random;
 
+use crate::random::Random;
 use crate::setting::setting;
 
 /// The maximum time for reading a mutant.
@@ -124,7 +123,7 @@ pub fn check(target: &FuzzTarget, seeds: Vec<SeedFile>, mut read: impl FnMut(&[u
     let (meter, begun) = (Meter::new(), Instant::now());
     let mut summary = FuzzSummary::default();
     for number in numbers {
-        let file = mutant(&seeds, &mut Random::new(seed, target.name, number));
+        let file = mutant(&seeds, &mut Random::of_mutant(seed, target.name, number));
         if single.is_some() {
             print_directly(&format!(
                 "{} bytes, kept as {}\n",

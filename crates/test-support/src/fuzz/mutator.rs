@@ -3,8 +3,8 @@
 //! Files of every format are damaged by [`bytes`], text files also by the rules of their format, so that mutants pass the
 //! first checks of a reader and reach the code behind them.
 
-use super::random::Random;
 use super::structure::{self, MAX_BYTES};
+use crate::random::Random;
 
 /// The format of a file, which decides how it is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Beyond this a mutant grows no further: reading it would be slow and show nothing new.
 pub(super) const MAX_BYTES: usize = 1 << 20;

@@ -1,11 +1,17 @@
-//! The random choices of a mutant, which are the same for the same number.
+//! Random choices of tests, which are the same for the same seed.
 
 /// SplitMix64: small, and the same on every machine.
-pub(super) struct Random(u64);
+#[derive(Debug)]
+pub struct Random(u64);
 
 impl Random {
+    /// The numbers that belong to a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// The numbers that belong to mutant `number` of a target.
-    pub(super) fn new(seed: u64, target: &str, number: u64) -> Self {
+    pub(crate) fn of_mutant(seed: u64, target: &str, number: u64) -> Self {
         let mut random = Self(seed);
         for part in target.bytes().map(u64::from).chain([number]) {
             random.0 = random.next() ^ part;
@@ -14,7 +20,7 @@ impl Random {
     }
 
     /// 64 random bits.
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -23,17 +29,17 @@ impl Random {
     }
 
     /// A number below `end`, 0 for an `end` of 0.
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 
     /// One of `all`, which has some.
-    pub(super) fn one<T: Copy>(&mut self, all: &[T]) -> T {
+    pub(crate) fn one<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())]
     }
 
     /// A part of something `length` long, short ones more often than long ones.
-    pub(super) fn part(&mut self, length: usize) -> std::ops::Range<usize> {
+    pub(crate) fn part(&mut self, length: usize) -> std::ops::Range<usize> {
         let most = length >> self.below(8);
         let size = 1 + self.below(most);
         let start = self.below(length.saturating_sub(size) + 1);
