@@ -39,7 +39,7 @@ mod tests {
     /// The CPU has an allocator that counts nothing.
     #[test]
     fn an_allocator_without_statistics_is_unknown() {
-        // SAFETY: as above.
+        // SAFETY: the function takes any numbers and changes nothing.
         assert_eq!(unsafe { model_peak_reserved_bytes(0, 0) }, -1);
     }
 }

@@ -106,7 +106,7 @@ impl Driver {
         let name = CStr::from_bytes_until_nul(&bytes).ok()?.to_string_lossy().trim().to_owned();
         let attribute = |attribute| {
             let mut value = 0;
-            // SAFETY: as above; the device is one that the driver returned.
+            // SAFETY: the result is written to a variable that outlives the call, and the driver returned the device.
             (unsafe { (self.device_get_attribute)(&raw mut value, attribute, device) } == 0).then_some(value)
         };
         Some(GpuModel { name, capability: (attribute(CAPABILITY_MAJOR)?, attribute(CAPABILITY_MINOR)?) })

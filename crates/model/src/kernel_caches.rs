@@ -21,7 +21,7 @@ const PREPARED: (&str, &str) = ("LRU_CACHE_CAPACITY", "32");
 pub unsafe fn limit_kernel_caches() {
     for (name, capacity) in [PRIMITIVES, PREPARED] {
         if env::var_os(name).is_none() {
-            // SAFETY: as above, so no other thread reads the environment.
+            // SAFETY: the caller promises that no other thread runs, so none reads the environment.
             unsafe { env::set_var(name, capacity) };
         }
     }
