@@ -28,6 +28,15 @@ pub(crate) enum WhenFull {
     Wait,
 }
 
+/// What becomes of texts that are brought to the queue.
+#[derive(Debug)]
+enum Admission {
+    /// Where their scores arrive.
+    Admitted(oneshot::Receiver<Result<Scored, RequestError>>),
+    /// There is no room for them.
+    Full(Vec<Vec<u32>>),
+}
+
 /// The queue. Requests are submitted from any thread; one thread takes batches.
 #[derive(Debug)]
 pub(crate) struct WorkQueue {
@@ -62,21 +71,17 @@ impl WorkQueue {
     pub(crate) async fn submit(&self, mut texts: Vec<Vec<u32>>, when_full: WhenFull) -> Result<Scored, RequestError> {
         let answer = loop {
             match self.admit(texts)? {
-                Ok(answer) => break answer,
-                Err(refused) if when_full == WhenFull::Wait => texts = refused,
-                Err(_) => return Err(RequestError::Overloaded),
+                Admission::Admitted(answer) => break answer,
+                Admission::Full(refused) if when_full == WhenFull::Wait => texts = refused,
+                Admission::Full(_) => return Err(RequestError::Overloaded),
             }
             tokio::time::sleep(ROOM_INTERVAL).await;
         };
         answer.await.unwrap_or(Err(RequestError::Unhealthy))
     }
 
-    /// The end at which the scores arrive, or the texts where the queue is full.
-    #[expect(clippy::type_complexity, reason = "the inner result is not an error")]
-    fn admit(
-        &self,
-        texts: Vec<Vec<u32>>,
-    ) -> Result<Result<oneshot::Receiver<Result<Scored, RequestError>>, Vec<Vec<u32>>>, RequestError> {
+    /// Puts texts into the line if there is room for them.
+    fn admit(&self, texts: Vec<Vec<u32>>) -> Result<Admission, RequestError> {
         let mut state = self.lock();
         if !state.alive {
             return Err(RequestError::Unhealthy);
@@ -85,13 +90,13 @@ impl WorkQueue {
             return Err(RequestError::Stopping);
         }
         if !self.has_room(&state) {
-            return Ok(Err(texts));
+            return Ok(Admission::Full(texts));
         }
         let (reply, answer) = oneshot::channel();
         state.line.push(WaitingRequest::new(texts, reply));
         drop(state);
         self.changed.notify_one();
-        Ok(Ok(answer))
+        Ok(Admission::Admitted(answer))
     }
 
     /// Whether a new request would be answered in time.
@@ -178,7 +183,10 @@ mod tests {
 
     /// Submits a request with one text of so many tokens, and keeps its end open.
     fn admit(queue: &WorkQueue, tokens: usize) -> Option<oneshot::Receiver<Result<Scored, RequestError>>> {
-        queue.admit(vec![vec![1; tokens]]).unwrap().ok()
+        match queue.admit(vec![vec![1; tokens]]).unwrap() {
+            Admission::Admitted(answer) => Some(answer),
+            Admission::Full(_) => None,
+        }
     }
 
     #[test]
