@@ -96,15 +96,15 @@ enum TextOrList<T> {
 }
 
 /// What a list holds, and so where in a request the list is.
-trait Element {
+trait ListItem {
     const EXPECTED: &str;
 }
 
-impl Element for TextOrList<String> {
+impl ListItem for TextOrList<String> {
     const EXPECTED: &str = "inputs to be a text or a list of texts";
 }
 
-impl Element for String {
+impl ListItem for String {
     const EXPECTED: &str = "an element of inputs to be a text or a list of one text";
 }
 
@@ -240,11 +240,11 @@ impl TextOrList<String> {
     }
 }
 
-impl<'de, T: Element + Deserialize<'de>> Deserialize<'de> for TextOrList<T> {
+impl<'de, T: ListItem + Deserialize<'de>> Deserialize<'de> for TextOrList<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextOrListVisitor<T>(PhantomData<T>);
 
-        impl<'de, T: Element + Deserialize<'de>> Visitor<'de> for TextOrListVisitor<T> {
+        impl<'de, T: ListItem + Deserialize<'de>> Visitor<'de> for TextOrListVisitor<T> {
             type Value = TextOrList<T>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
