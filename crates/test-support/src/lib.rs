@@ -6,7 +6,7 @@
 //! - [`skipped`]: says that a test is skipped, and why
 //! - [`python_with`]: a Python that can import what a test needs
 //! - [`Random`]: random choices that a seed repeats
-//! - [`setting`]: how far a test goes, from the environment
+//! - [`setting()`]: how far a test goes, from the environment
 //! - [`TestProcess`]: the same test once more, as another process
 //! - [`HubServer`]: a Hub on this machine
 //! - [`HttpConnection`]: a client that sends requests as they are written, broken ones too
