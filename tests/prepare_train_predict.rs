@@ -254,3 +254,48 @@ fn the_program_allocates_with_mimalloc() {
     assert_eq!(output.code, 0, "{}", output.err);
     assert!(output.err.contains("mimalloc: process init"), "{}", output.err);
 }
+
+/// Nobody has to take int8's accuracy on trust: it is measured where the run is first used so, and said each time.
+#[test]
+fn a_run_in_int8_is_held_against_fp32_once() {
+    let sandbox = Sandbox::trained(12);
+    let comparing = "comparing int8 with fp32 on the validation split";
+    let result = "rows the label of fp32";
+    let first = sandbox.run("predict --run run --precision int8 --json superb");
+    assert_eq!(first.code, 0, "{}", first.err);
+    assert!(first.err.contains(comparing) && first.err.contains(result), "{}", first.err);
+    let kept = sandbox.json("run/int8.json");
+    let rows = sandbox.json("data/manifest.json")["splits"]["validation"]["rows"].clone();
+    assert_eq!((&kept["split"], &kept["rows"]), (&"validation".into(), &rows));
+
+    // What was kept is what the evaluation of that split finds in each format.
+    for precision in ["int8", "fp32"] {
+        let line = format!("evaluate --run run --split validation --precision {precision} --json {precision}.json");
+        let output = sandbox.run(&line);
+        assert_eq!(output.code, 0, "{}", output.err);
+        assert!(!output.err.contains(comparing), "{}", output.err);
+        assert_eq!((output.out + &output.err).contains(result), precision == "int8");
+        let found = sandbox.json(&format!("{precision}.json"));
+        assert_eq!(found["precision"], precision);
+        assert_eq!(found["accuracy"], kept[format!("accuracy_{precision}")]);
+    }
+    let probability = |json: &str| {
+        let answer: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        answer["probabilities"]["positive"].as_f64().expect("a number")
+    };
+    let fp32 = sandbox.succeeds("predict --run run --precision fp32 --json superb");
+    let difference = (probability(&first.out) - probability(&fp32)).abs();
+    assert!(difference > 0.0 && difference < 0.05, "{} {fp32}", first.out);
+
+    // A model of other making has no validation split, which is said and no failure.
+    for name in ["run.toml", "data.json", "int8.json"] {
+        std::fs::remove_file(sandbox.path("run").join(name)).expect("removed");
+    }
+    let foreign = sandbox.run("predict --run run --precision int8 superb");
+    assert_eq!(foreign.code, 0, "{}", foreign.err);
+    assert!(foreign.err.contains("int8 was not compared with fp32, because"), "{}", foreign.err);
+    assert!(!sandbox.path("run/int8.json").exists());
+
+    let refused = sandbox.run_with(&[("VERDICT_KERNELS", "off")], "predict --run run --precision int8 superb");
+    assert!(refused.code != 0 && refused.err.contains("int8 is computed by the CPU kernels only"), "{}", refused.err);
+}

@@ -48,6 +48,19 @@ struct InferenceTask<'a> {
     sentences: PathBuf,
 }
 
+/// One of the programs to compare with, and what was measured.
+struct Engine {
+    /// As inference.py names it.
+    engine: &'static str,
+    peer: &'static str,
+    /// Ours.
+    precision: &'static str,
+    /// The least ratio to reach.
+    target: Option<f64>,
+    ours: Vec<Pass>,
+    theirs: Vec<Pass>,
+}
+
 pub(crate) fn measure(context: &mut BenchContext, models: &[Model]) {
     for model in models {
         let done = measure_model(context, model).with_context(|| format!("inference with {}", model.name));
@@ -66,46 +79,49 @@ fn measure_model(context: &mut BenchContext, model: &Model) -> Result<()> {
     context.measure(&format!("{}, a run for inference", model.name), train, None)?;
 
     let task = InferenceTask { model, run, data, sentences: context.corpus.folder.join(file) };
-    let (mut bf16, mut fp32) = (Vec::new(), Vec::new());
-    let mut peers: [(&str, &str, Vec<Pass>); 4] = [
-        ("torch-bf16", "torch bf16", Vec::new()),
-        ("torch-fp32", "torch fp32", Vec::new()),
-        ("onnx-fp32", "ONNX Runtime fp32", Vec::new()),
-        ("onnx-int8", "ONNX Runtime int8", Vec::new()),
+    let engine = |engine, peer, precision, targets: Option<(f64, f64)>| Engine {
+        engine,
+        peer,
+        precision,
+        target: targets.and_then(|(minilm, bert_base)| model.target(device, minilm, bert_base)),
+        ours: Vec::new(),
+        theirs: Vec::new(),
+    };
+    let mut engines = vec![
+        engine("torch-bf16", "torch bf16", "bf16", Some((1.5, 1.4))),
+        engine("torch-fp32", "torch fp32", "fp32", None),
+        engine("onnx-fp32", "ONNX Runtime fp32", "fp32", None),
     ];
+    if device == Device::Cpu {
+        engines.push(engine("onnx-int8", "ONNX Runtime int8", "int8", Some((1.2, 1.1))));
+    }
     for round in 1..=context.options.rounds() {
-        bf16.extend(ours(context, &task, "bf16", round));
-        for (engine, _, passes) in &mut peers {
-            // With --quick, engines without a target are measured once.
-            let skip = quick && round > 1;
-            if *engine != "torch-bf16" && skip {
+        for Engine { engine, precision, ours, theirs, .. } in &mut engines {
+            // With --quick, all but the first are measured once.
+            if quick && round > 1 && *engine != "torch-bf16" {
                 continue;
             }
-            passes.extend(theirs(context, &task, engine, round));
-            if *engine == "torch-bf16" && !skip {
-                fp32.extend(ours(context, &task, "fp32", round));
-            }
+            ours.extend(measure_ours(context, &task, precision, round));
+            theirs.extend(measure_theirs(context, &task, engine, round));
         }
     }
-    let least = model.target(device, 1.5, 1.4).map(Target::RatioAtLeast);
     let speed = |passes: &[Pass]| -> Series { passes.iter().filter_map(Pass::samples_per_second).collect() };
-    for (engine, peer, passes) in &peers {
-        let (precision, ours) = if engine.ends_with("fp32") { ("fp32", &fp32) } else { ("bf16", &bf16) };
-        let target = least.filter(|_| *engine == "torch-bf16");
+    for Engine { peer, precision, target, ours, theirs, .. } in &engines {
         // An engine that is not available on this device has no row.
-        if !passes.is_empty() || target.is_some() {
-            let (model, what, unit) = (model.name.clone(), precision.to_owned(), "samples/s");
+        if !theirs.is_empty() || target.is_some() {
+            let (model, what, unit) = (model.name.clone(), (*precision).to_owned(), "samples/s");
+            let target = target.map(Target::RatioAtLeast);
             let row =
                 BenchComparison { suite: "inference", model, what, unit, ours: speed(ours), theirs: None, target };
-            context.results.rows.push(row.against(peer, speed(passes)));
+            context.results.rows.push(row.against(peer, speed(theirs)));
         }
     }
-    check_same_accuracy(&mut context.results, model, &fp32, &peers[1].2);
+    check_same_accuracy(&mut context.results, model, &engines[1]);
     remove(&task.run)
 }
 
 /// The two sides must give the same predictions.
-fn check_same_accuracy(results: &mut Results, model: &Model, ours: &[Pass], theirs: &[Pass]) {
+fn check_same_accuracy(results: &mut Results, model: &Model, Engine { ours, theirs, .. }: &Engine) {
     if let (Some(ours), Some(theirs)) = (ours.first(), theirs.first())
         && (ours.accuracy - theirs.accuracy).abs() > ACCURACY_TOLERANCE
     {
@@ -115,7 +131,7 @@ fn check_same_accuracy(results: &mut Results, model: &Model, ours: &[Pass], thei
     }
 }
 
-fn ours(context: &mut BenchContext, task: &InferenceTask<'_>, precision: &str, round: usize) -> Option<Pass> {
+fn measure_ours(context: &mut BenchContext, task: &InferenceTask<'_>, precision: &str, round: usize) -> Option<Pass> {
     let mut command = context.verdict(&["evaluate", "--split", "test", "--precision", precision]);
     command.args(["--batch-size", &BATCH.to_string(), "--device", context.options.device.name()]);
     command.arg("--run").arg(&task.run).arg("--data").arg(&task.data);
@@ -127,7 +143,7 @@ fn ours(context: &mut BenchContext, task: &InferenceTask<'_>, precision: &str, r
     context.results.record(true, pass)
 }
 
-fn theirs(context: &mut BenchContext, task: &InferenceTask<'_>, engine: &str, round: usize) -> Option<Pass> {
+fn measure_theirs(context: &mut BenchContext, task: &InferenceTask<'_>, engine: &str, round: usize) -> Option<Pass> {
     let peers = context.peers.as_ref()?;
     let onnx = engine.starts_with("onnx");
     if onnx && context.options.device == Device::Cuda {

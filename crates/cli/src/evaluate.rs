@@ -16,14 +16,14 @@ use data::LabelMap;
 use data::manifest::Manifest;
 use disk::write_atomic;
 use metrics::{ScoredSplit, implausible_scores};
-use model::{DeviceChoice, PrecisionChoice, device_name};
+use model::{DeviceChoice, InferencePrecisionChoice, device_name};
 use run::{DATA, EvaluationResult, RUN_TOML, newest_run};
 use table::{FileFormat, ReadOptions, parse_text_separator};
 use train::evaluate::{Evaluation, evaluate};
 
-use crate::chosen_device;
 use crate::run_report::ReportInput;
-pub(crate) use prepared_split::data_of;
+use crate::{chosen_device, int8};
+pub(crate) use prepared_split::{data_of, validation_split};
 use run_precision::run_precision;
 use scored_data::ScoredData;
 
@@ -69,7 +69,7 @@ pub(crate) struct EvaluateArgs {
     batch_size: u16,
     /// Number format of the computation [default: that of the training]
     #[arg(long, ignore_case = true)]
-    precision: Option<PrecisionChoice>,
+    precision: Option<InferencePrecisionChoice>,
     /// Where to compute
     #[arg(long, ignore_case = true, default_value = "auto")]
     device: DeviceChoice,
@@ -110,6 +110,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let evaluation = evaluate(predictor.model(), &scored.examples, split, labels, usize::from(args.batch_size))?;
     let mut notes = scored.notes.clone();
     notes.extend(predictor.model().parameters().backend().note(device));
+    notes.extend(int8::notes(&run, &predictor, precision)?);
     let warning = implausible_scores(&ScoredSplit {
         confusion: &evaluation.confusion,
         loss: evaluation.loss,

@@ -12,11 +12,11 @@ use ::predict::{Prediction, Predictor, stream};
 use anyhow::{Result, bail};
 use clap::Args;
 use label::{MarkCounts, TextColumns};
-use model::{DeviceChoice, PrecisionChoice};
+use model::{DeviceChoice, InferencePrecisionChoice};
 use run::newest_run;
 use table::{FileFormat, ReadOptions, TEXT_SEPARATOR, TableError, parse_text_separator};
 
-use crate::chosen_device;
+use crate::{chosen_device, int8};
 use input::{PredictInput, PredictRow};
 use output::{PredictionOutput, row_label};
 
@@ -57,7 +57,7 @@ pub(crate) struct PredictArgs {
     json: bool,
     /// Number format of the computation
     #[arg(long, ignore_case = true, default_value = "auto")]
-    precision: PrecisionChoice,
+    precision: InferencePrecisionChoice,
     /// Where to compute
     #[arg(long, ignore_case = true, default_value = "auto")]
     device: DeviceChoice,
@@ -90,10 +90,11 @@ fn label(args: &PredictArgs) -> Result<()> {
     };
     let input = open_input(args, &run)?;
     let device = chosen_device(args.device)?;
-    let predictor = Predictor::open(&run, device, args.precision.on(device))?;
-    if let Some(note) = predictor.model().parameters().backend().note(device) {
-        disk::print_message(format!("note: {note}"));
-    }
+    let precision = args.precision.on(device);
+    let predictor = Predictor::open(&run, device, precision)?;
+    let of_backend = predictor.model().parameters().backend().note(device);
+    let of_precision = int8::notes(&run, &predictor, precision)?;
+    of_backend.iter().chain(&of_precision).for_each(|note| disk::print_message(format!("note: {note}")));
     let mut output = match &args.output {
         Some(path) => PredictionOutput::table(path, &input, predictor.label_names())?,
         None if args.json => PredictionOutput::json(),

@@ -11,7 +11,7 @@ use ::serve::{
 };
 use anyhow::{Result, bail};
 use clap::{ArgAction, Args};
-use model::{DeviceChoice, Precision, PrecisionChoice, SequenceClassifier, device_name};
+use model::{DeviceChoice, InferencePrecisionChoice, SequenceClassifier, device_name};
 use run::newest_run;
 use tch::Device;
 use tokenize::Batch;
@@ -46,7 +46,7 @@ pub(crate) struct ServeArgs {
     cors_origin: Vec<String>,
     /// Number format of the computation
     #[arg(long, ignore_case = true, default_value = "auto")]
-    precision: PrecisionChoice,
+    precision: InferencePrecisionChoice,
     /// Where to compute
     #[arg(long, ignore_case = true, default_value = "auto")]
     device: DeviceChoice,
@@ -125,7 +125,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     };
     let device = args.device.device()?;
     let precision = args.precision.on(device);
-    let (model, tokenizer, label_names) = Predictor::open(&run, device, precision)?.into_parts();
+    let predictor = Predictor::open(&run, device, precision)?;
+    let notes = crate::int8::notes(&run, &predictor, precision)?;
+    notes.iter().for_each(|note| disk::print_message(format!("note: {note}")));
+    let (model, tokenizer, label_names) = predictor.into_parts();
     let (record, faults) = ModelRecord::read(&run);
     faults.iter().for_each(|fault| disk::print_message(format!("note: {fault}")));
     let has_key = api_key.is_some();
@@ -142,11 +145,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     };
     let served = ServedModel {
         id: name_of(&run),
-        dtype: match precision {
-            Precision::Fp32 => "float32",
-            Precision::Bf16 => "bfloat16",
-        }
-        .to_owned(),
+        dtype: precision.dtype().to_owned(),
         device: device_name(device),
         label_names,
     };

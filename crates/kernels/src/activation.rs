@@ -91,6 +91,27 @@ fn backward_inline<T: Element, const ISA: u8>(job: ActivationBackward<T>, _: Sup
     }
 }
 
+multiversion!(/// Replaces each value by that of the function, on this thread.
+    pub(crate) fn apply((ActivationFunction, &mut [f32])) = apply_inline);
+
+#[inline(always)]
+fn apply_inline<const ISA: u8>((activation, values): (ActivationFunction, &mut [f32]), _: Supported<ISA>) {
+    match activation {
+        ActivationFunction::Gelu => replace_elements(values, |x| gelu::<ISA>(x).0),
+        ActivationFunction::GeluTanh => replace_elements(values, |x| gelu_tanh::<ISA>(x).0),
+        ActivationFunction::Relu => replace_elements(values, |x| relu(x).0),
+        ActivationFunction::Silu => replace_elements(values, |x| silu::<ISA>(x).0),
+        ActivationFunction::Tanh => replace_elements(values, |x| tanh_and_derivative::<ISA>(x).0),
+    }
+}
+
+#[inline(always)]
+fn replace_elements(values: &mut [f32], f: impl Fn(f32) -> f32) {
+    for value in values {
+        *value = f(*value);
+    }
+}
+
 #[inline(always)]
 fn map_elements<T: Element>(x: &[T], y: &mut [T], f: impl Fn(f32) -> f32) {
     for (y, x) in y.iter_mut().zip(x) {

@@ -1,4 +1,4 @@
-//! CPU kernels for everything in a BERT training step except its large matrix products.
+//! CPU kernels for everything in a BERT training step except its large matrix products, and int8 products for inference.
 //!
 //! Everything here works on plain slices instead of tensors, so that it is built, tested and benchmarked without
 //! libtorch. Each kernel is fused: it reads and writes memory once, where a framework runs several operations that each
@@ -9,6 +9,7 @@
 //! - [`activation`]: GELU and other activation functions.
 //! - [`columns`]: column sums, which are the gradients of biases.
 //! - [`rows`]: sums of embedding tables' rows, and the gradients of the tables.
+//! - [`quantized`]: linear layers with int8 weights, for inference.
 //! - [`dropout`]: masks as pure functions of key, row and column.
 //! - [`parallel`], [`isa`], [`element`]: threads, vector instructions and number formats, for other loops of this kind too.
 //!
@@ -29,4 +30,5 @@ mod math;
 pub mod norm;
 pub mod parallel;
 mod product;
+pub mod quantized;
 pub mod rows;

@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::Path;
 
 use disk::write_atomic_with;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::architecture::Network;
 use crate::backend::Backend;
 use crate::builder::Role;
 use crate::config::{CONFIG_JSON, Config};
+use crate::device::device_name;
 use crate::dropout::DropoutStream;
 use crate::error::ModelError;
 use crate::head;
@@ -60,6 +61,24 @@ impl SequenceClassifier {
             tensors.remove(&spec.name).expect("a tensor was loaded or initialized for each parameter")
         });
         Ok((Self { config, parameters, network }, report))
+    }
+
+    /// The same model with int8 weights in the encoder's linear layers, for forward passes only. It must compute in fp32,
+    /// on a CPU with the kernels.
+    ///
+    /// # Errors
+    /// [`ModelError::Int8`] for another device or backend.
+    ///
+    /// # Panics
+    /// If it computes in another format than fp32.
+    pub fn quantized(mut self) -> Result<Self, ModelError> {
+        let parameters = &mut self.parameters;
+        if parameters.backend() != Backend::Kernels {
+            return Err(ModelError::Int8 { device: device_name(parameters.device()) });
+        }
+        assert!(parameters.compute_kind() == Kind::Float, "only an fp32 model can be quantized");
+        parameters.quantize();
+        Ok(self)
     }
 
     /// Checks a Hugging Face folder as [`load`](Self::load) does for a training, but reads no tensors: the names,
@@ -113,7 +132,11 @@ impl SequenceClassifier {
     }
 
     /// The logits with dropout, `[B, C]` fp32, and the tape for [`backward`](Self::backward).
+    ///
+    /// # Panics
+    /// If the model is quantized.
     pub fn forward_train<'a>(&self, inputs: &'a Inputs, dropout: &DropoutStream) -> (Tensor, Tape<'a>) {
+        assert!(!self.parameters.is_quantized(), "a quantized model can't be trained");
         let pass = Forward { inputs, parameters: &self.parameters, dropout: Some(dropout) };
         let (mut hidden, embeddings) = self.network.embeddings.forward_train(pass); // [T, D]
         let mut layers = Vec::with_capacity(self.network.layers.len());
@@ -154,7 +177,11 @@ impl SequenceClassifier {
     ///
     /// # Errors
     /// [`ModelError::Io`] and [`ModelError::Safetensors`].
+    ///
+    /// # Panics
+    /// If the model is quantized: it has no fp32 weights.
     pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
+        assert!(!self.parameters.is_quantized(), "a quantized model can't be saved");
         let tensors = self.parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
         write_atomic_with(&folder.join(CONFIG_JSON), |out| out.write_all(self.config.to_json()?.as_bytes()))?;
         Ok(write_atomic_with(&folder.join(MODEL_SAFETENSORS), |out| write_tensors(out, tensors))?)

@@ -55,6 +55,15 @@ pub enum ModelError {
          on a CPU too; leave it unset to compute with the kernels)"
     )]
     Kernels { found: String },
+    /// int8 was requested where there are no kernels for it.
+    #[error(
+        "int8 is computed by the CPU kernels only, and this model computes on {device} without them (hint: --device cpu, and \
+         VERDICT_KERNELS unset; or another --precision)"
+    )]
+    Int8 {
+        /// `cpu` or `cuda:0`.
+        device: String,
+    },
     /// Dropout on this device is not the function of its seed that training and resuming rely on.
     #[error(
         "{device}: libtorch {what}, so dropout's gradients or a resumed run would be wrong (hint: --hidden-dropout 0 \

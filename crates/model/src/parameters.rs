@@ -2,16 +2,19 @@
 //!
 //! Every parameter has an fp32 master, which the optimizer updates and checkpoints save, and a compute tensor, which
 //! the forward and backward passes read. In fp32 the two share one storage; in bf16 the compute tensor is the
-//! master's rounded copy. Parameters that are always fp32 (layer norms, the head) share it there, too.
+//! master's rounded copy. Parameters that are always fp32 (layer norms, the head) share it there, too. In a quantized
+//! model, int8 weights take the place of both in the encoder's linear layers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use kernels::quantized::QuantizedWeights;
 use tch::{Device, Kind, Tensor};
 
 use crate::backend::Backend;
-use crate::builder::{ParameterId, ParameterSpec, Role, Stack};
+use crate::builder::{GradientForm, ParameterId, ParameterSpec, Role, Stack};
 use crate::error::ModelError;
+use crate::tensor_slice::slice;
 
 /// One parameter: what the architecture declares about it, and its tensors.
 #[derive(Debug)]
@@ -37,7 +40,7 @@ impl Parameter {
         self.spec.decays()
     }
 
-    /// The fp32 weights: contiguous, updated in place by the optimizer.
+    /// The fp32 weights: contiguous, updated in place by the optimizer. Empty if they are quantized.
     pub fn master(&self) -> &Tensor {
         &self.master
     }
@@ -71,6 +74,8 @@ pub struct Parameters {
     list: Vec<Parameter>,
     /// The compute tensor of each [`Stack`].
     stacks: Vec<Tensor>,
+    /// The int8 weights of each stack, one for each member; empty for all that are not quantized.
+    quantized: Vec<Vec<QuantizedWeights>>,
     device: Device,
     backend: Backend,
     compute_kind: Kind,
@@ -109,7 +114,8 @@ impl Parameters {
             }
             stacks.push(compute);
         }
-        Self { list, stacks, device, backend, compute_kind }
+        let quantized = stacks.iter().map(|_| Vec::new()).collect();
+        Self { list, stacks, quantized, device, backend, compute_kind }
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
@@ -192,6 +198,34 @@ impl Parameters {
     /// Rounds every master into its compute tensor.
     pub fn sync(&self) {
         self.list.iter().for_each(Parameter::sync);
+    }
+
+    /// Quantizes the weights of the encoder's linear layers, which must be in fp32, and frees them: from here on, only
+    /// forward passes are possible.
+    pub(crate) fn quantize(&mut self) {
+        debug_assert!(self.backend == Backend::Kernels && self.compute_kind == Kind::Float);
+        for parameter in &mut self.list {
+            let spec = &parameter.spec;
+            let is_weight = matches!(spec.role, Role::Layer(_)) && spec.traits.gradient == GradientForm::Product;
+            let &[outputs, inputs] = spec.shape.as_slice() else { continue };
+            if is_weight {
+                let weights = QuantizedWeights::new(slice(&parameter.master), outputs as usize, inputs as usize);
+                self.quantized[spec.stack].push(weights);
+                self.stacks[spec.stack] = Tensor::empty([0], (Kind::Float, self.device));
+                parameter.master = self.stacks[spec.stack].shallow_clone();
+                parameter.compute = self.stacks[spec.stack].shallow_clone();
+            }
+        }
+    }
+
+    /// The int8 weights of the members of a stack, if it is quantized.
+    pub(crate) fn quantized(&self, stack: Stack) -> Option<&[QuantizedWeights]> {
+        Some(self.quantized[stack.index].as_slice()).filter(|weights| !weights.is_empty())
+    }
+
+    /// Whether weights are quantized.
+    pub(crate) fn is_quantized(&self) -> bool {
+        self.quantized.iter().any(|weights| !weights.is_empty())
     }
 
     pub(crate) fn at(&self, id: ParameterId) -> &Parameter {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use model::{CONFIG_JSON, Config, Inputs, LoadOptions, Precision, SequenceClassifier};
+use model::{CONFIG_JSON, Config, InferencePrecision, Inputs, LoadOptions, SequenceClassifier};
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 use tokenize::{Batch, Encoded, TokenizeError, Tokenizer, sequential_batches};
@@ -81,7 +81,8 @@ impl Predictor {
     ///
     /// # Errors
     /// Files that are missing, damaged or inconsistent with each other.
-    pub fn open(run: &Path, device: Device, precision: Precision) -> Result<Self, PredictError> {
+    pub fn open(run: &Path, device: Device, precision: impl Into<InferencePrecision>) -> Result<Self, PredictError> {
+        let precision = precision.into();
         let missing = |what| Err(PredictError::NoModel { path: run.to_owned(), what });
         if !run.is_dir() {
             return missing("this folder does not exist");
@@ -89,8 +90,11 @@ impl Predictor {
         if !run.join(CONFIG_JSON).is_file() {
             return missing("this folder holds no model: config.json is missing");
         }
-        let options = LoadOptions { device, precision, new_head: false, reinit_layers: 0, seed: 0 };
-        let (model, _) = SequenceClassifier::load(run, Config::from_folder(run)?, &options)?;
+        let options = LoadOptions { device, precision: precision.float(), new_head: false, reinit_layers: 0, seed: 0 };
+        let (mut model, _) = SequenceClassifier::load(run, Config::from_folder(run)?, &options)?;
+        if precision == InferencePrecision::Int8 {
+            model = model.quantized()?;
+        }
         let label_names = model.config().label_names();
         let numbers = &model.config().id2label;
         if numbers.is_empty() {

@@ -17,7 +17,7 @@ pub struct EvaluationResult {
     pub source: String,
     pub model: String,
     pub split: String,
-    /// `fp32` or `bf16`.
+    /// `fp32`, `bf16` or `int8`.
     pub precision: String,
     /// `cpu` or `cuda:0`.
     pub device: String,

@@ -7,6 +7,7 @@
 //! | `log.jsonl`, `events.out.tfevents.*` | what was observed |
 //! | `data.json` | the manifest of the data that the model was trained on |
 //! | `metrics.json` | the scores of the best model; marks the run as finished |
+//! | `int8.json` | how the model computes in int8, held against fp32, once it was used so |
 //! | `checkpoints/` | what training needs to resume |
 //! | `.lock` | held by the process that trains into the folder |
 //!

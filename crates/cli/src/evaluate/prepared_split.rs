@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use data::Split;
 use data::manifest::{Manifest, Prepared, locate};
+use data::store::Examples;
 use run::{CONFIG, DATA, RUN_TOML, RunFolder};
 use train::TrainConfig;
 
@@ -58,6 +60,16 @@ pub(super) fn open(data: Option<&Path>, split: Option<&str>, run: &Path, trained
         max_length: manifest.max_length,
     };
     Ok(ScoredData { examples, split, data: prepared.dir.display().to_string(), about, notes, _temporary: None })
+}
+
+/// The labeled validation split of the data that a run was trained on, and its name.
+pub(crate) fn validation_split(run: &Path) -> Result<(Examples, String)> {
+    let trained_on = trained_on(run, &None)?;
+    let ScoredData { examples, split, .. } = open(None, Some(Split::Validation.name()), run, &trained_on)?;
+    if (0..examples.len()).any(|row| examples.label(row).is_none()) {
+        bail!("rows of the {split} split have no label");
+    }
+    Ok((examples, split))
 }
 
 /// The data to score on, with notes for the report.

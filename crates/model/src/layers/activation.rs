@@ -56,7 +56,7 @@ impl Activation {
         }
     }
 
-    fn kernel(self) -> kernel::ActivationFunction {
+    pub(crate) fn kernel(self) -> kernel::ActivationFunction {
         match self {
             Activation::Gelu => kernel::ActivationFunction::Gelu,
             Activation::GeluNew => kernel::ActivationFunction::GeluTanh,

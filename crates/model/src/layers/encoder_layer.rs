@@ -69,7 +69,7 @@ struct FeedForwardSaved {
 impl FeedForward {
     /// `[R, D]` to `[R, D]`, without dropout and without a tape.
     fn forward(&self, x: &Tensor, Forward { parameters, .. }: Forward) -> Tensor {
-        let after = self.activation.forward(&self.intermediate.forward(x, parameters), parameters.backend()); // [R, I]
+        let after = self.intermediate.forward_activated(x, self.activation, parameters); // [R, I]
         self.norm.forward(self.output.forward(&after, parameters), Some(x), parameters)
     }
 

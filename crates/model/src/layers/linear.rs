@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use kernels::columns;
+use kernels::quantized::{self, QuantizedWeights};
 use tch::{Kind, Tensor};
 
 use crate::backend::Backend;
 use crate::builder::{GradientForm, Initial, ParameterId, Scope, Stack, Traits};
+use crate::config::Activation;
 use crate::parameters::{Gradient, Parameters};
 use crate::pass::Backward;
 use crate::profile::{Phase, timed};
@@ -45,12 +47,26 @@ impl Linear {
 
     /// `[R, in]` to `[R, out]`.
     pub(crate) fn forward(&self, x: &Tensor, parameters: &Parameters) -> Tensor {
+        if let Some(weights) = parameters.quantized(self.weight) {
+            return forward_quantized(x, weights, parameters.stacked(self.bias), None);
+        }
         let (weight, bias) = (parameters.stacked(self.weight), parameters.stacked(self.bias));
         timed(Phase::Gemm, || x.linear(weight, Some(bias)))
     }
 
+    /// An activation function of the same, for passes that need only its output.
+    pub(crate) fn forward_activated(&self, x: &Tensor, activation: Activation, parameters: &Parameters) -> Tensor {
+        match parameters.quantized(self.weight) {
+            Some(weights) => forward_quantized(x, weights, parameters.stacked(self.bias), Some(activation)),
+            None => activation.forward(&self.forward(x, parameters), parameters.backend()),
+        }
+    }
+
     /// Projections `part` of a fused layer alone: `[R, in]` to `[R, out of those]`.
     pub(crate) fn forward_part(&self, x: &Tensor, part: &Range<usize>, parameters: &Parameters) -> Tensor {
+        if let Some(weights) = parameters.quantized(self.weight) {
+            return forward_quantized(x, &weights[part.clone()], &self.rows(self.bias, part, parameters), None);
+        }
         let (weight, bias) = (self.rows(self.weight, part, parameters), self.rows(self.bias, part, parameters));
         timed(Phase::Gemm, || x.linear(&weight, Some(&bias)))
     }
@@ -92,6 +108,21 @@ impl Linear {
             pass.set(id, Gradient::Dense(fused.narrow(0, index * self.out, self.out)));
         }
     }
+}
+
+/// `[R, in]` to `[R, out]`, both fp32, with the outputs of all `weights` side by side.
+fn forward_quantized(
+    x: &Tensor,
+    weights: &[QuantizedWeights],
+    bias: &Tensor,
+    activation: Option<Activation>,
+) -> Tensor {
+    timed(Phase::Gemm, || {
+        let mut y = empty::<f32>(&[x.size()[0], bias.size()[0]]);
+        let weights: Vec<&QuantizedWeights> = weights.iter().collect();
+        quantized::linear(slice(x), &weights, slice(bias), activation.map(Activation::kernel), slice_mut(&mut y));
+        y
+    })
 }
 
 /// `[R, out]` to `[out]` fp32.
