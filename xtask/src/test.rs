@@ -20,11 +20,12 @@ fails, and ends with a list of skipped tests; tests/known_skips.txt allows them.
 /// Installed by this command, so that CI checks with it too: it takes 75 seconds of one processor without the optimizer.
 const CARGO_DENY: &str = "0.20.2";
 
-/// The tests of the CPU's kernels, against their definitions and against libtorch, for [`use_two_threads`].
-pub(crate) const TWO_THREADS: &str = "test -p kernels -p model --lib";
+/// The tests of the CPU's kernels, against their definitions and against libtorch, for [`use_two_threads`]; with the checks
+/// that the dev profile leaves out in their loops.
+pub(crate) const TWO_THREADS: &str = "test -p kernels -p model --lib \
+    --config profile.dev.package.kernels.overflow-checks=true --config profile.dev.package.kernels.debug-assertions=true";
 
-/// Gives the tests that a cargo command runs two threads of libtorch's OpenMP. The kernels' own tests don't link it, so it
-/// is loaded into them; `VERDICT_TEST_OPENMP` makes them fail without it.
+/// Two threads of libtorch's OpenMP, loaded because the kernels don't link it; `VERDICT_TEST_OPENMP`: fail without it.
 pub(crate) fn use_two_threads(cargo: &mut Command, libtorch: Option<&Path>) {
     let runtime = libtorch.map(|folder| folder.join("lib/libgomp.so.1")).filter(|path| path.is_file());
     // Waiting threads sleep: other processes may need the processors.
@@ -83,9 +84,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(summary.finish())
 }
 
-/// The number of tests that were skipped, and a line for each, as `crates/test-support/src/skip.rs` writes them.
+/// The number of tests that were skipped, and a line for each, of those that `crates/test-support/src/skip.rs` writes.
 fn listed(skips: &str) -> String {
-    // A test that asks for several things that are missing says so several times.
     let tests: BTreeMap<_, _> = skips.lines().map(|line| (line.split(", which needs ").next(), line)).collect();
     let lines: String = tests.values().map(|line| format!("{line}\n")).collect();
     format!("{} tests skipped, each known to tests/known_skips.txt; none ignored\n{lines}", tests.len())

@@ -50,7 +50,8 @@ pub struct ServeLimits {
     pub max_batch_tokens: usize,
     /// Requests that are being answered.
     pub max_concurrent_requests: usize,
-    /// How long the requests before a new one may take; where they take longer, it is refused.
+    /// How long the requests before a new one may take in a queue that has not been empty for 0.3 s; where they take longer, it is
+    /// refused. In one that was empty in the meantime they may take eight times as long.
     pub max_queue_time: Duration,
     /// From the last byte of a request to its answer.
     pub answer_timeout: Duration,
@@ -71,7 +72,7 @@ impl Default for ServeLimits {
             max_client_batch_size: 1024,
             max_batch_tokens: 512,
             max_concurrent_requests: 512,
-            max_queue_time: Duration::from_millis(50),
+            max_queue_time: Duration::from_millis(30),
             answer_timeout: Duration::from_secs(60),
             read_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),

@@ -1,7 +1,11 @@
 //! The one queue between requests and the model: who is let in, and what waits when the model is free.
+//!
+//! A queue that is emptied again and again only smooths arrivals, and may be long for a moment: a pause of the machine
+//! refuses nobody. One that stands makes every request wait and serves nobody better, so it is kept short. This is the idea
+//! of CoDel (Nichols and Jacobson 2012), with admission in place of dropping.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -14,6 +18,9 @@ use crate::metrics::Metrics;
 /// Tokens and requests that may wait however slow the model is: 32 clients that send one text at a time are never refused.
 const ALWAYS_ADMITTED_TOKENS: usize = 4 * QUANTUM_TOKENS;
 const ALWAYS_ADMITTED_REQUESTS: usize = 32;
+/// How much longer than [`ServeLimits::max_queue_time`] a queue may be that was empty within the last [`STANDING_AFTER`].
+const BURST_FACTOR: f64 = 8.0;
+const STANDING_AFTER: Duration = Duration::from_millis(300);
 /// How often a request that may wait for room looks for it.
 const ROOM_INTERVAL: Duration = Duration::from_millis(20);
 /// The weight of the newest pass in the measured speed.
@@ -49,6 +56,8 @@ pub(crate) struct WorkQueue {
 struct QueueContent {
     line: FairLine,
     tokens_per_second: f64,
+    /// When a batch last took all that waited.
+    last_empty: Instant,
     /// The model's thread takes batches.
     alive: bool,
     /// No more requests are let in.
@@ -57,7 +66,8 @@ struct QueueContent {
 
 impl WorkQueue {
     pub(crate) fn new(limits: &ServeLimits) -> Self {
-        let state = QueueContent { line: FairLine::default(), tokens_per_second: 0.0, alive: true, closed: false };
+        let (line, last_empty) = (FairLine::default(), Instant::now());
+        let state = QueueContent { line, tokens_per_second: 0.0, last_empty, alive: true, closed: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), limits: limits.clone() }
     }
 
@@ -106,7 +116,10 @@ impl WorkQueue {
             return false;
         }
         let few = requests <= ALWAYS_ADMITTED_REQUESTS && ahead <= ALWAYS_ADMITTED_TOKENS;
-        few || ahead as f64 <= state.tokens_per_second * self.limits.max_queue_time.as_secs_f64()
+        // An empty queue has not been standing, however long ago a batch was taken.
+        let stands = requests > 0 && state.last_empty.elapsed() >= STANDING_AFTER;
+        let time = self.limits.max_queue_time.as_secs_f64() * if stands { 1.0 } else { BURST_FACTOR };
+        few || ahead as f64 <= state.tokens_per_second * time
     }
 
     /// Waits for texts, and takes those whose turn it is. `None` when the queue is closed and everything is taken.
@@ -115,6 +128,9 @@ impl WorkQueue {
         loop {
             let batch = state.line.take_batch(self.limits.max_batch_tokens);
             metrics.queue_size(state.line.waiting());
+            if state.line.waiting() == 0 {
+                state.last_empty = Instant::now();
+            }
             if !batch.is_empty() {
                 return Some(batch);
             }
@@ -189,9 +205,17 @@ mod tests {
         }
     }
 
+    /// A queue that has not been empty for this long, as soon as somebody waits in it.
+    fn not_empty_for(time: Duration, limits: ServeLimits) -> WorkQueue {
+        let queue = queue(limits);
+        queue.lock().last_empty = Instant::now().checked_sub(time).expect("the machine runs for longer");
+        queue
+    }
+
     #[test]
     fn as_much_is_let_in_as_is_answered_in_time() {
-        let queue = queue(ServeLimits { max_queue_time: Duration::from_secs(1), ..ServeLimits::default() });
+        let limits = ServeLimits { max_queue_time: Duration::from_secs(1), ..ServeLimits::default() };
+        let queue = not_empty_for(STANDING_AFTER, limits);
         queue.observe_speed(2000, Duration::from_secs(1));
         let kept: Vec<_> = std::iter::from_fn(|| admit(&queue, 100)).take(1000).collect();
         assert_eq!(kept.len(), 21, "2,000 tokens may be ahead of the last");
@@ -200,6 +224,26 @@ mod tests {
         assert_eq!(queue.lock().line.take_batch(1000), [], "nobody waits for them any more");
         let kept: Vec<_> = std::iter::from_fn(|| admit(&queue, 100_000)).take(1000).collect();
         assert_eq!(kept.len(), 8, "2,000 / {QUANTUM_TOKENS}, and one");
+    }
+
+    #[test]
+    fn a_queue_that_is_emptied_again_and_again_may_be_long_for_a_moment() {
+        let limits = ServeLimits { max_queue_time: Duration::from_secs(1), ..ServeLimits::default() };
+        let (queue, metrics) = (not_empty_for(STANDING_AFTER, limits), Metrics::new());
+        queue.observe_speed(2000, Duration::from_secs(1));
+        let fill = || std::iter::from_fn(|| admit(&queue, 100)).take(1000).collect::<Vec<_>>();
+        let mut kept = fill();
+        assert_eq!(kept.len(), 21, "it stands");
+        while queue.lock().line.waiting() > 0 {
+            let batch = queue.next_batch(&metrics).expect("texts wait");
+            let scores = vec![TextScores { logits: vec![0.0], probabilities: vec![1.0] }; batch.len()];
+            queue.complete(&batch, scores, Duration::from_secs_f64(batch.len() as f64 * 0.05));
+        }
+        kept = fill();
+        assert_eq!(kept.len(), 161, "a batch has just taken all that waited");
+        queue.lock().last_empty -= STANDING_AFTER;
+        drop(kept.split_off(30));
+        assert!(admit(&queue, 100).is_none(), "it stands again");
     }
 
     #[test]
