@@ -9,5 +9,6 @@ mod input_rows;
 mod mark_counts;
 
 pub use added_columns::{AddedColumns, RowLabel};
+pub use data::is_blank;
 pub use input_rows::{InputRow, LabelInput, TextColumns};
 pub use mark_counts::MarkCounts;

@@ -89,6 +89,8 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use label::is_blank;
+
     use super::*;
 
     #[test]
@@ -98,6 +100,22 @@ mod tests {
             assert!(html.contains(&format!(" {path}</code>")), "{path}");
         }
         assert!(!html.contains("src=") && !html.contains("https://") && !html.contains("@import"), "{html}");
+    }
+
+    /// Programs can tell from the document alone which texts are refused: those without a character that is not blank.
+    #[test]
+    fn the_pattern_of_a_text_is_what_the_server_accepts() {
+        let blank: Vec<u32> = ('\0'..=char::MAX).filter(|c| is_blank(&c.to_string())).map(u32::from).collect();
+        let ranges = blank.chunk_by(|before, next| before + 1 == *next).map(|range| (range[0], range[range.len() - 1]));
+        let ranges: String = ranges
+            .map(|(first, last)| {
+                let last = if first == last { String::new() } else { format!("-\\u{last:04x}") };
+                format!("\\u{first:04x}{last}")
+            })
+            .collect();
+        assert!(blank.iter().all(|c| *c < 0x1_0000), "four digits are enough");
+        let pattern = &DOCUMENT["components"]["schemas"]["Text"]["pattern"];
+        assert_eq!(pattern, &Value::from(format!("[^{ranges}]")));
     }
 
     #[test]

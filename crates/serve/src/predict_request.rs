@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use label::is_blank;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use tokenize::TruncationSide;
 
@@ -222,7 +223,7 @@ fn texts(inputs: WrittenInputs, max_texts: usize) -> Result<TextsToLabel, Reques
 
 /// Refuses blank texts: a label would mean nothing.
 fn checked(texts: TextsToLabel) -> Result<TextsToLabel, RequestError> {
-    match texts.as_slice().iter().position(|text| text.trim().is_empty()) {
+    match texts.as_slice().iter().position(|text| is_blank(text)) {
         Some(_) if texts.method() == RequestMethod::Single => {
             Err(RequestError::Empty("inputs: expected a text, found nothing but blanks".to_owned()))
         }

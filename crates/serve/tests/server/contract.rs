@@ -102,6 +102,7 @@ fn error_types_have_the_case_of_the_contract() {
         (r#"{"inputs": ""}"#, (400, "Empty")),
         (r#"{"inputs": []}"#, (400, "Empty")),
         (r#"{"inputs": "\u0000\u200b"}"#, (400, "Empty")),
+        (r#"{"inputs": "\u00b4"}"#, (400, "Empty")),
         (r#"{"inputs": 3}"#, (422, "Validation")),
         (r#"{"inputs": "a", "raw_scors": true}"#, (422, "Validation")),
         ("inputs=a", (400, "Validation")),
