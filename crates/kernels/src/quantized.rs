@@ -69,16 +69,6 @@ impl QuantizedWeights {
         Self { outputs, inputs, panels, scales }
     }
 
-    /// `N`.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// The memory of the weights and scales.
-    pub fn bytes(&self) -> usize {
-        self.panels.len() + size_of_val(self.scales.as_slice())
-    }
-
     fn panel(&self, index: usize) -> Panel<'_> {
         let size = PANEL * self.inputs.next_multiple_of(VALUES);
         Panel { weights: &self.panels[index * size..][..size], scales: &self.scales[index * PANEL..][..PANEL] }
