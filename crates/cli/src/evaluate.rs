@@ -87,7 +87,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let device = chosen_device(args.device)?;
     let open_predictor = || -> Result<_> {
         let (precision, known_by) = run_precision(&run, args.precision, device)?;
-        let predictor = Predictor::open(&run, device, precision)?;
+        let predictor = Predictor::open(&run, device, precision.format)?;
         Ok((predictor, precision, known_by))
     };
     let (scored, (predictor, precision, known_by)) = if args.file.is_empty() {
@@ -128,7 +128,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         source: scored.about.source.clone(),
         model: scored.about.model.clone(),
         split: split.clone(),
-        precision: precision.to_string(),
+        precision: precision.format.to_string(),
         device: device_name(device),
         loss: evaluation.loss,
         seconds: evaluation.seconds,

@@ -12,7 +12,7 @@ use ::predict::{Prediction, Predictor, stream};
 use anyhow::{Result, bail};
 use clap::Args;
 use label::{MarkCounts, TextColumns};
-use model::{DeviceChoice, PrecisionChoice};
+use model::{DeviceChoice, PrecisionChoice, device_name};
 use run::newest_run;
 use table::{FileFormat, ReadOptions, TEXT_SEPARATOR, TableError, parse_text_separator};
 
@@ -90,7 +90,9 @@ fn label(args: &PredictArgs) -> Result<()> {
     };
     let input = open_input(args, &run)?;
     let device = chosen_device(args.device)?;
-    let predictor = Predictor::open(&run, device, args.precision.on(device))?;
+    let precision = args.precision.on(device, &Predictor::config(&run)?);
+    let predictor = Predictor::open(&run, device, precision.format)?;
+    disk::print_message(format!("computing in {precision} on {}", device_name(device)));
     if let Some(note) = predictor.model().parameters().backend().note(device) {
         disk::print_message(format!("note: {note}"));
     }

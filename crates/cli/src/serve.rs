@@ -124,8 +124,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         None => newest_run()?.path().to_owned(),
     };
     let device = args.device.device()?;
-    let precision = args.precision.on(device);
-    let (model, tokenizer, label_names) = Predictor::open(&run, device, precision)?.into_parts();
+    let precision = args.precision.on(device, &Predictor::config(&run)?);
+    let (model, tokenizer, label_names) = Predictor::open(&run, device, precision.format)?.into_parts();
     let (record, faults) = ModelRecord::read(&run);
     faults.iter().for_each(|fault| disk::print_message(format!("note: {fault}")));
     let has_key = api_key.is_some();
@@ -142,7 +142,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     };
     let served = ServedModel {
         id: name_of(&run),
-        dtype: match precision {
+        dtype: match precision.format {
             Precision::Fp32 => "float32",
             Precision::Bf16 => "bfloat16",
         }

@@ -77,11 +77,11 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Opens a run, or any Hugging Face folder of a BERT with a classification head.
+    /// The configuration of a run's model, which says in which precision to open it.
     ///
     /// # Errors
-    /// Files that are missing, damaged or inconsistent with each other.
-    pub fn open(run: &Path, device: Device, precision: Precision) -> Result<Self, PredictError> {
+    /// A folder without a model; a configuration that is damaged.
+    pub fn config(run: &Path) -> Result<Config, PredictError> {
         let missing = |what| Err(PredictError::NoModel { path: run.to_owned(), what });
         if !run.is_dir() {
             return missing("this folder does not exist");
@@ -89,8 +89,16 @@ impl Predictor {
         if !run.join(CONFIG_JSON).is_file() {
             return missing("this folder holds no model: config.json is missing");
         }
+        Ok(Config::from_folder(run)?)
+    }
+
+    /// Opens a run, or any Hugging Face folder of a BERT with a classification head.
+    ///
+    /// # Errors
+    /// Files that are missing, damaged or inconsistent with each other.
+    pub fn open(run: &Path, device: Device, precision: Precision) -> Result<Self, PredictError> {
         let options = LoadOptions { device, precision, new_head: false, reinit_layers: 0, seed: 0 };
-        let (model, _) = SequenceClassifier::load(run, Config::from_folder(run)?, &options)?;
+        let (model, _) = SequenceClassifier::load(run, Self::config(run)?, &options)?;
         let label_names = model.config().label_names();
         let numbers = &model.config().id2label;
         if numbers.is_empty() {
