@@ -43,9 +43,10 @@ impl ProductRates {
     /// threads is set.
     pub fn measure(config: &Config) -> Self {
         let formats = if cpu_has_bf16() { vec![Precision::Fp32, Precision::Bf16] } else { vec![Precision::Fp32] };
-        let products: Vec<Vec<Product>> = formats.iter().map(|format| feed_forward(config, format.kind())).collect();
-        let share = || products.iter().map(|products| products.iter().map(Product::shared).collect()).collect();
-        let shares: Vec<Vec<Vec<Product>>> = (0..parallel::thread_count()).map(|_| share()).collect();
+        let products: Vec<Vec<TimedProduct>> =
+            formats.iter().map(|format| feed_forward(config, format.kind())).collect();
+        let share = || products.iter().map(|products| products.iter().map(TimedProduct::shared).collect()).collect();
+        let shares: Vec<Vec<Vec<TimedProduct>>> = (0..parallel::thread_count()).map(|_| share()).collect();
         let rates = Mutex::new(vec![0.0; formats.len()]);
         parallel::for_each(shares, |mut share| {
             let measured = rates_of_one_thread(&mut share);
@@ -93,14 +94,14 @@ impl fmt::Display for ProductRates {
 }
 
 /// A product as the model computes it, and the shortest time that it took.
-struct Product {
+struct TimedProduct {
     x: Tensor,
     weight: Tensor,
     bias: Tensor,
     time: Duration,
 }
 
-impl Product {
+impl TimedProduct {
     /// The same product of the same memory.
     fn shared(&self) -> Self {
         let [x, weight, bias] = [&self.x, &self.weight, &self.bias].map(Tensor::shallow_clone);
@@ -119,7 +120,7 @@ impl Product {
 }
 
 /// The two products of a feed-forward layer, `[T, D]` to `[T, I]` and back; of a large model's, the first columns of `I`.
-fn feed_forward(config: &Config, kind: Kind) -> Vec<Product> {
+fn feed_forward(config: &Config, kind: Kind) -> Vec<TimedProduct> {
     let (d, i) = (config.hidden_size, config.intermediate_size);
     let part = (i as f64 * OPERATIONS / operations(config)) as i64 / 64 * 64;
     let i = i.min(part.max(64));
@@ -127,7 +128,7 @@ fn feed_forward(config: &Config, kind: Kind) -> Vec<Product> {
     let filled = |shape: &[i64]| Tensor::full(shape, 0.01, (kind, Device::Cpu));
     let product = |from, to| {
         let (x, weight, bias) = (filled(&[TOKENS, from]), filled(&[to, from]), filled(&[to]));
-        Product { x, weight, bias, time: Duration::MAX }
+        TimedProduct { x, weight, bias, time: Duration::MAX }
     };
     vec![product(d, i), product(i, d)]
 }
@@ -137,7 +138,7 @@ fn operations(config: &Config) -> f64 {
 }
 
 /// GFLOP/s of this thread in each format, which take turns.
-fn rates_of_one_thread(formats: &mut [Vec<Product>]) -> Vec<f64> {
+fn rates_of_one_thread(formats: &mut [Vec<TimedProduct>]) -> Vec<f64> {
     for round in 0..=ROUNDS {
         for product in formats.iter_mut().flatten() {
             product.run();
@@ -147,9 +148,9 @@ fn rates_of_one_thread(formats: &mut [Vec<Product>]) -> Vec<f64> {
             }
         }
     }
-    let rate = |products: &Vec<Product>| {
+    let rate = |products: &Vec<TimedProduct>| {
         let seconds: f64 = products.iter().map(|product| product.time.as_secs_f64()).sum();
-        products.iter().map(Product::operations).sum::<f64>() / seconds / 1e9
+        products.iter().map(TimedProduct::operations).sum::<f64>() / seconds / 1e9
     };
     formats.iter().map(rate).collect()
 }

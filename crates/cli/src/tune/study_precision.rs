@@ -94,7 +94,7 @@ mod tests {
         for named in ["precision = \"bf16\"", "precision = [\"fp32\", \"bf16\"]"] {
             assert!(!has_auto_trials(&space(named)), "{named}");
         }
-        let sometimes = "precision = { values = [\"fp32\", \"bf16\"], when = { seed = 1 } }";
+        let sometimes = "precision = { choices = [\"fp32\", \"bf16\"], when = { seed = 1 } }";
         for auto in ["", "precision = \"AUTO\"", "precision = [\"fp32\", \"auto\"]", sometimes] {
             assert!(has_auto_trials(&space(auto)), "{auto}");
         }
