@@ -52,9 +52,9 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
     let folder = StudyFolder::create(args.study.clone().unwrap_or_else(|| Path::new(STUDIES).join(plan.name())))?;
     let mut study = open(&folder, &plan)?;
     plan.context(&space).check_compatible(&mut study)?;
+    signals::install()?;
     let precision = study_precision(&mut study, &space, plan.base_config())?;
     plan.precision = precision.map(|chosen| chosen.format);
-    signals::install()?;
 
     let (sampler, pruner) = (args.sampler.sampler(args.seed), args.pruner.pruner());
     let finished = study.trials().iter().filter(|trial| trial.state.is_finished()).count();
