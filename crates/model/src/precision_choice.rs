@@ -100,6 +100,8 @@ impl fmt::Display for ChosenPrecision {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -119,5 +121,27 @@ mod tests {
         assert_eq!(Precision::auto_on_gpu(None), Precision::Fp32);
         assert!(PrecisionChoice::Auto.note_on_gpu(None).is_some());
         assert_eq!(PrecisionChoice::Auto.note(Device::Cpu), None);
+    }
+
+    #[test]
+    fn only_auto_measures_and_only_models_of_some_size() {
+        let config = |hidden_size: i64, intermediate_size: i64| {
+            let text = format!(
+                r#"{{"model_type": "bert", "vocab_size": 100, "hidden_size": {hidden_size}, "num_hidden_layers": 2,
+                "num_attention_heads": 2, "intermediate_size": {intermediate_size}, "max_position_embeddings": 16}}"#
+            );
+            Config::from_json(&text, Path::new("config.json")).unwrap()
+        };
+        let (tiny, small) = (config(16, 32), config(128, 512));
+        assert_eq!(PrecisionChoice::Auto.on(Device::Cpu, &tiny), Precision::Fp32.into());
+        for format in [Precision::Fp32, Precision::Bf16] {
+            assert_eq!(PrecisionChoice::from(format).on(Device::Cpu, &small), format.into());
+        }
+        let chosen = PrecisionChoice::Auto.on(Device::Cpu, &small);
+        assert_eq!(chosen.rates.is_some(), cpu_has_bf16(), "without bf16 there is no choice");
+        assert_eq!(chosen.format, chosen.rates.map_or(Precision::Fp32, |rates| rates.choice()));
+        let rates = Some(ProductRates { fp32: 195.0, bf16: Some(115.0) });
+        let said = ChosenPrecision { format: Precision::Fp32, rates }.to_string();
+        assert_eq!(said, "fp32 (115 GFLOP/s in bf16, 195 in fp32)");
     }
 }
