@@ -15,8 +15,8 @@ fn train_in(precision: &str) -> String {
     TRAIN.replace("--precision fp32", &format!("--precision {precision}"))
 }
 
-/// A model with the vocabulary of the tiny one, large enough to be measured.
-fn write_wide_model(sandbox: &Sandbox) {
+/// Data in `for-wide` for a model with the vocabulary of the tiny one that is large enough to be measured.
+fn prepare_for_wide_model(sandbox: &Sandbox) {
     let config = String::from_utf8(sandbox.read("tiny/config.json")).expect("UTF-8");
     let mut config = Config::from_json(&config, Path::new("config.json")).expect("valid");
     (config.hidden_size, config.intermediate_size) = (64, 256);
@@ -25,13 +25,13 @@ fn write_wide_model(sandbox: &Sandbox) {
             .write(&format!("wide/{file}"), &String::from_utf8(sandbox.read(&format!("tiny/{file}"))).expect("UTF-8"));
     }
     SequenceClassifier::random(config, Device::Cpu, Precision::Fp32, 5).save(&sandbox.path("wide")).expect("saves");
+    sandbox.succeeds("prepare --dataset reviews.csv --model wide --max-length 32 --output for-wide");
 }
 
 #[test]
 fn the_measured_rates_are_said_recorded_and_not_measured_again() {
     let sandbox = Sandbox::prepared();
-    write_wide_model(&sandbox);
-    sandbox.succeeds("prepare --dataset reviews.csv --model wide --max-length 32 --output for-wide");
+    prepare_for_wide_model(&sandbox);
     let doctor = sandbox.succeeds("doctor");
     for name in ["MiniLM-L6", "BERT-base"] {
         let line = doctor.lines().find_map(|line| line.strip_prefix(&format!("products of {name}: ")));
@@ -97,6 +97,15 @@ fn a_resumed_run_keeps_the_format_of_its_checkpoint_or_its_log() {
     sandbox.copy_run("whole", "changed", 2);
     let error = sandbox.fails("train --resume changed --precision fp32");
     assert!(error.contains("the precision was \"bf16\", and is \"fp32\""), "{error}");
+}
+
+/// Two trainings that measured for themselves would at least record other rates.
+#[test]
+fn verify_resume_chooses_once_for_all_its_trainings() {
+    let sandbox = Sandbox::prepared();
+    prepare_for_wide_model(&sandbox);
+    let line = "verify-resume --data for-wide --precision auto --threads 1 --epochs 1 --save-every 2 --kills 1";
+    sandbox.succeeds(line);
 }
 
 #[test]

@@ -13,15 +13,8 @@ use tch::{Kind, Tensor};
 
 /// Keys whose values are times or follow from times: two runs of the same training differ in them. `logs` says how long the
 /// logs are, which hold times, and a line for each process.
-const TIMINGS: [&str; 7] = [
-    "seconds",
-    "examples_per_second",
-    "tokens_per_second",
-    "peak_memory_bytes",
-    "peak_host_memory_bytes",
-    "product_gflops",
-    "logs",
-];
+const TIMINGS: [&str; 6] =
+    ["seconds", "examples_per_second", "tokens_per_second", "peak_memory_bytes", "peak_host_memory_bytes", "logs"];
 
 const OPTIMIZER: &str = "optimizer.safetensors";
 const TRAINER: &str = "trainer.json";
