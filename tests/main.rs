@@ -41,6 +41,10 @@ mod resume_is_exact;
 #[cfg(unix)]
 mod random_kills;
 
+/// The number format that `auto` chooses is said, recorded and kept.
+#[cfg(unix)]
+mod number_formats;
+
 /// What computes on other devices runs whole on the CPU, and gives the same.
 #[cfg(unix)]
 mod other_devices;

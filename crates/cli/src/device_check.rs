@@ -14,6 +14,8 @@ use serde_json::json;
 use tch::{Kind, Tensor};
 use train::loss::Loss;
 
+use crate::doctor;
+
 #[derive(Subcommand)]
 pub(crate) enum DeviceCheck {
     /// Print the device that a training would use, as JSON
@@ -76,7 +78,7 @@ fn describe(choice: DeviceChoice) -> Result<()> {
         "gpu": gpu,
         "backend": Backend::on(device)?.name(),
         "cuda": cuda,
-        "precision": Precision::auto(device).to_string(),
+        "precision": PrecisionChoice::Auto.on(device, &doctor::bert_base()?).format.to_string(),
         "threads": tch::get_num_threads(),
         "notes": choice.note(device).into_iter().chain(PrecisionChoice::Auto.note(device)).collect::<Vec<_>>(),
     });
@@ -105,7 +107,7 @@ fn pass(args: &PassArgs) -> Result<()> {
     let cu_seqlens: Vec<i64> = std::iter::once(0).chain(ends).collect();
 
     let device = args.device.device()?;
-    let precision = args.precision.on(device);
+    let precision = args.precision.on(device, &config).format;
     let options = LoadOptions { device, precision, new_head: false, reinit_layers: 0, seed: 0 };
     let (model, _) = SequenceClassifier::load(&args.model, config, &options)?;
     let inputs = Inputs::new(&sentences.concat(), &cu_seqlens, device);

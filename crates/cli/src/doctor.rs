@@ -4,23 +4,25 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use model::{
-    Backend, Config, DeviceChoice, DropoutStream, GpuModel, Gradient, Inputs, Isa, Precision, PrecisionChoice,
-    SequenceClassifier, device_name,
+    Backend, ChosenPrecision, Config, DeviceChoice, DropoutStream, GpuModel, Gradient, Inputs, Isa, Precision,
+    PrecisionChoice, ProductRates, SequenceClassifier, device_name,
 };
 use tch::{Device, Kind};
 
-const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2,
-    "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 16}"#;
-
-/// Prints one line for each device and the instruction set of the CPU's kernels, and a note if a GPU is not used or computes in fp32 because it has no bf16.
+/// Prints one line for each device, the instruction set of the CPU's kernels and the rates of its products, and a note if a GPU is
+/// not used or computes in fp32 because it has no bf16.
 pub(crate) fn run() -> Result<()> {
     disk::print(format!("kernels of the CPU: {}\n", Isa::description()))?;
+    for (name, config) in [("MiniLM-L6", config(384, 1536)?), ("BERT-base", bert_base()?)] {
+        let rates = ProductRates::measure(&config);
+        disk::print(format!("products of {name}: {rates}; --precision auto is {}\n", rates.choice()))?;
+    }
     let gpus = (0..tch::Cuda::device_count()).map(|index| Device::Cuda(index as usize));
     for device in std::iter::once(Device::Cpu).chain(gpus) {
         if let Some(note) = Backend::on(device)?.note(device) {
             disk::print_message(format!("note: {note}"));
         }
-        let precision = Precision::auto(device);
+        let ChosenPrecision { format: precision, .. } = PrecisionChoice::Auto.on(device, &bert_base()?);
         let norm = pass(device, precision)?;
         let name = match GpuModel::of(device) {
             Some(gpu) => format!("{} ({gpu})", device_name(device)),
@@ -39,10 +41,23 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// A model with the products of BERT-base.
+pub(crate) fn bert_base() -> Result<Config> {
+    config(768, 3072)
+}
+
+/// A small model whose layers are this wide.
+fn config(hidden_size: usize, intermediate_size: usize) -> Result<Config> {
+    let text = format!(
+        r#"{{"model_type": "bert", "vocab_size": 100, "hidden_size": {hidden_size}, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "intermediate_size": {intermediate_size}, "max_position_embeddings": 16}}"#
+    );
+    Ok(Config::from_json(&text, Path::new("config.json"))?)
+}
+
 /// The norm of all gradients of a tiny random model.
 fn pass(device: Device, precision: Precision) -> Result<f64> {
-    let config = Config::from_json(CONFIG, Path::new("config.json"))?;
-    let model = SequenceClassifier::random(config, device, precision, 1);
+    let model = SequenceClassifier::random(config(32, 64)?, device, precision, 1);
     let inputs = Inputs::new(&[2, 7, 9, 3, 2, 8, 3], &[0, 4, 7], device);
     let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 0, 0));
     let gradients = model.backward(tape, &logits.ones_like());

@@ -129,7 +129,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         source: scored.about.source.clone(),
         model: scored.about.model.clone(),
         split: split.clone(),
-        precision: precision.to_string(),
+        precision: precision.name().to_owned(),
         device: device_name(device),
         loss: evaluation.loss,
         seconds: evaluation.seconds,

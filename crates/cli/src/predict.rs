@@ -12,7 +12,7 @@ use ::predict::{Prediction, Predictor, stream};
 use anyhow::{Result, bail};
 use clap::Args;
 use label::{MarkCounts, TextColumns};
-use model::{DeviceChoice, InferencePrecisionChoice};
+use model::{DeviceChoice, InferencePrecisionChoice, device_name};
 use run::newest_run;
 use table::{FileFormat, ReadOptions, TEXT_SEPARATOR, TableError, parse_text_separator};
 
@@ -90,8 +90,9 @@ fn label(args: &PredictArgs) -> Result<()> {
     };
     let input = open_input(args, &run)?;
     let device = chosen_device(args.device)?;
-    let precision = args.precision.on(device);
+    let precision = args.precision.on(device, &Predictor::config(&run)?);
     let predictor = Predictor::open(&run, device, precision)?;
+    disk::print_message(format!("computing in {precision} on {}", device_name(device)));
     let of_backend = predictor.model().parameters().backend().note(device);
     let of_precision = int8::notes(&run, &predictor, precision)?;
     of_backend.iter().chain(&of_precision).for_each(|note| disk::print_message(format!("note: {note}")));

@@ -125,7 +125,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         None => newest_run()?.path().to_owned(),
     };
     let device = args.device.device()?;
-    let precision = args.precision.on(device);
+    let precision = args.precision.on(device, &Predictor::config(&run)?);
     let predictor = Predictor::open(&run, device, precision)?;
     let notes = crate::int8::notes(&run, &predictor, precision)?;
     notes.iter().for_each(|note| disk::print_message(format!("note: {note}")));

@@ -1,7 +1,7 @@
 //! `verdict tune`: runs the trials of a hyper-parameter study and keeps the best model by the validation split.
 //!
 //! The study is one append-only file (the crate `tune`); each trial is a process. Reading order: `args`, `plan` (the settings
-//! of all trials), `study_context` (what makes their values comparable), `folder` (the files of a study), `runner` (the
+//! of all trials), `study_context` (what makes their values comparable), `study_precision` (their number format), `folder` (the files of a study), `runner` (the
 //! loop), `process` (one trial), `table` (the progress output), `winner` (the best trial), `export` (page and tables).
 
 mod args;
@@ -12,6 +12,7 @@ mod plan;
 mod process;
 mod runner;
 mod study_context;
+mod study_precision;
 mod table;
 mod winner;
 
@@ -33,6 +34,7 @@ pub(crate) use process::{TrialArgs, run as run_trial};
 use folder::{STUDIES, StudyFolder};
 use plan::StudyPlan;
 use runner::{Runner, StopReason};
+use study_precision::study_precision;
 use table::{TrialTable, format_value};
 use winner::Winner;
 
@@ -46,17 +48,20 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let space = StudyPlan::space(args)?;
-    let plan = StudyPlan::new(args)?;
+    let mut plan = StudyPlan::new(args)?;
     let folder = StudyFolder::create(args.study.clone().unwrap_or_else(|| Path::new(STUDIES).join(plan.name())))?;
     let mut study = open(&folder, &plan)?;
     plan.context(&space).check_compatible(&mut study)?;
     signals::install()?;
+    let precision = study_precision(&mut study, &space, plan.base_config())?;
+    plan.precision = precision.map(|chosen| chosen.format);
 
     let (sampler, pruner) = (args.sampler.sampler(args.seed), args.pruner.pruner());
     let finished = study.trials().iter().filter(|trial| trial.state.is_finished()).count();
     let so_far = if finished == 0 { String::new() } else { format!(", {finished} trials finished before") };
+    let computed = precision.map_or_else(String::new, |precision| format!(", in {precision}"));
     disk::print_message(format!(
-        "study {} ({} on {}): sampler {}, pruner {}; {}{so_far}",
+        "study {} ({} on {}): sampler {}, pruner {}; {}{computed}{so_far}",
         folder.path().display(),
         plan.metric,
         plan.manifest.dataset,

@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use data::manifest::{Prepared, newest_prepared};
 use disk::{create_folder_all, write_atomic};
-use model::device_name;
+use model::{PrecisionChoice, device_name};
 use run::{Event, RUNS, StepRecord, read_log};
 use serde::Serialize;
 use train::{TrainArgs, TrainConfig};
@@ -131,7 +131,7 @@ pub(crate) fn run(args: &VerifyResumeArgs) -> Result<()> {
     Ok(())
 }
 
-/// The configuration to train with, threads and data included, and the split to predict.
+/// The configuration to train with, threads, data and number format included, and the split to predict.
 fn resolve_config(args: &VerifyResumeArgs) -> Result<(TrainConfig, String)> {
     let mut config = TrainConfig::from_args(&args.train)?;
     ensure!(
@@ -156,6 +156,10 @@ fn resolve_config(args: &VerifyResumeArgs) -> Result<(TrainConfig, String)> {
     };
     let split = if Prepared::open(&dir)?.manifest.splits.contains_key("validation") { "validation" } else { "train" };
     config.data = Some(dir);
+    // So does the number format, which `auto` would measure in each process.
+    if config.precision == PrecisionChoice::Auto {
+        config.precision = train::resolve_precision(&config)?.format.into();
+    }
     Ok((config, split.to_owned()))
 }
 

@@ -4,13 +4,15 @@ use std::fmt;
 
 use tch::Device;
 
-use crate::precision::{Precision, PrecisionChoice};
+use crate::config::Config;
+use crate::precision::Precision;
+use crate::precision_choice::{ChosenPrecision, PrecisionChoice};
 
 /// Format of the weights and activations of a model that is not trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum InferencePrecision {
     /// As in training.
-    Float(Precision),
+    Float(ChosenPrecision),
     /// The encoder's linear layers multiply int8 weights with int8 activations; everything else computes in fp32. On a
     /// CPU, with the kernels.
     Int8,
@@ -33,15 +35,15 @@ pub enum InferencePrecisionChoice {
 }
 
 impl InferencePrecisionChoice {
-    /// The precision on a device.
-    pub fn on(self, device: Device) -> InferencePrecision {
+    /// The precision for this model on this device. `Auto` measures, as [`PrecisionChoice::on`].
+    pub fn on(self, device: Device, config: &Config) -> InferencePrecision {
         let choice = match self {
             Self::Auto => PrecisionChoice::Auto,
             Self::Fp32 => PrecisionChoice::Fp32,
             Self::Bf16 => PrecisionChoice::Bf16,
             Self::Int8 => return InferencePrecision::Int8,
         };
-        InferencePrecision::Float(choice.on(device))
+        InferencePrecision::Float(choice.on(device, config))
     }
 }
 
@@ -49,16 +51,25 @@ impl InferencePrecision {
     /// The format of everything that is not quantized.
     pub fn float(self) -> Precision {
         match self {
-            Self::Float(precision) => precision,
+            Self::Float(precision) => precision.format,
             Self::Int8 => Precision::Fp32,
+        }
+    }
+
+    /// `fp32`, `bf16` or `int8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float(ChosenPrecision { format: Precision::Fp32, .. }) => "fp32",
+            Self::Float(ChosenPrecision { format: Precision::Bf16, .. }) => "bf16",
+            Self::Int8 => "int8",
         }
     }
 
     /// Hugging Face's name of the format, such as `float32`.
     pub fn dtype(self) -> &'static str {
         match self {
-            Self::Float(Precision::Fp32) => "float32",
-            Self::Float(Precision::Bf16) => "bfloat16",
+            Self::Float(ChosenPrecision { format: Precision::Fp32, .. }) => "float32",
+            Self::Float(ChosenPrecision { format: Precision::Bf16, .. }) => "bfloat16",
             Self::Int8 => "int8",
         }
     }
@@ -75,16 +86,22 @@ impl InferencePrecision {
 
 impl From<Precision> for InferencePrecision {
     fn from(precision: Precision) -> Self {
+        Self::Float(precision.into())
+    }
+}
+
+impl From<ChosenPrecision> for InferencePrecision {
+    fn from(precision: ChosenPrecision) -> Self {
         Self::Float(precision)
     }
 }
 
-/// `fp32`, `bf16` or `int8`.
+/// The name, and the rates that it was chosen by.
 impl fmt::Display for InferencePrecision {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Float(precision) => precision.fmt(formatter),
-            Self::Int8 => formatter.write_str("int8"),
+            Self::Int8 => formatter.write_str(self.name()),
         }
     }
 }

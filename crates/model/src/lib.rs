@@ -8,6 +8,7 @@
 //! - [`Config::parameters`]: every parameter's name, shape and [`Role`], known without creating a tensor.
 //! - [`Parameters`]: the ordered store, under Hugging Face's names, of fp32 master weights and compute weights.
 //! - [`Config::training_pass`] and similar functions: memory estimates, computed before anything is loaded.
+//! - [`PrecisionChoice::on`]: the number format for a model, by [`ProductRates`].
 //! - [`profile`]: where a step's time goes.
 //! - [`SequenceClassifier`]: its [`load`](SequenceClassifier::load),
 //!   [`forward`](SequenceClassifier::forward) without dropout,
@@ -46,6 +47,8 @@ mod out_of_memory;
 mod parameters;
 mod pass;
 mod precision;
+mod precision_choice;
+mod product_rates;
 pub mod profile;
 #[cfg(test)]
 mod reference;
@@ -74,7 +77,9 @@ pub use kernel_caches::limit_kernel_caches;
 pub use kernels::isa::Isa;
 pub use out_of_memory::catch_out_of_memory;
 pub use parameters::{Gradient, Gradients, Parameter, Parameters};
-pub use precision::{Precision, PrecisionChoice, dtype_name};
+pub use precision::{Precision, dtype_name};
+pub use precision_choice::{ChosenPrecision, PrecisionChoice};
+pub use product_rates::ProductRates;
 pub use tensor_file::{read_tensors, tensor_bytes, write_tensors};
 pub use untouched_zeros::untouched_zeros;
 pub use weights::{LoadOptions, LoadReport, MODEL_SAFETENSORS};

@@ -77,12 +77,11 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Opens a run, or any Hugging Face folder of a BERT with a classification head.
+    /// The configuration of a run's model, which says in which precision to open it.
     ///
     /// # Errors
-    /// Files that are missing, damaged or inconsistent with each other.
-    pub fn open(run: &Path, device: Device, precision: impl Into<InferencePrecision>) -> Result<Self, PredictError> {
-        let precision = precision.into();
+    /// A folder without a model; a configuration that is damaged.
+    pub fn config(run: &Path) -> Result<Config, PredictError> {
         let missing = |what| Err(PredictError::NoModel { path: run.to_owned(), what });
         if !run.is_dir() {
             return missing("this folder does not exist");
@@ -90,8 +89,17 @@ impl Predictor {
         if !run.join(CONFIG_JSON).is_file() {
             return missing("this folder holds no model: config.json is missing");
         }
+        Ok(Config::from_folder(run)?)
+    }
+
+    /// Opens a run, or any Hugging Face folder of a BERT with a classification head.
+    ///
+    /// # Errors
+    /// Files that are missing, damaged or inconsistent with each other; int8 where it is not available.
+    pub fn open(run: &Path, device: Device, precision: impl Into<InferencePrecision>) -> Result<Self, PredictError> {
+        let precision = precision.into();
         let options = LoadOptions { device, precision: precision.float(), new_head: false, reinit_layers: 0, seed: 0 };
-        let (mut model, _) = SequenceClassifier::load(run, Config::from_folder(run)?, &options)?;
+        let (mut model, _) = SequenceClassifier::load(run, Self::config(run)?, &options)?;
         if precision == InferencePrecision::Int8 {
             model = model.quantized()?;
         }

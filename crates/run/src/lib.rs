@@ -28,6 +28,6 @@ pub use evaluation::EvaluationResult;
 pub use folder::{CONFIG, DATA, EVENTS, LOG, METRICS, MODEL, PROFILE, RUN_TOML, RUNS, RunFolder, newest_run, slug};
 pub use follow::LogFollower;
 pub use int8_comparison::{Int8Comparison, WeightsFile};
-pub use log::{Event, LogWriter, last_step, read_log};
+pub use log::{Event, LogWriter, last_start, last_step, read_log};
 pub use metrics_json::{RunMetrics, ValidationMetrics};
 pub use records::{Best, EndReason, EndRecord, EvaluationRecord, NamedScores, StartRecord, StepRecord};

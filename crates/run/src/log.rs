@@ -57,6 +57,12 @@ pub fn read_log(run: &Path) -> disk::Result<Vec<Event>> {
     }
 }
 
+/// What the last process of a run knew before its first step; `None` where no process has come so far.
+pub fn last_start(run: &Path) -> Option<StartRecord> {
+    let starts = read_log(run).ok()?.into_iter();
+    starts.filter_map(|event| if let Event::Start(start) = event { Some(start) } else { None }).next_back()
+}
+
 /// The last step in the log of a run, read from its end; `None` where there is none.
 pub fn last_step(run: &Path) -> Option<u64> {
     /// More than the longest line.
@@ -78,6 +84,8 @@ pub(crate) fn events(bytes: &[u8]) -> impl Iterator<Item = Event> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -145,6 +153,22 @@ pub(crate) mod tests {
             .unwrap();
         // The first line is half a record with a whole one behind it.
         assert_eq!(read_log(run.path()).unwrap(), [Event::Step(step(2, 0.2))]);
+    }
+
+    #[test]
+    fn the_last_start_is_found_and_those_of_earlier_versions_are_read() {
+        let run = tempfile::tempdir().unwrap();
+        assert_eq!(last_start(run.path()), None);
+        // Without rates: as runs of earlier versions, and those that measured nothing.
+        let first = line(Event::Start(samples::start()));
+        assert!(!first.contains("product_gflops"), "{first}");
+        let rates = BTreeMap::from([("bf16".to_owned(), 860.5), ("fp32".to_owned(), 190.25)]);
+        let second = StartRecord { steps_done: 433, product_gflops: rates, ..samples::start() };
+        let step = line(Event::Step(step(434, 1.0)));
+        fs::write(run.path().join(LOG), &first).unwrap();
+        assert_eq!(last_start(run.path()), Some(samples::start()));
+        fs::write(run.path().join(LOG), first + &line(Event::Start(second.clone())) + &step).unwrap();
+        assert_eq!(last_start(run.path()), Some(second));
     }
 
     #[test]

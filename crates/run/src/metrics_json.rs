@@ -1,5 +1,6 @@
 //! `metrics.json`: how a training ended and how good its best model is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use disk::DiskError;
@@ -28,6 +29,9 @@ pub struct RunMetrics {
     pub device: String,
     /// `fp32` or `bf16`.
     pub precision: String,
+    /// GFLOP/s of the model's products by number format, by which the format was chosen; empty where nothing was measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub product_gflops: BTreeMap<String, f64>,
     pub threads: i32,
     /// Of the kernels on a CPU: `avx512`, `avx2` or `baseline`. `None` on other devices, and if it was not recorded.
     pub instruction_set: Option<String>,

@@ -2,6 +2,7 @@
 //!
 //! What isn't finite is `null` in JSON, which has no such numbers, and is read as NaN.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -18,6 +19,9 @@ pub struct StartRecord {
     pub device: String,
     /// The number format of the computation: `fp32` or `bf16`.
     pub precision: String,
+    /// GFLOP/s of the model's products by number format, by which the format was chosen; empty where nothing was measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub product_gflops: BTreeMap<String, f64>,
     pub parameters: u64,
     pub trainable_parameters: u64,
     pub train_examples: u64,

@@ -1,5 +1,7 @@
 //! Sample records, for the tests of this crate and of the crates that depend on it.
 
+use std::collections::BTreeMap;
+
 use crate::records::{Best, EndReason, EndRecord, EvaluationRecord, NamedScores, StartRecord, StepRecord};
 
 pub fn start() -> StartRecord {
@@ -9,6 +11,7 @@ pub fn start() -> StartRecord {
         model: "bert-base-uncased".to_owned(),
         device: "cpu".to_owned(),
         precision: "fp32".to_owned(),
+        product_gflops: BTreeMap::new(),
         parameters: 109_483_778,
         trainable_parameters: 109_483_778,
         train_examples: 6920,

@@ -35,4 +35,5 @@ pub use arguments::arguments;
 pub use error::{Result, TrainError};
 pub use freed_memory::return_freed_memory_by;
 pub use options::{TrainArgs, TrainConfig};
+pub use setup::resolve_precision;
 pub use start::train;

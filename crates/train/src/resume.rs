@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use data::manifest::{MANIFEST, Manifest, locate};
 use disk::REPLACED;
+use model::{ChosenPrecision, Precision, ProductRates, device_name};
 use run::checkpoints::CHECKPOINTS;
-use run::{DATA, METRICS, RUN_TOML, RUNS, RunFolder};
+use run::{DATA, METRICS, RUN_TOML, RUNS, RunFolder, last_start};
+use tch::Device;
 
 use crate::checkpoint::{Identity, LoadedCheckpoint, config_differences};
 use crate::error::{Result, TrainError};
@@ -81,6 +83,28 @@ impl TrainRequest {
             return new_request(GivenOptions::from_saved_file(&target.run.join(RUN_TOML))?, Begin::Restart(folder));
         };
         new_request(found.state.given()?, Begin::Resume(folder, Box::new(found)))
+    }
+}
+
+impl Begin {
+    /// The number format of a run on a CPU that continues or begins again, and the rates that chose it, as far as they are
+    /// recorded: by the checkpoint, and by the log.
+    pub(crate) fn recorded_precision(&self) -> Option<ChosenPrecision> {
+        let (folder, identity) = match self {
+            Self::Fresh | Self::Finished(_) => return None,
+            Self::Restart(folder) => (folder, None),
+            Self::Resume(folder, checkpoint) => (folder, Some(&checkpoint.state.identity)),
+        };
+        let logged = last_start(folder.path());
+        let of_checkpoint = identity.map(|identity| (&identity.device, &identity.precision));
+        let of_log = logged.as_ref().map(|start| (&start.device, &start.precision));
+        let (device, name) = of_checkpoint.or(of_log)?;
+        let format = Precision::from_name(name).filter(|_| *device == device_name(Device::Cpu))?;
+        let rates = logged.as_ref().filter(|start| start.precision == *name);
+        Some(ChosenPrecision {
+            format,
+            rates: rates.and_then(|start| ProductRates::from_formats(&start.product_gflops)),
+        })
     }
 }
 

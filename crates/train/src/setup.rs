@@ -1,6 +1,7 @@
 //! Finds the device, data, model and tokenizer of a run and checks that they are compatible before the first step.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use data::DataError;
 use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
@@ -8,7 +9,10 @@ use data::store::Examples;
 use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
 use kernels::isa::Isa;
-use model::{Backend, Config, GpuModel, LoadOptions, LoadReport, SequenceClassifier, check_dropout, device_name};
+use model::{
+    Backend, ChosenPrecision, Config, GpuModel, LoadOptions, LoadReport, PrecisionChoice, SequenceClassifier,
+    check_dropout, device_name,
+};
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
 use tokenize::Casing;
@@ -27,7 +31,7 @@ pub(crate) struct Setup {
     pub(crate) pretrained: PretrainedModel,
     /// `config.json` with the run's labels and dropout.
     pub(crate) model_config: Config,
-    pub(crate) precision: model::Precision,
+    pub(crate) precision: ChosenPrecision,
     pub(crate) device: Device,
     pub(crate) backend: Backend,
     /// The most memory in bytes that the run is expected to need.
@@ -37,15 +41,12 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    pub(crate) fn new(config: &TrainConfig) -> Result<Self> {
+    /// `recorded` is the precision of the run that is resumed, which `auto` then means on a CPU: measured again, another one
+    /// could be chosen.
+    pub(crate) fn new(config: &TrainConfig, recorded: Option<ChosenPrecision>) -> Result<Self> {
         let device = config.device.device()?;
-        if let Some(threads) = config.threads {
-            tch::set_num_threads(threads as i32);
-        }
-        let dir = match &config.data {
-            Some(dir) => dir.clone(),
-            None => newest_prepared()?,
-        };
+        set_threads(config);
+        let dir = data_folder(config)?;
         let prepared = Prepared::open(&dir)?;
         let manifest = &prepared.manifest;
         let train = prepared.split("train")?;
@@ -72,8 +73,11 @@ impl Setup {
         config.schedule.check_total_steps(total_steps(config, train.len()))?;
         model_config.set_labels(&manifest.label_names);
         override_dropout(&mut model_config, &config.regularization);
-        let precision = config.precision.on(device);
-        let memory = check_memory(config, &model_config, (device, precision), (&train, validation.as_ref()))?;
+        let precision = match (config.precision, recorded) {
+            (PrecisionChoice::Auto, Some(recorded)) if device == Device::Cpu => recorded,
+            (choice, _) => choice.on(device, &model_config),
+        };
+        let memory = check_memory(config, &model_config, (device, precision.format), (&train, validation.as_ref()))?;
         let backend = Backend::on(device)?;
         if backend == Backend::Libtorch && has_dropout(&model_config) {
             check_dropout(device)?;
@@ -98,7 +102,7 @@ impl Setup {
     pub(crate) fn load_model(&self, config: &TrainConfig) -> Result<(SequenceClassifier, LoadReport)> {
         let options = LoadOptions {
             device: self.device,
-            precision: self.precision,
+            precision: self.precision.format,
             new_head: true,
             reinit_layers: config.regularization.reinit_layers,
             seed: config.seed,
@@ -113,6 +117,11 @@ impl Setup {
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
         let of_inputs = self.pretrained.note.clone().into_iter();
         of_inputs.chain(self.backend.note(self.device)).chain(self.choice_notes.iter().cloned())
+    }
+
+    /// The rates that the number format was chosen by, as they are recorded.
+    pub(crate) fn product_gflops(&self) -> BTreeMap<String, f64> {
+        self.precision.rates.map(|rates| rates.by_format()).unwrap_or_default()
     }
 
     /// The files that make the run's folder a Hugging Face model folder, besides the weights.
@@ -144,7 +153,7 @@ impl Setup {
             base_weights_sha256: String::new(),
             device: device_name(self.device),
             gpu: GpuModel::of(self.device).map(|gpu| gpu.to_string()),
-            precision: self.precision.to_string(),
+            precision: self.precision.format.to_string(),
             threads: tch::get_num_threads(),
             backend: Some(self.backend.name().to_owned()),
             instruction_set: instruction_set(self.backend),
@@ -163,6 +172,32 @@ impl Setup {
             }
             ClassWeights::Values(values) => Some(values.clone()),
         }
+    }
+}
+
+/// The number format of a training with this configuration, for those who start several that must agree. Sets the number of
+/// threads of this process to the configuration's, because `auto` measures with them.
+///
+/// # Errors
+/// Data or a model that can't be found.
+pub fn resolve_precision(config: &TrainConfig) -> Result<ChosenPrecision> {
+    let device = config.device.device()?;
+    set_threads(config);
+    let prepared = Prepared::open(&data_folder(config)?)?;
+    let pretrained = find_model(config.model.as_deref(), &prepared.manifest)?;
+    Ok(config.precision.on(device, &Config::from_folder(&pretrained.folder)?))
+}
+
+fn set_threads(config: &TrainConfig) {
+    if let Some(threads) = config.threads {
+        tch::set_num_threads(threads as i32);
+    }
+}
+
+fn data_folder(config: &TrainConfig) -> Result<PathBuf> {
+    match &config.data {
+        Some(dir) => Ok(dir.clone()),
+        None => Ok(newest_prepared()?),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fetch::ModelOrigin;
-use model::LoadReport;
+use model::{ChosenPrecision, LoadReport};
 use run::{RUN_TOML, RunFolder};
 
 use crate::error::{Result, TrainError};
@@ -26,7 +26,8 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
         tracing::info!("{} is finished: there is nothing to do", folder.path().display());
         return Ok(folder);
     }
-    let setup = Setup::new(&config).map_err(|error| match error {
+    let recorded = begin.recorded_precision();
+    let setup = Setup::new(&config, recorded).map_err(|error| match error {
         TrainError::Options(error) => given.locate(error).into(),
         other => other,
     })?;
@@ -56,7 +57,7 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
         _ => setup.pretrained.name.clone(),
     });
     folder.write(RUN_TOML, resolved.to_toml())?;
-    log_setup(&setup, &report, &folder);
+    log_setup(&setup, &report, &folder, recorded);
     if checkpoint.is_none() {
         folder.cut_logs(&BTreeMap::new())?;
     }
@@ -76,10 +77,11 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder) {
+fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder, recorded: Option<ChosenPrecision>) {
     let manifest = &setup.prepared.manifest;
     tracing::info!("data: {} ({}), {}", setup.prepared.dir.display(), manifest.variant, manifest.source);
-    tracing::info!("model: {} in {}", setup.pretrained.name, setup.precision);
+    let since = if recorded == Some(setup.precision) { ", as before" } else { "" };
+    tracing::info!("model: {} in {}{since}", setup.pretrained.name, setup.precision);
     for note in manifest.notes.iter().cloned().chain(setup.notes()) {
         disk::print_message(format!("note: {note}"));
     }

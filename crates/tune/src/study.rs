@@ -322,6 +322,18 @@ impl Study {
         self.transact(|study, worker| Ok((vec![operation::study_user_attr(&worker.id, study.id, key, value)], ())))
     }
 
+    /// The user attribute of this name; if the study has none, sets it to `value` first. Of several processes that do so at
+    /// the same time, one sets it.
+    ///
+    /// # Errors
+    /// Those of [`sync`](Self::sync).
+    pub fn user_attr_or_set(&mut self, key: &str, value: &Value) -> Result<Value> {
+        self.transact(|study, worker| match study.state.user_attrs.get(key) {
+            Some(found) => Ok((Vec::new(), found.clone())),
+            None => Ok((vec![operation::study_user_attr(&worker.id, study.id, key, value)], value.clone())),
+        })
+    }
+
     fn view<'a>(&self, replay: &'a Replay) -> Result<StudyView<'a>> {
         StudyView::of(replay, self.id).ok_or_else(|| no_study(self.path(), &self.name, replay))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use data::manifest::{Manifest, Prepared, newest_prepared};
 use metrics::Metric;
-use model::DeviceChoice;
+use model::{DeviceChoice, Precision};
 use run::slug;
 use serde_json::{Value, json};
 use tch::Device;
@@ -21,6 +21,7 @@ use tune::{Distribution, Param};
 use super::args::TuneArgs;
 use super::attributes::EPOCHS_PER_EVALUATION;
 use super::study_context::StudyContext;
+use super::study_precision::is_auto;
 use crate::chosen_device;
 
 /// The default number of trials.
@@ -48,6 +49,8 @@ pub(super) struct StudyPlan {
     pub time: Option<Duration>,
     pub workers: usize,
     pub device: DeviceChoice,
+    /// What `auto` means in every trial; `None` until it is known, and where each trial names a format.
+    pub precision: Option<Precision>,
     /// CPU threads per trial.
     threads: usize,
     /// The GPUs, as `CUDA_VISIBLE_DEVICES` names them.
@@ -93,6 +96,7 @@ impl StudyPlan {
             time: args.time,
             workers,
             device: args.device,
+            precision: None,
             threads: (cores / workers).max(1),
             gpus,
         })
@@ -149,12 +153,29 @@ impl StudyPlan {
         if let Some(model) = &self.model {
             set("model", model.clone().into());
         }
+        if let Some(precision) = self.precision {
+            let named = settings.get("precision").and_then(toml::Value::as_str).is_some_and(|value| !is_auto(value));
+            if !named {
+                settings.insert("precision".to_owned(), precision.to_string().into());
+            }
+        }
         let spacing = self.evaluation_spacing(&settings) as i64;
         settings.entry("eval_steps").or_insert(spacing.into());
         // A fixed option of the space may be one that this trial does not read.
         let all = settings.clone();
         settings.retain(|name, _| options::no_effect_reason(name, &all).is_none());
         settings
+    }
+
+    /// What the configurations of all trials have in common, for what depends on nothing else.
+    pub(super) fn base_config(&self) -> TrainConfig {
+        TrainConfig {
+            data: Some(self.data.clone()),
+            model: self.model.clone(),
+            device: self.device,
+            threads: Some(self.threads),
+            ..TrainConfig::default()
+        }
     }
 
     /// The user attributes of a trial from its start.

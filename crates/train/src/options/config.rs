@@ -40,7 +40,7 @@ options! {
         group_by_length: bool = false, any_value();
         /// Seed of everything random: head, order, dropout
         seed: u64 = 42, integer(0..=i64::MAX), hint: "any number in this range is as good";
-        /// Number format of the computation
+        /// Number format of the computation; auto takes the faster one
         precision: PrecisionChoice = PrecisionChoice::Auto, any_value(), changeable_on_resume: true;
         /// Where to compute
         device: DeviceChoice = DeviceChoice::Auto, any_value(), changeable_on_resume: true;

@@ -76,6 +76,15 @@ fn a_trial_from_begin_to_end() {
 }
 
 #[test]
+fn the_first_of_two_processes_sets_an_attribute() {
+    let temp = TempStudy::new();
+    let (mut one, mut other) = (temp.open(), temp.open());
+    assert_eq!(one.user_attr_or_set("format", &json!("bf16")).unwrap(), "bf16");
+    assert_eq!(other.user_attr_or_set("format", &json!("fp32")).unwrap(), "bf16");
+    assert_eq!(other.user_attrs()["format"], "bf16");
+}
+
+#[test]
 fn finished_trials_cannot_be_changed() {
     let temp = TempStudy::new();
     let mut study = temp.open();
