@@ -109,7 +109,7 @@ fn bad_run_folders_are_refused_in_these_words() {
         ("both --split and --file", "predict --run run --file latin.txt --split test"),
         ("--data without --split", "predict --run run --data data lovely"),
         ("predict: an unknown split", "predict --run run --split dev"),
-        ("an unknown precision", "predict --run run --precision int8 lovely"),
+        ("an unknown precision", "predict --run run --precision int4 lovely"),
         ("training with the folder of a finished run as output", "train --data data --output run"),
         ("a text that is the name of a file", "predict --run run lovely reviews.csv"),
         ("--separator without --file", "predict --run run lovely --separator ;"),
