@@ -75,8 +75,8 @@ struct LimitArgs {
     /// Requests that are answered at the same time; more are refused with 429
     #[arg(long, value_name = "N", default_value_t = ServeLimits::default().max_concurrent_requests)]
     max_concurrent_requests: usize,
-    /// Milliseconds that the requests before a new one may take, where the queue has not been empty for 0.3 s; eight times as
-    /// many where it has; beyond that it is refused with 429
+    /// Milliseconds that the requests before a new one may take; beyond that it is refused with 429. Where less arrives than
+    /// is answered, as after a pause of the machine, 16 times as many
     #[arg(long, value_name = "MS", default_value_t = ServeLimits::default().max_queue_time.as_millis() as u64)]
     max_queue_ms: u64,
     /// Seconds from the last byte of a request to its answer

@@ -27,6 +27,9 @@ const SOME_TEXTS: [&str; 4] = [
 ];
 /// Requests that are open at the same time; one that finds no room is counted as failed.
 const MOST_OPEN: usize = 4096;
+/// A connection that was idle for longer is not used again: the server may be about to close it, as every client of HTTP that
+/// keeps connections has to expect.
+const IDLE: Duration = Duration::from_secs(30);
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -79,8 +82,8 @@ struct Load {
     requests: Vec<Vec<u8>>,
     next: AtomicUsize,
     measured: Mutex<BTreeMap<String, Vec<Duration>>>,
-    /// Connections whose last answer is read.
-    idle: Mutex<Vec<TcpStream>>,
+    /// Connections whose last answer is read, and when that was.
+    idle: Mutex<Vec<(TcpStream, Instant)>>,
     open: AtomicUsize,
 }
 
@@ -159,9 +162,10 @@ async fn open(load: &Arc<Load>, rate: f64, began: Instant, end: Instant) {
         load.open.fetch_add(1, Ordering::Relaxed);
         let load = Arc::clone(load);
         tasks.push(tokio::spawn(async move {
-            let connection = load.idle.lock().unwrap().pop();
-            let kept = load.exchange(connection, planned).await;
-            load.idle.lock().unwrap().extend(kept);
+            // The newest; where that is too old, all are.
+            let newest = load.idle.lock().unwrap().pop().filter(|(_, since)| since.elapsed() < IDLE);
+            let kept = load.exchange(newest.map(|(connection, _)| connection), planned).await;
+            load.idle.lock().unwrap().extend(kept.map(|connection| (connection, Instant::now())));
             load.open.fetch_sub(1, Ordering::Relaxed);
         }));
         if number % 1024 == 0 {

@@ -50,8 +50,8 @@ pub struct ServeLimits {
     pub max_batch_tokens: usize,
     /// Requests that are being answered.
     pub max_concurrent_requests: usize,
-    /// How long the requests before a new one may take in a queue that has not been empty for 0.3 s; where they take longer, it is
-    /// refused. In one that was empty in the meantime they may take eight times as long.
+    /// How long the requests before a new one may take where the queue does not get shorter; where they take longer, it is refused.
+    /// In a queue that gets shorter, as after a pause of the machine, they may take 16 times as long.
     pub max_queue_time: Duration,
     /// From the last byte of a request to its answer.
     pub answer_timeout: Duration,

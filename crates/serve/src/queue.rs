@@ -1,8 +1,8 @@
 //! The one queue between requests and the model: who is let in, and what waits when the model is free.
 //!
-//! A queue that is emptied again and again only smooths arrivals, and may be long for a moment: a pause of the machine
-//! refuses nobody. One that stands makes every request wait and serves nobody better, so it is kept short. This is the idea
-//! of CoDel (Nichols and Jacobson 2012), with admission in place of dropping.
+//! After a pause of the machine the queue is long and gets shorter, and nobody has to be refused. Where more arrives than is
+//! answered, or the queue has not been empty for long, it would make every request wait and serve nobody better, so it is kept
+//! short. The latter is the idea of CoDel (Nichols and Jacobson 2012), with admission in place of dropping.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,9 +18,15 @@ use crate::metrics::Metrics;
 /// Tokens and requests that may wait however slow the model is: 32 clients that send one text at a time are never refused.
 const ALWAYS_ADMITTED_TOKENS: usize = 4 * QUANTUM_TOKENS;
 const ALWAYS_ADMITTED_REQUESTS: usize = 32;
-/// How much longer than [`ServeLimits::max_queue_time`] a queue may be that was empty within the last [`STANDING_AFTER`].
-const BURST_FACTOR: f64 = 8.0;
-const STANDING_AFTER: Duration = Duration::from_millis(300);
+/// How much longer than [`ServeLimits::max_queue_time`] a queue may be that gets shorter.
+const BURST_FACTOR: f64 = 16.0;
+/// A queue that was not empty for so long does not get shorter.
+const STANDING_AFTER: Duration = Duration::from_secs(2);
+/// Nor does one to which this many times as much is brought as the model computes. More than once, because the model is
+/// faster with the large batches of a long queue than it was before.
+const OVERLOAD: f64 = 1.3;
+/// Over how long what is brought is averaged: half of the weight is of the last third of a second.
+const ARRIVALS_OVER: Duration = Duration::from_millis(500);
 /// How often a request that may wait for room looks for it.
 const ROOM_INTERVAL: Duration = Duration::from_millis(20);
 /// The weight of the newest pass in the measured speed.
@@ -56,6 +62,9 @@ pub(crate) struct WorkQueue {
 struct QueueContent {
     line: FairLine,
     tokens_per_second: f64,
+    /// Tokens a second that are brought, refused ones included, at the time of the last ones.
+    brought_per_second: f64,
+    last_brought: Instant,
     /// When a batch last took all that waited.
     last_empty: Instant,
     /// The model's thread takes batches.
@@ -66,8 +75,16 @@ struct QueueContent {
 
 impl WorkQueue {
     pub(crate) fn new(limits: &ServeLimits) -> Self {
-        let (line, last_empty) = (FairLine::default(), Instant::now());
-        let state = QueueContent { line, tokens_per_second: 0.0, last_empty, alive: true, closed: false };
+        let now = Instant::now();
+        let state = QueueContent {
+            line: FairLine::default(),
+            tokens_per_second: 0.0,
+            brought_per_second: 0.0,
+            last_brought: now,
+            last_empty: now,
+            alive: true,
+            closed: false,
+        };
         Self { state: Mutex::new(state), changed: Condvar::new(), limits: limits.clone() }
     }
 
@@ -79,6 +96,7 @@ impl WorkQueue {
     /// [`RequestError::Overloaded`] at once where the queue is full and `when_full` doesn't wait; a pass that fails; a
     /// model that has stopped.
     pub(crate) async fn submit(&self, mut texts: Vec<Vec<u32>>, when_full: WhenFull) -> Result<Scored, RequestError> {
+        self.lock().observe_brought(texts.iter().map(Vec::len).sum(), Instant::now());
         let answer = loop {
             match self.admit(texts)? {
                 Admission::Admitted(answer) => break answer,
@@ -118,7 +136,8 @@ impl WorkQueue {
         let few = requests <= ALWAYS_ADMITTED_REQUESTS && ahead <= ALWAYS_ADMITTED_TOKENS;
         // An empty queue has not been standing, however long ago a batch was taken.
         let stands = requests > 0 && state.last_empty.elapsed() >= STANDING_AFTER;
-        let time = self.limits.max_queue_time.as_secs_f64() * if stands { 1.0 } else { BURST_FACTOR };
+        let grows = state.brought_per_second > OVERLOAD * state.tokens_per_second;
+        let time = self.limits.max_queue_time.as_secs_f64() * if stands || grows { 1.0 } else { BURST_FACTOR };
         few || ahead as f64 <= state.tokens_per_second * time
     }
 
@@ -182,6 +201,14 @@ impl WorkQueue {
 }
 
 impl QueueContent {
+    /// Adds tokens to those brought a second, an average whose weights decay exponentially.
+    fn observe_brought(&mut self, tokens: usize, now: Instant) {
+        let over = ARRIVALS_OVER.as_secs_f64();
+        let since = now.saturating_duration_since(self.last_brought).as_secs_f64();
+        self.brought_per_second = self.brought_per_second * (-since / over).exp() + tokens as f64 / over;
+        self.last_brought = now;
+    }
+
     fn observe_speed(&mut self, tokens: usize, took: Duration) {
         let newest = tokens as f64 / took.as_secs_f64().max(1e-6);
         let known = self.tokens_per_second;
@@ -240,10 +267,27 @@ mod tests {
             queue.complete(&batch, scores, Duration::from_secs_f64(batch.len() as f64 * 0.05));
         }
         kept = fill();
-        assert_eq!(kept.len(), 161, "a batch has just taken all that waited");
+        assert_eq!(kept.len(), 321, "a batch has just taken all that waited");
         queue.lock().last_empty -= STANDING_AFTER;
         drop(kept.split_off(30));
         assert!(admit(&queue, 100).is_none(), "it stands again");
+    }
+
+    #[test]
+    fn a_queue_may_be_long_only_while_less_is_brought_than_is_computed() {
+        let (start, pause) = (Instant::now(), Duration::from_millis(10));
+        for (tokens_in_pause, most) in [(16, 321), (24, 321), (28, 21), (40, 21)] {
+            let limits = ServeLimits { max_queue_time: Duration::from_secs(1), ..ServeLimits::default() };
+            let queue = queue(limits);
+            queue.observe_speed(2000, Duration::from_secs(1));
+            for pauses in 1..=500 {
+                queue.lock().observe_brought(tokens_in_pause, start + pauses * pause);
+            }
+            let measured = queue.lock().brought_per_second / (100.0 * tokens_in_pause as f64);
+            assert!((0.97..1.03).contains(&measured), "{measured}");
+            let kept: Vec<_> = std::iter::from_fn(|| admit(&queue, 100)).take(1000).collect();
+            assert_eq!(kept.len(), most, "{tokens_in_pause} tokens each 10 ms, of which 20 are computed");
+        }
     }
 
     #[test]
