@@ -1,5 +1,6 @@
 //! `verdict evaluate`: a run's scores on a split or on labeled files, in the terminal, as JSON, as pictures and as one page.
 
+mod int8;
 mod labeled_files;
 mod prepared_split;
 mod run_precision;
@@ -21,9 +22,10 @@ use run::{DATA, EvaluationResult, RUN_TOML, newest_run};
 use table::{FileFormat, ReadOptions, parse_text_separator};
 use train::evaluate::{Evaluation, evaluate};
 
+use crate::chosen_device;
 use crate::run_report::ReportInput;
-use crate::{chosen_device, int8};
-pub(crate) use prepared_split::{data_of, validation_split};
+pub(crate) use int8::int8_notes;
+pub(crate) use prepared_split::data_of;
 use run_precision::run_precision;
 use scored_data::ScoredData;
 
@@ -110,7 +112,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let evaluation = evaluate(predictor.model(), &scored.examples, split, labels, usize::from(args.batch_size))?;
     let mut notes = scored.notes.clone();
     notes.extend(predictor.model().parameters().backend().note(device));
-    notes.extend(int8::notes(&run, &predictor, precision)?);
+    notes.extend(int8_notes(&run, &predictor, precision)?);
     let warning = implausible_scores(&ScoredSplit {
         confusion: &evaluation.confusion,
         loss: evaluation.loss,

@@ -3,7 +3,6 @@
 mod device_check;
 mod doctor;
 mod evaluate;
-mod int8;
 mod predict;
 mod run_report;
 mod serve;

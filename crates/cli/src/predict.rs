@@ -16,7 +16,8 @@ use model::{DeviceChoice, InferencePrecisionChoice, device_name};
 use run::newest_run;
 use table::{FileFormat, ReadOptions, TEXT_SEPARATOR, TableError, parse_text_separator};
 
-use crate::{chosen_device, int8};
+use crate::chosen_device;
+use crate::evaluate::int8_notes;
 use input::{PredictInput, PredictRow};
 use output::{PredictionOutput, row_label};
 
@@ -94,7 +95,7 @@ fn label(args: &PredictArgs) -> Result<()> {
     let predictor = Predictor::open(&run, device, precision)?;
     disk::print_message(format!("computing in {precision} on {}", device_name(device)));
     let of_backend = predictor.model().parameters().backend().note(device);
-    let of_precision = int8::notes(&run, &predictor, precision)?;
+    let of_precision = int8_notes(&run, &predictor, precision)?;
     of_backend.iter().chain(&of_precision).for_each(|note| disk::print_message(format!("note: {note}")));
     let mut output = match &args.output {
         Some(path) => PredictionOutput::table(path, &input, predictor.label_names())?,

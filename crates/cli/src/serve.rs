@@ -16,6 +16,8 @@ use run::newest_run;
 use tch::Device;
 use tokenize::Batch;
 
+use crate::evaluate::int8_notes;
+
 /// Holds the key that clients must send. A flag would show it to everyone who lists processes.
 const API_KEY: &str = "VERDICT_API_KEY";
 /// Tokens of a forward pass that use a GPU well.
@@ -127,7 +129,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let device = args.device.device()?;
     let precision = args.precision.on(device, &Predictor::config(&run)?);
     let predictor = Predictor::open(&run, device, precision)?;
-    let notes = crate::int8::notes(&run, &predictor, precision)?;
+    let notes = int8_notes(&run, &predictor, precision)?;
     notes.iter().for_each(|note| disk::print_message(format!("note: {note}")));
     let (model, tokenizer, label_names) = predictor.into_parts();
     let (record, faults) = ModelRecord::read(&run);

@@ -14,7 +14,7 @@ mod tests;
 
 use std::cell::Cell;
 
-use self::product::{PANEL, Panel, Rows, VALUES, multiply, start};
+use self::product::{PANEL, QuantizedRows, VALUES, WeightPanel, multiply, start};
 use crate::activation::{ActivationFunction, apply};
 use crate::isa::{Isa, LANES, Supported};
 use crate::multiversion;
@@ -69,9 +69,9 @@ impl QuantizedWeights {
         Self { outputs, inputs, panels, scales }
     }
 
-    fn panel(&self, index: usize) -> Panel<'_> {
+    fn panel(&self, index: usize) -> WeightPanel<'_> {
         let size = PANEL * self.inputs.next_multiple_of(VALUES);
-        Panel { weights: &self.panels[index * size..][..size], scales: &self.scales[index * PANEL..][..PANEL] }
+        WeightPanel { weights: &self.panels[index * size..][..size], scales: &self.scales[index * PANEL..][..PANEL] }
     }
 }
 
@@ -123,7 +123,7 @@ pub fn linear(
 
 /// A panel of one of several matrices, and where its outputs are among those of all.
 struct PlacedPanel<'a> {
-    panel: Panel<'a>,
+    panel: WeightPanel<'a>,
     first_column: usize,
     columns: usize,
 }
@@ -174,7 +174,7 @@ fn run_inline<const ISA: u8>(job: LinearJob, supported: Supported<ISA>) {
         quantize_inline(Quantization { from, to, scale: &mut scales[row] }, supported);
         starts[row] = start(to);
     }
-    let rows = Rows { values: &quantized, scales: &scales[..count], starts: &starts[..count], inputs: padded };
+    let rows = QuantizedRows { values: &quantized, scales: &scales[..count], starts: &starts[..count], inputs: padded };
     let mut tile = [0.0; ROWS_PER_JOB * PANEL];
     for placed in panels {
         let columns = placed.first_column..placed.first_column + placed.columns;

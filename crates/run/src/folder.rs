@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
-
 use disk::{
     DiskError, Lock, LockAttempt, UNFINISHED, clear_unfinished, create_folder, create_folder_all, remove_file_durably,
     write_atomic,

@@ -63,7 +63,7 @@ pub(super) fn open(data: Option<&Path>, split: Option<&str>, run: &Path, trained
 }
 
 /// The labeled validation split of the data that a run was trained on, and its name.
-pub(crate) fn validation_split(run: &Path) -> Result<(Examples, String)> {
+pub(super) fn validation_split(run: &Path) -> Result<(Examples, String)> {
     let trained_on = trained_on(run, &None)?;
     let ScoredData { examples, split, .. } = open(None, Some(Split::Validation.name()), run, &trained_on)?;
     if (0..examples.len()).any(|row| examples.label(row).is_none()) {

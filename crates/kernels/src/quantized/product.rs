@@ -13,14 +13,14 @@ pub(super) const VALUES: usize = 4;
 
 /// Weights of [`PANEL`] outputs: `[inputs / VALUES, PANEL, VALUES]`, each plus 128, and their scales.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Panel<'a> {
+pub(super) struct WeightPanel<'a> {
     pub(super) weights: &'a [u8],
     pub(super) scales: &'a [f32],
 }
 
 /// Quantized rows, `[count, inputs]`; `inputs` is a multiple of [`VALUES`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rows<'a> {
+pub(super) struct QuantizedRows<'a> {
     pub(super) values: &'a [i8],
     /// One for each row, as the following.
     pub(super) scales: &'a [f32],
@@ -34,7 +34,7 @@ pub(super) struct Rows<'a> {
 /// # Panics
 /// If a slice is too short.
 #[inline(always)]
-pub(super) fn multiply<const ISA: u8>(_: Supported<ISA>, rows: Rows, panel: Panel, to: &mut [f32]) {
+pub(super) fn multiply<const ISA: u8>(_: Supported<ISA>, rows: QuantizedRows, panel: WeightPanel, to: &mut [f32]) {
     let (count, inputs) = (rows.scales.len(), rows.inputs);
     assert!(rows.starts.len() == count && inputs.is_multiple_of(VALUES));
     assert!(rows.values.len() >= count * inputs && to.len() >= count * PANEL);
@@ -108,7 +108,7 @@ macro_rules! vector_module {
         mod $name {
             use std::arch::x86_64::{$convert, $dot, $int, $load, $loadps, $mul, $splat, $splatps, $store};
 
-            use super::{PANEL, Panel, Rows, VALUES};
+            use super::{PANEL, QuantizedRows, VALUES, WeightPanel};
 
             /// Rows and vectors of a tile, whose sums stay in registers.
             const TILE_ROWS: usize = $tile_rows;
@@ -118,7 +118,7 @@ macro_rules! vector_module {
             /// # Safety
             /// The processor has these features, and the slices are as long as [`super::multiply`] checks.
             #[target_feature(enable = $features)]
-            pub(super) unsafe fn multiply(rows: Rows, panel: Panel, to: &mut [f32]) {
+            pub(super) unsafe fn multiply(rows: QuantizedRows, panel: WeightPanel, to: &mut [f32]) {
                 let count = rows.scales.len();
                 for column in (0..PANEL).step_by(TILE_VECTORS * LANES) {
                     let mut row = 0;
@@ -145,7 +145,13 @@ macro_rules! vector_module {
             /// The processor has these features, and the tile of `M` rows and [`TILE_VECTORS`] vectors is within the
             /// slices.
             #[target_feature(enable = $features)]
-            unsafe fn tile<const M: usize>(rows: Rows, row: usize, panel: Panel, column: usize, to: &mut [f32]) {
+            unsafe fn tile<const M: usize>(
+                rows: QuantizedRows,
+                row: usize,
+                panel: WeightPanel,
+                column: usize,
+                to: &mut [f32],
+            ) {
                 let inputs = rows.inputs;
                 // Pointers, advanced by wrapping additions: a check of each index in a dev build would cost more than the
                 // products.

@@ -8,7 +8,7 @@ use model::{InferencePrecision, Precision};
 use run::{Int8Comparison, WeightsFile};
 use tch::Device;
 
-use crate::evaluate::validation_split;
+use super::prepared_split::validation_split;
 
 /// Examples per forward pass.
 const BATCH_SIZE: usize = 32;
@@ -18,7 +18,7 @@ const BATCH_SIZE: usize = 32;
 ///
 /// # Errors
 /// A failure of the evaluation itself. A run without a validation split is no error but a note.
-pub(crate) fn notes(run: &Path, predictor: &Predictor, precision: InferencePrecision) -> Result<Vec<String>> {
+pub(crate) fn int8_notes(run: &Path, predictor: &Predictor, precision: InferencePrecision) -> Result<Vec<String>> {
     if precision != InferencePrecision::Int8 {
         return Ok(Vec::new());
     }
