@@ -259,9 +259,11 @@ fn the_program_allocates_with_mimalloc() {
 #[test]
 fn a_run_in_int8_is_held_against_fp32_once() {
     let sandbox = Sandbox::trained(12);
+    // Also where all other tests run without the kernels.
+    let with_kernels = |line: &str| sandbox.run_with(&[("VERDICT_KERNELS", "on")], line);
     let comparing = "comparing int8 with fp32 on the validation split";
     let result = "rows the label of fp32";
-    let first = sandbox.run("predict --run run --precision int8 --json superb");
+    let first = with_kernels("predict --run run --precision int8 --json superb");
     assert_eq!(first.code, 0, "{}", first.err);
     assert!(first.err.contains(comparing) && first.err.contains(result), "{}", first.err);
     let kept = sandbox.json("run/int8.json");
@@ -271,7 +273,7 @@ fn a_run_in_int8_is_held_against_fp32_once() {
     // What was kept is what the evaluation of that split finds in each format.
     for precision in ["int8", "fp32"] {
         let line = format!("evaluate --run run --split validation --precision {precision} --json {precision}.json");
-        let output = sandbox.run(&line);
+        let output = with_kernels(&line);
         assert_eq!(output.code, 0, "{}", output.err);
         assert!(!output.err.contains(comparing), "{}", output.err);
         assert_eq!((output.out + &output.err).contains(result), precision == "int8");
@@ -283,7 +285,7 @@ fn a_run_in_int8_is_held_against_fp32_once() {
         let answer: serde_json::Value = serde_json::from_str(json).expect("JSON");
         answer["probabilities"]["positive"].as_f64().expect("a number")
     };
-    let fp32 = sandbox.succeeds("predict --run run --precision fp32 --json superb");
+    let fp32 = with_kernels("predict --run run --precision fp32 --json superb").out;
     let difference = (probability(&first.out) - probability(&fp32)).abs();
     assert!(difference > 0.0 && difference < 0.05, "{} {fp32}", first.out);
 
@@ -291,7 +293,7 @@ fn a_run_in_int8_is_held_against_fp32_once() {
     for name in ["run.toml", "data.json", "int8.json"] {
         std::fs::remove_file(sandbox.path("run").join(name)).expect("removed");
     }
-    let foreign = sandbox.run("predict --run run --precision int8 superb");
+    let foreign = with_kernels("predict --run run --precision int8 superb");
     assert_eq!(foreign.code, 0, "{}", foreign.err);
     assert!(foreign.err.contains("int8 was not compared with fp32, because"), "{}", foreign.err);
     assert!(!sandbox.path("run/int8.json").exists());
