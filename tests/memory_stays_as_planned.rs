@@ -58,6 +58,8 @@ fn memory_stays_within_the_estimate_over_steps_of_varied_lengths() {
         );
         let began = Instant::now();
         let mut command = sandbox.command(&line);
+        // The estimate is that of the kernels, also where all other tests run without them.
+        command.env("VERDICT_KERNELS", "on");
         let stderr = fs::File::create(sandbox.path("stderr")).expect("a file");
         command.env("RUST_LOG", "warn,train=debug").stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         assert!(command.status().expect("the program starts").success());
