@@ -84,7 +84,7 @@ impl QuantizedWeights {
 /// If a length does not fit, or the matrices have different numbers of inputs.
 pub fn linear(
     x: &[f32],
-    weights: &[&QuantizedWeights],
+    weights: &[QuantizedWeights],
     bias: &[f32],
     activation: Option<ActivationFunction>,
     y: &mut [f32],
@@ -128,7 +128,7 @@ struct PlacedPanel<'a> {
     columns: usize,
 }
 
-fn panels<'a>(weights: &[&'a QuantizedWeights]) -> Vec<PlacedPanel<'a>> {
+fn panels(weights: &[QuantizedWeights]) -> Vec<PlacedPanel<'_>> {
     let (mut panels, mut start) = (Vec::new(), 0);
     for weights in weights {
         panels.extend((0..weights.outputs.div_ceil(PANEL)).map(|index| PlacedPanel {

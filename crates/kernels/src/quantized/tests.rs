@@ -1,5 +1,7 @@
 //! Each instruction set against the definition in fp64, at sizes around those of tiles, panels and jobs.
 
+use std::slice::from_ref;
+
 use super::*;
 use crate::activation::ActivationFunction;
 use crate::isa::testing::with_each_isa;
@@ -44,7 +46,7 @@ fn check(rows: usize, inputs: usize, outputs: &[usize], activation: Option<Activ
         })
         .collect();
     let mut y = vec![f32::NAN; rows * width];
-    linear(&x, &weights.iter().collect::<Vec<_>>(), &bias, activation, &mut y);
+    linear(&x, &weights, &bias, activation, &mut y);
     let w: Vec<_> = w.chunks(inputs).map(quantized).collect();
     for (row, y) in y.chunks(width).enumerate() {
         let (a, scale) = quantized(&x[row * inputs..][..inputs]);
@@ -95,7 +97,7 @@ fn sums_do_not_overflow() {
         let weights = QuantizedWeights::new(&w, 1, inputs);
         with_each_isa(|isa| {
             let mut y = [0.0];
-            linear(&x, &[&weights], &[0.0], None, &mut y);
+            linear(&x, from_ref(&weights), &[0.0], None, &mut y);
             assert_eq!(y, [-sign * inputs as f32], "{}", isa.name());
         });
     }
@@ -108,7 +110,7 @@ fn a_row_does_not_depend_on_the_others() {
     let (x, bias) = (values(61 * inputs, 1), values(outputs, 3));
     let run = |x: &[f32]| {
         let mut y = vec![0.0; x.len() / inputs * outputs];
-        linear(x, &[&weights], &bias, None, &mut y);
+        linear(x, from_ref(&weights), &bias, None, &mut y);
         y
     };
     let all = run(&x);
@@ -123,7 +125,7 @@ fn what_is_not_finite_is_not_hidden() {
     let bias = [0.5; 3];
     let run = |x: &[f32], w: &[f32]| {
         let mut y = vec![0.0; x.len() / inputs * outputs];
-        linear(x, &[&QuantizedWeights::new(w, outputs, inputs)], &bias, None, &mut y);
+        linear(x, &[QuantizedWeights::new(w, outputs, inputs)], &bias, None, &mut y);
         y
     };
     let (x, w) = (values(2 * inputs, 1), values(inputs * outputs, 2));

@@ -119,8 +119,7 @@ fn forward_quantized(
 ) -> Tensor {
     timed(Phase::Gemm, || {
         let mut y = empty::<f32>(&[x.size()[0], bias.size()[0]]);
-        let weights: Vec<&QuantizedWeights> = weights.iter().collect();
-        quantized::linear(slice(x), &weights, slice(bias), activation.map(Activation::kernel), slice_mut(&mut y));
+        quantized::linear(slice(x), weights, slice(bias), activation.map(Activation::kernel), slice_mut(&mut y));
         y
     })
 }
