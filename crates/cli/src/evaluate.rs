@@ -131,7 +131,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         source: scored.about.source.clone(),
         model: scored.about.model.clone(),
         split: split.clone(),
-        precision: precision.name().to_owned(),
+        precision: precision.name(),
         device: device_name(device),
         loss: evaluation.loss,
         seconds: evaluation.seconds,

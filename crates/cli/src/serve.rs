@@ -146,12 +146,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         files: args.limits.files(),
         record,
     };
-    let served = ServedModel {
-        id: name_of(&run),
-        dtype: precision.dtype().to_owned(),
-        device: device_name(device),
-        label_names,
-    };
+    let served = ServedModel { id: name_of(&run), dtype: precision.dtype(), device: device_name(device), label_names };
     let about = format!(
         "serving {} on {} in {precision}: labels {}; texts of up to {} tokens",
         run.display(),

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use tch::Device;
 
 use crate::config::Config;
-use crate::precision::Precision;
+use crate::precision::{Precision, dtype_name};
 use crate::precision_choice::{ChosenPrecision, PrecisionChoice};
 
 /// Format of the weights and activations of a model that is not trained.
@@ -18,32 +20,37 @@ pub enum InferencePrecision {
     Int8,
 }
 
-/// The number format of a trained model, as the user chooses it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+/// The number format of a trained model, as the user chooses it: as for a training, or int8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InferencePrecisionChoice {
-    /// fp32 or bf16, as --precision auto of a training.
-    #[default]
-    Auto,
-    /// 32-bit floats throughout.
-    #[value(aliases = ["f32", "float32"])]
-    Fp32,
-    /// bfloat16 weights and activations.
-    #[value(aliases = ["bfloat16"])]
-    Bf16,
-    /// 8-bit weights and inputs of the encoder's linear layers, on a CPU.
+    Float(PrecisionChoice),
     Int8,
+}
+
+impl ValueEnum for InferencePrecisionChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        use PrecisionChoice::{Auto, Bf16, Fp32};
+        &[Self::Float(Auto), Self::Float(Fp32), Self::Float(Bf16), Self::Int8]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Float(choice) => choice.to_possible_value(),
+            Self::Int8 => {
+                let help = "8-bit weights and inputs of the encoder's linear layers, on a CPU";
+                Some(PossibleValue::new("int8").help(help))
+            }
+        }
+    }
 }
 
 impl InferencePrecisionChoice {
     /// The precision for this model on this device. `Auto` measures, as [`PrecisionChoice::on`].
     pub fn on(self, device: Device, config: &Config) -> InferencePrecision {
-        let choice = match self {
-            Self::Auto => PrecisionChoice::Auto,
-            Self::Fp32 => PrecisionChoice::Fp32,
-            Self::Bf16 => PrecisionChoice::Bf16,
-            Self::Int8 => return InferencePrecision::Int8,
-        };
-        InferencePrecision::Float(choice.on(device, config))
+        match self {
+            Self::Float(choice) => choice.on(device, config).into(),
+            Self::Int8 => InferencePrecision::Int8,
+        }
     }
 }
 
@@ -57,20 +64,18 @@ impl InferencePrecision {
     }
 
     /// `fp32`, `bf16` or `int8`.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Float(ChosenPrecision { format: Precision::Fp32, .. }) => "fp32",
-            Self::Float(ChosenPrecision { format: Precision::Bf16, .. }) => "bf16",
-            Self::Int8 => "int8",
+            Self::Float(precision) => precision.format.to_string(),
+            Self::Int8 => "int8".to_owned(),
         }
     }
 
-    /// Hugging Face's name of the format, such as `float32`.
-    pub fn dtype(self) -> &'static str {
+    /// PyTorch's name of the format, such as `float32`.
+    pub fn dtype(self) -> String {
         match self {
-            Self::Float(ChosenPrecision { format: Precision::Fp32, .. }) => "float32",
-            Self::Float(ChosenPrecision { format: Precision::Bf16, .. }) => "bfloat16",
-            Self::Int8 => "int8",
+            Self::Float(precision) => dtype_name(precision.format.kind()),
+            Self::Int8 => "int8".to_owned(),
         }
     }
 
@@ -101,7 +106,7 @@ impl fmt::Display for InferencePrecision {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Float(precision) => precision.fmt(formatter),
-            Self::Int8 => formatter.write_str(self.name()),
+            Self::Int8 => formatter.write_str(&self.name()),
         }
     }
 }

@@ -80,7 +80,10 @@ mod tests {
         }
         fs::write(run.path().join(RUN_TOML), "precision = \"fp32\"\n").unwrap();
         assert_eq!(precision(None), (Precision::Fp32.into(), ", as in training"));
-        assert_eq!(precision(Some(InferencePrecisionChoice::Bf16)), (Precision::Bf16.into(), ", by --precision"));
+        assert_eq!(
+            precision(Some(InferencePrecisionChoice::Float(PrecisionChoice::Bf16))),
+            (Precision::Bf16.into(), ", by --precision")
+        );
         assert_eq!(precision(Some(InferencePrecisionChoice::Int8)), (InferencePrecision::Int8, ", by --precision"));
     }
 }
