@@ -36,7 +36,7 @@ fn the_measured_rates_are_said_recorded_and_not_measured_again() {
     for name in ["MiniLM-L6", "BERT-base"] {
         let line = doctor.lines().find_map(|line| line.strip_prefix(&format!("products of {name}: ")));
         let line = line.unwrap_or_else(|| panic!("{doctor}"));
-        assert!(line.contains(" in fp32; --precision auto is "), "{doctor}");
+        assert!(line.contains(" in fp32") && line.contains("; --precision auto is "), "{doctor}");
     }
     // Without instructions for bf16 there is nothing to choose, and nothing is measured.
     let has_choice = doctor.contains("GFLOP/s in bf16, ");
@@ -60,6 +60,15 @@ fn the_measured_rates_are_said_recorded_and_not_measured_again() {
     assert!(output.err.contains(&said.replace('\n', ", as before\n")), "expected {said}{}", output.err);
     sandbox.assert_same("whole", "resumed");
     assert_eq!(sandbox.json("resumed/metrics.json")["product_gflops"], *rates, "to the last digit");
+
+    // In fp32 too there is a choice: what multiplies.
+    sandbox.succeeds(&format!("{} --output in-fp32", line.replace("--precision auto", "--precision fp32")));
+    let rates = &sandbox.json("in-fp32/metrics.json")["product_gflops"];
+    assert_eq!(rates["fp32_libtorch"].is_number(), doctor.contains(" by libtorch)"), "{rates}");
+    sandbox.copy_run("in-fp32", "resumed-fp32", 3);
+    sandbox.succeeds("train --resume resumed-fp32");
+    sandbox.assert_same("in-fp32", "resumed-fp32");
+    assert_eq!(sandbox.json("resumed-fp32/metrics.json")["product_gflops"], *rates, "to the last digit");
 
     let output = sandbox.run("predict --run whole lovely");
     assert!(output.err.contains("computing in ") && output.err.contains(" GFLOP/s in bf16, "), "{}", output.err);

@@ -108,7 +108,7 @@ fn pass(args: &PassArgs) -> Result<()> {
 
     let device = args.device.device()?;
     let precision = args.precision.on(device, &config).format;
-    let options = LoadOptions { device, precision, new_head: false, reinit_layers: 0, seed: 0 };
+    let options = LoadOptions { device, precision: precision.into(), new_head: false, reinit_layers: 0, seed: 0 };
     let (model, _) = SequenceClassifier::load(&args.model, config, &options)?;
     let inputs = Inputs::new(&sentences.concat(), &cu_seqlens, device);
     let loss = Loss::new(None, 0.0);

@@ -15,7 +15,11 @@ pub(crate) fn run() -> Result<()> {
     disk::print(format!("kernels of the CPU: {}\n", Isa::description()))?;
     for (name, config) in [("MiniLM-L6", config(384, 1536)?), ("BERT-base", bert_base()?)] {
         let rates = ProductRates::measure(&config);
-        disk::print(format!("products of {name}: {rates}; --precision auto is {}\n", rates.choice()))?;
+        let libtorch = match rates.fp32_kernels {
+            Some(_) => format!(" ({:.0} by libtorch)", rates.fp32_libtorch),
+            None => String::new(),
+        };
+        disk::print(format!("products of {name}: {rates}{libtorch}; --precision auto is {}\n", rates.choice()))?;
     }
     let gpus = (0..tch::Cuda::device_count()).map(|index| Device::Cuda(index as usize));
     for device in std::iter::once(Device::Cpu).chain(gpus) {

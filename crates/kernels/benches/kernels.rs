@@ -9,6 +9,7 @@ use kernels::attention::{self, AttentionGradients, AttentionShape, Projections, 
 use kernels::columns;
 use kernels::dropout::Mask;
 use kernels::element::{Bf16, Element};
+use kernels::matmul::{self, Matrix};
 use kernels::norm::{self, Masks, NormParameters, SavedNorm};
 
 fn main() {
@@ -17,6 +18,7 @@ fn main() {
     println!("{:52}{:>12}{:>12}{:>10}", "", "fastest", "median", "GB/s");
     all::<f32>(&filter);
     all::<Bf16>(&filter);
+    products(&filter);
 }
 
 /// Measures one kernel and prints it under a name.
@@ -69,6 +71,27 @@ const WIDTH: usize = 768;
 
 fn values<T: Element>(len: usize) -> Vec<T> {
     (0..len).map(|i| T::from_f32(((i * 7919) % 1009) as f32 / 500.0 - 1.0)).collect()
+}
+
+/// The products of a feed-forward layer, forward and backward, of the sizes of BERT-base and MiniLM. Their rate is in GFLOP/s.
+fn products(filter: &str) {
+    println!("{:52}{:>12}{:>12}{:>10}", "", "fastest", "median", "GFLOP/s");
+    for width in [WIDTH, 384] {
+        let (x, weight, dy) = (values::<f32>(ROWS * width), values(4 * width * width), values(ROWS * 4 * width));
+        let x = Matrix::new(&x, ROWS, width);
+        let weight = Matrix::new(&weight, 4 * width, width);
+        let dy = Matrix::new(&dy, ROWS, 4 * width);
+        let cases = [("x W^T", x, weight.transposed()), ("dy W", dy, weight), ("dy^T x", dy.transposed(), x)];
+        for (name, a, b) in cases {
+            let name = format!("matmul, {name}, {width} wide");
+            if name.contains(filter) {
+                let mut c = vec![0.0; a.rows() * b.columns()];
+                // Two operations for each term, of which the table shows billions a second.
+                let operations = 2 * ROWS * 4 * width * width;
+                measure(&name, operations, || matmul::multiply(black_box(a), black_box(b), None, &mut c));
+            }
+        }
+    }
 }
 
 fn gelu<T: Element>(name: &str) {

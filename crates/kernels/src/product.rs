@@ -95,7 +95,7 @@ pub(crate) fn transpose<const ISA: u8>(
 }
 
 #[cfg(target_arch = "x86_64")]
-mod avx512 {
+pub(crate) mod avx512 {
     use std::arch::x86_64::{
         __m512, _mm512_castpd_ps, _mm512_castps_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps,
         _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
@@ -226,8 +226,9 @@ mod avx512 {
     }
 
     /// Transposes a 16 x 16 block: swaps elements in pairs, then in fours, then quarters of registers.
+    #[inline]
     #[target_feature(enable = "avx512f")]
-    fn transposed(rows: [__m512; LANES]) -> [__m512; LANES] {
+    pub(crate) fn transposed(rows: [__m512; LANES]) -> [__m512; LANES] {
         let zero = _mm512_setzero_ps();
         let (mut pairs, mut fours, mut columns) = ([zero; LANES], [zero; LANES], [zero; LANES]);
         for i in 0..LANES / 2 {

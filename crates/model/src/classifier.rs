@@ -14,6 +14,7 @@ use crate::device::device_name;
 use crate::dropout::DropoutStream;
 use crate::error::ModelError;
 use crate::head;
+use crate::inference_weights::InferenceForm;
 use crate::initializer::initialize;
 use crate::inputs::{Inputs, RowSelection};
 use crate::layers::encoder_layer;
@@ -21,6 +22,7 @@ use crate::layers::layer_norm::{self, Upstream};
 use crate::parameters::{Gradients, Parameters};
 use crate::pass::{Backward, Forward};
 use crate::precision::Precision;
+use crate::precision_choice::ChosenPrecision;
 use crate::tensor_file::write_tensors;
 use crate::weights::{self, LoadOptions, LoadReport, MODEL_SAFETENSORS};
 
@@ -57,9 +59,11 @@ impl SequenceClassifier {
         let backend = Backend::on(options.device)?;
         let (specs, network) = config.build();
         let (mut tensors, report) = weights::load(folder, &config, &specs, options)?;
-        let parameters = Parameters::new(specs, options.device, backend, options.precision.kind(), |spec| {
+        let ChosenPrecision { format, .. } = options.precision;
+        let mut parameters = Parameters::new(specs, options.device, backend, format.kind(), |spec| {
             tensors.remove(&spec.name).expect("a tensor was loaded or initialized for each parameter")
         });
+        parameters.set_fp32_products(options.precision.fp32_products());
         Ok((Self { config, parameters, network }, report))
     }
 
@@ -77,8 +81,18 @@ impl SequenceClassifier {
             return Err(ModelError::Int8 { device: device_name(parameters.device()) });
         }
         assert!(parameters.compute_kind() == Kind::Float, "only an fp32 model can be quantized");
-        parameters.quantize();
+        parameters.convert_for_inference(InferenceForm::Quantized);
         Ok(self)
+    }
+
+    /// The same model for forward passes only, with the weights of the encoder's linear layers in the order in which fp32
+    /// products read them, if the kernels multiply. The results do not change.
+    #[must_use]
+    pub fn packed(mut self) -> Self {
+        if self.parameters.fp32_products() == Backend::Kernels {
+            self.parameters.convert_for_inference(InferenceForm::Packed);
+        }
+        self
     }
 
     /// Checks a Hugging Face folder as [`load`](Self::load) does for a training, but reads no tensors: the names,
@@ -89,7 +103,7 @@ impl SequenceClassifier {
     pub fn check(folder: &Path) -> Result<Config, ModelError> {
         let config = Config::from_folder(folder)?;
         let (device, precision) = (Device::Cpu, Precision::Fp32);
-        let options = LoadOptions { device, precision, new_head: true, reinit_layers: 0, seed: 0 };
+        let options = LoadOptions { device, precision: precision.into(), new_head: true, reinit_layers: 0, seed: 0 };
         weights::check(folder, &config, &config.parameters(), &options)?;
         Ok(config)
     }
@@ -102,7 +116,8 @@ impl SequenceClassifier {
         let backend = Backend::on(device).unwrap_or_else(|error| panic!("{error}"));
         let (specs, network) = config.build();
         let master = |spec: &_| initialize(spec, seed, config.initializer_range).to_device(device);
-        let parameters = Parameters::new(specs, device, backend, precision.kind(), master);
+        let mut parameters = Parameters::new(specs, device, backend, precision.kind(), master);
+        parameters.set_fp32_products(ChosenPrecision::from(precision).fp32_products());
         Self { config, parameters, network }
     }
 
@@ -134,9 +149,9 @@ impl SequenceClassifier {
     /// The logits with dropout, `[B, C]` fp32, and the tape for [`backward`](Self::backward).
     ///
     /// # Panics
-    /// If the model is quantized.
+    /// If the model is for forward passes only.
     pub fn forward_train<'a>(&self, inputs: &'a Inputs, dropout: &DropoutStream) -> (Tensor, Tape<'a>) {
-        assert!(!self.parameters.is_quantized(), "a quantized model can't be trained");
+        assert!(!self.parameters.is_for_inference(), "a model for inference can't be trained");
         let pass = Forward { inputs, parameters: &self.parameters, dropout: Some(dropout) };
         let (mut hidden, embeddings) = self.network.embeddings.forward_train(pass); // [T, D]
         let mut layers = Vec::with_capacity(self.network.layers.len());
@@ -179,9 +194,9 @@ impl SequenceClassifier {
     /// [`ModelError::Io`] and [`ModelError::Safetensors`].
     ///
     /// # Panics
-    /// If the model is quantized: it has no fp32 weights.
+    /// If the model is for forward passes only.
     pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
-        assert!(!self.parameters.is_quantized(), "a quantized model can't be saved");
+        assert!(!self.parameters.is_for_inference(), "a model for inference can't be saved");
         let tensors = self.parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
         write_atomic_with(&folder.join(CONFIG_JSON), |out| out.write_all(self.config.to_json()?.as_bytes()))?;
         Ok(write_atomic_with(&folder.join(MODEL_SAFETENSORS), |out| write_tensors(out, tensors))?)

@@ -56,10 +56,10 @@ impl InferencePrecisionChoice {
 
 impl InferencePrecision {
     /// The format of everything that is not quantized.
-    pub fn float(self) -> Precision {
+    pub fn float(self) -> ChosenPrecision {
         match self {
-            Self::Float(precision) => precision.format,
-            Self::Int8 => Precision::Fp32,
+            Self::Float(precision) => precision,
+            Self::Int8 => Precision::Fp32.into(),
         }
     }
 

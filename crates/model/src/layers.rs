@@ -7,3 +7,4 @@ pub(crate) mod embeddings;
 pub(crate) mod encoder_layer;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
+pub(crate) mod product;

@@ -8,7 +8,7 @@
 //! - [`Config::parameters`]: every parameter's name, shape and [`Role`], known without creating a tensor.
 //! - [`Parameters`]: the ordered store, under Hugging Face's names, of fp32 master weights and compute weights.
 //! - [`Config::training_pass`] and similar functions: memory estimates, computed before anything is loaded.
-//! - [`PrecisionChoice::on`]: the number format for a model, by [`ProductRates`].
+//! - [`PrecisionChoice::on`]: the number format for a model, and what multiplies it, by [`ProductRates`].
 //! - [`profile`]: where a step's time goes.
 //! - [`SequenceClassifier`]: its [`load`](SequenceClassifier::load),
 //!   [`forward`](SequenceClassifier::forward) without dropout,
@@ -39,6 +39,7 @@ mod generator;
 mod gpu;
 mod head;
 mod inference_precision;
+mod inference_weights;
 mod initializer;
 mod inputs;
 mod kernel_caches;

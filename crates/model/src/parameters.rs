@@ -2,18 +2,18 @@
 //!
 //! Every parameter has an fp32 master, which the optimizer updates and checkpoints save, and a compute tensor, which
 //! the forward and backward passes read. In fp32 the two share one storage; in bf16 the compute tensor is the
-//! master's rounded copy. Parameters that are always fp32 (layer norms, the head) share it there, too. In a quantized
-//! model, int8 weights take the place of both in the encoder's linear layers.
+//! master's rounded copy. Parameters that are always fp32 (layer norms, the head) share it there, too. In a model that
+//! is not trained, [`InferenceWeights`] can take the place of both in the encoder's linear layers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kernels::quantized::QuantizedWeights;
 use tch::{Device, Kind, Tensor};
 
 use crate::backend::Backend;
 use crate::builder::{GradientForm, ParameterId, ParameterSpec, Role, Stack};
 use crate::error::ModelError;
+use crate::inference_weights::{InferenceForm, InferenceWeights};
 use crate::tensor_slice::slice;
 
 /// One parameter: what the architecture declares about it, and its tensors.
@@ -40,7 +40,7 @@ impl Parameter {
         self.spec.decays()
     }
 
-    /// The fp32 weights: contiguous, updated in place by the optimizer. Empty if they are quantized.
+    /// The fp32 weights: contiguous, updated in place by the optimizer. Empty if they have a form for inference only.
     pub fn master(&self) -> &Tensor {
         &self.master
     }
@@ -74,10 +74,11 @@ pub struct Parameters {
     list: Vec<Parameter>,
     /// The compute tensor of each [`Stack`].
     stacks: Vec<Tensor>,
-    /// The int8 weights of each stack, one for each member; empty for all that are not quantized.
-    quantized: Vec<Vec<QuantizedWeights>>,
+    /// What takes the place of each stack, if anything does.
+    inference: Vec<Option<InferenceWeights>>,
     device: Device,
     backend: Backend,
+    fp32_products: Backend,
     compute_kind: Kind,
 }
 
@@ -114,8 +115,8 @@ impl Parameters {
             }
             stacks.push(compute);
         }
-        let quantized = stacks.iter().map(|_| Vec::new()).collect();
-        Self { list, stacks, quantized, device, backend, compute_kind }
+        let inference = stacks.iter().map(|_| None).collect();
+        Self { list, stacks, inference, device, backend, fp32_products: Backend::Libtorch, compute_kind }
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
@@ -147,6 +148,18 @@ impl Parameters {
     pub fn set_backend(&mut self, backend: Backend) {
         assert!(backend == Backend::Libtorch || self.device == Device::Cpu, "kernels compute on a CPU only");
         self.backend = backend;
+        self.set_fp32_products(self.fp32_products);
+    }
+
+    /// What multiplies fp32 matrices.
+    pub(crate) fn fp32_products(&self) -> Backend {
+        self.fp32_products
+    }
+
+    /// Multiplies with the kernels if this is what the passes compute with, in fp32.
+    pub(crate) fn set_fp32_products(&mut self, multiplier: Backend) {
+        let can = self.backend == Backend::Kernels && self.compute_kind == Kind::Float;
+        self.fp32_products = if can { multiplier } else { Backend::Libtorch };
     }
 
     /// The format of the compute weights: `Float` or `BFloat16`.
@@ -200,17 +213,17 @@ impl Parameters {
         self.list.iter().for_each(Parameter::sync);
     }
 
-    /// Quantizes the weights of the encoder's linear layers, which must be in fp32, and frees them: from here on, only
-    /// forward passes are possible.
-    pub(crate) fn quantize(&mut self) {
+    /// Brings the weights of the encoder's linear layers, which must be in fp32, into a form for inference and frees them:
+    /// from here on, only forward passes are possible.
+    pub(crate) fn convert_for_inference(&mut self, form: InferenceForm) {
         debug_assert!(self.backend == Backend::Kernels && self.compute_kind == Kind::Float);
         for parameter in &mut self.list {
             let spec = &parameter.spec;
             let is_weight = matches!(spec.role, Role::Layer(_)) && spec.traits.gradient == GradientForm::Product;
             let &[outputs, inputs] = spec.shape.as_slice() else { continue };
             if is_weight {
-                let weights = QuantizedWeights::new(slice(&parameter.master), outputs as usize, inputs as usize);
-                self.quantized[spec.stack].push(weights);
+                let members = self.inference[spec.stack].get_or_insert_with(|| InferenceWeights::new(form));
+                members.push(slice(&parameter.master), outputs as usize, inputs as usize);
                 self.stacks[spec.stack] = Tensor::empty([0], (Kind::Float, self.device));
                 parameter.master = self.stacks[spec.stack].shallow_clone();
                 parameter.compute = self.stacks[spec.stack].shallow_clone();
@@ -218,14 +231,14 @@ impl Parameters {
         }
     }
 
-    /// The int8 weights of the members of a stack, if it is quantized.
-    pub(crate) fn quantized(&self, stack: Stack) -> Option<&[QuantizedWeights]> {
-        Some(self.quantized[stack.index].as_slice()).filter(|weights| !weights.is_empty())
+    /// The weights of the members of a stack in a form for inference, if it has one.
+    pub(crate) fn inference_weights(&self, stack: Stack) -> Option<&InferenceWeights> {
+        self.inference[stack.index].as_ref()
     }
 
-    /// Whether weights are quantized.
-    pub(crate) fn is_quantized(&self) -> bool {
-        self.quantized.iter().any(|weights| !weights.is_empty())
+    /// Whether weights have a form for inference, so that there is nothing to train or to save.
+    pub(crate) fn is_for_inference(&self) -> bool {
+        self.inference.iter().any(Option::is_some)
     }
 
     pub(crate) fn at(&self, id: ParameterId) -> &Parameter {

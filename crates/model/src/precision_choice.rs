@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use kernels::matmul;
 use tch::Device;
 
+use crate::backend::Backend;
 use crate::config::Config;
 use crate::gpu::GpuModel;
-use crate::precision::{Precision, cpu_has_bf16};
+use crate::precision::Precision;
 use crate::product_rates::ProductRates;
 
 /// The number format that the model computes in, as the user chooses it.
@@ -31,19 +33,29 @@ pub struct ChosenPrecision {
     pub rates: Option<ProductRates>,
 }
 
+impl ChosenPrecision {
+    /// What multiplies fp32 matrices on a CPU: by the rates, otherwise the kernels if the processor has instructions for
+    /// them.
+    pub(crate) fn fp32_products(&self) -> Backend {
+        let unmeasured = if matmul::is_supported() { Backend::Kernels } else { Backend::Libtorch };
+        self.rates.map_or(unmeasured, |rates| rates.fp32_products())
+    }
+}
+
 impl PrecisionChoice {
-    /// The format for this model on this device. `Auto` measures on a CPU that has bf16, which takes a few dozen
-    /// milliseconds, with the number of threads that is set.
+    /// The format for this model on this device. On a CPU, `Auto` and `Fp32` measure what there is to choose between, which
+    /// takes a few dozen milliseconds, with the number of threads that is set.
     pub fn on(self, device: Device, config: &Config) -> ChosenPrecision {
         match (self, device) {
-            (Self::Fp32, _) => Precision::Fp32.into(),
             (Self::Bf16, _) => Precision::Bf16.into(),
+            (Self::Fp32, Device::Cuda(_)) => Precision::Fp32.into(),
             (Self::Auto, Device::Cuda(_)) => Precision::auto_on_gpu(GpuModel::of(device).as_ref()).into(),
-            (Self::Auto, _) if cpu_has_bf16() && ProductRates::matter(config) => {
+            (Self::Fp32 | Self::Auto, _) if ProductRates::differ() && ProductRates::matter(config) => {
                 let rates = ProductRates::measure(config);
-                ChosenPrecision { format: rates.choice(), rates: Some(rates) }
+                let format = if self == Self::Auto { rates.choice() } else { Precision::Fp32 };
+                ChosenPrecision { format, rates: Some(rates) }
             }
-            (Self::Auto, _) => Precision::Fp32.into(),
+            (Self::Fp32 | Self::Auto, _) => Precision::Fp32.into(),
         }
     }
 
@@ -124,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn only_auto_measures_and_only_models_of_some_size() {
+    fn only_where_there_is_a_choice_rates_are_measured() {
         let config = |hidden_size: i64, intermediate_size: i64| {
             let text = format!(
                 r#"{{"model_type": "bert", "vocab_size": 100, "hidden_size": {hidden_size}, "num_hidden_layers": 2,
@@ -134,13 +146,14 @@ mod tests {
         };
         let (tiny, small) = (config(16, 32), config(128, 512));
         assert_eq!(PrecisionChoice::Auto.on(Device::Cpu, &tiny), Precision::Fp32.into());
-        for format in [Precision::Fp32, Precision::Bf16] {
-            assert_eq!(PrecisionChoice::from(format).on(Device::Cpu, &small), format.into());
+        assert_eq!(PrecisionChoice::Bf16.on(Device::Cpu, &small), Precision::Bf16.into());
+        for choice in [PrecisionChoice::Auto, PrecisionChoice::Fp32] {
+            let chosen = choice.on(Device::Cpu, &small);
+            assert_eq!(chosen.rates.is_some(), ProductRates::differ(), "{choice:?}");
+            let format = chosen.rates.filter(|_| choice == PrecisionChoice::Auto);
+            assert_eq!(chosen.format, format.map_or(Precision::Fp32, |rates| rates.choice()));
         }
-        let chosen = PrecisionChoice::Auto.on(Device::Cpu, &small);
-        assert_eq!(chosen.rates.is_some(), cpu_has_bf16(), "without bf16 there is no choice");
-        assert_eq!(chosen.format, chosen.rates.map_or(Precision::Fp32, |rates| rates.choice()));
-        let rates = Some(ProductRates { fp32: 195.0, bf16: Some(115.0) });
+        let rates = Some(ProductRates { fp32_kernels: None, fp32_libtorch: 195.0, bf16: Some(115.0) });
         let said = ChosenPrecision { format: Precision::Fp32, rates }.to_string();
         assert_eq!(said, "fp32 (115 GFLOP/s in bf16, 195 in fp32)");
     }

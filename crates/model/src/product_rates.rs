@@ -1,8 +1,8 @@
 //! How fast this processor multiplies in each number format, with the shapes of a model's own products.
 //!
 //! That a processor has instructions for bf16 does not say that it is fast in them: one computes bf16 products at four
-//! times the rate of fp32, another at half. So the rates are measured before a model is loaded, which takes a few dozen
-//! milliseconds.
+//! times the rate of fp32, another at half. And libtorch's library for fp32 reaches half of what some processors can do. So
+//! the rates are measured before a model is loaded, which takes a few dozen milliseconds.
 //!
 //! Each thread multiplies for itself, about its share of a step, and the rates are added up. A product of all threads
 //! together takes as long as the last of them waits for a processor, so that on a busy machine its time says nothing.
@@ -12,69 +12,113 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kernels::parallel;
+use kernels::{matmul, parallel};
 use tch::{Device, Kind, Tensor};
 
+use crate::backend::Backend;
 use crate::config::Config;
+use crate::layers::product;
 use crate::precision::{Precision, cpu_has_bf16};
 
 /// bf16 must be this many times as fast as fp32: what is not products takes the same time in both, and a small gain is not
-/// worth the digits, nor a choice that the next measurement would turn.
+/// worth the digits, nor a choice that the next measurement would turn. Likewise libtorch's products, whose bits depend on the
+/// number of threads and of rows.
 const CLEARLY_FASTER: f64 = 1.2;
 /// A thread's share of the tokens of a step.
-const TOKENS: i64 = 128;
+const TOKENS: i64 = 256;
 /// Arithmetic of one round on one thread: 1 to 4 ms. Of a large model's products a part is measured.
 const OPERATIONS: f64 = 2e8;
 /// Products with less arithmetic take as long as the calls around them, in either format.
-const TOO_FEW_OPERATIONS: f64 = 3e6;
+const TOO_FEW_OPERATIONS: f64 = 6e6;
 /// Measurements of each product, of which the fastest counts.
 const ROUNDS: usize = 4;
 
 /// Rates of the products of a model on this CPU, with all threads, in GFLOP/s.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProductRates {
-    pub fp32: f64,
+    /// By the kernels; `None` where the processor lacks the instructions that they need to be fast.
+    pub fp32_kernels: Option<f64>,
+    /// By libtorch.
+    pub fp32_libtorch: f64,
     /// `None` where the processor has no instructions for it.
     pub bf16: Option<f64>,
 }
+
+/// Names of rates in files: of fp32 as it is computed with the kernels, and with libtorch where there are kernels.
+const FP32: &str = "fp32";
+const FP32_LIBTORCH: &str = "fp32_libtorch";
+const BF16: &str = "bf16";
 
 impl ProductRates {
     /// Measures the products of the feed-forward layers, two thirds of a model's arithmetic. To be called when the number of
     /// threads is set.
     pub fn measure(config: &Config) -> Self {
-        let formats = if cpu_has_bf16() { vec![Precision::Fp32, Precision::Bf16] } else { vec![Precision::Fp32] };
-        let products: Vec<Vec<TimedProduct>> =
-            formats.iter().map(|format| feed_forward(config, format.kind())).collect();
+        let mut variants = vec![Multiplication::Fp32Libtorch];
+        variants.extend(matmul::is_supported().then_some(Multiplication::Fp32Kernels));
+        variants.extend(cpu_has_bf16().then_some(Multiplication::Bf16));
+        let products: Vec<Vec<TimedProduct>> = variants.iter().map(|variant| feed_forward(config, *variant)).collect();
         let share = || products.iter().map(|products| products.iter().map(TimedProduct::shared).collect()).collect();
         let shares: Vec<Vec<Vec<TimedProduct>>> = (0..parallel::thread_count()).map(|_| share()).collect();
-        let rates = Mutex::new(vec![0.0; formats.len()]);
+        let rates = Mutex::new(vec![0.0; variants.len()]);
         parallel::for_each(shares, |mut share| {
             let measured = rates_of_one_thread(&mut share);
             let mut rates = rates.lock().unwrap_or_else(PoisonError::into_inner);
             rates.iter_mut().zip(measured).for_each(|(sum, rate)| *sum += rate);
         });
         let rates = rates.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Self { fp32: rates[0], bf16: rates.get(1).copied() }
+        let rate = |variant| variants.iter().position(|measured| *measured == variant).map(|index| rates[index]);
+        Self {
+            fp32_kernels: rate(Multiplication::Fp32Kernels),
+            fp32_libtorch: rate(Multiplication::Fp32Libtorch).unwrap_or_default(),
+            bf16: rate(Multiplication::Bf16),
+        }
     }
 
     /// bf16 where it is clearly faster.
     pub fn choice(&self) -> Precision {
         match self.bf16 {
-            Some(bf16) if bf16 >= CLEARLY_FASTER * self.fp32 => Precision::Bf16,
+            Some(bf16) if bf16 >= CLEARLY_FASTER * self.fp32() => Precision::Bf16,
             _ => Precision::Fp32,
         }
     }
 
-    /// The rates by format, as they are recorded with a run.
-    pub fn by_format(&self) -> BTreeMap<String, f64> {
-        let bf16 = self.bf16.map(|rate| (Precision::Bf16.to_string(), rate));
-        bf16.into_iter().chain([(Precision::Fp32.to_string(), self.fp32)]).collect()
+    /// What multiplies fp32 matrices: the kernels, unless libtorch is clearly faster.
+    pub fn fp32_products(&self) -> Backend {
+        match self.fp32_kernels {
+            Some(kernels) if self.fp32_libtorch < CLEARLY_FASTER * kernels => Backend::Kernels,
+            _ => Backend::Libtorch,
+        }
     }
 
-    /// What [`by_format`](Self::by_format) recorded.
-    pub fn from_formats(rates: &BTreeMap<String, f64>) -> Option<Self> {
-        let rate = |format: Precision| rates.get(&format.to_string()).copied();
-        Some(Self { fp32: rate(Precision::Fp32)?, bf16: rate(Precision::Bf16) })
+    /// The rate in fp32, by what multiplies.
+    pub fn fp32(&self) -> f64 {
+        match (self.fp32_products(), self.fp32_kernels) {
+            (Backend::Kernels, Some(kernels)) => kernels,
+            _ => self.fp32_libtorch,
+        }
+    }
+
+    /// The rates by name, as they are recorded with a run.
+    pub fn by_name(&self) -> BTreeMap<String, f64> {
+        let (fp32, libtorch) = match self.fp32_kernels {
+            Some(kernels) => (kernels, Some(self.fp32_libtorch)),
+            None => (self.fp32_libtorch, None),
+        };
+        let rates = [(FP32, Some(fp32)), (FP32_LIBTORCH, libtorch), (BF16, self.bf16)];
+        rates.into_iter().filter_map(|(name, rate)| Some((name.to_owned(), rate?))).collect()
+    }
+
+    /// What [`by_name`](Self::by_name) recorded. Runs of earlier versions, which multiplied with libtorch, have one rate in
+    /// fp32, and so does a processor without kernels.
+    pub fn from_names(rates: &BTreeMap<String, f64>) -> Option<Self> {
+        let rate = |name: &str| rates.get(name).copied();
+        let (fp32, libtorch) = (rate(FP32)?, rate(FP32_LIBTORCH));
+        Some(Self { fp32_kernels: libtorch.map(|_| fp32), fp32_libtorch: libtorch.unwrap_or(fp32), bf16: rate(BF16) })
+    }
+
+    /// Whether this processor has more than one way to multiply.
+    pub(crate) fn differ() -> bool {
+        cpu_has_bf16() || matmul::is_supported()
     }
 
     /// Whether the rate of products decides how fast a model is: in a tiny one, the calls around them do.
@@ -87,10 +131,18 @@ impl ProductRates {
 impl fmt::Display for ProductRates {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.bf16 {
-            Some(bf16) => write!(formatter, "{bf16:.0} GFLOP/s in bf16, {:.0} in fp32", self.fp32),
-            None => write!(formatter, "{:.0} GFLOP/s in fp32", self.fp32),
+            Some(bf16) => write!(formatter, "{bf16:.0} GFLOP/s in bf16, {:.0} in fp32", self.fp32()),
+            None => write!(formatter, "{:.0} GFLOP/s in fp32", self.fp32()),
         }
     }
+}
+
+/// A way to multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Multiplication {
+    Fp32Kernels,
+    Fp32Libtorch,
+    Bf16,
 }
 
 /// A product as the model computes it, and the shortest time that it took.
@@ -98,6 +150,7 @@ struct TimedProduct {
     x: Tensor,
     weight: Tensor,
     bias: Tensor,
+    variant: Multiplication,
     time: Duration,
 }
 
@@ -105,12 +158,15 @@ impl TimedProduct {
     /// The same product of the same memory.
     fn shared(&self) -> Self {
         let [x, weight, bias] = [&self.x, &self.weight, &self.bias].map(Tensor::shallow_clone);
-        Self { x, weight, bias, time: self.time }
+        Self { x, weight, bias, ..*self }
     }
 
     fn run(&mut self) {
         let began = Instant::now();
-        let _ = self.x.linear(&self.weight, Some(&self.bias));
+        let _ = match self.variant {
+            Multiplication::Fp32Kernels => product::linear_with_kernels(&self.x, &self.weight, &self.bias),
+            Multiplication::Fp32Libtorch | Multiplication::Bf16 => self.x.linear(&self.weight, Some(&self.bias)),
+        };
         self.time = self.time.min(began.elapsed());
     }
 
@@ -120,15 +176,16 @@ impl TimedProduct {
 }
 
 /// The two products of a feed-forward layer, `[T, D]` to `[T, I]` and back; of a large model's, the first columns of `I`.
-fn feed_forward(config: &Config, kind: Kind) -> Vec<TimedProduct> {
+fn feed_forward(config: &Config, variant: Multiplication) -> Vec<TimedProduct> {
     let (d, i) = (config.hidden_size, config.intermediate_size);
     let part = (i as f64 * OPERATIONS / operations(config)) as i64 / 64 * 64;
     let i = i.min(part.max(64));
     // Not random: that would take longer than the products, and change the numbers that the generator gives later.
+    let kind = if variant == Multiplication::Bf16 { Kind::BFloat16 } else { Kind::Float };
     let filled = |shape: &[i64]| Tensor::full(shape, 0.01, (kind, Device::Cpu));
     let product = |from, to| {
         let (x, weight, bias) = (filled(&[TOKENS, from]), filled(&[to, from]), filled(&[to]));
-        TimedProduct { x, weight, bias, time: Duration::MAX }
+        TimedProduct { x, weight, bias, variant, time: Duration::MAX }
     };
     vec![product(d, i), product(i, d)]
 }
@@ -137,10 +194,10 @@ fn operations(config: &Config) -> f64 {
     4.0 * (TOKENS * config.hidden_size * config.intermediate_size) as f64
 }
 
-/// GFLOP/s of this thread in each format, which take turns.
-fn rates_of_one_thread(formats: &mut [Vec<TimedProduct>]) -> Vec<f64> {
+/// GFLOP/s of this thread in each way, which take turns.
+fn rates_of_one_thread(variants: &mut [Vec<TimedProduct>]) -> Vec<f64> {
     for round in 0..=ROUNDS {
-        for product in formats.iter_mut().flatten() {
+        for product in variants.iter_mut().flatten() {
             product.run();
             // The first time the libraries compile their code for the shape.
             if round == 0 {
@@ -152,7 +209,7 @@ fn rates_of_one_thread(formats: &mut [Vec<TimedProduct>]) -> Vec<f64> {
         let seconds: f64 = products.iter().map(|product| product.time.as_secs_f64()).sum();
         products.iter().map(TimedProduct::operations).sum::<f64>() / seconds / 1e9
     };
-    formats.iter().map(rate).collect()
+    variants.iter().map(rate).collect()
 }
 
 #[cfg(test)]
@@ -162,7 +219,7 @@ mod tests {
     use super::*;
 
     fn rates(fp32: f64, bf16: f64) -> ProductRates {
-        ProductRates { fp32, bf16: Some(bf16) }
+        ProductRates { fp32_kernels: None, fp32_libtorch: fp32, bf16: Some(bf16) }
     }
 
     fn config(hidden_size: i64, intermediate_size: i64) -> Config {
@@ -183,31 +240,53 @@ mod tests {
         }
         assert_eq!(rates(100.0, 119.0).choice(), Precision::Fp32);
         assert_eq!(rates(100.0, 121.0).choice(), Precision::Bf16);
-        assert_eq!(ProductRates { fp32: 1.0, bf16: None }.choice(), Precision::Fp32);
+        assert_eq!(ProductRates { bf16: None, ..rates(1.0, 1.0) }.choice(), Precision::Fp32);
         assert_eq!(rates(f64::NAN, f64::NAN).choice(), Precision::Fp32);
     }
 
     #[test]
-    fn rates_are_read_as_they_were_recorded() {
-        for rates in [rates(190.25, 860.75), ProductRates { fp32: 190.0, bf16: None }] {
-            assert_eq!(ProductRates::from_formats(&rates.by_format()), Some(rates));
+    fn libtorch_multiplies_only_where_it_is_clearly_faster() {
+        for (kernels, libtorch, products, fp32) in [
+            (400.0, 190.0, Backend::Kernels, 400.0),
+            (180.0, 195.0, Backend::Kernels, 180.0),
+            (100.0, 190.0, Backend::Libtorch, 190.0),
+            (f64::NAN, 190.0, Backend::Libtorch, 190.0),
+        ] {
+            let rates = ProductRates { fp32_kernels: Some(kernels), ..rates(libtorch, 450.0) };
+            assert_eq!((rates.fp32_products(), rates.fp32()), (products, fp32), "{rates:?}");
+            assert_eq!(rates.choice(), if fp32 == 400.0 { Precision::Fp32 } else { Precision::Bf16 }, "{rates:?}");
         }
-        assert_eq!(ProductRates::from_formats(&BTreeMap::new()), None);
-        assert_eq!(rates(190.25, 860.75).to_string(), "861 GFLOP/s in bf16, 190 in fp32");
-        assert_eq!(ProductRates { fp32: 190.25, bf16: None }.to_string(), "190 GFLOP/s in fp32");
+        assert_eq!(rates(190.0, 860.0).fp32_products(), Backend::Libtorch, "without kernels");
+    }
+
+    #[test]
+    fn rates_are_read_as_they_were_recorded() {
+        let all = ProductRates { fp32_kernels: Some(401.5), ..rates(190.25, 860.75) };
+        for rates in [all, rates(190.25, 860.75), ProductRates { bf16: None, ..all }] {
+            assert_eq!(ProductRates::from_names(&rates.by_name()), Some(rates));
+        }
+        assert_eq!(ProductRates::from_names(&BTreeMap::new()), None);
+        let of_earlier_version = BTreeMap::from([("bf16".to_owned(), 860.75), ("fp32".to_owned(), 190.25)]);
+        assert_eq!(ProductRates::from_names(&of_earlier_version), Some(rates(190.25, 860.75)));
+        assert_eq!(all.to_string(), "861 GFLOP/s in bf16, 402 in fp32");
+        assert_eq!(ProductRates { bf16: None, ..rates(190.25, 0.0) }.to_string(), "190 GFLOP/s in fp32");
     }
 
     #[test]
     fn measuring_takes_a_fraction_of_a_second_for_models_of_all_sizes() {
         for (hidden_size, intermediate_size) in [(16, 32), (128, 512), (384, 1536), (768, 3072), (1024, 4096)] {
             let config = config(hidden_size, intermediate_size);
+            let valid = |rate: f64| rate > 0.0 && rate.is_finite();
             // The shorter of two: the machine may be busy for half a second.
             let measure = |_| {
                 let began = Instant::now();
                 let rates = ProductRates::measure(&config);
-                assert!(rates.fp32 > 0.0 && rates.fp32.is_finite(), "{rates:?}");
-                assert_eq!(rates.bf16.is_some(), cpu_has_bf16());
-                assert!(rates.bf16.is_none_or(|rate| rate > 0.0 && rate.is_finite()), "{rates:?}");
+                assert!(valid(rates.fp32_libtorch) && valid(rates.fp32()), "{rates:?}");
+                assert_eq!(
+                    (rates.bf16.is_some(), rates.fp32_kernels.is_some()),
+                    (cpu_has_bf16(), matmul::is_supported())
+                );
+                assert!(rates.bf16.is_none_or(valid) && rates.fp32_kernels.is_none_or(valid), "{rates:?}");
                 began.elapsed()
             };
             let shortest = (0..2).map(measure).min().unwrap();

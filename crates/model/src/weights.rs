@@ -20,7 +20,7 @@ use crate::builder::{ParameterSpec, Role};
 use crate::config::Config;
 use crate::error::ModelError;
 use crate::initializer;
-use crate::precision::Precision;
+use crate::precision_choice::ChosenPrecision;
 use crate::saved_head::HeadDecision;
 use crate::tensor_slice::bytes_mut;
 use invalid_file::describe_invalid_file;
@@ -35,7 +35,7 @@ pub struct LoadOptions {
     /// The device of the parameters.
     pub device: Device,
     /// The number format that the passes compute in.
-    pub precision: Precision,
+    pub precision: ChosenPrecision,
     /// For training: whether a head that the file lacks, or has for other labels than the configuration's, is randomly
     /// initialized, and the rows of one for the same labels put in their order. Otherwise the file's head is used as it
     /// is, and it is an error if it lacks one or has one of another kind.

@@ -25,7 +25,8 @@ fn load_model(
         config.set_labels(&labels.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
     }
     let (device, precision) = (Device::Cpu, Precision::Fp32);
-    let options = LoadOptions { device, precision, new_head: labels.is_some(), reinit_layers, seed: 1 };
+    let options =
+        LoadOptions { device, precision: precision.into(), new_head: labels.is_some(), reinit_layers, seed: 1 };
     SequenceClassifier::load(folder, config, &options)
 }
 

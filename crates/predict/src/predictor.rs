@@ -100,9 +100,10 @@ impl Predictor {
         let precision = precision.into();
         let options = LoadOptions { device, precision: precision.float(), new_head: false, reinit_layers: 0, seed: 0 };
         let (mut model, _) = SequenceClassifier::load(run, Self::config(run)?, &options)?;
-        if precision == InferencePrecision::Int8 {
-            model = model.quantized()?;
-        }
+        model = match precision {
+            InferencePrecision::Int8 => model.quantized()?,
+            InferencePrecision::Float(_) => model.packed(),
+        };
         let label_names = model.config().label_names();
         let numbers = &model.config().id2label;
         if numbers.is_empty() {

@@ -101,10 +101,7 @@ impl Begin {
         let (device, name) = of_checkpoint.or(of_log)?;
         let format = Precision::from_name(name).filter(|_| *device == device_name(Device::Cpu))?;
         let rates = logged.as_ref().filter(|start| start.precision == *name);
-        Some(ChosenPrecision {
-            format,
-            rates: rates.and_then(|start| ProductRates::from_formats(&start.product_gflops)),
-        })
+        Some(ChosenPrecision { format, rates: rates.and_then(|start| ProductRates::from_names(&start.product_gflops)) })
     }
 }
 

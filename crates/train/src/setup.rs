@@ -10,8 +10,8 @@ use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
 use kernels::isa::Isa;
 use model::{
-    Backend, ChosenPrecision, Config, GpuModel, LoadOptions, LoadReport, PrecisionChoice, SequenceClassifier,
-    check_dropout, device_name,
+    Backend, ChosenPrecision, Config, GpuModel, LoadOptions, LoadReport, Precision, PrecisionChoice,
+    SequenceClassifier, check_dropout, device_name,
 };
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
@@ -75,6 +75,9 @@ impl Setup {
         override_dropout(&mut model_config, &config.regularization);
         let precision = match (config.precision, recorded) {
             (PrecisionChoice::Auto, Some(recorded)) if device == Device::Cpu => recorded,
+            (PrecisionChoice::Fp32, Some(recorded)) if device == Device::Cpu && recorded.format == Precision::Fp32 => {
+                recorded
+            }
             (choice, _) => choice.on(device, &model_config),
         };
         let memory = check_memory(config, &model_config, (device, precision.format), (&train, validation.as_ref()))?;
@@ -102,7 +105,7 @@ impl Setup {
     pub(crate) fn load_model(&self, config: &TrainConfig) -> Result<(SequenceClassifier, LoadReport)> {
         let options = LoadOptions {
             device: self.device,
-            precision: self.precision.format,
+            precision: self.precision,
             new_head: true,
             reinit_layers: config.regularization.reinit_layers,
             seed: config.seed,
@@ -121,7 +124,7 @@ impl Setup {
 
     /// The rates that the number format was chosen by, as they are recorded.
     pub(crate) fn product_gflops(&self) -> BTreeMap<String, f64> {
-        self.precision.rates.map(|rates| rates.by_format()).unwrap_or_default()
+        self.precision.rates.map(|rates| rates.by_name()).unwrap_or_default()
     }
 
     /// The files that make the run's folder a Hugging Face model folder, besides the weights.

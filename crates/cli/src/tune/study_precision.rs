@@ -41,14 +41,14 @@ pub(super) fn study_precision(
             // Of several models, the first decides.
             config.model = values(space, "model").into_iter().next().or(config.model);
             let chosen = train::resolve_precision(&config)?;
-            let product_gflops = chosen.rates.map(|rates| rates.by_format()).unwrap_or_default();
+            let product_gflops = chosen.rates.map(|rates| rates.by_name()).unwrap_or_default();
             let new = serde_json::to_value(StoredPrecision { format: chosen.format, product_gflops })?;
             study.user_attr_or_set(PRECISION, &new)?
         }
     };
     let what = || format!("{}: the attribute {PRECISION} is {stored}, no number format", study.path().display());
     let StoredPrecision { format, product_gflops } = serde_json::from_value(stored.clone()).with_context(what)?;
-    Ok(Some(ChosenPrecision { format, rates: ProductRates::from_formats(&product_gflops) }))
+    Ok(Some(ChosenPrecision { format, rates: ProductRates::from_names(&product_gflops) }))
 }
 
 /// Whether a value of `precision` leaves the format to the program.

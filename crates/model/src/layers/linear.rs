@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use kernels::columns;
-use kernels::quantized::{self, QuantizedWeights};
+use kernels::{columns, matmul, quantized};
 use tch::{Kind, Tensor};
 
 use crate::backend::Backend;
 use crate::builder::{GradientForm, Initial, ParameterId, Scope, Stack, Traits};
 use crate::config::Activation;
+use crate::inference_weights::InferenceWeights;
+use crate::layers::product;
 use crate::parameters::{Gradient, Parameters};
 use crate::pass::Backward;
 use crate::profile::{Phase, timed};
@@ -47,38 +48,40 @@ impl Linear {
 
     /// `[R, in]` to `[R, out]`.
     pub(crate) fn forward(&self, x: &Tensor, parameters: &Parameters) -> Tensor {
-        if let Some(weights) = parameters.quantized(self.weight) {
-            return forward_quantized(x, weights, parameters.stacked(self.bias), None);
+        let bias = parameters.stacked(self.bias);
+        match parameters.inference_weights(self.weight) {
+            Some(weights) => forward_inference(x, weights, &(0..self.weight.len()), bias, None),
+            None => product::linear(x, parameters.stacked(self.weight), bias, parameters),
         }
-        let (weight, bias) = (parameters.stacked(self.weight), parameters.stacked(self.bias));
-        timed(Phase::Gemm, || x.linear(weight, Some(bias)))
     }
 
     /// An activation function of the same, for passes that need only its output.
     pub(crate) fn forward_activated(&self, x: &Tensor, activation: Activation, parameters: &Parameters) -> Tensor {
-        match parameters.quantized(self.weight) {
-            Some(weights) => forward_quantized(x, weights, parameters.stacked(self.bias), Some(activation)),
+        match parameters.inference_weights(self.weight) {
+            Some(weights) => {
+                let (all, bias) = (0..self.weight.len(), parameters.stacked(self.bias));
+                forward_inference(x, weights, &all, bias, Some(activation))
+            }
             None => activation.forward(&self.forward(x, parameters), parameters.backend()),
         }
     }
 
     /// Projections `part` of a fused layer alone: `[R, in]` to `[R, out of those]`.
     pub(crate) fn forward_part(&self, x: &Tensor, part: &Range<usize>, parameters: &Parameters) -> Tensor {
-        if let Some(weights) = parameters.quantized(self.weight) {
-            return forward_quantized(x, &weights[part.clone()], &self.rows(self.bias, part, parameters), None);
+        let bias = self.rows(self.bias, part, parameters);
+        match parameters.inference_weights(self.weight) {
+            Some(weights) => forward_inference(x, weights, part, &bias, None),
+            None => product::linear(x, &self.rows(self.weight, part, parameters), &bias, parameters),
         }
-        let (weight, bias) = (self.rows(self.weight, part, parameters), self.rows(self.bias, part, parameters));
-        timed(Phase::Gemm, || x.linear(&weight, Some(&bias)))
     }
 
     /// The gradient of `x` from that of `y`: `[R, out]` to `[R, in]`.
     pub(crate) fn backward_input(&self, dy: &Tensor, parameters: &Parameters) -> Tensor {
-        timed(Phase::Gemm, || dy.mm(parameters.stacked(self.weight)))
+        product::input_gradient(dy, parameters.stacked(self.weight), parameters)
     }
 
     pub(crate) fn backward_input_part(&self, dy: &Tensor, part: &Range<usize>, parameters: &Parameters) -> Tensor {
-        let weight = self.rows(self.weight, part, parameters);
-        timed(Phase::Gemm, || dy.mm(&weight))
+        product::input_gradient(dy, &self.rows(self.weight, part, parameters), parameters)
     }
 
     /// Stores the gradients of weights and biases: `dy^T x` and the column sums of `dy`.
@@ -89,7 +92,7 @@ impl Linear {
     pub(crate) fn backward_weights_part(&self, x: &Tensor, dy: &Tensor, part: &Range<usize>, pass: &mut Backward) {
         let needs_gradient = |stack: Stack, pass: &Backward| stack.members(part).any(|id| pass.needs_gradient(id));
         if needs_gradient(self.weight, pass) {
-            let fused = timed(Phase::Gemm, || dy.tr().mm(x)); // [out, in]
+            let fused = product::weight_gradient(dy, x, pass.parameters); // [out, in]
             self.distribute(self.weight.members(part), &fused, pass);
         }
         if needs_gradient(self.bias, pass) {
@@ -110,16 +113,25 @@ impl Linear {
     }
 }
 
-/// `[R, in]` to `[R, out]`, both fp32, with the outputs of all `weights` side by side.
-fn forward_quantized(
+/// `[R, in]` to `[R, out]`, both fp32, with the outputs of the members `part` of a layer side by side.
+fn forward_inference(
     x: &Tensor,
-    weights: &[QuantizedWeights],
+    weights: &InferenceWeights,
+    part: &Range<usize>,
     bias: &Tensor,
     activation: Option<Activation>,
 ) -> Tensor {
     timed(Phase::Gemm, || {
         let mut y = empty::<f32>(&[x.size()[0], bias.size()[0]]);
-        quantized::linear(slice(x), weights, slice(bias), activation.map(Activation::kernel), slice_mut(&mut y));
+        let (x, bias, activation) = (slice(x), slice(bias), activation.map(Activation::kernel));
+        match weights {
+            InferenceWeights::Quantized(members) => {
+                quantized::linear(x, &members[part.clone()], bias, activation, slice_mut(&mut y));
+            }
+            InferenceWeights::Packed(members) => {
+                matmul::linear(x, &members[part.clone()], bias, activation, slice_mut(&mut y));
+            }
+        }
         y
     })
 }

@@ -23,7 +23,13 @@ fn load(folder: &Path) -> Result<(), String> {
     let mut outcome = Ok(());
     for label_names in [None, Some(names)] {
         let (device, precision) = (Device::Cpu, Precision::Fp32);
-        let options = LoadOptions { device, precision, new_head: label_names.is_some(), reinit_layers: 0, seed: 1 };
+        let options = LoadOptions {
+            device,
+            precision: precision.into(),
+            new_head: label_names.is_some(),
+            reinit_layers: 0,
+            seed: 1,
+        };
         let model = Config::from_folder(folder).and_then(|mut config| {
             label_names.iter().for_each(|names| config.set_labels(names));
             SequenceClassifier::load(folder, config, &options)

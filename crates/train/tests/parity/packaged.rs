@@ -48,8 +48,13 @@ fn logits_equal_those_of_transformers_and_do_not_depend_on_the_batch() {
 
     let mut config = Config::from_folder(&folder).expect("a configuration");
     config.set_labels(&(0..5).map(|class| class.to_string()).collect::<Vec<_>>());
-    let options =
-        LoadOptions { device: Device::Cpu, precision: Precision::Fp32, new_head: true, reinit_layers: 0, seed: 0 };
+    let options = LoadOptions {
+        device: Device::Cpu,
+        precision: Precision::Fp32.into(),
+        new_head: true,
+        reinit_layers: 0,
+        seed: 0,
+    };
     let (mut model, _) = SequenceClassifier::load(&folder, config, &options).expect("loads");
     for (k, name, shape) in [(1000, "classifier.weight", &[5, 384][..]), (1001, "classifier.bias", &[5])] {
         let parameter = model.parameters().iter().find(|parameter| parameter.name() == name).expect("a head");
