@@ -15,11 +15,13 @@ pub(crate) fn run() -> Result<()> {
     disk::print(format!("kernels of the CPU: {}\n", Isa::description()))?;
     for (name, config) in [("MiniLM-L6", config(384, 1536)?), ("BERT-base", bert_base()?)] {
         let rates = ProductRates::measure(&config);
-        let libtorch = match rates.fp32_kernels {
-            Some(_) => format!(" ({:.0} by libtorch)", rates.fp32_libtorch),
-            None => String::new(),
+        let of_libtorch = [rates.bf16, Some(rates.fp32)].into_iter().flatten().filter(|rates| rates.kernels.is_some());
+        let of_libtorch: Vec<String> = of_libtorch.map(|rates| format!("{:.0}", rates.libtorch)).collect();
+        let by_libtorch = match of_libtorch.is_empty() {
+            true => String::new(),
+            false => format!(" (by libtorch {})", of_libtorch.join(" and ")),
         };
-        disk::print(format!("products of {name}: {rates}{libtorch}; --precision auto is {}\n", rates.choice()))?;
+        disk::print(format!("products of {name}: {rates}{by_libtorch}; --precision auto is {}\n", rates.choice()))?;
     }
     let gpus = (0..tch::Cuda::device_count()).map(|index| Device::Cuda(index as usize));
     for device in std::iter::once(Device::Cpu).chain(gpus) {

@@ -9,7 +9,7 @@ use kernels::attention::{self, AttentionGradients, AttentionShape, Projections, 
 use kernels::columns;
 use kernels::dropout::Mask;
 use kernels::element::{Bf16, Element};
-use kernels::matmul::{self, Matrix};
+use kernels::matmul::{self, Factor, Matrix};
 use kernels::norm::{self, Masks, NormParameters, SavedNorm};
 
 fn main() {
@@ -18,7 +18,9 @@ fn main() {
     println!("{:52}{:>12}{:>12}{:>10}", "", "fastest", "median", "GB/s");
     all::<f32>(&filter);
     all::<Bf16>(&filter);
-    products(&filter);
+    println!("{:52}{:>12}{:>12}{:>10}", "", "fastest", "median", "GFLOP/s");
+    products::<f32>(&filter);
+    products::<Bf16>(&filter);
 }
 
 /// Measures one kernel and prints it under a name.
@@ -74,18 +76,18 @@ fn values<T: Element>(len: usize) -> Vec<T> {
 }
 
 /// The products of a feed-forward layer, forward and backward, of the sizes of BERT-base and MiniLM. Their rate is in GFLOP/s.
-fn products(filter: &str) {
-    println!("{:52}{:>12}{:>12}{:>10}", "", "fastest", "median", "GFLOP/s");
+fn products<T: Factor>(filter: &str) {
+    let element = type_name::<T>().rsplit("::").next().unwrap_or_default();
     for width in [WIDTH, 384] {
-        let (x, weight, dy) = (values::<f32>(ROWS * width), values(4 * width * width), values(ROWS * 4 * width));
+        let (x, weight, dy) = (values::<T>(ROWS * width), values(4 * width * width), values(ROWS * 4 * width));
         let x = Matrix::new(&x, ROWS, width);
         let weight = Matrix::new(&weight, 4 * width, width);
         let dy = Matrix::new(&dy, ROWS, 4 * width);
         let cases = [("x W^T", x, weight.transposed()), ("dy W", dy, weight), ("dy^T x", dy.transposed(), x)];
         for (name, a, b) in cases {
-            let name = format!("matmul, {name}, {width} wide");
+            let name = format!("matmul, {name}, {width} wide, {element}");
             if name.contains(filter) {
-                let mut c = vec![0.0; a.rows() * b.columns()];
+                let mut c = vec![T::default(); a.rows() * b.columns()];
                 // Two operations for each term, of which the table shows billions a second.
                 let operations = 2 * ROWS * 4 * width * width;
                 measure(&name, operations, || matmul::multiply(black_box(a), black_box(b), None, &mut c));

@@ -1,5 +1,4 @@
-//! CPU kernels for everything in a BERT training step except its large matrix products in bf16, and int8 products for
-//! inference.
+//! CPU kernels for everything in a BERT training step, and int8 products for inference.
 //!
 //! Everything here works on plain slices instead of tensors, so that it is built, tested and benchmarked without
 //! libtorch. Each kernel is fused: it reads and writes memory once, where a framework runs several operations that each
@@ -11,7 +10,7 @@
 //! - [`columns`]: column sums, which are the gradients of biases.
 //! - [`rows`]: sums of embedding tables' rows, and the gradients of the tables.
 //! - [`quantized`]: linear layers with int8 weights, for inference.
-//! - [`matmul`]: products of large fp32 matrices.
+//! - [`matmul`]: products of large matrices: linear layers and their gradients.
 //! - [`dropout`]: masks as pure functions of key, row and column.
 //! - [`parallel`], [`isa`], [`element`]: threads, vector instructions and number formats, for other loops of this kind too.
 //!

@@ -63,7 +63,7 @@ impl SequenceClassifier {
         let mut parameters = Parameters::new(specs, options.device, backend, format.kind(), |spec| {
             tensors.remove(&spec.name).expect("a tensor was loaded or initialized for each parameter")
         });
-        parameters.set_fp32_products(options.precision.fp32_products());
+        parameters.set_multiplier(options.precision.multiplier());
         Ok((Self { config, parameters, network }, report))
     }
 
@@ -85,11 +85,11 @@ impl SequenceClassifier {
         Ok(self)
     }
 
-    /// The same model for forward passes only, with the weights of the encoder's linear layers in the order in which fp32
+    /// The same model for forward passes only, with the weights of the encoder's linear layers in the order in which
     /// products read them, if the kernels multiply. The results do not change.
     #[must_use]
     pub fn packed(mut self) -> Self {
-        if self.parameters.fp32_products() == Backend::Kernels {
+        if self.parameters.multiplier() == Backend::Kernels {
             self.parameters.convert_for_inference(InferenceForm::Packed);
         }
         self
@@ -117,7 +117,7 @@ impl SequenceClassifier {
         let (specs, network) = config.build();
         let master = |spec: &_| initialize(spec, seed, config.initializer_range).to_device(device);
         let mut parameters = Parameters::new(specs, device, backend, precision.kind(), master);
-        parameters.set_fp32_products(ChosenPrecision::from(precision).fp32_products());
+        parameters.set_multiplier(ChosenPrecision::from(precision).multiplier());
         Self { config, parameters, network }
     }
 

@@ -80,7 +80,7 @@ pub use out_of_memory::catch_out_of_memory;
 pub use parameters::{Gradient, Gradients, Parameter, Parameters};
 pub use precision::{Precision, dtype_name};
 pub use precision_choice::{ChosenPrecision, PrecisionChoice};
-pub use product_rates::ProductRates;
+pub use product_rates::{FormatRates, ProductRates};
 pub use tensor_file::{read_tensors, tensor_bytes, write_tensors};
 pub use untouched_zeros::untouched_zeros;
 pub use weights::{LoadOptions, LoadReport, MODEL_SAFETENSORS};

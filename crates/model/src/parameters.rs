@@ -14,7 +14,6 @@ use crate::backend::Backend;
 use crate::builder::{GradientForm, ParameterId, ParameterSpec, Role, Stack};
 use crate::error::ModelError;
 use crate::inference_weights::{InferenceForm, InferenceWeights};
-use crate::tensor_slice::slice;
 
 /// One parameter: what the architecture declares about it, and its tensors.
 #[derive(Debug)]
@@ -78,7 +77,7 @@ pub struct Parameters {
     inference: Vec<Option<InferenceWeights>>,
     device: Device,
     backend: Backend,
-    fp32_products: Backend,
+    multiplier: Backend,
     compute_kind: Kind,
 }
 
@@ -116,7 +115,7 @@ impl Parameters {
             stacks.push(compute);
         }
         let inference = stacks.iter().map(|_| None).collect();
-        Self { list, stacks, inference, device, backend, fp32_products: Backend::Libtorch, compute_kind }
+        Self { list, stacks, inference, device, backend, multiplier: Backend::Libtorch, compute_kind }
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
@@ -148,18 +147,17 @@ impl Parameters {
     pub fn set_backend(&mut self, backend: Backend) {
         assert!(backend == Backend::Libtorch || self.device == Device::Cpu, "kernels compute on a CPU only");
         self.backend = backend;
-        self.set_fp32_products(self.fp32_products);
+        self.set_multiplier(self.multiplier);
     }
 
-    /// What multiplies fp32 matrices.
-    pub(crate) fn fp32_products(&self) -> Backend {
-        self.fp32_products
+    /// What multiplies matrices in the compute format.
+    pub(crate) fn multiplier(&self) -> Backend {
+        self.multiplier
     }
 
-    /// Multiplies with the kernels if this is what the passes compute with, in fp32.
-    pub(crate) fn set_fp32_products(&mut self, multiplier: Backend) {
-        let can = self.backend == Backend::Kernels && self.compute_kind == Kind::Float;
-        self.fp32_products = if can { multiplier } else { Backend::Libtorch };
+    /// Multiplies with the kernels only if these compute everything else.
+    pub(crate) fn set_multiplier(&mut self, multiplier: Backend) {
+        self.multiplier = if self.backend == Backend::Kernels { multiplier } else { Backend::Libtorch };
     }
 
     /// The format of the compute weights: `Float` or `BFloat16`.
@@ -213,20 +211,18 @@ impl Parameters {
         self.list.iter().for_each(Parameter::sync);
     }
 
-    /// Brings the weights of the encoder's linear layers, which must be in fp32, into a form for inference and frees them:
-    /// from here on, only forward passes are possible.
+    /// Brings the weights of the encoder's linear layers into a form for inference and frees them: from here on, only
+    /// forward passes are possible.
     pub(crate) fn convert_for_inference(&mut self, form: InferenceForm) {
-        debug_assert!(self.backend == Backend::Kernels && self.compute_kind == Kind::Float);
+        debug_assert!(self.backend == Backend::Kernels);
         for parameter in &mut self.list {
             let spec = &parameter.spec;
             let is_weight = matches!(spec.role, Role::Layer(_)) && spec.traits.gradient == GradientForm::Product;
-            let &[outputs, inputs] = spec.shape.as_slice() else { continue };
             if is_weight {
-                let members = self.inference[spec.stack].get_or_insert_with(|| InferenceWeights::new(form));
-                members.push(slice(&parameter.master), outputs as usize, inputs as usize);
-                self.stacks[spec.stack] = Tensor::empty([0], (Kind::Float, self.device));
-                parameter.master = self.stacks[spec.stack].shallow_clone();
-                parameter.compute = self.stacks[spec.stack].shallow_clone();
+                let members = &mut self.inference[spec.stack];
+                InferenceWeights::push(members, form, &parameter.compute);
+                let empty = || Tensor::empty([0], (self.compute_kind, self.device));
+                (parameter.master, parameter.compute, self.stacks[spec.stack]) = (empty(), empty(), empty());
             }
         }
     }

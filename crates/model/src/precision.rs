@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use kernels::element::Bf16;
+use kernels::matmul::WordFormat;
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
@@ -31,6 +33,15 @@ impl Precision {
         [Self::Fp32, Self::Bf16].into_iter().find(|precision| precision.to_string() == name)
     }
 
+    /// Whether this processor has the instructions with which the kernels multiply this format fast. For bf16 not where it
+    /// has AMX, which only libtorch uses, at a much higher rate.
+    pub(crate) fn has_fast_kernels(self) -> bool {
+        match self {
+            Precision::Fp32 => f32::has_fast_products(),
+            Precision::Bf16 => Bf16::has_fast_products() && !cpu_has_amx(),
+        }
+    }
+
     pub(crate) fn kind(self) -> Kind {
         match self {
             Precision::Fp32 => Kind::Float,
@@ -47,6 +58,18 @@ impl fmt::Display for Precision {
             Precision::Bf16 => "bf16",
         })
     }
+}
+
+/// Whether this processor multiplies whole tiles of bf16. By the leaf of `cpuid` that lists it.
+fn cpu_has_amx() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // AMX-BF16: bit 22 of EDX.
+        let has_leaf = std::arch::x86_64::__cpuid(0).eax >= 7;
+        has_leaf && std::arch::x86_64::__cpuid_count(7, 0).edx & (1 << 22) != 0
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// Whether this processor has instructions for bf16 products, fast or slow. Every one with AMX has AVX512-BF16 too, so one

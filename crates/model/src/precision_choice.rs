@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use kernels::matmul;
 use tch::Device;
 
 use crate::backend::Backend;
@@ -34,29 +33,34 @@ pub struct ChosenPrecision {
 }
 
 impl ChosenPrecision {
-    /// What multiplies fp32 matrices on a CPU: by the rates, otherwise the kernels if the processor has instructions for
-    /// them.
-    pub(crate) fn fp32_products(&self) -> Backend {
-        let unmeasured = if matmul::is_supported() { Backend::Kernels } else { Backend::Libtorch };
-        self.rates.map_or(unmeasured, |rates| rates.fp32_products())
+    /// What multiplies matrices on a CPU: by the rates, otherwise the kernels if the processor has instructions for them.
+    pub(crate) fn multiplier(&self) -> Backend {
+        let of_format = self.rates.and_then(|rates| rates.of(self.format));
+        match of_format {
+            Some(rates) => rates.multiplier(),
+            None if self.format.has_fast_kernels() => Backend::Kernels,
+            None => Backend::Libtorch,
+        }
     }
 }
 
 impl PrecisionChoice {
-    /// The format for this model on this device. On a CPU, `Auto` and `Fp32` measure what there is to choose between, which
-    /// takes a few dozen milliseconds, with the number of threads that is set.
+    /// The format for this model on this device. On a CPU, the rates are measured if there is anything to choose: the format,
+    /// or what multiplies. That takes a few dozen milliseconds, with the number of threads that is set.
     pub fn on(self, device: Device, config: &Config) -> ChosenPrecision {
-        match (self, device) {
-            (Self::Bf16, _) => Precision::Bf16.into(),
-            (Self::Fp32, Device::Cuda(_)) => Precision::Fp32.into(),
-            (Self::Auto, Device::Cuda(_)) => Precision::auto_on_gpu(GpuModel::of(device).as_ref()).into(),
-            (Self::Fp32 | Self::Auto, _) if ProductRates::differ() && ProductRates::matter(config) => {
-                let rates = ProductRates::measure(config);
-                let format = if self == Self::Auto { rates.choice() } else { Precision::Fp32 };
-                ChosenPrecision { format, rates: Some(rates) }
-            }
-            (Self::Fp32 | Self::Auto, _) => Precision::Fp32.into(),
+        let given = match self {
+            Self::Auto => None,
+            Self::Fp32 => Some(Precision::Fp32),
+            Self::Bf16 => Some(Precision::Bf16),
+        };
+        if let Device::Cuda(_) = device {
+            return given.unwrap_or_else(|| Precision::auto_on_gpu(GpuModel::of(device).as_ref())).into();
         }
+        if !ProductRates::differ() || !ProductRates::matter(config) {
+            return given.unwrap_or(Precision::Fp32).into();
+        }
+        let rates = ProductRates::measure(config);
+        ChosenPrecision { format: given.unwrap_or_else(|| rates.choice()), rates: Some(rates) }
     }
 
     /// What the user should know about this choice on a GPU without native bf16: `auto` is fp32 there, and `bf16` slow.
@@ -115,6 +119,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::product_rates::FormatRates;
 
     #[test]
     fn bf16_is_the_default_only_of_gpus_that_have_it() {
@@ -146,14 +151,18 @@ mod tests {
         };
         let (tiny, small) = (config(16, 32), config(128, 512));
         assert_eq!(PrecisionChoice::Auto.on(Device::Cpu, &tiny), Precision::Fp32.into());
-        assert_eq!(PrecisionChoice::Bf16.on(Device::Cpu, &small), Precision::Bf16.into());
-        for choice in [PrecisionChoice::Auto, PrecisionChoice::Fp32] {
+        for (choice, given) in [
+            (PrecisionChoice::Auto, None),
+            (PrecisionChoice::Fp32, Some(Precision::Fp32)),
+            (PrecisionChoice::Bf16, Some(Precision::Bf16)),
+        ] {
             let chosen = choice.on(Device::Cpu, &small);
             assert_eq!(chosen.rates.is_some(), ProductRates::differ(), "{choice:?}");
-            let format = chosen.rates.filter(|_| choice == PrecisionChoice::Auto);
-            assert_eq!(chosen.format, format.map_or(Precision::Fp32, |rates| rates.choice()));
+            let measured = chosen.rates.map_or(Precision::Fp32, |rates| rates.choice());
+            assert_eq!(chosen.format, given.unwrap_or(measured));
         }
-        let rates = Some(ProductRates { fp32_kernels: None, fp32_libtorch: 195.0, bf16: Some(115.0) });
+        let by_libtorch = |rate| FormatRates { kernels: None, libtorch: rate };
+        let rates = Some(ProductRates { fp32: by_libtorch(195.0), bf16: Some(by_libtorch(115.0)) });
         let said = ChosenPrecision { format: Precision::Fp32, rates }.to_string();
         assert_eq!(said, "fp32 (115 GFLOP/s in bf16, 195 in fp32)");
     }

@@ -1,8 +1,9 @@
 //! How fast this processor multiplies in each number format, with the shapes of a model's own products.
 //!
 //! That a processor has instructions for bf16 does not say that it is fast in them: one computes bf16 products at four
-//! times the rate of fp32, another at half. And libtorch's library for fp32 reaches half of what some processors can do. So
-//! the rates are measured before a model is loaded, which takes a few dozen milliseconds.
+//! times the rate of fp32, another at half. And libtorch's libraries reach half of what some processors can do, or use
+//! instructions that the kernels do not have. So the rates are measured before a model is loaded, which takes a few dozen
+//! milliseconds.
 //!
 //! Each thread multiplies for itself, about its share of a step, and the rates are added up. A product of all threads
 //! together takes as long as the last of them waits for a processor, so that on a busy machine its time says nothing.
@@ -12,8 +13,10 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kernels::{matmul, parallel};
-use tch::{Device, Kind, Tensor};
+use kernels::element::Bf16;
+use kernels::matmul::WordFormat;
+use kernels::parallel;
+use tch::{Device, Tensor};
 
 use crate::backend::Backend;
 use crate::config::Config;
@@ -33,29 +36,57 @@ const TOO_FEW_OPERATIONS: f64 = 6e6;
 /// Measurements of each product, of which the fastest counts.
 const ROUNDS: usize = 4;
 
-/// Rates of the products of a model on this CPU, with all threads, in GFLOP/s.
+/// Rates of the products of a model on this CPU, with all threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProductRates {
-    /// By the kernels; `None` where the processor lacks the instructions that they need to be fast.
-    pub fp32_kernels: Option<f64>,
-    /// By libtorch.
-    pub fp32_libtorch: f64,
+    pub fp32: FormatRates,
     /// `None` where the processor has no instructions for it.
-    pub bf16: Option<f64>,
+    pub bf16: Option<FormatRates>,
 }
 
-/// Names of rates in files: of fp32 as it is computed with the kernels, and with libtorch where there are kernels.
-const FP32: &str = "fp32";
-const FP32_LIBTORCH: &str = "fp32_libtorch";
-const BF16: &str = "bf16";
+/// The rates of one number format in GFLOP/s, by what multiplies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FormatRates {
+    /// `None` where the processor lacks the instructions that the kernels need to be fast.
+    pub kernels: Option<f64>,
+    pub libtorch: f64,
+}
+
+impl FormatRates {
+    /// What multiplies: the kernels, unless libtorch is clearly faster.
+    pub fn multiplier(&self) -> Backend {
+        match self.kernels {
+            Some(kernels) if self.libtorch < CLEARLY_FASTER * kernels => Backend::Kernels,
+            _ => Backend::Libtorch,
+        }
+    }
+
+    /// The rate of what multiplies.
+    pub fn rate(&self) -> f64 {
+        match (self.multiplier(), self.kernels) {
+            (Backend::Kernels, Some(kernels)) => kernels,
+            _ => self.libtorch,
+        }
+    }
+}
+
+/// What the names of libtorch's rates end with in files, where the kernels have one too.
+const LIBTORCH: &str = "_libtorch";
 
 impl ProductRates {
     /// Measures the products of the feed-forward layers, two thirds of a model's arithmetic. To be called when the number of
     /// threads is set.
     pub fn measure(config: &Config) -> Self {
-        let mut variants = vec![Multiplication::Fp32Libtorch];
-        variants.extend(matmul::is_supported().then_some(Multiplication::Fp32Kernels));
-        variants.extend(cpu_has_bf16().then_some(Multiplication::Bf16));
+        let formats = if cpu_has_bf16() { vec![Precision::Fp32, Precision::Bf16] } else { vec![Precision::Fp32] };
+        let mut variants = Vec::new();
+        for format in formats {
+            variants.push((format, Backend::Libtorch));
+            let has_kernels = match format {
+                Precision::Fp32 => f32::has_fast_products(),
+                Precision::Bf16 => Bf16::has_fast_products(),
+            };
+            variants.extend(has_kernels.then_some((format, Backend::Kernels)));
+        }
         let products: Vec<Vec<TimedProduct>> = variants.iter().map(|variant| feed_forward(config, *variant)).collect();
         let share = || products.iter().map(|products| products.iter().map(TimedProduct::shared).collect()).collect();
         let shares: Vec<Vec<Vec<TimedProduct>>> = (0..parallel::thread_count()).map(|_| share()).collect();
@@ -67,58 +98,60 @@ impl ProductRates {
         });
         let rates = rates.into_inner().unwrap_or_else(PoisonError::into_inner);
         let rate = |variant| variants.iter().position(|measured| *measured == variant).map(|index| rates[index]);
-        Self {
-            fp32_kernels: rate(Multiplication::Fp32Kernels),
-            fp32_libtorch: rate(Multiplication::Fp32Libtorch).unwrap_or_default(),
-            bf16: rate(Multiplication::Bf16),
-        }
+        let of = |format| {
+            Some(FormatRates {
+                kernels: rate((format, Backend::Kernels)),
+                libtorch: rate((format, Backend::Libtorch))?,
+            })
+        };
+        let unknown = FormatRates { kernels: None, libtorch: 0.0 };
+        Self { fp32: of(Precision::Fp32).unwrap_or(unknown), bf16: of(Precision::Bf16) }
     }
 
     /// bf16 where it is clearly faster.
     pub fn choice(&self) -> Precision {
         match self.bf16 {
-            Some(bf16) if bf16 >= CLEARLY_FASTER * self.fp32() => Precision::Bf16,
+            Some(bf16) if bf16.rate() >= CLEARLY_FASTER * self.fp32.rate() => Precision::Bf16,
             _ => Precision::Fp32,
         }
     }
 
-    /// What multiplies fp32 matrices: the kernels, unless libtorch is clearly faster.
-    pub fn fp32_products(&self) -> Backend {
-        match self.fp32_kernels {
-            Some(kernels) if self.fp32_libtorch < CLEARLY_FASTER * kernels => Backend::Kernels,
-            _ => Backend::Libtorch,
+    /// The rates of a format.
+    pub fn of(&self, format: Precision) -> Option<FormatRates> {
+        match format {
+            Precision::Fp32 => Some(self.fp32),
+            Precision::Bf16 => self.bf16,
         }
     }
 
-    /// The rate in fp32, by what multiplies.
-    pub fn fp32(&self) -> f64 {
-        match (self.fp32_products(), self.fp32_kernels) {
-            (Backend::Kernels, Some(kernels)) => kernels,
-            _ => self.fp32_libtorch,
-        }
-    }
-
-    /// The rates by name, as they are recorded with a run.
+    /// The rates by name, as they are recorded with a run: of the kernels under the name of the format, or of libtorch where
+    /// they have none.
     pub fn by_name(&self) -> BTreeMap<String, f64> {
-        let (fp32, libtorch) = match self.fp32_kernels {
-            Some(kernels) => (kernels, Some(self.fp32_libtorch)),
-            None => (self.fp32_libtorch, None),
-        };
-        let rates = [(FP32, Some(fp32)), (FP32_LIBTORCH, libtorch), (BF16, self.bf16)];
-        rates.into_iter().filter_map(|(name, rate)| Some((name.to_owned(), rate?))).collect()
+        let mut rates = BTreeMap::new();
+        for format in [Precision::Fp32, Precision::Bf16] {
+            let Some(of_format) = self.of(format) else { continue };
+            rates.insert(format.to_string(), of_format.kernels.unwrap_or(of_format.libtorch));
+            if of_format.kernels.is_some() {
+                rates.insert(format!("{format}{LIBTORCH}"), of_format.libtorch);
+            }
+        }
+        rates
     }
 
-    /// What [`by_name`](Self::by_name) recorded. Runs of earlier versions, which multiplied with libtorch, have one rate in
-    /// fp32, and so does a processor without kernels.
+    /// What [`by_name`](Self::by_name) recorded. Runs of earlier versions, which multiplied with libtorch, have one rate of
+    /// each format, and so does a processor without kernels.
     pub fn from_names(rates: &BTreeMap<String, f64>) -> Option<Self> {
-        let rate = |name: &str| rates.get(name).copied();
-        let (fp32, libtorch) = (rate(FP32)?, rate(FP32_LIBTORCH));
-        Some(Self { fp32_kernels: libtorch.map(|_| fp32), fp32_libtorch: libtorch.unwrap_or(fp32), bf16: rate(BF16) })
+        let of = |format: Precision| {
+            let named = rates.get(&format.to_string()).copied()?;
+            let libtorch = rates.get(&format!("{format}{LIBTORCH}")).copied();
+            Some(FormatRates { kernels: libtorch.map(|_| named), libtorch: libtorch.unwrap_or(named) })
+        };
+        Some(Self { fp32: of(Precision::Fp32)?, bf16: of(Precision::Bf16) })
     }
 
     /// Whether this processor has more than one way to multiply.
     pub(crate) fn differ() -> bool {
-        cpu_has_bf16() || matmul::is_supported()
+        cpu_has_bf16() || f32::has_fast_products()
     }
 
     /// Whether the rate of products decides how fast a model is: in a tiny one, the calls around them do.
@@ -131,19 +164,14 @@ impl ProductRates {
 impl fmt::Display for ProductRates {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.bf16 {
-            Some(bf16) => write!(formatter, "{bf16:.0} GFLOP/s in bf16, {:.0} in fp32", self.fp32()),
-            None => write!(formatter, "{:.0} GFLOP/s in fp32", self.fp32()),
+            Some(bf16) => write!(formatter, "{:.0} GFLOP/s in bf16, {:.0} in fp32", bf16.rate(), self.fp32.rate()),
+            None => write!(formatter, "{:.0} GFLOP/s in fp32", self.fp32.rate()),
         }
     }
 }
 
-/// A way to multiply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Multiplication {
-    Fp32Kernels,
-    Fp32Libtorch,
-    Bf16,
-}
+/// A number format and what multiplies it.
+type Multiplication = (Precision, Backend);
 
 /// A product as the model computes it, and the shortest time that it took.
 struct TimedProduct {
@@ -164,8 +192,8 @@ impl TimedProduct {
     fn run(&mut self) {
         let began = Instant::now();
         let _ = match self.variant {
-            Multiplication::Fp32Kernels => product::linear_with_kernels(&self.x, &self.weight, &self.bias),
-            Multiplication::Fp32Libtorch | Multiplication::Bf16 => self.x.linear(&self.weight, Some(&self.bias)),
+            (_, Backend::Kernels) => product::linear_with_kernels(&self.x, &self.weight, &self.bias),
+            (_, Backend::Libtorch) => self.x.linear(&self.weight, Some(&self.bias)),
         };
         self.time = self.time.min(began.elapsed());
     }
@@ -181,8 +209,7 @@ fn feed_forward(config: &Config, variant: Multiplication) -> Vec<TimedProduct> {
     let part = (i as f64 * OPERATIONS / operations(config)) as i64 / 64 * 64;
     let i = i.min(part.max(64));
     // Not random: that would take longer than the products, and change the numbers that the generator gives later.
-    let kind = if variant == Multiplication::Bf16 { Kind::BFloat16 } else { Kind::Float };
-    let filled = |shape: &[i64]| Tensor::full(shape, 0.01, (kind, Device::Cpu));
+    let filled = |shape: &[i64]| Tensor::full(shape, 0.01, (variant.0.kind(), Device::Cpu));
     let product = |from, to| {
         let (x, weight, bias) = (filled(&[TOKENS, from]), filled(&[to, from]), filled(&[to]));
         TimedProduct { x, weight, bias, variant, time: Duration::MAX }
@@ -218,8 +245,12 @@ mod tests {
 
     use super::*;
 
+    fn by_libtorch(rate: f64) -> FormatRates {
+        FormatRates { kernels: None, libtorch: rate }
+    }
+
     fn rates(fp32: f64, bf16: f64) -> ProductRates {
-        ProductRates { fp32_kernels: None, fp32_libtorch: fp32, bf16: Some(bf16) }
+        ProductRates { fp32: by_libtorch(fp32), bf16: Some(by_libtorch(bf16)) }
     }
 
     fn config(hidden_size: i64, intermediate_size: i64) -> Config {
@@ -246,30 +277,34 @@ mod tests {
 
     #[test]
     fn libtorch_multiplies_only_where_it_is_clearly_faster() {
-        for (kernels, libtorch, products, fp32) in [
-            (400.0, 190.0, Backend::Kernels, 400.0),
-            (180.0, 195.0, Backend::Kernels, 180.0),
-            (100.0, 190.0, Backend::Libtorch, 190.0),
-            (f64::NAN, 190.0, Backend::Libtorch, 190.0),
+        for (kernels, libtorch, multiplier, rate) in [
+            (Some(400.0), 190.0, Backend::Kernels, 400.0),
+            (Some(180.0), 195.0, Backend::Kernels, 180.0),
+            (Some(100.0), 190.0, Backend::Libtorch, 190.0),
+            (Some(f64::NAN), 190.0, Backend::Libtorch, 190.0),
+            (None, 190.0, Backend::Libtorch, 190.0),
         ] {
-            let rates = ProductRates { fp32_kernels: Some(kernels), ..rates(libtorch, 450.0) };
-            assert_eq!((rates.fp32_products(), rates.fp32()), (products, fp32), "{rates:?}");
-            assert_eq!(rates.choice(), if fp32 == 400.0 { Precision::Fp32 } else { Precision::Bf16 }, "{rates:?}");
+            let rates = FormatRates { kernels, libtorch };
+            assert_eq!((rates.multiplier(), rates.rate()), (multiplier, rate), "{rates:?}");
         }
-        assert_eq!(rates(190.0, 860.0).fp32_products(), Backend::Libtorch, "without kernels");
+        // fp32 by the kernels is as fast as bf16 by libtorch.
+        let fp32 = FormatRates { kernels: Some(400.0), libtorch: 190.0 };
+        assert_eq!(ProductRates { fp32, ..rates(0.0, 450.0) }.choice(), Precision::Fp32);
     }
 
     #[test]
     fn rates_are_read_as_they_were_recorded() {
-        let all = ProductRates { fp32_kernels: Some(401.5), ..rates(190.25, 860.75) };
-        for rates in [all, rates(190.25, 860.75), ProductRates { bf16: None, ..all }] {
+        let kernels = |kernels, libtorch| FormatRates { kernels: Some(kernels), libtorch };
+        let all = ProductRates { fp32: kernels(401.5, 190.25), bf16: Some(kernels(860.75, 700.5)) };
+        let on_some = ProductRates { bf16: None, ..all };
+        for rates in [all, rates(190.25, 860.75), on_some] {
             assert_eq!(ProductRates::from_names(&rates.by_name()), Some(rates));
         }
         assert_eq!(ProductRates::from_names(&BTreeMap::new()), None);
         let of_earlier_version = BTreeMap::from([("bf16".to_owned(), 860.75), ("fp32".to_owned(), 190.25)]);
         assert_eq!(ProductRates::from_names(&of_earlier_version), Some(rates(190.25, 860.75)));
         assert_eq!(all.to_string(), "861 GFLOP/s in bf16, 402 in fp32");
-        assert_eq!(ProductRates { bf16: None, ..rates(190.25, 0.0) }.to_string(), "190 GFLOP/s in fp32");
+        assert_eq!(on_some.to_string(), "402 GFLOP/s in fp32");
     }
 
     #[test]
@@ -281,12 +316,12 @@ mod tests {
             let measure = |_| {
                 let began = Instant::now();
                 let rates = ProductRates::measure(&config);
-                assert!(valid(rates.fp32_libtorch) && valid(rates.fp32()), "{rates:?}");
-                assert_eq!(
-                    (rates.bf16.is_some(), rates.fp32_kernels.is_some()),
-                    (cpu_has_bf16(), matmul::is_supported())
-                );
-                assert!(rates.bf16.is_none_or(valid) && rates.fp32_kernels.is_none_or(valid), "{rates:?}");
+                for format in [Precision::Fp32, Precision::Bf16] {
+                    let Some(FormatRates { kernels, libtorch }) = rates.of(format) else { continue };
+                    assert!(valid(libtorch) && kernels.is_none_or(valid), "{rates:?}");
+                }
+                assert_eq!(rates.bf16.is_some(), cpu_has_bf16());
+                assert_eq!(rates.fp32.kernels.is_some(), f32::has_fast_products());
                 began.elapsed()
             };
             let shortest = (0..2).map(measure).min().unwrap();

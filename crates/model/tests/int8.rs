@@ -74,14 +74,14 @@ fn libtorchs_operations_have_no_int8() {
 }
 
 #[test]
-#[should_panic(expected = "a quantized model can't be trained")]
+#[should_panic(expected = "a model for inference can't be trained")]
 fn it_is_not_trained() {
     let inputs = Inputs::new(&[1, 2], &[0, 2], Device::Cpu);
     let _: (Tensor, _) = int8("gelu").forward_train(&inputs, &DropoutStream::new(1, 0, 0));
 }
 
 #[test]
-#[should_panic(expected = "a quantized model can't be saved")]
+#[should_panic(expected = "a model for inference can't be saved")]
 fn it_is_not_saved() {
     let _ = int8("gelu").save(Path::new("nowhere"));
 }

@@ -10,8 +10,8 @@ use disk::{human_bytes, sha256_file};
 use fetch::{ModelOrigin, PretrainedModel};
 use kernels::isa::Isa;
 use model::{
-    Backend, ChosenPrecision, Config, GpuModel, LoadOptions, LoadReport, Precision, PrecisionChoice,
-    SequenceClassifier, check_dropout, device_name,
+    Backend, ChosenPrecision, Config, GpuModel, LoadOptions, LoadReport, PrecisionChoice, SequenceClassifier,
+    check_dropout, device_name,
 };
 use run::{CONFIG, DATA, MODEL};
 use tch::Device;
@@ -42,7 +42,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// `recorded` is the precision of the run that is resumed, which `auto` then means on a CPU: measured again, another one
-    /// could be chosen.
+    /// could be chosen, or another library.
     pub(crate) fn new(config: &TrainConfig, recorded: Option<ChosenPrecision>) -> Result<Self> {
         let device = config.device.device()?;
         set_threads(config);
@@ -74,8 +74,10 @@ impl Setup {
         model_config.set_labels(&manifest.label_names);
         override_dropout(&mut model_config, &config.regularization);
         let precision = match (config.precision, recorded) {
-            (PrecisionChoice::Auto, Some(recorded)) if device == Device::Cpu => recorded,
-            (PrecisionChoice::Fp32, Some(recorded)) if device == Device::Cpu && recorded.format == Precision::Fp32 => {
+            (choice, Some(recorded))
+                if device == Device::Cpu
+                    && (choice == PrecisionChoice::Auto || choice == PrecisionChoice::from(recorded.format)) =>
+            {
                 recorded
             }
             (choice, _) => choice.on(device, &model_config),

@@ -1,61 +1,114 @@
-//! Copies some rows of a matrix into the order in which a product reads them.
+//! Copies rows of a matrix into the order in which a product reads them, in words.
 
 use super::Matrix;
+use super::word_format::WordFormat;
 use crate::isa::{AVX512, LANES, Supported};
 use crate::multiversion;
 
-/// Rows `first` to `first + width` in the columns `columns.0..columns.1`, as `to`: `[columns, width]`. Rows beyond the
-/// matrix are zeros.
-pub(super) struct PackJob<'a> {
-    pub(super) matrix: Matrix<'a>,
-    pub(super) first: usize,
-    pub(super) width: usize,
-    pub(super) columns: (usize, usize),
-    pub(super) to: &'a mut [f32],
+/// A left matrix in words: word `k` of row `i` is the 32 bits at word `i * row_stride + k * stride`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WordMatrix<'a> {
+    /// All words, which need no alignment.
+    pub(super) bytes: &'a [u8],
+    pub(super) rows: usize,
+    /// The words of a row.
+    pub(super) words: usize,
+    pub(super) row_stride: usize,
+    pub(super) stride: usize,
 }
 
-multiversion!(pub(super) fn pack(PackJob<'_>) = pack_inline);
+/// Two rows of neighbors along `k`, the second one zeros if there is none, and their words.
+pub struct Interleaving<'a, T> {
+    pub(super) first: &'a [T],
+    pub(super) second: Option<&'a [T]>,
+    pub(super) to: &'a mut [u32],
+}
+
+multiversion!(pub(super) fn interleave<T: WordFormat>(Interleaving<'_, T>) = interleave_inline);
 
 #[inline(always)]
-pub(super) fn pack_inline<const ISA: u8>(job: PackJob, supported: Supported<ISA>) {
+fn interleave_inline<T: WordFormat, const ISA: u8>(job: Interleaving<T>, _: Supported<ISA>) {
+    let Interleaving { first, second, to } = job;
+    match second {
+        Some(second) => {
+            for ((to, first), second) in to.iter_mut().zip(first).zip(second) {
+                *to = T::word(*first, *second);
+            }
+        }
+        None => {
+            for (to, first) in to.iter_mut().zip(first) {
+                *to = T::word(*first, T::default());
+            }
+        }
+    }
+}
+
+/// Rows `first` to `first + width` in the words `words.0..words.1`, as `to`: `[words, width]`. Rows beyond the matrix are
+/// zeros.
+pub struct PackJob<'a, T> {
+    pub(super) matrix: Matrix<'a, T>,
+    pub(super) first: usize,
+    pub(super) width: usize,
+    pub(super) words: (usize, usize),
+    pub(super) to: &'a mut [u32],
+}
+
+multiversion!(pub(super) fn pack<T: WordFormat>(PackJob<'_, T>) = pack_inline);
+
+#[inline(always)]
+pub(super) fn pack_inline<T: WordFormat, const ISA: u8>(job: PackJob<T>, supported: Supported<ISA>) {
     // The widths of panels as constants, so that copying a row is a few instructions.
     match job.width {
-        16 => pack_of_width::<ISA, 16>(job, supported),
-        64 => pack_of_width::<ISA, 64>(job, supported),
+        16 => pack_of_width::<T, ISA, 16>(job, supported),
+        64 => pack_of_width::<T, ISA, 64>(job, supported),
         width => panic!("no panel is {width} wide"),
     }
 }
 
 #[inline(always)]
-fn pack_of_width<const ISA: u8, const WIDTH: usize>(job: PackJob, _: Supported<ISA>) {
-    let PackJob { matrix, first, columns: (start, end), to, .. } = job;
+fn pack_of_width<T: WordFormat, const ISA: u8, const WIDTH: usize>(job: PackJob<T>, supported: Supported<ISA>) {
+    let PackJob { matrix, first, words: (start, end), to, .. } = job;
     let rows = matrix.rows.saturating_sub(first).min(WIDTH);
     let to = &mut to.as_chunks_mut::<WIDTH>().0[..end - start];
     if !matrix.row_major {
-        for (k, to) in to.iter_mut().enumerate() {
-            let from = &matrix.values[(start + k) * matrix.rows + first..];
-            match from.first_chunk::<WIDTH>() {
-                Some(from) if rows == WIDTH => *to = *from,
+        for (word, to) in (start..end).zip(to) {
+            let from = &matrix.values[word * T::PER_WORD * matrix.rows + first..];
+            // The next row along `k`, if a word has two and it is not beyond the matrix.
+            let has_second = T::PER_WORD == 2 && 2 * word + 1 < matrix.columns;
+            let second = has_second.then(|| &from[matrix.rows..]);
+            match (from.first_chunk::<WIDTH>(), second.map(|second| second.first_chunk::<WIDTH>())) {
+                (Some(first), None) if rows == WIDTH => {
+                    interleave_inline(Interleaving { first, second: None, to }, supported);
+                }
+                (Some(first), Some(Some(second))) if rows == WIDTH => {
+                    interleave_inline(Interleaving { first, second: Some(second), to }, supported);
+                }
                 _ => {
-                    to[..rows].copy_from_slice(&from[..rows]);
-                    to[rows..].fill(0.0);
+                    let second = second.map(|second| &second[..rows]);
+                    interleave_inline(Interleaving { first: &from[..rows], second, to: &mut to[..rows] }, supported);
+                    to[rows..].fill(0);
                 }
             }
         }
         return;
     }
-    let (from, stride) = (&matrix.values[first * matrix.columns..][..rows * matrix.columns], matrix.columns);
+    let from = &matrix.values[first * matrix.columns..][..rows * matrix.columns];
     #[cfg(target_arch = "x86_64")]
-    if ISA == AVX512 {
-        // SAFETY: a `Supported<AVX512>` is there, so the processor has AVX-512; `from` has `rows` rows of `stride`
-        // values, and `to` has `end - start` rows of `WIDTH`, with `rows <= WIDTH`.
-        return unsafe { avx512::transpose(from, (rows, stride), (start, end), to.as_flattened_mut(), WIDTH) };
+    if ISA == AVX512 && matrix.columns.is_multiple_of(T::PER_WORD) {
+        let stride = matrix.columns / T::PER_WORD;
+        // SAFETY: a `Supported<AVX512>` is there, so the processor has AVX-512; `from` has `rows` rows of `stride` words,
+        // and `to` has `end - start` rows of `WIDTH`, with `rows <= WIDTH`.
+        return unsafe {
+            avx512::transpose(from.as_ptr().cast(), (rows, stride), (start, end), to.as_flattened_mut(), WIDTH)
+        };
     }
-    for (k, to) in to.iter_mut().enumerate() {
+    for (word, to) in (start..end).zip(to) {
         for (row, to) in to[..rows].iter_mut().enumerate() {
-            *to = from[row * stride + start + k];
+            let from = &from[row * matrix.columns..][..matrix.columns];
+            let second = (T::PER_WORD == 2).then(|| from.get(2 * word + 1).copied()).flatten();
+            *to = T::word(from[word * T::PER_WORD], second.unwrap_or_default());
         }
-        to[rows..].fill(0.0);
+        to[rows..].fill(0);
     }
 }
 
@@ -69,14 +122,15 @@ mod avx512 {
     /// Columns `start` to `end` of `[rows, stride]`, to `[end - start, width]`; the columns beyond `rows` become zeros.
     ///
     /// # Safety
-    /// The processor has AVX-512, and the slices have at least these lengths.
+    /// The processor has AVX-512, `from` points to `rows` rows of `stride` words, of any alignment, with `end <= stride`, and
+    /// `to` has at least its size.
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn transpose(
-        from: &[f32],
+        from: *const f32,
         (rows, stride): (usize, usize),
         (start, end): (usize, usize),
-        to: &mut [f32],
+        to: &mut [u32],
         width: usize,
     ) {
         let lanes = |count: usize| ((1_u32 << count.min(LANES)) - 1) as u16;
@@ -88,12 +142,12 @@ mod avx512 {
                 let mut block = [_mm512_setzero_ps(); LANES];
                 for (i, values) in block.iter_mut().enumerate().take(rows.saturating_sub(row)) {
                     // SAFETY: row + i < rows, and the mask leaves out the columns from `end` on.
-                    *values = unsafe { _mm512_maskz_loadu_ps(loaded, from.as_ptr().add((row + i) * stride + k)) };
+                    *values = unsafe { _mm512_maskz_loadu_ps(loaded, from.add((row + i) * stride + k)) };
                 }
                 for (i, values) in transposed(block).iter().enumerate().take(end - k) {
                     let at = (k - start + i) * width + row;
                     // SAFETY: k + i < end, and the mask leaves out what is not of this row of `to`.
-                    unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr().add(at), stored, *values) };
+                    unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr().add(at).cast(), stored, *values) };
                 }
             }
         }

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use kernels::{columns, matmul, quantized};
+use kernels::activation::ActivationFunction;
+use kernels::matmul::{self, Factor, PackedMatrix};
+use kernels::{columns, quantized};
 use tch::{Kind, Tensor};
 
 use crate::backend::Backend;
@@ -13,7 +15,7 @@ use crate::layers::product;
 use crate::parameters::{Gradient, Parameters};
 use crate::pass::Backward;
 use crate::profile::{Phase, timed};
-use crate::tensor_slice::{empty, slice, slice_mut, with_float};
+use crate::tensor_slice::{TensorElement, empty, slice, slice_mut, with_float};
 
 const WEIGHT: Traits =
     Traits { decays: true, always_fp32: false, initial: Initial::Normal, gradient: GradientForm::Product };
@@ -113,7 +115,7 @@ impl Linear {
     }
 }
 
-/// `[R, in]` to `[R, out]`, both fp32, with the outputs of the members `part` of a layer side by side.
+/// `[R, in]` to `[R, out]`, with the outputs of the members `part` of a layer side by side.
 fn forward_inference(
     x: &Tensor,
     weights: &InferenceWeights,
@@ -121,18 +123,25 @@ fn forward_inference(
     bias: &Tensor,
     activation: Option<Activation>,
 ) -> Tensor {
-    timed(Phase::Gemm, || {
-        let mut y = empty::<f32>(&[x.size()[0], bias.size()[0]]);
-        let (x, bias, activation) = (slice(x), slice(bias), activation.map(Activation::kernel));
-        match weights {
-            InferenceWeights::Quantized(members) => {
-                quantized::linear(x, &members[part.clone()], bias, activation, slice_mut(&mut y));
-            }
-            InferenceWeights::Packed(members) => {
-                matmul::linear(x, &members[part.clone()], bias, activation, slice_mut(&mut y));
-            }
-        }
+    fn packed<T: TensorElement + Factor>(
+        x: &Tensor,
+        weights: &[PackedMatrix<T>],
+        bias: &Tensor,
+        activation: Option<ActivationFunction>,
+    ) -> Tensor {
+        let mut y = empty::<T>(&[x.size()[0], bias.size()[0]]);
+        matmul::linear(slice(x), weights, slice(bias), activation, slice_mut(&mut y));
         y
+    }
+    let activation = activation.map(Activation::kernel);
+    timed(Phase::Gemm, || match weights {
+        InferenceWeights::Quantized(members) => {
+            let mut y = empty::<f32>(&[x.size()[0], bias.size()[0]]);
+            quantized::linear(slice(x), &members[part.clone()], slice(bias), activation, slice_mut(&mut y));
+            y
+        }
+        InferenceWeights::Fp32(members) => packed(x, &members[part.clone()], bias, activation),
+        InferenceWeights::Bf16(members) => packed(x, &members[part.clone()], bias, activation),
     })
 }
 
