@@ -61,15 +61,6 @@ fn the_measured_rates_are_said_recorded_and_not_measured_again() {
     sandbox.assert_same("whole", "resumed");
     assert_eq!(sandbox.json("resumed/metrics.json")["product_gflops"], *rates, "to the last digit");
 
-    // In fp32 too there is a choice: what multiplies.
-    sandbox.succeeds(&format!("{} --output in-fp32", line.replace("--precision auto", "--precision fp32")));
-    let rates = &sandbox.json("in-fp32/metrics.json")["product_gflops"];
-    assert_eq!(rates["fp32_libtorch"].is_number(), doctor.contains("(by libtorch "), "{rates}");
-    sandbox.copy_run("in-fp32", "resumed-fp32", 3);
-    sandbox.succeeds("train --resume resumed-fp32");
-    sandbox.assert_same("in-fp32", "resumed-fp32");
-    assert_eq!(sandbox.json("resumed-fp32/metrics.json")["product_gflops"], *rates, "to the last digit");
-
     let output = sandbox.run("predict --run whole lovely");
     assert!(output.err.contains("computing in ") && output.err.contains(" GFLOP/s in bf16, "), "{}", output.err);
     let server = HttpServer::start(&sandbox, "--run whole", &[]);

@@ -45,22 +45,20 @@ impl ChosenPrecision {
 }
 
 impl PrecisionChoice {
-    /// The format for this model on this device. On a CPU, the rates are measured if there is anything to choose: the format,
-    /// or what multiplies. That takes a few dozen milliseconds, with the number of threads that is set.
+    /// The format for this model on this device. On a CPU, `Auto` measures if there is anything to choose: the format, or what
+    /// multiplies. That takes a few dozen milliseconds, with the number of threads that is set. With a format that is given,
+    /// nothing is measured, so that the same computation can be asked for on every machine of a kind.
     pub fn on(self, device: Device, config: &Config) -> ChosenPrecision {
-        let given = match self {
-            Self::Auto => None,
-            Self::Fp32 => Some(Precision::Fp32),
-            Self::Bf16 => Some(Precision::Bf16),
-        };
-        if let Device::Cuda(_) = device {
-            return given.unwrap_or_else(|| Precision::auto_on_gpu(GpuModel::of(device).as_ref())).into();
+        match (self, device) {
+            (Self::Fp32, _) => Precision::Fp32.into(),
+            (Self::Bf16, _) => Precision::Bf16.into(),
+            (Self::Auto, Device::Cuda(_)) => Precision::auto_on_gpu(GpuModel::of(device).as_ref()).into(),
+            (Self::Auto, _) if ProductRates::differ() && ProductRates::matter(config) => {
+                let rates = ProductRates::measure(config);
+                ChosenPrecision { format: rates.choice(), rates: Some(rates) }
+            }
+            (Self::Auto, _) => Precision::Fp32.into(),
         }
-        if !ProductRates::differ() || !ProductRates::matter(config) {
-            return given.unwrap_or(Precision::Fp32).into();
-        }
-        let rates = ProductRates::measure(config);
-        ChosenPrecision { format: given.unwrap_or_else(|| rates.choice()), rates: Some(rates) }
     }
 
     /// What the user should know about this choice on a GPU without native bf16: `auto` is fp32 there, and `bf16` slow.
@@ -141,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn only_where_there_is_a_choice_rates_are_measured() {
+    fn only_auto_measures_and_only_models_of_some_size() {
         let config = |hidden_size: i64, intermediate_size: i64| {
             let text = format!(
                 r#"{{"model_type": "bert", "vocab_size": 100, "hidden_size": {hidden_size}, "num_hidden_layers": 2,
@@ -151,16 +149,12 @@ mod tests {
         };
         let (tiny, small) = (config(16, 32), config(128, 512));
         assert_eq!(PrecisionChoice::Auto.on(Device::Cpu, &tiny), Precision::Fp32.into());
-        for (choice, given) in [
-            (PrecisionChoice::Auto, None),
-            (PrecisionChoice::Fp32, Some(Precision::Fp32)),
-            (PrecisionChoice::Bf16, Some(Precision::Bf16)),
-        ] {
-            let chosen = choice.on(Device::Cpu, &small);
-            assert_eq!(chosen.rates.is_some(), ProductRates::differ(), "{choice:?}");
-            let measured = chosen.rates.map_or(Precision::Fp32, |rates| rates.choice());
-            assert_eq!(chosen.format, given.unwrap_or(measured));
+        for format in [Precision::Fp32, Precision::Bf16] {
+            assert_eq!(PrecisionChoice::from(format).on(Device::Cpu, &small), format.into());
         }
+        let chosen = PrecisionChoice::Auto.on(Device::Cpu, &small);
+        assert_eq!(chosen.rates.is_some(), ProductRates::differ());
+        assert_eq!(chosen.format, chosen.rates.map_or(Precision::Fp32, |rates| rates.choice()));
         let by_libtorch = |rate| FormatRates { kernels: None, libtorch: rate };
         let rates = Some(ProductRates { fp32: by_libtorch(195.0), bf16: Some(by_libtorch(115.0)) });
         let said = ChosenPrecision { format: Precision::Fp32, rates }.to_string();

@@ -74,12 +74,7 @@ impl Setup {
         model_config.set_labels(&manifest.label_names);
         override_dropout(&mut model_config, &config.regularization);
         let precision = match (config.precision, recorded) {
-            (choice, Some(recorded))
-                if device == Device::Cpu
-                    && (choice == PrecisionChoice::Auto || choice == PrecisionChoice::from(recorded.format)) =>
-            {
-                recorded
-            }
+            (PrecisionChoice::Auto, Some(recorded)) if device == Device::Cpu => recorded,
             (choice, _) => choice.on(device, &model_config),
         };
         let memory = check_memory(config, &model_config, (device, precision.format), (&train, validation.as_ref()))?;

@@ -34,7 +34,7 @@ pub(super) fn run_precision(
     let of_metrics = RunMetrics::read(run).ok().map(|metrics| metrics.precision);
     let recorded = of_metrics.or_else(|| Some(last_start(run)?.precision));
     Ok(match recorded.as_deref().and_then(Precision::from_name) {
-        Some(precision) => (on(precision.into())?, ", as in training"),
+        Some(precision) => (precision.into(), ", as in training"),
         None => (on(PrecisionChoice::Auto)?, ""),
     })
 }
