@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::corpus::Corpus;
 use crate::options::BenchArgs;
@@ -41,11 +42,14 @@ impl BenchContext {
         command
     }
 
-    /// A script of the peers with the device and the number of threads that both sides get.
-    pub(crate) fn peer(&self, script: &str) -> Result<Command> {
-        let mut command = self.peers.as_ref().context("the peers are not available")?.script(script);
+    /// A script of the peers with the device and the number of threads that both sides get; `None` without peers.
+    pub(crate) fn peer(&self, script: &str) -> Option<Command> {
+        let mut command = self.peers.as_ref()?.script(script);
         command.args(["--device", self.options.device.name(), "--threads", &self.threads.to_string()]);
-        Ok(command)
+        // What torch.compile made is used again by the next round and the next benchmark.
+        let compiled = self.folder.join("compiled");
+        command.env("TORCHINDUCTOR_CACHE_DIR", std::path::absolute(&compiled).unwrap_or(compiled));
+        Some(command)
     }
 
     /// Runs a process, prints its progress, and records its results. `run` is the folder whose log is read for the first
@@ -61,6 +65,17 @@ impl BenchContext {
             Err(_) => eprintln!(" failed"),
         }
         finished.with_context(|| what.to_owned())
+    }
+
+    /// Runs a peer. `None` if it failed, or said that it is not available on this machine; both are recorded.
+    pub(crate) fn measure_peer(&mut self, what: &str, command: Command, run: Option<&Path>) -> Option<Finished> {
+        let finished = self.measure(what, command, run);
+        let finished = self.results.record(false, finished)?;
+        if let Some(reason) = finished.output.get("unavailable").and_then(Value::as_str) {
+            self.results.note(format!("{what} is left out: {reason}"));
+            return None;
+        }
+        Some(finished)
     }
 
     /// An unused folder for a run.
