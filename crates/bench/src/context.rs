@@ -93,3 +93,39 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_not_available_is_left_out_with_a_note_and_does_not_fail_the_benchmark() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["train.txt", "dev.txt", "test.txt"] {
+            std::fs::write(folder.path().join(name), "(1 (2 a) (2 film))\n(4 (3 one))\n").unwrap();
+        }
+        let mut context = BenchContext {
+            options: BenchArgs::parse_from(["bench"]),
+            threads: 1,
+            folder: folder.path().join("bench"),
+            programs: folder.path().to_owned(),
+            peers: None,
+            corpus: Corpus::make(folder.path(), &folder.path().join("data")).unwrap(),
+            results: Results::default(),
+        };
+        let mut measure = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            context.measure_peer("torch.compile", command, None).is_some()
+        };
+        assert!(measure("echo '{\"seconds\": 1.5}'"));
+        assert!(!measure("echo '{\"unavailable\": \"no compiler\"}'"));
+        assert!(!measure("exit 1"));
+        let notes = &context.results.notes;
+        assert_eq!(notes[0], "torch.compile is left out: no compiler");
+        assert!(notes[1].starts_with("FAILED: torch.compile"), "{notes:?}");
+        assert!(!context.results.failed);
+    }
+}
