@@ -22,6 +22,7 @@ mod timing;
 mod tokenize;
 mod train;
 mod trainer_setting;
+mod training;
 mod trainings;
 
 use std::path::PathBuf;

@@ -7,7 +7,8 @@ use crate::models::{Model, ModelKind};
 use crate::options::Device;
 use crate::results::{BenchComparison, Target};
 use crate::statistics::Series;
-use crate::trainings::{self, FORMATS, FormatTrainings, SpeedTrainings, Training, Trainings, WholeTrainings};
+use crate::training::Training;
+use crate::trainings::{self, FORMATS, FormatTrainings, SpeedTrainings, Trainings, WholeTrainings};
 
 /// Three epochs of SST-5 in 8 s are 5 ms per step.
 const CUDA_STEP_MS: f64 = 5.0;

@@ -2,7 +2,7 @@
 
 use crate::statistics::median;
 use crate::table::{grid, number};
-use crate::trainings::Training;
+use crate::training::Training;
 
 /// A setting of Hugging Face's Trainer; each has batches of similar length and the fused AdamW.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use crate::context::{BenchContext, remove};
 use crate::limit::Limit;
 use crate::models::{Model, ModelKind};
 use crate::options::{BenchArgs, Device};
-use crate::process::Finished;
-use crate::timing::{Timing, timing};
+use crate::timing::timing;
 use crate::trainer_setting::{MeasuredSettings, TrainerSetting};
+use crate::training::Training;
 
 /// The number formats that both sides train in.
 pub(crate) const FORMATS: [&str; 2] = ["bf16", "fp32"];
@@ -20,7 +20,7 @@ const POOL: usize = 50;
 /// What trainings are for, on which their length depends. Both sides sort pools of 50 batches by length, longest first, so
 /// 50 batches in a row have the lengths of the data, wherever in a pool they begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+enum TrainingPurpose {
     /// The speed of ours by default against the fastest of Trainer's settings.
     Speed,
     /// The comparison of number formats, and of Trainer's settings.
@@ -46,19 +46,6 @@ impl TrainingLength {
         let excluded = if setting.compiled { self.excluded.max(POOL) } else { self.excluded };
         TrainingLength { steps: self.steps - self.excluded + excluded, excluded, ..self }
     }
-}
-
-/// A measured training.
-#[derive(Debug, Clone)]
-pub(crate) struct Training {
-    pub timing: Timing,
-    /// The number format that it computed in.
-    pub format: String,
-    pub first_step: Option<f64>,
-    /// With the checkpoint at its end.
-    pub peak_mib: Option<f64>,
-    /// Only theirs.
-    pub peak_before_saving_mib: Option<f64>,
 }
 
 /// Ours by default and the fastest of Trainer's settings, one training per round.
@@ -97,7 +84,7 @@ pub(crate) struct Trainings {
 impl Trainings {
     /// Runs all number formats and settings.
     pub(crate) fn formats(context: &mut BenchContext, model: &Model) -> FormatTrainings {
-        let length = length(&context.options, model.kind, Purpose::Formats);
+        let length = length(&context.options, model.kind, TrainingPurpose::Formats);
         let mut found = FormatTrainings::default();
         for round in 1..=length.rounds {
             let what = |what: &str| format!("{} {what}, comparison {round} of {}", model.name, length.rounds);
@@ -124,7 +111,7 @@ impl Trainings {
         model: &Model,
         setting: Option<TrainerSetting>,
     ) -> SpeedTrainings {
-        let length = length(&context.options, model.kind, Purpose::Speed);
+        let length = length(&context.options, model.kind, TrainingPurpose::Speed);
         let mut found = SpeedTrainings { setting, ..SpeedTrainings::default() };
         for round in 1..=length.rounds {
             let what = |what: &str| format!("{} {what}, round {round} of {}", model.name, length.rounds);
@@ -145,7 +132,7 @@ impl Trainings {
         }
         let speed = self.speed.iter().find(|(name, _)| *name == model.name).map(|(_, speed)| speed.clone());
         let speed = speed.unwrap_or_default();
-        let length = length(&context.options, model.kind, Purpose::Start);
+        let length = length(&context.options, model.kind, TrainingPurpose::Start);
         let what = |round, side: &str| format!("{} start {round} of {}, {side}", model.name, length.rounds);
         let mut found = WholeTrainings { ours: speed.ours, ..WholeTrainings::default() };
         let ours_are_known = !found.ours.is_empty();
@@ -172,18 +159,20 @@ fn eager(ours: &Training) -> Option<TrainerSetting> {
 }
 
 /// The length by purpose, device and `--quick`.
-fn length(options: &BenchArgs, kind: ModelKind, purpose: Purpose) -> TrainingLength {
+fn length(options: &BenchArgs, kind: ModelKind, purpose: TrainingPurpose) -> TrainingLength {
     let (quick, rounds) = (options.quick, options.rounds());
     let cuda = options.device == Device::Cuda;
     match purpose {
-        Purpose::Speed if cuda => TrainingLength { steps: 350, excluded: 50, rounds },
-        Purpose::Speed if quick => TrainingLength { steps: 60, excluded: 10, rounds },
-        Purpose::Speed if kind == ModelKind::MiniLm => TrainingLength { steps: 150, excluded: 50, rounds },
-        Purpose::Speed => TrainingLength { steps: 100, excluded: 50, rounds },
-        Purpose::Formats if cuda => TrainingLength { steps: 150, excluded: 50, rounds },
-        Purpose::Formats => TrainingLength { steps: 60, excluded: 10, rounds: if quick { 1 } else { rounds.min(2) } },
-        Purpose::Start => TrainingLength { steps: 20, excluded: 1, rounds },
-        Purpose::Guide => TrainingLength { steps: if quick { 2 } else { 3 }, excluded: 1, rounds: 1 },
+        TrainingPurpose::Speed if cuda => TrainingLength { steps: 350, excluded: 50, rounds },
+        TrainingPurpose::Speed if quick => TrainingLength { steps: 60, excluded: 10, rounds },
+        TrainingPurpose::Speed if kind == ModelKind::MiniLm => TrainingLength { steps: 150, excluded: 50, rounds },
+        TrainingPurpose::Speed => TrainingLength { steps: 100, excluded: 50, rounds },
+        TrainingPurpose::Formats if cuda => TrainingLength { steps: 150, excluded: 50, rounds },
+        TrainingPurpose::Formats => {
+            TrainingLength { steps: 60, excluded: 10, rounds: if quick { 1 } else { rounds.min(2) } }
+        }
+        TrainingPurpose::Start => TrainingLength { steps: 20, excluded: 1, rounds },
+        TrainingPurpose::Guide => TrainingLength { steps: if quick { 2 } else { 3 }, excluded: 1, rounds: 1 },
     }
 }
 
@@ -214,7 +203,7 @@ fn measure_ours(
     let (timing, start) = (timing(&run, length.excluded)?, run::last_start(&run));
     remove(&run)?;
     let format = start.context("the log does not say which number format was used")?.precision;
-    Ok(training(timing, format, &finished))
+    Ok(Training::measured(timing, format, &finished))
 }
 
 /// One training by Trainer. `None` without peers, and where it failed or is not available, which is recorded.
@@ -235,7 +224,7 @@ fn trainer(
 
 /// The training by the tutorials' script.
 pub(crate) fn guide(context: &mut BenchContext, model: &Model) -> Option<Training> {
-    let length = length(&context.options, model.kind, Purpose::Guide);
+    let length = length(&context.options, model.kind, TrainingPurpose::Guide);
     let mut arguments = vec!["--recipe", "guide"];
     if context.options.quick {
         // All sentences are padded to 512 tokens, so a smaller batch is as fast and takes less time.
@@ -267,19 +256,7 @@ fn theirs(
     )?;
     let timing = context.results.record(false, timing(&log, length.excluded))?;
     let peak_before_saving_mib = finished.output["peak_rss_before_saving_mib"].as_f64();
-    Some(Training { peak_before_saving_mib, ..training(timing, format.to_owned(), &finished) })
-}
-
-fn training(timing: Timing, format: String, finished: &Finished) -> Training {
-    let Finished { first_step, peak_mib, .. } = *finished;
-    eprintln!(
-        "       {:.1} samples/s, {:.0} tokens/s, {format}, first step after {:.2} s, {:.0} MiB",
-        timing.samples_per_second,
-        timing.tokens_per_second,
-        first_step.unwrap_or(f64::NAN),
-        peak_mib.unwrap_or(f64::NAN)
-    );
-    Training { timing, format, first_step, peak_mib, peak_before_saving_mib: None }
+    Some(Training { peak_before_saving_mib, ..Training::measured(timing, format.to_owned(), &finished) })
 }
 
 fn limit(context: &mut BenchContext, model: &Model, what: &str) -> Option<Limit> {
@@ -296,6 +273,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::timing::Timing;
 
     #[test]
     fn whole_pools_are_timed_wherever_speeds_are_compared() {
@@ -303,7 +281,7 @@ mod tests {
         for line in ["bench", "bench --quick", "bench --device cuda", "bench --quick --device cuda"] {
             let options = BenchArgs::parse_from(line.split(' '));
             for kind in [ModelKind::MiniLm, ModelKind::BertBase, ModelKind::Other] {
-                for purpose in [Purpose::Speed, Purpose::Formats] {
+                for purpose in [TrainingPurpose::Speed, TrainingPurpose::Formats] {
                     for setting in TrainerSetting::ALL {
                         let TrainingLength { steps, excluded, .. } =
                             length(&options, kind, purpose).of_setting(setting);
