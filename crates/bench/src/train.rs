@@ -24,7 +24,7 @@ pub(crate) fn speed(context: &mut BenchContext, trainings: &mut Trainings, model
         }
         guide_row(context, model, &speed);
         context.results.more.extend(formats.theirs.render(&model.name));
-        if let Some(limit) = formats.limits.last() {
+        if let Some(limit) = speed.limits.last().or(formats.limits.last()) {
             context.results.note(format!("{}: this machine's limit: {}", model.name, limit.rates()));
         }
     }

@@ -65,13 +65,14 @@ impl MeasuredSettings {
         let fastest = self.fastest(None)?;
         let header = ["Trainer's settings compared", "samples/s", ""].map(str::to_owned).to_vec();
         let lines = TrainerSetting::ALL.iter().map(|setting| {
-            let missing = || match self.0.iter().any(|(known, _)| known == setting) {
-                true => "not available",
-                false => "not measured with --quick: too slow without torch.compile",
+            let remark = match self.0.iter().find(|(known, _)| known == setting) {
+                Some(_) if *setting == fastest => "fastest, compared with above",
+                Some((_, trainings)) if trainings.is_empty() => "not available: see the notes",
+                Some(_) => "",
+                None => "not measured with --quick: too slow without torch.compile",
             };
-            let speed = speed(self.of(*setting)).map_or_else(|| missing().to_owned(), number);
-            let mark = if *setting == fastest { "fastest, compared with above" } else { "" };
-            vec![format!("  {model}  {}", setting.name()), speed, mark.to_owned()]
+            let speed = speed(self.of(*setting)).map_or("-".to_owned(), number);
+            vec![format!("  {model}  {}", setting.name()), speed, remark.to_owned()]
         });
         Some(grid(&std::iter::once(header).chain(lines).collect::<Vec<_>>()))
     }
@@ -119,8 +120,8 @@ mod tests {
                 "Trainer's settings compared               samples/s",
                 "  MiniLM-L6  Trainer bf16                 48.0",
                 "  MiniLM-L6  Trainer fp32                 75.0",
-                "  MiniLM-L6  Trainer bf16, torch.compile  not available",
-                "  MiniLM-L6  Trainer fp32, torch.compile  80.0           fastest, compared with above",
+                "  MiniLM-L6  Trainer bf16, torch.compile  -          not available: see the notes",
+                "  MiniLM-L6  Trainer fp32, torch.compile  80.0       fastest, compared with above",
             ]
         );
     }
@@ -136,7 +137,7 @@ mod tests {
         assert_eq!(hopeless, [false, false, false, true]);
         settings.add(compiled_bf16, Some(training(100.0)));
         let text = settings.render("MiniLM-L6").unwrap();
-        assert!(text.contains("fp32, torch.compile  not measured with --quick"), "{text}");
+        assert!(text.contains("fp32, torch.compile  -          not measured with --quick"), "{text}");
         settings.add(fp32, Some(training(120.0)));
         assert!(!settings.is_hopeless(compiled_fp32));
     }
