@@ -4,7 +4,7 @@ use crate::results::Process;
 use crate::table::{grid, number};
 
 /// A table of seconds by suite, in the order in which they ran: of the clock, and of the processors, which other programs
-/// do not lengthen.
+/// lengthen less.
 pub(crate) fn render(processes: &[Process]) -> String {
     let mut parts: Vec<(&str, f64, f64)> = Vec::new();
     for process in processes {

@@ -168,9 +168,11 @@ fn length(options: &BenchArgs, kind: ModelKind, purpose: TrainingPurpose) -> Tra
         TrainingPurpose::Speed if kind == ModelKind::MiniLm => TrainingLength { steps: 150, excluded: 50, rounds },
         TrainingPurpose::Speed => TrainingLength { steps: 100, excluded: 50, rounds },
         TrainingPurpose::Formats if cuda => TrainingLength { steps: 150, excluded: 50, rounds },
-        TrainingPurpose::Formats => {
-            TrainingLength { steps: 60, excluded: 10, rounds: if quick { 1 } else { rounds.min(2) } }
+        // A round with a large model takes a quarter of an hour.
+        TrainingPurpose::Formats if quick || kind != ModelKind::MiniLm => {
+            TrainingLength { steps: 60, excluded: 10, rounds: 1 }
         }
+        TrainingPurpose::Formats => TrainingLength { steps: 60, excluded: 10, rounds: rounds.min(2) },
         TrainingPurpose::Start => TrainingLength { steps: 20, excluded: 1, rounds },
         TrainingPurpose::Guide => TrainingLength { steps: if quick { 2 } else { 3 }, excluded: 1, rounds: 1 },
     }
