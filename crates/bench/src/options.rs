@@ -10,18 +10,32 @@ use serde::Serialize;
 /// A group of measurements, in the order in which they run: those that need the same trainings stand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
-    /// samples a second: Hugging Face's Trainer at its best, in fp32, and as tutorials have it; the machine's limit
+    /// samples a second: Hugging Face's Trainer in all its settings, and as tutorials have it; the machine's limit
     Train,
     /// seconds from the start of the process to the end of the first step
     StartUp,
     /// peak memory of a training, its checkpoint included
     Memory,
-    /// samples a second: PyTorch, ONNX Runtime
+    /// samples a second: PyTorch and ONNX Runtime in fp32, bf16 and int8
     Inference,
     /// texts a second: the Python package tokenizers
     Tokenize,
     /// 1,000 to 1,000,000 examples: preparing, starting, training, memory
     Scaling,
+}
+
+impl Suite {
+    /// The name in tables, which is that on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Suite::Train => "train",
+            Suite::StartUp => "start-up",
+            Suite::Memory => "memory",
+            Suite::Inference => "inference",
+            Suite::Tokenize => "tokenize",
+            Suite::Scaling => "scaling",
+        }
+    }
 }
 
 /// The device of both sides.
@@ -63,7 +77,7 @@ pub(crate) struct BenchArgs {
     /// What to measure [default: all]
     #[arg(value_name = "SUITE")]
     suites: Vec<Suite>,
-    /// Only MiniLM, fewer rounds and steps, up to 100,000 examples: under five minutes on two cores
+    /// Only MiniLM, fewer rounds and steps, up to 100,000 examples: five minutes on two cores
     #[arg(long)]
     pub quick: bool,
     /// How often each side is measured [default: 3, with --quick 2]
@@ -134,6 +148,13 @@ mod tests {
         assert_eq!(all.models(), [ModelChoice::MiniLm, ModelChoice::BertBase]);
         let quick = parse("--quick").unwrap();
         assert_eq!((quick.suites().len(), quick.rounds(), quick.models()), (6, 2, vec![ModelChoice::MiniLm]));
+    }
+
+    #[test]
+    fn suites_have_the_names_of_the_command_line() {
+        for suite in Suite::value_variants() {
+            assert_eq!(parse(suite.name()).unwrap().suites(), [*suite]);
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Finished {
     pub output: Value,
     /// From its start to its end.
     pub seconds: f64,
+    /// Of the processors, in it and in the processes that it waited for; `None` if the system doesn't report it.
+    pub cpu_seconds: Option<f64>,
     /// Its peak memory; `None` if the system doesn't report it.
     #[serde(rename = "peak_rss_mib")]
     pub peak_mib: Option<f64>,
@@ -66,7 +68,8 @@ pub(crate) fn run(command: &mut Command, log: Option<&Path>, scratch: &Path) -> 
     let text = std::fs::read(&stdout).with_context(|| format!("failed to read {}", stdout.display()))?;
     let text = String::from_utf8_lossy(&text);
     let output = serde_json::from_str(text.trim()).unwrap_or_else(|_| Value::from(text.trim()));
-    Ok(Finished { output, seconds, peak_mib: end.peak_mib, first_step })
+    let ProcessEnd { cpu_seconds, peak_mib, .. } = end;
+    Ok(Finished { output, seconds, cpu_seconds, peak_mib, first_step })
 }
 
 /// The command as typed in a shell.
@@ -86,6 +89,7 @@ fn last_lines(text: &str) -> String {
 
 struct ProcessEnd {
     status: ExitStatus,
+    cpu_seconds: Option<f64>,
     peak_mib: Option<f64>,
 }
 
@@ -106,7 +110,9 @@ fn wait(child: &mut Child, block: bool) -> Result<Option<ProcessEnd>> {
         if found == pid {
             let unit = if cfg!(target_os = "macos") { 1.0 } else { 1024.0 };
             let peak_mib = Some(usage.ru_maxrss as f64 * unit / f64::from(1 << 20));
-            return Ok(Some(ProcessEnd { status: ExitStatus::from_raw(status), peak_mib }));
+            let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+            let cpu_seconds = Some(seconds(usage.ru_utime) + seconds(usage.ru_stime));
+            return Ok(Some(ProcessEnd { status: ExitStatus::from_raw(status), cpu_seconds, peak_mib }));
         }
         if found == 0 {
             return Ok(None);
@@ -121,7 +127,7 @@ fn wait(child: &mut Child, block: bool) -> Result<Option<ProcessEnd>> {
 #[cfg(not(unix))]
 fn wait(child: &mut Child, block: bool) -> Result<Option<ProcessEnd>> {
     let status = if block { Some(child.wait()?) } else { child.try_wait()? };
-    Ok(status.map(|status| ProcessEnd { status, peak_mib: None }))
+    Ok(status.map(|status| ProcessEnd { status, cpu_seconds: None, peak_mib: None }))
 }
 
 #[cfg(all(test, unix))]
@@ -142,6 +148,7 @@ mod tests {
             super::run(&mut shell("sleep 0.2; head -c 200000 /dev/zero | tr '\\0' x"), None, scratch.path()).unwrap();
         assert_eq!((finished.output.as_str().map(str::len), finished.first_step), (Some(200_000), None));
         assert!((0.2..20.0).contains(&finished.seconds), "{}", finished.seconds);
+        assert!(finished.cpu_seconds.is_some_and(|cpu| cpu < finished.seconds * 8.0), "{:?}", finished.cpu_seconds);
         assert!(finished.peak_mib.is_some_and(|peak| peak > 0.1), "{:?}", finished.peak_mib);
     }
 
@@ -158,6 +165,15 @@ mod tests {
         let finished = super::run(&mut shell(&script), Some(scratch.path()), scratch.path()).unwrap();
         let first = finished.first_step.unwrap();
         assert!((0.2..finished.seconds - 0.3).contains(&first), "{first} of {}", finished.seconds);
+    }
+
+    #[test]
+    fn processor_seconds_are_those_of_all_processes_without_their_waiting() {
+        let scratch = tempfile::tempdir().unwrap();
+        let busy = "i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done";
+        let cpu = |script: &str| super::run(&mut shell(script), None, scratch.path()).unwrap().cpu_seconds.unwrap();
+        let (idle, here, child) = (cpu("sleep 0.2"), cpu(busy), cpu(&format!("sh -c '{busy}'; true")));
+        assert!(idle < 0.1 && here > idle && child > idle, "{idle} {here} {child}");
     }
 
     #[test]

@@ -72,11 +72,13 @@ impl BenchComparison {
 
 /// A process with its results.
 #[derive(Debug, Serialize)]
-struct Process {
-    what: String,
-    command: String,
+pub(crate) struct Process {
+    /// The suite.
+    pub part: &'static str,
+    pub what: String,
+    pub command: String,
     #[serde(flatten)]
-    finished: Finished,
+    pub finished: Finished,
 }
 
 /// The results of all suites so far.
@@ -95,7 +97,10 @@ pub(crate) struct Results {
     pub failed: bool,
     /// Further results of suites, by name.
     pub details: serde_json::Map<String, Value>,
-    processes: Vec<Process>,
+    pub processes: Vec<Process>,
+    /// The suite that runs.
+    #[serde(skip)]
+    pub part: &'static str,
 }
 
 /// Rows with their ratio and whether the target was met.
@@ -114,7 +119,7 @@ impl Results {
     /// Adds the results of a process, with its command.
     pub(crate) fn add_process(&mut self, what: &str, command: &Command, finished: &Finished) {
         let (what, command) = (what.to_owned(), shown(command));
-        self.processes.push(Process { what, command, finished: finished.clone() });
+        self.processes.push(Process { part: self.part, what, command, finished: finished.clone() });
     }
 
     /// Prints a note, now and below the table.
@@ -167,11 +172,12 @@ mod tests {
 
     #[test]
     fn json_has_every_raw_value_and_every_command() {
-        let mut results = Results::default();
+        let mut results = Results { part: "train", ..Results::default() };
         results.rows.push(row(Some(Target::RatioAtLeast(2.0)), &[10.0]));
         let mut command = Command::new("/usr/bin/python");
         command.args(["peers/trainer.py", "--steps", "3"]);
-        let finished = Finished { output: json!({ "peer": 1 }), seconds: 2.5, peak_mib: Some(7.0), first_step: None };
+        let (output, cpu_seconds, peak_mib) = (json!({ "peer": 1 }), Some(4.5), Some(7.0));
+        let finished = Finished { output, seconds: 2.5, cpu_seconds, peak_mib, first_step: None };
         results.add_process("theirs", &command, &finished);
         let json = serde_json::to_value(&results).unwrap();
         assert_eq!(json["rows"][0]["ours"]["values"], json!([30.0, 10.0, 20.0]));
@@ -179,8 +185,8 @@ mod tests {
         assert_eq!(json["rows"][0]["target"], json!({ "ratio_at_least": 2.0 }));
         assert_eq!((&json["rows"][0]["ratio"], &json["rows"][0]["met"]), (&json!(2.0), &json!(true)));
         let expected = json!({
-            "what": "theirs", "command": "python peers/trainer.py --steps 3", "seconds": 2.5, "peak_rss_mib": 7.0,
-            "first_step_seconds": null, "output": { "peer": 1 },
+            "part": "train", "what": "theirs", "command": "python peers/trainer.py --steps 3", "seconds": 2.5,
+            "cpu_seconds": 4.5, "peak_rss_mib": 7.0, "first_step_seconds": null, "output": { "peer": 1 },
         });
         assert_eq!(json["processes"], json!([expected]));
     }

@@ -2,216 +2,317 @@
 //! them, and each is run once.
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 
 use crate::context::{BenchContext, remove};
+use crate::limit::Limit;
 use crate::models::{Model, ModelKind};
-use crate::options::{Device, Suite};
-use crate::process::Finished;
-use crate::timing::{Timing, timing};
+use crate::options::{BenchArgs, Device};
+use crate::timing::timing;
+use crate::trainer_setting::{MeasuredSettings, TrainerSetting};
+use crate::training::Training;
 
-/// The configuration of both sides.
+/// The number formats that both sides train in.
+pub(crate) const FORMATS: [&str; 2] = ["bf16", "fp32"];
+
+/// The batches of a pool, which both sides sort by length.
+const POOL: usize = 50;
+
+/// What trainings are for, on which their length depends. Both sides sort pools of 50 batches by length, longest first, so
+/// 50 batches in a row have the lengths of the data, wherever in a pool they begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Recipe {
-    /// bf16, sentences of similar length together; Trainer at its best. Both sort blocks of 50 batches, longest first, so
-    /// whole blocks are timed.
-    Best,
-    /// The same, but only long enough for the first step and peak memory.
-    Brief,
-    /// fp32, random batches.
-    Fp32,
-    /// Only theirs, as in tutorials: padded to 512 tokens, fp32.
+enum TrainingPurpose {
+    /// The speed of ours by default against the fastest of Trainer's settings.
+    Speed,
+    /// The comparison of number formats, and of Trainer's settings.
+    Formats,
+    /// Only the first step and peak memory.
+    Start,
+    /// The tutorials' script: padded to 512 tokens, fp32.
     Guide,
-}
-
-impl Recipe {
-    fn name(self) -> &'static str {
-        match self {
-            Recipe::Best => "best",
-            Recipe::Brief => "brief",
-            Recipe::Fp32 => "fp32",
-            Recipe::Guide => "guide",
-        }
-    }
 }
 
 /// The length of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TrainingLength {
+struct TrainingLength {
     steps: usize,
     /// The first steps, which aren't timed.
     excluded: usize,
     rounds: usize,
 }
 
-/// A measured training.
-#[derive(Debug, Clone)]
-pub(crate) struct Training {
-    pub timing: Timing,
-    pub first_step: Option<f64>,
-    /// With the checkpoint at its end.
-    pub peak_mib: Option<f64>,
-    /// Only theirs.
-    pub peak_before_saving_mib: Option<f64>,
-}
-
-/// The limit of the machine, measured between the trainings by limits.py.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub(crate) struct Limit {
-    gflops: f64,
-    linear_flops_per_token: f64,
-    optimizer_seconds: f64,
-}
-
-impl Limit {
-    /// The shortest possible time of a step over this many tokens, in seconds.
-    pub(crate) fn seconds(&self, tokens: f64) -> f64 {
-        self.linear_flops_per_token * tokens / (self.gflops * 1e9) + self.optimizer_seconds
+impl TrainingLength {
+    /// With torch.compile the first pool is excluded: it compiles again for the first batch that has no padding.
+    fn of_setting(self, setting: TrainerSetting) -> TrainingLength {
+        let excluded = if setting.compiled { self.excluded.max(POOL) } else { self.excluded };
+        TrainingLength { steps: self.steps - self.excluded + excluded, excluded, ..self }
     }
 }
 
-/// The trainings of both sides, one per round.
+/// Ours by default and the fastest of Trainer's settings, one training per round.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Pairs {
+pub(crate) struct SpeedTrainings {
     pub ours: Vec<Training>,
+    /// `None` without peers.
+    pub setting: Option<TrainerSetting>,
     pub theirs: Vec<Training>,
     pub limits: Vec<Limit>,
 }
 
-/// The trainings that were already run.
+/// Ours in each number format, in the order of [`FORMATS`], and all of Trainer's settings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FormatTrainings {
+    pub ours: [Vec<Training>; FORMATS.len()],
+    pub theirs: MeasuredSettings,
+    pub limits: Vec<Limit>,
+}
+
+/// Trainings as whole processes: ours by default, and Trainer without torch.compile in the same format.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WholeTrainings {
+    pub ours: Vec<Training>,
+    pub setting: Option<TrainerSetting>,
+    pub theirs: Vec<Training>,
+}
+
+/// The trainings that were already run, by the model's name.
 #[derive(Default)]
 pub(crate) struct Trainings {
-    done: Vec<(String, Recipe, Pairs)>,
+    speed: Vec<(String, SpeedTrainings)>,
+    whole: Vec<(String, WholeTrainings)>,
 }
 
 impl Trainings {
-    /// The trainings of a model by a recipe; runs them unless that was done.
-    pub(crate) fn pairs(&mut self, context: &mut BenchContext, model: &Model, recipe: Recipe) -> Pairs {
-        let known = |(name, done, _): &&(String, Recipe, Pairs)| *name == model.name && *done == recipe;
-        if let Some((_, _, pairs)) = self.done.iter().find(known) {
-            return pairs.clone();
+    /// Runs all number formats and settings.
+    pub(crate) fn formats(context: &mut BenchContext, model: &Model) -> FormatTrainings {
+        let length = length(&context.options, model.kind, TrainingPurpose::Formats);
+        let mut found = FormatTrainings::default();
+        for round in 1..=length.rounds {
+            let what = |what: &str| format!("{} {what}, comparison {round} of {}", model.name, length.rounds);
+            for (format, trainings) in FORMATS.iter().zip(&mut found.ours) {
+                trainings.extend(ours(context, model, Some(format), length, &what(&format!("ours {format}"))));
+            }
+            for setting in TrainerSetting::ALL {
+                // After all have run once, only the fastest of each format goes on.
+                let goes_on = round == 1 || found.theirs.fastest(Some(setting.format)) == Some(setting);
+                if goes_on && !(context.options.quick && found.theirs.is_hopeless(setting)) {
+                    let training = trainer(context, model, setting, length, &what(&setting.name()));
+                    found.theirs.add(setting, training);
+                }
+            }
+            found.limits.extend(limit(context, model, &what("limit")));
         }
-        let pairs = run(context, model, recipe);
-        self.done.push((model.name.clone(), recipe, pairs.clone()));
-        pairs
+        found
     }
 
-    /// Some trainings by the best recipe: the timed ones if they were run, else short ones.
-    pub(crate) fn any(&mut self, context: &mut BenchContext, model: &Model) -> Pairs {
-        let timed = self.done.iter().any(|(name, recipe, _)| *name == model.name && *recipe == Recipe::Best);
-        self.pairs(context, model, if timed { Recipe::Best } else { Recipe::Brief })
+    /// Runs ours by default against this setting.
+    pub(crate) fn speed(
+        &mut self,
+        context: &mut BenchContext,
+        model: &Model,
+        setting: Option<TrainerSetting>,
+    ) -> SpeedTrainings {
+        let length = length(&context.options, model.kind, TrainingPurpose::Speed);
+        let mut found = SpeedTrainings { setting, ..SpeedTrainings::default() };
+        for round in 1..=length.rounds {
+            let what = |what: &str| format!("{} {what}, round {round} of {}", model.name, length.rounds);
+            found.ours.extend(ours(context, model, None, length, &what("ours")));
+            if let Some(setting) = setting {
+                found.theirs.extend(trainer(context, model, setting, length, &what(&setting.name())));
+                found.limits.extend(limit(context, model, &what("limit")));
+            }
+        }
+        self.speed.push((model.name.clone(), found.clone()));
+        found
+    }
+
+    /// Trainings for the first step and for memory: those for speed where they will do, else short ones.
+    pub(crate) fn whole(&mut self, context: &mut BenchContext, model: &Model) -> WholeTrainings {
+        if let Some((_, found)) = self.whole.iter().find(|(name, _)| *name == model.name) {
+            return found.clone();
+        }
+        let speed = self.speed.iter().find(|(name, _)| *name == model.name).map(|(_, speed)| speed.clone());
+        let speed = speed.unwrap_or_default();
+        let length = length(&context.options, model.kind, TrainingPurpose::Start);
+        let what = |round, side: &str| format!("{} start {round} of {}, {side}", model.name, length.rounds);
+        let mut found = WholeTrainings { ours: speed.ours, ..WholeTrainings::default() };
+        let ours_are_known = !found.ours.is_empty();
+        for round in 1..=length.rounds {
+            if !ours_are_known {
+                found.ours.extend(ours(context, model, None, length, &what(round, "ours")));
+            }
+            found.setting = found.setting.or_else(|| eager(found.ours.first()?));
+            let Some(setting) = found.setting.filter(|_| context.peers.is_some()) else { continue };
+            if speed.setting == Some(setting) {
+                found.theirs = speed.theirs;
+                break;
+            }
+            found.theirs.extend(trainer(context, model, setting, length, &what(round, &setting.name())));
+        }
+        self.whole.push((model.name.clone(), found.clone()));
+        found
     }
 }
 
-/// The length by recipe, device and `--quick`.
-fn length(context: &BenchContext, model: &Model, recipe: Recipe) -> TrainingLength {
-    let (quick, rounds) = (context.options.quick, context.options.rounds());
-    let cuda = context.options.device == Device::Cuda;
-    match recipe {
-        Recipe::Best if cuda => TrainingLength { steps: 350, excluded: 50, rounds },
-        Recipe::Best if quick || model.kind != ModelKind::MiniLm => TrainingLength { steps: 100, excluded: 50, rounds },
-        Recipe::Best => TrainingLength { steps: 150, excluded: 50, rounds },
-        Recipe::Brief => TrainingLength { steps: 20, excluded: 1, rounds },
-        Recipe::Fp32 if quick => TrainingLength { steps: 20, excluded: 5, rounds: 1 },
-        Recipe::Fp32 => TrainingLength { steps: 60, excluded: 10, rounds },
-        Recipe::Guide if quick => TrainingLength { steps: 2, excluded: 1, rounds: 1 },
-        Recipe::Guide => TrainingLength { steps: 3, excluded: 1, rounds: 1 },
+/// Trainer's setting without torch.compile, whose compiling would lengthen its start, in the format of ours.
+fn eager(ours: &Training) -> Option<TrainerSetting> {
+    TrainerSetting::ALL.into_iter().find(|setting| !setting.compiled && setting.format == ours.format)
+}
+
+/// The length by purpose, device and `--quick`.
+fn length(options: &BenchArgs, kind: ModelKind, purpose: TrainingPurpose) -> TrainingLength {
+    let (quick, rounds) = (options.quick, options.rounds());
+    let cuda = options.device == Device::Cuda;
+    match purpose {
+        TrainingPurpose::Speed if cuda => TrainingLength { steps: 350, excluded: 50, rounds },
+        TrainingPurpose::Speed if quick => TrainingLength { steps: 60, excluded: 10, rounds },
+        TrainingPurpose::Speed if kind == ModelKind::MiniLm => TrainingLength { steps: 150, excluded: 50, rounds },
+        TrainingPurpose::Speed => TrainingLength { steps: 100, excluded: 50, rounds },
+        TrainingPurpose::Formats if cuda => TrainingLength { steps: 150, excluded: 50, rounds },
+        // A round with a large model takes a quarter of an hour.
+        TrainingPurpose::Formats if quick || kind != ModelKind::MiniLm => {
+            TrainingLength { steps: 60, excluded: 10, rounds: 1 }
+        }
+        TrainingPurpose::Formats => TrainingLength { steps: 60, excluded: 10, rounds: rounds.min(2) },
+        TrainingPurpose::Start => TrainingLength { steps: 20, excluded: 1, rounds },
+        TrainingPurpose::Guide => TrainingLength { steps: if quick { 2 } else { 3 }, excluded: 1, rounds: 1 },
     }
 }
 
-fn run(context: &mut BenchContext, model: &Model, recipe: Recipe) -> Pairs {
-    let length = length(context, model, recipe);
-    let mut pairs = Pairs::default();
-    for round in 1..=length.rounds {
-        let what = |side: &str| format!("{} {}, round {round} of {}, {side}", model.name, recipe.name(), length.rounds);
-        if recipe != Recipe::Guide {
-            let ours = ours(context, model, recipe, length, &what("ours"));
-            pairs.ours.extend(context.results.record(true, ours));
-        }
-        if context.peers.is_none() {
-            continue;
-        }
-        let theirs = theirs(context, model, recipe, length, &what("theirs"));
-        pairs.theirs.extend(context.results.record(false, theirs));
-        if recipe == Recipe::Best && context.options.suites().contains(&Suite::Train) {
-            let limit = limit(context, model, &what("limit"));
-            pairs.limits.extend(context.results.record(false, limit));
-        }
-    }
-    pairs
-}
-
+/// One training of ours, in the format that is chosen by default if none is given. A failure is recorded.
 fn ours(
     context: &mut BenchContext,
     model: &Model,
-    recipe: Recipe,
+    format: Option<&str>,
+    length: TrainingLength,
+    what: &str,
+) -> Option<Training> {
+    let training = measure_ours(context, model, format, length, what);
+    context.results.record(true, training)
+}
+
+fn measure_ours(
+    context: &mut BenchContext,
+    model: &Model,
+    format: Option<&str>,
     length: TrainingLength,
     what: &str,
 ) -> Result<Training> {
     let run = context.run_folder("train")?;
     let mut command = context.train(&model.prepared, &run, length.steps);
-    command.args(match recipe {
-        Recipe::Fp32 => ["--precision", "fp32"].as_slice(),
-        _ => ["--precision", "bf16", "--group-by-length"].as_slice(),
-    });
+    command.arg("--group-by-length");
+    command.args(format.iter().flat_map(|format| ["--precision", format]));
     let finished = context.measure(what, command, Some(&run))?;
-    let timing = timing(&run, length.excluded)?;
+    let (timing, start) = (timing(&run, length.excluded)?, run::last_start(&run));
     remove(&run)?;
-    Ok(training(timing, &finished, None))
+    let format = start.context("the log does not say which number format was used")?.precision;
+    Ok(Training::measured(timing, format, &finished))
+}
+
+/// One training by Trainer. `None` without peers, and where it failed or is not available, which is recorded.
+fn trainer(
+    context: &mut BenchContext,
+    model: &Model,
+    setting: TrainerSetting,
+    length: TrainingLength,
+    what: &str,
+) -> Option<Training> {
+    let mut arguments = vec!["--recipe", setting.format, "--save"];
+    if setting.compiled {
+        let BenchArgs { quick, device, .. } = context.options;
+        arguments.extend(["--compile", if quick && device == Device::Cpu { "layers" } else { "model" }]);
+    }
+    theirs(context, model, setting.format, &arguments, length.of_setting(setting), what)
+}
+
+/// The training by the tutorials' script.
+pub(crate) fn guide(context: &mut BenchContext, model: &Model) -> Option<Training> {
+    let length = length(&context.options, model.kind, TrainingPurpose::Guide);
+    let mut arguments = vec!["--recipe", "guide"];
+    if context.options.quick {
+        // All sentences are padded to 512 tokens, so a smaller batch is as fast and takes less time.
+        arguments.extend(["--batch-size", "4"]);
+    }
+    theirs(context, model, "fp32", &arguments, length, &format!("{} the guide's script", model.name))
 }
 
 fn theirs(
     context: &mut BenchContext,
     model: &Model,
-    recipe: Recipe,
+    format: &str,
+    arguments: &[&str],
     length: TrainingLength,
     what: &str,
-) -> Result<Training> {
+) -> Option<Training> {
     let mut command = context.peer("trainer.py")?;
-    let log = context.run_folder("peer")?;
+    let log = context.run_folder("peer");
+    let log = context.results.record(true, log)?;
     command.arg("--data").arg(&context.corpus.folder).arg("--model").arg(&model.folder).arg("--log").arg(&log);
     command.args(["--steps", &length.steps.to_string(), "--warmup-steps-excluded", &length.excluded.to_string()]);
-    command.args(match recipe {
-        Recipe::Best | Recipe::Brief => ["--recipe", "best", "--save"].as_slice(),
-        Recipe::Fp32 => ["--recipe", "dynamic"].as_slice(),
-        Recipe::Guide => ["--recipe", "guide"].as_slice(),
-    });
-    if recipe == Recipe::Best && context.options.device == Device::Cuda {
-        command.arg("--compile");
-    }
-    let finished = context.measure(what, command, Some(&log))?;
-    let peak_before_saving = finished.output["peak_rss_before_saving_mib"].as_f64();
-    Ok(training(timing(&log, length.excluded)?, &finished, peak_before_saving))
+    let finished = context.measure_peer(
+        what,
+        {
+            command.args(arguments);
+            command
+        },
+        Some(&log),
+    )?;
+    let timing = context.results.record(false, timing(&log, length.excluded))?;
+    let peak_before_saving_mib = finished.output["peak_rss_before_saving_mib"].as_f64();
+    Some(Training { peak_before_saving_mib, ..Training::measured(timing, format.to_owned(), &finished) })
 }
 
-fn training(timing: Timing, finished: &Finished, peak_before_saving_mib: Option<f64>) -> Training {
-    let Finished { first_step, peak_mib, .. } = *finished;
-    eprintln!(
-        "       {:.1} samples/s, {:.0} tokens/s, first step after {:.2} s, {:.0} MiB",
-        timing.samples_per_second,
-        timing.tokens_per_second,
-        first_step.unwrap_or(f64::NAN),
-        peak_mib.unwrap_or(f64::NAN)
-    );
-    Training { timing, first_step, peak_mib, peak_before_saving_mib }
-}
-
-fn limit(context: &mut BenchContext, model: &Model, what: &str) -> Result<Limit> {
+fn limit(context: &mut BenchContext, model: &Model, what: &str) -> Option<Limit> {
     let mut command = context.peer("limits.py")?;
     command.arg("--model").arg(&model.folder);
-    context.measure(what, command, None)?.figures().context("limits.py")
+    let finished = context.measure_peer(what, command, None)?;
+    let limit: Limit = context.results.record(false, finished.figures().context("limits.py"))?;
+    eprintln!("       {}", limit.rates());
+    Some(limit)
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::timing::Timing;
 
     #[test]
-    fn the_limit_is_matrix_products_plus_optimizer() {
-        let output =
-            "{\"gflops\": 500.0, \"linear_flops_per_token\": 5e8, \"optimizer_seconds\": 0.05, \"tokens\": 400}\n";
-        let limit: Limit = serde_json::from_str(output).unwrap();
-        assert!((limit.seconds(400.0) - 0.45).abs() < 1e-12);
-        assert!(serde_json::from_str::<Limit>("{\"gflops\": 500.0}").is_err());
+    fn whole_pools_are_timed_wherever_speeds_are_compared() {
+        // A part of a pool, which is sorted by length, does not have the lengths of the data.
+        for line in ["bench", "bench --quick", "bench --device cuda", "bench --quick --device cuda"] {
+            let options = BenchArgs::parse_from(line.split(' '));
+            for kind in [ModelKind::MiniLm, ModelKind::BertBase, ModelKind::Other] {
+                for purpose in [TrainingPurpose::Speed, TrainingPurpose::Formats] {
+                    for setting in TrainerSetting::ALL {
+                        let TrainingLength { steps, excluded, .. } =
+                            length(&options, kind, purpose).of_setting(setting);
+                        let least = if setting.compiled { POOL } else { 10 };
+                        assert!((steps - excluded) % POOL == 0 && excluded >= least, "{line}: {steps}, {excluded}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn starts_are_compared_without_compiling_in_the_same_format() {
+        let timing = Timing {
+            samples_per_second: 1.0,
+            tokens_per_second: 1.0,
+            tokens_per_step: 1.0,
+            seconds_per_step: 1.0,
+            median_step_ms: 1.0,
+        };
+        for format in FORMATS {
+            let ours = Training {
+                timing,
+                format: format.to_owned(),
+                first_step: None,
+                peak_mib: None,
+                peak_before_saving_mib: None,
+            };
+            assert_eq!(eager(&ours), Some(TrainerSetting { format, compiled: false }));
+        }
     }
 }
