@@ -44,26 +44,23 @@ pub(super) fn product_of_tile<T: WordFormat, const ISA: u8, const ROWS: usize, c
     let word = |row: usize| row.min(rows - 1) * row_stride + first.1 * stride;
     let start = bytes.as_ptr().cast::<u32>();
     let tile = TileRows { rows: std::array::from_fn(|row| start.wrapping_add(word(first.0 + row))), stride };
-    let mut sums = [[[0.0; LANES]; BLOCKS]; ROWS];
     #[cfg(target_arch = "x86_64")]
     {
         if T::PER_WORD == 1 && ISA == crate::isa::AVX512 {
             // SAFETY: a `Supported<AVX512>` is there, so the processor has AVX-512; the tile is within the matrix, as was
             // just checked, for as many `k` as the panel has.
-            unsafe { avx512::add_product(tile, panel, &mut sums) };
-            return sums;
+            return unsafe { avx512::product(tile, panel) };
         }
         if T::PER_WORD == 1 && ISA == crate::isa::AVX2 {
             // SAFETY: as above, with a `Supported<AVX2>`.
-            unsafe { avx2::add_product(tile, panel, &mut sums) };
-            return sums;
+            return unsafe { avx2::product(tile, panel) };
         }
         if T::PER_WORD == 2 && ISA == crate::isa::AVX512 && has_avx512_bf16() {
             // SAFETY: as above, and the processor has the instruction for bf16.
-            unsafe { avx512_bf16::add_product(tile, panel, &mut sums) };
-            return sums;
+            return unsafe { avx512_bf16::product(tile, panel) };
         }
     }
+    let mut sums = [[[0.0; LANES]; BLOCKS]; ROWS];
     for (k, b) in panel.iter().enumerate() {
         for (row, sums) in tile.rows.iter().zip(&mut sums) {
             // SAFETY: this is a word of the matrix, as was just checked.
@@ -80,32 +77,31 @@ pub(super) fn product_of_tile<T: WordFormat, const ISA: u8, const ROWS: usize, c
     sums
 }
 
-/// Defines a module with `add_product` for one width of vectors and one format. With intrinsics, because the compiler keeps the
+/// Defines a module with `product` for one width of vectors and one format. With intrinsics, because the compiler keeps the
 /// sums of plain loops in registers or in memory, which is thirty times slower, depending on how the loops are written.
 macro_rules! vector_module {
     ($name:ident, $features:literal, $width:literal, $vector:ident, $words:ident, $zero:ident, $load:ident, $splat:ident,
-     $store:ident, |$a:ident, $b:ident, $sum:ident| $multiply_add:expr, $($function:ident),+) => {
+     |$a:ident, $b:ident, $sum:ident| $multiply_add:expr, $($function:ident),+) => {
         #[cfg(target_arch = "x86_64")]
         mod $name {
-            use std::arch::x86_64::{$load, $splat, $store, $vector, $words, $zero, $($function),+};
+            use std::arch::x86_64::{$load, $splat, $vector, $words, $zero, $($function),+};
 
             use super::{Block, LANES, TileRows};
 
             /// Vectors of a block.
             const PARTS: usize = LANES / $width;
 
-            /// Adds the sums over `k` of a tile times a panel to `to`, which is zeros.
+            /// The sums over `k` of a tile times a panel.
             ///
             /// # Safety
             /// The processor has these features, and the tile has words for as many `k` as the panel.
             // Alone, so that the registers are for its loop.
             #[inline(never)]
             #[target_feature(enable = $features)]
-            pub(super) unsafe fn add_product<const ROWS: usize, const BLOCKS: usize>(
+            pub(super) unsafe fn product<const ROWS: usize, const BLOCKS: usize>(
                 tile: TileRows<ROWS>,
                 panel: &[[Block; BLOCKS]],
-                to: &mut [[[f32; LANES]; BLOCKS]; ROWS],
-            ) {
+            ) -> [[[f32; LANES]; BLOCKS]; ROWS] {
                 let TileRows { rows, stride } = tile;
                 let mut sums: [[[$vector; PARTS]; BLOCKS]; ROWS] = [[[$zero(); PARTS]; BLOCKS]; ROWS];
                 for (k, b) in panel.iter().enumerate() {
@@ -128,12 +124,8 @@ macro_rules! vector_module {
                         }
                     }
                 }
-                for (to, sums) in to.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
-                    for (part, sum) in sums.iter().enumerate() {
-                        // SAFETY: `to` has `PARTS` vectors.
-                        unsafe { $store(to.as_mut_ptr().add(part * $width), *sum) };
-                    }
-                }
+                // SAFETY: `PARTS` vectors are `LANES` values.
+                unsafe { std::mem::transmute_copy(&sums) }
             }
         }
     };
@@ -148,7 +140,6 @@ vector_module!(
     _mm512_setzero_ps,
     _mm512_loadu_si512,
     _mm512_set1_epi32,
-    _mm512_storeu_ps,
     |a, b, sum| _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum),
     _mm512_fmadd_ps,
     _mm512_castsi512_ps
@@ -162,7 +153,6 @@ vector_module!(
     _mm256_setzero_ps,
     _mm256_loadu_si256,
     _mm256_set1_epi32,
-    _mm256_storeu_ps,
     |a, b, sum| _mm256_fmadd_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), sum),
     _mm256_fmadd_ps,
     _mm256_castsi256_ps
@@ -176,7 +166,6 @@ vector_module!(
     _mm512_setzero_ps,
     _mm512_loadu_si512,
     _mm512_set1_epi32,
-    _mm512_storeu_ps,
     |a, b, sum| {
         // SAFETY: vectors of 16 words are ones of 32 bf16.
         let [a, b] = unsafe { std::mem::transmute::<[__m512i; 2], [__m512bh; 2]>([a, b]) };
