@@ -1,6 +1,6 @@
 //! The caches of generated code in libtorch's CPU library oneDNN.
 //!
-//! For bf16 products oneDNN generates code for each shape and keeps it, about 0.3 MB a shape; ideep, the layer between it
+//! Where libtorch multiplies bf16, oneDNN generates code for each shape and keeps it, about 0.3 MB a shape; ideep, the layer between it
 //! and libtorch, keeps what it has prepared for a shape as well. By default each holds 1024 shapes. A training whose
 //! batches differ in their number of tokens meets hundreds: its memory grows by 600 MB over the first 150 steps, which no
 //! estimate from the model's size foresees. So both caches hold the shapes of some steps only, and the memory estimate of a

@@ -34,7 +34,7 @@ pub struct ChosenPrecision {
 
 impl ChosenPrecision {
     /// What multiplies matrices on a CPU: by the rates, otherwise the kernels if the processor has instructions for them.
-    pub(crate) fn multiplier(&self) -> Backend {
+    pub fn multiplier(&self) -> Backend {
         let of_format = self.rates.and_then(|rates| rates.of(self.format));
         match of_format {
             Some(rates) => rates.multiplier(),

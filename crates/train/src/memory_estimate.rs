@@ -34,9 +34,10 @@ use limits::AvailableMemory;
 pub(crate) use limits::{peak, resident};
 
 /// Code and buffers of libtorch that the first pass loads, and what the allocator holds beside the blocks in use after
-/// thousands of steps of varied sizes (about 25 MB), in bytes (measured). The bf16 value includes the code that oneDNN
-/// generates, as much of it as `model::limit_kernel_caches` lets it keep, and its reordered weights.
+/// thousands of steps of varied sizes (about 25 MB), in bytes (measured).
 const LIBRARIES: u64 = 75_000_000;
+/// The same where libtorch multiplies bf16: with the code that oneDNN generates, as much of it as
+/// `model::limit_kernel_caches` lets it keep, and its reordered weights.
 const LIBRARIES_BF16: u64 = 200_000_000;
 
 /// Allocator fragmentation, as a share of the temporary memory of a pass.
@@ -52,7 +53,7 @@ pub(crate) struct MemoryPlan<'a> {
     pub config: &'a TrainConfig,
     /// The configuration of the model, with the labels and dropout of the run.
     pub model: &'a model::Config,
-    pub precision: model::Precision,
+    pub precision: model::ChosenPrecision,
     /// Tokens of each training row.
     pub train: &'a [u32],
     /// Tokens of each validation row; empty without evaluation.
@@ -88,14 +89,14 @@ impl MemoryEstimate {
         let kind = plan.config.optimizer.kind;
         let optimizer = trainable().map(|parameter| kind.state_bytes(&parameter.shape)).sum();
         let weights = parameters.iter().map(ParameterSpec::master_bytes).sum();
-        let libraries = match plan.precision {
-            model::Precision::Fp32 => LIBRARIES,
-            model::Precision::Bf16 => LIBRARIES_BF16,
+        let libraries = match (plan.precision.format, plan.precision.multiplier()) {
+            (model::Precision::Bf16, model::Backend::Libtorch) => LIBRARIES_BF16,
+            _ => LIBRARIES,
         };
         let batch = largest_batch(plan);
-        let pass = plan.model.training_pass(plan.precision, batch);
+        let pass = plan.model.training_pass(plan.precision.format, batch);
 
-        let gradient = |parameter: &ParameterSpec| parameter.gradient_bytes(plan.precision);
+        let gradient = |parameter: &ParameterSpec| parameter.gradient_bytes(plan.precision.format);
         let per_pass: u64 = trainable()
             .map(|one| if one.has_row_gradient() { gradient(one) * distinct_rows(batch, one) } else { gradient(one) })
             .sum();
@@ -111,12 +112,12 @@ impl MemoryEstimate {
         let updating = largest * kind.update_copies();
         let evaluation = match longest_batch(plan.validation, plan.config.eval_batch_size) {
             counts if counts.is_empty() => 0,
-            counts => plan.model.forward_pass(plan.precision, BatchShape::of(counts)),
+            counts => plan.model.forward_pass(plan.precision.format, BatchShape::of(counts)),
         };
         Self {
             process: process + libraries,
             weights,
-            compute: parameters.iter().map(|parameter| parameter.compute_bytes(plan.precision)).sum(),
+            compute: parameters.iter().map(|parameter| parameter.compute_bytes(plan.precision.format)).sum(),
             optimizer,
             gradients,
             activations: (pass.tape + pass.working).max(updating),
@@ -186,7 +187,7 @@ fn largest_batch(plan: &MemoryPlan) -> BatchShape {
         }
         for rows in sampler.epoch(epoch).iter().take(usize::try_from(batches).unwrap_or(usize::MAX)) {
             let shape = BatchShape::of(rows.iter().map(|&row| plan.train[row as usize]));
-            let pass = plan.model.training_pass(plan.precision, shape);
+            let pass = plan.model.training_pass(plan.precision.format, shape);
             largest = std::cmp::max_by_key(largest, (pass.tape + pass.working, shape), |(bytes, _)| *bytes);
         }
     }

@@ -77,7 +77,7 @@ impl Setup {
             (PrecisionChoice::Auto, Some(recorded)) if device == Device::Cpu => recorded,
             (choice, _) => choice.on(device, &model_config),
         };
-        let memory = check_memory(config, &model_config, (device, precision.format), (&train, validation.as_ref()))?;
+        let memory = check_memory(config, &model_config, (device, precision), (&train, validation.as_ref()))?;
         let backend = Backend::on(device)?;
         if backend == Backend::Libtorch && has_dropout(&model_config) {
             check_dropout(device)?;
@@ -308,7 +308,7 @@ fn has_dropout(model: &Config) -> bool {
 fn check_memory(
     config: &TrainConfig,
     model: &Config,
-    (device, precision): (Device, model::Precision),
+    (device, precision): (Device, ChosenPrecision),
     (train, validation): (&Examples, Option<&Examples>),
 ) -> Result<u64> {
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());

@@ -18,7 +18,10 @@ fn bert_base() -> model::Config {
 }
 
 fn estimate(config: &TrainConfig, precision: Precision, train: &[u32], validation: &[u32]) -> MemoryEstimate {
-    MemoryEstimate::of(&MemoryPlan { config, model: &bert_base(), precision, train, validation }, 150_000_000)
+    MemoryEstimate::of(
+        &MemoryPlan { config, model: &bert_base(), precision: precision.into(), train, validation },
+        150_000_000,
+    )
 }
 
 /// 109,486,085 parameters, 23,440,896 of them in the word embeddings, 38,400 in layer norms, 594,437 in the head.
@@ -103,8 +106,13 @@ fn memory(memory: u64) -> AvailableMemory {
 fn a_run_that_does_not_fit_is_refused_with_flags_that_would_fit() {
     let (config, model) = (TrainConfig { batch_size: 64, ..TrainConfig::default() }, bert_base());
     let rows = [256; 640];
-    let plan =
-        MemoryPlan { config: &config, model: &model, precision: Precision::Fp32, train: &rows, validation: &rows };
+    let plan = MemoryPlan {
+        config: &config,
+        model: &model,
+        precision: Precision::Fp32.into(),
+        train: &rows,
+        validation: &rows,
+    };
     let estimate = MemoryEstimate::of(&plan, 150_000_000);
     assert_eq!(check_against(&plan, &estimate, 150_000_000, memory(estimate.total())).unwrap(), None);
     let limits = memory(estimate.total() - 1);
@@ -127,7 +135,8 @@ fn a_run_that_does_not_fit_is_refused_with_flags_that_would_fit() {
 fn swap_and_the_flag_turn_a_refusal_into_a_warning() {
     let (config, model) = (TrainConfig { batch_size: 64, ..TrainConfig::default() }, bert_base());
     let rows = [256; 640];
-    let plan = MemoryPlan { config: &config, model: &model, precision: Precision::Fp32, train: &rows, validation: &[] };
+    let plan =
+        MemoryPlan { config: &config, model: &model, precision: Precision::Fp32.into(), train: &rows, validation: &[] };
     let estimate = MemoryEstimate::of(&plan, 0);
     let total = estimate.total();
     let limits = AvailableMemory { memory: total - 2_000_000_000, with_swap: total };
@@ -155,8 +164,13 @@ fn the_suggested_flags_fit() {
     let (config, model) =
         (TrainConfig { batch_size: 120, eval_batch_size: 1024, ..TrainConfig::default() }, bert_base());
     let rows = vec![256; 2048];
-    let plan =
-        MemoryPlan { config: &config, model: &model, precision: Precision::Bf16, train: &rows, validation: &rows };
+    let plan = MemoryPlan {
+        config: &config,
+        model: &model,
+        precision: Precision::Bf16.into(),
+        train: &rows,
+        validation: &rows,
+    };
     let limit = 6_000_000_000;
     let estimate = MemoryEstimate::of(&plan, 0);
     assert!(check_against(&plan, &estimate, 0, memory(limit)).is_err(), "it can't fit");
@@ -176,8 +190,13 @@ fn the_suggested_flags_fit() {
 #[test]
 fn no_batch_size_is_suggested_if_none_fits() {
     let (config, model) = (TrainConfig::default(), bert_base());
-    let plan =
-        MemoryPlan { config: &config, model: &model, precision: Precision::Fp32, train: &[20; 64], validation: &[] };
+    let plan = MemoryPlan {
+        config: &config,
+        model: &model,
+        precision: Precision::Fp32.into(),
+        train: &[20; 64],
+        validation: &[],
+    };
     let estimate = MemoryEstimate::of(&plan, 0);
     let message = check_against(&plan, &estimate, 0, memory(1_000_000_000)).unwrap_err().to_string();
     assert!(message.contains("(hint: free some memory, or take a smaller model; or --skip-memory-check"), "{message}");
