@@ -19,8 +19,8 @@ use model::tensor_slice::{checked_slice, checked_slice_mut};
 use model::{Backend, Gradient, ModelError};
 use tch::{Device, Kind, Tensor};
 
-use super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, ParameterChunk, RowGradient};
-use super::{OptimizerSettings, OptimizerSpec, Update, Weight, update_with_tensor_ops};
+use super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, RowGradient, WeightChunk};
+use super::{OptimizerSettings, OptimizerSpec, Update, Weight, update_each_in_pieces};
 use crate::error::{Result, TrainError};
 
 pub(super) const ADAMW: OptimizerSpec = OptimizerSpec {
@@ -30,6 +30,7 @@ pub(super) const ADAMW: OptimizerSpec = OptimizerSpec {
     reads: &["beta1", "beta2", "epsilon"],
     defaults: &[],
     state: |shape| vec![("exp_avg", shape.to_vec()), ("exp_avg_sq", shape.to_vec())],
+    is_elementwise: true,
     update_copies: 0,
     step: |updates, settings, steps| step(updates, settings, steps, Decay::Decoupled),
 };
@@ -59,17 +60,16 @@ const JOB_SIZE: usize = 1 << 16;
 pub(super) struct SeenRows(Vec<bool>);
 
 impl SeenRows {
-    /// No row of a parameter with this shape has had a gradient.
+    /// No row of a table with this shape has had a gradient. Other shapes have no rows.
     pub(super) fn new(shape: &[i64]) -> Self {
-        Self(vec![false; shape.first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0))])
+        Self(vec![false; if let [rows, _] = shape { usize::try_from(*rows).unwrap_or(0) } else { 0 }])
     }
 
     /// The rows in which an average differs from zero.
     pub(super) fn from_averages(averages: &[Tensor]) -> Result<Self> {
         let mut seen = Vec::new();
-        for average in averages {
-            let rows = average.f_view([average.size().first().copied().unwrap_or(1), -1])?;
-            let nonzero: Vec<bool> = rows.f_ne(0.0)?.f_any_dim(1, false)?.f_to_device(Device::Cpu)?.try_into()?;
+        for average in averages.iter().filter(|average| average.dim() == 2) {
+            let nonzero: Vec<bool> = average.f_ne(0.0)?.f_any_dim(1, false)?.f_to_device(Device::Cpu)?.try_into()?;
             seen.resize(nonzero.len(), false);
             seen.iter_mut().zip(nonzero).for_each(|(seen, nonzero)| *seen |= nonzero);
         }
@@ -86,22 +86,22 @@ impl SeenRows {
 }
 
 fn step(updates: &mut [Update], settings: &OptimizerSettings, steps: u64, decay: Decay) -> Result<()> {
+    if updates.iter().any(|update| update.backend == Backend::Libtorch) {
+        return update_each_in_pieces(updates, |update| {
+            step_with_tensor_ops(update, &Coefficients::new(update, settings, steps, decay))
+        });
+    }
     let mut jobs = Vec::new();
-    for (index, update) in updates.iter_mut().enumerate() {
+    for update in updates {
         let coefficients = Coefficients::new(update, settings, steps, decay);
-        match update.backend {
-            Backend::Kernels => push_jobs(update, coefficients.to_fp32(), &mut jobs)?,
-            Backend::Libtorch => {
-                update_with_tensor_ops(update, index > 0, |update| step_with_tensor_ops(update, &coefficients))?;
-            }
-        }
+        push_jobs(update, coefficients.to_fp32(), &mut jobs)?;
     }
     let isa = Isa::selected();
     parallel::for_each(jobs, |job| adam_kernel::run(job, isa));
     Ok(())
 }
 
-/// The coefficients of one parameter's update in fp64. They are rounded to fp32 when applied to tensors.
+/// The coefficients of a span's update in fp64. They are rounded to fp32 when applied to tensors.
 #[derive(Debug, Clone, Copy)]
 struct Coefficients {
     gradient_scale: f64,
@@ -149,16 +149,16 @@ impl Coefficients {
     }
 }
 
-/// Splits the update of one parameter into jobs of the kernel.
+/// Splits the update of a span into jobs of the kernel.
 fn push_jobs<'a>(update: &'a mut Update, coefficients: Fp32Coefficients, jobs: &mut Vec<AdamJob<'a>>) -> Result<()> {
     let Weight { name, master, compute, .. } = update.weight;
     let [exp_avg, exp_avg_sq] = update.state.tensors.as_slice() else {
         return Err(TrainError::optimizer_state(&format!("\n  missing: exp_avg and exp_avg_sq of {name}")));
     };
-    // SAFETY: the caller of `Optimizer::step` holds the parameters and the optimizer exclusively, no two parameters or
-    // state tensors share memory, and no libtorch operation runs until the jobs are done and dropped.
+    // SAFETY: the caller of `Optimizer::step` holds the parameters and the optimizer exclusively, no two spans of
+    // weights or state share memory, and no libtorch operation runs until the jobs are done and dropped.
     let mut chunk = unsafe {
-        ParameterChunk {
+        WeightChunk {
             master: checked_slice_mut(master, name)?,
             exp_avg: checked_slice_mut(exp_avg, name)?,
             exp_avg_sq: checked_slice_mut(exp_avg_sq, name)?,
@@ -206,7 +206,7 @@ fn push_row_jobs<'a>(
     seen: &'a [bool],
     ids: &'a [i64],
     values: &'a [f32],
-    (mut chunk, coefficients): (ParameterChunk<'a>, Fp32Coefficients),
+    (mut chunk, coefficients): (WeightChunk<'a>, Fp32Coefficients),
     jobs: &mut Vec<AdamJob<'a>>,
 ) {
     let width = chunk.master.len() / seen.len().max(1);

@@ -24,7 +24,7 @@ impl Element for ZeroGradient {
     }
 }
 
-/// The coefficients of a step, which are the same for all weights of a parameter.
+/// The coefficients of a step, which are the same for all weights of a span.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fp32Coefficients {
     pub gradient_scale: f32,
@@ -43,17 +43,17 @@ pub(super) struct Fp32Coefficients {
     pub step_size: f32,
 }
 
-/// Consecutive weights of one parameter, their averages and, if any, the bf16 weights to write. All have the same
+/// Consecutive weights of a span, their averages and, if any, the bf16 weights to write. All have the same
 /// length.
 #[derive(Debug)]
-pub(super) struct ParameterChunk<'a> {
+pub(super) struct WeightChunk<'a> {
     pub master: &'a mut [f32],
     pub exp_avg: &'a mut [f32],
     pub exp_avg_sq: &'a mut [f32],
     pub compute: Option<&'a mut [Bf16]>,
 }
 
-/// The gradient of a [`ParameterChunk`].
+/// The gradient of a [`WeightChunk`].
 #[derive(Debug, Clone, Copy)]
 pub(super) enum GradientChunk<'a> {
     Fp32(&'a [f32]),
@@ -80,16 +80,16 @@ pub(super) struct RowGradient<'a> {
 #[derive(Debug)]
 pub(super) struct AdamJob<'a> {
     pub coefficients: Fp32Coefficients,
-    pub chunk: ParameterChunk<'a>,
+    pub chunk: WeightChunk<'a>,
     pub gradient: GradientChunk<'a>,
 }
 
-impl<'a> ParameterChunk<'a> {
+impl<'a> WeightChunk<'a> {
     /// Splits off the first `len` weights.
-    pub(super) fn split_off(&mut self, len: usize) -> ParameterChunk<'a> {
+    pub(super) fn split_off(&mut self, len: usize) -> WeightChunk<'a> {
         let first =
             |slice: &mut &'a mut [f32]| slice.split_off_mut(..len).expect("the chunk has at least `len` weights");
-        ParameterChunk {
+        WeightChunk {
             master: first(&mut self.master),
             exp_avg: first(&mut self.exp_avg),
             exp_avg_sq: first(&mut self.exp_avg_sq),
@@ -113,7 +113,7 @@ fn run_inline<const ISA: u8>(job: AdamJob, _: Supported<ISA>) {
 }
 
 #[inline(always)]
-fn update_rows(coefficients: &Fp32Coefficients, mut chunk: ParameterChunk, rows: RowGradient) {
+fn update_rows(coefficients: &Fp32Coefficients, mut chunk: WeightChunk, rows: RowGradient) {
     let zeros = vec![ZeroGradient; rows.width];
     // Without coupled decay, the averages of a row that has not had a gradient stay zero.
     let unseen_stay_zero = coefficients.coupled_decay == 0.0;
@@ -132,7 +132,7 @@ fn update_rows(coefficients: &Fp32Coefficients, mut chunk: ParameterChunk, rows:
 
 /// Does the same as [`update`] to weights whose gradient and averages are zero, without reading the averages.
 #[inline(always)]
-fn decay_weights(weight_factor: f32, chunk: ParameterChunk) {
+fn decay_weights(weight_factor: f32, chunk: WeightChunk) {
     for weight in chunk.master.iter_mut() {
         *weight *= weight_factor;
     }
@@ -144,7 +144,7 @@ fn decay_weights(weight_factor: f32, chunk: ParameterChunk) {
 }
 
 #[inline(always)]
-fn update<G: Element>(coefficients: &Fp32Coefficients, chunk: ParameterChunk, gradient: &[G]) {
+fn update<G: Element>(coefficients: &Fp32Coefficients, chunk: WeightChunk, gradient: &[G]) {
     let (master, master_rest) = chunk.master.as_chunks_mut::<LANES>();
     let (exp_avg, exp_avg_rest) = chunk.exp_avg.as_chunks_mut::<LANES>();
     let (exp_avg_sq, exp_avg_sq_rest) = chunk.exp_avg_sq.as_chunks_mut::<LANES>();

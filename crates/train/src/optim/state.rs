@@ -10,12 +10,7 @@ use crate::error::{Result, TrainError};
 impl Optimizer {
     /// The state tensors of all trainable parameters in order, with names like `classifier.weight.exp_avg`.
     pub fn state(&self) -> Vec<(String, &Tensor)> {
-        let mut named_tensors = Vec::new();
-        for state in &self.states {
-            let named = state.tensor_names.iter().zip(&state.tensors);
-            named_tensors.extend(named.map(|(name, tensor)| (format!("{}.{name}", state.name), tensor)));
-        }
-        named_tensors
+        self.named.iter().map(|(name, tensor)| (name.clone(), tensor)).collect()
     }
 
     /// Restores the step count and [`state`](Self::state) of an optimizer of the same kind for the same parameters, in

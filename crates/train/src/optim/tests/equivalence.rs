@@ -4,7 +4,7 @@
 use kernels::element::{Bf16, Element};
 use kernels::isa::Isa;
 
-use super::super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, ParameterChunk, RowGradient};
+use super::super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, RowGradient, WeightChunk};
 use super::*;
 
 #[test]
@@ -100,7 +100,7 @@ impl Chunk {
     }
 
     fn step(&mut self, coefficients: Fp32Coefficients, gradient: GradientChunk, isa: Isa) {
-        let chunk = ParameterChunk {
+        let chunk = WeightChunk {
             master: &mut self.master,
             exp_avg: &mut self.exp_avg,
             exp_avg_sq: &mut self.exp_avg_sq,
