@@ -109,19 +109,27 @@ fn sum_in_fp32<E: Element>(values: &[E]) -> f64 {
     total
 }
 
-/// A few launches, because the tensors are long. Each norm is of a bounded number of values, because libtorch may sum their
-/// squares in fp32.
+/// A few launches, because the tensors are long. libtorch adds the squares of a norm in fp32, in which a sum of millions
+/// loses digits, so each norm is of a row of at most [`FP32_SUM_SIZE`] values, and the last one is of these norms.
 fn sum_of_squares_with_tensor_ops<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Result<f64> {
+    let row_norms = |rows: &Tensor| rows.f_norm_scalaropt_dim_dtype(2.0, 1, false, Kind::Float);
     let mut norms = Vec::new();
     for tensor in tensors {
+        // Formats other than fp32 may be converted first, so each operation is on a bounded number of values.
         for piece in tensor.f_view(-1)?.f_split(PIECE, 0)? {
-            norms.push(piece.f_norm_scalaropt_dtype(2.0, Kind::Float)?);
+            let (length, width) = (piece.numel() as i64, FP32_SUM_SIZE as i64);
+            let whole = length / width * width;
+            for (start, rows, width) in [(0, length / width, width), (whole, 1, length - whole)] {
+                if rows * width > 0 {
+                    norms.push(row_norms(&piece.f_narrow(0, start, rows * width)?.f_view([rows, width])?)?);
+                }
+            }
         }
     }
     if norms.is_empty() {
         return Ok(0.0);
     }
-    let norm = Tensor::f_stack(&norms, 0)?.f_norm()?.f_double_value(&[])?;
+    let norm = Tensor::f_cat(&norms, 0)?.f_norm()?.f_double_value(&[])?;
     Ok(norm * norm)
 }
 
@@ -154,11 +162,17 @@ mod tests {
             assert!((norm / expected - 1.0).abs() < 1e-6, "{norm} against {expected}");
         }
         assert_eq!(norms(&[]), [0.0; 2]);
-        // In libtorch's operations, more than one piece.
-        let long = Tensor::full([PIECE + 77], 0.5, (Kind::BFloat16, Device::Cpu));
-        for norm in norms(&[long]) {
-            let expected = 0.5 * ((PIECE + 77) as f64).sqrt();
-            assert!((norm / expected - 1.0).abs() < 1e-5, "{norm} against {expected}");
+    }
+
+    /// Longer than one piece of libtorch's operations. In one fp32 sum the small values would be lost.
+    #[test]
+    fn the_norm_of_long_gradients_is_as_exact_as_that_of_short_ones() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let long = generated(4, &[1 << 20]).repeat([PIECE / (1 << 20) + 1]).narrow(0, 0, PIECE + 77).to_kind(kind);
+            let expected = long.to_kind(Kind::Double).norm().double_value(&[]);
+            for norm in norms(&[long.shallow_clone()]) {
+                assert!((norm / expected - 1.0).abs() < 1e-6, "{kind:?}: {norm} against {expected}");
+            }
         }
     }
 
