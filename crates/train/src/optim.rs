@@ -32,20 +32,23 @@ mod lion;
 mod sgd;
 mod spec;
 mod state;
+mod table_rows;
+mod tensor_ops;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
 
-use model::{
-    Backend, Gradient, Gradients, ModelError, Parameter, Parameters, Role, Span, catch_out_of_memory, untouched_zeros,
-};
+use model::{Backend, Gradient, Gradients, ModelError, Parameter, Parameters, Role, Span, untouched_zeros};
 use tch::Tensor;
 
 use spec::OptimizerSpec;
 pub use spec::{OptimizerKind, OptimizerSettings};
+use table_rows::TableRows;
+pub(crate) use tensor_ops::twice_if_out_of_memory;
+use tensor_ops::{PIECE, update_each, update_each_in_pieces};
 
-use crate::error::{MemoryShortage, Result, TrainError};
+use crate::error::Result;
 #[cfg(test)]
 use crate::memory_faults::{self, Place};
 
@@ -66,10 +69,6 @@ pub struct StepScale {
     /// The factor applied to every gradient: [`clip::coefficient`] divided by the number of accumulated batches.
     pub gradient_scale: f64,
 }
-
-/// Weights that one update with libtorch's operations changes at most, in a span: temporary tensors of this size are 32
-/// MiB each, and smaller ones would take more launches.
-const PIECE: i64 = 8 << 20;
 
 /// The weights of a span.
 #[derive(Debug, Clone, Copy)]
@@ -131,8 +130,8 @@ struct SpanState {
     lr_multiplier: f64,
     /// The state tensors in fp32, in the order of the specification.
     tensors: Vec<Tensor>,
-    /// The rows of a table's state that may differ from zero. Only Adam uses them.
-    seen_rows: adam::SeenRows,
+    /// What the rows of a table have had. Only Adam's kernel uses them.
+    rows: TableRows,
 }
 
 /// An optimizer and its state for every trainable parameter.
@@ -189,7 +188,7 @@ impl Optimizer {
                 weight_decay: if list[first].decays() { settings.weight_decay } else { 0.0 },
                 lr_multiplier: multipliers[first],
                 tensors: tensors.into_iter().map(|(_, tensor)| tensor).collect(),
-                seen_rows: adam::SeenRows::new(&span.shape()),
+                rows: TableRows::new(&span.shape()),
             });
         }
         named.sort_by_key(|(index, _)| *index);
@@ -202,24 +201,50 @@ impl Optimizer {
     /// # Errors
     /// Other trainable parameters than those that the optimizer was created with, or gradients of others.
     pub fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients, scale: &StepScale) -> Result<()> {
+        self.step_used_rows(parameters, gradients, scale)?;
+        self.catch_up(parameters, None)
+    }
+
+    /// The same, but rows of a table that have no gradient may miss the step: see [`catch_up`](Self::catch_up).
+    pub(crate) fn step_used_rows(
+        &mut self,
+        parameters: &mut Parameters,
+        gradients: &Gradients,
+        scale: &StepScale,
+    ) -> Result<()> {
         if spans(parameters, &self.settings) != self.spans {
             let needed = "those, in the same order, that the optimizer was created with";
             return mismatch("the trainable parameters", "others".to_owned(), needed.to_owned());
         }
-        let tensors: Vec<_> = self.spans.iter().map(|span| parameters.of_span(span)).collect();
-        let names: Vec<String> = self.states.iter().map(|state| state.name.clone()).collect();
-        let weights = tensors.iter().zip(&names);
-        let weights: Vec<Weight> =
-            weights.map(|((master, compute), name)| Weight { name, master, compute: compute.as_ref() }).collect();
+        let memory = SpanMemory::of(&self.spans, &self.states, parameters);
         let gradients: Vec<_> = self.spans.iter().map(|span| gradients.of_span(span)).collect();
         if let Some(index) = gradients.iter().position(Option::is_none) {
-            return mismatch(&names[index], "no gradient".to_owned(), "one of every trainable parameter".to_owned());
+            let name = &self.states[index].name;
+            return mismatch(name, "no gradient".to_owned(), "one of every trainable parameter".to_owned());
         }
-        self.step_weights(&weights, &gradients, scale)
+        self.update(&memory.weights(), &gradients, scale)
     }
 
-    /// Updates the weights of every span that has a gradient.
-    fn step_weights(&mut self, weights: &[Weight], gradients: &[Option<Gradient>], scale: &StepScale) -> Result<()> {
+    /// Updates rows of the word embeddings by the steps that they have missed, to the bits that they would have if they had
+    /// missed none: rows `ids`, ascending and distinct, before a pass reads them, or without `ids` all of them, before
+    /// anything else reads the weights or the [`state`](Self::state).
+    ///
+    /// # Errors
+    /// A row number that is not in the table.
+    pub(crate) fn catch_up(&mut self, parameters: &mut Parameters, ids: Option<&[i64]>) -> Result<()> {
+        if self.states.iter().all(|state| state.rows.are_up_to_date()) {
+            return Ok(());
+        }
+        let memory = SpanMemory::of(&self.spans, &self.states, parameters);
+        self.catch_up_weights(&memory.weights(), ids)
+    }
+
+    fn catch_up_weights(&mut self, weights: &[Weight], ids: Option<&[i64]>) -> Result<()> {
+        weights.iter().zip(&mut self.states).try_for_each(|(weight, state)| adam::catch_up(*weight, state, ids))
+    }
+
+    /// Updates the weights of every span that has a gradient; rows of a table that have none may miss the step.
+    fn update(&mut self, weights: &[Weight], gradients: &[Option<Gradient>], scale: &StepScale) -> Result<()> {
         self.check(weights, gradients)?;
         let (settings, steps) = (self.settings, self.steps + 1);
         let mut updates = self.updates(weights, gradients, scale);
@@ -271,6 +296,24 @@ impl Optimizer {
     }
 }
 
+/// The tensors and names that the [`Weight`]s of spans refer to.
+struct SpanMemory {
+    tensors: Vec<(Tensor, Option<Tensor>)>,
+    names: Vec<String>,
+}
+
+impl SpanMemory {
+    fn of(spans: &[Span], states: &[SpanState], parameters: &Parameters) -> Self {
+        let tensors = spans.iter().map(|span| parameters.of_span(span)).collect();
+        Self { tensors, names: states.iter().map(|state| state.name.clone()).collect() }
+    }
+
+    fn weights(&self) -> Vec<Weight<'_>> {
+        let weights = self.tensors.iter().zip(&self.names);
+        weights.map(|((master, compute), name)| Weight { name, master, compute: compute.as_ref() }).collect()
+    }
+}
+
 fn mismatch<T>(name: &str, found: String, needed: String) -> Result<T> {
     Err(ModelError::UnfitTensor { name: name.to_owned(), found, needed }.into())
 }
@@ -287,83 +330,6 @@ fn spans(parameters: &Parameters, settings: &OptimizerSettings) -> Vec<Span> {
     let multipliers = lr_multipliers(parameters, settings);
     let single = |index: usize| (!settings.kind.0.is_elementwise).then_some(index);
     parameters.spans(|index| (multipliers[index].to_bits(), single(index)))
-}
-
-/// Updates one span after another, see [`update_with_tensor_ops`].
-fn update_each(updates: &mut [Update], step: impl Fn(&mut Update) -> Result<()>) -> Result<()> {
-    let mut updates = updates.iter_mut().enumerate();
-    updates.try_for_each(|(index, update)| update_with_tensor_ops(update, index > 0, &step))
-}
-
-/// The same for a step in which no weight depends on another: a longer span than [`PIECE`] is updated in pieces, so that
-/// the temporary memory of an update is bounded. (The row gradient of a table is not divided.)
-fn update_each_in_pieces(updates: &mut [Update], step: impl Fn(&mut Update) -> Result<()>) -> Result<()> {
-    let mut others_updated = false;
-    for update in updates {
-        let weights = update.weight.master.numel() as i64;
-        match update.gradient {
-            Gradient::Dense(gradient) if weights > PIECE => {
-                for start in (0..weights).step_by(PIECE as usize) {
-                    let part = |tensor: &Tensor| tensor.f_view(-1)?.f_narrow(0, start, PIECE.min(weights - start));
-                    update_piece(update, gradient, part, others_updated, &step)?;
-                    others_updated = true;
-                }
-            }
-            _ => update_with_tensor_ops(update, others_updated, &step)?,
-        }
-        others_updated = true;
-    }
-    Ok(())
-}
-
-/// Updates the piece of a span that `part` returns of each of its tensors.
-fn update_piece(
-    update: &Update,
-    gradient: &Tensor,
-    part: impl Fn(&Tensor) -> std::result::Result<Tensor, tch::TchError>,
-    others_updated: bool,
-    step: impl Fn(&mut Update) -> Result<()>,
-) -> Result<()> {
-    let Update { weight, learning_rate, gradient_scale, backend, .. } = *update;
-    let (master, compute) = (part(weight.master)?, weight.compute.map(&part).transpose()?);
-    let mut state = SpanState {
-        name: update.state.name.clone(),
-        tensors: update.state.tensors.iter().map(&part).collect::<std::result::Result<_, _>>()?,
-        seen_rows: adam::SeenRows::new(&[]),
-        ..*update.state
-    };
-    let mut piece = Update {
-        weight: Weight { name: weight.name, master: &master, compute: compute.as_ref() },
-        gradient: &Gradient::Dense(part(gradient)?),
-        state: &mut state,
-        learning_rate,
-        gradient_scale,
-        backend,
-    };
-    update_with_tensor_ops(&mut piece, others_updated, step)
-}
-
-/// Updates a span, or a piece of one, by a `step` that changes nothing if it fails. It is tried twice.
-///
-/// # Errors
-/// Too little memory; `others_updated` says whether other weights have been updated before.
-fn update_with_tensor_ops(
-    update: &mut Update,
-    others_updated: bool,
-    step: impl Fn(&mut Update) -> Result<()>,
-) -> Result<()> {
-    let shortage = MemoryShortage::before_changes("an update of the weights", update.weight.master.device());
-    let updated = twice_if_out_of_memory(|| step(update))?;
-    updated.ok_or(TrainError::OutOfMemory(MemoryShortage { partly_updated: others_updated, ..shortage }))
-}
-
-/// The result of an operation that can be tried again if memory is too small; `None` if it is too small twice. Between
-/// the two, another program may have freed memory.
-pub(crate) fn twice_if_out_of_memory<T>(mut operation: impl FnMut() -> Result<T>) -> Result<Option<T>> {
-    match catch_out_of_memory(&mut operation)? {
-        Some(value) => Ok(Some(value)),
-        None => catch_out_of_memory(operation),
-    }
 }
 
 /// Describes a gradient's shape for an error message.

@@ -1,6 +1,8 @@
 //! One optimizer step, from batches to updated weights. It has no access to folders, logs or signals; the
 //! trainer decides when to take a step and handles its result.
 
+use std::path::Path;
+
 use data::store::Examples;
 use model::profile::{Phase, timed};
 use model::{DropoutStream, Gradients, Inputs, ModelError, Parameters, SequenceClassifier, catch_out_of_memory};
@@ -17,8 +19,8 @@ use crate::options::TrainConfig;
 
 /// Everything that a step reads and changes.
 pub(crate) struct TrainStep {
-    pub(crate) model: SequenceClassifier,
-    pub(crate) optimizer: Optimizer,
+    model: SequenceClassifier,
+    optimizer: Optimizer,
     loss: Loss,
     seed: u64,
     batch_size: usize,
@@ -87,6 +89,8 @@ impl TrainStep {
         let parts = self.micro_batch_parts;
         let (micro_batches, loss) = loop {
             let micro_batches = gather(examples, &micro_batches::split(batches, self.micro_batch_parts))?;
+            let used = used_ids(&micro_batches);
+            timed(Phase::Optimizer, || self.optimizer.catch_up(self.model.parameters_mut(), Some(&used)))?;
             if let Some(loss) = catch_out_of_memory(|| self.compute_gradients(&micro_batches, done))? {
                 break (micro_batches, loss);
             }
@@ -107,14 +111,32 @@ impl TrainStep {
             max_norm => clip::coefficient(gradient_norm, max_norm),
         };
         let scale = StepScale { learning_rate, gradient_scale };
-        timed(Phase::Optimizer, || self.optimizer.step(self.model.parameters_mut(), gradients, &scale))?;
+        timed(Phase::Optimizer, || self.optimizer.step_used_rows(self.model.parameters_mut(), gradients, &scale))?;
         let examples = micro_batches.iter().map(|batch| batch.len() as u64).sum();
         let tokens = micro_batches.iter().map(|batch| batch.tokens() as u64).sum();
         Ok(StepOutcome::Done(StepResult { loss, gradient_norm, examples, tokens }))
     }
 
+    /// The model's parameters, to be counted and described. Of the word embeddings, rows may have missed steps.
     pub(crate) fn parameters(&self) -> &Parameters {
         self.model.parameters()
+    }
+
+    /// The model and the optimizer after the last step, to be evaluated or saved.
+    pub(crate) fn up_to_date(&mut self) -> Result<(&SequenceClassifier, &Optimizer)> {
+        self.optimizer.catch_up(self.model.parameters_mut(), None)?;
+        Ok((&self.model, &self.optimizer))
+    }
+
+    /// Restores weights and optimizer state that were saved after `steps` steps; `path` is for messages.
+    pub(crate) fn restore(
+        &mut self,
+        steps: u64,
+        (weights, state): (&[(String, Tensor)], &[(String, Tensor)]),
+        path: &Path,
+    ) -> Result<()> {
+        self.model.parameters_mut().restore(weights, path)?;
+        self.optimizer.load_state(steps, state)
     }
 
     /// The number of examples in one forward pass.
@@ -188,6 +210,14 @@ fn forward_backward(
         timed(Phase::Loss, || loss.forward_backward(&logits, &batch.labels, total_weight));
     model.backward_into(tape, &dlogits, gradients);
     Ok(f64::try_from(&loss)?)
+}
+
+/// The distinct token ids of these batches, ascending: the rows of the word embeddings that a pass over them reads.
+fn used_ids(batches: &[Batch]) -> Vec<i64> {
+    let mut ids: Vec<i64> = batches.iter().flat_map(|batch| &batch.input_ids).copied().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 fn gather(examples: &Examples, micro_batches: &[Vec<usize>]) -> Result<Vec<Batch>> {

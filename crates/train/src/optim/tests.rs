@@ -6,6 +6,7 @@ mod equivalence;
 mod flat;
 #[cfg(target_os = "linux")]
 mod out_of_memory;
+mod table_rows;
 
 use std::collections::HashMap;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 use tch::{Device, Kind};
 
 use super::*;
+use crate::error::TrainError;
 use crate::options::{Choice, TrainArgs, TrainConfig};
 
 const CPU: Device = Device::Cpu;
@@ -27,6 +29,14 @@ fn role_and_decay(name: &str) -> (Role, bool) {
         _ => Role::Head,
     };
     (role, !name.contains("bias") && !name.contains("LayerNorm"))
+}
+
+impl Optimizer {
+    /// A step of weights without a model, which leaves no row behind.
+    fn step_weights(&mut self, weights: &[Weight], gradients: &[Option<Gradient>], scale: &StepScale) -> Result<()> {
+        self.update(weights, gradients, scale)?;
+        self.catch_up_weights(weights, None)
+    }
 }
 
 /// Parameters without a model.
@@ -68,8 +78,8 @@ impl Model {
                 named.push((format!("{name}.{state}"), zeros.shallow_clone()));
                 tensors.push(zeros);
             }
-            let (name, seen_rows) = (name.clone(), adam::SeenRows::new(&shape));
-            states.push(SpanState { name, weight_decay, lr_multiplier, tensors, seen_rows });
+            let (name, rows) = (name.clone(), TableRows::new(&shape));
+            states.push(SpanState { name, weight_decay, lr_multiplier, tensors, rows });
         }
         Optimizer { settings: *settings, backend, steps: 0, spans: Vec::new(), states, named }
     }

@@ -38,7 +38,7 @@ fn a_span_is_updated_to_the_same_bits_as_its_parameters_alone() {
                         .into_iter()
                         .map(|(_, shape)| Tensor::zeros(shape, (Kind::Float, CPU)))
                         .collect(),
-                    seen_rows: adam::SeenRows::new(&shape),
+                    rows: TableRows::new(&shape),
                 }
             };
             let states: Vec<SpanState> = trainable.iter().map(state).collect();
