@@ -55,6 +55,18 @@ fn weights_optimizer_and_gradients_of_bert_base() {
 }
 
 #[test]
+fn an_update_needs_temporary_memory_for_the_table_or_for_a_piece() {
+    let parameters = bert_base().parameters();
+    let bytes = |name: &str, with_table: bool| {
+        let kind = <OptimizerKind as clap::ValueEnum>::from_str(name, false).unwrap();
+        kind.update_bytes(parameters.iter().filter(|one| with_table || !one.has_row_gradient()))
+    };
+    assert_eq!((bytes("adamw", true), bytes("sgd", true)), (0, 2 * 4 * WORDS));
+    assert_eq!(bytes("lion", false), 3 * (32 << 20));
+    assert_eq!(bytes("adafactor", false), 4 * 4 * 768 * 3072, "it updates one parameter at a time");
+}
+
+#[test]
 fn frozen_parameters_have_no_state_and_no_gradient() {
     let freezing = |freeze_embeddings, freeze_layers| TrainConfig {
         regularization: RegularizationOptions { freeze_embeddings, freeze_layers, ..Default::default() },

@@ -2,8 +2,6 @@
 //! one with enough memory. Where it always is, the run stops with its state saved, and ends the same after a resume with
 //! enough memory.
 
-use run::MODEL;
-
 use super::*;
 use crate::checkpoint::LoadedCheckpoint;
 use crate::memory_faults::{MemoryFault, Place, with};
