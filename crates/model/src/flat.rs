@@ -44,22 +44,22 @@ impl Group {
 
 /// The buffer of a parameter, and its first element there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct FlatPlace {
     group: usize,
     start: usize,
 }
 
 /// The groups, and the place of each parameter that the buffers contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct FlatLayout {
     groups: Vec<Group>,
     /// The number of elements of each group's buffer.
     lengths: Vec<usize>,
     /// The places in the order of the list; `None` for a parameter that is left out.
-    places: Vec<Option<Place>>,
+    places: Vec<Option<FlatPlace>>,
 }
 
-impl Layout {
+impl FlatLayout {
     /// The layout of these parameters without those whose flag is false. The groups don't depend on the flags.
     pub(crate) fn new<'a>(specs: impl IntoIterator<Item = (&'a ParameterSpec, bool)>, model_kind: Kind) -> Self {
         let mut layout = Self { groups: Vec::new(), lengths: Vec::new(), places: Vec::new() };
@@ -75,7 +75,7 @@ impl Layout {
             if last_stack.replace(spec.stack) != Some(spec.stack) {
                 *length = length.next_multiple_of(ALIGNMENT);
             }
-            layout.places.push(included.then_some(Place { group, start: *length }));
+            layout.places.push(included.then_some(FlatPlace { group, start: *length }));
             if included {
                 *length += spec.elements() as usize;
             }
@@ -98,7 +98,7 @@ impl Layout {
         let buffers: Vec<Tensor> = self.groups.iter().zip(&self.lengths).map(buffer).collect();
         let mut ends = vec![0; buffers.len()];
         for (place, spec) in self.places.iter().zip(specs) {
-            let Some(Place { group, start }) = *place else { continue };
+            let Some(FlatPlace { group, start }) = *place else { continue };
             let end = std::mem::replace(&mut ends[group], start + spec.elements() as usize);
             if start > end && buffers[group].numel() > 0 {
                 let _ = buffers[group].narrow(0, end as i64, (start - end) as i64).zero_();
@@ -115,7 +115,7 @@ impl Layout {
     /// `shape` from the start of a parameter on, in the buffer of its group; `None` if it is left out or the buffer is
     /// empty.
     pub(crate) fn view(&self, buffers: &[Tensor], index: usize, shape: &[i64]) -> Option<Tensor> {
-        let Place { group, start } = self.places[index]?;
+        let FlatPlace { group, start } = self.places[index]?;
         let buffer = &buffers[group];
         (buffer.numel() > 0).then(|| buffer.narrow(0, start as i64, shape.iter().product()).view(shape))
     }
@@ -123,7 +123,7 @@ impl Layout {
     /// Whether a span lies here as it does in the layout of the trainable parameters that it was made from.
     pub(crate) fn contains(&self, span: &Span) -> bool {
         let place =
-            |member: &SpanMember| Place { group: span.group, start: span.trainable_start + member.offset as usize };
+            |member: &SpanMember| FlatPlace { group: span.group, start: span.trainable_start + member.offset as usize };
         span.members.iter().all(|member| self.places.get(member.index).copied().flatten() == Some(place(member)))
     }
 }
@@ -155,8 +155,8 @@ impl Span {
     /// The spans of the parameters that `trainable` contains, longest first. Parameters with different keys are in
     /// different spans.
     pub(crate) fn of<K: PartialEq>(
-        all: &Layout,
-        trainable: &Layout,
+        all: &FlatLayout,
+        trainable: &FlatLayout,
         specs: &[&ParameterSpec],
         key: impl Fn(usize) -> K,
     ) -> Vec<Span> {
@@ -232,8 +232,8 @@ mod tests {
         Config::from_json(MODEL, Path::new("config.json")).expect("parses").parameters()
     }
 
-    fn layout(specs: &[ParameterSpec], kind: Kind, included: impl Fn(&ParameterSpec) -> bool) -> Layout {
-        Layout::new(specs.iter().map(|spec| (spec, included(spec))), kind)
+    fn layout(specs: &[ParameterSpec], kind: Kind, included: impl Fn(&ParameterSpec) -> bool) -> FlatLayout {
+        FlatLayout::new(specs.iter().map(|spec| (spec, included(spec))), kind)
     }
 
     fn spans<K: PartialEq>(frozen: impl Fn(Role) -> bool, kind: Kind, key: impl Fn(&ParameterSpec) -> K) -> Vec<Span> {
@@ -250,7 +250,7 @@ mod tests {
             assert_eq!(layout.groups.len(), groups, "{kind:?}");
             let mut ends = vec![0; groups];
             for (spec, place) in specs.iter().zip(&layout.places) {
-                let Place { group, start } = place.expect("nothing is left out");
+                let FlatPlace { group, start } = place.expect("nothing is left out");
                 assert!((ends[group]..ends[group] + ALIGNMENT).contains(&start), "{}", spec.name);
                 ends[group] = start + spec.elements() as usize;
             }

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 
 use crate::backend::Backend;
 use crate::builder::{ParameterId, Stack};
-use crate::flat::{Group, Layout, Span};
+use crate::flat::{FlatLayout, Group, Span};
 use crate::parameters::Parameters;
 use crate::tensor_slice::{slice, slice_mut, with_float};
 
@@ -57,7 +57,7 @@ impl Gradient {
 /// One gradient for each trainable parameter of [`Parameters`].
 #[derive(Debug)]
 pub struct Gradients {
-    layout: Layout,
+    layout: FlatLayout,
     /// One for each group; empty for a table with row gradients.
     buffers: Vec<Tensor>,
     /// In the order of the parameters, parts of the buffers or rows; `None` for frozen ones, and for a table before its

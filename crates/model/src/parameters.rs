@@ -15,7 +15,7 @@ use tch::{Device, Kind, Tensor};
 use crate::backend::Backend;
 use crate::builder::{GradientForm, ParameterId, ParameterSpec, Role, Stack};
 use crate::error::ModelError;
-use crate::flat::{Layout, Span};
+use crate::flat::{FlatLayout, Span};
 use crate::tensor_slice::slice;
 use crate::untouched_zeros::untouched_zeros;
 
@@ -79,7 +79,7 @@ impl Parameter {
 #[derive(Debug)]
 pub struct Parameters {
     list: Vec<Parameter>,
-    layout: Layout,
+    layout: FlatLayout,
     /// The fp32 masters of each group; empty in a quantized model, whose parameters have tensors of their own.
     masters: Vec<Tensor>,
     /// The compute tensors of each group; the masters themselves in fp32.
@@ -117,7 +117,7 @@ impl Parameters {
         backend: Backend,
         compute_kind: Kind,
     ) -> Self {
-        let layout = Layout::new(specs.iter().map(|spec| (spec, true)), compute_kind);
+        let layout = FlatLayout::new(specs.iter().map(|spec| (spec, true)), compute_kind);
         let masters = layout.buffers(&specs, device, |_| Some(Kind::Float));
         let rounded =
             layout.buffers(&specs, device, |group| Some(group.compute_kind).filter(|kind| *kind != Kind::Float));
@@ -230,8 +230,8 @@ impl Parameters {
     }
 
     /// The layout of buffers for the trainable parameters alone.
-    pub(crate) fn trainable_layout(&self) -> Layout {
-        Layout::new(self.list.iter().map(|parameter| (&parameter.spec, parameter.trainable)), self.compute_kind)
+    pub(crate) fn trainable_layout(&self) -> FlatLayout {
+        FlatLayout::new(self.list.iter().map(|parameter| (&parameter.spec, parameter.trainable)), self.compute_kind)
     }
 
     /// The trainable parameters in [spans](Span) of equal keys, longest first.

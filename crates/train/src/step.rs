@@ -132,7 +132,8 @@ impl TrainStep {
     pub(crate) fn restore(
         &mut self,
         steps: u64,
-        (weights, state): (&[(String, Tensor)], &[(String, Tensor)]),
+        weights: &[(String, Tensor)],
+        state: &[(String, Tensor)],
         path: &Path,
     ) -> Result<()> {
         self.model.parameters_mut().restore(weights, path)?;

@@ -153,8 +153,8 @@ fn replay(steps: &[Fp32Coefficients], chunk: &mut WeightChunk, seen: bool) {
         let mut new_weight = *weight;
         if decays_only {
             for coefficients in steps {
-                for lane in 0..LANES {
-                    new_weight[lane] *= coefficients.weight_factor;
+                for weight in &mut new_weight {
+                    *weight *= coefficients.weight_factor;
                 }
             }
         } else {

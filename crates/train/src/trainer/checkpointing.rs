@@ -18,7 +18,7 @@ impl Trainer<'_> {
     /// Restores the state of a checkpoint.
     pub(crate) fn resume_from(&mut self, checkpoint: &LoadedCheckpoint) -> Result<()> {
         let state = &checkpoint.state;
-        self.step.restore(state.step, (&checkpoint.weights()?, &checkpoint.optimizer()?), &checkpoint.path)?;
+        self.step.restore(state.step, &checkpoint.weights()?, &checkpoint.optimizer()?, &checkpoint.path)?;
         self.steps_done = state.step;
         self.evaluated = state.evaluated;
         self.best = state.best.clone();
