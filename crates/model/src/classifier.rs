@@ -58,6 +58,7 @@ impl SequenceClassifier {
         let backend = Backend::on(options.device)?;
         let (specs, network) = config.build();
         let (parameters, report) = weights::load(folder, &config, specs, backend, options)?;
+        parameters.sync();
         Ok((Self { config, parameters, network }, report))
     }
 

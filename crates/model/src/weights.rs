@@ -59,7 +59,8 @@ pub struct LoadReport {
     pub head_note: Option<String>,
 }
 
-/// Reads `model.safetensors` into the parameters of `specs`, on the options' device.
+/// Reads `model.safetensors` into the masters of the parameters of `specs`, on the options' device. The caller
+/// [rounds](Parameters::sync) them into the compute tensors: by then the file's pages are no longer part of this process.
 pub(crate) fn load(
     folder: &Path,
     config: &Config,
@@ -86,7 +87,6 @@ pub(crate) fn load(
     for spec in to_initialize {
         master(spec).copy_(&initializer::initialize(spec, options.seed, config.initializer_range));
     }
-    parameters.sync();
     Ok((parameters, report))
 }
 
