@@ -134,10 +134,10 @@ fn pass(args: &PassArgs) -> Result<()> {
 
 /// Every gradient as a dense fp32 tensor, with its parameter's name.
 fn dense(model: &SequenceClassifier, gradients: &Gradients) -> Vec<(String, Tensor)> {
-    let parameters = model.parameters().iter().zip(&gradients.0);
+    let parameters = model.parameters().iter().zip(gradients.iter());
     parameters
         .filter_map(|(parameter, gradient)| {
-            let gradient = gradient.as_ref()?.to_dense(&parameter.master().size());
+            let gradient = gradient?.to_dense(&parameter.master().size());
             Some((parameter.name().to_owned(), gradient))
         })
         .collect()

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use model::{
-    Backend, ChosenPrecision, Config, DeviceChoice, DropoutStream, GpuModel, Gradient, Inputs, Isa, Precision,
-    PrecisionChoice, ProductRates, SequenceClassifier, device_name,
+    Backend, ChosenPrecision, Config, DeviceChoice, DropoutStream, GpuModel, Inputs, Isa, Precision, PrecisionChoice,
+    ProductRates, SequenceClassifier, device_name,
 };
 use tch::{Device, Kind};
 
@@ -68,12 +68,8 @@ fn pass(device: Device, precision: Precision) -> Result<f64> {
     let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 0, 0));
     let gradients = model.backward(tape, &logits.ones_like());
     let mut squares = 0.0;
-    for gradient in gradients.0.into_iter().flatten() {
-        let tensor = match gradient {
-            Gradient::Dense(tensor) => tensor,
-            Gradient::Rows { values, .. } => values,
-        };
-        squares += f64::try_from(tensor.to_kind(Kind::Float).square().sum(Kind::Double))?;
+    for gradient in gradients.iter().flatten() {
+        squares += f64::try_from(gradient.values().to_kind(Kind::Float).square().sum(Kind::Double))?;
     }
     Ok(squares.sqrt())
 }

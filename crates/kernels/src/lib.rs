@@ -7,6 +7,7 @@
 //! - [`norm`]: dropout, residual and layer norm together, and their gradients.
 //! - [`attention`]: attention over packed sentences without padding; the backward pass recomputes the probabilities.
 //! - [`activation`]: GELU and other activation functions.
+//! - [`accumulate`]: sums of gradients over micro-batches.
 //! - [`columns`]: column sums, which are the gradients of biases.
 //! - [`rows`]: sums of embedding tables' rows, and the gradients of the tables.
 //! - [`quantized`]: linear layers with int8 weights, for inference.
@@ -21,6 +22,7 @@
 
 #![warn(missing_docs)]
 
+pub mod accumulate;
 pub mod activation;
 pub mod attention;
 pub mod columns;

@@ -7,8 +7,6 @@
 //!
 //! [`Parameters`]: crate::Parameters
 
-use std::ops::Range;
-
 /// The part of the model that a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -90,12 +88,6 @@ pub(crate) struct Stack {
 impl Stack {
     pub(crate) fn len(self) -> usize {
         self.count
-    }
-
-    /// The members at those positions of the stack.
-    pub(crate) fn members(self, positions: &Range<usize>) -> impl Iterator<Item = ParameterId> + use<> {
-        debug_assert!(positions.end <= self.count);
-        (self.first + positions.start..self.first + positions.end).map(ParameterId)
     }
 }
 

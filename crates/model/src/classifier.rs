@@ -13,13 +13,14 @@ use crate::config::{CONFIG_JSON, Config};
 use crate::device::device_name;
 use crate::dropout::DropoutStream;
 use crate::error::ModelError;
+use crate::gradients::Gradients;
 use crate::head;
 use crate::inference_weights::InferenceForm;
 use crate::initializer::initialize;
 use crate::inputs::{Inputs, RowSelection};
 use crate::layers::encoder_layer;
 use crate::layers::layer_norm::{self, Upstream};
-use crate::parameters::{Gradients, Parameters};
+use crate::parameters::Parameters;
 use crate::pass::{Backward, Forward};
 use crate::precision::Precision;
 use crate::precision_choice::ChosenPrecision;
@@ -58,11 +59,8 @@ impl SequenceClassifier {
         }
         let backend = Backend::on(options.device)?;
         let (specs, network) = config.build();
-        let (mut tensors, report) = weights::load(folder, &config, &specs, options)?;
-        let ChosenPrecision { format, .. } = options.precision;
-        let mut parameters = Parameters::new(specs, options.device, backend, format.kind(), |spec| {
-            tensors.remove(&spec.name).expect("a tensor was loaded or initialized for each parameter")
-        });
+        let (mut parameters, report) = weights::load(folder, &config, specs, backend, options)?;
+        parameters.sync();
         parameters.set_multiplier(options.precision.multiplier());
         Ok((Self { config, parameters, network }, report))
     }
@@ -115,7 +113,7 @@ impl SequenceClassifier {
     pub fn random(config: Config, device: Device, precision: Precision, seed: u64) -> Self {
         let backend = Backend::on(device).unwrap_or_else(|error| panic!("{error}"));
         let (specs, network) = config.build();
-        let master = |spec: &_| initialize(spec, seed, config.initializer_range).to_device(device);
+        let master = |spec: &_| initialize(spec, seed, config.initializer_range);
         let mut parameters = Parameters::new(specs, device, backend, precision.kind(), master);
         parameters.set_multiplier(ChosenPrecision::from(precision).multiplier());
         Self { config, parameters, network }
@@ -164,11 +162,18 @@ impl SequenceClassifier {
         (logits, Tape { inputs, embeddings, layers, head })
     }
 
-    /// The gradient of every trainable parameter from that of the logits, `[B, C]` fp32.
+    /// The gradient of every trainable parameter from that of the logits, `[B, C]` fp32, in new memory.
     pub fn backward(&self, tape: Tape, dlogits: &Tensor) -> Gradients {
+        let mut gradients = Gradients::of_pass(&self.parameters);
+        self.backward_into(tape, dlogits, &mut gradients);
+        gradients
+    }
+
+    /// Writes the gradient of every trainable parameter to [`Gradients::of_pass`] of these parameters.
+    pub fn backward_into(&self, tape: Tape, dlogits: &Tensor, gradients: &mut Gradients) {
         let parameters = &self.parameters;
         let Tape { inputs, embeddings, layers, head } = tape;
-        let mut pass = Backward { inputs, parameters, gradients: Gradients::none_for(parameters) };
+        let mut pass = Backward { inputs, parameters, gradients };
         let dcls = self.network.head.backward(&head, dlogits, &mut pass).to_kind(parameters.compute_kind()); // [B, D]
         let mut dhidden = Some(Upstream { dy: dcls, dy_residual: None });
 
@@ -184,7 +189,6 @@ impl SequenceClassifier {
         if let (true, Some(dy)) = (embeddings_trainable, dhidden) {
             self.network.embeddings.backward(&embeddings, &dy, &mut pass);
         }
-        pass.gradients
     }
 
     /// Writes `config.json` and `model.safetensors` (fp32) into `folder`, in the format of transformers. Each file is

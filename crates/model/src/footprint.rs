@@ -45,7 +45,7 @@ impl ParameterSpec {
         self.traits.gradient == GradientForm::Rows
     }
 
-    fn elements(&self) -> u64 {
+    pub(crate) fn elements(&self) -> u64 {
         self.shape.iter().product::<i64>() as u64
     }
 }
@@ -144,7 +144,7 @@ mod tests {
             let gradients = model.backward(tape, &logits.ones_like());
             let specs = config().parameters();
             assert_eq!(specs.len(), model.parameters().len());
-            for ((spec, parameter), gradient) in specs.iter().zip(model.parameters().iter()).zip(gradients.0) {
+            for ((spec, parameter), gradient) in specs.iter().zip(model.parameters().iter()).zip(gradients.iter()) {
                 let name = parameter.name();
                 assert_eq!((spec.name.as_str(), spec.role), (name, parameter.role()));
                 assert_eq!(spec.shape, parameter.master().size(), "{name}");
@@ -152,7 +152,7 @@ mod tests {
                 let sizes = (spec.master_bytes(), spec.compute_bytes(precision));
                 assert_eq!(sizes, (bytes(parameter.master()), compute), "{name}");
                 let (by_rows, gradient) = match gradient.expect("nothing is frozen") {
-                    Gradient::Dense(gradient) => (false, bytes(&gradient)),
+                    Gradient::Dense(gradient) => (false, bytes(gradient)),
                     Gradient::Rows { values, .. } => (true, bytes(&values.get(0))),
                 };
                 let sizes = (spec.has_row_gradient(), spec.gradient_bytes(precision));

@@ -7,6 +7,7 @@
 //! - [`Config`]: Hugging Face's `config.json`.
 //! - [`Config::parameters`]: every parameter's name, shape and [`Role`], known without creating a tensor.
 //! - [`Parameters`]: the ordered store, under Hugging Face's names, of fp32 master weights and compute weights.
+//! - [`Gradients`]: what a backward pass writes. Parameters and gradients lie in a few flat buffers, in [`Span`]s.
 //! - [`Config::training_pass`] and similar functions: memory estimates, computed before anything is loaded.
 //! - [`PrecisionChoice::on`]: the number format for a model, and what multiplies it, by [`ProductRates`].
 //! - [`profile`]: where a step's time goes.
@@ -34,9 +35,11 @@ mod device;
 mod device_memory;
 mod dropout;
 mod error;
+mod flat;
 mod footprint;
 mod generator;
 mod gpu;
+mod gradients;
 mod head;
 mod inference_precision;
 mod inference_weights;
@@ -70,14 +73,16 @@ pub use device::{DeviceChoice, device_name};
 pub use device_memory::peak_device_memory;
 pub use dropout::{DropoutStream, check_dropout};
 pub use error::ModelError;
+pub use flat::{Span, SpanMember};
 pub use footprint::{BatchShape, PassSize};
 pub use gpu::GpuModel;
+pub use gradients::{Gradient, Gradients};
 pub use inference_precision::{InferencePrecision, InferencePrecisionChoice};
 pub use inputs::Inputs;
 pub use kernel_caches::limit_kernel_caches;
 pub use kernels::isa::Isa;
 pub use out_of_memory::catch_out_of_memory;
-pub use parameters::{Gradient, Gradients, Parameter, Parameters};
+pub use parameters::{Parameter, Parameters};
 pub use precision::{Precision, dtype_name};
 pub use precision_choice::{ChosenPrecision, PrecisionChoice};
 pub use product_rates::{FormatRates, ProductRates};

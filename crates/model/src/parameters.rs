@@ -1,9 +1,10 @@
-//! The ordered parameter store and the gradients that match it.
+//! The ordered parameter store.
 //!
 //! Every parameter has an fp32 master, which the optimizer updates and checkpoints save, and a compute tensor, which
 //! the forward and backward passes read. In fp32 the two share one storage; in bf16 the compute tensor is the
-//! master's rounded copy. Parameters that are always fp32 (layer norms, the head) share it there, too. In a model that
-//! is not trained, [`InferenceWeights`] can take the place of both in the encoder's linear layers.
+//! master's rounded copy. Parameters that are always fp32 (layer norms, the head) share it there, too. All of them are
+//! parts of a few flat buffers (`flat.rs`). In a model that is not trained, [`InferenceWeights`] can take the place of the
+//! weights of the encoder's linear layers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +15,8 @@ use crate::backend::Backend;
 use crate::builder::{GradientForm, ParameterId, ParameterSpec, Role, Stack};
 use crate::error::ModelError;
 use crate::inference_weights::{InferenceForm, InferenceWeights};
+use crate::flat::{FlatLayout, Span};
+use crate::untouched_zeros::untouched_zeros;
 
 /// One parameter: what the architecture declares about it, and its tensors.
 #[derive(Debug)]
@@ -34,12 +37,17 @@ impl Parameter {
         self.spec.role
     }
 
+    pub(crate) fn spec(&self) -> &ParameterSpec {
+        &self.spec
+    }
+
     /// Whether weight decay applies: to everything but biases and norms.
     pub fn decays(&self) -> bool {
         self.spec.decays()
     }
 
-    /// The fp32 weights: contiguous, updated in place by the optimizer. Empty if they have a form for inference only.
+    /// The fp32 weights: contiguous, updated in place by the optimizer. In a model for inference, the compute
+    /// weights, or nothing where these have another form.
     pub fn master(&self) -> &Tensor {
         &self.master
     }
@@ -71,6 +79,11 @@ impl Parameter {
 #[derive(Debug)]
 pub struct Parameters {
     list: Vec<Parameter>,
+    layout: FlatLayout,
+    /// The fp32 masters of each group; empty in a quantized model, whose parameters have tensors of their own.
+    masters: Vec<Tensor>,
+    /// The compute tensors of each group; the masters themselves in fp32.
+    computes: Vec<Tensor>,
     /// The compute tensor of each [`Stack`].
     stacks: Vec<Tensor>,
     /// What takes the place of each stack, if anything does.
@@ -82,7 +95,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// The parameters of these specifications; `master_of` returns the fp32 master of each, on `device`, in order.
+    /// The parameters of these specifications; `master_of` returns the fp32 master of each, on any device, in order.
     pub(crate) fn new(
         specs: Vec<ParameterSpec>,
         device: Device,
@@ -90,32 +103,46 @@ impl Parameters {
         compute_kind: Kind,
         mut master_of: impl FnMut(&ParameterSpec) -> Tensor,
     ) -> Self {
+        let parameters = Self::uninitialized(specs, device, backend, compute_kind);
+        for parameter in &parameters.list {
+            parameter.master.shallow_clone().copy_(&master_of(&parameter.spec));
+        }
+        parameters.sync();
+        parameters
+    }
+
+    /// The same with undefined values. The caller fills the masters and calls [`sync`](Self::sync).
+    pub(crate) fn uninitialized(
+        specs: Vec<ParameterSpec>,
+        device: Device,
+        backend: Backend,
+        compute_kind: Kind,
+    ) -> Self {
+        let layout = FlatLayout::new(specs.iter().map(|spec| (spec, true)), compute_kind);
+        let masters = layout.buffers(&specs, device, |_| Some(Kind::Float));
+        let rounded =
+            layout.buffers(&specs, device, |group| Some(group.compute_kind).filter(|kind| *kind != Kind::Float));
+        let shared = |(master, rounded): (&Tensor, Tensor)| match rounded.numel() {
+            0 => master.shallow_clone(),
+            _ => rounded,
+        };
+        let computes: Vec<Tensor> = masters.iter().zip(rounded).map(shared).collect();
         let (mut list, mut stacks) = (Vec::with_capacity(specs.len()), Vec::new());
-        let mut specs = specs.into_iter().peekable();
-        while let Some(first) = specs.next() {
-            let (index, compute_kind) =
-                (first.stack, if first.traits.always_fp32 { Kind::Float } else { compute_kind });
-            let mut members = vec![first];
-            members.extend(std::iter::from_fn(|| specs.next_if(|spec| spec.stack == index)));
-            let masters: Vec<Tensor> = members.iter().map(&mut master_of).collect();
-            let master = match masters.as_slice() {
-                [one] => one.shallow_clone(),
-                several => Tensor::cat(several, 0),
+        for (index, spec) in specs.iter().enumerate() {
+            let view = |buffers: &[Tensor], shape: &[i64]| {
+                layout.view(buffers, index, shape).unwrap_or_else(|| Tensor::empty(shape, (Kind::Float, device)))
             };
-            debug_assert!(master.is_contiguous() && master.kind() == Kind::Float);
-            // In fp32 this tensor shares the storage of the master.
-            let compute = master.to_kind(compute_kind);
-            let mut start = 0;
-            for spec in members {
-                let rows = spec.shape[0];
-                let part = |stack: &Tensor| stack.narrow(0, start, rows);
-                list.push(Parameter { spec, master: part(&master), compute: part(&compute), trainable: true });
-                start += rows;
+            if stacks.len() == spec.stack {
+                let mut shape = spec.shape.clone();
+                shape[0] *= specs[index..].iter().take_while(|other| other.stack == spec.stack).count() as i64;
+                stacks.push(view(&computes, &shape));
             }
-            stacks.push(compute);
+            let (master, compute) = (view(&masters, &spec.shape), view(&computes, &spec.shape));
+            list.push(Parameter { spec: spec.clone(), master, compute, trainable: true });
         }
         let inference = stacks.iter().map(|_| None).collect();
-        Self { list, stacks, inference, device, backend, multiplier: Backend::Libtorch, compute_kind }
+        let multiplier = Backend::Libtorch;
+        Self { list, layout, masters, computes, stacks, inference, device, backend, multiplier, compute_kind }
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
@@ -208,23 +235,65 @@ impl Parameters {
 
     /// Rounds every master into its compute tensor.
     pub fn sync(&self) {
-        self.list.iter().for_each(Parameter::sync);
+        for (master, compute) in self.masters.iter().zip(&self.computes) {
+            if compute.data_ptr() != master.data_ptr() {
+                compute.shallow_clone().copy_(master);
+            }
+        }
+    }
+
+    /// The layout of buffers for the trainable parameters alone.
+    pub(crate) fn trainable_layout(&self) -> FlatLayout {
+        FlatLayout::new(self.list.iter().map(|parameter| (&parameter.spec, parameter.trainable)), self.compute_kind)
+    }
+
+    /// The trainable parameters in [spans](Span) of equal keys, longest first.
+    pub fn spans<K: PartialEq>(&self, key: impl Fn(usize) -> K) -> Vec<Span> {
+        let specs: Vec<&ParameterSpec> = self.list.iter().map(|parameter| &parameter.spec).collect();
+        Span::of(&self.layout, &self.trainable_layout(), &specs, key)
+    }
+
+    /// The masters of a span, and its compute tensors unless they are the masters.
+    pub fn of_span(&self, span: &Span) -> (Tensor, Option<Tensor>) {
+        let (master, compute) = (span.of_all(&self.masters), span.of_all(&self.computes));
+        let is_shared = compute.data_ptr() == master.data_ptr();
+        (master, (!is_shared).then_some(compute))
+    }
+
+    /// Flat buffers of [untouched zeros](untouched_zeros) in fp32, with an element for each trainable weight: state of an
+    /// optimizer.
+    pub fn trainable_zeros(&self) -> Vec<Tensor> {
+        let zeros = |length: &usize| untouched_zeros(&[*length as i64], self.device);
+        self.trainable_layout().lengths().iter().map(zeros).collect()
     }
 
     /// Brings the weights of the encoder's linear layers into a form for inference and frees them: from here on, only
     /// forward passes are possible.
     pub(crate) fn convert_for_inference(&mut self, form: InferenceForm) {
         debug_assert!(self.backend == Backend::Kernels);
-        for parameter in &mut self.list {
-            let spec = &parameter.spec;
-            let is_weight = matches!(spec.role, Role::Layer(_)) && spec.traits.gradient == GradientForm::Product;
-            if is_weight {
-                let members = &mut self.inference[spec.stack];
-                InferenceWeights::push(members, form, &parameter.compute);
-                let empty = || Tensor::empty([0], (self.compute_kind, self.device));
-                (parameter.master, parameter.compute, self.stacks[spec.stack]) = (empty(), empty(), empty());
+        // Passes read the compute weights only.
+        self.list.iter_mut().for_each(|parameter| parameter.master = parameter.compute.shallow_clone());
+        self.masters.clear();
+        for Parameter { spec, compute, .. } in &self.list {
+            if matches!(spec.role, Role::Layer(_)) && spec.traits.gradient == GradientForm::Product {
+                InferenceWeights::push(&mut self.inference[spec.stack], form, compute);
             }
         }
+        // What is kept moves out of the flat buffers, so that these can be freed.
+        for (stack, weights) in self.stacks.iter_mut().zip(&self.inference) {
+            *stack = if weights.is_some() { Tensor::empty([0], (stack.kind(), self.device)) } else { stack.copy() };
+        }
+        let mut stack_rows = vec![0; self.stacks.len()];
+        for parameter in &mut self.list {
+            let (stack, rows) = (&self.stacks[parameter.spec.stack], &mut stack_rows[parameter.spec.stack]);
+            parameter.compute = match stack.numel() {
+                0 => stack.shallow_clone(),
+                _ => stack.narrow(0, *rows, parameter.spec.shape[0]),
+            };
+            parameter.master = parameter.compute.shallow_clone();
+            *rows += parameter.spec.shape[0];
+        }
+        self.computes.clear();
     }
 
     /// The weights of the members of a stack in a form for inference, if it has one.
@@ -244,52 +313,5 @@ impl Parameters {
     /// The compute tensor of all members of a stack.
     pub(crate) fn stacked(&self, stack: Stack) -> &Tensor {
         &self.stacks[stack.index]
-    }
-}
-
-#[derive(Debug)]
-pub enum Gradient {
-    /// A tensor of the parameter's shape, contiguous, in bf16 or fp32.
-    Dense(Tensor),
-    /// Rows of an embedding table; every other row's gradient is zero.
-    Rows {
-        /// `[U]` int64, ascending and distinct.
-        ids: Tensor,
-        /// `[U, D]` fp32, contiguous.
-        values: Tensor,
-    },
-}
-
-impl Gradient {
-    /// The gradient as one fp32 tensor of the parameter's shape.
-    pub fn to_dense(&self, shape: &[i64]) -> Tensor {
-        match self {
-            Gradient::Dense(gradient) => gradient.to_kind(Kind::Float),
-            Gradient::Rows { ids, values } => {
-                Tensor::zeros(shape, (Kind::Float, values.device())).index_copy_(0, ids, values)
-            }
-        }
-    }
-}
-
-/// One gradient for each parameter of [`Parameters`], in the same order; `None` for frozen ones.
-#[derive(Debug)]
-pub struct Gradients(pub Vec<Option<Gradient>>);
-
-impl Gradients {
-    pub(crate) fn none_for(parameters: &Parameters) -> Self {
-        Self((0..parameters.len()).map(|_| None).collect())
-    }
-
-    /// Adds another micro-batch's gradients to these. The sums are kept in fp32: bf16 would lose the small terms.
-    pub fn accumulate(&mut self, other: Gradients, parameters: &Parameters) {
-        for ((sum, term), parameter) in self.0.iter_mut().zip(other.0).zip(parameters.iter()) {
-            let Some(term) = term else { continue };
-            let shape = parameter.master.size();
-            *sum = Some(Gradient::Dense(match sum.take() {
-                None => term.to_dense(&shape),
-                Some(sum) => sum.to_dense(&shape).g_add_(&term.to_dense(&shape)),
-            }));
-        }
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::builder::ParameterId;
 use crate::dropout::{DropoutSite, DropoutStream};
+use crate::gradients::Gradients;
 use crate::inputs::Inputs;
-use crate::parameters::{Gradient, Gradients, Parameters};
+use crate::parameters::Parameters;
 
 /// A forward pass over one batch.
 #[derive(Clone, Copy, Debug)]
@@ -21,24 +22,17 @@ impl Forward<'_> {
     }
 }
 
-/// A backward pass over the same batch, with the gradients computed so far.
+/// A backward pass over the same batch, which writes the gradients.
 #[derive(Debug)]
 pub(crate) struct Backward<'a> {
     pub(crate) inputs: &'a Inputs,
     pub(crate) parameters: &'a Parameters,
-    pub(crate) gradients: Gradients,
+    pub(crate) gradients: &'a mut Gradients,
 }
 
 impl Backward<'_> {
     /// Whether the gradient of a parameter is needed.
     pub(crate) fn needs_gradient(&self, id: ParameterId) -> bool {
         self.parameters.at(id).trainable()
-    }
-
-    /// Stores the gradient of a parameter if it is needed.
-    pub(crate) fn set(&mut self, id: ParameterId, gradient: Gradient) {
-        if self.needs_gradient(id) {
-            self.gradients.0[id.0] = Some(gradient);
-        }
     }
 }

@@ -179,8 +179,8 @@ fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision, backend
     (&reference * &dlogits).sum(Kind::Float).backward();
     let gradients = model.backward(tape, &dlogits);
     let mut worst = 0f64;
-    for (gradient, (name, leaf)) in gradients.0.iter().zip(&leaves.0) {
-        let gradient: &Gradient = gradient.as_ref().unwrap_or_else(|| panic!("{name} has no gradient"));
+    for (gradient, (name, leaf)) in gradients.iter().zip(&leaves.0) {
+        let gradient: &Gradient = gradient.unwrap_or_else(|| panic!("{name} has no gradient"));
         let difference = relative(&gradient.to_dense(&leaf.size()), &leaf.grad());
         // The key's bias shifts all scores of a query equally: its true gradient is zero, and the computed one is
         // noise.
@@ -280,13 +280,13 @@ fn frozen_parameters_get_no_gradient_and_leave_others_unchanged() {
         let frozen = |name: &str| name.starts_with("bert.embeddings.") || name.starts_with("bert.encoder.layer.0.");
         model.parameters_mut().freeze(|role| matches!(role, Role::Embedding | Role::Layer(0)));
         let some = backward(&model);
-        for ((all, some), parameter) in all.0.iter().zip(&some.0).zip(model.parameters().iter()) {
+        for ((all, some), parameter) in all.iter().zip(some.iter()).zip(model.parameters().iter()) {
             let (name, shape) = (parameter.name(), parameter.master().size());
             match some {
                 None => assert!(frozen(name), "{name}"),
                 Some(some) => {
                     assert!(!frozen(name), "{name}");
-                    let all = all.as_ref().expect("a gradient");
+                    let all = all.expect("a gradient");
                     assert!(some.to_dense(&shape).equal(&all.to_dense(&shape)), "{backend:?}, {name}");
                 }
             }

@@ -3,7 +3,7 @@
 //! libtorch's tensor handles share memory, and borrowing one does not borrow the others. So [`checked_slice`] and
 //! [`checked_slice_mut`], which check device, format and layout, are unsafe: the caller must rule out conflicting
 //! accesses to that memory. The passes of this crate give a kernel inputs that nothing writes, and outputs that were
-//! just created; [`slice()`] and [`slice_mut`] are the same for them, and panic if a check fails.
+//! just created or that only the pass writes, like gradients; [`slice()`] and [`slice_mut`] are the same for them, and panic if a check fails.
 
 use kernels::element::{Bf16, Element};
 use tch::{Device, Kind, Tensor};
@@ -111,13 +111,14 @@ pub(crate) fn slice<T: TensorElement>(tensor: &Tensor) -> &[T] {
     unsafe { checked_slice(tensor, "a kernel's input") }.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The elements of a tensor that was just created, for a kernel to write.
+/// The elements of a tensor that was just created, or of a part of [`Gradients`](crate::Gradients) that the caller borrows
+/// mutably, for a kernel to write.
 ///
 /// # Panics
 /// As [`slice()`].
 pub(crate) fn slice_mut<T: TensorElement>(tensor: &mut Tensor) -> &mut [T] {
-    // SAFETY: the handle is borrowed mutably, and the callers created the tensor themselves, so there is no other
-    // handle to its memory.
+    // SAFETY: the handle is borrowed mutably, and nothing else uses its memory: the callers created the tensor
+    // themselves, or borrow the gradients mutably that it is a part of.
     unsafe { checked_slice_mut(tensor, "a kernel's output") }.unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -131,7 +132,7 @@ pub(crate) fn bytes(tensor: &Tensor) -> &[u8] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
-/// The bytes of an fp32 tensor that was just created, to be filled from a file.
+/// The bytes of an fp32 tensor, or of a part of one, that was just created, to be filled from a file.
 ///
 /// # Panics
 /// As [`slice()`].

@@ -16,10 +16,12 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use tch::{Device, Kind, Tensor};
 
+use crate::backend::Backend;
 use crate::builder::{ParameterSpec, Role};
 use crate::config::Config;
 use crate::error::ModelError;
 use crate::initializer;
+use crate::parameters::Parameters;
 use crate::precision_choice::ChosenPrecision;
 use crate::saved_head::HeadDecision;
 use crate::tensor_slice::bytes_mut;
@@ -57,33 +59,35 @@ pub struct LoadReport {
     pub head_note: Option<String>,
 }
 
-/// Reads `model.safetensors` and returns the tensor of every parameter, by name, in fp32 on the options' device.
+/// Reads `model.safetensors` into the masters of the parameters of `specs`, on the options' device. The caller
+/// [rounds](Parameters::sync) them into the compute tensors: by then the file's pages are no longer part of this process.
 pub(crate) fn load(
     folder: &Path,
     config: &Config,
-    specs: &[ParameterSpec],
+    specs: Vec<ParameterSpec>,
+    backend: Backend,
     options: &LoadOptions,
-) -> Result<(BTreeMap<String, Tensor>, LoadReport), ModelError> {
+) -> Result<(Parameters, LoadReport), ModelError> {
     let path = find(folder)?;
     let bytes = map(&path)?;
     let Selection { found, to_initialize, rows, report } =
-        select(&path, &parse(&path, &bytes)?, config, specs, options)?;
+        select(&path, &parse(&path, &bytes)?, config, &specs, options)?;
     // Only after the file has confirmed the sizes in config.json: wrong ones could need more memory than there is.
-    let mut tensors = load_masters(&found);
+    let parameters = Parameters::uninitialized(specs.clone(), options.device, backend, options.precision.format.kind());
+    let masters: BTreeMap<&str, &Tensor> =
+        parameters.iter().map(|parameter| (parameter.name(), parameter.master())).collect();
+    let master = |spec: &ParameterSpec| masters[spec.name.as_str()].shallow_clone();
+    fill(&found, master);
     if let Some(rows) = rows {
-        let rows = Tensor::from_slice(&rows);
+        let rows = Tensor::from_slice(&rows).to_device(options.device);
         for (spec, ..) in found.iter().filter(|(spec, ..)| spec.per_class) {
-            tensors.entry(spec.name.clone()).and_modify(|tensor| *tensor = tensor.index_select(0, &rows));
+            master(spec).copy_(&master(spec).index_select(0, &rows));
         }
     }
-    if options.device != Device::Cpu {
-        tensors.values_mut().for_each(|tensor| *tensor = tensor.to_device(options.device));
-    }
     for spec in to_initialize {
-        let tensor = initializer::initialize(spec, options.seed, config.initializer_range);
-        tensors.insert(spec.name.clone(), tensor.to_device(options.device));
+        master(spec).copy_(&initializer::initialize(spec, options.seed, config.initializer_range));
     }
-    Ok((tensors, report))
+    Ok((parameters, report))
 }
 
 /// Checks all that [`load`] checks, by the file's header alone.
@@ -216,26 +220,25 @@ fn map(path: &Path) -> Result<Mmap, ModelError> {
     unsafe { Mmap::map(&file) }.map_err(fail)
 }
 
-/// The tensors in fp32 on the CPU. All threads copy, because getting a page of new memory costs more than filling it.
-fn load_masters(found: &[FoundTensor]) -> BTreeMap<String, Tensor> {
+/// Copies the file's tensors into the fp32 masters, each byte once. On a CPU all threads copy, because getting a page of
+/// new memory costs more than filling it.
+fn fill(found: &[FoundTensor], master: impl Fn(&ParameterSpec) -> Tensor) {
     /// Large enough that the overhead of a chunk is negligible, small enough that all threads finish at the same time.
     const CHUNK_BYTES: usize = 4 << 20;
-    let mut tensors: Vec<Tensor> = found
-        .iter()
-        .map(|(spec, view, kind)| match kind {
-            Kind::Float => Tensor::empty(&spec.shape, (Kind::Float, Device::Cpu)),
-            _ => Tensor::from_data_size(view.data(), &spec.shape, *kind).to_kind(Kind::Float),
-        })
-        .collect();
-    let to_copy = found.iter().zip(&mut tensors).filter(|((_, _, kind), _)| *kind == Kind::Float);
+    let mut to_copy: Vec<(&TensorView, Tensor)> = Vec::new();
+    for (spec, view, kind) in found {
+        let mut master = master(spec);
+        match (kind, master.device()) {
+            (Kind::Float, Device::Cpu) => to_copy.push((view, master)),
+            _ => master.copy_(&Tensor::from_data_size(view.data(), &spec.shape, *kind)),
+        }
+    }
     // The shapes are the same, so the sizes are too.
     let chunks = to_copy
-        .flat_map(|((_, view, _), tensor)| {
-            view.data().chunks(CHUNK_BYTES).zip(bytes_mut(tensor).chunks_mut(CHUNK_BYTES))
-        })
+        .iter_mut()
+        .flat_map(|(view, master)| view.data().chunks(CHUNK_BYTES).zip(bytes_mut(master).chunks_mut(CHUNK_BYTES)))
         .collect();
     parallel::for_each(chunks, |(from, to): (&[u8], &mut [u8])| to.copy_from_slice(from));
-    found.iter().map(|(spec, ..)| spec.name.clone()).zip(tensors).collect()
 }
 
 /// The safetensors file of a folder, or an error that says why there is none.

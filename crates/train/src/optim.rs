@@ -9,12 +9,16 @@
 //! Each optimizer is one file, which defines an `OptimizerSpec` (`spec.rs`) with its help text, its options and their
 //! defaults, its state and its step, and contains its tests. It is registered by a line in `OPTIMIZERS` below.
 //!
+//! Weights, gradients and state lie in flat buffers ([`Span`]s of them), so one update is that of all parameters that lie
+//! next to each other and have the same learning rate and weight decay: a few for a whole model. Only optimizers that need
+//! the shape of a parameter (Adafactor) update one at a time.
+//!
 //! With the CPU kernels, Adam and AdamW update the weights in one fused pass over memory (`adam.rs`). Everything else uses
-//! libtorch operations.
+//! libtorch operations, on pieces of a bounded size because they need temporary memory.
 //!
 //! An update with libtorch's operations allocates everything that it needs before it changes anything. So one that runs
-//! out of memory has changed nothing and can be tried again. The largest parameter is the first: if memory is too small
-//! for any update it is for this one, and then the whole state is still that of the step before.
+//! out of memory has changed nothing and can be tried again. The longest span is the first: if memory is too small for
+//! any update it is for this one, and then the whole state is still that of the step before.
 //!
 //! Invariant: the complete state of an optimizer is its step count and the tensors of [`Optimizer::state`]. A run that
 //! restores both continues with identical results.
@@ -28,18 +32,23 @@ mod lion;
 mod sgd;
 mod spec;
 mod state;
+mod table_rows;
+mod tensor_ops;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
 
-use model::{Backend, Gradient, Gradients, ModelError, Parameter, Parameters, Role, catch_out_of_memory};
+use model::{Backend, Gradient, Gradients, ModelError, Parameter, Parameters, Role, Span, untouched_zeros};
 use tch::Tensor;
 
 use spec::OptimizerSpec;
 pub use spec::{OptimizerKind, OptimizerSettings};
+use table_rows::TableRows;
+pub(crate) use tensor_ops::twice_if_out_of_memory;
+use tensor_ops::{PIECE, update_each, update_each_in_pieces};
 
-use crate::error::{MemoryShortage, Result, TrainError};
+use crate::error::Result;
 #[cfg(test)]
 use crate::memory_faults::{self, Place};
 
@@ -61,32 +70,22 @@ pub struct StepScale {
     pub gradient_scale: f64,
 }
 
-/// The parts of a parameter that optimizers use.
+/// The weights of a span.
 #[derive(Debug, Clone, Copy)]
 struct Weight<'a> {
+    /// The name of the first parameter.
     name: &'a str,
-    role: Role,
-    /// Whether weight decay applies to it.
-    decays: bool,
     /// fp32, contiguous.
     master: &'a Tensor,
     /// The bf16 copy that the model computes with; `None` if it uses the master weights.
     compute: Option<&'a Tensor>,
 }
 
-impl<'a> From<&'a Parameter> for Weight<'a> {
-    fn from(parameter: &'a Parameter) -> Self {
-        let compute = (!parameter.is_shared()).then(|| parameter.compute());
-        let (name, role, decays) = (parameter.name(), parameter.role(), parameter.decays());
-        Self { name, role, decays, master: parameter.master(), compute }
-    }
-}
-
-/// The update of one parameter in a step.
+/// The update of a span, or of a piece of it, in a step.
 struct Update<'a> {
     weight: Weight<'a>,
     gradient: &'a Gradient,
-    state: &'a mut ParameterState,
+    state: &'a mut SpanState,
     /// The learning rate, including layer-wise decay.
     learning_rate: f64,
     /// The factor to apply to the gradient.
@@ -122,18 +121,17 @@ impl Update<'_> {
     }
 }
 
-/// The optimizer state and settings of one parameter.
+/// The optimizer state and settings of a span.
 #[derive(Debug)]
-struct ParameterState {
+struct SpanState {
+    /// The name of its first parameter.
     name: String,
     weight_decay: f64,
     lr_multiplier: f64,
-    /// Names of the state tensors, such as `exp_avg`.
-    tensor_names: Vec<&'static str>,
-    /// The state tensors in fp32, one for each name; empty for a frozen parameter.
+    /// The state tensors in fp32, in the order of the specification.
     tensors: Vec<Tensor>,
-    /// The rows of the state tensors that may differ from zero. Only Adam uses them.
-    seen_rows: adam::SeenRows,
+    /// What the rows of a table have had. Only Adam's kernel uses them.
+    rows: TableRows,
 }
 
 /// An optimizer and its state for every trainable parameter.
@@ -142,44 +140,111 @@ pub struct Optimizer {
     settings: OptimizerSettings,
     backend: Backend,
     steps: u64,
-    states: Vec<ParameterState>,
+    /// What is updated together.
+    spans: Vec<Span>,
+    /// One for each span.
+    states: Vec<SpanState>,
+    /// The parts of the state that belong to each trainable parameter, in order, with names like
+    /// `classifier.weight.exp_avg`.
+    named: Vec<(String, Tensor)>,
 }
 
 impl Optimizer {
     /// An optimizer at step 0, with zero state for every trainable parameter.
     pub fn new(parameters: &Parameters, settings: &OptimizerSettings) -> Result<Self> {
-        let weights: Vec<_> = parameters.iter().map(|parameter| (parameter.into(), parameter.trainable())).collect();
-        Self::with_weights(&weights, settings, parameters.backend())
-    }
-
-    fn with_weights(weights: &[(Weight, bool)], settings: &OptimizerSettings, backend: Backend) -> Result<Self> {
-        let roles: Vec<Role> = weights.iter().map(|(weight, _)| weight.role).collect();
-        let multipliers = layer_decay::lr_multipliers(&roles, settings.layer_decay);
-        let mut states = Vec::with_capacity(weights.len());
-        for ((weight, trainable), lr_multiplier) in weights.iter().zip(multipliers) {
-            let shape = weight.master.size();
-            let tensors = if *trainable { (settings.kind.0.state)(&shape) } else { Vec::new() };
-            let zeros = |shape: Vec<i64>| model::untouched_zeros(&shape, weight.master.device());
-            let (tensor_names, tensors) = tensors.into_iter().map(|(name, shape)| (name, zeros(shape))).unzip();
-            states.push(ParameterState {
-                name: weight.name.to_owned(),
-                weight_decay: if weight.decays { settings.weight_decay } else { 0.0 },
-                lr_multiplier,
-                tensor_names,
-                tensors,
-                seen_rows: adam::SeenRows::new(&shape),
+        let spec = settings.kind.0;
+        let list: Vec<&Parameter> = parameters.iter().collect();
+        let multipliers = lr_multipliers(parameters, settings);
+        let spans = spans(parameters, settings);
+        // State of the weights' own shape lies as the weights do.
+        let names = (spec.state)(&[1]).into_iter().map(|(name, _)| name);
+        let flat: Vec<_> = match spec.is_elementwise {
+            true => names.map(|name| (name, parameters.trainable_zeros())).collect(),
+            false => Vec::new(),
+        };
+        let (mut states, mut named) = (Vec::with_capacity(spans.len()), Vec::new());
+        for span in &spans {
+            let first = span.members()[0].index;
+            let tensors: Vec<(&str, Tensor)> = match spec.is_elementwise {
+                true => flat.iter().map(|(name, buffers)| (*name, span.of_trainable(buffers))).collect(),
+                false => {
+                    let zeros = |(name, shape): (_, Vec<i64>)| (name, untouched_zeros(&shape, parameters.device()));
+                    (spec.state)(&span.shape()).into_iter().map(zeros).collect()
+                }
+            };
+            for (member, (name, tensor)) in
+                span.members().iter().flat_map(|member| tensors.iter().map(move |t| (member, t)))
+            {
+                let own = match spec.is_elementwise {
+                    true => {
+                        tensor.view(-1).narrow(0, member.offset, member.shape.iter().product()).view(&*member.shape)
+                    }
+                    false => tensor.shallow_clone(),
+                };
+                named.push((member.index, (format!("{}.{name}", list[member.index].name()), own)));
+            }
+            states.push(SpanState {
+                name: list[first].name().to_owned(),
+                weight_decay: if list[first].decays() { settings.weight_decay } else { 0.0 },
+                lr_multiplier: multipliers[first],
+                tensors: tensors.into_iter().map(|(_, tensor)| tensor).collect(),
+                rows: TableRows::new(&span.shape()),
             });
         }
-        Ok(Self { settings: *settings, backend, steps: 0, states })
+        named.sort_by_key(|(index, _)| *index);
+        let named = named.into_iter().map(|(_, named)| named).collect();
+        Ok(Self { settings: *settings, backend: parameters.backend(), steps: 0, spans, states, named })
     }
 
-    /// Updates every parameter that has a gradient. The gradients must be finite (see [`clip::global_norm`]).
+    /// Updates every trainable parameter. The gradients must be finite (see [`clip::global_norm`]).
+    ///
+    /// # Errors
+    /// Other trainable parameters than those that the optimizer was created with, or gradients of others.
     pub fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients, scale: &StepScale) -> Result<()> {
-        let weights: Vec<Weight> = parameters.iter().map(Weight::from).collect();
-        self.step_weights(&weights, &gradients.0, scale)
+        self.step_used_rows(parameters, gradients, scale)?;
+        self.catch_up(parameters, None)
     }
 
-    fn step_weights(&mut self, weights: &[Weight], gradients: &[Option<Gradient>], scale: &StepScale) -> Result<()> {
+    /// The same, but rows of a table that have no gradient may miss the step: see [`catch_up`](Self::catch_up).
+    pub(crate) fn step_used_rows(
+        &mut self,
+        parameters: &mut Parameters,
+        gradients: &Gradients,
+        scale: &StepScale,
+    ) -> Result<()> {
+        if spans(parameters, &self.settings) != self.spans {
+            let needed = "those, in the same order, that the optimizer was created with";
+            return mismatch("the trainable parameters", "others".to_owned(), needed.to_owned());
+        }
+        let memory = SpanMemory::of(&self.spans, &self.states, parameters);
+        let gradients: Vec<_> = self.spans.iter().map(|span| gradients.of_span(span)).collect();
+        if let Some(index) = gradients.iter().position(Option::is_none) {
+            let name = &self.states[index].name;
+            return mismatch(name, "no gradient".to_owned(), "one of every trainable parameter".to_owned());
+        }
+        self.update(&memory.weights(), &gradients, scale)
+    }
+
+    /// Updates rows of the word embeddings by the steps that they have missed, to the bits that they would have if they had
+    /// missed none: rows `ids`, ascending and distinct, before a pass reads them, or without `ids` all of them, before
+    /// anything else reads the weights or the [`state`](Self::state).
+    ///
+    /// # Errors
+    /// A row number that is not in the table.
+    pub(crate) fn catch_up(&mut self, parameters: &mut Parameters, ids: Option<&[i64]>) -> Result<()> {
+        if self.states.iter().all(|state| state.rows.are_up_to_date()) {
+            return Ok(());
+        }
+        let memory = SpanMemory::of(&self.spans, &self.states, parameters);
+        self.catch_up_weights(&memory.weights(), ids)
+    }
+
+    fn catch_up_weights(&mut self, weights: &[Weight], ids: Option<&[i64]>) -> Result<()> {
+        weights.iter().zip(&mut self.states).try_for_each(|(weight, state)| adam::catch_up(*weight, state, ids))
+    }
+
+    /// Updates the weights of every span that has a gradient; rows of a table that have none may miss the step.
+    fn update(&mut self, weights: &[Weight], gradients: &[Option<Gradient>], scale: &StepScale) -> Result<()> {
         self.check(weights, gradients)?;
         let (settings, steps) = (self.settings, self.steps + 1);
         let mut updates = self.updates(weights, gradients, scale);
@@ -188,7 +253,7 @@ impl Optimizer {
         Ok(())
     }
 
-    /// One update for each parameter that has a gradient, the largest first.
+    /// One update for each span that has a gradient, the longest first.
     fn updates<'a>(
         &'a mut self,
         weights: &[Weight<'a>],
@@ -196,8 +261,8 @@ impl Optimizer {
         scale: &StepScale,
     ) -> Vec<Update<'a>> {
         let backend = self.backend;
-        let parameters = self.states.iter_mut().zip(weights).zip(gradients);
-        let updates = parameters.filter_map(|((state, weight), gradient)| {
+        let spans = self.states.iter_mut().zip(weights).zip(gradients);
+        let updates = spans.filter_map(|((state, weight), gradient)| {
             let learning_rate = scale.learning_rate * state.lr_multiplier;
             let gradient = gradient.as_ref()?;
             let gradient_scale = scale.gradient_scale;
@@ -208,29 +273,14 @@ impl Optimizer {
         updates
     }
 
-    /// Checks that every gradient has a weight of the same shape and optimizer state, before anything is changed.
+    /// Checks that every gradient has weights of the same shape, before anything is changed.
     fn check(&self, weights: &[Weight], gradients: &[Option<Gradient>]) -> Result<()> {
-        let mismatch = |name: &str, found: String, needed: String| {
-            Err(ModelError::UnfitTensor { name: name.to_owned(), found, needed }.into())
-        };
         if weights.len() != self.states.len() || gradients.len() != self.states.len() {
-            let found = format!("{} parameters with {} gradients", weights.len(), gradients.len());
-            return mismatch(
-                "parameters",
-                found,
-                format!("the {} that the optimizer was created with", self.states.len()),
-            );
+            let found = format!("{} of weights with {} gradients", weights.len(), gradients.len());
+            return mismatch("spans", found, format!("the {} that the optimizer was created with", self.states.len()));
         }
-        for ((state, weight), gradient) in self.states.iter().zip(weights).zip(gradients) {
+        for (weight, gradient) in weights.iter().zip(gradients) {
             let Some(gradient) = gradient else { continue };
-            if state.name != weight.name || state.tensors.is_empty() {
-                let needed = "the trainable parameters, in the same order, that the optimizer was created with";
-                return mismatch(
-                    weight.name,
-                    "a parameter that was frozen or at another position".to_owned(),
-                    needed.to_owned(),
-                );
-            }
             let shape = weight.master.size();
             let shape_matches = match gradient {
                 Gradient::Dense(gradient) => gradient.size() == shape,
@@ -246,33 +296,40 @@ impl Optimizer {
     }
 }
 
-/// Updates one parameter after another, see [`update_with_tensor_ops`].
-fn update_each(updates: &mut [Update], step: impl Fn(&mut Update) -> Result<()>) -> Result<()> {
-    let mut updates = updates.iter_mut().enumerate();
-    updates.try_for_each(|(index, update)| update_with_tensor_ops(update, index > 0, &step))
+/// The tensors and names that the [`Weight`]s of spans refer to.
+struct SpanMemory {
+    tensors: Vec<(Tensor, Option<Tensor>)>,
+    names: Vec<String>,
 }
 
-/// Updates a parameter by a `step` that changes nothing if it fails. It is tried twice.
-///
-/// # Errors
-/// Too little memory; `others_updated` says whether parameters before this one have been updated.
-fn update_with_tensor_ops(
-    update: &mut Update,
-    others_updated: bool,
-    step: impl Fn(&mut Update) -> Result<()>,
-) -> Result<()> {
-    let shortage = MemoryShortage::before_changes("an update of the weights", update.weight.master.device());
-    let updated = twice_if_out_of_memory(|| step(update))?;
-    updated.ok_or(TrainError::OutOfMemory(MemoryShortage { partly_updated: others_updated, ..shortage }))
-}
-
-/// The result of an operation that can be tried again if memory is too small; `None` if it is too small twice. Between
-/// the two, another program may have freed memory.
-pub(crate) fn twice_if_out_of_memory<T>(mut operation: impl FnMut() -> Result<T>) -> Result<Option<T>> {
-    match catch_out_of_memory(&mut operation)? {
-        Some(value) => Ok(Some(value)),
-        None => catch_out_of_memory(operation),
+impl SpanMemory {
+    fn of(spans: &[Span], states: &[SpanState], parameters: &Parameters) -> Self {
+        let tensors = spans.iter().map(|span| parameters.of_span(span)).collect();
+        Self { tensors, names: states.iter().map(|state| state.name.clone()).collect() }
     }
+
+    fn weights(&self) -> Vec<Weight<'_>> {
+        let weights = self.tensors.iter().zip(&self.names);
+        weights.map(|((master, compute), name)| Weight { name, master, compute: compute.as_ref() }).collect()
+    }
+}
+
+fn mismatch<T>(name: &str, found: String, needed: String) -> Result<T> {
+    Err(ModelError::UnfitTensor { name: name.to_owned(), found, needed }.into())
+}
+
+/// The learning-rate multiplier of each parameter.
+fn lr_multipliers(parameters: &Parameters, settings: &OptimizerSettings) -> Vec<f64> {
+    let roles: Vec<Role> = parameters.iter().map(Parameter::role).collect();
+    layer_decay::lr_multipliers(&roles, settings.layer_decay)
+}
+
+/// The trainable parameters that one update changes together: neighbors with the same learning rate, or single ones where
+/// their shape matters.
+fn spans(parameters: &Parameters, settings: &OptimizerSettings) -> Vec<Span> {
+    let multipliers = lr_multipliers(parameters, settings);
+    let single = |index: usize| (!settings.kind.0.is_elementwise).then_some(index);
+    parameters.spans(|index| (multipliers[index].to_bits(), single(index)))
 }
 
 /// Describes a gradient's shape for an error message.

@@ -81,7 +81,7 @@ impl<'a> Trainer<'a> {
         let rows = setup.train.len();
         let (steps_per_epoch, total_steps) = (setup::steps_per_epoch(config, rows), setup::total_steps(config, rows));
         let publication = setup.publication()?;
-        let trainer = Self {
+        let mut trainer = Self {
             schedule: config.schedule.schedule(config.optimizer.learning_rate, total_steps),
             retention: Retention::new(folder.path(), config.checkpoint.save_total, publication),
             observers: Observers::default(),
@@ -103,7 +103,8 @@ impl<'a> Trainer<'a> {
             started: Instant::now(),
             seconds_before: 0.0,
         };
-        free_space::check(trainer.folder.path(), trainer.space_needed()?)?;
+        let space = trainer.space_needed()?;
+        free_space::check(trainer.folder.path(), space)?;
         Ok(trainer)
     }
 
@@ -209,13 +210,14 @@ impl<'a> Trainer<'a> {
         let Some(validation) = &self.setup.validation else { return Ok(false) };
         self.observers.notify(&Notice::EvaluationStarts { split: "validation" });
         let labels = &self.setup.prepared.manifest.label_names;
-        let evaluation = match evaluate(&self.step.model, validation, "validation", labels, self.eval_batch_size) {
-            Err(TrainError::Stopped) => return Ok(false),
-            Err(TrainError::OutOfMemory(shortage)) => {
-                return Err(self.stopped_by(shortage, format!("evaluation after step {}", self.steps_done))?);
-            }
-            evaluation => evaluation?,
-        };
+        let evaluation =
+            match evaluate(self.step.up_to_date()?.0, validation, "validation", labels, self.eval_batch_size) {
+                Err(TrainError::Stopped) => return Ok(false),
+                Err(TrainError::OutOfMemory(shortage)) => {
+                    return Err(self.stopped_by(shortage, format!("evaluation after step {}", self.steps_done))?);
+                }
+                evaluation => evaluation?,
+            };
         self.evaluated = true;
         self.eval_batch_size = evaluation.batch_size;
         let metric = self.config.evaluation.best_metric;

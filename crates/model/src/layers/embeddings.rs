@@ -8,7 +8,7 @@ use crate::builder::{GradientForm, Initial, ParameterId, Traits};
 use crate::inputs::Inputs;
 use crate::layers::layer_norm::{self, DropoutSites, LayerNorm, Upstream};
 use crate::layers::linear::column_sums;
-use crate::parameters::{Gradient, Parameters};
+use crate::parameters::Parameters;
 use crate::pass::{Backward, Forward};
 use crate::profile::{Phase, timed};
 use crate::tensor_slice::{empty, slice, slice_mut, with_float};
@@ -78,55 +78,48 @@ impl Embeddings {
         let inputs = pass.inputs;
         let parameters = pass.parameters;
         let backend = parameters.backend();
-        let shape = |id: ParameterId| parameters.at(id).master().size();
         if pass.needs_gradient(self.word) {
             let rows = inputs.unique_ids.size()[0];
-            let values = if backend == Backend::Kernels {
-                sum_groups(dsum, &inputs.tokens_by_id())
+            let mut values = Tensor::empty([rows, dsum.size()[1]], (Kind::Float, dsum.device()));
+            if backend == Backend::Kernels {
+                sum_groups(dsum, &inputs.tokens_by_id(), &mut values);
             } else {
-                sum_by_index(dsum, &inputs.indices().unique_inverse, rows)
-            };
-            pass.set(self.word, Gradient::Rows { ids: inputs.unique_ids.shallow_clone(), values });
+                sum_by_index(dsum, &inputs.indices().unique_inverse, &mut values);
+            }
+            pass.gradients.set_rows(self.word, inputs.unique_ids.shallow_clone(), values);
         }
-        if pass.needs_gradient(self.position) {
-            let rows = shape(self.position)[0];
-            let dense = if backend == Backend::Kernels {
-                sum_groups(dsum, &inputs.tokens_by_position(rows as usize))
+        if let Some(mut dense) = pass.gradients.dense(self.position) {
+            if backend == Backend::Kernels {
+                sum_groups(dsum, &inputs.tokens_by_position(dense.size()[0] as usize), &mut dense);
             } else {
-                sum_by_index(dsum, &inputs.indices().position_ids, rows)
-            };
-            pass.set(self.position, Gradient::Dense(dense));
+                sum_by_index(dsum, &inputs.indices().position_ids, &mut dense);
+            }
         }
-        if let Some(token_type) = self.token_type.filter(|&id| pass.needs_gradient(id)) {
-            let dense = Tensor::zeros(shape(token_type), (Kind::Float, dsum.device()));
-            dense.get(0).copy_(&column_sums(dsum, backend));
-            pass.set(token_type, Gradient::Dense(dense));
+        if let Some(mut dense) = self.token_type.and_then(|id| pass.gradients.dense(id)) {
+            let _ = dense.zero_();
+            column_sums(dsum, &mut dense.get(0), backend);
         }
     }
 }
 
-/// `[T, D]` to `[G, D]` fp32: the sum of each group's rows. Rows after the tokens belong to no group.
-fn sum_groups(values: &Tensor, groups: &Groups) -> Tensor {
-    let width = values.size()[1];
-    let mut sums = empty::<f32>(&[groups.len() as i64, width]);
+/// `[T, D]` to `sums`, `[G, D]` fp32: the sum of each group's rows. Rows after the tokens belong to no group.
+fn sum_groups(values: &Tensor, groups: &Groups, sums: &mut Tensor) {
+    let width = values.size()[1] as usize;
     with_float!(values, T => {
-        let members = &slice::<T>(values)[..groups.members() * width as usize];
-        group_sums(members, groups, width as usize, slice_mut(&mut sums));
+        group_sums(&slice::<T>(values)[..groups.members() * width], groups, width, slice_mut(sums));
     });
-    sums
 }
 
 /// The same for devices that the kernels don't support; `group_of` has the group of each row.
-fn sum_by_index(values: &Tensor, group_of: &Tensor, groups: i64) -> Tensor {
-    let values = values.to_kind(Kind::Float);
-    Tensor::zeros([groups, values.size()[1]], (Kind::Float, values.device())).index_add_(0, group_of, &values)
+fn sum_by_index(values: &Tensor, group_of: &Tensor, sums: &mut Tensor) {
+    let _ = sums.zero_().index_add_(0, group_of, &values.to_kind(Kind::Float));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::builder::{Builder, Role};
-    use crate::parameters::Gradients;
+    use crate::gradients::Gradients;
     use crate::test_tensors::normal;
     use tch::Device;
 
@@ -149,20 +142,28 @@ mod tests {
         let inputs = Inputs::new(&[7, 5, 3], &[0, 1, 3], Device::Cpu);
         assert!(with.sum(&inputs, &parameters).equal(&without.sum(&inputs, &parameters)));
         let dsum = normal(&[3, 5], 2);
-        let gradients = Gradients::none_for(&parameters);
-        let mut pass = Backward { inputs: &inputs, parameters: &parameters, gradients };
+        let mut gradients = Gradients::of_pass(&parameters);
+        let _ = gradients.dense(token_type).expect("it is trainable").fill_(7.0);
+        let mut pass = Backward { inputs: &inputs, parameters: &parameters, gradients: &mut gradients };
         without.backward_tables(&dsum, &mut pass);
-        assert!(pass.gradients.0[word.0].is_some() && pass.gradients.0[token_type.0].is_none());
+        assert!(gradients.iter().nth(word.0).flatten().is_some());
+        let untouched = gradients.dense(token_type).expect("it is trainable");
+        assert!(untouched.eq(7.0).all().int64_value(&[]) == 1, "nothing is written for what the network lacks");
     }
 
     #[test]
     fn sum_groups_agrees_with_sum_by_index() {
         let inputs = Inputs::new(&[7, 5, 9, 7, 9, 9], &[0, 1, 4, 6], Device::Cpu);
         let values = normal(&[6, 5], 3);
-        let ours = sum_groups(&values, &inputs.tokens_by_id());
-        let reference = sum_by_index(&values, &inputs.indices().unique_inverse, 3);
-        assert!(ours.allclose(&reference, 1e-6, 1e-6, false));
-        let ours = sum_groups(&values, &inputs.tokens_by_position(4));
-        assert!(ours.allclose(&sum_by_index(&values, &inputs.indices().position_ids, 4), 1e-6, 1e-6, false));
+        for (groups, group_of, count) in [
+            (inputs.tokens_by_id(), &inputs.indices().unique_inverse, 3),
+            (inputs.tokens_by_position(4), &inputs.indices().position_ids, 4),
+        ] {
+            let [mut ours, mut reference] =
+                [(); 2].map(|()| Tensor::full([count, 5], f64::NAN, (Kind::Float, Device::Cpu)));
+            sum_groups(&values, &groups, &mut ours);
+            sum_by_index(&values, group_of, &mut reference);
+            assert!(ours.allclose(&reference, 1e-6, 1e-6, false));
+        }
     }
 }

@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 use crate::backend::Backend;
 use crate::builder::{GradientForm, Initial, ParameterId, Scope, Traits};
 use crate::dropout::{DropoutSite, KeptMask, apply_mask, apply_site};
-use crate::parameters::{Gradient, Parameters};
+use crate::parameters::Parameters;
 use crate::pass::Backward;
 use crate::profile::{Phase, timed};
 use crate::tensor_slice::{empty, slice, slice_mut, with_float};
@@ -162,26 +162,27 @@ impl LayerNorm {
     /// The gradients of the inputs from that of `y`; stores those of weight and bias.
     pub(crate) fn backward(&self, saved: &Saved, upstream: &Upstream, pass: &mut Backward) -> Downstream {
         let weight = pass.parameters.at(self.weight).compute();
-        let (downstream, dweight, dbias) = timed(Phase::Normalization, || match &saved.dropout {
-            SavedDropout::Sites(sites) => backward_kernel(saved, *sites, upstream, weight),
+        // Of a frozen norm they go nowhere.
+        let target = |id| pass.gradients.dense(id).unwrap_or_else(|| weight.empty_like());
+        let gradients = [target(self.weight), target(self.bias)];
+        timed(Phase::Normalization, || match &saved.dropout {
+            SavedDropout::Sites(sites) => backward_kernel(saved, *sites, upstream, weight, gradients),
             SavedDropout::Masks { before, after } => {
-                backward_aten(saved, [before.as_ref(), after.as_ref()], upstream, weight)
+                backward_aten(saved, [before.as_ref(), after.as_ref()], upstream, weight, gradients)
             }
-        });
-        pass.set(self.weight, Gradient::Dense(dweight));
-        pass.set(self.bias, Gradient::Dense(dbias));
-        downstream
+        })
     }
 }
 
-/// `dx = rstd * (g - mean(g) - xhat * mean(g * xhat))` with `g = dy * weight` and `xhat = (x - mean) * rstd`; `masks` are
-/// those before and after the norm.
+/// `dx = rstd * (g - mean(g) - xhat * mean(g * xhat))` with `g = dy * weight` and `xhat = (x - mean) * rstd`; the masks are
+/// those before and after the norm. Writes the gradients of weight and bias.
 fn backward_aten(
     saved: &Saved,
     [before, after]: [Option<&KeptMask>; 2],
     upstream: &Upstream,
     weight: &Tensor,
-) -> (Downstream, Tensor, Tensor) {
+    [dweight, dbias]: [Tensor; 2],
+) -> Downstream {
     let first = upstream.dy.to_kind(Kind::Float);
     // Not in place: in fp32 that would change the caller's tensor.
     let dy = match &upstream.dy_residual {
@@ -193,10 +194,10 @@ fn backward_aten(
     let g = &dy * weight; // [R, D]
     let mean = |t: &Tensor| t.mean_dim(-1, true, Kind::Float); // [R, 1]
     let dx = (&g - mean(&g) - &xhat * mean(&(&g * &xhat))) * &saved.rstd; // [R, D]
-    let sum = |t: &Tensor| t.sum_dim_intlist(0, false, Kind::Float); // [D]
+    let _ = (&dy * &xhat).sum_intlist_out(&dweight, 0, false, Kind::Float); // [D]
+    let _ = dy.sum_intlist_out(&dbias, 0, false, Kind::Float); // [D]
     let kind = saved.x.kind();
-    let downstream = Downstream { dense: apply_mask(&dx, before).to_kind(kind), residual: dx.to_kind(kind) };
-    (downstream, sum(&(&dy * &xhat)), sum(&dy))
+    Downstream { dense: apply_mask(&dx, before).to_kind(kind), residual: dx.to_kind(kind) }
 }
 
 fn backward_kernel(
@@ -204,9 +205,9 @@ fn backward_kernel(
     sites: DropoutSites,
     upstream: &Upstream,
     weight: &Tensor,
-) -> (Downstream, Tensor, Tensor) {
-    let (mut dweight, mut dbias) = (empty::<f32>(&weight.size()), empty::<f32>(&weight.size()));
-    let downstream = with_float!(saved.x, T => {
+    [mut dweight, mut dbias]: [Tensor; 2],
+) -> Downstream {
+    with_float!(saved.x, T => {
         let mut dx = empty::<T>(&saved.x.size());
         let mut dense = sites.before.map(|_| empty::<T>(&saved.x.size()));
         norm::backward::<T>(
@@ -223,8 +224,7 @@ fn backward_kernel(
             },
         );
         Downstream { dense: dense.unwrap_or_else(|| dx.shallow_clone()), residual: dx }
-    });
-    (downstream, dweight, dbias)
+    })
 }
 
 #[cfg(test)]
@@ -254,16 +254,20 @@ mod tests {
                 let ours = norm.forward_kernel(&dense, Some(&residual), sites, &parameters);
                 let reference = norm.forward_aten(dense, Some(&residual), sites, &parameters);
                 let upstream = Upstream { dy, dy_residual: Some(dy_residual) };
-                let back = backward_kernel(&ours.1, sites, &upstream, weight);
+                let targets = || [(); 2].map(|()| empty::<f32>(&weight.size()));
+                let cloned = |targets: &[Tensor; 2]| targets.each_ref().map(Tensor::shallow_clone);
+                let (back_parameters, reference_parameters) = (targets(), targets());
+                let back = backward_kernel(&ours.1, sites, &upstream, weight, cloned(&back_parameters));
                 let SavedDropout::Masks { before, after } = &reference.1.dropout else { panic!("masks are kept") };
                 let masks = [before.as_ref(), after.as_ref()];
-                let reference_back = backward_aten(&reference.1, masks, &upstream, weight);
+                let targets = cloned(&reference_parameters);
+                let reference_back = backward_aten(&reference.1, masks, &upstream, weight, targets);
                 for (ours, reference) in [
                     (&ours.0, &reference.0),
-                    (&back.0.residual, &reference_back.0.residual),
-                    (&back.0.dense, &reference_back.0.dense),
-                    (&back.1, &reference_back.1),
-                    (&back.2, &reference_back.2),
+                    (&back.residual, &reference_back.residual),
+                    (&back.dense, &reference_back.dense),
+                    (&back_parameters[0], &reference_parameters[0]),
+                    (&back_parameters[1], &reference_parameters[1]),
                 ] {
                     let scale = f64::try_from(reference.abs().max()).expect("number").max(1.0);
                     let difference = (ours.to_kind(Kind::Float) - reference.to_kind(Kind::Float)).abs().max();

@@ -8,11 +8,11 @@ use kernels::{columns, quantized};
 use tch::{Kind, Tensor};
 
 use crate::backend::Backend;
-use crate::builder::{GradientForm, Initial, ParameterId, Scope, Stack, Traits};
+use crate::builder::{GradientForm, Initial, Scope, Stack, Traits};
 use crate::config::Activation;
 use crate::inference_weights::InferenceWeights;
 use crate::layers::product;
-use crate::parameters::{Gradient, Parameters};
+use crate::parameters::Parameters;
 use crate::pass::Backward;
 use crate::profile::{Phase, timed};
 use crate::tensor_slice::{TensorElement, empty, slice, slice_mut, with_float};
@@ -92,26 +92,20 @@ impl Linear {
     }
 
     pub(crate) fn backward_weights_part(&self, x: &Tensor, dy: &Tensor, part: &Range<usize>, pass: &mut Backward) {
-        let needs_gradient = |stack: Stack, pass: &Backward| stack.members(part).any(|id| pass.needs_gradient(id));
-        if needs_gradient(self.weight, pass) {
-            let fused = product::weight_gradient(dy, x, pass.parameters); // [out, in]
-            self.distribute(self.weight.members(part), &fused, pass);
+        let (start, rows) = (part.start as i64 * self.out, part.len() as i64 * self.out);
+        let gradient = |stack: Stack| pass.gradients.stacked(stack).map(|stacked| stacked.narrow(0, start, rows));
+        let (weight, bias) = (gradient(self.weight), gradient(self.bias));
+        if let Some(weight) = weight {
+            product::weight_gradient(dy, x, &weight, pass.parameters); // [out, in]
         }
-        if needs_gradient(self.bias, pass) {
+        if let Some(mut bias) = bias {
             let backend = pass.parameters.backend();
-            let fused = timed(Phase::Biases, || column_sums(dy, backend)); // [out]
-            self.distribute(self.bias.members(part), &fused, pass);
+            timed(Phase::Biases, || column_sums(dy, &mut bias, backend)); // [out]
         }
     }
 
     fn rows(&self, stack: Stack, part: &Range<usize>, parameters: &Parameters) -> Tensor {
         parameters.stacked(stack).narrow(0, part.start as i64 * self.out, part.len() as i64 * self.out)
-    }
-
-    fn distribute(&self, ids: impl Iterator<Item = ParameterId>, fused: &Tensor, pass: &mut Backward) {
-        for (index, id) in (0..).zip(ids) {
-            pass.set(id, Gradient::Dense(fused.narrow(0, index * self.out, self.out)));
-        }
     }
 }
 
@@ -145,12 +139,11 @@ fn forward_inference(
     })
 }
 
-/// `[R, out]` to `[out]` fp32.
-pub(crate) fn column_sums(values: &Tensor, backend: Backend) -> Tensor {
+/// `[R, out]` to `sums`, `[out]` fp32.
+pub(crate) fn column_sums(values: &Tensor, sums: &mut Tensor, backend: Backend) {
     if backend == Backend::Libtorch {
-        return values.sum_dim_intlist(0, false, Kind::Float);
+        let _ = values.sum_intlist_out(sums, 0, false, Kind::Float);
+        return;
     }
-    let mut sums = empty::<f32>(&[values.size()[1]]);
-    with_float!(values, T => columns::sums(slice::<T>(values), slice_mut(&mut sums)));
-    sums
+    with_float!(values, T => columns::sums(slice::<T>(values), slice_mut(sums)));
 }

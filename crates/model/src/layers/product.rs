@@ -27,12 +27,15 @@ pub(crate) fn input_gradient(dy: &Tensor, weight: &Tensor, parameters: &Paramete
     })
 }
 
-/// `dy^T x`: `[R, N]` and `[R, K]` to `[N, K]`.
-pub(crate) fn weight_gradient(dy: &Tensor, x: &Tensor, parameters: &Parameters) -> Tensor {
+/// `dy^T x`: `[R, N]` and `[R, K]` to `[N, K]`, into `to`.
+pub(crate) fn weight_gradient(dy: &Tensor, x: &Tensor, to: &Tensor, parameters: &Parameters) {
     timed(Phase::Gemm, || match multiplier(x, parameters) {
-        Backend::Kernels => with_float!(x, T => multiply::<T>(matrix(dy).transposed(), matrix(x), None)),
-        Backend::Libtorch => dy.tr().mm(x),
-    })
+        Backend::Kernels => with_float!(x, T => {
+            let mut to = to.shallow_clone();
+            matmul::multiply::<T>(matrix(dy).transposed(), matrix(x), None, slice_mut(&mut to));
+        }),
+        Backend::Libtorch => drop(dy.tr().mm_out(to, x)),
+    });
 }
 
 /// [`linear`] by the kernels.
@@ -73,11 +76,9 @@ mod tests {
             let mut products = |backend| {
                 parameters.set_multiplier(backend);
                 assert_eq!(parameters.multiplier(), backend);
-                [
-                    linear(&x, &w, &b, &parameters),
-                    input_gradient(&dy, &w, &parameters),
-                    weight_gradient(&dy, &x, &parameters),
-                ]
+                let dw = w.zeros_like();
+                weight_gradient(&dy, &x, &dw, &parameters);
+                [linear(&x, &w, &b, &parameters), input_gradient(&dy, &w, &parameters), dw]
             };
             let (ours, theirs) = (products(Backend::Kernels), products(Backend::Libtorch));
             for (name, (ours, theirs)) in ["y", "dx", "dW"].iter().zip(ours.iter().zip(&theirs)) {

@@ -54,7 +54,7 @@ pub(super) fn describe(
     ];
     let parts = parts.map(|(name, bytes)| format!("{name} {}", human_bytes(bytes))).join(", ");
     let evaluation = match estimate.evaluation {
-        bytes if bytes > estimate.gradients + estimate.activations => {
+        bytes if bytes > estimate.activations => {
             format!("; the evaluation {}", human_bytes(bytes))
         }
         _ => String::new(),
@@ -76,17 +76,17 @@ pub(super) fn describe(
 pub(super) fn flags_that_fit(plan: &MemoryPlan, process: u64, limit: u64) -> Option<String> {
     let mut config = plan.config.clone();
     let fits = |config: &TrainConfig| MemoryEstimate::of(&MemoryPlan { config, ..*plan }, process).total() <= limit;
-    let evaluation_fits = |config: &TrainConfig| {
+    let training_fits = |config: &TrainConfig| {
         let estimate = MemoryEstimate::of(&MemoryPlan { config, ..*plan }, process);
-        MemoryEstimate { gradients: 0, activations: 0, ..estimate }.total() <= limit
+        MemoryEstimate { evaluation: 0, ..estimate }.total() <= limit
     };
-    while !evaluation_fits(&config) && config.eval_batch_size > 1 {
-        config.eval_batch_size /= 2;
-    }
-    while !fits(&config) && config.batch_size > 1 {
+    while !training_fits(&config) && config.batch_size > 1 {
         let parts = (2..=config.batch_size).find(|parts| config.batch_size.is_multiple_of(*parts)).unwrap_or(1);
         config.batch_size /= parts;
         config.gradient_accumulation_steps *= parts;
+    }
+    while !fits(&config) && config.eval_batch_size > 1 {
+        config.eval_batch_size /= 2;
     }
     if !fits(&config) {
         return None;

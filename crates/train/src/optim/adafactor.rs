@@ -35,6 +35,7 @@ pub(super) const ADAFACTOR: OptimizerSpec = OptimizerSpec {
         }
         _ => vec![("exp_avg_sq", shape.to_vec())],
     },
+    is_elementwise: false,
     update_copies: 4,
     step: |updates, _, steps| update_each(updates, |update| step(update, steps)),
 };

@@ -10,17 +10,17 @@
 //!
 //! On a CPU, a step is limited by memory bandwidth. The kernel therefore scales the bf16 or fp32 gradient, updates averages and
 //! weights, and writes the bf16 compute weights in a single vectorized pass on all threads. Row gradients of an
-//! embedding table aren't converted to dense ones. The averages of rows that have not had a gradient yet are zero and
-//! aren't read; only weight decay changes these rows. The result is bit for bit that of the dense gradient.
+//! embedding table aren't converted to dense ones: the other rows are updated later (`table_rows.rs`). The result is bit
+//! for bit that of the dense gradient.
 
 use kernels::isa::Isa;
 use kernels::parallel;
 use model::tensor_slice::{checked_slice, checked_slice_mut};
-use model::{Backend, Gradient, ModelError};
-use tch::{Device, Kind, Tensor};
+use model::{Backend, Gradient};
+use tch::{Kind, Tensor};
 
-use super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, ParameterChunk, RowGradient};
-use super::{OptimizerSettings, OptimizerSpec, Update, Weight, update_with_tensor_ops};
+use super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, WeightChunk};
+use super::{OptimizerSettings, OptimizerSpec, SpanState, Update, Weight, update_each_in_pieces};
 use crate::error::{Result, TrainError};
 
 pub(super) const ADAMW: OptimizerSpec = OptimizerSpec {
@@ -30,6 +30,7 @@ pub(super) const ADAMW: OptimizerSpec = OptimizerSpec {
     reads: &["beta1", "beta2", "epsilon"],
     defaults: &[],
     state: |shape| vec![("exp_avg", shape.to_vec()), ("exp_avg_sq", shape.to_vec())],
+    is_elementwise: true,
     update_copies: 0,
     step: |updates, settings, steps| step(updates, settings, steps, Decay::Decoupled),
 };
@@ -54,54 +55,23 @@ enum Decay {
 /// Weights per job: about ten microseconds of work, so that all threads finish at about the same time.
 const JOB_SIZE: usize = 1 << 16;
 
-/// For each row of a table, whether it has had a gradient, so that its averages may differ from zero.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SeenRows(Vec<bool>);
-
-impl SeenRows {
-    /// No row of a parameter with this shape has had a gradient.
-    pub(super) fn new(shape: &[i64]) -> Self {
-        Self(vec![false; shape.first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0))])
-    }
-
-    /// The rows in which an average differs from zero.
-    pub(super) fn from_averages(averages: &[Tensor]) -> Result<Self> {
-        let mut seen = Vec::new();
-        for average in averages {
-            let rows = average.f_view([average.size().first().copied().unwrap_or(1), -1])?;
-            let nonzero: Vec<bool> = rows.f_ne(0.0)?.f_any_dim(1, false)?.f_to_device(Device::Cpu)?.try_into()?;
-            seen.resize(nonzero.len(), false);
-            seen.iter_mut().zip(nonzero).for_each(|(seen, nonzero)| *seen |= nonzero);
-        }
-        Ok(Self(seen))
-    }
-
-    fn mark_all(&mut self) {
-        self.0.fill(true);
-    }
-
-    fn mark(&mut self, ids: &[i64]) {
-        ids.iter().for_each(|id| self.0[*id as usize] = true);
-    }
-}
-
 fn step(updates: &mut [Update], settings: &OptimizerSettings, steps: u64, decay: Decay) -> Result<()> {
+    if updates.iter().any(|update| update.backend == Backend::Libtorch) {
+        return update_each_in_pieces(updates, |update| {
+            step_with_tensor_ops(update, &Coefficients::new(update, settings, steps, decay))
+        });
+    }
     let mut jobs = Vec::new();
-    for (index, update) in updates.iter_mut().enumerate() {
+    for update in updates {
         let coefficients = Coefficients::new(update, settings, steps, decay);
-        match update.backend {
-            Backend::Kernels => push_jobs(update, coefficients.to_fp32(), &mut jobs)?,
-            Backend::Libtorch => {
-                update_with_tensor_ops(update, index > 0, |update| step_with_tensor_ops(update, &coefficients))?;
-            }
-        }
+        push_jobs(update, coefficients.to_fp32(), &mut jobs)?;
     }
     let isa = Isa::selected();
     parallel::for_each(jobs, |job| adam_kernel::run(job, isa));
     Ok(())
 }
 
-/// The coefficients of one parameter's update in fp64. They are rounded to fp32 when applied to tensors.
+/// The coefficients of a span's update in fp64. They are rounded to fp32 when applied to tensors.
 #[derive(Debug, Clone, Copy)]
 struct Coefficients {
     gradient_scale: f64,
@@ -149,98 +119,79 @@ impl Coefficients {
     }
 }
 
-/// Splits the update of one parameter into jobs of the kernel.
-fn push_jobs<'a>(update: &'a mut Update, coefficients: Fp32Coefficients, jobs: &mut Vec<AdamJob<'a>>) -> Result<()> {
-    let Weight { name, master, compute, .. } = update.weight;
-    let [exp_avg, exp_avg_sq] = update.state.tensors.as_slice() else {
+/// The memory of a span.
+///
+/// # Safety
+/// The caller holds the weights and the state exclusively, and until the result is dropped no libtorch operation uses them.
+unsafe fn memory<'a>(weight: Weight<'a>, tensors: &'a [Tensor]) -> Result<WeightChunk<'a>> {
+    let Weight { name, master, compute } = weight;
+    let [exp_avg, exp_avg_sq] = tensors else {
         return Err(TrainError::optimizer_state(&format!("\n  missing: exp_avg and exp_avg_sq of {name}")));
     };
-    // SAFETY: the caller of `Optimizer::step` holds the parameters and the optimizer exclusively, no two parameters or
-    // state tensors share memory, and no libtorch operation runs until the jobs are done and dropped.
-    let mut chunk = unsafe {
-        ParameterChunk {
+    // SAFETY: passed on to the caller; masters, compute weights and averages don't share memory.
+    unsafe {
+        Ok(WeightChunk {
             master: checked_slice_mut(master, name)?,
             exp_avg: checked_slice_mut(exp_avg, name)?,
             exp_avg_sq: checked_slice_mut(exp_avg_sq, name)?,
             compute: compute.map(|compute| checked_slice_mut(compute, name)).transpose()?,
+        })
+    }
+}
+
+/// Updates rows of a table by the steps that they have missed; all of them without `ids`.
+pub(super) fn catch_up(weight: Weight, state: &mut SpanState, ids: Option<&[i64]>) -> Result<()> {
+    if state.rows.are_up_to_date() {
+        return Ok(());
+    }
+    // SAFETY: the caller of `Optimizer::catch_up` holds the parameters and the optimizer exclusively, and no libtorch
+    // operation runs here.
+    let table = unsafe { memory(weight, &state.tensors)? };
+    match ids {
+        Some(ids) => state.rows.catch_up(table, ids, weight.name),
+        None => {
+            state.rows.catch_up_all(table);
+            Ok(())
         }
-    };
+    }
+}
+
+/// Splits the update of a span into jobs of the kernel. Rows of a table are updated at once.
+fn push_jobs<'a>(update: &'a mut Update, coefficients: Fp32Coefficients, jobs: &mut Vec<AdamJob<'a>>) -> Result<()> {
+    let name = update.weight.name;
+    if matches!(update.gradient, Gradient::Dense(_)) || update.state.rows.are_far_behind() {
+        catch_up(update.weight, update.state, None)?;
+    }
+    let SpanState { tensors, rows, .. } = &mut *update.state;
+    // SAFETY: the caller of `Optimizer::step` holds the parameters and the optimizer exclusively, no two spans of
+    // weights or state share memory, and no libtorch operation runs until the jobs are done and dropped.
+    let mut chunk = unsafe { memory(update.weight, tensors)? };
     match update.gradient {
         Gradient::Dense(gradient) if gradient.kind() == Kind::BFloat16 => {
             // SAFETY: gradients are borrowed for the step and nothing writes to them.
             let gradient = unsafe { checked_slice(gradient, name)? };
-            update.state.seen_rows.mark_all();
+            rows.mark_all();
             for gradient in gradient.chunks(JOB_SIZE) {
-                jobs.push(AdamJob {
-                    coefficients,
-                    chunk: chunk.split_off(gradient.len()),
-                    gradient: GradientChunk::Bf16(gradient),
-                });
+                let (chunk, gradient) = (chunk.split_off(gradient.len()), GradientChunk::Bf16(gradient));
+                jobs.push(AdamJob { coefficients, chunk, gradient });
             }
         }
         Gradient::Dense(gradient) => {
             // SAFETY: gradients are borrowed for the step and nothing writes to them.
             let gradient = unsafe { checked_slice(gradient, name)? };
-            update.state.seen_rows.mark_all();
+            rows.mark_all();
             for gradient in gradient.chunks(JOB_SIZE) {
-                jobs.push(AdamJob {
-                    coefficients,
-                    chunk: chunk.split_off(gradient.len()),
-                    gradient: GradientChunk::Fp32(gradient),
-                });
+                let (chunk, gradient) = (chunk.split_off(gradient.len()), GradientChunk::Fp32(gradient));
+                jobs.push(AdamJob { coefficients, chunk, gradient });
             }
         }
         Gradient::Rows { ids, values } => {
             // SAFETY: row numbers and gradients are borrowed for the step and nothing writes to them.
             let (ids, values) = unsafe { (checked_slice(ids, name)?, checked_slice(values, name)?) };
-            check_ids(ids, update.state.seen_rows.0.len(), name)?;
-            update.state.seen_rows.mark(ids);
-            push_row_jobs(&update.state.seen_rows.0, ids, values, (chunk, coefficients), jobs);
+            rows.step(chunk, ids, values, coefficients, name)?;
         }
     }
     Ok(())
-}
-
-/// Splits the update of a table with `seen.len()` rows into jobs of whole rows, each with its part of the gradient.
-fn push_row_jobs<'a>(
-    seen: &'a [bool],
-    ids: &'a [i64],
-    values: &'a [f32],
-    (mut chunk, coefficients): (ParameterChunk<'a>, Fp32Coefficients),
-    jobs: &mut Vec<AdamJob<'a>>,
-) {
-    let width = chunk.master.len() / seen.len().max(1);
-    if width == 0 {
-        return;
-    }
-    let rows_per_job = (JOB_SIZE / width).max(1);
-    let mut start = 0;
-    for (index, seen) in seen.chunks(rows_per_job).enumerate() {
-        let first = index * rows_per_job;
-        let end = ids.partition_point(|id| *id < (first + seen.len()) as i64);
-        let rows =
-            RowGradient { first, width, ids: &ids[start..end], values: &values[start * width..end * width], seen };
-        jobs.push(AdamJob {
-            coefficients,
-            chunk: chunk.split_off(seen.len() * width),
-            gradient: GradientChunk::Rows(rows),
-        });
-        start = end;
-    }
-}
-
-/// Checks that row numbers are strictly ascending and below `rows`.
-fn check_ids(ids: &[i64], rows: usize, name: &str) -> Result<()> {
-    let ascending = ids.windows(2).all(|pair| pair[0] < pair[1]);
-    let in_range = ids.first().is_none_or(|id| *id >= 0) && ids.last().is_none_or(|id| *id < rows as i64);
-    if ascending && in_range {
-        return Ok(());
-    }
-    Err(TrainError::Model(ModelError::UnfitTensor {
-        name: name.to_owned(),
-        found: "row numbers that repeat, decrease or are outside the table".to_owned(),
-        needed: format!("ascending, distinct row numbers from 0 to {}", rows.saturating_sub(1)),
-    }))
 }
 
 /// The same step with libtorch operations.

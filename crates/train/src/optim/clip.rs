@@ -12,6 +12,7 @@ use model::tensor_slice::checked_slice;
 use model::{Backend, Gradient, Gradients};
 use tch::{Kind, Tensor};
 
+use super::PIECE;
 use crate::error::Result;
 
 /// Values per job.
@@ -28,14 +29,10 @@ const ACCUMULATORS: usize = 4;
 /// step. The order of summation, and therefore every bit of the result, is independent of the number of threads, if the
 /// kernels compute it.
 pub fn global_norm(gradients: &Gradients, backend: Backend) -> Result<f64> {
-    let tensors = gradients.0.iter().flatten().map(|gradient| match gradient {
-        Gradient::Dense(gradient) => gradient,
-        Gradient::Rows { values, .. } => values,
-    });
-    let tensors: Vec<&Tensor> = tensors.collect();
     let sum = match backend {
-        Backend::Kernels => sum_of_squares(&tensors)?,
-        Backend::Libtorch => sum_of_squares_with_tensor_ops(&tensors)?,
+        // By parameter, so that no sum is over values of two of them.
+        Backend::Kernels => sum_of_squares(gradients.iter().flatten().map(Gradient::values))?,
+        Backend::Libtorch => sum_of_squares_with_tensor_ops(gradients.flat())?,
     };
     Ok(sum.sqrt())
 }
@@ -54,7 +51,7 @@ enum GradientValues<'a> {
     Bf16(&'a [Bf16]),
 }
 
-fn sum_of_squares(tensors: &[&Tensor]) -> Result<f64> {
+fn sum_of_squares<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Result<f64> {
     let mut chunks = Vec::new();
     for tensor in tensors {
         // SAFETY: gradients are borrowed for this call and nothing writes to them.
@@ -112,15 +109,27 @@ fn sum_in_fp32<E: Element>(values: &[E]) -> f64 {
     total
 }
 
-fn sum_of_squares_with_tensor_ops(tensors: &[&Tensor]) -> Result<f64> {
-    if tensors.is_empty() {
+/// A few launches, because the tensors are long. libtorch adds the squares of a norm in fp32, in which a sum of millions
+/// loses digits, so each norm is of a row of at most [`FP32_SUM_SIZE`] values, and the last one is of these norms.
+fn sum_of_squares_with_tensor_ops<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Result<f64> {
+    let row_norms = |rows: &Tensor| rows.f_norm_scalaropt_dim_dtype(2.0, 1, false, Kind::Float);
+    let mut norms = Vec::new();
+    for tensor in tensors {
+        // Formats other than fp32 may be converted first, so each operation is on a bounded number of values.
+        for piece in tensor.f_view(-1)?.f_split(PIECE, 0)? {
+            let (length, width) = (piece.numel() as i64, FP32_SUM_SIZE as i64);
+            let whole = length / width * width;
+            for (start, rows, width) in [(0, length / width, width), (whole, 1, length - whole)] {
+                if rows * width > 0 {
+                    norms.push(row_norms(&piece.f_narrow(0, start, rows * width)?.f_view([rows, width])?)?);
+                }
+            }
+        }
+    }
+    if norms.is_empty() {
         return Ok(0.0);
     }
-    let norms = tensors
-        .iter()
-        .map(|tensor| Ok(tensor.f_norm_scalaropt_dtype(2.0, Kind::Float)?))
-        .collect::<Result<Vec<_>>>()?;
-    let norm = Tensor::f_stack(&norms, 0)?.f_norm()?.f_double_value(&[])?;
+    let norm = Tensor::f_cat(&norms, 0)?.f_norm()?.f_double_value(&[])?;
     Ok(norm * norm)
 }
 
@@ -131,38 +140,76 @@ mod tests {
     use super::super::tests::generated;
     use super::*;
 
-    const BACKENDS: [Backend; 2] = [Backend::Kernels, Backend::Libtorch];
-
-    fn gradients() -> (Gradients, f64) {
-        // More than one job.
-        let dense = generated(1, &[300, 517]);
-        let rounded = generated(2, &[4099]).to_kind(Kind::BFloat16);
-        let values = generated(3, &[3, 8]);
+    /// More than one job, two formats, and their norm.
+    fn gradients() -> (Vec<Tensor>, f64) {
+        let tensors =
+            vec![generated(1, &[300, 517]), generated(2, &[4099]).to_kind(Kind::BFloat16), generated(3, &[3, 8])];
         let square = |tensor: &Tensor| tensor.to_kind(Kind::Double).square().sum(Kind::Double).double_value(&[]);
-        let norm = (square(&dense) + square(&rounded) + square(&values)).sqrt();
-        let rows = Gradient::Rows { ids: Tensor::from_slice(&[0_i64, 4, 9]), values };
-        (Gradients(vec![Some(Gradient::Dense(dense)), None, Some(Gradient::Dense(rounded)), Some(rows)]), norm)
+        let norm = tensors.iter().map(square).sum::<f64>().sqrt();
+        (tensors, norm)
+    }
+
+    /// The norms by both implementations.
+    fn norms(tensors: &[Tensor]) -> [f64; 2] {
+        [sum_of_squares(tensors.iter()), sum_of_squares_with_tensor_ops(tensors.iter())]
+            .map(|sum| sum.expect("a sum").sqrt())
     }
 
     #[test]
     fn the_norm_is_over_all_gradients() {
-        let (gradients, expected) = gradients();
-        for backend in BACKENDS {
-            let norm = global_norm(&gradients, backend).expect("a norm");
-            assert!((norm / expected - 1.0).abs() < 1e-6, "{backend:?}: {norm} against {expected}");
-            assert_eq!(global_norm(&Gradients(vec![None]), backend).expect("a norm"), 0.0);
+        let (tensors, expected) = gradients();
+        for norm in norms(&tensors) {
+            assert!((norm / expected - 1.0).abs() < 1e-6, "{norm} against {expected}");
+        }
+        assert_eq!(norms(&[]), [0.0; 2]);
+    }
+
+    /// Longer than one piece of libtorch's operations. In one fp32 sum the small values would be lost.
+    #[test]
+    fn the_norm_of_long_gradients_is_as_exact_as_that_of_short_ones() {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let long = generated(4, &[1 << 20]).repeat([PIECE / (1 << 20) + 1]).narrow(0, 0, PIECE + 77).to_kind(kind);
+            let expected = long.to_kind(Kind::Double).norm().double_value(&[]);
+            for norm in norms(&[long.shallow_clone()]) {
+                assert!((norm / expected - 1.0).abs() < 1e-6, "{kind:?}: {norm} against {expected}");
+            }
         }
     }
 
+    /// Of a real model's gradients, whose layout has gaps, and of their sums over two micro-batches.
+    #[test]
+    fn the_norm_of_a_model_is_that_of_its_parameters_gradients() {
+        for (precision, backend) in
+            [model::Precision::Fp32, model::Precision::Bf16].into_iter().flat_map(|p| BACKENDS.map(|b| (p, b)))
+        {
+            let (model, gradients) = crate::optim::tests::tiny_pass(precision, backend);
+            let mut sums = Gradients::sums(model.parameters());
+            sums.assign(&gradients);
+            sums.add(&gradients, backend);
+            for (gradients, factor) in [(&gradients, 1.0), (&sums, 2.0)] {
+                let norm = global_norm(gradients, backend).expect("a norm");
+                let square = |gradient: &Gradient| {
+                    gradient.values().to_kind(Kind::Double).square().sum(Kind::Double).double_value(&[])
+                };
+                let expected = gradients.iter().flatten().map(square).sum::<f64>().sqrt();
+                assert!((norm / expected - 1.0).abs() < 1e-6, "{precision}, {backend:?}: {norm} against {expected}");
+                let once = global_norm(&crate::optim::tests::tiny_pass(precision, backend).1, backend).expect("one");
+                assert!((norm / (factor * once) - 1.0).abs() < 1e-6, "{precision}, {backend:?}: sums of two");
+            }
+        }
+    }
+
+    const BACKENDS: [Backend; 2] = [Backend::Kernels, Backend::Libtorch];
+
     #[test]
     fn every_instruction_set_and_number_of_threads_gives_the_same_bits() {
-        let (gradients, expected) = gradients();
+        let (tensors, expected) = gradients();
         let threads = tch::get_num_threads();
         let mut norms = Vec::new();
         for isa in Isa::available() {
             for threads in [1, 2, 3] {
                 tch::set_num_threads(threads);
-                let norm = isa.run(|| global_norm(&gradients, Backend::Kernels)).expect("a norm");
+                let norm = isa.run(|| sum_of_squares(tensors.iter())).expect("a sum").sqrt();
                 assert!((norm / expected - 1.0).abs() < 1e-6, "{isa:?}: {norm} against {expected} in fp64");
                 norms.push(norm.to_bits());
             }
@@ -172,24 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn both_implementations_give_the_same_sum() {
-        let (gradients, _) = gradients();
-        let Some(Some(Gradient::Dense(dense))) = gradients.0.first() else { panic!("the first one is dense") };
-        let tensors = [dense, &dense.to_kind(Kind::BFloat16)];
-        let sum = sum_of_squares(&tensors).expect("a sum");
-        let with_tensor_ops = sum_of_squares_with_tensor_ops(&tensors).expect("a sum");
-        assert!((sum / with_tensor_ops - 1.0).abs() < 1e-5, "{sum} against {with_tensor_ops}");
-    }
-
-    #[test]
     fn the_norm_is_not_finite_if_a_gradient_is_not() {
         for (value, kind) in [(f64::NAN, Kind::Float), (f64::INFINITY, Kind::BFloat16), (1e30, Kind::Float)] {
             let gradient = Tensor::ones([1000], (kind, Device::Cpu));
             let _ = gradient.get(777).fill_(value);
-            let gradients = Gradients(vec![Some(Gradient::Dense(gradient))]);
-            for backend in BACKENDS {
-                let norm = global_norm(&gradients, backend).expect("a norm");
-                assert!(!norm.is_finite(), "{backend:?}, {value}: {norm}");
+            for norm in norms(&[gradient]) {
+                assert!(!norm.is_finite(), "{value}: {norm}");
             }
         }
     }

@@ -6,7 +6,7 @@
 //! m = beta2 * m + (1 - beta2) * gradient
 //! ```
 
-use super::{OptimizerSettings, OptimizerSpec, Update, update_each};
+use super::{OptimizerSettings, OptimizerSpec, Update, update_each_in_pieces};
 use crate::error::Result;
 
 pub(super) const LION: OptimizerSpec = OptimizerSpec {
@@ -16,8 +16,9 @@ pub(super) const LION: OptimizerSpec = OptimizerSpec {
     reads: &["beta1", "beta2"],
     defaults: &[("beta2", 0.99)],
     state: |shape| vec![("exp_avg", shape.to_vec())],
+    is_elementwise: true,
     update_copies: 3,
-    step: |updates, settings, _| update_each(updates, |update| step(update, settings)),
+    step: |updates, settings, _| update_each_in_pieces(updates, |update| step(update, settings)),
 };
 
 fn step(update: &mut Update, settings: &OptimizerSettings) -> Result<()> {

@@ -6,7 +6,7 @@
 //! w = w - learning_rate * b
 //! ```
 
-use super::{OptimizerSettings, OptimizerSpec, Update, update_each};
+use super::{OptimizerSettings, OptimizerSpec, Update, update_each_in_pieces};
 use crate::error::Result;
 
 pub(super) const SGD: OptimizerSpec = OptimizerSpec {
@@ -16,8 +16,9 @@ pub(super) const SGD: OptimizerSpec = OptimizerSpec {
     reads: &["momentum"],
     defaults: &[],
     state: |shape| vec![("momentum_buffer", shape.to_vec())],
+    is_elementwise: true,
     update_copies: 2,
-    step: |updates, settings, _| update_each(updates, |update| step(update, settings)),
+    step: |updates, settings, _| update_each_in_pieces(updates, |update| step(update, settings)),
 };
 
 fn step(update: &mut Update, settings: &OptimizerSettings) -> Result<()> {

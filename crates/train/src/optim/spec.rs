@@ -4,8 +4,9 @@ use std::fmt;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use model::ParameterSpec;
 
-use super::{OPTIMIZERS, Update};
+use super::{OPTIMIZERS, PIECE, Update};
 use crate::error::Result;
 
 /// An optimizer: its name and help text, the options it reads, its state and its step.
@@ -22,9 +23,12 @@ pub(super) struct OptimizerSpec {
     pub defaults: &'static [(&'static str, f64)],
     /// The state tensors of a parameter with the given shape. Their names are part of the checkpoint.
     pub state: fn(&[i64]) -> Vec<StateTensor>,
-    /// The number of temporary fp32 tensors of a parameter's size that an update allocates, for the memory estimate.
+    /// Whether the update of a weight depends on no other weight. The state tensors then have the parameter's shape, and
+    /// parameters that lie next to each other are updated together.
+    pub is_elementwise: bool,
+    /// The number of temporary fp32 tensors of the size of an update's weights that it allocates, for the memory estimate.
     pub update_copies: u64,
-    /// Updates the parameters. The last argument is the number of the step, from 1, for bias correction.
+    /// Updates the weights. The last argument is the number of the step, from 1, for bias correction.
     pub step: fn(&mut [Update], &OptimizerSettings, u64) -> Result<()>,
 }
 
@@ -57,9 +61,15 @@ impl OptimizerKind {
         (self.0.state)(shape).iter().map(|(_, shape)| 4 * shape.iter().product::<i64>() as u64).sum()
     }
 
-    /// See [`OptimizerSpec::update_copies`].
-    pub(crate) fn update_copies(self) -> u64 {
-        self.0.update_copies
+    /// The most temporary memory in bytes of an update of these parameters.
+    pub(crate) fn update_bytes<'a>(self, trainable: impl Iterator<Item = &'a ParameterSpec> + Clone) -> u64 {
+        let whole = trainable.clone().filter(|one| one.has_row_gradient() || !self.0.is_elementwise);
+        let in_pieces: u64 = match self.0.is_elementwise {
+            true => trainable.filter(|one| !one.has_row_gradient()).map(ParameterSpec::master_bytes).sum(),
+            false => 0,
+        };
+        let largest = whole.map(ParameterSpec::master_bytes).max().unwrap_or(0);
+        largest.max(in_pieces.min(4 * PIECE as u64)) * self.0.update_copies
     }
 }
 

@@ -4,18 +4,18 @@ use std::collections::HashMap;
 
 use tch::{Kind, Tensor};
 
-use super::{Optimizer, adam};
+use super::Optimizer;
+use super::table_rows::TableRows;
 use crate::error::{Result, TrainError};
 
 impl Optimizer {
     /// The state tensors of all trainable parameters in order, with names like `classifier.weight.exp_avg`.
+    ///
+    /// # Panics
+    /// If rows of a table have missed steps: see [`catch_up`](Self::catch_up).
     pub fn state(&self) -> Vec<(String, &Tensor)> {
-        let mut named_tensors = Vec::new();
-        for state in &self.states {
-            let named = state.tensor_names.iter().zip(&state.tensors);
-            named_tensors.extend(named.map(|(name, tensor)| (format!("{}.{name}", state.name), tensor)));
-        }
-        named_tensors
+        assert!(self.states.iter().all(|state| state.rows.are_up_to_date()), "rows of a table have missed steps");
+        self.named.iter().map(|(name, tensor)| (name.clone(), tensor)).collect()
     }
 
     /// Restores the step count and [`state`](Self::state) of an optimizer of the same kind for the same parameters, in
@@ -47,7 +47,7 @@ impl Optimizer {
         }
         self.steps = steps;
         self.states.iter_mut().try_for_each(|state| {
-            state.seen_rows = adam::SeenRows::from_averages(&state.tensors)?;
+            state.rows = TableRows::from_averages(&state.tensors)?;
             Ok(())
         })
     }

@@ -18,8 +18,7 @@ impl Trainer<'_> {
     /// Restores the state of a checkpoint.
     pub(crate) fn resume_from(&mut self, checkpoint: &LoadedCheckpoint) -> Result<()> {
         let state = &checkpoint.state;
-        self.step.model.parameters_mut().restore(&checkpoint.weights()?, &checkpoint.path)?;
-        self.step.optimizer.load_state(state.step, &checkpoint.optimizer()?)?;
+        self.step.restore(state.step, &checkpoint.weights()?, &checkpoint.optimizer()?, &checkpoint.path)?;
         self.steps_done = state.step;
         self.evaluated = state.evaluated;
         self.best = state.best.clone();
@@ -70,7 +69,8 @@ impl Trainer<'_> {
             config: self.config.to_json()?,
             identity: self.identity.clone(),
         };
-        self.retention.save(state, self.step.parameters(), &self.step.optimizer, publish)?;
+        let (model, optimizer) = self.step.up_to_date()?;
+        self.retention.save(state, model.parameters(), optimizer, publish)?;
         tracing::debug!("step {}: saved in {:?}", self.steps_done, began.elapsed());
         self.observers.notify(&Notice::Saved { step: self.steps_done, seconds: began.elapsed().as_secs_f64() });
         Ok(())
@@ -85,9 +85,10 @@ impl Trainer<'_> {
     }
 
     /// Additional bytes that the checkpoints of the run will need on disk.
-    pub(super) fn space_needed(&self) -> Result<u64> {
-        let weights = self.step.parameters().iter().map(|parameter| parameter.master());
-        let state = self.step.optimizer.state();
+    pub(super) fn space_needed(&mut self) -> Result<u64> {
+        let (model, optimizer) = self.step.up_to_date()?;
+        let weights = model.parameters().iter().map(|parameter| parameter.master());
+        let state = optimizer.state();
         let each = tensor_bytes(weights.chain(state.iter().map(|(_, tensor)| *tensor)));
         // The latest checkpoints, the best one, and the one being written.
         let at_once = self.config.checkpoint.save_total as u64 + 2;

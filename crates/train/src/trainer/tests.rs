@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::Parser;
 use data::prepare::{ModelLimits, PrepareArgs};
 use model::{Config, Precision, SequenceClassifier};
-use run::{Event, METRICS, RunFolder, read_log};
+use run::{Event, METRICS, MODEL, RunFolder, read_log};
 use serde_json::Value;
 use tch::Device;
 
@@ -90,6 +90,23 @@ fn a_step_whose_examples_all_have_weight_0_has_loss_0() {
     assert_eq!(losses.len(), 5);
     assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
     assert!(losses.contains(&0.0) && losses.iter().any(|loss| *loss > 0.0), "{losses:?}");
+}
+
+/// A save brings all rows of the word embeddings up to date. Between saves, a pass must find the rows that it reads as
+/// if there had been one after every step.
+#[test]
+fn rows_that_catch_up_give_the_same_training_as_rows_that_are_always_up_to_date() {
+    let folder = prepared_folder();
+    for optimizer in ["adamw", "adam"] {
+        let flags = format!("--batch-size 1 --learning-rate 0.01 --weight-decay 0.5 --optimizer {optimizer}");
+        let [each, none] = [("each", "--save-every 1"), ("none", "")].map(|(name, saves)| {
+            let name = format!("{optimizer}-{name}");
+            let losses = losses(folder.path(), &name, &format!("{flags} {saves}"));
+            (losses, fs::read(folder.path().join(&name).join(MODEL)).unwrap())
+        });
+        assert_eq!(each.0, none.0, "{optimizer}");
+        assert!(each.1 == none.1, "{optimizer}: the weights differ");
+    }
 }
 
 #[test]

@@ -50,10 +50,10 @@ fn pass(model: &SequenceClassifier, batch: &Batch, loss: &Loss) -> (Vec<f64>, f6
 
 /// Every gradient as a dense tensor, by name.
 fn by_name(model: &SequenceClassifier, gradients: &Gradients) -> BTreeMap<String, Tensor> {
-    let parameters = model.parameters().iter().zip(&gradients.0);
+    let parameters = model.parameters().iter().zip(gradients.iter());
     parameters
         .map(|(parameter, gradient)| {
-            let gradient = gradient.as_ref().unwrap_or_else(|| panic!("{} has no gradient", parameter.name()));
+            let gradient = gradient.unwrap_or_else(|| panic!("{} has no gradient", parameter.name()));
             (parameter.name().to_owned(), gradient.to_dense(&parameter.master().size()))
         })
         .collect()

@@ -4,7 +4,7 @@
 use kernels::element::{Bf16, Element};
 use kernels::isa::Isa;
 
-use super::super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, ParameterChunk, RowGradient};
+use super::super::adam_kernel::{self, AdamJob, Fp32Coefficients, GradientChunk, RowsJob, WeightChunk};
 use super::*;
 
 #[test]
@@ -79,6 +79,13 @@ fn bf16_weights_are_rounded_masters_and_bf16_gradients_are_not_rounded_again() {
     }
 }
 
+/// How a chunk gets its gradient.
+#[derive(Clone, Copy)]
+enum Format<'a> {
+    Dense(GradientChunk<'a>),
+    Rows { ids: &'a [i64], values: &'a [f32] },
+}
+
 /// One chunk of weights, with the averages and gradients of a step.
 struct Chunk {
     master: Vec<f32>,
@@ -99,14 +106,33 @@ impl Chunk {
         Self { master: start(0), exp_avg: start(1), exp_avg_sq, compute: vec![Bf16(0); Self::LEN] }
     }
 
-    fn step(&mut self, coefficients: Fp32Coefficients, gradient: GradientChunk, isa: Isa) {
-        let chunk = ParameterChunk {
+    fn weights(&mut self) -> WeightChunk<'_> {
+        WeightChunk {
             master: &mut self.master,
             exp_avg: &mut self.exp_avg,
             exp_avg_sq: &mut self.exp_avg_sq,
             compute: Some(&mut self.compute),
-        };
-        adam_kernel::run(AdamJob { coefficients, chunk, gradient }, isa);
+        }
+    }
+
+    fn step(&mut self, coefficients: Fp32Coefficients, gradient: Format, isa: Isa) {
+        let chunk = self.weights();
+        match gradient {
+            Format::Dense(gradient) => adam_kernel::run(AdamJob { coefficients, chunk, gradient }, isa),
+            Format::Rows { ids, values } => {
+                // The rows with a gradient, then those without one.
+                let (seen, steps_done, history) = (&mut [true; Self::ROWS], &mut [0; Self::ROWS], &[coefficients]);
+                let (width, values) = (Self::WIDTH, Some(values));
+                let job = RowsJob { chunk, first: 0, width, ids, values, seen, steps_done, history };
+                adam_kernel::run_rows(job, isa);
+                let (seen, steps_done) = (&mut [true; Self::ROWS], &mut [0; Self::ROWS]);
+                ids.iter().for_each(|id| steps_done[*id as usize] = 1);
+                let all: Vec<i64> = (0..Self::ROWS as i64).collect();
+                let (chunk, ids) = (self.weights(), &all[..]);
+                let job = RowsJob { chunk, first: 0, width, ids, values: None, seen, steps_done, history };
+                adam_kernel::run_rows(job, isa);
+            }
+        }
     }
 
     /// The step by its definition, in fp64: weights and averages.
@@ -151,13 +177,11 @@ fn every_instruction_set_steps_by_the_definition_and_to_the_same_bits() {
     for (id, gradient) in ids.iter().zip(of_rows.chunks_exact(Chunk::WIDTH)) {
         dense[*id as usize * Chunk::WIDTH..][..Chunk::WIDTH].copy_from_slice(gradient);
     }
-    let seen = [true; Chunk::ROWS];
-    let rows = RowGradient { first: 0, width: Chunk::WIDTH, ids: &ids, values: of_rows, seen: &seen };
     for coefficients in [adamw, adam] {
         let formats = [
-            ("fp32", GradientChunk::Fp32(&fp32), &fp32),
-            ("bf16", GradientChunk::Bf16(&bf16), &rounded),
-            ("rows", GradientChunk::Rows(rows), &dense),
+            ("fp32", Format::Dense(GradientChunk::Fp32(&fp32)), &fp32),
+            ("bf16", Format::Dense(GradientChunk::Bf16(&bf16)), &rounded),
+            ("rows", Format::Rows { ids: &ids, values: of_rows }, &dense),
         ];
         for (format, gradient, as_fp32) in formats {
             let expected = Chunk::new().expected(coefficients, as_fp32);

@@ -9,7 +9,7 @@ use test_support::TestProcess;
 use super::*;
 
 /// 32 MiB, so that each tensor of this size is a mapping of its own.
-const VALUES: i64 = 8 << 20;
+const VALUES: i64 = PIECE;
 /// The size of such a tensor in bytes.
 const TENSOR: u64 = 4 * VALUES as u64;
 
@@ -17,41 +17,51 @@ fn process_with_a_limit() {
     TestProcess::say_ready();
     for kind in OPTIMIZERS.iter().copied() {
         let name = kind.name();
-        let matrix = ("classifier.weight".to_owned(), generated(0, &[VALUES / 1024, 1024]));
-        let model = Model::new(vec![matrix], Kind::BFloat16);
-        let settings = settings(kind);
-        let mut optimizer = model.optimizer_with(&settings, Backend::Libtorch);
-        let gradients = [dense(generated(1, &[VALUES / 1024, 1024]).to_kind(Kind::BFloat16))];
-        let state = |optimizer: &Optimizer| -> Vec<Tensor> {
-            let tensors = model.masters.iter().chain(&model.computes).map(Tensor::copy);
-            tensors.chain(optimizer.state().iter().map(|(_, tensor)| tensor.copy())).collect()
-        };
-        let before = state(&optimizer);
-        let mut failures = 0;
-        // Room for some tensors and half of one, so that there is always enough for the text of the error.
-        for room in (0..10).map(|tensors| tensors * TENSOR + TENSOR / 2) {
-            let weights = model.weights();
-            limit_address_space(address_space() + room);
-            let result = optimizer.step_weights(&weights, &gradients, &scale(0));
-            limit_address_space(libc::RLIM_INFINITY);
-            let after = state(&optimizer);
-            let unchanged = before.iter().zip(&after).all(|(before, after)| before.equal(after));
-            match result {
-                Ok(()) => {
-                    assert!(!unchanged, "{name}: a step changes the weights");
-                    break;
-                }
-                Err(TrainError::OutOfMemory(shortage)) => {
-                    assert!(unchanged && !shortage.partly_updated, "{name}, {room} bytes of room: {shortage:?}");
-                    failures += 1;
-                }
-                Err(error) => panic!("{name}, {room} bytes of room: {error}"),
-            }
-        }
+        let failures = failed_updates(kind, VALUES);
         // The gradient and a second tensor, at least.
         assert!((2..10).contains(&failures), "{name}: {failures} failures");
+        if kind.0.is_elementwise {
+            assert_eq!(failed_updates(kind, 2 * PIECE), failures, "{name}: pieces need the memory of one of them");
+        }
         TestProcess::say(&format!("{name}: {failures} updates failed and changed nothing"));
     }
+}
+
+/// How many updates of that many weights fail, each with room for one tensor of [`TENSOR`] bytes more.
+fn failed_updates(kind: OptimizerKind, weights: i64) -> usize {
+    let name = kind.name();
+    let matrix = ("classifier.weight".to_owned(), generated(0, &[weights / 1024, 1024]));
+    let model = Model::new(vec![matrix], Kind::BFloat16);
+    let settings = settings(kind);
+    let mut optimizer = model.optimizer_with(&settings, Backend::Libtorch);
+    let gradients = [dense(generated(1, &[weights / 1024, 1024]).to_kind(Kind::BFloat16))];
+    let state = |optimizer: &Optimizer| -> Vec<Tensor> {
+        let tensors = model.masters.iter().chain(&model.computes).map(Tensor::copy);
+        tensors.chain(optimizer.state().iter().map(|(_, tensor)| tensor.copy())).collect()
+    };
+    let before = state(&optimizer);
+    let mut failures = 0;
+    // Room for some tensors and half of one, so that there is always enough for the text of the error.
+    for room in (0..10).map(|tensors| tensors * TENSOR + TENSOR / 2) {
+        let weights = model.weights();
+        limit_address_space(address_space() + room);
+        let result = optimizer.step_weights(&weights, &gradients, &scale(0));
+        limit_address_space(libc::RLIM_INFINITY);
+        let after = state(&optimizer);
+        let unchanged = before.iter().zip(&after).all(|(before, after)| before.equal(after));
+        match result {
+            Ok(()) => {
+                assert!(!unchanged, "{name}: a step changes the weights");
+                break;
+            }
+            Err(TrainError::OutOfMemory(shortage)) => {
+                assert!(unchanged && !shortage.partly_updated, "{name}, {room} bytes of room: {shortage:?}");
+                failures += 1;
+            }
+            Err(error) => panic!("{name}, {room} bytes of room: {error}"),
+        }
+    }
+    failures
 }
 
 #[test]
