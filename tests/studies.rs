@@ -28,9 +28,10 @@ fn trials(sandbox: &Sandbox, study: &str) -> Vec<Value> {
     sandbox.json(&format!("{study}/trials.json"))["trials"].as_array().expect("trials").clone()
 }
 
-/// A trial's parameters and result, without times.
+/// A trial's parameters and result, without times; of one that failed, why.
 fn outcome(trial: &Value) -> String {
-    format!("{} {} {} {}", trial["state"], trial["params"], trial["value"], trial["intermediate_values"])
+    let error = &trial["user_attrs"]["error"];
+    format!("{} {} {} {} {error}", trial["state"], trial["params"], trial["value"], trial["intermediate_values"])
 }
 
 fn outcomes(sandbox: &Sandbox, study: &str) -> Vec<String> {

@@ -14,8 +14,8 @@ use tch::{Device, Kind, Tensor};
 use crate::backend::Backend;
 use crate::builder::{GradientForm, ParameterId, ParameterSpec, Role, Stack};
 use crate::error::ModelError;
-use crate::inference_weights::{InferenceForm, InferenceWeights};
 use crate::flat::{FlatLayout, Span};
+use crate::inference_weights::{InferenceForm, InferenceWeights};
 use crate::untouched_zeros::untouched_zeros;
 
 /// One parameter: what the architecture declares about it, and its tensors.

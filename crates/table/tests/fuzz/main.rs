@@ -159,10 +159,25 @@ fn plain_text() {
         fs::write(&path, bytes).unwrap();
         let table = Table::open(&path, &ReadOptions::default()).map_err(|error| error.to_string())?;
         let rows = table.rows(&[0]).and_then(|mut rows| rows.try_fold(0, |rows, row| row.map(|_| rows + 1)));
-        let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
-        let expected = ends + usize::from(!bytes.ends_with(b"\n"));
-        rows.map(|rows| assert_eq!(rows, expected)).map_err(|error| error.to_string())
+        let text = without_mark(bytes);
+        let ends = text.matches('\n').count();
+        let expected = ends + usize::from(!text.is_empty() && !text.ends_with('\n'));
+        rows.map(|rows| assert_eq!(rows, expected, "{text:?}")).map_err(|error| error.to_string())
     });
+}
+
+/// The text of a file that may begin with a byte order mark: UTF-16 where the mark says so, otherwise UTF-8. What is damaged is
+/// a replacement character; a file that is read has none.
+fn without_mark(bytes: &[u8]) -> String {
+    let utf_16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        String::from_utf16_lossy(&bytes.as_chunks::<2>().0.iter().map(|pair| unit(*pair)).collect::<Vec<_>>())
+    };
+    match bytes {
+        [0xfe, 0xff, text @ ..] => utf_16(text, u16::from_be_bytes),
+        [0xff, 0xfe, text @ ..] => utf_16(text, u16::from_le_bytes),
+        [0xef, 0xbb, 0xbf, text @ ..] => String::from_utf8_lossy(text).into_owned(),
+        text => String::from_utf8_lossy(text).into_owned(),
+    }
 }
 
 /// One damaged text among sound ones.
@@ -184,7 +199,7 @@ fn class_folders() {
         let rows = table.rows(&[0, 1, 2]).unwrap().collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
         assert_eq!((rows.len(), rows[1].cells[2].to_string().as_str()), (4, "neg/2.txt"));
         let text = rows[1].cells[0].to_string();
-        assert!(bytes.windows(text.len().max(1)).any(|part| part == text.as_bytes()) || text.is_empty());
+        assert!(without_mark(bytes).contains(&text), "{text:?}");
         Ok(())
     });
 }
