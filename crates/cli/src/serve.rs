@@ -154,7 +154,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         served.label_names.join(", "),
         tokenizer.max_length()
     );
-    let server = Server::start(config, served, tokenizer, LoadedModel(model))?;
+    let server = Server::start(config, served, tokenizer, LoadedModel(model), StopRequest::Signals)?;
     let address = server.address();
     disk::print_message(about);
     if !address.ip().is_loopback() && !has_key {
@@ -170,7 +170,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         "listening on http://{shown}; Ctrl-C stops\n\n  curl http://{shown}/predict -H 'Content-Type: \
          application/json'{key} -d '{{\"inputs\": \"A tender, funny film.\"}}'\n\nor open http://{shown}/ui in a browser"
     ));
-    server.run(StopRequest::Signals)?;
+    server.run()?;
     disk::print_message("stopped: every accepted request is answered");
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::config::ServeConfig;
 use crate::connections::Connections;
 use crate::error::ServeError;
 use crate::router::router;
-use crate::shutdown::StopRequest;
+use crate::shutdown::{StopListener, StopRequest};
 use crate::state::AppState;
 use crate::worker;
 
@@ -31,10 +31,11 @@ pub struct Server {
     address: SocketAddr,
     model_thread: JoinHandle<()>,
     router: axum::Router,
+    stop: StopListener,
 }
 
 impl Server {
-    /// Starts the model's thread and listens. Requests are answered by [`run`](Self::run).
+    /// Starts the model's thread and listens, for requests and for `stop`. They are answered by [`run`](Self::run).
     ///
     /// # Errors
     /// A configuration that has no meaning, an address that is taken, and a model that fails on a first text.
@@ -43,6 +44,7 @@ impl Server {
         model: ServedModel,
         tokenizer: Tokenizer,
         classifier: impl Classifier,
+        stop: StopRequest,
     ) -> Result<Self, ServeError> {
         config.check()?;
         let app = AppState::new(config, model, tokenizer);
@@ -59,8 +61,10 @@ impl Server {
         let address = listener.local_addr();
         let address = address.map_err(|source| ServeError::System { what: "failed to listen", source })?;
         raise_open_files(app.config.limits.max_connections);
+        let stop = runtime.block_on(async { stop.listen() });
+        let stop = stop.map_err(|source| ServeError::System { what: "failed to listen for signals", source })?;
         let model_thread = worker::start(&app, classifier)?;
-        Ok(Self { app, runtime, listener, address, model_thread, router })
+        Ok(Self { app, runtime, listener, address, model_thread, router, stop })
     }
 
     /// Where it listens, with the port that it has got.
@@ -72,13 +76,9 @@ impl Server {
     ///
     /// # Errors
     /// Requests that were not answered within [`ServeLimits::shutdown_timeout`](crate::ServeLimits::shutdown_timeout).
-    pub fn run(self, stop: StopRequest) -> Result<(), ServeError> {
-        let Self { app, runtime, listener, model_thread, router, .. } = self;
-        let outcome = runtime.block_on(async {
-            let stop = stop.listen();
-            let stop = stop.map_err(|source| ServeError::System { what: "failed to listen for signals", source })?;
-            Connections::new(&app, router).serve(listener, stop).await
-        });
+    pub fn run(self) -> Result<(), ServeError> {
+        let Self { app, runtime, listener, model_thread, router, stop, .. } = self;
+        let outcome = runtime.block_on(Connections::new(&app, router).serve(listener, stop.requested()));
         app.queue.close();
         if outcome.is_ok() {
             // Everything is answered, so the thread has nothing left to compute.

@@ -25,35 +25,47 @@ impl StopHandle {
 }
 
 impl StopRequest {
-    /// Begins to listen for it. To be called in the runtime, before the server says that it listens.
+    /// Begins to listen for it: from here on a signal ends no process. To be called in the runtime, before anyone is told that
+    /// the server listens.
     ///
     /// # Errors
     /// The system refuses to install a handler.
-    pub(crate) fn listen(self) -> std::io::Result<impl Future<Output = ()> + Send> {
-        let mut signals = match &self {
+    pub(crate) fn listen(self) -> std::io::Result<StopListener> {
+        let signals = match &self {
             Self::Signals => Some(StopSignals::new()?),
             Self::Handle(_) => None,
         };
-        Ok(async move {
-            match (&mut signals, self) {
-                (Some(signals), _) => {
-                    signals.next().await;
-                }
-                (None, Self::Handle(handle)) => handle.0.notified().await,
-                (None, Self::Signals) => std::future::pending().await,
-            }
-            if let Some(mut signals) = signals {
+        Ok(StopListener { signals, request: self })
+    }
+}
+
+/// A [`StopRequest`] that may come at any time.
+#[derive(Debug)]
+pub(crate) struct StopListener {
+    signals: Option<StopSignals>,
+    request: StopRequest,
+}
+
+impl StopListener {
+    /// Waits for it.
+    pub(crate) async fn requested(self) {
+        match (self.signals, self.request) {
+            (Some(mut signals), _) => {
+                signals.next().await;
                 tokio::spawn(async move {
                     // The exit code that a shell reports for a process that the signal ended.
                     let number = signals.next().await;
                     std::process::exit(128 + number);
                 });
             }
-        })
+            (None, StopRequest::Handle(handle)) => handle.0.notified().await,
+            (None, StopRequest::Signals) => std::future::pending().await,
+        }
     }
 }
 
 #[cfg(unix)]
+#[derive(Debug)]
 struct StopSignals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
@@ -79,6 +91,7 @@ impl StopSignals {
 }
 
 #[cfg(not(unix))]
+#[derive(Debug)]
 struct StopSignals;
 
 #[cfg(not(unix))]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serve::{ServeConfig, ServedModel, Server};
+use serve::{ServeConfig, ServedModel, Server, StopHandle, StopRequest};
 
 use crate::support::{SLOW_BATCH, TestServer, WordClassifier, refusal, tokenizer};
 
@@ -16,7 +16,8 @@ fn refused(configure: impl FnOnce(&mut ServeConfig), model: ServedModel) -> Stri
     let folder = tempfile::tempdir().unwrap();
     let mut config = ServeConfig { port: 0, ..ServeConfig::default() };
     configure(&mut config);
-    Server::start(config, model, tokenizer(folder.path()), WordClassifier::default()).unwrap_err().to_string()
+    let stop = StopRequest::Handle(StopHandle::default());
+    Server::start(config, model, tokenizer(folder.path()), WordClassifier::default(), stop).unwrap_err().to_string()
 }
 
 #[test]

@@ -96,11 +96,12 @@ impl TestServer {
         let label_names = ["negative", "neutral", "positive"].map(str::to_owned).into();
         let model =
             ServedModel { id: "words".to_owned(), dtype: "float32".to_owned(), device: "cpu".to_owned(), label_names };
-        let server = Server::start(config, model, tokenizer(folder.path()), classifier.clone()).unwrap();
-        classifier.batches.lock().unwrap().clear();
-        let (address, stop) = (server.address(), StopHandle::default());
+        let stop = StopHandle::default();
         let request = StopRequest::Handle(stop.clone());
-        let thread = Some(std::thread::spawn(move || server.run(request)));
+        let server = Server::start(config, model, tokenizer(folder.path()), classifier.clone(), request).unwrap();
+        classifier.batches.lock().unwrap().clear();
+        let address = server.address();
+        let thread = Some(std::thread::spawn(move || server.run()));
         Self { address, classifier, stop, thread, _folder: folder }
     }
 
