@@ -84,11 +84,8 @@ fn a_resumed_run_keeps_the_format_of_its_checkpoint_or_its_log() {
     assert!(sandbox.succeeds("evaluate --run resumed").contains("computed   in bf16, as in training on cpu"));
 
     // Without a checkpoint it begins again, as its log says.
-    sandbox.train_and_kill(
-        &format!("{line} --epochs 300 --save-every 9999 --eval-steps 9999 --output killed").replacen("--epochs 3 ", "", 1),
-        "killed",
-        2,
-    );
+    let long = line.replacen("--epochs 3 ", "--epochs 300 ", 1);
+    sandbox.train_and_kill(&format!("{long} --save-every 9999 --eval-steps 9999 --output killed"), "killed", 2);
     assert!(!sandbox.path("killed/checkpoints").exists());
     sandbox.succeeds("train --resume killed --precision auto --epochs 1");
     assert_eq!(sandbox.json("killed/metrics.json")["precision"], "bf16");
