@@ -114,7 +114,9 @@ fn pack_of_width<T: WordFormat, const ISA: u8, const WIDTH: usize>(job: PackJob<
 
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
-    use std::arch::x86_64::{_mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_setzero_ps};
+    use std::arch::x86_64::{
+        _MM_HINT_T0, _mm_prefetch, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_setzero_ps,
+    };
 
     use super::LANES;
     use crate::product::avx512::transposed;
@@ -141,6 +143,8 @@ mod avx512 {
                 let loaded = lanes(end - k);
                 let mut block = [_mm512_setzero_ps(); LANES];
                 for (i, values) in block.iter_mut().enumerate().take(rows.saturating_sub(row)) {
+                    // The same place of the rows after these, which are read when these are done.
+                    _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add((row + LANES + i) * stride + k).cast());
                     // SAFETY: row + i < rows, and the mask leaves out the columns from `end` on.
                     *values = unsafe { _mm512_maskz_loadu_ps(loaded, from.add((row + i) * stride + k)) };
                 }
