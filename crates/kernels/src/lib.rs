@@ -34,6 +34,7 @@ pub mod matmul;
 
 pub mod norm;
 pub mod parallel;
+mod placed_panel;
 mod product;
 pub mod quantized;
 pub mod rows;

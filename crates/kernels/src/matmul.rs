@@ -31,6 +31,7 @@ pub use self::word_format::WordFormat;
 use crate::activation::ActivationFunction;
 use crate::isa::{AVX512, Isa, LANES};
 use crate::parallel::{self, SharedSlice};
+use crate::placed_panel::{PlacedPanel, placed_panels};
 
 /// Panels of `B` that a job multiplies with each of its tiles, at most.
 const MOST_PANELS: usize = 2;
@@ -103,29 +104,11 @@ impl<T: Factor> PackedMatrix<T> {
         });
         Self { panels, rows: matrix.rows, columns: matrix.columns, isa, format: PhantomData }
     }
-}
 
-/// A panel of a packed matrix, and where its columns are among those of all.
-struct PlacedPanel<'a> {
-    blocks: &'a [Block],
-    first_column: usize,
-    columns: usize,
-}
-
-fn placed_panels<T: Factor>(matrices: &[PackedMatrix<T>]) -> Vec<PlacedPanel<'_>> {
-    let (mut placed, mut start) = (Vec::new(), 0);
-    for matrix in matrices {
-        let TileShape { blocks, .. } = TileShape::of(matrix.isa);
-        let (width, words) = (blocks * LANES, matrix.rows.div_ceil(T::PER_WORD));
-        let panels = matrix.panels.chunks_exact((words * blocks).max(1)).enumerate();
-        placed.extend(panels.map(|(index, blocks)| PlacedPanel {
-            blocks,
-            first_column: start + index * width,
-            columns: (matrix.columns - index * width).min(width),
-        }));
-        start += matrix.columns;
+    fn panel(&self, index: usize) -> &[Block] {
+        let size = self.rows.div_ceil(T::PER_WORD) * TileShape::of(self.isa).blocks;
+        &self.panels[index * size..][..size]
     }
-    placed
 }
 
 thread_local! {
@@ -158,7 +141,8 @@ pub fn linear<T: Factor>(
     let PackedMatrix { rows: inputs, isa, .. } = weights[0];
     assert!(weights.iter().all(|weights| weights.rows == inputs && weights.isa == isa), "matrices of one kind");
     let x = Matrix::new(x, x.len() / inputs.max(1), inputs);
-    let panels = placed_panels(weights);
+    let width = TileShape::of(isa).columns();
+    let panels = placed_panels(weights, width, |weights| weights.columns, PackedMatrix::panel);
     let columns = weights.iter().map(|weights| weights.columns).sum();
     multiply_with(x, Right::Packed(&panels), (columns, isa), Finish { bias: Some(bias), activation }, y);
 }
@@ -195,7 +179,7 @@ impl TileShape {
 enum Right<'a, T> {
     /// Each job packs the panels that it needs.
     Matrix(Matrix<'a, T>),
-    Packed(&'a [PlacedPanel<'a>]),
+    Packed(&'a [PlacedPanel<&'a [Block]>]),
 }
 
 /// [`multiply`], where `b` has this number of columns and is packed, if at all, for this instruction set.

@@ -19,6 +19,7 @@ use crate::activation::{ActivationFunction, apply};
 use crate::isa::{Isa, LANES, Supported};
 use crate::multiversion;
 use crate::parallel::{self, SharedSlice};
+use crate::placed_panel::{PlacedPanel, placed_panels};
 
 pub use self::product::instruction;
 
@@ -94,7 +95,7 @@ pub fn linear(
     let width: usize = weights.iter().map(|weights| weights.outputs).sum();
     let rows = x.len() / inputs;
     assert!(x.len() == rows * inputs && y.len() == rows * width && bias.len() == width);
-    let panels = panels(weights);
+    let panels = placed_panels(weights, PANEL, |weights| weights.outputs, QuantizedWeights::panel);
     let row_jobs = rows.div_ceil(ROWS_PER_JOB);
     let wanted = JOBS_PER_THREAD * parallel::thread_count();
     let panels_per_job = panels.len().div_ceil(wanted.div_ceil(row_jobs.max(1)).clamp(1, panels.len().max(1)));
@@ -121,31 +122,11 @@ pub fn linear(
     });
 }
 
-/// A panel of one of several matrices, and where its outputs are among those of all.
-struct PlacedPanel<'a> {
-    panel: WeightPanel<'a>,
-    first_column: usize,
-    columns: usize,
-}
-
-fn panels(weights: &[QuantizedWeights]) -> Vec<PlacedPanel<'_>> {
-    let (mut panels, mut start) = (Vec::new(), 0);
-    for weights in weights {
-        panels.extend((0..weights.outputs.div_ceil(PANEL)).map(|index| PlacedPanel {
-            panel: weights.panel(index),
-            first_column: start + index * PANEL,
-            columns: (weights.outputs - index * PANEL).min(PANEL),
-        }));
-        start += weights.outputs;
-    }
-    panels
-}
-
 struct LinearJob<'a> {
     /// The rows of this job.
     x: &'a [f32],
     inputs: usize,
-    panels: &'a [PlacedPanel<'a>],
+    panels: &'a [PlacedPanel<WeightPanel<'a>>],
     bias: &'a [f32],
     activation: Option<ActivationFunction>,
     isa: Isa,

@@ -5,11 +5,12 @@ use std::cell::Cell;
 use super::pack::{PackJob, WordMatrix, pack_inline};
 use super::tile::{Block, product_of_tile};
 use super::word_format::WordFormat;
-use super::{Finish, PlacedPanel, Right};
+use super::{Finish, Right};
 use crate::activation::{ActivationFunction, apply};
 use crate::isa::{AVX512, Isa, LANES, Supported};
 use crate::multiversion;
 use crate::parallel::SharedSlice;
+use crate::placed_panel::PlacedPanel;
 
 /// Columns of the widest panel.
 const WIDEST_PANEL: usize = 4 * LANES;
@@ -76,7 +77,7 @@ fn multiply_tiles_of_shape<T: WordFormat, const ISA: u8, const ROWS: usize, cons
                         (&scratch[index * stride..][..stride], column, (columns - column).min(panel_columns))
                     }
                     Right::Packed(panels) => {
-                        let PlacedPanel { blocks, first_column, columns } = panels[panel];
+                        let PlacedPanel { panel: blocks, first_column, columns } = panels[panel];
                         (&blocks[start * BLOCKS..][..stride], first_column, columns)
                     }
                 };
