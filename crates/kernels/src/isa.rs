@@ -172,6 +172,14 @@ impl fmt::Display for UnavailableIsa {
 
 impl std::error::Error for UnavailableIsa {}
 
+/// Whether this processor has the instructions for bf16 products, fast or slow. Every one with AMX has them too.
+pub fn has_avx512_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
 /// `a * b + c`, rounded once where `ISA` has an instruction for it.
 #[inline(always)]
 pub(crate) fn fma<const ISA: u8>(a: f32, b: f32, c: f32) -> f32 {

@@ -33,13 +33,17 @@ impl Precision {
         [Self::Fp32, Self::Bf16].into_iter().find(|precision| precision.to_string() == name)
     }
 
-    /// Whether this processor has the instructions with which the kernels multiply this format fast. For bf16 not where it
-    /// has AMX, which only libtorch uses, at a much higher rate.
+    /// Whether this processor has the instructions with which the kernels multiply this format fast.
     pub(crate) fn has_fast_kernels(self) -> bool {
         match self {
             Precision::Fp32 => f32::has_fast_products(),
-            Precision::Bf16 => Bf16::has_fast_products() && !cpu_has_amx(),
+            Precision::Bf16 => Bf16::has_fast_products(),
         }
+    }
+
+    /// Whether only libtorch uses the processor's fastest instructions for this format: AMX, for bf16.
+    pub(crate) fn is_faster_with_libtorch(self) -> bool {
+        self == Precision::Bf16 && cpu_has_amx()
     }
 
     pub(crate) fn kind(self) -> Kind {
@@ -70,15 +74,6 @@ fn cpu_has_amx() -> bool {
     }
     #[cfg(not(target_arch = "x86_64"))]
     false
-}
-
-/// Whether this processor has instructions for bf16 products, fast or slow. Every one with AMX has AVX512-BF16 too, so one
-/// flag answers for both.
-pub(crate) fn cpu_has_bf16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx512bf16");
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
 }
 
 /// PyTorch's name of a number format, such as `float32`.

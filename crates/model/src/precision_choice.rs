@@ -38,7 +38,7 @@ impl ChosenPrecision {
         let of_format = self.rates.and_then(|rates| rates.of(self.format));
         match of_format {
             Some(rates) => rates.multiplier(),
-            None if self.format.has_fast_kernels() => Backend::Kernels,
+            None if self.format.has_fast_kernels() && !self.format.is_faster_with_libtorch() => Backend::Kernels,
             None => Backend::Libtorch,
         }
     }

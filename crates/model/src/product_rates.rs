@@ -13,15 +13,14 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kernels::element::Bf16;
-use kernels::matmul::WordFormat;
+use kernels::isa::has_avx512_bf16;
 use kernels::parallel;
 use tch::{Device, Tensor};
 
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::layers::product;
-use crate::precision::{Precision, cpu_has_bf16};
+use crate::precision::Precision;
 
 /// bf16 must be this many times as fast as fp32: what is not products takes the same time in both, and a small gain is not
 /// worth the digits, nor a choice that the next measurement would turn. Likewise libtorch's products, whose bits depend on the
@@ -77,15 +76,11 @@ impl ProductRates {
     /// Measures the products of the feed-forward layers, two thirds of a model's arithmetic. To be called when the number of
     /// threads is set.
     pub fn measure(config: &Config) -> Self {
-        let formats = if cpu_has_bf16() { vec![Precision::Fp32, Precision::Bf16] } else { vec![Precision::Fp32] };
+        let formats = if has_avx512_bf16() { vec![Precision::Fp32, Precision::Bf16] } else { vec![Precision::Fp32] };
         let mut variants = Vec::new();
         for format in formats {
             variants.push((format, Backend::Libtorch));
-            let has_kernels = match format {
-                Precision::Fp32 => f32::has_fast_products(),
-                Precision::Bf16 => Bf16::has_fast_products(),
-            };
-            variants.extend(has_kernels.then_some((format, Backend::Kernels)));
+            variants.extend(format.has_fast_kernels().then_some((format, Backend::Kernels)));
         }
         let products: Vec<Vec<TimedProduct>> = variants.iter().map(|variant| feed_forward(config, *variant)).collect();
         let share = || products.iter().map(|products| products.iter().map(TimedProduct::shared).collect()).collect();
@@ -151,7 +146,7 @@ impl ProductRates {
 
     /// Whether this processor has more than one way to multiply.
     pub(crate) fn differ() -> bool {
-        cpu_has_bf16() || f32::has_fast_products()
+        has_avx512_bf16() || Precision::Fp32.has_fast_kernels()
     }
 
     /// Whether the rate of products decides how fast a model is: in a tiny one, the calls around them do.
@@ -320,8 +315,8 @@ mod tests {
                     let Some(FormatRates { kernels, libtorch }) = rates.of(format) else { continue };
                     assert!(valid(libtorch) && kernels.is_none_or(valid), "{rates:?}");
                 }
-                assert_eq!(rates.bf16.is_some(), cpu_has_bf16());
-                assert_eq!(rates.fp32.kernels.is_some(), f32::has_fast_products());
+                assert_eq!(rates.bf16.is_some(), has_avx512_bf16());
+                assert_eq!(rates.fp32.kernels.is_some(), Precision::Fp32.has_fast_kernels());
                 began.elapsed()
             };
             let shortest = (0..2).map(measure).min().unwrap();

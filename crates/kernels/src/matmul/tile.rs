@@ -1,8 +1,8 @@
 //! The product of a tile of rows with a packed panel, whose sums stay in registers.
 
 use super::pack::WordMatrix;
-use super::word_format::{WordFormat, has_avx512_bf16};
-use crate::isa::{LANES, Supported, fma};
+use super::word_format::WordFormat;
+use crate::isa::{LANES, Supported, fma, has_avx512_bf16};
 
 /// Words of [`LANES`] neighboring columns of one row of a panel. Aligned, because a vector across two cache lines takes twice as
 /// long to read.

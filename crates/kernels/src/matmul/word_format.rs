@@ -1,7 +1,7 @@
 //! The number formats of products, in words of 32 bits.
 
 use crate::element::{Bf16, Element};
-use crate::isa::{AVX512, Isa};
+use crate::isa::{AVX512, Isa, has_avx512_bf16};
 
 /// A number format of matrices, as its words are read.
 pub trait WordFormat: Element {
@@ -57,12 +57,4 @@ impl WordFormat for Bf16 {
     fn values(word: u32) -> [f32; 2] {
         [f32::from_bits(word << 16), f32::from_bits(word & 0xffff_0000)]
     }
-}
-
-/// Whether the processor multiplies pairs of bf16.
-pub(super) fn has_avx512_bf16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx512bf16");
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
 }
