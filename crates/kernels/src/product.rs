@@ -1,4 +1,5 @@
-//! Matrix products for attention, in fp32, for small matrices that fit into the cache.
+//! Matrix products for attention, in fp32, for small matrices that fit into the cache. (Those of linear layers are in
+//! `matmul.rs`.)
 //!
 //! `C = A B` or `C += A B`. `B` and `C` are row-major, their width a multiple of [`LANES`]; `A` may have any strides,
 //! since its elements are read one by one. A tile of `C` stays in registers while `k` runs.

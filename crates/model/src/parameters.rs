@@ -80,7 +80,7 @@ impl Parameter {
 pub struct Parameters {
     list: Vec<Parameter>,
     layout: FlatLayout,
-    /// The fp32 masters of each group; empty in a quantized model, whose parameters have tensors of their own.
+    /// The fp32 masters of each group; empty in a model for inference, whose parameters have tensors of their own.
     masters: Vec<Tensor>,
     /// The compute tensors of each group; the masters themselves in fp32.
     computes: Vec<Tensor>,

@@ -13,8 +13,8 @@ pub(super) fn words_of_rows<'a, T: Factor>(
 ) -> WordMatrix<'a> {
     let Matrix { values, rows, columns, row_major } = matrix;
     let words = columns.div_ceil(T::PER_WORD);
+    let (row_stride, stride) = if row_major { (words, 1) } else { (1, rows) };
     if T::PER_WORD == 1 || (row_major && columns.is_multiple_of(T::PER_WORD)) {
-        let (row_stride, stride) = if row_major { (words, 1) } else { (1, rows) };
         // SAFETY: every bit of an fp32 or bf16 is a byte's; the bytes are borrowed as long as the values.
         let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) };
         return WordMatrix { bytes, rows, words, row_stride, stride };
@@ -39,7 +39,6 @@ pub(super) fn words_of_rows<'a, T: Factor>(
             T::interleave(Interleaving { first: &from[..rows], second: from.get(rows..2 * rows), to }, isa);
         });
     }
-    let (row_stride, stride) = if row_major { (words, 1) } else { (1, rows) };
     // SAFETY: every bit of a u32 is a byte's; the bytes are borrowed as long as the words.
     let bytes = unsafe { std::slice::from_raw_parts(scratch.as_ptr().cast(), rows * words * size_of::<u32>()) };
     WordMatrix { bytes, rows, words, row_stride, stride }
