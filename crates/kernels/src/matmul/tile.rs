@@ -80,7 +80,21 @@ pub(super) fn product_of_tile<T: WordFormat, const ISA: u8, const ROWS: usize, c
 /// Defines a module with `product` for one width of vectors and one format. With intrinsics, because the compiler keeps the
 /// sums of plain loops in registers or in memory, which is thirty times slower, depending on how the loops are written.
 macro_rules! vector_module {
-    ($name:ident, $features:literal, $width:literal, $vector:ident, $words:ident, $zero:ident, $load:ident, $splat:ident,
+    // The names of 512-bit and of 256-bit vectors.
+    ($name:ident, $features:literal, 512, $($multiply_add:tt)+) => {
+        vector_module!(
+            $name, $features, [16, __m512, __m512i, _mm512_setzero_ps, _mm512_loadu_si512, _mm512_set1_epi32],
+            $($multiply_add)+
+        );
+    };
+    ($name:ident, $features:literal, 256, $($multiply_add:tt)+) => {
+        vector_module!(
+            $name, $features, [8, __m256, __m256i, _mm256_setzero_ps, _mm256_loadu_si256, _mm256_set1_epi32],
+            $($multiply_add)+
+        );
+    };
+    ($name:ident, $features:literal,
+     [$width:literal, $vector:ident, $words:ident, $zero:ident, $load:ident, $splat:ident],
      |$a:ident, $b:ident, $sum:ident| $multiply_add:expr, $($function:ident),+) => {
         #[cfg(target_arch = "x86_64")]
         mod $name {
@@ -134,12 +148,7 @@ macro_rules! vector_module {
 vector_module!(
     avx512,
     "avx512f",
-    16,
-    __m512,
-    __m512i,
-    _mm512_setzero_ps,
-    _mm512_loadu_si512,
-    _mm512_set1_epi32,
+    512,
     |a, b, sum| _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum),
     _mm512_fmadd_ps,
     _mm512_castsi512_ps
@@ -147,12 +156,7 @@ vector_module!(
 vector_module!(
     avx2,
     "avx2,fma",
-    8,
-    __m256,
-    __m256i,
-    _mm256_setzero_ps,
-    _mm256_loadu_si256,
-    _mm256_set1_epi32,
+    256,
     |a, b, sum| _mm256_fmadd_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), sum),
     _mm256_fmadd_ps,
     _mm256_castsi256_ps
@@ -160,12 +164,7 @@ vector_module!(
 vector_module!(
     avx512_bf16,
     "avx512f,avx512bf16",
-    16,
-    __m512,
-    __m512i,
-    _mm512_setzero_ps,
-    _mm512_loadu_si512,
-    _mm512_set1_epi32,
+    512,
     |a, b, sum| {
         // SAFETY: vectors of 16 words are ones of 32 bf16.
         let [a, b] = unsafe { std::mem::transmute::<[__m512i; 2], [__m512bh; 2]>([a, b]) };
