@@ -155,11 +155,9 @@ fn finished(runs: &Path, record: &str) -> Option<PathBuf> {
 }
 
 /// The pages and pictures in a run, in the order of their names.
-fn reports(run: &Path) -> Vec<PathBuf> {
+fn reports(run: &Path) -> std::collections::BTreeSet<PathBuf> {
     let is_report = |path: &PathBuf| path.extension().is_some_and(|end| end == "html" || end == "png");
-    let mut reports: Vec<PathBuf> = entries(run).filter(is_report).collect();
-    reports.sort();
-    reports
+    entries(run).filter(is_report).collect()
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {

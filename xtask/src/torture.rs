@@ -50,9 +50,8 @@ impl TortureFlags {
     }
 }
 
-/// Some tests of the workspace: their name here, what follows `cargo`, a part of their own names, and what the
-/// environment tells them besides. All of the workspace, because a package tested alone has other features of its
-/// dependencies, and so a separate build.
+/// Some tests: their name here, what follows `cargo`, a part of their own names, and what the environment tells them besides.
+/// With `--workspace`, because a package tested alone has other features of its dependencies, and so a separate build.
 type Step = (&'static str, &'static str, Option<&'static str>, &'static [(&'static str, &'static str)]);
 
 /// libtorch's operations compute, as on other devices. What a kill can break is mostly the same with them.

@@ -37,7 +37,7 @@ fn documents_and_defaults_name_no_path_outside_the_repository() {
 
 /// In commands of the documents each `--flag` must at least be a word of the source: a field, an option or a string.
 #[test]
-fn documents_name_only_flags_that_exist() {
+fn documents_show_commands_with_flags_that_exist() {
     let sources = packages().into_values().flat_map(|src| files(&[src.to_str().unwrap()], "rs"));
     let source: String = sources.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let words = source.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
@@ -46,6 +46,7 @@ fn documents_name_only_flags_that_exist() {
         |line: &str| ["cargo xtask ", "verdict ", "cargo run "].iter().any(|begin| line.starts_with(begin));
     let mut unknown = BTreeSet::new();
     for (document, text) in documents() {
+        assert!(!text.contains("```sh\n```"), "{document:?}: a block of commands without a command");
         let text = text.replace("\\\n", " ");
         let words = text.lines().filter(|line| is_command(line.trim_start())).flat_map(str::split_whitespace);
         let flags = words.filter_map(|word| word.strip_prefix("--")?.split('=').next());
@@ -53,4 +54,6 @@ fn documents_name_only_flags_that_exist() {
         unknown.extend(missing.map(|flag| (document.clone(), flag)));
     }
     assert!(unknown.is_empty(), "flags that no command has: {unknown:#?}");
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains("\ncargo xtask quickstart ") && readme.contains("\ncargo xtask test "), "the set-up");
 }
