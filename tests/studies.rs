@@ -186,6 +186,17 @@ fn two_processes_share_a_study() {
     assert_eq!(workers.len(), 2, "both began trials");
 }
 
+/// How many steps the trials of a study have saved or logged, and a step for each trial that has ended.
+fn steps_done(sandbox: &Sandbox, study: &str) -> usize {
+    let trials = std::fs::read_dir(sandbox.path(study).join("trials")).into_iter().flatten().flatten();
+    let folders = trials.map(|entry| entry.path()).filter(|path| path.is_dir());
+    let steps = |folder: std::path::PathBuf| {
+        let log = std::fs::read_to_string(folder.join("log.jsonl")).unwrap_or_default();
+        log.lines().filter(|line| line.contains("\"step\"")).count() + usize::from(folder.join("metrics.json").exists())
+    };
+    folders.map(steps).sum()
+}
+
 #[test]
 fn random_kills_lose_no_trial_and_repeat_none() {
     let (kills, seed) =
@@ -201,13 +212,16 @@ fn random_kills_lose_no_trial_and_repeat_none() {
         );
         let whole_began = Instant::now();
         sandbox.succeeds(&format!("{line} --study whole{studies}"));
-        // A trial that dies eleven times in a row without progress is given up. On a busy machine, where starting takes
-        // long, there is therefore more time between two kills.
         let longest = (whole_began.elapsed() / 6).max(Duration::from_millis(1500));
-        let interrupted = format!("{line} --study killed{studies}");
+        let study = format!("killed{studies}");
+        let interrupted = format!("{line} --study {study}");
+        let (mut steps, mut idle) = (0, 0);
         loop {
             let mut child = start(&sandbox, &interrupted);
-            let due = Instant::now() + Duration::from_millis(50 + random.below(longest.as_millis() as usize) as u64);
+            // A trial that dies eleven times in a row without progress is given up. On a machine that gets busy, where starting
+            // takes long, there is therefore more time between two kills.
+            let wait = Duration::from_millis(50 + random.below(longest.as_millis() as usize) as u64);
+            let due = Instant::now() + wait + longest * idle;
             let status = loop {
                 if let Some(status) = child.try_wait().expect("can be waited for") {
                     break status;
@@ -221,15 +235,18 @@ fn random_kills_lose_no_trial_and_repeat_none() {
                 std::thread::sleep(Duration::from_millis(2));
             };
             match status.signal() {
-                Some(_) => killed += 1,
+                Some(_) => {
+                    killed += 1;
+                    let before = std::mem::replace(&mut steps, steps_done(&sandbox, &study));
+                    idle = if steps > before { 0 } else { idle + 1 };
+                }
                 None => {
                     assert!(status.success(), "seed {seed}, study {studies}, after {killed} kills: {status}");
                     break;
                 }
             }
         }
-        let (whole, interrupted) =
-            (outcomes(&sandbox, &format!("whole{studies}")), outcomes(&sandbox, &format!("killed{studies}")));
+        let (whole, interrupted) = (outcomes(&sandbox, &format!("whole{studies}")), outcomes(&sandbox, &study));
         assert_eq!(interrupted, whole, "seed {seed}, study {studies}");
         all += whole.len();
         let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
