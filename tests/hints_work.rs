@@ -7,12 +7,13 @@ use std::path::Path;
 use crate::support::Sandbox;
 
 /// The words by which hints name a command of `verdict`, and its subcommand.
-const COMMANDS: [(&str, &str); 8] = [
+const COMMANDS: [(&str, &str); 9] = [
     ("prepare-data", "prepare"),
     ("prepare", "prepare"),
     ("train", "train"),
     ("tune", "tune"),
     ("evaluate", "evaluate"),
+    ("calibrate", "calibrate"),
     ("predict", "predict"),
     ("serve", "serve"),
     ("verify-resume", "verify-resume"),

@@ -4,8 +4,8 @@
 //! They need no network: data and models are made here, small. One test goes through the fallback of the default source
 //! and says so loudly where pip can't serve it.
 //!
-//! If you add a command or an option that works: `prepare_train_predict`; to `predict` or `evaluate` on files: `files_are_labeled`; to the server: `serving`. A place that data comes from: `data_sources`.
-//! Something that a study does: `studies`. State that a training keeps: `resume_is_exact`, and a line in `random_kills`.
+//! If you add a command or an option that works: `prepare_train_predict`; to `predict` or `evaluate` on files: `files_are_labeled`; about probabilities: `probabilities`; to `explain`: `explanations`; to the server: `serving`; to the report or the model card: `reports_and_cards`. A place that data comes from: `data_sources`.
+//! Something that a study does: `studies`; that a group of runs does: `groups_of_runs`. State that a training keeps: `resume_is_exact`, and a line in `random_kills`.
 //! Memory that a training needs: `memory_stays_as_planned`.
 //! A file that can break: `damaged_files`. An error: a case of a group in `error_messages`; where a test has to look at
 //! more than the words, `bad_input_is_refused`.
@@ -16,9 +16,26 @@ mod prepare_train_predict;
 /// Each row of a file gets its label and keeps its place, and labeled files are scored.
 mod files_are_labeled;
 
+/// An evaluation says how sure its figures are, what they are better than, and where the model is weak.
+mod judged_honestly;
+
+/// Baselines and phrases of the treebank are scored, or it is said why not.
+mod scores_of_parts;
+
+/// A calibrated run keeps its labels and has better probabilities, and likely label errors can be fed back.
+#[cfg(unix)]
+mod probabilities;
+
+/// The words that decide about a label are named, and their numbers add up.
+#[cfg(unix)]
+mod explanations;
+
 /// The built server answers as `predict` does, and loses nothing when it is stopped.
 #[cfg(unix)]
 mod serving;
+
+/// Reports are written again and compared, and the model card says what is known.
+mod reports_and_cards;
 
 /// Files that are sent to the server come back as the command writes them.
 mod files_over_http;
@@ -26,12 +43,19 @@ mod files_over_http;
 /// The server's page works in a real browser.
 mod page_in_a_browser;
 
+/// The reports, opened from the disk in a real browser, in every light and size.
+mod report_in_a_browser;
+
 /// Data comes from the source that the user chose, and no fallback is silent.
 mod data_sources;
 
 /// A study ends in the best model, and can be stopped, continued and shared between processes.
 #[cfg(unix)]
 mod studies;
+
+/// A group of runs is its single runs, can be stopped and killed, and is opened as its best run.
+#[cfg(unix)]
+mod groups_of_runs;
 
 /// A training that was stopped and resumed gives bit-identical results.
 #[cfg(unix)]

@@ -17,7 +17,7 @@ const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "g
 const KEY: &str = "a-key-of-this-test";
 
 /// A Python with playwright and axe-core, and a Chromium.
-fn browser() -> Option<(PathBuf, PathBuf)> {
+pub(crate) fn browser() -> Option<(PathBuf, PathBuf)> {
     let python =
         python_with("playwright.sync_api, axe_playwright_python", "playwright axe-playwright-python", "browser-venv")?;
     let path = std::env::var_os("PATH").unwrap_or_default();

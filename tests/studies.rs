@@ -54,6 +54,12 @@ fn a_study_ends_in_a_model_that_its_configuration_trains_again() {
     let scored = sandbox.json("s/best/evaluation-test.json")["accuracy"].clone();
     sandbox.succeeds("evaluate --run s/best --split test --json again.json");
     assert_eq!(sandbox.json("again.json")["accuracy"], scored);
+    let optimism = format!("validation {best:.4}, test {:.4}: ", scored.as_f64().expect("a number"));
+    let says_how_much = |text: &str| text.contains(&optimism) && text.contains("optimism");
+    assert!(says_how_much(&out), "expected {optimism}{out}");
+    for file in ["s/best.toml", "s/study.html"] {
+        assert!(says_how_much(&String::from_utf8_lossy(&sandbox.read(file))), "{file}");
+    }
     let output =
         Output::of(sandbox.command("predict --run s/best").arg("the film is lovely").output().expect("starts"));
     assert!(output.code == 0 && (output.out.contains("positive") || output.out.contains("negative")), "{}", output.err);

@@ -8,6 +8,7 @@
 //! **A new group** takes one function that makes a [`MessageGroup`], adds its cases and ends with `finish()`, and its name
 //! in [`GROUPS`].
 
+mod calibration;
 mod checkpoints;
 mod configuration;
 mod group;
@@ -16,6 +17,7 @@ mod models;
 mod parquet;
 mod prepared;
 mod requests;
+mod run_groups;
 mod runs;
 mod tables;
 mod weights;
@@ -25,7 +27,8 @@ use std::collections::BTreeSet;
 use group::{Edit, MessageGroup, count_cases, snapshots};
 
 /// Each group, which is a file of `tests/snapshots`.
-const GROUPS: [&str; 15] = [
+const GROUPS: [&str; 17] = [
+    "calibration",
     "checkpoints",
     "config_file",
     "csv",
@@ -35,6 +38,7 @@ const GROUPS: [&str; 15] = [
     "parquet",
     "prepare_flags",
     "prepared_data",
+    "run_groups",
     "runs",
     "splits",
     "tokenizer",

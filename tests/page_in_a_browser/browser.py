@@ -50,6 +50,18 @@ def verdict(page, label):
     expect(page.locator(".verdict")).to_contain_text(label)
 
 
+def why_positive(page):
+    words = page.locator("#answer .why blockquote mark")
+    expect(words.first).to_be_visible(timeout=30_000)
+    assert page.locator("#answer .why blockquote").inner_text() == POSITIVE
+    told = page.locator("#answer .why .listed").first.inner_text()
+    assert told.startswith("For it: ") and ("superb" in told or "lovely" in told), told
+    superb = page.locator("#answer .why mark", has_text="superb")
+    assert superb.get_attribute("title").startswith("+"), superb.get_attribute("title")
+    assert "underline" in superb.evaluate("mark => getComputedStyle(mark).textDecorationLine")
+    expect(page.locator("#answer .why .caption")).to_contain_text("speaks for positive")
+
+
 def mouse(browser, address, folder):
     visit = Visit(browser, address)
     page = visit.page
@@ -62,12 +74,30 @@ def mouse(browser, address, folder):
     verdict(page, "positive")
     shares = page.locator("#answer .bars span:nth-child(3n)").all_inner_texts()
     assert abs(sum(float(share.removesuffix(" %")) for share in shares) - 100) < 0.3, shares
+    page.get_by_role("button", name="Why positive?").click()
+    why_positive(page)
     text.fill(f"{POSITIVE} qqq")
     expect(page.locator("#answer .marks")).to_have_text("1 word that the vocabulary doesn't know.")
     text.fill(" ".join(["film"] * 100))
     expect(page.locator("#answer .marks")).to_contain_text("Cut off")
     text.fill("  ")
     expect(page.locator("#answer")).to_be_empty()
+
+    # An answer that comes when another text is on the page is not shown.
+    def late_why(route):
+        page.wait_for_timeout(500)
+        try:
+            route.continue_()
+        except Exception:
+            pass
+
+    page.route("**/explain", late_why)
+    text.fill(NEGATIVE)
+    page.get_by_role("button", name="Why negative?").click()
+    text.fill(POSITIVE)
+    verdict(page, "positive")
+    expect(page.locator("#answer .why")).to_be_empty()
+    page.unroute("**/explain")
 
     # The answer to an earlier text comes after that to a later one.
     def late(route):
@@ -186,6 +216,15 @@ FOCUSED = """() => {
 }"""
 
 
+def check(page, name, serious):
+    wide, width = page.evaluate("document.documentElement.scrollWidth"), page.viewport_size["width"]
+    assert wide <= width, f"{name}: {wide} pixels at a width of {width}"
+    for violation in Axe().run(page).response["violations"]:
+        if violation["impact"] in ("serious", "critical"):
+            where = [node["html"] for node in violation["nodes"]]
+            serious.append(f"{name}: {violation['id']}: {where}")
+
+
 def looks(browser, address, folder):
     serious = []
     for scheme in ("light", "dark"):
@@ -193,18 +232,18 @@ def looks(browser, address, folder):
             visit = Visit(browser, address, color_scheme=scheme, viewport={"width": width, "height": 900})
             page = visit.page
             expect(page.locator("#model")).to_contain_text("Trained on")
+            page.locator("#text").fill(f"{POSITIVE} but awful")
+            page.get_by_role("button", name=re.compile("Why ")).click()
+            expect(page.locator("#answer .why blockquote mark").first).to_be_visible(timeout=30_000)
+            check(page, f"{scheme}, {width}, why", serious)
+            page.screenshot(path=folder / f"{scheme}-{width}-why.png", full_page=True)
             page.get_by_label("Each line is a text").check()
             page.locator("#text").fill(f"{POSITIVE}\n{NEGATIVE}\nqqq")
             expect(page.locator(".answers tbody tr")).to_have_count(3)
             page.locator("summary").click()
             page.set_input_files("#file", folder / "new.csv")
             expect(page.locator("#file-download")).to_be_visible()
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{wide} pixels at a width of {width}"
-            for violation in Axe().run(page).response["violations"]:
-                if violation["impact"] in ("serious", "critical"):
-                    where = [node["html"] for node in violation["nodes"]]
-                    serious.append(f"{scheme}, {width}: {violation['id']}: {where}")
+            check(page, f"{scheme}, {width}", serious)
             page.screenshot(path=folder / f"{scheme}-{width}.png", full_page=True)
             visit.end()
     return {"serious": serious}

@@ -144,4 +144,22 @@ impl Sandbox {
         ));
         sandbox
     }
+
+    /// Prepared data in which every fifth label is wrong, and a model trained on them in `run`: one that makes mistakes. The
+    /// same reviews with their right labels are `clean.csv`.
+    pub(crate) fn trained_on_wrong_labels() -> Self {
+        let sandbox = Self::new();
+        sandbox.write_reviews("clean.csv", 200);
+        let clean = String::from_utf8(sandbox.read("clean.csv")).expect("UTF-8");
+        let wrong = |(row, line): (usize, &str)| match line.rsplit_once(',') {
+            Some((text, "positive")) if row % 5 == 1 => format!("{text},negative\n"),
+            Some((text, "negative")) if row % 5 == 1 => format!("{text},positive\n"),
+            _ => format!("{line}\n"),
+        };
+        sandbox.write("reviews.csv", &clean.lines().enumerate().map(wrong).collect::<String>());
+        sandbox.succeeds("prepare --dataset reviews.csv --model tiny --max-length 32 --split-ratio 0.25 --output data");
+        sandbox
+            .succeeds("train --data data --learning-rate 0.003 --precision fp32 --threads 1 --epochs 6 --output run");
+        sandbox
+    }
 }

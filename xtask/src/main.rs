@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use arguments::Arguments;
-use product::{EVALUATE, PREDICT, PREPARE_DATA, SERVE, TRAIN, TUNE, VERIFY_RESUME};
+use product::{PREPARE_DATA, TRAIN, verdict};
 
 const HELP: &str = "\
 cargo xtask TASK [ARGUMENTS]
@@ -35,7 +35,10 @@ cargo xtask TASK [ARGUMENTS]
   train ARGS            fine-tunes; the same as `cargo run -p train -- ARGS`
   tune ARGS             tries many configurations, and keeps the best model
   evaluate ARGS         scores a run on a split
+  calibrate ARGS        makes a run as sure as it is right, by a temperature fitted on validation
+  report ARGS RUN...    writes a run's report again, or compares runs on one page
   predict ARGS TEXT...  label and probabilities of texts
+  explain ARGS TEXT...  which words of texts their labels come from
   serve ARGS            answers requests over HTTP with a run
   verify-resume ARGS    trains with ARGS twice, once killed and resumed again and again, and compares the results
 
@@ -51,15 +54,13 @@ cargo xtask TASK [ARGUMENTS]
 /// A task: its name, its help unless the command that it hands over to has its own, and what it does.
 type Task = (&'static str, Option<&'static str>, fn(Arguments) -> Result<ExitCode>);
 
-const TASKS: [Task; 14] = [
+/// The product's own commands, set up for and handed over to.
+const COMMANDS: &[&str] = &["tune", "evaluate", "calibrate", "report", "predict", "explain", "serve", "verify-resume"];
+
+const TASKS: [Task; 9] = [
     ("quickstart", Some(quickstart::HELP), quickstart::run),
     ("prepare-data", None, |arguments| PREPARE_DATA.hand_over(arguments)),
     ("train", None, |arguments| TRAIN.hand_over(arguments)),
-    ("tune", None, |arguments| TUNE.hand_over(arguments)),
-    ("evaluate", None, |arguments| EVALUATE.hand_over(arguments)),
-    ("predict", None, |arguments| PREDICT.hand_over(arguments)),
-    ("serve", None, |arguments| SERVE.hand_over(arguments)),
-    ("verify-resume", None, |arguments| VERIFY_RESUME.hand_over(arguments)),
     ("setup", Some(setup::HELP), setup::run),
     ("doctor", Some(doctor::HELP), doctor::run),
     ("test", Some(test::HELP), test::run),
@@ -74,6 +75,9 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         Some((name, rest)) if name != "help" && !asks_for_help(name) => (name, rest),
         _ => return print(HELP),
     };
+    if let Some(at) = COMMANDS.iter().position(|command| command == name) {
+        return verdict(&COMMANDS[at..=at]).hand_over(Arguments::new(COMMANDS[at], rest));
+    }
     let Some((name, help, run)) = TASKS.iter().find(|(task, ..)| task == name) else {
         bail!("there is no task {name:?}\n\n{HELP}");
     };
@@ -103,8 +107,8 @@ mod tests {
     #[test]
     fn every_task_is_in_the_help_and_an_unknown_one_is_refused() {
         let lines = HELP.lines().filter(|line| line.starts_with("  "));
-        let listed: Vec<_> = lines.filter_map(|line| line.split_whitespace().next()).collect();
-        assert_eq!(listed, TASKS.map(|(name, ..)| name));
+        let listed: std::collections::BTreeSet<_> = lines.filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(listed, TASKS.iter().map(|(name, ..)| *name).chain(COMMANDS.iter().copied()).collect());
         let error = run(&["tset".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("\"tset\"") && error.contains("quickstart"), "{error}");
     }

@@ -19,14 +19,9 @@ pub(crate) struct Product {
 
 pub(crate) const PREPARE_DATA: Product = verdict(&["prepare"]);
 pub(crate) const TRAIN: Product = Product { package: "train", binary: "train", words: &[] };
-pub(crate) const TUNE: Product = verdict(&["tune"]);
-pub(crate) const EVALUATE: Product = verdict(&["evaluate"]);
-pub(crate) const PREDICT: Product = verdict(&["predict"]);
-pub(crate) const SERVE: Product = verdict(&["serve"]);
-pub(crate) const VERIFY_RESUME: Product = verdict(&["verify-resume"]);
 pub(crate) const DOCTOR: Product = verdict(&["doctor"]);
 
-const fn verdict(words: &'static [&'static str]) -> Product {
+pub(crate) const fn verdict(words: &'static [&'static str]) -> Product {
     Product { package: "cli", binary: "verdict", words }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::arguments::Arguments;
 use crate::command::{must_succeed, output_of, root, shown};
 use crate::libtorch::Variant;
-use crate::product::{EVALUATE, PREDICT, PREPARE_DATA, Product, TRAIN};
+use crate::product::{PREPARE_DATA, Product, TRAIN, verdict};
 use crate::setup;
 
 pub(crate) const HELP: &str = "\
@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
 
     step(1, "set-up");
     let libtorch = setup::ensure_with_note(flags.setup)?.folder;
-    for product in [EVALUATE, TRAIN] {
+    for product in [verdict(&["evaluate"]), TRAIN] {
         must_succeed(&mut product.build(&libtorch))?;
     }
     let start = |product: Product, arguments: &[String]| -> Result<()> {
@@ -117,10 +117,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
 
     step(4, "evaluation");
     let split = flags.split.iter().flat_map(|split| ["--split".to_owned(), split.clone()]);
-    start(EVALUATE, &with(&split.collect::<Vec<_>>(), "--run", &run))?;
+    start(verdict(&["evaluate"]), &with(&split.collect::<Vec<_>>(), "--run", &run))?;
 
     step(5, "predictions");
-    start(PREDICT, &[with(&[], "--run", &run), TEXTS.map(str::to_owned).to_vec()].concat())?;
+    start(verdict(&["predict"]), &[with(&[], "--run", &run), TEXTS.map(str::to_owned).to_vec()].concat())?;
 
     eprintln!();
     println!("model:  {}", run.display());

@@ -1,13 +1,21 @@
 //! `verdict evaluate`: a run's scores on a split or on labeled files, in the terminal, as JSON, as pictures and as one page.
 
+mod against;
+mod baseline_rows;
+mod explained;
+mod group;
 mod int8;
+mod judged;
 mod labeled_files;
 mod prepared_split;
+mod row_facts;
 mod run_precision;
 mod scored_data;
+mod shown;
+mod training_mistakes;
+mod treebank_nodes;
 mod written;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use ::predict::Predictor;
@@ -15,19 +23,29 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use data::LabelMap;
 use data::manifest::Manifest;
+use data::source::SourceChoice;
 use disk::write_atomic;
 use metrics::{ScoredSplit, implausible_scores};
 use model::{DeviceChoice, InferencePrecisionChoice, device_name};
-use run::{DATA, EvaluationResult, RUN_TOML, newest_run};
+use run::{ChosenRun, DATA, EvaluationResult, GroupScores, RUN_TOML};
 use table::{FileFormat, ReadOptions, parse_text_separator};
-use train::evaluate::{Evaluation, evaluate};
+use train::evaluate::evaluate;
 
-use crate::chosen_device;
-use crate::run_report::ReportInput;
+use crate::environment::environment;
+use crate::run_report::{PredictedRows, ReportInput};
+use crate::{chosen_device, chosen_run};
+use explained::explain_mistakes;
+use group::GroupEvaluation;
 pub(crate) use int8::int8_notes;
-pub(crate) use prepared_split::data_of;
-use run_precision::run_precision;
-use scored_data::ScoredData;
+use judged::{JudgeRequest, judged};
+pub(crate) use prepared_split::{check_labels, data_of, labeled_split, trained_on};
+pub(crate) use run_precision::run_precision;
+pub(crate) use scored_data::ScoredData;
+use shown::scores_text;
+pub(crate) use written::is_read_only;
+
+/// Rows from which on judging takes long enough to be said.
+const MANY_ROWS: usize = 1000;
 
 /// The flags of `evaluate`.
 #[derive(Args)]
@@ -42,7 +60,7 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "data"], help = format!(
-        "Score on a labelled file ({}), a folder or a pattern such as 'part-*.csv'; may be given several times",
+        "Score on a labeled file ({}), a folder or a pattern such as 'part-*.csv'; may be given several times",
         FileFormat::names()))]
     file: Vec<String>,
     /// Column of --file with the text, or several: title,body [default: found by its name, as prepare does]
@@ -60,10 +78,25 @@ pub(crate) struct EvaluateArgs {
     /// Leave out rows of --file without a text and count them, instead of failing
     #[arg(long)]
     drop_empty: bool,
+    /// Another run, to be compared with on the same rows
+    #[arg(long, value_name = "RUN")]
+    against: Option<PathBuf>,
+    /// Column of --file by whose values the scores are split; may be given several times
+    #[arg(long, value_name = "NAME")]
+    slice_column: Vec<String>,
+    /// An accuracy to reach by leaving out the least sure predictions, such as 0.95; may be given several times
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    wanted_accuracy: Vec<f64>,
+    #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_missing_value = "auto", help = format!(
+        "Also score every phrase of the treebank's trees; from {}", SourceChoice::help()))]
+    treebank: Option<SourceChoice>,
+    /// How many of the surest mistakes are explained, word by word, in the report
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    explain: usize,
     /// Folder for the scores and the report [default: the run's]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Also write all scores to this file, as JSON
+    /// Also write all that was found to this file as JSON; to -, the standard output, in place of the text
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Examples per forward pass
@@ -82,10 +115,7 @@ pub(crate) struct EvaluateArgs {
 /// Scores a run, prints the scores, and writes them and the report into the run's folder or another one.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     check(args)?;
-    let run = match &args.run {
-        Some(path) => path.clone(),
-        None => newest_run()?.path().to_owned(),
-    };
+    let ChosenRun { path: run, group } = chosen_run(args.run.as_deref())?;
     let device = chosen_device(args.device)?;
     let open_predictor = || -> Result<_> {
         let (precision, known_by) = run_precision(&run, args.precision, device)?;
@@ -96,13 +126,13 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         let trained_on = prepared_split::trained_on(&run, &args.data)?;
         let scored = prepared_split::open(args.data.as_deref(), args.split.as_deref(), &run, &trained_on)?;
         let opened = open_predictor()?;
-        check_labels(&run, &opened.0, &trained_on)?;
+        check_labels(&run, opened.0.label_names(), &trained_on)?;
         (scored, opened)
     } else {
         let trained_on = manifest_of(&run)?;
         let opened = open_predictor()?;
         if let Some(trained_on) = &trained_on {
-            check_labels(&run, &opened.0, trained_on)?;
+            check_labels(&run, opened.0.label_names(), trained_on)?;
         }
         (labeled_files::open(args, &run, trained_on.as_ref(), &opened.0)?, opened)
     };
@@ -124,6 +154,40 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         notes.push(format!("memory was too small for {asked} rows at a time, so {done} were predicted at a time"));
     }
 
+    if scored.examples.len() > MANY_ROWS {
+        disk::print_message("judging the scores: intervals, slices, baselines");
+    }
+    let (mut judgement, about_judgement) = judged(&JudgeRequest {
+        run: &run,
+        scored: &scored,
+        predictor: &predictor,
+        evaluation: &evaluation,
+        device,
+        against: args.against.as_deref(),
+        wanted: &args.wanted_accuracy,
+        treebank: args.treebank.as_ref(),
+    })?;
+    notes.extend(about_judgement);
+    if let Some(judgement) = &mut judgement {
+        notes.extend(explain_mistakes(&run, device, &mut judgement.mistakes, args.explain)?);
+    }
+    let mut group_scores = None;
+    if let Some(group) = &group {
+        let members = GroupEvaluation {
+            group,
+            scored: &scored,
+            is_split: args.file.is_empty(),
+            own_data: args.data.is_none(),
+            label_names: labels,
+            precision: args.precision,
+            device,
+            batch_size: usize::from(args.batch_size),
+        };
+        let (scores, note) = members.scores(GroupScores::of_report(&evaluation.report, evaluation.loss))?;
+        group_scores = scores;
+        notes.extend(note);
+    }
+
     let result = EvaluationResult {
         run: run.display().to_string(),
         data: scored.data.clone(),
@@ -139,27 +203,31 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         report: evaluation.report.clone(),
         label_names: labels.to_vec(),
         confusion_matrix: evaluation.confusion.counts(),
-        notes: notes.clone(),
+        notes,
+        environment: Some(environment(device, &run)),
+        judgement,
+        group: group_scores,
     };
     let json = result.to_json()?;
-    if let Some(path) = &args.json {
+    let to_standard_output = args.json.as_deref() == Some(Path::new("-"));
+    if let Some(path) = args.json.as_ref().filter(|_| !to_standard_output) {
         write_atomic(path, &json)?;
     }
     let report = ReportInput {
         run: &run,
-        split,
-        evaluation: &evaluation,
-        labels,
-        examples: &scored.examples,
+        result: &result,
+        rows: Some(PredictedRows { evaluation: &evaluation, examples: &scored.examples }),
         about: &scored.about,
-        notes: &notes,
     };
     let written = written::write(args.output.as_deref(), &run, &json, &report);
     let computed = format!("{precision}{known_by} on {}", device_name(device));
-    disk::print(scores_text(&evaluation, labels, &scored, &computed, &notes)?)?;
-    for path in written? {
-        disk::print_message(format!("wrote {}", path.display()));
+    let text = scores_text(&result, &evaluation, &scored, &computed)?;
+    disk::print(if to_standard_output { &json } else { &text })?;
+    let mut written = written?;
+    if let Some(group) = group.filter(|_| !written.is_empty() && args.output.is_none()) {
+        written.extend(training_mistakes::write(&group.folder)?);
     }
+    written::say(&written);
     Ok(())
 }
 
@@ -171,18 +239,29 @@ fn check(args: &EvaluateArgs) -> Result<()> {
     {
         bail!("--json: the folder {} does not exist (hint: create it first)", folder.display());
     }
+    if let Some(other) = &args.against {
+        let ChosenRun { path, .. } = chosen_run(Some(other)).context("--against")?;
+        Predictor::config(&path).context("--against")?;
+    }
     let of_files = [
         ("--text-column", args.text_column.is_some()),
         ("--text-separator", args.text_separator.is_some()),
         ("--label-column", args.label_column.is_some()),
         ("--label-map", args.label_map.is_some()),
         ("--drop-empty", args.drop_empty),
+        ("--slice-column", !args.slice_column.is_empty()),
     ];
     let given = of_files.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag);
     if let Some(flag) = given.chain(args.read.given_flags()).next().filter(|_| args.file.is_empty()) {
         bail!("{flag} says how --file is read, and no --file is given (hint: add --file FILE, or leave {flag} out)");
     }
     Ok(())
+}
+
+/// A share between 0 and 1.
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("expected a share from 0 to 1 such as 0.95, found {text}"))
 }
 
 /// The manifest of the data that a run was trained on; `None` in a model folder of other making.
@@ -194,41 +273,4 @@ fn manifest_of(run: &Path) -> Result<Option<Manifest>> {
     let hint = "(hint: the run is damaged or was made by another version; copy it again, or train again)";
     let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {} {hint}", path.display()))?;
     Manifest::from_json(&text).map(Some).map_err(|what| anyhow!("{} {what} {hint}", path.display()))
-}
-
-fn check_labels(run: &Path, predictor: &Predictor, trained_on: &Manifest) -> Result<()> {
-    let labels = predictor.label_names();
-    if labels != trained_on.label_names {
-        bail!(
-            "{}: expected the labels {} in config.json, found {} (hint: copy the run's config.json again)",
-            run.display(),
-            trained_on.label_names.join(", "),
-            labels.join(", ")
-        );
-    }
-    Ok(())
-}
-
-fn scores_text(
-    evaluation: &Evaluation,
-    labels: &[String],
-    scored: &ScoredData,
-    computed: &str,
-    notes: &[String],
-) -> Result<String> {
-    let mut out = String::new();
-    writeln!(out, "data       {} ({})", scored.about.variant, scored.about.source)?;
-    writeln!(out, "examples   {}", evaluation.report.examples)?;
-    writeln!(out, "computed   in {computed}")?;
-    writeln!(out, "loss       {:.4}", evaluation.loss)?;
-    for (name, value) in evaluation.scores().iter().take(4) {
-        let average = if name == "accuracy" { "" } else { "  (weighted)" };
-        writeln!(out, "{name:<10} {value:.4}{average}")?;
-    }
-    writeln!(out, "\n{}\n{}", evaluation.report, evaluation.confusion.render(labels)?)?;
-    for note in notes {
-        let kind = if note.starts_with("warning: ") { "" } else { "note: " };
-        writeln!(out, "{kind}{note}")?;
-    }
-    Ok(out)
 }

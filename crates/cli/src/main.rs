@@ -1,21 +1,27 @@
 //! `verdict`: every command of the project in one binary.
 
+mod calibrate;
 mod device_check;
 mod doctor;
+mod environment;
 mod evaluate;
+mod explain;
 mod predict;
+mod report;
 mod run_report;
 mod serve;
 mod tune;
 #[cfg(unix)]
 mod verify_resume;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use data::prepare::PrepareArgs;
-use train::TrainArgs;
+use run::ChosenRun;
+use train::TrainCommand;
 
 /// libtorch's memory is this allocator's too.
 #[global_allocator]
@@ -34,16 +40,19 @@ enum Command {
     /// Prepare a data set: find it, audit it, tokenize it
     Prepare(Box<PrepareArgs>),
     /// Fine-tune a BERT on prepared data
-    Train(Box<TrainArgs>),
+    Train(Box<TrainCommand>),
     /// Try many configurations: search, give up bad ones early, keep the best model
     Tune(Box<tune::TuneArgs>),
-    /// One trial of a study, started by `tune`
-    #[command(hide = true)]
-    Trial(tune::TrialArgs),
-    /// Score a run on a split or a labelled file: accuracy, precision, recall, F1, confusion matrix
+    /// Score a run on a split or a labeled file: accuracy, precision, recall, F1, confusion matrix
     Evaluate(evaluate::EvaluateArgs),
+    /// Make a run as sure as it is right: fit a temperature on validation and fold it into the model
+    Calibrate(calibrate::CalibrateArgs),
+    /// Write the report of a run again, or compare several runs on one page
+    Report(report::ReportArgs),
     /// Label texts, files and pipes with a run
     Predict(predict::PredictArgs),
+    /// Show which words of texts their labels come from
+    Explain(explain::ExplainArgs),
     /// Answer requests over HTTP with a run, by the contract of text-embeddings-inference
     Serve(Box<serve::ServeArgs>),
     /// Check that a killed and resumed training ends bit-identical to an uninterrupted one
@@ -72,9 +81,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode> {
     let loads_model = match command {
-        Command::Train(_) | Command::Trial(_) | Command::Evaluate(_) | Command::Predict(_) => true,
-        Command::Serve(_) | Command::DeviceCheck(_) => true,
-        Command::Prepare(_) | Command::Tune(_) | Command::Doctor => false,
+        Command::Train(_) | Command::Evaluate(_) | Command::Predict(_) => true,
+        Command::Calibrate(_) | Command::Serve(_) | Command::DeviceCheck(_) => true,
+        Command::Explain(_) => true,
+        Command::Prepare(_) | Command::Tune(_) | Command::Report(_) | Command::Doctor => false,
         #[cfg(unix)]
         Command::VerifyResume(_) => false,
     };
@@ -87,13 +97,15 @@ fn run(command: Command) -> Result<ExitCode> {
             data::prepare::run(&args, |folder| Ok(model_limits(&model::SequenceClassifier::check(folder)?)))?;
         }
         Command::Train(args) => {
-            let run = train::train(&args)?;
-            disk::print(format!("{}\n", run.path().display()))?;
+            let folder = args.run(Some("train"))?;
+            disk::print(format!("{}\n", folder.display()))?;
         }
         Command::Tune(args) => return tune::run(&args),
-        Command::Trial(args) => tune::run_trial(&args)?,
         Command::Evaluate(args) => evaluate::run(&args)?,
+        Command::Calibrate(args) => calibrate::run(&args)?,
+        Command::Report(args) => report::run(&args)?,
         Command::Predict(args) => predict::run(&args)?,
+        Command::Explain(args) => explain::run(&args)?,
         Command::Serve(args) => serve::run(&args)?,
         #[cfg(unix)]
         Command::VerifyResume(args) => verify_resume::run(&args)?,
@@ -109,6 +121,15 @@ fn this_program(command: &str) -> Result<std::process::Command> {
         std::process::Command::new(std::env::current_exe().context("failed to find the path of this program")?);
     process.arg(command);
     Ok(process)
+}
+
+/// The run that `--run` names or the newest; of a group of runs the best, with a note on stderr which one that is.
+fn chosen_run(requested: Option<&Path>) -> Result<ChosenRun> {
+    let chosen = ChosenRun::find(requested)?;
+    if let Some(note) = chosen.note() {
+        disk::print_message(format!("note: {note}"));
+    }
+    Ok(chosen)
 }
 
 /// The device to compute on, with a note on stderr if a GPU is present and not used.

@@ -13,13 +13,14 @@ use anyhow::{Result, bail};
 use clap::Args;
 use label::{MarkCounts, TextColumns};
 use model::{DeviceChoice, InferencePrecisionChoice, device_name};
-use run::newest_run;
 use table::{FileFormat, ReadOptions, TEXT_SEPARATOR, TableError, parse_text_separator};
 
-use crate::chosen_device;
 use crate::evaluate::int8_notes;
-use input::{PredictInput, PredictRow};
+use crate::{chosen_device, chosen_run};
+pub(crate) use input::PredictInput;
+use input::PredictRow;
 use output::{PredictionOutput, row_label};
+pub(crate) use visible::visible;
 
 /// The flags of `predict`.
 #[derive(Args)]
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<()> {
 }
 
 /// Whether the reader of standard output has closed it, as `head` does after its lines: it wants no more.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let source = match error.downcast_ref() {
         Some(TableError::Io { source, .. }) => Some(source),
         _ => error.downcast_ref::<std::io::Error>(),
@@ -85,10 +86,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 fn label(args: &PredictArgs) -> Result<()> {
     check(args)?;
-    let run = match &args.run {
-        Some(path) => path.clone(),
-        None => newest_run()?.path().to_owned(),
-    };
+    let run = chosen_run(args.run.as_deref())?.path;
     let input = open_input(args, &run)?;
     let device = chosen_device(args.device)?;
     let precision = args.precision.on(device, &Predictor::config(&run)?);
@@ -145,7 +143,7 @@ fn check(args: &PredictArgs) -> Result<()> {
     }
     if let Some(text) = args.texts.iter().find(|text| Path::new(text).exists()) {
         bail!(
-            "{text:?} is a file; its name would be labelled, not its content (hint: --file {text} labels the texts in it; \
+            "{text:?} is a file; its name would be labeled, not its content (hint: --file {text} labels the texts in it; \
              -- {text:?} labels these words)"
         );
     }

@@ -1,5 +1,7 @@
 //! `verdict serve`: a run behind HTTP, until it is told to stop.
 
+mod explained_run;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,16 +9,17 @@ use std::time::Duration;
 use ::predict::{BatchScores, Predictor, batch_scores};
 use ::serve::{
     ApiKey, Classifier, FileLimits, ModelRecord, RequestLogChoice, ServeConfig, ServeLimits, ServedModel, Server,
-    StopRequest, TextScores,
+    StopRequest, TextExplainer, TextScores,
 };
 use anyhow::{Result, bail};
 use clap::{ArgAction, Args};
 use model::{DeviceChoice, InferencePrecisionChoice, SequenceClassifier, device_name};
-use run::newest_run;
 use tch::Device;
 use tokenize::Batch;
 
+use crate::chosen_run;
 use crate::evaluate::int8_notes;
+use explained_run::ExplainedRun;
 
 /// Holds the key that clients must send. A flag would show it to everyone who lists processes.
 const API_KEY: &str = "VERDICT_API_KEY";
@@ -122,12 +125,10 @@ fn request_log(value: &str) -> Result<RequestLogChoice, String> {
 /// Serves a run until SIGTERM or Ctrl-C.
 pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let api_key = api_key(args.api_key_file.as_deref())?;
-    let run = match &args.run {
-        Some(path) => path.clone(),
-        None => newest_run()?.path().to_owned(),
-    };
+    let run = chosen_run(args.run.as_deref())?.path;
     let device = args.device.device()?;
     let precision = args.precision.on(device, &Predictor::config(&run)?);
+    let explained = ExplainedRun::new(&run, device);
     let predictor = Predictor::open(&run, device, precision)?;
     let notes = int8_notes(&run, &predictor, precision)?;
     notes.iter().for_each(|note| disk::print_message(format!("note: {note}")));
@@ -154,7 +155,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         served.label_names.join(", "),
         tokenizer.max_length()
     );
-    let server = Server::start(config, served, tokenizer, LoadedModel(model), StopRequest::Signals)?;
+    let server = Server::start(config, served, tokenizer, LoadedModel { model, explained }, StopRequest::Signals)?;
     let address = server.address();
     disk::print_message(about);
     if !address.ip().is_loopback() && !has_key {
@@ -224,13 +225,20 @@ impl LimitArgs {
 }
 
 /// The model of a run, as the server calls it.
-struct LoadedModel(SequenceClassifier);
+struct LoadedModel {
+    model: SequenceClassifier,
+    explained: ExplainedRun,
+}
 
 impl Classifier for LoadedModel {
     fn classify(&mut self, batch: &Batch) -> Result<Vec<TextScores>, Box<dyn Error + Send + Sync>> {
-        let BatchScores { logits, probabilities } = batch_scores(&self.0, batch)?;
+        let BatchScores { logits, probabilities } = batch_scores(&self.model, batch)?;
         let texts = logits.into_iter().zip(probabilities);
         Ok(texts.map(|(logits, probabilities)| TextScores { logits, probabilities }).collect())
+    }
+
+    fn explainer(&mut self) -> Result<Option<Box<dyn TextExplainer>>, Box<dyn Error + Send + Sync>> {
+        Ok(Some(Box::new(self.explained.open()?)))
     }
 }
 

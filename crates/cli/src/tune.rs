@@ -2,14 +2,14 @@
 //!
 //! The study is one append-only file (the crate `tune`); each trial is a process. Reading order: `args`, `plan` (the settings
 //! of all trials), `study_context` (what makes their values comparable), `study_precision` (their number format), `folder` (the files of a study), `runner` (the
-//! loop), `process` (one trial), `table` (the progress output), `winner` (the best trial), `export` (page and tables).
+//! loop, in which each trial is a process of `train`), `table` (the progress output), `winner` (the best trial), `optimism`, `export` (page and tables).
 
 mod args;
 mod attributes;
 mod export;
 mod folder;
+mod optimism;
 mod plan;
-mod process;
 mod runner;
 mod study_context;
 mod study_precision;
@@ -29,7 +29,6 @@ use tune::space::Space;
 use tune::{Study, StudyDirection, TrialState};
 
 pub(crate) use args::TuneArgs;
-pub(crate) use process::{TrialArgs, run as run_trial};
 
 use folder::{STUDIES, StudyFolder};
 use plan::StudyPlan;
@@ -101,7 +100,7 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode> {
 
     let mut winner = Winner::publish(&study, &folder, &plan, &space)?;
     if let (Some(winner), StopReason::Done | StopReason::Time) = (&mut winner, end) {
-        winner.score_on_test(&mut study, &folder, &plan)?;
+        winner.score_on_test(&mut study, &folder, &plan, &space)?;
     }
     export::write(&study, &folder, &plan, &space, winner.as_ref())?;
     let printed = disk::print(describe_result(&study, &folder, &plan, winner.as_ref(), end)?);
@@ -187,6 +186,9 @@ fn describe_winner(
                 times => format!("scored {times} times in this study, which makes it less reliable"),
             };
             writeln!(out, "test     {} {:.4} on {} texts, {times}", plan.metric, test.value, test.examples)?;
+            if let Some(optimism) = winner.optimism(plan) {
+                writeln!(out, "           {optimism}")?;
+            }
         }
         (None, StopReason::Done | StopReason::Time) if winner.has_model => {
             writeln!(out, "test     not scored: the data has no labeled test split")?

@@ -24,7 +24,7 @@ use serde::Serialize;
 use train::{TrainArgs, TrainConfig};
 
 use crate::this_program;
-use compare::{Comparison, compare, predictions_of};
+use compare::{PartComparison, compare, predictions_of};
 use kill::{Kill, KillMoment, Killer, SeededRandom, Timeline, steps_of_saves};
 use process::{KillPlan, watch};
 
@@ -63,7 +63,7 @@ struct Report {
     most_saves_lost: usize,
     threads: usize,
     seconds: f64,
-    comparisons: Vec<Comparison>,
+    comparisons: Vec<PartComparison>,
     deaths: Vec<Kill>,
 }
 

@@ -229,4 +229,4 @@ fn progress(texts: u64) -> ProgressBar {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

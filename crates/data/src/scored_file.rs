@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use table::{
     Cell, ChosenColumns, Column, ColumnRequest, Place, ReadOptions, Row, Rows, Table, TableError, TableFile,
-    joined_text, quoted,
+    joined_text, named_column, quoted,
 };
 use tokenize::Tokenizer;
 
@@ -26,12 +26,18 @@ pub struct ScoringRequest<'a> {
     pub options: &'a ReadOptions,
     /// Rows without a text are left out and counted, instead of refused.
     pub drop_empty: bool,
+    /// Columns whose values are kept beside the examples, each by its name or its number from 1.
+    pub slice_columns: &'a [String],
 }
 
 /// The rows of labeled files.
 #[derive(Debug)]
 pub struct ScoredFile {
     pub examples: Examples,
+    /// The names of the columns that were asked for, as the file has them.
+    pub slice_columns: Vec<String>,
+    /// Their values for each example, in the same order; a missing one is empty.
+    pub slice_values: Vec<Vec<String>>,
     /// What was detected, and what was left out or cut off, for the user.
     pub notes: Vec<String>,
 }
@@ -55,11 +61,23 @@ pub fn tokenize_labeled_files(
     let (text_names, label_name): (Vec<String>, String) = (text.iter().map(name).collect(), name(&label));
     notes.push(format!("the text is in {}, the label in {label_name:?}", listed_names(&text_names)));
     let files = table.files().to_vec();
-    let selected: Vec<usize> = text.iter().copied().chain([label]).collect();
+    let mut selected: Vec<usize> = text.iter().copied().chain([label]).collect();
+    let (slice_columns, slice_places) = slice_columns(request, columns, &mut selected)?;
     let separator = request.separator;
     let rows = table.rows(&selected)?;
-    let rows = LabeledRows { rows, files, text_names, separator, label_name, labels, counts: Default::default() };
-    let (counts, tokens) = rows.write(request.drop_empty, tokenizer, arrow)?;
+    let mut rows = LabeledRows {
+        rows,
+        files,
+        text_names,
+        separator,
+        label_name,
+        labels,
+        slice_places,
+        slice_values: Vec::new(),
+        counts: Default::default(),
+    };
+    let tokens = rows.write(request.drop_empty, tokenizer, arrow)?;
+    let LabeledRows { counts, slice_values, .. } = rows;
     let mut spelled: Vec<_> = counts.values.into_iter().collect();
     spelled.sort_by(|a, b| (a.1.0, &a.0).cmp(&(b.1.0, &b.0)));
     let spelled = spelled.iter().map(|(value, (class, rows))| {
@@ -76,10 +94,31 @@ pub fn tokenize_labeled_files(
     add(counts.dropped, "left out, their text is null or empty");
     add(tokens.truncated, &format!("cut off after {} tokens, the most that the model reads", tokenizer.max_length()));
     add(tokens.with_unknown, "with words that the vocabulary doesn't know");
-    Ok(ScoredFile { examples: Examples::open(arrow)?, notes })
+    Ok(ScoredFile { examples: Examples::open(arrow)?, slice_columns, slice_values, notes })
 }
 
-/// The rows of the text's and the label's columns.
+/// The names of the columns whose values are kept, and their places among those that are read, to which they are added.
+fn slice_columns(
+    request: ScoringRequest<'_>,
+    columns: &[Column],
+    selected: &mut Vec<usize>,
+) -> Result<(Vec<String>, Vec<usize>), DataError> {
+    let (mut names, mut places) = (Vec::new(), Vec::new());
+    for name in request.slice_columns {
+        let column = named_column(&request.files[0], columns, name, "--slice-column")?;
+        let place = selected.iter().position(|known| *known == column).unwrap_or(selected.len());
+        if place == selected.len() {
+            selected.push(column);
+        }
+        if !places.contains(&place) {
+            places.push(place);
+            names.push(columns[column].name.clone());
+        }
+    }
+    Ok((names, places))
+}
+
+/// The rows of the columns of text and label, and of those whose values are kept.
 struct LabeledRows<'a> {
     rows: Rows,
     files: Vec<TableFile>,
@@ -87,6 +126,9 @@ struct LabeledRows<'a> {
     separator: &'a str,
     label_name: String,
     labels: &'a KnownLabels,
+    /// Places among the cells of a row: first those of the text, then that of the label, then others.
+    slice_places: Vec<usize>,
+    slice_values: Vec<Vec<String>>,
     counts: RowCounts,
 }
 
@@ -105,12 +147,7 @@ struct TokenCounts {
 }
 
 impl LabeledRows<'_> {
-    fn write(
-        mut self,
-        drop_empty: bool,
-        tokenizer: &Tokenizer,
-        arrow: &Path,
-    ) -> Result<(RowCounts, TokenCounts), DataError> {
+    fn write(&mut self, drop_empty: bool, tokenizer: &Tokenizer, arrow: &Path) -> Result<TokenCounts, DataError> {
         let mut writer = Writer::create(arrow)?;
         let (mut chunk, mut tokens, mut written) = (Vec::with_capacity(TEXTS_PER_CHUNK), TokenCounts::default(), false);
         loop {
@@ -138,7 +175,7 @@ impl LabeledRows<'_> {
             return Err(DataError::content(&self.files[0].path, what));
         }
         writer.finish()?;
-        Ok((self.counts, tokens))
+        Ok(tokens)
     }
 
     /// The text and the class of a row; `None` for a row that is left out.
@@ -149,6 +186,8 @@ impl LabeledRows<'_> {
             let place = Place { path: file.path.clone(), row: number, line };
             Err(TableError::Value { place, column: column.to_owned(), reason }.into())
         };
+        let slice_values = self.slice_places.iter().map(|place| cells[*place].to_string()).collect();
+        cells.truncate(self.text_names.len() + 1);
         let label = cells.pop().unwrap_or(Cell::Missing);
         self.counts.rows += 1;
         let text = match joined_text(&cells, self.separator, is_blank) {
@@ -174,6 +213,7 @@ impl LabeledRows<'_> {
         match self.labels.class_of(&label, class_names(&file.columns, &self.label_name)) {
             Ok(class) => {
                 self.counts.values.entry(label.to_string().trim().to_owned()).or_insert((class, 0)).1 += 1;
+                self.slice_values.push(slice_values);
                 Ok(Some((text, class)))
             }
             Err(reason) => refuse(&self.label_name, reason),
@@ -202,8 +242,7 @@ mod tests {
 
     type NotesAndRows = (Vec<String>, Vec<(String, u32)>);
 
-    /// The notes, texts and classes of a CSV file with this content.
-    fn scored(csv: &str, drop_empty: bool) -> Result<NotesAndRows, String> {
+    fn scored_with(csv: &str, drop_empty: bool, slice_columns: &[&str]) -> Result<ScoredFile, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new.csv");
         fs::write(&path, csv).unwrap();
@@ -211,16 +250,22 @@ mod tests {
         let tokenizer = Tokenizer::from_folder(folder.path(), 5).unwrap();
         let labels = KnownLabels::new(&["negative".to_owned(), "positive".to_owned()], &Default::default());
         let (files, options) = ([path], ReadOptions::default());
+        let slice_columns: Vec<String> = slice_columns.iter().map(|name| (*name).to_owned()).collect();
         let request = ScoringRequest {
             files: &files,
             columns: ColumnRequest::default(),
             separator: " ",
             options: &options,
             drop_empty,
+            slice_columns: &slice_columns,
         };
         let found = tokenize_labeled_files(request, &labels, &tokenizer, &folder.path().join("new.arrow"));
-        let ScoredFile { examples, notes } =
-            found.map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))?;
+        found.map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+    }
+
+    /// The notes, texts and classes of a CSV file with this content.
+    fn scored(csv: &str, drop_empty: bool) -> Result<NotesAndRows, String> {
+        let ScoredFile { examples, notes, .. } = scored_with(csv, drop_empty, &[])?;
         let row = |row| (examples.text(row).unwrap().to_owned(), examples.label(row).unwrap());
         Ok((notes, (0..examples.len()).map(row).collect()))
     }
@@ -243,6 +288,20 @@ mod tests {
                 "1 of 4 rows cut off after 5 tokens, the most that the model reads",
                 "1 of 4 rows with words that the vocabulary doesn't know",
             ]
+        );
+    }
+
+    #[test]
+    fn values_of_wanted_columns_are_kept_beside_the_examples() {
+        let csv = "shop,text,label,Stars\nA,good,1,5\nB,,0,1\n,bad,0,\n";
+        let ScoredFile { examples, slice_columns, slice_values, .. } =
+            scored_with(csv, true, &["stars", "1", "label", "Stars"]).unwrap();
+        assert_eq!(slice_columns, ["Stars", "shop", "label"], "as the file names them, each once");
+        assert_eq!(slice_values, [["5", "A", "1"], ["", "", "0"]], "of the rows that are scored");
+        assert_eq!((examples.len(), examples.text(1).unwrap()), (2, "bad"));
+        assert_eq!(
+            scored_with(csv, true, &["town"]).unwrap_err(),
+            "new.csv: no column \"town\"; columns found: shop, text, label, Stars (hint: --slice-column NAME)"
         );
     }
 

@@ -26,6 +26,7 @@ pub use choice::{Source, SourceChoice};
 pub use dataset::Dataset;
 pub use hub_dataset::HubDataset;
 pub use named::NamedDataset;
+pub use treebank::{TreebankNode, TreebankSplit, treebank_classes, treebank_label_names, treebank_polarity};
 
 pub(crate) use dataset::DEFAULT;
 use named::LoadRequest;

@@ -113,6 +113,77 @@ pub struct ClassificationReport {
     pub per_class: Vec<ClassScores>,
 }
 
+/// For each class how many examples are right, truly of it, and predicted as it: all that the scores are computed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassCounts {
+    correct: Vec<u64>,
+    support: Vec<u64>,
+    predicted: Vec<u64>,
+}
+
+/// The scores of all classes together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OverallScores {
+    /// The share of examples that got their true class, 0 to 1.
+    pub accuracy: f64,
+    /// Matthews correlation, -1 to 1.
+    pub matthews: f64,
+    /// Averages weighted by support.
+    pub weighted: Scores,
+    /// Unweighted averages.
+    pub macro_average: Scores,
+    /// Scores of the summed counts.
+    pub micro: Scores,
+}
+
+impl ClassCounts {
+    /// No examples of so many classes.
+    pub fn new(classes: usize) -> Self {
+        Self { correct: vec![0; classes], support: vec![0; classes], predicted: vec![0; classes] }
+    }
+
+    /// Counts `examples` of class `truth` that were predicted as `predicted`; both are below the number of classes.
+    pub fn add(&mut self, truth: u32, predicted: u32, examples: u64) {
+        let (truth, predicted) = (truth as usize, predicted as usize);
+        self.support[truth] += examples;
+        self.predicted[predicted] += examples;
+        if truth == predicted {
+            self.correct[truth] += examples;
+        }
+    }
+
+    /// The scores of one class.
+    pub fn of_class(&self, class: usize, zero_division: ZeroDivision) -> Scores {
+        Scores::of(self.correct[class], self.predicted[class], self.support[class], zero_division.value())
+    }
+
+    /// The scores of all classes together, of at least one example.
+    pub fn overall(&self, options: ReportOptions) -> OverallScores {
+        let averaged: Vec<(Scores, f64)> = (0..self.support.len())
+            .filter(|class| options.labels == Labels::All || self.support[*class] + self.predicted[*class] > 0)
+            .map(|class| (self.of_class(class, options.zero_division), self.support[class] as f64))
+            .collect();
+        let (total, correct): (u64, u64) = (self.support.iter().sum(), self.correct.iter().sum());
+        OverallScores {
+            accuracy: correct as f64 / total as f64,
+            matthews: matthews(correct, &self.support, &self.predicted),
+            weighted: Scores::mean(&averaged, |support| support),
+            macro_average: Scores::mean(&averaged, |_| 1.0),
+            micro: Scores::of(correct, total, total, options.zero_division.value()),
+        }
+    }
+}
+
+impl From<&ConfusionMatrix> for ClassCounts {
+    fn from(matrix: &ConfusionMatrix) -> Self {
+        Self {
+            correct: (0..matrix.classes()).map(|class| matrix.count(class, class)).collect(),
+            support: matrix.support(),
+            predicted: matrix.predicted(),
+        }
+    }
+}
+
 impl ClassificationReport {
     /// Computes the scores of `matrix`, whose classes have the names `label_names`.
     ///
@@ -122,31 +193,22 @@ impl ClassificationReport {
         if label_names.len() != matrix.classes() {
             return Err(MetricsError::Names { found: label_names.len(), classes: matrix.classes() });
         }
-        let (support, predicted) = (matrix.support(), matrix.predicted());
-        let undefined = options.zero_division.value();
-        let per_class: Vec<ClassScores> = label_names
-            .iter()
-            .enumerate()
-            .map(|(class, label)| ClassScores {
-                label: label.as_ref().to_owned(),
-                scores: Scores::of(matrix.count(class, class), predicted[class], support[class], undefined),
-                support: support[class],
-                predicted: predicted[class],
-            })
-            .collect();
-        let averaged: Vec<&ClassScores> = per_class
-            .iter()
-            .filter(|class| options.labels == Labels::All || class.support + class.predicted > 0)
-            .collect();
-        let total = matrix.total();
+        let counts = ClassCounts::from(matrix);
+        let class_scores = |(class, label): (usize, &S)| ClassScores {
+            label: label.as_ref().to_owned(),
+            scores: counts.of_class(class, options.zero_division),
+            support: counts.support[class],
+            predicted: counts.predicted[class],
+        };
+        let overall = counts.overall(options);
         Ok(Self {
-            examples: total,
-            accuracy: matrix.correct() as f64 / total as f64,
-            matthews: matthews(matrix.correct(), &support, &predicted),
-            weighted: Scores::mean(&averaged, |class| class.support as f64),
-            macro_average: Scores::mean(&averaged, |_| 1.0),
-            micro: Scores::of(matrix.correct(), total, total, undefined),
-            per_class,
+            examples: matrix.total(),
+            accuracy: overall.accuracy,
+            matthews: overall.matthews,
+            weighted: overall.weighted,
+            macro_average: overall.macro_average,
+            micro: overall.micro,
+            per_class: label_names.iter().enumerate().map(class_scores).collect(),
         })
     }
 
@@ -173,9 +235,10 @@ impl Scores {
         }
     }
 
-    fn mean(classes: &[&ClassScores], weight: impl Fn(&ClassScores) -> f64) -> Self {
+    /// The mean of the classes' scores, weighted by what `weight` makes of a class's support.
+    fn mean(classes: &[(Scores, f64)], weight: impl Fn(f64) -> f64) -> Self {
         let mean = |score: fn(&Scores) -> f64| {
-            weighted_mean(classes.iter().map(|class| (score(&class.scores), weight(class))))
+            weighted_mean(classes.iter().map(|(scores, support)| (score(scores), weight(*support))))
         };
         Self { precision: mean(|s| s.precision), recall: mean(|s| s.recall), f1: mean(|s| s.f1) }
     }

@@ -42,6 +42,13 @@ pub enum MetricsError {
     NoClasses,
     #[error("expected {classes} counts in row {row}, found {found} (hint: one row and one column for each class)")]
     NotSquare { row: usize, found: usize, classes: usize },
+    #[error(
+        "row {row}: expected probabilities from 0 to 1, found {found} (hint: the model computes what are not numbers; train it \
+         again with a smaller --learning-rate, or in fp32)"
+    )]
+    Probability { row: usize, found: String },
+    #[error("row {row}: expected {classes} probabilities, found {found} (hint: one for each class)")]
+    ProbabilityCount { row: usize, found: usize, classes: usize },
     #[error("the counts add up to more than 2^62 examples (hint: the file they came from is damaged)")]
     TooMany,
     #[error(

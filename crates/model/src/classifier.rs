@@ -1,6 +1,6 @@
 //! A model with a classification head: loading, the forward pass, and the explicit backward pass.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use disk::write_atomic_with;
@@ -38,8 +38,14 @@ pub struct SequenceClassifier {
 /// What [`SequenceClassifier::backward`] needs of a forward pass.
 #[derive(Debug)]
 pub struct Tape<'a> {
-    inputs: &'a Inputs,
     embeddings: layer_norm::Saved,
+    encoder: EncoderTape<'a>,
+}
+
+/// What [`SequenceClassifier::embedding_gradient`] needs of a forward pass: everything above the embeddings.
+#[derive(Debug)]
+pub struct EncoderTape<'a> {
+    inputs: &'a Inputs,
     layers: Vec<encoder_layer::Saved>,
     head: head::Saved,
 }
@@ -151,7 +157,56 @@ impl SequenceClassifier {
     pub fn forward_train<'a>(&self, inputs: &'a Inputs, dropout: &DropoutStream) -> (Tensor, Tape<'a>) {
         assert!(!self.parameters.is_for_inference(), "a model for inference can't be trained");
         let pass = Forward { inputs, parameters: &self.parameters, dropout: Some(dropout) };
-        let (mut hidden, embeddings) = self.network.embeddings.forward_train(pass); // [T, D]
+        let (hidden, embeddings) = self.network.embeddings.forward_train(pass); // [T, D]
+        let (logits, encoder) = self.encode(inputs, hidden, Some(dropout));
+        (logits, Tape { embeddings, encoder })
+    }
+
+    /// The embeddings of a batch without dropout, as the first layer reads them: summed and normalized, `[T, D]` in the
+    /// compute format.
+    pub fn embed(&self, inputs: &Inputs) -> Tensor {
+        let pass = Forward { inputs, parameters: &self.parameters, dropout: None };
+        self.network.embeddings.forward(pass).narrow(0, 0, inputs.token_count())
+    }
+
+    /// The logits without dropout, `[B, C]` fp32, of `embeddings`, `[T, D]` in the compute format, in place of those of
+    /// [`embed`](Self::embed); and the tape for [`embedding_gradient`](Self::embedding_gradient). The ids of `inputs` are
+    /// not read, only where its sentences begin.
+    ///
+    /// # Panics
+    /// If the model is for forward passes only.
+    pub fn forward_embedded<'a>(&self, embeddings: &Tensor, inputs: &'a Inputs) -> (Tensor, EncoderTape<'a>) {
+        assert!(!self.parameters.is_for_inference(), "a model for inference has no gradients");
+        let hidden = match self.parameters.backend() {
+            // Rows after the tokens belong to no sentence.
+            Backend::Kernels => embeddings.constant_pad_nd([0, 0, 0, inputs.row_count() - inputs.token_count()]),
+            Backend::Libtorch => embeddings.shallow_clone(),
+        };
+        self.encode(inputs, hidden, None)
+    }
+
+    /// The gradient of the embeddings, `[T, D]` fp32, from that of the logits, `[B, C]` fp32. No gradient of a parameter is
+    /// computed.
+    pub fn embedding_gradient(&self, tape: EncoderTape, dlogits: &Tensor) -> Tensor {
+        let (inputs, parameters) = (tape.inputs, &self.parameters);
+        let mut gradients = Gradients::none(parameters);
+        let mut pass = Backward { inputs, parameters, gradients: &mut gradients };
+        let rows = |tensor: &Tensor| tensor.narrow(0, 0, inputs.token_count()).to_kind(Kind::Float);
+        match self.backward_encoder(tape, dlogits, 0, true, &mut pass) {
+            Some(Upstream { dy, dy_residual: Some(residual) }) => rows(&dy) + rows(&residual),
+            Some(Upstream { dy, dy_residual: None }) => rows(&dy),
+            None => unreachable!("the gradient of the lowest layer's input was asked for"),
+        }
+    }
+
+    /// From the embeddings, `[R, D]`, to the logits, `[B, C]` fp32.
+    fn encode<'a>(
+        &self,
+        inputs: &'a Inputs,
+        mut hidden: Tensor,
+        dropout: Option<&DropoutStream>,
+    ) -> (Tensor, EncoderTape<'a>) {
+        let pass = Forward { inputs, parameters: &self.parameters, dropout };
         let mut layers = Vec::with_capacity(self.network.layers.len());
         for (index, layer) in self.network.layers.iter().enumerate() {
             let (y, saved) = layer.forward_train(hidden, self.rows_of(index), pass);
@@ -159,7 +214,7 @@ impl SequenceClassifier {
             hidden = y;
         }
         let (logits, head) = self.network.head.forward(&hidden, pass);
-        (logits, Tape { inputs, embeddings, layers, head })
+        (logits, EncoderTape { inputs, layers, head })
     }
 
     /// The gradient of every trainable parameter from that of the logits, `[B, C]` fp32, in new memory.
@@ -172,23 +227,60 @@ impl SequenceClassifier {
     /// Writes the gradient of every trainable parameter to [`Gradients::of_pass`] of these parameters.
     pub fn backward_into(&self, tape: Tape, dlogits: &Tensor, gradients: &mut Gradients) {
         let parameters = &self.parameters;
-        let Tape { inputs, embeddings, layers, head } = tape;
-        let mut pass = Backward { inputs, parameters, gradients };
-        let dcls = self.network.head.backward(&head, dlogits, &mut pass).to_kind(parameters.compute_kind()); // [B, D]
-        let mut dhidden = Some(Upstream { dy: dcls, dy_residual: None });
+        let Tape { embeddings, encoder } = tape;
+        let mut pass = Backward { inputs: encoder.inputs, parameters, gradients };
 
         let embeddings_trainable = parameters.any_trainable(Role::Embedding);
         let trains = |layer: &usize| embeddings_trainable || parameters.any_trainable(Role::Layer(*layer));
         // The lowest layer that the gradient must reach; the number of layers if nothing below the head is trainable.
-        let lowest = (0..layers.len()).find(trains).unwrap_or(layers.len());
-        for (index, saved) in layers.into_iter().enumerate().skip(lowest).rev() {
-            let Some(dy) = dhidden.take() else { break };
-            let needs_input_gradient = index > lowest || embeddings_trainable;
-            dhidden = self.network.layers[index].backward(saved, &dy, needs_input_gradient, &mut pass);
-        }
-        if let (true, Some(dy)) = (embeddings_trainable, dhidden) {
+        let layers = encoder.layers.len();
+        let lowest = (0..layers).find(trains).unwrap_or(layers);
+        let dembeddings = self.backward_encoder(encoder, dlogits, lowest, embeddings_trainable, &mut pass);
+        if let (true, Some(dy)) = (embeddings_trainable, dembeddings) {
             self.network.embeddings.backward(&embeddings, &dy, &mut pass);
         }
+    }
+
+    /// Multiplies all logits by `factor`, by weight and bias of the classifier: computed in fp64, and rounded to fp32.
+    pub fn scale_logits(&mut self, factor: f64) {
+        for parameter in self.parameters.iter().filter(|parameter| parameter.spec().per_class) {
+            let scaled = (parameter.master().to_kind(Kind::Double) * factor).to_kind(Kind::Float);
+            parameter.master().shallow_clone().copy_(&scaled);
+            parameter.sync();
+        }
+    }
+
+    /// Writes the weights as `model.safetensors` (fp32), in the format of transformers.
+    ///
+    /// # Errors
+    /// What `out` returns.
+    ///
+    /// # Panics
+    /// If the model is for forward passes only.
+    pub fn write_weights(&self, out: &mut impl Write) -> io::Result<()> {
+        assert!(!self.parameters.is_for_inference(), "a model for inference can't be saved");
+        write_tensors(out, self.parameters.iter().map(|parameter| (parameter.name(), parameter.master())))
+    }
+
+    /// From the gradient of the logits, `[B, C]` fp32, down to the input of layer `lowest`, `[R, D]`; `None` if that is not
+    /// needed.
+    fn backward_encoder(
+        &self,
+        tape: EncoderTape,
+        dlogits: &Tensor,
+        lowest: usize,
+        needs_input_gradient: bool,
+        pass: &mut Backward,
+    ) -> Option<Upstream> {
+        let EncoderTape { layers, head, .. } = tape;
+        let kind = self.parameters.compute_kind();
+        let dcls = self.network.head.backward(&head, dlogits, pass).to_kind(kind); // [B, D]
+        let mut dhidden = Some(Upstream { dy: dcls, dy_residual: None });
+        for (index, saved) in layers.into_iter().enumerate().skip(lowest).rev() {
+            let needs_input_gradient = index > lowest || needs_input_gradient;
+            dhidden = self.network.layers[index].backward(saved, &dhidden?, needs_input_gradient, pass);
+        }
+        dhidden
     }
 
     /// Writes `config.json` and `model.safetensors` (fp32) into `folder`, in the format of transformers. Each file is
@@ -201,9 +293,8 @@ impl SequenceClassifier {
     /// If the model is for forward passes only.
     pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
         assert!(!self.parameters.is_for_inference(), "a model for inference can't be saved");
-        let tensors = self.parameters.iter().map(|parameter| (parameter.name(), parameter.master()));
         write_atomic_with(&folder.join(CONFIG_JSON), |out| out.write_all(self.config.to_json()?.as_bytes()))?;
-        Ok(write_atomic_with(&folder.join(MODEL_SAFETENSORS), |out| write_tensors(out, tensors))?)
+        Ok(write_atomic_with(&folder.join(MODEL_SAFETENSORS), |out| self.write_weights(out))?)
     }
 
     // Only the classifier reads the last layer, and only its [CLS] rows.

@@ -79,8 +79,17 @@ impl Gradients {
         Self::allocate(parameters, |_| Some(Kind::Float))
     }
 
+    /// Of no parameter: for a pass of which only the gradient of its input is wanted.
+    pub(crate) fn none(parameters: &Parameters) -> Self {
+        let none_trainable = parameters.iter().map(|one| (one.spec(), false));
+        Self::in_layout(FlatLayout::new(none_trainable, parameters.compute_kind()), parameters, |_| None)
+    }
+
     fn allocate(parameters: &Parameters, kind_of: impl Fn(&Group) -> Option<Kind>) -> Self {
-        let layout = parameters.trainable_layout();
+        Self::in_layout(parameters.trainable_layout(), parameters, kind_of)
+    }
+
+    fn in_layout(layout: FlatLayout, parameters: &Parameters, kind_of: impl Fn(&Group) -> Option<Kind>) -> Self {
         let buffers = layout.buffers(parameters.iter().map(|one| one.spec()), parameters.device(), kind_of);
         let (mut list, mut stacks) = (Vec::with_capacity(parameters.len()), Vec::new());
         for (index, parameter) in parameters.iter().enumerate() {

@@ -14,7 +14,9 @@
 //! - [`SequenceClassifier`]: its [`load`](SequenceClassifier::load),
 //!   [`forward`](SequenceClassifier::forward) without dropout,
 //!   [`forward_train`](SequenceClassifier::forward_train) with dropout and a tape, and
-//!   [`backward`](SequenceClassifier::backward).
+//!   [`backward`](SequenceClassifier::backward); for explanations the gradient of the embeddings alone,
+//!   [`forward_embedded`](SequenceClassifier::forward_embedded) and
+//!   [`embedding_gradient`](SequenceClassifier::embedding_gradient).
 //!
 //! Why an explicit backward pass instead of libtorch's autograd: the architecture is fixed, so each gradient is
 //! known in closed form. Writing it out keeps bf16 weights, fp32 statistics and row-wise embedding gradients in
@@ -66,7 +68,7 @@ mod weights;
 
 pub use backend::Backend;
 pub use builder::{ParameterSpec, Role};
-pub use classifier::{SequenceClassifier, Tape};
+pub use classifier::{EncoderTape, SequenceClassifier, Tape};
 pub use config::{Activation, Architecture, CONFIG_JSON, Config};
 pub use cuda_findings::CudaFindings;
 pub use device::{DeviceChoice, device_name};

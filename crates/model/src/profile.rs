@@ -28,7 +28,7 @@ pub enum Phase {
 
 /// The names of all phases in tables and files, in the order of [`Phase`].
 pub const PHASES: [&str; 9] =
-    ["gemm", "attention", "normalisation", "activation", "embeddings", "biases", "loss", "optimizer", "data"];
+    ["gemm", "attention", "normalization", "activation", "embeddings", "biases", "loss", "optimizer", "data"];
 
 /// The time of each phase, in the order of [`PHASES`].
 pub type PhaseTimes = [Duration; PHASES.len()];

@@ -44,14 +44,45 @@ fn logits(
     stream: &DropoutStream,
     backend: Backend,
 ) -> Tensor {
+    let shape = [sentences.iter().map(Vec::len).sum::<usize>() as i64, config.hidden_size];
+    let mask = draw(stream, backend, shape, config.hidden_dropout_prob);
+    let mut start = 0;
+    let hidden = sentences.iter().map(|ids| {
+        let length = ids.len() as i64;
+        start += length;
+        embedded(leaves, config, ids) * mask.narrow(0, start - length, length)
+    });
+    logits_of_embeddings(leaves, config, sentences, hidden.collect(), stream, backend)
+}
+
+/// The embeddings of a sentence without dropout, `[length, D]`.
+fn embedded(leaves: &Leaves, config: &Config, ids: &[i64]) -> Tensor {
+    let sum = leaves.get("bert.embeddings.word_embeddings.weight").index_select(0, &Tensor::from_slice(ids))
+        + leaves.get("bert.embeddings.position_embeddings.weight").narrow(0, 0, ids.len() as i64)
+        + leaves.get("bert.embeddings.token_type_embeddings.weight").get(0);
+    leaves.norm(&sum, "bert.embeddings.LayerNorm", config.layer_norm_eps)
+}
+
+/// The mask of a site of that shape.
+fn draw(stream: &DropoutStream, backend: Backend, shape: [i64; 2], p: f64) -> Tensor {
+    let ones = Tensor::ones(shape, (Kind::Float, Device::Cpu));
+    stream.site(p, backend).map_or_else(|| ones.shallow_clone(), |site| site.apply(&ones).0)
+}
+
+fn logits_of_embeddings(
+    leaves: &Leaves,
+    config: &Config,
+    sentences: &[Vec<i64>],
+    mut hidden: Vec<Tensor>,
+    stream: &DropoutStream,
+    backend: Backend,
+) -> Tensor {
     let (total, batch) = (sentences.iter().map(Vec::len).sum::<usize>() as i64, sentences.len() as i64);
     let max_seqlen = sentences.iter().map(Vec::len).max().expect("sentences") as i64;
     let inputs = pack(sentences);
     let (d, heads, h) = (config.hidden_size, config.num_attention_heads, config.head_size());
     let ones = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
-    let draw = |shape: [i64; 2], p: f64| {
-        stream.site(p, backend).map_or_else(|| ones(&shape), |site| site.apply(&ones(&shape)).0)
-    };
+    let draw = |shape: [i64; 2], p: f64| draw(stream, backend, shape, p);
     let draw_attention = |rows: RowSelection, shape: &[i64]| {
         let tensor = |site: DropoutSite| match backend {
             Backend::Kernels => site.attention_mask(&inputs, rows, heads).apply(&ones(shape)),
@@ -67,18 +98,6 @@ fn logits(
         })
         .collect();
     let eps = config.layer_norm_eps;
-    let embedding_mask = draw([total, d], config.hidden_dropout_prob);
-    let mut hidden: Vec<Tensor> = sentences
-        .iter()
-        .zip(&starts)
-        .map(|(ids, &start)| {
-            let length = ids.len() as i64;
-            let sum = leaves.get("bert.embeddings.word_embeddings.weight").index_select(0, &Tensor::from_slice(ids))
-                + leaves.get("bert.embeddings.position_embeddings.weight").narrow(0, 0, length)
-                + leaves.get("bert.embeddings.token_type_embeddings.weight").get(0);
-            leaves.norm(&sum, "bert.embeddings.LayerNorm", eps) * embedding_mask.narrow(0, start, length)
-        })
-        .collect();
     for layer in 0..config.num_hidden_layers {
         let last = layer + 1 == config.num_hidden_layers;
         let (rows, queries) = if last { (batch, 1) } else { (total, max_seqlen) };
@@ -290,6 +309,36 @@ fn frozen_parameters_get_no_gradient_and_leave_others_unchanged() {
                     assert!(some.to_dense(&shape).equal(&all.to_dense(&shape)), "{backend:?}, {name}");
                 }
             }
+        }
+    }
+}
+
+/// Of embeddings between those of two texts, as along the path of integrated gradients; the parameters get no gradient.
+#[test]
+fn the_gradient_of_the_embeddings_matches_autograd() {
+    for backend in BACKENDS {
+        for (count, lengths) in [(1, None), (5, None), (3, Some(7))] {
+            let config = without_dropout();
+            let model = random(config.clone(), Precision::Fp32, backend);
+            let mut sentences = sentences(count, count as usize);
+            lengths.into_iter().for_each(|length| sentences.iter_mut().for_each(|ids| ids.resize(length, 3)));
+            let (inputs, leaves) = (pack(&sentences), Leaves::of(&model));
+            let ours = model.embed(&inputs);
+            let theirs: Vec<Tensor> = sentences.iter().map(|ids| embedded(&leaves, &config, ids)).collect();
+            assert!(relative(&ours, &Tensor::cat(&theirs, 0)) < 1e-5, "{backend:?}");
+            let leaf = |x: &Tensor| (x.detach() * 0.4 + normal(&x.size(), 7) * 0.1).set_requires_grad(true);
+            let theirs: Vec<Tensor> = theirs.iter().map(leaf).collect();
+            let no_dropout = DropoutStream::new(1, 1, 0);
+            let hidden = theirs.iter().map(Tensor::shallow_clone).collect();
+            let reference = logits_of_embeddings(&leaves, &config, &sentences, hidden, &no_dropout, backend);
+            let between: Vec<Tensor> = theirs.iter().map(Tensor::detach).collect();
+            let (logits, tape) = model.forward_embedded(&Tensor::cat(&between, 0), &inputs);
+            assert!(relative(&logits, &reference) < 1e-5, "{backend:?}");
+            let dlogits = normal(&reference.size(), 1000);
+            (&reference * &dlogits).sum(Kind::Float).backward();
+            let gradient = model.embedding_gradient(tape, &dlogits);
+            let difference = relative(&gradient, &Tensor::cat(&theirs.iter().map(Tensor::grad).collect::<Vec<_>>(), 0));
+            assert!(difference < 1e-4, "{backend:?}, {count} sentences: {difference:e}");
         }
     }
 }

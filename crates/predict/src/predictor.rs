@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use model::{CONFIG_JSON, Config, InferencePrecision, Inputs, LoadOptions, SequenceClassifier};
+use model::{
+    CONFIG_JSON, ChosenPrecision, Config, InferencePrecision, Inputs, LoadOptions, Precision, SequenceClassifier,
+};
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 use tokenize::{Batch, Encoded, TokenizeError, Tokenizer, sequential_batches};
@@ -98,12 +100,29 @@ impl Predictor {
     /// Files that are missing, damaged or inconsistent with each other; int8 where it is not available.
     pub fn open(run: &Path, device: Device, precision: impl Into<InferencePrecision>) -> Result<Self, PredictError> {
         let precision = precision.into();
-        let options = LoadOptions { device, precision: precision.float(), new_head: false, reinit_layers: 0, seed: 0 };
-        let (mut model, _) = SequenceClassifier::load(run, Self::config(run)?, &options)?;
-        model = match precision {
+        let model = Self::load(run, device, precision.float())?;
+        let model = match precision {
             InferencePrecision::Int8 => model.quantized()?,
             InferencePrecision::Float(_) => model.packed(),
         };
+        Self::of_parts(run, model)
+    }
+
+    /// Opens a run in fp32 with weights that gradients can be computed from, which takes more time than [`open`](Self::open)
+    /// for a prediction.
+    ///
+    /// # Errors
+    /// Files that are missing, damaged or inconsistent with each other.
+    pub fn open_for_gradients(run: &Path, device: Device) -> Result<Self, PredictError> {
+        Self::of_parts(run, Self::load(run, device, Precision::Fp32.into())?)
+    }
+
+    fn load(run: &Path, device: Device, precision: ChosenPrecision) -> Result<SequenceClassifier, PredictError> {
+        let options = LoadOptions { device, precision, new_head: false, reinit_layers: 0, seed: 0 };
+        Ok(SequenceClassifier::load(run, Self::config(run)?, &options)?.0)
+    }
+
+    fn of_parts(run: &Path, model: SequenceClassifier) -> Result<Self, PredictError> {
         let label_names = model.config().label_names();
         let numbers = &model.config().id2label;
         if numbers.is_empty() {

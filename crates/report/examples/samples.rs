@@ -4,7 +4,9 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use report::{
-    ConfusionPlot, Curves, EvaluationPoint, Example, HeadlineNumber, Page, ScoreRow, Section, StepPoint, html,
+    ConfidenceBin, ConfusionPlot, Curves, EvaluationPoint, Example, HeadlineNumber, IntervalPlot, IntervalRow,
+    LinePlot, Page, Picture, PlotAxis, PlotInterval, PlotLine, ReliabilityLine, ReliabilityPlot, ScoreRow, Section,
+    StepPoint, html,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -27,6 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (steps, evaluations) = run(3);
     let short = Curves { steps: &steps, evaluations: &evaluations[..1], ..Curves::default() };
     save("curves-short.png", short.draw()?.png()?)?;
+    for (name, picture) in judged()? {
+        save(&format!("{name}.svg"), picture.svg().into())?;
+        save(&format!("{name}.png"), picture.png()?)?;
+    }
     save("report.html", page(curves)?.into_bytes())?;
     Ok(())
 }
@@ -132,4 +138,87 @@ fn page(curves: Curves) -> Result<String, report::ReportError> {
         sections,
     };
     Ok(page.html())
+}
+
+/// The pictures of a judgement.
+fn judged() -> Result<Vec<(&'static str, Picture)>, report::ReportError> {
+    let interval = |value: f64, half: f64| PlotInterval { value, low: value - half, high: (value + half).min(1.0) };
+    let bin = |(low, rows, accuracy): (f64, u64, f64)| ConfidenceBin {
+        low,
+        high: low + 0.1,
+        rows,
+        confidence: low + 0.056,
+        accuracy: interval(accuracy, 1.0 / (rows as f64).sqrt()),
+    };
+    let one = [(0.5, 91, 0.49), (0.6, 112, 0.58), (0.7, 190, 0.72), (0.8, 330, 0.79), (0.9, 1098, 0.94)].map(bin);
+    let two = [(0.5, 91, 0.55), (0.6, 112, 0.66), (0.7, 190, 0.74), (0.8, 330, 0.84), (0.9, 1098, 0.95)].map(bin);
+    let alone = [ReliabilityLine { name: "", bins: &one }];
+    let both =
+        [ReliabilityLine { name: "runs/lr-1e-5", bins: &one }, ReliabilityLine { name: "runs/lr-5e-5", bins: &two }];
+
+    let names = ["very negative", "negative", "neutral", "positive", "very positive"];
+    let curve = |skill: f64| -> Vec<(f64, f64)> {
+        (0..=100).map(|step| f64::from(step) / 100.0).map(|x| (x, x.powf(1.0 / skill))).collect()
+    };
+    let curves: Vec<_> = (2..7).map(|skill| curve(f64::from(skill))).collect();
+    let notes: Vec<String> = (2..7).map(|skill| format!("AUC {:.3}", 1.0 - 1.0 / (f64::from(skill) + 1.0))).collect();
+    let lines: Vec<PlotLine> = names
+        .iter()
+        .zip(&notes)
+        .zip(&curves)
+        .map(|((name, note), points)| PlotLine { name, note, points, marked: &[] })
+        .collect();
+    let share = |name| PlotAxis { name, range: Some((0.0, 1.0)), percent: true };
+    let roc = LinePlot {
+        title: "SST-5 on test: ROC",
+        x: share("false positive rate"),
+        y: share("true positive rate"),
+        lines: &lines,
+        diagonal: true,
+    };
+    let risk: Vec<(f64, f64)> = (1..=200).map(|step| f64::from(step) / 200.0).map(|x| (x, 0.12 * x * x)).collect();
+    let marked = [(0.65, 0.0507, "95 % right".to_owned()), (0.29, 0.0101, "99 % right".to_owned())];
+    let risk = LinePlot {
+        title: "SST-2 on test: abstaining",
+        x: share("coverage: share of rows that are predicted"),
+        y: PlotAxis { name: "risk: share of wrong predictions among them", range: None, percent: true },
+        lines: &[PlotLine { name: "this model", note: "", points: &risk, marked: &marked }],
+        diagonal: false,
+    }
+    .draw()?;
+    let row = |group, name, value, half, note, marked| IntervalRow {
+        group,
+        name,
+        share: interval(value, half),
+        note,
+        marked,
+    };
+    let rows = [
+        row("length", "up to 10 tokens", 0.91, 0.03, "of 219", false),
+        row("length", "11 to 20 tokens", 0.89, 0.02, "of 728", false),
+        row("length", "more than 40 tokens", 0.84, 0.05, "of 182", false),
+        row("negation", "with a negation", 0.79, 0.04, "of 346", true),
+        row("negation", "without", 0.9, 0.015, "of 1,475", false),
+        row(
+            "a column of the user's file with a long name",
+            "and a value that is longer than there is room",
+            0.87,
+            0.06,
+            "of 99",
+            false,
+        ),
+    ];
+    let slices = IntervalPlot {
+        title: "SST-2 on test: slices",
+        axis: "accuracy with its 95 % interval",
+        reference: Some(("all rows", interval(0.8792, 0.015))),
+        rows: &rows,
+    };
+    Ok(vec![
+        ("reliability", ReliabilityPlot { title: "SST-2 on test: reliability", models: &alone }.draw()?),
+        ("reliability-of-two", ReliabilityPlot { title: "Reliability", models: &both }.draw()?),
+        ("roc", roc.draw()?),
+        ("risk-coverage", risk),
+        ("slices", slices.draw()?),
+    ])
 }

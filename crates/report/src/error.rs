@@ -14,6 +14,8 @@ pub enum ReportError {
         "there are no training curves without a step or an evaluation (hint: the loss of at least one step must be finite)"
     )]
     NoPoints,
+    #[error("there is nothing to draw: no {what} with finite numbers (hint: leave the picture out)")]
+    NothingToDraw { what: &'static str },
     #[error("drawing failed")]
     Draw(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The drawing could not be parsed in order to rasterize it.

@@ -1,5 +1,5 @@
-//! Results to look at: the confusion matrix and the training curves as SVG and PNG, and self-contained HTML pages, one of
-//! a run and one of a study of many.
+//! Results to look at: pictures as SVG and PNG (confusion matrix, reliability diagram, curves, shares with their intervals), and
+//! self-contained HTML pages, of a run, of several beside each other and of a study.
 //!
 //! Plain data in, text or bytes out: this crate knows nothing of training, opens no file and no connection. The fonts
 //! are inside the program, so pictures come out the same on a machine that has none.
@@ -19,24 +19,35 @@
 //! # Ok::<(), report::ReportError>(())
 //! ```
 
+mod attributed;
 mod canvas;
 mod confusion;
 mod curves;
 mod error;
 mod fonts;
+mod frame;
 mod heading;
 pub mod html;
+mod interval_plot;
+mod line_plot;
 mod marks;
 mod page;
 mod picture;
+mod plot_interval;
+mod reliability;
 mod study;
 mod theme;
 mod ticks;
 
+pub use attributed::{AttributedText, AttributedWord, attributed_text, attributed_texts, attribution_legend};
 pub use confusion::ConfusionPlot;
 pub use curves::{Curves, EvaluationPoint, StepPoint};
 pub use error::{ReportError, Result};
-pub use html::{Example, HeadlineNumber, Html, ScoreRow};
+pub use html::{Example, HeadlineNumber, Html, Misread, Remark, ScoreRow, Tone};
+pub use interval_plot::{IntervalPlot, IntervalRow};
+pub use line_plot::{LinePlot, PlotAxis, PlotLine};
 pub use page::{Page, Section};
 pub use picture::Picture;
+pub use plot_interval::PlotInterval;
+pub use reliability::{ConfidenceBin, ReliabilityLine, ReliabilityPlot};
 pub use study::{ParamSetting, StudyOutcome, StudyPage, StudyParameter, StudyScale, StudyTrial};

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::canvas::escape;
-use crate::html::Html;
+use crate::html::{Html, with_code};
 use crate::picture::Picture;
 
 const STYLE: &str = include_str!("style.css");
+/// A page with as many headings has a table of contents.
+const HEADINGS_WITH_CONTENTS: usize = 6;
 
 /// A page: its head, and its sections in their order.
 #[derive(Debug, Clone, Default)]
@@ -52,15 +54,26 @@ impl Page<'_> {
         };
         let mut main = String::new();
         for note in self.notes {
-            let _ = writeln!(main, "<p class=\"note\" role=\"note\"><strong>Note</strong> {}</p>", escape(note));
+            let _ = writeln!(main, "<p class=\"note\" role=\"note\"><strong>Note</strong> {}</p>", with_code(note));
         }
-        for Section { heading, content, .. } in &self.sections {
-            let (heading, content) = (escape(heading), content.as_str());
-            let _ = match (heading.as_str(), content) {
-                (_, "") => Ok(()),
-                ("", content) => main.write_str(content),
-                (heading, content) => write!(main, "<section>\n<h2>{heading}</h2>\n{content}</section>\n"),
-            };
+        let shown: Vec<&Section> = self.sections.iter().filter(|section| !section.content.is_empty()).collect();
+        let headings: Vec<&str> =
+            shown.iter().map(|section| section.heading).filter(|heading| !heading.is_empty()).collect();
+        let mut contents = contents(&headings);
+        for Section { heading, content, .. } in shown {
+            let content = content.as_str();
+            if heading.is_empty() {
+                main.push_str(content);
+                continue;
+            }
+            // The contents stand below what has no heading.
+            main += &std::mem::take(&mut contents);
+            let _ = write!(
+                main,
+                "<section id=\"{}\">\n<h2>{}</h2>\n{content}</section>\n",
+                anchor(heading),
+                escape(heading)
+            );
         }
         // The policy keeps the page's promise even if unescaped text got into it.
         format!(
@@ -72,4 +85,20 @@ impl Page<'_> {
              {main}</main>\n</body>\n</html>\n"
         )
     }
+}
+
+/// Links to the sections; nothing for a page that is seen at a glance.
+fn contents(headings: &[&str]) -> String {
+    if headings.len() < HEADINGS_WITH_CONTENTS {
+        return String::new();
+    }
+    let link = |heading: &&str| format!("<li><a href=\"#{}\">{}</a></li>\n", anchor(heading), escape(heading));
+    let links: String = headings.iter().map(link).collect();
+    format!("<nav aria-label=\"Contents\">\n<ol>\n{links}</ol>\n</nav>\n")
+}
+
+/// The name of a section in links: its heading in lower case, with a dash for whatever is no letter or digit.
+fn anchor(heading: &str) -> String {
+    let kept = |c: char| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    escape(&heading.chars().map(kept).collect::<String>())
 }

@@ -24,6 +24,22 @@ impl Picture {
         &self.svg
     }
 
+    /// Its title.
+    pub(crate) fn title(&self) -> &str {
+        // Escaped, as it stands in the SVG.
+        self.between("<title>", "</title>")
+    }
+
+    /// In pixels of the SVG.
+    pub(crate) fn width(&self) -> f64 {
+        self.between("<svg width=\"", "\"").parse().unwrap_or(0.0)
+    }
+
+    fn between(&self, begin: &str, end: &str) -> &str {
+        let rest = self.svg.split_once(begin).map_or("", |(_, rest)| rest);
+        rest.split_once(end).map_or("", |(text, _)| text)
+    }
+
     /// The picture as PNG, two pixels for each of the SVG's.
     ///
     /// # Errors

@@ -8,7 +8,6 @@ use crate::html::{HeadlineNumber, ScoreRow};
 use crate::page::{Page, Section};
 
 mod cost;
-mod frame;
 mod headline;
 mod history;
 mod importance;
@@ -92,6 +91,8 @@ pub struct StudyPage<'a> {
     pub importance: &'a [(String, f64)],
     pub winner: Option<u64>,
     pub winning: &'a [(String, String)],
+    /// How much better the winner is on validation than on test, as a sentence.
+    pub optimism: &'a str,
     pub test_scores: &'a [ScoreRow],
     pub confusion: Option<ConfusionPlot<'a>>,
     pub origins: &'a [(String, String)],

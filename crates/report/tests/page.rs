@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
-use report::{ConfusionPlot, Curves, Example, HeadlineNumber, Page, ScoreRow, Section, StepPoint, html};
+use report::{
+    ConfusionPlot, Curves, Example, HeadlineNumber, Misread, Page, Remark, ScoreRow, Section, StepPoint, Tone, html,
+};
 use resvg::usvg::roxmltree::{Document, Node};
 
 type TestResult = Result<(), Box<dyn Error>>;
@@ -25,10 +27,25 @@ fn page_of(text: &str) -> Result<String, report::ReportError> {
     let confusion = ConfusionPlot { labels: &labels, counts: &counts, title: &text }.draw()?;
     let curves = Curves { title: &text, steps: &steps, ..Curves::default() }.draw()?;
     let table = html::table(&[&text, "a number"], &[(text.clone(), vec![text.clone()])]);
+    let records = html::records(&[&text, "a text"], &[(text.clone(), vec![text.clone()])]);
+    let remarks = [Tone::Good, Tone::Bad, Tone::Plain].map(|tone| Remark { tone, text: text.clone() });
+    let misread = |words| Misread {
+        place: text.clone(),
+        text: text.clone(),
+        label: text.clone(),
+        predicted: text.clone(),
+        probability: 0.75,
+        label_probability: 0.25,
+        words,
+    };
+    let words = html::caption(&text);
     let sections = vec![
         Section::new("", html::headline(&[number])),
         Section::new("Scores", html::scores(&text, &[row])),
-        Section::new("Table", table + html::caption(&text)),
+        Section::new("Table", table + records + html::caption(&text)),
+        Section::new("Verdict", html::subheading(&text) + html::remarks(&remarks)),
+        Section::new("Mistakes", html::misread(&[misread(None), misread(Some(words))])),
+        Section::new("Commands", html::commands(std::slice::from_ref(&text))),
         Section::new("Confusion matrix", html::figure(&confusion)).with_picture("confusion", confusion),
         Section::new("Training", html::figure(&curves)),
         Section::new("Example predictions", html::examples(&examples)),
@@ -55,7 +72,17 @@ fn everything_is_on_the_page_in_its_order() -> TestResult {
     let document = Document::parse(body(&html))?;
     let headings: Vec<&str> =
         document.descendants().filter(|node| node.has_tag_name("h2")).filter_map(|node| node.text()).collect();
-    let expected = ["Scores", "Table", "Confusion matrix", "Training", "Example predictions", "Configuration"];
+    let expected = [
+        "Scores",
+        "Table",
+        "Verdict",
+        "Mistakes",
+        "Commands",
+        "Confusion matrix",
+        "Training",
+        "Example predictions",
+        "Configuration",
+    ];
     assert_eq!(headings, expected);
     assert_eq!(document.descendants().filter(|node| node.tag_name().name() == "svg").count(), 2);
     for text in ["0.9000", "<td>–</td>", "0.8765", "42", "25.0 %", "Marmelade ✓", "Marmelade ✗</b>, actually other"]
@@ -84,7 +111,8 @@ fn all_text_is_escaped() -> TestResult {
 #[test]
 fn nothing_is_fetched_from_anywhere() -> TestResult {
     let html = page_of("Marmelade")?;
-    let outside = html.replace("http://www.w3.org/2000/svg", "");
+    // Links lead only to sections of the page.
+    let outside = html.replace("http://www.w3.org/2000/svg", "").replace("href=\"#", "");
     for reference in ["http:", "https:", "//", "src=", "href=", "url(", "@import", "<script", "<link", "<iframe"] {
         assert!(!outside.contains(reference), "{reference}");
     }
@@ -101,6 +129,12 @@ fn a_page_without_content_is_only_its_title() -> TestResult {
         html::pairs(&[]),
         html::examples(&[]),
         html::caption(""),
+        html::subheading(""),
+        html::remarks(&[]),
+        html::records(&["Row", "Text"], &[]),
+        html::misread(&[]),
+        html::commands(&[]),
+        html::figures(&[]),
     ];
     let sections: Vec<Section> = empty.into_iter().map(|content| Section::new("Empty", content)).collect();
     for sections in [Vec::new(), sections] {
@@ -111,4 +145,40 @@ fn a_page_without_content_is_only_its_title() -> TestResult {
         assert_eq!(html.matches("Nothing yet").count(), 2);
     }
     Ok(())
+}
+
+#[test]
+fn a_long_page_has_contents_that_lead_to_its_sections() -> TestResult {
+    let html = page_of("Marmelade")?;
+    let document = Document::parse(body(&html))?;
+    let links: Vec<&str> = document.descendants().filter_map(|node| node.attribute("href")).collect();
+    let sections = document.descendants().filter(|node| node.has_tag_name("section"));
+    let anchors: Vec<String> = sections.map(|node| format!("#{}", node.attribute("id").unwrap_or("none"))).collect();
+    assert_eq!(links, anchors);
+    assert_eq!(anchors[5], "#confusion-matrix");
+    let short = Page { title: "t", sections: vec![Section::new("One", html::caption("text"))], ..Page::default() };
+    assert!(!short.html().contains("<nav"), "a page that is seen at a glance");
+    Ok(())
+}
+
+#[test]
+fn what_scrolls_sideways_can_be_reached_by_keyboard_and_has_a_name() -> TestResult {
+    let html = page_of("Marmelade")?;
+    let document = Document::parse(body(&html))?;
+    let scrolls = |node: &Node| matches!(node.attribute("class"), Some("wide" | "picture scrolls"));
+    let scrolling: Vec<Node> = document.descendants().filter(scrolls).collect();
+    let tables = scrolling
+        .iter()
+        .filter(|node| node.attribute("tabindex") == Some("0") && node.attribute("aria-label").is_some());
+    // A table of names and values breaks its lines instead.
+    assert_eq!(tables.count(), scrolling.len() - 1);
+    assert!(scrolling.len() >= 5, "{}", scrolling.len());
+    Ok(())
+}
+
+#[test]
+fn what_stands_between_backticks_is_code() {
+    let text = |text| html::caption(text).as_str().trim_end().to_owned();
+    assert_eq!(text("type `a <b>` here"), "<p class=\"caption\">type <code>a &lt;b&gt;</code> here</p>");
+    assert_eq!(text("a lone ` is one"), "<p class=\"caption\">a lone ` is one</p>");
 }

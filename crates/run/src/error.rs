@@ -31,6 +31,20 @@ pub enum RunError {
         end; without --run the newest is taken)", path.display())]
     NotARun { path: PathBuf, missing: &'static str },
 
+    /// A group of runs that no command can open yet.
+    #[error("{} is a group of runs, and none of its {members} runs is finished (hint: `cargo run -p train -- --resume \
+        {}` continues it)", path.display(), path.display())]
+    NoMember { path: PathBuf, members: usize },
+
+    /// A single run, where a group was to be trained into.
+    #[error("{} holds a single run, so no group of runs can be trained into it (hint: give another --output, or none for \
+        a new folder under runs/)", path.display())]
+    SingleRun { path: PathBuf },
+
+    /// Predictions of a group that were not written by this program, or are damaged.
+    #[error("{}: {message} (hint: the same command that trained the group writes it again once it is deleted)", path.display())]
+    Predictions { path: PathBuf, message: String },
+
     #[error("{} was not written by verdict, or is damaged", path.display())]
     Record { path: PathBuf, source: serde_json::Error },
 

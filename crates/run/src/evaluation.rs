@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use disk::DiskError;
+use judge::{Judgement, SCHEMA_VERSION};
 use metrics::ClassificationReport;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
+use crate::environment::Environment;
 use crate::error::{Result, RunError};
+use crate::group_scores::GroupScores;
 
 /// What `evaluate` found: on what, in which way, and how good the model is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +36,22 @@ pub struct EvaluationResult {
     /// Rows are true classes, columns predicted ones.
     pub confusion_matrix: Vec<Vec<u64>>,
     pub notes: Vec<String>,
+    /// With what it was computed; `None` in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// The scores of all runs of the group that this is the best run of, if it is of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupScores>,
+    /// What the scores mean; `None` where that was not judged, and where another version judged it.
+    #[serde(default, deserialize_with = "of_this_version", skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
+}
+
+/// The other scores of a file are read whatever version wrote its judgement.
+fn of_this_version<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Judgement>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    let is_ours = |value: &Value| value["schema_version"] == SCHEMA_VERSION;
+    value.filter(is_ours).map(|value| serde_json::from_value(value).map_err(serde::de::Error::custom)).transpose()
 }
 
 impl EvaluationResult {

@@ -7,7 +7,8 @@
 //! | `log.jsonl`, `events.out.tfevents.*` | what was observed |
 //! | `data.json` | the manifest of the data that the model was trained on |
 //! | `metrics.json` | the scores of the best model; marks the run as finished |
-//! | `int8.json` | how the model computes in int8, held against fp32, once it was used so |
+//! | `int8.json`, `calibration.json` | how the model computes in int8, held against fp32, once it was used so; the temperature in it |
+//! | `README.md` | the model card, once the run was evaluated |
 //! | `checkpoints/` | what training needs to resume |
 //! | `.lock` | held by the process that trains into the folder |
 //!
@@ -71,6 +72,24 @@ impl RunFolder {
         }
     }
 
+    /// A folder for a group of runs: `output`, or a new one under [`RUNS`] named after time, data set, model and `kind`.
+    ///
+    /// # Errors
+    /// An `output` with files in it; a folder that can't be made, or that another process owns.
+    pub fn create_for_group(output: Option<&Path>, dataset: &str, model: &str, kind: &str) -> Result<Self> {
+        let Some(path) = output else {
+            let name = format!("{}-{kind}", run_name(SystemTime::now(), dataset, model));
+            return Self::create_under(Path::new(RUNS), &name);
+        };
+        create_folder_all(path)?;
+        let names = names_in(path).map_err(DiskError::at("list the folder", path))?;
+        match names.first() {
+            _ if names.iter().any(|name| name == RUN_TOML) => Err(RunError::SingleRun { path: path.to_owned() }),
+            Some(found) => Err(RunError::NotEmpty { path: path.to_owned(), found: found.clone() }),
+            None => Self::lock(path.to_owned()),
+        }
+    }
+
     /// An existing run with a usable model.
     ///
     /// # Errors
@@ -82,7 +101,7 @@ impl RunFolder {
         }
     }
 
-    /// The folder of an unfinished run, to resume it. Unfinished files of killed processes are removed.
+    /// The folder of an unfinished run or group, to resume it. Unfinished files of killed processes are removed.
     ///
     /// # Errors
     /// A folder that another process owns.
@@ -207,25 +226,6 @@ impl RunFolder {
     }
 }
 
-/// The newest run with a usable model under [`RUNS`].
-pub fn newest_run() -> Result<RunFolder> {
-    newest_run_in(Path::new(RUNS))
-}
-
-/// The newest run with a usable model under `root`: the one whose model was saved last, and of equals the one whose
-/// name comes last (names start with the time unless `--output` gave another).
-fn newest_run_in(root: &Path) -> Result<RunFolder> {
-    let none = || RunError::NoRun { root: root.to_owned() };
-    let names = match names_in(root) {
-        Ok(names) => names,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(none()),
-        Err(error) => return Err(DiskError::at("list the folder", root)(error).into()),
-    };
-    let saved = |run: &RunFolder| run.file(MODEL).metadata().and_then(|file| file.modified()).ok();
-    let runs = names.iter().filter_map(|name| RunFolder::open(&root.join(name)).ok());
-    runs.max_by_key(|run| (saved(run), run.path.clone())).ok_or_else(none)
-}
-
 /// `YYYYmmdd-HHMMSS-DATASET-MODEL` in UTC; of a path or Hub id only the last part, in characters fit for any file name.
 fn run_name(now: SystemTime, dataset: &str, model: &str) -> String {
     let time = DateTime::<Utc>::from(now).format("%Y%m%d-%H%M%S");
@@ -246,7 +246,7 @@ fn is_log(name: &str) -> bool {
 }
 
 /// The names in a folder in order, without the lock and what killed processes left unfinished.
-fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn names_in(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = read_names(folder)?;
     names.retain(|name| !name.starts_with(UNFINISHED) && name != LOCK);
     names.sort();
@@ -255,7 +255,6 @@ fn names_in(folder: &Path) -> io::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::time::Duration;
 
     use disk::faults::power_cuts;
@@ -276,11 +275,6 @@ mod tests {
             fs::write(path.join(file), "").unwrap();
         }
         path
-    }
-
-    fn saved_at(run: &Path, seconds: u64) {
-        let model = File::options().write(true).open(run.join(MODEL)).unwrap();
-        model.set_modified(now() + Duration::from_secs(seconds)).unwrap();
     }
 
     #[test]
@@ -359,32 +353,6 @@ mod tests {
         let begun = folder(root.path(), "begun", &[RUN_TOML, LOG, "events.out.tfevents.1.host.2.0", "notes.txt"]);
         RunFolder::create(Some(&begun), "sst2", "tiny").unwrap();
         assert_eq!(names_in(&begun).unwrap(), ["notes.txt", RUN_TOML]);
-    }
-
-    #[test]
-    fn the_newest_run_is_the_one_whose_model_was_saved_last() {
-        let root = tempfile::tempdir().unwrap();
-        let newest = || newest_run_in(root.path()).unwrap().path().file_name().unwrap().to_owned();
-        let early = folder(root.path(), "my-own-name", &[RUN_TOML, MODEL]);
-        let late = folder(root.path(), "20261123-070000-sst2-tiny", &[RUN_TOML, MODEL]);
-        folder(root.path(), "20261123-080000-sst2-tiny", &[RUN_TOML, LOG]);
-        folder(root.path(), "20261123-090000-not-ours", &[MODEL]);
-        saved_at(&early, 0);
-        saved_at(&late, 60);
-        assert_eq!(newest(), "20261123-070000-sst2-tiny");
-        saved_at(&early, 60);
-        assert_eq!(newest(), "my-own-name");
-    }
-
-    #[test]
-    fn no_run_is_an_error_that_says_how_to_make_one() {
-        let root = tempfile::tempdir().unwrap();
-        for folder in [root.path().to_owned(), root.path().join(RUNS)] {
-            let message = newest_run_in(&folder).unwrap_err().to_string();
-            assert!(message.contains(&folder.display().to_string()) && message.contains("run -p train"), "{message}");
-        }
-        let message = RunFolder::open(root.path()).unwrap_err().to_string();
-        assert!(message.contains("has no model.safetensors"), "{message}");
     }
 
     const LOCKED: &str = "VERDICT_TEST_LOCKED_FOLDER";

@@ -1,7 +1,9 @@
 //! What the server asks of a model. The crate has no tensors: the program that starts the server implements [`Classifier`].
 
 use std::error::Error;
+use std::ops::ControlFlow;
 
+use judge::Explanation;
 use tokenize::Batch;
 
 /// A model that scores token-packed texts. One thread owns it and calls it, batch after batch.
@@ -13,6 +15,29 @@ pub trait Classifier: Send + 'static {
     /// # Errors
     /// What the model reports, such as a lack of memory. It goes to the server's log and never to a client.
     fn classify(&mut self, batch: &Batch) -> Result<Vec<TextScores>, Box<dyn Error + Send + Sync>>;
+
+    /// What explains the labels of this model, called in its thread for the first explanation; `None` where nothing does.
+    ///
+    /// # Errors
+    /// What keeps it from being opened. It goes to the server's log and never to a client.
+    fn explainer(&mut self) -> Result<Option<Box<dyn TextExplainer>>, Box<dyn Error + Send + Sync>> {
+        Ok(None)
+    }
+}
+
+/// Says which words of a text its label comes from. It lives in the thread that owns the model.
+pub trait TextExplainer {
+    /// Explains a class, or without one the label that the model gives. `pause` is called after each pass, and takes as long as
+    /// other work needs; where it breaks, the explanation is no longer wanted, and the answer is `None`.
+    ///
+    /// # Errors
+    /// What the model reports. It goes to the server's log and never to a client.
+    fn explain(
+        &mut self,
+        text: &str,
+        class: Option<usize>,
+        pause: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<Explanation>, Box<dyn Error + Send + Sync>>;
 }
 
 /// The scores of a text, in the order of the classes.

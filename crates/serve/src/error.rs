@@ -67,8 +67,12 @@ pub(crate) enum RequestError {
     NotFinite,
     #[error("the model failed on the batch with this request (hint: send it again; the server's log has the reason)")]
     ModelFailed,
+    #[error("this server explains no labels")]
+    NoExplainer,
     #[error("there was no answer within {seconds} s (hint: send fewer texts in a request)")]
     TimedOut { seconds: u64 },
+    #[error("there was no explanation within {seconds} s (hint: explain a shorter text)")]
+    SlowExplanation { seconds: u64 },
     #[error("the model has stopped")]
     Unhealthy,
     #[error("the server is stopping")]
@@ -93,11 +97,14 @@ impl RequestError {
             Self::SlowBody { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Overloaded | Self::FilesBusy { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFinite => StatusCode::FAILED_DEPENDENCY,
-            Self::ModelFailed | Self::TimedOut { .. } | Self::Unhealthy | Self::Stopping | Self::Storage => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::ModelFailed
+            | Self::TimedOut { .. }
+            | Self::SlowExplanation { .. }
+            | Self::Unhealthy
+            | Self::Stopping
+            | Self::Storage => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoExplainer => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -116,9 +123,11 @@ impl RequestError {
             | Self::MediaType(_) => "Validation",
             Self::Tokenizer(_) => "Tokenizer",
             Self::Empty(_) => "Empty",
-            Self::SlowBody { .. } | Self::TimedOut { .. } | Self::BrokenBody => "Timeout",
+            Self::SlowBody { .. } | Self::TimedOut { .. } | Self::SlowExplanation { .. } | Self::BrokenBody => {
+                "Timeout"
+            }
             Self::Unauthorized => "Unauthorized",
-            Self::NotFound | Self::Method => "NotFound",
+            Self::NotFound | Self::NoExplainer | Self::Method => "NotFound",
         }
     }
 }

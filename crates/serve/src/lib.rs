@@ -13,6 +13,8 @@ mod classifier;
 mod config;
 mod connections;
 mod error;
+mod explain_route;
+mod explanations;
 mod fair_line;
 mod file_limits;
 mod files_state;
@@ -38,7 +40,7 @@ mod tokenize_route;
 mod worker;
 
 pub use auth::ApiKey;
-pub use classifier::{Classifier, ServedModel, TextScores};
+pub use classifier::{Classifier, ServedModel, TextExplainer, TextScores};
 pub use config::{RequestLogChoice, ServeConfig, ServeLimits};
 pub use error::ServeError;
 pub use file_limits::FileLimits;

@@ -23,7 +23,7 @@ use crate::state::AppState;
 type PageFile = (&'static str, &'static str, &'static str);
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-const FILES: [PageFile; 9] = [
+const FILES: [PageFile; 10] = [
     ("/ui", "text/html; charset=utf-8", include_str!("page/index.html")),
     (
         "/ui/style.css",
@@ -37,6 +37,7 @@ const FILES: [PageFile; 9] = [
     ("/ui/file.js", SCRIPT, include_str!("page/file.js")),
     ("/ui/live.js", SCRIPT, include_str!("page/live.js")),
     ("/ui/show.js", SCRIPT, include_str!("page/show.js")),
+    ("/ui/why.js", SCRIPT, include_str!("page/why.js")),
 ];
 
 /// What the browser may do for the page: nothing inline, nothing from or to another server, no frame around it.

@@ -106,7 +106,7 @@ fn encode_all(tokenizer: &Tokenizer, texts: &TextsToLabel, side: TruncationSide)
 }
 
 /// Refuses texts of which the tokenizer leaves nothing, such as one of control characters: a label would mean nothing.
-fn refuse_unreadable(app: &AppState, encoded: &[Encoded]) -> Result<(), RequestError> {
+pub(crate) fn refuse_unreadable(app: &AppState, encoded: &[Encoded]) -> Result<(), RequestError> {
     let unreadable = |text: &Encoded| text.untruncated_len <= app.tokenizer.special_tokens();
     match encoded.iter().position(unreadable) {
         Some(index) => Err(RequestError::Empty(format!("inputs[{index}]: expected a text, found no character of one"))),
@@ -114,7 +114,7 @@ fn refuse_unreadable(app: &AppState, encoded: &[Encoded]) -> Result<(), RequestE
     }
 }
 
-fn refuse_long(app: &AppState, encoded: &[Encoded]) -> Result<(), RequestError> {
+pub(crate) fn refuse_long(app: &AppState, encoded: &[Encoded]) -> Result<(), RequestError> {
     let Some((index, text)) = encoded.iter().enumerate().find(|(_, text)| text.truncated) else { return Ok(()) };
     let (most, found) = (app.tokenizer.max_length(), text.untruncated_len);
     Err(RequestError::Validation(format!(

@@ -7,11 +7,13 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use judge::Explanation;
 use tokio::sync::oneshot;
 
 use crate::classifier::TextScores;
 use crate::config::ServeLimits;
 use crate::error::RequestError;
+use crate::explanations::{ExplanationLine, WaitingExplanation};
 use crate::fair_line::{FairLine, QUANTUM_TOKENS, Scored, TakenText, WaitingRequest};
 use crate::metrics::Metrics;
 
@@ -50,6 +52,13 @@ enum Admission {
     Full(Vec<Vec<u32>>),
 }
 
+/// What the model's thread does next.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Batch(Vec<TakenText>),
+    Explanation(WaitingExplanation),
+}
+
 /// The queue. Requests are submitted from any thread; one thread takes batches.
 #[derive(Debug)]
 pub(crate) struct WorkQueue {
@@ -61,6 +70,7 @@ pub(crate) struct WorkQueue {
 #[derive(Debug)]
 struct QueueContent {
     line: FairLine,
+    explanations: ExplanationLine,
     tokens_per_second: f64,
     /// Tokens a second that are brought, refused ones included, at the time of the last ones.
     brought_per_second: f64,
@@ -78,6 +88,7 @@ impl WorkQueue {
         let now = Instant::now();
         let state = QueueContent {
             line: FairLine::default(),
+            explanations: ExplanationLine::default(),
             tokens_per_second: 0.0,
             brought_per_second: 0.0,
             last_brought: now,
@@ -108,15 +119,27 @@ impl WorkQueue {
         answer.await.unwrap_or(Err(RequestError::Unhealthy))
     }
 
+    /// Why a text has its label, or how much speaks for another class.
+    ///
+    /// A caller that drops the future gives the request up.
+    ///
+    /// # Errors
+    /// [`RequestError::Overloaded`] where too many wait for explanations; a model that fails or has stopped.
+    pub(crate) async fn explain(&self, text: String, class: Option<usize>) -> Result<Explanation, RequestError> {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            state.check_open()?;
+            state.explanations.push(WaitingExplanation { text, class, reply })?;
+        }
+        self.changed.notify_one();
+        answer.await.unwrap_or(Err(RequestError::Unhealthy))
+    }
+
     /// Puts texts into the line if there is room for them.
     fn admit(&self, texts: Vec<Vec<u32>>) -> Result<Admission, RequestError> {
         let mut state = self.lock();
-        if !state.alive {
-            return Err(RequestError::Unhealthy);
-        }
-        if state.closed {
-            return Err(RequestError::Stopping);
-        }
+        state.check_open()?;
         if !self.has_room(&state) {
             return Ok(Admission::Full(texts));
         }
@@ -141,23 +164,28 @@ impl WorkQueue {
         few || ahead as f64 <= state.tokens_per_second * time
     }
 
-    /// Waits for texts, and takes those whose turn it is. `None` when the queue is closed and everything is taken.
-    pub(crate) fn next_batch(&self, metrics: &Metrics) -> Option<Vec<TakenText>> {
+    /// Waits for work. An explanation comes first: it lets batches in after each of its passes. `None` when the queue is closed
+    /// and everything is taken.
+    pub(crate) fn next_work(&self, metrics: &Metrics) -> Option<Work> {
         let mut state = self.lock();
         loop {
-            let batch = state.line.take_batch(self.limits.max_batch_tokens);
-            metrics.queue_size(state.line.waiting());
-            if state.line.waiting() == 0 {
-                state.last_empty = Instant::now();
+            if let Some(explanation) = state.explanations.next() {
+                return Some(Work::Explanation(explanation));
             }
+            let batch = state.take_batch(self.limits.max_batch_tokens, metrics);
             if !batch.is_empty() {
-                return Some(batch);
+                return Some(Work::Batch(batch));
             }
             if state.closed {
                 return None;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The texts whose turn it is, without waiting for any.
+    pub(crate) fn waiting_batch(&self, metrics: &Metrics) -> Vec<TakenText> {
+        self.lock().take_batch(self.limits.max_batch_tokens, metrics)
     }
 
     /// Hands the scores of a pass out.
@@ -193,6 +221,7 @@ impl WorkQueue {
         let mut state = self.lock();
         state.alive = false;
         state.line.fail_all(&RequestError::Unhealthy);
+        state.explanations.fail_all(&RequestError::Unhealthy);
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueContent> {
@@ -201,6 +230,23 @@ impl WorkQueue {
 }
 
 impl QueueContent {
+    fn check_open(&self) -> Result<(), RequestError> {
+        match self {
+            Self { alive: false, .. } => Err(RequestError::Unhealthy),
+            Self { closed: true, .. } => Err(RequestError::Stopping),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_batch(&mut self, budget: usize, metrics: &Metrics) -> Vec<TakenText> {
+        let batch = self.line.take_batch(budget);
+        metrics.queue_size(self.line.waiting());
+        if self.line.waiting() == 0 {
+            self.last_empty = Instant::now();
+        }
+        batch
+    }
+
     /// Adds tokens to those brought a second, an average whose weights decay exponentially.
     fn observe_brought(&mut self, tokens: usize, now: Instant) {
         let over = ARRIVALS_OVER.as_secs_f64();
@@ -262,7 +308,7 @@ mod tests {
         let mut kept = fill();
         assert_eq!(kept.len(), 21, "it stands");
         while queue.lock().line.waiting() > 0 {
-            let batch = queue.next_batch(&metrics).expect("texts wait");
+            let batch = queue.waiting_batch(&metrics);
             let scores = vec![TextScores { logits: vec![0.0], probabilities: vec![1.0] }; batch.len()];
             queue.complete(&batch, scores, Duration::from_secs_f64(batch.len() as f64 * 0.05));
         }
@@ -311,8 +357,8 @@ mod tests {
         let _kept = admit(&queue, 3);
         queue.close();
         assert_eq!(queue.admit(vec![vec![1]]).unwrap_err(), RequestError::Stopping);
-        assert_eq!(queue.next_batch(&metrics).map(|batch| batch.len()), Some(1));
-        assert_eq!(queue.next_batch(&metrics), None);
+        assert!(matches!(queue.next_work(&metrics), Some(Work::Batch(batch)) if batch.len() == 1));
+        assert!(queue.next_work(&metrics).is_none());
         queue.abandon();
         assert_eq!(queue.admit(vec![vec![1]]).unwrap_err(), RequestError::Unhealthy);
     }

@@ -11,7 +11,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 use crate::error::{RequestError, ServeError};
 use crate::state::AppState;
-use crate::{body, health, info, label_file, observe, openapi, page, predict_route, tokenize_route};
+use crate::{body, explain_route, health, info, label_file, observe, openapi, page, predict_route, tokenize_route};
 
 /// All paths, each with what it takes.
 ///
@@ -22,6 +22,7 @@ pub(crate) fn router(app: &AppState) -> Result<Router, ServeError> {
     let guarded = Router::new()
         .route("/predict", post(predict_route::predict))
         .route("/invocations", post(predict_route::predict))
+        .route("/explain", post(explain_route::explain))
         .route("/tokenize", post(tokenize_route::tokenize))
         .route("/info", get(info::info))
         .merge(label_file::routes())

@@ -79,6 +79,15 @@ impl ColumnRequest<'_> {
     }
 }
 
+/// The position of the column of this name: as written, else in another case or with space around it, else of this number (from 1).
+/// `path` and `flag`, which asks for it, are for messages.
+///
+/// # Errors
+/// A column that is not there, and a name of several.
+pub fn named_column(path: &Path, columns: &[Column], name: &str, flag: &str) -> Result<usize, TableError> {
+    SeenColumns { path, seen: columns }.named(name, flag)
+}
+
 struct SeenColumns<'a> {
     path: &'a Path,
     seen: &'a [Column],

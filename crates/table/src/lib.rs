@@ -75,7 +75,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use column::{Column, DeclaredType, ValueType};
-pub use column_request::{ChosenColumns, ColumnRequest, SEVERAL_LABELS};
+pub use column_request::{ChosenColumns, ColumnRequest, SEVERAL_LABELS, named_column};
 pub use dialect::Dialect;
 pub use error::{Place, TableError};
 pub use excerpt::{excerpt, quoted};

@@ -33,6 +33,8 @@ pub(crate) struct Description {
     pub(crate) after: Vec<u32>,
     /// The id of what the vocabulary doesn't know.
     pub(crate) unknown: u32,
+    /// The id of what fills up shorter texts.
+    pub(crate) padding: Option<u32>,
     /// Words of more characters are unknown.
     pub(crate) max_word_chars: usize,
     pub(crate) model_max_length: Option<usize>,
@@ -102,6 +104,7 @@ impl Description {
             .and_then(Value::as_u64)
             .and_then(|id| u32::try_from(id).ok())
             .ok_or_else(|| fail(format!("unk_token {unknown:?} is not in the vocabulary")))?;
+        let padding = id(added.name("pad_token").filter(|_| settings.is_bert()).unwrap_or("[PAD]"));
         let max_word_chars = model.get("max_input_chars_per_word").and_then(Value::as_u64).unwrap_or(WORD_CHARS);
         let cased = casing::is_cased(vocabulary);
         fields.remove("post_processor");
@@ -116,6 +119,7 @@ impl Description {
             before,
             after,
             unknown,
+            padding,
             max_word_chars: max_word_chars as usize,
             model_max_length: settings.model_max_length(),
             notes,

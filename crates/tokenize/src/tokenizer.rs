@@ -32,6 +32,8 @@ pub struct Tokenizer {
     after: Vec<u32>,
     /// The id of what the vocabulary doesn't know.
     unknown: u32,
+    /// The id of what fills up shorter texts.
+    padding: Option<u32>,
     max_word_chars: usize,
     model_max_length: Option<usize>,
     notes: Vec<String>,
@@ -125,6 +127,7 @@ impl Tokenizer {
             before: description.before,
             after: description.after,
             unknown: description.unknown,
+            padding: description.padding,
             max_word_chars: description.max_word_chars,
             model_max_length: description.model_max_length,
             notes: description.notes,
@@ -261,6 +264,16 @@ impl Tokenizer {
     /// How many ids of each text are not its own: `[CLS]` and `[SEP]`.
     pub fn special_tokens(&self) -> usize {
         self.before.len() + self.after.len()
+    }
+
+    /// The id of what the vocabulary doesn't know.
+    pub fn unknown_id(&self) -> u32 {
+        self.unknown
+    }
+
+    /// The id of `[PAD]`, which fills up shorter texts in other programs and never stands in one; `None` without one.
+    pub fn padding(&self) -> Option<u32> {
+        self.padding
     }
 
     /// The most characters of a word that the vocabulary is asked for.

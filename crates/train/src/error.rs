@@ -34,6 +34,11 @@ pub enum TrainError {
         there)", signal.name(), run.display())]
     Interrupted { signal: Signal, run: PathBuf, step: u64 },
 
+    /// A signal stopped a group of runs; the state of each is saved.
+    #[error("stopped by {}; {finished} of {members} runs are finished (hint: the same command, or `cargo run -p train -- \
+        --resume {}`, continues with the others)", signal.name(), group.display())]
+    GroupInterrupted { signal: Signal, group: PathBuf, finished: usize, members: usize },
+
     /// An evaluation that a signal stopped.
     #[error("stopped by a signal")]
     Stopped,

@@ -138,9 +138,9 @@ fn log_probabilities(model: &SequenceClassifier, batch: &Batch) -> Result<Vec<Ve
 }
 
 fn labels(examples: &Examples, split: &str) -> Result<Vec<u32>> {
-    let unlabelled = (0..examples.len()).filter(|&row| examples.label(row).is_none()).count();
-    if unlabelled > 0 || examples.is_empty() {
-        return Err(setup::unlabelled(split, examples.len(), unlabelled));
+    let unlabeled = (0..examples.len()).filter(|&row| examples.label(row).is_none()).count();
+    if unlabeled > 0 || examples.is_empty() {
+        return Err(setup::unlabeled(split, examples.len(), unlabeled));
     }
     Ok((0..examples.len()).filter_map(|row| examples.label(row)).collect())
 }

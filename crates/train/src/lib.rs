@@ -1,7 +1,8 @@
 //! Fine-tuning: from a checked configuration and prepared data to the folder of a run.
 //!
 //! In reading order: [`options`] (flags and file become one checked [`TrainConfig`]), `resume` (which run and
-//! checkpoint to continue from), [`train()`] (the entry point), `memory_estimate` (peak memory of a run), `setup`
+//! checkpoint to continue from), [`train()`] (the entry point of one training), `group` (several trainings, each in a
+//! `training_process`; [`TrainCommand`] chooses), `memory_estimate` (peak memory of a run), `setup`
 //! (finds data and model and checks that they are compatible), `trainer` (the training loop), `step` (one optimizer
 //! step), [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`]
 //! (predictions and scores), [`checkpoint`] (what a run resumes from), [`signals`] (graceful stop), `observe`
@@ -9,10 +10,12 @@
 
 mod arguments;
 pub mod checkpoint;
+mod command;
 pub mod error;
 pub mod evaluate;
 mod free_space;
 mod freed_memory;
+mod group;
 pub mod logging;
 pub mod loss;
 mod memory_estimate;
@@ -30,10 +33,14 @@ pub mod signals;
 mod start;
 mod step;
 mod trainer;
+mod training_process;
 
 pub use arguments::arguments;
+pub use command::TrainCommand;
 pub use error::{Result, TrainError};
 pub use freed_memory::return_freed_memory_by;
+pub use group::GroupArgs;
 pub use options::{TrainArgs, TrainConfig};
 pub use setup::resolve_precision;
 pub use start::train;
+pub use training_process::{TrainingExit, TrainingFiles, TrainingProcess, visible_gpus};

@@ -30,7 +30,9 @@ pub fn init() {
 
 /// Prints the error that ended a command and returns the exit code: 1, or the code of the signal that stopped a run.
 pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
-    if let Some(TrainError::Interrupted { signal, .. }) = error.downcast_ref() {
+    if let Some(TrainError::Interrupted { signal, .. } | TrainError::GroupInterrupted { signal, .. }) =
+        error.downcast_ref()
+    {
         disk::print_message(error.to_string());
         return ExitCode::from(signal.exit_code());
     }

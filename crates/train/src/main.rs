@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use train::TrainArgs;
+use train::TrainCommand;
 
 /// libtorch's memory is this allocator's too.
 #[global_allocator]
@@ -14,7 +14,7 @@ static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
 #[command(name = "train", version)]
 struct TrainCli {
     #[command(flatten)]
-    train: TrainArgs,
+    train: TrainCommand,
 }
 
 fn main() -> ExitCode {
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     train::logging::init();
     allocator::prepare();
     train::return_freed_memory_by(allocator::return_free_memory);
-    let result = train::train(&cli.train).and_then(|run| Ok(disk::print(format!("{}\n", run.path().display()))?));
+    let result = cli.train.run(None).and_then(|folder| Ok(disk::print(format!("{}\n", folder.display()))?));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => train::logging::report(&error),

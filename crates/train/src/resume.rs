@@ -1,6 +1,7 @@
 //! `--resume`: finds the run and checkpoint to continue from, and checks that data, model and options are unchanged.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use data::manifest::{MANIFEST, Manifest, locate};
 use disk::REPLACED;
@@ -195,10 +196,15 @@ fn is_checkpoint(path: &Path) -> bool {
 
 /// The most recently started run under `root` without final metrics.
 fn newest_unfinished(root: &Path) -> Option<PathBuf> {
+    newest_unfinished_run(root).map(|(_, run)| run)
+}
+
+/// The same, with the time of its last start.
+pub(crate) fn newest_unfinished_run(root: &Path) -> Option<(SystemTime, PathBuf)> {
     let runs = std::fs::read_dir(root).ok()?.flatten().map(|entry| entry.path());
     let started = |run: &PathBuf| run.join(RUN_TOML).metadata().and_then(|file| file.modified()).ok();
     let unfinished = runs.filter(|run| !run.join(METRICS).exists());
-    unfinished.filter_map(|run| Some((started(&run)?, run))).max().map(|(_, run)| run)
+    unfinished.filter_map(|run| Some((started(&run)?, run))).max()
 }
 
 #[cfg(test)]

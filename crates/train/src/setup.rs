@@ -26,7 +26,7 @@ use crate::options::{ClassWeights, RegularizationOptions, TrainConfig};
 pub(crate) struct Setup {
     pub(crate) prepared: Prepared,
     pub(crate) train: Examples,
-    /// `None` if the data has no labelled validation split.
+    /// `None` if the data has no labeled validation split.
     pub(crate) validation: Option<Examples>,
     pub(crate) pretrained: PretrainedModel,
     /// `config.json` with the run's labels and dropout.
@@ -50,10 +50,10 @@ impl Setup {
         let prepared = Prepared::open(&dir)?;
         let manifest = &prepared.manifest;
         let train = prepared.split("train")?;
-        let labelled = |split: &str| manifest.splits.get(split).is_some_and(|split| split.labeled == split.rows);
-        if !labelled("train") {
+        let labeled = |split: &str| manifest.splits.get(split).is_some_and(|split| split.labeled == split.rows);
+        if !labeled("train") {
             let split = &manifest.splits["train"];
-            return Err(unlabelled("train", split.rows, split.rows - split.labeled));
+            return Err(unlabeled("train", split.rows, split.rows - split.labeled));
         }
         if train.len() < config.batch_size {
             return Err(TrainError::Refused(format!(
@@ -63,7 +63,7 @@ impl Setup {
                 rows = train.len(),
             )));
         }
-        let validation = if labelled("validation") { Some(prepared.split("validation")?) } else { None };
+        let validation = if labeled("validation") { Some(prepared.split("validation")?) } else { None };
         let pretrained = find_model(config.model.as_deref(), manifest)?;
         let mut model_config = Config::from_folder(&pretrained.folder)?;
         check_data_matches_model(&prepared, &pretrained, &model_config)?;
@@ -175,26 +175,55 @@ impl Setup {
     }
 }
 
+/// What several trainings with one configuration share, found once for all of them.
+pub(crate) struct SharedInputs {
+    pub(crate) prepared: Prepared,
+    /// The model as `run.toml` records it.
+    pub(crate) model: String,
+    pub(crate) precision: ChosenPrecision,
+}
+
+impl SharedInputs {
+    /// Sets the number of threads of this process to the configuration's, because `auto` measures with them.
+    pub(crate) fn find(config: &TrainConfig) -> Result<Self> {
+        let device = config.device.device()?;
+        set_threads(config);
+        let prepared = Prepared::open(&data_folder(config)?)?;
+        let pretrained = find_model(config.model.as_deref(), &prepared.manifest)?;
+        let precision = config.precision.on(device, &Config::from_folder(&pretrained.folder)?);
+        Ok(Self { prepared, model: recorded_name(&pretrained), precision })
+    }
+}
+
 /// The number format of a training with this configuration, for those who start several that must agree. Sets the number of
 /// threads of this process to the configuration's, because `auto` measures with them.
 ///
 /// # Errors
 /// Data or a model that can't be found.
 pub fn resolve_precision(config: &TrainConfig) -> Result<ChosenPrecision> {
-    let device = config.device.device()?;
-    set_threads(config);
-    let prepared = Prepared::open(&data_folder(config)?)?;
-    let pretrained = find_model(config.model.as_deref(), &prepared.manifest)?;
-    Ok(config.precision.on(device, &Config::from_folder(&pretrained.folder)?))
+    Ok(SharedInputs::find(config)?.precision)
 }
 
-fn set_threads(config: &TrainConfig) {
+/// The model as a saved configuration names it, so that it means the same from every working directory.
+pub(crate) fn recorded_name(pretrained: &PretrainedModel) -> String {
+    match pretrained.origin {
+        ModelOrigin::Local => absolute(&pretrained.folder).display().to_string(),
+        _ => pretrained.name.clone(),
+    }
+}
+
+/// A path that means the same from every working directory.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+pub(crate) fn set_threads(config: &TrainConfig) {
     if let Some(threads) = config.threads {
         tch::set_num_threads(threads as i32);
     }
 }
 
-fn data_folder(config: &TrainConfig) -> Result<PathBuf> {
+pub(crate) fn data_folder(config: &TrainConfig) -> Result<PathBuf> {
     match &config.data {
         Some(dir) => Ok(dir.clone()),
         None => Ok(newest_prepared()?),
@@ -254,10 +283,10 @@ fn is_same_folder(path: &Path, recorded: &Path) -> bool {
 }
 
 /// The error for a split that has rows without a label.
-pub(crate) fn unlabelled(split: &str, rows: usize, unlabelled: usize) -> TrainError {
+pub(crate) fn unlabeled(split: &str, rows: usize, unlabeled: usize) -> TrainError {
     TrainError::Refused(format!(
-        "split \"{split}\": {unlabelled} of {rows} rows have no label, so it can be predicted but neither trained on nor \
-         scored (hint: `predict` answers unlabelled texts; evaluate takes --split)"
+        "split \"{split}\": {unlabeled} of {rows} rows have no label, so it can be predicted but neither trained on nor \
+         scored (hint: `predict` answers unlabeled texts; evaluate takes --split)"
     ))
 }
 

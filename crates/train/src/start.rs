@@ -2,16 +2,14 @@
 //! trainer.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
-use fetch::ModelOrigin;
 use model::{ChosenPrecision, LoadReport};
 use run::{RUN_TOML, RunFolder};
 
 use crate::error::{Result, TrainError};
 use crate::options::TrainArgs;
 use crate::resume::{self, Begin, TrainRequest};
-use crate::setup::Setup;
+use crate::setup::{Setup, absolute, recorded_name};
 use crate::step::TrainStep;
 use crate::trainer::Trainer;
 
@@ -52,10 +50,7 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
     // The saved configuration contains the data and model that were chosen by default.
     let mut resolved = config.clone();
     resolved.data = Some(absolute(&setup.prepared.dir));
-    resolved.model = Some(match setup.pretrained.origin {
-        ModelOrigin::Local => absolute(&setup.pretrained.folder).display().to_string(),
-        _ => setup.pretrained.name.clone(),
-    });
+    resolved.model = Some(recorded_name(&setup.pretrained));
     folder.write(RUN_TOML, resolved.to_toml())?;
     log_setup(&setup, &report, &folder, recorded);
     if checkpoint.is_none() {
@@ -70,11 +65,6 @@ pub fn train(args: &TrainArgs) -> Result<RunFolder> {
         trainer.resume_from(&checkpoint)?;
     }
     trainer.train()
-}
-
-/// A path that means the same from every working directory.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn log_setup(setup: &Setup, report: &LoadReport, folder: &RunFolder, recorded: Option<ChosenPrecision>) {

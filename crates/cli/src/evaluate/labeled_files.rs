@@ -38,9 +38,11 @@ pub(super) fn open(
         separator: args.text_separator.as_deref().unwrap_or(TEXT_SEPARATOR),
         options: &args.read,
         drop_empty: args.drop_empty,
+        slice_columns: &args.slice_column,
     };
     let arrow = temporary.path().join("examples.arrow");
-    let ScoredFile { examples, mut notes } = tokenize_labeled_files(request, &labels, predictor.tokenizer(), &arrow)?;
+    let scored = tokenize_labeled_files(request, &labels, predictor.tokenizer(), &arrow)?;
+    let ScoredFile { examples, slice_columns, slice_values, mut notes } = scored;
     let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let listed: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
     let (listed, dataset) = match listed.as_slice() {
@@ -55,7 +57,7 @@ pub(super) fn open(
         license: None,
         model: trained_on.map_or(folder, |manifest| manifest.model.name.clone()),
         model_origin: trained_on.map(|manifest| manifest.model.origin.to_string()),
-        max_length: predictor.tokenizer().max_length(),
+        max_length: Some(predictor.tokenizer().max_length()),
         dataset,
     };
     notes.extend(trained_on.and_then(|manifest| manifest.model.note.clone()));
@@ -64,6 +66,8 @@ pub(super) fn open(
         split: name_of_scores(&name(&files[0])),
         data: listed,
         about,
+        slice_columns,
+        slice_values,
         notes,
         _temporary: Some(temporary),
     })

@@ -29,7 +29,7 @@ pub(crate) fn data_of(run: &RunFolder) -> Result<PathBuf> {
 }
 
 /// The manifest of a run that was trained here.
-pub(super) fn trained_on(run: &Path, data: &Option<PathBuf>) -> Result<Manifest> {
+pub(crate) fn trained_on(run: &Path, data: &Option<PathBuf>) -> Result<Manifest> {
     let has = |name: &str| run.join(name).is_file();
     if data.is_none() && has(CONFIG) && !has(RUN_TOML) && !has(DATA) {
         let path = run.display();
@@ -57,19 +57,59 @@ pub(super) fn open(data: Option<&Path>, split: Option<&str>, run: &Path, trained
         license: Some(manifest.license.clone()),
         model: trained_on.model.name.clone(),
         model_origin: Some(trained_on.model.origin.to_string()),
-        max_length: manifest.max_length,
+        max_length: Some(manifest.max_length),
     };
-    Ok(ScoredData { examples, split, data: prepared.dir.display().to_string(), about, notes, _temporary: None })
+    Ok(ScoredData {
+        examples,
+        split,
+        data: prepared.dir.display().to_string(),
+        about,
+        slice_columns: Vec::new(),
+        slice_values: Vec::new(),
+        notes,
+        _temporary: None,
+    })
 }
 
 /// The labeled validation split of the data that a run was trained on, and its name.
 pub(super) fn validation_split(run: &Path) -> Result<(Examples, String)> {
     let trained_on = trained_on(run, &None)?;
     let ScoredData { examples, split, .. } = open(None, Some(Split::Validation.name()), run, &trained_on)?;
-    if (0..examples.len()).any(|row| examples.label(row).is_none()) {
+    if !is_labeled(&examples) {
         bail!("rows of the {split} split have no label");
     }
     Ok((examples, split))
+}
+
+/// A split whose rows all have labels; `None` where the data has no such split, or rows of it have none.
+pub(crate) fn labeled_split(
+    data: Option<&Path>,
+    split: Split,
+    run: &Path,
+    trained_on: &Manifest,
+) -> Result<Option<ScoredData>> {
+    let (prepared, _) = find(data, run, trained_on)?;
+    if !prepared.manifest.splits.contains_key(split.name()) {
+        return Ok(None);
+    }
+    Ok(Some(open(data, Some(split.name()), run, trained_on)?).filter(|scored| is_labeled(&scored.examples)))
+}
+
+fn is_labeled(examples: &Examples) -> bool {
+    !examples.is_empty() && (0..examples.len()).all(|row| examples.label(row).is_some())
+}
+
+/// Refuses a run whose model has other labels than the data that it was trained on.
+pub(crate) fn check_labels(run: &Path, labels: &[String], trained_on: &Manifest) -> Result<()> {
+    if labels != trained_on.label_names {
+        bail!(
+            "{}: expected the labels {} in config.json, found {} (hint: copy the run's config.json again)",
+            run.display(),
+            trained_on.label_names.join(", "),
+            labels.join(", ")
+        );
+    }
+    Ok(())
 }
 
 /// The data to score on, with notes for the report.

@@ -13,7 +13,7 @@ use train::TrainConfig;
 ///
 /// # Errors
 /// A `run.toml` or `config.json` that can't be read.
-pub(super) fn run_precision(
+pub(crate) fn run_precision(
     run: &Path,
     asked: Option<InferencePrecisionChoice>,
     device: Device,

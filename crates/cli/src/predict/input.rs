@@ -11,7 +11,7 @@ use run::RunFolder;
 use table::{Cell, Column, FileFormat, ReadOptions, Table};
 
 /// Rows that have not been read yet.
-pub(super) struct PredictInput {
+pub(crate) struct PredictInput {
     pub columns: Vec<Column>,
     pub rows: Box<dyn Iterator<Item = Result<PredictRow>> + Send>,
     pub policy: ChunkPolicy,
@@ -22,7 +22,7 @@ pub(super) struct PredictInput {
 }
 
 /// A row as [`predict::stream`](::predict::stream()) reads it.
-pub(super) struct PredictRow(pub InputRow);
+pub(crate) struct PredictRow(pub InputRow);
 
 impl RowWithText for PredictRow {
     fn text(&self) -> Option<&str> {
@@ -35,7 +35,7 @@ impl RowWithText for PredictRow {
 }
 
 impl PredictInput {
-    pub(super) fn texts(texts: Vec<String>) -> Self {
+    pub(crate) fn texts(texts: Vec<String>) -> Self {
         let row = |(number, text)| Ok(PredictRow(InputRow::new(number, vec![Cell::Text(text)], 0)));
         Self {
             columns: vec![Column { name: "text".to_owned(), declared: None }],
@@ -47,7 +47,7 @@ impl PredictInput {
     }
 
     /// Files, none of which is `output`.
-    pub(super) fn files(
+    pub(crate) fn files(
         patterns: &[String],
         text: TextColumns<'_>,
         options: &ReadOptions,
@@ -64,7 +64,7 @@ impl PredictInput {
         Self::table(table, &name, format, text, ChunkPolicy::Full)
     }
 
-    pub(super) fn standard_input(text: TextColumns<'_>, options: &ReadOptions) -> Result<Self> {
+    pub(crate) fn standard_input(text: TextColumns<'_>, options: &ReadOptions) -> Result<Self> {
         let named = FileFormat::requested(options, Path::new("standard input"))?;
         let format = named.or_else(|| FileFormat::named("plain text")).context("plain text can't be read")?;
         let name = "standard input";
@@ -78,7 +78,7 @@ impl PredictInput {
     }
 
     /// A prepared split, with the names of its labels.
-    pub(super) fn split(run: &Path, data: Option<&Path>, split: &str) -> Result<Self> {
+    pub(crate) fn split(run: &Path, data: Option<&Path>, split: &str) -> Result<Self> {
         let dir = match data {
             Some(dir) => dir.to_owned(),
             None => crate::evaluate::data_of(&RunFolder::open(run)?)?,

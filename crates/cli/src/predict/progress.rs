@@ -10,7 +10,7 @@ pub(super) fn bar(shown: bool) -> ProgressBar {
     if !shown {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("labelling {spinner} {human_pos} rows  {per_sec}  {elapsed}");
+    let style = ProgressStyle::with_template("labeling {spinner} {human_pos} rows  {per_sec}  {elapsed}");
     let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// A text in which control characters are escaped as in Rust: `\n`, `\t`, `\u{1b}`.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
         return Cow::Borrowed(text);
     }

@@ -16,7 +16,7 @@ pub(super) fn section(input: &ReportInput) -> Result<Section> {
 }
 
 /// Each option with its value, a text without its quotes.
-fn options(toml: &str) -> Vec<(String, String)> {
+pub(crate) fn options(toml: &str) -> Vec<(String, String)> {
     let pairs = toml.lines().filter_map(|line| line.split_once(" = "));
     pairs.map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned())).collect()
 }

@@ -6,9 +6,10 @@ use report::{ConfusionPlot, Section, html};
 use super::ReportInput;
 
 pub(super) fn section(input: &ReportInput) -> Result<Section> {
-    let counts = input.evaluation.confusion.counts();
-    let title = format!("{} on {}", input.about.dataset, input.split);
-    let picture = ConfusionPlot { labels: input.labels, counts: &counts, title: &title }.draw()?;
+    let result = input.result;
+    let title = format!("{} on {}", input.about.dataset, result.split);
+    let picture =
+        ConfusionPlot { labels: &result.label_names, counts: &result.confusion_matrix, title: &title }.draw()?;
     let section = Section::new("Confusion matrix", html::figure(&picture));
-    Ok(section.with_picture(format!("confusion-{}", input.split), picture))
+    Ok(section.with_picture(format!("confusion-{}", result.split), picture))
 }

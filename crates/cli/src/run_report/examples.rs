@@ -3,22 +3,24 @@
 use anyhow::Result;
 use report::{Example, Section, html};
 
-use super::ReportInput;
+use super::{PredictedRows, ReportInput};
 
 /// How many right and how many wrong predictions are shown.
 const EXAMPLES_OF_EACH_KIND: usize = 3;
 
+/// Empty where the mistakes have a section of their own, and where only the scores are kept.
 pub(super) fn section(input: &ReportInput) -> Result<Section> {
-    let evaluation = input.evaluation;
-    let predictions: Vec<RowPrediction> = (0..input.examples.len())
+    let Some(rows) = input.rows.filter(|_| input.judgement().is_none()) else { return Ok(Section::default()) };
+    let evaluation = rows.evaluation;
+    let predictions: Vec<RowPrediction> = (0..rows.examples.len())
         .map(|row| RowPrediction {
             row,
             probability: evaluation.probabilities[row][evaluation.predictions[row] as usize],
-            right: input.examples.label(row) == Some(evaluation.predictions[row]),
+            right: rows.examples.label(row) == Some(evaluation.predictions[row]),
         })
         .collect();
-    let rows = most_confident(&predictions, true).into_iter().chain(most_confident(&predictions, false));
-    let examples = rows.map(|row| example(input, row)).collect::<Result<Vec<_>>>()?;
+    let chosen = most_confident(&predictions, true).into_iter().chain(most_confident(&predictions, false));
+    let examples = chosen.map(|row| example(input, rows, row)).collect::<Result<Vec<_>>>()?;
     Ok(Section::new("Example predictions", html::examples(&examples)))
 }
 
@@ -37,14 +39,14 @@ fn most_confident(predictions: &[RowPrediction], right: bool) -> Vec<usize> {
     predictions.iter().take(EXAMPLES_OF_EACH_KIND).map(|prediction| prediction.row).collect()
 }
 
-fn example(input: &ReportInput, row: usize) -> Result<Example> {
-    let name = |class: u32| input.labels[class as usize].clone();
-    let probabilities = input.evaluation.probabilities[row].iter().map(|&probability| f64::from(probability));
+fn example(input: &ReportInput, rows: PredictedRows, row: usize) -> Result<Example> {
+    let name = |class: u32| input.result.label_names[class as usize].clone();
+    let probabilities = rows.evaluation.probabilities[row].iter().map(|&probability| f64::from(probability));
     Ok(Example {
-        text: input.examples.text(row)?.to_owned(),
-        truth: input.examples.label(row).map(name),
-        predicted: name(input.evaluation.predictions[row]),
-        probabilities: input.labels.iter().cloned().zip(probabilities).collect(),
+        text: rows.examples.text(row)?.to_owned(),
+        truth: rows.examples.label(row).map(name),
+        predicted: name(rows.evaluation.predictions[row]),
+        probabilities: input.result.label_names.iter().cloned().zip(probabilities).collect(),
     })
 }
 

@@ -13,7 +13,7 @@ pub(super) fn section(input: &ReportInput) -> Result<Section> {
         ("licence", about.license.clone()),
         ("model", Some(about.model.clone())),
         ("model's origin", about.model_origin.clone()),
-        ("longest text", Some(format!("{} tokens", about.max_length))),
+        ("longest text", about.max_length.map(|most| format!("{most} tokens"))),
     ];
     let known: Vec<_> = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     Ok(Section::new("Sources of the data and weights", html::pairs(&known)))

@@ -5,9 +5,39 @@ use metrics::{ClassificationReport, Scores};
 use report::{ScoreRow, Section, html};
 
 use super::ReportInput;
+use super::wording::{number_with_range, score_name};
 
 pub(super) fn section(input: &ReportInput) -> Result<Section> {
-    Ok(Section::new("Scores", html::scores("Average", &averages(&input.evaluation.report))))
+    let averages = html::scores("Average", &averages(&input.result.report));
+    let Some(judgement) = input.judgement() else { return Ok(Section::new("Scores", averages)) };
+    let names = named_scores(&input.result.report).map(|(name, _)| name);
+    let known = names.iter().filter_map(|name| Some((*name, judgement.scores.get(*name)?)));
+    let rows: Vec<_> = known
+        .map(|(name, score)| (score_name(name).to_owned(), vec![number_with_range(score), method(score).to_owned()]))
+        .collect();
+    Ok(Section::new("Scores", html::table(&["Score", "Value and 95 % interval", "Interval"], &rows) + averages))
+}
+
+fn method(estimate: &judge::Estimate) -> &'static str {
+    match estimate.method {
+        judge::IntervalMethod::Wilson => "Wilson",
+        judge::IntervalMethod::Bca => "bootstrap, BCa",
+        judge::IntervalMethod::Percentile => "bootstrap, percentiles",
+        judge::IntervalMethod::Basic => "bootstrap, mirrored",
+    }
+}
+
+/// The headline scores by their names, in the order to show them.
+pub(crate) fn named_scores(report: &ClassificationReport) -> [(&'static str, f64); 6] {
+    let weighted = report.weighted;
+    [
+        ("accuracy", report.accuracy),
+        ("precision", weighted.precision),
+        ("recall", weighted.recall),
+        ("f1", weighted.f1),
+        ("macro_f1", report.macro_average.f1),
+        ("matthews", report.matthews),
+    ]
 }
 
 /// A row for each way to average.

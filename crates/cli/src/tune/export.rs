@@ -62,6 +62,12 @@ fn page(
         (Some(_), Some(best)) => settings(space, best),
         _ => Vec::new(),
     };
+    let optimism = winner.and_then(|winner| winner.optimism(plan)).map(|optimism| {
+        format!(
+            "{}: {optimism}. Validation selected the winner among all trials, and test selected nothing.",
+            plan.metric
+        )
+    });
     let page = StudyPage {
         title: &title,
         subtitle: &subtitle,
@@ -74,6 +80,7 @@ fn page(
         importance: &importance,
         winner: best.map(|best| best.number),
         winning: &winning,
+        optimism: optimism.as_deref().unwrap_or_default(),
         test_scores: &tested.as_ref().map(|result| averages(&result.report)).unwrap_or_default(),
         confusion: tested.as_ref().map(|result| ConfusionPlot {
             labels: &result.label_names,

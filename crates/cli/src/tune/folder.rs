@@ -14,9 +14,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use disk::{StagedFolder, create_folder_all, write_atomic};
-use run::MODEL;
+use disk::{StagedFolder, create_folder_all, sha256_file, write_atomic};
 use run::checkpoints::CHECKPOINTS;
+use run::{CalibrationRecord, MODEL};
+use train::TrainingFiles;
 
 /// The folder of studies without `--study`, relative to the working directory.
 pub(super) const STUDIES: &str = "studies";
@@ -58,6 +59,11 @@ impl StudyFolder {
         self.path.join(format!("trials/{number:04}.txt"))
     }
 
+    /// The files of a trial's process.
+    pub(super) fn training_files(&self, number: u64) -> TrainingFiles {
+        TrainingFiles { config: self.config(number), run: self.run(number), output: self.output(number) }
+    }
+
     /// The winner's run folder.
     pub(super) fn best(&self) -> PathBuf {
         self.path.join("best")
@@ -87,7 +93,7 @@ impl StudyFolder {
         if !run.join(MODEL).is_file() {
             return Ok(false);
         }
-        if same_file(&run.join(MODEL), &best.join(MODEL)) {
+        if same_file(&run.join(MODEL), &best.join(MODEL)) || is_calibrated_from(&best, &run.join(MODEL)) {
             return Ok(true);
         }
         let publish = || -> Result<()> {
@@ -120,6 +126,14 @@ fn ignore_not_found(outcome: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Whether the model of `best` is this one, calibrated since it was published.
+fn is_calibrated_from(best: &Path, model: &Path) -> bool {
+    let calibration = CalibrationRecord::of(best).ok().flatten();
+    calibration.is_some_and(|calibration| {
+        sha256_file(model).is_ok_and(|trained| trained == calibration.trained_weights_sha256)
+    })
 }
 
 /// Whether two files are probably the same: they have the same length and modification time.

@@ -10,10 +10,9 @@ use metrics::Metric;
 use model::{DeviceChoice, Precision};
 use run::slug;
 use serde_json::{Value, json};
-use tch::Device;
 use toml::Table;
-use train::TrainConfig;
 use train::options::{self, Choice};
+use train::{TrainConfig, visible_gpus};
 use tune::sampler::SamplerKind;
 use tune::space::{Space, SpaceFields};
 use tune::{Distribution, Param};
@@ -72,10 +71,7 @@ impl StudyPlan {
                 data.display()
             ),
         }
-        let gpus = match chosen_device(args.device)? {
-            Device::Cuda(_) => gpus(std::env::var("CUDA_VISIBLE_DEVICES").ok().as_deref(), tch::Cuda::device_count()),
-            _ => Vec::new(),
-        };
+        let gpus = visible_gpus(chosen_device(args.device)?);
         let cores = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
         let workers = match args.workers {
             Some(workers) => usize::from(workers),
@@ -242,14 +238,6 @@ fn unused_options(name: &str, space: &Space) -> Option<String> {
     reasons.pop()
 }
 
-/// The names of the visible GPUs: those of the variable if it is set, else their numbers.
-fn gpus(visible: Option<&str>, count: i64) -> Vec<String> {
-    let count = usize::try_from(count).unwrap_or(0);
-    let named = visible.into_iter().flat_map(|list| list.split(',')).map(|name| name.trim().to_owned());
-    let named: Vec<String> = named.filter(|name| !name.is_empty()).take(count).collect();
-    if named.is_empty() { (0..count).map(|number| number.to_string()).collect() } else { named }
-}
-
 #[cfg(test)]
 mod tests {
     use tune::ParamValue;
@@ -275,13 +263,5 @@ mod tests {
         assert!(read_by_sgd(never(Some(optimizers(&["adamw", "lion"])), &[])));
         assert!(read_by_sgd(never(None, &[("optimizer", "lion")])));
         assert!(read_by_sgd(never(None, &[])));
-    }
-
-    #[test]
-    fn gpus_are_those_that_are_visible() {
-        assert_eq!(gpus(None, 2), ["0", "1"]);
-        assert_eq!(gpus(Some("3, 1"), 2), ["3", "1"]);
-        assert_eq!(gpus(Some("2,-1,0"), 1), ["2"]);
-        assert!(gpus(None, 0).is_empty());
     }
 }

@@ -12,6 +12,7 @@ use disk::write_atomic;
 use run::LogFollower;
 use serde_json::{Value, json};
 use train::signals::{self, Signal};
+use train::{TrainingExit, TrainingProcess};
 use tune::pruner::Pruner;
 use tune::sampler::Sampler;
 use tune::space::Space;
@@ -20,8 +21,8 @@ use tune::{Duplicates, Param, StartOutcome, Study, TrialOutcome, TrialOwner, Tri
 use super::attributes::{EPOCHS, ERROR, SAME_AS, SECONDS, STEPS};
 use super::folder::StudyFolder;
 use super::plan::StudyPlan;
-use super::process::{TrialExit, TrialProcess};
 use super::table::TrialTable;
+use crate::this_program;
 
 /// Between two polls of the trials.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -67,7 +68,7 @@ pub(super) struct Runner<'a> {
 /// A trial of this process.
 struct Running {
     number: u64,
-    process: TrialProcess,
+    process: TrainingProcess,
     /// How often its process was restarted.
     restarts: u32,
 }
@@ -254,19 +255,25 @@ impl Runner<'_> {
             let settings = self.plan.configuration(self.space, &trial.params);
             write_atomic(&config, toml::to_string(&settings).context("failed to write a configuration as TOML")?)?;
         }
-        let process = TrialProcess::start(self.folder, number, self.plan.gpu(worker))?;
+        let process = self.start_process(number, worker)?;
         Ok(Some(Running { number, process, restarts: 0 }))
+    }
+
+    fn start_process(&self, number: u64, worker: usize) -> Result<TrainingProcess> {
+        let files = self.folder.training_files(number);
+        let process = TrainingProcess::start(this_program("train")?, &files, self.plan.gpu(worker));
+        process.with_context(|| format!("trial {number}"))
     }
 
     /// Reports a trial's progress, and prunes or finishes it if necessary.
     fn poll(&mut self, mut running: Running, worker: usize, stopping: bool) -> Result<Option<Running>> {
         let number = running.number;
-        let ended = running.process.poll()?;
+        let ended = running.process.poll().with_context(|| format!("trial {number}"))?;
         match self.report_evaluations(&running) {
             Ok(false) => {}
             Ok(true) => {
                 let (steps, epochs) = trained_so_far(&running);
-                running.process.kill()?;
+                running.process.kill().context("failed to kill a trial's process")?;
                 let attrs = [(STEPS, json!(steps)), (EPOCHS, json!(epochs))];
                 self.finish(number, TrialOutcome::Pruned, "pruned", attrs.into())?;
                 return Ok(None);
@@ -275,7 +282,7 @@ impl Runner<'_> {
                 self.table.print_line(&format!(
                     "trial {number} was taken over by another worker, which considered this process dead"
                 ));
-                running.process.kill()?;
+                running.process.kill().context("failed to kill a trial's process")?;
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
@@ -286,7 +293,7 @@ impl Runner<'_> {
         }
         match ended {
             None => return Ok(Some(running)),
-            Some(TrialExit::Done) => {
+            Some(TrainingExit::Done) => {
                 let Some(end) = &running.process.log.end else {
                     self.fail(number, "its log is incomplete")?;
                     return Ok(None);
@@ -297,15 +304,15 @@ impl Runner<'_> {
                     None => self.fail(number, "its score is NaN")?,
                 }
             }
-            Some(TrialExit::Failed(why)) => self.fail(number, &why)?,
+            Some(TrainingExit::Failed(why)) => self.fail(number, &why)?,
             // A terminal sends its signal to both processes, and the trial may get it before its handler is installed.
-            Some(TrialExit::Stopped | TrialExit::Killed(_)) if stopping || signals::requested().is_some() => {
+            Some(TrainingExit::Stopped | TrainingExit::Killed(_)) if stopping || signals::requested().is_some() => {
                 let (_, epochs) = trained_so_far(&running);
                 self.study.release(number)?;
                 self.table.end(self.study.trial(number)?, "interrupted", Some(epochs));
             }
-            Some(TrialExit::Stopped) => return self.restart(running, worker, "stopped by another process"),
-            Some(TrialExit::Killed(how)) => return self.restart(running, worker, &format!("killed ({how})")),
+            Some(TrainingExit::Stopped) => return self.restart(running, worker, "stopped by another process"),
+            Some(TrainingExit::Killed(how)) => return self.restart(running, worker, &format!("killed ({how})")),
         }
         Ok(None)
     }
@@ -319,7 +326,7 @@ impl Runner<'_> {
             return Ok(None);
         }
         self.table.print_line(&format!("trial {number}: its process was {how}; restarting from its checkpoint"));
-        let process = TrialProcess::start(self.folder, number, self.plan.gpu(worker))?;
+        let process = self.start_process(number, worker)?;
         Ok(Some(Running { number, process, restarts }))
     }
 

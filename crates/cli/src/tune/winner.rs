@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use anyhow::{Context, Result, ensure};
+use disk::write_atomic;
 use run::EvaluationResult;
 use serde::{Deserialize, Serialize};
 use train::options::Choice;
@@ -10,6 +11,7 @@ use tune::space::Space;
 use tune::{Study, Trial};
 
 use super::folder::StudyFolder;
+use super::optimism::Optimism;
 use super::plan::StudyPlan;
 use crate::this_program;
 
@@ -44,21 +46,35 @@ impl Winner {
         space: &Space,
     ) -> Result<Option<Self>> {
         let Some(trial) = study.best().cloned() else { return Ok(None) };
-        let path = folder.config(trial.number);
-        let configuration = match std::fs::read_to_string(&path) {
+        let mut winner = Self { trial, has_model: false, test_scores: test_scores(study) };
+        let configuration = winner.configuration(study, folder, plan, space)?;
+        winner.has_model = folder.publish_best(winner.trial.number, &configuration)?;
+        Ok(Some(winner))
+    }
+
+    /// The content of `best.toml`.
+    fn configuration(&self, study: &Study, folder: &StudyFolder, plan: &StudyPlan, space: &Space) -> Result<String> {
+        let trial = &self.trial;
+        let configuration = match std::fs::read_to_string(folder.config(trial.number)) {
             Ok(text) => text,
             Err(_) => toml::to_string(&plan.configuration(space, &trial.params))?,
         };
-        let value = trial.value.unwrap_or(f64::NAN);
-        let head = format!(
-            "# Trial {} of the study {}: {} {value} on validation.\n# `cargo run -p train -- --config FILE` trains it again: \
-             to the same bits with the same number of threads.\n\n",
+        let tested =
+            self.optimism(plan).map_or_else(String::new, |optimism| format!("# {}: {optimism}.\n", plan.metric));
+        Ok(format!(
+            "# Trial {} of the study {}: {} {} on validation.\n{tested}# `cargo run -p train -- --config FILE` trains it \
+             again: to the same bits with the same number of threads.\n\n{configuration}",
             trial.number,
             study.name(),
             plan.metric,
-        );
-        let has_model = folder.publish_best(trial.number, &(head + &configuration))?;
-        Ok(Some(Self { trial, has_model, test_scores: test_scores(study) }))
+            trial.value.unwrap_or(f64::NAN),
+        ))
+    }
+
+    /// How much better the winner is on validation, which selected it, than on test; `None` where test is not scored.
+    pub(super) fn optimism(&self, plan: &StudyPlan) -> Option<Optimism> {
+        let (validation, test) = (self.trial.value?, self.test_score()?.value);
+        Some(Optimism { metric: plan.metric, validation, test })
     }
 
     /// The winner's score on the test split, if it has one.
@@ -68,7 +84,13 @@ impl Winner {
 
     /// Scores the model on the test split unless that was done. Does nothing without a labeled test split or without a
     /// model.
-    pub(super) fn score_on_test(&mut self, study: &mut Study, folder: &StudyFolder, plan: &StudyPlan) -> Result<()> {
+    pub(super) fn score_on_test(
+        &mut self,
+        study: &mut Study,
+        folder: &StudyFolder,
+        plan: &StudyPlan,
+        space: &Space,
+    ) -> Result<()> {
         let labeled =
             plan.manifest.splits.get("test").is_some_and(|split| split.rows > 0 && split.labeled == split.rows);
         if !labeled || !self.has_model || self.test_score().is_some() {
@@ -90,7 +112,7 @@ impl Winner {
             value: plan.metric.value(&result.report, result.loss),
         });
         study.set_user_attr(TEST, &serde_json::to_value(&self.test_scores)?)?;
-        Ok(())
+        Ok(write_atomic(&folder.file("best.toml"), self.configuration(study, folder, plan, space)?)?)
     }
 }
 

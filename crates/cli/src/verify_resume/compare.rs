@@ -38,7 +38,7 @@ const PARTS: [(&str, Compare); 8] = [
 
 /// The comparison of one part of the killed runs with that of the uninterrupted run.
 #[derive(Serialize)]
-pub(super) struct Comparison {
+pub(super) struct PartComparison {
     pub part: &'static str,
     pub identical: bool,
     /// File, place and both values, of each killed run that differs.
@@ -54,13 +54,13 @@ pub(super) fn predictions_of(run: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Files that can't be read.
-pub(super) fn compare(uninterrupted: &Path, runs: &[PathBuf]) -> Result<Vec<Comparison>> {
+pub(super) fn compare(uninterrupted: &Path, runs: &[PathBuf]) -> Result<Vec<PartComparison>> {
     let compared = PARTS.into_iter().map(|(part, compare)| {
         let mut differences = Vec::new();
         for run in runs {
             differences.extend(compare(uninterrupted, run)?.map(|text| format!("{}: {text}", run.display())));
         }
-        Ok(Comparison { part, identical: differences.is_empty(), differences })
+        Ok(PartComparison { part, identical: differences.is_empty(), differences })
     });
     compared.collect()
 }

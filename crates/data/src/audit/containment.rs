@@ -18,7 +18,7 @@ pub(crate) const MIN_WORDS: usize = 5;
 const MAX_WORDS: usize = 64;
 const BASE: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Normalised texts of [`MIN_WORDS`] to [`MAX_WORDS`] words, by length and hash.
+/// Normalized texts of [`MIN_WORDS`] to [`MAX_WORDS`] words, by length and hash.
 pub(super) struct KnownTexts<'a> {
     records: &'a [Record],
     by_length: BTreeMap<usize, TextsOfLength>,

@@ -18,10 +18,10 @@ struct Cli {
 }
 
 /// A user's folder: `data/{train,validation,test}.csv` and a model of 258 words.
-struct TempWorkspace(tempfile::TempDir);
+pub(crate) struct TempWorkspace(tempfile::TempDir);
 
 impl TempWorkspace {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let workspace = Self(tempfile::tempdir().unwrap());
         fs::create_dir(workspace.path("data")).unwrap();
         fs::create_dir(workspace.path("model")).unwrap();
@@ -38,7 +38,7 @@ impl TempWorkspace {
         workspace
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -54,7 +54,7 @@ impl TempWorkspace {
         fs::write(self.path("model/config.json"), json).unwrap();
     }
 
-    fn prepare(&self, more: &[&str]) -> Result<PreparedSummary, DataError> {
+    pub(crate) fn prepare(&self, more: &[&str]) -> Result<PreparedSummary, DataError> {
         let place = |name| self.path(name).display().to_string();
         let (data, model, output) = (place("data"), place("model"), place("out/own"));
         let mut fixed = vec!["prepare", "--model", &model, "--output", &output];

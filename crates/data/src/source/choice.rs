@@ -49,7 +49,7 @@ pub enum SourceChoice {
 
 impl SourceChoice {
     /// The help text of `--source`.
-    pub(crate) fn help() -> String {
+    pub fn help() -> String {
         format!("auto (the first that is reachable), {}, or a folder", names())
     }
 }

@@ -1,6 +1,7 @@
 //! The Stanford Sentiment Treebank: its sentences in two, three or five classes. Its three files of trees come from the
 //! Hub, from Stanford's archive or from a folder.
 
+mod nodes;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use crate::load_options::DatasetOptions;
 use crate::loaded::Loaded;
 use crate::record::Split;
 use crate::thousands::{grouped, listed_sizes};
+pub use nodes::{TreebankNode, TreebankSplit, treebank_classes, treebank_label_names, treebank_polarity};
 use tree::{Classes, MAX_LINE, Tree};
 
 pub(super) static DATASETS: [NamedDataset; 3] = [

@@ -4,11 +4,11 @@ use plotters::style::text_anchor::HPos;
 
 use super::StudyOutcome::{self, Complete, Failed, Pruned, Running};
 use super::StudyTrial;
-use super::frame::{Frame, TICK, WIDTH, pixel};
 use super::values::{between, short};
 use super::view::{PageView, word};
 use crate::canvas::{self, Area};
 use crate::error::Result;
+use crate::frame::{Frame, TICK, WIDTH, pixel};
 use crate::heading::{self, Swatch};
 use crate::html::{self, Html};
 use crate::marks::Marks;

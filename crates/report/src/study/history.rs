@@ -1,11 +1,11 @@
 //! The history of the search: each trial's value by its number, and the best so far.
 
 use super::StudyOutcome::{Complete, Failed, Pruned, Running};
-use super::frame::{Frame, TICK, WIDTH};
 use super::values::between;
 use super::view::{PageView, dot_size, value};
 use crate::canvas;
 use crate::error::Result;
+use crate::frame::{Frame, TICK, WIDTH};
 use crate::heading::{self, LegendEntry, Swatch};
 use crate::html::{self, Html};
 use crate::marks::{Mark, Marks};

@@ -3,10 +3,10 @@
 use plotters::style::text_anchor::HPos;
 
 use super::StudyOutcome;
-use super::frame::{WIDTH, pixel};
 use super::view::PageView;
 use crate::canvas::{self, Type};
 use crate::error::Result;
+use crate::frame::{WIDTH, pixel};
 use crate::heading::MARGIN;
 use crate::html::{self, Html};
 use crate::marks::{Mark, Marks};

@@ -2,12 +2,12 @@
 
 use super::StudyOutcome::{Complete, Failed, Pruned, Running};
 use super::StudyTrial;
-use super::frame::{Frame, TICK, WIDTH};
 use super::values::{ValueAxis, between};
 use super::view::{PageView, value};
 use crate::canvas;
 use crate::curves::series;
 use crate::error::Result;
+use crate::frame::{Frame, TICK, WIDTH};
 use crate::heading::{self, Swatch};
 use crate::html::{self, Html};
 use crate::marks::{Mark, Marks};

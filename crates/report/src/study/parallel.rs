@@ -6,12 +6,12 @@ use plotters::style::{Color, RGBColor};
 
 use super::StudyOutcome::{Complete, Pruned};
 use super::StudyTrial;
-use super::frame::{TICK, WIDTH, line, pixel};
 use super::scale::{self, Scale};
 use super::values::ValueAxis;
 use super::view::PageView;
 use crate::canvas::{self, Area, Type, drawing};
 use crate::error::Result;
+use crate::frame::{TICK, WIDTH, line, pixel};
 use crate::heading::MARGIN;
 use crate::html::{self, Html};
 use crate::marks::{Mark, Marks};

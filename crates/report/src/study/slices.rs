@@ -4,12 +4,12 @@ use plotters::style::text_anchor::HPos;
 
 use super::StudyOutcome::{Complete, Failed};
 use super::StudyParameter;
-use super::frame::{Frame, TICK, pixel};
 use super::scale::{self, Scale};
 use super::values::ValueAxis;
 use super::view::{PageView, dot_size};
 use crate::canvas::{self, Area, Type};
 use crate::error::Result;
+use crate::frame::{Frame, TICK, pixel};
 use crate::heading::MARGIN;
 use crate::html::{self, Html};
 use crate::marks::Marks;

@@ -28,7 +28,7 @@ fn content(view: &PageView) -> Html {
     trials.sort_by(|a, b| order(view, a, b));
     let (names, errors) = (names(view), trials.iter().any(|trial| trial.error.is_some()));
 
-    let mut html = String::from("<div class=\"wide\"><table class=\"trials\">\n<thead><tr>");
+    let mut html = html::scroller("wide", "All trials") + "<table class=\"trials\">\n<thead><tr>";
     let fixed = [("Trial", false), ("Outcome", true), (view.metric(), false), ("Seconds", false)];
     let settings = names.iter().map(|name| (*name, holds_words(view, name)));
     for (head, words) in fixed.into_iter().chain(settings).chain(errors.then_some(("Error", true))) {

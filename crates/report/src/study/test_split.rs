@@ -7,6 +7,9 @@ use crate::page::Section;
 
 pub(super) fn section(view: &PageView) -> Result<Section> {
     let mut content = html::scores("Average", view.page.test_scores);
+    if !content.is_empty() && !view.page.optimism.is_empty() {
+        content = html::caption(view.page.optimism) + content;
+    }
     if let Some(plot) = &view.page.confusion {
         content = content + html::figure(&plot.draw()?);
     }

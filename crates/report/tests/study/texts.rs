@@ -28,6 +28,7 @@ fn sections_are_in_order() -> TestResult {
         importance: &[("rate".to_owned(), 1.0)],
         winner: Some(11),
         winning: &pair,
+        optimism: "validation 0.9120, test 0.8870: 2.5 points of <optimism>",
         test_scores: &[row],
         confusion: Some(ConfusionPlot { labels: &labels, counts: &counts, title: "" }),
         origins: &pair,
@@ -48,6 +49,7 @@ fn sections_are_in_order() -> TestResult {
         "Sources of the data and weights",
     ];
     assert_eq!(headings.collect::<Vec<_>>(), expected);
+    assert!(html.contains("2.5 points of &lt;optimism&gt;"), "stands with the scores on test");
     assert!(html.contains("Trial 11: accuracy 50.44 %"), "the winner's value stands above its configuration");
 
     let svgs: Vec<Node> = document.descendants().filter(|node| node.tag_name().name() == "svg").collect();
@@ -59,7 +61,7 @@ fn sections_are_in_order() -> TestResult {
             words("title").is_some_and(|text| !text.is_empty()) && words("desc").is_some_and(|text| !text.is_empty())
         );
     }
-    let outside = html.replace("http://www.w3.org/2000/svg", "");
+    let outside = html.replace("http://www.w3.org/2000/svg", "").replace("href=\"#", "");
     for reference in ["http:", "https:", "//", "src=", "href=", "url(", "@import", "<script", "<link", "<iframe"] {
         assert!(!outside.contains(reference), "{reference}");
     }
@@ -117,6 +119,7 @@ fn page_of(text: &str) -> report::Result<String> {
         importance: &[(text.clone(), 1.0)],
         winner: Some(0),
         winning: std::slice::from_ref(&pair),
+        optimism: &text,
         test_scores: &[ScoreRow { name: text.clone(), precision: 0.1, recall: 0.2, f1: f64::NAN, examples: 1 }],
         confusion: None,
         origins: std::slice::from_ref(&pair),

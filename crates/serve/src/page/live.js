@@ -2,6 +2,7 @@
 
 import { ask } from "./ask.js";
 import { bars, byId, counted, element, errorBox, marks, markTexts, percent, whole } from "./show.js";
+import { forget, why } from "./why.js";
 
 /** Milliseconds without a change before the server is asked. */
 const PAUSE = 150;
@@ -56,6 +57,7 @@ function changed() {
   clearTimeout(timer);
   clearTimeout(spokenTimer);
   request?.abort();
+  forget();
   const eachLine = byId("each-line").checked;
   byId("text-label").textContent = eachLine ? "Write or paste texts, one a line" : "Write or paste a text";
   const texts = eachLine ? lines() : [{ number: 1, text: byId("text").value }].filter(notBlank);
@@ -79,7 +81,7 @@ async function answer(mine, texts, eachLine) {
     const answers = eachLine ? await answersTo(asked, mine) : [await answerTo(asked[0].text)];
     if (mine !== latest) return;
     if (eachLine) show(0, ...table(asked, answers, texts.length));
-    else show(0, ...verdict(answers[0]));
+    else show(0, ...verdict(answers[0]), why(asked[0].text, answers[0].best.label));
     spokenTimer = setTimeout(speak, SPOKEN_AFTER, eachLine ? counts(answers).map(([label, , n]) => `${n} ${label}`).join(", ") : spoken(answers[0]));
   } catch (error) {
     if (mine !== latest || error.name === "AbortError") return;

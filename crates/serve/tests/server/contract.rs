@@ -1,9 +1,11 @@
 //! What requests may say, and what they are answered.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use serve::ApiKey;
 
-use crate::support::{TestServer, json, refusal};
+use crate::support::{TestServer, WordClassifier, json, refusal};
 
 #[test]
 fn one_text_is_answered_with_every_label_by_descending_score() {
@@ -225,11 +227,17 @@ fn every_path_of_the_document_is_answered_and_every_other_one_is_not() {
 
 #[test]
 fn with_a_key_only_those_who_have_it_get_labels() {
-    let server = TestServer::start(|config| config.api_key = Some(ApiKey::new("s3cret", "a test").unwrap()));
+    let classifier = WordClassifier { explains: Some(Duration::ZERO), ..WordClassifier::default() };
+    let server = TestServer::with(classifier, |config| config.api_key = Some(ApiKey::new("s3cret", "a test").unwrap()));
     let body = r#"{"inputs": "good"}"#;
-    for (method, path) in
-        [("POST", "/predict"), ("POST", "/"), ("POST", "/invocations"), ("POST", "/tokenize"), ("GET", "/info")]
-    {
+    for (method, path) in [
+        ("POST", "/predict"),
+        ("POST", "/"),
+        ("POST", "/invocations"),
+        ("POST", "/explain"),
+        ("POST", "/tokenize"),
+        ("GET", "/info"),
+    ] {
         let ask = |key: Option<&str>| {
             let mut headers = vec![("Content-Type", "application/json")];
             headers.extend(key.map(|key| ("Authorization", key)));

@@ -17,3 +17,6 @@ mod hostile;
 
 /// How a server starts and ends.
 mod stopping;
+
+/// Explanations, between which texts are labeled.
+mod explanations;

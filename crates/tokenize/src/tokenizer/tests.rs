@@ -381,3 +381,12 @@ fn settings_that_mean_nothing_are_refused() {
         assert!(message.contains(said), "{said}: {message}");
     }
 }
+
+#[test]
+fn padding_is_the_token_that_the_folder_names() {
+    assert_eq!(open(&[vocab_txt()], 9).unwrap().padding(), Some(0));
+    let named = ("tokenizer_config.json", json!({"pad_token": "[MASK]"}).to_string());
+    assert_eq!(open(&[vocab_txt(), named], 9).unwrap().padding(), Some(4));
+    let without = ("vocab.txt", "[UNK]\n[CLS]\n[SEP]\na\n".to_owned());
+    assert_eq!(open(&[without], 9).unwrap().padding(), None);
+}

@@ -28,11 +28,10 @@ impl Retention {
         Self { run: run.to_owned(), total, publication, history: Vec::new(), last: None }
     }
 
-    /// Registers the checkpoints up to `from`, and publishes the best model recorded in `from` again, because a later
-    /// model may have replaced it before the run was stopped. The next save deletes the checkpoints after `from`.
+    /// Registers the checkpoints up to `from`. The next save deletes those after it.
     ///
     /// # Errors
-    /// A folder that can't be read or written.
+    /// A folder that can't be read.
     pub(crate) fn resume_from(&mut self, from: &LoadedCheckpoint) -> Result<()> {
         let folder = self.run.join(CHECKPOINTS);
         for step in steps_in(&folder)?.into_iter().filter(|step| *step < from.state.step) {
@@ -44,8 +43,17 @@ impl Retention {
         }
         self.history.push((from.state.step, from.state.best_step()));
         self.last = Some((from.state.step, from.state.evaluated));
+        Ok(())
+    }
+
+    /// Publishes the best model recorded in `from` again, because a later model may have replaced it before the run was
+    /// stopped, or a calibration may have changed its weights.
+    ///
+    /// # Errors
+    /// A folder that can't be written.
+    pub(crate) fn publish_best_of(&self, from: &LoadedCheckpoint) -> Result<()> {
         let Some(step) = from.state.best_step() else { return Ok(()) };
-        let best = folder.join(name_of(step));
+        let best = self.run.join(CHECKPOINTS).join(name_of(step));
         match if best == from.path { Ok(()) } else { LoadedCheckpoint::open(&best).map(drop) } {
             Ok(()) => publish(&best, &self.run, &self.publication),
             Err(error) => {

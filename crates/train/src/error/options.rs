@@ -20,10 +20,7 @@ pub enum OptionsError {
     NoEffect { setting: Box<GivenOption>, why: String },
 
     /// An unknown key.
-    #[error("{origin}no option is called \"{key}\"{}", match nearest {
-        Some(nearest) => format!(" (hint: did you mean \"{nearest}\"?)"),
-        None => " (hint: `train --help` lists them; in the file they are written in snake_case)".to_owned(),
-    })]
+    #[error("{origin}no option is called \"{key}\" (hint: {})", hint_for_key(key, *nearest))]
     UnknownKey { origin: ValueSource, key: String, nearest: Option<&'static str> },
 
     /// A `--config` file that isn't TOML, or isn't text.
@@ -33,6 +30,19 @@ pub enum OptionsError {
     /// A `--config` file that can't be read.
     #[error("failed to read the configuration file {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
+}
+
+/// The flags of `train` that ask for several runs. They are not options of a run, so a file has none of them.
+const FLAGS_OF_GROUPS: [&str; 3] = ["seeds", "folds", "workers"];
+
+fn hint_for_key(key: &str, nearest: Option<&str>) -> String {
+    match nearest {
+        _ if FLAGS_OF_GROUPS.contains(&key) => {
+            format!("--{key} is a flag of `train`, and not part of a run's configuration")
+        }
+        Some(nearest) => format!("did you mean \"{nearest}\"?"),
+        None => "`train --help` lists them; in the file they are written in snake_case".to_owned(),
+    }
 }
 
 impl OptionsError {

@@ -96,7 +96,7 @@ impl GivenOptions {
 
     /// Refuses evaluation options that were given for data without a validation split.
     pub(crate) fn refuse_evaluation_options(&self) -> Result<(), OptionsError> {
-        let why = "the data has no labelled validation split to evaluate on";
+        let why = "the data has no labeled validation split to evaluate on";
         self.refuse(|option| matches!(option.rule.reader, Reader::Evaluation).then(|| why.to_owned()))
     }
 

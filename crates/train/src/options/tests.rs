@@ -365,7 +365,7 @@ fn evaluation_options_need_a_validation_split() {
     given("--epochs 2").refuse_evaluation_options().unwrap();
     let message = given("--early-stopping-patience 2").refuse_evaluation_options().unwrap_err().to_string();
     assert!(
-        message.contains("--early-stopping-patience 2 has no effect: the data has no labelled validation"),
+        message.contains("--early-stopping-patience 2 has no effect: the data has no labeled validation"),
         "{message}"
     );
 }

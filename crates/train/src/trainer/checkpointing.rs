@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use model::tensor_bytes;
 use run::checkpoints::step_of;
-use run::{EndReason, Event, METRICS, RunFolder};
+use run::{CALIBRATION, CalibrationRecord, EndReason, Event, METRICS, RunFolder};
 use serde_json::Value;
 
 use super::Trainer;
@@ -31,10 +31,34 @@ impl Trainer<'_> {
         }
         self.seconds_before = state.seconds;
         self.retention.resume_from(checkpoint)?;
-        if self.reason_to_end().is_some() && self.folder.file(METRICS).is_file() {
+        let is_finished = self.reason_to_end().is_some() && self.folder.file(METRICS).is_file();
+        let calibration = self.calibration();
+        // Its model is the best one already, but for its temperature.
+        if is_finished && calibration.is_some() {
             return Ok(());
         }
-        Ok(self.folder.cut_logs(&state.logs)?)
+        self.retention.publish_best_of(checkpoint)?;
+        if is_finished {
+            return Ok(());
+        }
+        self.folder.cut_logs(&state.logs)?;
+        if let Some(CalibrationRecord { temperature, .. }) = calibration {
+            self.folder.remove(CALIBRATION)?;
+            let run = self.folder.path().display();
+            tracing::warn!(
+                "training continues, so {run} holds the model as it was trained again, without its temperature of \
+                 {temperature:.3} (hint: `cargo xtask calibrate --run {run}` fits one when the training has ended)"
+            );
+        }
+        Ok(())
+    }
+
+    /// The calibration of the run's model. A record that can't be read counts as none: no checkpoint depends on it.
+    fn calibration(&self) -> Option<CalibrationRecord> {
+        CalibrationRecord::of(self.folder.path()).unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            None
+        })
     }
 
     pub(super) fn save_is_due(&self) -> bool {

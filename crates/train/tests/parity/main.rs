@@ -3,6 +3,7 @@
 //! The scripts and expected values are in `tests/fixtures/bert`. Both sides use the weights and inputs of
 //! [`generator`].
 
+mod attributions;
 mod generator;
 mod packaged;
 mod tiny;

@@ -9,6 +9,7 @@
 //! `` `` `` and `''` stay, case stays; a no-break space inside a token (as in `8 1/2`) is part of the token.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use table::quoted;
 
@@ -49,6 +50,11 @@ impl Tree {
     /// Every node's text and label, leaves first, the whole sentence last.
     pub(super) fn phrases(&self) -> impl Iterator<Item = (String, u8)> {
         self.nodes.iter().map(|node| (self.tokens[node.start..node.end].join(" "), node.label))
+    }
+
+    /// Where each node lies in the tokens, in the same order.
+    pub(super) fn spans(&self) -> impl Iterator<Item = Range<usize>> {
+        self.nodes.iter().map(|node| node.start..node.end)
     }
 }
 

@@ -2,13 +2,18 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use judge::{Completeness, Explanation, WordAttribution};
 use serde_json::Value;
-use serve::{Classifier, ServeConfig, ServeError, ServedModel, Server, StopHandle, StopRequest, TextScores};
+use serve::{
+    Classifier, ServeConfig, ServeError, ServedModel, Server, StopHandle, StopRequest, TextExplainer, TextScores,
+};
 use test_support::{HttpAnswer, HttpConnection};
 use tokenize::{Batch, Tokenizer};
 
@@ -33,7 +38,14 @@ pub(crate) struct WordClassifier {
     pub batches: Arc<Mutex<Vec<Vec<usize>>>>,
     /// What each batch takes.
     pub pause: Duration,
+    /// What each pass of an explanation takes; `None` where nothing is explained.
+    pub explains: Option<Duration>,
+    /// Passes of explanations.
+    pub passes: Arc<AtomicUsize>,
 }
+
+/// Passes of an explanation.
+pub(crate) const PASSES: usize = 10;
 
 impl Classifier for WordClassifier {
     fn classify(&mut self, batch: &Batch) -> Result<Vec<TextScores>, Box<dyn Error + Send + Sync>> {
@@ -50,6 +62,60 @@ impl Classifier for WordClassifier {
             std::thread::sleep(SLOW_BATCH);
         }
         Ok(texts.into_iter().map(scores).collect())
+    }
+
+    fn explainer(&mut self) -> Result<Option<Box<dyn TextExplainer>>, Box<dyn Error + Send + Sync>> {
+        let explainer = |pause| Box::new(WordExplainer { pause, passes: Arc::clone(&self.passes) });
+        Ok(self.explains.map(|pause| explainer(pause) as Box<dyn TextExplainer>))
+    }
+}
+
+/// Gives each word its number as its attribution.
+struct WordExplainer {
+    pause: Duration,
+    passes: Arc<AtomicUsize>,
+}
+
+impl TextExplainer for WordExplainer {
+    fn explain(
+        &mut self,
+        text: &str,
+        class: Option<usize>,
+        pause: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<Explanation>, Box<dyn Error + Send + Sync>> {
+        assert!(!text.contains("panic"), "the panic of a test");
+        if text.contains("fail") {
+            return Err("no memory, at an address that is nobody's business".into());
+        }
+        for _ in 0..PASSES {
+            std::thread::sleep(self.pause);
+            self.passes.fetch_add(1, Ordering::SeqCst);
+            if pause().is_break() {
+                return Ok(None);
+            }
+        }
+        let word = |(number, text): (usize, &str)| {
+            let attribution = if text == "nan" { f64::NAN } else { number as f64 };
+            WordAttribution { text: text.to_owned(), start: 0, end: 1, attribution, leave_one_out: None }
+        };
+        let label = class.map_or("predicted".to_owned(), |class| format!("class {class}"));
+        Ok(Some(Explanation {
+            text: text.to_owned(),
+            label,
+            predicted: "negative".to_owned(),
+            probability: 0.5,
+            words: text.split(' ').enumerate().map(word).collect(),
+            completeness: Completeness {
+                logit: 1.0,
+                baseline_logit: 0.0,
+                sum: 1.0,
+                relative_error: 0.0,
+                steps: PASSES,
+            },
+            leave_one_out_correlation: None,
+            truncated: false,
+            unknown_words: 0,
+        }))
     }
 }
 
