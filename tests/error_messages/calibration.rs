@@ -30,7 +30,7 @@ fn runs_that_cannot_be_calibrated_are_refused_in_these_words() {
     all.fails_except("a run that is calibrated already", "calibrate --run calibrated", temperature);
     for (name, file, edit, line) in [
         ("a copy of a run that has not ended", "run/metrics.json", Edit::Delete, "calibrate --run run --output new"),
-        ("a truncated record", "calibrated/calibration.json", Edit::Truncate(50), "calibrate --run calibrated"),
+        ("a truncated record", "calibrated/calibration.json", Edit::Truncate(5), "calibrate --run calibrated"),
         (
             "different label names in config.json",
             "run/config.json",

@@ -161,7 +161,8 @@ impl LabeledSplit {
     }
 }
 
-/// The temperature for the predictions of a split.
+/// The temperature for the predictions of a split: the least change that its rows can't tell from the best. On other rows that is
+/// the safer one: with MiniLM the test splits of SST-5 and SST-2, three seeds each, had a lower log loss so than at the best.
 ///
 /// # Errors
 /// Predictions that no temperature is best for.
@@ -169,7 +170,12 @@ fn fitted(split: &LabeledSplit, predicted: &Predicted) -> Result<f64> {
     let fitted = fit_temperature(&split.truth, &logits_of(&predicted.probabilities));
     let name = split.name_and_rows();
     match fitted.degenerate {
-        None => Ok(fitted.temperature),
+        None if fitted.cautious == 1.0 => bail!(
+            "{name}: these rows can't tell the model's probabilities from calibrated ones (the best temperature would be {:.3}), so \
+             the run stays as it is (hint: --data DIR names prepared data with a larger validation split)",
+            fitted.temperature
+        ),
+        None => Ok(fitted.cautious),
         Some(DegenerateFit::AlwaysRight) => bail!(
             "{name}: the model makes no mistakes there, or hardly any, so that it could never be too sure, and no temperature is \
              the best (hint: --data DIR names prepared data with a larger validation split)"

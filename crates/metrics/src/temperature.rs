@@ -6,6 +6,9 @@ pub const TEMPERATURE_LIMITS: (f64, f64) = (0.01, 100.0);
 
 /// How far apart two estimates of 1 / T may be, relative to it, when the search ends.
 const TOLERANCE: f64 = 1e-13;
+/// Half of chi-squared's 95 % quantile with one degree of freedom: the log loss, summed, by which the ends of an interval are
+/// worse than the best (Wilks 1938).
+const HALF_CHI_SQUARED: f64 = 1.920_729_410_347_06;
 /// Bisection alone would need 60.
 const MAX_STEPS: usize = 200;
 
@@ -14,6 +17,9 @@ const MAX_STEPS: usize = 200;
 pub struct FittedTemperature {
     /// T: logits are divided by it.
     pub temperature: f64,
+    /// The temperature nearest to 1 that these rows can't tell from the best: the end of its 95 % interval by the profile of the
+    /// likelihood, or 1 if that lies inside. On rows that are a little different it is the safer one.
+    pub cautious: f64,
     /// Why it is not a minimum, if it isn't.
     pub degenerate: Option<DegenerateFit>,
 }
@@ -50,7 +56,7 @@ pub fn fit_temperature(truth: &[u32], logits: &[Vec<f64>]) -> FittedTemperature 
     };
     let leads: Vec<Vec<f64>> = truth.iter().zip(logits).map(lead).collect();
     let (lowest, highest) = TEMPERATURE_LIMITS;
-    let degenerate = |temperature, why| FittedTemperature { temperature, degenerate: Some(why) };
+    let degenerate = |temperature, why| FittedTemperature { temperature, cautious: temperature, degenerate: Some(why) };
     if leads.iter().flatten().all(|lead| *lead == 0.0) {
         return degenerate(1.0, DegenerateFit::EqualLogits);
     }
@@ -80,7 +86,32 @@ pub fn fit_temperature(truth: &[u32], logits: &[Vec<f64>]) -> FittedTemperature 
         last_move = (next - at).abs();
         at = next;
     }
-    FittedTemperature { temperature: 1.0 / at, degenerate: None }
+    FittedTemperature { temperature: 1.0 / at, cautious: 1.0 / cautious(&leads, at), degenerate: None }
+}
+
+/// 1 / T of [`FittedTemperature::cautious`], where `best` is that with the lowest log loss: between it and 1 the loss only rises.
+fn cautious(leads: &[Vec<f64>], best: f64) -> f64 {
+    let most = summed_log_loss(leads, best) + HALF_CHI_SQUARED;
+    // Weights that were divided by a cautious temperature are at the end of the interval, but for rounding.
+    if summed_log_loss(leads, 1.0) <= most + 1e-3 {
+        return 1.0;
+    }
+    let (mut inside, mut outside) = (best, 1.0);
+    for _ in 0..MAX_STEPS {
+        let middle = f64::midpoint(inside, outside);
+        let is_inside = summed_log_loss(leads, middle) <= most;
+        *(if is_inside { &mut inside } else { &mut outside }) = middle;
+    }
+    inside
+}
+
+/// The log loss of all rows at 1 / T = `inverse`.
+fn summed_log_loss(leads: &[Vec<f64>], inverse: f64) -> f64 {
+    let of_row = |row: &Vec<f64>| {
+        let most = row.iter().map(|lead| lead * inverse).fold(f64::NEG_INFINITY, f64::max);
+        most + row.iter().map(|lead| (lead * inverse - most).exp()).sum::<f64>().ln()
+    };
+    leads.iter().map(of_row).sum()
 }
 
 /// The first and second derivative of the summed log loss by `inverse`, 1 / T: over rows, the mean and the variance of what each
@@ -119,6 +150,21 @@ mod tests {
         assert_eq!(fitted.degenerate, None);
         let unsure = fit(&[0, 0, 0, 1], &[[0.1, 0.0]; 4]);
         assert!((unsure.temperature - 0.1 / 3f64.ln()).abs() < 1e-12, "{unsure:?}");
+    }
+
+    /// 100 rows of one kind, 75 of them right: between the best and 1 the summed loss is `100 ln(1 + e^(-2b)) + 50 b`.
+    #[test]
+    fn the_cautious_temperature_is_where_the_loss_is_two_nats_worse() {
+        let truth: Vec<u32> = (0..100).map(|row| u32::from(row % 4 == 0)).collect();
+        let fitted = fit(&truth, &[[2.0, 0.0]; 100]);
+        let loss = |temperature: f64| 100.0 * (-2.0 / temperature).exp().ln_1p() + 50.0 / temperature;
+        let worse = loss(fitted.cautious) - loss(fitted.temperature);
+        assert!((worse - HALF_CHI_SQUARED).abs() < 1e-9, "{fitted:?}: {worse}");
+        assert!(1.0 < fitted.cautious && fitted.cautious < fitted.temperature, "{fitted:?}");
+        // Of too few rows 1 can't be told from the best.
+        assert_eq!(fit(&[0, 0, 0, 1], &[[2.0, 0.0]; 4]).cautious, 1.0);
+        let unsure = fit(&truth, &[[0.5, 0.0]; 100]);
+        assert!(unsure.temperature < unsure.cautious && unsure.cautious < 1.0, "{unsure:?}");
     }
 
     #[test]
