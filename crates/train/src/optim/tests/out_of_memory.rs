@@ -70,8 +70,14 @@ fn an_update_that_runs_out_of_memory_anywhere_changes_nothing() {
         return process_with_a_limit();
     }
     // One thread, whose stack is not part of the measured room; and no memory that an allocator has kept in store: glibc
-    // reserves 64 MiB for each thread's heap, in which a tensor finds room where the limit leaves none.
-    let environment = [("OMP_NUM_THREADS", "1"), ("MIMALLOC_DISALLOW_ARENA_ALLOC", "1"), ("MALLOC_ARENA_MAX", "1")];
+    // reserves 64 MiB for each thread's heap, in which a tensor finds room where the limit leaves none, and after freed mappings
+    // it takes larger pieces from the heap, unless told from which size on each is a mapping of its own.
+    let environment = [
+        ("OMP_NUM_THREADS", "1"),
+        ("MIMALLOC_DISALLOW_ARENA_ALLOC", "1"),
+        ("MALLOC_ARENA_MAX", "1"),
+        ("MALLOC_MMAP_THRESHOLD_", "1048576"),
+    ];
     let environment = environment.map(|(name, value)| (name, OsStr::new(value)));
     let mut process = TestProcess::start(&environment);
     OPTIMIZERS.iter().for_each(|_| process.wait_for("updates failed and changed nothing"));
