@@ -45,7 +45,7 @@ pub(crate) mod wording;
 pub(crate) use calibration::confidence_bins;
 pub(crate) use configuration::options;
 pub(crate) use kept::{KeptEvaluation, is_of, manifest, names};
-pub(crate) use scores::{averages, named_scores};
+pub(crate) use scores::averages;
 pub(crate) use selective::{COVERAGE, RISK, risk_over_coverage};
 
 /// The page's sections, from top to bottom. One without content is left out.

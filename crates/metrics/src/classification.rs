@@ -212,6 +212,18 @@ impl ClassificationReport {
         })
     }
 
+    /// The scores that stand for all, by name in the order to show them: accuracy, then weighted averages, then the others.
+    pub fn headline(&self) -> [(&'static str, f64); 6] {
+        [
+            ("accuracy", self.accuracy),
+            ("precision", self.weighted.precision),
+            ("recall", self.weighted.recall),
+            ("f1", self.weighted.f1),
+            ("macro_f1", self.macro_average.f1),
+            ("matthews", self.matthews),
+        ]
+    }
+
     /// The scores under this average.
     pub fn average(&self, average: Average) -> Scores {
         match average {

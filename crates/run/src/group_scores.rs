@@ -44,16 +44,8 @@ impl GroupScores {
 
     /// The scores of a model that are kept of each member: accuracy, the weighted averages, `macro_f1`, `matthews`, `loss`.
     pub fn of_report(report: &ClassificationReport, loss: f64) -> NamedScores {
-        let scores = [
-            ("accuracy", report.accuracy),
-            ("precision", report.weighted.precision),
-            ("recall", report.weighted.recall),
-            ("f1", report.weighted.f1),
-            ("macro_f1", report.macro_average.f1),
-            ("matthews", report.matthews),
-            ("loss", loss),
-        ];
-        NamedScores(scores.map(|(name, value)| (name.to_owned(), value)).to_vec())
+        let scores = report.headline().into_iter().chain([("loss", loss)]);
+        NamedScores(scores.map(|(name, value)| (name.to_owned(), value)).collect())
     }
 }
 

@@ -41,17 +41,7 @@ impl Evaluation {
 
     /// The scores displayed for a split, by name: accuracy, precision, recall and f1 first.
     pub fn scores(&self) -> Vec<(String, f64)> {
-        let (report, weighted) = (&self.report, self.report.weighted);
-        [
-            ("accuracy", report.accuracy),
-            ("precision", weighted.precision),
-            ("recall", weighted.recall),
-            ("f1", weighted.f1),
-            ("macro_f1", report.macro_average.f1),
-            ("matthews", report.matthews),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .to_vec()
+        self.report.headline().map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
 }
 

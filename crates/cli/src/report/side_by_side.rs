@@ -14,7 +14,7 @@ use super::same_rows::{self, RowRelation};
 use super::{differing_options, evaluate_again};
 use crate::run_report::remarks::against;
 use crate::run_report::wording::{count, number_with_range, percent, percent_with_range, score_name, shell_word};
-use crate::run_report::{COVERAGE, RISK, confidence_bins, named_scores, risk_over_coverage, write_page};
+use crate::run_report::{COVERAGE, RISK, confidence_bins, risk_over_coverage, write_page};
 
 /// What a section of the page is made from: the runs, and the split that they were scored on.
 type MakeSection = fn(&[ComparedRun], &str) -> Result<Section>;
@@ -42,7 +42,7 @@ fn judgement(run: &ComparedRun) -> Option<&Judgement> {
 fn scores(runs: &[ComparedRun], _: &str) -> Result<Section> {
     const SHOWN: [&str; 4] = ["accuracy", "f1", "macro_f1", "matthews"];
     let score = |run: &ComparedRun, name: &str| {
-        let plain = named_scores(&run.kept.result.report).into_iter().find(|(known, _)| *known == name);
+        let plain = run.kept.result.report.headline().into_iter().find(|(known, _)| *known == name);
         let value = plain.map_or(f64::NAN, |(_, value)| value);
         match judgement(run).and_then(|judgement| judgement.scores.get(name)) {
             Some(estimate) if name == "matthews" => number_with_range(estimate),

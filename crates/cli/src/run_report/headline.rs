@@ -4,7 +4,6 @@ use anyhow::Result;
 use report::{HeadlineNumber, Section, html};
 
 use super::ReportInput;
-use super::scores::named_scores;
 use super::wording::{percent, percent_range, range, rows, score_name};
 
 const JUDGED: [&str; 4] = ["accuracy", "f1", "macro_f1", "matthews"];
@@ -33,7 +32,7 @@ pub(super) fn section(input: &ReportInput) -> Result<Section> {
                     _ => "weighted".to_owned(),
                 },
             };
-            named_scores(report).into_iter().take(4).map(number).collect()
+            report.headline().into_iter().take(4).map(number).collect()
         }
     };
     Ok(Section::new("", html::headline(&numbers)))

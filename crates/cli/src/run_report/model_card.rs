@@ -18,7 +18,6 @@ use run::{RUN_TOML, RunMetrics};
 use super::configuration::options;
 use super::kept::{KeptEvaluation, is_of, manifest};
 use super::remarks::remarks;
-use super::scores::named_scores;
 use super::wording::{count, number_with_range, percent, percent_with_range, rows, score_name, shell_word};
 
 const FILE: &str = "README.md";
@@ -162,7 +161,7 @@ impl Facts {
                 result.precision
             );
             text += "| score | value | 95 % interval |\n| --- | --- | --- |\n";
-            for (name, value) in named_scores(&result.report) {
+            for (name, value) in result.report.headline() {
                 let estimate = judgement.and_then(|judgement| judgement.scores.get(name));
                 let shown = match estimate {
                     Some(estimate) if name == "matthews" => number_with_range(estimate),

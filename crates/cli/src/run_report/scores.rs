@@ -10,7 +10,7 @@ use super::wording::{number_with_range, score_name};
 pub(super) fn section(input: &ReportInput) -> Result<Section> {
     let averages = html::scores("Average", &averages(&input.result.report));
     let Some(judgement) = input.judgement() else { return Ok(Section::new("Scores", averages)) };
-    let names = named_scores(&input.result.report).map(|(name, _)| name);
+    let names = input.result.report.headline().map(|(name, _)| name);
     let known = names.iter().filter_map(|name| Some((*name, judgement.scores.get(*name)?)));
     let rows: Vec<_> = known
         .map(|(name, score)| (score_name(name).to_owned(), vec![number_with_range(score), method(score).to_owned()]))
@@ -25,19 +25,6 @@ fn method(estimate: &judge::Estimate) -> &'static str {
         judge::IntervalMethod::Percentile => "bootstrap, percentiles",
         judge::IntervalMethod::Basic => "bootstrap, mirrored",
     }
-}
-
-/// The headline scores by their names, in the order to show them.
-pub(crate) fn named_scores(report: &ClassificationReport) -> [(&'static str, f64); 6] {
-    let weighted = report.weighted;
-    [
-        ("accuracy", report.accuracy),
-        ("precision", weighted.precision),
-        ("recall", weighted.recall),
-        ("f1", weighted.f1),
-        ("macro_f1", report.macro_average.f1),
-        ("matthews", report.matthews),
-    ]
 }
 
 /// A row for each way to average.

@@ -8,7 +8,6 @@ use judge::{Estimate, IntervalMethod};
 
 use super::Facts;
 use crate::run_report::kept::{KeptEvaluation, is_of};
-use crate::run_report::scores::named_scores;
 use crate::run_report::wording::{range, score_name};
 
 /// How manifests begin the source of data from the Hub; its repository follows.
@@ -71,7 +70,7 @@ fn result(yaml: &mut String, facts: &Facts, KeptEvaluation { result }: &KeptEval
         let _ = writeln!(yaml, "      revision: {}", quoted(revision));
     }
     yaml.push_str("    metrics:\n");
-    for (name, value) in named_scores(&result.report) {
+    for (name, value) in result.report.headline() {
         if !value.is_finite() {
             continue;
         }
