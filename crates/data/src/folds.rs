@@ -204,17 +204,7 @@ fn write_rows(
     whole: &SplitManifest,
     max_length: usize,
 ) -> Result<SplitManifest, DataError> {
-    let mut split = SplitManifest {
-        rows: 0,
-        labeled: 0,
-        label_counts: vec![0; whole.label_counts.len()],
-        tokens: 0,
-        longest: 0,
-        truncated: 0,
-        truncated_share: 0.0,
-        bytes: 0,
-        sha256: String::new(),
-    };
+    let mut split = SplitManifest::empty(whole.label_counts.len());
     let mut writer = Writer::create(path)?;
     for row in rows {
         let (label, ids) = (examples.label(row), examples.input_ids(row)?);

@@ -100,6 +100,23 @@ pub struct SplitManifest {
     pub sha256: String,
 }
 
+impl SplitManifest {
+    /// Of a split without rows yet, of so many labels.
+    pub(crate) fn empty(labels: usize) -> Self {
+        Self {
+            rows: 0,
+            labeled: 0,
+            label_counts: vec![0; labels],
+            tokens: 0,
+            longest: 0,
+            truncated: 0,
+            truncated_share: 0.0,
+            bytes: 0,
+            sha256: String::new(),
+        }
+    }
+}
+
 impl Manifest {
     pub(crate) fn write(&self, dir: &Path) -> Result<(), DataError> {
         let path = dir.join(MANIFEST);

@@ -171,17 +171,7 @@ fn write_split(
 ) -> Result<(SplitManifest, TokenizedRows), DataError> {
     let mut rows = TokenizedRows::default();
     let mut writer = Writer::create(path)?;
-    let mut split = SplitManifest {
-        rows: records.len(),
-        labeled: 0,
-        label_counts: vec![0; labels],
-        tokens: 0,
-        longest: 0,
-        truncated: 0,
-        truncated_share: 0.0,
-        bytes: 0,
-        sha256: String::new(),
-    };
+    let mut split = SplitManifest { rows: records.len(), ..SplitManifest::empty(labels) };
     for records in records.chunks(TEXTS_PER_CHUNK) {
         let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
         for (record, inspection) in records.iter().zip(tokenizer.inspect_batch(&texts)?) {
