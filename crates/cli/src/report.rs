@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::run_report::model_card::{self, ModelCard};
 use crate::run_report::wording::shell_word;
-use crate::run_report::{self, KeptEvaluation, ReportInput, names};
+use crate::run_report::{self, ReportInput, kept, names};
 use compared_run::ComparedRun;
 
 /// More runs can't be told apart in a picture.
@@ -68,19 +68,19 @@ fn again(run: &Path, split: Option<&str>) -> Result<Vec<PathBuf>> {
     };
     let mut written = Vec::new();
     for name in wanted {
-        let mut kept = KeptEvaluation::read(run, name)?;
-        if kept.is_of_other_weights(run) == Some(true) {
+        let mut result = kept::read(run, name)?;
+        if kept::is_of_other_weights(&result, run) == Some(true) {
             let note = format!(
                 "the weights of {} have changed since {name} was scored, and these are the scores of the former ones (hint: {})",
                 run.display(),
                 evaluate_again(run, name)
             );
             disk::print_message(format!("note: {note}"));
-            kept.result.notes.push(note);
+            result.notes.push(note);
         }
-        let input = ReportInput { run, result: &kept.result, rows: None, about: &kept.about(run) };
+        let input = ReportInput { run, result: &result, rows: None, about: &kept::about(&result, run) };
         written.extend(run_report::write(&input, run)?);
-        if kept.result.judgement.is_none() {
+        if result.judgement.is_none() {
             disk::print_message(format!(
                 "note: of {name} only the plain scores are kept, so the report has no intervals (hint: {})",
                 evaluate_again(run, name)

@@ -26,7 +26,7 @@ mod environment;
 mod examples;
 mod hashes;
 mod headline;
-mod kept;
+pub(crate) mod kept;
 mod mistakes;
 pub(crate) mod model_card;
 mod origins;
@@ -44,7 +44,7 @@ pub(crate) mod wording;
 
 pub(crate) use calibration::confidence_bins;
 pub(crate) use configuration::options;
-pub(crate) use kept::{KeptEvaluation, is_of, manifest, names};
+pub(crate) use kept::{is_of, manifest, names};
 pub(crate) use scores::averages;
 pub(crate) use selective::{COVERAGE, RISK, risk_over_coverage};
 

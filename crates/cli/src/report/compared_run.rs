@@ -4,14 +4,14 @@ use std::path::Path;
 
 use anyhow::Result;
 use data::manifest::Manifest;
-use run::{Event, RUN_TOML, read_log};
+use run::{EvaluationResult, Event, RUN_TOML, read_log};
 
-use crate::run_report::{KeptEvaluation, manifest, options};
+use crate::run_report::{kept, manifest, options};
 
 pub(super) struct ComparedRun {
     /// Its folder as the user named it.
     pub name: String,
-    pub kept: KeptEvaluation,
+    pub result: EvaluationResult,
     /// Of the data that it was trained on; `None` in a folder of other making.
     pub manifest: Option<Manifest>,
     pub options: Vec<(String, String)>,
@@ -28,7 +28,7 @@ impl ComparedRun {
         };
         Ok(Self {
             name: run.display().to_string(),
-            kept: KeptEvaluation::read(run, split)?,
+            result: kept::read(run, split)?,
             manifest: manifest(run),
             options,
             learning: read_log(run)?.into_iter().filter_map(evaluation).collect(),

@@ -34,16 +34,15 @@ pub(super) fn notes(runs: &[ComparedRun]) -> Vec<String> {
 
 /// How the rows of two runs relate, by everything that is kept of them.
 pub(super) fn relation(one: &ComparedRun, other: &ComparedRun) -> RowRelation {
-    let (a, b) = (&one.kept.result, &other.kept.result);
+    let (a, b) = (&one.result, &other.result);
     if a.label_names != b.label_names {
         return RowRelation::Other(format!("labels {} and {}", a.label_names.join(", "), b.label_names.join(", ")));
     }
     if a.dataset != b.dataset || a.split != b.split {
         return RowRelation::Other(format!("{} of {} and {} of {}", a.split, a.dataset, b.split, b.dataset));
     }
-    let counts = |run: &ComparedRun| -> Vec<u64> {
-        run.kept.result.report.per_class.iter().map(|class| class.support).collect()
-    };
+    let counts =
+        |run: &ComparedRun| -> Vec<u64> { run.result.report.per_class.iter().map(|class| class.support).collect() };
     if counts(one) != counts(other) {
         let (a, b) = (rows(a.report.examples), rows(b.report.examples));
         return RowRelation::Other(format!("{a} and {b}, in other shares of the labels or another number"));
@@ -51,7 +50,7 @@ pub(super) fn relation(one: &ComparedRun, other: &ComparedRun) -> RowRelation {
     if a.source != b.source {
         return RowRelation::Other(format!("from {} and from {}", a.source, b.source));
     }
-    let own = |run: &ComparedRun| run.manifest.clone().filter(|manifest| is_of(manifest, &run.kept.result));
+    let own = |run: &ComparedRun| run.manifest.clone().filter(|manifest| is_of(manifest, &run.result));
     match (own(one), own(other)) {
         (Some(x), Some(y)) if x.fingerprint == y.fingerprint => RowRelation::Same,
         (Some(x), Some(y)) if x.source_sha256 != y.source_sha256 => {

@@ -27,7 +27,7 @@ pub(super) fn write(runs: &[ComparedRun], split: &str, output: &Path) -> Result<
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     let title = format!("{} runs on {split}", runs.len());
     let mut notes = same_rows::notes(runs);
-    for run in runs.iter().filter(|run| run.kept.result.judgement.is_none()) {
+    for run in runs.iter().filter(|run| run.result.judgement.is_none()) {
         let again = evaluate_again(Path::new(&run.name), split);
         notes.push(format!("Of {} only plain scores are kept, without intervals: `{again}` adds them.", run.name));
     }
@@ -35,14 +35,14 @@ pub(super) fn write(runs: &[ComparedRun], split: &str, output: &Path) -> Result<
 }
 
 fn judgement(run: &ComparedRun) -> Option<&Judgement> {
-    run.kept.result.judgement.as_ref()
+    run.result.judgement.as_ref()
 }
 
 /// A column for each run: what it is, and its scores.
 fn scores(runs: &[ComparedRun], _: &str) -> Result<Section> {
     const SHOWN: [&str; 4] = ["accuracy", "f1", "macro_f1", "matthews"];
     let score = |run: &ComparedRun, name: &str| {
-        let plain = run.kept.result.report.headline().into_iter().find(|(known, _)| *known == name);
+        let plain = run.result.report.headline().into_iter().find(|(known, _)| *known == name);
         let value = plain.map_or(f64::NAN, |(_, value)| value);
         match judgement(run).and_then(|judgement| judgement.scores.get(name)) {
             Some(estimate) if name == "matthews" => number_with_range(estimate),
@@ -58,9 +58,9 @@ fn scores(runs: &[ComparedRun], _: &str) -> Result<Section> {
         (name.to_owned(), runs.iter().map(cell).collect::<Vec<_>>())
     };
     let mut table = vec![
-        row("Model", &|run| run.kept.result.model.clone()),
-        row("Data", &|run| run.kept.result.dataset.clone()),
-        row("Rows", &|run| count(run.kept.result.report.examples)),
+        row("Model", &|run| run.result.model.clone()),
+        row("Data", &|run| run.result.dataset.clone()),
+        row("Rows", &|run| count(run.result.report.examples)),
     ];
     table.extend(SHOWN.map(|name| row(score_name(name), &|run| score(run, name))));
     table.push(row("Log loss, in nats", &|run| {
@@ -75,7 +75,7 @@ fn scores(runs: &[ComparedRun], _: &str) -> Result<Section> {
     let interval = |run: &ComparedRun| match judgement(run).and_then(|judgement| judgement.scores.get("accuracy")) {
         Some(accuracy) => PlotInterval { value: accuracy.value, low: accuracy.low, high: accuracy.high },
         None => {
-            let accuracy = run.kept.result.report.accuracy;
+            let accuracy = run.result.report.accuracy;
             PlotInterval { value: accuracy, low: accuracy, high: accuracy }
         }
     };

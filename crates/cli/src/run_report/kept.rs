@@ -11,11 +11,6 @@ use serde::Deserialize;
 
 use super::Provenance;
 
-/// An evaluation with all that was judged, as its JSON has it.
-pub(crate) struct KeptEvaluation {
-    pub result: EvaluationResult,
-}
-
 /// What tells a judgement of another version from none.
 #[derive(Deserialize)]
 struct JudgementVersion {
@@ -27,69 +22,66 @@ struct VersionOnly {
     schema_version: Option<u64>,
 }
 
-impl KeptEvaluation {
-    /// The evaluation of a split or a file, by the name of its JSON. One of an older program has no judgement.
-    ///
-    /// # Errors
-    /// A file that isn't there, isn't what this program writes, or has another version.
-    pub(crate) fn read(run: &Path, split: &str) -> Result<Self> {
-        let result = EvaluationResult::read(run, split)?;
-        if result.judgement.is_none() {
-            let path = EvaluationResult::path(run, split);
-            let bytes = std::fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
-            let found: JudgementVersion = serde_json::from_slice(&bytes)?;
-            if let Some(VersionOnly { schema_version }) = found.judgement {
-                let found = schema_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-                bail!(
-                    "{}: expected version {SCHEMA_VERSION} of the judgement, found {found} (hint: verdict evaluate --run {} \
-                     --split {split})",
-                    path.display(),
-                    run.display()
-                );
-            }
-        }
-        Ok(Self { result })
-    }
-
-    /// All that are kept: of the test split first, then of validation, then the others by name.
-    ///
-    /// # Errors
-    /// Those of [`KeptEvaluation::read`].
-    pub(crate) fn all(run: &Path) -> Result<Vec<Self>> {
-        names(run)?.iter().map(|name| Self::read(run, name)).collect()
-    }
-
-    /// Whether the weights in the folder are others than those that were scored; `None` where that was not recorded.
-    pub(crate) fn is_of_other_weights(&self, run: &Path) -> Option<bool> {
-        let scored = self.result.environment.as_ref()?.weights_sha256.as_ref()?;
-        Some(sha256_file(&run.join(MODEL)).ok()? != *scored)
-    }
-
-    /// Where its rows and the model came from, as far as the run's folder tells.
-    pub(crate) fn about(&self, run: &Path) -> Provenance {
-        let result = &self.result;
-        let trained_on = manifest(run);
-        let of_data = self.prepared(trained_on.as_ref());
-        let examples = result.report.examples;
-        Provenance {
-            dataset: result.dataset.clone(),
-            variant: of_data
-                .as_ref()
-                .map_or_else(|| format!("{}: {examples} rows", result.dataset), |manifest| manifest.variant.clone()),
-            source: result.source.clone(),
-            license: of_data.map(|manifest| manifest.license),
-            model: result.model.clone(),
-            model_origin: trained_on.as_ref().map(|manifest| manifest.model.origin.to_string()),
-            max_length: trained_on.map(|manifest| manifest.max_length),
+/// The evaluation of a split or a file, by the name of its JSON. One of an older program has no judgement.
+///
+/// # Errors
+/// A file that isn't there, isn't what this program writes, or has another version.
+pub(crate) fn read(run: &Path, split: &str) -> Result<EvaluationResult> {
+    let result = EvaluationResult::read(run, split)?;
+    if result.judgement.is_none() {
+        let path = EvaluationResult::path(run, split);
+        let bytes = std::fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
+        let found: JudgementVersion = serde_json::from_slice(&bytes)?;
+        if let Some(VersionOnly { schema_version }) = found.judgement {
+            let found = schema_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
+            bail!(
+                "{}: expected version {SCHEMA_VERSION} of the judgement, found {found} (hint: verdict evaluate --run {} \
+                 --split {split})",
+                path.display(),
+                run.display()
+            );
         }
     }
+    Ok(result)
+}
 
-    /// The manifest of the prepared data that its rows are of: the run's own, or that of another folder that is still there.
-    fn prepared(&self, trained_on: Option<&Manifest>) -> Option<Manifest> {
-        let is_of = |manifest: &Manifest| is_of(manifest, &self.result);
-        let own = trained_on.filter(|manifest| is_of(manifest)).cloned();
-        own.or_else(|| Prepared::open(Path::new(&self.result.data)).ok().map(|found| found.manifest).filter(is_of))
+/// All that are kept: of the test split first, then of validation, then the others by name.
+///
+/// # Errors
+/// Those of [`read`].
+pub(crate) fn all(run: &Path) -> Result<Vec<EvaluationResult>> {
+    names(run)?.iter().map(|name| read(run, name)).collect()
+}
+
+/// Whether the weights in the folder are others than those that were scored; `None` where that was not recorded.
+pub(crate) fn is_of_other_weights(result: &EvaluationResult, run: &Path) -> Option<bool> {
+    let scored = result.environment.as_ref()?.weights_sha256.as_ref()?;
+    Some(sha256_file(&run.join(MODEL)).ok()? != *scored)
+}
+
+/// Where its rows and the model came from, as far as the run's folder tells.
+pub(crate) fn about(result: &EvaluationResult, run: &Path) -> Provenance {
+    let trained_on = manifest(run);
+    let of_data = prepared(result, trained_on.as_ref());
+    let examples = result.report.examples;
+    Provenance {
+        dataset: result.dataset.clone(),
+        variant: of_data
+            .as_ref()
+            .map_or_else(|| format!("{}: {examples} rows", result.dataset), |manifest| manifest.variant.clone()),
+        source: result.source.clone(),
+        license: of_data.map(|manifest| manifest.license),
+        model: result.model.clone(),
+        model_origin: trained_on.as_ref().map(|manifest| manifest.model.origin.to_string()),
+        max_length: trained_on.map(|manifest| manifest.max_length),
     }
+}
+
+/// The manifest of the prepared data that its rows are of: the run's own, or that of another folder that is still there.
+fn prepared(result: &EvaluationResult, trained_on: Option<&Manifest>) -> Option<Manifest> {
+    let is_of = |manifest: &Manifest| is_of(manifest, result);
+    let own = trained_on.filter(|manifest| is_of(manifest)).cloned();
+    own.or_else(|| Prepared::open(Path::new(&result.data)).ok().map(|found| found.manifest).filter(is_of))
 }
 
 /// Whether a result is of a split of this prepared data, by everything that both record of it.

@@ -13,10 +13,10 @@ use data::manifest::Manifest;
 use data::{ModelOrigin, PACKAGED_MODEL};
 use disk::{sha256_hex, write_atomic};
 use report::Tone;
-use run::{RUN_TOML, RunMetrics};
+use run::{EvaluationResult, RUN_TOML, RunMetrics};
 
 use super::configuration::options;
-use super::kept::{KeptEvaluation, is_of, manifest};
+use super::kept::{self, is_of, manifest};
 use super::remarks::remarks;
 use super::wording::{count, number_with_range, percent, percent_with_range, rows, score_name, shell_word};
 
@@ -74,7 +74,7 @@ fn is_unchanged(present: &[u8]) -> bool {
 struct Facts {
     /// The run's folder, by its name.
     name: String,
-    evaluations: Vec<KeptEvaluation>,
+    evaluations: Vec<EvaluationResult>,
     manifest: Manifest,
     /// The pretrained model, by its name.
     pretrained: String,
@@ -89,8 +89,8 @@ impl Facts {
             return Ok(None);
         };
         // Scores of weights that have been replaced since are of another model.
-        let mut evaluations = KeptEvaluation::all(run)?;
-        evaluations.retain(|kept| kept.is_of_other_weights(run) != Some(true));
+        let mut evaluations = kept::all(run)?;
+        evaluations.retain(|result| kept::is_of_other_weights(result, run) != Some(true));
         if evaluations.is_empty() {
             return Ok(None);
         }
@@ -148,7 +148,7 @@ impl Facts {
 
     fn scores(&self) -> String {
         let mut text = String::new();
-        for KeptEvaluation { result } in &self.evaluations {
+        for result in &self.evaluations {
             let judgement = result.judgement.as_ref();
             let examples = result.report.examples;
             let whose = if is_of(&self.manifest, result) { "of the same data" } else { "of other data" };
@@ -180,7 +180,7 @@ impl Facts {
     /// What is known against the model, in plain words, from the figures of the first evaluation.
     fn limits(&self) -> String {
         let mut lines = Vec::new();
-        for KeptEvaluation { result } in self.evaluations.iter().take(1) {
+        for result in self.evaluations.iter().take(1) {
             let judgement = result.judgement.as_ref();
             let found = judgement.map(|judgement| remarks(result, judgement)).unwrap_or_default();
             let told = found.into_iter().filter(|remark| remark.tone == Tone::Bad).map(|remark| remark.text);

@@ -10,8 +10,9 @@ use metrics::{ClassificationReport, ConfusionMatrix, ReportOptions};
 use run::{Environment, EvaluationResult, LOG, RUN_TOML};
 use train::evaluate::Evaluation;
 
+use super::kept;
 use super::remarks::remarks;
-use super::{KeptEvaluation, PredictedRows, Provenance, ReportInput, write};
+use super::{PredictedRows, Provenance, ReportInput, write};
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -244,20 +245,20 @@ fn what_is_kept_gives_the_same_report_again() -> TestResult {
     let mut json = serde_json::to_value(&result)?;
     std::fs::write(EvaluationResult::path(folder.path(), "test"), json.to_string())?;
 
-    let kept = KeptEvaluation::read(folder.path(), "test")?;
-    assert_eq!(kept.result, result);
+    let again = kept::read(folder.path(), "test")?;
+    assert_eq!(again, result);
     let page = |result, about: &Provenance| -> Result<String, Box<dyn Error>> {
         let input = ReportInput { run: folder.path(), result, rows: None, about };
         let paths = write(&input, folder.path())?;
         Ok(std::fs::read_to_string(paths.last().ok_or("nothing was written")?)?)
     };
-    let about = kept.about(folder.path());
+    let about = kept::about(&again, folder.path());
     assert_eq!(about.variant, "reviews: 4 rows", "of data that isn't there any more");
-    assert_eq!(page(&result, &about)?, page(&kept.result, &about)?);
+    assert_eq!(page(&result, &about)?, page(&again, &about)?);
 
     json["judgement"]["schema_version"] = 99.into();
     std::fs::write(EvaluationResult::path(folder.path(), "test"), json.to_string())?;
-    let error = KeptEvaluation::read(folder.path(), "test").err().ok_or("read")?.to_string();
+    let error = kept::read(folder.path(), "test").err().ok_or("read")?.to_string();
     assert!(error.contains("expected version 1 of the judgement, found 99"), "{error}");
     Ok(())
 }

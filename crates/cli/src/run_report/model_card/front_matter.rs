@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use data::Dataset;
 use judge::{Estimate, IntervalMethod};
+use run::EvaluationResult;
 
 use super::Facts;
-use crate::run_report::kept::{KeptEvaluation, is_of};
+use crate::run_report::kept::is_of;
 use crate::run_report::wording::{range, score_name};
 
 /// How manifests begin the source of data from the Hub; its repository follows.
@@ -52,7 +53,7 @@ pub(super) fn write(facts: &Facts) -> String {
     yaml + "---\n"
 }
 
-fn result(yaml: &mut String, facts: &Facts, KeptEvaluation { result }: &KeptEvaluation) {
+fn result(yaml: &mut String, facts: &Facts, result: &EvaluationResult) {
     let judgement = result.judgement.as_ref();
     let own = is_of(&facts.manifest, result);
     let hub = repository(&result.source).filter(|_| own);
