@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use ::predict::Predictor;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use collective::Alone;
 use data::Split;
 use disk::{sha256_file, sha256_of};
 use judge::{Calibration, ScoredRows};
@@ -147,7 +148,7 @@ impl LabeledSplit {
     fn predicted(&self, model: &SequenceClassifier, batch_size: usize) -> Result<Predicted> {
         let label_names = model.config().label_names();
         let split = &self.scored.split;
-        let evaluation = evaluate(model, &self.scored.examples, split, &label_names, batch_size)?;
+        let evaluation = evaluate(model, &self.scored.examples, split, &label_names, batch_size, &Alone)?;
         let rows = ScoredRows {
             label_names: &label_names,
             truth: &self.truth,

@@ -113,7 +113,7 @@ fn pass(args: &PassArgs) -> Result<()> {
     let inputs = Inputs::new(&sentences.concat(), &cu_seqlens, device);
     let loss = Loss::new(None, 0.0);
     // A stream draws its masks in order, so that a new one has the same masks in every pass.
-    let forward = || model.forward_train(&inputs, &DropoutStream::new(1, 0, 0));
+    let forward = || model.forward_train(&inputs, &DropoutStream::new(1, 0));
     let (logits, tape) = forward();
     let (value, dlogits) = loss.forward_backward(&logits, &labels, loss.total_weight(&labels));
     let gradients = dense(&model, &model.backward(tape, &dlogits));

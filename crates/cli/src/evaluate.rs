@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use ::predict::Predictor;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use collective::Collective;
 use data::LabelMap;
 use data::manifest::Manifest;
 use data::source::SourceChoice;
@@ -30,6 +31,7 @@ use model::{DeviceChoice, InferencePrecisionChoice, device_name};
 use run::{ChosenRun, DATA, EvaluationResult, GroupScores, RUN_TOML};
 use table::{FileFormat, ReadOptions, parse_text_separator};
 use train::evaluate::evaluate;
+use train::{join_ranks, leave_ranks};
 
 use crate::environment::environment;
 use crate::run_report::{PredictedRows, ReportInput};
@@ -112,8 +114,16 @@ pub(crate) struct EvaluateArgs {
     read: ReadOptions,
 }
 
-/// Scores a run, prints the scores, and writes them and the report into the run's folder or another one.
+/// Scores a run, prints the scores, and writes them and the report into the run's folder or another one. Several processes
+/// deal out the rows; rank 0 does the rest.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
+    let ranks = join_ranks()?;
+    let result = run_as_rank(args, &*ranks);
+    leave_ranks(&*ranks, result.as_ref().err().map(|error| format!("{error:#}")).as_deref());
+    result
+}
+
+fn run_as_rank(args: &EvaluateArgs, ranks: &dyn Collective) -> Result<()> {
     check(args)?;
     let ChosenRun { path: run, group } = chosen_run(args.run.as_deref())?;
     let device = chosen_device(args.device)?;
@@ -138,8 +148,18 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     };
     let labels = predictor.label_names();
     let (path, split) = (run.display(), &scored.split);
-    disk::print_message(format!("evaluating {path} on {split} ({} rows of {})", scored.examples.len(), scored.data));
-    let evaluation = evaluate(predictor.model(), &scored.examples, split, labels, usize::from(args.batch_size))?;
+    if ranks.is_first() {
+        disk::print_message(format!(
+            "evaluating {path} on {split} ({} rows of {})",
+            scored.examples.len(),
+            scored.data
+        ));
+    }
+    let batch_size = usize::from(args.batch_size);
+    let evaluation = evaluate(predictor.model(), &scored.examples, split, labels, batch_size, ranks)?;
+    if !ranks.is_first() {
+        return Ok(());
+    }
     let mut notes = scored.notes.clone();
     notes.extend(predictor.model().parameters().backend().note(device));
     notes.extend(int8_notes(&run, &predictor, precision)?);

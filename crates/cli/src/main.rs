@@ -97,8 +97,9 @@ fn run(command: Command) -> Result<ExitCode> {
             data::prepare::run(&args, |folder| Ok(model_limits(&model::SequenceClassifier::check(folder)?)))?;
         }
         Command::Train(args) => {
-            let folder = args.run(Some("train"))?;
-            disk::print(format!("{}\n", folder.display()))?;
+            if let Some(folder) = args.run(Some("train"))? {
+                disk::print(format!("{}\n", folder.display()))?;
+            }
         }
         Command::Tune(args) => return tune::run(&args),
         Command::Evaluate(args) => evaluate::run(&args)?,

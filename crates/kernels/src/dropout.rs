@@ -10,6 +10,7 @@ use crate::isa::LANES;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mask {
     key: u64,
+    first_row: u64,
     threshold: u32,
     scale: f32,
 }
@@ -18,13 +19,19 @@ impl Mask {
     /// The mask with that key: an element is 0 with probability `p`, otherwise `1 / (1 - p)`. `None` for `p = 0`.
     pub fn new(key: u64, p: f64) -> Option<Self> {
         let threshold = (p * 65536.0).round() as u32;
-        (p > 0.0).then_some(Self { key, threshold, scale: (1.0 / (1.0 - p)) as f32 })
+        (p > 0.0).then_some(Self { key, first_row: 0, threshold, scale: (1.0 / (1.0 - p)) as f32 })
+    }
+
+    /// The mask of a tensor that is a part of a larger one, from its row `first_row` on: rows are counted from there.
+    #[must_use]
+    pub fn starting_at(self, first_row: u64) -> Self {
+        Self { first_row, ..self }
     }
 
     /// Writes the factors of the columns of one row. The length of `factors` doesn't change any of them.
     #[inline(always)]
     pub fn row(&self, row: u64, factors: &mut [f32]) {
-        let key = mix64(self.key ^ mix64(row));
+        let key = mix64(self.key ^ mix64(self.first_row + row));
         let (low, high) = (key as u32, (key >> 32) as u32);
         let choose = |bits: u32| if bits < self.threshold { 0.0 } else { self.scale };
         let mut counter = 0_u32;
@@ -139,5 +146,7 @@ mod tests {
         assert_ne!(mask(7, 9, 200), mask(8, 9, 200));
         assert_ne!(long[..200], long[200..400]);
         assert!(Mask::new(7, 0.0).is_none());
+        let part = Mask::new(7, 0.1).expect("p > 0").starting_at(3).to_vec(6, 200);
+        assert_eq!(part, long[3 * 200..], "a part has the rows of the whole");
     }
 }

@@ -192,7 +192,7 @@ impl SequenceClassifier {
         let mut gradients = Gradients::none(parameters);
         let mut pass = Backward { inputs, parameters, gradients: &mut gradients };
         let rows = |tensor: &Tensor| tensor.narrow(0, 0, inputs.token_count()).to_kind(Kind::Float);
-        match self.backward_encoder(tape, dlogits, 0, true, &mut pass) {
+        match self.backward_encoder(tape, dlogits, 0, true, &mut pass, &mut |_, _| ()) {
             Some(Upstream { dy, dy_residual: Some(residual) }) => rows(&dy) + rows(&residual),
             Some(Upstream { dy, dy_residual: None }) => rows(&dy),
             None => unreachable!("the gradient of the lowest layer's input was asked for"),
@@ -220,12 +220,19 @@ impl SequenceClassifier {
     /// The gradient of every trainable parameter from that of the logits, `[B, C]` fp32, in new memory.
     pub fn backward(&self, tape: Tape, dlogits: &Tensor) -> Gradients {
         let mut gradients = Gradients::of_pass(&self.parameters);
-        self.backward_into(tape, dlogits, &mut gradients);
+        self.backward_into(tape, dlogits, &mut gradients, &mut |_, _| ());
         gradients
     }
 
-    /// Writes the gradient of every trainable parameter to [`Gradients::of_pass`] of these parameters.
-    pub fn backward_into(&self, tape: Tape, dlogits: &Tensor, gradients: &mut Gradients) {
+    /// Writes the gradient of every trainable parameter to [`Gradients::of_pass`] of these parameters. Calls `ready` with each
+    /// part of the model, from the head down, as soon as the gradients of its parameters are final.
+    pub fn backward_into(
+        &self,
+        tape: Tape,
+        dlogits: &Tensor,
+        gradients: &mut Gradients,
+        ready: &mut dyn FnMut(Role, &Gradients),
+    ) {
         let parameters = &self.parameters;
         let Tape { embeddings, encoder } = tape;
         let mut pass = Backward { inputs: encoder.inputs, parameters, gradients };
@@ -235,9 +242,10 @@ impl SequenceClassifier {
         // The lowest layer that the gradient must reach; the number of layers if nothing below the head is trainable.
         let layers = encoder.layers.len();
         let lowest = (0..layers).find(trains).unwrap_or(layers);
-        let dembeddings = self.backward_encoder(encoder, dlogits, lowest, embeddings_trainable, &mut pass);
+        let dembeddings = self.backward_encoder(encoder, dlogits, lowest, embeddings_trainable, &mut pass, ready);
         if let (true, Some(dy)) = (embeddings_trainable, dembeddings) {
             self.network.embeddings.backward(&embeddings, &dy, &mut pass);
+            ready(Role::Embedding, pass.gradients);
         }
     }
 
@@ -271,14 +279,17 @@ impl SequenceClassifier {
         lowest: usize,
         needs_input_gradient: bool,
         pass: &mut Backward,
+        ready: &mut dyn FnMut(Role, &Gradients),
     ) -> Option<Upstream> {
         let EncoderTape { layers, head, .. } = tape;
         let kind = self.parameters.compute_kind();
         let dcls = self.network.head.backward(&head, dlogits, pass).to_kind(kind); // [B, D]
+        ready(Role::Head, pass.gradients);
         let mut dhidden = Some(Upstream { dy: dcls, dy_residual: None });
         for (index, saved) in layers.into_iter().enumerate().skip(lowest).rev() {
             let needs_input_gradient = index > lowest || needs_input_gradient;
             dhidden = self.network.layers[index].backward(saved, &dhidden?, needs_input_gradient, pass);
+            ready(Role::Layer(index), pass.gradients);
         }
         dhidden
     }

@@ -1,4 +1,4 @@
-//! Dropout masks as a pure function of `(seed, step, rank, site)`.
+//! Dropout masks as a pure function of `(seed, step, site, row)`.
 //!
 //! A generator that runs through a training is a sequential stream whose state would have to be stored to resume a run.
 //! Here each site (one place in the model that applies dropout) has a key, from which alone its mask follows. The CPU
@@ -19,18 +19,28 @@ use crate::backend::Backend;
 use crate::device::device_name;
 use crate::error::ModelError;
 use crate::generator::draw_with_seed;
+use crate::inputs::RowSelection;
 
 /// The source of all masks of one training step.
 #[derive(Debug)]
 pub struct DropoutStream {
     key: u64,
+    first: FirstRows,
     site: Cell<u64>,
+}
+
+/// Where a part of a batch begins in the whole batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FirstRows {
+    pub token: u64,
+    pub sentence: u64,
 }
 
 /// One place that applies dropout, in one step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DropoutSite {
     key: u64,
+    first_row: u64,
     p: f64,
     backend: Backend,
 }
@@ -45,28 +55,45 @@ pub(crate) struct KeptMask {
 }
 
 impl DropoutStream {
-    /// The stream of one step of one rank (0 for a single process) under a seed.
-    pub fn new(seed: u64, step: u64, rank: u64) -> Self {
-        Self { key: mix64(mix64(mix64(seed) ^ step) ^ rank), site: Cell::new(0) }
+    /// The stream of one step under a seed.
+    pub fn new(seed: u64, step: u64) -> Self {
+        Self { key: mix64(mix64(mix64(seed) ^ step)), first: FirstRows::default(), site: Cell::new(0) }
     }
 
-    /// The next site, where an element becomes 0 with probability `p` and otherwise is multiplied by `1 / (1 - p)`.
+    /// The stream of a part of the step's batch. With the kernels its masks are the rows of the whole batch's masks, so that
+    /// several processes drop out the same as one. libtorch's generator draws a tensor at a time; there the masks of parts
+    /// only differ from each other.
+    #[must_use]
+    pub fn of_part(self, first: FirstRows) -> Self {
+        Self { first, ..self }
+    }
+
+    /// The next site, of a tensor with those rows, where an element becomes 0 with probability `p` and otherwise is multiplied by `1 / (1 - p)`.
     /// `None` for `p = 0`.
     ///
     /// Each call is a new site; the sites follow each other in the fixed order of the forward pass.
-    pub(crate) fn site(&self, p: f64, backend: Backend) -> Option<DropoutSite> {
+    pub(crate) fn site(&self, p: f64, rows: RowSelection, backend: Backend) -> Option<DropoutSite> {
         if p == 0.0 {
             return None;
         }
         let site = self.site.replace(self.site.get() + 1);
-        Some(DropoutSite { key: mix64(self.key ^ mix64(site)), p, backend })
+        let first_row = match rows {
+            RowSelection::All => self.first.token,
+            RowSelection::Cls => self.first.sentence,
+        };
+        Some(DropoutSite { key: mix64(self.key ^ mix64(site)), first_row, p, backend })
     }
 }
 
 impl DropoutSite {
     /// The mask for the kernels.
     pub(crate) fn mask(&self) -> Option<Mask> {
-        Mask::new(self.key, self.p)
+        Some(Mask::new(self.key, self.p)?.starting_at(self.first_row))
+    }
+
+    /// The same for the kernels of attention, whose masks have a row for each head of each row.
+    pub(crate) fn mask_of_heads(&self, heads: i64) -> Option<Mask> {
+        Some(Mask::new(self.key, self.p)?.starting_at(self.first_row * heads as u64))
     }
 
     /// Applies the site's mask to `x`, `[rows, width]` or with libtorch of any shape, by operations of libtorch. Returns
@@ -75,7 +102,7 @@ impl DropoutSite {
         let keep = match self.mask().filter(|_| self.backend == Backend::Kernels) {
             None => {
                 let mut keep = Tensor::empty(x.size(), (Kind::Bool, x.device()));
-                draw_with_seed(self.key, || keep.bernoulli_float_(1.0 - self.p))
+                draw_with_seed(self.key ^ self.first_row, || keep.bernoulli_float_(1.0 - self.p))
             }
             Some(mask) => {
                 let [rows, width] = x.size()[..] else { panic!("expected a matrix, found {:?}", x.size()) };
@@ -117,7 +144,7 @@ pub(crate) fn apply_mask(x: &Tensor, mask: Option<&KeptMask>) -> Tensor {
 /// # Errors
 /// [`ModelError::Dropout`] if one of them is not so.
 pub fn check_dropout(device: Device) -> Result<(), ModelError> {
-    let Some(site) = DropoutStream::new(1, 1, 0).site(0.1, Backend::Libtorch) else { return Ok(()) };
+    let Some(site) = DropoutStream::new(1, 1).site(0.1, RowSelection::All, Backend::Libtorch) else { return Ok(()) };
     let failed = |what| Err(ModelError::Dropout { device: device_name(device), what });
     let x = Tensor::arange(64_000, (Kind::Float, device)).view([64, 1000]).to_kind(Kind::BFloat16);
     let ((y, mask), (_, again)) = (site.apply(&x), site.apply(&x));
@@ -133,7 +160,7 @@ pub fn check_dropout(device: Device) -> Result<(), ModelError> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::inputs::{Inputs, RowSelection};
+    use crate::inputs::Inputs;
     use crate::test_tensors::normal;
 
     const BACKENDS: [Backend; 2] = [Backend::Kernels, Backend::Libtorch];
@@ -145,7 +172,7 @@ pub(crate) mod tests {
             let (batch, max_seqlen) = (inputs.batch_size(), inputs.max_seqlen());
             let queries = if rows == RowSelection::All { max_seqlen } else { 1 };
             let shape = [batch, heads, queries, max_seqlen];
-            let (mask, cu_seqlens) = (self.mask().expect("p > 0"), inputs.cu_seqlens_of(rows));
+            let (mask, cu_seqlens) = (self.mask_of_heads(heads).expect("p > 0"), inputs.cu_seqlens_of(rows));
             let mut factors = vec![0f32; shape.iter().product::<i64>() as usize];
             for (index, factors) in factors.chunks_exact_mut(max_seqlen as usize).enumerate() {
                 let (head, query) = (index as i64 / queries % heads, index as i64 % queries);
@@ -158,7 +185,7 @@ pub(crate) mod tests {
     }
 
     fn site(seed: u64, step: u64, p: f64, backend: Backend) -> DropoutSite {
-        DropoutStream::new(seed, step, 0).site(p, backend).expect("p > 0")
+        DropoutStream::new(seed, step).site(p, RowSelection::All, backend).expect("p > 0")
     }
 
     fn dropped(seed: u64, step: u64, kind: Kind, backend: Backend) -> Vec<bool> {
@@ -180,10 +207,10 @@ pub(crate) mod tests {
     #[test]
     fn sites_differ_and_zero_probability_is_no_site() {
         for backend in BACKENDS {
-            let stream = DropoutStream::new(1, 1, 0);
-            assert!(stream.site(0.0, backend).is_none());
+            let stream = DropoutStream::new(1, 1);
+            assert!(stream.site(0.0, RowSelection::All, backend).is_none());
             let ones = Tensor::ones([2, 128], (Kind::Float, Device::Cpu));
-            let draw = || stream.site(0.5, backend).expect("a site").apply(&ones).0;
+            let draw = || stream.site(0.5, RowSelection::All, backend).expect("a site").apply(&ones).0;
             assert!(!draw().equal(&draw()));
         }
     }

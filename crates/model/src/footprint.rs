@@ -140,7 +140,7 @@ mod tests {
         for precision in [Precision::Fp32, Precision::Bf16] {
             let model = SequenceClassifier::random(config(), Device::Cpu, precision, 1);
             let inputs = Inputs::new(&[2, 7, 9, 3, 2, 8, 3], &[0, 4, 7], Device::Cpu);
-            let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 0, 0));
+            let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 0));
             let gradients = model.backward(tape, &logits.ones_like());
             let specs = config().parameters();
             assert_eq!(specs.len(), model.parameters().len());

@@ -130,6 +130,37 @@ impl Gradients {
         self.buffers.iter().filter(|buffer| buffer.numel() > 0).chain(rows)
     }
 
+    /// Sets every gradient to zero: those of a batch without sentences.
+    pub fn set_to_zero(&mut self) {
+        self.buffers.iter_mut().for_each(|buffer| drop(buffer.zero_()));
+        for gradient in &mut self.list {
+            if let Some(Gradient::Rows { ids, values }) = gradient {
+                (*ids, *values) = (ids.narrow(0, 0, 0), values.narrow(0, 0, 0));
+            }
+        }
+    }
+
+    /// The rows `ids` of a table's gradient, `[U, D]` fp32 in new memory; `ids` is ascending and distinct, `shape` that of the
+    /// table.
+    pub fn rows_of(&self, index: usize, ids: &Tensor, shape: &[i64]) -> Tensor {
+        match &self.list[index] {
+            Some(Gradient::Dense(dense)) => dense.index_select(0, ids).to_kind(Kind::Float),
+            Some(Gradient::Rows { ids: own, values }) => {
+                let rows = Tensor::zeros([ids.numel() as i64, shape[1]], (Kind::Float, values.device()));
+                rows.index_copy(0, &own.searchsorted(ids, false, false, "left", None::<Tensor>), values)
+            }
+            None => Tensor::zeros([ids.numel() as i64, shape[1]], (Kind::Float, ids.device())),
+        }
+    }
+
+    /// Sets a table's gradient to that of these rows, summed over several processes.
+    pub fn set_summed_rows(&mut self, index: usize, ids: Tensor, values: Tensor) {
+        match &mut self.list[index] {
+            Some(Gradient::Dense(dense)) => drop(dense.index_copy_(0, &ids, &values)),
+            rows => *rows = Some(Gradient::Rows { ids, values }),
+        }
+    }
+
     /// Sets these [sums](Self::sums) to the gradients of the first micro-batch.
     pub fn assign(&mut self, first: &Gradients) {
         self.update(

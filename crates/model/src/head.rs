@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 
 use crate::config::Activation;
 use crate::dropout::{KeptMask, apply_mask, apply_site};
+use crate::inputs::RowSelection;
 use crate::layers::linear::Linear;
 use crate::pass::{Backward, Forward};
 
@@ -35,7 +36,7 @@ impl Head {
         let cls = cls.to_kind(Kind::Float);
         let before = self.dense.forward(&cls, pass.parameters); // [B, D]
         let after = self.activation.forward_aten(&before);
-        let (dropped, mask) = apply_site(&after, pass.site(self.dropout));
+        let (dropped, mask) = apply_site(&after, pass.site(self.dropout, RowSelection::Cls));
         let logits = self.classifier.forward(&dropped, pass.parameters);
         (logits, Saved { cls, before, after, mask })
     }

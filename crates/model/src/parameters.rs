@@ -192,6 +192,11 @@ impl Parameters {
         self.compute_kind
     }
 
+    /// Whether a pass computes the gradient of this parameter as rows, at which position in the list.
+    pub fn has_row_gradient(&self, index: usize) -> bool {
+        self.list[index].spec.traits.gradient == GradientForm::Rows
+    }
+
     /// Freezes the parts of the model that `frozen` accepts and makes all others trainable.
     pub fn freeze(&mut self, frozen: impl Fn(Role) -> bool) {
         for parameter in &mut self.list {

@@ -3,7 +3,7 @@
 use crate::builder::ParameterId;
 use crate::dropout::{DropoutSite, DropoutStream};
 use crate::gradients::Gradients;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, RowSelection};
 use crate::parameters::Parameters;
 
 /// A forward pass over one batch.
@@ -16,9 +16,9 @@ pub(crate) struct Forward<'a> {
 }
 
 impl Forward<'_> {
-    /// The next place where elements are dropped, with probability `p`; `None` without dropout.
-    pub(crate) fn site(&self, p: f64) -> Option<DropoutSite> {
-        self.dropout.and_then(|dropout| dropout.site(p, self.parameters.backend()))
+    /// The next place where elements of a tensor with those rows are dropped, with probability `p`; `None` without dropout.
+    pub(crate) fn site(&self, p: f64, rows: RowSelection) -> Option<DropoutSite> {
+        self.dropout.and_then(|dropout| dropout.site(p, rows, self.parameters.backend()))
     }
 }
 

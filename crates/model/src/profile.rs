@@ -24,11 +24,23 @@ pub enum Phase {
     /// The gradients' norm and the update of the weights.
     Optimizer,
     Data,
+    /// Waiting for the sums over several processes.
+    Communication,
 }
 
 /// The names of all phases in tables and files, in the order of [`Phase`].
-pub const PHASES: [&str; 9] =
-    ["gemm", "attention", "normalization", "activation", "embeddings", "biases", "loss", "optimizer", "data"];
+pub const PHASES: [&str; 10] = [
+    "gemm",
+    "attention",
+    "normalization",
+    "activation",
+    "embeddings",
+    "biases",
+    "loss",
+    "optimizer",
+    "data",
+    "communication",
+];
 
 /// The time of each phase, in the order of [`PHASES`].
 pub type PhaseTimes = [Duration; PHASES.len()];

@@ -66,7 +66,7 @@ fn embedded(leaves: &Leaves, config: &Config, ids: &[i64]) -> Tensor {
 /// The mask of a site of that shape.
 fn draw(stream: &DropoutStream, backend: Backend, shape: [i64; 2], p: f64) -> Tensor {
     let ones = Tensor::ones(shape, (Kind::Float, Device::Cpu));
-    stream.site(p, backend).map_or_else(|| ones.shallow_clone(), |site| site.apply(&ones).0)
+    stream.site(p, RowSelection::All, backend).map_or_else(|| ones.shallow_clone(), |site| site.apply(&ones).0)
 }
 
 fn logits_of_embeddings(
@@ -88,7 +88,7 @@ fn logits_of_embeddings(
             Backend::Kernels => site.attention_mask(&inputs, rows, heads).apply(&ones(shape)),
             Backend::Libtorch => site.apply(&ones(shape)).0,
         };
-        stream.site(config.attention_probs_dropout_prob, backend).map_or_else(|| ones(shape), tensor)
+        stream.site(config.attention_probs_dropout_prob, rows, backend).map_or_else(|| ones(shape), tensor)
     };
     let starts: Vec<i64> = sentences
         .iter()
@@ -191,9 +191,9 @@ fn compare(config: Config, sentences: &[Vec<i64>], precision: Precision, backend
         parameter.sync();
     }
     let inputs = pack(sentences);
-    let (ours, tape) = model.forward_train(&inputs, &DropoutStream::new(5, 6, 0));
+    let (ours, tape) = model.forward_train(&inputs, &DropoutStream::new(5, 6));
     let leaves = Leaves::of(&model);
-    let reference = logits(&leaves, &config, sentences, &DropoutStream::new(5, 6, 0), backend);
+    let reference = logits(&leaves, &config, sentences, &DropoutStream::new(5, 6), backend);
     let dlogits = normal(&reference.size(), 1000);
     (&reference * &dlogits).sum(Kind::Float).backward();
     let gradients = model.backward(tape, &dlogits);
@@ -267,7 +267,7 @@ fn forward_and_forward_train_agree_without_dropout() {
     {
         let model = random(without_dropout(), precision, backend);
         let inputs = pack(&sentences(4, 9));
-        let (trained, _) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
+        let (trained, _) = model.forward_train(&inputs, &DropoutStream::new(1, 1));
         let difference = relative(&trained, &model.forward(&inputs));
         println!("{backend:?}, {precision}: {difference:e}");
         assert!(difference < tolerance, "{backend:?}, {precision}: {difference:e}");
@@ -292,7 +292,7 @@ fn frozen_parameters_get_no_gradient_and_leave_others_unchanged() {
         let mut model = random(config("gelu"), Precision::Fp32, backend);
         let inputs = pack(&sentences(4, 5));
         let backward = |model: &SequenceClassifier| {
-            let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
+            let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1));
             model.backward(tape, &logits.ones_like())
         };
         let all = backward(&model);
@@ -328,7 +328,7 @@ fn the_gradient_of_the_embeddings_matches_autograd() {
             assert!(relative(&ours, &Tensor::cat(&theirs, 0)) < 1e-5, "{backend:?}");
             let leaf = |x: &Tensor| (x.detach() * 0.4 + normal(&x.size(), 7) * 0.1).set_requires_grad(true);
             let theirs: Vec<Tensor> = theirs.iter().map(leaf).collect();
-            let no_dropout = DropoutStream::new(1, 1, 0);
+            let no_dropout = DropoutStream::new(1, 1);
             let hidden = theirs.iter().map(Tensor::shallow_clone).collect();
             let reference = logits_of_embeddings(&leaves, &config, &sentences, hidden, &no_dropout, backend);
             let between: Vec<Tensor> = theirs.iter().map(Tensor::detach).collect();

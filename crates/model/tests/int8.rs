@@ -77,7 +77,7 @@ fn libtorchs_operations_have_no_int8() {
 #[should_panic(expected = "a model for inference can't be trained")]
 fn it_is_not_trained() {
     let inputs = Inputs::new(&[1, 2], &[0, 2], Device::Cpu);
-    let _: (Tensor, _) = int8("gelu").forward_train(&inputs, &DropoutStream::new(1, 0, 0));
+    let _: (Tensor, _) = int8("gelu").forward_train(&inputs, &DropoutStream::new(1, 0));
 }
 
 #[test]

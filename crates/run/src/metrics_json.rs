@@ -32,6 +32,10 @@ pub struct RunMetrics {
     /// GFLOP/s of the model's products by number format, by which the format was chosen; empty where nothing was measured.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub product_gflops: BTreeMap<String, f64>,
+    /// The processes that trained it together.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub processes: usize,
+    /// Of each process.
     pub threads: i32,
     /// Of the kernels on a CPU: `avx512`, `avx2` or `baseline`. `None` on other devices, and if it was not recorded.
     pub instruction_set: Option<String>,
@@ -54,6 +58,14 @@ pub struct ValidationMetrics {
     pub loss: f64,
     #[serde(flatten)]
     pub report: ClassificationReport,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 impl RunMetrics {

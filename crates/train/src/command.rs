@@ -1,13 +1,15 @@
 //! What `train` does: one training, or a group of them; both programs that have the command call it.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use clap::Args;
 
 use crate::error::{Result, TrainError};
 use crate::group::{GroupArgs, GroupRequest, Program, predict_held_out, train_group};
 use crate::options::TrainArgs;
-use crate::start::train;
+use crate::ranks::{join_ranks, with_ranks};
+use crate::start::train_with;
 use crate::training_process::train_until_input_ends;
 
 /// The flags of `train`: those of a training, and those of a group of trainings.
@@ -26,28 +28,36 @@ pub struct TrainCommand {
 }
 
 impl TrainCommand {
-    /// Trains, and returns the folder of the run or of the group. `subcommand` is the word after which this program has
+    /// Trains, and returns the folder of the run or of the group; `None` for one of several processes that is not rank 0. `subcommand` is the word after which this program has
     /// these flags, if it has other commands.
     ///
     /// # Errors
     /// As [`train`]; flags of a group that exclude each other; a member that fails;
     /// [`GroupInterrupted`](TrainError::GroupInterrupted) after a signal.
-    pub fn run(&self, subcommand: Option<&'static str>) -> Result<PathBuf> {
+    pub fn run(&self, subcommand: Option<&'static str>) -> Result<Option<PathBuf>> {
         if self.stop_at_end_of_input {
             let run = train_until_input_ends(&self.train)?;
             if let Some(fold) = self.held_out {
                 predict_held_out(&run, &self.train, fold)?;
             }
-            return Ok(run.path().to_owned());
+            return Ok(Some(run.path().to_owned()));
         }
         if let Some(fold) = self.held_out {
             return Err(TrainError::Refused(format!(
                 "--held-out {fold} is for the runs of a group (hint: --folds N trains a group with N folds)"
             )));
         }
-        match GroupRequest::new(&self.train, self.group)? {
-            Some(request) => train_group(&request, Program { subcommand }),
-            None => Ok(train(&self.train)?.path().to_owned()),
-        }
+        let group = GroupRequest::new(&self.train, self.group)?;
+        let ranks = join_ranks()?;
+        with_ranks(&*ranks, || match group {
+            Some(_) if ranks.world() > 1 => Err(TrainError::Refused(format!(
+                "--seeds and --folds start a process for each run themselves, and this is one of {} processes that are to train \
+                 one run together (hint: start it without {})",
+                ranks.world(),
+                "a launcher, or leave --seeds and --folds out"
+            ))),
+            Some(request) => Ok(Some(train_group(&request, Program { subcommand })?)),
+            None => Ok(train_with(&self.train, Rc::clone(&ranks))?.map(|folder| folder.path().to_owned())),
+        })
     }
 }

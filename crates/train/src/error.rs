@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub use memory::MemoryShortage;
 pub use options::{GivenOption, OptionsError, ValueSource};
 
+use collective::CollectiveError;
+
 use crate::signals::Signal;
 
 /// The result of anything in this crate that can fail.
@@ -41,7 +43,25 @@ pub enum TrainError {
 
     /// An evaluation that a signal stopped.
     #[error("stopped by a signal")]
-    Stopped,
+    Stopped(Signal),
+
+    /// Another process of the training is lost.
+    #[error("{source}. Training has stopped after step {step}; {}", what_is_safe(*safe, run))]
+    LostProcess {
+        step: u64,
+        /// The newest step that is saved.
+        safe: Option<u64>,
+        run: PathBuf,
+        source: Box<CollectiveError>,
+    },
+
+    /// A process that is not rank 0 has stopped for a reason that all have, and that rank 0 says.
+    #[error("rank {rank} has stopped together with rank 0, which says why")]
+    StoppedWithFirst { rank: usize, signal: Option<Signal> },
+
+    /// What goes wrong between processes.
+    #[error(transparent)]
+    Collective(Box<CollectiveError>),
 
     /// A loss or gradient that is no longer a number. No weight was updated with it.
     #[error(
@@ -112,6 +132,12 @@ fn what_is_safe(safe: Option<u64>, run: &Path) -> String {
             format!("step {safe} is saved, and cargo run -p train -- --resume {} continues from there", run.display())
         }
         None => "no step was saved before".to_owned(),
+    }
+}
+
+impl From<CollectiveError> for TrainError {
+    fn from(error: CollectiveError) -> Self {
+        Self::Collective(Box::new(error))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use collective::{Collective, FIRST};
 use data::store::Examples;
 use metrics::{ClassificationReport, ConfusionMatrix, Metric, ReportOptions};
 use model::{Inputs, SequenceClassifier, catch_out_of_memory};
-use tch::Kind;
+use tch::{Device, Kind, Tensor};
 use tokenize::{Batch, sequential_batches};
 
 use crate::error::{MemoryShortage, Result, TrainError};
@@ -46,33 +47,42 @@ impl Evaluation {
 }
 
 /// Predicts every row of a split, batching sentences of similar length, and scores the predictions. Where memory is too
-/// small for a batch, it is halved until it fits, and later ones are not larger.
+/// small for a batch, it is halved until it fits, and later ones are not larger. Several processes deal out the batches, and
+/// all have the whole result, which is that of one process.
 ///
 /// # Errors
 /// Rows without a label, which can't be scored; too little memory for one example; [`TrainError::Stopped`] if a signal
-/// recorded by [`signals`] arrived before the end.
+/// recorded by [`signals`] arrived before the end, in any of the processes; a process that is lost.
 pub fn evaluate(
     model: &SequenceClassifier,
     examples: &Examples,
     split: &str,
     label_names: &[String],
     batch_size: usize,
+    ranks: &dyn Collective,
 ) -> Result<Evaluation> {
     let truth = labels(examples, split)?;
     let start = Instant::now();
-    let (mut probabilities, mut loss, mut first_batch) = (vec![Vec::new(); examples.len()], 0f64, None);
+    let (mut log_probabilities, mut first_batch) = (vec![Vec::new(); examples.len()], None);
     let mut at_once = batch_size;
-    for rows in sequential_batches(&examples.token_counts(), batch_size) {
-        if signals::requested().is_some() {
-            return Err(TrainError::Stopped);
-        }
-        let log_p = in_parts(&rows, &mut at_once, model, examples)?;
-        for (row, log_p) in rows.into_iter().zip(log_p) {
-            loss -= f64::from(log_p[truth[row] as usize]);
-            probabilities[row] = log_p.into_iter().map(f32::exp).collect();
-        }
+    let batches = sequential_batches(&examples.token_counts(), batch_size);
+    let own = batches.iter().skip(ranks.rank()).step_by(ranks.world());
+    for rows in own.take_while(|_| signals::requested().is_none()) {
+        let log_p = in_parts(rows, &mut at_once, model, examples)?;
+        rows.iter().zip(log_p).for_each(|(row, log_p)| log_probabilities[*row] = log_p);
         first_batch.get_or_insert_with(|| start.elapsed().as_secs_f64());
     }
+    if let Some(signal) = signals::from_counts(&ranks.sum_numbers(&signals::counts())?) {
+        return Err(TrainError::Stopped(signal));
+    }
+    if ranks.world() > 1 {
+        merge(&mut log_probabilities, label_names.len(), ranks)?;
+    }
+    // In the order of the batches, so that the sum has the same bits however they were dealt out.
+    let mut loss = 0f64;
+    batches.iter().flatten().for_each(|&row| loss -= f64::from(log_probabilities[row][truth[row] as usize]));
+    let exp = |log_p: Vec<f32>| log_p.into_iter().map(f32::exp).collect();
+    let probabilities: Vec<Vec<f32>> = log_probabilities.into_iter().map(exp).collect();
     let seconds = start.elapsed().as_secs_f64();
     let predictions: Vec<u32> = probabilities.iter().map(|row| argmax(row)).collect();
     let confusion = ConfusionMatrix::from_pairs(&truth, &predictions, label_names.len())?;
@@ -89,6 +99,25 @@ pub fn evaluate(
         first_batch_seconds,
         batch_size: at_once,
     })
+}
+
+/// Completes the rows of this process with those of the others. Each row must come from exactly one.
+fn merge(rows: &mut [Vec<f32>], classes: usize, ranks: &dyn Collective) -> Result<()> {
+    let count = Tensor::from_slice(&rows.iter().map(|row| i64::from(!row.is_empty())).collect::<Vec<_>>());
+    let zeros = vec![0f32; classes];
+    let values: Vec<f32> = rows.iter().flat_map(|row| if row.is_empty() { &zeros } else { row }).copied().collect();
+    let values = Tensor::from_slice(&values);
+    ranks.sum(&count)?;
+    // A sum with zeros is the value itself, to the last bit.
+    ranks.sum(&values)?;
+    let missing = count.ne(1).sum(Kind::Int64).int64_value(&[]);
+    if missing > 0 {
+        let of = ranks.describe(FIRST);
+        return Err(TrainError::Refused(format!("{missing} rows were not evaluated by exactly one process ({of})")));
+    }
+    let values = Vec::<f32>::try_from(values.to_device(Device::Cpu))?;
+    rows.iter_mut().zip(values.chunks(classes.max(1))).for_each(|(row, values)| *row = values.to_vec());
+    Ok(())
 }
 
 /// [`log_probabilities`] of each row of a batch, of at most `at_once` examples at a time, which is halved if memory is

@@ -2,9 +2,10 @@
 //!
 //! In reading order: [`options`] (flags and file become one checked [`TrainConfig`]), `resume` (which run and
 //! checkpoint to continue from), [`train()`] (the entry point of one training), `group` (several trainings, each in a
-//! `training_process`; [`TrainCommand`] chooses), `memory_estimate` (peak memory of a run), `setup`
+//! `training_process`; [`TrainCommand`] chooses), `memory_estimate` (peak memory of a run), `ranks` (several
+//! processes as one training: what rank 0 tells the others, and what they must agree on), `setup`
 //! (finds data and model and checks that they are compatible), `trainer` (the training loop), `step` (one optimizer
-//! step), [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`]
+//! step), `shares` (which part of a batch a process computes), `gradient_sum` (the sum over all processes), [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`]
 //! (predictions and scores), [`checkpoint`] (what a run resumes from), [`signals`] (graceful stop), `observe`
 //! (progress, logs, TensorBoard) and [`error`].
 
@@ -15,6 +16,7 @@ pub mod error;
 pub mod evaluate;
 mod free_space;
 mod freed_memory;
+mod gradient_sum;
 mod group;
 pub mod logging;
 pub mod loss;
@@ -26,9 +28,11 @@ mod observe;
 pub mod optim;
 pub mod options;
 mod profile;
+mod ranks;
 mod resume;
 pub mod schedule;
 mod setup;
+mod shares;
 pub mod signals;
 mod start;
 mod step;
@@ -41,6 +45,7 @@ pub use error::{Result, TrainError};
 pub use freed_memory::return_freed_memory_by;
 pub use group::GroupArgs;
 pub use options::{TrainArgs, TrainConfig};
+pub use ranks::{join_ranks, leave_ranks};
 pub use setup::resolve_precision;
 pub use start::train;
 pub use training_process::{TrainingExit, TrainingFiles, TrainingProcess, visible_gpus};

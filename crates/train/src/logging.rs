@@ -13,7 +13,7 @@ use crate::error::TrainError;
 /// which instruction set the kernels use if the environment chose it.
 pub fn init() {
     // usvg warns about lines that are deliberately outside the visible area.
-    let default_filter = "warn,train=info,fetch=info,usvg=error";
+    let default_filter = "warn,train=info,fetch=info,collective=info,usvg=error";
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -35,6 +35,10 @@ pub fn report(error: &(dyn Error + 'static)) -> ExitCode {
     {
         disk::print_message(error.to_string());
         return ExitCode::from(signal.exit_code());
+    }
+    if let Some(TrainError::StoppedWithFirst { signal, .. }) = error.downcast_ref() {
+        disk::print_message(error.to_string());
+        return signal.map_or(ExitCode::FAILURE, |signal| ExitCode::from(signal.exit_code()));
     }
     disk::print_message(format!("error: {}", explain(error)));
     ExitCode::FAILURE

@@ -27,7 +27,10 @@ fn main() -> ExitCode {
     train::logging::init();
     allocator::prepare();
     train::return_freed_memory_by(allocator::return_free_memory);
-    let result = cli.train.run(None).and_then(|folder| Ok(disk::print(format!("{}\n", folder.display()))?));
+    let result = cli
+        .train
+        .run(None)
+        .and_then(|folder| folder.map_or(Ok(()), |folder| Ok(disk::print(format!("{}\n", folder.display()))?)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => train::logging::report(&error),

@@ -132,15 +132,18 @@ impl MemoryEstimate {
 /// Refuses a run that needs more memory and swap than this machine or this process's control groups have, and warns of
 /// one that needs swap: its pages are moved to the disk and back in every step, which is many times slower, but the run
 /// ends. `--skip-memory-check` turns a refusal into a warning. Does nothing if the system doesn't report available
-/// memory. Must run before the model is loaded, or its weights would be counted twice.
+/// memory. Each of `processes` on this machine is taken to need the same. Must run before the model is loaded, or its weights would be counted twice.
 ///
 /// # Errors
 /// Too little memory, with a batch size that would fit if one exists.
-pub(crate) fn check(plan: &MemoryPlan) -> Result<MemoryEstimate> {
+pub(crate) fn check(plan: &MemoryPlan, processes: u64) -> Result<MemoryEstimate> {
     let process = limits::resident().unwrap_or(0);
     let estimate = MemoryEstimate::of(plan, process);
     let Some(AvailableMemory { memory, with_swap }) = limits::available() else { return Ok(estimate) };
-    let available = AvailableMemory { memory: process + memory, with_swap: process.saturating_add(with_swap) };
+    let available = AvailableMemory {
+        memory: process + memory / processes,
+        with_swap: process.saturating_add(with_swap / processes),
+    };
     if let Some(warning) = check_against(plan, &estimate, process, available)? {
         tracing::warn!("{warning}");
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use collective::Collective;
 use data::DataError;
 use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
 use data::store::Examples;
@@ -21,6 +22,7 @@ use crate::checkpoint::{Identity, Publication};
 use crate::error::{Result, TrainError};
 use crate::memory_estimate;
 use crate::options::{ClassWeights, RegularizationOptions, TrainConfig};
+use crate::ranks;
 
 /// The checked inputs of a run.
 pub(crate) struct Setup {
@@ -43,9 +45,9 @@ pub(crate) struct Setup {
 impl Setup {
     /// `recorded` is the precision of the run that is resumed, which `auto` then means on a CPU: measured again, another one
     /// could be chosen, or another library.
-    pub(crate) fn new(config: &TrainConfig, recorded: Option<ChosenPrecision>) -> Result<Self> {
-        let device = config.device.device()?;
-        set_threads(config);
+    pub(crate) fn new(config: &TrainConfig, recorded: Option<ChosenPrecision>, ranks: &dyn Collective) -> Result<Self> {
+        let device = ranks::device_of(config.device.device()?, ranks)?;
+        ranks::set_threads(config, ranks);
         let dir = data_folder(config)?;
         let prepared = Prepared::open(&dir)?;
         let manifest = &prepared.manifest;
@@ -77,7 +79,7 @@ impl Setup {
             (PrecisionChoice::Auto, Some(recorded)) if device == Device::Cpu => recorded,
             (choice, _) => choice.on(device, &model_config),
         };
-        let memory = check_memory(config, &model_config, (device, precision), (&train, validation.as_ref()))?;
+        let memory = check_memory(config, &model_config, (device, precision), (&train, validation.as_ref()), ranks)?;
         let backend = Backend::on(device)?;
         if backend == Backend::Libtorch && has_dropout(&model_config) {
             check_dropout(device)?;
@@ -157,6 +159,7 @@ impl Setup {
             threads: tch::get_num_threads(),
             backend: Some(self.backend.name().to_owned()),
             instruction_set: instruction_set(self.backend),
+            processes: 1,
         })
     }
 
@@ -339,11 +342,15 @@ fn check_memory(
     model: &Config,
     (device, precision): (Device, ChosenPrecision),
     (train, validation): (&Examples, Option<&Examples>),
+    ranks: &dyn Collective,
 ) -> Result<u64> {
+    // Each process computes its share of a batch.
+    let of_process = TrainConfig { batch_size: config.batch_size.div_ceil(ranks.world()), ..config.clone() };
+    let config = &of_process;
     let (train, validation) = (train.token_counts(), validation.map(Examples::token_counts).unwrap_or_default());
     let plan = memory_estimate::MemoryPlan { config, model, precision, train: &train, validation: &validation };
     let estimate = match device {
-        Device::Cpu => memory_estimate::check(&plan)?,
+        Device::Cpu => memory_estimate::check(&plan, ranks.local_world() as u64)?,
         _ => memory_estimate::MemoryEstimate::of(&plan, 0),
     };
     let bytes = estimate.total();

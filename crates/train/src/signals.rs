@@ -113,6 +113,17 @@ pub fn requested() -> Option<Signal> {
     Signal::ALL.into_iter().find(|signal| signal.number() as usize == number)
 }
 
+/// One for each kind of signal, as numbers that processes sum: 1 for the one that requested this process to stop.
+pub(crate) fn counts() -> [f64; 3] {
+    let own = requested();
+    Signal::ALL.map(|signal| f64::from(u8::from(own == Some(signal))))
+}
+
+/// A signal that some process got, from the sums of their [`counts`].
+pub(crate) fn from_counts(counts: &[f64]) -> Option<Signal> {
+    Signal::ALL.into_iter().zip(counts).find(|(_, count)| **count > 0.0).map(|(signal, _)| signal)
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::process::ExitStatusExt;
@@ -164,6 +175,12 @@ mod tests {
             let status = process.wait();
             assert_eq!(status.signal(), Some(second.number()), "{first:?}, {second:?}: {status}");
         }
+    }
+
+    #[test]
+    fn processes_agree_on_a_signal_by_sums() {
+        assert_eq!(from_counts(&counts()), None);
+        assert_eq!(from_counts(&[0.0, 2.0, 1.0]), Some(Signal::Terminate));
     }
 
     #[test]

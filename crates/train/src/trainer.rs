@@ -4,16 +4,19 @@ mod checkpointing;
 #[cfg(test)]
 mod tests;
 
+use std::rc::Rc;
 use std::time::Instant;
 
+use collective::Collective;
 use data::sampler::{BatchSampler, Batches};
 use metrics::{ClassificationReport, ReportOptions, ScoredSplit, TrainingCourse, implausible_training};
-use model::{device_name, peak_device_memory};
+use model::device_name;
 use run::{
     Best, EndReason, EndRecord, EvaluationRecord, Event, METRICS, NamedScores, RunFolder, RunMetrics, StartRecord,
     StepRecord, ValidationMetrics, read_log,
 };
 use tch::Device;
+use torch_ext::peak_device_memory;
 
 use crate::checkpoint::{BestModel, Identity, Retention};
 use crate::error::{Result, TrainError};
@@ -24,9 +27,10 @@ use crate::memory_estimate;
 use crate::observe::{Notice, Observers};
 use crate::options::TrainConfig;
 use crate::profile::Profile;
+use crate::ranks;
 use crate::schedule::Schedule;
 use crate::setup::{self, Setup};
-use crate::signals;
+use crate::signals::{self, Signal};
 use crate::step::{StepOutcome, StepResult, TrainStep};
 
 /// How many steps are at least between two returns of the memory that the allocator keeps, see `crates/allocator`. It is
@@ -38,15 +42,17 @@ pub(crate) struct Trainer<'a> {
     config: &'a TrainConfig,
     setup: Setup,
     step: TrainStep,
-    folder: RunFolder,
-    identity: Identity,
+    ranks: Rc<dyn Collective>,
+    /// What writes to the run's folder: of rank 0 alone.
+    writer: Option<RunWriter>,
     observers: Observers,
-    retention: Retention,
     schedule: Schedule,
     order: BatchOrder,
     steps_per_epoch: u64,
     total_steps: u64,
     steps_done: u64,
+    /// A signal that some of several processes got, on which all have agreed.
+    agreed_signal: Option<Signal>,
     /// The step after which memory was last returned to the system.
     memory_returned: u64,
     /// Whether the evaluation that is due after this step, if one is, has been done.
@@ -61,6 +67,13 @@ pub(crate) struct Trainer<'a> {
     seconds_before: f64,
 }
 
+/// The run's folder, and what writes checkpoints to it.
+struct RunWriter {
+    folder: RunFolder,
+    identity: Identity,
+    retention: Retention,
+}
+
 /// The batches of one epoch after another.
 struct BatchOrder {
     sampler: BatchSampler,
@@ -73,24 +86,27 @@ impl<'a> Trainer<'a> {
         config: &'a TrainConfig,
         setup: Setup,
         step: TrainStep,
-        folder: RunFolder,
-        identity: Identity,
+        output: Option<(RunFolder, Identity)>,
+        ranks: Rc<dyn Collective>,
     ) -> Result<Self> {
         let counts = setup.train.token_counts();
         let sampler = BatchSampler::new(counts, config.batch_size, config.seed, config.group_by_length);
         let rows = setup.train.len();
         let (steps_per_epoch, total_steps) = (setup::steps_per_epoch(config, rows), setup::total_steps(config, rows));
-        let publication = setup.publication()?;
+        let writer = |(folder, identity): (RunFolder, Identity)| -> Result<RunWriter> {
+            let retention = Retention::new(folder.path(), config.checkpoint.save_total, setup.publication()?);
+            Ok(RunWriter { folder, identity, retention })
+        };
         let mut trainer = Self {
             schedule: config.schedule.schedule(config.optimizer.learning_rate, total_steps),
-            retention: Retention::new(folder.path(), config.checkpoint.save_total, publication),
+            writer: output.map(writer).transpose()?,
             observers: Observers::default(),
             order: BatchOrder { sampler, current: None },
             config,
             setup,
             step,
-            folder,
-            identity,
+            ranks,
+            agreed_signal: None,
             steps_per_epoch,
             total_steps,
             steps_done: 0,
@@ -104,7 +120,9 @@ impl<'a> Trainer<'a> {
             seconds_before: 0.0,
         };
         let space = trainer.space_needed()?;
-        free_space::check(trainer.folder.path(), space)?;
+        if let Some(writer) = &trainer.writer {
+            free_space::check(writer.folder.path(), space)?;
+        }
         Ok(trainer)
     }
 
@@ -113,20 +131,39 @@ impl<'a> Trainer<'a> {
         self.profile = Some(Profile::start());
     }
 
-    pub(crate) fn train(mut self) -> Result<RunFolder> {
-        if self.reason_to_end().is_some() && self.folder.file(METRICS).is_file() {
-            tracing::info!("{} is finished: there is nothing to do", self.folder.path().display());
-            return Ok(self.folder);
+    /// Trains to the end, and returns the run's folder on the rank that owns it.
+    pub(crate) fn train(mut self) -> Result<Option<RunFolder>> {
+        if self.is_finished() {
+            if let Some(writer) = &self.writer {
+                tracing::info!("{} is finished: there is nothing to do", writer.folder.path().display());
+            }
+            return Ok(self.writer.map(|writer| writer.folder));
         }
+        match self.run_loop() {
+            Ok(reason) => self.finish(reason),
+            Err(TrainError::Collective(error)) => Err(self.stopped_by_loss(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the run was finished before; of rank 0, which tells the others.
+    pub(super) fn is_finished(&self) -> bool {
+        let finished = |writer: &RunWriter| self.reason_to_end().is_some() && writer.folder.file(METRICS).is_file();
+        self.writer.as_ref().is_some_and(finished)
+    }
+
+    fn run_loop(&mut self) -> Result<EndReason> {
         signals::install()
             .map_err(|error| TrainError::Refused(format!("failed to install the signal handlers: {error}")))?;
-        // A finished run that is continued is unfinished until its new end.
-        self.folder.remove(METRICS)?;
-        self.observers = Observers::of(&self.folder, self.config.evaluation.tensorboard)?;
+        if let Some(writer) = &self.writer {
+            // A finished run that is continued is unfinished until its new end.
+            writer.folder.remove(METRICS)?;
+            self.observers = Observers::of(&writer.folder, self.config.evaluation.tensorboard)?;
+        }
         self.started = Instant::now();
         let start = self.start();
         self.observers.record(Event::Start(start));
-        let reason = loop {
+        loop {
             // Evaluate and save before the next step, so that a run resumed from a checkpoint does it too. Save before
             // the evaluation, too, so that a failure or a kill inside it costs no step: memory that is too small for an
             // evaluation is on most systems a kill, and would be one again after every resume.
@@ -139,13 +176,20 @@ impl<'a> Trainer<'a> {
             if publish || self.save_is_due() || (reason.is_some() && !self.is_saved()) {
                 self.save(publish)?;
             }
-            match (reason, signals::requested()) {
-                (Some(reason), _) => break reason,
+            match (reason, self.signal()) {
+                (Some(reason), _) => {
+                    ranks::check_same_weights(self.step.up_to_date()?.0.parameters(), &*self.ranks)?;
+                    return Ok(reason);
+                }
                 (None, Some(signal)) => return self.stop(signal),
                 (None, None) => self.take_step()?,
             }
-        };
-        self.finish(reason)
+        }
+    }
+
+    /// The signal that requested this training to stop: of several processes, one on which all have agreed.
+    fn signal(&self) -> Option<Signal> {
+        if self.ranks.world() > 1 { self.agreed_signal } else { signals::requested() }
     }
 
     fn evaluation_is_due(&self) -> bool {
@@ -187,8 +231,9 @@ impl<'a> Trainer<'a> {
             StepOutcome::Done(result) => {
                 self.steps_done += 1;
                 self.evaluated = false;
+                self.agreed_signal = result.signal;
                 if let Some(profile) = &mut self.profile {
-                    profile.after_step(began.elapsed());
+                    profile.after_step(began.elapsed(), &result.sum_cost);
                 }
                 self.record_step(&result, learning_rate, began);
                 let may_return = self.steps_done >= self.memory_returned + STEPS_BETWEEN_RETURNS;
@@ -208,16 +253,26 @@ impl<'a> Trainer<'a> {
     /// Scores the validation split; true if the model is the best so far. If a signal stops it, nothing changes.
     fn evaluate(&mut self) -> Result<bool> {
         let Some(validation) = &self.setup.validation else { return Ok(false) };
+        ranks::check_same_weights(self.step.up_to_date()?.0.parameters(), &*self.ranks)?;
         self.observers.notify(&Notice::EvaluationStarts { split: "validation" });
         let labels = &self.setup.prepared.manifest.label_names;
-        let evaluation =
-            match evaluate(self.step.up_to_date()?.0, validation, "validation", labels, self.eval_batch_size) {
-                Err(TrainError::Stopped) => return Ok(false),
-                Err(TrainError::OutOfMemory(shortage)) => {
-                    return Err(self.stopped_by(shortage, format!("evaluation after step {}", self.steps_done))?);
-                }
-                evaluation => evaluation?,
-            };
+        let evaluation = match evaluate(
+            self.step.up_to_date()?.0,
+            validation,
+            "validation",
+            labels,
+            self.eval_batch_size,
+            &*self.ranks,
+        ) {
+            Err(TrainError::Stopped(signal)) => {
+                self.agreed_signal = Some(signal);
+                return Ok(false);
+            }
+            Err(TrainError::OutOfMemory(shortage)) => {
+                return Err(self.stopped_by(shortage, format!("evaluation after step {}", self.steps_done))?);
+            }
+            evaluation => evaluation?,
+        };
         self.evaluated = true;
         self.eval_batch_size = evaluation.batch_size;
         let metric = self.config.evaluation.best_metric;
@@ -243,22 +298,23 @@ impl<'a> Trainer<'a> {
         Ok(better)
     }
 
-    fn finish(mut self, reason: EndReason) -> Result<RunFolder> {
+    fn finish(mut self, reason: EndReason) -> Result<Option<RunFolder>> {
+        let Some(writer) = &self.writer else { return Ok(None) };
         let end = self.end(reason);
-        let warnings = self.warnings()?;
-        self.metrics(&end, &warnings)?.write(&self.folder)?;
+        let warnings = self.warnings(&writer.folder)?;
+        self.metrics(&end, &warnings)?.write(&writer.folder)?;
         self.observers.record(Event::End(end));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if let Some(profile) = &self.profile {
-            profile.write(&self.folder)?;
+            profile.write(&writer.folder)?;
             disk::print_message(profile.table().to_string().trim_end());
         }
-        Ok(self.folder)
+        Ok(self.writer.map(|writer| writer.folder))
     }
 
     /// Why the training can't have worked, if there are reasons.
-    fn warnings(&self) -> Result<Vec<String>> {
-        let losses: Vec<f64> = read_log(self.folder.path())?
+    fn warnings(&self, folder: &RunFolder) -> Result<Vec<String>> {
+        let losses: Vec<f64> = read_log(folder.path())?
             .into_iter()
             .filter_map(|event| if let Event::Step(step) = event { Some(step.loss) } else { None })
             .collect();
@@ -299,6 +355,7 @@ impl<'a> Trainer<'a> {
             device: device_name(self.step.parameters().device()),
             precision: self.setup.precision.format.to_string(),
             product_gflops: self.setup.product_gflops(),
+            processes: self.ranks.world(),
             threads: tch::get_num_threads(),
             instruction_set: setup::instruction_set(self.step.parameters().backend()),
             micro_batch_size: self.step.micro_batch_size(),
@@ -337,7 +394,7 @@ impl<'a> Trainer<'a> {
             counted.map(|parameter| parameter.master().numel() as u64).sum()
         };
         StartRecord {
-            run: self.folder.path().to_owned(),
+            run: self.writer.as_ref().map(|writer| writer.folder.path().to_owned()).unwrap_or_default(),
             dataset: manifest.dataset.clone(),
             model: self.setup.pretrained.name.clone(),
             device: device_name(parameters.device()),

@@ -9,13 +9,15 @@ use super::printed;
 use crate::command::cargo;
 
 /// Our own packages, and which of them each may import. A package that is missing here fails the test.
-const MAY_IMPORT: [(&str, &str); 23] = [
+const MAY_IMPORT: [(&str, &str); 25] = [
     ("disk", ""),
     ("fetch", "disk"),
     ("table", "disk"),
     ("tokenize", "disk"),
     ("data", "disk fetch table tokenize"),
     ("kernels", ""),
+    ("torch-ext", ""),
+    ("collective", "disk torch-ext"),
     ("allocator", ""),
     ("model", "disk kernels"),
     ("metrics", ""),
@@ -23,12 +25,15 @@ const MAY_IMPORT: [(&str, &str); 23] = [
     ("run", "disk judge metrics"),
     ("report", ""),
     ("tune", "disk"),
-    ("train", "allocator data disk fetch kernels metrics model run tokenize"),
+    ("train", "allocator collective data disk fetch kernels metrics model run tokenize torch-ext"),
     ("predict", "disk model run tokenize"),
     ("explain", "judge model predict tokenize"),
     ("label", "data table"),
     ("serve", "disk judge label run table tokenize"),
-    ("cli", "allocator data disk explain judge label metrics model predict report run serve table tokenize train tune"),
+    (
+        "cli",
+        "allocator collective data disk explain judge label metrics model predict report run serve table tokenize train tune",
+    ),
     ("bench", "data disk fetch run"),
     ("test-support", ""),
     ("workspace-hack", ""),
@@ -39,7 +44,7 @@ const MAY_IMPORT: [(&str, &str); 23] = [
 const WITHOUT_CODE: &str = "workspace-hack";
 
 /// Packages that link libtorch; all others build and test without it.
-const WITH_LIBTORCH: [&str; 5] = ["cli", "explain", "model", "predict", "train"];
+const WITH_LIBTORCH: [&str; 7] = ["cli", "collective", "explain", "model", "predict", "torch-ext", "train"];
 
 pub(super) fn metadata() -> Value {
     let printed = printed(cargo(None).args(["metadata", "--format-version=1", "--offline", "--no-deps"]));
@@ -91,8 +96,8 @@ fn packages_with_libtorch_tell_the_linker_where_it_is() {
         let script = targets.iter().find(|target| target["kind"][0] == "custom-build");
         let script = script.map(|target| target["src_path"].as_str().unwrap());
         let links = WITH_LIBTORCH.contains(&name);
-        // The script of `model` includes the other one.
-        let scripts = ["build/libtorch.rs", "model/build.rs"];
+        // The script of `torch-ext` includes the other one.
+        let scripts = ["build/libtorch.rs", "torch-ext/build.rs"];
         let tells = script.is_some_and(|path| scripts.iter().any(|script| Path::new(path).ends_with(script)));
         assert_eq!(links, tells, "{name}: `build = \"../../build/libtorch.rs\"` goes with libtorch, and only with it");
     }

@@ -2,6 +2,7 @@
 
 use ::predict::Predictor;
 use anyhow::{Result, ensure};
+use collective::Alone;
 use model::InferencePrecisionChoice;
 use run::{ChosenGroup, GroupKind, GroupScores, MemberScores, NamedScores};
 use tch::Device;
@@ -74,7 +75,7 @@ impl GroupEvaluation<'_> {
             labels.join(", ")
         );
         let evaluation =
-            evaluate(predictor.model(), &self.scored.examples, &self.scored.split, labels, self.batch_size)?;
+            evaluate(predictor.model(), &self.scored.examples, &self.scored.split, labels, self.batch_size, &Alone)?;
         Ok(GroupScores::of_report(&evaluation.report, evaluation.loss))
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ::predict::Predictor;
 use anyhow::Result;
+use collective::Alone;
 use model::{InferencePrecision, Precision};
 use run::{Int8Comparison, WeightsFile};
 use tch::Device;
@@ -42,7 +43,7 @@ fn compare(run: &Path, predictor: &Predictor) -> Result<Vec<String>> {
     disk::print_message(format!("comparing int8 with fp32 on the {split} split ({} rows), once", examples.len()));
     let weights = WeightsFile::of(run)?;
     let evaluate = |predictor: &Predictor| {
-        train::evaluate::evaluate(predictor.model(), &examples, &split, predictor.label_names(), BATCH_SIZE)
+        train::evaluate::evaluate(predictor.model(), &examples, &split, predictor.label_names(), BATCH_SIZE, &Alone)
     };
     let int8 = evaluate(predictor)?;
     let fp32 = evaluate(&Predictor::open(run, Device::Cpu, Precision::Fp32)?)?;

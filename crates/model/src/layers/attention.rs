@@ -102,10 +102,10 @@ impl Attention {
     /// `[T, D]` to `[R, D]`.
     pub(crate) fn forward_train(&self, hidden: Tensor, rows: RowSelection, pass: Forward) -> (Tensor, Saved) {
         let (query_rows, projected) = self.project(&hidden, rows, pass);
-        let site = pass.site(self.attention_dropout);
+        let site = pass.site(self.attention_dropout, rows);
         let (context, probabilities) = timed(Phase::Attention, || self.context(&projected, pass, site));
         let dense = self.output.forward(&context, pass.parameters);
-        let sites = DropoutSites { before: pass.site(self.hidden_dropout), after: None };
+        let sites = DropoutSites { before: pass.site(self.hidden_dropout, rows), after: None };
         let (y, norm) = self.norm.forward_train(dense, Some(&query_rows), sites, pass.parameters);
         (y, Saved { hidden, query_rows, projected, probabilities, context, norm })
     }
@@ -227,7 +227,7 @@ impl Attention {
         kernel::forward::<T>(
             self.projections(projected),
             shape,
-            site.and_then(|site| site.mask()),
+            site.and_then(|site| site.mask_of_heads(self.heads)),
             sentence_rows,
             needs_log_sums.then(|| slice_mut(&mut log_sums)),
         );
@@ -244,7 +244,7 @@ impl Attention {
     ) -> Projected {
         let width = self.width();
         let shape = self.shape(inputs, projected.rows());
-        let mask = site.and_then(|site| site.mask());
+        let mask = site.and_then(|site| site.mask_of_heads(self.heads));
         let sentence_rows = &slice::<T>(dcontext)[..shape.cu_seqlens_q[shape.cu_seqlens_q.len() - 1] * width];
         let run = |gradients| {
             let projections = self.projections::<T>(projected);

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 
 use crate::backend::Backend;
 use crate::builder::{GradientForm, Initial, ParameterId, Traits};
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, RowSelection};
 use crate::layers::layer_norm::{self, DropoutSites, LayerNorm, Upstream};
 use crate::layers::linear::column_sums;
 use crate::parameters::Parameters;
@@ -37,7 +37,7 @@ impl Embeddings {
 
     /// `T` token ids to `[T, D]`.
     pub(crate) fn forward_train(&self, pass: Forward) -> (Tensor, layer_norm::Saved) {
-        let sites = DropoutSites { before: None, after: pass.site(self.dropout) };
+        let sites = DropoutSites { before: None, after: pass.site(self.dropout, RowSelection::All) };
         self.norm.forward_train(self.sum(pass.inputs, pass.parameters), None, sites, pass.parameters)
     }
 

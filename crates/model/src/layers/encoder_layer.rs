@@ -31,7 +31,7 @@ impl EncoderLayer {
     /// `[T, D]` to `[R, D]`.
     pub(crate) fn forward_train(&self, hidden: Tensor, rows: RowSelection, pass: Forward) -> (Tensor, Saved) {
         let (attended, attention) = self.attention.forward_train(hidden, rows, pass);
-        let (y, feed_forward) = self.feed_forward.forward_train(attended, pass);
+        let (y, feed_forward) = self.feed_forward.forward_train(attended, rows, pass);
         (y, Saved { attention, feed_forward })
     }
 
@@ -73,12 +73,12 @@ impl FeedForward {
         self.norm.forward(self.output.forward(&after, parameters), Some(x), parameters)
     }
 
-    fn forward_train(&self, x: Tensor, pass: Forward) -> (Tensor, FeedForwardSaved) {
+    fn forward_train(&self, x: Tensor, rows: RowSelection, pass: Forward) -> (Tensor, FeedForwardSaved) {
         let parameters = pass.parameters;
         let before = self.intermediate.forward(&x, parameters); // [R, I]
         let after = self.activation.forward(&before, parameters.backend());
         let dense = self.output.forward(&after, parameters); // [R, D]
-        let sites = DropoutSites { before: pass.site(self.dropout), after: None };
+        let sites = DropoutSites { before: pass.site(self.dropout, rows), after: None };
         let (y, norm) = self.norm.forward_train(dense, Some(&x), sites, parameters);
         (y, FeedForwardSaved { x, before, norm })
     }

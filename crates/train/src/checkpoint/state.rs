@@ -94,6 +94,18 @@ pub(crate) struct Identity {
     /// recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruction_set: Option<String>,
+    /// The processes of the training. With another number sums are added in another order, so that results differ in the
+    /// last bits; that is no reason not to continue.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub processes: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 impl TrainerState {
@@ -138,7 +150,10 @@ impl TrainerState {
         let mut lines = config_differences(&self.config, &config.to_json()?);
         let (then, now) = (serde_json::to_value(&self.identity)?, serde_json::to_value(identity)?);
         let names = IDENTITY_NAMES.iter().filter(|(field, _)| match *field {
-            "threads" => self.identity.device == "cpu" && identity.device == "cpu",
+            "threads" => {
+                let both_on_cpu = self.identity.device == "cpu" && identity.device == "cpu";
+                both_on_cpu && self.identity.processes == identity.processes
+            }
             "gpu" | "backend" => self.identity.device == identity.device,
             "instruction_set" => self.identity.instruction_set.is_some() && identity.instruction_set.is_some(),
             _ => true,
@@ -148,7 +163,7 @@ impl TrainerState {
     }
 }
 
-/// The fields of [`Identity`]. The host's threads matter only where both devices are the CPU; the GPU's model and the
+/// The fields of [`Identity`] that must not change, and their names. The host's threads matter only where both devices are the CPU; the GPU's model and the
 /// backend follow from the device where it is another one. Instruction sets are compared where both are known.
 const IDENTITY_NAMES: [(&str, &str); 12] = [
     ("train_sha256", "the training split's sha256"),

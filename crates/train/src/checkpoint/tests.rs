@@ -65,6 +65,7 @@ fn state(step: u64, best: u64) -> TrainerState {
             threads: 2,
             backend: Some("kernels".to_owned()),
             instruction_set: Some("avx512".to_owned()),
+            processes: 1,
         },
     }
 }

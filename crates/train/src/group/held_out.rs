@@ -1,5 +1,6 @@
 //! The predictions of the rows that folds hold out: each training row by the one model that did not train on it.
 
+use collective::Alone;
 use data::folds::Folds;
 use data::manifest::Prepared;
 use metrics::{ClassificationReport, ConfusionMatrix, ReportOptions};
@@ -10,7 +11,6 @@ use crate::error::{Result, TrainError};
 use crate::evaluate::evaluate;
 use crate::options::{TrainArgs, TrainConfig};
 use crate::setup::set_threads;
-use crate::signals;
 
 /// Predicts the rows that a fold holds out with the best model of its run, and writes them into the run.
 pub(crate) fn predict_held_out(run: &RunFolder, args: &TrainArgs, fold: u32) -> Result<()> {
@@ -31,14 +31,14 @@ pub(crate) fn predict_held_out(run: &RunFolder, args: &TrainArgs, fold: u32) -> 
     let options = LoadOptions { device, precision, new_head: false, reinit_layers: 0, seed: 0 };
     let (model, _) = SequenceClassifier::load(run.path(), model_config, &options)?;
     let label_names = prepared.manifest.label_names.clone();
-    let evaluation = evaluate(&model, &examples, "validation", &label_names, config.eval_batch_size);
-    let evaluation = match (evaluation, signals::requested()) {
+    let evaluation = evaluate(&model, &examples, "validation", &label_names, config.eval_batch_size, &Alone);
+    let evaluation = match evaluation {
         // The training itself is finished and saved.
-        (Err(TrainError::Stopped), Some(signal)) => {
+        Err(TrainError::Stopped(signal)) => {
             let step = last_step(run.path()).unwrap_or_default();
             return Err(TrainError::Interrupted { signal, run: run.path().to_owned(), step });
         }
-        (evaluation, _) => evaluation?,
+        evaluation => evaluation?,
     };
     let row = |(at, (row, probabilities)): (usize, (usize, Vec<f32>))| -> Result<OutOfFoldRow> {
         let label = examples.label(at).ok_or_else(|| refused("a row has no label"))?;

@@ -236,7 +236,7 @@ fn tiny(precision: model::Precision, backend: Backend) -> SequenceClassifier {
 fn gradients_of(model: &SequenceClassifier, step: u64) -> Gradients {
     let ids: Vec<i64> = (0..7).map(|index| (index * 13 + step as i64 * 5) % 90).collect();
     let inputs = model::Inputs::new(&ids, &[0, 4, 7], CPU);
-    let (logits, tape) = model.forward_train(&inputs, &model::DropoutStream::new(1, step, 0));
+    let (logits, tape) = model.forward_train(&inputs, &model::DropoutStream::new(1, step));
     model.backward(tape, &logits.ones_like())
 }
 

@@ -3,16 +3,31 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use collective::CollectiveError;
 use model::tensor_bytes;
 use run::checkpoints::step_of;
-use run::{CALIBRATION, CalibrationRecord, EndReason, Event, METRICS, RunFolder};
+use run::{CALIBRATION, CalibrationRecord, EndReason, Event, RunFolder};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Trainer;
-use crate::checkpoint::{FORMAT, LoadedCheckpoint, TrainerState};
+use crate::checkpoint::{BestModel, FORMAT, LoadedCheckpoint, TrainerState};
 use crate::error::{MemoryShortage, Result, TrainError};
 use crate::observe::Notice;
+use crate::ranks;
 use crate::signals::Signal;
+
+/// Where a training stands, as rank 0 tells the others.
+#[derive(Serialize, Deserialize)]
+struct SharedProgress {
+    steps_done: u64,
+    evaluated: bool,
+    best: Option<BestModel>,
+    evaluations_without_better: u64,
+    micro_batch_parts: usize,
+    eval_batch_size: usize,
+    is_finished: bool,
+}
 
 impl Trainer<'_> {
     /// Restores the state of a checkpoint.
@@ -30,21 +45,22 @@ impl Trainer<'_> {
             self.eval_batch_size = state.eval_batch_size.unwrap_or(self.eval_batch_size);
         }
         self.seconds_before = state.seconds;
-        self.retention.resume_from(checkpoint)?;
-        let is_finished = self.reason_to_end().is_some() && self.folder.file(METRICS).is_file();
-        let calibration = self.calibration();
+        let is_finished = self.is_finished();
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.retention.resume_from(checkpoint)?;
+        let calibration = calibration(&writer.folder);
         // Its model is the best one already, but for its temperature.
         if is_finished && calibration.is_some() {
             return Ok(());
         }
-        self.retention.publish_best_of(checkpoint)?;
+        writer.retention.publish_best_of(checkpoint)?;
         if is_finished {
             return Ok(());
         }
-        self.folder.cut_logs(&state.logs)?;
+        writer.folder.cut_logs(&state.logs)?;
         if let Some(CalibrationRecord { temperature, .. }) = calibration {
-            self.folder.remove(CALIBRATION)?;
-            let run = self.folder.path().display();
+            writer.folder.remove(CALIBRATION)?;
+            let run = writer.folder.path().display();
             tracing::warn!(
                 "training continues, so {run} holds the model as it was trained again, without its temperature of \
                  {temperature:.3} (hint: `cargo xtask calibrate --run {run}` fits one when the training has ended)"
@@ -53,12 +69,32 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// The calibration of the run's model. A record that can't be read counts as none: no checkpoint depends on it.
-    fn calibration(&self) -> Option<CalibrationRecord> {
-        CalibrationRecord::of(self.folder.path()).unwrap_or_else(|error| {
-            tracing::warn!("{error}");
-            None
-        })
+    /// Gives all processes the state that rank 0 has resumed from; true if the run is finished.
+    pub(crate) fn share_state(&mut self) -> Result<bool> {
+        let own = SharedProgress {
+            steps_done: self.steps_done,
+            evaluated: self.evaluated,
+            best: self.best.clone(),
+            evaluations_without_better: self.evaluations_without_better,
+            micro_batch_parts: self.step.micro_batch_parts,
+            eval_batch_size: self.eval_batch_size,
+            is_finished: self.is_finished(),
+        };
+        let shared: SharedProgress =
+            serde_json::from_slice(&self.ranks.broadcast_message(&serde_json::to_vec(&own)?)?)?;
+        if !self.ranks.is_first() {
+            self.steps_done = shared.steps_done;
+            self.evaluated = shared.evaluated;
+            self.best = shared.best;
+            self.evaluations_without_better = shared.evaluations_without_better;
+            self.step.micro_batch_parts = shared.micro_batch_parts;
+            self.eval_batch_size = shared.eval_batch_size;
+        }
+        if shared.steps_done > 0 && !shared.is_finished {
+            self.step.receive(shared.steps_done)?;
+        }
+        ranks::check_same_weights(self.step.up_to_date()?.0.parameters(), &*self.ranks)?;
+        Ok(shared.is_finished)
     }
 
     pub(super) fn save_is_due(&self) -> bool {
@@ -68,15 +104,17 @@ impl Trainer<'_> {
     }
 
     pub(super) fn is_saved(&self) -> bool {
-        self.retention.has(self.steps_done, self.evaluated)
+        // The others save nothing.
+        self.writer.as_ref().is_none_or(|writer| writer.retention.has(self.steps_done, self.evaluated))
     }
 
     /// Saves the current state; with `publish`, its model becomes the model of the run.
     pub(super) fn save(&mut self, publish: bool) -> Result<()> {
-        let began = Instant::now();
+        let (seconds, began) = (self.seconds(), Instant::now());
+        let Some(writer) = &mut self.writer else { return Ok(()) };
         self.observers.notify(&Notice::SaveStarts);
-        if self.identity.base_weights_sha256.is_empty() {
-            self.identity.base_weights_sha256 = self.setup.base_weights_sha256()?;
+        if writer.identity.base_weights_sha256.is_empty() {
+            writer.identity.base_weights_sha256 = self.setup.base_weights_sha256()?;
         }
         let state = TrainerState {
             format: FORMAT,
@@ -88,13 +126,13 @@ impl Trainer<'_> {
             evaluations_without_better: self.evaluations_without_better,
             micro_batch_parts: self.step.micro_batch_parts,
             eval_batch_size: Some(self.eval_batch_size).filter(|size| *size < self.config.eval_batch_size),
-            seconds: self.seconds(),
-            logs: self.folder.log_lengths()?,
+            seconds,
+            logs: writer.folder.log_lengths()?,
             config: self.config.to_json()?,
-            identity: self.identity.clone(),
+            identity: writer.identity.clone(),
         };
         let (model, optimizer) = self.step.up_to_date()?;
-        self.retention.save(state, model.parameters(), optimizer, publish)?;
+        writer.retention.save(state, model.parameters(), optimizer, publish)?;
         tracing::debug!("step {}: saved in {:?}", self.steps_done, began.elapsed());
         self.observers.notify(&Notice::Saved { step: self.steps_done, seconds: began.elapsed().as_secs_f64() });
         Ok(())
@@ -105,7 +143,20 @@ impl Trainer<'_> {
         if !self.is_saved() {
             self.save(false)?;
         }
-        Ok(self.retention.last().unwrap_or_default())
+        Ok(self.last_checkpoint().unwrap_or_default())
+    }
+
+    fn last_checkpoint(&self) -> Option<PathBuf> {
+        self.writer.as_ref()?.retention.last()
+    }
+
+    /// The newest step that is saved.
+    fn last_saved_step(&self) -> Option<u64> {
+        step_of(&self.last_checkpoint()?.file_name()?.to_string_lossy())
+    }
+
+    fn run_path(&self) -> PathBuf {
+        self.writer.as_ref().map(|writer| writer.folder.path().to_owned()).unwrap_or_default()
     }
 
     /// Additional bytes that the checkpoints of the run will need on disk.
@@ -118,7 +169,8 @@ impl Trainer<'_> {
         let at_once = self.config.checkpoint.save_total as u64 + 2;
         let saves =
             self.config.epochs + self.config.checkpoint.save_every.map_or(0, |steps| self.total_steps / steps) + 1;
-        Ok((each * at_once.min(saves)).saturating_sub(self.folder.checkpoint_bytes()?))
+        let written = self.writer.as_ref().map(|writer| writer.folder.checkpoint_bytes()).transpose()?.unwrap_or(0);
+        Ok((each * at_once.min(saves)).saturating_sub(written))
     }
 
     /// The error of a run that ends because memory is too small, after the state is saved. A state in which some weights
@@ -130,17 +182,34 @@ impl Trainer<'_> {
         if !shortage.partly_updated {
             self.ensure_saved()?;
         }
-        let last = self.retention.last().unwrap_or_default();
-        let safe = last.file_name().and_then(|name| step_of(&name.to_string_lossy()));
-        Ok(TrainError::StoppedOutOfMemory { at, shortage, safe, run: self.folder.path().to_owned() })
+        Ok(TrainError::StoppedOutOfMemory { at, shortage, safe: self.last_saved_step(), run: self.run_path() })
+    }
+
+    /// The error of a run that ends because another process is lost. Rank 0 saves the state after the last step that all
+    /// have taken: a step changes nothing before all have their part of it.
+    pub(super) fn stopped_by_loss(&mut self, source: Box<CollectiveError>) -> TrainError {
+        if self.writer.is_none() {
+            return TrainError::Collective(source);
+        }
+        if let Err(error) = self.ensure_saved() {
+            tracing::warn!("{error}");
+        }
+        TrainError::LostProcess { step: self.steps_done, safe: self.last_saved_step(), run: self.run_path(), source }
     }
 
     /// Saves the state and ends a run after a signal.
-    pub(super) fn stop(mut self, signal: Signal) -> Result<RunFolder> {
+    pub(super) fn stop(&mut self, signal: Signal) -> Result<EndReason> {
         self.ensure_saved()?;
         let end = self.end(EndReason::Interrupted);
         self.observers.record(Event::End(end));
-        let run = self.folder.path().to_owned();
-        Err(TrainError::Interrupted { signal, run, step: self.steps_done })
+        Err(TrainError::Interrupted { signal, run: self.run_path(), step: self.steps_done })
     }
+}
+
+/// The calibration of a run's model. A record that can't be read counts as none: no checkpoint depends on it.
+fn calibration(folder: &RunFolder) -> Option<CalibrationRecord> {
+    CalibrationRecord::of(folder.path()).unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        None
+    })
 }

@@ -43,7 +43,7 @@ fn list(tensor: &Tensor) -> Vec<f64> {
 
 fn pass(model: &SequenceClassifier, batch: &Batch, loss: &Loss) -> (Vec<f64>, f64, Gradients) {
     let inputs = inputs(batch);
-    let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1, 0));
+    let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1));
     let (value, dlogits) = loss.forward_backward(&logits, &batch.labels, loss.total_weight(&batch.labels));
     (list(&logits), f64::try_from(&value).expect("a number"), model.backward(tape, &dlogits))
 }

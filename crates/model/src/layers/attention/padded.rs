@@ -171,7 +171,7 @@ mod tests {
         let inputs = Inputs::new(&(0..tokens).collect::<Vec<_>>(), cu_seqlens, Device::Cpu);
         let (attention, parameters) = attention(Kind::Float, Backend::Kernels);
         let hidden = normal(&[inputs.row_count(), 24], 1) * 0.3;
-        let dropout = Some(&DropoutStream::new(1, 2, 0));
+        let dropout = Some(&DropoutStream::new(1, 2));
         let pass = Forward { inputs: &inputs, parameters: &parameters, dropout };
         let (_, saved) = attention.forward_train(hidden, rows, pass);
         let Probabilities::Recomputed { site: Some(site), .. } = &saved.probabilities else { panic!("by the kernel") };

@@ -1,9 +1,9 @@
-//! The peak memory of a GPU, which libtorch's allocator counts. `device_memory.cpp` asks it.
+//! The peak memory of a GPU, which libtorch's allocator counts. `cpp/device_memory.cpp` asks it.
 
 use tch::Device;
 
 unsafe extern "C" {
-    fn model_peak_reserved_bytes(device_type: i8, index: i8) -> i64;
+    fn torch_ext_peak_reserved_bytes(device_type: i8, index: i8) -> i64;
 }
 
 /// `c10::DeviceType::CUDA`.
@@ -15,7 +15,7 @@ pub fn peak_device_memory(device: Device) -> Option<u64> {
     let Device::Cuda(index) = device else { return None };
     let index = i8::try_from(index).ok()?;
     // SAFETY: the function takes any two numbers, catches every exception and changes nothing.
-    let bytes = unsafe { model_peak_reserved_bytes(CUDA, index) };
+    let bytes = unsafe { torch_ext_peak_reserved_bytes(CUDA, index) };
     u64::try_from(bytes).ok()
 }
 
@@ -40,6 +40,6 @@ mod tests {
     #[test]
     fn an_allocator_without_statistics_is_unknown() {
         // SAFETY: the function takes any numbers and changes nothing.
-        assert_eq!(unsafe { model_peak_reserved_bytes(0, 0) }, -1);
+        assert_eq!(unsafe { torch_ext_peak_reserved_bytes(0, 0) }, -1);
     }
 }

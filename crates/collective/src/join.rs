@@ -1,0 +1,338 @@
+//! How the processes of one launch meet: by the store, where each leaves its card, and then directly.
+
+use std::mem::ManuallyDrop;
+use std::time::{Duration, Instant};
+
+use torch_ext::{ProcessGroup, TcpStore, TorchExtError};
+
+use crate::card::{ProcessCard, boot_id, host_name};
+use crate::connected::Connected;
+use crate::error::{CollectiveError, Result};
+use crate::launch::Launch;
+use crate::liveness::Liveness;
+use crate::local_address::LocalAddress;
+use crate::{Collective, FIRST};
+
+/// How long the processes wait for each other: other machines may still be starting.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// After how long, and then how often, rank 0 says whom it waits for.
+const SAYS: Duration = Duration::from_secs(10);
+
+/// Meets the other processes of a launch. `program_version` must be the same for all.
+///
+/// # Errors
+/// Processes that don't come; two that claim the same rank; another version or program; several machines of which one has
+/// no address that the others can reach.
+pub fn join(launch: &Launch, program_version: &str) -> Result<Connected> {
+    join_within(launch, program_version, PATIENCE)
+}
+
+fn join_within(launch: &Launch, program_version: &str, patience: Duration) -> Result<Connected> {
+    let Launch { rank, world, .. } = *launch;
+    let holds_store = rank == FIRST && !launch.agent_serves_store;
+    let address = LocalAddress::towards(&launch.master_addr, launch.master_port)
+        .map_err(|error| no_address(launch, &error.to_string()))?;
+    // The launcher's store lives through restarts, and so do its keys.
+    let prefix = format!("verdict/{}", launch.attempt);
+    let connect = |serves| TcpStore::connect(&launch.master_addr, launch.master_port, serves, &prefix, patience);
+    let store = connect(holds_store).map_err(|error| no_store(launch, holds_store, &error))?;
+    // From here on a connection may outlive the process at its other end, whose destructor would wait for it.
+    let store = ManuallyDrop::new(store);
+    let own = ProcessCard {
+        rank,
+        world,
+        host: host_name(),
+        process: std::process::id(),
+        boot_id: boot_id(),
+        address: address.text.clone(),
+        is_loopback: address.is_loopback,
+        version: program_version.to_owned(),
+        program_sha256: std::env::current_exe().ok().and_then(|path| disk::sha256_file(&path).ok()).unwrap_or_default(),
+    };
+    let cards = exchange_cards(&store, launch, &own, patience)?;
+    check_cards(&cards)?;
+    let gloo = ProcessGroup::gloo(&store, rank, world, &address.address, patience);
+    let gloo = ManuallyDrop::new(gloo.map_err(|error| not_connected(&cards, &error))?);
+    let of_heartbeats = connect(false).map_err(|error| no_store(launch, false, &error))?;
+    Liveness::first_beat(&of_heartbeats, rank).map_err(|error| no_store(launch, false, &error))?;
+    let liveness = Liveness::start(of_heartbeats, rank, cards.clone(), (!launch.agent_serves_store).then_some(FIRST));
+    let liveness =
+        liveness.map_err(|error| CollectiveError::NotJoined(format!("failed to start a thread: {error}")))?;
+    // torchrun sets it to 1 for each of several processes, whatever the machine has.
+    let threads_chosen = std::env::var_os("OMP_NUM_THREADS").is_some() && !launch.omp_threads_by_launcher;
+    let connected = Connected::new(store, gloo, liveness, cards, (rank, threads_chosen));
+    connected.barrier()?;
+    Ok(connected)
+}
+
+/// Leaves this process's card, and waits for those of all others.
+fn exchange_cards(
+    store: &TcpStore,
+    launch: &Launch,
+    own: &ProcessCard,
+    patience: Duration,
+) -> Result<Vec<ProcessCard>> {
+    let key = |rank: usize| format!("card/{rank}");
+    let lost = |error: TorchExtError| no_store(launch, false, &error);
+    let text = |card: &ProcessCard| serde_json::to_vec(card).map_err(|error| invalid(&error.to_string()));
+    store.set(&key(own.rank), &text(own)?).map_err(lost)?;
+    let (began, mut said) = (Instant::now(), Instant::now());
+    loop {
+        let missing = (0..launch.world).filter(|&rank| !store.has(&[key(rank)]).unwrap_or(false));
+        let missing: Vec<String> = missing.map(|rank| rank.to_string()).collect();
+        if missing.is_empty() {
+            break;
+        }
+        let missing = missing.join(", ");
+        if began.elapsed() > patience {
+            return Err(CollectiveError::NotJoined(format!(
+                "waited {} seconds for rank {missing} of {} processes at {}:{} (hint: start every rank from 0 to {}; their \
+                 own output says why one has not come)",
+                patience.as_secs(),
+                launch.world,
+                launch.master_addr,
+                launch.master_port,
+                launch.world - 1
+            )));
+        }
+        if own.rank == FIRST && said.elapsed() > SAYS {
+            tracing::info!("waiting for rank {missing} of {} processes", launch.world);
+            said = Instant::now();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let cards = store.get(&(0..launch.world).map(key).collect::<Vec<_>>()).map_err(lost)?;
+    let parse = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(|error| invalid(&error.to_string()));
+    let cards: Vec<ProcessCard> = cards.iter().map(parse).collect::<Result<_>>()?;
+    match &cards[own.rank] {
+        mine if mine == own => Ok(cards),
+        other => Err(CollectiveError::NotJoined(format!(
+            "two processes say that they are rank {}: {} on {} and {} on {} (hint: two launches use the same address, \
+             {}:{}; give one another MASTER_PORT)",
+            own.rank, own.process, own.host, other.process, other.host, launch.master_addr, launch.master_port
+        ))),
+    }
+}
+
+/// Refuses processes that can't work together.
+fn check_cards(cards: &[ProcessCard]) -> Result<()> {
+    let first = &cards[FIRST];
+    for what in ["the number of processes", "the version of the program", "the program's sha256"] {
+        let value = |card: &ProcessCard| match what {
+            "the number of processes" => card.world.to_string(),
+            "the version of the program" => card.version.clone(),
+            _ => card.program_sha256.clone(),
+        };
+        let others = cards.iter().filter(|card| value(card) != value(first));
+        let differences: Vec<String> = others
+            .map(|card| format!("{} has {}, and rank 0 has {}", card.describe(), value(card), value(first)))
+            .collect();
+        if !differences.is_empty() {
+            return Err(CollectiveError::Differ { what: what.to_owned(), differences });
+        }
+    }
+    let several_machines = cards.iter().any(|card| !card.is_beside(first));
+    if let Some(card) = cards.iter().find(|card| several_machines && card.is_loopback) {
+        return Err(CollectiveError::NotJoined(format!(
+            "{} has the address {}, which other machines can't reach (hint: set MASTER_ADDR to an address of rank 0's \
+             machine that is not of 127.0.0.0/8, or GLOO_SOCKET_IFNAME to the network interface, such as eth0; where the \
+             machine's own name means 127.0.1.1, its /etc/hosts says so)",
+            card.describe(),
+            card.address
+        )));
+    }
+    Ok(())
+}
+
+fn no_address(launch: &Launch, error: &str) -> CollectiveError {
+    CollectiveError::NotJoined(format!(
+        "MASTER_ADDR is \"{}\", which this machine can't resolve or reach: {error} (hint: it is the name or address of the \
+         machine of rank 0)",
+        launch.master_addr
+    ))
+}
+
+fn no_store(launch: &Launch, holds_store: bool, error: &TorchExtError) -> CollectiveError {
+    let at = format!("{}:{}", launch.master_addr, launch.master_port);
+    CollectiveError::NotJoined(match holds_store {
+        true => format!(
+            "rank 0 can't serve the other processes at {at}: {} (hint: another program uses the port; give another \
+             MASTER_PORT to all processes)",
+            first_line(error)
+        ),
+        false => format!(
+            "rank {} of {} can't reach the other processes at {at}: {} (hint: rank 0 must run on that machine, and its \
+             firewall must allow the port)",
+            launch.rank,
+            launch.world,
+            first_line(error)
+        ),
+    })
+}
+
+fn not_connected(cards: &[ProcessCard], error: &TorchExtError) -> CollectiveError {
+    let addresses: Vec<String> = cards.iter().map(|card| format!("{} at {}", card.describe(), card.address)).collect();
+    CollectiveError::NotJoined(format!(
+        "the processes can't connect with each other: {} (hint: GLOO_SOCKET_IFNAME names the network interface to use; \
+         found: {})",
+        first_line(error),
+        addresses.join(", ")
+    ))
+}
+
+fn invalid(error: &str) -> CollectiveError {
+    CollectiveError::NotJoined(format!(
+        "the store has something else than the processes' descriptions: {error} (hint: another program uses the same \
+         MASTER_ADDR and MASTER_PORT)"
+    ))
+}
+
+fn first_line(error: &TorchExtError) -> String {
+    error.0.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tch::{Kind, Tensor};
+
+    use super::*;
+    use crate::Launcher;
+
+    /// A port that the system has chosen.
+    fn free_port() -> u16 {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    fn launch(rank: usize, world: usize, master_port: u16) -> Launch {
+        Launch {
+            launcher: Launcher::ByHand,
+            rank,
+            world,
+            local_rank: None,
+            local_world: None,
+            master_addr: "127.0.0.1".to_owned(),
+            master_port,
+            agent_serves_store: false,
+            attempt: 0,
+            error_file: None,
+            omp_threads_by_launcher: false,
+        }
+    }
+
+    /// Runs `each` on that many ranks, threads of this process, and returns their results.
+    fn on_ranks<R: Send + 'static>(world: usize, each: impl Fn(&Connected) -> R + Send + Copy + 'static) -> Vec<R> {
+        let port = free_port();
+        let ranks = (0..world).map(|rank| {
+            thread::spawn(move || {
+                let connected = join_within(&launch(rank, world, port), "1", Duration::from_secs(30)).unwrap();
+                let result = each(&connected);
+                connected.leave(None);
+                result
+            })
+        });
+        let ranks: Vec<_> = ranks.collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+    }
+
+    #[test]
+    fn ranks_sum_gather_and_broadcast() {
+        for world in [2, 3] {
+            let results = on_ranks(world, |ranks| {
+                let tensor = Tensor::full([5], ranks.rank() as f64 + 1.0, (Kind::Float, tch::Device::Cpu));
+                ranks.sum(&tensor).unwrap();
+                let sums = Vec::<f32>::try_from(&tensor).unwrap();
+                let of_first = Tensor::full([2], ranks.rank() as f64, (Kind::Float, tch::Device::Cpu));
+                ranks.broadcast(&of_first).unwrap();
+                let messages = ranks.gather(&vec![b'x'; ranks.rank() * 2]).unwrap();
+                let message = ranks.broadcast_message(format!("from {}", ranks.rank()).as_bytes()).unwrap();
+                ranks.barrier().unwrap();
+                let local = (ranks.local_rank(), ranks.local_world());
+                (sums, of_first.double_value(&[1]), messages, message, local)
+            });
+            let sum = (1..=world).sum::<usize>() as f32;
+            let messages: Vec<Vec<u8>> = (0..world).map(|rank| vec![b'x'; rank * 2]).collect();
+            for (rank, result) in results.into_iter().enumerate() {
+                let expected = (vec![sum; 5], 0.0, messages.clone(), b"from 0".to_vec(), (rank, world));
+                assert_eq!(result, expected, "rank {rank} of {world}");
+            }
+        }
+    }
+
+    #[test]
+    fn ranks_that_state_different_things_all_hear_who_does() {
+        let results = on_ranks(3, |ranks| {
+            ranks.agree("the seed", "42").unwrap();
+            let statement = if ranks.rank() == 1 { "43" } else { "42" };
+            ranks.agree("the seed", statement).unwrap_err().to_string()
+        });
+        for message in results {
+            assert!(message.starts_with("the processes differ in the seed: rank 1 (process "), "{message}");
+            assert!(message.ends_with("has 43, and rank 0 has 42"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_rank_that_fails_tells_the_others_why() {
+        let results = on_ranks(2, |ranks| {
+            if ranks.rank() == 1 {
+                ranks.leave(Some("the disk is full"));
+                return String::new();
+            }
+            let error = ranks.barrier().unwrap_err().to_string();
+            assert_eq!(ranks.barrier().unwrap_err().to_string(), error, "nothing else is tried");
+            error
+        });
+        assert!(results[0].contains("rank 1 (process ") && results[0].ends_with("has stopped: the disk is full"));
+    }
+
+    #[test]
+    fn ranks_that_do_not_come_are_named() {
+        let port = free_port();
+        let error = join_within(&launch(0, 3, port), "1", Duration::from_millis(300)).unwrap_err().to_string();
+        assert!(error.contains("for rank 1, 2 of 3 processes"), "{error}");
+    }
+
+    #[test]
+    fn another_version_is_refused_by_all() {
+        let port = free_port();
+        let ranks: Vec<_> = ["1", "2"]
+            .into_iter()
+            .enumerate()
+            .map(|(rank, version)| {
+                thread::spawn(move || {
+                    join_within(&launch(rank, 2, port), version, Duration::from_secs(30)).unwrap_err().to_string()
+                })
+            })
+            .collect();
+        for rank in ranks {
+            let message = rank.join().unwrap();
+            assert!(message.contains("differ in the version of the program: rank 1"), "{message}");
+            assert!(message.ends_with("has 2, and rank 0 has 1"), "{message}");
+        }
+    }
+
+    fn card(rank: usize, host: &str, is_loopback: bool) -> ProcessCard {
+        ProcessCard {
+            rank,
+            world: 2,
+            host: host.to_owned(),
+            process: 7,
+            boot_id: host.to_owned(),
+            address: "127.0.1.1".to_owned(),
+            is_loopback,
+            version: "1".to_owned(),
+            program_sha256: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_loopback_address_is_refused_where_there_are_several_machines() {
+        check_cards(&[card(0, "a", true), card(1, "a", true)]).unwrap();
+        check_cards(&[card(0, "a", false), card(1, "b", false)]).unwrap();
+        let error = check_cards(&[card(0, "a", true), card(1, "b", false)]).unwrap_err().to_string();
+        assert!(error.contains("rank 0 (process 7 on a)") && error.contains("GLOO_SOCKET_IFNAME"), "{error}");
+    }
+}

@@ -1,0 +1,204 @@
+//! The sum of the gradients of all processes, most of it while the backward pass goes on.
+//!
+//! The backward pass finishes the head first, then one layer after another. The gradients of some layers, a bucket, begin to
+//! be summed as soon as they are final, so that the network works while the processor computes the layers below. As in
+//! PyTorch's DDP the first bucket is small, so that it begins early, and the others are large enough for the network.
+//! Buckets are pieces of the flat gradients: nothing is copied.
+//!
+//! Of the word embeddings only the rows of the batch's ids travel. Every process knows the whole batch, and so these ids;
+//! each fills in the rows that it has. They and all short pieces go together at the end.
+
+use std::time::{Duration, Instant};
+
+use collective::{Collective, PendingSum};
+use model::{Gradient, Gradients, Parameters, Role, Span};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::Result;
+
+/// The bytes of the first bucket, and of the others: those of PyTorch's DDP.
+const FIRST_BUCKET: usize = 1 << 20;
+const BUCKET: usize = 25 << 20;
+
+/// A piece with fewer bytes costs more to start than to send.
+const SHORT: usize = 64 << 10;
+
+/// Which gradients are summed together, and after which part of the backward pass.
+#[derive(Debug)]
+pub(crate) struct SumPlan {
+    buckets: Vec<Bucket>,
+    /// Short pieces.
+    rest: Vec<Span>,
+    /// The word embeddings, if they are trained: their position, and their shape.
+    table: Option<(usize, Vec<i64>)>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// The part of the model whose backward pass completes it.
+    complete_after: Role,
+    spans: Vec<Span>,
+}
+
+/// What the sums of one step have cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SumCost {
+    /// Bytes of the gradients that were summed.
+    pub(crate) bytes: u64,
+    /// How long the process waited for sums with nothing else to do.
+    pub(crate) waited: Duration,
+    /// From the start of the first sum to the end of the last one.
+    pub(crate) elapsed: Duration,
+}
+
+/// The sums of a step that have begun.
+pub(crate) struct RunningSums<'a> {
+    ranks: &'a dyn Collective,
+    plan: &'a SumPlan,
+    /// The number of buckets that have begun.
+    begun: usize,
+    pending: Vec<PendingSum<'a>>,
+    started: Option<Instant>,
+    /// The first failure to begin a sum.
+    failed: Result<()>,
+    bytes: u64,
+}
+
+impl SumPlan {
+    pub(crate) fn new(parameters: &Parameters) -> Self {
+        let roles: Vec<Role> = parameters.iter().map(|parameter| parameter.role()).collect();
+        let bytes_of = |role: Role| -> usize {
+            let of_role = parameters.iter().filter(|parameter| parameter.trainable() && parameter.role() == role);
+            of_role.map(|parameter| parameter.master().numel() * size_of::<f32>()).sum()
+        };
+        // In the order of the backward pass: from the head down.
+        let (mut order, mut bucket_of) = (roles.clone(), Vec::new());
+        order.dedup();
+        let (mut bucket, mut filled) = (0, 0);
+        for role in order.into_iter().rev() {
+            bucket_of.push((role, bucket));
+            filled += bytes_of(role);
+            if filled >= if bucket == 0 { FIRST_BUCKET } else { BUCKET } {
+                (bucket, filled) = (bucket + 1, 0);
+            }
+        }
+        let number = |role: Role| bucket_of.iter().find(|(other, _)| *other == role).map(|(_, bucket)| *bucket);
+        let (mut buckets, mut rest, mut table) = (Vec::new(), Vec::new(), None);
+        for bucket in 0..=bucket {
+            let last = bucket_of.iter().rfind(|(_, other)| *other == bucket).map(|(role, _)| *role);
+            let Some(complete_after) = last else { continue };
+            buckets.push(Bucket { complete_after, spans: Vec::new() });
+        }
+        for span in parameters.spans(|index| number(roles[index])) {
+            let first = &span.members()[0];
+            let is_table = parameters.has_row_gradient(first.index);
+            let elements: i64 = span.shape().iter().product();
+            match number(roles[first.index]).and_then(|bucket| buckets.get_mut(bucket)) {
+                _ if is_table => table = Some((first.index, span.shape())),
+                Some(bucket) if elements as usize * size_of::<f32>() >= SHORT => bucket.spans.push(span),
+                _ => rest.push(span),
+            }
+        }
+        Self { buckets, rest, table }
+    }
+
+    /// Begins the sums of a step.
+    pub(crate) fn begin<'a>(&'a self, ranks: &'a dyn Collective) -> RunningSums<'a> {
+        RunningSums { ranks, plan: self, begun: 0, pending: Vec::new(), started: None, failed: Ok(()), bytes: 0 }
+    }
+}
+
+impl RunningSums<'_> {
+    /// The gradients of the part `role`, and of all above it, are final.
+    pub(crate) fn ready(&mut self, role: Role, gradients: &Gradients) {
+        while let Some(bucket) = self.plan.buckets.get(self.begun) {
+            if order(role) > order(bucket.complete_after) || self.failed.is_err() {
+                return;
+            }
+            self.begin_next(gradients);
+        }
+    }
+
+    fn begin_next(&mut self, gradients: &Gradients) {
+        let bucket = &self.plan.buckets[self.begun];
+        self.begun += 1;
+        for span in &bucket.spans {
+            let Some(Gradient::Dense(tensor)) = gradients.of_span(span) else { continue };
+            self.begin_sum(&tensor.view(-1));
+        }
+    }
+
+    fn begin_sum(&mut self, tensor: &Tensor) {
+        if self.failed.is_err() {
+            return;
+        }
+        self.started.get_or_insert_with(Instant::now);
+        self.bytes += (tensor.numel() * tensor.kind().elt_size_in_bytes()) as u64;
+        match self.ranks.start_sum(tensor) {
+            Ok(pending) => self.pending.push(pending),
+            Err(error) => self.failed = Err(error.into()),
+        }
+    }
+
+    /// Begins what has not begun, and waits for all. `ids` are those of the whole step, ascending and distinct: the rows of
+    /// the word embeddings that have a gradient on some rank.
+    pub(crate) fn finish(mut self, gradients: &mut Gradients, ids: &[i64], device: Device) -> Result<SumCost> {
+        while self.begun < self.plan.buckets.len() {
+            self.begin_next(gradients);
+        }
+        let last = self.last_piece(gradients, ids, device);
+        if let Some(last) = &last {
+            self.begin_sum(last);
+        }
+        self.failed?;
+        let waits = Instant::now();
+        for pending in self.pending {
+            pending.wait()?;
+        }
+        let (waited, elapsed) = (waits.elapsed(), self.started.map_or(Duration::ZERO, |started| started.elapsed()));
+        if let Some(last) = last {
+            take_apart(self.plan, &last, gradients, ids, device);
+        }
+        Ok(SumCost { bytes: self.bytes, waited, elapsed })
+    }
+
+    /// The short pieces and the rows of the word embeddings, as one vector in fp32.
+    fn last_piece(&self, gradients: &Gradients, ids: &[i64], device: Device) -> Option<Tensor> {
+        let short = self.plan.rest.iter().filter_map(|span| gradients.of_span(span));
+        let mut pieces: Vec<Tensor> =
+            short.map(|gradient| gradient.values().reshape([-1]).to_kind(Kind::Float)).collect();
+        if let Some((index, shape)) = &self.plan.table {
+            pieces.push(gradients.rows_of(*index, &id_tensor(ids, device), shape).view(-1));
+        }
+        (!pieces.is_empty()).then(|| Tensor::cat(&pieces, 0))
+    }
+}
+
+/// Writes the parts of [`RunningSums::last_piece`] back.
+fn take_apart(plan: &SumPlan, sums: &Tensor, gradients: &mut Gradients, ids: &[i64], device: Device) {
+    let mut start = 0;
+    for span in &plan.rest {
+        let Some(Gradient::Dense(tensor)) = gradients.of_span(span) else { continue };
+        let length = tensor.numel() as i64;
+        tensor.view(-1).copy_(&sums.narrow(0, start, length));
+        start += length;
+    }
+    if let Some((index, shape)) = &plan.table {
+        let rows = ids.len() as i64;
+        let values = sums.narrow(0, start, rows * shape[1]).view([rows, shape[1]]);
+        gradients.set_summed_rows(*index, id_tensor(ids, device), values);
+    }
+}
+
+fn id_tensor(ids: &[i64], device: Device) -> Tensor {
+    Tensor::from_slice(ids).to_device(device)
+}
+
+/// The height of a part in the model: the backward pass goes down.
+fn order(role: Role) -> usize {
+    match role {
+        Role::Embedding => 0,
+        Role::Layer(index) => index + 1,
+        Role::Head => usize::MAX,
+    }
+}
