@@ -2,19 +2,17 @@
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
-use std::time::Duration;
+use std::sync::Arc;
 
 use tch::{Device, Tensor};
 use torch_ext::{PendingWork, ProcessGroup, TcpStore, TorchExtError};
 
 use crate::Collective;
 use crate::card::ProcessCard;
-use crate::error::{CollectiveError, LostProcess, Result};
-use crate::liveness::Liveness;
+use crate::error::{CollectiveError, Result};
+use crate::liveness::{ASKS, Liveness};
 use crate::processors;
-
-/// How often a process that waits for a collective asks whether the others live.
-const ASKS: Duration = Duration::from_millis(100);
+use crate::shared_memory::SharedMemory;
 
 /// One of several processes.
 ///
@@ -30,9 +28,7 @@ pub struct Connected {
     gloo: ManuallyDrop<ProcessGroup>,
     /// For tensors on a GPU, from their first use on.
     nccl: RefCell<Option<ManuallyDrop<ProcessGroup>>>,
-    liveness: Liveness,
-    /// The process whose loss was seen.
-    lost: RefCell<Option<LostProcess>>,
+    liveness: Arc<Liveness>,
 }
 
 impl Connected {
@@ -43,7 +39,7 @@ impl Connected {
         cards: Vec<ProcessCard>,
         (rank, threads_chosen): (usize, bool),
     ) -> Self {
-        Self { cards, rank, threads_chosen, store, gloo, nccl: RefCell::new(None), liveness, lost: RefCell::new(None) }
+        Self { cards, rank, threads_chosen, store, gloo, nccl: RefCell::new(None), liveness: Arc::new(liveness) }
     }
 
     /// Starts a collective in the group for the tensor's device.
@@ -52,21 +48,21 @@ impl Connected {
         tensor: &Tensor,
         start: impl Fn(&ProcessGroup) -> Result<PendingWork, TorchExtError>,
     ) -> Result<PendingSum<'_>> {
-        if let Some(lost) = &*self.lost.borrow() {
-            return Err(CollectiveError::Lost(lost.clone()));
+        if let Some(lost) = self.liveness.noted() {
+            return Err(CollectiveError::Lost(lost));
         }
         let work = match tensor.device() {
             Device::Cuda(_) if ProcessGroup::HAS_NCCL => {
                 let mut nccl = self.nccl.borrow_mut();
                 if nccl.is_none() {
                     let group = ProcessGroup::nccl(&self.store, self.rank, self.cards.len());
-                    *nccl = Some(ManuallyDrop::new(group.map_err(|error| self.broken(error))?));
+                    *nccl = Some(ManuallyDrop::new(group.map_err(|error| self.liveness.broken(error))?));
                 }
                 nccl.as_ref().map_or_else(|| start(&self.gloo), |group| start(group))
             }
             _ => start(&self.gloo),
         };
-        let work = work.map_err(|error| self.broken(error))?;
+        let work = work.map_err(|error| self.liveness.broken(error))?;
         Ok(PendingSum { work: Some((work, self)) })
     }
 
@@ -74,27 +70,10 @@ impl Connected {
         loop {
             match work.wait(ASKS) {
                 Ok(true) => return Ok(()),
-                Ok(false) => {
-                    if let Some(lost) = self.liveness.lost() {
-                        return Err(self.note_lost(lost));
-                    }
-                }
-                Err(error) => return Err(self.broken(error)),
+                Ok(false) => self.liveness.check()?,
+                Err(error) => return Err(self.liveness.broken(error)),
             }
         }
-    }
-
-    /// The connection to some process has failed: finds out to which.
-    fn broken(&self, error: TorchExtError) -> CollectiveError {
-        match self.liveness.lost_after_break() {
-            Some(lost) => self.note_lost(lost),
-            None => CollectiveError::Connection(error),
-        }
-    }
-
-    fn note_lost(&self, lost: LostProcess) -> CollectiveError {
-        *self.lost.borrow_mut() = Some(lost.clone());
-        CollectiveError::Lost(lost)
     }
 
     fn beside(&self) -> impl Iterator<Item = &ProcessCard> {
@@ -135,9 +114,12 @@ impl Collective for Connected {
         self.begin(tensor, |group| group.broadcast(tensor, crate::FIRST))?.wait()
     }
 
+    fn share_memory(&self, bytes: usize) -> Result<Option<SharedMemory>> {
+        SharedMemory::allocate(self, Arc::clone(&self.liveness), bytes)
+    }
+
     fn leave(&self, failure: Option<&str>) {
-        let lost = self.lost.borrow().as_ref().map(|lost| lost.rank);
-        self.liveness.leave(failure, lost);
+        self.liveness.leave(failure);
     }
 }
 

@@ -262,6 +262,22 @@ mod tests {
     }
 
     #[test]
+    fn ranks_of_one_machine_share_memory() {
+        let results = on_ranks(3, |ranks| {
+            let shared = ranks.share_memory(1000).unwrap().expect("they are on one machine");
+            assert_eq!(shared.bytes(), 1000);
+            // SAFETY: each rank writes its own region, and reads those of others only between the barriers.
+            unsafe { shared.region(ranks.rank()).add(999).write(ranks.rank() as u8 + 7) };
+            shared.barrier().unwrap();
+            // SAFETY: as above.
+            let read: Vec<u8> = (0..3).map(|rank| unsafe { shared.region(rank).add(999).read() }).collect();
+            shared.barrier().unwrap();
+            read
+        });
+        assert!(results.iter().all(|read| *read == [7, 8, 9]), "{results:?}");
+    }
+
+    #[test]
     fn ranks_that_state_different_things_all_hear_who_does() {
         let results = on_ranks(3, |ranks| {
             ranks.agree("the seed", "42").unwrap();

@@ -19,6 +19,7 @@ mod launch;
 mod liveness;
 mod local_address;
 mod processors;
+mod shared_memory;
 
 use std::fmt::Debug;
 
@@ -31,6 +32,7 @@ pub use error::{CollectiveError, LostProcess, Result};
 pub use error_file::write_error_file;
 pub use join::join;
 pub use launch::{Launch, LaunchError, Launcher};
+pub use shared_memory::SharedMemory;
 
 /// The rank that owns folder, log and progress.
 pub const FIRST: usize = 0;
@@ -70,6 +72,15 @@ pub trait Collective: Debug {
     /// # Errors
     /// A process is lost.
     fn broadcast(&self, tensor: &Tensor) -> Result<()>;
+
+    /// Memory of that many bytes for each process that all can read and write; `None` on all of them where they are not on one
+    /// machine, or for a single process.
+    ///
+    /// # Errors
+    /// A process is lost.
+    fn share_memory(&self, _bytes: usize) -> Result<Option<SharedMemory>> {
+        Ok(None)
+    }
 
     /// Tells the others that this process ends, and why if it failed; waits until they have heard it where they couldn't
     /// otherwise.

@@ -5,7 +5,7 @@
 //! takes says nothing: a rank may be saving a large checkpoint.
 //!
 //! While the process that holds the store stands still, so does the thread, because the store's client waits without
-//! limit. So [`Liveness::lost`] also looks at the thread's own last round.
+//! limit. So [`Liveness::check`] also looks at the thread's own last round.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use torch_ext::{TcpStore, TorchExtError};
 
 use crate::card::ProcessCard;
-use crate::error::{LossReason, LostProcess};
+use crate::error::{CollectiveError, LossReason, LostProcess, Result};
+
+/// How often a process that waits for a collective asks whether the others live.
+pub(crate) const ASKS: Duration = Duration::from_millis(100);
 
 /// Between two heartbeats.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -72,6 +75,8 @@ pub(crate) struct Liveness {
     rank: usize,
     /// The rank that holds the store; `None` if the launcher does.
     store_holder: Option<usize>,
+    /// The process whose loss was seen.
+    noted: Mutex<Option<LostProcess>>,
 }
 
 fn key(rank: usize) -> String {
@@ -105,24 +110,37 @@ impl Liveness {
         std::thread::Builder::new()
             .name("heartbeat".to_owned())
             .spawn(move || beat(&store, rank, &keys, &of_thread))?;
-        Ok(Self { shared, cards, rank, store_holder })
+        Ok(Self { shared, cards, rank, store_holder, noted: Mutex::new(None) })
     }
 
-    /// A process that is lost, if one is.
-    pub(crate) fn lost(&self) -> Option<LostProcess> {
-        self.lost_after(SILENCE)
+    /// An error if another process is lost. Once one was seen to be, it stays lost.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some(lost) = self.noted() {
+            return Err(CollectiveError::Lost(lost));
+        }
+        self.lost_after(SILENCE).map_or(Ok(()), |lost| Err(self.note(lost)))
     }
 
-    /// The process by which the connection has broken, as soon as that is known.
-    pub(crate) fn lost_after_break(&self) -> Option<LostProcess> {
+    /// The process whose loss was seen.
+    pub(crate) fn noted(&self) -> Option<LostProcess> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, lost: LostProcess) -> CollectiveError {
+        *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(lost.clone());
+        CollectiveError::Lost(lost)
+    }
+
+    /// The connection to some process has broken: the error that says to which, as soon as that is known.
+    pub(crate) fn broken(&self, error: TorchExtError) -> CollectiveError {
         let broken = Instant::now();
         while broken.elapsed() < SILENCE + 2 * INTERVAL {
             if let Some(lost) = self.lost_after(SILENCE_AFTER_BREAK) {
-                return Some(lost);
+                return self.note(lost);
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        None
+        CollectiveError::Connection(error)
     }
 
     fn lost_after(&self, silence: Duration) -> Option<LostProcess> {
@@ -155,7 +173,8 @@ impl Liveness {
 
     /// Says that this process ends: well, with its error, or because another process is lost. Waits until the store has it,
     /// and if this process holds the store until the others have ended, too, or are lost. A second call does nothing.
-    pub(crate) fn leave(&self, failure: Option<&str>, lost: Option<usize>) {
+    pub(crate) fn leave(&self, failure: Option<&str>) {
+        let lost = self.noted().map(|lost| lost.rank);
         if lock(&self.shared.0).stops {
             return;
         }

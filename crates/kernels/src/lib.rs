@@ -37,4 +37,5 @@ pub mod parallel;
 mod placed_panel;
 mod product;
 pub mod quantized;
+pub mod rank_sum;
 pub mod rows;

@@ -91,8 +91,19 @@ impl FlatLayout {
         device: Device,
         kind_of: impl Fn(&Group) -> Option<Kind>,
     ) -> Vec<Tensor> {
+        self.buffers_in(specs, device, kind_of, |length, kind| Tensor::empty([length as i64], (kind, device)))
+    }
+
+    /// The same in memory that `allocate` returns for that many elements.
+    pub(crate) fn buffers_in<'a>(
+        &self,
+        specs: impl IntoIterator<Item = &'a ParameterSpec>,
+        device: Device,
+        kind_of: impl Fn(&Group) -> Option<Kind>,
+        mut allocate: impl FnMut(usize, Kind) -> Tensor,
+    ) -> Vec<Tensor> {
         let buffer = |(group, length): (&Group, &usize)| match kind_of(group) {
-            Some(kind) => Tensor::empty([*length as i64], (kind, device)),
+            Some(kind) => allocate(*length, kind),
             None => Tensor::empty([0], (Kind::Float, device)),
         };
         let buffers: Vec<Tensor> = self.groups.iter().zip(&self.lengths).map(buffer).collect();
@@ -105,6 +116,10 @@ impl FlatLayout {
             }
         }
         buffers
+    }
+
+    pub(crate) fn groups(&self) -> &[Group] {
+        &self.groups
     }
 
     /// The number of elements of each group's buffer.

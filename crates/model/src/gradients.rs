@@ -4,7 +4,7 @@
 //! doesn't lie in a buffer; its sum over micro-batches is dense, and does.
 
 use kernels::accumulate;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::backend::Backend;
 use crate::builder::{ParameterId, Stack};
@@ -54,6 +54,31 @@ impl Gradient {
     }
 }
 
+/// What gradients are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GradientMemory {
+    /// [`Gradients::of_pass`].
+    Pass,
+    /// [`Gradients::sums`].
+    Sums,
+}
+
+impl GradientMemory {
+    fn kind(self, group: &Group) -> Option<Kind> {
+        match self {
+            Self::Pass => group.gradient_kind,
+            Self::Sums => Some(Kind::Float),
+        }
+    }
+
+    /// The elements and the format of each buffer.
+    pub fn buffers(self, parameters: &Parameters) -> Vec<(usize, Kind)> {
+        let layout = parameters.trainable_layout();
+        let buffers = layout.groups().iter().zip(layout.lengths());
+        buffers.filter_map(|(group, length)| Some((*length, self.kind(group)?))).collect()
+    }
+}
+
 /// One gradient for each trainable parameter of [`Parameters`].
 #[derive(Debug)]
 pub struct Gradients {
@@ -71,26 +96,38 @@ impl Gradients {
     /// Memory for the gradients of a pass, in the formats in which it computes. Their values are undefined before the
     /// first pass.
     pub fn of_pass(parameters: &Parameters) -> Self {
-        Self::allocate(parameters, |group| group.gradient_kind)
+        Self::in_memory(parameters, GradientMemory::Pass, new_tensor(parameters.device()))
     }
 
     /// Memory for sums over micro-batches. They are kept in fp32, because bf16 would lose the small terms, and dense.
     pub fn sums(parameters: &Parameters) -> Self {
-        Self::allocate(parameters, |_| Some(Kind::Float))
+        Self::in_memory(parameters, GradientMemory::Sums, new_tensor(parameters.device()))
+    }
+
+    /// [`of_pass`](Self::of_pass) or [`sums`](Self::sums), in memory that `allocate` returns for that many elements.
+    pub fn in_memory(
+        parameters: &Parameters,
+        form: GradientMemory,
+        allocate: impl FnMut(usize, Kind) -> Tensor,
+    ) -> Self {
+        Self::in_layout(parameters.trainable_layout(), parameters, |group| form.kind(group), allocate)
     }
 
     /// Of no parameter: for a pass of which only the gradient of its input is wanted.
     pub(crate) fn none(parameters: &Parameters) -> Self {
         let none_trainable = parameters.iter().map(|one| (one.spec(), false));
-        Self::in_layout(FlatLayout::new(none_trainable, parameters.compute_kind()), parameters, |_| None)
+        let layout = FlatLayout::new(none_trainable, parameters.compute_kind());
+        Self::in_layout(layout, parameters, |_| None, new_tensor(parameters.device()))
     }
 
-    fn allocate(parameters: &Parameters, kind_of: impl Fn(&Group) -> Option<Kind>) -> Self {
-        Self::in_layout(parameters.trainable_layout(), parameters, kind_of)
-    }
-
-    fn in_layout(layout: FlatLayout, parameters: &Parameters, kind_of: impl Fn(&Group) -> Option<Kind>) -> Self {
-        let buffers = layout.buffers(parameters.iter().map(|one| one.spec()), parameters.device(), kind_of);
+    fn in_layout(
+        layout: FlatLayout,
+        parameters: &Parameters,
+        kind_of: impl Fn(&Group) -> Option<Kind>,
+        allocate: impl FnMut(usize, Kind) -> Tensor,
+    ) -> Self {
+        let specs = parameters.iter().map(|one| one.spec());
+        let buffers = layout.buffers_in(specs, parameters.device(), kind_of, allocate);
         let (mut list, mut stacks) = (Vec::with_capacity(parameters.len()), Vec::new());
         for (index, parameter) in parameters.iter().enumerate() {
             let spec = parameter.spec();
@@ -214,4 +251,8 @@ impl Gradients {
     pub(crate) fn set_rows(&mut self, id: ParameterId, ids: Tensor, values: Tensor) {
         self.list[id.0] = Some(Gradient::Rows { ids, values });
     }
+}
+
+fn new_tensor(device: Device) -> impl FnMut(usize, Kind) -> Tensor {
+    move |length, kind| Tensor::empty([length as i64], (kind, device))
 }

@@ -76,7 +76,7 @@ pub use error::ModelError;
 pub use flat::{Span, SpanMember};
 pub use footprint::{BatchShape, PassSize};
 pub use gpu::GpuModel;
-pub use gradients::{Gradient, Gradients};
+pub use gradients::{Gradient, GradientMemory, Gradients};
 pub use inference_precision::{InferencePrecision, InferencePrecisionChoice};
 pub use inputs::Inputs;
 pub use kernel_caches::limit_kernel_caches;

@@ -5,6 +5,8 @@
 //! PyTorch's DDP the first bucket is small, so that it begins early, and the others are large enough for the network.
 //! Buckets are pieces of the flat gradients: nothing is copied.
 //!
+//! Processes of one machine share memory instead (`shared_gradients.rs`).
+//!
 //! Of the word embeddings only the rows of the batch's ids travel. Every process knows the whole batch, and so these ids;
 //! each fills in the rows that it has. They and all short pieces go together at the end.
 
@@ -15,6 +17,7 @@ use model::{Gradient, Gradients, Parameters, Role, Span};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
+use crate::shared_gradients::SharedGradients;
 
 /// The bytes of the first bucket, and of the others: those of PyTorch's DDP.
 const FIRST_BUCKET: usize = 1 << 20;
@@ -55,6 +58,8 @@ pub(crate) struct SumCost {
 pub(crate) struct RunningSums<'a> {
     ranks: &'a dyn Collective,
     plan: &'a SumPlan,
+    /// Where the gradients are, if not in memory of this process alone.
+    shared: Option<&'a SharedGradients>,
     /// The number of buckets that have begun.
     begun: usize,
     pending: Vec<PendingSum<'a>>,
@@ -102,9 +107,43 @@ impl SumPlan {
         Self { buckets, rest, table }
     }
 
-    /// Begins the sums of a step.
-    pub(crate) fn begin<'a>(&'a self, ranks: &'a dyn Collective) -> RunningSums<'a> {
-        RunningSums { ranks, plan: self, begun: 0, pending: Vec::new(), started: None, failed: Ok(()), bytes: 0 }
+    /// Begins the sums of a step, whose gradients may be in shared memory.
+    pub(crate) fn begin<'a>(
+        &'a self,
+        ranks: &'a dyn Collective,
+        shared: Option<&'a SharedGradients>,
+    ) -> RunningSums<'a> {
+        RunningSums {
+            ranks,
+            plan: self,
+            shared,
+            begun: 0,
+            pending: Vec::new(),
+            started: None,
+            failed: Ok(()),
+            bytes: 0,
+        }
+    }
+
+    /// The short pieces that go through the network; in shared memory they are summed with all others.
+    fn short_pieces(&self, shared: bool) -> &[Span] {
+        if shared { &[] } else { &self.rest }
+    }
+
+    /// Writes the parts of [`RunningSums::last_piece`] back.
+    fn take_apart(&self, sums: &Tensor, gradients: &mut Gradients, ids: &[i64], device: Device, shared: bool) {
+        let mut start = 0;
+        for span in self.short_pieces(shared) {
+            let Some(Gradient::Dense(tensor)) = gradients.of_span(span) else { continue };
+            let length = tensor.numel() as i64;
+            tensor.view(-1).copy_(&sums.narrow(0, start, length));
+            start += length;
+        }
+        if let Some((index, shape)) = &self.table {
+            let rows = ids.len() as i64;
+            let values = sums.narrow(0, start, rows * shape[1]).view([rows, shape[1]]);
+            gradients.set_summed_rows(*index, id_tensor(ids, device), values);
+        }
     }
 }
 
@@ -112,7 +151,8 @@ impl RunningSums<'_> {
     /// The gradients of the part `role`, and of all above it, are final.
     pub(crate) fn ready(&mut self, role: Role, gradients: &Gradients) {
         while let Some(bucket) = self.plan.buckets.get(self.begun) {
-            if order(role) > order(bucket.complete_after) || self.failed.is_err() {
+            let not_yet = order(role) > order(bucket.complete_after);
+            if not_yet || self.shared.is_some() || self.failed.is_err() {
                 return;
             }
             self.begin_next(gradients);
@@ -143,7 +183,7 @@ impl RunningSums<'_> {
     /// Begins what has not begun, and waits for all. `ids` are those of the whole step, ascending and distinct: the rows of
     /// the word embeddings that have a gradient on some rank.
     pub(crate) fn finish(mut self, gradients: &mut Gradients, ids: &[i64], device: Device) -> Result<SumCost> {
-        while self.begun < self.plan.buckets.len() {
+        while self.shared.is_none() && self.begun < self.plan.buckets.len() {
             self.begin_next(gradients);
         }
         let last = self.last_piece(gradients, ids, device);
@@ -152,41 +192,31 @@ impl RunningSums<'_> {
         }
         self.failed?;
         let waits = Instant::now();
+        if let Some(shared) = self.shared {
+            self.started.get_or_insert(waits);
+            shared.sum()?;
+            self.bytes += shared.bytes();
+        }
         for pending in self.pending {
             pending.wait()?;
         }
         let (waited, elapsed) = (waits.elapsed(), self.started.map_or(Duration::ZERO, |started| started.elapsed()));
         if let Some(last) = last {
-            take_apart(self.plan, &last, gradients, ids, device);
+            self.plan.take_apart(&last, gradients, ids, device, self.shared.is_some());
         }
         Ok(SumCost { bytes: self.bytes, waited, elapsed })
     }
 
     /// The short pieces and the rows of the word embeddings, as one vector in fp32.
     fn last_piece(&self, gradients: &Gradients, ids: &[i64], device: Device) -> Option<Tensor> {
-        let short = self.plan.rest.iter().filter_map(|span| gradients.of_span(span));
+        let short = self.plan.short_pieces(self.shared.is_some()).iter();
+        let short = short.filter_map(|span| gradients.of_span(span));
         let mut pieces: Vec<Tensor> =
             short.map(|gradient| gradient.values().reshape([-1]).to_kind(Kind::Float)).collect();
         if let Some((index, shape)) = &self.plan.table {
             pieces.push(gradients.rows_of(*index, &id_tensor(ids, device), shape).view(-1));
         }
         (!pieces.is_empty()).then(|| Tensor::cat(&pieces, 0))
-    }
-}
-
-/// Writes the parts of [`RunningSums::last_piece`] back.
-fn take_apart(plan: &SumPlan, sums: &Tensor, gradients: &mut Gradients, ids: &[i64], device: Device) {
-    let mut start = 0;
-    for span in &plan.rest {
-        let Some(Gradient::Dense(tensor)) = gradients.of_span(span) else { continue };
-        let length = tensor.numel() as i64;
-        tensor.view(-1).copy_(&sums.narrow(0, start, length));
-        start += length;
-    }
-    if let Some((index, shape)) = &plan.table {
-        let rows = ids.len() as i64;
-        let values = sums.narrow(0, start, rows * shape[1]).view([rows, shape[1]]);
-        gradients.set_summed_rows(*index, id_tensor(ids, device), values);
     }
 }
 

@@ -5,7 +5,8 @@
 //! `training_process`; [`TrainCommand`] chooses), `memory_estimate` (peak memory of a run), `ranks` (several
 //! processes as one training: what rank 0 tells the others, and what they must agree on), `setup`
 //! (finds data and model and checks that they are compatible), `trainer` (the training loop), `step` (one optimizer
-//! step), `shares` (which part of a batch a process computes), `gradient_sum` (the sum over all processes), [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`]
+//! step), `shares` (which part of a batch a process computes), `gradient_sum` (the sum over
+//! all processes), `shared_gradients` (the same in the memory of one machine), [`loss`], [`optim`] (optimizers), [`schedule`] (learning rate as a pure function of the step), [`evaluate`]
 //! (predictions and scores), [`checkpoint`] (what a run resumes from), [`signals`] (graceful stop), `observe`
 //! (progress, logs, TensorBoard) and [`error`].
 
@@ -32,6 +33,7 @@ mod ranks;
 mod resume;
 pub mod schedule;
 mod setup;
+mod shared_gradients;
 mod shares;
 pub mod signals;
 mod start;

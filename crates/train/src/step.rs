@@ -7,7 +7,10 @@ use std::rc::Rc;
 use collective::Collective;
 use data::store::Examples;
 use model::profile::{Phase, timed};
-use model::{DropoutStream, Gradients, Inputs, ModelError, Parameters, Role, SequenceClassifier, catch_out_of_memory};
+use model::{
+    DropoutStream, GradientMemory, Gradients, Inputs, ModelError, Parameters, Role, SequenceClassifier,
+    catch_out_of_memory,
+};
 use tch::Tensor;
 use tokenize::Batch;
 
@@ -19,6 +22,7 @@ use crate::memory_faults::{self, Place};
 use crate::micro_batches;
 use crate::optim::{Optimizer, StepScale, clip, twice_if_out_of_memory};
 use crate::options::TrainConfig;
+use crate::shared_gradients::SharedGradients;
 use crate::shares::BatchShare;
 use crate::signals::{self, Signal};
 
@@ -41,6 +45,8 @@ pub(crate) struct TrainStep {
     gradients: Option<Gradients>,
     /// The memory for their sums, from the first step of several micro-batches on.
     sums: Option<Gradients>,
+    /// The memory of one of the two where several processes share it. Dropped after both.
+    shared: Option<Rc<SharedGradients>>,
 }
 
 pub(crate) enum StepOutcome {
@@ -79,7 +85,19 @@ impl TrainStep {
         class_weights: Option<Vec<f64>>,
         ranks: Rc<dyn Collective>,
     ) -> Result<Self> {
+        let shared = match config.gradient_accumulation_steps {
+            _ if ranks.world() == 1 => None,
+            1 => SharedGradients::new(model.parameters(), GradientMemory::Pass, &*ranks)?,
+            _ => SharedGradients::new(model.parameters(), GradientMemory::Sums, &*ranks)?,
+        };
+        let in_shared = |form: GradientMemory| {
+            let shared = shared.as_ref().filter(|shared| shared.form() == form)?;
+            Some(shared.gradients(model.parameters()))
+        };
         Ok(Self {
+            gradients: in_shared(GradientMemory::Pass),
+            sums: in_shared(GradientMemory::Sums),
+            shared: shared.map(Rc::new),
             loss: Loss::new(class_weights, config.regularization.label_smoothing),
             optimizer: Optimizer::new(model.parameters(), &config.optimizer.settings())?,
             sum_plan: (ranks.world() > 1).then(|| Rc::new(SumPlan::new(model.parameters()))),
@@ -90,14 +108,13 @@ impl TrainStep {
             gradient_accumulation_steps: config.gradient_accumulation_steps,
             max_grad_norm: config.optimizer.max_grad_norm,
             micro_batch_parts: 1,
-            gradients: None,
-            sums: None,
         })
     }
 
     /// Takes the step after `done` earlier ones over the rows of these batches: gradients, norm, clipping, update. Of several
-    /// processes each computes its share of the batches, and all make the same update. If
-    /// memory is too small for the gradients' pass, the batches are halved until they fit; the gradients remain the same
+    /// processes each computes its share of the batches, and all make the same update.
+    ///
+    /// If memory is too small for the gradients' pass, the batches are halved until they fit; the gradients remain the same
     /// sum. Smaller batches don't help the norm and the update, which need memory only when the pass has freed its own:
     /// each is tried twice.
     ///
@@ -222,14 +239,16 @@ impl TrainStep {
             return Ok(StepStatus { loss, out_of_memory, signal: None, sum_cost: SumCost::default() });
         };
         let ranks = Rc::clone(&self.ranks);
-        let mut sums = plan.begin(&*ranks);
+        let form = if micro_batches.len() > 1 { GradientMemory::Sums } else { GradientMemory::Pass };
+        let shared = self.shared.clone().filter(|shared| shared.form() == form);
+        let mut sums = plan.begin(&*ranks, shared.as_deref());
         let mut ready = |role: Role, gradients: &Gradients| sums.ready(role, gradients);
         let loss = catch_out_of_memory(|| self.own_gradients(micro_batches, done, &mut ready))?;
         // A process without enough memory does its part of the sums all the same: the others wait for it.
         let parameters = self.model.parameters();
-        let gradients = match micro_batches.len() {
-            0 | 1 => self.gradients.get_or_insert_with(|| Gradients::of_pass(parameters)),
-            _ => self.sums.get_or_insert_with(|| Gradients::sums(parameters)),
+        let gradients = match form {
+            GradientMemory::Pass => self.gradients.get_or_insert_with(|| Gradients::of_pass(parameters)),
+            GradientMemory::Sums => self.sums.get_or_insert_with(|| Gradients::sums(parameters)),
         };
         let sum_cost = timed(Phase::Communication, || sums.finish(gradients, used, parameters.device()))?;
         let own = [loss.unwrap_or(0.0), f64::from(u8::from(loss.is_none()))];
