@@ -44,10 +44,11 @@ fn main() {
 /// own folder.
 fn nccl_includes(libtorch: &Path) -> Option<Vec<PathBuf>> {
     let given = env::var_os("VERDICT_NCCL_INCLUDE");
-    let given = given.iter().flat_map(env::split_paths);
+    let given: Vec<PathBuf> = given.iter().flat_map(env::split_paths).collect();
     let cuda = env::var_os("CUDA_HOME").map_or_else(|| PathBuf::from("/usr/local/cuda"), PathBuf::from);
     let folders: Vec<PathBuf> =
-        given.chain([libtorch.to_owned(), cuda.join("include"), "/usr/include".into()]).collect();
+        given.iter().cloned().chain([libtorch.to_owned(), cuda.join("include"), "/usr/include".into()]).collect();
     let with = |header: &str| folders.iter().find(|folder| folder.join(header).is_file()).cloned();
-    Some(vec![with("nccl.h")?, with("cuda_runtime.h")?])
+    // Parts of CUDA's headers may be in further folders.
+    Some([with("nccl.h")?, with("cuda_runtime.h")?].into_iter().chain(given).collect())
 }

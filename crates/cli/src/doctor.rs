@@ -10,7 +10,7 @@ use model::{
 use tch::{Device, Kind};
 
 /// Prints one line for each device, the instruction set of the CPU's kernels and the rates of its products, and a note if a GPU is
-/// not used or computes in fp32 because it has no bf16.
+/// not used or computes in fp32 because it has no bf16, or if other machines can't reach this one by its name.
 pub(crate) fn run() -> Result<()> {
     disk::print(format!("kernels of the CPU: {}\n", Isa::description()))?;
     for (name, config) in [("MiniLM-L6", config(384, 1536)?), ("BERT-base", bert_base()?)] {
@@ -40,6 +40,9 @@ pub(crate) fn run() -> Result<()> {
         if let Some(note) = PrecisionChoice::Auto.note(device) {
             disk::print(format!("note: {note}\n"))?;
         }
+    }
+    if let Some(note) = collective::host_name_note() {
+        disk::print(format!("note: {note}\n"))?;
     }
     if let Some(note) = DeviceChoice::Auto.note(Device::cuda_if_available()) {
         disk::print(format!("note: {note}\n"))?;

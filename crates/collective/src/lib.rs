@@ -32,6 +32,7 @@ pub use error::{CollectiveError, LostProcess, Result};
 pub use error_file::write_error_file;
 pub use join::join;
 pub use launch::{Launch, LaunchError, Launcher};
+pub use local_address::host_name_note;
 pub use shared_memory::SharedMemory;
 
 /// The rank that owns folder, log and progress.

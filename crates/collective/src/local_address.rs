@@ -8,6 +8,8 @@ use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 
 use torch_ext::GlooAddress;
 
+use crate::card::host_name;
+
 /// The variable by which people name a network interface, for Gloo in PyTorch, too.
 const INTERFACE: &str = "GLOO_SOCKET_IFNAME";
 
@@ -38,6 +40,25 @@ impl LocalAddress {
     }
 }
 
+/// What keeps processes on other machines from reaching this one by its name, if anything does.
+pub fn host_name_note() -> Option<String> {
+    let host = host_name();
+    let addresses: Vec<IpAddr> = match (host.as_str(), 0).to_socket_addrs() {
+        Ok(found) => found.map(|address| address.ip()).collect(),
+        Err(_) => Vec::new(),
+    };
+    let what = match addresses.iter().find(|address| address.is_loopback()) {
+        Some(address) => format!("means {address}, which only this machine reaches"),
+        None if addresses.is_empty() => "can't be resolved".to_owned(),
+        None => return None,
+    };
+    Some(format!(
+        "this machine's name, {host}, {what}: to train on several machines with rank 0 here, set MASTER_ADDR to the address \
+         that the others reach (hint: /etc/hosts or the name server decides what a name means; GLOO_SOCKET_IFNAME names a \
+         network interface)"
+    ))
+}
+
 /// The local address of packets to `host`. No packet is sent: connecting a UDP socket only looks up the route.
 fn route_to(host: &str, port: u16) -> std::io::Result<IpAddr> {
     let mut last = std::io::Error::other(format!("{host} has no address"));
@@ -65,6 +86,14 @@ mod tests {
         let found = LocalAddress::towards("127.0.0.1", 1).unwrap();
         assert_eq!(found.address, GlooAddress::Host("127.0.0.1".to_owned()));
         assert!(found.is_loopback);
+    }
+
+    #[test]
+    fn the_name_of_this_machine_is_noted_if_others_can_not_use_it() {
+        let note = host_name_note();
+        let reachable =
+            (host_name().as_str(), 0).to_socket_addrs().is_ok_and(|mut found| found.all(|a| !a.ip().is_loopback()));
+        assert_eq!(note.is_none(), reachable, "{note:?}");
     }
 
     #[test]

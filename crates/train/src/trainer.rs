@@ -358,7 +358,7 @@ impl<'a> Trainer<'a> {
             processes: self.ranks.world(),
             threads: tch::get_num_threads(),
             instruction_set: setup::instruction_set(self.step.parameters().backend()),
-            micro_batch_size: self.step.micro_batch_size(),
+            micro_batch_size: self.step.micro_batch_size().div_ceil(self.ranks.world()),
             eval_batch_size: self.setup.validation.as_ref().map(|_| self.eval_batch_size),
             dataset: manifest.dataset.clone(),
             source: manifest.source.clone(),
