@@ -3,10 +3,18 @@
 
 mod http_server;
 #[cfg(unix)]
+mod launcher;
+#[cfg(unix)]
+mod ranks;
+#[cfg(unix)]
 mod running;
 mod sandbox;
 
 pub(crate) use http_server::HttpServer;
 #[cfg(unix)]
-pub(crate) use running::{TRAIN, names};
+pub(crate) use launcher::{LaunchAttempt, RestartingLauncher};
+#[cfg(unix)]
+pub(crate) use ranks::free_port;
+#[cfg(unix)]
+pub(crate) use running::{Running, TRAIN, names};
 pub(crate) use sandbox::{Output, Sandbox};

@@ -53,6 +53,8 @@ pub enum LossReason {
     Failed(String),
     /// It ended without an error while others still needed it.
     Ended,
+    /// It ended because it had heard nothing of this process.
+    GivenUp,
     /// Nothing was heard of it for some seconds.
     Silent { seconds: u64 },
     /// The store that it holds can't be reached.
@@ -65,6 +67,11 @@ impl std::fmt::Display for LostProcess {
         match reason {
             LossReason::Failed(message) => write!(out, "{process} has stopped: {message}"),
             LossReason::Ended => write!(out, "{process} has ended before the others"),
+            LossReason::GivenUp => write!(
+                out,
+                "{process} has ended, because it had heard nothing of this process for some seconds (hint: this process or its \
+                 machine was stopped, or its network was down)"
+            ),
             LossReason::Silent { seconds } => write!(
                 out,
                 "{process} is lost: nothing was heard of it for {seconds} seconds (hint: it was killed or stopped, or its \

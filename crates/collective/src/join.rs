@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// After how long, and then how often, rank 0 says whom it waits for.
 const SAYS: Duration = Duration::from_secs(10);
 
+/// How long rank 0 waits for the others to read why they can't work together.
+const READING: Duration = Duration::from_secs(3);
+
 /// Meets the other processes of a launch. `program_version` must be the same for all.
 ///
 /// # Errors
@@ -50,8 +53,12 @@ fn join_within(launch: &Launch, program_version: &str, patience: Duration) -> Re
         version: program_version.to_owned(),
         program_sha256: std::env::current_exe().ok().and_then(|path| disk::sha256_file(&path).ok()).unwrap_or_default(),
     };
-    let cards = exchange_cards(&store, launch, &own, patience)?;
-    check_cards(&cards)?;
+    let cards = exchange_cards(&store, launch, &own, patience).and_then(|cards| check_cards(&cards).map(|()| cards));
+    let _ = store.set(&read_key(rank), b"");
+    if cards.is_err() && holds_store {
+        wait_for_readers(&store, world);
+    }
+    let cards = cards?;
     let gloo = ProcessGroup::gloo(&store, rank, world, &address.address, patience);
     let gloo = ManuallyDrop::new(gloo.map_err(|error| not_connected(&cards, &error))?);
     let of_heartbeats = connect(false).map_err(|error| no_store(launch, false, &error))?;
@@ -66,6 +73,26 @@ fn join_within(launch: &Launch, program_version: &str, patience: Duration) -> Re
     Ok(connected)
 }
 
+fn card_key(rank: usize) -> String {
+    format!("card/{rank}")
+}
+
+fn read_key(rank: usize) -> String {
+    format!("read/{rank}")
+}
+
+/// The store ends with this process: first those that have come read there why.
+fn wait_for_readers(store: &TcpStore, world: usize) {
+    let began = Instant::now();
+    let reads = |rank: usize| {
+        let has = |key: String| store.has(&[key]).unwrap_or(false);
+        has(card_key(rank)) && !has(read_key(rank))
+    };
+    while began.elapsed() < READING && (0..world).any(reads) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Leaves this process's card, and waits for those of all others.
 fn exchange_cards(
     store: &TcpStore,
@@ -73,14 +100,24 @@ fn exchange_cards(
     own: &ProcessCard,
     patience: Duration,
 ) -> Result<Vec<ProcessCard>> {
-    let key = |rank: usize| format!("card/{rank}");
     let lost = |error: TorchExtError| no_store(launch, false, &error);
     let text = |card: &ProcessCard| serde_json::to_vec(card).map_err(|error| invalid(&error.to_string()));
-    store.set(&key(own.rank), &text(own)?).map_err(lost)?;
-    let (began, mut said) = (Instant::now(), Instant::now());
+    store.set(&card_key(own.rank), &text(own)?).map_err(lost)?;
+    let (began, mut said, mut cards) = (Instant::now(), Instant::now(), Vec::new());
     loop {
-        let missing = (0..launch.world).filter(|&rank| !store.has(&[key(rank)]).unwrap_or(false));
-        let missing: Vec<String> = missing.map(|rank| rank.to_string()).collect();
+        let (mut come, mut missing) = (Vec::new(), Vec::new());
+        for rank in 0..launch.world {
+            match store.has(&[card_key(rank)]).map_err(lost)? {
+                true => come.push(card_key(rank)),
+                false => missing.push(rank.to_string()),
+            }
+        }
+        if come.len() > cards.len() {
+            let parse = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(|error| invalid(&error.to_string()));
+            cards = store.get(&come).map_err(lost)?.iter().map(parse).collect::<Result<Vec<ProcessCard>>>()?;
+            // A process that expects others than have been started would wait for them.
+            check_same(&cards, "the number of processes", |card| card.world.to_string())?;
+        }
         if missing.is_empty() {
             break;
         }
@@ -102,9 +139,6 @@ fn exchange_cards(
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    let cards = store.get(&(0..launch.world).map(key).collect::<Vec<_>>()).map_err(lost)?;
-    let parse = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(|error| invalid(&error.to_string()));
-    let cards: Vec<ProcessCard> = cards.iter().map(parse).collect::<Result<_>>()?;
     match &cards[own.rank] {
         mine if mine == own => Ok(cards),
         other => Err(CollectiveError::NotJoined(format!(
@@ -115,23 +149,21 @@ fn exchange_cards(
     }
 }
 
+/// Refuses processes of which one says something else than the first.
+fn check_same(cards: &[ProcessCard], what: &str, value: impl Fn(&ProcessCard) -> String) -> Result<()> {
+    let Some(first) = cards.first() else { return Ok(()) };
+    let others = cards.iter().filter(|card| value(card) != value(first));
+    let differences: Vec<String> = others
+        .map(|card| format!("{} has {}, and rank {} has {}", card.describe(), value(card), first.rank, value(first)))
+        .collect();
+    if differences.is_empty() { Ok(()) } else { Err(CollectiveError::Differ { what: what.to_owned(), differences }) }
+}
+
 /// Refuses processes that can't work together.
 fn check_cards(cards: &[ProcessCard]) -> Result<()> {
+    check_same(cards, "the version of the program", |card| card.version.clone())?;
+    check_same(cards, "the program's sha256", |card| card.program_sha256.clone())?;
     let first = &cards[FIRST];
-    for what in ["the number of processes", "the version of the program", "the program's sha256"] {
-        let value = |card: &ProcessCard| match what {
-            "the number of processes" => card.world.to_string(),
-            "the version of the program" => card.version.clone(),
-            _ => card.program_sha256.clone(),
-        };
-        let others = cards.iter().filter(|card| value(card) != value(first));
-        let differences: Vec<String> = others
-            .map(|card| format!("{} has {}, and rank 0 has {}", card.describe(), value(card), value(first)))
-            .collect();
-        if !differences.is_empty() {
-            return Err(CollectiveError::Differ { what: what.to_owned(), differences });
-        }
-    }
     let several_machines = cards.iter().any(|card| !card.is_beside(first));
     if let Some(card) = cards.iter().find(|card| several_machines && card.is_loopback) {
         return Err(CollectiveError::NotJoined(format!(

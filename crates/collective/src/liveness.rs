@@ -147,13 +147,19 @@ impl Liveness {
         let shared = lock(&self.shared.0);
         let loss = |rank: usize, reason: LossReason| LostProcess { rank, process: self.cards[rank].describe(), reason };
         let others = || shared.seen.iter().enumerate().filter(|(rank, _)| *rank != self.rank);
-        // What a process says itself comes before what is concluded from its silence.
+        // What a process says of itself comes first, then what others say of it, and last what follows from its silence.
+        for (rank, seen) in others() {
+            if let BeatState::Failed(message) = &seen.beat.state {
+                return Some(loss(rank, LossReason::Failed(message.clone())));
+            }
+        }
         for (rank, seen) in others() {
             match &seen.beat.state {
-                BeatState::Failed(message) => return Some(loss(rank, LossReason::Failed(message.clone()))),
-                BeatState::Lost(other) if *other != self.rank => {
+                BeatState::Lost(other) if *other == self.rank => return Some(loss(rank, LossReason::GivenUp)),
+                BeatState::Lost(other) => {
                     return Some(loss(*other, LossReason::Silent { seconds: silence.as_secs() }));
                 }
+                BeatState::Ended if seen.changed.elapsed() > silence => return Some(loss(rank, LossReason::Ended)),
                 _ => {}
             }
         }

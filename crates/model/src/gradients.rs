@@ -207,6 +207,12 @@ impl Gradients {
                 let _ = sum.zero_().index_copy_(0, ids, values);
             },
         );
+        // A table before its first pass has no rows: the micro-batch had no sentences.
+        for (sum, term) in self.list.iter_mut().zip(&first.list) {
+            if let (Some(Gradient::Dense(sum)), None) = (sum, term) {
+                let _ = sum.zero_();
+            }
+        }
     }
 
     /// Adds another micro-batch's gradients to these [sums](Self::sums).

@@ -40,14 +40,21 @@ extern "C" Work* torch_ext_broadcast(Group* group, const at::Tensor* tensor, std
 
 // 1 if the work is done, 0 if it isn't after that time, -1 if it failed.
 extern "C" int torch_ext_work_wait(Work* work, std::int64_t timeout_ms, char** error) noexcept {
+  const std::chrono::milliseconds timeout(timeout_ms);
   try {
-    work->work->wait(std::chrono::milliseconds(timeout_ms));
+    work->work->wait(timeout);
     return 1;
   } catch (...) {
     // A wait that takes too long throws, too.
     if (!work->work->isCompleted()) {
       return 0;
     }
+  }
+  // It has failed, or it was done just after the time was over: waiting again says which.
+  try {
+    work->work->wait(timeout);
+    return 1;
+  } catch (...) {
     *error = torch_ext::current_message();
     return -1;
   }

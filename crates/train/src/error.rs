@@ -56,8 +56,8 @@ pub enum TrainError {
     },
 
     /// A process that is not rank 0 has stopped for a reason that all have, and that rank 0 says.
-    #[error("rank {rank} has stopped together with rank 0, which says why")]
-    StoppedWithFirst { rank: usize, signal: Option<Signal> },
+    #[error("rank {rank} has stopped together with rank 0, which says more: {reason}")]
+    StoppedWithFirst { rank: usize, signal: Option<Signal>, reason: String },
 
     /// What goes wrong between processes.
     #[error(transparent)]

@@ -77,6 +77,10 @@ pub fn evaluate(
     }
     if ranks.world() > 1 {
         merge(&mut log_probabilities, label_names.len(), ranks)?;
+        // Where memory was too small for one process, the next evaluation has smaller batches for all: they are dealt out.
+        let sizes = ranks.gather(&(at_once as u64).to_le_bytes())?;
+        let sizes = sizes.into_iter().filter_map(|size| size.try_into().ok().map(u64::from_le_bytes));
+        at_once = sizes.min().map_or(at_once, |size| size as usize);
     }
     // In the order of the batches, so that the sum has the same bits however they were dealt out.
     let mut loss = 0f64;

@@ -50,12 +50,14 @@ pub fn leave_ranks(ranks: &dyn Collective, failure: Option<&str>) {
 
 /// What all processes decide together is said by rank 0.
 fn as_rank(error: TrainError, rank: usize) -> TrainError {
-    let signal = match &error {
-        TrainError::Interrupted { signal, .. } => Some(*signal),
-        TrainError::NotFinite { .. } => None,
+    let (signal, reason) = match &error {
+        TrainError::Interrupted { signal, step, .. } => (Some(*signal), format!("{} after step {step}", signal.name())),
+        TrainError::NotFinite { step, loss, gradient_norm, .. } => {
+            (None, format!("step {step}: the loss is {loss} and the gradient's norm {gradient_norm}"))
+        }
         _ => return error,
     };
-    if rank == FIRST { error } else { TrainError::StoppedWithFirst { rank, signal } }
+    if rank == FIRST { error } else { TrainError::StoppedWithFirst { rank, signal, reason } }
 }
 
 /// Writes the error for torchrun, if that has started this process.

@@ -129,9 +129,13 @@ fn set_up(
 
 fn note_other_processes(before: usize, now: usize) {
     if before != now {
+        let have =
+            |count: usize| if count == 1 { "1 process has".to_owned() } else { format!("{count} processes have") };
+        let continues = if now == 1 { "continues" } else { "continue" };
         disk::print_message(format!(
-            "note: {before} processes have trained this run so far, and {now} continue it: from here on the numbers differ in \
-             the last digits from those of {before}"
+            "note: {} trained this run so far, and {now} {continues} it: from here on the numbers differ in the last digits \
+             from those of {before}",
+            have(before)
         ));
     }
 }

@@ -244,7 +244,7 @@ impl<'a> Trainer<'a> {
                 Ok(())
             }
             StepOutcome::NotFinite { loss, gradient_norm } => {
-                let (step, rows, saved) = (self.steps_done + 1, batches.concat(), self.ensure_saved()?);
+                let (step, rows, saved) = (self.steps_done + 1, batches.concat(), self.ensure_saved_for_all()?);
                 Err(TrainError::NotFinite { step, loss, gradient_norm, rows, saved })
             }
         }

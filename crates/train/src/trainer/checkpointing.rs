@@ -90,11 +90,15 @@ impl Trainer<'_> {
             self.step.micro_batch_parts = shared.micro_batch_parts;
             self.eval_batch_size = shared.eval_batch_size;
         }
-        if shared.steps_done > 0 && !shared.is_finished {
+        if shared.is_finished {
+            // Nothing is left to do, so the others need no weights.
+            return Ok(true);
+        }
+        if shared.steps_done > 0 {
             self.step.receive(shared.steps_done)?;
         }
         ranks::check_same_weights(self.step.up_to_date()?.0.parameters(), &*self.ranks)?;
-        Ok(shared.is_finished)
+        Ok(false)
     }
 
     pub(super) fn save_is_due(&self) -> bool {
@@ -197,9 +201,19 @@ impl Trainer<'_> {
         TrainError::LostProcess { step: self.steps_done, safe: self.last_saved_step(), run: self.run_path(), source }
     }
 
+    /// The same before all processes end by themselves. The others wait for rank 0: a launcher may stop all as soon as one has
+    /// ended, and would interrupt the save.
+    pub(super) fn ensure_saved_for_all(&mut self) -> Result<PathBuf> {
+        let saved = self.ensure_saved()?;
+        match self.ranks.barrier() {
+            Err(error) if !self.ranks.is_first() => Err(error.into()),
+            _ => Ok(saved),
+        }
+    }
+
     /// Saves the state and ends a run after a signal.
     pub(super) fn stop(&mut self, signal: Signal) -> Result<EndReason> {
-        self.ensure_saved()?;
+        self.ensure_saved_for_all()?;
         let end = self.end(EndReason::Interrupted);
         self.observers.record(Event::End(end));
         Err(TrainError::Interrupted { signal, run: self.run_path(), step: self.steps_done })
