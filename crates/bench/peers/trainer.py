@@ -24,11 +24,13 @@ Several processes, by PyTorch's DistributedDataParallel with Gloo; `--batch-size
         --model CHECKPOINT --steps 60 --warmup-steps-excluded 10
 
 DDP is at its best here: every parameter of the model has a gradient, so it does not search for unused ones in each step;
-BERT's buffers never change, so they are not sent; and all processes have as many labels, so these are not counted together.
+BERT's buffers never change, so they are not sent; and processes have equally many labels, so these are not counted together.
 Only rank 0 prints and logs.
 
 `--log DIR` gets a log.jsonl with a line at the end of each step, at once, so that the process that started this one sees when
-the first one is over; of several processes it is written at the end, when all have said what their batches held. Its form is that of our own trainings; the loss and the norm of a single step are not known here. `--save` saves a checkpoint where training ends, as the epochs of the guide do.
+the first one is over. Of several processes it is written again at the end, when all have said what their batches held. Its form
+is that of our own trainings; the loss and the norm of a single step are not known here. `--save` saves a checkpoint where
+training ends, as the epochs of the guide do.
 
 Recipes: `bf16` and `fp32` as above; `dynamic` is fp32 with padding to the longest of a random batch; `guide` is what
 tutorials show: every sentence padded to 512 tokens, fp32, random batches. `--compile model` adds torch.compile, for shapes
@@ -213,12 +215,14 @@ class Clock(TrainerCallback):
                     "gradient_norm": None,
                 }
             )
-            if WORLD_SIZE == 1:
-                self.write(len(self.records) - 1)
+            self.write(len(self.records) - 1)
 
     def on_train_end(self, _args, _state, _control, **_):
         if WORLD_SIZE > 1:
             self.collator.add_up()
+            if self.log:
+                self.log.seek(0)
+                self.log.truncate()
             for at in range(len(self.records)):
                 self.write(at)
 

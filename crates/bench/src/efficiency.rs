@@ -150,17 +150,16 @@ impl ProcessComparison {
     }
 
     fn row(&self, context: &BenchContext, model: &Model) -> BenchComparison {
-        let threads = context.threads / PROCESSES;
         let row = BenchComparison {
             suite: "processes",
             model: self.model.clone(),
-            what: format!("{PROCESSES} processes of {threads} threads, {}, batches of {}", self.format, self.batch),
+            what: format!("{PROCESSES} processes, {}, batches of {}", self.format, self.batch),
             unit: "samples/s",
             ours: samples(&self.several.trainings),
             theirs: None,
             target: model.target(context.options.device, 0.85, 0.85).map(Target::RatioAtLeast),
         };
-        row.against(&format!("1 process of {} threads", context.threads), samples(&self.one.trainings))
+        row.against("1 process, as many threads", samples(&self.one.trainings))
     }
 
     fn cost(&self) -> Option<StepCost> {
