@@ -42,6 +42,8 @@ struct ProcessComparison {
     batch: usize,
     one: ProfiledTrainings,
     several: ProfiledTrainings,
+    /// The same, whose gradients go through the network.
+    network: ProfiledTrainings,
 }
 
 /// The JSON of a comparison; its samples a second are in the rows of the table.
@@ -52,12 +54,13 @@ struct ProcessRecord<'a> {
     batch: usize,
     one_process: &'a [StepProfile],
     processes: &'a [StepProfile],
+    processes_by_network: &'a [StepProfile],
     /// `None` where one of them failed.
     host: Option<HostStep>,
     modeled: Vec<ModeledStep>,
 }
 
-/// Medians of the profiles.
+/// Medians of the profiles, of several processes that sum their gradients through the network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct StepCost {
     one_ms: f64,
@@ -96,9 +99,17 @@ pub(crate) fn measure(context: &mut BenchContext, model: &Model) -> Result<Vec<V
         if let Some(host) = host.as_ref().filter(|_| comparison.is_default) {
             context.results.more.push(render(&comparison.name(), host, &modeled));
         }
-        let ProcessComparison { model, format, batch, one, several, .. } = comparison;
-        let (one_process, processes) = (&one.profiles, &several.profiles);
-        let record = ProcessRecord { model, format, batch: *batch, one_process, processes, host, modeled };
+        let ProcessComparison { model, format, batch, one, several, network, .. } = comparison;
+        let record = ProcessRecord {
+            model,
+            format,
+            batch: *batch,
+            one_process: &one.profiles,
+            processes: &several.profiles,
+            processes_by_network: &network.profiles,
+            host,
+            modeled,
+        };
         records.push(serde_json::to_value(record)?);
     }
     Ok(records)
@@ -108,12 +119,15 @@ pub(crate) fn measure(context: &mut BenchContext, model: &Model) -> Result<Vec<V
 fn compare(context: &mut BenchContext, model: &Model, batch: usize, format: Option<&str>) -> Option<ProcessComparison> {
     let (rounds, length) = (context.options.rounds(), length(context, model.kind, batch));
     let (mut one, mut several) = (ProfiledTrainings::default(), ProfiledTrainings::default());
+    let mut network = ProfiledTrainings::default();
     for round in 1..=rounds {
-        for (processes, found) in [(1, &mut one), (PROCESSES, &mut several)] {
-            let shared = SharedTraining { processes, format, batch, by_length: false, length };
+        let ways = [(1, false, &mut one), (PROCESSES, false, &mut several), (PROCESSES, true, &mut network)];
+        for (processes, network, found) in ways {
+            let shared = SharedTraining { processes, format, batch, network, by_length: false, length };
             let what = format!(
-                "{} {processes} of ours, {}, batches of {batch}, round {round} of {rounds}",
+                "{} {processes} of ours{}, {}, batches of {batch}, round {round} of {rounds}",
                 model.name,
+                if network { " by network" } else { "" },
                 format.unwrap_or("by default")
             );
             if let Some((training, profile)) = ranks::train(context, model, &shared, &what) {
@@ -125,7 +139,15 @@ fn compare(context: &mut BenchContext, model: &Model, batch: usize, format: Opti
     let is_default = format.is_none();
     let format = format.map_or_else(|| by_default(&one.trainings), str::to_owned);
     let is_measured = !(one.trainings.is_empty() && several.trainings.is_empty());
-    is_measured.then(|| ProcessComparison { model: model.name.clone(), format, is_default, batch, one, several })
+    is_measured.then(|| ProcessComparison {
+        model: model.name.clone(),
+        format,
+        is_default,
+        batch,
+        one,
+        several,
+        network,
+    })
 }
 
 /// Both sides have the same batches, so few steps are enough.
@@ -169,10 +191,10 @@ impl ProcessComparison {
         Some(StepCost {
             one_ms: of(&self.one, &|profile| Some(profile.step_ms))?,
             update_ms: of(&self.one, &|profile| profile.phases.get("optimizer").copied())?,
-            several_ms: of(&self.several, &|profile| Some(profile.step_ms))?,
-            sum_bytes: of(&self.several, &|profile| Some(profile.sums?.bytes))?,
-            sums_ms: of(&self.several, &|profile| Some(profile.sums?.ms))?,
-            hidden: of(&self.several, &|profile| Some(profile.sums?.hidden))?,
+            several_ms: of(&self.network, &|profile| Some(profile.step_ms))?,
+            sum_bytes: of(&self.network, &|profile| Some(profile.sums?.bytes))?,
+            sums_ms: of(&self.network, &|profile| Some(profile.sums?.ms))?,
+            hidden: of(&self.network, &|profile| Some(profile.sums?.hidden))?,
         })
     }
 }
@@ -190,7 +212,7 @@ impl StepCost {
 /// Sums of all comparisons, or nothing if none was measured.
 fn sums_table(comparisons: &[ProcessComparison]) -> Option<String> {
     let header =
-        ["sums of gradients", "MiB a step", "on the wire, each way", "ms", "hidden", "step, ms", "1 process, ms"];
+        ["sums by network", "MiB a step", "on the wire, each way", "ms", "hidden", "step, ms", "1 process, ms"];
     let line = |comparison: &ProcessComparison| {
         let StepCost { one_ms, several_ms, sum_bytes, sums_ms, hidden, .. } = comparison.cost()?;
         let mib = |bytes: f64| number(bytes / f64::from(1 << 20));
@@ -281,7 +303,8 @@ mod tests {
             is_default: true,
             batch: 16,
             one: trainings(&[40.0, 50.0, 39.0], None),
-            several: trainings(&[44.0, 45.0, 46.0], sums),
+            several: trainings(&[42.0, 42.0, 42.0], None),
+            network: trainings(&[44.0, 45.0, 46.0], sums),
         }
     }
 
@@ -291,7 +314,7 @@ mod tests {
         assert_eq!((cost.one_ms, cost.update_ms, cost.several_ms, cost.sums_ms), (40.0, 4.0, 45.0, 20.0));
         // Of 45 ms the process waits for 5 and computes beside sums for 15: three eighths of what it computes.
         assert_eq!(cost.overlap_ms(), 15.0);
-        let failed = ProcessComparison { several: ProfiledTrainings::default(), ..comparison() };
+        let failed = ProcessComparison { network: ProfiledTrainings::default(), ..comparison() };
         assert_eq!((failed.cost(), sums_table(&[failed])), (None, None));
     }
 

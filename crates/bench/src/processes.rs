@@ -59,7 +59,14 @@ fn against_ddp(context: &mut BenchContext, model: &Model) -> DdpTrainings {
     for round in 1..=length.rounds {
         let what =
             |side: &str| format!("{} {side}, {PROCESSES} processes, round {round} of {}", model.name, length.rounds);
-        let shared = SharedTraining { processes: PROCESSES, format: None, batch: BATCH, by_length: true, length };
+        let shared = SharedTraining {
+            processes: PROCESSES,
+            format: None,
+            batch: BATCH,
+            network: false,
+            by_length: true,
+            length,
+        };
         let ours = ranks::train(context, model, &shared, &what("ours"));
         found.by_default.extend(ours.map(|(training, _)| training));
         if found.by_default.first().is_none_or(|ours| ours.format != "fp32") {

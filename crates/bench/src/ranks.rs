@@ -21,6 +21,8 @@ pub(crate) struct SharedTraining<'a> {
     pub format: Option<&'a str>,
     /// Sentences in a step of all processes together.
     pub batch: usize,
+    /// Through the network also on one machine, where processes would otherwise share memory.
+    pub network: bool,
     /// Batches of similar length, instead of random ones.
     pub by_length: bool,
     pub length: TrainingLength,
@@ -72,7 +74,7 @@ fn measure(
     shared: &SharedTraining<'_>,
     what: &str,
 ) -> Result<(Training, StepProfile)> {
-    let SharedTraining { processes, format, batch, by_length, length } = *shared;
+    let SharedTraining { processes, format, batch, network, by_length, length } = *shared;
     let run = context.run_folder("processes")?;
     let (threads, port) = ((context.threads / processes).max(1), free_port()?.to_string());
     let mut commands = Vec::new();
@@ -81,6 +83,9 @@ fn measure(
         command.args(["--profile", "--batch-size", &batch.to_string()]);
         command.args(format.iter().flat_map(|format| ["--precision", format]));
         command.args(by_length.then_some("--group-by-length"));
+        if network {
+            command.env("VERDICT_SHARED_MEMORY", "off");
+        }
         if processes > 1 {
             command.env("RANK", rank.to_string()).env("WORLD_SIZE", processes.to_string());
             command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", &port);
