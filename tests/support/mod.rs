@@ -3,6 +3,8 @@
 
 mod http_server;
 #[cfg(unix)]
+mod launcher;
+#[cfg(unix)]
 mod ranks;
 #[cfg(unix)]
 mod running;
@@ -10,7 +12,9 @@ mod sandbox;
 
 pub(crate) use http_server::HttpServer;
 #[cfg(unix)]
-pub(crate) use ranks::ends;
+pub(crate) use launcher::{LaunchAttempt, RestartingLauncher};
 #[cfg(unix)]
-pub(crate) use running::{TRAIN, names};
+pub(crate) use ranks::{ends, free_port};
+#[cfg(unix)]
+pub(crate) use running::{Running, TRAIN, names};
 pub(crate) use sandbox::{Output, Sandbox};

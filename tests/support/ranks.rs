@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::Stdio;
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
@@ -37,15 +37,17 @@ impl Sandbox {
 
     /// Starts the program as `world` ranks on one thread each, with these additional environment variables.
     pub(crate) fn start_ranks(&self, world: usize, line: &str, set: &[(&str, &str)]) -> Vec<Running> {
-        let port = free_port().to_string();
-        let start = |rank: usize| {
-            let mut command = self.command(line);
-            command.env("RANK", rank.to_string()).env("WORLD_SIZE", world.to_string());
-            command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", &port).envs(set.iter().copied());
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            Running::of(command.spawn().expect("the program starts"))
-        };
+        let port = free_port();
+        let start = |rank| Running::started(self.rank(rank, world, port, line).envs(set.iter().copied()));
         (0..world).map(start).collect()
+    }
+
+    /// The command of one of several ranks, which meet at this port.
+    pub(crate) fn rank(&self, rank: usize, world: usize, port: u16, line: &str) -> Command {
+        let mut command = self.command(line);
+        command.env("RANK", rank.to_string()).env("WORLD_SIZE", world.to_string());
+        command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+        command
     }
 }
 
@@ -56,7 +58,7 @@ pub(crate) fn ends(processes: Vec<Running>) -> Vec<Output> {
 }
 
 /// A port on which nothing listens, and which no other test of this process was given.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut given = GIVEN.lock().expect("no panic");
     loop {

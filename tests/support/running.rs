@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -22,6 +22,12 @@ impl Running {
         Self { child: Some(child) }
     }
 
+    /// Starts a command whose output is kept.
+    pub(crate) fn started(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::of(command.spawn().expect("the program starts"))
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().expect("running").id()
     }
@@ -30,6 +36,21 @@ impl Running {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().expect("kill starts");
         assert!(sent.success(), "SIG{name} was not sent");
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn status(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut().expect("running").try_wait().expect("waits")
+    }
+
+    /// Waits for the end, which must come in so many seconds.
+    pub(crate) fn ends_within(mut self, seconds: u64) -> Output {
+        let began = Instant::now();
+        while self.status().is_none() {
+            assert!(began.elapsed() < Duration::from_secs(seconds), "it still runs after {seconds} seconds");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.end()
     }
 
     /// Waits for the end. A process that was ended by a signal has the code -1.
@@ -57,9 +78,7 @@ impl Sandbox {
     }
 
     pub(crate) fn start(&self, line: &str) -> Running {
-        let mut command = self.command(line);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running::of(command.spawn().expect("the program starts"))
+        Running::started(&mut self.command(line))
     }
 
     /// Waits until the log of a run holds a step.
@@ -121,6 +140,11 @@ impl Sandbox {
         for later in &self.checkpoints(to)[checkpoints..] {
             fs::remove_dir_all(self.path(to).join("checkpoints").join(later)).expect("removes");
         }
+    }
+
+    /// Copies a folder.
+    pub(crate) fn copy_folder(&self, from: &str, to: &str) {
+        copy(&self.path(from), &self.path(to));
     }
 
     /// Asserts that both runs have the same model, newest checkpoint, steps, evaluations and metrics.
