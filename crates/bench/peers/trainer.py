@@ -17,8 +17,20 @@ Accuracy, by the guide's hyperparameters:
 `--data` may instead be a folder with train.tsv and, for --evaluate, validation.tsv and test.tsv: UTF-8 lines of text,
 tab, label number, without a header. Or with train.csv and so on: quoted as RFC 4180 has it, with the header text,label.
 
+Several processes, by PyTorch's DistributedDataParallel with Gloo; `--batch-size` remains that of all together, and
+`--threads` is that of each:
+
+    python -m torch.distributed.run --nproc-per-node 2 -- crates/bench/peers/trainer.py --threads 1 --data DIR \
+        --model CHECKPOINT --steps 60 --warmup-steps-excluded 10
+
+DDP is at its best here: every parameter of the model has a gradient, so it does not search for unused ones in each step;
+BERT's buffers never change, so they are not sent; and processes have equally many labels, so these are not counted together.
+Only rank 0 prints and logs.
+
 `--log DIR` gets a log.jsonl with a line at the end of each step, at once, so that the process that started this one sees when
-the first one is over. Its form is that of our own trainings; the loss and the norm of a single step are not known here. `--save` saves a checkpoint where training ends, as the epochs of the guide do.
+the first one is over. Of several processes it is written again at the end, when all have said what their batches held. Its form
+is that of our own trainings; the loss and the norm of a single step are not known here. `--save` saves a checkpoint where
+training ends, as the epochs of the guide do.
 
 Recipes: `bf16` and `fp32` as above; `dynamic` is fp32 with padding to the longest of a random batch; `guide` is what
 tutorials show: every sentence padded to 512 tokens, fp32, random batches. `--compile model` adds torch.compile, for shapes
@@ -58,7 +70,7 @@ ap.add_argument("--recipe", choices=["bf16", "fp32", "dynamic", "guide"], defaul
 ap.add_argument("--compile", choices=["model", "layers"], help="torch.compile")
 ap.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
 ap.add_argument("--threads", type=int, default=os.cpu_count())
-ap.add_argument("--batch-size", type=int, default=16)
+ap.add_argument("--batch-size", type=int, default=16, help="of all processes together")
 ap.add_argument("--learning-rate", type=float, default=2e-5)
 ap.add_argument("--weight-decay", type=float, default=0.01)
 ap.add_argument("--max-length", type=int, default=512)
@@ -70,6 +82,11 @@ ap.add_argument("--save", action="store_true", help="save a checkpoint at the en
 ap.add_argument("--evaluate", action="store_true", help="score the final model on the validation and test splits")
 ap.add_argument("--seed", type=int, default=42)
 args = ap.parse_args()
+
+# Set by torchrun.
+RANK, WORLD_SIZE = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+if args.batch_size % WORLD_SIZE:
+    ap.error(f"--batch-size is {args.batch_size}: expected a multiple of the number of processes, {WORLD_SIZE}")
 
 os.environ["OMP_NUM_THREADS"] = str(args.threads)
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -163,14 +180,20 @@ class Collator:
         self.tokens.append(sum(len(f["input_ids"]) for f in features))
         return self.inner(features)
 
+    def add_up(self):
+        """The sentences and tokens of each batch become those of all processes."""
+        every = [None] * WORLD_SIZE
+        torch.distributed.all_gather_object(every, (self.sentences, self.tokens))
+        self.sentences, self.tokens = ([sum(batch) for batch in zip(*counts)] for counts in zip(*every))
+
 
 class Clock(TrainerCallback):
     """The time at which each step ended, and the most memory that the process had taken by then."""
 
     def __init__(self, collator):
         self.collator, self.ends, self.peak = collator, [], 0
-        self.log, self.began = None, time.perf_counter()
-        if args.log:
+        self.log, self.records, self.began = None, [], time.perf_counter()
+        if args.log and RANK == 0:
             args.log.mkdir(parents=True, exist_ok=True)
             self.log = (args.log / "log.jsonl").open("w", encoding="utf-8")
 
@@ -181,24 +204,40 @@ class Clock(TrainerCallback):
         self.ends.append(time.perf_counter())
         self.peak = peak_rss()
         if self.log:
-            at = state.global_step - 1
-            examples, tokens = self.collator.sentences[at], self.collator.tokens[at]
-            seconds = self.ends[-1] - (self.ends[-2] if at else self.began)
-            record = {
-                "event": "step",
-                "step": at + 1,
-                "total_steps": state.max_steps,
-                "epoch": state.epoch,
-                "loss": None,
-                "learning_rate": kwargs["lr_scheduler"].get_last_lr()[0],
-                "gradient_norm": None,
-                "examples": examples,
-                "tokens": tokens,
-                "examples_per_second": examples / seconds,
-                "tokens_per_second": tokens / seconds,
-                "seconds": self.ends[-1] - self.began,
-            }
-            print(json.dumps(record), file=self.log, flush=True)
+            self.records.append(
+                {
+                    "event": "step",
+                    "step": state.global_step,
+                    "total_steps": state.max_steps,
+                    "epoch": state.epoch,
+                    "loss": None,
+                    "learning_rate": kwargs["lr_scheduler"].get_last_lr()[0],
+                    "gradient_norm": None,
+                }
+            )
+            self.write(len(self.records) - 1)
+
+    def on_train_end(self, _args, _state, _control, **_):
+        if WORLD_SIZE > 1:
+            self.collator.add_up()
+            if self.log:
+                self.log.seek(0)
+                self.log.truncate()
+            for at in range(len(self.records)):
+                self.write(at)
+
+    def write(self, at):
+        """Logs a step with the sentences and tokens of its batch."""
+        examples, tokens = self.collator.sentences[at], self.collator.tokens[at]
+        seconds = self.ends[at] - (self.ends[at - 1] if at else self.began)
+        batch = {
+            "examples": examples,
+            "tokens": tokens,
+            "examples_per_second": examples / seconds,
+            "tokens_per_second": tokens / seconds,
+            "seconds": self.ends[at] - self.began,
+        }
+        print(json.dumps(self.records[at] | batch), file=self.log, flush=True)
 
 
 def peak_rss():
@@ -213,7 +252,8 @@ def check_compiler():
         get_cpp_compiler()
     except Exception as error:
         reason = f"torch.compile needs a C++ compiler: {' '.join(str(error).split())}"
-        print(json.dumps({"peer": "Trainer", "unavailable": reason}))
+        if RANK == 0:
+            print(json.dumps({"peer": "Trainer", "unavailable": reason}))
         sys.exit()
 
 
@@ -238,7 +278,7 @@ def training_arguments(folder, use_cpu):
         seed=args.seed,
         num_train_epochs=args.epochs,
         max_steps=args.steps or -1,
-        per_device_train_batch_size=args.batch_size,
+        per_device_train_batch_size=args.batch_size // WORLD_SIZE,
         per_device_eval_batch_size=32,
         learning_rate=args.learning_rate,
         weight_decay=args.weight_decay,
@@ -248,6 +288,10 @@ def training_arguments(folder, use_cpu):
         train_sampling_strategy="group_by_length" if args.recipe in ("bf16", "fp32") else "random",
         torch_compile=args.compile is not None,
         use_cpu=use_cpu,
+        ddp_backend="gloo" if WORLD_SIZE > 1 and use_cpu else None,
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,
+        average_tokens_across_devices=False,
         dataloader_pin_memory=not use_cpu,
         logging_strategy="steps",
         logging_steps=min(LOSS_STEPS, args.steps or LOSS_STEPS),
@@ -339,6 +383,7 @@ def main():
             "model": args.model.resolve().name if args.model else f"random {args.random_config}",
             "dataset": args.dataset,
             "batch_size": args.batch_size,
+            "processes": WORLD_SIZE,
             "seed": args.seed,
             "device": "cpu" if use_cpu else torch.cuda.get_device_name(),
             "threads": args.threads,
@@ -356,7 +401,10 @@ def main():
         if args.evaluate:
             for name in ("validation", "test"):
                 result[name] = scores(trainer, Rows(name, tokenizer))
-    print(json.dumps(rounded(result)))
+    if WORLD_SIZE > 1:
+        torch.distributed.destroy_process_group()
+    if RANK == 0:
+        print(json.dumps(rounded(result)))
 
 
 if __name__ == "__main__":

@@ -28,39 +28,69 @@ pub(crate) struct BenchContext {
 impl BenchContext {
     /// Our program with the number of threads that both sides get.
     pub(crate) fn verdict(&self, words: &[&str]) -> Command {
+        self.verdict_on(self.threads, words)
+    }
+
+    fn verdict_on(&self, threads: usize, words: &[&str]) -> Command {
         let mut command = Command::new(self.programs.join("verdict"));
-        let threads = self.threads.to_string();
+        let threads = threads.to_string();
         command.args(words).env("OMP_NUM_THREADS", &threads).env("RAYON_NUM_THREADS", &threads);
         command
     }
 
     /// `train` on prepared data, otherwise with its defaults.
     pub(crate) fn train(&self, data: &Path, run: &Path, steps: usize) -> Command {
-        let mut command = self.verdict(&["train", "--device", self.options.device.name()]);
+        self.train_on(self.threads, data, run, steps)
+    }
+
+    /// The same with another number of threads.
+    pub(crate) fn train_on(&self, threads: usize, data: &Path, run: &Path, steps: usize) -> Command {
+        let mut command = self.verdict_on(threads, &["train", "--device", self.options.device.name()]);
         command.arg("--data").arg(data).arg("--output").arg(run);
-        command.args(["--max-steps", &steps.to_string(), "--threads", &self.threads.to_string()]);
+        command.args(["--max-steps", &steps.to_string(), "--threads", &threads.to_string()]);
         command
     }
 
     /// A script of the peers with the device and the number of threads that both sides get; `None` without peers.
     pub(crate) fn peer(&self, script: &str) -> Option<Command> {
-        let mut command = self.peers.as_ref()?.script(script);
-        command.args(["--device", self.options.device.name(), "--threads", &self.threads.to_string()]);
+        Some(self.peer_on(self.threads, self.peers.as_ref()?.script(script)))
+    }
+
+    /// A script of the peers in several processes, started by torchrun, which share these threads and meet at this port.
+    pub(crate) fn peer_in_processes(&self, script: &str, processes: usize, port: u16) -> Option<Command> {
+        let threads = self.threads / processes;
+        let mut command = self.peer_on(threads, self.peers.as_ref()?.script_in_processes(script, processes, port));
+        command.env("OMP_NUM_THREADS", threads.to_string());
+        Some(command)
+    }
+
+    fn peer_on(&self, threads: usize, mut command: Command) -> Command {
+        command.args(["--device", self.options.device.name(), "--threads", &threads.to_string()]);
         // What torch.compile made is used again by the next round and the next benchmark.
         let compiled = self.folder.join("compiled");
         command.env("TORCHINDUCTOR_CACHE_DIR", std::path::absolute(&compiled).unwrap_or(compiled));
-        Some(command)
+        command
     }
 
     /// Runs a process, prints its progress, and records its results. `run` is the folder whose log is read for the first
     /// step.
-    pub(crate) fn measure(&mut self, what: &str, mut command: Command, run: Option<&Path>) -> Result<Finished> {
+    pub(crate) fn measure(&mut self, what: &str, command: Command, run: Option<&Path>) -> Result<Finished> {
+        self.measure_together(what, vec![command], run)
+    }
+
+    /// Runs the processes of one training; the first one writes to `run`.
+    pub(crate) fn measure_together(
+        &mut self,
+        what: &str,
+        mut commands: Vec<Command>,
+        run: Option<&Path>,
+    ) -> Result<Finished> {
         eprint!("bench: {what} ...");
-        let finished = process::run(&mut command, run, &self.folder);
+        let finished = process::run_together(&mut commands, run, &self.folder);
         match &finished {
             Ok(finished) => {
                 eprintln!(" {:.1} s", finished.seconds);
-                self.results.add_process(what, &command, finished);
+                self.results.add_process(what, &commands[0], finished);
             }
             Err(_) => eprintln!(" failed"),
         }

@@ -6,13 +6,17 @@
 
 mod context;
 mod corpus;
+mod efficiency;
 mod inference;
 mod limit;
 mod machine;
 mod models;
+mod network_model;
 mod options;
 mod peers;
 mod process;
+mod processes;
+mod ranks;
 mod results;
 mod scaling;
 mod statistics;
@@ -126,6 +130,7 @@ fn measure_all(context: &mut BenchContext) -> Result<()> {
             Suite::Inference => inference::measure(context, &models),
             Suite::Tokenize => tokenize::measure(context, &models),
             Suite::Scaling => scaling::measure(context)?,
+            Suite::Processes => processes::measure(context, &models)?,
         }
     }
     Ok(())

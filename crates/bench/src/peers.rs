@@ -69,6 +69,16 @@ impl Peers {
         command
     }
 
+    /// A command that runs one of our scripts in several processes on this machine, which meet at this port.
+    pub(crate) fn script_in_processes(&self, name: &str, processes: usize, port: u16) -> Command {
+        let mut command = Command::new(&self.python);
+        command.args(["-m", "torch.distributed.run", "--nproc-per-node", &processes.to_string()]);
+        // Without `--`, flags of the script are taken for its own.
+        command.args(["--master-addr", "127.0.0.1", "--master-port", &port.to_string(), "--"]);
+        command.arg(Path::new(SCRIPTS).join(name));
+        command
+    }
+
     /// Whether a package is installed.
     pub(crate) fn has(&self, package: &str) -> bool {
         self.versions.contains_key(package)

@@ -1,6 +1,7 @@
 //! One measured process: its duration, its peak memory, and the end of its first training step.
 
 use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -70,6 +71,36 @@ pub(crate) fn run(command: &mut Command, log: Option<&Path>, scratch: &Path) -> 
     let output = serde_json::from_str(text.trim()).unwrap_or_else(|_| Value::from(text.trim()));
     let ProcessEnd { cpu_seconds, peak_mib, .. } = end;
     Ok(Finished { output, seconds, cpu_seconds, peak_mib, first_step })
+}
+
+/// Runs the processes of one training to their ends; of their parts only the processors' seconds are added up, all else is
+/// of the first one.
+///
+/// # Errors
+/// What each process that failed said: one of them is the cause, and the others were left alone.
+pub(crate) fn run_together(commands: &mut [Command], log: Option<&Path>, scratch: &Path) -> Result<Finished> {
+    let ends: Vec<Result<Finished>> = std::thread::scope(|scope| {
+        let start = |(rank, command): (usize, _)| {
+            let scratch = if rank == 0 { scratch.to_owned() } else { scratch.join(format!("rank-{rank}")) };
+            scope.spawn(move || run(command, log.filter(|_| rank == 0), &scratch))
+        };
+        let running: Vec<_> = commands.iter_mut().enumerate().map(start).collect();
+        running.into_iter().map(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    let failures: Vec<String> = ends.iter().filter_map(|end| Some(format!("{:#}", end.as_ref().err()?))).collect();
+    if !failures.is_empty() {
+        bail!("{}", failures.join("\n"));
+    }
+    let mut ends = ends.into_iter().flatten();
+    let first = ends.next().context("expected a process to run, found none")?;
+    let cpu_seconds = ends.try_fold(first.cpu_seconds, |sum, other| Some(Some(sum? + other.cpu_seconds?))).flatten();
+    Ok(Finished { cpu_seconds, ..first })
+}
+
+/// A port of this machine that nothing listens on.
+pub(crate) fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("failed to find a free port")?;
+    Ok(listener.local_addr()?.port())
 }
 
 /// The command as typed in a shell.
@@ -174,6 +205,36 @@ mod tests {
         let cpu = |script: &str| super::run(&mut shell(script), None, scratch.path()).unwrap().cpu_seconds.unwrap();
         let (idle, here, child) = (cpu("sleep 0.2"), cpu(busy), cpu(&format!("sh -c '{busy}'; true")));
         assert!(idle < 0.1 && here > idle && child > idle, "{idle} {here} {child}");
+    }
+
+    #[test]
+    fn processes_that_belong_together_run_at_the_same_time() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (mine, other) = (scratch.path().join("first"), scratch.path().join("second"));
+        // Each waits for the other one.
+        let script = |mine: &Path, other: &Path, name: &str| {
+            let (mine, other) = (mine.display(), other.display());
+            shell(&format!("touch {mine}; while [ ! -e {other} ]; do sleep 0.01; done; echo '\"{name}\"'"))
+        };
+        let mut commands = [script(&mine, &other, "rank 0"), script(&other, &mine, "rank 1")];
+        let finished = super::run_together(&mut commands, None, scratch.path()).unwrap();
+        assert_eq!(finished.output, "rank 0");
+    }
+
+    #[test]
+    fn the_processor_seconds_of_processes_that_belong_together_are_added_up() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut commands = [shell("true"), shell("i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done")];
+        let together = super::run_together(&mut commands, None, scratch.path()).unwrap().cpu_seconds.unwrap();
+        assert!(together > super::run(&mut shell("true"), None, scratch.path()).unwrap().cpu_seconds.unwrap());
+    }
+
+    #[test]
+    fn the_failure_of_any_process_is_one_of_all() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut commands = [shell("true"), shell("echo no memory >&2; exit 4")];
+        let error = super::run_together(&mut commands, None, scratch.path()).unwrap_err().to_string();
+        assert!(error.contains("exit status: 4") && error.ends_with("\nno memory"), "{error}");
     }
 
     #[test]

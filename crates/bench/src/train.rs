@@ -71,12 +71,12 @@ fn row(
     BenchComparison { suite, model: model.name.clone(), what: what.to_owned(), unit, ours, theirs: None, target }
 }
 
-fn samples(trainings: &[Training]) -> Series {
+pub(crate) fn samples(trainings: &[Training]) -> Series {
     trainings.iter().map(|training| training.timing.samples_per_second).collect()
 }
 
 /// `by default (bf16)`; the formats of all rounds, should they differ.
-fn by_default(ours: &[Training]) -> String {
+pub(crate) fn by_default(ours: &[Training]) -> String {
     let mut formats: Vec<&str> = ours.iter().map(|training| training.format.as_str()).collect();
     formats.sort_unstable();
     formats.dedup();

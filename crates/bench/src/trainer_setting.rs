@@ -1,5 +1,6 @@
 //! Trainer's settings: which of them is the fastest depends on the machine, so all are measured.
 
+use crate::options::{BenchArgs, Device};
 use crate::statistics::median;
 use crate::table::{grid, number};
 use crate::training::Training;
@@ -23,6 +24,16 @@ impl TrainerSetting {
 
     pub(crate) fn name(self) -> String {
         format!("Trainer {}{}", self.format, if self.compiled { ", torch.compile" } else { "" })
+    }
+
+    /// The flags of trainer.py.
+    pub(crate) fn arguments(self, options: &BenchArgs) -> Vec<&'static str> {
+        let mut arguments = vec!["--recipe", self.format];
+        if self.compiled {
+            let is_quick = options.quick && options.device == Device::Cpu;
+            arguments.extend(["--compile", if is_quick { "layers" } else { "model" }]);
+        }
+        arguments
     }
 }
 

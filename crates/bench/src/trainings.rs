@@ -1,6 +1,8 @@
 //! Trainings of both sides in turn. Speed, the first step and memory are measured on every training, so suites share
 //! them, and each is run once.
 
+use std::process::Command;
+
 use anyhow::{Context, Result};
 
 use crate::context::{BenchContext, remove};
@@ -33,16 +35,16 @@ enum TrainingPurpose {
 
 /// The length of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct TrainingLength {
-    steps: usize,
+pub(crate) struct TrainingLength {
+    pub steps: usize,
     /// The first steps, which aren't timed.
-    excluded: usize,
-    rounds: usize,
+    pub excluded: usize,
+    pub rounds: usize,
 }
 
 impl TrainingLength {
     /// With torch.compile the first pool is excluded: it compiles again for the first batch that has no padding.
-    fn of_setting(self, setting: TrainerSetting) -> TrainingLength {
+    pub(crate) fn of_setting(self, setting: TrainerSetting) -> TrainingLength {
         let excluded = if setting.compiled { self.excluded.max(POOL) } else { self.excluded };
         TrainingLength { steps: self.steps - self.excluded + excluded, excluded, ..self }
     }
@@ -216,12 +218,9 @@ fn trainer(
     length: TrainingLength,
     what: &str,
 ) -> Option<Training> {
-    let mut arguments = vec!["--recipe", setting.format, "--save"];
-    if setting.compiled {
-        let BenchArgs { quick, device, .. } = context.options;
-        arguments.extend(["--compile", if quick && device == Device::Cpu { "layers" } else { "model" }]);
-    }
-    theirs(context, model, setting.format, &arguments, length.of_setting(setting), what)
+    let command = context.peer("trainer.py")?;
+    let arguments = [&setting.arguments(&context.options)[..], &["--save"]].concat();
+    by_peer(context, command, model, setting.format, &arguments, length.of_setting(setting), what)
 }
 
 /// The training by the tutorials' script.
@@ -232,30 +231,27 @@ pub(crate) fn guide(context: &mut BenchContext, model: &Model) -> Option<Trainin
         // All sentences are padded to 512 tokens, so a smaller batch is as fast and takes less time.
         arguments.extend(["--batch-size", "4"]);
     }
-    theirs(context, model, "fp32", &arguments, length, &format!("{} the guide's script", model.name))
+    let command = context.peer("trainer.py")?;
+    let what = format!("{} the guide's script", model.name);
+    by_peer(context, command, model, "fp32", &arguments, length, &what)
 }
 
-fn theirs(
+/// One training by trainer.py, which `command` starts. `None` where it failed or is not available, which is recorded.
+pub(crate) fn by_peer(
     context: &mut BenchContext,
+    mut command: Command,
     model: &Model,
     format: &str,
     arguments: &[&str],
     length: TrainingLength,
     what: &str,
 ) -> Option<Training> {
-    let mut command = context.peer("trainer.py")?;
     let log = context.run_folder("peer");
     let log = context.results.record(true, log)?;
     command.arg("--data").arg(&context.corpus.folder).arg("--model").arg(&model.folder).arg("--log").arg(&log);
     command.args(["--steps", &length.steps.to_string(), "--warmup-steps-excluded", &length.excluded.to_string()]);
-    let finished = context.measure_peer(
-        what,
-        {
-            command.args(arguments);
-            command
-        },
-        Some(&log),
-    )?;
+    command.args(arguments);
+    let finished = context.measure_peer(what, command, Some(&log))?;
     let timing = context.results.record(false, timing(&log, length.excluded))?;
     let peak_before_saving_mib = finished.output["peak_rss_before_saving_mib"].as_f64();
     Some(Training { peak_before_saving_mib, ..Training::measured(timing, format.to_owned(), &finished) })

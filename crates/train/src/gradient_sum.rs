@@ -232,3 +232,125 @@ fn order(role: Role) -> usize {
         Role::Head => usize::MAX,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use collective::Alone;
+    use model::{Config, DropoutStream, GradientMemory, Inputs, Precision, SequenceClassifier};
+
+    use super::*;
+
+    /// Two processes with the same gradients: each sum is twice the tensor.
+    #[derive(Debug)]
+    struct Twins;
+
+    static ALONE: Alone = Alone;
+
+    impl Collective for Twins {
+        fn rank(&self) -> usize {
+            0
+        }
+
+        fn world(&self) -> usize {
+            2
+        }
+
+        fn local_rank(&self) -> usize {
+            0
+        }
+
+        fn local_world(&self) -> usize {
+            1
+        }
+
+        fn describe(&self, rank: usize) -> String {
+            format!("rank {rank}")
+        }
+
+        fn start_sum(&self, tensor: &Tensor) -> collective::Result<PendingSum<'_>> {
+            let _ = tensor.shallow_clone().g_mul_scalar_(2.0);
+            ALONE.start_sum(tensor)
+        }
+
+        fn broadcast(&self, _: &Tensor) -> collective::Result<()> {
+            Ok(())
+        }
+
+        fn leave(&self, _: Option<&str>) {}
+    }
+
+    /// Layers of three megabytes.
+    fn model(precision: Precision) -> SequenceClassifier {
+        let json = r#"{"model_type": "bert", "vocab_size": 900, "hidden_size": 256, "num_hidden_layers": 3,
+            "num_attention_heads": 4, "intermediate_size": 1024, "max_position_embeddings": 8}"#;
+        let config = Config::from_json(json, Path::new("config.json")).expect("parses");
+        SequenceClassifier::random(config, Device::Cpu, precision, 1)
+    }
+
+    /// The gradients of a pass, and of one whose gradients were summed over [`Twins`]; the buckets that had begun in the pass.
+    fn alone_and_summed(model: &SequenceClassifier) -> (Gradients, Gradients, usize) {
+        let inputs = Inputs::new(&[2, 700, 9, 3, 2, 8, 3], &[0, 4, 7], Device::Cpu);
+        let pass = |gradients: &mut Gradients, ready: &mut dyn FnMut(Role, &Gradients)| {
+            let (logits, tape) = model.forward_train(&inputs, &DropoutStream::new(1, 1));
+            model.backward_into(tape, &logits.ones_like(), gradients, ready);
+        };
+        let parameters = model.parameters();
+        let (mut alone, mut summed) = (Gradients::of_pass(parameters), Gradients::of_pass(parameters));
+        pass(&mut alone, &mut |_, _| ());
+        let plan = SumPlan::new(parameters);
+        let mut sums = plan.begin(&Twins, None);
+        pass(&mut summed, &mut |role, gradients| sums.ready(role, gradients));
+        let begun = sums.begun;
+        // Another process had the id 77.
+        let cost = sums.finish(&mut summed, &[2, 3, 8, 9, 77, 700], Device::Cpu).expect("sums");
+        assert!(cost.bytes > 0);
+        (alone, summed, begun)
+    }
+
+    fn assert_twice(alone: &Gradients, summed: &Gradients, model: &SequenceClassifier) {
+        for (parameter, (one, two)) in model.parameters().iter().zip(alone.iter().zip(summed.iter())) {
+            assert_eq!(one.is_some(), parameter.trainable());
+            let (Some(one), Some(two)) = (one, two) else { continue };
+            let shape = parameter.master().size();
+            assert!((one.to_dense(&shape) * 2.0).equal(&two.to_dense(&shape)), "{}", parameter.name());
+        }
+    }
+
+    #[test]
+    fn every_gradient_is_summed_once_and_most_while_the_pass_goes_on() {
+        for precision in [Precision::Fp32, Precision::Bf16] {
+            let model = model(precision);
+            let (alone, summed, begun) = alone_and_summed(&model);
+            assert_twice(&alone, &summed, &model);
+            assert!(begun >= 2, "{begun} buckets");
+        }
+    }
+
+    #[test]
+    fn frozen_parts_are_in_no_sum() {
+        for lowest in [Role::Embedding, Role::Layer(1)] {
+            let mut model = model(Precision::Fp32);
+            model.parameters_mut().freeze(|role| order(role) <= order(lowest));
+            let (alone, summed, _) = alone_and_summed(&model);
+            assert_twice(&alone, &summed, &model);
+        }
+    }
+
+    #[test]
+    fn a_process_without_sentences_adds_zeros() {
+        let model = model(Precision::Fp32);
+        let parameters = model.parameters();
+        let mut gradients = Gradients::in_memory(parameters, GradientMemory::Pass, |length, kind| {
+            Tensor::full([length as i64], f64::NAN, (kind, Device::Cpu))
+        });
+        gradients.set_to_zero();
+        let plan = SumPlan::new(parameters);
+        plan.begin(&Twins, None).finish(&mut gradients, &[5, 6], Device::Cpu).expect("sums");
+        for (parameter, gradient) in parameters.iter().zip(gradients.iter()) {
+            let dense = gradient.expect("all are trainable").to_dense(&parameter.master().size());
+            assert_eq!(dense.count_nonzero(None::<i64>).int64_value(&[]), 0, "{}", parameter.name());
+        }
+    }
+}
