@@ -66,6 +66,10 @@ mod resume_is_exact;
 #[cfg(unix)]
 mod random_kills;
 
+/// Files are labeled and scored by several processes as by one.
+#[cfg(unix)]
+mod rows_by_several_processes;
+
 /// Several processes learn what one learns, and are stopped, resumed and refused together.
 #[cfg(target_os = "linux")]
 mod several_processes;

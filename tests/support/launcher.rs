@@ -49,7 +49,7 @@ impl<'a> RestartingLauncher<'a> {
     /// Starts all processes and waits until all have ended. `meddle` is called with them over and over until it returns true,
     /// and may kill one.
     pub(crate) fn attempt(&mut self, mut meddle: impl FnMut(&mut [Running]) -> bool) -> LaunchAttempt {
-        let mut ranks: Vec<Running> = (0..self.world).map(|rank| Running::of(&mut self.command(rank))).collect();
+        let mut ranks: Vec<Running> = (0..self.world).map(|rank| Running::started(&mut self.command(rank))).collect();
         let mut done = false;
         // As torchrun, which acts as soon as one has failed.
         let failed = |status: Option<ExitStatus>| status.is_some_and(|status| !status.success());

@@ -1,5 +1,5 @@
 //! Helpers of the end-to-end tests: a temporary folder with a tiny model and the program ([`Sandbox`]), and trainings that
-//! are stopped or compared (Unix). What tests of other crates need too is in `crates/test-support`.
+//! are stopped or compared, and several processes that work as one (Unix). What tests of other crates need too is in `crates/test-support`.
 
 mod http_server;
 #[cfg(unix)]
@@ -14,7 +14,7 @@ pub(crate) use http_server::HttpServer;
 #[cfg(unix)]
 pub(crate) use launcher::{LaunchAttempt, RestartingLauncher};
 #[cfg(unix)]
-pub(crate) use ranks::free_port;
+pub(crate) use ranks::{ends, free_port};
 #[cfg(unix)]
 pub(crate) use running::{Running, TRAIN, names};
 pub(crate) use sandbox::{Output, Sandbox};

@@ -1,35 +1,71 @@
-//! Several processes of the program that train together.
+//! Several processes of the program that work as one, started by hand as a script would: by `RANK`, `WORLD_SIZE`,
+//! `MASTER_ADDR` and `MASTER_PORT`.
 
-use std::net::TcpListener;
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
 
 use super::running::Running;
-use super::sandbox::{Output, Sandbox};
+use super::{Output, Sandbox};
 
-/// A port on which nothing listens.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
+/// How often a launch is tried whose port another program took in the meantime.
+const TRIES: usize = 3;
 
 impl Sandbox {
-    /// Runs a command line as each of `count` processes, and returns their outputs in the order of the ranks.
-    pub(crate) fn ranks(&self, count: usize, line: &str) -> Vec<Output> {
-        self.start_ranks(count, line, &[]).into_iter().map(Running::end).collect()
+    /// Runs the program as `world` ranks, waits for all of them, and returns their outputs in order.
+    pub(crate) fn ranks(&self, world: usize, line: &str) -> Vec<Output> {
+        for _ in 1..TRIES {
+            let outputs = ends(self.start_ranks(world, line, &[]));
+            if !outputs[0].err.contains("in use") {
+                return outputs;
+            }
+        }
+        ends(self.start_ranks(world, line, &[]))
     }
 
-    /// Starts a command line as each of `count` processes, with these additional environment variables.
-    pub(crate) fn start_ranks(&self, count: usize, line: &str, set: &[(&str, &str)]) -> Vec<Running> {
+    /// The same for ranks that must all succeed; returns what rank 0 printed. The others print no results.
+    pub(crate) fn ranks_succeed(&self, world: usize, line: &str) -> String {
+        let mut outputs = self.ranks(world, line);
+        for (rank, output) in outputs.iter().enumerate() {
+            assert_eq!(output.code, 0, "rank {rank} of {world}: verdict {line}\n{}{}", output.out, output.err);
+            assert!(rank == 0 || output.out.is_empty(), "rank {rank} of {world}: {}", output.out);
+        }
+        outputs.swap_remove(0).out
+    }
+
+    /// Starts the program as `world` ranks on one thread each, with these additional environment variables.
+    pub(crate) fn start_ranks(&self, world: usize, line: &str, set: &[(&str, &str)]) -> Vec<Running> {
         let port = free_port();
-        let ranks = (0..count).map(|rank| Running::of(self.rank(rank, count, port, line).envs(set.iter().copied())));
-        ranks.collect()
+        let start = |rank| Running::started(self.rank(rank, world, port, line).envs(set.iter().copied()));
+        (0..world).map(start).collect()
     }
 
-    /// The command of one of several processes.
-    pub(crate) fn rank(&self, rank: usize, count: usize, port: u16, line: &str) -> Command {
+    /// The command of one of several ranks, which meet at this port.
+    pub(crate) fn rank(&self, rank: usize, world: usize, port: u16, line: &str) -> Command {
         let mut command = self.command(line);
-        command.env("RANK", rank.to_string()).env("WORLD_SIZE", count.to_string());
+        command.env("RANK", rank.to_string()).env("WORLD_SIZE", world.to_string());
         command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
         command
+    }
+}
+
+/// Waits for all processes at once, so that none waits for its output to be read.
+pub(crate) fn ends(processes: Vec<Running>) -> Vec<Output> {
+    let ends: Vec<_> = processes.into_iter().map(|process| thread::spawn(|| process.end())).collect();
+    ends.into_iter().map(|end| end.join().expect("an output")).collect()
+}
+
+/// A port on which nothing listens, and which no other test of this process was given.
+pub(crate) fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().expect("no panic");
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        if given.insert(port) {
+            return port;
+        }
     }
 }

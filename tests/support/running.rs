@@ -18,10 +18,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    pub(crate) fn of(child: Child) -> Self {
+        Self { child: Some(child) }
+    }
+
     /// Starts a command whose output is kept.
-    pub(crate) fn of(command: &mut Command) -> Self {
+    pub(crate) fn started(command: &mut Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { child: Some(command.spawn().expect("the program starts")) }
+        Self::of(command.spawn().expect("the program starts"))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -74,7 +78,7 @@ impl Sandbox {
     }
 
     pub(crate) fn start(&self, line: &str) -> Running {
-        Running::of(&mut self.command(line))
+        Running::started(&mut self.command(line))
     }
 
     /// Waits until the log of a run holds a step.
