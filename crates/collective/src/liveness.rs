@@ -164,11 +164,16 @@ impl Liveness {
             }
         }
         let store_silent = shared.store_gone || shared.round.elapsed() > silence;
-        if let Some(holder) = self.store_holder.filter(|holder| store_silent && *holder != self.rank) {
-            return Some(loss(holder, LossReason::StoreGone));
-        }
         if store_silent {
-            return None;
+            return match self.store_holder {
+                // Its own store, on its own thread: it comes back.
+                Some(holder) if holder == self.rank => None,
+                Some(holder) => Some(loss(holder, LossReason::StoreGone)),
+                None => {
+                    let process = "the launcher of these processes".to_owned();
+                    Some(LostProcess { rank: self.rank, process, reason: LossReason::StoreGone })
+                }
+            };
         }
         let silent = others().filter(|(_, seen)| seen.beat.state == BeatState::Works);
         let silent = silent.filter(|(_, seen)| seen.changed.elapsed() > silence);
