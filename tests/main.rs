@@ -65,6 +65,10 @@ mod resume_is_exact;
 #[cfg(unix)]
 mod random_kills;
 
+/// Files are labeled and scored by several processes as by one.
+#[cfg(unix)]
+mod rows_by_several_processes;
+
 /// The number format that `auto` chooses is said, recorded and kept.
 #[cfg(unix)]
 mod number_formats;

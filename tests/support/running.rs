@@ -18,6 +18,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    pub(crate) fn of(child: Child) -> Self {
+        Self { child: Some(child) }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().expect("running").id()
     }
@@ -55,7 +59,7 @@ impl Sandbox {
     pub(crate) fn start(&self, line: &str) -> Running {
         let mut command = self.command(line);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running { child: Some(command.spawn().expect("the program starts")) }
+        Running::of(command.spawn().expect("the program starts"))
     }
 
     /// Waits until the log of a run holds a step.
