@@ -37,15 +37,20 @@ impl Sandbox {
 
     /// Starts the program as `world` ranks on one thread each, with these additional environment variables.
     pub(crate) fn start_ranks(&self, world: usize, line: &str, set: &[(&str, &str)]) -> Vec<Running> {
+        self.start_ranks_of(&vec![line; world], set)
+    }
+
+    /// The same with a command line for each rank.
+    pub(crate) fn start_ranks_of(&self, lines: &[&str], set: &[(&str, &str)]) -> Vec<Running> {
         let port = free_port().to_string();
-        let start = |rank: usize| {
+        let start = |(rank, line): (usize, &&str)| {
             let mut command = self.command(line);
-            command.env("RANK", rank.to_string()).env("WORLD_SIZE", world.to_string());
+            command.env("RANK", rank.to_string()).env("WORLD_SIZE", lines.len().to_string());
             command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", &port).envs(set.iter().copied());
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             Running::of(command.spawn().expect("the program starts"))
         };
-        (0..world).map(start).collect()
+        lines.iter().enumerate().map(start).collect()
     }
 }
 
