@@ -6,7 +6,7 @@
 //!
 //! If you add a command or an option that works: `prepare_train_predict`; to `predict` or `evaluate` on files: `files_are_labeled`; about probabilities: `probabilities`; to `explain`: `explanations`; to the server: `serving`; to the report or the model card: `reports_and_cards`. A place that data comes from: `data_sources`.
 //! Something that a study does: `studies`; that a group of runs does: `groups_of_runs`. State that a training keeps: `resume_is_exact`, and a line in `random_kills`.
-//! What several processes do together: `several_processes`; when one of them is lost: `lost_processes`.
+//! What several processes do together: `several_processes`, with rows: `rows_by_several_processes`; when one of them is lost: `lost_processes`.
 //! Memory that a training needs: `memory_stays_as_planned`.
 //! A file that can break: `damaged_files`. An error: a case of a group in `error_messages`; where a test has to look at
 //! more than the words, `bad_input_is_refused`.

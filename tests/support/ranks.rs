@@ -37,9 +37,16 @@ impl Sandbox {
 
     /// Starts the program as `world` ranks on one thread each, with these additional environment variables.
     pub(crate) fn start_ranks(&self, world: usize, line: &str, set: &[(&str, &str)]) -> Vec<Running> {
+        self.start_ranks_of(&vec![line; world], set)
+    }
+
+    /// The same with a command line for each rank.
+    pub(crate) fn start_ranks_of(&self, lines: &[&str], set: &[(&str, &str)]) -> Vec<Running> {
         let port = free_port();
-        let start = |rank| Running::started(self.rank(rank, world, port, line).envs(set.iter().copied()));
-        (0..world).map(start).collect()
+        let start = |(rank, line): (usize, &&str)| {
+            Running::started(self.rank(rank, lines.len(), port, line).envs(set.iter().copied()))
+        };
+        lines.iter().enumerate().map(start).collect()
     }
 
     /// The command of one of several ranks, which meet at this port.

@@ -31,11 +31,10 @@ use model::{DeviceChoice, InferencePrecisionChoice, device_name};
 use run::{ChosenRun, DATA, EvaluationResult, GroupScores, RUN_TOML};
 use table::{FileFormat, ReadOptions, parse_text_separator};
 use train::evaluate::evaluate;
-use train::{join_ranks, leave_ranks};
 
 use crate::environment::environment;
+use crate::ranks::{check_same_model, device_of_rank, run_of_rank, share_precision, with_ranks};
 use crate::run_report::{PredictedRows, ReportInput};
-use crate::{chosen_device, chosen_run};
 use explained::explain_mistakes;
 use group::GroupEvaluation;
 pub(crate) use int8::int8_notes;
@@ -117,19 +116,21 @@ pub(crate) struct EvaluateArgs {
 /// Scores a run, prints the scores, and writes them and the report into the run's folder or another one. Several processes
 /// deal out the rows; rank 0 does the rest.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
-    let ranks = join_ranks()?;
-    let result = run_as_rank(args, &*ranks);
-    leave_ranks(&*ranks, result.as_ref().err().map(|error| format!("{error:#}")).as_deref());
-    result
+    with_ranks(|ranks| run_as_rank(args, ranks))
 }
 
 fn run_as_rank(args: &EvaluateArgs, ranks: &dyn Collective) -> Result<()> {
-    check(args)?;
-    let ChosenRun { path: run, group } = chosen_run(args.run.as_deref())?;
-    let device = chosen_device(args.device)?;
+    if ranks.is_first() {
+        check(args)?;
+    }
+    let ChosenRun { path: run, group } = run_of_rank(args.run.as_deref(), ranks)?;
+    let device = device_of_rank(args.device, ranks)?;
     let open_predictor = || -> Result<_> {
-        let (precision, known_by) = run_precision(&run, args.precision, device)?;
+        let own = ranks.is_first().then(|| run_precision(&run, args.precision, device)).transpose()?;
+        let precision = share_precision(own.map(|(precision, _)| precision), ranks)?;
+        let known_by = own.map_or("", |(_, known_by)| known_by);
         let predictor = Predictor::open(&run, device, precision)?;
+        check_same_model(&run, device, ranks)?;
         Ok((predictor, precision, known_by))
     };
     let (scored, (predictor, precision, known_by)) = if args.file.is_empty() {
@@ -156,6 +157,7 @@ fn run_as_rank(args: &EvaluateArgs, ranks: &dyn Collective) -> Result<()> {
         ));
     }
     let batch_size = usize::from(args.batch_size);
+    scored.check_same(batch_size, ranks)?;
     let evaluation = evaluate(predictor.model(), &scored.examples, split, labels, batch_size, ranks)?;
     if !ranks.is_first() {
         return Ok(());
@@ -260,7 +262,7 @@ fn check(args: &EvaluateArgs) -> Result<()> {
         bail!("--json: the folder {} does not exist (hint: create it first)", folder.display());
     }
     if let Some(other) = &args.against {
-        let ChosenRun { path, .. } = chosen_run(Some(other)).context("--against")?;
+        let ChosenRun { path, .. } = ChosenRun::find(Some(other)).context("--against")?;
         Predictor::config(&path).context("--against")?;
     }
     let of_files = [

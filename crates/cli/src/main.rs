@@ -7,6 +7,7 @@ mod environment;
 mod evaluate;
 mod explain;
 mod predict;
+mod ranks;
 mod report;
 mod run_report;
 mod serve;
@@ -65,6 +66,25 @@ enum Command {
     DeviceCheck(device_check::DeviceCheck),
 }
 
+impl Command {
+    /// Its name, if it is for a single process.
+    fn alone(&self) -> Option<&'static str> {
+        match self {
+            Self::Train(_) | Self::Evaluate(_) | Self::Predict(_) => None,
+            Self::Prepare(_) => Some("prepare"),
+            Self::Tune(_) => Some("tune"),
+            Self::Calibrate(_) => Some("calibrate"),
+            Self::Report(_) => Some("report"),
+            Self::Explain(_) => Some("explain"),
+            Self::Serve(_) => Some("serve"),
+            #[cfg(unix)]
+            Self::VerifyResume(_) => Some("verify-resume"),
+            Self::Doctor => Some("doctor"),
+            Self::DeviceCheck(_) => Some("device-check"),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     // SAFETY: this is the first thing that the process does, so it has no other thread.
     unsafe { model::limit_kernel_caches() };
@@ -80,6 +100,9 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode> {
+    if let Some(name) = command.alone() {
+        ranks::refuse_several(name)?;
+    }
     let loads_model = match command {
         Command::Train(_) | Command::Evaluate(_) | Command::Predict(_) => true,
         Command::Calibrate(_) | Command::Serve(_) | Command::DeviceCheck(_) => true,

@@ -1,5 +1,6 @@
 //! `verdict predict`: labels and probabilities of texts from the command line, files, a pipe or a prepared split.
 
+mod dealt;
 mod input;
 mod output;
 mod progress;
@@ -11,12 +12,14 @@ use std::path::{Path, PathBuf};
 use ::predict::{Prediction, Predictor, stream};
 use anyhow::{Result, bail};
 use clap::Args;
+use collective::Collective;
 use label::{MarkCounts, TextColumns};
-use model::{DeviceChoice, InferencePrecisionChoice, device_name};
+use model::{DeviceChoice, InferencePrecision, InferencePrecisionChoice, device_name};
 use table::{FileFormat, ReadOptions, TEXT_SEPARATOR, TableError, parse_text_separator};
+use tch::Device;
 
 use crate::evaluate::int8_notes;
-use crate::{chosen_device, chosen_run};
+use crate::ranks::{check_same_model, device_of_rank, run_of_rank, share_precision, with_ranks};
 pub(crate) use input::PredictInput;
 use input::PredictRow;
 use output::{PredictionOutput, row_label};
@@ -67,12 +70,35 @@ pub(crate) struct PredictArgs {
     read: ReadOptions,
 }
 
-/// Labels the texts that the flags name, and prints one line for each on stdout or writes a file.
+/// Labels the texts that the flags name, and prints one line for each on stdout or writes a file. Several processes deal out
+/// the texts; rank 0 reads and writes.
 pub(crate) fn run(args: &PredictArgs) -> Result<()> {
-    match label(args) {
-        Err(error) if is_closed_pipe(&error) => Ok(()),
-        outcome => outcome,
-    }
+    with_ranks(|ranks| {
+        if ranks.is_first() {
+            check(args)?;
+        }
+        let run = run_of_rank(args.run.as_deref(), ranks)?.path;
+        if !ranks.is_first() {
+            return dealt::compute_shares(&open(args, &run, ranks)?.0, ranks);
+        }
+        match label(args, &run, ranks) {
+            Err(error) if !is_closed_pipe(&error) => Err(error),
+            _ => {
+                dealt::end(ranks);
+                Ok(())
+            }
+        }
+    })
+}
+
+/// The run's model, and the device and number format that it computes in.
+fn open(args: &PredictArgs, run: &Path, ranks: &dyn Collective) -> Result<(Predictor, Device, InferencePrecision)> {
+    let device = device_of_rank(args.device, ranks)?;
+    let config = Predictor::config(run)?;
+    let precision = share_precision(ranks.is_first().then(|| args.precision.on(device, &config)), ranks)?;
+    let predictor = Predictor::open(run, device, precision)?;
+    check_same_model(run, device, ranks)?;
+    Ok((predictor, device, precision))
 }
 
 /// Whether the reader of standard output has closed it, as `head` does after its lines: it wants no more.
@@ -84,16 +110,12 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     source.is_some_and(|source| source.kind() == ErrorKind::BrokenPipe)
 }
 
-fn label(args: &PredictArgs) -> Result<()> {
-    check(args)?;
-    let run = chosen_run(args.run.as_deref())?.path;
-    let input = open_input(args, &run)?;
-    let device = chosen_device(args.device)?;
-    let precision = args.precision.on(device, &Predictor::config(&run)?);
-    let predictor = Predictor::open(&run, device, precision)?;
+fn label(args: &PredictArgs, run: &Path, ranks: &dyn Collective) -> Result<()> {
+    let input = open_input(args, run)?;
+    let (predictor, device, precision) = open(args, run, ranks)?;
     disk::print_message(format!("computing in {precision} on {}", device_name(device)));
     let of_backend = predictor.model().parameters().backend().note(device);
-    let of_precision = int8_notes(&run, &predictor, precision)?;
+    let of_precision = int8_notes(run, &predictor, precision)?;
     of_backend.iter().chain(&of_precision).for_each(|note| disk::print_message(format!("note: {note}")));
     let mut output = match &args.output {
         Some(path) => PredictionOutput::table(path, &input, predictor.label_names())?,
@@ -103,7 +125,8 @@ fn label(args: &PredictArgs) -> Result<()> {
     let bar = progress::bar(args.output.is_some());
     let PredictInput { rows, policy, from_files, .. } = input;
     let mut counts = MarkCounts::default();
-    stream(&predictor, rows, policy, |chunk: Vec<(PredictRow, Option<Prediction>)>| {
+    let predict = |texts: &[&str]| dealt::predict(&predictor, texts, ranks);
+    stream(predict, rows, policy, |chunk: Vec<(PredictRow, Option<Prediction>)>| {
         bar.inc(chunk.len() as u64);
         let chunk: Vec<_> = chunk.into_iter().map(|(PredictRow(row), prediction)| (row, prediction)).collect();
         for (row, prediction) in &chunk {

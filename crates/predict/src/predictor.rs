@@ -164,17 +164,44 @@ impl Predictor {
     /// # Errors
     /// A text that the tokenizer rejects.
     pub fn predict(&self, texts: &[&str]) -> Result<Vec<Prediction>, PredictError> {
-        let encoded = self.tokenizer.encode_batch(texts)?;
-        let counts: Vec<u32> = encoded.iter().map(|text| text.ids.len() as u32).collect();
-        let mut predictions: Vec<Option<Prediction>> = vec![None; texts.len()];
-        for rows in sequential_batches(&counts, BATCH_SIZE) {
-            let ids: Vec<&[u32]> = rows.iter().map(|&row| encoded[row].ids.as_slice()).collect();
-            let batch = Batch::from_ids(&ids);
+        self.predict_by(texts, |ids| Ok(self.probabilities(ids, |_| true)?.into_iter().flatten().collect()))
+    }
+
+    /// Labels texts by probabilities that `compute` gets from their token ids: for each text those of all classes.
+    ///
+    /// # Errors
+    /// A text that the tokenizer rejects; what `compute` returns.
+    pub fn predict_by<E: From<PredictError>>(
+        &self,
+        texts: &[&str],
+        compute: impl FnOnce(&[&[u32]]) -> Result<Vec<Vec<f32>>, E>,
+    ) -> Result<Vec<Prediction>, E> {
+        let encoded = self.tokenizer.encode_batch(texts).map_err(PredictError::from)?;
+        let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
+        let probabilities = compute(&ids)?;
+        Ok(probabilities.iter().zip(&encoded).map(|(p, text)| self.prediction(p, text)).collect())
+    }
+
+    /// The probabilities of all classes for each text, given as token ids; `None` for texts of batches that aren't wanted.
+    /// Which texts are a batch follows from their lengths, so that several processes that want other batches of the same
+    /// texts compute together, to the bit, what one computes.
+    ///
+    /// # Errors
+    /// Scores that can't be read from the device.
+    pub fn probabilities(
+        &self,
+        ids: &[&[u32]],
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<Option<Vec<f32>>>, PredictError> {
+        let counts: Vec<u32> = ids.iter().map(|text| text.len() as u32).collect();
+        let mut probabilities = vec![None; ids.len()];
+        for (_, rows) in sequential_batches(&counts, BATCH_SIZE).into_iter().enumerate().filter(|(at, _)| wanted(*at)) {
+            let batch = Batch::from_ids(&rows.iter().map(|&row| ids[row]).collect::<Vec<_>>());
             for (row, p) in rows.into_iter().zip(batch_scores(&self.model, &batch)?.probabilities) {
-                predictions[row] = Some(self.prediction(&p, &encoded[row]));
+                probabilities[row] = Some(p);
             }
         }
-        Ok(predictions.into_iter().flatten().collect())
+        Ok(probabilities)
     }
 
     fn prediction(&self, probabilities: &[f32], text: &Encoded) -> Prediction {

@@ -1,6 +1,6 @@
 //! Predictions for any number of rows, in order and in bounded memory: rows are read while others are predicted.
 
-use crate::predictor::{PredictError, Prediction, Predictor};
+use crate::predictor::{PredictError, Prediction};
 use crate::read_ahead::{ChunkPolicy, ReadAhead};
 
 /// A row of an input.
@@ -12,14 +12,15 @@ pub trait RowWithText: Send + 'static {
     fn size(&self) -> usize;
 }
 
-/// Reads rows, and passes them to `write` in chunks, in order, each row with its prediction if it has a text.
+/// Reads rows, and passes them to `write` in chunks, in order, each row with its prediction if it has a text. `predict` labels
+/// the texts of a chunk, in order: [`Predictor::predict`](crate::Predictor::predict), or something around it.
 ///
 /// Rows that were read before an error are written before it is returned.
 ///
 /// # Errors
-/// The first error of `rows`, [`Predictor::predict`] or `write`.
+/// The first error of `rows`, `predict` or `write`.
 pub fn stream<R: RowWithText, E: Send + 'static, F: From<E> + From<PredictError>>(
-    predictor: &Predictor,
+    predict: impl Fn(&[&str]) -> Result<Vec<Prediction>, F>,
     rows: impl Iterator<Item = Result<R, E>> + Send + 'static,
     policy: ChunkPolicy,
     mut write: impl FnMut(Vec<(R, Option<Prediction>)>) -> Result<(), F>,
@@ -42,7 +43,7 @@ pub fn stream<R: RowWithText, E: Send + 'static, F: From<E> + From<PredictError>
                 }
             }
         }
-        let predictions = predict_chunk(predictor, &chunk)?;
+        let predictions = predict_chunk(&predict, &chunk)?;
         if !chunk.is_empty() {
             write(chunk.into_iter().zip(predictions).collect())?;
         }
@@ -52,8 +53,11 @@ pub fn stream<R: RowWithText, E: Send + 'static, F: From<E> + From<PredictError>
     }
 }
 
-fn predict_chunk<R: RowWithText>(predictor: &Predictor, rows: &[R]) -> Result<Vec<Option<Prediction>>, PredictError> {
+fn predict_chunk<R: RowWithText, F>(
+    predict: impl Fn(&[&str]) -> Result<Vec<Prediction>, F>,
+    rows: &[R],
+) -> Result<Vec<Option<Prediction>>, F> {
     let texts: Vec<&str> = rows.iter().filter_map(R::text).collect();
-    let mut predictions = predictor.predict(&texts)?.into_iter();
+    let mut predictions = predict(&texts)?.into_iter();
     Ok(rows.iter().map(|row| row.text().and_then(|_| predictions.next())).collect())
 }

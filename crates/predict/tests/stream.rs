@@ -50,6 +50,10 @@ impl From<PredictError> for Failure {
     }
 }
 
+fn by(predictor: &Predictor) -> impl Fn(&[&str]) -> Result<Vec<Prediction>, Failure> {
+    move |texts: &[&str]| Ok(predictor.predict(texts)?)
+}
+
 type Answered = Vec<(NumberedText, Option<Prediction>)>;
 
 /// The predictions of two ways to batch the same texts differ by rounding only.
@@ -68,7 +72,7 @@ fn every_row_comes_back_in_its_place_with_the_prediction_of_its_text() {
     let rows = 2 * CHUNK_ROWS + 5;
     let read = (0..rows).map(move |row| Ok::<_, &str>(NumberedText(row, texts[row % texts.len()])));
     let (mut answered, mut chunks) = (Answered::new(), 0);
-    stream(&predictor, read, ChunkPolicy::Full, |chunk| {
+    stream(by(&predictor), read, ChunkPolicy::Full, |chunk| {
         answered.extend(chunk);
         chunks += 1;
         Ok::<_, Failure>(())
@@ -98,7 +102,7 @@ fn an_answer_comes_before_the_next_row_is_there() {
             assert_eq!((read.0, prediction.is_some()), (row, true));
         }
     });
-    stream(&predictor, asked.into_iter(), ChunkPolicy::Available, |chunk| {
+    stream(by(&predictor), asked.into_iter(), ChunkPolicy::Available, |chunk| {
         chunk.into_iter().for_each(|row| answers.send(row).unwrap());
         Ok::<_, Failure>(())
     })
@@ -110,7 +114,7 @@ fn an_answer_comes_before_the_next_row_is_there() {
 fn rows_before_an_unreadable_one_are_answered_and_none_behind_it() {
     let read = (0..5).map(|row| if row == 3 { Err("row 3 is torn") } else { Ok(NumberedText(row, "films")) });
     let mut answered = Answered::new();
-    let outcome = stream(&predictor(), read, ChunkPolicy::Full, |chunk| {
+    let outcome = stream(by(&predictor()), read, ChunkPolicy::Full, |chunk| {
         answered.extend(chunk);
         Ok::<_, Failure>(())
     });
@@ -122,7 +126,7 @@ fn rows_before_an_unreadable_one_are_answered_and_none_behind_it() {
 fn an_output_that_is_closed_ends_it_though_the_input_stays_open() {
     let (questions, asked) = channel();
     questions.send(Ok::<_, &str>(NumberedText(0, "films"))).unwrap();
-    let outcome = stream(&predictor(), asked.into_iter(), ChunkPolicy::Available, |_| Err(Failure::Write));
+    let outcome = stream(by(&predictor()), asked.into_iter(), ChunkPolicy::Available, |_| Err(Failure::Write));
     assert!(matches!(outcome, Err(Failure::Write)), "{outcome:?}");
     drop(questions);
 }

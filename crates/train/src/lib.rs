@@ -47,7 +47,7 @@ pub use error::{Result, TrainError};
 pub use freed_memory::return_freed_memory_by;
 pub use group::GroupArgs;
 pub use options::{TrainArgs, TrainConfig};
-pub use ranks::{join_ranks, leave_ranks};
+pub use ranks::{device_of, join_ranks, leave_ranks, share_precision, share_threads};
 pub use setup::resolve_precision;
 pub use start::train;
 pub use training_process::{TrainingExit, TrainingFiles, TrainingProcess, visible_gpus};

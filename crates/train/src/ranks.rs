@@ -69,7 +69,10 @@ fn report_to_launcher(message: &str) {
 }
 
 /// The device of this process: of several GPUs on a machine each process has one.
-pub(crate) fn device_of(device: Device, ranks: &dyn Collective) -> Result<Device> {
+///
+/// # Errors
+/// More processes on this machine than GPUs.
+pub fn device_of(device: Device, ranks: &dyn Collective) -> Result<Device> {
     let (Device::Cuda(_), true) = (device, ranks.world() > 1) else { return Ok(device) };
     let (gpus, local_rank) = (tch::Cuda::device_count() as usize, ranks.local_rank());
     match local_rank {
@@ -88,6 +91,13 @@ pub(crate) fn device_of(device: Device, ranks: &dyn Collective) -> Result<Device
 /// Sets the threads of this process: those of `--threads`, or its share of the machine.
 pub(crate) fn set_threads(config: &TrainConfig, ranks: &dyn Collective) {
     if let Some(threads) = config.threads.or_else(|| ranks.threads()) {
+        tch::set_num_threads(threads as i32);
+    }
+}
+
+/// Sets the threads of a process that is given no number of them: its share of the machine, if it is one of several.
+pub fn share_threads(ranks: &dyn Collective) {
+    if let Some(threads) = ranks.threads() {
         tch::set_num_threads(threads as i32);
     }
 }
@@ -123,7 +133,10 @@ impl Beginning {
 }
 
 /// The number format that rank 0 has chosen, for all.
-pub(crate) fn share_precision(own: Option<ChosenPrecision>, ranks: &dyn Collective) -> Result<ChosenPrecision> {
+///
+/// # Errors
+/// A process that is lost.
+pub fn share_precision(own: Option<ChosenPrecision>, ranks: &dyn Collective) -> Result<ChosenPrecision> {
     let names = |chosen: ChosenPrecision| {
         (chosen.format.to_string(), chosen.rates.map(|rates| rates.by_name()).unwrap_or_default())
     };
