@@ -41,8 +41,9 @@ pub(crate) fn run() -> Result<()> {
             disk::print(format!("note: {note}\n"))?;
         }
     }
-    if let Some(note) = collective::host_name_note() {
-        disk::print(format!("note: {note}\n"))?;
+    // It matters to few, so it is no note.
+    if let Some(finding) = collective::host_name_note() {
+        disk::print(format!("several machines: {finding}\n"))?;
     }
     if let Some(note) = DeviceChoice::Auto.note(Device::cuda_if_available()) {
         disk::print(format!("note: {note}\n"))?;
