@@ -12,7 +12,7 @@ const PROCESSES: &str = "PET_NPROC_PER_NODE";
 const HINT: &str = "the Kubeflow trainer sets the PET_* variables, so do not change them; set WORLD_SIZE=1 to train in \
                     one process";
 const TORCHRUN_HINT: &str =
-    "start it by `torchrun --no-python verdict train ...`, or set WORLD_SIZE=1 to train in one process";
+    "start it by `torchrun --no-python -- verdict train ...`, or set WORLD_SIZE=1 to train in one process";
 
 /// Reads the launch from the variables that the Kubeflow trainer sets.
 pub(super) fn read(variables: &Variables<'_>) -> Result<Option<Launch>, LaunchError> {
