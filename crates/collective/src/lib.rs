@@ -5,7 +5,7 @@
 //! [`Connected`] is one of several, on c10d (`crates/torch-ext`).
 //!
 //! 1. [`Launch`]: how this process was started, by its environment: torchrun, SLURM, Kubeflow, or variables by hand.
-//! 2. [`join`]: meets the other processes, and refuses those that can't work together.
+//! 2. [`join()`]: meets the other processes, and refuses those that can't work together.
 //! 3. [`Collective`]: what they do together. Every rank calls the same functions in the same order.
 //! 4. `liveness.rs`: whether the others live, by heartbeats; never by the time that a collective takes.
 

@@ -32,7 +32,7 @@ impl TrainCommand {
     /// these flags, if it has other commands.
     ///
     /// # Errors
-    /// As [`train`]; flags of a group that exclude each other; a member that fails;
+    /// As [`train`](crate::train()); flags of a group that exclude each other; a member that fails;
     /// [`GroupInterrupted`](TrainError::GroupInterrupted) after a signal.
     pub fn run(&self, subcommand: Option<&'static str>) -> Result<Option<PathBuf>> {
         if self.stop_at_end_of_input {
