@@ -55,6 +55,12 @@ mod tests {
         assert_eq!(alone.gather(b"text").unwrap(), [b"text"]);
         assert_eq!(alone.broadcast_message(b"").unwrap(), b"");
         assert_eq!(alone.sum_numbers(&[3.5]).unwrap(), [3.5]);
+        assert_eq!(alone.complete_rows(vec![Some(vec![-0.0]), Some(vec![2.0])], 1).unwrap(), [[-0.0], [2.0]]);
+        let error = alone.complete_rows(vec![Some(vec![1.0]), None], 1).unwrap_err().to_string();
+        assert!(
+            error.starts_with("of 2 rows that were dealt out, 1 were given by no process and 0 by several"),
+            "{error}"
+        );
         alone.agree("anything", "x").unwrap();
         alone.barrier().unwrap();
     }

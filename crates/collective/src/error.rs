@@ -25,6 +25,12 @@ pub enum CollectiveError {
         differences: Vec<String>,
     },
 
+    /// Rows that were dealt out did not come back from exactly one process each.
+    #[error(
+        "of {rows} rows that were dealt out, {none} were given by no process and {several} by several: expected each by one"
+    )]
+    Incomplete { rows: usize, none: usize, several: usize },
+
     /// Another process is gone.
     #[error("{0}")]
     Lost(LostProcess),

@@ -294,6 +294,23 @@ mod tests {
     }
 
     #[test]
+    fn each_row_comes_from_exactly_one_rank() {
+        let results = on_ranks(2, |ranks| {
+            let own = |row: usize| (row % 2 == ranks.rank()).then(|| vec![row as f32, -0.5]);
+            let all = ranks.complete_rows((0..3).map(own).collect(), 2).unwrap();
+            let given = |row: usize| (row == 1 || row == 2 && ranks.rank() == 0).then(|| vec![1.0]);
+            (all, ranks.complete_rows((0..3).map(given).collect(), 1).unwrap_err().to_string())
+        });
+        for (all, error) in results {
+            assert_eq!(all, [[0.0, -0.5], [1.0, -0.5], [2.0, -0.5]]);
+            assert!(
+                error.contains("of 3 rows that were dealt out, 1 were given by no process and 1 by several"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn ranks_of_one_machine_share_memory() {
         let results = on_ranks(3, |ranks| {
             let shared = ranks.share_memory(1000).unwrap().expect("they are on one machine");

@@ -153,6 +153,36 @@ pub trait Collective: Debug {
         self.sum_numbers(&[0.0]).map(drop)
     }
 
+    /// Completes rows of `width` numbers that were dealt out: each is given by exactly one rank, and all get every row, to the
+    /// bit.
+    ///
+    /// # Errors
+    /// [`CollectiveError::Incomplete`] on every rank for a row that no rank gives or several do; a process is lost.
+    ///
+    /// # Panics
+    /// If a row has another width.
+    fn complete_rows(&self, rows: Vec<Option<Vec<f32>>>, width: usize) -> Result<Vec<Vec<f32>>> {
+        assert!(rows.iter().flatten().all(|row| row.len() == width), "rows of {width} numbers");
+        let counts = Tensor::from_slice(&rows.iter().map(|row| i64::from(row.is_some())).collect::<Vec<_>>());
+        self.sum(&counts)?;
+        let counts = Vec::<i64>::try_from(counts)?;
+        let wrong = |is: fn(i64) -> bool| counts.iter().filter(|count| is(**count)).count();
+        let (none, several) = (wrong(|count| count == 0), wrong(|count| count > 1));
+        if none + several > 0 {
+            return Err(CollectiveError::Incomplete { rows: counts.len(), none, several });
+        }
+        if self.world() == 1 {
+            return Ok(rows.into_iter().flatten().collect());
+        }
+        // A sum with zeros is the value itself, to the last bit.
+        let zeros = vec![0_f32; width];
+        let values: Vec<f32> = rows.iter().flat_map(|row| row.as_ref().unwrap_or(&zeros)).copied().collect();
+        let values = Tensor::from_slice(&values);
+        self.sum(&values)?;
+        let values = Vec::<f32>::try_from(values)?;
+        Ok((0..counts.len()).map(|row| values[row * width..(row + 1) * width].to_vec()).collect())
+    }
+
     /// Checks that all ranks state the same about `what`.
     ///
     /// # Errors

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use collective::{Collective, FIRST};
+use collective::Collective;
 use data::store::Examples;
 use metrics::{ClassificationReport, ConfusionMatrix, Metric, ReportOptions};
 use model::{Inputs, SequenceClassifier, catch_out_of_memory};
-use tch::{Device, Kind, Tensor};
+use tch::Kind;
 use tokenize::{Batch, sequential_batches};
 
 use crate::error::{MemoryShortage, Result, TrainError};
@@ -63,20 +63,20 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let truth = labels(examples, split)?;
     let start = Instant::now();
-    let (mut log_probabilities, mut first_batch) = (vec![Vec::new(); examples.len()], None);
+    let (mut own, mut first_batch) = (vec![None; examples.len()], None);
     let mut at_once = batch_size;
     let batches = sequential_batches(&examples.token_counts(), batch_size);
-    let own = batches.iter().skip(ranks.rank()).step_by(ranks.world());
-    for rows in own.take_while(|_| signals::requested().is_none()) {
+    let dealt = batches.iter().skip(ranks.rank()).step_by(ranks.world());
+    for rows in dealt.take_while(|_| signals::requested().is_none()) {
         let log_p = in_parts(rows, &mut at_once, model, examples)?;
-        rows.iter().zip(log_p).for_each(|(row, log_p)| log_probabilities[*row] = log_p);
+        rows.iter().zip(log_p).for_each(|(row, log_p)| own[*row] = Some(log_p));
         first_batch.get_or_insert_with(|| start.elapsed().as_secs_f64());
     }
     if let Some(signal) = signals::from_counts(&ranks.sum_numbers(&signals::counts())?) {
         return Err(TrainError::Stopped(signal));
     }
+    let log_probabilities = ranks.complete_rows(own, label_names.len())?;
     if ranks.world() > 1 {
-        merge(&mut log_probabilities, label_names.len(), ranks)?;
         // Where memory was too small for one process, the next evaluation has smaller batches for all: they are dealt out.
         let sizes = ranks.gather(&(at_once as u64).to_le_bytes())?;
         let sizes = sizes.into_iter().filter_map(|size| size.try_into().ok().map(u64::from_le_bytes));
@@ -103,25 +103,6 @@ pub fn evaluate(
         first_batch_seconds,
         batch_size: at_once,
     })
-}
-
-/// Completes the rows of this process with those of the others. Each row must come from exactly one.
-fn merge(rows: &mut [Vec<f32>], classes: usize, ranks: &dyn Collective) -> Result<()> {
-    let count = Tensor::from_slice(&rows.iter().map(|row| i64::from(!row.is_empty())).collect::<Vec<_>>());
-    let zeros = vec![0f32; classes];
-    let values: Vec<f32> = rows.iter().flat_map(|row| if row.is_empty() { &zeros } else { row }).copied().collect();
-    let values = Tensor::from_slice(&values);
-    ranks.sum(&count)?;
-    // A sum with zeros is the value itself, to the last bit.
-    ranks.sum(&values)?;
-    let missing = count.ne(1).sum(Kind::Int64).int64_value(&[]);
-    if missing > 0 {
-        let of = ranks.describe(FIRST);
-        return Err(TrainError::Refused(format!("{missing} rows were not evaluated by exactly one process ({of})")));
-    }
-    let values = Vec::<f32>::try_from(values.to_device(Device::Cpu))?;
-    rows.iter_mut().zip(values.chunks(classes.max(1))).for_each(|(row, values)| *row = values.to_vec());
-    Ok(())
 }
 
 /// [`log_probabilities`] of each row of a batch, of at most `at_once` examples at a time, which is halved if memory is

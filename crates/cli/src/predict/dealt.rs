@@ -6,9 +6,8 @@
 //! order, by one process. The batches are those that one process would make, so that no digit differs from its result.
 
 use ::predict::{Prediction, Predictor};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use collective::{Collective, FIRST};
-use tch::Tensor;
 
 /// Labels texts together with the other processes, which [`compute_shares`]. Called by rank 0 alone.
 ///
@@ -52,31 +51,8 @@ pub(super) fn end(ranks: &dyn Collective) {
 /// The probabilities of all texts, of which each process computes every `world`th batch. They come long texts first, so that
 /// the shares are alike.
 fn probabilities(predictor: &Predictor, ids: &[&[u32]], ranks: &dyn Collective) -> Result<Vec<Vec<f32>>> {
-    let classes = predictor.label_names().len();
     let own = predictor.probabilities(ids, |batch| batch % ranks.world() == ranks.rank())?;
-    let counts = Tensor::from_slice(&own.iter().map(|p| i64::from(p.is_some())).collect::<Vec<_>>());
-    let zeros = vec![0_f32; classes];
-    let values: Vec<f32> = own.iter().flat_map(|p| p.as_ref().unwrap_or(&zeros)).copied().collect();
-    let values = Tensor::from_slice(&values);
-    ranks.sum(&counts)?;
-    check_complete(&Vec::<i64>::try_from(counts)?)?;
-    // A sum with zeros is the value itself, to the last bit.
-    ranks.sum(&values)?;
-    let values = Vec::<f32>::try_from(values)?;
-    Ok(values.chunks(classes).map(<[f32]>::to_vec).collect())
-}
-
-/// Each text must have been labeled by exactly one process.
-fn check_complete(counts: &[i64]) -> Result<()> {
-    let wrong = counts.iter().filter(|count| **count != 1).count();
-    if wrong > 0 {
-        let (all, none) = (counts.len(), counts.iter().filter(|count| **count == 0).count());
-        bail!(
-            "of {all} texts that were dealt out, {none} were labeled by no process and {} by several: expected each by one",
-            wrong - none
-        );
-    }
-    Ok(())
+    Ok(ranks.complete_rows(own, predictor.label_names().len())?)
 }
 
 /// How many texts there are, the number of ids of each, and all ids; as little-endian numbers of 32 bits.
@@ -107,15 +83,5 @@ mod tests {
             assert_eq!(texts_of(&message[..message.len() - 1]), None);
             assert_eq!(texts_of(&[&message[..], &[0; 4]].concat()), None);
         }
-    }
-
-    #[test]
-    fn each_text_is_labeled_by_one_process() {
-        check_complete(&[1, 1, 1]).unwrap();
-        let error = check_complete(&[1, 0, 2, 1, 0]).unwrap_err().to_string();
-        assert!(
-            error.starts_with("of 5 texts that were dealt out, 2 were labeled by no process and 1 by several"),
-            "{error}"
-        );
     }
 }
