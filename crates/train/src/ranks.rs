@@ -90,8 +90,9 @@ pub fn device_of(device: Device, ranks: &dyn Collective) -> Result<Device> {
 
 /// Sets the threads of this process: those of `--threads`, or its share of the machine.
 pub(crate) fn set_threads(config: &TrainConfig, ranks: &dyn Collective) {
-    if let Some(threads) = config.threads.or_else(|| ranks.threads()) {
-        tch::set_num_threads(threads as i32);
+    match config.threads {
+        Some(threads) => tch::set_num_threads(threads as i32),
+        None => share_threads(ranks),
     }
 }
 

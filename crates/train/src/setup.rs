@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use collective::Collective;
+use collective::{Alone, Collective};
 use data::DataError;
 use data::manifest::{Manifest, ModelSource, Prepared, newest_prepared};
 use data::store::Examples;
@@ -190,7 +190,7 @@ impl SharedInputs {
     /// Sets the number of threads of this process to the configuration's, because `auto` measures with them.
     pub(crate) fn find(config: &TrainConfig) -> Result<Self> {
         let device = config.device.device()?;
-        set_threads(config);
+        ranks::set_threads(config, &Alone);
         let prepared = Prepared::open(&data_folder(config)?)?;
         let pretrained = find_model(config.model.as_deref(), &prepared.manifest)?;
         let precision = config.precision.on(device, &Config::from_folder(&pretrained.folder)?);
@@ -218,12 +218,6 @@ pub(crate) fn recorded_name(pretrained: &PretrainedModel) -> String {
 /// A path that means the same from every working directory.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-pub(crate) fn set_threads(config: &TrainConfig) {
-    if let Some(threads) = config.threads {
-        tch::set_num_threads(threads as i32);
-    }
 }
 
 pub(crate) fn data_folder(config: &TrainConfig) -> Result<PathBuf> {

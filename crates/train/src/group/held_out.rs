@@ -10,7 +10,7 @@ use run::{GroupScores, HELD_OUT, OUT_OF_FOLD, OutOfFold, OutOfFoldRow, RunFolder
 use crate::error::{Result, TrainError};
 use crate::evaluate::evaluate;
 use crate::options::{TrainArgs, TrainConfig};
-use crate::setup::set_threads;
+use crate::ranks::set_threads;
 
 /// Predicts the rows that a fold holds out with the best model of its run, and writes them into the run.
 pub(crate) fn predict_held_out(run: &RunFolder, args: &TrainArgs, fold: u32) -> Result<()> {
@@ -24,7 +24,7 @@ pub(crate) fn predict_held_out(run: &RunFolder, args: &TrainArgs, fold: u32) -> 
     if examples.len() != rows.len() {
         return Err(refused(&format!("expected {} validation rows, found {}", rows.len(), examples.len())));
     }
-    set_threads(&config);
+    set_threads(&config, &Alone);
     let device = config.device.device()?;
     let model_config = Config::from_folder(run.path())?;
     let precision = config.precision.on(device, &model_config);
