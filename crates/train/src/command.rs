@@ -28,8 +28,8 @@ pub struct TrainCommand {
 }
 
 impl TrainCommand {
-    /// Trains, and returns the folder of the run or of the group; `None` for one of several processes that is not rank 0. `subcommand` is the word after which this program has
-    /// these flags, if it has other commands.
+    /// Trains, and returns the folder of the run or of the group; `None` for one of several processes that is not rank 0.
+    /// `subcommand` is the word after which this program has these flags, if it has other commands.
     ///
     /// # Errors
     /// As [`train`](crate::train()); flags of a group that exclude each other; a member that fails;
@@ -52,9 +52,8 @@ impl TrainCommand {
         with_ranks(&*ranks, || match group {
             Some(_) if ranks.world() > 1 => Err(TrainError::Refused(format!(
                 "--seeds and --folds start a process for each run themselves, and this is one of {} processes that are to train \
-                 one run together (hint: start it without {})",
-                ranks.world(),
-                "a launcher, or leave --seeds and --folds out"
+                 one run together (hint: start it without a launcher, or leave --seeds and --folds out)",
+                ranks.world()
             ))),
             Some(request) => Ok(Some(train_group(&request, Program { subcommand })?)),
             None => Ok(train_with(&self.train, Rc::clone(&ranks))?.map(|folder| folder.path().to_owned())),

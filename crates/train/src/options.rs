@@ -54,7 +54,7 @@ pub use given::GivenOptions;
 pub use optimizer::OptimizerOptions;
 pub use regularization::RegularizationOptions;
 pub use schedule::ScheduleOptions;
-pub(crate) use table::changeable_on_resume;
+pub(crate) use table::{changeable_on_resume, differs_by_process};
 pub use table::{check, depends_on, keys, no_effect_reason};
 
 impl TrainConfig {

@@ -15,7 +15,7 @@ use tch::{Device, Kind};
 use crate::checkpoint::Identity;
 use crate::error::{Result, TrainError};
 use crate::logging::explain;
-use crate::options::{GivenOptions, TrainArgs, TrainConfig};
+use crate::options::{GivenOptions, TrainArgs, TrainConfig, differs_by_process};
 
 /// The processes that this one was launched with; a single process is alone.
 ///
@@ -175,12 +175,8 @@ pub(crate) fn check_same(config: &TrainConfig, identity: &Identity, ranks: &dyn 
     Err(CollectiveError::Differ { what, differences }.into())
 }
 
-/// Options that may differ between the processes of a training: where each finds the same data and model, and how it
-/// computes on its machine. What they come to is compared by [`Identity`].
-const OF_MACHINE: [&str; 7] = ["data", "model", "output", "threads", "device", "skip_memory_check", "tensorboard"];
-
 fn config_differences(of_first: &Map<String, Value>, other: &Map<String, Value>) -> Vec<String> {
-    let keys = of_first.keys().filter(|key| !OF_MACHINE.contains(&key.as_str()));
+    let keys = of_first.keys().filter(|key| !differs_by_process(key));
     let differing = keys.filter(|key| of_first.get(*key) != other.get(*key));
     let text = |value: Option<&Value>| value.map_or_else(|| "not set".to_owned(), Value::to_string);
     differing

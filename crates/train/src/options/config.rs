@@ -19,13 +19,14 @@ options! {
     ] {
         /// Prepared data
         data: Option<PathBuf> = None, string("DIR"), unset: "the newest under data/prepared",
-            changeable_on_resume: true;
+            changeable_on_resume: true, differs_by_process: true;
         /// Hugging Face model folder or Hub id
         model: Option<String> = None, string("ID|DIR"), unset: "the one the data was prepared for",
-            changeable_on_resume: true;
+            changeable_on_resume: true, differs_by_process: true;
         // Not saved, so that a saved configuration starts a new run and stays correct if the folder is moved.
         /// Folder of the run
-        output: Option<PathBuf> = None, string("DIR"), unset: "runs/TIME-DATASET-MODEL", saved: false;
+        output: Option<PathBuf> = None, string("DIR"), unset: "runs/TIME-DATASET-MODEL", saved: false,
+            differs_by_process: true;
         /// Passes over the training data
         epochs: u64 = 3, integer(1..), hint: "{default} is the default; --max-steps N stops earlier";
         /// Stop after N optimizer steps, also within an epoch; the schedule ends there too
@@ -43,11 +44,11 @@ options! {
         /// Number format of the computation; auto takes the faster one
         precision: PrecisionChoice = PrecisionChoice::Auto, any_value(), changeable_on_resume: true;
         /// Where to compute
-        device: DeviceChoice = DeviceChoice::Auto, any_value(), changeable_on_resume: true;
+        device: DeviceChoice = DeviceChoice::Auto, any_value(), changeable_on_resume: true, differs_by_process: true;
         /// CPU threads
         threads: Option<usize> = None, integer(1..=1024), unset: "one a physical core",
-            hint: "leave it out for one a physical core", changeable_on_resume: true;
+            hint: "leave it out for one a physical core", changeable_on_resume: true, differs_by_process: true;
         /// Train although the run needs more memory than is available
-        skip_memory_check: bool = false, any_value(), changeable_on_resume: true;
+        skip_memory_check: bool = false, any_value(), changeable_on_resume: true, differs_by_process: true;
     }
 }

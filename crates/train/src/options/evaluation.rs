@@ -19,6 +19,6 @@ options! {
         early_stopping_patience: Option<u64> = None, integer(1..), hint: "leave it out for no early stopping",
             reader: Reader::Evaluation;
         /// Write TensorBoard event files into the run
-        tensorboard: bool = false, any_value(), changeable_on_resume: true;
+        tensorboard: bool = false, any_value(), changeable_on_resume: true, differs_by_process: true;
     }
 }

@@ -40,6 +40,9 @@ pub(super) struct Rule {
     /// Whether the value may change on resume, because the result doesn't depend on it or because the checkpoint
     /// compares what it refers to.
     pub changeable_on_resume: bool,
+    /// Whether the processes of one training may have different values, because it says where each finds the same things or
+    /// how it computes on its machine. What the value comes to is compared by `Identity`.
+    pub differs_by_process: bool,
 }
 
 /// When an option is read.
@@ -69,6 +72,7 @@ pub(super) fn any_value() -> Rule {
         replaces: "",
         saved: true,
         changeable_on_resume: false,
+        differs_by_process: false,
     }
 }
 

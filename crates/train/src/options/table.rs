@@ -60,6 +60,11 @@ pub fn no_effect_reason(key: &str, table: &Table) -> Option<String> {
     (!values.contains(&value)).then(why)
 }
 
+/// Whether the processes of one training may have different values of an option.
+pub(crate) fn differs_by_process(key: &str) -> bool {
+    option(key).is_some_and(|option| option.rule.differs_by_process)
+}
+
 /// Whether the value of an option may change on resume.
 pub(crate) fn changeable_on_resume(key: &str) -> bool {
     option(key).is_some_and(|option| option.rule.changeable_on_resume)
