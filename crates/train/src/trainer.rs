@@ -181,7 +181,7 @@ impl<'a> Trainer<'a> {
                     ranks::check_same_weights(self.step.up_to_date()?.0.parameters(), &*self.ranks)?;
                     return Ok(reason);
                 }
-                (None, Some(signal)) => return self.stop(signal),
+                (None, Some(signal)) => return Err(self.stop(signal)?),
                 (None, None) => self.take_step()?,
             }
         }

@@ -201,7 +201,7 @@ impl Trainer<'_> {
         TrainError::LostProcess { step: self.steps_done, safe: self.last_saved_step(), run: self.run_path(), source }
     }
 
-    /// The same before all processes end by themselves. The others wait for rank 0: a launcher may stop all as soon as one has
+    /// [`ensure_saved`](Self::ensure_saved) before all processes end by themselves. The others wait for rank 0: a launcher may stop all as soon as one has
     /// ended, and would interrupt the save.
     pub(super) fn ensure_saved_for_all(&mut self) -> Result<PathBuf> {
         let saved = self.ensure_saved()?;
@@ -211,12 +211,12 @@ impl Trainer<'_> {
         }
     }
 
-    /// Saves the state and ends a run after a signal.
-    pub(super) fn stop(&mut self, signal: Signal) -> Result<EndReason> {
+    /// Saves the state after a signal, and returns the error that ends the run.
+    pub(super) fn stop(&mut self, signal: Signal) -> Result<TrainError> {
         self.ensure_saved_for_all()?;
         let end = self.end(EndReason::Interrupted);
         self.observers.record(Event::End(end));
-        Err(TrainError::Interrupted { signal, run: self.run_path(), step: self.steps_done })
+        Ok(TrainError::Interrupted { signal, run: self.run_path(), step: self.steps_done })
     }
 }
 
