@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,13 @@ use serde_json::Value;
 
 /// How often a log is read until it has the first step.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// The same after the first step, when only the end is waited for.
+const END_INTERVAL: Duration = Duration::from_millis(10);
+/// A process that writes nothing for so long is stopped: with torch.compile one may wait for another that has died.
+const SILENCE: Duration = Duration::from_secs(15 * 60);
+/// How long it has to end, and to end the processes that it has started.
+#[cfg(unix)]
+const GRACE: Duration = Duration::from_secs(60);
 /// The number of lines of a failed process's output in the error.
 const LAST_LINES: usize = 12;
 
@@ -43,23 +50,35 @@ impl Finished {
 
 /// Runs a command to its end. `log` is the folder whose log is watched for its first step; output goes through files in
 /// `scratch`, so that a full pipe can't block the process.
+///
+/// # Errors
+/// A process that fails, or writes nothing for a quarter of an hour.
 pub(crate) fn run(command: &mut Command, log: Option<&Path>, scratch: &Path) -> Result<Finished> {
+    run_unless_silent(command, log, scratch, SILENCE)
+}
+
+fn run_unless_silent(command: &mut Command, log: Option<&Path>, scratch: &Path, silence: Duration) -> Result<Finished> {
     disk::create_folder_all(scratch)?;
     let (stdout, stderr) = (scratch.join("stdout.txt"), scratch.join("stderr.txt"));
     let create = |path: &Path| File::create(path).with_context(|| format!("failed to write {}", path.display()));
     command.stdin(Stdio::null()).stdout(create(&stdout)?).stderr(create(&stderr)?);
     let started = Instant::now();
     let mut child = command.spawn().with_context(|| format!("failed to start `{}`", shown(command)))?;
+    let log_file = log.map(|folder| folder.join(run::LOG));
+    let mut written = WrittenBytes::new([Some(stdout.clone()), Some(stderr.clone()), log_file]);
     let (mut log, mut first_step) = (log.map(LogFollower::new), None);
     let end = loop {
-        if let Some(end) = wait(&mut child, log.is_none())? {
+        if let Some(end) = wait(&mut child)? {
             break end;
         }
         if log.as_mut().is_some_and(|log| log.follow().is_ok() && log.step.is_some()) {
             (log, first_step) = (None, Some(started.elapsed().as_secs_f64()));
-        } else {
-            std::thread::sleep(POLL_INTERVAL);
         }
+        if written.silent_for() > silence {
+            stop(&mut child)?;
+            bail!("`{}` wrote nothing for {} seconds, and was stopped", shown(command), silence.as_secs());
+        }
+        std::thread::sleep(if log.is_some() { POLL_INTERVAL } else { END_INTERVAL });
     };
     let seconds = started.elapsed().as_secs_f64();
     if !end.status.success() {
@@ -113,6 +132,52 @@ pub(crate) fn shown(command: &Command) -> String {
         .join(" ")
 }
 
+/// How much a process has written, and when it last wrote something.
+struct WrittenBytes {
+    files: Vec<PathBuf>,
+    bytes: u64,
+    changed: Instant,
+    looked: Instant,
+}
+
+impl WrittenBytes {
+    fn new(files: [Option<PathBuf>; 3]) -> Self {
+        let now = Instant::now();
+        Self { files: files.into_iter().flatten().collect(), bytes: 0, changed: now, looked: now }
+    }
+
+    fn silent_for(&mut self) -> Duration {
+        if self.looked.elapsed() > Duration::from_secs(1) {
+            self.looked = Instant::now();
+            let bytes = self.files.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum();
+            if bytes != self.bytes {
+                (self.bytes, self.changed) = (bytes, self.looked);
+            }
+        }
+        self.changed.elapsed()
+    }
+}
+
+/// Asks a process to end, which torchrun passes on, and then makes it.
+fn stop(child: &mut Child) -> Result<()> {
+    #[cfg(unix)]
+    {
+        let pid = libc::pid_t::try_from(child.id())?;
+        // SAFETY: the process was not waited for, so that its number is its own.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE {
+            if wait(child)?.is_some() {
+                return Ok(());
+            }
+            std::thread::sleep(END_INTERVAL);
+        }
+    }
+    child.kill().context("failed to stop a process")?;
+    child.wait().context("failed to wait for a process")?;
+    Ok(())
+}
+
 fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
@@ -124,20 +189,19 @@ struct ProcessEnd {
     peak_mib: Option<f64>,
 }
 
-/// How the process ended; `None` if it is running and `block` is false.
+/// How the process ended; `None` if it is running.
 ///
 /// `wait4` is the only call that reports the peak of one process; `getrusage` reports the largest of all children.
 #[cfg(unix)]
-fn wait(child: &mut Child, block: bool) -> Result<Option<ProcessEnd>> {
+fn wait(child: &mut Child) -> Result<Option<ProcessEnd>> {
     use std::os::unix::process::ExitStatusExt;
     let pid = libc::pid_t::try_from(child.id())?;
-    let flags = if block { 0 } else { libc::WNOHANG };
     loop {
         let mut status = 0;
         // SAFETY: `rusage` is a plain structure of numbers, of which zeroes are valid values.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         // SAFETY: both pointers are to live local variables of the types that the call writes.
-        let found = unsafe { libc::wait4(pid, &raw mut status, flags, &raw mut usage) };
+        let found = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
         if found == pid {
             let unit = if cfg!(target_os = "macos") { 1.0 } else { 1024.0 };
             let peak_mib = Some(usage.ru_maxrss as f64 * unit / f64::from(1 << 20));
@@ -156,9 +220,8 @@ fn wait(child: &mut Child, block: bool) -> Result<Option<ProcessEnd>> {
 }
 
 #[cfg(not(unix))]
-fn wait(child: &mut Child, block: bool) -> Result<Option<ProcessEnd>> {
-    let status = if block { Some(child.wait()?) } else { child.try_wait()? };
-    Ok(status.map(|status| ProcessEnd { status, cpu_seconds: None, peak_mib: None }))
+fn wait(child: &mut Child) -> Result<Option<ProcessEnd>> {
+    Ok(child.try_wait()?.map(|status| ProcessEnd { status, cpu_seconds: None, peak_mib: None }))
 }
 
 #[cfg(all(test, unix))]
@@ -244,6 +307,19 @@ mod tests {
         assert_eq!(finished.figures::<Vec<u32>>().unwrap(), [1, 2]);
         let error = finished.figures::<String>().unwrap_err().to_string();
         assert_eq!(error, "expected JSON, found [1,2]");
+    }
+
+    #[test]
+    fn a_process_that_writes_nothing_is_stopped_and_one_that_writes_is_not() {
+        let scratch = tempfile::tempdir().unwrap();
+        let run = |script: &str| {
+            super::run_unless_silent(&mut shell(script), None, scratch.path(), Duration::from_millis(2500))
+        };
+        let began = Instant::now();
+        let error = run("echo begins; exec sleep 100").unwrap_err().to_string();
+        assert!(error.ends_with("wrote nothing for 2 seconds, and was stopped"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+        run("for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.5; done").unwrap();
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::{Collective, FIRST};
 /// How long the processes wait for each other: other machines may still be starting.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How long they have to connect with each other, when all have come.
+const CONNECTING: Duration = Duration::from_secs(60);
+
 /// After how long, and then how often, rank 0 says whom it waits for.
 const SAYS: Duration = Duration::from_secs(10);
 
@@ -59,10 +62,10 @@ fn join_within(launch: &Launch, program_version: &str, patience: Duration) -> Re
         wait_for_readers(&store, world);
     }
     let cards = cards?;
-    let gloo = ProcessGroup::gloo(&store, rank, world, &address.address, patience);
+    let gloo = ProcessGroup::gloo(&store, rank, world, &address.address, CONNECTING);
     let gloo = ManuallyDrop::new(gloo.map_err(|error| not_connected(&cards, &error))?);
-    let of_heartbeats = connect(false).map_err(|error| no_store(launch, false, &error))?;
-    Liveness::first_beat(&of_heartbeats, rank).map_err(|error| no_store(launch, false, &error))?;
+    let of_heartbeats = connect(false).map_err(|error| store_gone(launch, &cards, &error))?;
+    Liveness::first_beat(&of_heartbeats, rank).map_err(|error| store_gone(launch, &cards, &error))?;
     let liveness = Liveness::start(of_heartbeats, rank, cards.clone(), (!launch.agent_serves_store).then_some(FIRST));
     let liveness =
         liveness.map_err(|error| CollectiveError::NotJoined(format!("failed to start a thread: {error}")))?;
@@ -100,21 +103,21 @@ fn exchange_cards(
     own: &ProcessCard,
     patience: Duration,
 ) -> Result<Vec<ProcessCard>> {
-    let lost = |error: TorchExtError| no_store(launch, false, &error);
     let text = |card: &ProcessCard| serde_json::to_vec(card).map_err(|error| invalid(&error.to_string()));
-    store.set(&card_key(own.rank), &text(own)?).map_err(lost)?;
+    store.set(&card_key(own.rank), &text(own)?).map_err(|error| store_gone(launch, &[], &error))?;
     let (began, mut said, mut cards) = (Instant::now(), Instant::now(), Vec::new());
     loop {
         let (mut come, mut missing) = (Vec::new(), Vec::new());
         for rank in 0..launch.world {
-            match store.has(&[card_key(rank)]).map_err(lost)? {
+            match store.has(&[card_key(rank)]).map_err(|error| store_gone(launch, &cards, &error))? {
                 true => come.push(card_key(rank)),
                 false => missing.push(rank.to_string()),
             }
         }
         if come.len() > cards.len() {
             let parse = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(|error| invalid(&error.to_string()));
-            cards = store.get(&come).map_err(lost)?.iter().map(parse).collect::<Result<Vec<ProcessCard>>>()?;
+            let texts = store.get(&come).map_err(|error| store_gone(launch, &cards, &error))?;
+            cards = texts.iter().map(parse).collect::<Result<Vec<ProcessCard>>>()?;
             // A process that expects others than have been started would wait for them.
             check_same(&cards, "the number of processes", |card| card.world.to_string())?;
         }
@@ -201,6 +204,19 @@ fn no_store(launch: &Launch, holds_store: bool, error: &TorchExtError) -> Collec
             first_line(error)
         ),
     })
+}
+
+/// The store was there, and no longer is. `cards` are of those that have come.
+fn store_gone(launch: &Launch, cards: &[ProcessCard], error: &TorchExtError) -> CollectiveError {
+    let holder = match cards.iter().find(|card| card.rank == FIRST) {
+        _ if launch.agent_serves_store => format!("the launcher at {}:{}", launch.master_addr, launch.master_port),
+        Some(card) => card.describe(),
+        None => format!("rank {FIRST} at {}:{}", launch.master_addr, launch.master_port),
+    };
+    CollectiveError::NotJoined(format!(
+        "{holder} went away while the processes met: {} (hint: its own output says why)",
+        first_line(error)
+    ))
 }
 
 fn not_connected(cards: &[ProcessCard], error: &TorchExtError) -> CollectiveError {
@@ -358,6 +374,27 @@ mod tests {
         let port = free_port();
         let error = join_within(&launch(0, 3, port), "1", Duration::from_millis(300)).unwrap_err().to_string();
         assert!(error.contains("for rank 1, 2 of 3 processes"), "{error}");
+    }
+
+    #[test]
+    fn the_holder_of_the_store_that_goes_away_is_named() {
+        let port = free_port();
+        let connect = move |serves| TcpStore::connect("127.0.0.1", port, serves, "", Duration::from_secs(30)).unwrap();
+        let server = connect(true);
+        let of_first = serde_json::to_vec(&ProcessCard { world: 3, ..card(0, "a", false) }).unwrap();
+        server.set(&card_key(0), &of_first).unwrap();
+        let waiting = thread::spawn(move || {
+            let own = ProcessCard { world: 3, ..card(1, "a", false) };
+            let cards = exchange_cards(&connect(false), &launch(1, 3, port), &own, Duration::from_secs(30));
+            cards.unwrap_err().to_string()
+        });
+        while !server.has(&[card_key(1)]).unwrap() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        thread::sleep(Duration::from_millis(200));
+        drop(server);
+        let message = waiting.join().unwrap();
+        assert!(message.contains("rank 0 (process 7 on a) went away while the processes met: "), "{message}");
     }
 
     #[test]
