@@ -5,6 +5,7 @@
 //! which (0).
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -245,34 +246,72 @@ fn random_kills_and_restarts_end_as_the_undisturbed_run() {
     });
 }
 
+/// A launch by torchrun. It starts a script that notes its process in `process.RANK.RESTARTS`, and then is the program.
+fn torchrun(sandbox: &Sandbox, python: &Path, world: usize, restarts: u64, line: &str) -> Running {
+    let note = "process.$RANK.$TORCHELASTIC_RESTART_COUNT";
+    sandbox.write("rank.sh", &format!("echo $$ > noting.$RANK; mv noting.$RANK {note}; exec \"$@\""));
+    let program = sandbox.command(line);
+    let mut command = Command::new(python);
+    command
+        .args("-m torch.distributed.run --no-python --standalone --monitor-interval 0.05 --nproc-per-node".split(' '));
+    command.args([&world.to_string(), "--max-restarts", &restarts.to_string(), "sh", "rank.sh"]);
+    command.arg(program.get_program()).args(program.get_args());
+    command.current_dir(sandbox.path("")).env("HF_HUB_OFFLINE", "1").env_remove("OMP_NUM_THREADS");
+    Running::started(&mut command)
+}
+
+/// Has torchrun start the processes again after a random one was killed, and compares the run with an undisturbed one. Returns
+/// how often that was; it may end before the last kill.
+fn kill_under_torchrun(sandbox: &Sandbox, python: &Path, world: usize, kills: u64, random: &mut Random) -> u64 {
+    let (began, whole, run) = (Instant::now(), format!("whole-{world}"), format!("run-{world}"));
+    train_whole(sandbox, (world, &[]), &format!("{TRAIN} --save-every 3"), &whole);
+    let whole_run = began.elapsed().as_millis() as usize;
+    let mut training =
+        torchrun(sandbox, python, world, kills, &format!("{TRAIN} --save-every 3 --output {run} --resume"));
+    let process =
+        |rank: usize, restarts: u64| fs::read_to_string(sandbox.path(&format!("process.{rank}.{restarts}"))).ok();
+    let mut restarts = 0;
+    while restarts < kills && training.status().is_none() {
+        let rank = random.below(world);
+        let waits = Duration::from_millis(random.below(whole_run) as u64);
+        // It is read again until the process has been started, and then until its successor has.
+        while process(rank, restarts).is_none() && training.status().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(waits);
+        let Some(killed) = process(rank, restarts) else { break };
+        let kill = Command::new("kill").args(["-s", "KILL", killed.trim()]).stderr(Stdio::null()).status();
+        kill.expect("kill starts");
+        while process(rank, restarts + 1).is_none() && training.status().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        restarts += u64::from(process(rank, restarts + 1).is_some());
+    }
+    let output = training.ends_within(90);
+    assert!(output.code == 0 && output.out.ends_with(&format!("{run}\n")), "{}{}", output.out, output.err);
+    sandbox.assert_same(&whole, &run);
+    restarts
+}
+
 #[test]
 fn torchrun_restarts_a_training_and_prints_its_error() {
     // Importing torch takes seconds; whether it is installed is known at once.
     let installed = "importlib.metadata; importlib.metadata.version('torch')";
     let Some(python) = python_with(installed, "torch", "ranks-venv") else { return };
-    let sandbox = Sandbox::prepared();
-    train_whole(&sandbox, (2, &[]), &format!("{TRAIN} --save-every 3"), "whole");
-    // torchrun starts a script that notes its process, and then is the program.
-    sandbox.write("rank.sh", "echo $$ > process.$RANK.$TORCHELASTIC_RESTART_COUNT; exec \"$@\"");
-    let torchrun = |restarts: &str, line: &str| {
-        let program = sandbox.command(line);
-        let mut command = Command::new(&python);
-        command.args("-m torch.distributed.run --no-python --standalone --nproc-per-node 2 --max-restarts".split(' '));
-        command.args([restarts, "sh", "rank.sh"]).arg(program.get_program()).args(program.get_args());
-        command.current_dir(sandbox.path("")).env("HF_HUB_OFFLINE", "1").env_remove("OMP_NUM_THREADS");
-        Running::started(&mut command)
-    };
-    let training = torchrun("3", &format!("{TRAIN} --save-every 3 --output run --resume"));
-    sandbox.wait_for_step("run", 8);
-    let process = String::from_utf8(sandbox.read("process.1.0")).expect("UTF-8");
-    let killed = Command::new("kill").args(["-s", "KILL", process.trim()]).status().expect("kill starts");
-    let output = training.ends_within(90);
-    assert_eq!(output.code, 0, "{}", output.err);
-    assert!(killed.success() && output.out.ends_with("run\n"), "{}", output.out);
-    assert!(sandbox.path("process.1.1").exists(), "it was started again");
-    sandbox.assert_same("whole", "run");
+    let (kills, seed) = (setting("VERDICT_KILLS").unwrap_or(0u64), setting("VERDICT_SEED").unwrap_or(0u64));
+    for (world, kills) in [(2, (kills / 20).max(1)), (3, (kills / 20).max(1))] {
+        let mut random = Random::new(seed + world as u64);
+        let mut done = 0;
+        while done < kills {
+            let sandbox = Sandbox::prepared();
+            done += kill_under_torchrun(&sandbox, &python, world, kills - done, &mut random);
+        }
+    }
 
-    let failing = torchrun("0", &format!("{TRAIN} --output other").replace("--data data", "--data nowhere")).end();
+    let sandbox = Sandbox::prepared();
+    let failing =
+        torchrun(&sandbox, &python, 2, 0, &format!("{TRAIN} --output other").replace("--data data", "--data nowhere"))
+            .end();
     assert_eq!(failing.code, 1, "{}", failing.err);
     let (_, root_cause) = failing.err.split_once("Root Cause").expect("torchrun names one");
     assert!(root_cause.contains("nowhere"), "{root_cause}");
