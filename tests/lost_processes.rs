@@ -294,7 +294,7 @@ fn kill_under_torchrun(sandbox: &Sandbox, python: &Path, world: usize, kills: u6
 }
 
 #[test]
-fn torchrun_restarts_a_training_and_prints_its_error() {
+fn torchrun_restarts_after_random_kills_and_prints_an_error() {
     // Importing torch takes seconds; whether it is installed is known at once.
     let installed = "importlib.metadata; importlib.metadata.version('torch')";
     let Some(python) = python_with(installed, "torch", "ranks-venv") else { return };
