@@ -16,7 +16,7 @@ use serde_json::Value;
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// The same after the first step, when only the end is waited for.
 const END_INTERVAL: Duration = Duration::from_millis(10);
-/// A process that writes nothing for so long is stopped: with torch.compile one may wait for another that has died.
+/// A training that logs nothing for so long is stopped: with torch.compile one process may wait for another that has died.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
 /// How long it has to end, and to end the processes that it has started.
 #[cfg(unix)]
@@ -52,7 +52,7 @@ impl Finished {
 /// `scratch`, so that a full pipe can't block the process.
 ///
 /// # Errors
-/// A process that fails, or writes nothing for a quarter of an hour.
+/// A process that fails, or whose log is given and does not grow for a quarter of an hour.
 pub(crate) fn run(command: &mut Command, log: Option<&Path>, scratch: &Path) -> Result<Finished> {
     run_unless_silent(command, log, scratch, SILENCE)
 }
@@ -64,8 +64,7 @@ fn run_unless_silent(command: &mut Command, log: Option<&Path>, scratch: &Path, 
     command.stdin(Stdio::null()).stdout(create(&stdout)?).stderr(create(&stderr)?);
     let started = Instant::now();
     let mut child = command.spawn().with_context(|| format!("failed to start `{}`", shown(command)))?;
-    let log_file = log.map(|folder| folder.join(run::LOG));
-    let mut written = WrittenBytes::new([Some(stdout.clone()), Some(stderr.clone()), log_file]);
+    let mut growth = log.map(|folder| LogGrowth::new(folder.join(run::LOG)));
     let (mut log, mut first_step) = (log.map(LogFollower::new), None);
     let end = loop {
         if let Some(end) = wait(&mut child)? {
@@ -74,9 +73,9 @@ fn run_unless_silent(command: &mut Command, log: Option<&Path>, scratch: &Path, 
         if log.as_mut().is_some_and(|log| log.follow().is_ok() && log.step.is_some()) {
             (log, first_step) = (None, Some(started.elapsed().as_secs_f64()));
         }
-        if written.silent_for() > silence {
+        if growth.as_mut().is_some_and(|growth| growth.silent_for() > silence) {
             stop(&mut child)?;
-            bail!("`{}` wrote nothing for {} seconds, and was stopped", shown(command), silence.as_secs());
+            bail!("`{}` logged nothing for {} seconds, and was stopped", shown(command), silence.as_secs());
         }
         std::thread::sleep(if log.is_some() { POLL_INTERVAL } else { END_INTERVAL });
     };
@@ -132,29 +131,29 @@ pub(crate) fn shown(command: &Command) -> String {
         .join(" ")
 }
 
-/// How much a process has written, and when it last wrote something.
-struct WrittenBytes {
-    files: Vec<PathBuf>,
+/// When a log last grew. It is looked at once a second.
+struct LogGrowth {
+    path: PathBuf,
     bytes: u64,
-    changed: Instant,
+    grew: Instant,
     looked: Instant,
 }
 
-impl WrittenBytes {
-    fn new(files: [Option<PathBuf>; 3]) -> Self {
+impl LogGrowth {
+    fn new(path: PathBuf) -> Self {
         let now = Instant::now();
-        Self { files: files.into_iter().flatten().collect(), bytes: 0, changed: now, looked: now }
+        Self { path, bytes: 0, grew: now, looked: now }
     }
 
     fn silent_for(&mut self) -> Duration {
         if self.looked.elapsed() > Duration::from_secs(1) {
             self.looked = Instant::now();
-            let bytes = self.files.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum();
+            let bytes = self.path.metadata().map_or(0, |metadata| metadata.len());
             if bytes != self.bytes {
-                (self.bytes, self.changed) = (bytes, self.looked);
+                (self.bytes, self.grew) = (bytes, self.looked);
             }
         }
-        self.changed.elapsed()
+        self.grew.elapsed()
     }
 }
 
@@ -310,16 +309,22 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_writes_nothing_is_stopped_and_one_that_writes_is_not() {
+    fn a_training_that_logs_nothing_is_stopped_and_one_that_does_or_has_no_log_is_not() {
         let scratch = tempfile::tempdir().unwrap();
-        let run = |script: &str| {
-            super::run_unless_silent(&mut shell(script), None, scratch.path(), Duration::from_millis(2500))
+        let run = |script: &str, log: Option<&Path>| {
+            super::run_unless_silent(&mut shell(script), log, scratch.path(), Duration::from_millis(2500))
         };
         let began = Instant::now();
-        let error = run("echo begins; exec sleep 100").unwrap_err().to_string();
-        assert!(error.ends_with("wrote nothing for 2 seconds, and was stopped"), "{error}");
+        let error = run("echo begins; exec sleep 100", Some(scratch.path())).unwrap_err().to_string();
+        assert!(error.ends_with("logged nothing for 2 seconds, and was stopped"), "{error}");
         assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
-        run("for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.5; done").unwrap();
+        let logs = format!(
+            "for i in 1 2 3 4 5 6 7 8; do echo '{{}}' >> {}; sleep 0.5; done",
+            scratch.path().join(run::LOG).display()
+        );
+        run(&logs, Some(scratch.path())).unwrap();
+        // Such as each process of a training but the first.
+        run("exec sleep 4", None).unwrap();
     }
 
     #[test]
