@@ -1,8 +1,8 @@
 //! A process of a training is killed, stopped or fails: the others notice, say which, keep what is done, and a new start ends
 //! as if nothing had happened.
 //!
-//! `VERDICT_KILLS` says how many processes are killed at random instants (a tenth of it, at least 5), `VERDICT_SEED` at
-//! which (0).
+//! `VERDICT_KILLS` says how many processes are killed at random instants (a tenth of it, at least 5; as many under torchrun, at
+//! least 2), `VERDICT_SEED` at which (0).
 
 use std::fs;
 use std::path::Path;
@@ -246,11 +246,11 @@ fn random_kills_and_restarts_end_as_the_undisturbed_run() {
     });
 }
 
-/// A launch by torchrun. It starts a script that notes its process in `process.RANK.RESTARTS`, and then is the program.
-fn torchrun(sandbox: &Sandbox, python: &Path, world: usize, restarts: u64, line: &str) -> Running {
-    let note = "process.$RANK.$TORCHELASTIC_RESTART_COUNT";
+/// A launch by torchrun. It starts a script that notes its process in `RUN.RANK.RESTARTS`, and then is the program.
+fn torchrun(sandbox: &Sandbox, python: &Path, (world, restarts): (usize, u64), line: &str, run: &str) -> Running {
+    let note = format!("{run}.$RANK.$TORCHELASTIC_RESTART_COUNT");
     sandbox.write("rank.sh", &format!("echo $$ > noting.$RANK; mv noting.$RANK {note}; exec \"$@\""));
-    let program = sandbox.command(line);
+    let program = sandbox.command(&format!("{line} --output {run}"));
     let mut command = Command::new(python);
     command
         .args("-m torch.distributed.run --no-python --standalone --monitor-interval 0.05 --nproc-per-node".split(' '));
@@ -260,20 +260,23 @@ fn torchrun(sandbox: &Sandbox, python: &Path, world: usize, restarts: u64, line:
     Running::started(&mut command)
 }
 
-/// Has torchrun start the processes again after a random one was killed, and compares the run with an undisturbed one. Returns
-/// how often that was; it may end before the last kill.
-fn kill_under_torchrun(sandbox: &Sandbox, python: &Path, world: usize, kills: u64, random: &mut Random) -> u64 {
-    let (began, whole, run) = (Instant::now(), format!("whole-{world}"), format!("run-{world}"));
-    train_whole(sandbox, (world, &[]), &format!("{TRAIN} --save-every 3"), &whole);
-    let whole_run = began.elapsed().as_millis() as usize;
-    let mut training =
-        torchrun(sandbox, python, world, kills, &format!("{TRAIN} --save-every 3 --output {run} --resume"));
+/// Has torchrun start the processes again after a random one was killed, within `whole` of its start, until `run` is complete.
+/// Returns how often that was; it may be complete before the last kill.
+fn kill_under_torchrun(
+    sandbox: &Sandbox,
+    python: &Path,
+    (world, kills): (usize, u64),
+    run: &str,
+    random: &mut Random,
+    whole: Duration,
+) -> u64 {
+    let mut training = torchrun(sandbox, python, (world, kills), &format!("{TRAIN} --save-every 3 --resume"), run);
     let process =
-        |rank: usize, restarts: u64| fs::read_to_string(sandbox.path(&format!("process.{rank}.{restarts}"))).ok();
+        |rank: usize, restarts: u64| fs::read_to_string(sandbox.path(&format!("{run}.{rank}.{restarts}"))).ok();
     let mut restarts = 0;
     while restarts < kills && training.status().is_none() {
         let rank = random.below(world);
-        let waits = Duration::from_millis(random.below(whole_run) as u64);
+        let waits = Duration::from_millis(random.below(whole.as_millis() as usize) as u64);
         // It is read again until the process has been started, and then until its successor has.
         while process(rank, restarts).is_none() && training.status().is_none() {
             std::thread::sleep(Duration::from_millis(5));
@@ -289,7 +292,7 @@ fn kill_under_torchrun(sandbox: &Sandbox, python: &Path, world: usize, kills: u6
     }
     let output = training.ends_within(90);
     assert!(output.code == 0 && output.out.ends_with(&format!("{run}\n")), "{}{}", output.out, output.err);
-    sandbox.assert_same(&whole, &run);
+    sandbox.assert_same(&format!("whole-{world}"), run);
     restarts
 }
 
@@ -299,19 +302,22 @@ fn torchrun_restarts_after_random_kills_and_prints_an_error() {
     let installed = "importlib.metadata; importlib.metadata.version('torch')";
     let Some(python) = python_with(installed, "torch", "ranks-venv") else { return };
     let (kills, seed) = (setting("VERDICT_KILLS").unwrap_or(0u64), setting("VERDICT_SEED").unwrap_or(0u64));
-    for (world, kills) in [(2, (kills / 20).max(1)), (3, (kills / 20).max(1))] {
-        let mut random = Random::new(seed + world as u64);
-        let mut done = 0;
-        while done < kills {
-            let sandbox = Sandbox::prepared();
-            done += kill_under_torchrun(&sandbox, &python, world, kills - done, &mut random);
+    let kills = (kills / 20).max(1);
+    let sandbox = Sandbox::prepared();
+    for world in [2, 3] {
+        let began = Instant::now();
+        train_whole(&sandbox, (world, &[]), &format!("{TRAIN} --save-every 3"), &format!("whole-{world}"));
+        let (whole, mut random, mut done) = (began.elapsed(), Random::new(seed + world as u64), 0);
+        for launch in 0.. {
+            let run = format!("run-{world}-{launch}");
+            done += kill_under_torchrun(&sandbox, &python, (world, kills - done), &run, &mut random, whole);
+            if done == kills {
+                break;
+            }
         }
     }
 
-    let sandbox = Sandbox::prepared();
-    let failing =
-        torchrun(&sandbox, &python, 2, 0, &format!("{TRAIN} --output other").replace("--data data", "--data nowhere"))
-            .end();
+    let failing = torchrun(&sandbox, &python, (2, 0), &TRAIN.replace("--data data", "--data nowhere"), "other").end();
     assert_eq!(failing.code, 1, "{}", failing.err);
     let (_, root_cause) = failing.err.split_once("Root Cause").expect("torchrun names one");
     assert!(root_cause.contains("nowhere"), "{root_cause}");
